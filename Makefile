@@ -1,0 +1,45 @@
+# Every target sets up what it needs by itself, inside this folder: see tools/setup.sh.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+help: ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## install everything that the targets need: .venv, Azurite, a newer Node.js if wanted
+	@tools/setup.sh
+
+python-setup:
+	@tools/setup.sh python
+
+demo: setup ## the main job in a local Azure, live; MODE=audit shows the same with nothing changed
+	@$(if $(MODE),GUARDRAILS_DEMO_MODE=$(MODE)) $(PY) -m sandbox demo
+
+sandbox: setup ## keep the local Azure running and print its addresses as JSON
+	@$(PY) -m sandbox up
+
+test: lint setup ## lint, types, import contracts, generated docs, tests
+	$(PY) -m pytest -m "not long" $(ARGS)
+
+test-all: lint setup ## the same with the tests marked long
+	$(PY) -m pytest $(ARGS)
+
+lint: python-setup ## style, types, import contracts, generated docs
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m guardrails docs --check
+
+bench: setup ## print the figures, and write them to build/bench.json
+	@$(PY) -m tests.bench
+
+docs: python-setup ## write the generated pages again
+	$(PY) -m guardrails docs
+
+clean: ## remove what was built and cached, but not what was installed
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove what was installed too
+	rm -rf .venv .tools sandbox/node/node_modules
+
+.PHONY: help setup python-setup demo sandbox test test-all lint bench docs clean distclean

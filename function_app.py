@@ -1,0 +1,81 @@
+"""The triggers of the function app: decode, call, return. No logic.
+
+Events are taken as text: the worker's own decoder fails on dates that real events carry, before our code runs, and
+Event Grid would then send them for a day.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from guardrails.azure.events import Malformed, Wanted, read_event
+
+if TYPE_CHECKING:
+    from guardrails.intake import Intake
+
+log = logging.getLogger("guardrails")
+app = func.FunctionApp()
+_intake: "Intake | None" = None
+
+
+def intake() -> "Intake":
+    """Return the use cases, connected at the first call: indexing the app then costs no Azure SDK."""
+    global _intake  # noqa: PLW0603
+    if _intake is None:
+        from guardrails.wiring import connect  # noqa: PLC0415
+
+        _intake = connect().intake
+    return _intake
+
+
+@app.event_grid_trigger(arg_name="event")
+async def on_exemption_written(event: str) -> None:
+    """An exemption was created or changed."""
+    await _look_at(event)
+
+
+@app.event_grid_trigger(arg_name="event")
+async def on_exemption_deleted(event: str) -> None:
+    """An exemption was deleted."""
+    await _look_at(event)
+
+
+async def _look_at(raw: str) -> None:
+    match read_event(raw):
+        case Wanted(exemption_id, hint):
+            outcome = await intake().event(exemption_id, hint)
+            if outcome:
+                log.info("%s: %s, answer %s, did %s", exemption_id, outcome.row.status, outcome.row.answer, outcome.did)
+        case Malformed(event_id, reason):
+            await intake().malformed(raw, event_id, reason)
+        case dropped:
+            log.info("event dropped: %s", dropped.reason)
+
+
+@app.queue_trigger(arg_name="message", queue_name="reconcile", connection="AzureWebJobsStorage")
+async def reconcile_exemption(message: func.QueueMessage) -> None:
+    """An exemption is to be looked at (again)."""
+    await intake().message(_text(message))
+
+
+@app.queue_trigger(arg_name="message", queue_name="reconcile-poison", connection="AzureWebJobsStorage")
+async def on_reconcile_poison(message: func.QueueMessage) -> None:
+    """The host gave up on a message of the reconcile queue."""
+    await intake().poison("reconcile", _text(message))
+
+
+@app.queue_trigger(arg_name="message", queue_name="notices", connection="AzureWebJobsStorage")
+async def deliver_notice(message: func.QueueMessage) -> None:
+    """A notice is to be delivered to one route."""
+    await intake().deliver(_text(message))
+
+
+@app.queue_trigger(arg_name="message", queue_name="notices-poison", connection="AzureWebJobsStorage")
+async def on_notice_poison(message: func.QueueMessage) -> None:
+    """The host gave up on a notice."""
+    await intake().poison("notices", _text(message))
+
+
+def _text(message: func.QueueMessage) -> str:
+    return message.get_body().decode("utf-8", "replace")

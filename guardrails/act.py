@@ -1,0 +1,94 @@
+"""Act: carry out one action in Azure, with a re-read just before and a check just after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guardrails.decide import Action, Delete, PutBack, Tag
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import Exemption, fingerprint, put_body, with_marker
+from guardrails.facts import Gone, Unread
+from guardrails.ports import Arm
+
+SCOPE_TAG = "guardrails-exemption-"
+"""Prefix of the tag on a target scope; the exemption's name follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done. `exemption`: as Azure has it now. `scope_tagged`: whether our scope tag is there; None: as before."""
+
+    exemption: Exemption | Gone
+    scope_tagged: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Somebody changed the exemption since it was judged: nothing was done, or it does not stand. Look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Azure does not allow it, and trying again will not help."""
+
+    reason: str
+
+
+async def act(
+    arm: Arm, exemption: Exemption, action: Action, target: Mapping[str, Any] | None, content: str | None
+) -> Done | Changed | Blocked:
+    """Do `action` if the exemption still says `content`. None as `content` skips that: a restore onto nothing.
+
+    `target` is the body that a put-back writes. Raises Retryable; a write may then have happened or not.
+    """
+    now = await arm.get(exemption.id)
+    if isinstance(now, Unread):
+        return Blocked(f"it cannot be read: {now.reason}")
+    if content is not None and (isinstance(now, Gone) or fingerprint(now) != content):
+        return Changed()
+    try:
+        if isinstance(action, Delete):
+            return await _delete(arm, exemption)
+        if isinstance(action, PutBack):
+            body = target or {}
+            metadata = body.get("properties", {}).get("metadata")
+            clean = with_marker(metadata, None) if isinstance(metadata, Mapping) else None
+            return await _put(arm, exemption, put_body(body, clean))
+        return await _tag(arm, exemption, action, now if isinstance(now, Mapping) else {})
+    except Permanent as error:
+        if error.code != "cannot-act":
+            raise
+        return Blocked(error.message)
+
+
+async def _delete(arm: Arm, exemption: Exemption) -> Done:
+    await arm.delete(exemption.id)
+    if not isinstance(await arm.get(exemption.id), Gone):
+        raise Retryable("it is still there after its deletion", code="not-verified", subject=exemption.id.text)
+    return Done(Gone())
+
+
+async def _put(arm: Arm, exemption: Exemption, body: Mapping[str, Any]) -> Done | Changed:
+    written = Exemption.from_arm(await arm.put(exemption.id, body))
+    now = await arm.get(exemption.id)
+    if not isinstance(now, Mapping):
+        return Changed()
+    found = Exemption.from_arm(now)
+    return Done(found) if found.modified_at == written.modified_at else Changed()
+
+
+async def _tag(arm: Arm, exemption: Exemption, tag: Tag, body: Mapping[str, Any]) -> Done | Changed:
+    scope_tagged = None
+    if tag.on_scope:
+        value = None if tag.marker is None else f"{tag.marker['status']}: {' '.join(tag.marker['codes'])}"[:256]
+        await arm.tag_scope(exemption.id.scope, _tag_name(exemption), value)
+        scope_tagged = tag.marker is not None
+    if not tag.on_exemption:
+        return Done(Exemption.from_arm(body), scope_tagged)
+    result = await _put(arm, exemption, put_body(body, with_marker(exemption.metadata, tag.marker)))
+    return Done(result.exemption, scope_tagged) if isinstance(result, Done) else result
+
+
+def _tag_name(exemption: Exemption) -> str:
+    """Return the tag's name: without what tag names forbid (`<>%&\\?/`), at most 128 characters."""
+    return (SCOPE_TAG + "".join("_" if c in "<>%&\\?/" else c for c in exemption.id.name))[:128]

@@ -1,0 +1,112 @@
+"""Assess: exemption + facts + ruleset -> findings. Pure; a rule that crashes is a finding, never a pass."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Outcome, Severity, Unknown, Violation
+from guardrails.ruleset import BoundRule, Response, Ruleset
+
+
+class Verdict(StrEnum):
+    """The three values."""
+
+    PASS = "pass"  # noqa: S105
+    VIOLATION = "violation"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule's Violation or Unknown on one exemption.
+
+    Attributes:
+        status: violation or unknown.
+        text: what is wrong, or why it cannot be told; our words.
+        evidence: the values that show it; strangers' texts, unescaped.
+        mend: what to do about it; our words.
+        response, grace: what the ruleset says follows a violation.
+    """
+
+    code: str
+    rule: str
+    status: Verdict
+    severity: Severity
+    text: str
+    evidence: Mapping[str, Any]
+    mend: str
+    response: Response
+    grace: timedelta
+
+    @property
+    def key(self) -> str:
+        """The finding's name in the register: its code, with a `?` where it is Unknown."""
+        return self.code if self.status is Verdict.VIOLATION else self.code + "?"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "code": self.code,
+            "rule": self.rule,
+            "status": str(self.status),
+            "severity": str(self.severity),
+            "text": self.text,
+            "evidence": dict(self.evidence),
+            "mend": self.mend,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """All findings on one exemption, ordered by code; none means that every rule passed."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Violation if any rule found one, else Unknown if any could not tell, else pass."""
+        if not self.findings:
+            return Verdict.PASS
+        violated = any(finding.status is Verdict.VIOLATION for finding in self.findings)
+        return Verdict.VIOLATION if violated else Verdict.UNKNOWN
+
+    @property
+    def violations(self) -> tuple[Finding, ...]:
+        """The findings that are violations."""
+        return tuple(finding for finding in self.findings if finding.status is Verdict.VIOLATION)
+
+    @property
+    def severity(self) -> Severity:
+        """The worst severity found; info where nothing was."""
+        return min((finding.severity for finding in self.findings), key=lambda s: s.rank, default=Severity.INFO)
+
+
+_CLEAN = Assessment(())
+
+
+def assess(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Assessment:
+    """Run every rule that is on for this exemption."""
+    findings = []
+    for bound in ruleset.rules_for(exemption.id):
+        rule = bound.rule
+        try:
+            outcome: Outcome = rule.check(exemption, facts, bound.options)
+        except Exception as error:  # noqa: BLE001 - whatever a rule's bug raises must show as Unknown, not as a pass
+            outcome = Unknown(f"the rule crashed with {type(error).__name__}; this is a defect of the rule")
+        if outcome is not PASS:
+            findings.append(_finding(bound, outcome))
+    return Assessment(tuple(findings)) if findings else _CLEAN
+
+
+def _finding(bound: BoundRule, outcome: object) -> Finding:
+    rule = bound.rule
+    if isinstance(outcome, Violation):
+        status, text, evidence = Verdict.VIOLATION, outcome.text, outcome.evidence
+    else:
+        reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
+        status, text, evidence = Verdict.UNKNOWN, reason, {}
+    return Finding(rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace)

@@ -1,0 +1,205 @@
+"""Write the generated pages: docs/rules, docs/ruleset.schema.json, docs/settings.md and local.settings.sample.json.
+
+They are made from the rules, the settings and the shipped ruleset. --check writes nothing and exits 1 where a page is
+stale.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from guardrails.cli.rule_text import Option, changes_of, options_of, text_of
+from guardrails.cli.rules import everywhere
+from guardrails.cli.screen import Screen
+from guardrails.rules import all_rules
+from guardrails.rules.base import Case, Rule
+from guardrails.rules.sample import BODY
+from guardrails.ruleset import BoundRule, Ruleset, load_ruleset
+from guardrails.ruleset_schema import published
+from guardrails.settings import Settings
+
+ROOT: Final = Path(__file__).parents[2]
+COMMAND: Final = "python -m guardrails docs"
+_RULES: Final = "docs/rules"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the repository; default: this one")
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Write what differs, or name it."""
+    made = pages()
+    stale = [path for path, text in made.items() if _read(args.root / path) != text]
+    left = [path for path in _pages_there(args.root) if path not in made]
+    if not args.check:
+        for path in stale:
+            (args.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (args.root / path).write_text(made[path], encoding="utf-8", newline="\n")
+        for path in left:
+            (args.root / path).unlink()
+        changed = [*stale, *(f"{path} (removed)" for path in left)]
+        screen.line(f"written: {', '.join(changed)}" if changed else "every generated page is fresh")
+        return 0
+    if stale or left:
+        screen.problem(f"stale: {', '.join([*stale, *left])}. Run: {COMMAND}")
+        return 1
+    screen.line(f"{len(made)} generated pages, all fresh")
+    return 0
+
+
+def pages() -> dict[str, str]:
+    """Return path -> content of every generated file, relative to the repository."""
+    ruleset = load_ruleset()
+    bound = everywhere(ruleset)
+    made = {f"{_RULES}/README.md": _index(ruleset, bound)}
+    for rule in all_rules().values():
+        made[f"{_RULES}/{rule.name}.md"] = _page(rule, bound.get(rule.name))
+    made["docs/ruleset.schema.json"] = json.dumps(published(), indent=2, ensure_ascii=False) + "\n"
+    made["docs/settings.md"] = _settings(ruleset)
+    made["local.settings.sample.json"] = json.dumps(sample_settings(ruleset), indent=2) + "\n"
+    return made
+
+
+def named_settings(ruleset: Ruleset) -> dict[str, str]:
+    """Return name -> meaning of the settings that the ruleset's routes name. All are secrets."""
+    named: dict[str, str] = {}
+    for route in ruleset.routes:
+        named[route.address_setting] = f"Address of the route `{route.name}` ({route.channel})."
+        if route.secret_setting:
+            named[route.secret_setting] = f"Signing secret of the route `{route.name}`: `whsec_` and base64."
+    return named
+
+
+def sample_settings(ruleset: Ruleset) -> dict[str, Any]:
+    """Return local.settings.json as Azure Functions Core Tools read it, with every setting and no secret."""
+    values = {"FUNCTIONS_WORKER_RUNTIME": "python"}
+    for item in fields(Settings):
+        values[item.metadata["name"]] = item.metadata["sample"] or ("" if item.metadata["secret"] else str(item.default))
+    return {"IsEncrypted": False, "Values": values | dict.fromkeys(named_settings(ruleset), "")}
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _pages_there(root: Path) -> Iterator[str]:
+    for path in sorted((root / _RULES).glob("*.md")):
+        yield f"{_RULES}/{path.name}"
+
+
+def _made_from(source: str) -> str:
+    return f"<!-- Made from {source} by `{COMMAND}`; edit that, not this. -->"
+
+
+def _index(ruleset: Ruleset, bound: Mapping[str, BoundRule]) -> str:
+    rows = [
+        (
+            f"[{rule.code}]({rule.name}.md)",
+            f"`{rule.name}`",
+            str(rule.severity),
+            str(bound[rule.name].response) if rule.name in bound else "off",
+            ", ".join(rule.soc2),
+            text_of(rule).title,
+        )
+        for rule in all_rules().values()
+    ]
+    return _joined(
+        _made_from("guardrails/rules"),
+        "# Rules",
+        "Each rule looks at one exemption and gives one of three answers: it passes; it is a violation, with the values"
+        " that show it; or it is unknown, with the reason. Unknown is never a pass and never a reason to revert.",
+        "*Response* is what the shipped ruleset does about a violation once it is in `enforce` mode; it ships in"
+        f" `{ruleset.mode}` mode. Every rule can be switched, given options and overridden by scope in the"
+        " [ruleset](../../guardrails/ruleset.yaml); its [JSON Schema](../ruleset.schema.json) gives editors completion.",
+        _table(("code", "rule", "severity", "response", "SOC 2", "what it asks"), rows),
+        "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
+    )
+
+
+def _page(rule: Rule, bound: BoundRule | None) -> str:
+    text = text_of(rule)
+    facts = [
+        ("name in the ruleset", f"`{rule.name}`"),
+        ("severity", str(rule.severity)),
+        ("shipped response", str(bound.response) if bound else "off"),
+        ("SOC 2 criteria", ", ".join(rule.soc2)),
+    ]
+    parts = [
+        _made_from(f"guardrails/rules/{rule.check.__module__.rpartition('.')[2]}.py"),
+        f"# {rule.code} {rule.name}",
+        text.title,
+        _table(("", ""), facts),
+    ]
+    for heading, paragraphs in text.sections.items():
+        parts += [f"## {heading}", *paragraphs]
+    parts += ["## To mend it", rule.mend, "## Options", _options(options_of(rule))]
+    parts += ["## Cases", f"Changes to a compliant exemption of one storage account (`{BODY['name']}`)."]
+    for title, cases in (("It passes", rule.good), ("It is a violation", rule.bad), ("It is unknown", rule.unclear)):
+        if cases:
+            parts += [f"**{title}:**", "\n".join(_case(case) for case in cases)]
+    if text.references:
+        parts += ["## References", "\n".join(f"- <{reference}>" for reference in text.references)]
+    return _joined(*parts, "[All rules](README.md)")
+
+
+def _options(options: Sequence[Option]) -> str:
+    if not options:
+        return "None."
+    rows = [(f"`{one.name}`", one.kind, _code(one.default), one.doc) for one in options]
+    return _table(("option", "type", "default", "means"), rows)
+
+
+def _case(case: Case) -> str:
+    changes = ", ".join(f"{name} {_code(value)}" for name, value in changes_of(case))
+    return f"- {case.title}: {changes}" if changes else f"- {case.title}"
+
+
+def _code(value: Any) -> str:
+    """Return a value as a code span; its fence is longer than any run of backticks in it (CommonMark, code spans)."""
+    text = json.dumps(value, ensure_ascii=True)
+    fence = "``" if "`" in text else "`"
+    return f"{fence} {text} {fence}" if fence == "``" else f"`{text}`"
+
+
+def _settings(ruleset: Ruleset) -> str:
+    rows = []
+    for item in fields(Settings):
+        secret = " **Secret.**" if item.metadata["secret"] else ""
+        default = f"`{item.default}`" if item.default else ""
+        rows.append((f"`{item.metadata['name']}`", default, item.metadata["doc"] + secret))
+    named = [(f"`{name}`", "", f"{doc} **Secret.**") for name, doc in named_settings(ruleset).items()]
+    return _joined(
+        _made_from("guardrails/settings.py and guardrails/ruleset.yaml"),
+        "# Settings",
+        "App settings of the function app, and environment variables for the command line. Mistakes are reported all at"
+        " once, and nothing is done until they are mended. `local.settings.sample.json` has them all; copy it to"
+        " `local.settings.json` for Core Tools.",
+        _table(("setting", "default", "means"), rows),
+        "## Settings that the ruleset names",
+        "A route under `notices` in the ruleset names the settings that hold its address and its signing secret, so that"
+        " neither stands in a file. The shipped ruleset names:",
+        _table(("setting", "default", "means"), named),
+        "## Settings of Azure Functions",
+        _table(
+            ("setting", "value", "means"),
+            [("`FUNCTIONS_WORKER_RUNTIME`", "`python`", "Which worker runs; for Core Tools. Azure sets it itself.")],
+        ),
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(parts) + "\n"

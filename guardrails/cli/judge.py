@@ -1,0 +1,229 @@
+"""Judge exemptions in files by the ruleset, offline: what is found, how to mend it, and what would be done.
+
+Takes what Azure gives: one exemption or a list, from ARM, `az policy exemption list`, PowerShell or Resource Graph.
+What needs the exempted assignment is unknown, unless --assignments gives it:
+  az policy assignment list --disable-scope-strict-match > assignments.json
+  az policy set-definition list > initiatives.json
+  python -m guardrails judge exemptions.json --assignments assignments.json --assignments initiatives.json
+
+Exit code: 0 all pass; 1 there is a violation; 2 something could not be read; 3 no violation, but something is unknown,
+which is not a pass.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from guardrails.assess import Assessment, Finding, Verdict, assess
+from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
+from guardrails.cli.screen import Screen
+from guardrails.decide import Plan, Situation, decide
+from guardrails.errors import Permanent
+from guardrails.exemption import Exemption, fingerprint
+from guardrails.facts import Author
+from guardrails.files.arm_json import Item, Problem, Reading, read_bytes
+from guardrails.files.assignments import Assignments
+from guardrails.recording import facts_of
+from guardrails.ruleset import Ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One exemption, and what became of it."""
+
+    exemption: Exemption
+    assessment: Assessment
+    plan: Plan
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "id": self.exemption.id.text,
+            "verdict": str(self.assessment.verdict),
+            "findings": [finding.to_json() for finding in self.assessment.findings],
+            "plan": self.plan.to_json(),
+        }
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="JSON; - is standard input")
+    parser.add_argument(
+        "--assignments",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="assignments and initiatives; may be repeated",
+    )
+    parser.add_argument(
+        "--now", type=moment, default=None, metavar="TIME", help="judge as at this time, such as 2027-06-30T00:00:00Z"
+    )
+    add_ruleset(parser)
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Judge all that can be read; say on standard error what cannot."""
+    ruleset = ruleset_of(args)
+    complaints = Complaints(screen)
+    assignments = Assignments(item.body for _, item in _items(args.assignments, complaints))
+    if args.assignments and not len(assignments):
+        complaints.refuse(args.assignments[0], Problem("", "no assignments or initiatives in what --assignments gives"))
+    now = args.now or datetime.now(UTC)
+    judged = [
+        judge(exemption, ruleset, assignments, now)
+        for exemption in _exemptions(_items(args.files, complaints), ruleset, complaints)
+    ]
+    if args.format == "json":
+        screen.json([one.to_json() for one in judged])
+    else:
+        _show(judged, screen)
+    verdicts = {one.assessment.verdict for one in judged}
+    if complaints.refused:
+        return 2
+    return 1 if Verdict.VIOLATION in verdicts else 3 if Verdict.UNKNOWN in verdicts else 0
+
+
+def judge(exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now: datetime) -> Judged:
+    """Return the findings on an exemption of which the register knows nothing, and what would be done."""
+    facts = facts_of(exemption, None, ruleset, now, assignments.find(exemption.assignment_id))
+    assessment = assess(exemption, facts, ruleset)
+    situation = Situation(
+        exemption,
+        assessment,
+        None,
+        ruleset,
+        content=fingerprint(exemption.body),
+        author=facts.author.name if isinstance(facts.author, Author) else "",
+        now=now,
+        mode=ruleset.mode,
+    )
+    return Judged(exemption, assessment, decide(situation))
+
+
+class Complaints:
+    """What could not be read, said at once, and counted."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self.refused = 0
+
+    def refuse(self, file: str, problem: Problem) -> None:
+        """Say what is wrong with an input."""
+        self.refused += 1
+        self._screen.problem(f"{file}: {problem}")
+
+    def note(self, file: str, problem: Problem) -> None:
+        """Say what is worth knowing of an input that could be read."""
+        self._screen.note(f"{file}: {problem}")
+
+
+def _items(files: Iterable[str], complaints: Complaints) -> Iterator[tuple[str, Item]]:
+    """Yield the objects in all files, each with its file's name."""
+    for name in files:
+        reading = _read(name)
+        for problem in reading.problems:
+            complaints.refuse(name, problem)
+        for note in reading.notes:
+            complaints.note(name, note)
+        for item in reading.items:
+            yield name, item
+
+
+def _read(name: str) -> Reading:
+    try:
+        return read_bytes(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        return Reading(problems=(Problem("", f"cannot be read: {said}"),))
+
+
+def _exemptions(items: Iterable[tuple[str, Item]], ruleset: Ruleset, complaints: Complaints) -> Iterator[Exemption]:
+    """Yield what is an exemption, once: lists of several scopes repeat what is inherited."""
+    seen: dict[str, tuple[str, str]] = {}
+    for file, item in items:
+        try:
+            exemption = Exemption.from_arm(item.body, ruleset.names)
+            content = fingerprint(item.body)
+        except Permanent as error:
+            complaints.refuse(file, Problem(item.place, str(error)))
+            continue
+        before, place = seen.setdefault(exemption.id.key, (content, f"{file}: {item.place}"))
+        if place == f"{file}: {item.place}":
+            yield exemption
+        elif before == content:
+            complaints.note(file, Problem(item.place, f"the same exemption as in {place}; judged once"))
+        else:
+            complaints.note(
+                file, Problem(item.place, f"says something else than the same id in {place}; both are judged")
+            )
+            yield exemption
+
+
+def _show(judged: list[Judged], screen: Screen) -> None:
+    if screen.terminal and judged:
+        screen.table(
+            ("verdict", "exemption", "what was found", "what would be done"),
+            [
+                (str(one.assessment.verdict), [one.exemption.id.name, f"at {one.exemption.id.scope}"],
+                 [line for finding in one.assessment.findings for line in finding_lines(finding)], _plan_lines(one.plan))
+                for one in judged
+            ],
+            lines=True,
+        )  # fmt: skip
+    else:
+        for one in judged:
+            screen.line(f"{one.assessment.verdict}  {one.exemption.id.text}")
+            for finding in one.assessment.findings:
+                head, *rest = finding_lines(finding)
+                screen.line(head, indent=2)
+                for line in rest:
+                    screen.line(line, indent=4)
+            for line in _plan_lines(one.plan):
+                screen.line(line, indent=2)
+    _sum_up(judged, screen)
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """Return a finding for people: what, the evidence, how to mend it."""
+    head = f"{finding.code} {finding.rule} ({finding.severity}): "
+    if finding.status is Verdict.UNKNOWN:
+        return [f"{head}unknown: {finding.text}"]
+    evidence = ", ".join(f"{name}: {_value(value)}" for name, value in finding.evidence.items())
+    return [head + finding.text, *([f"evidence: {evidence}"] if evidence else []), f"mend: {finding.mend}"]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_value(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return "none" if value is None or value == "" else str(value)
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    """Return a plan for people. Its reasons repeat the findings, so only the others are shown."""
+    if plan.action is not None:
+        done = plan.answer
+    elif plan.withheld is not None:
+        done = f"{plan.withheld.name} in enforce mode; audit mode changes nothing"
+    else:
+        done = plan.answer if plan.answer in ("none", "alert") else f"{plan.answer} (nothing to change)"
+    reasons = [line for line in plan.reasons if not line.startswith(("EXG", "audit mode:"))]
+    return [f"answer: {done}", *(f"because: {line}" for line in reasons)]
+
+
+def _sum_up(judged: list[Judged], screen: Screen) -> None:
+    counts = {verdict: sum(one.assessment.verdict is verdict for one in judged) for verdict in Verdict}
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {told}")
+    wanting = sum("none of the files given" in f.text for one in judged for f in one.assessment.findings)
+    if wanting:
+        screen.note(
+            f"{wanting} finding{'' if wanting == 1 else 's'} unknown for want of the assignment or its initiative: "
+            "give them with --assignments (see python -m guardrails judge --help)"
+        )

@@ -1,0 +1,64 @@
+"""Arguments that several commands share, and what becomes of them."""
+
+import argparse
+import getpass
+import os
+from datetime import datetime
+from pathlib import Path
+
+from guardrails.exemption import ExemptionId, parse_time
+from guardrails.ruleset import Ruleset, load_ruleset
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add --format."""
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
+
+
+def add_ruleset(parser: argparse.ArgumentParser) -> None:
+    """Add --ruleset."""
+    parser.add_argument(
+        "--ruleset", metavar="FILE", help="the ruleset; default: what GUARDRAILS_RULESET names, else the one shipped"
+    )
+
+
+def add_id(parser: argparse.ArgumentParser) -> None:
+    """Add the exemption's id."""
+    parser.add_argument("id", metavar="ID", help="the exemption's resource id, in any casing")
+
+
+def add_by(parser: argparse.ArgumentParser) -> None:
+    """Add --by."""
+    parser.add_argument(
+        "--by", metavar="NAME", default=operator(), help="who asks, for the record; default: %(default)s"
+    )
+
+
+def ruleset_of(args: argparse.Namespace) -> Ruleset:
+    """Return the ruleset that the arguments name. Raises Misconfigured with every mistake in it."""
+    path = args.ruleset or os.environ.get("GUARDRAILS_RULESET", "").strip()
+    return load_ruleset(Path(path) if path else None)
+
+
+def exemption_id(args: argparse.Namespace) -> ExemptionId:
+    """Return the id that was given. Raises Permanent (not-an-exemption)."""
+    return ExemptionId.parse(args.id)
+
+
+def moment(text: str) -> datetime:
+    """Read a time for argparse. Raises ArgumentTypeError."""
+    try:
+        time = parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if time is None:
+        raise argparse.ArgumentTypeError("it is blank; write a time such as 2027-06-30T00:00:00Z")
+    return time
+
+
+def operator() -> str:
+    """Return who runs this, by the machine's word."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        return "operator"

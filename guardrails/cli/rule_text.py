@@ -1,0 +1,113 @@
+"""What a rule's own declarations say about it, taken apart for the pages in docs/rules and for `rules CODE`. Pure."""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import Any, Final, get_type_hints
+
+from guardrails.exemption import spell_time
+from guardrails.facts import Gone, Unread
+from guardrails.rules.base import Case, Rule
+
+HEADINGS: Final = ("What it does", "Why", "Example", "Instead")
+_KINDS: Final = {bool: "true or false", int: "number", str: "text"}
+_HEADING: Final = re.compile(rf"({'|'.join(HEADINGS)}|References):\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A rule's docstring.
+
+    Attributes:
+        title: its first sentence.
+        sections: heading -> paragraphs, each on one line, in the order of HEADINGS.
+        references: addresses.
+    """
+
+    title: str
+    sections: Mapping[str, tuple[str, ...]]
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a rule. `default` is JSON-ready."""
+
+    name: str
+    kind: str
+    default: Any
+    doc: str
+
+
+def text_of(rule: Rule) -> Text:
+    """Return what the docstring of the rule's module says."""
+    title, *paragraphs = (sys.modules[rule.check.__module__].__doc__ or rule.name).strip().split("\n\n")
+    sections: dict[str, list[str]] = {}
+    references: list[str] = []
+    heading = HEADINGS[0]
+    for paragraph in paragraphs:
+        found = _HEADING.match(paragraph)
+        heading = found[1] if found else heading
+        rest = paragraph[found.end() :] if found else paragraph
+        if heading == "References":
+            references += [line.removeprefix("- ").strip() for line in rest.splitlines() if line.strip()]
+        elif rest:
+            sections.setdefault(heading, []).append(" ".join(rest.split()))
+    ordered = {name: tuple(sections[name]) for name in HEADINGS if name in sections}
+    return Text(" ".join(title.split()), ordered, tuple(references))
+
+
+def options_of(rule: Rule) -> list[Option]:
+    """Return the rule's options as declared."""
+    hints = get_type_hints(rule.options)
+    return [
+        Option(
+            item.name,
+            _KINDS.get(hints[item.name], "list of texts"),
+            to_plain(None if item.default is MISSING else item.default),
+            item.metadata["doc"],
+        )
+        for item in fields(rule.options)
+    ]
+
+
+def changes_of(case: Case) -> list[tuple[str, Any]]:
+    """Return what a case changes in the sample exemption: names and JSON-ready values."""
+    return [
+        *([("id", case.id)] if case.id else []),
+        *((name, to_plain(value)) for name, value in case.properties.items()),
+        *((f"systemData.{name}", to_plain(value)) for name, value in case.system.items()),
+        *((f"option {name}", to_plain(value)) for name, value in case.options.items()),
+        *((_FACTS.get(name, name), to_plain(value)) for name, value in case.facts.items()),
+    ]
+
+
+_FACTS: Final = {
+    "now": "the time",
+    "written_at": "written",
+    "assignment": "the assignment",
+    "author": "the author",
+    "before": "compliant before",
+    "approved": "approved",
+}
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value of an option, a case or a fact as JSON has it."""
+    if isinstance(value, datetime):
+        return spell_time(value)
+    if isinstance(value, Unread):
+        return f"unread: {value.reason}"
+    if isinstance(value, Gone):
+        return "gone"
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(to_plain(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    return value

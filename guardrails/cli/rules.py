@@ -1,0 +1,167 @@
+"""List the rules and what follows from each; with CODE or NAME, explain one.
+
+The ruleset is checked first: every mistake in it is shown, with its line and what would be right.
+"""
+
+import argparse
+import difflib
+import json
+from dataclasses import replace
+from typing import Any
+
+from guardrails.cli.options import add_format, add_ruleset, ruleset_of
+from guardrails.cli.rule_text import Option, changes_of, options_of, text_of, to_plain
+from guardrails.cli.screen import Screen
+from guardrails.errors import Misconfigured
+from guardrails.exemption import ExemptionId
+from guardrails.rules import all_rules
+from guardrails.rules.base import Case, Rule
+from guardrails.rules.sample import BODY
+from guardrails.ruleset import BoundRule, Ruleset
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    parser.add_argument("rule", nargs="?", metavar="CODE|NAME", help="such as EXG101 or expiry-missing")
+    add_ruleset(parser)
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """List them all, or explain one."""
+    ruleset = ruleset_of(args)
+    bound = everywhere(ruleset)
+    if args.rule:
+        rule = _find(args.rule)
+        if args.format == "json":
+            screen.json(_full_json(rule, bound.get(rule.name)))
+        else:
+            _explain(rule, bound.get(rule.name), screen)
+    elif args.format == "json":
+        screen.json([_json(rule, bound.get(rule.name)) for rule in all_rules().values()])
+    else:
+        _list(ruleset, bound, screen)
+    return 0
+
+
+def everywhere(ruleset: Ruleset) -> dict[str, BoundRule]:
+    """Return name -> rule for what is on where no override says otherwise."""
+    base = replace(ruleset, layers=ruleset.layers[:1], _bound={})
+    return {bound.rule.name: bound for bound in base.rules_for(ExemptionId.parse(BODY["id"]))}
+
+
+def _find(text: str) -> Rule:
+    rules = all_rules()
+    wanted = text.strip().lower()
+    for rule in rules.values():
+        if wanted in (rule.code.lower(), rule.name):
+            return rule
+    names = [*rules, *(rule.code.lower() for rule in rules.values())]
+    near = difflib.get_close_matches(wanted, names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else "`python -m guardrails rules` lists them."
+    raise Misconfigured("there is no such rule", code="no-such-rule", subject=text, remedy=hint)
+
+
+def _list(ruleset: Ruleset, bound: dict[str, BoundRule], screen: Screen) -> None:
+    rows = [
+        (rule.code, rule.name, *_answer(bound.get(rule.name), rule), ", ".join(rule.soc2), text_of(rule).title)
+        for rule in all_rules().values()
+    ]
+    screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "what it asks"), rows)
+    screen.line()
+    screen.line(f"{ruleset.source} ({ruleset.digest}): mode {ruleset.mode}, {len(bound)} of {len(rows)} rules on")
+    others = ((len(ruleset.layers) - 1, "override"), (len(ruleset.exclusions), "exclusion"))
+    for count, what in others:
+        if count:
+            screen.line(f"{count} {what}{'' if count == 1 else 's'} by scope; the table shows what holds elsewhere")
+
+
+def _answer(bound: BoundRule | None, rule: Rule) -> tuple[str, str, str]:
+    """Return severity, response and grace."""
+    if bound is None:
+        return str(rule.severity), "off", ""
+    return str(bound.severity), str(bound.response), _grace(bound)
+
+
+def _grace(bound: BoundRule) -> str:
+    seconds = int(bound.grace.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return ""
+
+
+def _explain(rule: Rule, bound: BoundRule | None, screen: Screen) -> None:
+    text = text_of(rule)
+    severity, response, grace = _answer(bound, rule)
+    screen.line(f"{rule.code} {rule.name}", style="bold")
+    screen.line(text.title)
+    screen.line(
+        f"severity {severity}, response {response}{f' after {grace}' if grace else ''}, SOC 2 {', '.join(rule.soc2)}"
+    )
+    for heading, paragraphs in text.sections.items():
+        screen.line()
+        screen.line(heading, style="bold")
+        for paragraph in paragraphs:
+            screen.line(paragraph)
+    screen.line()
+    screen.line("To mend it", style="bold")
+    screen.line(rule.mend)
+    options = options_of(rule)
+    if options:
+        screen.line()
+        screen.line("Options", style="bold")
+        rows = [(one.name, one.kind, short(one.default), short(value_in(one, bound)), one.doc) for one in options]
+        screen.table(("option", "type", "default", "in the ruleset", "means"), rows)
+    for title, cases in (("Passes", rule.good), ("Violations", rule.bad), ("Unknown", rule.unclear)):
+        if cases:
+            screen.line()
+            screen.line(title, style="bold")
+            for case in cases:
+                screen.line(_case(case), indent=2)
+    screen.line()
+    for reference in text.references:
+        screen.line(reference)
+
+
+def value_in(option: Option, bound: BoundRule | None) -> Any:
+    """Return an option's value in the ruleset; its default where the rule is off."""
+    return option.default if bound is None else to_plain(getattr(bound.options, option.name))
+
+
+def short(value: Any) -> str:
+    """Return an option's value as YAML would take it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _case(case: Case) -> str:
+    changes = ", ".join(f"{name} {short(value)}" for name, value in changes_of(case))
+    return f"{case.title}: {changes}" if changes else case.title
+
+
+def _json(rule: Rule, bound: BoundRule | None) -> dict[str, Any]:
+    severity, response, grace = _answer(bound, rule)
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "title": text_of(rule).title,
+        "enabled": bound is not None,
+        "severity": severity,
+        "response": response,
+        "grace": grace or "0d",
+        "soc2": list(rule.soc2),
+        "mend": rule.mend,
+    }
+
+
+def _full_json(rule: Rule, bound: BoundRule | None) -> dict[str, Any]:
+    text = text_of(rule)
+    return {
+        **_json(rule, bound),
+        "sections": {heading: list(paragraphs) for heading, paragraphs in text.sections.items()},
+        "options": [
+            {"name": o.name, "type": o.kind, "default": o.default, "value": value_in(o, bound), "means": o.doc}
+            for o in options_of(rule)
+        ],
+        "references": list(text.references),
+    }

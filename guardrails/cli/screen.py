@@ -1,0 +1,100 @@
+"""Where all output of the command line goes: made safe for a terminal, coloured there, plain in a pipe.
+
+Everything that is shown may hold strangers' text. Control, escape and bidirectional characters are taken out here, so no
+command can forget it; markup is never interpreted.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.notify.text import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+LONGEST: Final = 4000
+"""Characters of one line or cell line."""
+
+_STYLES: Final[Mapping[str, str]] = {
+    "pass": "green", "compliant": "green", "sound": "green", "closed": "green",
+    "violation": "bold red", "high": "red", "open": "bold red", "cannot-act": "bold red",
+    "unknown": "yellow", "medium": "yellow",
+    "off": "dim", "info": "dim", "low": "cyan", "excluded": "cyan", "gone": "dim",
+}  # fmt: skip
+
+type Cell = str | Sequence[str]
+"""One line of text, or several."""
+
+
+class Screen:
+    """Standard output and standard error."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stdout.isatty()
+        self._console: Console | None = None
+        if self.terminal:
+            try:
+                from rich.console import Console  # noqa: PLC0415 - not needed in a pipe, nor where it is not installed
+            except ImportError:
+                self.terminal = False
+                self.note("plain text only; for tables and colour: pip install -r requirements-cli.txt")
+            else:
+                self._console = Console(highlight=False, markup=False, emoji=False)
+
+    def line(self, text: str = "", *, indent: int = 0, style: str = "") -> None:
+        """Print one line. `style` is a style of rich, or a word that has one here."""
+        shown = " " * indent + plain(text, LONGEST)
+        if self._console:
+            self._console.print(_text(shown, _STYLES.get(style, style)), soft_wrap=True)
+        else:
+            print(shown)
+
+    def json(self, value: Any) -> None:
+        """Print JSON in ASCII: whatever a text holds, a terminal sees letters."""
+        print(json.dumps(value, indent=2, default=str))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, lines: bool = False) -> None:
+        """Print a table; in a pipe, columns two spaces apart, nothing cut, the lines of a cell joined by "; "."""
+        safe = [[_lines(cell) for cell in row] for row in rows]
+        if self._console:
+            self._rich_table(columns, safe, lines=lines)
+            return
+        flat = [list(columns), *(["; ".join(cell) for cell in row] for row in safe)]
+        widths = [max(len(row[n]) for row in flat) for n in range(len(columns))]
+        for row in flat:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def note(self, text: str) -> None:
+        """Say something beside the result, on standard error."""
+        print(plain(text, LONGEST), file=sys.stderr)
+
+    def problem(self, text: str, more: Sequence[str] = ()) -> None:
+        """Say what went wrong in one line on standard error; `more` are its particulars, a line each."""
+        print("guardrails: " + plain(text, LONGEST), file=sys.stderr)
+        for line in more:
+            print("  " + plain(line, LONGEST), file=sys.stderr)
+
+    def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[Sequence[str]]], *, lines: bool) -> None:
+        from rich.table import Table  # noqa: PLC0415 - see above
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(show_lines=lines)
+        for column in columns:
+            table.add_column(Text(column), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text("\n").join(_text(part, _STYLES.get(part, "")) for part in cell) for cell in row))
+        if self._console:
+            self._console.print(table)
+
+
+def _lines(cell: Cell) -> list[str]:
+    return [plain(part, LONGEST) for part in ([cell] if isinstance(cell, str) else cell)]
+
+
+def _text(text: str, style: str) -> "Text":
+    from rich.text import Text  # noqa: PLC0415 - see above
+
+    return Text(text, style=style)

@@ -1,0 +1,231 @@
+"""Decide: assessment + register row + mode -> plan. Pure: a plan is a value: printed, tested, shown in a dry run.
+
+The order of the questions is the order of safety: exclusion, ownership, adoption, what Azure forbids, grace, mode.
+The breaker and the re-read come later, at the moment of acting (reconcile.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from guardrails.assess import Assessment, Finding, Verdict
+from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
+from guardrails.notice import Kind
+from guardrails.record import Row, Status
+from guardrails.ruleset import Mode, Response, Ruleset
+
+UNKNOWN_RETRY = timedelta(minutes=10)
+UNKNOWN_RETRY_MAX = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Set our tag to `marker`, or take it away for None: in the exemption's metadata, on its scope, or both."""
+
+    marker: Mapping[str, Any] | None
+    on_exemption: bool
+    on_scope: bool
+
+    @property
+    def name(self) -> str:
+        """The action's name in plans and history."""
+        return "untag" if self.marker is None else "tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Revert a creation: delete the exemption."""
+
+    name = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """Revert an edit: write the body that history entry `entry` keeps."""
+
+    entry: int
+    name = "put-back"
+
+
+type Action = Tag | Delete | PutBack
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is decided for one exemption.
+
+    Attributes:
+        status: where it stands.
+        answer: none, alert, tag, untag, delete or put-back: what the ruleset wants, whether or not it is done.
+        action: what to do in Azure now; None where nothing is to be done, and always in audit mode.
+        withheld: what would be done in enforce mode; None elsewhere.
+        reasons: why, in order; our words, names of owners and exclusions included.
+        due: when to look again without being asked, UTC.
+        tell: the kind of notice that this is worth when it is news; None where nobody is told.
+    """
+
+    status: Status
+    answer: str
+    action: Action | None = None
+    withheld: Action | None = None
+    reasons: tuple[str, ...] = ()
+    due: datetime | None = None
+    tell: Kind | None = None
+
+    @property
+    def reverts(self) -> bool:
+        """Whether it takes the exemption, or its last edit, away."""
+        return isinstance(self.action, Delete | PutBack)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "status": str(self.status),
+            "answer": self.answer,
+            "acts": self.action is not None,
+            "reasons": list(self.reasons),
+            "due": spell_time(self.due) if self.due else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a decision rests on.
+
+    Attributes:
+        row: what the register knows of this same exemption; None for a new one.
+        content: the exemption's fingerprint.
+        author: the last writer who was not us; "" where unknown.
+        now: the present, UTC.
+        mode: the mode in force: the ruleset's, or audit where a setting lowers it.
+        blocked: why Azure does not let us change this content; "" where that is not known to be so.
+        may_put_back: False where the last compliant body turned out to be no good any more.
+    """
+
+    exemption: Exemption
+    assessment: Assessment
+    row: Row | None
+    ruleset: Ruleset
+    content: str
+    author: str
+    now: datetime
+    mode: Mode
+    blocked: str = ""
+    may_put_back: bool = True
+
+
+def decide(at: Situation) -> Plan:
+    """Return the plan for an exemption that is there."""
+    exclusion = at.ruleset.exclusion_for(at.exemption.id, at.now)
+    if exclusion is not None:
+        reason = f"excluded by the ruleset ({exclusion.scope}): {exclusion.reason}"
+        return Plan(Status.EXCLUDED, "none", reasons=(reason,))
+    owner = at.ruleset.owner_of(at.exemption, at.author)
+    name = owner.name if owner else ""
+    if at.assessment.verdict is Verdict.PASS:
+        plan = _clear(at, name)
+    elif at.assessment.verdict is Verdict.UNKNOWN:
+        reasons = tuple(f"{finding.code} cannot be told: {finding.text}" for finding in at.assessment.findings)
+        due = retry_at(at.row, at.content, at.now)
+        plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, tell=Kind.UNKNOWN)
+    else:
+        plan = _answer(at, name)
+    return _in_mode(plan, at.mode)
+
+
+def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
+    """Return when to look again at something Unknown: ever later, and not moved by being asked early."""
+    if row and row.status is Status.UNKNOWN and row.content == content and row.due and now < row.due:
+        return row.due
+    attempts = row.attempts if row and row.status is Status.UNKNOWN else 0
+    wait: timedelta = min(UNKNOWN_RETRY * (1 << min(attempts, 10)), UNKNOWN_RETRY_MAX)
+    return now + wait
+
+
+def _clear(at: Situation, owner: str) -> Plan:
+    """Return the plan for an exemption that keeps every rule."""
+    marked = bool(marker_of(at.exemption.metadata)) and (at.ruleset.tagging.protected or not owner) and not at.blocked
+    tagged = at.row is not None and at.row.scope_tagged
+    if marked or tagged:
+        untag = Tag(None, on_exemption=marked, on_scope=tagged)
+        return Plan(Status.COMPLIANT, "untag", untag, reasons=("it keeps every rule again; our tag is taken away",))
+    return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",))
+
+
+def _answer(at: Situation, owner: str) -> Plan:
+    """Return the plan for an exemption that breaks rules."""
+    violations = at.assessment.violations
+    reasons = [f"{finding.code} {finding.rule}: {finding.text}" for finding in violations]
+    reverting = [finding for finding in violations if finding.response is Response.REVERT]
+    ripe, due = _grace(reverting, at.row, at.now)
+    spared = _spared(at, owner)
+    if reverting and spared:
+        reasons.append(f"not reverted: {spared}")
+        ripe, due = [], None
+    elif due and not ripe:
+        reasons.append(f"not reverted before {spell_time(due)}, to give time to mend it")
+    if at.blocked and (ripe or not owner):
+        return Plan(Status.CANNOT_ACT, "none", reasons=(*reasons, f"nothing can be changed: {at.blocked}"))
+    if ripe:
+        action = _revert(at)
+        back = isinstance(action, PutBack)
+        reasons.append("its last compliant state is put back" if back else "it has no compliant state; it is deleted")
+        return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), tell=Kind.REVERTED)
+    tagging = any(finding.response is not Response.ALERT for finding in violations)
+    if tagging and owner and not at.ruleset.tagging.protected:
+        reasons.append(f"not tagged: it belongs to {owner}")
+        tagging = False
+    if tagging:
+        return Plan(Status.VIOLATION, "tag", _tag(at), reasons=tuple(reasons), due=due, tell=Kind.TAGGED)
+    return Plan(Status.VIOLATION, "alert", reasons=tuple(reasons), due=due, tell=Kind.VIOLATION)
+
+
+def _spared(at: Situation, owner: str) -> str:
+    """Return why a revert is out of the question; "" where it is not."""
+    if owner:
+        return f"it belongs to {owner}"
+    return at.row.kept_why if at.row and at.row.kept == at.content else ""
+
+
+def _grace(reverting: list[Finding], row: Row | None, now: datetime) -> tuple[list[Finding], datetime | None]:
+    """Return the findings whose grace is over, and when the next one's will be."""
+    seen = row.findings if row else {}
+    ends = [(finding, seen.get(finding.key, now) + finding.grace) for finding in reverting]
+    ripe = [finding for finding, end in ends if now >= end]
+    return ripe, min((end for _, end in ends if now < end), default=None)
+
+
+def _revert(at: Situation) -> Delete | PutBack:
+    row = at.row
+    if at.may_put_back and row and row.compliant is not None and row.compliant_content != at.content:
+        return PutBack(row.compliant)
+    return Delete()
+
+
+def _tag(at: Situation) -> Tag | None:
+    """Return the tag to write; None where it stands there already."""
+    codes = sorted(finding.code for finding in at.assessment.violations)
+    found = marker_of(at.exemption.metadata)
+    on_exemption = at.ruleset.tagging.exemption and (found.get("status"), found.get("codes")) != ("violation", codes)
+    told = at.row is not None and at.row.scope_tagged and set(codes) <= set(at.row.findings)
+    taggable = at.exemption.id.kind is not ScopeKind.MANAGEMENT_GROUP
+    on_scope = at.ruleset.tagging.scope and taggable and not told
+    if not on_exemption and not on_scope:
+        return None
+    since = found.get("since") if isinstance(found.get("since"), str) else spell_time(at.now.replace(microsecond=0))
+    marker = {"status": "violation", "codes": codes, "since": since}
+    return Tag(marker, on_exemption=on_exemption, on_scope=on_scope)
+
+
+def _in_mode(plan: Plan, mode: Mode) -> Plan:
+    """Return the plan as the mode allows it: in audit mode nothing is done in Azure."""
+    if mode is Mode.ENFORCE:
+        return plan
+    tell = plan.tell
+    if tell in (Kind.REVERTED, Kind.TAGGED):
+        tell = Kind.WOULD_REVERT if tell is Kind.REVERTED else Kind.VIOLATION
+    if plan.action is None:
+        return replace(plan, tell=tell)
+    reasons = (*plan.reasons, f"audit mode: nothing is changed in Azure; enforce mode would {plan.action.name}")
+    return replace(plan, action=None, withheld=plan.action, reasons=reasons, tell=tell)

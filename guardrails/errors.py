@@ -1,0 +1,62 @@
+"""The errors of this product: four, named by what the caller should do.
+
+    GuardrailsError
+    ├── Retryable       try again after `delay` seconds: throttled, timed out, server fault, lost race
+    ├── Permanent       trying again cannot mend it: this input or this request is wrong
+    ├── Refused         a safety stop: it could be done, and must not be
+    └── Misconfigured   settings or ruleset are wrong: nothing is done until somebody mends them
+
+Every one carries a stable `code`, the `subject` (which exemption, row, file, setting) and a `remedy`.
+"""
+
+
+class GuardrailsError(Exception):
+    """Base of all errors that this product raises on purpose.
+
+    Args:
+        message: what happened, one sentence without a full stop.
+        code: stable, kebab-case name of the situation.
+        subject: the exemption id, file, setting or row that it is about; empty where there is none.
+        remedy: what to do next, one sentence; empty where nothing can be done.
+    """
+
+    def __init__(self, message: str, *, code: str, subject: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.subject = subject
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        about = f"{self.subject}: " if self.subject else ""
+        then = f". {self.remedy}" if self.remedy else ""
+        return f"{about}{self.message}{then} [{self.code}]"
+
+
+class Retryable(GuardrailsError):
+    """It may work later. `delay` is in seconds: the server's Retry-After, or our own guess."""
+
+    def __init__(self, message: str, *, code: str, subject: str = "", remedy: str = "", delay: float = 10.0) -> None:
+        super().__init__(message, code=code, subject=subject, remedy=remedy)
+        self.delay = delay
+
+
+class Permanent(GuardrailsError):
+    """Trying again gives the same answer."""
+
+
+class Refused(GuardrailsError):
+    """A safety rule of ours forbids it."""
+
+
+class Misconfigured(GuardrailsError):
+    """A setting or the ruleset is wrong. `problems` lists every mistake found, one line each."""
+
+    def __init__(
+        self, message: str, *, code: str, subject: str = "", remedy: str = "", problems: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, code=code, subject=subject, remedy=remedy)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n  ".join((super().__str__(), *self.problems))

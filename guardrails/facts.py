@@ -1,0 +1,90 @@
+"""What a rule may know beyond the exemption itself. Pure values; adapters fill them in.
+
+Every fact that had to be fetched can also be `Unread`: it could not be had, and a rule that needs it says Unknown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A fact that could not be read, and why (one phrase for people)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A thing that Azure says does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A policy assignment.
+
+    Attributes:
+        id: its resource id.
+        definition_id: the policy definition or initiative that it assigns.
+        members: reference id (lower case) -> definition id (lower case) of the initiative's policies; empty for an
+            assignment of a single policy; Unread where the initiative could not be read.
+    """
+
+    id: str
+    definition_id: str
+    members: Mapping[str, str] | Unread
+
+    @property
+    def is_initiative(self) -> bool:
+        """Whether it assigns an initiative (policy set definition)."""
+        return "/policysetdefinitions/" in self.definition_id.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote the exemption, by systemData; our own tagging is seen through.
+
+    Attributes:
+        name: a UPN for people, a GUID for applications and managed identities; "" where unknown.
+        kind: User, Application, ManagedIdentity or Key; "" where unknown.
+    """
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the register knows of the exemption's last compliant state.
+
+    Attributes:
+        expires_on: its expiry then, UTC; None where it had none.
+        ticket: the ticket that it named then; "" where none.
+        seen_at: when we recorded it, UTC.
+    """
+
+    expires_on: datetime | None
+    seen_at: datetime
+    ticket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that rules may look at beside the exemption.
+
+    Attributes:
+        now: the present, UTC.
+        written_at: when the exemption was last written by somebody else than us, UTC; `now` where unknown.
+        assignment: the exempted assignment, Gone, or Unread.
+        author: the last writer who was not us; Unread where systemData is absent (a file).
+        before: the last compliant state; None where the register has none.
+        approved: identities (lower case: UPN, object id, application id) that may write exemptions.
+    """
+
+    now: datetime
+    written_at: datetime
+    assignment: Assignment | Gone | Unread = field(default_factory=lambda: Unread("the assignment was not looked up"))
+    author: Author | Unread = field(default_factory=lambda: Unread("the body has no systemData"))
+    before: Before | None = None
+    approved: frozenset[str] = frozenset()

@@ -1,0 +1,190 @@
+"""Azure's JSON, as people save it: one object or many, and in what the tools wrap them. Pure.
+
+Known wrappings: a bare object; an array (`az ... list`, `ConvertTo-Json`); ARM's list `{"value": []}`; Resource Graph's
+`{"data": []}`, as rows of objects or as its table of columns and rows; and the examples beside REST specifications,
+whose bodies are at `responses.*.body`. What an object means is not looked at here: `Exemption.from_arm` knows.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+DEEPEST: Final = 100
+"""Levels of nesting that are read; deeper is nobody's exemption, and costs the stack of all that walk it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One JSON object, and where it stands: `$.value[3]`."""
+
+    place: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, and where: a JSON place, or line and column where there is no JSON yet; "" for the whole file."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text holds.
+
+    Attributes:
+        items: the objects that could be read, in order.
+        problems: what could not be read.
+        notes: what a reader should know though all was read, such as that the list goes on elsewhere.
+    """
+
+    items: tuple[Item, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+
+def read_bytes(data: bytes) -> Reading:
+    """Read a file's bytes: UTF-8, UTF-16 or UTF-32, with a byte order mark (PowerShell redirects) or without."""
+    encoding = json.detect_encoding(data)
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = encoding.upper().removesuffix("-SIG")
+        return Reading(problems=(Problem(f"byte {error.start + 1}", f"not {name} text: {error.reason}"),))
+    return read_text(text)
+
+
+def read_text(text: str) -> Reading:
+    """Read a text. Everything that is wrong is in the result; nothing is raised."""
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        return Reading(problems=(Problem("", "it is empty"),))
+    try:
+        root = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        said = error.msg[:1].lower() + error.msg[1:]
+        return Reading(problems=(Problem(f"line {error.lineno}, column {error.colno}", f"not JSON: {said}"),))
+    except ValueError as error:  # NaN, or a number of thousands of digits
+        return Reading(problems=(Problem("", f"not JSON: {error}"),))
+    except RecursionError:
+        return Reading(problems=(Problem("", f"nested more than {DEEPEST} levels deep"),))
+    found = list(_unwrapped(root, "$"))
+    return Reading(
+        tuple(part for part in found if isinstance(part, Item)),
+        tuple(part for part in found if isinstance(part, Problem)),
+        tuple(_notes(root)),
+    )
+
+
+class _Repeated(dict[str, Any]):
+    """A JSON object in which a key stands twice: which of the values counts, nobody can tell."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    repeated = _Repeated(found)
+    repeated.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return repeated
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _unwrapped(node: Any, place: str) -> Iterator[Item | Problem]:
+    """Yield the objects below the known wrappings."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _unwrapped(item, f"{place}[{index}]")
+    elif not isinstance(node, dict):
+        yield Problem(place, f"a JSON object is wanted here, not {_kind_of(node)}")
+    elif isinstance(node, _Repeated):
+        yield Problem(place, f"the key '{node.key[:60]}' stands here twice; keep one")
+    elif _get(node, "id") is None and (inner := _wrapped(node)) is not None:
+        name, value = inner
+        yield from _unwrapped(value, f"{place}.{name}")
+    elif _get(node, "id") is None and isinstance(node.get("responses"), dict):
+        yield from _responses(node["responses"], f"{place}.responses")
+    elif _get(node, "id") is None and isinstance(node.get("error"), dict):
+        error = node["error"]
+        said = f"{str(error.get('code'))[:60]}: {str(error.get('message'))[:200]}"
+        yield Problem(place, f"this is an error that Azure answered, not what was asked for ({said})")
+    elif "$schema" in node and isinstance(node.get("resources"), list | dict):
+        yield Problem(place, "this is a deployment template; give the object as Azure Resource Manager returns it")
+    else:
+        wrong = _wrong_inside(node, place)
+        yield wrong or Item(place, node)
+
+
+def _wrapped(node: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """Return the name and the content of a list's wrapping; None where the object is no list."""
+    for key, value in node.items():
+        if key.lower() in ("value", "data"):
+            if isinstance(value, list):
+                return key, value
+            if key.lower() == "data" and isinstance(value, dict) and isinstance(value.get("rows"), list):
+                return f"{key}.rows", _rows(value)
+    return None
+
+
+def _rows(table: Mapping[str, Any]) -> list[Any]:
+    """Return Resource Graph's table (REST reference, resultFormat `table`) as objects."""
+    columns = table.get("columns")
+    names = [column.get("name") for column in columns if isinstance(column, dict)] if isinstance(columns, list) else []
+    return [dict(zip(names, row, strict=False)) if isinstance(row, list) else row for row in table["rows"]]
+
+
+def _responses(responses: Mapping[str, Any], place: str) -> Iterator[Item | Problem]:
+    """Yield the bodies of a REST specification example."""
+    bodies = {code: told["body"] for code, told in responses.items() if isinstance(told, dict) and "body" in told}
+    if not bodies:
+        yield Problem(place, "no response in this example has a body")
+    for code, body in bodies.items():
+        yield from _unwrapped(body, f"{place}.{code}.body")
+
+
+def _wrong_inside(root: Any, place: str) -> Problem | None:
+    """Return the first key that stands twice, or that it is nested too deep; None where all is well."""
+    waiting = [(root, place, 0)]
+    while waiting:
+        node, at, depth = waiting.pop()
+        if depth > DEEPEST:
+            return Problem(place, f"nested more than {DEEPEST} levels deep")
+        if isinstance(node, _Repeated):
+            return Problem(at, f"the key '{node.key[:60]}' stands here twice; keep one")
+        if isinstance(node, dict):
+            waiting += [(v, f"{at}.{k[:60]}", depth + 1) for k, v in node.items() if isinstance(v, dict | list)]
+        elif isinstance(node, list):
+            waiting += [(v, f"{at}[{n}]", depth + 1) for n, v in enumerate(node) if isinstance(v, dict | list)]
+    return None
+
+
+def _notes(root: Any) -> Iterator[Problem]:
+    """Say where a list is only a page of a longer one."""
+    if isinstance(root, dict) and _get(root, "id") is None:
+        for name in ("nextLink", "skip_token", "$skipToken"):
+            if root.get(name):
+                yield Problem(f"$.{name}", "the list goes on; only this page of it was read")
+
+
+def _get(node: Mapping[str, Any], name: str) -> Any:
+    """Return a field whatever its casing; None where it is absent."""
+    return next((value for key, value in node.items() if key.lower() == name), None)
+
+
+def _kind_of(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    return "a text" if isinstance(value, str) else "a number"

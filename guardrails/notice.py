@@ -1,0 +1,97 @@
+"""One message for people or systems. Pure. Channels render it; its id never changes over retries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from guardrails.exemption import parse_time, spell_time
+
+
+class Kind(StrEnum):
+    """What a notice tells."""
+
+    VIOLATION = "violation"
+    TAGGED = "tagged"
+    REVERTED = "reverted"
+    WOULD_REVERT = "would-revert"
+    RESTORED = "restored"
+    CANNOT_ACT = "cannot-act"
+    UNKNOWN = "unknown"
+    DELETED = "deleted"
+    BREAKER_OPEN = "breaker-open"
+    RULESET_BROKEN = "ruleset-broken"
+    REGISTER_ALTERED = "register-altered"
+    POISON = "poison"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice, complete in itself: a channel needs nothing else to render it.
+
+    Attributes:
+        id: stable; letters, digits and hyphens only.
+        kind: what it tells.
+        severity: high, medium, low or info.
+        at: when it was decided, UTC.
+        title: one line; our words only, no text from the exemption.
+        exemption: what it is about; {} where it is about the service. Keys: id, name, displayName, scope, scopeKind,
+            assignment, category, expiresOn, owner, ticket. Values are strangers' text, unescaped.
+        findings: a list of {code, rule, status, severity, text, evidence, mend}.
+        actor: who wrote or deleted it; "" where unknown. A stranger's text.
+        done: what was done, one sentence; our words.
+        why: the reasons, our words.
+        next: what to do next, one sentence; our words.
+    """
+
+    id: str
+    kind: Kind
+    severity: str
+    at: datetime
+    title: str
+    exemption: Mapping[str, Any]
+    findings: tuple[Mapping[str, Any], ...]
+    actor: str
+    done: str
+    why: tuple[str, ...]
+    next: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "id": self.id,
+            "kind": str(self.kind),
+            "severity": self.severity,
+            "at": spell_time(self.at),
+            "title": self.title,
+            "exemption": dict(self.exemption),
+            "findings": [dict(finding) for finding in self.findings],
+            "actor": self.actor,
+            "done": self.done,
+            "why": list(self.why),
+            "next": self.next,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Notice":
+        """Read what `to_json` wrote. Raises ValueError when it is not a notice."""
+        try:
+            at = parse_time(data["at"])
+            if at is None:
+                raise ValueError("a notice needs a time")
+            return cls(
+                id=str(data["id"]),
+                kind=Kind(data["kind"]),
+                severity=str(data["severity"]),
+                at=at,
+                title=str(data["title"]),
+                exemption=dict(data["exemption"]),
+                findings=tuple(dict(finding) for finding in data["findings"]),
+                actor=str(data["actor"]),
+                done=str(data["done"]),
+                why=tuple(str(line) for line in data["why"]),
+                next=str(data["next"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a notice: {error!r}") from error

@@ -1,0 +1,74 @@
+"""What a channel's HTTP answer means for a notice. Pure.
+
+Only 2xx is success. What somebody may mend within a day is tried again (a flow that is switched off, a lost permission,
+a mistyped address), for trying again loses nothing; what says "this request will never do" or "I am gone" is final.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+from guardrails.ports import Delivered, Delivery, TryAgain, Undeliverable
+
+LONGEST_DELAY: Final = 3600.0
+"""Seconds. A Retry-After beyond it is cut: a channel cannot put a notice off for a year."""
+
+_MENDABLE: Final = frozenset({401, 403, 404, 407, 408, 409, 421, 423, 424, 425, 429})
+_TEAMS_ERROR: Final = re.compile(rb"HTTP error (\d{3})")
+_FLOW_IS_OFF: Final = b"WorkflowTriggerIsNotEnabled"
+
+
+def meaning(channel: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivery:
+    """Return what became of a notice. `body` is the start of the answer's body; `now` is UTC."""
+    where = "Teams" if channel == "teams" else "the webhook"
+    if channel == "teams" and 200 <= status < 300:
+        status = _told_in_body(status, body)
+    if 200 <= status < 300:
+        return Delivered()
+    answer = f"{where} answered {_spelled(status)}"
+    if 300 <= status < 400:
+        return Undeliverable(f"{answer}; redirects are not followed, so the setting must hold the final address")
+    if channel == "teams" and _FLOW_IS_OFF in body:
+        return TryAgain(f"{answer}: its workflow is switched off", _delay(headers, now))
+    if status in _MENDABLE or not 400 <= status < 500:
+        return TryAgain(answer, _delay(headers, now))
+    gone = "; the address is gone for good" if status == HTTPStatus.GONE else ""
+    return Undeliverable(answer + gone)
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Return the seconds in a Retry-After header: a number or an HTTP date, at most LONGEST_DELAY.
+
+    None where there is none, it cannot be read, or it lies in the past.
+    """
+    text = (value or "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+        seconds = float(text)
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        seconds = ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds()
+    return min(seconds, LONGEST_DELAY) if seconds >= 0 and not math.isnan(seconds) else None
+
+
+def _delay(headers: Mapping[str, str], now: datetime) -> float | None:
+    return retry_after(headers.get("Retry-After"), now)
+
+
+def _told_in_body(status: int, body: bytes) -> int:
+    """Return the status that a Teams connector put in the text of a 200: "... returned HTTP error 429 ..."."""
+    found = _TEAMS_ERROR.search(body)
+    return int(found[1]) if found and int(found[1]) >= 300 else status
+
+
+def _spelled(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -1,0 +1,104 @@
+"""Strangers' text, made safe to show. Pure.
+
+The approach, one for every card: text goes into `TextRun`s of `RichTextBlock`s, never into a `TextBlock` or `FactSet`.
+The Adaptive Cards reference says of TextRun "Markdown is not supported", so nothing in it can become markup, whatever
+a client's markdown dialect is and whether or not it honours backslashes. Three things remain, and `inert` breaks them:
+clients that look for addresses in plain text (phones do), `<at>` mentions, and the `{{DATE()}}` functions that cards
+expand even in runs. Only `fallbackText` of a card is markdown by its specification; `markdown` is for that.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+ELLIPSIS: Final = "…"
+LOOKALIKE: Final = "\u2039"
+"""Stands in for the `<` of a mention."""
+_MARKS_IN_A_ROW: Final = 4
+"""Combining marks kept on one letter: enough for every living script, too few to paint over the neighbouring lines."""
+
+_BLANK_LETTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that show as nothing (Unicode's Default_Ignorable_Code_Point, and the Braille blank)."""
+
+_ADDRESS: Final = re.compile(r"(:?[/\\]{2,})(?=\S)")
+_SCHEME: Final = re.compile(
+    r"\b(mailto|tel|callto|sips?|skype|sms|im|xmpp|msteams|ms-[a-z-]+|javascript|vbscript|data|file|news)\s?:(?=\S)",
+    re.IGNORECASE,
+)
+_DOT: Final = re.compile(r"(?<=[^\s.])(?:\.(?=[^\W\d_]{2})|[\uff0e\u3002\uff61](?=[a-zA-Z]{2}))")
+_MENTION: Final = re.compile(r"<(?=\s*/?\s*at\b)", re.IGNORECASE)
+_MACRO: Final = re.compile(r"([{$])(?=\{)")
+
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]()<>!|~&])")
+_OPENING: Final = re.compile(r"^(#|[-+=]|\d+(?=[.)]))")
+
+
+def plain(text: object, limit: int) -> str:
+    """Return `text` on one line of at most `limit` characters, as a reader would see it.
+
+    Control, bidirectional, zero-width and blank characters go; line ends and all kinds of space become one space; lone
+    surrogates, private-use characters and non-characters become U+FFFD; the rest is in NFC. What is cut ends in "…".
+    """
+    whole = text if isinstance(text, str) else str(text)
+    read = whole[: limit * 4 + 64]  # a stranger's 100 KB is not walked through for 200 characters
+    if not (read.isascii() and read.isprintable()):
+        read = unicodedata.normalize("NFC", _visible(read))
+    read = " ".join(read.split())
+    if len(read) <= limit and len(whole) <= limit * 4 + 64:
+        return read
+    return read[: limit - 1].rstrip() + ELLIPSIS
+
+
+def _visible(text: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        category = unicodedata.category(char)
+        if category[0] == "M":
+            marks += 1
+            if marks > _MARKS_IN_A_ROW or char in _BLANK_LETTERS or "\U000e0000" <= char <= "\U000e0fff":
+                continue
+            kept.append(char)
+            continue
+        shown = _shown(char, category)
+        if shown:
+            marks = 0
+            kept.append(shown)
+    return "".join(kept)
+
+
+def _shown(char: str, category: str) -> str:
+    """Return what a character that is no combining mark is shown as."""
+    if char.isspace():
+        return " "
+    if category in ("Cc", "Cf") or char in _BLANK_LETTERS or "\U000e0000" <= char <= "\U000e0fff":
+        return ""
+    unreadable = category in ("Cs", "Co") or ord(char) & 0xFFFE == 0xFFFE or "\ufdd0" <= char <= "\ufdef"
+    return "\ufffd" if unreadable else char
+
+
+def inert(text: object, limit: int) -> str:
+    """Return a stranger's text as `plain` does, with everything broken that a client acts on in plain text.
+
+    Addresses stay readable and are seen to be broken: `https[://]contoso[.]com`, `jo@contoso[.]com`, `mailto[:]jo`.
+    """
+    read = plain(text, limit)
+    read = _ADDRESS.sub(r"[\1]", read)
+    read = _SCHEME.sub(r"\1[:]", read)
+    read = _DOT.sub(lambda dot: f"[{dot[0]}]", read)
+    read = _MENTION.sub(LOOKALIKE, read)
+    return _MACRO.sub(r"\1 ", read)
+
+
+def markdown(text: object, limit: int) -> str:
+    """Return a stranger's text for a place that is read as markdown: `inert`, with the markup characters escaped.
+
+    Escapes are CommonMark's backslashes. Line ends are gone by then, so lists, headings and rules can only be at the
+    very start, where they are escaped too.
+    """
+    return _OPENING.sub(_escaped_opening, _MARKUP.sub(r"\\\1", inert(text, limit)))
+
+
+def _escaped_opening(match: re.Match[str]) -> str:
+    opening = match[1]
+    return opening + "\\" if opening[0].isdigit() else "\\" + opening

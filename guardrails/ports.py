@@ -1,0 +1,166 @@
+"""What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from guardrails.exemption import ExemptionId
+from guardrails.facts import Assignment, Gone, Unread
+from guardrails.notice import Notice
+from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What said that an exemption should be looked at. It is never the truth about it.
+
+    Attributes:
+        source: event, queue, operator or sweep.
+        operation: write or delete, as an event told; "" otherwise.
+        actor: who is said to have done it: a UPN, else an application id, else an object id; "" where unknown.
+        event_id: the event's id, for the logs.
+    """
+
+    source: str
+    operation: str = ""
+    actor: str = ""
+    event_id: str = ""
+
+
+class Clock(Protocol):
+    """The present."""
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+
+
+class Arm(Protocol):
+    """Azure Resource Manager. Every method raises Retryable when it is throttled, down or slow.
+
+    Writes raise Permanent with code `cannot-act` where Azure forbids them for good: locks, deny assignments, missing
+    permissions, a body that it refuses.
+    """
+
+    async def get(self, exemption: ExemptionId) -> Mapping[str, Any] | Gone | Unread:
+        """Return the exemption's body now; Gone when Azure says that it or its scope is not there."""
+
+    async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Create or replace it; return the body as Azure then has it."""
+
+    async def delete(self, exemption: ExemptionId) -> None:
+        """Delete it; one that is not there is no error."""
+
+    async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
+        """Return the assignment and what its initiative holds, cached for a while."""
+
+    async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
+        """Merge one tag on a subscription, resource group or resource; None removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """The limit on reverts.
+
+    Attributes:
+        opened_at: when it opened, UTC; None while it is closed.
+        recent: reverts in the last hour.
+        told: whether the notice that it is open is on its way.
+    """
+
+    opened_at: datetime | None
+    recent: int
+    told: bool = False
+
+
+class Register(Protocol):
+    """Rows, history, outbox, dead letters and the breaker. Raises Retryable when the store is down or slow."""
+
+    async def read(self, exemption: ExemptionId) -> Stored | None:
+        """Return the row, or None where the register never saw the exemption.
+
+        Raises Permanent (register-altered) when the row was changed from outside and the history cannot tell it.
+        """
+
+    async def commit(
+        self,
+        exemption: ExemptionId,
+        before: Stored | None,
+        row: Row,
+        entry: Entry,
+        outgoing: Sequence[Outgoing] = (),
+    ) -> Stored | None:
+        """Write row, history entry and outbox in one transaction; None when somebody else was there first."""
+
+    async def sent(self, exemption: ExemptionId, stored: Stored, ids: Sequence[str]) -> Stored | None:
+        """Take messages out of the outbox once they are on their queue; None when somebody else was there first."""
+
+    async def outbox(self, exemption: ExemptionId, ids: Sequence[str]) -> list[Outgoing]:
+        """Return committed messages that are still in the outbox, delays counted from now."""
+
+    async def body(self, exemption: ExemptionId, seq: int) -> Mapping[str, Any]:
+        """Return the ARM body that a history entry keeps. Raises Permanent when it is absent or fails its hash."""
+
+    async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
+        """Return the entries, oldest first."""
+
+    async def take_revert(self, now: datetime, per_hour: int) -> BreakerState:
+        """Count one revert against the limit, unless the breaker is or thereby gets open; return the state."""
+
+    async def breaker(self, now: datetime) -> BreakerState:
+        """Return the breaker's state."""
+
+    async def breaker_told(self, opened_at: datetime) -> None:
+        """Remember that people were told of the breaker that opened then; no error when it is closed again."""
+
+    async def close_breaker(self, now: datetime) -> None:
+        """Close the breaker and forget the reverts that opened it."""
+
+    async def held(self) -> list[str]:
+        """Return the ids of exemptions whose revert waits for the breaker."""
+
+    async def bury(self, letter: Letter) -> bool:
+        """Keep something that could not be processed; burying it again replaces it. Return whether it is new."""
+
+    async def letters(self) -> list[Letter]:
+        """Return what is buried, oldest first."""
+
+    async def drop_letter(self, letter_id: str) -> None:
+        """Forget a letter; one that is not there is no error."""
+
+
+class Queues(Protocol):
+    """The queues `reconcile` and `notices`."""
+
+    async def send(self, queue: str, body: Mapping[str, Any], delay: float = 0.0) -> None:
+        """Put a message on a queue, to be seen after `delay` seconds. Raises Retryable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The channel took the notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The channel did not take it now. `delay` in seconds where the channel said so; `reason` holds no address."""
+
+    reason: str
+    delay: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undeliverable:
+    """The channel will never take it as it is; `reason` holds no address."""
+
+    reason: str
+
+
+type Delivery = Delivered | TryAgain | Undeliverable
+
+
+class Channels(Protocol):
+    """Where notices go, by the name of a route in the ruleset."""
+
+    async def deliver(self, notice: Notice, route: str) -> Delivery:
+        """Hand one notice to one route. Never raises for what a channel does."""

@@ -1,0 +1,166 @@
+"""Reconcile: bring Azure, the register and the notices right for one exemption, whatever woke us.
+
+Six steps, always the same: observe, assess, decide, act, record, tell. Level-triggered: what an event said does not
+matter, only what Azure and the register say now. Safe to run twice, at once, late, or after a crash at any step.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from guardrails import tell
+from guardrails.act import Done
+from guardrails.decide import retry_at
+from guardrails.errors import Retryable
+from guardrails.exemption import Exemption, ExemptionId, fingerprint
+from guardrails.facts import Gone, Unread
+from guardrails.notice import Kind
+from guardrails.perform import conclude, perform
+from guardrails.ports import Hint
+from guardrails.record import Intent, Row, Status, Stored
+from guardrails.recording import entry_for, is_news, particulars, row_after, row_gone
+from guardrails.restore import restore
+from guardrails.ruleset import Mode, Ruleset
+from guardrails.visit import IN_HAND, LEASE, NOTHING_DONE, Look, Outcome, Visit, World, next_seq
+
+ROUNDS: Final = 5
+"""How often one call looks again when others write at the same time, before it gives way."""
+
+
+class Reconciler:
+    """The use case. One instance serves many calls at once.
+
+    Args:
+        world: the ports.
+        ruleset: returns the ruleset in force; raises Misconfigured when it is broken.
+        audit_only: whether a setting holds the mode at audit, whatever the ruleset says.
+    """
+
+    def __init__(self, world: World, ruleset: Callable[[], Ruleset], *, audit_only: bool = False) -> None:
+        self._world = world
+        self._ruleset = ruleset
+        self._audit_only = audit_only
+
+    async def reconcile(self, exemption_id: ExemptionId, hint: Hint) -> Outcome:
+        """Look at one exemption and do what is right.
+
+        Raises Retryable when Azure or the store is busy or others keep writing, Misconfigured when the ruleset is
+        broken, Permanent (register-altered) when its register row cannot be trusted. Nothing is half done then: the
+        next call takes up what this one left.
+        """
+        visit = self._visit(exemption_id, hint)
+        did = ""
+        for _ in range(ROUNDS):
+            stored, seen = await visit.observe()
+            if stored and stored.row.intent:
+                outcome = await _settle(visit, stored, stored.row.intent, seen)
+            elif isinstance(seen, Exemption):
+                outcome = await _present(visit, seen, stored)
+            else:
+                outcome = await _absent(visit, stored, seen)
+            if outcome is not None:
+                return replace(outcome, did=outcome.did or did)
+        raise Retryable("others keep changing it", code="lost-race", subject=exemption_id.text, delay=5)
+
+    async def restore(self, exemption_id: ExemptionId, by: str, *, dry_run: bool = False) -> Mapping[str, Any]:
+        """Undo our last revert, or anybody's delete; see guardrails.restore."""
+        return await restore(self._visit(exemption_id, Hint("operator", actor=by)), by, dry_run=dry_run)
+
+    def _visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
+        ruleset = self._ruleset()
+        return Visit(self._world, exemption_id, hint, ruleset, Mode.AUDIT if self._audit_only else ruleset.mode)
+
+
+async def _present(visit: Visit, exemption: Exemption, stored: Stored | None) -> Outcome | None:
+    """Bring right an exemption that is there. None: somebody else was quicker, look again."""
+    look = await visit.look(exemption, stored.row if stored else None)
+    if look.plan.action is not None:
+        return await perform(visit, look, stored)
+    return await _write(visit, look, stored)
+
+
+async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
+    """Record a decision that changes nothing in Azure, unless it stands in the register already."""
+    plan = look.plan
+    row, body = row_after(look.situation, plan, look.facts, stored)
+    if stored and row == stored.row and not stored.altered:
+        await visit.unchanged(stored)
+        return Outcome(visit.id, "", wrote=False, row=stored.row, assessment=look.assessment, plan=plan)
+    notices = []
+    if plan.tell and is_news(stored.row if stored else None, row):
+        would = f" Audit mode; enforce mode would {plan.withheld.name} it." if plan.withheld else ""
+        notices.append(visit.about(plan.tell, look, stored, NOTHING_DONE + would, plan.reasons))
+    entry = entry_for(
+        _event(stored, row),
+        look.situation.now,
+        visit.hint,
+        body,
+        author=row.author,
+        altered=stored.altered if stored else "",
+        **particulars(look.assessment, plan),
+    )
+    saved = await visit.commit(stored, row, entry, notices)
+    if saved is None:
+        return None
+    return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=plan)
+
+
+def _event(stored: Stored | None, row: Row) -> str:
+    if row.status is Status.EXCLUDED:
+        return "excluded"
+    if stored is None or stored.row.status is Status.GONE:
+        return "written"
+    return "edited" if stored.row.content != row.content else "judged"
+
+
+async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> Outcome | None:
+    """Record that an exemption is gone, or that it cannot be read."""
+    now, old = visit.world.clock.now(), stored.row if stored else None
+    if isinstance(seen, Gone):
+        row, event, why = row_gone(old, visit.id.text, now), "deleted", "Azure says that it does not exist"
+        lost = old is not None and old.status is Status.COMPLIANT and (old.expires_on is None or old.expires_on > now)
+        kind = Kind.DELETED if lost else None
+    else:
+        row, event, why = _row_unread(visit, old), "unknown", f"it cannot be read: {seen.reason}"
+        kind = Kind.UNKNOWN if old is None or old.status is not Status.UNKNOWN else None
+    if stored and row == stored.row and not stored.altered:
+        await visit.unchanged(stored)
+        return Outcome(visit.id, "", wrote=False, row=stored.row)
+    notices = []
+    if kind:
+        seq, actor = next_seq(stored), visit.hint.actor
+        notices.append(tell.about(kind, visit.id, seq, at=now, actor=actor, done=NOTHING_DONE, why=(why,), row=old))
+    entry = entry_for(event, now, visit.hint, why=why, altered=stored.altered if stored else "")
+    saved = await visit.commit(stored, row, entry, notices)
+    return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)
+
+
+def _row_unread(visit: Visit, old: Row | None) -> Row:
+    now = visit.world.clock.now()
+    base = old or Row(visit.id.text, Status.UNKNOWN, now)
+    due = retry_at(old, base.content, now)
+    again = old is not None and old.status is Status.UNKNOWN
+    attempts = base.attempts + (1 if due != base.due else 0) if again else 0
+    since = base.since if again else now
+    return replace(base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None)
+
+
+async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption | Gone | Unread) -> Outcome | None:
+    """Finish or explain an ARM write that was begun: by a worker still at it, or by one that died."""
+    age = visit.world.clock.now() - intent.at
+    if age < LEASE:
+        delay = (LEASE - age).total_seconds()
+        raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=delay)
+    if isinstance(seen, Unread):
+        raise Retryable(
+            f"a write was begun and it cannot be read: {seen.reason}", code="unsettled", subject=visit.id.text, delay=60
+        )
+    content = "" if isinstance(seen, Gone) else fingerprint(seen.body)
+    if intent.action in ("delete", "put-back", "restore") and content == intent.content:
+        return await conclude(visit, None, stored, Done(seen))
+    if isinstance(seen, Gone):
+        return await _absent(visit, stored, seen)
+    look = await visit.look(seen, replace(stored.row, intent=None))
+    if look.plan.action is not None:
+        return await perform(visit, look, stored)
+    return await _write(visit, look, stored)

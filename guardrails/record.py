@@ -1,0 +1,254 @@
+"""What the register keeps of an exemption: its current row, and the entries of its history. Pure values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from guardrails.exemption import parse_time, spell_time
+
+
+class Status(StrEnum):
+    """Where an exemption stands."""
+
+    COMPLIANT = "compliant"
+    VIOLATION = "violation"
+    UNKNOWN = "unknown"
+    EXCLUDED = "excluded"
+    CANNOT_ACT = "cannot-act"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An ARM write that was decided and may have happened: recorded before it, cleared with its outcome.
+
+    Attributes:
+        action: delete, put-back, tag, untag or restore.
+        content: the fingerprint that the exemption has once it is done; "" for a delete.
+        why: the reason, one sentence.
+        at: when it was recorded, UTC.
+        body: for put-back and restore, the sequence number of the history entry whose body is to be written.
+        notice: the notice to send once it is done, as JSON; None where nobody is told.
+    """
+
+    action: str
+    content: str
+    why: str
+    at: datetime
+    body: int | None = None
+    notice: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The current state of one exemption. Times are UTC.
+
+    Attributes:
+        id: the exemption's id as last seen.
+        status: where it stands.
+        since: since when it has this status.
+        content: fingerprint of what it says; "" when it is gone.
+        findings: code -> when that finding was first seen in this run of it; unknown ones as `CODE?`.
+        ruleset: digest of the ruleset that judged it.
+        answer: what was done, or in audit mode would be done: none, alert, tag, delete, put-back.
+        expires_on, owner, ticket, assignment: as the exemption says, for lists and reminders.
+        author, author_kind: the last writer who was not us.
+        written_at: when that writer wrote it; None where unknown.
+        own_write_at: systemData.lastModifiedAt of our own last write; None where we wrote nothing.
+        snapshot: sequence number of the history entry that holds the body of `content`.
+        compliant: the same for the last compliant state; None where it never was.
+        compliant_content, compliant_expires_on, compliant_ticket: what that state said.
+        compliant_at: when that state was recorded; None where it never was.
+        undo: the entry whose body our last write replaced or deleted; what `restore` brings back.
+        kept: fingerprint of content that is reported but not reverted: adopted, or restored by an operator.
+        kept_why: why that is.
+        scope_tagged: whether our tag is on the target scope.
+        blocked: why we cannot act on this content; "" where we can.
+        held: why a decided revert waits: "" or "breaker".
+        due: when to look again without being asked; None where nothing is pending.
+        attempts: how often in a row it was Unknown.
+        intent: an ARM write under way.
+        outbox: ids of messages that are committed and not yet on their queue.
+        outbox_at: when they were committed; who committed them sends them, others only when that is long ago.
+    """
+
+    id: str
+    status: Status
+    since: datetime
+    content: str = ""
+    findings: Mapping[str, datetime] = field(default_factory=dict)
+    ruleset: str = ""
+    answer: str = "none"
+    expires_on: datetime | None = None
+    owner: str = ""
+    ticket: str = ""
+    assignment: str = ""
+    author: str = ""
+    author_kind: str = ""
+    written_at: datetime | None = None
+    own_write_at: datetime | None = None
+    snapshot: int | None = None
+    compliant: int | None = None
+    compliant_content: str = ""
+    compliant_expires_on: datetime | None = None
+    compliant_ticket: str = ""
+    compliant_at: datetime | None = None
+    undo: int | None = None
+    kept: str = ""
+    kept_why: str = ""
+    scope_tagged: bool = False
+    blocked: str = ""
+    held: str = ""
+    due: datetime | None = None
+    attempts: int = 0
+    intent: Intent | None = None
+    outbox: tuple[str, ...] = ()
+    outbox_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON: times spelled as ARM does, fields with their default left out."""
+        blank = Row("", Status.UNKNOWN, self.since)
+        out: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in ("id", "status", "since") or value != getattr(blank, item.name):
+                out[item.name] = _to_json(value)
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Row":
+        """Read what `to_json` wrote. Fields of a newer version are ignored. Raises ValueError when it is not a row."""
+        try:
+            values = {item.name: data[item.name] for item in fields(cls) if item.name in data}
+            for name in _TIMES & values.keys():
+                values[name] = parse_time(values[name])
+            values["status"] = Status(values["status"])
+            values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
+            values["outbox"] = tuple(values.get("outbox", ()))
+            if values.get("intent"):
+                values["intent"] = Intent(**{**values["intent"], "at": parse_time(values["intent"]["at"])})
+            if values["since"] is None or not values["id"]:
+                raise ValueError("a row needs an id and a time")
+            return cls(**values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a register row: {error!r}") from error
+
+
+_TIMES = frozenset(
+    {"since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at"}
+)
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return spell_time(value)
+    if isinstance(value, Intent):
+        return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
+    if isinstance(value, Mapping):
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of an exemption's history, as handed to the register.
+
+    Attributes:
+        at: when, UTC.
+        event: written, edited, deleted, judged, intent, reverted, put-back, tagged, untagged, restored, cannot-act,
+            unknown, held, excluded, settled, repaired.
+        facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
+        body: the exemption's ARM body, where this entry keeps it.
+    """
+
+    at: datetime
+    event: str
+    facts: Mapping[str, Any]
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row as the register holds it.
+
+    Attributes:
+        row: the row.
+        seq: the sequence number of its newest history entry; the first is 1.
+        head: the hash of that entry.
+        etag: the guard for the next commit.
+        altered: what is wrong where the stored row was changed from outside and was rebuilt from the history; else "".
+    """
+
+    row: Row
+    seq: int
+    head: str
+    etag: str
+    altered: str = ""
+
+    def with_row(self, **changes: Any) -> "Stored":
+        """Return a copy with fields of the row replaced."""
+        return replace(self, row=replace(self.row, **changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that leaves with a commit, through the outbox.
+
+    Attributes:
+        id: stable over retries; legal as part of a table key.
+        queue: notices or reconcile.
+        body: the JSON of the message; at most 40 KB.
+        delay: seconds before it may be seen on the queue; at most 7 days (the queue's limit).
+    """
+
+    id: str
+    queue: str
+    body: Mapping[str, Any]
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """An entry as read back.
+
+    Attributes:
+        seq: 1 for the first.
+        previous: hash of the entry before; "" for the first.
+        hash: sha256 (hex) over the entry's canonical JSON, `previous` included.
+        row: the row as it stood after this entry, as JSON.
+        body_digest: sha256 (hex) of the body that it keeps; "" where it keeps none.
+    """
+
+    seq: int
+    at: datetime
+    event: str
+    facts: Mapping[str, Any]
+    row: Mapping[str, Any]
+    body_digest: str
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Something that could not be processed, kept until somebody replays or drops it.
+
+    Attributes:
+        id: stable name; legal as a table key.
+        source: event, reconcile or notices.
+        reason: what is wrong, one sentence.
+        payload: the message as it came, text, at most 256 KiB; longer ones are cut and say so.
+        at: when it was kept, UTC.
+        attempts: how often it was tried.
+    """
+
+    id: str
+    source: str
+    reason: str
+    payload: str
+    at: datetime
+    attempts: int = 0

@@ -1,0 +1,136 @@
+"""Record: what the register is to hold after a decision. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from guardrails.assess import Assessment
+from guardrails.decide import Plan, Situation
+from guardrails.exemption import Exemption
+from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
+from guardrails.ports import Hint
+from guardrails.record import Entry, Row, Status, Stored
+from guardrails.ruleset import Ruleset
+
+
+def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | None:
+    """Return what the register knows of this very exemption.
+
+    One that was gone and came back, or that now exempts from another assignment (which an update cannot do), is a new
+    exemption under an old name: it has no compliant past to go back to, unless it says just what that past said.
+    """
+    if row is None:
+        return None
+    moved = row.assignment.lower().strip("/") != exemption.assignment_id.lower().strip("/") and row.assignment != ""
+    if (row.status is Status.GONE or moved) and content != row.compliant_content:
+        return replace(
+            row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
+            compliant_ticket="", findings={}, blocked="", scope_tagged=False,
+        )  # fmt: skip
+    return row
+
+
+def facts_of(
+    exemption: Exemption, row: Row | None, ruleset: Ruleset, now: datetime, assignment: Assignment | Gone | Unread
+) -> Facts:
+    """Return what the rules may know. A write of ours is seen through: its author is the writer before us."""
+    author: Author | Unread
+    if is_own_write(exemption, row) and row is not None:
+        author, written_at = Author(row.author, row.author_kind), row.written_at or now
+    elif exemption.modified_at is None:
+        author, written_at = Unread("the body has no systemData"), now
+    else:
+        author, written_at = Author(exemption.modified_by, exemption.modified_by_type), min(exemption.modified_at, now)
+    before = None
+    if row is not None and row.compliant is not None and row.compliant_at is not None:
+        before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
+    return Facts(now, written_at, assignment, author, before, ruleset.approved)
+
+
+def is_own_write(exemption: Exemption, row: Row | None) -> bool:
+    """Whether the exemption stands as we wrote it: by the time that Azure gave to our write, not by a name."""
+    return row is not None and row.own_write_at is not None and row.own_write_at == exemption.modified_at
+
+
+def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) -> tuple[Row, Mapping[str, Any] | None]:
+    """Return the row for a judged exemption, and the body that its history entry must keep: None where one does."""
+    old, exemption = at.row, at.exemption
+    seq = stored.seq + 1 if stored else 1
+    if old and old.snapshot is not None and old.content == at.content:
+        snapshot, body = old.snapshot, None
+    elif old and old.compliant is not None and old.compliant_content == at.content:
+        snapshot, body = old.compliant, None
+    else:
+        snapshot, body = seq, exemption.body
+    base = old or Row(exemption.id.text, plan.status, at.now)
+    same_status = old is not None and old.status is plan.status
+    unknown_again = plan.status is Status.UNKNOWN and same_status and old is not None and old.content == at.content
+    row = replace(
+        base,
+        id=exemption.id.text,
+        status=plan.status,
+        since=base.since if same_status else at.now,
+        content=at.content,
+        findings={finding.key: base.findings.get(finding.key, at.now) for finding in at.assessment.findings},
+        ruleset=at.ruleset.digest,
+        answer=plan.answer,
+        expires_on=exemption.expires_on,
+        owner=exemption.owner[:200],
+        ticket=exemption.ticket[:200],
+        assignment=exemption.assignment_id,
+        author=facts.author.name if isinstance(facts.author, Author) else "",
+        author_kind=facts.author.kind if isinstance(facts.author, Author) else "",
+        written_at=facts.written_at if exemption.modified_at else base.written_at,
+        own_write_at=base.own_write_at if is_own_write(exemption, old) else None,
+        snapshot=snapshot,
+        blocked=at.blocked,
+        held="",
+        due=plan.due,
+        attempts=base.attempts + (1 if plan.due != base.due else 0) if unknown_again else 0,
+        kept=base.kept if base.kept == at.content else "",
+        kept_why=base.kept_why if base.kept == at.content else "",
+        intent=None,
+    )
+    if plan.status is Status.COMPLIANT and row.compliant_content != at.content:
+        row = replace(
+            row, compliant=snapshot, compliant_content=at.content, compliant_expires_on=exemption.expires_on,
+            compliant_at=at.now, compliant_ticket=exemption.ticket[:200],
+        )  # fmt: skip
+    return row, body
+
+
+def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
+    """Return the row for an exemption that is not there."""
+    if row is not None and row.status is Status.GONE:
+        return replace(row, intent=None)
+    base = row or Row(exemption_id, Status.GONE, now)
+    return replace(
+        base, status=Status.GONE, since=now, content="", findings={}, answer="none", undo=base.snapshot, due=None,
+        attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="", kept_why="",
+    )  # fmt: skip
+
+
+def is_news(old: Row | None, new: Row) -> bool:
+    """Whether people should hear of a decision: not again for the same content, findings and answer."""
+    if old is None or old.status is Status.GONE:
+        return True
+    if new.status is Status.UNKNOWN:
+        return old.status is not Status.UNKNOWN
+    changed = (old.content, old.status, old.answer, old.kept) != (new.content, new.status, new.answer, new.kept)
+    return changed or set(old.findings) != set(new.findings)
+
+
+def entry_for(event: str, at: datetime, hint: Hint, body: Mapping[str, Any] | None = None, **facts: Any) -> Entry:
+    """Return a history entry; `facts` that are empty are left out."""
+    told: dict[str, Any] = {"hint": hint.source, "actor": hint.actor, "event": hint.event_id, **facts}
+    return Entry(at, event, {key: value for key, value in told.items() if value not in ("", None, (), [], {})}, body)
+
+
+def particulars(assessment: Assessment, plan: Plan) -> dict[str, Any]:
+    """Return the part of a history entry that explains a decision."""
+    return {
+        "verdict": str(assessment.verdict),
+        "findings": [finding.to_json() for finding in assessment.findings],
+        "plan": plan.to_json(),
+    }

@@ -1,0 +1,96 @@
+"""Long values in table columns, and JSON that reads back as it was written. Pure.
+
+A string property holds 64 KiB, that is 32 Ki UTF-16 units; a binary one 64 KiB; an entity 1 MiB in all ("Understanding
+the Table service data model", Microsoft Learn). Longer values continue in columns `name_1`, `name_2`, and so on.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from guardrails.exemption import canonical_json
+
+type Value = str | int | bytes
+"""What our columns hold: Edm.String, Edm.Int32 or Edm.Binary."""
+
+PIECE_BYTES: Final = 60 * 1024
+INLINE_BYTES: Final = 600 * 1024
+"""A compressed body up to this size stands in its history entry; a longer one in rows of its own."""
+BODY_ROW_BYTES: Final = 12 * PIECE_BYTES
+"""Compressed bytes in one body row: 720 KiB. In base64, as it travels and as the emulator counts, that is 960 KiB."""
+BODY_LIMIT: Final = 64 * 1024 * 1024
+_ASCII_PIECE: Final = 32_000
+_WIDE_PIECE: Final = 16_000
+
+
+def split_text(name: str, text: str) -> dict[str, str]:
+    """Return the columns that hold `text`: `name`, `name_1`, ... A lone surrogate becomes its escape, as in JSON."""
+    if text.isascii():
+        size = _ASCII_PIECE
+    else:
+        size, text = _WIDE_PIECE, text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= size:
+        return {name: text}
+    return {_nth(name, n): text[at : at + size] for n, at in enumerate(range(0, len(text), size))}
+
+
+def join_text(name: str, columns: Mapping[str, Any]) -> str:
+    """Return the text that `split_text` split; "" where the first column is missing or no text."""
+    return "".join(_pieces(name, columns, str))
+
+
+def split_bytes(name: str, data: bytes) -> dict[str, bytes]:
+    """Return the columns that hold `data`, of at most 60 KiB each."""
+    return {_nth(name, n): data[at : at + PIECE_BYTES] for n, at in enumerate(range(0, len(data), PIECE_BYTES))}
+
+
+def join_bytes(name: str, columns: Mapping[str, Any]) -> bytes:
+    """Return the bytes that `split_bytes` split."""
+    return b"".join(_pieces(name, columns, bytes))
+
+
+def _nth(name: str, n: int) -> str:
+    return f"{name}_{n}" if n else name
+
+
+def _pieces[T: (str, bytes)](name: str, columns: Mapping[str, Any], kind: type[T]) -> list[T]:
+    found: list[T] = []
+    while isinstance(piece := columns.get(_nth(name, len(found))), kind):
+        found.append(piece)
+    return found
+
+
+def brief(text: str, limit: int = 1000) -> str:
+    """Return a stranger's text as a column that people and queries read: valid Unicode, at most `limit` characters."""
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return short if short.isascii() else short.encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An ARM body as it is kept: `digest` is the sha256 (hex) of its canonical JSON, `data` that JSON, compressed."""
+
+    digest: str
+    data: bytes
+
+
+def pack(body: Mapping[str, Any]) -> Packed:
+    """Compress a body."""
+    raw = canonical_json(body).encode("ascii")
+    return Packed(hashlib.sha256(raw).hexdigest(), zlib.compress(raw, 6))
+
+
+def unpack(data: bytes, digest: str) -> bytes:
+    """Return the JSON that `pack` compressed. Raises ValueError where it is damaged or not what `digest` says."""
+    stream = zlib.decompressobj()
+    try:
+        raw = stream.decompress(data, BODY_LIMIT)
+    except zlib.error as error:
+        raise ValueError(f"the stored body cannot be decompressed: {error}") from error
+    if stream.unconsumed_tail or not stream.eof:
+        raise ValueError("the stored body is incomplete or too long")
+    if hashlib.sha256(raw).hexdigest() != digest:
+        raise ValueError("the stored body does not have the digest that its history entry gives")
+    return raw

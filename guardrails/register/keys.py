@@ -1,0 +1,79 @@
+"""The keys of the register's table: which rows there are and what they are called. Pure.
+
+Table keys must not hold `/ \\ # ?` or control characters, are at most 1 KiB long and tell upper from lower case
+("Understanding the Table service data model", Microsoft Learn). An exemption's id may break all three, so its rows are
+named by a hash of the lower-cased id, and the partition's name is escaped.
+
+    partition       row                       holds
+    container       state~KEY                 the current row
+    container       history~KEY~SEQ           one history entry; SEQ has ten digits
+    container       outbox~KEY~ID             a message that is not yet on its queue
+    container       body~KEY~DIGEST~N         piece N of a body that is too long for its history entry
+    breaker         breaker                   the reverts of the last hour
+    letters         letter~ID                 what could not be processed
+"""
+
+import hashlib
+import re
+from typing import Final, NamedTuple
+
+from guardrails.exemption import ExemptionId, ScopeKind
+
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._()-]")
+_LONGEST: Final = 200
+
+BREAKER: Final = ("breaker", "breaker")
+LETTERS: Final = "letters"
+
+
+class Address(NamedTuple):
+    """Where an exemption's rows are: its partition, and the KEY in the names of its rows."""
+
+    partition: str
+    key: str
+
+    @property
+    def state(self) -> str:
+        """The row key of the current row."""
+        return f"state~{self.key}"
+
+    def history(self, seq: int) -> str:
+        """Return the row key of a history entry; the first has number 1."""
+        return f"history~{self.key}~{seq:010d}"
+
+    def outbox(self, message_id: str) -> str:
+        """Return the row key of a message in the outbox."""
+        return f"outbox~{self.key}~{escape(message_id)}"
+
+    def body(self, digest: str, part: int) -> str:
+        """Return the row key of one piece of a long body; the first has number 0."""
+        return f"body~{self.key}~{digest}~{part:04d}"
+
+
+def address(exemption: ExemptionId) -> Address:
+    """Return where the rows of an exemption are; the same for every casing of its id."""
+    container = exemption.container
+    management_group = exemption.kind is ScopeKind.MANAGEMENT_GROUP
+    partition = "mg~" + escape(container.removeprefix("mg~")) if management_group else escape(container)
+    return Address(partition, hashlib.sha256(exemption.key.encode("utf-8", "backslashreplace")).hexdigest()[:40])
+
+
+def escape(text: str) -> str:
+    """Return `text` as a legal part of a table key; two texts do not give the same.
+
+    Characters other than letters, digits and `. _ ( ) -` become `=XX`, the hex of their UTF-8 bytes. Long texts keep
+    their beginning, then `=~` and a hash.
+    """
+    safe = _UNSAFE.sub(lambda m: "".join(f"={b:02X}" for b in m[0].encode("utf-8", "backslashreplace")), text)
+    if len(safe) <= _LONGEST:
+        return safe
+    return f"{safe[: _LONGEST - 50]}=~{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:40]}"
+
+
+def starting_with(prefix: str, partition: str | None = None) -> str:
+    """Return the OData filter for rows whose key starts with `prefix`, in one partition or in all.
+
+    `prefix` ends in `~`, and nothing that follows it in our keys begins with `~`, the last printable of ASCII.
+    """
+    rows = f"RowKey ge '{prefix}' and RowKey lt '{prefix}~'"
+    return f"PartitionKey eq '{partition}' and {rows}" if partition is not None else rows

@@ -1,0 +1,91 @@
+"""ports.Queues on Azure Storage queues, over azure-storage-queue: base64 JSON, as host.json expects it."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, Self
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueServiceClient
+
+from guardrails.errors import Permanent
+from guardrails.register.account import RETRIES, bad_connection_string, translated, transport
+
+LONGEST_DELAY: Final = 7 * 24 * 3600
+LARGEST_BODY: Final = 48 * 1024 - 1
+
+
+def connect(
+    *,
+    connection_string: str = "",
+    endpoint: str = "",
+    credential: AsyncTokenCredential | None = None,
+    names: Mapping[str, str] | None = None,
+    over: AioHttpTransport | None = None,
+) -> "StorageQueues":
+    """Return the queues of a storage account: by connection string, or by queue endpoint and identity.
+
+    Opens no connection. Raises Misconfigured (bad-connection-string). `names` gives other names to `reconcile` and
+    `notices`; `over` is for tests.
+    """
+    options = {"transport": over or transport(), **RETRIES}
+    if credential is not None and not connection_string:
+        return StorageQueues(QueueServiceClient(endpoint, credential=credential, **options), names)
+    try:
+        return StorageQueues(QueueServiceClient.from_connection_string(connection_string, **options), names)
+    except ValueError as error:
+        raise bad_connection_string() from error
+
+
+class StorageQueues:
+    """Sends messages; creates a queue that is missing."""
+
+    def __init__(self, service: QueueServiceClient, names: Mapping[str, str] | None = None) -> None:
+        self._service = service
+        wanted = {"reconcile": "reconcile", "notices": "notices", **(names or {})}
+        encode = TextBase64EncodePolicy()
+        self._queues = {
+            name: service.get_queue_client(queue, message_encode_policy=encode) for name, queue in wanted.items()
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._service.close()
+
+    async def send(self, queue: str, body: Mapping[str, Any], delay: float = 0.0) -> None:
+        """Put a message on a queue, to be seen after `delay` seconds, at most seven days. It never expires.
+
+        A message can arrive twice where a connection broke; its id tells.
+
+        Raises Retryable, Misconfigured, or Permanent (message-too-large) beyond 48 KiB of JSON.
+        """
+        # ensure_ascii would double other alphabets; a lone surrogate becomes its JSON escape
+        raw = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode(
+            "utf-8", "backslashreplace"
+        )
+        subject = str(body.get("id", queue))
+        if len(raw) > LARGEST_BODY:
+            raise Permanent(
+                f"a message of {len(raw)} bytes does not fit on a queue, which takes {LARGEST_BODY}",
+                code="message-too-large",
+                subject=subject,
+                remedy="Shorten what it quotes",
+            )
+        client, text = self._queues[queue], raw.decode()
+        wait = min(max(0, round(delay)), LONGEST_DELAY)
+        with translated("queue", subject):
+            try:
+                await client.send_message(text, visibility_timeout=wait, time_to_live=-1)
+            except ResourceNotFoundError:
+                with suppress(ResourceExistsError):  # another worker was faster
+                    await client.create_queue()
+                await client.send_message(text, visibility_timeout=wait, time_to_live=-1)

@@ -1,0 +1,68 @@
+"""The current row of an exemption as a table row, and the seal that shows a hand in it. Pure.
+
+`row` holds everything, as JSON. The other columns are there for people and queries. `seal` is the sha256 (hex) of the
+canonical JSON of all columns and both keys: an edited, added, removed or copied column does not fit it. It holds no
+secret: it finds accidents and clumsy hands; whoever can compute it is found by the history, or by nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from guardrails.exemption import canonical_json, spell_time
+from guardrails.record import Row, Stored
+from guardrails.register.columns import Value, brief, join_text, split_text
+from guardrails.register.keys import Address
+
+_NOT_SEALED: Final = frozenset({"seal", "Timestamp", "PartitionKey", "RowKey"})
+_LONGEST_ID: Final = 8_000
+LOST_SEAL: Final = "the row was missing"
+
+
+def state_columns(place: Address, row: Row, seq: int, head: str, now: datetime) -> dict[str, Value]:
+    """Return the columns of a current row, sealed. `now` is when it is written, UTC."""
+    columns: dict[str, Value] = {
+        "id": brief(row.id, _LONGEST_ID),
+        "status": str(row.status),
+        "codes": brief(",".join(sorted(row.findings))),
+        "expires_on": _time(row.expires_on),
+        "owner": brief(row.owner),
+        "ticket": brief(row.ticket),
+        "held": brief(row.held),
+        "due": _time(row.due),
+        "updated": spell_time(now),
+        "seq": seq,
+        "head": head,
+        **split_text("row", canonical_json(row.to_json())),
+    }
+    return {**columns, "seal": _seal(place.partition, place.state, columns)}
+
+
+def lost_columns() -> dict[str, Value]:
+    """Return the columns of a stand-in for a row that somebody deleted: its seal never fits, so it is rebuilt."""
+    return {"row": "", "seal": LOST_SEAL}
+
+
+def read_state(found: Mapping[str, Any]) -> Stored:
+    """Read a current row. Raises ValueError, saying what is wrong, when it was changed from outside."""
+    given = found.get("seal")
+    if given == LOST_SEAL:
+        raise ValueError("the row had been deleted from the table")
+    if not given or not isinstance(given, str):
+        raise ValueError("the row has no seal")
+    columns = {name: found[name] for name in found if name not in _NOT_SEALED and not name.startswith("odata.")}
+    if given != _seal(found["PartitionKey"], found["RowKey"], columns):
+        raise ValueError("the row's columns do not fit its seal")
+    row = Row.from_json(json.loads(join_text("row", found)))
+    return Stored(row, found["seq"], found["head"], found["odata.etag"])
+
+
+def _seal(partition: str, row: str, columns: Mapping[str, Any]) -> str:
+    sealed = canonical_json([partition, row, {n: v.hex() if isinstance(v, bytes) else v for n, v in columns.items()}])
+    return hashlib.sha256(sealed.encode("ascii")).hexdigest()
+
+
+def _time(value: datetime | None) -> str:
+    return spell_time(value) if value else ""

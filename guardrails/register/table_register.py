@@ -1,0 +1,331 @@
+"""ports.Register on one table of Azure Table Storage. See docs/register.md for the rows and what guards them."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableClient
+
+from guardrails.errors import Permanent
+from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
+from guardrails.ports import BreakerState, Clock
+from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
+from guardrails.register import chain, columns, state
+from guardrails.register.account import table_client
+from guardrails.register.breaker import Breaker
+from guardrails.register.keys import Address, address, starting_with
+from guardrails.register.letters import Letters
+from guardrails.register.table import Entity, Rejected, Table, Write
+from guardrails.register.verify import problems_of
+
+_LOG: Final = logging.getLogger(__name__)
+_ENTRY_BYTES: Final = 960 * 1024
+"""What we let a history entry reach, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
+_DELETES: Final = 90
+_VERIFY: Final = (
+    "`python -m guardrails history ID --verify` lists what is wrong; mend or delete those rows in the table"
+)
+
+
+def connect(
+    *,
+    clock: Clock,
+    connection_string: str = "",
+    endpoint: str = "",
+    credential: AsyncTokenCredential | None = None,
+    table: str = "guardrails",
+    transport: AioHttpTransport | None = None,
+) -> "TableRegister":
+    """Return the register in a storage account: by connection string, or by table endpoint and identity.
+
+    Opens no connection. Raises Misconfigured (bad-connection-string). `transport` is for tests.
+    """
+    client = table_client(
+        table, connection_string=connection_string, endpoint=endpoint, credential=credential, over=transport
+    )
+    return TableRegister(client, clock)
+
+
+class TableRegister:
+    """The register. All methods raise Retryable where storage is busy or away, Misconfigured where it refuses us."""
+
+    def __init__(self, client: TableClient, clock: Clock) -> None:
+        self._client = client
+        self._table = Table(client)
+        self._clock = clock
+        self._breaker = Breaker(self._table)
+        self._letters = Letters(self._table)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def read(self, exemption: ExemptionId) -> Stored | None:
+        """Return the row, or None where there is none. One request, unless the row was changed from outside.
+
+        Raises Permanent (register-altered) when it was, and the history is not sound either.
+        """
+        place = address(exemption)
+        found = await self._table.get(place.partition, place.state)
+        return None if found is None else await self._opened(place, found, exemption.text)
+
+    async def commit(
+        self,
+        exemption: ExemptionId,
+        before: Stored | None,
+        row: Row,
+        entry: Entry,
+        outgoing: Sequence[Outgoing] = (),
+    ) -> Stored | None:
+        """Write row, history entry and outbox in one transaction: one request. None when somebody else was first.
+
+        The ids of `outgoing` are added to the row's outbox. The result has that row and its new ETag, so that the next
+        commit or `sent` needs no read. A None can also mean that an earlier try of this very commit went through
+        unheard; reading again shows it.
+
+        Raises Permanent: body-too-large beyond 100 rows or 4 MiB; register-altered where the place of the new history
+        entry is taken although the row has not changed.
+        """
+        place, now = address(exemption), self._clock.now()
+        pending = (*row.outbox, *(message.id for message in outgoing if message.id not in row.outbox))
+        row = _with_outbox(row, pending)
+        packed = columns.pack(entry.body) if entry.body is not None else None
+        seq, previous = (before.seq + 1, before.head) if before else (1, "")
+        link = chain.link(entry, row, seq, previous, packed.digest if packed else "")
+        current = state.state_columns(place, row, seq, link.hash, now)
+        writes = [
+            Write("replace", place.state, current, before.etag) if before else Write("create", place.state, current),
+            *_entry_writes(place, link, packed),
+            *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
+        ]
+        try:
+            etags = await self._table.transact(place.partition, writes, exemption.text)
+        except Rejected as lost:
+            if lost.status == 409:
+                await self._explain(place, before, exemption.text)
+            return None
+        return Stored(row, seq, link.hash, etags[0])
+
+    async def sent(self, exemption: ExemptionId, stored: Stored, ids: Sequence[str]) -> Stored | None:
+        """Take messages out of the outbox; ids that are no longer there are no error. None on a lost race."""
+        place = address(exemption)
+        wanted = list(dict.fromkeys(ids))
+        for at in range(0, len(wanted), _DELETES):
+            some = wanted[at : at + _DELETES]
+            after = await self._forget(place, stored, some, some, exemption.text)
+            if after is None:
+                there = {found["RowKey"] async for found in self._rows(place, f"outbox~{place.key}~", ("RowKey",))}
+                left = [name for name in some if place.outbox(name) in there]
+                after = await self._forget(place, stored, some, left, exemption.text) if left != some else None
+            if after is None:
+                return None
+            stored = after
+        return stored
+
+    async def _forget(
+        self, place: Address, stored: Stored, ids: Sequence[str], rows: Sequence[str], subject: str
+    ) -> Stored | None:
+        """Replace the row without `ids` and delete the outbox rows `rows`; None when either is not as expected."""
+        row = _with_outbox(stored.row, tuple(name for name in stored.row.outbox if name not in ids))
+        current = state.state_columns(place, row, stored.seq, stored.head, self._clock.now())
+        writes = [
+            Write("replace", place.state, current, stored.etag),
+            *(Write("delete", place.outbox(name), {}) for name in rows),
+        ]
+        try:
+            etags = await self._table.transact(place.partition, writes, subject)
+        except Rejected:
+            return None
+        return Stored(row, stored.seq, stored.head, etags[0])
+
+    async def outbox(self, exemption: ExemptionId, ids: Sequence[str]) -> list[Outgoing]:
+        """Return the messages of `ids` that are still in the outbox. One that cannot be read is buried as a letter."""
+        place = address(exemption)
+        wanted = {place.outbox(name) for name in ids}
+        found: list[Outgoing] = []
+        async for entity in self._rows(place, f"outbox~{place.key}~"):
+            if entity["RowKey"] in wanted:
+                try:
+                    found.append(_message(entity, self._clock.now()))
+                except ValueError as error:
+                    _LOG.error("%s: outbox row %s cannot be sent: %s", exemption, entity["RowKey"], error)
+                    await self._letters.bury(_lost_message(exemption, entity, str(error), self._clock.now()))
+        return found
+
+    async def body(self, exemption: ExemptionId, seq: int) -> Mapping[str, Any]:
+        """Return the ARM body that entry `seq` keeps.
+
+        Raises Permanent: no-body where there is no such entry or it keeps none; register-altered where it is damaged.
+        """
+        place = address(exemption)
+        entity = await self._table.get(place.partition, place.history(seq))
+        if entity is None or not entity.get("body_digest"):
+            raise Permanent(
+                f"history entry {seq} keeps no body",
+                code="no-body",
+                subject=exemption.text,
+                remedy="List the entries with `python -m guardrails history ID`",
+            )
+        try:
+            digest = chain.read_entry(entity).body_digest
+            data = columns.join_bytes("body", entity)
+            if not data:
+                rows = self._rows(place, f"body~{place.key}~{digest}~")
+                data = b"".join([columns.join_bytes("body", part) async for part in rows])
+            body: Mapping[str, Any] = json.loads(columns.unpack(data, digest))
+        except ValueError as error:
+            raise _altered(exemption.text, f"history entry {seq}: {error}") from error
+        return body
+
+    async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
+        """Return the sound entries, oldest first; `verify` says what is wrong with others."""
+        return list((await self._chain(address(exemption))).entries)
+
+    async def verify(self, exemption: ExemptionId) -> list[str]:
+        """Return everything that is wrong with an exemption's rows, a sentence each; [] when all is sound."""
+        place = address(exemption)
+        current = await self._table.get(place.partition, place.state)
+        history = [found async for found in self._rows(place, f"history~{place.key}~")]
+        bodies = [found async for found in self._rows(place, f"body~{place.key}~")]
+        waiting = [found["RowKey"] async for found in self._rows(place, f"outbox~{place.key}~", ("RowKey",))]
+        return problems_of(place, current, history, bodies, waiting)
+
+    async def rows(self) -> AsyncIterator[Stored]:
+        """Yield every current row. One whose history is not sound either is logged and left out."""
+        async for found in self._table.query(starting_with("state~")):
+            place = Address(found["PartitionKey"], found["RowKey"].removeprefix("state~"))
+            try:
+                yield await self._opened(place, found, str(found.get("id", place.state)))
+            except Permanent as error:
+                _LOG.error("%s", error)
+
+    async def held(self) -> list[str]:
+        """Return the ids of exemptions whose revert waits for the breaker."""
+        where = f"{starting_with('state~')} and held ne ''"
+        return [found["id"] async for found in self._table.query(where, ("id",)) if found.get("id")]
+
+    async def take_revert(self, now: datetime, per_hour: int) -> BreakerState:
+        """Count one revert. It may be done exactly when the returned state is closed (`opened_at` is None)."""
+        return await self._breaker.take(now, per_hour)
+
+    async def breaker(self, now: datetime) -> BreakerState:
+        """Return the breaker's state. An entry that cannot be read counts as open."""
+        return await self._breaker.look(now)
+
+    async def breaker_told(self, opened_at: datetime) -> None:
+        """Remember that people were told of the breaker that opened then; no error when it is closed again."""
+        await self._breaker.remember_told(opened_at)
+
+    async def close_breaker(self, now: datetime) -> None:  # noqa: ARG002 - the port's shape; closing forgets all times
+        """Close the breaker and forget the reverts that opened it."""
+        await self._breaker.close()
+
+    async def bury(self, letter: Letter) -> bool:
+        """Keep something that could not be processed; burying it again replaces it. Return whether it is new."""
+        return await self._letters.bury(letter)
+
+    async def letters(self) -> list[Letter]:
+        """Return what is buried, oldest first."""
+        return await self._letters.all()
+
+    async def drop_letter(self, letter_id: str) -> None:
+        """Forget a letter; one that is not there is no error."""
+        await self._letters.drop(letter_id)
+
+    def _rows(self, place: Address, prefix: str, select: Sequence[str] = ()) -> AsyncIterator[Entity]:
+        return self._table.query(starting_with(prefix, place.partition), select)
+
+    async def _chain(self, place: Address) -> chain.Chain:
+        rows = self._rows(place, f"history~{place.key}~")
+        return chain.read_chain([(found["RowKey"], found) async for found in rows])
+
+    async def _opened(self, place: Address, found: Entity, subject: str) -> Stored:
+        """Return what a state row says, or where it was altered what the newest history entry says."""
+        try:
+            return state.read_state(found)
+        except ValueError as error:
+            wrong = str(error)
+        history = await self._chain(place)
+        if history.problems or history.newest is None:
+            more = history.problems[0] if history.problems else "it has no history"
+            raise _altered(subject, f"{wrong}; {more}")
+        newest = history.newest
+        try:
+            row = chain.row_of(newest)
+        except ValueError as error:
+            raise _altered(subject, f"{wrong}; entry {newest.seq}: {error}") from error
+        return Stored(row, newest.seq, newest.hash, found["odata.etag"], wrong)
+
+    async def _explain(self, place: Address, before: Stored | None, subject: str) -> None:
+        """Find out why a row that we wanted to create was there. Mostly somebody was faster, and nothing is to do."""
+        found = await self._table.get(place.partition, place.state)
+        if found is None and before is None:
+            # The state row was deleted, its history not: put a stand-in there, which the next read rebuilds.
+            try:
+                await self._table.transact(place.partition, [Write("create", place.state, state.lost_columns())])
+            except Rejected:
+                return
+        elif found is not None and before is not None and found["odata.etag"] == before.etag:
+            raise _altered(subject, f"history entry {before.seq + 1} is there, and the row does not know it")
+
+
+def _altered(subject: str, why: str) -> Permanent:
+    return Permanent(
+        f"the register was changed from outside: {why}", code="register-altered", subject=subject, remedy=_VERIFY
+    )
+
+
+def _with_outbox(row: Row, ids: tuple[str, ...]) -> Row:
+    return row if row.outbox == ids else replace(row, outbox=ids)
+
+
+def _entry_writes(place: Address, link: chain.Link, packed: columns.Packed | None) -> list[Write]:
+    """Return the history entry, and rows for its body where that does not fit into it."""
+    row = place.history(link.seq)
+    if packed is None:
+        return [Write("create", row, link.columns)]
+    size = sum(2 * len(value) for value in link.columns.values() if isinstance(value, str))
+    if len(packed.data) <= min(columns.INLINE_BYTES, (_ENTRY_BYTES - size) * 3 // 4):
+        return [Write("create", row, {**link.columns, **columns.split_bytes("body", packed.data)})]
+    step = columns.BODY_ROW_BYTES
+    pieces = [packed.data[at : at + step] for at in range(0, len(packed.data), step)]
+    return [
+        Write("create", row, link.columns),
+        *(Write("put", place.body(packed.digest, n), columns.split_bytes("body", p)) for n, p in enumerate(pieces)),
+    ]
+
+
+def _message_columns(message: Outgoing, now: datetime) -> dict[str, columns.Value]:
+    return {
+        "message": message.id,
+        "queue": message.queue,
+        "due": spell_time(now + timedelta(seconds=message.delay)),
+        **columns.split_text("body", canonical_json(message.body)),
+    }
+
+
+def _message(entity: Entity, now: datetime) -> Outgoing:
+    """Read an outbox row; the delay is what is left of it. Raises ValueError when it was damaged."""
+    try:
+        due, body = parse_time(entity["due"]), json.loads(columns.join_text("body", entity))
+        if due is None or not isinstance(body, dict):
+            raise ValueError("it has no time or no body")
+        return Outgoing(entity["message"], entity["queue"], body, max(0.0, (due - now).total_seconds()))
+    except KeyError as error:
+        raise ValueError(f"it has no column {error}") from error
+
+
+def _lost_message(exemption: ExemptionId, entity: Entity, error: str, now: datetime) -> Letter:
+    reason = f"a message of {exemption} was damaged in the outbox: {error}"
+    return Letter(f"outbox-{entity['RowKey']}", "outbox", reason, canonical_json(entity), now)

@@ -1,0 +1,140 @@
+"""Nobody approves their own exemption.
+
+What it does: compares the approver in the metadata (`approver` and its aliases) with the last writer and with the
+creator in systemData. Casing, "Name <address>", guest accounts and an address without its domain do not hide a match.
+Where several approve, one other person is enough. A missing approver passes unless `required` is on.
+
+Why: separation of duties. An approval by the person who asks for it is no approval.
+
+Example: Jane writes an exemption with `approvedBy: Jane Doe <JANE@contoso.com>`.
+
+Instead: let somebody else approve the ticket, and write that person into the metadata.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Author, Facts, Unread
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.words import clip, says_nothing
+
+_BETWEEN: Final = re.compile(r"[,;\n]")
+_READ: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Whether an approver must be there."""
+
+    required: bool = option(False, "whether a missing approver is a violation")  # noqa: FBT003
+
+
+def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
+    """Violation where only its writers approve it; Unknown where its writer is not known."""
+    approver = exemption.said.get("approver")
+    if approver is None or (options.required and says_nothing(approver)):
+        return Violation("it names no approver", {"approver": clip(approver or "")}) if options.required else PASS
+    author = facts.author
+    known = isinstance(author, Author) and author.name != ""
+    if not _is_among(approver, author.name if isinstance(author, Author) else "", exemption.created_by):
+        if known:
+            return PASS
+        return Unknown(f"the author is not known: {author.reason if isinstance(author, Unread) else 'nobody is named'}")
+    return Violation(
+        "its approver is its author",
+        {
+            "approver": clip(approver),
+            "author": clip(author.name) if isinstance(author, Author) else None,
+            "createdBy": clip(exemption.created_by) or None,
+        },
+    )
+
+
+def _is_among(approver: str, author: str, creator: str) -> bool:
+    """Return whether everybody named as approver is the author or the creator."""
+    low = approver.lower()
+    if not _may_name(low, author) and (creator == author or not _may_name(low, creator)):
+        return False
+    writers = tuple(_address(name) for name in (author, creator) if name)
+    return all(_is_one_of(name, writers) for name in _names(approver))
+
+
+def _may_name(low: str, writer: str) -> bool:
+    """Return whether a closer look is due: the text holds the writer's name, or a guest's name is rewritten."""
+    return writer != "" and (writer.lower().partition("@")[0].strip() in low or "#" in writer or "#" in low)
+
+
+def _names(approver: str) -> list[str]:
+    """Return the approvers named in a text, folded. "Doe, Jane <j@x>" is one: an address settles who it is."""
+    approver = approver[:_READ]
+    if "," not in approver and ";" not in approver and "\n" not in approver:
+        return [_address(approver)]
+    parts = [part for part in _BETWEEN.split(approver) if part.strip()]
+    addresses = [part for part in parts if "@" in part]
+    return [_address(part) for part in addresses or parts] or [""]
+
+
+def _address(text: str) -> str:
+    """Return a mailbox or account name in one form: lower case, bare address, guests as their home address."""
+    text = text.strip().lower()
+    if text.endswith(">"):
+        text = text[text.rfind("<") + 1 : -1].strip()
+    text = text.removeprefix("mailto:")
+    if "#" in text:
+        home, guest, _ = text.partition("#ext#")
+        if guest:  # jane_fabrikam.com#EXT#@contoso.onmicrosoft.com is jane@fabrikam.com
+            return "@".join(home.rsplit("_", 1))
+        return text.rpartition("#")[2]  # live.com#jane@outlook.com
+    return text
+
+
+def _is_one_of(approver: str, writers: tuple[str, ...]) -> bool:
+    if approver in writers:
+        return True
+    return "@" not in approver and any(writer.startswith(approver + "@") for writer in writers)
+
+
+_JANE: Final = Author("jane@contoso.com", "User")
+_APPROVED: Final = frozenset({"jane@contoso.com"})
+
+
+def _approved_by(approver: str) -> dict[str, object]:
+    return {"metadata": {
+        "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "reviewDate": "2027-02-01", "approvedBy": approver,
+    }}  # fmt: skip
+
+
+RULE = Rule(
+    code="EXG207",
+    name="approver-is-author",
+    severity=Severity.HIGH,
+    soc2=("CC5.1", "CC8.1"),
+    mend="Have somebody else approve it and name that person as approver.",
+    check=check,
+    options=Options,
+    good=(
+        Case("somebody else approved"),
+        Case("no approver named", properties={"metadata": {
+            "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "reviewDate": "2027-02-01",
+        }}),
+        Case("one of two is somebody else", properties=_approved_by("jane@contoso.com; ciso@contoso.com"), facts={
+            "author": _JANE, "approved": _APPROVED,
+        }),
+    ),
+    bad=(
+        Case("the author, as a mailbox", properties=_approved_by("Jane Doe <JANE@contoso.com>"), facts={
+            "author": _JANE, "approved": _APPROVED,
+        }),
+        Case("the creator", properties=_approved_by("bob@contoso.com"), system={"createdBy": "Bob@contoso.com"}),
+        Case("nobody, where one is required", properties={"metadata": None}, options={"required": True}),
+    ),
+    unclear=(
+        Case("an approver, and an author that is not known", facts={"author": Unread("the body has no systemData")}),
+    ),
+)  # fmt: skip

@@ -1,0 +1,44 @@
+"""An exemption must be from something.
+
+What it does: looks whether the assignment exists. Where assignmentScopeValidation is DoNotValidate it passes, for such
+an exemption may wait for its assignment.
+
+Why: the exemption of a deleted assignment does nothing, until an assignment of that name comes back: it then switches
+off a control that nobody has assessed.
+
+Example: the assignment `storage-baseline` was replaced by `storage-baseline-v2`, and its exemptions stayed behind.
+
+Instead: delete it; ask for a new exemption from the new assignment where one is still needed.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-assignment-id
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Assignment, Facts, Gone, Unread
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.words import clip
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where the assignment does not exist; Unknown where that could not be found out."""
+    assignment = facts.assignment
+    if isinstance(assignment, Assignment) or exemption.scope_validation.lower() == "donotvalidate":
+        return PASS
+    if isinstance(assignment, Unread):
+        return Unknown(f"the assignment is not known: {assignment.reason}")
+    return Violation("its assignment does not exist", {"policyAssignmentId": clip(exemption.assignment_id)})
+
+
+RULE = Rule(
+    code="EXG401",
+    name="assignment-gone",
+    severity=Severity.LOW,
+    soc2=("CC7.1",),
+    mend="Delete it.",
+    check=check,
+    good=(Case("the assignment is there"),),
+    bad=(Case("the assignment was deleted", facts={"assignment": Gone()}),),
+    unclear=(Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),),
+)

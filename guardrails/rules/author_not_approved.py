@@ -1,0 +1,59 @@
+"""Exemptions must come from an approved pipeline.
+
+What it does: compares the last writer (systemData; our own tagging is seen through) with the approved identities of the
+ruleset. Where none are configured it cannot tell.
+
+Why: an exemption that went through a pipeline was reviewed as code, approved, and can be found again. One written in
+the portal was not, and the next run of the pipeline may remove it or, worse, keep it.
+
+Example: a developer with Resource Policy Contributor exempts a resource by hand on a Friday evening.
+
+Instead: add the exemption to the repository that deploys them and let the pipeline write it.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#required-permissions
+- https://learn.microsoft.com/azure/governance/policy/concepts/policy-as-code
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Author, Facts, Unread
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.words import clip
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where somebody else wrote it; Unknown where nobody is approved or the writer is not known."""
+    if not facts.approved:
+        return Unknown("no approved pipeline identities are configured")
+    author = facts.author
+    if isinstance(author, Unread):
+        return Unknown(f"the author is not known: {author.reason}")
+    if author.name in facts.approved or author.name.lower() in facts.approved:
+        return PASS
+    if not author.name:
+        return Unknown("the author is not known: systemData names nobody")
+    return Violation(
+        "it was not written by an approved pipeline", {"author": clip(author.name), "kind": clip(author.kind)}
+    )
+
+
+RULE = Rule(
+    code="EXG206",
+    name="author-not-approved",
+    severity=Severity.HIGH,
+    soc2=("CC6.3", "CC8.1"),
+    mend="Deploy the exemption through an approved pipeline.",
+    check=check,
+    good=(
+        Case("the pipeline wrote it"),
+        Case("the pipeline, in other casing", facts={
+            "author": Author("9B1C6A52-6F0E-4D62-8A11-0D7B0C6F6E10", "Application"),
+        }),
+    ),
+    bad=(Case("a person wrote it", facts={"author": Author("bob@contoso.com", "User")}),),
+    unclear=(
+        Case("no approved identities", facts={"approved": frozenset()}),
+        Case("read from a file", facts={"author": Unread("the body has no systemData")}),
+        Case("systemData without a name", facts={"author": Author("", "")}),
+    ),
+)  # fmt: skip

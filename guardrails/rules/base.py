@@ -1,0 +1,122 @@
+"""What a rule is. A rule is declared in one place: its file in this folder.
+
+A rule's module has a docstring in fixed headings (the generated page in docs/rules is made of it), an `Options`
+dataclass, a `check` function and a `RULE`. `check` looks at one exemption and the facts about it and returns PASS, a
+Violation with its evidence, or Unknown with the reason. It never raises on purpose, does no I/O, reads no clock.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+
+
+class Severity(StrEnum):
+    """How bad a violation is. Ordered by `rank`."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+class Pass:
+    """The exemption keeps the rule."""
+
+    __slots__ = ()
+
+
+PASS: Final = Pass()
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """The exemption breaks the rule.
+
+    Attributes:
+        text: what is wrong, one sentence for people, without a full stop.
+        evidence: the values that show it, JSON-ready; texts in it are the stranger's and unescaped.
+    """
+
+    text: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It cannot be told, and why (one phrase for people)."""
+
+    reason: str
+
+
+type Outcome = Pass | Violation | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """The options of a rule that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An example beside its rule: it is shown in the docs and run by the tests.
+
+    It is the sample exemption of `guardrails.rules.sample` with changes.
+
+    Attributes:
+        title: what it shows, a phrase.
+        properties: properties to set; None removes one.
+        id: another exemption id, where the scope matters.
+        facts: fields of Facts to replace.
+        options: options of the rule to set.
+        system: fields of systemData to set.
+    """
+
+    title: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    system: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as declared.
+
+    Attributes:
+        code: stable id, `EXG` and three digits. Never reused.
+        name: stable kebab-case name; the key in the ruleset.
+        severity: how bad a violation is, unless the ruleset says otherwise.
+        soc2: the Trust Services Criteria (2017) that an auditor files a violation under.
+        mend: what the owner does about it, one imperative sentence.
+        options: a frozen dataclass; every field has a default, a type the ruleset can write (bool, int, str,
+            tuple[str, ...]) and `metadata={"doc": ...}`.
+        check: (exemption, facts, options) -> Outcome.
+        good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    soc2: tuple[str, ...]
+    mend: str
+    check: Callable[[Exemption, Facts, Any], Outcome]
+    options: type[Any] = NoOptions
+    good: tuple[Case, ...] = ()
+    bad: tuple[Case, ...] = ()
+    unclear: tuple[Case, ...] = ()
+    module: str = ""
+
+
+def option(default: Any, doc: str, **limits: Any) -> Any:
+    """Declare a rule option: its default, what it means, and limits: `minimum`, `pattern` (a regular expression)."""
+    return field(default=default, metadata={"doc": doc, **limits})

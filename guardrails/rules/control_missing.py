@@ -1,0 +1,60 @@
+"""A mitigated risk must name its compensating control.
+
+What it does: where the category is Mitigated, looks for the control in the metadata (`compensatingControl` and its
+aliases). A waiver needs none.
+
+Why: Mitigated says that the policy's intent is met by other means. That is a claim; without the means it is a waiver
+that looks better in the report.
+
+Example: `exemptionCategory: Mitigated` for a storage account with public access, and nothing else.
+
+Instead: write what meets the intent into the metadata as `compensatingControl`, or change the category to Waiver.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#exemption-category
+- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.words import clip, says_nothing
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where it is Mitigated by nothing; Unknown where the category is neither of Azure's two."""
+    category = exemption.category
+    if category == "Waiver":
+        return PASS
+    if category != "Mitigated":
+        return Unknown(f"the category '{clip(category)}' is neither Waiver nor Mitigated")
+    control = exemption.said.get("control", "")
+    if not says_nothing(control):
+        return PASS
+    return Violation(
+        "it is Mitigated and names no compensating control", {"category": category, "control": clip(control) or None}
+    )
+
+
+RULE = Rule(
+    code="EXG205",
+    name="control-missing",
+    severity=Severity.MEDIUM,
+    soc2=("CC5.1", "CC9.1"),
+    mend="Write the control into the metadata as compensatingControl, or make the exemption a Waiver.",
+    check=check,
+    good=(
+        Case("a waiver"),
+        Case("mitigated by a firewall", properties={"exemptionCategory": "mitigated", "metadata": {
+            "owner": "data-platform@contoso.com", "approvalTicket": "SEC-1234", "reviewDate": "2027-02-01",
+            "compensatingControl": "Firewall allows the partner's two addresses only",
+        }}),
+    ),
+    bad=(
+        Case("mitigated by nothing", properties={"exemptionCategory": "Mitigated"}),
+        Case("mitigated by a word", properties={
+            "exemptionCategory": "Mitigated", "metadata": {"mitigation": "see ticket, TBD"},
+        }),
+    ),
+    unclear=(Case("another category", properties={"exemptionCategory": "Accepted"}),),
+)  # fmt: skip

@@ -1,0 +1,62 @@
+"""An exemption that has ended must go.
+
+What it does: compares `expiresOn` with the present.
+
+Why: Azure keeps an expired exemption and no longer honours it. The resource is non-compliant again and somebody may
+think that it is covered; and the object waits to be given a new date.
+
+Example: an exemption that ended in June and still shows in every list in November.
+
+Instead: delete it, or ask for a new exemption when the resource still does not comply. Its history stays here.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
+"""
+
+from dataclasses import dataclass
+
+from guardrails.exemption import Exemption, spell_time
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How long an expired exemption may stay."""
+
+    keep_days: int = option(0, "days for which an expired exemption may stay before it is reported", minimum=0)
+
+
+def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
+    """Violation where it ended `keep_days` or more ago; Unknown where the expiry cannot be read."""
+    expires = exemption.expires_on
+    if expires is None:
+        return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
+    if expires > facts.now or (facts.now - expires).days < options.keep_days:
+        return PASS
+    return Violation("it has expired", {"expiresOn": spell_time(expires), "now": spell_time(facts.now)})
+
+
+RULE = Rule(
+    code="EXG104",
+    name="expired",
+    severity=Severity.LOW,
+    soc2=("CC7.1",),
+    mend="Delete it; ask for a new one if the resource still does not comply.",
+    check=check,
+    options=Options,
+    good=(
+        Case("it ends in the future"),
+        Case(
+            "it ended a week ago and may stay a month",
+            properties={"expiresOn": "2026-11-14T00:00:00Z"},
+            options={"keep_days": 30},
+        ),
+    ),
+    bad=(
+        Case("it ended in June", properties={"expiresOn": "2026-06-30T00:00:00Z"}),
+        Case("it ends this second", properties={"expiresOn": "2026-11-21T12:00:00Z"}),
+        Case("the year 1", properties={"expiresOn": "0001-01-01T00:00:00Z"}),
+    ),
+    unclear=(Case("an expiry that is no date", properties={"expiresOn": "31.12.2026"}),),
+)

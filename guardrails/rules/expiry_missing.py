@@ -1,0 +1,43 @@
+"""An exemption must end.
+
+What it does: looks for `expiresOn`.
+
+Why: an exemption without an expiry switches a control off for ever. Nobody is asked again whether the reason still
+holds, and an auditor finds a risk that nobody accepted for this year.
+
+Example: a waiver made in the portal, where the expiry is left blank by default.
+
+Instead: set `expiresOn` to the day by which the resource will comply; renew it with a new ticket if that slips.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where there is no expiry; Unknown where it cannot be read."""
+    if exemption.expires_on is not None:
+        return PASS
+    if exemption.expiry_problem:
+        return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
+    return Violation("it never expires", {"expiresOn": None})
+
+
+RULE = Rule(
+    code="EXG101",
+    name="expiry-missing",
+    severity=Severity.HIGH,
+    soc2=("CC6.1", "CC9.1"),
+    mend="Set expiresOn, at most 12 months ahead.",
+    check=check,
+    good=(Case("it ends"),),
+    bad=(
+        Case("no expiresOn", properties={"expiresOn": None}),
+        Case("a blank expiresOn", properties={"expiresOn": ""}),
+    ),
+    unclear=(Case("an expiry that is no date", properties={"expiresOn": "end of quarter"}),),
+)

@@ -1,0 +1,89 @@
+"""An exemption must end within a year.
+
+What it does: compares `expiresOn` with the time of the write, in calendar months, with a day's tolerance.
+
+Why: an expiry in three years is an expiry that nobody will be there to answer for. A risk is accepted for a period in
+which somebody still knows the reason, and SOC 2 looks at periods of twelve months at most.
+
+Example: `expiresOn: 9999-12-31` on a waiver "until the migration is done".
+
+Instead: end the exemption when the work is planned to be done, within 12 months, and renew it with a new ticket.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
+"""
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import MAXYEAR, UTC, datetime, timedelta
+
+from guardrails.exemption import Exemption, spell_time
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How far ahead an exemption may end."""
+
+    months: int = option(12, "calendar months from the write to the latest allowed expiry", minimum=1)
+    tolerance_days: int = option(1, "days beyond that which are let pass, for time zones and whole days", minimum=0)
+
+
+def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
+    """Violation where it ends too late; PASS where it never ends, which is another rule's; Unknown if unreadable."""
+    expires = exemption.expires_on
+    if expires is None:
+        return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
+    written = facts.written_at
+    if (expires - written).days < 28 * options.months:  # no month is shorter: near enough without a calendar
+        return PASS
+    limit = latest(written, options.months, options.tolerance_days)
+    if limit is None or expires <= limit:
+        return PASS
+    return Violation(
+        f"it ends more than {options.months} months after it was written",
+        {"expiresOn": spell_time(expires), "writtenAt": spell_time(written), "latest": spell_time(limit)},
+    )
+
+
+def latest(written: datetime, months: int, days: int) -> datetime | None:
+    """Return the time `months` calendar months and `days` days after `written`; None when past the year 9999.
+
+    A day that the month does not have is its last: a month after 31 January is the end of February.
+    """
+    year, month = divmod(written.year * 12 + written.month - 1 + months, 12)
+    if year > MAXYEAR:
+        return None
+    day = min(written.day, monthrange(year, month + 1)[1])
+    try:
+        return written.replace(year=year, month=month + 1, day=day) + timedelta(days=days)
+    except OverflowError:
+        return None
+
+
+RULE = Rule(
+    code="EXG102",
+    name="expiry-too-far",
+    severity=Severity.MEDIUM,
+    soc2=("CC3.2", "CC9.1"),
+    mend="Bring expiresOn to at most 12 months after the write.",
+    check=check,
+    options=Options,
+    good=(
+        Case("it ends within a year"),
+        Case("a year and less than a day", properties={"expiresOn": "2027-11-21T00:00:00Z"}),
+        Case("18 months where 24 are allowed", properties={"expiresOn": "2028-05-20"}, options={"months": 24}),
+    ),
+    bad=(
+        Case("18 months", properties={"expiresOn": "2028-05-20T00:00:00Z"}),
+        Case("the end of time", properties={"expiresOn": "9999-12-31T23:59:59.9999999Z"}),
+        Case(
+            "one second over the tolerance, a month after 31 January",
+            properties={"expiresOn": "2027-03-01T09:00:01Z"},
+            facts={"written_at": datetime(2027, 1, 31, 9, tzinfo=UTC)},
+            options={"months": 1},
+        ),
+    ),
+    unclear=(Case("an expiry that is no date", properties={"expiresOn": "in 18 months"}),),
+)

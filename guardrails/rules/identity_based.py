@@ -1,0 +1,67 @@
+"""An exemption is for resources, not for people.
+
+What it does: looks for resource selectors of kind userPrincipalId or groupPrincipalId.
+
+Why: such an exemption switches the control off for whatever a person or the members of a group do, wherever in the
+scope they do it. Group membership then decides who is above the policy, and it changes without a write to Azure Policy.
+
+Example: the group `platform-admins` exempted from the policy that denies public addresses.
+
+Instead: exempt the resources that need it. Where people need more, give them a role that ends.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#resource-selectors
+- https://learn.microsoft.com/azure/templates/microsoft.authorization/policyexemptions
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.reach import selectors_of
+from guardrails.rules.words import clips
+
+_PEOPLE = ("userprincipalid", "groupprincipalid")
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where a selector picks people; Unknown where the selectors cannot be read."""
+    if not exemption.selectors:
+        return PASS
+    groups = selectors_of(exemption)
+    if groups is None:
+        return Unknown("its resource selectors cannot be read")
+    found = [condition for group in groups for condition in group if condition.kind in _PEOPLE]
+    if not found:
+        return PASS
+    return Violation(
+        "it exempts people, whatever they touch",
+        {
+            "kinds": sorted({condition.kind for condition in found}),
+            "principals": clips(who for condition in found for who in condition.within or condition.without or ()),
+        },
+    )
+
+
+RULE = Rule(
+    code="EXG403",
+    name="identity-based",
+    severity=Severity.HIGH,
+    soc2=("CC6.1", "CC6.3"),
+    mend="Remove the selectors of kind userPrincipalId and groupPrincipalId.",
+    check=check,
+    good=(
+        Case("no selectors"),
+        Case("a selector by location", properties={
+            "resourceSelectors": [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}],
+        }),
+    ),
+    bad=(
+        Case("a group", properties={"resourceSelectors": [{"name": "admins", "selectors": [
+            {"kind": "groupPrincipalId", "in": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
+        ]}]}),
+        Case("a user, as PowerShell spells it", properties={"resourceSelectors": [{"Name": "bob", "Selectors": [
+            {"Kind": "UserPrincipalId", "In": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
+        ]}]}),
+    ),
+    unclear=(Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": "people"}]}),),
+)  # fmt: skip

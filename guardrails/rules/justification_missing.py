@@ -1,0 +1,84 @@
+"""An exemption must say why.
+
+What it does: reads the description and the metadata's `justification` (and its aliases). One of them must be at least
+`min_length` characters long, must say something ("test", "n/a" and "temporary exemption" do not, in any script), and
+must say more than the display name. A Chinese, Japanese or Korean character counts as two.
+
+Why: the approver accepted a risk for a reason. If the reason is not there, nobody can tell later whether it still
+holds.
+
+Example: `description: temp`, or a description that repeats the display name.
+
+Instead: one or two sentences: what cannot comply, why, and what will end it.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
+"""
+
+from dataclasses import dataclass
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
+from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is enough."""
+
+    min_length: int = option(15, "characters that the description or the justification must have", minimum=1)
+
+
+def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001
+    """Violation where neither the description nor the metadata gives a reason."""
+    lacks = _lacks(exemption.description, exemption.display_name, options.min_length)
+    if lacks is None:
+        return PASS
+    stated = exemption.said.get("justification", "")
+    if stated:
+        lacks = _lacks(stated, exemption.display_name, options.min_length)
+        if lacks is None:
+            return PASS
+    return Violation(
+        f"its justification {lacks}",
+        {"description": clip(exemption.description) or None, "justification": clip(stated) or None},
+    )
+
+
+def _lacks(text: str, title: str, least: int) -> str | None:
+    """Return what `text` lacks to be a reason, the end of a sentence; None where it lacks nothing."""
+    if says_nothing(text):
+        return "says nothing" if text.strip() else "is missing"
+    if len(text.strip()) < least and width_of(text) < least:
+        return f"is shorter than {least} characters"
+    if text[:8].casefold() == title[:8].casefold() and EMPTY_WORDS.union(words_of(title)).issuperset(words_of(text)):
+        return "only repeats the display name"
+    return None
+
+
+RULE = Rule(
+    code="EXG204",
+    name="justification-missing",
+    severity=Severity.MEDIUM,
+    soc2=("CC3.2", "CC9.1"),
+    mend="Say in the description what cannot comply, why, and what will end it.",
+    check=check,
+    options=Options,
+    good=(
+        Case("a reason in the description"),
+        Case("a reason in the metadata", properties={"description": None, "metadata": {
+            "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "reviewDate": "2027-02-01",
+            "businessJustification": "The vendor's appliance has no TLS 1.2 before its release in spring.",
+        }}),
+        Case("a reason in Japanese", properties={"description": "移行が三月に終わるまで必要です"}),
+    ),
+    bad=(
+        Case("nothing", properties={"description": None}),
+        Case("an empty word", properties={"description": "Temp exemption, TBD."}),
+        Case("a keyboard run", properties={"description": "asdfasdfasdfasdfasdf"}),
+        Case("too short", properties={"description": "for Bob's VM"}),
+        Case("the display name again", properties={"description": "Partner ingestion over the public endpoint."}),
+    ),
+)  # fmt: skip

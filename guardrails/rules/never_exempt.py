@@ -1,0 +1,122 @@
+"""Some policies are never exempted.
+
+What it does: compares the exempted assignment, its definition or initiative, and the policies that the reference ids
+and selectors leave exempted (all of them where there are none) with two lists. Both are empty by default; then it
+passes.
+
+Why: for a few controls (audit logs, the key of the backups, the policy that guards exemptions) there is no acceptable
+risk, and an exemption from this guardrail's own policies would switch the guardrail off.
+
+Example: the policy that sends activity logs to the security team's workspace, exempted for the team that it watches.
+
+Instead: comply, or have the list changed in the ruleset, where the change is reviewed.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Assignment, Facts, Unread
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.reach import exempted, globs, selectors_of
+from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
+from guardrails.rules.words import clip, clips
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is never exempted."""
+
+    definitions: tuple[str, ...] = option(
+        (), "ids or names of policy definitions and initiatives; a name is the last part of an id"
+    )
+    assignments: tuple[str, ...] = option(
+        (), "ids or names of assignments; * is any text, case does not matter, a name is the last part of an id"
+    )
+
+
+def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
+    """Violation where a listed thing is exempted; Unknown where what is listed needs a fact that could not be read."""
+    if options.assignments:
+        given = exemption.assignment_id.rstrip("/")
+        listed = globs(options.assignments)
+        if listed.match(given) or listed.match(_name(given)):
+            return Violation("its assignment must never be exempted", {"assignment": clip(given)})
+    if not options.definitions:
+        return PASS
+    assignment = facts.assignment
+    if not isinstance(assignment, Assignment):
+        return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
+    never = _folded(options.definitions)
+    if _hits((assignment.definition_id,), never):
+        return _violation((assignment.definition_id,))
+    members = assignment.members
+    if isinstance(members, Unread):
+        return Unknown(f"the initiative is not known: {members.reason}") if assignment.is_initiative else PASS
+    if not members:
+        return PASS
+    groups = selectors_of(exemption)
+    if groups is None:
+        return Unknown("its resource selectors cannot be read")
+    hits = _hits((members[name] for name in exempted(exemption, groups, members)), never)
+    return _violation(sorted(hits)) if hits else PASS
+
+
+@lru_cache(maxsize=64)
+def _folded(definitions: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(text.strip().rstrip("/").lower() for text in definitions)
+
+
+def _hits(definitions: Iterable[str], never: frozenset[str]) -> list[str]:
+    return [text for text in definitions if (low := text.rstrip("/").lower()) in never or _name(low) in never]
+
+
+def _name(text: str) -> str:
+    return text[text.rfind("/") + 1 :]
+
+
+def _violation(definitions: Iterable[str]) -> Violation:
+    return Violation("it exempts policies that must never be exempted", {"definitions": clips(definitions)})
+
+
+RULE = Rule(
+    code="EXG304",
+    name="never-exempt",
+    severity=Severity.HIGH,
+    soc2=("CC5.2", "CC6.1"),
+    mend="Delete it and comply, or have the list in the ruleset changed.",
+    check=check,
+    options=Options,
+    good=(
+        Case("nothing is listed"),
+        Case("another policy of the initiative is listed", options={"definitions": ("require-tls",)}),
+        Case("another assignment is listed", options={"assignments": ("*/policyAssignments/audit-logs",)}),
+    ),
+    bad=(
+        Case("the policy, by name", options={"definitions": ("Deny-Public-Network",)}),
+        Case("the initiative, by id", options={"definitions": (INITIATIVE.upper(),)}),
+        Case("a policy of an initiative exempted whole", properties={"policyDefinitionReferenceIds": None}, options={
+            "definitions": ("require-tls",),
+        }),
+        Case("the policy of a single assignment", properties={"policyDefinitionReferenceIds": None}, facts={
+            "assignment": Assignment(ASSIGNMENT, DENY_PUBLIC, {}),
+        }, options={"definitions": ("deny-public-network",)}),
+        Case("the assignment, by name", options={"assignments": ("storage-*",)}),
+    ),
+    unclear=(
+        Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}, options={
+            "definitions": ("require-tls",),
+        }),
+        Case("the initiative could not be read", facts={
+            "assignment": Assignment(ASSIGNMENT, INITIATIVE, Unread("ARM answered 403")),
+        }, options={"definitions": ("require-tls",)}),
+        Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": 7}]}, options={
+            "definitions": ("require-tls",),
+        }),
+    ),
+)  # fmt: skip

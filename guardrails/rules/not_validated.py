@@ -1,0 +1,45 @@
+"""An exemption must be checked by Azure.
+
+What it does: looks for `assignmentScopeValidation: DoNotValidate`. Default, or nothing, is fine.
+
+Why: it lets somebody place an exemption from an assignment that does not apply to the scope, before a subscription
+moves or an assignment is made. The control is then off from its first second, and nobody saw it on.
+
+Example: an exemption from next year's assignment, written today, that no list by assignment shows.
+
+Instead: write the exemption once the assignment applies. For the move of a subscription, exempt it for those days.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.words import clip
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation for DoNotValidate; Unknown for a value that Azure has not documented."""
+    mode = exemption.scope_validation
+    if not mode or mode.lower() == "default":
+        return PASS
+    if mode.lower() == "donotvalidate":
+        return Violation("Azure did not check that its assignment applies", {"assignmentScopeValidation": clip(mode)})
+    return Unknown(f"assignmentScopeValidation is '{clip(mode)}', neither Default nor DoNotValidate")
+
+
+RULE = Rule(
+    code="EXG402",
+    name="not-validated",
+    severity=Severity.MEDIUM,
+    soc2=("CC7.1", "CC8.1"),
+    mend="Set assignmentScopeValidation to Default once the assignment applies.",
+    check=check,
+    good=(
+        Case("nothing said"),
+        Case("Default", properties={"assignmentScopeValidation": "Default"}),
+    ),
+    bad=(Case("not validated, in any casing", properties={"assignmentScopeValidation": "doNotValidate"}),),
+    unclear=(Case("an unknown value", properties={"assignmentScopeValidation": "Later"}),),
+)

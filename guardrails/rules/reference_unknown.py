@@ -1,0 +1,87 @@
+"""Reference ids must exist.
+
+What it does: looks each reference id up in the initiative, those in resource selectors too. On an assignment of a
+single policy there are none to name.
+
+Why: an id that the initiative does not have exempts nothing, or, once somebody adds a policy under that id, something
+that nobody approved. Mostly the initiative was changed under the exemption, and what was agreed no longer holds.
+
+Example: the initiative renamed `denyPublicNetwork` to `denyPublicNetworkAccess`; the exemption still has the old id.
+
+Instead: name the ids that the initiative has now.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-definition-ids
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Assignment, Facts, Unread
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.reach import REFERENCE, selectors_of
+from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
+from guardrails.rules.words import clip, clips
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where an id is not the initiative's; Unknown where the assignment or initiative could not be read."""
+    ids = exemption.reference_ids
+    if exemption.selectors:
+        groups = selectors_of(exemption)
+        if groups is None:
+            return Unknown("its resource selectors cannot be read")
+        ids += tuple(v for group in groups for c in group if c.kind == REFERENCE for v in c.within or ())
+    if not ids:
+        return PASS
+    assignment = facts.assignment
+    if not isinstance(assignment, Assignment):
+        return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
+    members = assignment.members
+    if isinstance(members, Unread):
+        if assignment.is_initiative:
+            return Unknown(f"the initiative is not known: {members.reason}")
+        members = {}
+    for name in ids:
+        if name.lower() not in members:
+            return Violation(
+                "it names policies that the assignment does not have",
+                {
+                    "unknown": clips(name for name in ids if name.lower() not in members),
+                    "definition": clip(assignment.definition_id),
+                },
+            )
+    return PASS
+
+
+RULE = Rule(
+    code="EXG303",
+    name="reference-unknown",
+    severity=Severity.MEDIUM,
+    soc2=("CC7.1", "CC8.1"),
+    mend="Name the reference ids that the initiative has now.",
+    check=check,
+    good=(
+        Case("an id that exists"),
+        Case("an id in other casing", properties={"policyDefinitionReferenceIds": ["DENYPUBLICNETWORK"]}),
+        Case(
+            "no ids on a single policy",
+            properties={"policyDefinitionReferenceIds": None},
+            facts={"assignment": Assignment(ASSIGNMENT, DENY_PUBLIC, {})},
+        ),
+    ),
+    bad=(
+        Case("one id of two does not exist", properties={
+            "policyDefinitionReferenceIds": ["requireTls", "requireTls13"],
+        }),
+        Case("an id on a single policy", facts={"assignment": Assignment(ASSIGNMENT, DENY_PUBLIC, {})}),
+        Case("an id in a selector", properties={"resourceSelectors": [
+            {"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["denyAll"]}]},
+        ]}),
+    ),
+    unclear=(
+        Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),
+        Case("the initiative could not be read", facts={
+            "assignment": Assignment(ASSIGNMENT, INITIATIVE, Unread("ARM answered 403")),
+        }),
+        Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": ["all"]}]}),
+    ),
+)  # fmt: skip

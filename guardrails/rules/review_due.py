@@ -1,0 +1,80 @@
+"""An exemption must have a review ahead.
+
+What it does: reads the review date from the metadata (`reviewDate` and its aliases). Missing is a violation unless
+`required` is off; so is a day before today. On the day itself the review is due and not yet late.
+
+Why: between the approval and the expiry the reason can go away: the partner upgrades, the data changes, the owner
+leaves. Somebody must look in between, on a day that is written down.
+
+Example: a waiver for a year whose `reviewDate` was six months ago, with nobody having looked.
+
+Instead: review it, write down what was found in the ticket, and set `reviewDate` to the next day to look.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from guardrails.exemption import Exemption, parse_time, spell_time
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.words import clip
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Whether a review date must be there."""
+
+    required: bool = option(True, "whether a missing review date is a violation")  # noqa: FBT003
+
+
+def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
+    """Violation where the review date is missing or its day has passed; Unknown where it is no date."""
+    text = exemption.said.get("review")
+    if text is None:
+        return Violation("it has no review date", {"reviewDate": None}) if options.required else PASS
+    due = _time(text) if len(text) <= 40 else None
+    if due is None:
+        return Unknown(f"the review date '{clip(text)}' is not a date such as 2027-02-01")
+    if due >= facts.now or due.date() >= facts.now.date():
+        return PASS
+    return Violation("its review is overdue", {"reviewDate": spell_time(due), "now": spell_time(facts.now)})
+
+
+@lru_cache(maxsize=1024)
+def _time(text: str) -> datetime | None:
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
+
+
+RULE = Rule(
+    code="EXG105",
+    name="review-due",
+    severity=Severity.LOW,
+    soc2=("CC3.2", "CC4.1"),
+    mend="Review it and set reviewDate in its metadata to the day of the next review.",
+    check=check,
+    options=Options,
+    good=(
+        Case("a review ahead"),
+        Case("due today", properties={"metadata": {
+            "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "review_date": "2026-11-21",
+        }}),
+        Case(
+            "no review date where none is required",
+            properties={"metadata": {"owner": "data-platform@contoso.com", "ticket": "SEC-1234"}},
+            options={"required": False},
+        ),
+    ),
+    bad=(
+        Case("no review date", properties={"metadata": {"owner": "data-platform@contoso.com", "ticket": "SEC-1234"}}),
+        Case("a review that was due in June", properties={"metadata": {"reviewDate": "2026-06-01"}}),
+    ),
+    unclear=(Case("a review date that is no date", properties={"metadata": {"reviewDate": "after go-live"}}),),
+)  # fmt: skip

@@ -1,0 +1,76 @@
+"""An exemption must be attached low.
+
+What it does: looks at the level of the exemption's scope. Management groups and subscriptions are too broad, unless the
+scope is among `allowed`.
+
+Why: an exemption at a subscription switches the control off for every resource in it, those of tomorrow too, when
+one resource needed it. Teams do that because the exemption of a resource goes when the resource is made anew.
+
+Example: one storage account needs public access, and the whole subscription is exempted from the policy.
+
+Instead: exempt the resource, or its resource group where the resources in it come and go.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+- https://learn.microsoft.com/azure/governance/policy/concepts/scope
+"""
+
+from dataclasses import dataclass
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Facts
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
+from guardrails.rules.reach import globs
+from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
+from guardrails.rules.words import clip
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which scopes are too broad."""
+
+    levels: tuple[str, ...] = option(
+        ("management group", "subscription"),
+        "levels that are too broad, of: management group, subscription, resource group, resource",
+    )
+    allowed: tuple[str, ...] = option((), "scope ids that are let pass; * is any text, case does not matter")
+
+
+def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001
+    """Violation where the scope's level is among `levels` and its id not among `allowed`."""
+    kind = exemption.id.kind
+    if kind not in options.levels:
+        return PASS
+    scope = exemption.id.scope
+    if options.allowed and globs(options.allowed).match(scope):
+        return PASS
+    return Violation(f"it exempts a whole {kind}", {"level": kind.value, "scope": clip(scope)})
+
+
+_MANAGEMENT_GROUP = "/providers/Microsoft.Management/managementGroups/contoso"
+
+RULE = Rule(
+    code="EXG301",
+    name="scope-too-broad",
+    severity=Severity.HIGH,
+    soc2=("CC6.1", "CC6.3"),
+    mend="Exempt the resource or resource group that needs it, and delete this one.",
+    check=check,
+    options=Options,
+    good=(
+        Case("one resource"),
+        Case("a resource group", id=GROUP + EXEMPTIONS + "ingestion", properties={"policyAssignmentId": ASSIGNMENT}),
+        Case(
+            "a sandbox subscription that is allowed",
+            id=SUBSCRIPTION + EXEMPTIONS + "sandbox",
+            options={"allowed": ("/Subscriptions/11111111-*",)},
+        ),
+    ),
+    bad=(
+        Case("a subscription", id=SUBSCRIPTION + EXEMPTIONS + "everything"),
+        Case("a management group", id=_MANAGEMENT_GROUP + EXEMPTIONS + "everything"),
+        Case("a resource group where only resources are fine", id=GROUP + EXEMPTIONS + "ingestion", options={
+            "levels": ("management group", "subscription", "resource group"),
+        }),
+    ),
+)  # fmt: skip

@@ -1,0 +1,113 @@
+"""An exemption must name the policies that it needs.
+
+What it does: where the assignment is of an initiative, compares what is exempted with the initiative's policies: the
+reference ids, less what resource selectors of kind policyDefinitionReferenceId leave out. No reference ids, or ids that
+add up to all of it, exempt the whole. An assignment of a single policy is fine, and so is the one policy, named, of an
+initiative that has only one. Selectors by location or type narrow resources, not policies.
+
+Why: an initiative holds tens of controls, and one of them was in the way. All the others go unwatched, and so does each
+that is added to the initiative later.
+
+Example: a storage account needs public access and is exempted from the whole storage baseline, TLS and keys too.
+
+Instead: list the policies in `policyDefinitionReferenceIds`.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-definition-ids
+- https://learn.microsoft.com/azure/governance/policy/concepts/initiative-definition-structure
+"""
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Assignment, Facts, Unread
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.reach import exempted, narrows, selectors_of
+from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
+from guardrails.rules.words import clip, clips
+
+
+def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
+    """Violation where every policy is exempted; Unknown where the assignment or the initiative could not be read."""
+    assignment = facts.assignment
+    if not isinstance(assignment, Assignment):
+        return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
+    members, ids = assignment.members, exemption.reference_ids
+    if isinstance(members, Unread):
+        return _without_members(exemption, assignment, members.reason)
+    if ids and len(ids) < len(members):  # cannot add up
+        return PASS
+    if not members and not assignment.is_initiative:
+        return PASS
+    groups = selectors_of(exemption)
+    if groups is None:
+        return Unknown("its resource selectors cannot be read")
+    left = exempted(exemption, groups, members)
+    if len(left) < len(members) or (len(members) == 1 and (ids or narrows(groups))):
+        return PASS
+    return _violation(exemption, assignment, len(members))
+
+
+def _without_members(exemption: Exemption, assignment: Assignment, reason: str) -> Outcome:
+    if not assignment.is_initiative:
+        return PASS
+    groups = selectors_of(exemption)
+    if exemption.reference_ids or groups is None or narrows(groups):
+        return Unknown(f"the initiative is not known: {reason}")
+    return _violation(exemption, assignment, None)
+
+
+def _violation(exemption: Exemption, assignment: Assignment, policies: int | None) -> Violation:
+    return Violation(
+        "it exempts the whole initiative",
+        {
+            "initiative": clip(assignment.definition_id),
+            "policies": policies,
+            "policyDefinitionReferenceIds": clips(exemption.reference_ids),
+        },
+    )
+
+
+_SINGLE = Assignment(ASSIGNMENT, DENY_PUBLIC, {})
+_SELECTOR = ({"name": "one", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["requireTls"]}]},)
+_UNREAD = Assignment(ASSIGNMENT, INITIATIVE, Unread("ARM answered 403"))
+
+RULE = Rule(
+    code="EXG302",
+    name="whole-initiative",
+    severity=Severity.HIGH,
+    soc2=("CC5.2", "CC6.1"),
+    mend="List only the policies that it needs in policyDefinitionReferenceIds.",
+    check=check,
+    good=(
+        Case("one policy of two"),
+        Case(
+            "an assignment of a single policy",
+            properties={"policyDefinitionReferenceIds": None},
+            facts={"assignment": _SINGLE},
+        ),
+        Case("a resource selector picks one policy", properties={
+            "policyDefinitionReferenceIds": [], "resourceSelectors": list(_SELECTOR),
+        }),
+        Case("the one policy of an initiative, named", facts={
+            "assignment": Assignment(ASSIGNMENT, INITIATIVE, {"denypublicnetwork": DENY_PUBLIC}),
+        }),
+    ),
+    bad=(
+        Case("no reference ids", properties={"policyDefinitionReferenceIds": None}),
+        Case("ids that add up to all of it", properties={
+            "policyDefinitionReferenceIds": ["RequireTLS", "denyPublicNetwork"],
+        }),
+        Case("a selector by location narrows no policies", properties={
+            "policyDefinitionReferenceIds": [],
+            "resourceSelectors": [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}],
+        }),
+        Case("no reference ids, of an initiative that could not be read",
+            properties={"policyDefinitionReferenceIds": None}, facts={"assignment": _UNREAD}),
+    ),
+    unclear=(
+        Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),
+        Case("ids of an initiative that could not be read", facts={"assignment": _UNREAD}),
+        Case("selectors that cannot be read", properties={
+            "policyDefinitionReferenceIds": [], "resourceSelectors": [{"name": "x", "selectors": "all"}],
+        }),
+    ),
+)  # fmt: skip

@@ -1,0 +1,286 @@
+"""The ruleset: which rule applies where, with which options, and what follows a breach. Pure but for reading its file.
+
+A ruleset is one YAML file. It is used whole or not at all: an empty, missing, half-written or mistaken file raises
+Misconfigured with every mistake and its line, and the caller then acts on nothing.
+"""
+
+import fnmatch
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from guardrails.errors import Misconfigured
+from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
+from guardrails.notice import Kind
+from guardrails.rules import all_rules
+from guardrails.rules.base import Rule, Severity
+from guardrails.ruleset_schema import RESPONSES, load
+
+DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
+
+
+class Mode(StrEnum):
+    """Whether plans are carried out."""
+
+    AUDIT = "audit"
+    ENFORCE = "enforce"
+
+
+class Response(StrEnum):
+    """What follows a violation. Later ones are stronger."""
+
+    ALERT = "alert"
+    TAG = "tag"
+    REVERT = "revert"
+
+    @property
+    def strength(self) -> int:
+        """0 for the mildest."""
+        return RESPONSES.index(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRule:
+    """A rule as it applies at one place: its options and what follows."""
+
+    rule: Rule
+    options: Any
+    response: Response
+    grace: timedelta
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Exemptions that are left alone. `expires` is UTC; None means until it is taken out of the file."""
+
+    scope: str
+    reason: str
+    expires: datetime | None
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A protected owner: known by metadata (every key must match its glob) or by the author's identity."""
+
+    name: str
+    metadata: tuple[tuple[str, re.Pattern[str]], ...]
+    authors: frozenset[str]
+
+    def owns(self, exemption: Exemption, author: str) -> bool:
+        """Whether the exemption is this owner's. `author` is the last writer who was not us."""
+        if author and author.lower() in self.authors:
+            return True
+        said = exemption.metadata
+        return bool(self.metadata) and all(
+            isinstance(said.get(key), str | int) and pattern.fullmatch(str(said[key])) is not None
+            for key, pattern in self.metadata
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """Where the answer `tag` writes."""
+
+    exemption: bool = True
+    scope: bool = False
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who is told: a channel, the settings that hold its address and secret, and which notices it wants."""
+
+    name: str
+    channel: str
+    address_setting: str
+    secret_setting: str = ""
+    kinds: tuple[str, ...] = ()
+    min_severity: str = "info"
+
+    def wants(self, kind: str, severity: str) -> bool:
+        """Whether a notice of this kind and severity goes this way."""
+        return (not self.kinds or kind in self.kinds) and Severity(severity).rank <= Severity(self.min_severity).rank
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """A ruleset, ready to judge by.
+
+    Attributes:
+        digest: 12 hex digits over the file's text; recorded with each decision.
+        source: the file's name, for messages.
+        reverts_per_hour: the breaker's limit; 0 forbids every revert.
+        layers: pattern and settings by rule name; the first is for everything, later ones override it where they match.
+    """
+
+    digest: str
+    source: str
+    mode: Mode
+    layers: tuple[tuple[re.Pattern[str] | None, Mapping[str, Mapping[str, Any]]], ...]
+    exclusions: tuple[Exclusion, ...] = ()
+    approved: frozenset[str] = frozenset()
+    owners: tuple[Owner, ...] = ()
+    names: Names = field(default_factory=Names)
+    tagging: Tagging = field(default_factory=Tagging)
+    reverts_per_hour: int = 20
+    routes: tuple[Route, ...] = ()
+    _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
+        """Return the rules that are on for this exemption, ordered by code."""
+        matched = tuple(
+            pattern is None or pattern.fullmatch(exemption_id.key) is not None for pattern, _ in self.layers
+        )
+        bound = self._bound.get(matched)
+        if bound is None:
+            bound = self._bound[matched] = _bind(
+                [layer for (_, layer), on in zip(self.layers, matched, strict=True) if on]
+            )
+        return bound
+
+    def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
+        """Return the exclusion that covers this exemption today, if there is one."""
+        for exclusion in self.exclusions:
+            if exclusion.pattern.fullmatch(exemption_id.key) and (exclusion.expires is None or now < exclusion.expires):
+                return exclusion
+        return None
+
+    def owner_of(self, exemption: Exemption, author: str) -> Owner | None:
+        """Return the protected owner of this exemption, if it has one."""
+        return next((owner for owner in self.owners if owner.owns(exemption, author)), None)
+
+
+def load_ruleset(path: Path | None = None) -> Ruleset:
+    """Read a ruleset file. Raises Misconfigured with every mistake in it."""
+    path = path or DEFAULT_PATH
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _broken(path.name, (f"{path.name}:1:1: cannot be read: {error}",)) from error
+    return parse_ruleset(text, path.name)
+
+
+def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
+    """Read a ruleset from text. Raises Misconfigured with every mistake in it."""
+    data, problems = load(text, name)
+    if not problems:
+        problems = _contradictions(data, name)
+    if problems:
+        raise _broken(name, tuple(problems))
+    tagging, breaker = data.get("tagging", {}), data.get("breaker", {})
+    return Ruleset(
+        digest=hashlib.sha256(text.encode()).hexdigest()[:12],
+        source=name,
+        mode=Mode(data["mode"]),
+        layers=(
+            (None, _layer(data["rules"])),
+            *((glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())),
+        ),
+        exclusions=tuple(
+            Exclusion(item["scope"], item["reason"], parse_time(item.get("expires")), glob(item["scope"]))
+            for item in data.get("exclusions", ())
+        ),
+        approved=frozenset(item.lower() for item in data.get("approved", ())),
+        owners=tuple(_owner(item) for item in data.get("owners", ())),
+        names=Names({role: tuple(keys) for role, keys in data.get("metadata", {}).items()}),
+        tagging=Tagging(**tagging),
+        reverts_per_hour=breaker.get("reverts_per_hour", 20),
+        routes=tuple(_route(item) for item in data.get("notices", ())),
+    )
+
+
+@lru_cache(maxsize=1024)
+def glob(pattern: str) -> re.Pattern[str]:
+    """Compile a glob for lower-cased ids: case does not matter, `*` crosses slashes, a scope covers all below it."""
+    body = fnmatch.translate(pattern.rstrip("/").lower()).removeprefix("(?s:").removesuffix(")\\Z").removesuffix(")\\z")
+    return re.compile(f"(?s:{body})(/.*)?")
+
+
+def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
+    return Misconfigured(
+        f"the ruleset has {len(problems)} mistake{'s' if len(problems) > 1 else ''}; nothing is done by it",
+        code="ruleset-broken",
+        subject=name,
+        remedy="Mend the lines below; `python -m guardrails rules --ruleset FILE` checks it.",
+        problems=problems,
+    )
+
+
+def _layer(rules: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the settings of a `rules` block, its short forms (`off`, `tag`) spelled out."""
+    return {
+        name: {"enabled": False} if value is False else {"response": value} if isinstance(value, str) else dict(value)
+        for name, value in rules.items()
+    }
+
+
+def _bind(layers: list[Mapping[str, Mapping[str, Any]]]) -> tuple[BoundRule, ...]:
+    bound = []
+    for name, rule in all_rules().items():
+        said: dict[str, Any] = {}
+        options: dict[str, Any] = {}
+        for layer in layers:
+            options.update(layer.get(name, {}).get("options", {}))
+            said.update(layer.get(name, {}))
+        if not said or not said.get("enabled", True):
+            continue
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        bound.append(
+            BoundRule(
+                rule,
+                rule.options(**values),
+                Response(said.get("response", "alert")),
+                duration(said.get("grace", "0d")),
+                Severity(said.get("severity", rule.severity)),
+            )
+        )
+    return tuple(bound)
+
+
+def duration(text: str) -> timedelta:
+    """Read `30m`, `12h` or `7d`."""
+    return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[text[-1]]: int(text[:-1])})
+
+
+def _owner(item: Mapping[str, Any]) -> Owner:
+    metadata = tuple((key, re.compile(fnmatch.translate(value))) for key, value in item.get("metadata", {}).items())
+    return Owner(item["name"], metadata, frozenset(author.lower() for author in item.get("authors", ())))
+
+
+def _route(item: Mapping[str, Any]) -> Route:
+    rest = {key: value for key, value in item.items() if key not in ("route", "kinds")}
+    return Route(name=item["route"], kinds=tuple(item.get("kinds", ())), **rest)
+
+
+def _contradictions(data: Mapping[str, Any], name: str) -> list[str]:
+    """Return mistakes that the form alone does not show."""
+    problems = []
+    for index, item in enumerate(data.get("exclusions", ())):
+        try:
+            parse_time(item.get("expires"))
+        except ValueError as error:
+            problems.append(f"{name}: exclusions[{index}].expires: {error}")
+    for index, item in enumerate(data.get("owners", ())):
+        if not item.get("metadata") and not item.get("authors"):
+            problems.append(f"{name}: owners[{index}] ({item['name']}): give metadata or authors, or nothing is theirs")
+    seen: set[str] = set()
+    for index, item in enumerate(data.get("notices", ())):
+        if item["route"] in seen:
+            problems.append(f"{name}: notices[{index}]: the route '{item['route']}' stands here twice; rename one")
+        seen.add(item["route"])
+        unknown = [kind for kind in item.get("kinds", ()) if kind not in list(Kind)]
+        if unknown:
+            problems.append(
+                f"{name}: notices[{index}].kinds: no such kind: {', '.join(unknown)}; there are {', '.join(Kind)}"
+            )
+        if item["channel"] == "webhook" and not item.get("secret_setting"):
+            problems.append(f"{name}: notices[{index}] ({item['route']}): a webhook is signed: give secret_setting")
+    return problems

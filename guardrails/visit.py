@@ -1,0 +1,207 @@
+"""One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and tell."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from guardrails import tell
+from guardrails.assess import Assessment, assess
+from guardrails.decide import Plan, PutBack, Situation, decide
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import Exemption, ExemptionId, fingerprint
+from guardrails.facts import Facts, Gone, Unread
+from guardrails.notice import Kind, Notice
+from guardrails.ports import Arm, Clock, Hint, Queues, Register
+from guardrails.record import Entry, Outgoing, Row, Status, Stored
+from guardrails.recording import facts_of, row_of_same
+from guardrails.ruleset import Mode, Response, Ruleset
+
+MAX_DELAY: Final = timedelta(days=7)
+"""The longest that a storage queue hides a message (REST reference, Put Message, visibilitytimeout)."""
+
+LEASE: Final = timedelta(seconds=10)
+"""How long something begun, an ARM write or the sending of messages, is left to the worker that began it."""
+
+IN_HAND: Final = "in-hand"
+"""Code of the error that says: another worker is at it; it will mostly be done in a moment."""
+
+NOTHING_DONE: Final = "Nothing was changed in Azure."
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports, together."""
+
+    arm: Arm
+    register: Register
+    queues: Queues
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one reconcile came to.
+
+    Attributes:
+        did: what was changed in Azure: "", tag, untag, delete, put-back or restore.
+        wrote: whether the register was written.
+        row: the register row as it stands now.
+        assessment, plan: of the look that decided; None where the exemption is gone or could not be read.
+    """
+
+    id: ExemptionId
+    did: str
+    wrote: bool
+    row: Row
+    assessment: Assessment | None = None
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at an exemption that is there: everything known and decided at one moment."""
+
+    exemption: Exemption
+    situation: Situation
+    facts: Facts
+    plan: Plan
+
+    @property
+    def assessment(self) -> Assessment:
+        """The findings."""
+        return self.situation.assessment
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The world, the exemption, what said to look at it, and the rules and mode in force. Keeps no state."""
+
+    world: World
+    id: ExemptionId
+    hint: Hint
+    ruleset: Ruleset
+    mode: Mode
+
+    async def observe(self) -> tuple[Stored | None, Exemption | Gone | Unread]:
+        """Return the register's row and the exemption as Azure has it now, read at the same time."""
+        stored, body = await asyncio.gather(self.world.register.read(self.id), self.world.arm.get(self.id))
+        if isinstance(body, Gone | Unread):
+            return stored, body
+        try:
+            return stored, Exemption.from_arm(body, self.ruleset.names)
+        except Permanent as error:
+            return stored, Unread(error.message)
+
+    async def look(self, exemption: Exemption, row: Row | None) -> Look:
+        """Assess and decide, with every fact that the rules need."""
+        now = self.world.clock.now()
+        content = fingerprint(exemption.body)
+        same = row_of_same(row, exemption, content)
+        if same is None and self.hint.source in ("sweep", "operator"):
+            why = "it was there before the guardrails"
+            same = Row(self.id.text, Status.UNKNOWN, now, kept=content, kept_why=why)
+        assignment = await self.world.arm.assignment(exemption.assignment_id)
+        facts = facts_of(exemption, same, self.ruleset, now, assignment)
+        situation = Situation(
+            exemption,
+            assess(exemption, facts, self.ruleset),
+            same,
+            self.ruleset,
+            content=content,
+            author="" if isinstance(facts.author, Unread) else facts.author.name,
+            now=now,
+            mode=self.mode,
+            blocked=same.blocked if same and same.content == content and self.hint.source != "operator" else "",
+        )
+        plan = decide(situation)
+        back = plan.action or plan.withheld
+        if isinstance(back, PutBack) and not await self._still_good(back, facts):
+            situation = replace(situation, may_put_back=False)
+            plan = decide(situation)
+        return Look(exemption, situation, facts, plan)
+
+    async def _still_good(self, back: PutBack, facts: Facts) -> bool:
+        """Whether the last compliant body would itself not be reverted under today's ruleset."""
+        exemption = Exemption.from_arm(await self.world.register.body(self.id, back.entry), self.ruleset.names)
+        then = replace(facts, before=None, written_at=facts.before.seen_at if facts.before else facts.written_at)
+        found = assess(exemption, then, self.ruleset).violations
+        return all(finding.response is not Response.REVERT for finding in found)
+
+    def about(self, kind: Kind, look: Look, stored: Stored | None, done: str, why: Sequence[str]) -> Notice:
+        """Return the notice about what was seen and decided, bound to the next history entry."""
+        return tell.about(
+            kind,
+            self.id,
+            next_seq(stored),
+            at=look.situation.now,
+            actor=look.situation.author or self.hint.actor,
+            done=done,
+            why=why,
+            exemption=look.exemption,
+            assessment=look.assessment,
+        )
+
+    async def commit(
+        self, stored: Stored | None, row: Row, entry: Entry, notices: Sequence[Notice] = ()
+    ) -> Stored | None:
+        """Commit, then put what it has to say on the queues. None: somebody else was there first."""
+        seq = next_seq(stored)
+        messages = [message for notice in notices for message in tell.outgoing(notice, self.ruleset)]
+        if stored and stored.altered:
+            why, done = (stored.altered,), "The row was rebuilt from its history."
+            altered = tell.about(
+                Kind.REGISTER_ALTERED, self.id, seq, at=entry.at, actor="", done=done, why=why, row=stored.row
+            )
+            messages += tell.outgoing(altered, self.ruleset)
+        if row.due and (stored is None or row.due != stored.row.due):
+            messages.append(self._wake_up(row, seq))
+        left = stored.row.outbox if stored and self._is_left(stored.row) else ()
+        if messages:
+            row = replace(row, outbox_at=entry.at)
+        saved = await self.world.register.commit(self.id, stored, row, entry, messages)
+        if saved is not None and left:
+            messages += await self.world.register.outbox(self.id, left)
+        if saved is not None and messages:
+            await self._send(saved, messages, (*left, *(message.id for message in messages)))
+        return saved
+
+    def _is_left(self, row: Row) -> bool:
+        """Whether what the outbox holds was left behind, and is not just being sent by who committed it."""
+        return row.outbox_at is None or self.world.clock.now() - row.outbox_at >= LEASE
+
+    async def unchanged(self, stored: Stored) -> None:
+        """Do what is left where nothing is to be recorded: send what a crash left behind, go on waiting.
+
+        Raises Retryable while whoever committed the messages may still be sending them.
+        """
+        row, now = stored.row, self.world.clock.now()
+        if row.outbox and not self._is_left(row):
+            raise Retryable("another worker is telling of it", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds)
+        if row.outbox:
+            await self._send(stored, await self.world.register.outbox(self.id, row.outbox), row.outbox)
+        elif self.hint.source == "queue" and row.due and row.due > now:
+            message = self._wake_up(row, stored.seq)  # a wake-up that came early: no message hides longer than 7 days
+            await self.world.queues.send(message.queue, message.body, message.delay)
+
+    def _wake_up(self, row: Row, seq: int) -> Outgoing:
+        wait = min((row.due or self.world.clock.now()) - self.world.clock.now(), MAX_DELAY)
+        return Outgoing(
+            tell.message_id(self.id, seq, "wake"), "reconcile", {"id": self.id.text}, max(wait.total_seconds(), 1.0)
+        )
+
+    async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> None:
+        """Put messages on their queues, then take them out of the outbox, whoever else writes the row meanwhile."""
+        await asyncio.gather(*(self.world.queues.send(m.queue, m.body, m.delay) for m in messages))
+        now = stored
+        while await self.world.register.sent(self.id, now, ids) is None:
+            again = await self.world.register.read(self.id)
+            if again is None or not set(ids) & set(again.row.outbox):
+                return
+            now = again
+
+
+def next_seq(stored: Stored | None) -> int:
+    """Return the sequence number of the history entry that comes next."""
+    return stored.seq + 1 if stored else 1

@@ -1,0 +1,126 @@
+"""Trouble on request: faults by path and method, latency, throttling; and the counts of what came in."""
+
+import re
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Any, Self
+
+WINDOW_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Fault:
+    """One kind of trouble.
+
+    `path` is a regular expression searched in the path, without regard to case; `method` an HTTP method or `*`.
+    `count` is how many requests it hits (None: all). `status` answers with that instead; `latency` (seconds) waits
+    first; `drop` closes the connection without an answer. With `after` the request is carried out before, so that only
+    its answer is lost.
+    """
+
+    path: str = ""
+    method: str = "*"
+    status: int = 0
+    code: str = "ServiceUnavailable"
+    message: str = "The sandbox was asked to fail."
+    retry_after: str = ""
+    latency: float = 0.0
+    count: int | None = None
+    drop: bool = False
+    after: bool = False
+
+    def matches(self, method: str, path: str) -> bool:
+        return self.method in {"*", method} and re.search(self.path, path, re.IGNORECASE) is not None
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Read a fault from JSON. Raises ValueError for keys that it does not have or a bad pattern."""
+        unknown = set(value) - set(cls.__slots__)
+        if unknown:
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {', '.join(cls.__slots__)}")
+        try:
+            re.compile(str(value.get("path", "")))
+        except re.error as error:
+            raise ValueError(f"path is not a regular expression: {error}") from error
+        return cls(**value)
+
+
+class Faults:
+    """The faults in force, taken in the order in which they were set."""
+
+    def __init__(self) -> None:
+        self.rules: list[Fault] = []
+        self.latency = 0.0
+
+    def reset(self) -> None:
+        self.rules.clear()
+        self.latency = 0.0
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Return the fault for this request and use up one of its count."""
+        for fault in self.rules:
+            if fault.matches(method, path):
+                if fault.count is not None:
+                    fault.count -= 1
+                    if fault.count <= 0:
+                        self.rules.remove(fault)
+                return fault
+        return None
+
+
+class Throttle:
+    """What is left in this minute of a subscription's or the tenant's requests, as the x-ms-ratelimit headers say.
+
+    The limits are per minute and per kind. Nothing is refused unless `enforce` is set.
+    """
+
+    def __init__(self) -> None:
+        self._used: Counter[tuple[str, str]] = Counter()
+        self._window = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        self.limits = {"reads": 11999, "writes": 1199, "deletes": 14999}
+        self.enforce = False
+        self._used.clear()
+
+    def spend(self, method: str, key: str) -> tuple[str, int]:
+        """Count one request; return the header that tells about it and what is left, below zero when over."""
+        now = time.monotonic()
+        if now - self._window >= WINDOW_SECONDS:
+            self._window = now
+            self._used.clear()
+        kind = "reads" if method == "GET" else "deletes" if method == "DELETE" else "writes"
+        who = key[:51] if key.startswith("/subscriptions/") else "tenant"
+        self._used[who, kind] += 1
+        name = "tenant" if who == "tenant" else "subscription"
+        return f"x-ms-ratelimit-remaining-{name}-{kind}", self.limits[kind] - self._used[who, kind]
+
+    def seconds_left(self) -> int:
+        """Return the whole seconds until the window ends."""
+        return max(1, round(WINDOW_SECONDS - (time.monotonic() - self._window)))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request in the log: time in Unix seconds, duration in milliseconds with any latency asked for."""
+
+    at: float
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+    caller: str
+
+
+class Log:
+    """The last requests, and counts by method and type: `GET policyExemptions`, `LIST policyExemptions` ..."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.requests: deque[Seen] = deque(maxlen=20000)
+
+    def reset(self) -> None:
+        self.counts.clear()
+        self.requests.clear()

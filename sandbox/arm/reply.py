@@ -1,0 +1,60 @@
+"""What a request comes to, before it is HTTP; and what is told to Event Grid about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sandbox.arm.target import Target
+from sandbox.identity import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status, a JSON body (empty for none) and extra headers."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a request carries besides its path and body."""
+
+    caller: Caller
+    host: str
+    url: str
+    client_request_id: str
+    correlation_id: str
+    client_ip: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, taken apart. `body` is the parsed JSON, None for an empty one."""
+
+    method: str
+    target: Target
+    version: str
+    query: Mapping[str, str]
+    body: Any
+    context: Context
+
+    @property
+    def url(self) -> str:
+        """The absolute address of the target, without a query: what a nextLink starts with."""
+        return f"http://{self.context.host}{self.target.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One write, delete or action that ARM has answered: the material of a Resource* event."""
+
+    method: str
+    action: str
+    target: Target
+    context: Context
+    created: bool
+    succeeded: bool
+    moment: datetime

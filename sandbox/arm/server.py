@@ -1,0 +1,338 @@
+"""The ARM stand-in: from an HTTP request to its answer."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from sandbox.arm.access import Access
+from sandbox.arm.control import Control
+from sandbox.arm.deployments import Deployments
+from sandbox.arm.errors import ArmError, bad_content, not_allowed
+from sandbox.arm.exemption_body import read_properties
+from sandbox.arm.exemptions import Exemptions
+from sandbox.arm.faults import Fault, Faults, Log, Seen, Throttle
+from sandbox.arm.graph import Graph
+from sandbox.arm.listener import Listener
+from sandbox.arm.reply import Call, Context, Operation, Reply
+from sandbox.arm.resources import Resources
+from sandbox.arm.store import Entry, Json, Store, system_data
+from sandbox.arm.tags import Tags
+from sandbox.arm.target import DEPLOYMENTS, EXEMPTIONS, TAGS, parse
+from sandbox.identity import TENANT_ID, BadToken, Caller, read_token, token_for
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview|-privatepreview|-alpha|-beta)?", re.IGNORECASE)
+_GRAPH = "/providers/microsoft.resourcegraph/resources"
+_VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+_KNOWN_TOKENS = 4096
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Arm:
+    """Azure Resource Manager in memory, on one loopback listener.
+
+    `listeners` are called with every Operation that was answered, in the order of the answers. `clock` gives the time
+    of systemData, of expiry filters and of token expiry.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self.clock = clock
+        self.store = Store()
+        self.access = Access(self.store)
+        self.faults = Faults()
+        self.throttle = Throttle()
+        self.log = Log()
+        self.exemptions = Exemptions(self.store, clock)
+        self.resources = Resources(self.store, clock)
+        self.graph = Graph(self.store, self.access)
+        self.listeners: list[Callable[[Operation], None]] = []
+        self._tags = Tags(self.store)
+        self._deployments = Deployments(self.store, clock)
+        self.control = Control(self)
+        self._callers: dict[str, Caller] = {}
+        self._listener = Listener(self._handle)
+
+    @property
+    def address(self) -> str:
+        return self._listener.address
+
+    async def start(self) -> str:
+        return await self._listener.start()
+
+    async def stop(self) -> None:
+        await self._listener.stop()
+
+    # What tests and the demo set up without HTTP.
+
+    def seed(self, identity: str, body: Json | None = None) -> str:
+        """Put a resource in place without checks, permissions or events; return its id.
+
+        An exemption keeps the `systemData` of the body. Built-in definitions, subscriptions and management groups come
+        into being this way.
+        """
+        target = parse(identity)
+        if target.type_key != EXEMPTIONS:
+            return self.resources.seed(identity, body).target.id
+        system = (body or {}).get("systemData") or system_data(
+            read_token(token_for("seed", "00000000-0000-4000-8000-000000000000")), self.clock(), None
+        )
+        entry = Entry(target, {"properties": read_properties(target.name, body, 2)}, system)
+        self.store.put(entry)
+        return entry.target.id
+
+    def add_management_group(self, name: str, *, parent: str = "", display_name: str = "") -> str:
+        """Seed a management group below another one (by name); return its id."""
+        above = f"/providers/Microsoft.Management/managementGroups/{parent}" if parent else ""
+        properties: Json = {"displayName": display_name or name, "details": {"parent": {"id": above}}}
+        return self.seed(f"/providers/Microsoft.Management/managementGroups/{name}", {"properties": properties})
+
+    def add_subscription(self, subscription_id: str, *, name: str = "", management_group: str = "") -> str:
+        """Seed a subscription, in a management group (by name) if given; return its id."""
+        identity = self.seed(f"/subscriptions/{subscription_id}", {"displayName": name or subscription_id})
+        if management_group:
+            self.seed(
+                f"/providers/Microsoft.Management/managementGroups/{management_group}/subscriptions/{subscription_id}"
+            )
+        return identity
+
+    def lock(self, scope: str, level: str = "CanNotDelete", name: str = "sandbox") -> str:
+        """Lock a scope; `level` is CanNotDelete or ReadOnly."""
+        return self.seed(f"{scope}/providers/Microsoft.Authorization/locks/{name}", {"properties": {"level": level}})
+
+    def unlock(self, scope: str, name: str = "sandbox") -> None:
+        self.store.remove(f"{scope}/providers/Microsoft.Authorization/locks/{name}".lower())
+
+    def reset(self) -> None:
+        """Drop faults, latency, permissions, denials, locks, throttling and counts; resources stay."""
+        for part in (self.faults, self.access, self.throttle, self.log):
+            part.reset()
+        for key in list(self.store.locks):
+            self.store.remove(key)
+        self.graph.freeze(on=False)
+
+    # One request.
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path.startswith("/_sandbox/"):
+            return await self.control.handle(request)
+        started = time.perf_counter()
+        fault = self.faults.take(request.method, path) if self.faults.rules else None
+        delay = self.faults.latency + (fault.latency if fault else 0.0)
+        if delay:
+            await asyncio.sleep(delay)
+        if fault and fault.drop and not fault.after:
+            return _drop(request)
+        body = await request.content.read() if request.method in {"PUT", "PATCH", "POST"} else b""
+        reply, kind, who = self._answer(request, body, fault)
+        if fault and fault.drop:
+            return _drop(request)
+        self.log.counts[kind] += 1
+        self.log.requests.append(
+            Seen(time.time(), request.method, path, reply.status, (time.perf_counter() - started) * 1000, who)
+        )
+        if request.method == "HEAD":
+            reply = Reply(204 if reply.status == 200 else reply.status, headers=reply.headers)
+        return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
+
+    def _answer(self, request: web.BaseRequest, body: bytes, fault: Fault | None) -> tuple[Reply, str, str]:
+        path, query, method = request.path, request.query, request.method.replace("HEAD", "GET")
+        headers = _headers(request.headers)
+        kind, who = f"{method} ?", ""
+        limit, left = self.throttle.spend(method, path.lower())
+        headers[limit] = str(max(0, left))
+        try:
+            if fault and fault.status and not fault.after:
+                raise _fail(fault)
+            caller = self._authenticate(request.headers)
+            who = caller.name
+            if left < 0 and self.throttle.enforce:
+                raise self._throttled()
+            kind = _kind(method, path)
+            context = Context(
+                caller, request.host, str(request.url), headers["x-ms-client-request-id"],
+                headers["x-ms-correlation-request-id"], request.remote or "127.0.0.1",
+            )  # fmt: skip
+            reply = self.execute(method, path, query, _read_json(body), context)
+            if fault and fault.status:
+                raise _fail(fault)
+        except ArmError as error:
+            reply = Reply(error.status, error.body(), error.headers)
+        if reply.body:
+            headers["Content-Type"] = "application/json; charset=utf-8"
+        return Reply(reply.status, reply.body, headers | reply.headers), kind, who
+
+    def _authenticate(self, headers: Mapping[str, str]) -> Caller:
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            why = "The authentication failed because of missing 'Authorization' header."
+            raise _unauthorized("AuthenticationFailed", "Authentication failed. " + why, why)
+        caller = self._callers.get(token)
+        if caller is None:
+            try:
+                caller = read_token(token)
+            except BadToken as error:
+                raise _unauthorized(error.code, str(error), str(error)) from error
+            if len(self._callers) >= _KNOWN_TOKENS:
+                self._callers.clear()
+            self._callers[token] = caller
+        now = self.clock().timestamp()
+        if caller.expires <= now:
+            ended, current = (f"{datetime.fromtimestamp(one, UTC):%m/%d/%Y %H:%M:%S}" for one in (caller.expires, now))
+            why = f"The access token expiry UTC time '{ended}' is earlier than current UTC time '{current}'."
+            raise _unauthorized("ExpiredAuthenticationToken", why, why)
+        return caller
+
+    def _throttled(self) -> ArmError:
+        seconds = str(self.throttle.seconds_left())
+        message = f"Number of requests exceeded the limit of the sandbox. Please try again after '{seconds}' seconds."
+        return ArmError(429, "SubscriptionRequestsThrottled", message, {"Retry-After": seconds})
+
+    def execute(self, method: str, path: str, query: Mapping[str, str], body: Any, context: Context) -> Reply:
+        """Carry out one request as ARM would, permissions, locks and events included. Raises ArmError."""
+        version = _version(query)
+        if path.rstrip("/").lower() == _GRAPH:
+            return self.graph.query(body, context.caller)
+        target = parse(path, post=method == "POST")
+        verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
+        if not verb or (not target.name and method != "GET"):
+            raise not_allowed(method)
+        call = Call(method, target, version, query, body, context)
+        action = f"{target.type}/{verb}"
+        created = target.key not in self.store.entries
+        try:
+            self._check(call, action)
+            reply = self._dispatch(call)
+        except ArmError:
+            self._tell(call, action, created=created, succeeded=False)
+            raise
+        if reply.status != 204:
+            self._tell(call, action, created=created, succeeded=True)
+        return reply
+
+    def _check(self, call: Call, action: str) -> None:
+        target, caller = call.target, call.context.caller
+        self.access.check(caller, action, target.id)
+        if call.method == "PUT" and target.type_key == EXEMPTIONS:
+            properties = call.body.get("properties") if isinstance(call.body, dict) else None
+            assignment = properties.get("policyAssignmentId") if isinstance(properties, dict) else None
+            if isinstance(assignment, str) and assignment:
+                exempt = "Microsoft.Authorization/policyAssignments/exempt/action"
+                self.access.check(caller, exempt, "/" + assignment.strip("/"))
+        self.access.check_locks(call.method, target)
+
+    def _dispatch(self, call: Call) -> Reply:
+        method, target = call.method, call.target
+        if target.type_key == EXEMPTIONS:
+            return self._exemption(call)
+        if target.type_key == TAGS:
+            return self._tags.handle(method, target, call.body)
+        if target.action:
+            self.resources.get(target)
+            return Reply(200, b"{}")
+        if not target.name:
+            return self.resources.list(target, call.query, call.url)
+        if method == "GET":
+            return self.resources.get(target)
+        if method == "DELETE":
+            return self.resources.delete(target)
+        if target.type_key == DEPLOYMENTS:
+            return self._deployments.put(target, call.body, lambda *inner: self._deploy(call, *inner))
+        change = self.resources.put if method == "PUT" else self.resources.patch
+        return change(target, call.body, call.context.caller)
+
+    def _deploy(self, call: Call, method: str, path: str, body: Json | None, version: str) -> Reply:
+        return self.execute(method, path, {"api-version": version}, body, call.context)
+
+    def _exemption(self, call: Call) -> Reply:
+        method, target, version, who = call.method, call.target, call.version, call.context.caller
+        if method == "GET" and target.name:
+            return self.exemptions.get(target, version)
+        if method == "GET":
+            return self.exemptions.list(target, version, call.query, call.url)
+        if method == "PUT":
+            return self.exemptions.put(target, call.body, version, who)
+        if method == "PATCH":
+            return self.exemptions.patch(target, call.body, version, who)
+        if method == "DELETE":
+            return self.exemptions.delete(target, version)
+        raise not_allowed(method)
+
+    def _tell(self, call: Call, action: str, *, created: bool, succeeded: bool) -> None:
+        if call.method == "GET" or not self.listeners:
+            return
+        operation = Operation(call.method, action, call.target, call.context, created, succeeded, self.clock())
+        for listener in self.listeners:
+            listener(operation)
+
+
+def _headers(sent: Mapping[str, str]) -> dict[str, str]:
+    request_id = str(uuid4())
+    return {
+        "Cache-Control": "no-cache",
+        "x-ms-request-id": request_id,
+        "x-ms-correlation-request-id": sent.get("x-ms-correlation-request-id") or request_id,
+        "x-ms-routing-request-id": f"SANDBOX:{request_id}",
+        "x-ms-client-request-id": sent.get("x-ms-client-request-id") or request_id,
+    }
+
+
+def _unauthorized(code: str, message: str, why: str) -> ArmError:
+    challenge = (
+        f'Bearer authorization_uri="https://login.windows.net/{TENANT_ID}", error="invalid_token", '
+        f'error_description="{why}"'
+    )
+    return ArmError(401, code, message, {"WWW-Authenticate": challenge})
+
+
+def _fail(fault: Fault) -> ArmError:
+    headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after != "" else {}
+    code = "TooManyRequests" if fault.status == 429 and fault.code == "ServiceUnavailable" else fault.code
+    return ArmError(fault.status, code, fault.message, headers)
+
+
+def _drop(request: web.BaseRequest) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+def _version(query: Mapping[str, str]) -> str:
+    version = query.get("api-version", "")
+    if not version:
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        raise ArmError(400, "MissingApiVersionParameter", message)
+    if not _VERSION.fullmatch(version):
+        message = f"The api-version '{version}' is invalid. It must be a date, such as '2022-07-01-preview'."
+        raise ArmError(400, "InvalidApiVersionParameter", message)
+    return version
+
+
+def _read_json(body: bytes) -> Any:
+    if len(body) > MAX_BODY_BYTES:
+        message = f"The request content size exceeds the maximum size of {MAX_BODY_BYTES} bytes."
+        raise ArmError(413, "RequestEntityTooLarge", message)
+    if not body:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise bad_content(str(error)) from error
+
+
+def _kind(method: str, path: str) -> str:
+    if path.rstrip("/").lower() == _GRAPH:
+        return "POST resourceGraph"
+    target = parse(path, post=method == "POST")
+    verb = "LIST" if method == "GET" and not target.name else method
+    return f"{verb} {target.short_type}"

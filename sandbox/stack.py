@@ -1,0 +1,180 @@
+"""The whole sandbox: Azurite, the stand-ins for ARM, Event Grid, identity and the sinks, and the functions host.
+
+Each part is a process of its own, so that each can be measured, killed and talked to over HTTP alone.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from sandbox.azurite import Azurite
+
+ROOT = Path(__file__).parent.parent
+RULESET = Path(__file__).with_name("ruleset.yaml")
+START_SECONDS = 30.0
+ROUTES = {"TEAMS_WEBHOOK_URL": "/teams", "AUDIT_WEBHOOK_URL": "/webhook"}
+EVENT_FUNCTIONS = {
+    "on_exemption_written": ("Microsoft.Resources.ResourceWriteSuccess", "write"),
+    "on_exemption_deleted": ("Microsoft.Resources.ResourceDeleteSuccess", "delete"),
+}
+OPERATION = "Microsoft.Authorization/policyExemptions/"
+
+
+class SandboxError(Exception):
+    """A part of the sandbox did not start; the text says which, and what it printed."""
+
+
+class Sandbox:
+    """Starts and stops everything. Use it as an async context manager.
+
+    Args:
+        ruleset: the ruleset that the service runs by.
+        mode: `audit` to hold the service at audit; "" for what the ruleset says.
+        settings: more app settings.
+        schema: of the events: eventgrid or cloudevents.
+    """
+
+    def __init__(
+        self,
+        ruleset: Path = RULESET,
+        *,
+        mode: str = "",
+        settings: dict[str, str] | None = None,
+        schema: str = "eventgrid",
+    ) -> None:
+        self.ruleset = ruleset
+        self.mode = mode
+        self.more = settings or {}
+        self.schema = schema
+        self.azurite = Azurite()
+        self.addresses: dict[str, Any] = {}
+        self.environment: dict[str, str] = {}
+        self._stack = AsyncExitStack()
+        self._host: Process | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=0))
+        )
+        cloud_starts = asyncio.ensure_future(_spawn("cloud", [sys.executable, "-m", "sandbox.cloud"], dict(os.environ)))
+        await self._stack.enter_async_context(self.azurite)
+        process, cloud = await cloud_starts
+        self._stack.push_async_callback(_end, process)
+        sink = cloud["sink"]
+        self.environment = {
+            "AzureWebJobsStorage": self.azurite.connection_string,
+            "GUARDRAILS_RULESET": str(self.ruleset),
+            "GUARDRAILS_MODE": self.mode,
+            "GUARDRAILS_ARM_ENDPOINT": cloud["arm"],
+            "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
+            "GUARDRAILS_ALLOW_LOOPBACK": "true",
+            "GUARDRAILS_ALERT_TEAMS_URL": sink + "/teams",
+            "AUDIT_WEBHOOK_SECRET": cloud["webhook_secret"],
+            "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.2",
+            **{name: sink + path for name, path in ROUTES.items()},
+            **cloud["environment"],
+            **self.more,
+        }
+        self.addresses = {
+            "arm": cloud["arm"],
+            "blob": self.azurite.blob,
+            "queue": self.azurite.queue,
+            "table": self.azurite.table,
+            "identity": cloud["identity"],
+            "sink": sink,
+        }
+        await self.start_functions()
+        self._stack.push_async_callback(self.stop_functions)
+
+    async def start_functions(self) -> None:
+        """Start the functions host, and point Event Grid at it."""
+        command = [sys.executable, "-m", "sandbox.host", "--app", str(ROOT), "--port", "0"]
+        self._host, host = await _spawn("functions host", command, {**os.environ, **self.environment})
+        self.addresses["functions"] = host["address"]
+        hook = host["address"] + "/runtime/webhooks/EventGrid?functionName="
+        await self.control(
+            "PUT",
+            "event-subscriptions",
+            [
+                {
+                    "name": name.replace("_", "-"),
+                    "endpoint_url": hook + name,
+                    "included_event_types": [event_type],
+                    "operation_names": [OPERATION + operation],
+                    "schema": self.schema,
+                }
+                for name, (event_type, operation) in EVENT_FUNCTIONS.items()
+            ],
+        )
+
+    async def stop_functions(self, *, kill: bool = False) -> None:
+        """Stop the functions host: politely, or as a crash does."""
+        if self._host is not None:
+            await _end(self._host, kill=kill)
+            self._host = None
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """A session for talking to the parts."""
+        if self._session is None:
+            raise SandboxError("the sandbox is not running")
+        return self._session
+
+    async def control(self, method: str, name: str, body: Any = None, part: str = "arm") -> Any:
+        """Call a stand-in's control API; see sandbox/arm/control.py and sandbox/sink.py. Raises SandboxError."""
+        async with self.http.request(method, f"{self.addresses[part]}/_sandbox/{name}", json=body) as answer:
+            found = await answer.json()
+            if answer.status != 200:
+                raise SandboxError(f"{method} {name}: {found}")
+            return found
+
+    async def functions_status(self) -> dict[str, Any]:
+        """Return the host's counters by function: invocations, successes, failures, running."""
+        async with self.http.get(self.addresses["functions"] + "/admin/host/status") as answer:
+            status: dict[str, Any] = await answer.json()
+            return dict(status["functions"])
+
+
+async def _spawn(name: str, command: list[str], environment: dict[str, str]) -> tuple[Process, dict[str, Any]]:
+    """Start a part that prints one line of JSON when it is ready. Raises SandboxError."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=PIPE, cwd=ROOT, env=environment, start_new_session=True, limit=1 << 20
+    )
+    try:
+        if process.stdout is None:
+            raise SandboxError(f"the {name} has no output")
+        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        return process, json.loads(line)
+    except (TimeoutError, ValueError) as error:
+        await _end(process, kill=True)
+        raise SandboxError(f"the {name} did not start; what it printed stands above") from error
+
+
+async def _end(process: Process, *, kill: bool = False) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,123 @@
+"""What every rule must be: declared in full, with cases that come out as they say."""
+
+import ast
+import json
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+import guardrails.rules
+from guardrails.rules import all_rules
+from guardrails.rules.base import Case, Rule, Severity, Unknown, Violation
+from guardrails.rules.sample import read
+
+RULES = list(all_rules().values())
+FOLDER = Path(guardrails.rules.__file__).parent
+HELPERS = {"base", "reach", "sample", "words"}
+OPTION_TYPES = (bool, int, str, tuple[str, ...])
+EXPECTED = {"good": "Pass", "bad": "Violation", "unclear": "Unknown"}
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(rule, case, EXPECTED[group], id=f"{rule.name}-{group}-{case.title}")
+        for rule in RULES
+        for group in EXPECTED
+        for case in getattr(rule, group)
+    ]
+
+
+def _module(rule: Rule) -> str:
+    return rule.name.replace("-", "_")
+
+
+@pytest.mark.parametrize(("rule", "case", "expected"), _cases())
+def test_case_comes_out_as_declared(rule: Rule, case: Case, expected: str) -> None:
+    exemption, facts = read(case)
+    outcome = rule.check(exemption, facts, rule.options(**case.options))
+    assert type(outcome).__name__ == expected, outcome
+    if isinstance(outcome, Violation):
+        assert outcome.text
+        assert not outcome.text.endswith(".")
+        assert json.loads(json.dumps(outcome.evidence)) == outcome.evidence
+    if isinstance(outcome, Unknown):
+        assert outcome.reason
+        assert not outcome.reason.endswith(".")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_good_cases_are_clean_under_all_rules(rule: Rule) -> None:
+    for case in (Case("the sample"), *rule.good):
+        if case.options:
+            continue  # it is good only under options of its own
+        exemption, facts = read(case)
+        for other in RULES:
+            outcome = other.check(exemption, facts, other.options())
+            assert type(outcome).__name__ == "Pass", (case.title, other.name, outcome)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_rule_is_declared_in_full(rule: Rule) -> None:
+    assert re.fullmatch(r"EXG[1-4]\d\d", rule.code)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
+    assert isinstance(rule.severity, Severity)
+    assert rule.soc2
+    assert all(re.fullmatch(r"CC[1-9]\.\d", criterion) for criterion in rule.soc2)
+    assert rule.mend[0].isupper()
+    assert rule.mend.endswith(".")
+    assert rule.good
+    assert rule.bad
+    titles = [case.title for group in EXPECTED for case in getattr(rule, group)]
+    assert len(titles) == len(set(titles))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_options_are_typed_and_documented(rule: Rule) -> None:
+    hints = get_type_hints(rule.options)
+    for declared in fields(rule.options):
+        assert declared.default is not MISSING
+        assert hints[declared.name] in OPTION_TYPES
+        assert declared.metadata["doc"]
+        assert type(declared.default) is (tuple if hints[declared.name] == tuple[str, ...] else hints[declared.name])
+    hash(rule.options())  # frozen: options can be a cache key
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_docstring_has_the_fixed_headings(rule: Rule) -> None:
+    text = ast.get_docstring(ast.parse((FOLDER / f"{_module(rule)}.py").read_text("utf-8")))
+    assert text
+    assert text.splitlines()[0].endswith(".")
+    headings = re.findall(r"^([A-Z][A-Za-z ]+):(?= |$)", text, re.MULTILINE)
+    assert headings == ["What it does", "Why", "Example", "Instead", "References"]
+    links = text[text.index("References:") :].splitlines()[1:]
+    assert links
+    allowed = r"- https://(learn\.microsoft\.com|www\.aicpa-cima\.com)/\S+"
+    assert all(re.fullmatch(allowed, line) for line in links)
+
+
+def test_codes_and_names_are_unique_and_ordered() -> None:
+    codes = [rule.code for rule in RULES]
+    assert codes == sorted(set(codes))
+    assert len({rule.name for rule in RULES}) == len(RULES) >= 20
+    assert list(all_rules()) == [rule.name for rule in RULES]
+
+
+def test_each_file_is_one_rule_of_its_name() -> None:
+    files = {path.stem for path in FOLDER.glob("*.py")} - HELPERS - {"__init__"}
+    assert files == {_module(rule) for rule in RULES}
+
+
+def test_rules_do_not_import_one_another() -> None:
+    rules = {f"guardrails.rules.{_module(rule)}" for rule in RULES}
+    for rule in RULES:
+        tree = ast.parse((FOLDER / f"{_module(rule)}.py").read_text("utf-8"))
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0
+                names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert not rules & set(names), (rule.name, names)
+            assert not any(name.startswith("azure") for name in names)

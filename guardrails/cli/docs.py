@@ -14,6 +14,7 @@ from typing import Any, Final
 from guardrails.cli.rule_text import Option, changes_of, options_of, text_of
 from guardrails.cli.rules import everywhere
 from guardrails.cli.screen import Screen
+from guardrails.notice import Kind
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Rule
 from guardrails.rules.sample import BODY
@@ -60,7 +61,7 @@ def pages() -> dict[str, str]:
     made = {f"{_RULES}/README.md": _index(ruleset, bound)}
     for rule in all_rules().values():
         made[f"{_RULES}/{rule.name}.md"] = _page(rule, bound.get(rule.name))
-    made["docs/ruleset.schema.json"] = json.dumps(published(), indent=2, ensure_ascii=False) + "\n"
+    made["docs/ruleset.schema.json"] = json.dumps(published(tuple(Kind)), indent=2, ensure_ascii=False) + "\n"
     made["docs/settings.md"] = _settings(ruleset)
     made["local.settings.sample.json"] = json.dumps(sample_settings(ruleset), indent=2) + "\n"
     return made
@@ -80,7 +81,9 @@ def sample_settings(ruleset: Ruleset) -> dict[str, Any]:
     """Return local.settings.json as Azure Functions Core Tools read it, with every setting and no secret."""
     values = {"FUNCTIONS_WORKER_RUNTIME": "python"}
     for item in fields(Settings):
-        values[item.metadata["name"]] = item.metadata["sample"] or ("" if item.metadata["secret"] else str(item.default))
+        values[item.metadata["name"]] = item.metadata["sample"] or (
+            "" if item.metadata["secret"] else str(item.default)
+        )
     return {"IsEncrypted": False, "Values": values | dict.fromkeys(named_settings(ruleset), "")}
 
 
@@ -118,8 +121,8 @@ def _index(ruleset: Ruleset, bound: Mapping[str, BoundRule]) -> str:
         "Each rule looks at one exemption and gives one of three answers: it passes; it is a violation, with the values"
         " that show it; or it is unknown, with the reason. Unknown is never a pass and never a reason to revert.",
         "*Response* is what the shipped ruleset does about a violation once it is in `enforce` mode; it ships in"
-        f" `{ruleset.mode}` mode. Every rule can be switched, given options and overridden by scope in the"
-        " [ruleset](../../guardrails/ruleset.yaml); its [JSON Schema](../ruleset.schema.json) gives editors completion.",
+        f" `{ruleset.mode}` mode. Every rule can be switched, given options and overridden by scope in"
+        " the [ruleset](../../guardrails/ruleset.yaml); its [JSON Schema](../ruleset.schema.json) helps editors.",
         _table(("code", "rule", "severity", "response", "SOC 2", "what it asks"), rows),
         "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
     )
@@ -185,8 +188,8 @@ def _settings(ruleset: Ruleset) -> str:
         " `local.settings.json` for Core Tools.",
         _table(("setting", "default", "means"), rows),
         "## Settings that the ruleset names",
-        "A route under `notices` in the ruleset names the settings that hold its address and its signing secret, so that"
-        " neither stands in a file. The shipped ruleset names:",
+        "A route under `notices` in the ruleset names the settings that hold its address and its signing secret, so"
+        " that neither stands in a file. The shipped ruleset names:",
         _table(("setting", "default", "means"), named),
         "## Settings of Azure Functions",
         _table(

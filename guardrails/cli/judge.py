@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from guardrails.assess import Assessment, Finding, Verdict, assess
+from guardrails.assess import Assessment, Verdict, assess
 from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
-from guardrails.cli.screen import Screen
+from guardrails.cli.screen import Cell, Screen
 from guardrails.decide import Plan, Situation, decide
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, fingerprint
@@ -166,20 +166,13 @@ def _exemptions(items: Iterable[tuple[str, Item]], ruleset: Ruleset, complaints:
 
 def _show(judged: list[Judged], screen: Screen) -> None:
     if screen.terminal and judged:
-        screen.table(
-            ("verdict", "exemption", "what was found", "what would be done"),
-            [
-                (str(one.assessment.verdict), [one.exemption.id.name, f"at {one.exemption.id.scope}"],
-                 [line for finding in one.assessment.findings for line in finding_lines(finding)], _plan_lines(one.plan))
-                for one in judged
-            ],
-            lines=True,
-        )  # fmt: skip
+        columns = ("verdict", "exemption", "what was found", "what would be done")
+        screen.table(columns, [_row(one) for one in judged], lines=True)
     else:
         for one in judged:
             screen.line(f"{one.assessment.verdict}  {one.exemption.id.text}")
             for finding in one.assessment.findings:
-                head, *rest = finding_lines(finding)
+                head, *rest = finding_lines(finding.to_json())
                 screen.line(head, indent=2)
                 for line in rest:
                     screen.line(line, indent=4)
@@ -188,13 +181,19 @@ def _show(judged: list[Judged], screen: Screen) -> None:
     _sum_up(judged, screen)
 
 
-def finding_lines(finding: Finding) -> list[str]:
-    """Return a finding for people: what, the evidence, how to mend it."""
-    head = f"{finding.code} {finding.rule} ({finding.severity}): "
-    if finding.status is Verdict.UNKNOWN:
-        return [f"{head}unknown: {finding.text}"]
-    evidence = ", ".join(f"{name}: {_value(value)}" for name, value in finding.evidence.items())
-    return [head + finding.text, *([f"evidence: {evidence}"] if evidence else []), f"mend: {finding.mend}"]
+def _row(one: Judged) -> tuple[Cell, ...]:
+    found = [line for finding in one.assessment.findings for line in finding_lines(finding.to_json())]
+    where = [one.exemption.id.name, f"at {one.exemption.id.scope}"]
+    return str(one.assessment.verdict), where, found or [""], _plan_lines(one.plan)
+
+
+def finding_lines(finding: Mapping[str, Any]) -> list[str]:
+    """Return a finding (its JSON form) for people: what, the evidence, how to mend it."""
+    head = f"{finding['code']} {finding['rule']} ({finding['severity']}): "
+    if finding["status"] == Verdict.UNKNOWN:
+        return [f"{head}unknown: {finding['text']}"]
+    evidence = ", ".join(f"{name}: {_value(value)}" for name, value in finding["evidence"].items())
+    return [head + finding["text"], *([f"evidence: {evidence}"] if evidence else []), f"mend: {finding['mend']}"]
 
 
 def _value(value: object) -> str:

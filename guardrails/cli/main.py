@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "letters": "what could not be processed: list, show, replay, drop",
     "docs": "write the generated pages, or check that they are fresh",
 }
+_BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter"})
 PROGRAM: Final = "python -m guardrails"
 
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GuardrailsError as error:
         problems = error.problems if isinstance(error, Misconfigured) else ()
         screen.problem(GuardrailsError.__str__(error), problems)
-        return 1 if isinstance(error, Permanent | Refused) and error.code != "not-an-exemption" else 2
+        return 1 if isinstance(error, Permanent | Refused) and error.code not in _BAD_INPUT else 2
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("guardrails"):
             raise
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:  # whoever read our output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 141  # what a shell says of a program that SIGPIPE ended; 0 would say that all passed
     except KeyboardInterrupt:
         return 130
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final, get_type_hints
 
 from guardrails.exemption import spell_time
-from guardrails.facts import Gone, Unread
+from guardrails.facts import Assignment, Gone, Unread
 from guardrails.rules.base import Case, Rule
 
-HEADINGS: Final = ("What it does", "Why", "Example", "Instead")
+HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}
 _HEADING: Final = re.compile(rf"({'|'.join(HEADINGS)}|References):\s*")
 
@@ -54,7 +54,8 @@ def text_of(rule: Rule) -> Text:
         if heading == "References":
             references += [line.removeprefix("- ").strip() for line in rest.splitlines() if line.strip()]
         elif rest:
-            sections.setdefault(heading, []).append(" ".join(rest.split()))
+            joined = " ".join(rest.split())
+            sections.setdefault(heading, []).append(joined[:1].upper() + joined[1:])
     ordered = {name: tuple(sections[name]) for name in HEADINGS if name in sections}
     return Text(" ".join(title.split()), ordered, tuple(references))
 
@@ -102,6 +103,9 @@ def to_plain(value: Any) -> Any:
         return f"unread: {value.reason}"
     if isinstance(value, Gone):
         return "gone"
+    if isinstance(value, Assignment):
+        policies = to_plain(value.members) if isinstance(value.members, Unread) else sorted(value.members)
+        return {"assigns": value.definition_id.rpartition("/providers/")[2], "policies": policies}
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):

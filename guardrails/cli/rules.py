@@ -12,7 +12,7 @@ from typing import Any
 from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, options_of, text_of, to_plain
 from guardrails.cli.screen import Screen
-from guardrails.errors import Misconfigured
+from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Rule
@@ -59,7 +59,7 @@ def _find(text: str) -> Rule:
     names = [*rules, *(rule.code.lower() for rule in rules.values())]
     near = difflib.get_close_matches(wanted, names, n=1)
     hint = f"Did you mean {near[0]}?" if near else "`python -m guardrails rules` lists them."
-    raise Misconfigured("there is no such rule", code="no-such-rule", subject=text, remedy=hint)
+    raise Permanent("there is no such rule", code="no-such-rule", subject=text, remedy=hint)
 
 
 def _list(ruleset: Ruleset, bound: dict[str, BoundRule], screen: Screen) -> None:
@@ -111,7 +111,7 @@ def _explain(rule: Rule, bound: BoundRule | None, screen: Screen) -> None:
     if options:
         screen.line()
         screen.line("Options", style="bold")
-        rows = [(one.name, one.kind, short(one.default), short(value_in(one, bound)), one.doc) for one in options]
+        rows = [(one.name, one.kind, short(one.default), _other(one, bound), one.doc) for one in options]
         screen.table(("option", "type", "default", "in the ruleset", "means"), rows)
     for title, cases in (("Passes", rule.good), ("Violations", rule.bad), ("Unknown", rule.unclear)):
         if cases:
@@ -122,6 +122,12 @@ def _explain(rule: Rule, bound: BoundRule | None, screen: Screen) -> None:
     screen.line()
     for reference in text.references:
         screen.line(reference)
+
+
+def _other(option: Option, bound: BoundRule | None) -> str:
+    """Return an option's value in the ruleset where it is not the default."""
+    value = value_in(option, bound)
+    return "the default" if value == option.default else short(value)
 
 
 def value_in(option: Option, bound: BoundRule | None) -> Any:

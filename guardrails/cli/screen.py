@@ -1,7 +1,7 @@
 """Where all output of the command line goes: made safe for a terminal, coloured there, plain in a pipe.
 
-Everything that is shown may hold strangers' text. Control, escape and bidirectional characters are taken out here, so no
-command can forget it; markup is never interpreted.
+Everything that is shown may hold strangers' text. Control, escape and bidirectional characters are taken out here, so
+that no command can forget it; markup is never interpreted.
 """
 
 import json
@@ -37,12 +37,12 @@ class Screen:
         self._console: Console | None = None
         if self.terminal:
             try:
-                from rich.console import Console  # noqa: PLC0415 - not needed in a pipe, nor where it is not installed
+                from rich import console  # noqa: PLC0415 - not needed in a pipe, nor where it is not installed
             except ImportError:
                 self.terminal = False
                 self.note("plain text only; for tables and colour: pip install -r requirements-cli.txt")
             else:
-                self._console = Console(highlight=False, markup=False, emoji=False)
+                self._console = console.Console(highlight=False, markup=False, emoji=False)
 
     def line(self, text: str = "", *, indent: int = 0, style: str = "") -> None:
         """Print one line. `style` is a style of rich, or a word that has one here."""

@@ -18,6 +18,7 @@ from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client
 from guardrails.register.breaker import Breaker
+from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.letters import Letters
 from guardrails.register.table import Entity, Rejected, Table, Write
@@ -57,6 +58,7 @@ class TableRegister:
     def __init__(self, client: TableClient, clock: Clock) -> None:
         self._client = client
         self._table = Table(client)
+        self._commits = GroupCommit(self._table)
         self._clock = clock
         self._breaker = Breaker(self._table)
         self._letters = Letters(self._table)
@@ -110,7 +112,7 @@ class TableRegister:
             *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
         ]
         try:
-            etags = await self._table.transact(place.partition, writes, exemption.text)
+            etags = await self._commits.transact(place.partition, writes, exemption.text)
         except Rejected as lost:
             if lost.status == 409:
                 await self._explain(place, before, exemption.text)
@@ -144,7 +146,7 @@ class TableRegister:
             *(Write("delete", place.outbox(name), {}) for name in rows),
         ]
         try:
-            etags = await self._table.transact(place.partition, writes, subject)
+            etags = await self._commits.transact(place.partition, writes, subject)
         except Rejected:
             return None
         return Stored(row, stored.seq, stored.head, etags[0])

@@ -14,6 +14,7 @@ import logging
 from datetime import datetime
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 from azure_functions_runtime.bindings.datumdef import Datum
@@ -141,7 +142,11 @@ class QueueListener:
 
     async def _client(self, name: str) -> QueueClient:
         # No encode policy: bodies must be moved to the poison queue as they are.
-        return await self._stack.enter_async_context(QueueClient.from_connection_string(self._connection, name))
+        return await self._stack.enter_async_context(
+            QueueClient.from_connection_string(
+                self._connection, name, transport=AioHttpTransport(use_env_settings=False)
+            )
+        )
 
 
 async def _create(queue: QueueClient) -> None:

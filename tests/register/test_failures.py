@@ -133,7 +133,7 @@ async def test_a_queue_or_table_that_is_being_deleted_is_worth_another_try(clock
         with pytest.raises(Retryable, match="TableBeingDeleted"):
             await register.commit(EXEMPTION, None, _row(clock), Entry(clock.now(), "judged", {}))
         async with queues.connect(connection_string=f"{KEY};TableEndpoint={address};QueueEndpoint={address}") as ours:
-            with pytest.raises(Retryable, match="QueueBeingDeleted"):
+            with pytest.raises(Retryable, match="QueueNotFound"):
                 await ours.send("notices", {"id": "n-1"})
 
 

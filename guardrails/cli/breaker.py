@@ -1,0 +1,63 @@
+"""The breaker: how many reverts the last hour saw, whether it is open, and which reverts wait for it.
+
+`close` lets reverts happen again and puts what waits on the reconcile queue. Look at the reverts first: an open breaker
+mostly means a wrong ruleset, or a pipeline that writes many exemptions at once.
+"""
+
+import argparse
+from typing import Any
+
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
+from guardrails.cli.screen import Screen
+from guardrails.errors import Misconfigured
+from guardrails.exemption import spell_time
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    parser.add_argument("action", nargs="?", choices=("show", "close"), default="show", help="default: show")
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Show it, or close it and show what went on the queue."""
+    told = with_service(_close if args.action == "close" else _look)
+    if args.format == "json":
+        screen.json(told)
+        return 0
+    since = f" since {told['opened_at']}" if told["opened_at"] else ""
+    limit = f" of {told['limit']}" if told["limit"] is not None else ""
+    screen.line(f"{told['state']}{since}: {told['recent']}{limit} reverts in the last hour", style=told["state"])
+    for exemption in told["held"]:
+        screen.line(f"{'queued' if args.action == 'close' else 'waits'}: {exemption}")
+    return 0
+
+
+async def _look(service: Service) -> dict[str, Any]:
+    state = await service.register.breaker(service.world.clock.now())
+    return {
+        "state": "open" if state.opened_at else "closed",
+        "opened_at": spell_time(state.opened_at) if state.opened_at else None,
+        "recent": state.recent,
+        "limit": _limit(service),
+        "held": await service.register.held(),
+    }
+
+
+async def _close(service: Service) -> dict[str, Any]:
+    """Close it first: what is put on the queue before that could be held again."""
+    await service.register.close_breaker(service.world.clock.now())
+    told = await _look(service)
+    for exemption in told["held"]:
+        await service.world.queues.send("reconcile", {"id": exemption})
+    return told
+
+
+def _limit(service: Service) -> int | None:
+    """Return the ruleset's limit; None while it is broken, which must not keep anybody from closing the breaker."""
+    try:
+        return service.ruleset().reverts_per_hour
+    except Misconfigured:
+        return None

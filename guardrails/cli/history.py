@@ -1,0 +1,82 @@
+"""Show what happened to an exemption, oldest first. --verify checks hashes, chain, bodies, outbox; exit 1 if unsound.
+
+The chain shows that no entry was changed or taken out. It cannot show that the newest ones, and the current row with
+them, were not cut off together; keep a hash elsewhere to see that.
+"""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from guardrails.cli.online import never_seen, with_service
+from guardrails.cli.options import add_format, add_id, exemption_id
+from guardrails.cli.screen import Screen
+from guardrails.exemption import spell_time
+from guardrails.record import HistoryEntry
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    add_id(parser)
+    parser.add_argument("--verify", action="store_true", help="check that the record is sound; exit 1 if it is not")
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Show it, and verify it where asked."""
+    exemption = exemption_id(args)
+
+    async def work(service: Service) -> tuple[list[HistoryEntry], list[str]]:
+        entries = await service.register.history(exemption)
+        return entries, await service.register.verify(exemption) if args.verify else []
+
+    entries, problems = with_service(work)
+    if not entries and not problems:
+        raise never_seen(exemption)
+    if args.format == "json":
+        verified = {"problems": problems} if args.verify else {}
+        screen.json({"id": exemption.text, "entries": [_json(entry) for entry in entries], **verified})
+    else:
+        rows = [(str(e.seq), spell_time(e.at), e.event, _who(e.facts), _what(e.facts), e.hash[:12]) for e in entries]
+        screen.table(("entry", "at", "event", "by", "what", "hash"), rows)
+        if args.verify and not problems:
+            screen.line(f"sound: {len(entries)} entries, each carrying the hash of the one before", style="sound")
+    for problem in problems:
+        screen.problem(f"{exemption.text}: {problem}")
+    return 1 if problems else 0
+
+
+def _json(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "at": spell_time(entry.at),
+        "event": entry.event,
+        "facts": dict(entry.facts),
+        "row": dict(entry.row),
+        "body_digest": entry.body_digest,
+        "previous": entry.previous,
+        "hash": entry.hash,
+    }
+
+
+def _who(facts: Mapping[str, Any]) -> str:
+    """Return who wrote the exemption, else who or what said to look at it."""
+    return str(facts.get("author") or facts.get("actor") or facts.get("hint") or "")
+
+
+def _what(facts: Mapping[str, Any]) -> list[str]:
+    """Return the decision in short: findings, what was done, why."""
+    lines = []
+    findings = facts.get("findings")
+    if isinstance(findings, list):
+        found = [one for one in findings if isinstance(one, Mapping)]
+        codes = [f"{one.get('code')}{'?' if one.get('status') == 'unknown' else ''}" for one in found]
+        lines += [f"{facts.get('verdict', 'findings')}: {', '.join(codes)}"] if codes else []
+    elif facts.get("verdict"):
+        lines.append(str(facts["verdict"]))
+    plan = facts.get("plan")
+    if isinstance(plan, Mapping) and plan.get("answer") not in (None, "none"):
+        lines.append(f"answer: {plan['answer']}{'' if plan.get('acts') else ' (nothing changed in Azure)'}")
+    lines += [f"{name}: {facts[name]}" for name in ("action", "outcome", "why", "altered") if facts.get(name)]
+    return lines or [""]

@@ -1,0 +1,31 @@
+"""The service as the environment describes it, for the commands that need storage or Azure."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from guardrails.errors import Permanent
+from guardrails.exemption import ExemptionId
+from guardrails.wiring import Service, connect
+
+
+def with_service[T](work: Callable[[Service], Awaitable[T]]) -> T:
+    """Connect, work, close. Raises what `work` raises, and Misconfigured where settings are wrong."""
+
+    async def run() -> T:
+        service = connect()
+        try:
+            return await work(service)
+        finally:
+            await service.close()
+
+    return asyncio.run(run())
+
+
+def never_seen(exemption: ExemptionId) -> Permanent:
+    """Return (to raise) the error for an exemption that is not in the register."""
+    return Permanent(
+        "the register has never seen it",
+        code="not-in-register",
+        subject=exemption.text,
+        remedy="`python -m guardrails reconcile ID` looks at it now",
+    )

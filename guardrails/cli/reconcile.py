@@ -1,0 +1,113 @@
+"""Look at one exemption in Azure now, and do what is right: judge it, answer, record, tell.
+
+--dry-run judges and shows what would be done, and writes nothing: not in Azure, not in the register.
+"""
+
+import argparse
+from typing import Any
+
+from guardrails.cli.judge import finding_lines
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_by, add_format, add_id, exemption_id
+from guardrails.cli.screen import Screen
+from guardrails.exemption import Exemption, ExemptionId
+from guardrails.facts import Gone
+from guardrails.ports import Hint
+from guardrails.record import Stored
+from guardrails.ruleset import Mode
+from guardrails.visit import Look, Outcome, Visit
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    add_id(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done; write nothing anywhere")
+    add_by(parser)
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Reconcile it, or show what that would do."""
+    exemption, hint = exemption_id(args), Hint("operator", actor=args.by)
+    if args.dry_run:
+        told = with_service(lambda service: _dry_run(service, exemption, hint))
+    else:
+        told = _told(with_service(lambda service: service.reconciler.reconcile(exemption, hint)))
+    if args.format == "json":
+        screen.json(told)
+    else:
+        _show(told, screen)
+    return 1 if told["status"] == "cannot-act" else 0
+
+
+async def _dry_run(service: Service, exemption: ExemptionId, hint: Hint) -> dict[str, Any]:
+    """Observe, assess and decide, and stop there."""
+    ruleset = service.ruleset()
+    mode = Mode.AUDIT if service.settings.mode == "audit" else ruleset.mode
+    visit = Visit(service.world, exemption, hint, ruleset, mode)
+    stored, seen = await visit.observe()
+    notes = _notes(stored)
+    if isinstance(seen, Exemption):
+        return _planned(await visit.look(seen, stored.row if stored else None), exemption, notes)
+    gone = isinstance(seen, Gone)
+    why = "Azure says that it does not exist" if isinstance(seen, Gone) else f"it cannot be read: {seen.reason}"
+    told = _json(exemption, "gone" if gone else "unknown", reasons=[why, *notes], dry_run=True)
+    return told | {"would": "", "withheld": ""}
+
+
+def _notes(stored: Stored | None) -> list[str]:
+    """Say what the register holds that a look at the exemption does not show."""
+    notes = []
+    if stored and stored.row.intent:
+        notes.append(f"a write is under way or was cut off: {stored.row.intent.action}; a reconcile settles it first")
+    if stored and stored.altered:
+        notes.append(f"its row was changed from outside: {stored.altered}")
+    return notes
+
+
+def _planned(look: Look, exemption: ExemptionId, notes: list[str]) -> dict[str, Any]:
+    told = _json(exemption, str(look.plan.status), reasons=[*look.plan.reasons, *notes], dry_run=True)
+    return told | {
+        "answer": look.plan.answer,
+        "would": look.plan.action.name if look.plan.action else "",
+        "withheld": look.plan.withheld.name if look.plan.withheld else "",
+        "findings": [finding.to_json() for finding in look.assessment.findings],
+    }
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    findings = outcome.assessment.findings if outcome.assessment else ()
+    reasons = list(outcome.plan.reasons) if outcome.plan else []
+    if outcome.row.blocked:
+        reasons.append(outcome.row.blocked)
+    return _json(outcome.id, str(outcome.row.status), reasons=reasons, dry_run=False) | {
+        "answer": outcome.row.answer,
+        "did": outcome.did,
+        "held": outcome.row.held,
+        "recorded": outcome.wrote,
+        "findings": [finding.to_json() for finding in findings],
+    }
+
+
+def _json(exemption: ExemptionId, status: str, *, reasons: list[str], dry_run: bool) -> dict[str, Any]:
+    told = {"id": exemption.text, "dry_run": dry_run, "status": status, "answer": "none"}
+    return {**told, "reasons": reasons, "findings": []}
+
+
+def _show(told: dict[str, Any], screen: Screen) -> None:
+    screen.line(f"{told['status']}  {told['id']}", style=told["status"])
+    for finding in told["findings"]:
+        for line in finding_lines(finding):
+            screen.line(line, indent=2)
+    if told["dry_run"]:
+        withheld = told["withheld"]
+        audit = f"{withheld} in enforce mode; audit mode changes nothing" if withheld else "nothing in Azure"
+        screen.line(f"would change: {told['would'] or audit}; nothing is written now")
+    else:
+        screen.line(f"changed in Azure: {told['did'] or 'nothing'}; answer: {told['answer']}")
+        if told["held"]:
+            screen.line("the revert waits, for the breaker is open: python -m guardrails breaker show")
+    for reason in told["reasons"]:
+        if not reason.startswith("EXG"):
+            screen.line(f"because: {reason}")

@@ -1,0 +1,42 @@
+"""Undo the last revert of an exemption, or anybody's delete: write back the body that was taken away.
+
+It is then left alone until somebody changes it. --dry-run shows the body and writes nothing.
+"""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_by, add_format, add_id, exemption_id
+from guardrails.cli.screen import Screen
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    add_id(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show what would be written; change nothing")
+    add_by(parser)
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Restore it, or show it."""
+    exemption = exemption_id(args)
+
+    async def work(service: Service) -> Mapping[str, Any]:
+        return await service.reconciler.restore(exemption, args.by, dry_run=args.dry_run)
+
+    body = with_service(work)
+    if args.format == "json":
+        screen.json({"id": exemption.text, "restored": not args.dry_run, "body": body})
+    elif args.dry_run:
+        screen.note(f"{exemption.text}: this body would be written back; nothing is changed now")
+        screen.json(body)
+    else:
+        screen.line(f"restored by {args.by}: {exemption.text}")
+        screen.line(
+            "It is left alone until somebody changes it. Mend it; register and history say that it was restored."
+        )
+    return 0

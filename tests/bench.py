@@ -1,0 +1,218 @@
+"""The figures: `make bench` prints `bench NAME VALUE UNIT` a line and writes build/bench.json.
+
+Machines differ and are noisy: counts are exact, seconds are medians of several runs.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.identity.aio import ManagedIdentityCredential
+
+from guardrails.assess import assess
+from guardrails.azure.arm import ArmRest
+from guardrails.exemption import Exemption, ExemptionId
+from guardrails.ports import Hint
+from guardrails.reconcile import Reconciler
+from guardrails.register import queues, table_register
+from guardrails.rules.sample import BODY, FACTS
+from guardrails.ruleset import load_ruleset
+from guardrails.visit import World
+from guardrails.wiring import SystemClock
+from sandbox import tenant
+from sandbox.stack import ROOT, RULESET, Sandbox, _end, _spawn
+from sandbox.tenant import PIPELINE, exemption_id, furnish, in_days, send, waiver
+
+BUILD = ROOT / "build"
+EVENT = Path(__file__).parent / "events" / "write.json"
+EVENTS = 1000
+READS = frozenset({"GET"})
+
+
+class Recorder(AioHttpTransport):  # type: ignore[misc]
+    """A real transport that counts what goes through it."""
+
+    def __init__(self) -> None:
+        super().__init__(use_env_settings=False)
+        self.methods: list[str] = []
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        self.methods.append(request.method)
+        return await super().send(request, **options)
+
+    def take(self) -> tuple[int, int]:
+        """Return reads and writes since the last call."""
+        reads = sum(method in READS for method in self.methods)
+        writes = len(self.methods) - reads
+        self.methods.clear()
+        return reads, writes
+
+
+def cold_import() -> Iterator[tuple[str, float, str]]:
+    """Time `import function_app` in new processes, compiled files at hand as in a deployed package."""
+    code = (
+        "import time; t = time.perf_counter(); import function_app; t = time.perf_counter() - t;"
+        "peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'));"
+        "print(t, int(peak.split()[1]) / 1024)"
+    )
+    runs = []
+    for _ in range(8):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=ROOT, env=compiled(), check=True, capture_output=True, text=True)  # noqa: S603
+        runs.append([float(number) for number in done.stdout.split()])
+    yield "import_seconds", statistics.median(run[0] for run in runs[1:]), "s"
+    yield "import_mib", max(run[1] for run in runs[1:]), "MiB"
+
+
+def compiled() -> dict[str, str]:
+    """Return an environment in which Python keeps compiled files, below build/."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(BUILD / "pycache")}
+
+
+def judging() -> Iterator[tuple[str, float, str]]:
+    """Judge from parsed JSON to findings, all rules, facts at hand: half of the exemptions are compliant."""
+    ruleset = load_ruleset()
+    bodies = []
+    for number in range(1000):
+        properties = {**BODY["properties"]}
+        if number % 2:
+            properties.pop(("expiresOn", "metadata", "description")[number % 3])
+        text = json.dumps({**BODY, "id": BODY["id"] + str(number), "properties": properties})
+        bodies.append(json.loads(text))
+    best = 0.0
+    for _ in range(12):
+        started = time.perf_counter()
+        for body in bodies:
+            assess(Exemption.from_arm(body, ruleset.names), FACTS, ruleset)
+        best = max(best, len(bodies) / (time.perf_counter() - started))
+    yield "judge_per_second", best, "/s"
+
+
+async def per_event() -> list[tuple[str, float, str]]:
+    """Count the requests of one compliant event and of its duplicate, on real parts, caches warm."""
+    async with Sandbox() as sandbox:
+        await furnish(sandbox)
+        os.environ.update({key: sandbox.environment[key] for key in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")})
+        table, queue = Recorder(), Recorder()
+        clock, connection = SystemClock(), sandbox.azurite.connection_string
+        arm = ArmRest(
+            sandbox.addresses["arm"], ManagedIdentityCredential(), clock, audience="https://management.azure.com"
+        )
+        register = table_register.connect(clock=clock, connection_string=connection, table="bench", transport=table)
+        world = World(arm, register, queues.connect(connection_string=connection, over=queue), clock)
+        reconciler = Reconciler(world, lambda: load_ruleset(RULESET))
+        await sandbox.control("PUT", "event-subscriptions", [])
+        counts = []
+        for name in ("warm", "counted"):
+            path = exemption_id(tenant.RESOURCE, name)
+            await send(sandbox, PIPELINE, "PUT", path, waiver(expiresOn=in_days(90)))
+            for _ in range(2):
+                await sandbox.control("DELETE", "counters")
+                table.take()
+                await reconciler.reconcile(ExemptionId.parse(path), Hint("event"))
+                seen = await sandbox.control("GET", "counters")
+                reads, writes = table.take()
+                arm_reads = sum(count for key, count in seen.items() if key.startswith("GET"))
+                arm_writes = sum(seen.values()) - arm_reads
+                counts.append((arm_reads, reads, writes + queue.take()[1], arm_writes))
+        await asyncio.gather(arm.close(), register.close(), world.queues.close())
+    first, again = counts[2], counts[3]
+    return [
+        ("arm_reads_per_event", first[0], "requests"),
+        ("register_reads_per_event", first[1], "requests"),
+        ("writes_per_event", first[2] + first[3], "requests"),
+        ("writes_per_duplicate", again[2] + again[3], "requests"),
+    ]
+
+
+async def first_event() -> list[tuple[str, float, str]]:
+    """Time from the start of a functions host's process to the answer to its first event: a violation, tagged."""
+    seconds = []
+    async with Sandbox() as sandbox:
+        await furnish(sandbox)
+        await sandbox.control("PUT", "event-subscriptions", [])
+        event = json.loads(EVENT.read_text())
+        for number in range(6):
+            path = exemption_id(tenant.RESOURCE, f"first-{number}")
+            await send(sandbox, PIPELINE, "PUT", path, waiver(expiresOn=in_days(90)))
+            command = [sys.executable, "-m", "sandbox.host", "--app", str(ROOT), "--port", "0"]
+            started = time.perf_counter()
+            process, host = await _spawn("host", command, {**compiled(), **sandbox.environment})
+            hook = host["address"] + "/runtime/webhooks/EventGrid?functionName=on_exemption_written"
+            body = [{**event, "subject": path, "data": {**event["data"], "resourceUri": path}}]
+            async with sandbox.http.post(hook, json=body, headers={"aeg-event-type": "Notification"}) as answer:
+                if answer.status != 202:
+                    raise RuntimeError(f"the first event was answered {answer.status}")
+            seconds.append(time.perf_counter() - started)
+            await _end(process)
+    return [("first_event_seconds", statistics.median(seconds[1:]), "s")]
+
+
+async def warm_up(sandbox: Sandbox) -> None:
+    """Have one event answered, so that connections and caches are there; `first_event_seconds` is the cold figure."""
+    event = json.loads(EVENT.read_text())
+    path = exemption_id(tenant.GROUP, "load-0")
+    body = [{**event, "subject": path, "data": {**event["data"], "resourceUri": path}}]
+    hook = sandbox.addresses["functions"] + "/runtime/webhooks/EventGrid?functionName=on_exemption_written"
+    async with sandbox.http.post(hook, json=body, headers={"aeg-event-type": "Notification"}) as answer:
+        if answer.status != 202:
+            raise RuntimeError(f"the event was answered {answer.status}")
+
+
+async def throughput() -> list[tuple[str, float, str]]:
+    """Run 1,000 events through the real worker library, ARM answering after 100 ms; count what is not recorded."""
+    async with Sandbox() as sandbox:
+        await furnish(sandbox)
+        await sandbox.control("POST", "eventgrid-pause")
+        ids = [exemption_id(tenant.GROUP, f"load-{number}") for number in range(EVENTS)]
+        for at in range(0, EVENTS, 50):
+            some = (send(sandbox, PIPELINE, "PUT", path, waiver(expiresOn=in_days(90))) for path in ids[at : at + 50])
+            await asyncio.gather(*some)
+        await sandbox.control("PUT", "latency", {"seconds": 0.1})
+        await warm_up(sandbox)
+        started = time.perf_counter()
+        await sandbox.control("POST", "eventgrid-resume")
+        while (await sandbox.control("GET", "eventgrid"))["metrics"]["delivered"] < EVENTS:
+            if time.perf_counter() - started > 60:
+                break
+            await asyncio.sleep(0.1)
+        seconds = time.perf_counter() - started
+        register = table_register.connect(clock=SystemClock(), connection_string=sandbox.azurite.connection_string)
+        async with register:
+            known = {stored.row.id.lower() async for stored in register.rows()}
+        lost = sum(path.lower() not in known for path in ids)
+    return [("events_per_second_100ms", EVENTS / seconds, "/s"), ("events_lost", lost, "events")]
+
+
+def main() -> int:
+    """Measure what is named on the command line, or everything."""
+    figures: dict[str, dict[str, Any]] = {}
+    measures: dict[str, Any] = {
+        "import": cold_import,
+        "judge": judging,
+        "counts": lambda: asyncio.run(per_event()),
+        "first": lambda: asyncio.run(first_event()),
+        "throughput": lambda: asyncio.run(throughput()),
+    }
+    for name in sys.argv[1:] or measures:
+        for figure, value, unit in measures[name]():
+            figures[figure] = {"value": round(value, 3), "unit": unit}
+            print(
+                f"bench {figure} {value:.3f} {unit}" if value % 1 else f"bench {figure} {value:.0f} {unit}", flush=True
+            )
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""reconcile and restore, against the ARM stand-in and real tables."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiohttp import ClientSession
+
+from guardrails.cli.main import main
+from guardrails.ruleset import DEFAULT_PATH
+from sandbox.cloud import Cloud
+from sandbox.identity import token_for
+from tests.sandbox.conftest import GROUP, INITIATIVE, Client, build_tenant, exemption, exemption_id
+
+from .conftest import Ran
+
+ENFORCE = DEFAULT_PATH.read_text(encoding="utf-8").replace("mode: audit", "mode: enforce")
+BAD = exemption(INITIATIVE, policyDefinitionReferenceIds=["tls"], description="The vendor cannot do TLS before March.")
+
+
+class Desk:
+    """An operator's desk: commands, and Azure beside them."""
+
+    def __init__(self, arm: Client, capsys: pytest.CaptureFixture[str]) -> None:
+        self.arm = arm
+        self._capsys = capsys
+        self.id = exemption_id(GROUP, f"e-{uuid4().hex[:8]}")
+
+    async def run(self, *argv: str) -> Ran:
+        self._capsys.readouterr()
+        code = await asyncio.to_thread(main, argv)
+        said = self._capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+    async def there(self) -> bool:
+        return (await self.arm.get(self.id)).status == 200
+
+
+@pytest.fixture
+async def desk(
+    azurite: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[Desk]:
+    (tmp_path / "enforce.yaml").write_text(ENFORCE, encoding="utf-8")
+    async with Cloud(time_scale=0.001) as cloud, ClientSession() as session:
+        build_tenant(cloud)
+        for name, value in {
+            **cloud.identity.environment,
+            "AzureWebJobsStorage": azurite,
+            "GUARDRAILS_TABLE": f"t{uuid4().hex}",
+            "GUARDRAILS_ARM_ENDPOINT": cloud.addresses["arm"],
+            "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
+            "GUARDRAILS_RULESET": str(tmp_path / "enforce.yaml"),
+        }.items():
+            monkeypatch.setenv(name, value)
+        token = token_for("Ada", "00000000-0000-4000-8000-0000000000ad", upn="ada@contoso.com")
+        yield Desk(Client(session, cloud.addresses["arm"], token), capsys)
+
+
+async def test_a_dry_run_shows_the_plan_and_writes_nothing(desk: Desk) -> None:
+    await desk.arm.put(desk.id, BAD)
+    ran = await desk.run("reconcile", desk.id, "--dry-run")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"violation {desk.id}\n")
+    assert "EXG101 expiry-missing (high): it never expires" in ran.out
+    assert "nothing is written now" in ran.out
+    told = (await desk.run("reconcile", desk.id, "--dry-run", "--format", "json")).json
+    assert (told["dry_run"], told["status"]) == (True, "violation")
+    assert {finding["code"] for finding in told["findings"]} >= {"EXG101", "EXG201", "EXG203"}
+    assert (await desk.run("register", "show", desk.id)).code == 1
+    assert (await desk.arm.get(desk.id)).body["properties"].get("metadata") is None
+
+
+async def test_reconcile_judges_records_and_says_what_was_done(desk: Desk) -> None:
+    await desk.arm.put(desk.id, BAD)
+    told = (await desk.run("reconcile", desk.id, "--by", "ops", "--format", "json")).json
+    assert (told["dry_run"], told["status"], told["recorded"]) == (False, "violation", True)
+    assert (await desk.run("register", "show", desk.id, "--format", "json")).json["status"] == "violation"
+    history = (await desk.run("history", desk.id, "--format", "json", "--verify")).json
+    assert history["entries"][0]["facts"]["hint"] == "operator"
+    assert history["entries"][0]["facts"]["actor"] == "ops"
+    assert history["problems"] == []
+
+
+async def test_what_is_not_there_is_said(desk: Desk) -> None:
+    ran = await desk.run("reconcile", desk.id, "--dry-run")
+    assert ran.code == 0
+    assert ran.out.startswith(f"gone {desk.id}\n")
+    assert "because: Azure says that it does not exist" in ran.out
+
+
+async def test_a_delete_is_undone_by_one_command(desk: Desk) -> None:
+    body = (await desk.arm.put(desk.id, BAD)).body
+    await desk.run("reconcile", desk.id)
+    await desk.arm.send("DELETE", desk.id)
+    await desk.run("reconcile", desk.id)
+
+    shown = await desk.run("restore", desk.id, "--dry-run")
+    assert shown.code == 0
+    assert json.loads(shown.out)["properties"]["description"] == body["properties"]["description"]
+    assert not await desk.there()
+
+    done = await desk.run("restore", desk.id, "--by", "ops")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"restored by ops: {desk.id}\n")
+    back: dict[str, Any] = (await desk.arm.get(desk.id)).body["properties"]
+    assert back["description"] == body["properties"]["description"]
+
+    again = await desk.run("restore", desk.id)
+    assert (again.code, again.out) == (1, "")
+    assert "[nothing-to-undo]" in again.err
+
+
+async def test_nothing_to_restore_is_said(desk: Desk) -> None:
+    ran = await desk.run("restore", desk.id, "--dry-run")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"guardrails: {desk.id}: there is nothing to restore.")
+
+
+async def test_the_setting_holds_a_dry_run_at_audit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_MODE", "audit")
+    await desk.arm.put(desk.id, BAD)
+    told = (await desk.run("reconcile", desk.id, "--dry-run", "--format", "json")).json
+    assert told["would"] == ""
+    assert told["withheld"] in ("tag", "delete")

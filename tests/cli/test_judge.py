@@ -1,0 +1,175 @@
+"""judge: files in, findings and plans out; verdicts and exit codes."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from guardrails.ruleset import DEFAULT_PATH
+
+from .conftest import NOW, POLICIES, Ran, Run, Save, body
+
+ENFORCE = DEFAULT_PATH.read_text(encoding="utf-8").replace("mode: audit", "mode: enforce")
+PASSED = {"status": "compliant", "answer": "none", "acts": False, "reasons": ["it keeps every rule"], "due": None}
+
+
+@pytest.fixture
+def judge(run: Run, save: Save) -> Any:
+    """Judge bodies, the sample's assignment known; return what came of it."""
+
+    def judging(*bodies: Any, more: tuple[str, ...] = ("--format", "json")) -> Ran:
+        given = save("exemptions.json", bodies[0] if len(bodies) == 1 else list(bodies))
+        policies = save("policies.json", POLICIES)
+        return run("judge", given, "--assignments", policies, "--now", NOW, *more)
+
+    return judging
+
+
+def test_a_compliant_one_passes(judge: Any) -> None:
+    ran = judge(body())
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json == [{"id": body()["id"], "verdict": "pass", "findings": [], "plan": PASSED}]
+
+
+def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
+    ran = judge(body(expiresOn="2028-05-20"))
+    assert ran.code == 1
+    [one] = ran.json
+    assert set(one) == {"id", "verdict", "findings", "plan"}
+    assert one["verdict"] == "violation"
+    assert one["findings"] == [
+        {
+            "code": "EXG102",
+            "rule": "expiry-too-far",
+            "status": "violation",
+            "severity": "medium",
+            "text": "it ends more than 12 months after it was written",
+            "evidence": {
+                "expiresOn": "2028-05-20T00:00:00Z",
+                "writtenAt": "2026-11-20T09:00:00Z",
+                "latest": "2027-11-21T09:00:00Z",
+            },
+            "mend": "Bring expiresOn to at most 12 months after the write.",
+        }
+    ]
+    assert one["plan"] == {
+        "status": "violation",
+        "answer": "delete",
+        "acts": False,
+        "reasons": [
+            "EXG102 expiry-too-far: it ends more than 12 months after it was written",
+            "it has no compliant state; it is deleted",
+            "audit mode: nothing is changed in Azure; enforce mode would delete",
+        ],
+        "due": None,
+    }
+
+
+def test_a_ruleset_of_ones_own_decides(judge: Any, save: Save) -> None:
+    own = save("own.yaml", ENFORCE)
+    [one] = judge(body(expiresOn="2028-05-20"), more=("--format", "json", "--ruleset", own)).json
+    assert (one["plan"]["answer"], one["plan"]["acts"]) == ("delete", True)
+
+
+def test_the_setting_names_the_ruleset_too(judge: Any, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDRAILS_RULESET", save("own.yaml", ENFORCE))
+    [one] = judge(body(expiresOn="2028-05-20")).json
+    assert one["plan"]["acts"] is True
+
+
+def test_the_time_can_be_set(run: Run, save: Save) -> None:
+    given, policies = save("a.json", body()), save("p.json", POLICIES)
+    codes = {
+        finding["code"]
+        for finding in run("judge", given, "--assignments", policies, "--now", "2030-01-01", "--format", "json").json[
+            0
+        ]["findings"]
+    }
+    assert codes == {"EXG104", "EXG105"}
+
+
+def test_without_assignments_it_is_unknown_and_that_is_no_pass(run: Run, save: Save) -> None:
+    ran = run("judge", save("a.json", body()), "--now", NOW)
+    assert ran.code == 3
+    assert "unknown: the assignment is not known: it is in none of the files given with --assignments" in ran.out
+    assert "answer: none" in ran.out
+    assert ran.out.endswith("1 exemption: 0 pass, 0 violation, 1 unknown\n")
+    assert "give them with --assignments" in ran.err
+    [one] = run("judge", save("a.json", body()), "--now", NOW, "--format", "json").json
+    assert {(f["status"], bool(f["evidence"])) for f in one["findings"]} == {("unknown", False)}
+
+
+def test_a_violation_outweighs_what_is_unknown(run: Run, save: Save) -> None:
+    assert run("judge", save("a.json", body(expiresOn=None)), "--now", NOW).code == 1
+
+
+def test_people_read_findings_evidence_mend_and_answer(judge: Any) -> None:
+    ran = judge(body(expiresOn=None), body("other"), more=())
+    assert ran.out.splitlines() == [
+        f"violation {body()['id']}",
+        "  EXG101 expiry-missing (high): it never expires",
+        "    evidence: expiresOn: none",
+        "    mend: Set expiresOn, at most 12 months ahead.",
+        "  answer: delete in enforce mode; audit mode changes nothing",
+        "  because: it has no compliant state; it is deleted",
+        f"pass {body('other')['id']}",
+        "  answer: none",
+        "  because: it keeps every rule",
+        "2 exemptions: 1 pass, 1 violation, 0 unknown",
+    ]
+
+
+def pascal(data: dict[str, Any]) -> dict[str, Any]:
+    """As PowerShell spells it."""
+    return {key[:1].upper() + key[1:]: value for key, value in data.items()}
+
+
+def test_every_shape_of_one_exemption_gives_the_same_judgement(judge: Any) -> None:
+    arm = body(expiresOn="2028-05-20")
+    properties, system = arm["properties"], arm["systemData"]
+    rest = {key: arm[key] for key in ("id", "name", "type")}
+    shapes: list[Any] = [
+        [arm],
+        {"value": [arm]},
+        {"data": [arm | {"properties": json.dumps(properties)}], "count": 1},
+        {"responses": {"200": {"body": arm}}},
+        rest | properties | {"systemData": system, "resourceGroup": "partner-ingestion"},
+        {"ResourceId": arm["id"], "Name": arm["name"], "Properties": pascal(properties), "SystemData": pascal(system)},
+        pascal(rest | properties) | {f"SystemData{key}": value for key, value in pascal(system).items()},
+    ]  # fmt: skip
+    wanted = judge(arm).json
+    for shape in shapes:
+        assert judge(shape).json == wanted
+
+
+def test_an_exemption_that_is_listed_twice_is_judged_once(judge: Any) -> None:
+    again = body() | {"id": body()["id"].upper()}
+    ran = judge({"value": [body(), again]})
+    assert (ran.code, len(ran.json)) == (0, 1)
+    assert "$.value[1]: the same exemption as in" in ran.err
+    assert ran.err.rstrip().endswith("exemptions.json: $.value[0]; judged once")
+
+
+def test_two_contents_under_one_id_are_both_judged(judge: Any) -> None:
+    ran = judge(body(), body(expiresOn=None))
+    assert [one["verdict"] for one in ran.json] == ["pass", "violation"]
+    assert "$[1]: says something else than the same id in" in ran.err
+
+
+def test_an_empty_list_has_nothing_to_judge(judge: Any) -> None:
+    assert (judge({"value": []}).json, judge({"value": []}).code) == ([], 0)
+    assert judge([], more=()).out == "0 exemptions: 0 pass, 0 violation, 0 unknown\n"
+
+
+def test_standard_input(run: Run, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps(body()).encode("utf-16")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    ran = run("judge", "-", "--assignments", save("p.json", POLICIES), "--now", NOW, "--format", "json")
+    assert [one["verdict"] for one in ran.json] == ["pass"]
+
+
+def test_an_exclusion_is_shown_for_what_it_is(judge: Any, save: Save) -> None:
+    own = save("own.yaml", ENFORCE + "\nexclusions: [{scope: '/subscriptions/*', reason: break-glass}]\n")
+    ran = judge(body(expiresOn=None), more=("--ruleset", own))
+    assert "  because: excluded by the ruleset (/subscriptions/*): break-glass" in ran.out.splitlines()

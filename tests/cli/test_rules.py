@@ -1,0 +1,83 @@
+"""rules: a list of what is on, and an explanation of each."""
+
+import pytest
+
+from guardrails.rules import all_rules
+
+from .conftest import Run, Save
+
+OWN = """
+version: 1
+mode: enforce
+rules:
+  expiry-missing: {response: revert, grace: 36h, severity: low}
+  expiry-too-far: {response: alert, options: {months: 6}}
+  expired: off
+overrides:
+  - {scope: "*", rules: {expired: revert}}
+"""
+
+
+def test_the_list_has_every_rule_and_what_follows(run: Run) -> None:
+    ran = run("rules")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[0].split() == ["code", "rule", "severity", "response", "grace", "SOC", "2", "what", "it", "asks"]
+    rules = all_rules()
+    assert [line.split()[:2] for line in lines[1 : 1 + len(rules)]] == [[r.code, r.name] for r in rules.values()]
+    assert lines[-1].startswith("ruleset.yaml (")
+    assert "mode audit, 19 of 20 rules on" in lines[-1]
+
+
+def test_a_ruleset_of_ones_own_is_shown(run: Run, save: Save) -> None:
+    own = save("own.yaml", OWN)
+    listed = {one["name"]: one for one in run("rules", "--ruleset", own, "--format", "json").json}
+    missing = listed["expiry-missing"]
+    assert (missing["enabled"], missing["response"], missing["grace"], missing["severity"]) == (
+        True,
+        "revert",
+        "36h",
+        "low",
+    )
+    assert {name for name, one in listed.items() if one["enabled"]} == {"expiry-missing", "expiry-too-far"}
+    text = run("rules", "--ruleset", own).out
+    assert "mode enforce, 2 of 20 rules on" in text
+    assert "1 override by scope" in text
+
+
+@pytest.mark.parametrize("name", ["EXG102", "exg102", "expiry-too-far"])
+def test_a_rule_is_explained(run: Run, save: Save, name: str) -> None:
+    ran = run("rules", name, "--ruleset", save("own.yaml", OWN))
+    assert ran.code == 0
+    assert ran.out.startswith(
+        "EXG102 expiry-too-far\nAn exemption must end within a year.\nseverity medium, response alert"
+    )
+    for heading in (
+        "What it does",
+        "Why",
+        "Example",
+        "Instead",
+        "To mend it",
+        "Options",
+        "Passes",
+        "Violations",
+        "Unknown",
+    ):
+        assert f"\n{heading}\n" in ran.out
+    months = next(line for line in ran.out.splitlines() if line.startswith("months "))
+    assert months.split()[:4] == ["months", "number", "12", "6"]
+
+
+def test_a_rule_as_json(run: Run, save: Save) -> None:
+    told = run("rules", "expiry-too-far", "--format", "json", "--ruleset", save("own.yaml", OWN)).json
+    assert [(one["name"], one["default"], one["value"]) for one in told["options"]] == [
+        ("months", 12, 6),
+        ("tolerance_days", 1, 1),
+    ]
+
+
+@pytest.mark.parametrize("rule", list(all_rules()))
+def test_every_rule_can_be_explained(run: Run, rule: str) -> None:
+    ran = run("rules", rule)
+    assert (ran.code, ran.err) == (0, "")
+    assert all_rules()[rule].mend in ran.out

@@ -1,0 +1,1 @@
+"""Generated pages, the schema, the ruleset file."""

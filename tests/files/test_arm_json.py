@@ -1,0 +1,132 @@
+"""Whatever Azure's tools wrap objects in, they come out with their place; what is wrong is named with its place."""
+
+import codecs
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardrails.files.arm_json import DEEPEST, Reading, read_bytes, read_text
+
+A: dict[str, Any] = {"id": "/a", "properties": {}}
+B: dict[str, Any] = {"id": "/b", "properties": {}}
+CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
+
+
+def found(value: Any) -> list[tuple[str, Any]]:
+    reading = read_text(json.dumps(value))
+    assert reading.problems == ()
+    return [(item.place, item.body) for item in reading.items]
+
+
+def problems(text: str) -> list[str]:
+    return [str(problem) for problem in read_text(text).problems]
+
+
+def test_one_object() -> None:
+    assert found(A) == [("$", A)]
+
+
+def test_lists() -> None:
+    assert found([A, B]) == [("$[0]", A), ("$[1]", B)]
+    assert found({"value": [A, B]}) == [("$.value[0]", A), ("$.value[1]", B)]
+    assert found({"Value": [A], "Count": 1}) == [("$.Value[0]", A)]
+    assert found([{"value": [A]}, {"value": [B]}]) == [("$[0].value[0]", A), ("$[1].value[0]", B)]
+    assert found({"value": []}) == found([]) == []
+
+
+def test_resource_graph_rows_and_table() -> None:
+    assert found({"data": [A], "count": 1, "total_records": 1}) == [("$.data[0]", A)]
+    columns = [{"name": "id", "type": "string"}, {"name": "properties", "type": "object"}]
+    assert found({"data": {"columns": columns, "rows": [["/a", {}]]}}) == [("$.data.rows[0]", A)]
+
+
+def test_specification_example() -> None:
+    example = {"parameters": {"scope": "x"}, "responses": {"200": {"body": A}, "201": {"body": {"value": [B]}}}}
+    assert found(example) == [("$.responses.200.body", A), ("$.responses.201.body.value[0]", B)]
+
+
+def test_an_object_of_its_own_may_have_any_field() -> None:
+    odd = A | {"value": [1], "data": [], "responses": {}, "error": {}}
+    assert found(odd) == [("$", odd)]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", "it is empty"),
+        (" \n\t", "it is empty"),
+        ('{"a": 1,}', "line 1, column 8: not JSON: illegal trailing comma before end of object"),
+        ('[\n  {"a": ...}\n]', "line 2, column 9: not JSON: expecting value"),
+        ("WARNING: hello\n[]", "line 1, column 1: not JSON: expecting value"),
+        ('{"a": NaN}', "not JSON: NaN is not a JSON value"),
+        ("[" * 100_000, f"nested more than {DEEPEST} levels deep"),
+        ('"text"', "$: a JSON object is wanted here, not a text"),
+        ("[1, null, true]", "$[0]: a JSON object is wanted here, not a number"),
+        ('{"error": {"code": "PolicyExemptionNotFound", "message": "no"}}',
+         "$: this is an error that Azure answered, not what was asked for (PolicyExemptionNotFound: no)"),
+        ('{"responses": {"200": {}}}', "$.responses: no response in this example has a body"),
+        ('{"$schema": "x", "resources": []}',
+         "$: this is a deployment template; give the object as Azure Resource Manager returns it"),
+        ('{"id": "/a", "id": "/b"}', "$: the key 'id' stands here twice; keep one"),
+        ('[{"id": "/a", "properties": {"metadata": [{"x": 1, "x": 2}]}}]',
+         "$[0].properties.metadata[0]: the key 'x' stands here twice; keep one"),
+    ],
+    ids=lambda value: str(value)[:30],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_place(text: str, wanted: str) -> None:
+    assert problems(text)[0] == wanted
+
+
+def test_a_bad_item_costs_only_itself() -> None:
+    deep: Any = 1
+    for _ in range(DEEPEST + 1):
+        deep = [deep]
+    reading = read_text(json.dumps({"value": [A, 7, {"id": "/deep", "x": deep}, B]}))
+    assert [item.body["id"] for item in reading.items] == ["/a", "/b"]
+    assert [str(problem) for problem in reading.problems] == [
+        "$.value[1]: a JSON object is wanted here, not a number",
+        f"$.value[2]: nested more than {DEEPEST} levels deep",
+    ]
+
+
+@pytest.mark.parametrize("field", ["nextLink", "skip_token"])
+def test_a_page_of_a_longer_list_is_told(field: str) -> None:
+    reading = read_text(json.dumps({"value": [A], field: "more"}))
+    assert len(reading.items) == 1
+    assert [str(note) for note in reading.notes] == [f"$.{field}: the list goes on; only this page of it was read"]
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: text.encode(),
+        lambda text: codecs.BOM_UTF8 + text.encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.encode("utf-32"),
+    ],
+    ids=["utf-8", "utf-8 bom", "utf-16 bom", "utf-16-be bom", "utf-16-le", "utf-32"],
+)
+def test_every_encoding_of_a_redirect(encode: Any) -> None:
+    body = A | {"name": "größe ☃"}
+    reading = read_bytes(encode(json.dumps([body], ensure_ascii=False)))
+    assert reading == Reading((reading.items[0],))
+    assert reading.items[0].body == body
+
+
+def test_bytes_that_are_no_text() -> None:
+    assert [str(p) for p in read_bytes(b'{"a": "\xff\xfe"}').problems] == ["byte 8: not UTF-8 text: invalid start byte"]
+    assert [str(p) for p in read_bytes(b"").problems] == ["it is empty"]
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the repository")
+def test_every_json_of_the_corpus_gives_items_or_problems() -> None:
+    files = sorted(path for path in CORPUS.rglob("*.json") if path.is_file())
+    assert files
+    for path in files:
+        reading = read_bytes(path.read_bytes())
+        empty = json.loads(path.read_text(encoding="utf-8-sig")) == {"value": []} if reading == Reading() else False
+        assert reading.items or reading.problems or empty, path.name

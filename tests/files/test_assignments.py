@@ -1,0 +1,54 @@
+"""Assignments and initiatives, in every spelling that the tools give them."""
+
+from typing import Any
+
+import pytest
+
+from guardrails.facts import Assignment, Unread
+from guardrails.files.assignments import Assignments
+
+SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
+ONE = f"{SUB}/providers/Microsoft.Authorization/policyAssignments/Baseline"
+SET = "/providers/Microsoft.Authorization/policySetDefinitions/base"
+TLS = "/providers/Microsoft.Authorization/policyDefinitions/TLS"
+MEMBERS = [{"policyDefinitionReferenceId": "requireTls", "policyDefinitionId": TLS}]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "initiative"),
+    [
+        (
+            {"id": ONE, "properties": {"policyDefinitionId": SET}},
+            {"id": SET, "properties": {"policyDefinitions": MEMBERS}},
+        ),
+        ({"id": ONE, "policyDefinitionId": SET}, {"id": SET, "policyDefinitions": MEMBERS}),
+        (
+            {"ResourceId": ONE.upper(), "Properties": {"PolicyDefinitionId": SET.lower()}},
+            {"Id": SET, "PolicyDefinition": [{k[:1].upper() + k[1:]: v for k, v in MEMBERS[0].items()}]},
+        ),
+    ],
+    ids=["ARM", "CLI", "PowerShell"],
+)  # fmt: skip
+def test_an_initiative_is_joined_to_its_assignment(assignment: dict[str, Any], initiative: dict[str, Any]) -> None:
+    found = Assignments([initiative, assignment]).find(ONE.lower() + "/")
+    assert isinstance(found, Assignment)
+    assert found.is_initiative
+    assert found.members == {"requiretls": TLS.lower()}
+
+
+def test_a_single_policy_has_no_members() -> None:
+    found = Assignments([{"id": ONE, "properties": {"policyDefinitionId": TLS}}]).find(ONE)
+    assert isinstance(found, Assignment)
+    assert (found.is_initiative, found.members) == (False, {})
+
+
+def test_what_is_not_in_the_files_is_unread_never_gone() -> None:
+    assert isinstance(Assignments().find(ONE), Unread)
+    alone = Assignments([{"id": ONE, "properties": {"policyDefinitionId": SET}}])
+    found = alone.find(ONE)
+    assert isinstance(found, Assignment)
+    assert isinstance(found.members, Unread)
+
+
+def test_other_objects_are_passed_over() -> None:
+    assert len(Assignments([{"id": TLS}, {}, {"id": 7}, {"properties": []}])) == 0

@@ -100,7 +100,7 @@ class Situation:
         now: the present, UTC.
         mode: the mode in force: the ruleset's, or audit where a setting lowers it.
         blocked: why Azure does not let us change this content; "" where that is not known to be so.
-        may_put_back: False where the last compliant body turned out to be no good any more.
+        may_put_back: False where the last good body turned out to be no good any more.
     """
 
     exemption: Exemption
@@ -170,7 +170,9 @@ def _answer(at: Situation, owner: str) -> Plan:
     if ripe:
         action = _revert(at)
         back = isinstance(action, PutBack)
-        reasons.append("its last compliant state is put back" if back else "it has no compliant state; it is deleted")
+        reasons.append(
+            "its last good state is put back" if back else "it has no good state to go back to; it is deleted"
+        )
         return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), tell=Kind.REVERTED)
     tagging = any(finding.response is not Response.ALERT for finding in violations)
     if tagging and owner and not at.ruleset.tagging.protected:
@@ -198,8 +200,12 @@ def _grace(reverting: list[Finding], row: Row | None, now: datetime) -> tuple[li
 
 def _revert(at: Situation) -> Delete | PutBack:
     row = at.row
-    if at.may_put_back and row and row.compliant is not None and row.compliant_content != at.content:
+    if row is None or not at.may_put_back:
+        return Delete()
+    if row.compliant is not None and row.compliant_content != at.content:
         return PutBack(row.compliant)
+    if row.compliant is None and row.tolerated is not None and row.tolerated_content != at.content:
+        return PutBack(row.tolerated)
     return Delete()
 
 

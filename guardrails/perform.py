@@ -157,6 +157,6 @@ def _done(action: Action) -> str:
     if isinstance(action, Delete):
         return "The exemption was deleted; its body is kept."
     if isinstance(action, PutBack):
-        return "The last compliant state was put back; the edit is kept."
+        return "The last good state was put back; the edit is kept."
     places = [("its metadata", action.on_exemption), ("its scope", action.on_scope)]
     return f"A guardrails tag was set on {' and '.join(place for place, on in places if on)}."

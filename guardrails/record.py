@@ -61,6 +61,8 @@ class Row:
         compliant: the same for the last compliant state; None where it never was.
         compliant_content, compliant_expires_on, compliant_ticket: what that state said.
         compliant_at: when that state was recorded; None where it never was.
+        tolerated, tolerated_content: the same for the last state with violations of which none asks for a revert: what
+            an edit goes back to where there never was a compliant state.
         undo: the entry whose body our last write replaced or deleted; what `restore` brings back.
         kept: fingerprint of content that is reported but not reverted: adopted, or restored by an operator.
         kept_why: why that is.
@@ -95,6 +97,8 @@ class Row:
     compliant_expires_on: datetime | None = None
     compliant_ticket: str = ""
     compliant_at: datetime | None = None
+    tolerated: int | None = None
+    tolerated_content: str = ""
     undo: int | None = None
     kept: str = ""
     kept_why: str = ""

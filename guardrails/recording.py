@@ -11,7 +11,7 @@ from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
 from guardrails.ports import Hint
 from guardrails.record import Entry, Row, Status, Stored
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset import Response, Ruleset
 
 
 def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | None:
@@ -26,7 +26,7 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | No
     if (row.status is Status.GONE or moved) and content != row.compliant_content:
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
-            compliant_ticket="", findings={}, blocked="", scope_tagged=False,
+            compliant_ticket="", tolerated=None, tolerated_content="", findings={}, blocked="", scope_tagged=False,
         )  # fmt: skip
     return row
 
@@ -61,6 +61,8 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
         snapshot, body = old.snapshot, None
     elif old and old.compliant is not None and old.compliant_content == at.content:
         snapshot, body = old.compliant, None
+    elif old and old.tolerated is not None and old.tolerated_content == at.content:
+        snapshot, body = old.tolerated, None
     else:
         snapshot, body = seq, exemption.body
     base = old or Row(exemption.id.text, plan.status, at.now)
@@ -97,7 +99,14 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
             row, compliant=snapshot, compliant_content=at.content, compliant_expires_on=exemption.expires_on,
             compliant_at=at.now, compliant_ticket=exemption.ticket[:200],
         )  # fmt: skip
+    elif plan.status is Status.VIOLATION and tolerates(at.assessment):
+        row = replace(row, tolerated=snapshot, tolerated_content=at.content)
     return row, body
+
+
+def tolerates(assessment: Assessment) -> bool:
+    """Whether no violation found asks for a revert."""
+    return all(finding.response is not Response.REVERT for finding in assessment.violations)
 
 
 def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:

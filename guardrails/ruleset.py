@@ -214,14 +214,12 @@ def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
 
 def _layer(rules: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the settings of a `rules` block, its short forms (`off`, `tag`) spelled out."""
-    return {
-        name: {"enabled": False}
-        if value in (False, "off")
-        else {"response": value}
-        if isinstance(value, str)
-        else dict(value)
-        for name, value in rules.items()
-    }
+    return {name: dict(value) if isinstance(value, Mapping) else _short(value) for name, value in rules.items()}
+
+
+def _short(value: object) -> dict[str, Any]:
+    """Return what `off` or a response alone says. A response switches on, in an override too."""
+    return {"enabled": False} if value in (False, "off") else {"enabled": True, "response": value}
 
 
 def _bind(layers: list[Mapping[str, Mapping[str, Any]]]) -> tuple[BoundRule, ...]:

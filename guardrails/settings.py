@@ -37,7 +37,9 @@ class Settings:
         "AzureWebJobsStorage__clientId", "", "Client id of the user-assigned identity that may use the storage account."
     )
     ruleset: str = _setting(
-        "GUARDRAILS_RULESET", "", "Path of the ruleset file; relative to the app's folder. Empty: the ruleset shipped."
+        "GUARDRAILS_RULESET",
+        "",
+        "Path of the ruleset file; in Azure relative to the app's folder. Empty: the ruleset shipped.",
     )
     mode: str = _setting(
         "GUARDRAILS_MODE",

@@ -15,8 +15,8 @@ from guardrails.facts import Facts, Gone, Unread
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Arm, Clock, Hint, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
-from guardrails.recording import facts_of, row_of_same
-from guardrails.ruleset import Mode, Response, Ruleset
+from guardrails.recording import facts_of, row_of_same, tolerates
+from guardrails.ruleset import Mode, Ruleset
 
 MAX_DELAY: Final = timedelta(days=7)
 """The longest that a storage queue hides a message (REST reference, Put Message, visibilitytimeout)."""
@@ -123,11 +123,10 @@ class Visit:
         return Look(exemption, situation, facts, plan)
 
     async def _still_good(self, back: PutBack, facts: Facts) -> bool:
-        """Whether the last compliant body would itself not be reverted under today's ruleset."""
+        """Whether the body to put back would itself not be reverted under today's ruleset."""
         exemption = Exemption.from_arm(await self.world.register.body(self.id, back.entry), self.ruleset.names)
         then = replace(facts, before=None, written_at=facts.before.seen_at if facts.before else facts.written_at)
-        found = assess(exemption, then, self.ruleset).violations
-        return all(finding.response is not Response.REVERT for finding in found)
+        return tolerates(assess(exemption, then, self.ruleset))
 
     def about(self, kind: Kind, look: Look, stored: Stored | None, done: str, why: Sequence[str]) -> Notice:
         """Return the notice about what was seen and decided, bound to the next history entry."""

@@ -44,22 +44,33 @@ class RulesetFile:
         self._clock = clock
         self._checked: datetime | None = None
         self._stamp: tuple[int, int] | None = None
-        self._ruleset: Ruleset | None = None
+        self._read: Ruleset | Misconfigured | None = None
 
     def __call__(self) -> Ruleset:
         """Return it. Raises Misconfigured while the file is broken, missing or half-written."""
         now = self._clock.now()
-        if self._ruleset is None or self._checked is None or now - self._checked >= _RECHECK:
-            self._checked = now
-            try:
-                stat = self._path.stat()
-                stamp = (stat.st_mtime_ns, stat.st_size)
-            except OSError:
-                stamp = None
-            if stamp is None or stamp != self._stamp or self._ruleset is None:
-                self._ruleset, self._stamp = None, stamp
-                self._ruleset = load_ruleset(self._path)
-        return self._ruleset
+        if self._checked is None or now - self._checked >= _RECHECK:
+            self._checked, stamp = now, self._stamp_now()
+            if stamp is None or stamp != self._stamp:
+                self._stamp, self._read = stamp, self._load()
+        if self._read is None:
+            self._read = self._load()
+        if isinstance(self._read, Misconfigured):
+            raise self._read.with_traceback(None)
+        return self._read
+
+    def _stamp_now(self) -> tuple[int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size
+
+    def _load(self) -> Ruleset | Misconfigured:
+        try:
+            return load_ruleset(self._path)
+        except Misconfigured as error:
+            return error
 
 
 class Destinations(Mapping[str, Destination]):

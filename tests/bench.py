@@ -108,7 +108,8 @@ async def per_event() -> list[tuple[str, float, str]]:
             sandbox.addresses["arm"], ManagedIdentityCredential(), clock, audience="https://management.azure.com"
         )
         register = table_register.connect(clock=clock, connection_string=connection, table="bench", transport=table)
-        world = World(arm, register, queues.connect(connection_string=connection, over=queue), clock)
+        outward = queues.connect(connection_string=connection, over=queue)
+        world = World(arm, register, outward, clock)
         reconciler = Reconciler(world, lambda: load_ruleset(RULESET))
         await sandbox.control("PUT", "event-subscriptions", [])
         counts = []
@@ -124,7 +125,7 @@ async def per_event() -> list[tuple[str, float, str]]:
                 arm_reads = sum(count for key, count in seen.items() if key.startswith("GET"))
                 arm_writes = sum(seen.values()) - arm_reads
                 counts.append((arm_reads, reads, writes + queue.take()[1], arm_writes))
-        await asyncio.gather(arm.close(), register.close(), world.queues.close())
+        await asyncio.gather(arm.close(), register.close(), outward.close())
     first, again = counts[2], counts[3]
     return [
         ("arm_reads_per_event", first[0], "requests"),

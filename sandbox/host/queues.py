@@ -142,11 +142,9 @@ class QueueListener:
 
     async def _client(self, name: str) -> QueueClient:
         # No encode policy: bodies must be moved to the poison queue as they are.
-        return await self._stack.enter_async_context(
-            QueueClient.from_connection_string(
-                self._connection, name, transport=AioHttpTransport(use_env_settings=False)
-            )
-        )
+        over = AioHttpTransport(use_env_settings=False)  # aiohttp would read ~/.netrc at every poll
+        client = QueueClient.from_connection_string(self._connection, name, transport=over)
+        return await self._stack.enter_async_context(client)
 
 
 async def _create(queue: QueueClient) -> None:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from guardrails.errors import Misconfigured
+from guardrails.exemption import ExemptionId
 from guardrails.notice import Kind
 from guardrails.rules import all_rules
-from guardrails.ruleset import Mode, Ruleset, load_ruleset, parse_ruleset
+from guardrails.ruleset import Mode, Response, Ruleset, load_ruleset, parse_ruleset
 from guardrails.ruleset_schema import published
 
 ROOT = Path(__file__).parents[2]
@@ -173,3 +174,14 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 def test_the_shipped_ruleset_changes_nothing_by_itself() -> None:
     assert load_ruleset().mode is Mode.AUDIT
+
+
+def test_a_response_in_an_override_switches_on_what_is_off_elsewhere() -> None:
+    text = HEAD + "rules: {expired: off}\noverrides: [{scope: '/subscriptions/1111*', rules: {expired: tag}}]\n"
+    ruleset = parse_ruleset(text)
+    there, elsewhere = (
+        ExemptionId.parse(f"/subscriptions/{name}/providers/Microsoft.Authorization/policyExemptions/e")
+        for name in ("1111", "2222")
+    )
+    assert [(bound.rule.name, bound.response) for bound in ruleset.rules_for(there)] == [("expired", Response.TAG)]
+    assert ruleset.rules_for(elsewhere) == ()

@@ -48,7 +48,7 @@ class Reconciler:
         broken, Permanent (register-altered) when its register row cannot be trusted. Nothing is half done then: the
         next call takes up what this one left.
         """
-        visit = self._visit(exemption_id, hint)
+        visit = self.visit(exemption_id, hint)
         did = ""
         for _ in range(ROUNDS):
             stored, seen = await visit.observe()
@@ -64,9 +64,10 @@ class Reconciler:
 
     async def restore(self, exemption_id: ExemptionId, by: str, *, dry_run: bool = False) -> Mapping[str, Any]:
         """Undo our last revert, or anybody's delete; see guardrails.restore."""
-        return await restore(self._visit(exemption_id, Hint("operator", actor=by)), by, dry_run=dry_run)
+        return await restore(self.visit(exemption_id, Hint("operator", actor=by)), by, dry_run=dry_run)
 
-    def _visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
+    def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
+        """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""
         ruleset = self._ruleset()
         return Visit(self._world, exemption_id, hint, ruleset, Mode.AUDIT if self._audit_only else ruleset.mode)
 

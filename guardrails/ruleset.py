@@ -25,6 +25,9 @@ from guardrails.ruleset_schema import RESPONSES, load
 DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
 
 
+_ALWAYS: tuple[bool, ...] = (True,)
+
+
 class Mode(StrEnum):
     """Whether plans are carried out."""
 
@@ -136,14 +139,14 @@ class Ruleset:
 
     def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
         """Return the rules that are on for this exemption, ordered by code."""
-        matched = tuple(
-            pattern is None or pattern.fullmatch(exemption_id.key) is not None for pattern, _ in self.layers
-        )
+        matched = _ALWAYS
+        if len(self.layers) > 1:
+            key = exemption_id.key
+            matched = tuple(pattern is None or pattern.fullmatch(key) is not None for pattern, _ in self.layers)
         bound = self._bound.get(matched)
         if bound is None:
-            bound = self._bound[matched] = _bind(
-                [layer for (_, layer), on in zip(self.layers, matched, strict=True) if on]
-            )
+            chosen = [layer for (_, layer), on in zip(self.layers, matched, strict=True) if on]
+            bound = self._bound[matched] = _bind(chosen)
         return bound
 
     def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:

@@ -14,8 +14,7 @@ from guardrails.exemption import Exemption, ExemptionId
 from guardrails.facts import Gone
 from guardrails.ports import Hint
 from guardrails.record import Stored
-from guardrails.ruleset import Mode
-from guardrails.visit import Look, Outcome, Visit
+from guardrails.visit import Look, Outcome
 from guardrails.wiring import Service
 
 
@@ -43,9 +42,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 async def _dry_run(service: Service, exemption: ExemptionId, hint: Hint) -> dict[str, Any]:
     """Observe, assess and decide, and stop there."""
-    ruleset = service.ruleset()
-    mode = Mode.AUDIT if service.settings.mode == "audit" else ruleset.mode
-    visit = Visit(service.world, exemption, hint, ruleset, mode)
+    visit = service.reconciler.visit(exemption, hint)
     stored, seen = await visit.observe()
     notes = _notes(stored)
     if isinstance(seen, Exemption):

@@ -59,7 +59,7 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
         "acts": False,
         "reasons": [
             "EXG102 expiry-too-far: it ends more than 12 months after it was written",
-            "it has no compliant state; it is deleted",
+            "it has no good state to go back to; it is deleted",
             "audit mode: nothing is changed in Azure; enforce mode would delete",
         ],
         "due": None,
@@ -112,7 +112,7 @@ def test_people_read_findings_evidence_mend_and_answer(judge: Any) -> None:
         "    evidence: expiresOn: none",
         "    mend: Set expiresOn, at most 12 months ahead.",
         "  answer: delete in enforce mode; audit mode changes nothing",
-        "  because: it has no compliant state; it is deleted",
+        "  because: it has no good state to go back to; it is deleted",
         f"pass {body('other')['id']}",
         "  answer: none",
         "  because: it keeps every rule",

@@ -8,18 +8,28 @@ import signal
 import sys
 
 from sandbox.stack import Sandbox
-from sandbox.tenant import DEV, PROD, furnish
+from sandbox.tenant import ALICE, DEV, EPAC, PIPELINE, PROD, furnish
 
 
 async def up(mode: str) -> None:
-    """Run until Ctrl-C or SIGTERM; print the addresses as JSON when everything is there."""
+    """Run until Ctrl-C or SIGTERM; print the addresses as JSON when everything is there: one line of it in a pipe.
+
+    Who has no token of the sandbox's is taken for guest@contoso.com, so that any HTTP client can be pointed at it.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Sandbox(mode=mode) as sandbox:
         await furnish(sandbox)
-        shown = {**sandbox.addresses, "subscriptions": [PROD, DEV], "storage": sandbox.azurite.connection_string}
-        print(json.dumps({**shown, "environment": sandbox.environment}, indent=2), flush=True)
+        await sandbox.control("PUT", "guest", {"upn": "guest@contoso.com"})
+        shown = {
+            **sandbox.addresses,
+            "subscriptions": [PROD, DEV],
+            "storage": sandbox.azurite.connection_string,
+            "tokens": {actor.name: actor.token for actor in (ALICE, PIPELINE, EPAC)},
+            "environment": sandbox.environment,
+        }
+        print(json.dumps(shown, indent=2 if sys.stdout.isatty() else None), flush=True)
         await stop.wait()
 
 

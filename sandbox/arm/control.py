@@ -8,6 +8,7 @@ PUT    denials [{name, id, scope, actions, exceptOids}]
 PUT    locks {scope, level, name}           DELETE locks {scope, name}
 PUT    graph {frozen}                       PUT  paging {size}
 POST   seed {id, body}                      POST subscriptions {subscriptionId, displayName, managementGroup}
+PUT    guest {upn}                            (whoever has no token of the sandbox's is this user; "" for nobody)
 POST   token {name, oid, appid, upn}        DELETE faults | permissions | denials | counters | requests
 POST   reset                                (all of the above back to normal; resources stay)
 """
@@ -21,7 +22,7 @@ from aiohttp import web
 from sandbox.arm.access import Denial, Grant
 from sandbox.arm.errors import ArmError
 from sandbox.arm.faults import Fault
-from sandbox.identity import token_for
+from sandbox.identity import read_token, token_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,12 @@ class Control:
     def _delete_locks(self, body: Any) -> Any:
         self._arm.unlock(body["scope"], body.get("name", "sandbox"))
         return {"locks": [lock.target.id for lock in self._arm.store.locks.values()]}
+
+    def _put_guest(self, body: Any) -> Any:
+        upn = str(body["upn"])
+        guest = token_for(upn, "99999999-0000-4000-8000-000000009999", upn=upn, lifetime=10 * 365 * 86400.0)
+        self._arm.guest = read_token(guest) if upn else None
+        return {"guest": upn}
 
     def _put_graph(self, body: Any) -> Any:
         self._arm.graph.freeze(on=bool(body["frozen"]))

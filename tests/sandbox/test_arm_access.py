@@ -5,7 +5,7 @@ import time
 from io import BytesIO
 
 import pytest
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientSession
 
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
@@ -188,3 +188,16 @@ async def test_counts_and_reset(cloud: Cloud, client: Client) -> None:
     await client.control("POST", "reset")
     assert await client.control("GET", "counters") == {}
     assert (await client.send("DELETE", PATH)).status == 200
+
+
+async def test_a_guest_needs_no_token_where_one_is_allowed(cloud: Cloud) -> None:
+    arm = cloud.addresses["arm"]
+    url = f"{arm}/subscriptions?api-version=2022-12-01"
+    async with ClientSession() as http:
+        async with http.get(url) as answer:
+            assert answer.status == 401
+        async with http.put(f"{arm}/_sandbox/guest", json={"upn": "guest@contoso.com"}) as answer:
+            assert answer.status == 200
+        for headers in ({}, {"Authorization": "Bearer anything"}):
+            async with http.get(url, headers=headers) as answer:
+                assert answer.status == 200

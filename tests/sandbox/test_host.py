@@ -24,7 +24,7 @@ from sandbox.azurite import Azurite
 
 ROOT = Path(__file__).parents[2]
 
-APP = textwrap.dedent('''
+APP = textwrap.dedent("""
     import asyncio, json, os, sys, time
     import azure.functions as func
 
@@ -90,7 +90,7 @@ APP = textwrap.dedent('''
     async def thing(req: func.HttpRequest) -> func.HttpResponse:
         answer = {"id": req.route_params["id"], "q": req.params.get("q"), "body": req.get_body().decode()}
         return func.HttpResponse(json.dumps(answer), status_code=201, headers={"X-Thing": "yes"})
-''')
+""")
 HOST_JSON = {
     "version": "2.0",
     "extensions": {"queues": {"maxDequeueCount": 3, "visibilityTimeout": "00:01:00", "maxPollingInterval": "00:00:01"}},
@@ -184,9 +184,7 @@ async def http(host: Host) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def deliver(
-    http: aiohttp.ClientSession, function: str, body: Any, kind: str = "Notification"
-) -> tuple[int, str]:
+async def deliver(http: aiohttp.ClientSession, function: str, body: Any, kind: str = "Notification") -> tuple[int, str]:
     url = f"/runtime/webhooks/EventGrid?functionName={function}&code=key"
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with http.post(url, data=io.BytesIO(data), headers={"aeg-event-type": kind}) as answer:

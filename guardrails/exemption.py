@@ -78,6 +78,8 @@ class ExemptionId:
         if not isinstance(text, str) or not text.strip("/ "):
             raise refuse("the exemption has no id")
         text = "/" + text.strip().strip("/")
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise refuse("the id holds half a character (a lone surrogate)", ascii(text))
         key = text.lower()
         if len(key) != len(text):  # a letter such as U+0130 grows in lower case: positions would no longer agree
             key = "".join(low if len(low := c.lower()) == 1 else c for c in text)

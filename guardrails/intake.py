@@ -72,7 +72,7 @@ class Intake:
             async with asyncio.timeout(self._budget):
                 return await self._patiently(exemption_id, hint)
         except Permanent as error:
-            await self.bury("event", _message(exemption_id, hint), str(error), hint.event_id or exemption_id.key)
+            await self._give_up("event", _message(exemption_id, hint), str(error), exemption_id.key, 1)
         except Misconfigured as error:
             await self._ruleset_broken(error)
             await self._later(exemption_id, hint, 0, _RULESET_DELAY, error)
@@ -151,16 +151,17 @@ class Intake:
         """Keep what the host gave up on, and tell: it is a defect of ours, or of the store."""
         await self._give_up(queue, text, "the host gave up on it after repeated failures", text, MAX_ATTEMPTS)
 
-    async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> bool:
-        """Keep a letter under a name made of `name`. Return whether it is new."""
-        key = f"{source}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}"
-        return await self._world.register.bury(Letter(key, source, reason, payload, self._now(), attempts))
+    async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
+        """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
+        key = f"{source}-{_digest(name, 24)}"
+        new = await self._world.register.bury(Letter(key, source, reason, payload, self._now(), attempts))
+        return key if new else ""
 
-    async def _give_up(self, queue: str, text: str, reason: str, name: str, attempts: int) -> None:
-        log.error("a message of the queue %s is kept as a letter: %s", queue, reason)
-        if await self.bury(queue, text, reason, name, attempts) and queue != "notices":
-            key = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
-            await self._tell_service(Kind.POISON, key, f"It is kept as a letter of the queue {queue}.", (reason,))
+    async def _give_up(self, source: str, text: str, reason: str, name: str, attempts: int) -> None:
+        log.error("a message (%s) is kept as a letter: %s", source, reason)
+        letter = await self.bury(source, text, reason, name, attempts)
+        if letter and source != "notices":
+            await self._tell_service(Kind.POISON, letter, _digest(name, 16), f"It is kept as letter {letter}.", reason)
 
     async def _again(
         self, exemption_id: ExemptionId, hint: Hint, attempt: int, *, asked: float, text: str, error: GuardrailsError
@@ -179,16 +180,19 @@ class Intake:
         await self._world.queues.send("reconcile", message, delay)
 
     async def _ruleset_broken(self, error: Misconfigured) -> None:
-        """Tell once that nothing is judged."""
+        """Tell once a day that nothing is judged."""
         if error.code != "ruleset-broken":
             log.error("%s", error)
             return
-        key = hashlib.sha256("\n".join(error.problems).encode()).hexdigest()[:16]
-        if await self.bury("ruleset", "\n".join(error.problems), error.message, key):
+        name = f"{self._now().date()} " + "\n".join(error.problems)
+        letter = await self.bury("ruleset", "\n".join(error.problems), error.message, name)
+        if letter:
             log.error("%s", error)
-            await self._tell_service(Kind.RULESET_BROKEN, key, "What comes in waits on the queue.", error.problems)
+            done = "What comes in waits on the queue."
+            await self._tell_service(Kind.RULESET_BROKEN, letter, _digest(name, 16), done, *error.problems)
 
-    async def _tell_service(self, kind: Kind, key: str, done: str, why: tuple[str, ...]) -> None:
+    async def _tell_service(self, kind: Kind, letter: str, key: str, done: str, *why: str) -> None:
+        """Say what a new letter is about. Where that fails the letter goes again, so that the next try tells."""
         notice = tell.service(kind, key, at=self._now(), done=done, why=why)
         try:
             messages = tell.outgoing(notice, self._ruleset())
@@ -197,8 +201,12 @@ class Intake:
                 Outgoing(f"{notice.id}-{route.name}", "notices", {"route": route.name, "notice": notice.to_json()})
                 for route in self._fallback
             )
-        for message in messages:
-            await self._world.queues.send(message.queue, message.body)
+        try:
+            for message in messages:
+                await self._world.queues.send(message.queue, message.body)
+        except GuardrailsError:
+            await self._world.register.drop_letter(letter)
+            raise
 
     def _now(self) -> datetime:
         return self._world.clock.now()
@@ -209,8 +217,15 @@ def _message(exemption_id: ExemptionId, hint: Hint) -> str:
     return json.dumps({key: value for key, value in body.items() if value})
 
 
+def _digest(name: str, length: int) -> str:
+    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:length]
+
+
 def _object(text: str) -> dict[str, Any]:
-    data = json.loads(text)
+    try:
+        data = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(data, Mapping):
         raise ValueError("not a JSON object")
     return dict(data)

@@ -115,9 +115,7 @@ class Settings:
                 f"GUARDRAILS_MODE: '{self.mode}' is not allowed; it is empty or audit (enforce: in the ruleset)"
             )
         for name, value in (("GUARDRAILS_ARM_ENDPOINT", self.arm_endpoint), ("GUARDRAILS_PORTAL", self.portal)):
-            parts = urlsplit(value)
-            local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-            if not parts.hostname or parts.scheme not in ("http", "https") or (parts.scheme == "http" and not local):
+            if not _is_address(value):
                 problems.append(f"{name}: '{value}' is not an https address (http is for this machine only)")
         for name, number, most in (
             ("GUARDRAILS_EVENT_BUDGET_SECONDS", self.budget_seconds, 25.0),
@@ -142,6 +140,17 @@ class Settings:
 
 def _default(item: "Field[Any]") -> str:
     return "" if item.default is MISSING else str(item.default)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an https address, or an http one on this machine."""
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        return False
+    local = host in ("127.0.0.1", "localhost", "::1")
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 
 
 def _is_number(text: str) -> bool:

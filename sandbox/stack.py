@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +40,7 @@ class Sandbox:
         mode: `audit` to hold the service at audit; "" for what the ruleset says.
         settings: more app settings.
         schema: of the events: eventgrid or cloudevents.
+        log: a file for everything that the functions host logs; None: warnings, on our standard error.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Sandbox:
         mode: str = "",
         settings: dict[str, str] | None = None,
         schema: str = "eventgrid",
+        log: Path | None = None,
     ) -> None:
         self.ruleset = ruleset
         self.mode = mode
         self.more = settings or {}
         self.schema = schema
+        self.log = log
         self.azurite = Azurite()
         self.addresses: dict[str, Any] = {}
         self.environment: dict[str, str] = {}
@@ -107,11 +110,20 @@ class Sandbox:
         self._stack.push_async_callback(self.stop_functions)
 
     async def start_functions(self) -> None:
-        """Start the functions host, and point Event Grid at it."""
-        command = [sys.executable, "-m", "sandbox.host", "--app", str(ROOT), "--port", "0"]
-        self._host, host = await _spawn("functions host", command, {**os.environ, **self.environment})
+        """Start the functions host, and point Event Grid at it. Started again, it listens where it did."""
+        known = self.addresses.get("functions", "")
+        command = [sys.executable, "-m", "sandbox.host", "--app", str(ROOT), "--port", known.rpartition(":")[2] or "0"]
+        if self.log:
+            command += ["--log-level", "DEBUG"]
+        self._host, host = await _spawn("functions host", command, {**os.environ, **self.environment}, self.log)
+        if known:
+            return
         self.addresses["functions"] = host["address"]
-        hook = host["address"] + "/runtime/webhooks/EventGrid?functionName="
+        await self.subscribe(self.schema)
+
+    async def subscribe(self, schema: str) -> None:
+        """Point Event Grid at the functions, to send events in this schema."""
+        hook = self.addresses["functions"] + "/runtime/webhooks/EventGrid?functionName="
         await self.control(
             "PUT",
             "event-subscriptions",
@@ -121,7 +133,7 @@ class Sandbox:
                     "endpoint_url": hook + name,
                     "included_event_types": [event_type],
                     "operation_names": [OPERATION + operation],
-                    "schema": self.schema,
+                    "schema": schema,
                 }
                 for name, (event_type, operation) in EVENT_FUNCTIONS.items()
             ],
@@ -155,11 +167,14 @@ class Sandbox:
             return dict(status["functions"])
 
 
-async def _spawn(name: str, command: list[str], environment: dict[str, str]) -> tuple[Process, dict[str, Any]]:
+async def _spawn(
+    name: str, command: list[str], environment: dict[str, str], log: Path | None = None
+) -> tuple[Process, dict[str, Any]]:
     """Start a part that prints one line of JSON when it is ready. Raises SandboxError."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=PIPE, cwd=ROOT, env=environment, start_new_session=True, limit=1 << 20
-    )
+    with log.open("ab") if log else nullcontext() as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=PIPE, stderr=errors, cwd=ROOT, env=environment, start_new_session=True, limit=1 << 20
+        )
     try:
         if process.stdout is None:
             raise SandboxError(f"the {name} has no output")

@@ -6,15 +6,17 @@ that the cloud offers: a PUT with an older one drops the fields that it does not
 """
 
 import json
+import math
+import zlib
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 from azure.core import AsyncPipelineClient
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserAgentPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
@@ -110,9 +112,6 @@ class ArmRest:
         from azure.mgmt.resource.resources.aio import ResourceManagementClient  # noqa: PLC0415
         from azure.mgmt.resource.resources.models import Tags, TagsPatchResource  # noqa: PLC0415
 
-        patch = TagsPatchResource(
-            operation="Delete" if value is None else "Merge", properties=Tags(tags={name: value or ""})
-        )
         client = ResourceManagementClient(
             self._credential,
             scope.split("/")[2],
@@ -121,13 +120,19 @@ class ArmRest:
             transport=transport(),
             retry_total=0,
         )
+        where, wire = scope.lstrip("/"), cast(dict[str, Any], {"enforce_https": self._https})
         async with client:
             try:
-                poller = await client.tags.begin_update_at_scope(
-                    scope.lstrip("/"), patch, polling_interval=1, enforce_https=self._https
-                )
-                await poller.result()
-            except AzureError as error:
+                operation, tags = "Merge", {name: value or ""}
+                if value is None:
+                    # Delete takes out name and value together ("based on given names or name/value pairs")
+                    found = (await client.tags.get_at_scope(where, **wire)).properties.tags or {}
+                    operation, tags = "Delete", {k: v for k, v in found.items() if k.lower() == name.lower()}
+                if tags:
+                    patch = TagsPatchResource(operation=operation, properties=Tags(tags=tags))
+                    poller = await client.tags.begin_update_at_scope(where, patch, polling_interval=1, **wire)
+                    await poller.result()
+            except (AzureError, zlib.error) as error:
                 raise _tag_error(error, scope) from error
 
     async def _fetch_assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
@@ -135,7 +140,9 @@ class ArmRest:
             found = await self._read(assignment_id, POLICY_VERSION, _ABSENT_CODES)
             if isinstance(found, Gone | Unread):
                 return found
-            definition = str(found.get("properties", {}).get("policyDefinitionId") or "")
+            definition = str(_properties(found).get("policyDefinitionId") or "")
+            if not definition:
+                return Unread("Azure's answer does not say what the assignment assigns")
             if "/policysetdefinitions/" not in definition.lower():
                 return Assignment(assignment_id, definition, {})
             initiative = await self._read(definition, POLICY_VERSION, _ABSENT_CODES)
@@ -145,17 +152,7 @@ class ArmRest:
             return Assignment(assignment_id, definition, Unread("the initiative does not exist"))
         if isinstance(initiative, Unread):
             return Assignment(assignment_id, definition, initiative)
-        members = initiative.get("properties", {}).get("policyDefinitions") or ()
-        return Assignment(
-            assignment_id,
-            definition,
-            {
-                str(item.get("policyDefinitionReferenceId", "")).lower(): str(
-                    item.get("policyDefinitionId", "")
-                ).lower()
-                for item in members
-            },
-        )
+        return Assignment(assignment_id, definition, _members(initiative))
 
     async def _read(self, path: str, version: str, gone: frozenset[str]) -> Mapping[str, Any] | Gone | Unread:
         response = await self._send("GET", path, version)
@@ -184,16 +181,15 @@ class ArmRest:
         request = HttpRequest(method, url, json=body)
         try:
             response = await self._client.send_request(request, enforce_https=self._https)
-        except (ServiceRequestError, ServiceResponseError) as error:
-            raise Retryable(
-                f"Azure Resource Manager did not answer: {type(error).__name__}", code="arm-down", subject=path
-            ) from error
         except ClientAuthenticationError as error:
             remedy = "Check the managed identity of the function app."
             raise Retryable("no token for Azure", code="no-token", subject=path, remedy=remedy, delay=60) from error
+        except (AzureError, zlib.error) as error:  # no connection, no answer in time, one that breaks off
+            message = f"Azure Resource Manager did not answer: {type(error).__name__}"
+            raise Retryable(message, code="arm-down", subject=path) from error
         if response.status_code in _RETRY_CODES or response.status_code == 401:
             code, message = _error(response)
-            raise Retryable(f"{code}: {message}", code="arm-busy", subject=path, delay=_delay(response))
+            raise Retryable(f"{code}: {message}", code="arm-busy", subject=path, delay=_delay(response.headers))
         return response
 
 
@@ -201,10 +197,27 @@ def _whole(assignment: Assignment) -> bool:
     return not isinstance(assignment.members, Unread)
 
 
+def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = body.get("properties")
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _members(initiative: Mapping[str, Any]) -> Mapping[str, str] | Unread:
+    """Return reference id -> definition id, lower case. One without readable members is Unread, never empty."""
+    listed = _properties(initiative).get("policyDefinitions")
+    try:
+        members = {str(one["policyDefinitionReferenceId"]): str(one["policyDefinitionId"]) for one in listed or ()}
+    except (KeyError, TypeError):
+        members = {}
+    if not members:
+        return Unread("Azure's answer does not say which policies the initiative holds")
+    return {reference.lower(): definition.lower() for reference, definition in members.items()}
+
+
 def _json(response: AsyncHttpResponse) -> Any:
     try:
         return json.loads(response.text() or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -217,23 +230,27 @@ def _error(response: AsyncHttpResponse) -> tuple[str, str]:
     return str(error.get("code") or f"HTTP {response.status_code}"), str(error.get("message") or "")[:500]
 
 
-def _delay(response: AsyncHttpResponse) -> float:
+def _delay(headers: Mapping[str, str]) -> float:
     """Return the seconds to wait: Retry-After in seconds or as a date, between 1 s and an hour; 10 s without one."""
-    told = response.headers.get("Retry-After", "")
+    told = headers.get("Retry-After", "")
     try:
         seconds = float(told)
     except ValueError:
         try:
-            sent = parsedate_to_datetime(response.headers.get("Date", ""))
+            sent = parsedate_to_datetime(headers.get("Date", ""))
             seconds = (parsedate_to_datetime(told) - sent).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return 10.0
-    return min(max(seconds, 1.0), _MAX_DELAY)
+    return 10.0 if math.isnan(seconds) else min(max(seconds, 1.0), _MAX_DELAY)
 
 
-def _tag_error(error: AzureError, scope: str) -> Permanent | Retryable:
-    status = getattr(error, "status_code", None)
-    if status is None or status in _RETRY_CODES or status == 401:
-        return Retryable(f"the scope could not be tagged: {type(error).__name__}", code="arm-busy", subject=scope)
-    message = getattr(error, "message", type(error).__name__).splitlines()[0][:300]
+def _tag_error(error: Exception, scope: str) -> Permanent | Retryable:
+    response = error.response if isinstance(error, HttpResponseError) else None
+    status = (response.status_code if response else 0) or 0
+    if status < 400 or status in _RETRY_CODES or status == 401:  # below 400: an answer that breaks off
+        message = f"the scope could not be tagged: {type(error).__name__}"
+        return Retryable(
+            message, code="arm-busy", subject=scope, delay=_delay(cast(Any, response).headers if response else {})
+        )
+    message = str(getattr(error, "message", "") or status).splitlines()[0][:300]
     return Permanent(f"the scope cannot be tagged: {message}", code="cannot-act", subject=scope)

@@ -55,13 +55,13 @@ def read_event(raw: str) -> Wanted | Dropped | Malformed:
     """Read one event, EventGrid or CloudEvents schema, from its JSON text."""
     try:
         event = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Malformed("", f"not JSON: {error}")
     if isinstance(event, list) and len(event) == 1:
         event = event[0]
     if not isinstance(event, dict):
         return Malformed("", "not a JSON object")
-    event_id = str(event.get("id") or "")
+    event_id = _text(event.get("id"))
     kind = event.get("eventType") or event.get("type")
     if not isinstance(kind, str):
         return Malformed(event_id, "it has no eventType and no type")
@@ -69,7 +69,7 @@ def read_event(raw: str) -> Wanted | Dropped | Malformed:
     if operation is None:
         return Dropped(f"event type {kind[:80]}")
     data = _object(event.get("data"))
-    name = str(data.get("operationName") or "").lower()
+    name = _text(data.get("operationName")).lower()
     if name and not name.startswith(_OPERATION):
         return Dropped("operation on something else")
     exemption_id = _exemption_id(event, data)
@@ -111,6 +111,10 @@ def _object(value: object) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int) else ""

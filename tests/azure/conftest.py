@@ -1,7 +1,7 @@
 """The ARM adapter against the ARM stand-in, over real HTTP on loopback."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -30,7 +30,7 @@ class StaticCredential:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def __aenter__(self) -> "StaticCredential":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

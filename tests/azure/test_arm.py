@@ -1,0 +1,281 @@
+"""Exemptions through ARM: what is there, what is gone, what may not be done, what may be tried again."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from guardrails.azure.arm import EXEMPTIONS_VERSION, ArmRest
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import ExemptionId
+from guardrails.facts import Gone, Unread
+from sandbox.cloud import Cloud
+from sandbox.identity import token_for
+from tests.azure.conftest import OID, StaticCredential
+from tests.conftest import VirtualClock
+from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT, exemption, exemption_id
+
+HERE = ExemptionId.parse(exemption_id(GROUP, "waived"))
+BODY = exemption(displayName="Partner ingestion", metadata={"ticket": "SEC-1"})
+
+
+async def test_what_is_written_is_read(arm: ArmRest, cloud: Cloud, credential: StaticCredential) -> None:
+    written = await arm.put(HERE, BODY)
+    assert written == await arm.get(HERE)
+    assert written["properties"]["displayName"] == "Partner ingestion"
+    assert written["id"] == HERE.text
+    assert credential.scopes == ["https://management.azure.com/.default"]
+    again = await arm.put(HERE, exemption(displayName="Another"))
+    assert again["properties"]["displayName"] == "Another"
+    assert "metadata" not in again["properties"]
+    assert [seen.status for seen in cloud.arm.log.requests] == [201, 200, 200]
+
+
+async def test_the_newest_fields_are_seen(arm: ArmRest) -> None:
+    await arm.put(HERE, exemption(exemptionManagementMode="Admin", assignmentScopeValidation="Default"))
+    found = await arm.get(HERE)
+    assert not isinstance(found, Gone | Unread)
+    assert found["properties"]["exemptionManagementMode"] == "Admin"
+    assert EXEMPTIONS_VERSION == "2026-01-01-preview"
+
+
+async def test_deleting_twice_is_no_error(arm: ArmRest, cloud: Cloud) -> None:
+    await arm.put(HERE, BODY)
+    await arm.delete(HERE)
+    assert await arm.get(HERE) == Gone()
+    await arm.delete(HERE)
+    await arm.delete(ExemptionId.parse(exemption_id(f"{SUBSCRIPTION}/resourceGroups/absent", "e")))
+    assert [seen.status for seen in cloud.arm.log.requests] == [201, 200, 404, 204, 404]
+
+
+@pytest.mark.parametrize("name", ["with space", "what?", "a#b", "50%25", "ü-漢", "plus+and&amp", "per%cent"])
+@pytest.mark.parametrize("scope", [CORP, SUBSCRIPTION, GROUP, VAULT])
+async def test_any_name_at_any_scope_reaches_its_exemption(arm: ArmRest, cloud: Cloud, scope: str, name: str) -> None:
+    cloud.arm.seed(exemption_id(scope, name), exemption(displayName=name))
+    identity = ExemptionId.parse(exemption_id(scope, name))
+    found = await arm.get(identity)
+    assert not isinstance(found, Gone | Unread)
+    assert found["properties"]["displayName"] == name
+    await arm.delete(identity)
+    assert await arm.get(identity) == Gone()
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        GROUP, VAULT, SUBSCRIPTION, CORP, f"{SUBSCRIPTION}/resourceGroups/absent",
+        f"{GROUP}/providers/Microsoft.KeyVault/vaults/absent", "/providers/Microsoft.Management/managementGroups/no",
+    ],
+)  # fmt: skip
+async def test_an_absent_exemption_or_scope_is_gone(arm: ArmRest, scope: str) -> None:
+    assert await arm.get(ExemptionId.parse(exemption_id(scope, "absent"))) == Gone()
+
+
+async def test_an_absent_subscription_is_not_known_to_be_gone(arm: ArmRest) -> None:
+    found = await arm.get(ExemptionId.parse(exemption_id("/subscriptions/00000000-0000-0000-0000-00000000dead", "e")))
+    assert isinstance(found, Unread)
+    assert found.reason.startswith("SubscriptionNotFound: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "gone"),
+    [
+        (404, "PolicyExemptionNotFound", True),
+        (404, "resourcenotfound", True),
+        (404, "ParentResourceNotFound", True),
+        (404, "ManagementGroupNotFound", True),
+        (404, "NotFound", True),
+        (404, "InvalidResourceType", False),
+        (404, "SubscriptionNotFound", False),
+        (404, "PolicyAssignmentNotFound", False),
+        (403, "AuthorizationFailed", False),
+        (403, "PolicyExemptionNotFound", False),
+        (400, "InvalidApiVersionParameter", False),
+        (409, "SubscriptionDisabled", False),
+    ],
+)
+async def test_gone_is_only_what_azure_says_is_gone(
+    arm: ArmRest, cloud: Cloud, status: int, code: str, gone: bool
+) -> None:
+    cloud.arm.control._post_faults({"status": status, "code": code, "message": "as told"})
+    found = await arm.get(HERE)
+    assert found == (Gone() if gone else Unread(f"{code}: as told"))
+
+
+async def test_without_permission_to_read_nothing_is_gone(arm: ArmRest, cloud: Cloud) -> None:
+    cloud.arm.control._put_permissions({OID: []})
+    found = await arm.get(HERE)
+    assert isinstance(found, Unread)
+    assert found.reason.startswith("AuthorizationFailed: ")
+
+
+@pytest.mark.parametrize("method", ["put", "delete"])
+@pytest.mark.parametrize("trouble", ["lock", "deny", "permission", "exempt"])
+async def test_what_azure_forbids_is_cannot_act(arm: ArmRest, cloud: Cloud, trouble: str, method: str) -> None:
+    await arm.put(HERE, BODY)
+    actions = ["Microsoft.Authorization/policyExemptions/*", "Microsoft.Authorization/policyAssignments/exempt/action"]
+    if trouble == "lock":
+        cloud.arm.lock(GROUP, "ReadOnly")
+    elif trouble == "deny":
+        denial = {"name": "no", "scope": SUBSCRIPTION, "actions": ["*/write", "*/delete"]}
+        cloud.arm.control._put_denials([denial])
+    else:
+        kept = ["*/read"] if trouble == "permission" else actions[:1]
+        cloud.arm.control._put_permissions({OID: [{"scope": "", "actions": kept}]})
+    if (trouble, method) == ("exempt", "delete"):
+        await arm.delete(HERE)  # only a PUT needs exempt/action on the assignment
+        assert await arm.get(HERE) == Gone()
+        return
+    with pytest.raises(Permanent) as caught:
+        await (arm.delete(HERE) if method == "delete" else arm.put(HERE, BODY))
+    code = {"lock": "ScopeLocked", "deny": "DenyAssignmentAuthorizationFailed"}.get(trouble, "AuthorizationFailed")
+    assert (caught.value.code, caught.value.subject) == ("cannot-act", HERE.text)
+    assert caught.value.message.startswith(f"{code}: ")
+    assert not isinstance(await arm.get(HERE), Gone)
+
+
+async def test_a_refused_body_is_cannot_act(arm: ArmRest) -> None:
+    with pytest.raises(Permanent, match="cannot-act"):
+        await arm.put(HERE, {"properties": {"exemptionCategory": "Waiver"}})
+    assert await arm.get(HERE) == Gone()
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("call", ["get", "put", "delete"])
+async def test_what_may_pass_is_retryable(arm: ArmRest, cloud: Cloud, status: int, call: str) -> None:
+    cloud.arm.control._post_faults({"status": status, "code": "Busy", "message": "later"})
+    with pytest.raises(Retryable) as caught:
+        await (arm.put(HERE, BODY) if call == "put" else getattr(arm, call)(HERE))
+    assert (caught.value.code, caught.value.message) == ("arm-busy", "Busy: later")
+    assert (caught.value.subject, caught.value.delay) == (HERE.text, 10)
+    assert len(cloud.arm.log.requests) == 1  # the SDK repeats nothing by itself
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("17", 17), ("0", 1), ("0.5", 1), ("-5", 1), ("99999", 3600), ("1e999", 3600), ("inf", 3600), ("nan", 10),
+        ("soon", 10), ("", 10), ("9" * 400, 3600), ("Wed, 21 Oct 99999 07:28:00 GMT", 10),
+    ],
+)  # fmt: skip
+async def test_retry_after(arm: ArmRest, cloud: Cloud, told: str, seconds: float) -> None:
+    cloud.arm.control._post_faults({"status": 429, "retry_after": told})
+    with pytest.raises(Retryable) as caught:
+        await arm.get(HERE)
+    assert caught.value.delay == seconds
+
+
+@pytest.mark.parametrize(("ahead", "least", "most"), [(120, 118, 121), (-60, 1, 1), (10**6, 3600, 3600)])
+async def test_retry_after_as_a_date(arm: ArmRest, cloud: Cloud, ahead: float, least: float, most: float) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+    cloud.arm.control._post_faults({"status": 503, "retry_after": date})
+    with pytest.raises(Retryable) as caught:
+        await arm.get(HERE)
+    assert least <= caught.value.delay <= most
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_dropped_connection_is_retryable(arm: ArmRest, cloud: Cloud, after: bool) -> None:
+    # twice: aiohttp sends a PUT again at once when a connection goes away
+    cloud.arm.control._post_faults({"method": "PUT", "drop": True, "after": after, "count": 2})
+    with pytest.raises(Retryable) as caught:
+        await arm.put(HERE, BODY)
+    assert caught.value.code == "arm-down"
+    assert isinstance(await arm.get(HERE), Gone) is not after
+
+
+async def test_no_answer_in_time_is_retryable(hurried_arm: ArmRest, cloud: Cloud) -> None:
+    cloud.arm.control._post_faults({"latency": 1.0, "count": 1})
+    with pytest.raises(Retryable) as caught:
+        await hurried_arm.get(HERE)
+    assert caught.value.code == "arm-down"
+    assert await hurried_arm.get(HERE) == Gone()
+
+
+async def test_nobody_there_is_retryable(arm: ArmRest, cloud: Cloud) -> None:
+    await cloud.arm.stop()
+    with pytest.raises(Retryable) as caught:
+        await arm.get(HERE)
+    assert caught.value.code == "arm-down"
+
+
+async def test_an_expired_token_is_retryable(cloud: Cloud, clock: VirtualClock) -> None:
+    expired = StaticCredential(token_for("late", OID, lifetime=-5))
+    arm = ArmRest(cloud.addresses["arm"], expired, clock)
+    with pytest.raises(Retryable, match="ExpiredAuthenticationToken"):
+        await arm.get(HERE)
+    await arm.close()
+
+
+@asynccontextmanager
+async def saying(answer: bytes) -> AsyncIterator[str]:
+    """A server that says these bytes to every request and hangs up; its address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def answered(answer: bytes, call: Callable[[ArmRest], Awaitable[Any]]) -> Any:
+    async with saying(answer) as address:
+        arm = ArmRest(address, StaticCredential(), VirtualClock())
+        try:
+            return await call(arm)
+        finally:
+            await arm.close()
+
+
+def http(status: str, body: bytes, length: int | None = None, more: str = "") -> bytes:
+    size = len(body) if length is None else length
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n{more}Connection: close"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http("200 OK", b'{"id": "cut', 1000),
+        b"this is not HTTP\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
+        http("200 OK", b"not gzip at all", more="Content-Encoding: gzip\r\n"),
+        b"",
+    ],
+)  # fmt: skip
+async def test_an_answer_that_breaks_off_is_retryable(answer: bytes) -> None:
+    with pytest.raises(Retryable) as caught:
+        await answered(answer, lambda arm: arm.get(HERE))
+    assert caught.value.code == "arm-down"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"<html>", b"\xff\xfe", b"[" * 100_000])
+async def test_a_200_that_is_no_object_is_unread(body: bytes) -> None:
+    found = await answered(http("200 OK", body), lambda arm: arm.get(HERE))
+    assert found == Unread("Azure's answer is not a JSON object")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>proxy</html>", b'{"error": "x"}', b'{"error": {"code": null}}'])
+async def test_an_error_without_particulars_is_told_by_its_status(body: bytes) -> None:
+    found = await answered(http("403 Forbidden", body), lambda arm: arm.get(HERE))
+    assert isinstance(found, Unread)
+    assert found.reason.startswith("HTTP 403: ")
+    assert isinstance(await answered(http("404 Not Found", body), lambda arm: arm.get(HERE)), Unread)
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"])
+async def test_a_redirect_is_not_followed(status: str) -> None:
+    answer = http(status, b"", more="Location: https://elsewhere.invalid/\r\n")
+    assert isinstance(await answered(answer, lambda arm: arm.get(HERE)), Unread)
+    with pytest.raises(Permanent):
+        await answered(answer, lambda arm: arm.put(HERE, BODY))

@@ -1,0 +1,71 @@
+"""The real azure-identity against the sandbox's managed-identity endpoint."""
+
+import pytest
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+
+from guardrails.azure.arm import ArmRest
+from guardrails.azure.identity import credential, transport
+from guardrails.errors import Retryable
+from guardrails.exemption import ExemptionId
+from guardrails.facts import Gone
+from sandbox.cloud import Cloud
+from sandbox.identity import read_token
+from tests.conftest import VirtualClock
+from tests.sandbox.conftest import GROUP, exemption_id
+
+AUDIENCE = "https://management.azure.com"
+SCOPE = AUDIENCE + "/.default"
+MINE = "33333333-0000-4000-8000-000000000003"
+ABSENT = ExemptionId.parse(exemption_id(GROUP, "absent"))
+
+
+@pytest.fixture
+def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in cloud.identity.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+async def test_in_functions_it_is_the_managed_identity(cloud: Cloud, clock: VirtualClock) -> None:
+    async with credential() as identity:
+        assert isinstance(identity, ManagedIdentityCredential)
+        arm = ArmRest(cloud.addresses["arm"], identity, clock, audience=AUDIENCE + "/")
+        assert isinstance(await arm.get(ABSENT), Gone)
+        assert isinstance(await arm.get(ABSENT), Gone)
+        await arm.close()
+    assert cloud.identity.issued == 1
+    assert {seen.caller for seen in cloud.arm.log.requests} == {cloud.identity.name}
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_user_assigned_identity_is_named_by_its_client_id(cloud: Cloud) -> None:
+    cloud.identity.user_assigned[MINE] = "oid-3"
+    async with credential(MINE) as identity:
+        assert read_token((await identity.get_token(SCOPE)).token).oid == "oid-3"
+
+
+@pytest.mark.usefixtures("environment")
+async def test_an_identity_without_a_token_is_retried_and_explained(cloud: Cloud, clock: VirtualClock) -> None:
+    async with credential(MINE) as identity:
+        arm = ArmRest(cloud.addresses["arm"], identity, clock, audience=AUDIENCE)
+        with pytest.raises(Retryable) as caught:
+            await arm.get(ABSENT)
+        await arm.close()
+    assert (caught.value.code, caught.value.delay) == ("no-token", 60)
+    assert "managed identity" in caught.value.remedy
+    assert not cloud.arm.log.requests
+
+
+async def test_elsewhere_it_is_what_the_machine_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
+    async with credential() as identity:
+        assert isinstance(identity, DefaultAzureCredential)
+
+
+@pytest.mark.parametrize(("proxy", "looks"), [("", False), ("http://127.0.0.1:1", True)])
+def test_the_environment_is_read_only_for_a_proxy(proxy: str, looks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    if proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+    assert transport()._use_env_settings is looks

@@ -1,0 +1,71 @@
+"""Tags on the scope of an exemption, through the real azure-mgmt-resource."""
+
+import pytest
+
+from guardrails.azure.arm import ArmRest
+from guardrails.errors import Permanent, Retryable
+from sandbox.cloud import Cloud
+from tests.azure.conftest import OID
+from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT
+
+NAME = "guardrails-exemption-waived"
+
+
+def tags(cloud: Cloud, scope: str) -> dict[str, str]:
+    return dict(cloud.arm.store.entries[scope.lower()].body.get("tags") or {})
+
+
+@pytest.mark.parametrize("scope", [SUBSCRIPTION, GROUP, VAULT])
+async def test_a_tag_is_merged_changed_and_removed(arm: ArmRest, cloud: Cloud, scope: str) -> None:
+    cloud.arm.store.entries[scope.lower()].body["tags"] = {"owner": "data"}
+    await arm.tag_scope(scope, NAME, "violation: E001")
+    assert tags(cloud, scope) == {"owner": "data", NAME: "violation: E001"}
+    await arm.tag_scope(scope, NAME, "violation: E002")
+    assert tags(cloud, scope) == {"owner": "data", NAME: "violation: E002"}
+    await arm.tag_scope(scope, NAME, None)
+    assert tags(cloud, scope) == {"owner": "data"}
+    await arm.tag_scope(scope, NAME, None)
+    assert tags(cloud, scope) == {"owner": "data"}
+
+
+async def test_a_tag_of_another_casing_is_removed_too(arm: ArmRest, cloud: Cloud) -> None:
+    cloud.arm.store.entries[GROUP.lower()].body["tags"] = {NAME.upper(): "x", "owner": "data"}
+    await arm.tag_scope(GROUP, NAME, None)
+    assert tags(cloud, GROUP) == {"owner": "data"}
+
+
+@pytest.mark.parametrize("value", ["x", None])
+async def test_a_scope_that_is_gone(arm: ArmRest, value: str | None) -> None:
+    with pytest.raises(Permanent) as caught:
+        await arm.tag_scope(f"{SUBSCRIPTION}/resourceGroups/absent", NAME, value)
+    assert caught.value.code == "cannot-act"
+    assert "ResourceGroupNotFound" in caught.value.message
+
+
+async def test_a_scope_that_is_locked_or_cannot_have_tags(arm: ArmRest, cloud: Cloud) -> None:
+    with pytest.raises(Permanent, match="cannot-act"):
+        await arm.tag_scope(CORP, NAME, "x")
+    cloud.arm.lock(GROUP, "ReadOnly")
+    with pytest.raises(Permanent) as caught:
+        await arm.tag_scope(GROUP, NAME, "x")
+    assert (caught.value.code, caught.value.subject) == ("cannot-act", GROUP)
+    assert "ScopeLocked" in caught.value.message
+    assert tags(cloud, GROUP) == {}
+
+
+async def test_without_permission(arm: ArmRest, cloud: Cloud) -> None:
+    cloud.arm.control._put_permissions({OID: [{"scope": "", "actions": ["*/read"]}]})
+    with pytest.raises(Permanent, match="cannot-act"):
+        await arm.tag_scope(VAULT, NAME, "x")
+
+
+@pytest.mark.parametrize("trouble", [{"status": 429, "retry_after": "40"}, {"status": 503}, {"drop": True}])
+@pytest.mark.parametrize("value", ["x", None])
+async def test_what_may_pass_is_retryable(
+    arm: ArmRest, cloud: Cloud, trouble: dict[str, object], value: str | None
+) -> None:
+    cloud.arm.control._post_faults(trouble)
+    with pytest.raises(Retryable) as caught:
+        await arm.tag_scope(VAULT, NAME, value)
+    assert caught.value.subject == VAULT
+    assert caught.value.delay == (40 if "retry_after" in trouble else 10)

@@ -1,0 +1,30 @@
+"""The demo is a test too: it checks what it shows."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sandbox.stack import ROOT
+
+LAST = re.compile(r"demo: OK judged=(\d+) tagged=(\d+) alerted=(\d+) reverted=(\d+) notices=(\d+) lost=0")
+
+
+@pytest.mark.parametrize("mode", ["", "audit"])
+def test_the_demo_ends_well_in_both_modes(mode: str) -> None:
+    command = [sys.executable, "-m", "sandbox", "demo", *(["--mode", mode] if mode else [])]
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert time.monotonic() - started < 60
+    found = LAST.fullmatch(done.stdout.splitlines()[-1])
+    assert found, done.stdout.splitlines()[-1]
+    judged, tagged, alerted, reverted, notices = map(int, found.groups())
+    assert judged == 11
+    assert notices >= alerted + tagged + reverted
+    assert ((tagged, reverted) == (0, 0)) is (mode == "audit")
+    for shown in ("partner-ingestion", "the Teams card of one", "the register", "the history of"):
+        assert shown in done.stdout
+    assert "Traceback" not in done.stderr

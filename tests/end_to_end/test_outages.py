@@ -1,0 +1,128 @@
+"""What is down comes back, and nothing was lost."""
+
+import asyncio
+import json
+
+import pytest
+
+from guardrails.exemption import ExemptionId
+from guardrails.notice import Kind
+from guardrails.record import Status
+from guardrails.tell import notice_id
+from sandbox import tenant
+from sandbox.tenant import ALICE, exemption_id
+
+from .conftest import GOOD, Site, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def some(name: str, count: int) -> list[str]:
+    return [exemption_id(tenant.RESOURCE, f"{name}-{number}") for number in range(count)]
+
+
+async def test_a_killed_host_loses_nothing_that_was_written_meanwhile(site: Site) -> None:
+    await site.sandbox.control("PUT", "eventgrid", {"time_scale": 0.002})
+    good, bad = some("killed-good", 5), some("killed-bad", 5)
+    await site.sandbox.stop_functions(kill=True)
+    await asyncio.gather(*(site.put(path, **GOOD) for path in good), *(site.put(path, ALICE) for path in bad))
+    await site.sandbox.start_functions()
+    for path in good:
+        await site.settled(path, Status.COMPLIANT, "written")
+    for path in bad:
+        await site.settled(path, Status.GONE, "reverted")
+        assert await site.body(path) is None
+        (notice,) = await site.about(path)
+        assert notice["kind"] == "reverted"
+    metrics = (await site.sandbox.control("GET", "eventgrid"))["metrics"]
+    assert metrics["retried"] > 0
+    assert metrics["dead_lettered"] == 0
+
+
+@pytest.mark.long
+async def test_a_host_killed_in_the_midst_of_its_work_leaves_nothing_half_done(site: Site) -> None:
+    await site.sandbox.control("PUT", "eventgrid", {"time_scale": 0.002})
+    good, bad = some("midst-good", 20), some("midst-bad", 20)
+    await asyncio.gather(*(site.put(path, **GOOD) for path in good), *(site.put(path, ALICE) for path in bad))
+    await site.sandbox.stop_functions(kill=True)
+    await site.sandbox.start_functions()
+    for path in good:
+        await site.settled(path, Status.COMPLIANT, seconds=60)
+    for path in bad:
+        await site.settled(path, Status.GONE, seconds=60)
+        assert await site.body(path) is None
+    for path in good + bad:
+        assert await site.register.verify(ExemptionId.parse(path)) == []
+
+
+@pytest.mark.parametrize(
+    "trouble", [{"status": 503, "retry_after": "1"}, {"status": 429, "retry_after": "1"}], ids=["down", "throttled"]
+)
+async def test_while_arm_is_down_events_wait_on_the_queue(site: Site, path: str, trouble: dict[str, object]) -> None:
+    await site.sandbox.control("POST", "faults", {"path": "policyExemptions/", "method": "GET", **trouble})
+    before = (await site.sandbox.functions_status())["on_exemption_written"]
+    await site.put(path, ALICE)
+
+    async def answered() -> bool:
+        now = (await site.sandbox.functions_status())["on_exemption_written"]
+        return bool(now["successes"] > before["successes"])
+
+    await until(answered, 5, "the event is not answered")
+    assert await site.register.read(ExemptionId.parse(path)) is None
+    await site.sandbox.control("DELETE", "faults")
+    _, history = await site.settled(path, Status.GONE, "reverted")
+    assert history[0].facts["hint"] == "queue"
+    assert (await site.sandbox.functions_status())["on_exemption_written"]["failures"] == before["failures"]
+
+
+async def test_a_sink_that_is_down_costs_nothing_but_time(site: Site) -> None:
+    await site.sandbox.control("POST", "fail", {"count": None, "status": 503}, part="sink")
+    paths = some("unheard", 5)
+    await asyncio.gather(*(site.put(path, ALICE) for path in paths))
+    for path in paths:
+        await site.settled(path, Status.GONE, "reverted")
+
+    ids = {notice_id(ExemptionId.parse(path), 1, Kind.REVERTED): path for path in paths}
+
+    async def refused() -> list[str]:
+        found = [one for one in await site.sandbox.control("GET", "received", part="sink") if one["status"] == 503]
+        cards = [one["body"] for one in found if one["channel"] == "teams" and "unheard-" in one["body"]]
+        return cards if set(ids) <= {one["id"] for one in found} and len(cards) >= len(paths) else []
+
+    cards = await until(refused, 10, "the notices were not tried")
+    await site.sandbox.control("POST", "fail", {"count": 0}, part="sink")
+    for identity, path in ids.items():
+        (notice,) = await site.about(path, seconds=25)
+        assert notice["id"] == identity
+
+    async def heard() -> bool:
+        return set(cards) <= {one["body"] for one in await site.notices("teams")}
+
+    await until(heard, 15, "the cards did not come")
+
+
+async def test_a_message_that_cannot_be_processed_is_seen_and_told(site: Site) -> None:
+    known = {one["id"] for one in await site.notices()}
+    text = json.dumps({"id": exemption_id(tenant.RESOURCE, "poisoned"), "attempt": 3})
+    await site.enqueue("reconcile-poison", text)
+    letter = await site.letter(lambda one: one.payload == text)
+    assert (letter.source, letter.reason) == ("reconcile", "the host gave up on it after repeated failures")
+
+    async def told() -> list[str]:
+        return [json.loads(one["body"])["data"]["kind"] for one in await site.notices() if one["id"] not in known]
+
+    assert await until(told, 15, "nobody was told") == ["poison"]
+
+
+@pytest.mark.parametrize("text", ["garbage", "{}", '{"id": "\\ud800"}', f'{{"id": "{tenant.EXCLUDED}"}}'])
+async def test_garbage_on_the_queue_is_a_letter(site: Site, text: str) -> None:
+    await site.enqueue("reconcile", text)
+    assert (await site.letter(lambda one: (one.source, one.payload) == ("reconcile", text))).reason
+    await site.enqueue("notices", text)
+    assert (await site.letter(lambda one: (one.source, one.payload) == ("notices", text))).reason
+
+
+async def test_a_message_that_breaks_the_function_goes_the_way_of_poison(site: Site) -> None:
+    odd = json.dumps({"id": exemption_id(tenant.RESOURCE, "odd\ud800")})
+    await site.enqueue("reconcile", odd)
+    assert (await site.letter(lambda one: one.payload == odd)).source == "reconcile"

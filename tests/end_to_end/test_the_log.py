@@ -1,0 +1,42 @@
+"""No secret is ever logged, whatever fails."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from guardrails.record import Status
+from sandbox.azurite import KEY
+from sandbox.sink import DEFAULT_SECRET
+from sandbox.tenant import ALICE
+
+from .conftest import CANARY, Site, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+TROUBLES: list[dict[str, Any]] = [{"status": 400}, {"status": 500}, {"drop": True}, {"status": 302}, {"status": 410}]
+
+
+async def refused(site: Site, name: str) -> set[str]:
+    """The channels that refused a notice about this exemption, once both did."""
+    found = await site.sandbox.control("GET", "received", part="sink")
+    channels = {one["channel"] for one in found if name in one["body"] and not 200 <= one["status"] < 300}
+    return channels if len(channels) == 2 else set()
+
+
+async def test_no_secret_is_in_the_log_of_the_functions(site: Site, path: str) -> None:
+    for number, how in enumerate(TROUBLES):
+        await site.sandbox.control("POST", "fail", {"count": None} | how, part="sink")
+        name = f"{path}-{number}"
+        await site.put(name, ALICE)
+        await site.settled(name, Status.GONE, "reverted")
+        await until(lambda name=name: refused(site, name.rpartition("/")[2]), 10, "no notice was tried")  # type: ignore[misc]
+    await asyncio.sleep(0.2)  # for the last line
+    said = site.log.read_text(encoding="utf-8", errors="replace")
+    assert "attempt 2 in 10 s" in said
+    secrets = (CANARY, DEFAULT_SECRET, DEFAULT_SECRET.removeprefix("whsec_"), KEY, "AccountKey",
+               site.sandbox.environment["IDENTITY_HEADER"])  # fmt: skip
+    assert [secret for secret in secrets if secret in said] == []
+    assert re.search(r"eyJ[\w-]{10,}\.", said) is None  # a token

@@ -1,0 +1,144 @@
+"""The intake over a real register and real queues; only the reconciler and the channels do as they are told."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from azure.storage.queue.aio import QueueClient
+
+from guardrails.errors import Misconfigured
+from guardrails.exemption import ExemptionId
+from guardrails.intake import Intake
+from guardrails.notice import Notice
+from guardrails.ports import Delivered, Delivery, Hint
+from guardrails.reconcile import Reconciler
+from guardrails.record import Letter, Row, Status
+from guardrails.register import queues, table_register
+from guardrails.register.table_register import TableRegister
+from guardrails.ruleset import Route, Ruleset, parse_ruleset
+from guardrails.visit import Outcome, World
+from tests.conftest import VirtualClock
+
+EXEMPTION = ExemptionId.parse(
+    "/subscriptions/ae640e6b-ba3e-4256-9d62-2993eecfa6f2/resourceGroups/demo"
+    "/providers/Microsoft.Authorization/policyExemptions/partner-ingestion"
+)
+HINT = Hint("event", "write", "alice@contoso.com", "event-1")
+FALLBACK = Route("fallback", "teams", "ALERT_URL")
+RULES = """
+version: 1
+mode: audit
+rules: {expiry-missing: alert}
+notices:
+  - {route: team, channel: teams, address_setting: TEAM_URL}
+  - {route: audit, channel: webhook, address_setting: AUDIT_URL, secret_setting: AUDIT_SECRET}
+"""
+
+type Answer = Outcome | BaseException | Callable[[], Awaitable[Outcome]]
+
+
+class ToldReconciler:
+    """Answers with what it is told, the last one for ever; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = [outcome()]
+        self.asked: list[tuple[ExemptionId, Hint]] = []
+
+    async def reconcile(self, exemption_id: ExemptionId, hint: Hint) -> Outcome:
+        self.asked.append((exemption_id, hint))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer if isinstance(answer, Outcome) else await answer()
+
+
+class ToldChannels:
+    """Delivers as it is told."""
+
+    def __init__(self) -> None:
+        self.answer: Delivery = Delivered()
+        self.got: list[tuple[str, str]] = []
+
+    async def deliver(self, notice: Notice, route: str) -> Delivery:
+        self.got.append((notice.id, route))
+        return self.answer
+
+
+class SeenQueues:
+    """Real queues; the delay is kept beside the message and not waited for. `fail` makes sending raise."""
+
+    def __init__(self, real: queues.StorageQueues) -> None:
+        self.real = real
+        self.delays: list[float] = []
+        self.fail: list[Exception] = []
+
+    async def send(self, queue: str, body: Mapping[str, Any], delay: float = 0.0) -> None:
+        if self.fail:
+            raise self.fail[0]
+        self.delays.append(delay)
+        await self.real.send(queue, body)
+
+
+def outcome() -> Outcome:
+    row = Row(EXEMPTION.text, Status.COMPLIANT, VirtualClock().now() - timedelta(days=1))
+    return Outcome(EXEMPTION, "", wrote=True, row=row)
+
+
+@dataclass
+class Desk:
+    """An intake and everything around it."""
+
+    intake: Intake
+    reconciler: ToldReconciler
+    channels: ToldChannels
+    queues: SeenQueues
+    register: TableRegister
+    clock: VirtualClock
+    sdk: dict[str, QueueClient]
+    broken: list[Misconfigured] = field(default_factory=list)
+
+    async def texts(self, queue: str) -> list[str]:
+        """Take what is on a queue, as the functions host hands it over."""
+        found = [m async for m in self.sdk[queue].receive_messages(messages_per_page=32)]
+        for message in found:
+            await self.sdk[queue].delete_message(message)
+        return [base64.b64decode(message.content).decode() for message in found]
+
+    async def messages(self, queue: str) -> list[dict[str, Any]]:
+        return [json.loads(text) for text in await self.texts(queue)]
+
+    async def letters(self) -> list[Letter]:
+        return await self.register.letters()
+
+
+@pytest.fixture
+async def desk(azurite: str, clock: VirtualClock) -> AsyncIterator[Desk]:
+    names = {name: f"{name}-{uuid4().hex}" for name in ("reconcile", "notices")}
+    reconciler, channels, broken = ToldReconciler(), ToldChannels(), list[Misconfigured]()
+    good = parse_ruleset(RULES)
+
+    def ruleset() -> Ruleset:
+        if broken:
+            raise broken[0]
+        return good
+
+    async with (
+        table_register.connect(clock=clock, connection_string=azurite, table=f"t{uuid4().hex}") as register,
+        queues.connect(connection_string=azurite, names=names) as real,
+        QueueClient.from_connection_string(azurite, names["reconcile"]) as reconcile,
+        QueueClient.from_connection_string(azurite, names["notices"]) as notices,
+    ):
+        await reconcile.create_queue()
+        await notices.create_queue()
+        seen = SeenQueues(real)
+        world = World(cast(Any, None), register, seen, clock)
+        intake = Intake(
+            cast(Reconciler, reconciler), world, channels, ruleset, fallback=(FALLBACK,), budget=0.15
+        )  # fmt: skip
+        sdk = {"reconcile": reconcile, "notices": notices}
+        yield Desk(intake, reconciler, channels, seen, register, clock, sdk, broken)

@@ -1,0 +1,178 @@
+"""An event is answered whatever happens, and what it asked for is done, queued or kept."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.visit import IN_HAND, Outcome
+
+from .conftest import EXEMPTION, HINT, Desk, outcome
+
+QUEUED = {
+    "id": EXEMPTION.text, "operation": "write", "actor": "alice@contoso.com", "event": "event-1", "attempt": 0,
+}  # fmt: skip
+BROKEN = Misconfigured("the ruleset has 1 mistake", code="ruleset-broken", problems=("ruleset.yaml:3:1: no mode",))
+
+
+async def test_what_can_be_done_now_is_done_now(desk: Desk) -> None:
+    found = await desk.intake.event(EXEMPTION, HINT)
+    assert found == outcome()
+    assert desk.reconciler.asked == [(EXEMPTION, HINT)]
+    assert await desk.messages("reconcile") == []
+    assert await desk.letters() == []
+
+
+@pytest.mark.parametrize("delay", [1.0, 42.0, 3600.0])
+async def test_what_may_work_later_is_queued_with_its_delay(desk: Desk, delay: float) -> None:
+    desk.reconciler.answers = [Retryable("throttled", code="arm-busy", delay=delay)]
+    assert await desk.intake.event(EXEMPTION, HINT) is None
+    assert await desk.messages("reconcile") == [QUEUED]
+    assert desk.queues.delays == [delay]
+    assert await desk.letters() == []
+
+
+async def test_what_takes_too_long_is_queued(desk: Desk) -> None:
+    done = asyncio.Event()
+
+    async def slow() -> Outcome:
+        await done.wait()
+        return outcome()
+
+    desk.reconciler.answers = [slow]
+    assert await desk.intake.event(EXEMPTION, HINT) is None
+    assert await desk.messages("reconcile") == [QUEUED]
+    assert desk.queues.delays == [10.0]
+
+
+async def test_another_worker_at_it_is_waited_for_a_moment(desk: Desk) -> None:
+    in_hand = Retryable("another worker is at it", code=IN_HAND, delay=10)
+    desk.reconciler.answers = [in_hand, outcome()]
+    assert await desk.intake.event(EXEMPTION, HINT) == outcome()
+    assert len(desk.reconciler.asked) == 2
+    assert await desk.messages("reconcile") == []
+
+
+async def test_patience_ends_with_the_budget(desk: Desk) -> None:
+    desk.reconciler.answers = [Retryable("another worker is at it", code=IN_HAND, delay=7)]
+    assert await desk.intake.event(EXEMPTION, HINT) is None
+    assert await desk.messages("reconcile") == [QUEUED]
+
+
+async def test_patience_ends_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guardrails.intake._PATIENCE", (0.001, 0.001, 0.001))
+    desk.reconciler.answers = [Retryable("another worker is at it", code=IN_HAND, delay=7)]
+    assert await desk.intake.event(EXEMPTION, HINT) is None
+    assert len(desk.reconciler.asked) == 4
+    assert await desk.messages("reconcile") == [QUEUED]
+    assert desk.queues.delays == [7.0]
+
+
+async def test_other_troubles_are_not_waited_for(desk: Desk) -> None:
+    desk.reconciler.answers = [Retryable("throttled", code="arm-busy", delay=30)]
+    await desk.intake.event(EXEMPTION, HINT)
+    assert len(desk.reconciler.asked) == 1
+
+
+async def test_a_defect_of_ours_is_queued_and_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.reconciler.answers = [ZeroDivisionError("oops")]
+    assert await desk.intake.event(EXEMPTION, HINT) is None
+    assert await desk.messages("reconcile") == [QUEUED]
+    assert any(record.exc_info and EXEMPTION.text in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [Retryable("busy", code="arm-busy"), ZeroDivisionError("oops"), BROKEN],
+    ids=["busy", "defect", "broken ruleset"],
+)
+async def test_with_the_queue_down_as_well_the_event_fails(desk: Desk, trouble: Exception) -> None:
+    desk.reconciler.answers = [trouble]
+    desk.queues.fail = [Retryable("queue storage cannot be reached", code="storage-unreachable")]
+    with pytest.raises(Retryable, match="storage-unreachable"):
+        await desk.intake.event(EXEMPTION, HINT)
+
+
+async def test_what_no_retry_can_mend_becomes_one_letter_and_one_notice(desk: Desk) -> None:
+    desk.reconciler.answers = [Permanent("the row cannot be trusted", code="register-altered", remedy="Mend it")]
+    for _ in range(3):
+        assert await desk.intake.event(EXEMPTION, HINT) is None
+    (letter,) = await desk.letters()
+    assert letter.source == "event"
+    assert letter.reason == "the row cannot be trusted. Mend it [register-altered]"
+    assert json.loads(letter.payload)["id"] == EXEMPTION.text
+    notices = await desk.messages("notices")
+    assert sorted(one["route"] for one in notices) == ["audit", "team"]
+    assert {one["notice"]["kind"] for one in notices} == {"poison"}
+    assert letter.id in notices[0]["notice"]["done"]
+    assert await desk.messages("reconcile") == []
+
+
+async def test_a_broken_ruleset_queues_everything_and_tells_once(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.broken.append(BROKEN)
+    desk.reconciler.answers = [BROKEN]
+    await asyncio.gather(*(desk.intake.event(EXEMPTION, HINT) for _ in range(12)))
+    assert await desk.messages("reconcile") == [QUEUED] * 12
+    (notice,) = await desk.messages("notices")
+    assert notice["route"] == "fallback"
+    assert notice["notice"]["kind"] == "ruleset-broken"
+    assert notice["notice"]["why"] == list(BROKEN.problems)
+    assert sorted(desk.queues.delays) == [0.0] + [300.0] * 12
+    assert [letter.source for letter in await desk.letters()] == ["ruleset"]
+    assert sum("ruleset-broken" in record.message for record in caplog.records if record.levelno == logging.ERROR) == 1
+
+
+async def test_a_ruleset_broken_otherwise_or_on_another_day_is_told_again(desk: Desk) -> None:
+    desk.broken.append(BROKEN)
+    desk.reconciler.answers = [BROKEN]
+    await desk.intake.event(EXEMPTION, HINT)
+    other = Misconfigured("two mistakes", code="ruleset-broken", problems=("a", "b"))
+    desk.reconciler.answers = [other]
+    await desk.intake.event(EXEMPTION, HINT)
+    desk.reconciler.answers = [BROKEN]
+    desk.clock.advance(days=1)
+    await desk.intake.event(EXEMPTION, HINT)
+    notices = await desk.messages("notices")
+    assert len({one["notice"]["id"] for one in notices}) == len(notices) == 3
+
+
+async def test_a_notice_that_could_not_be_queued_is_told_at_the_next_try(desk: Desk) -> None:
+    desk.broken.append(BROKEN)
+    desk.reconciler.answers = [BROKEN]
+    desk.queues.fail = [Retryable("down", code="storage-unreachable")]
+    with pytest.raises(Retryable):
+        await desk.intake.event(EXEMPTION, HINT)
+    assert await desk.letters() == []
+    desk.queues.fail.clear()
+    await desk.intake.event(EXEMPTION, HINT)
+    assert len(await desk.messages("notices")) == 1
+
+
+async def test_a_setting_that_is_wrong_waits_on_the_queue_without_a_letter(desk: Desk) -> None:
+    desk.reconciler.answers = [Misconfigured("storage refuses us", code="register-forbidden")]
+    await desk.intake.event(EXEMPTION, HINT)
+    assert await desk.messages("reconcile") == [QUEUED]
+    assert desk.queues.delays == [300.0]
+    assert await desk.letters() == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "event_id"),
+    [("", ""), ("{", ""), ("\ud800", ""), ("x" * 2_000_000, ""), ('{"id": "e-1"}', "e-1"), ("null", "e/#?\\\u0000")],
+)
+async def test_a_malformed_event_becomes_a_letter_once(desk: Desk, raw: str, event_id: str) -> None:
+    for _ in range(2):
+        await desk.intake.malformed(raw, event_id, "not JSON")
+    (letter,) = await desk.letters()
+    assert (letter.source, letter.reason) == ("event", "not JSON")
+    assert letter.payload.startswith(raw.encode("utf-8", "backslashreplace").decode()[:1000])
+    assert await desk.messages("notices") == []
+
+
+async def test_different_malformed_events_are_different_letters(desk: Desk) -> None:
+    await desk.intake.malformed("a", "", "not JSON")
+    await desk.intake.malformed("b", "", "not JSON")
+    await desk.intake.malformed("b", "e-1", "not JSON")
+    assert len(await desk.letters()) == 3

@@ -1,0 +1,139 @@
+"""Messages of the queues: tried with growing waits, kept as letters in the end, never lost."""
+
+import json
+
+import pytest
+
+from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.intake import MAX_ATTEMPTS, backoff
+from guardrails.ports import Hint
+
+from .conftest import EXEMPTION, Desk, outcome
+
+BUSY = Retryable("throttled", code="arm-busy", delay=1)
+TEXT = json.dumps({"id": EXEMPTION.text, "operation": "delete", "actor": "bob", "event": "e-9"})
+GARBAGE = [
+    "", "null", "[]", "5", "{", '"text"', "{}", '{"id": null}', '{"id": 5}', '{"id": ["x"]}',
+    '{"id": "/subscriptions/s"}', "\ud800", "[" * 60_000, '{"id": "/subscriptions/s/policyExemptions/x"}',
+]  # fmt: skip
+
+
+def test_waits_double_to_an_hour_and_span_more_than_a_day() -> None:
+    waits = [backoff(attempt) for attempt in range(MAX_ATTEMPTS - 1)]
+    assert waits[:10] == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
+    assert set(waits[9:]) == {3600}
+    assert sum(waits) > 24 * 3600
+    assert backoff(0, 99.0) == 99
+    assert backoff(5, 1.0) == 320
+    assert backoff(0, 1e9) == 3600
+    assert backoff(10**9, None) == 3600
+
+
+async def test_a_message_is_worked_off_with_what_it_says(desk: Desk) -> None:
+    assert await desk.intake.message(TEXT) == outcome()
+    assert desk.reconciler.asked == [(EXEMPTION, Hint("queue", "delete", "bob", "e-9"))]
+    assert await desk.messages("reconcile") == []
+
+
+async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_letter(desk: Desk) -> None:
+    desk.reconciler.answers = [BUSY]
+    text, rounds = TEXT, 0
+    while text:
+        rounds += 1
+        assert await desk.intake.message(text) is None
+        text = next(iter(await desk.texts("reconcile")), "")
+    assert rounds == MAX_ATTEMPTS
+    waits, told = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
+    assert waits == [backoff(attempt) for attempt in range(MAX_ATTEMPTS - 1)]
+    assert told == [0.0, 0.0]
+    (letter,) = await desk.letters()
+    assert (letter.source, letter.attempts) == ("reconcile", MAX_ATTEMPTS)
+    assert "throttled" in letter.reason
+    assert json.loads(letter.payload)["id"] == EXEMPTION.text
+    notices = await desk.messages("notices")
+    assert sorted((one["route"], one["notice"]["kind"]) for one in notices) == [("audit", "poison"), ("team", "poison")]
+
+
+async def test_a_message_keeps_what_it_says_over_its_attempts(desk: Desk) -> None:
+    desk.reconciler.answers = [BUSY, outcome()]
+    await desk.intake.message(TEXT)
+    (again,) = await desk.texts("reconcile")
+    assert json.loads(again) == {**json.loads(TEXT), "attempt": 1}
+    assert await desk.intake.message(again) == outcome()
+    assert desk.reconciler.asked[0] == desk.reconciler.asked[1]
+
+
+async def test_a_longer_wait_that_azure_asks_for_is_kept(desk: Desk) -> None:
+    desk.reconciler.answers = [Retryable("throttled", code="arm-busy", delay=500)]
+    await desk.intake.message(TEXT)
+    assert desk.queues.delays == [500.0]
+
+
+async def test_a_broken_ruleset_waits_five_minutes_and_counts(desk: Desk) -> None:
+    broken = Misconfigured("one mistake", code="ruleset-broken", problems=("line 1",))
+    desk.broken.append(broken)
+    desk.reconciler.answers = [broken]
+    await desk.intake.message(TEXT)
+    (message,) = await desk.messages("reconcile")
+    assert message["attempt"] == 1
+    assert desk.queues.delays == [0.0, 300.0]
+    (notice,) = await desk.messages("notices")
+    assert notice["notice"]["kind"] == "ruleset-broken"
+
+
+async def test_what_no_retry_can_mend_is_one_letter(desk: Desk) -> None:
+    desk.reconciler.answers = [Permanent("cannot be trusted", code="register-altered")]
+    for _ in range(3):
+        await desk.intake.message(TEXT)
+    (letter,) = await desk.letters()
+    assert (letter.source, letter.payload) == ("reconcile", TEXT)
+    assert len(await desk.messages("notices")) == 2
+    assert await desk.messages("reconcile") == []
+
+
+async def test_a_defect_is_left_to_the_host_which_counts(desk: Desk) -> None:
+    desk.reconciler.answers = [ZeroDivisionError("oops")]
+    with pytest.raises(ZeroDivisionError):
+        await desk.intake.message(TEXT)
+    assert await desk.letters() == []
+
+
+async def test_with_the_queue_down_the_message_stays_with_the_host(desk: Desk) -> None:
+    desk.reconciler.answers = [BUSY]
+    desk.queues.fail = [Retryable("down", code="storage-unreachable")]
+    with pytest.raises(Retryable, match="storage-unreachable"):
+        await desk.intake.message(TEXT)
+
+
+@pytest.mark.parametrize("text", GARBAGE)
+async def test_garbage_becomes_one_letter(desk: Desk, text: str) -> None:
+    for _ in range(2):
+        assert await desk.intake.message(text) is None
+    (letter,) = await desk.letters()
+    assert letter.source == "reconcile"
+    assert letter.reason.startswith("not a reconcile message: ")
+    assert desk.reconciler.asked == []
+
+
+@pytest.mark.parametrize("attempt", [-1, "3", None, True, 1.5, [], 10**30])
+async def test_an_odd_count_of_attempts_does_not_stop_it(desk: Desk, attempt: object) -> None:
+    assert await desk.intake.message(json.dumps({"id": EXEMPTION.text, "attempt": attempt})) == outcome()
+
+
+@pytest.mark.parametrize("queue", ["reconcile", "notices"])
+@pytest.mark.parametrize("text", ["", "not JSON", "\ud800", TEXT])
+async def test_what_the_host_gave_up_on_is_kept_once_and_told(desk: Desk, queue: str, text: str) -> None:
+    for _ in range(2):
+        await desk.intake.poison(queue, text)
+    (letter,) = await desk.letters()
+    assert (letter.source, letter.attempts) == (queue, MAX_ATTEMPTS)
+    notices = await desk.messages("notices")
+    told = 0 if queue == "notices" else 2  # a notice about a notice that failed would only fail too
+    assert len(notices) == told
+    assert {one["notice"]["kind"] for one in notices} <= {"poison"}
+
+
+async def test_poison_under_a_broken_ruleset_is_told_on_the_fallback_route(desk: Desk) -> None:
+    desk.broken.append(Misconfigured("one mistake", code="ruleset-broken", problems=("line 1",)))
+    await desk.intake.poison("reconcile", TEXT)
+    assert [one["route"] for one in await desk.messages("notices")] == ["fallback"]

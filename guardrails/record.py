@@ -111,6 +111,11 @@ class Row:
     outbox: tuple[str, ...] = ()
     outbox_at: datetime | None = None
 
+    @property
+    def unclear(self) -> bool:
+        """Whether it, or a rule on it, could not be told: that is looked at again."""
+        return self.status is Status.UNKNOWN or any(key.endswith("?") for key in self.findings)
+
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON: times spelled as ARM does, fields with their default left out."""
         blank = Row("", Status.UNKNOWN, self.since)
@@ -164,7 +169,7 @@ class Entry:
     Attributes:
         at: when, UTC.
         event: written, edited, deleted, judged, intent, reverted, put-back, tagged, untagged, restored, cannot-act,
-            unknown, held, excluded, settled, repaired.
+            withdrawn, unknown, held, excluded.
         facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
         body: the exemption's ARM body, where this entry keeps it.
     """
@@ -243,7 +248,7 @@ class Letter:
 
     Attributes:
         id: stable name; legal as a table key.
-        source: event, reconcile or notices.
+        source: event, reconcile, notices, outbox or ruleset.
         reason: what is wrong, one sentence.
         payload: the message as it came, text, at most 256 KiB; longer ones are cut and say so.
         at: when it was kept, UTC.

@@ -12,6 +12,7 @@ from typing import Self
 from sandbox.arm.server import Arm
 from sandbox.eventgrid.delivery import EventGrid
 from sandbox.identity import Identity
+from sandbox.orphan import stop_when_orphaned
 from sandbox.sink import Sink
 
 
@@ -60,7 +61,9 @@ async def run(*, time_scale: float) -> None:
     async with Cloud(time_scale=time_scale) as cloud:
         shown = cloud.addresses | {"environment": cloud.identity.environment}
         print(json.dumps(shown | {"webhook_secret": cloud.sink.webhook_secret}), flush=True)
+        watch = asyncio.create_task(stop_when_orphaned(stopped))
         await stopped.wait()
+        watch.cancel()
 
 
 def main() -> None:

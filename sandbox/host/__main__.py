@@ -20,6 +20,7 @@ from sandbox.host.server import Server
 from sandbox.host.settings import HostError, queue_options, read_host_json
 from sandbox.host.timers import run_timer, schedule
 from sandbox.host.worker import Worker
+from sandbox.orphan import stop_when_orphaned
 
 log = logging.getLogger("sandbox.host")
 
@@ -51,6 +52,8 @@ async def serve(app: Path, port: int, lease: int) -> None:
         prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
         runner, address = await Server(worker, prefix).listen(port)
         stack.push_async_callback(runner.cleanup)
+        watch = asyncio.create_task(stop_when_orphaned(stop))
+        stack.callback(watch.cancel)
         stopping = asyncio.create_task(stop.wait())
         polling = [asyncio.create_task(listener.run()) for listener in listeners]
         ticking = [asyncio.create_task(run_timer(worker, function)) for function in timers]

@@ -37,14 +37,14 @@ class Blocked:
 async def act(
     arm: Arm, exemption: Exemption, action: Action, target: Mapping[str, Any] | None, content: str | None
 ) -> Done | Changed | Blocked:
-    """Do `action` if the exemption still says `content`. None as `content` skips that: a restore onto nothing.
+    """Do `action` if the exemption still says `content`; None: if it still is not there (a restore onto nothing).
 
     `target` is the body that a put-back writes. Raises Retryable; a write may then have happened or not.
     """
     now = await arm.get(exemption.id)
     if isinstance(now, Unread):
         return Blocked(f"it cannot be read: {now.reason}")
-    if content is not None and (isinstance(now, Gone) or fingerprint(now) != content):
+    if (None if isinstance(now, Gone) else fingerprint(now)) != content:
         return Changed()
     try:
         if isinstance(action, Delete):

@@ -136,9 +136,9 @@ def decide(at: Situation) -> Plan:
 
 def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
     """Return when to look again at something Unknown: ever later, and not moved by being asked early."""
-    if row and row.status is Status.UNKNOWN and row.content == content and row.due and now < row.due:
+    if row and row.unclear and row.content == content and row.due and now < row.due:
         return row.due
-    attempts = row.attempts if row and row.status is Status.UNKNOWN else 0
+    attempts = row.attempts if row and row.unclear else 0
     wait: timedelta = min(UNKNOWN_RETRY * (1 << min(attempts, 10)), UNKNOWN_RETRY_MAX)
     return now + wait
 
@@ -146,7 +146,7 @@ def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
 def _clear(at: Situation, owner: str) -> Plan:
     """Return the plan for an exemption that keeps every rule."""
     marked = bool(marker_of(at.exemption.metadata)) and (at.ruleset.tagging.protected or not owner) and not at.blocked
-    tagged = at.row is not None and at.row.scope_tagged
+    tagged = at.row is not None and at.row.scope_tagged and not at.blocked
     if marked or tagged:
         untag = Tag(None, on_exemption=marked, on_scope=tagged)
         return Plan(Status.COMPLIANT, "untag", untag, reasons=("it keeps every rule again; our tag is taken away",))
@@ -174,9 +174,14 @@ def _answer(at: Situation, owner: str) -> Plan:
             "its last good state is put back" if back else "it has no good state to go back to; it is deleted"
         )
         return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), tell=Kind.REVERTED)
+    if len(violations) < len(at.assessment.findings):
+        due = min(filter(None, (due, retry_at(at.row, at.content, at.now))))
     tagging = any(finding.response is not Response.ALERT for finding in violations)
     if tagging and owner and not at.ruleset.tagging.protected:
         reasons.append(f"not tagged: it belongs to {owner}")
+        tagging = False
+    if tagging and not at.ruleset.tagging.exemption and not _tags_scope(at):
+        reasons.append("not tagged: the ruleset tags nothing here")
         tagging = False
     if tagging:
         return Plan(Status.VIOLATION, "tag", _tag(at), reasons=tuple(reasons), due=due, tell=Kind.TAGGED)
@@ -187,7 +192,7 @@ def _spared(at: Situation, owner: str) -> str:
     """Return why a revert is out of the question; "" where it is not."""
     if owner:
         return f"it belongs to {owner}"
-    return at.row.kept_why if at.row and at.row.kept == at.content else ""
+    return (at.row.kept_why or "it is kept") if at.row and at.row.kept == at.content else ""
 
 
 def _grace(reverting: list[Finding], row: Row | None, now: datetime) -> tuple[list[Finding], datetime | None]:
@@ -215,13 +220,17 @@ def _tag(at: Situation) -> Tag | None:
     found = marker_of(at.exemption.metadata)
     on_exemption = at.ruleset.tagging.exemption and (found.get("status"), found.get("codes")) != ("violation", codes)
     told = at.row is not None and at.row.scope_tagged and set(codes) <= set(at.row.findings)
-    taggable = at.exemption.id.kind is not ScopeKind.MANAGEMENT_GROUP
-    on_scope = at.ruleset.tagging.scope and taggable and not told
+    on_scope = _tags_scope(at) and not told
     if not on_exemption and not on_scope:
         return None
     since = found.get("since") if isinstance(found.get("since"), str) else spell_time(at.now.replace(microsecond=0))
     marker = {"status": "violation", "codes": codes, "since": since}
     return Tag(marker, on_exemption=on_exemption, on_scope=on_scope)
+
+
+def _tags_scope(at: Situation) -> bool:
+    """Whether target scopes are tagged, and this one can be: management groups have no tags."""
+    return at.ruleset.tagging.scope and at.exemption.id.kind is not ScopeKind.MANAGEMENT_GROUP
 
 
 def _in_mode(plan: Plan, mode: Mode) -> Plan:

@@ -23,14 +23,18 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
     action, exemption = look.plan.action, look.exemption
     if action is None:
         raise ValueError("the plan has no action")
-    if look.plan.reverts:
-        state = await visit.world.register.take_revert(look.situation.now, visit.ruleset.reverts_per_hour)
-        if state.opened_at is not None:
-            return await _hold(visit, look, stored, state)
+    now, register = look.situation.now, visit.world.register
+    if look.plan.reverts and (state := await register.breaker(now)).opened_at is not None:
+        return await _hold(visit, look, stored, state)
     target = await visit.world.register.body(visit.id, action.entry) if isinstance(action, PutBack) else None
     saved = await _record_intent(visit, look, stored, action, target)
     if saved is None:
         return None
+    if look.plan.reverts:  # counted by the one worker whose intent stands: an event that comes thrice is one revert
+        state = await register.take_revert(now, visit.ruleset.reverts_per_hour)
+        if state.opened_at is not None:
+            situation = replace(look.situation, row=replace(saved.row, intent=None))
+            return await _hold(visit, replace(look, situation=situation), saved, state)
     result = await act(visit.world.arm, exemption, action, target, look.situation.content)
     if isinstance(result, Changed):
         await withdraw(visit, saved)
@@ -113,6 +117,9 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
     else:
         tagged = stored.row.scope_tagged if result.scope_tagged is None else result.scope_tagged
         known = replace(stored.row, intent=None, own_write_at=result.exemption.modified_at, scope_tagged=tagged)
+        if intent.body is not None:  # what was written back is its author's again
+            then = await visit.row_at(intent.body)
+            known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
         if intent.action == "restore":
             known = replace(known, kept=fingerprint(result.exemption.body), kept_why=intent.why)
         after = await visit.look(result.exemption, known)
@@ -131,9 +138,11 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
 async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Blocked) -> Outcome | None:
     """Record that Azure forbids the change for good: told once, not tried again until something changes."""
     now = visit.world.clock.now()
-    row = replace(
-        stored.row, status=Status.CANNOT_ACT, since=now, answer="none", blocked=result.reason, due=None, intent=None
-    )  # fmt: skip
+    row = replace(stored.row, intent=None)
+    if (
+        stored.row.intent is None or stored.row.intent.action != "restore"
+    ):  # a refused restore leaves things as they are
+        row = replace(row, status=Status.CANNOT_ACT, since=now, answer="none", blocked=result.reason, due=None)
     notice = tell.about(
         Kind.CANNOT_ACT,
         visit.id,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Done
-from guardrails.decide import retry_at
+from guardrails.decide import Tag, retry_at
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.facts import Gone, Unread
@@ -64,7 +64,13 @@ class Reconciler:
 
     async def restore(self, exemption_id: ExemptionId, by: str, *, dry_run: bool = False) -> Mapping[str, Any]:
         """Undo our last revert, or anybody's delete; see guardrails.restore."""
-        return await restore(self.visit(exemption_id, Hint("operator", actor=by)), by, dry_run=dry_run)
+        hint = Hint("operator", actor=by)
+        stored = None if dry_run else await self._world.register.read(exemption_id)
+        if stored and (begun := stored.row.intent):  # finish that first; Retryable while another worker is at it
+            settled = await self.reconcile(exemption_id, hint)
+            if settled.did == "restore" and begun.body is not None:
+                return await self._world.register.body(exemption_id, begun.body)
+        return await restore(self.visit(exemption_id, hint), by, dry_run=dry_run)
 
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""
@@ -161,7 +167,17 @@ async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption 
         return await conclude(visit, None, stored, Done(seen))
     if isinstance(seen, Gone):
         return await _absent(visit, stored, seen)
-    look = await visit.look(seen, replace(stored.row, intent=None))
+    row = replace(stored.row, intent=None)
+    if intent.action in ("tag", "untag") and content == intent.content:
+        # our mark may have been written; then nothing else differs, and the write was ours whatever its author says
+        ours = await visit.look(seen, replace(row, own_write_at=seen.modified_at))
+        wanted = ours.plan.action or ours.plan.withheld
+        written = seen.modified_at != (row.own_write_at or row.written_at)
+        if written and not (isinstance(wanted, Tag) and wanted.on_exemption):
+            return await (
+                perform(visit, ours, stored) if ours.plan.action else conclude(visit, ours, stored, Done(seen))
+            )
+    look = await visit.look(seen, row)
     if look.plan.action is not None:
         return await perform(visit, look, stored)
     return await _write(visit, look, stored)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from guardrails.assess import Assessment
+from guardrails.assess import Assessment, Verdict
 from guardrails.decide import Plan, Situation
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
@@ -23,7 +23,8 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | No
     if row is None:
         return None
     moved = row.assignment.lower().strip("/") != exemption.assignment_id.lower().strip("/") and row.assignment != ""
-    if (row.status is Status.GONE or moved) and content != row.compliant_content:
+    gone = row.content == ""  # whatever its status says: it may have been unreadable since
+    if (gone or moved) and content != row.compliant_content:
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
             compliant_ticket="", tolerated=None, tolerated_content="", findings={}, blocked="", scope_tagged=False,
@@ -37,7 +38,7 @@ def facts_of(
     """Return what the rules may know. A write of ours is seen through: its author is the writer before us."""
     author: Author | Unread
     if is_own_write(exemption, row) and row is not None:
-        author, written_at = Author(row.author, row.author_kind), row.written_at or now
+        author, written_at = Author(row.author, row.author_kind), min(row.written_at or now, now)
     elif exemption.modified_at is None:
         author, written_at = Unread("the body has no systemData"), now
     else:
@@ -66,8 +67,10 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
     else:
         snapshot, body = seq, exemption.body
     base = old or Row(exemption.id.text, plan.status, at.now)
+    own = is_own_write(exemption, old)
     same_status = old is not None and old.status is plan.status
-    unknown_again = plan.status is Status.UNKNOWN and same_status and old is not None and old.content == at.content
+    unclear = any(finding.status is Verdict.UNKNOWN for finding in at.assessment.findings)
+    unknown_again = unclear and old is not None and old.unclear and old.content == at.content
     row = replace(
         base,
         id=exemption.id.text,
@@ -83,8 +86,8 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
         assignment=exemption.assignment_id,
         author=facts.author.name if isinstance(facts.author, Author) else "",
         author_kind=facts.author.kind if isinstance(facts.author, Author) else "",
-        written_at=facts.written_at if exemption.modified_at else base.written_at,
-        own_write_at=base.own_write_at if is_own_write(exemption, old) else None,
+        written_at=_written_at(exemption, base, facts, own=own),
+        own_write_at=base.own_write_at if own else None,
         snapshot=snapshot,
         blocked=at.blocked,
         held="",
@@ -104,6 +107,13 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
     return row, body
 
 
+def _written_at(exemption: Exemption, base: Row, facts: Facts, *, own: bool) -> datetime | None:
+    """Return Azure's own time of the last write that was not ours: our clock must not move it."""
+    if exemption.modified_at is None:
+        return base.written_at
+    return base.written_at or facts.written_at if own else exemption.modified_at
+
+
 def tolerates(assessment: Assessment) -> bool:
     """Whether no violation found asks for a revert."""
     return all(finding.response is not Response.REVERT for finding in assessment.violations)
@@ -111,7 +121,7 @@ def tolerates(assessment: Assessment) -> bool:
 
 def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     """Return the row for an exemption that is not there."""
-    if row is not None and row.status is Status.GONE:
+    if row is not None and row.status is Status.GONE and not row.content:
         return replace(row, intent=None)
     base = row or Row(exemption_id, Status.GONE, now)
     return replace(

@@ -13,7 +13,7 @@ from guardrails.notice import Kind
 from guardrails.perform import conclude, withdraw
 from guardrails.record import Intent, Stored
 from guardrails.recording import entry_for
-from guardrails.visit import Visit, next_seq
+from guardrails.visit import IN_HAND, LEASE, Visit, next_seq
 
 _ROUNDS: Final = 3
 
@@ -33,6 +33,8 @@ async def restore(visit: Visit, by: str, *, dry_run: bool) -> Mapping[str, Any]:
                 subject=visit.id.text,
                 remedy="Only what was reverted or deleted while the register knew it can be restored.",
             )
+        if stored.row.intent and not dry_run:
+            raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=LEASE.seconds)
         target = await visit.world.register.body(visit.id, stored.row.undo)
         present = seen if isinstance(seen, Exemption) else None
         if present and fingerprint(present.body) == fingerprint(target):

@@ -14,6 +14,9 @@ from guardrails.ruleset import Ruleset
 
 _TEXT_LIMIT: Final = 300
 _EVIDENCE_LIMIT: Final = 600
+_EVIDENCE_IN_ALL: Final = 6_000
+"""Characters of evidence in one notice: a message on a queue has at most 48 KiB, and a character up to 4 bytes."""
+_VALUES: Final = 10
 
 TITLES: Final[Mapping[Kind, str]] = {
     Kind.VIOLATION: "A policy exemption breaks the rules",
@@ -72,6 +75,8 @@ def about(
     """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted."""
     findings = assessment.findings if assessment else ()
     severity = assessment.severity if findings and assessment else Severity.INFO
+    values = sum(min(len(finding.evidence), _VALUES) for finding in findings)
+    limit = min(_EVIDENCE_LIMIT, _EVIDENCE_IN_ALL // max(values, 1))
     if kind in (Kind.CANNOT_ACT, Kind.DELETED, Kind.REGISTER_ALTERED):
         severity = min(severity, Severity.HIGH, key=lambda s: s.rank)
     if kind is Kind.UNKNOWN:
@@ -84,7 +89,7 @@ def about(
         title=TITLES[kind],
         exemption=_particulars(exemption_id, exemption, row),
         findings=tuple(
-            {**finding.to_json(), "evidence": _small(finding.evidence)}
+            {**finding.to_json(), "evidence": _small(finding.evidence, limit)}
             for finding in sorted(findings, key=lambda f: (f.status is Verdict.UNKNOWN, f.severity.rank))
         ),
         actor=actor[:_TEXT_LIMIT],
@@ -151,10 +156,10 @@ def _particulars(exemption_id: ExemptionId, exemption: Exemption | None, row: Ro
     return out
 
 
-def _small(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Return evidence that fits into a message: long values are cut and say so."""
+def _small(evidence: Mapping[str, Any], limit: int = _EVIDENCE_LIMIT) -> dict[str, Any]:
+    """Return evidence that fits into a message: values of more than `limit` characters are cut and say so."""
     out = {}
-    for key, value in list(evidence.items())[:10]:
+    for key, value in list(evidence.items())[:_VALUES]:
         text = str(value)
-        out[key] = value if len(text) <= _EVIDENCE_LIMIT else text[:_EVIDENCE_LIMIT] + " …"
+        out[key] = value if len(text) <= limit else text[:limit] + " …"
     return out

@@ -11,7 +11,7 @@ from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, decide
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
-from guardrails.facts import Facts, Gone, Unread
+from guardrails.facts import Author, Facts, Gone, Unread
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Arm, Clock, Hint, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
@@ -125,8 +125,20 @@ class Visit:
     async def _still_good(self, back: PutBack, facts: Facts) -> bool:
         """Whether the body to put back would itself not be reverted under today's ruleset."""
         exemption = Exemption.from_arm(await self.world.register.body(self.id, back.entry), self.ruleset.names)
-        then = replace(facts, before=None, written_at=facts.before.seen_at if facts.before else facts.written_at)
-        return tolerates(assess(exemption, then, self.ruleset))
+        then = await self.row_at(back.entry)
+        author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
+        facts = replace(facts, before=None, author=author, written_at=then.written_at or facts.now)
+        return tolerates(assess(exemption, facts, self.ruleset))
+
+    async def row_at(self, entry: int) -> Row:
+        """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.
+
+        Raises Permanent (register-altered) where there is no such entry any more.
+        """
+        for one in await self.world.register.history(self.id):
+            if one.seq == entry:
+                return Row.from_json(one.row)
+        raise Permanent(f"history entry {entry} is not sound", code="register-altered", subject=self.id.text)
 
     def about(self, kind: Kind, look: Look, stored: Stored | None, done: str, why: Sequence[str]) -> Notice:
         """Return the notice about what was seen and decided, bound to the next history entry."""
@@ -163,7 +175,7 @@ class Visit:
         if saved is not None and left:
             messages += await self.world.register.outbox(self.id, left)
         if saved is not None and messages:
-            await self._send(saved, messages, (*left, *(message.id for message in messages)))
+            return await self._send(saved, messages, (*left, *(message.id for message in messages)))
         return saved
 
     def _is_left(self, row: Row) -> bool:
@@ -190,15 +202,19 @@ class Visit:
             tell.message_id(self.id, seq, "wake"), "reconcile", {"id": self.id.text}, max(wait.total_seconds(), 1.0)
         )
 
-    async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> None:
-        """Put messages on their queues, then take them out of the outbox, whoever else writes the row meanwhile."""
+    async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> Stored:
+        """Put messages on their queues, then take them out of the outbox, whoever else writes the row meanwhile.
+
+        Return the row to go on with: as it is now, or `stored`, out of date, where somebody else has decided since.
+        """
         await asyncio.gather(*(self.world.queues.send(m.queue, m.body, m.delay) for m in messages))
         now = stored
-        while await self.world.register.sent(self.id, now, ids) is None:
+        while (after := await self.world.register.sent(self.id, now, ids)) is None:
             again = await self.world.register.read(self.id)
             if again is None or not set(ids) & set(again.row.outbox):
-                return
+                return stored
             now = again
+        return after if after.seq == stored.seq else stored
 
 
 def next_seq(stored: Stored | None) -> int:

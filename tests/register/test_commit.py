@@ -173,7 +173,6 @@ GROUPS = "/providers/Microsoft.Management/managementGroups"
     [
         f"/subscriptions/s-1{AUTH}/a#b?c\\d%2Fe'f\"g+h&i=j",
         f"/subscriptions/s-1{AUTH}/\u00fcber \U0001f600 \x07 \x85",
-        f"/subscriptions/s-1{AUTH}/\ud800",
         f"/subscriptions/s-1{AUTH}/{'n' * 1000}",
         f"{GROUPS}/Corp.(EU)_1-x{AUTH}/e",
         f"{GROUPS}/o'neil #1? 100% \u65e5\u672c ~ \x01{AUTH}/e",

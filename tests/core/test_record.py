@@ -1,0 +1,113 @@
+"""Rows as JSON: everything comes back as it was, whatever it holds; what is no row is refused."""
+
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from guardrails.notice import Kind
+from guardrails.record import Intent, Row, Status
+from tests.core.situations import NOW, row
+
+TEXT = some.text(max_size=20)
+TIME = some.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=some.just(UTC))  # noqa: DTZ001
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | TEXT,
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+INTENT = some.builds(
+    Intent,
+    some.sampled_from(["delete", "put-back", "tag", "untag", "restore"]),
+    TEXT,
+    TEXT,
+    TIME,
+    some.none() | some.integers(1, 99),
+    some.none() | some.dictionaries(TEXT, JSON, max_size=3),
+)
+OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
+    "str": TEXT,
+    "int": some.integers(0, 10**6),
+    "bool": some.booleans(),
+    "int | None": some.none() | some.integers(1, 10**6),
+    "datetime | None": some.none() | TIME,
+    "Intent | None": some.none() | INTENT,
+    "tuple[str, ...]": some.lists(TEXT, max_size=4).map(tuple),
+    "Mapping[str, datetime]": some.dictionaries(TEXT, TIME, max_size=4),
+}
+
+
+def type_name(annotation: Any) -> str:
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    text = str(annotation) if "|" in str(annotation) or "[" in str(annotation) else name
+    for prefix in ("collections.abc.", "datetime.", "guardrails.record."):
+        text = text.replace(prefix, "")
+    return text
+
+
+ROWS = some.builds(
+    Row,
+    id=some.text(min_size=1, max_size=20),
+    status=some.sampled_from(Status),
+    since=TIME,
+    **{f.name: OF_TYPE[type_name(f.type)] for f in fields(Row) if f.name not in ("id", "status", "since")},
+)
+
+
+@given(ROWS)
+def test_a_row_survives_json(known: Row) -> None:
+    assert Row.from_json(json.loads(json.dumps(known.to_json()))) == known
+
+
+def test_what_is_left_out_is_the_default() -> None:
+    bare = Row("/x", Status.COMPLIANT, NOW)
+    assert bare.to_json() == {"id": "/x", "status": "compliant", "since": "2026-11-21T12:00:00Z"}
+    assert Row.from_json(bare.to_json()) == bare
+
+
+def test_fields_of_a_newer_version_are_ignored() -> None:
+    known = row(owner="anna")
+    assert Row.from_json({**known.to_json(), "invented": {"later": 1}}) == known
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"id": "/x"},
+        {"id": "/x", "status": "fine", "since": "2026-11-21"},
+        {"id": "", "status": "gone", "since": "2026-11-21"},
+        {"id": "/x", "status": "gone", "since": None},
+        {"id": "/x", "status": "gone", "since": "some day"},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "findings": []},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "intent": {"action": "delete"}},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "intent": {"at": "2026-11-21", "unheard": 1}},
+    ],
+    ids=str,
+)
+def test_what_is_no_row_is_refused(broken: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Row.from_json(broken)
+
+
+@pytest.mark.parametrize(
+    ("status", "findings", "unclear"),
+    [
+        (Status.COMPLIANT, {}, False),
+        (Status.VIOLATION, {"EXG101": NOW}, False),
+        (Status.VIOLATION, {"EXG101": NOW, "EXG302?": NOW}, True),
+        (Status.UNKNOWN, {}, True),
+    ],
+)
+def test_when_a_row_is_unclear(status: Status, findings: dict[str, datetime], unclear: bool) -> None:
+    assert replace(row(findings=findings), status=status).unclear is unclear
+
+
+def test_every_kind_of_notice_has_words() -> None:
+    from guardrails.tell import NEXT, TITLES  # noqa: PLC0415
+
+    assert set(TITLES) == set(NEXT) == set(Kind)

@@ -1,0 +1,66 @@
+"""A world for each test: real Azurite, the real adapters, the ARM stand-in over HTTP, and a clock that stands still."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from aiohttp import ClientSession
+from azure.data.tables.aio import TableClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from guardrails.azure.arm import ArmRest
+from guardrails.reconcile import Reconciler
+from guardrails.register import queues, table_register
+from guardrails.visit import World as Ports
+from sandbox import tenant
+from sandbox.arm.server import Arm
+from tests.conftest import VirtualClock
+from tests.reconcile.ports import NotedQueues, Watch, watched
+from tests.reconcile.world import ABOVE, CORP, ArmClock, StaticToken, World
+
+
+def furnished(clock: VirtualClock) -> Arm:
+    """An ARM with the demo's tenant in it, and one assignment on the management group."""
+    arm = Arm(clock=ArmClock(clock))
+    arm.add_management_group("contoso")
+    arm.add_subscription(tenant.PROD, name="contoso-prod", management_group="contoso")
+    for one in tenant.seeds():
+        arm.seed(one["id"], json.loads(json.dumps(one["body"])))
+    definition = f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"
+    arm.seed(ABOVE, {"properties": {"policyDefinitionId": definition}})
+    assert CORP.lower() in arm.store.entries
+    return arm
+
+
+@pytest.fixture
+async def world(azurite: str) -> AsyncIterator[World]:
+    clock, watch = VirtualClock(datetime.now(UTC).replace(microsecond=0)), Watch()
+    mark = uuid4().hex
+    names = {"reconcile": f"r{mark}", "notices": f"n{mark}"}
+    arm = furnished(clock)
+    async with (
+        AsyncExitStack() as closing,
+        table_register.connect(clock=clock, connection_string=azurite, table=f"t{mark}") as register,
+        queues.connect(connection_string=azurite, names=names) as storage_queues,
+        TableClient.from_connection_string(azurite, f"t{mark}") as table,
+        QueueServiceClient.from_connection_string(azurite) as account,
+        ClientSession() as http,
+    ):
+        await arm.start()
+        closing.push_async_callback(arm.stop)
+        rest, noted = ArmRest(arm.address, StaticToken(), clock), NotedQueues(storage_queues)
+        closing.push_async_callback(rest.close)
+        await table.create_table()
+        ports = Ports(
+            watched("arm", rest, watch), watched("register", register, watch), watched("queues", noted, watch), clock
+        )
+        built = World(
+            clock, arm, register, noted, watch, Reconciler(ports, lambda: built.ruleset), table, account, http, names
+        )
+        yield built
+        watch.revive()
+        if built.sound:
+            await built.check()

@@ -1,0 +1,96 @@
+"""The breaker: so many reverts in an hour and no more, told once, until an operator closes it."""
+
+import asyncio
+
+from guardrails.record import Status
+from tests.reconcile.world import World, rules
+
+
+async def test_the_limit_holds_and_the_next_one_waits(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 2})
+    ids = [world.id(f"bad-{number}") for number in range(4)]
+    for one in ids:
+        await world.bad(one)
+
+    did = [(await world.look(one)).did for one in ids]
+
+    assert did == ["delete", "delete", "", ""]
+    assert world.writes() == 2
+    for one in ids[2:]:
+        row = await world.row(one)
+        assert (row.status, row.held, row.answer) == (Status.VIOLATION, "breaker", "delete")
+        assert await world.body(one) is not None
+    assert [await world.events(one) for one in ids[2:]] == [["intent", "held"], ["held"]]
+    assert sorted(await world.register.held()) == sorted(one.text for one in ids[2:])
+    assert await world.told() == ["breaker-open", "reverted", "reverted", "violation", "violation"]
+    state = await world.register.breaker(world.clock.now())
+    assert (state.opened_at, state.told) == (world.clock.time, True)
+
+
+async def test_what_is_held_is_held_quietly(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 0})
+    one = world.id()
+    await world.bad(one)
+    await world.look(one)
+    await world.forget()
+    world.clock.advance(hours=2)
+    for source in ("event", "queue", "operator"):
+        assert not (await world.look(one, source)).wrote
+    assert world.writes() == 0
+    assert await world.told() == []
+
+
+async def test_closed_by_an_operator_it_lets_reverts_through_again(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 1})
+    first, second = world.id("first"), world.id("second")
+    for one in (first, second):
+        await world.bad(one)
+        await world.look(one)
+    assert (await world.row(second)).held == "breaker"
+
+    await world.register.close_breaker(world.clock.now())
+
+    assert (await world.look(second, "queue")).did == "delete"
+    assert await world.body(second) is None
+    assert (await world.row(second)).held == ""
+    assert await world.register.held() == []
+
+
+async def test_an_hour_later_there_is_room_again(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 1})
+    for turn in range(3):
+        one = world.id(f"turn-{turn}")
+        await world.bad(one)
+        assert (await world.look(one)).did == "delete"
+        world.clock.advance(minutes=61)
+    assert await world.told() == ["reverted"] * 3
+
+
+async def test_tags_are_not_counted(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 0}, on={"expiry-missing": "tag"})
+    one = world.id()
+    await world.bad(one)
+    assert (await world.look(one)).did == "tag"
+    assert (await world.register.breaker(world.clock.now())).recent == 0
+
+
+async def test_mended_while_it_was_held(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 0})
+    one = world.id()
+    await world.bad(one)
+    await world.look(one)
+    await world.write(one)
+    await world.look(one)
+    row = await world.row(one)
+    assert (row.status, row.held) == (Status.COMPLIANT, "")
+    assert await world.register.held() == []
+
+
+async def test_one_revert_counts_once_however_often_its_event_comes(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 3})
+    one = world.id()
+    await world.bad(one)
+    await asyncio.gather(*(world.look(one) for _ in range(5)), return_exceptions=True)
+    assert await world.body(one) is None
+    state = await world.register.breaker(world.clock.now())
+    assert (state.opened_at, state.recent) == (None, 1)

@@ -1,0 +1,200 @@
+"""What keeps an exemption from being reverted: exclusion, a protected owner, adoption, and grace."""
+
+from guardrails.record import Status
+from sandbox import tenant
+from sandbox.tenant import APPROVAL
+from tests.reconcile.world import ALICE, NO_TICKET, World, rules
+
+EPAC = [{"name": "Enterprise Policy as Code", "metadata": {"pacOwnerId": "*"}}]
+DAY = 86_400.0
+
+
+async def test_what_policy_as_code_owns_is_reported_and_not_touched(world: World) -> None:
+    world.ruleset = rules(owners=EPAC)
+    one = world.id()
+    await world.bad(one, metadata={**NO_TICKET, "pacOwnerId": "platform"})
+    before = world.azure()
+    for _ in range(2):
+        await world.look(one)
+    assert world.azure() == before
+    assert world.writes() == 0
+    row = await world.row(one)
+    assert (row.status, row.answer) == (Status.VIOLATION, "alert")
+    assert await world.told() == ["violation"]
+    why = " ".join((await world.notice())["why"])
+    assert "not reverted: it belongs to Enterprise Policy as Code" in why
+    assert "not tagged" in why
+
+
+async def test_it_is_tagged_where_the_ruleset_asks_for_it_and_still_not_reverted(world: World) -> None:
+    world.ruleset = rules(owners=EPAC, tagging={"protected": True})
+    one = world.id()
+    await world.bad(one, metadata={**NO_TICKET, "pacOwnerId": "platform"})
+    assert (await world.look(one)).did == "tag"
+    assert (await world.marker(one))["codes"] == ["EXG101", "EXG201"]
+    assert not (await world.look(one)).wrote
+    assert world.writes() == 1
+
+
+async def test_a_tag_on_what_became_protected_is_left_to_its_owner(world: World) -> None:
+    one = world.id()
+    await world.write(one, metadata=NO_TICKET)
+    await world.look(one)
+    world.ruleset = rules(owners=EPAC)
+    await world.write(one, metadata={**APPROVAL, "pacOwnerId": "x", "guardrails": await world.marker(one)})
+    before = world.azure()
+    assert (await world.look(one)).row.status is Status.COMPLIANT
+    assert world.azure() == before
+
+
+async def test_an_excluded_exemption_is_recorded_and_left_alone(world: World) -> None:
+    expires = (world.clock.time.date().replace(year=world.clock.time.year + 1)).isoformat()
+    scope = "/subscriptions/*/resourceGroups/break-glass"
+    world.ruleset = rules(exclusions=[{"scope": scope, "reason": "emergency access", "expires": expires}])
+    one = world.id("glass", tenant.EXCLUDED)
+    body = await world.bad(one)
+    before = world.azure()
+    for _ in range(2):
+        await world.look(one)
+    assert world.azure() == before
+    row = await world.row(one)
+    assert (row.status, row.answer) == (Status.EXCLUDED, "none")
+    assert await world.events(one) == ["excluded"]
+    assert await world.register.body(one, 1) == body
+    assert await world.told() == []
+
+
+async def test_an_exclusion_that_is_over_protects_nothing(world: World) -> None:
+    over = world.clock.time.date().isoformat()
+    world.ruleset = rules(exclusions=[{"scope": tenant.EXCLUDED, "reason": "over", "expires": over}])
+    one = world.id("glass", tenant.EXCLUDED)
+    await world.bad(one)
+    assert (await world.look(one)).did == "delete"
+
+
+async def test_one_that_was_there_before_us_is_adopted(world: World) -> None:
+    for number, source in enumerate(("operator", "sweep")):
+        one = world.id(f"old-{number}")
+        await world.bad(one)
+        await world.forget()
+        outcome = await world.look(one, source)
+        assert outcome.did == "tag"
+        assert outcome.row.kept == outcome.row.content != ""
+        assert await world.told() == ["tagged"]
+        assert "not reverted: it was there before the guardrails" in (await world.notice())["why"]
+        for again in ("event", "queue", "operator"):
+            assert not (await world.look(one, again)).wrote
+        assert await world.body(one) is not None
+
+
+async def test_an_adopted_one_that_is_edited_is_judged_fully(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    await world.look(one, "sweep")
+    await world.bad(one, displayName="still for ever")
+    outcome = await world.look(one)
+    assert outcome.did == "delete"
+    assert await world.body(one) is None
+    assert outcome.row.kept == ""
+
+
+async def test_an_adopted_one_that_is_mended_is_compliant(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    await world.look(one, "sweep")
+    await world.write(one)
+    await world.settle(one)
+    row = await world.row(one)
+    assert (row.status, row.kept, row.kept_why) == (Status.COMPLIANT, "", "")
+
+
+async def test_one_that_an_event_told_of_is_not_adopted(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    await world.look(one)
+    await world.bad(one)
+    assert (await world.look(one, "sweep")).did == "delete"
+
+
+async def test_grace_gives_time_and_then_ends(world: World) -> None:
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "2d"}})
+    one = world.id()
+    await world.bad(one)
+    start = world.clock.time
+
+    outcome = await world.look(one)
+
+    assert outcome.did == "tag"
+    assert (await world.row(one)).due == start.replace() + (world.clock.advance(days=2) - start)
+    assert world.wakes() == [2 * DAY]
+    assert [body for queue, body, _ in world.queues.sent if queue == "reconcile"] == [{"id": one.text}]
+    assert await world.waiting() == 1
+    world.clock.time = start
+    await world.forget()
+    world.clock.advance(days=1, hours=23)
+    assert not (await world.look(one)).wrote
+    assert world.wakes() == []
+    world.clock.advance(hours=1)
+    assert (await world.look(one, "queue")).did == "delete"
+    assert await world.body(one) is None
+    assert (await world.row(one)).due is None
+    assert await world.told() == ["reverted"]
+
+
+async def test_mended_within_the_grace_nothing_follows(world: World) -> None:
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "12h"}})
+    one = world.id()
+    await world.bad(one)
+    await world.look(one)
+    world.clock.advance(hours=6)
+    await world.write(one)
+    await world.settle(one)
+    world.clock.advance(hours=6)
+    await world.forget()
+    outcome = await world.look(one, "queue")
+    assert not outcome.wrote
+    assert (outcome.row.status, outcome.row.due) == (Status.COMPLIANT, None)
+    assert await world.told() == []
+    assert world.wakes() == []
+
+
+async def test_an_edit_that_does_not_mend_it_does_not_win_time(world: World) -> None:
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "12h"}})
+    one = world.id()
+    await world.bad(one)
+    await world.settle(one)
+    world.clock.advance(hours=11)
+    await world.bad(one, displayName="another name")
+    await world.settle(one)
+    world.clock.advance(hours=1)
+    assert (await world.look(one, "queue")).did == "delete"
+
+
+async def test_a_grace_longer_than_a_message_can_hide_is_slept_in_two(world: World) -> None:
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "10d"}})
+    one = world.id()
+    await world.bad(one)
+    await world.settle(one)
+    assert world.wakes() == [7 * DAY]
+    world.clock.advance(days=7)
+    assert not (await world.look(one, "queue")).wrote
+    assert world.wakes() == [7 * DAY, 3 * DAY]
+    world.clock.advance(days=3)
+    assert (await world.look(one, "queue")).did == "delete"
+    assert world.wakes() == [7 * DAY, 3 * DAY]
+
+
+async def test_a_short_and_a_long_grace_end_one_after_the_other(world: World) -> None:
+    graces = {"expiry-missing": {"response": "revert", "grace": "5d"}}
+    world.ruleset = rules(on={**graces, "ticket-missing": {"response": "revert", "grace": "2d"}})
+    one = world.id()
+    await world.write(one, ALICE, expiresOn=None, metadata=NO_TICKET)
+    await world.settle(one)
+    assert world.wakes() == [2 * DAY]
+    await world.write(one, ALICE, expiresOn=None)
+    await world.settle(one)
+    assert world.wakes() == [2 * DAY, 5 * DAY]
+    world.clock.advance(days=2)
+    assert not (await world.look(one)).wrote
+    world.clock.advance(days=3)
+    assert (await world.look(one)).did == "delete"

@@ -43,7 +43,8 @@ async def act(
     """
     now = await arm.get(exemption.id)
     if isinstance(now, Unread):
-        return Blocked(f"it cannot be read: {now.reason}")
+        subject, why = exemption.id.text, f"it could be read a moment ago and cannot now: {now.reason}"
+        raise Retryable(why, code="unread", subject=subject, delay=60)
     if (None if isinstance(now, Gone) else fingerprint(now)) != content:
         return Changed()
     try:

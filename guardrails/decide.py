@@ -219,7 +219,8 @@ def _tag(at: Situation) -> Tag | None:
     codes = sorted(finding.code for finding in at.assessment.violations)
     found = marker_of(at.exemption.metadata)
     on_exemption = at.ruleset.tagging.exemption and (found.get("status"), found.get("codes")) != ("violation", codes)
-    told = at.row is not None and at.row.scope_tagged and set(codes) <= set(at.row.findings)
+    known = [key for key in at.row.findings if not key.endswith("?")] if at.row else []
+    told = at.row is not None and at.row.scope_tagged and codes == sorted(known)
     on_scope = _tags_scope(at) and not told
     if not on_exemption and not on_scope:
         return None

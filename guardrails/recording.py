@@ -33,11 +33,21 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | No
 
 
 def facts_of(
-    exemption: Exemption, row: Row | None, ruleset: Ruleset, now: datetime, assignment: Assignment | Gone | Unread
+    exemption: Exemption,
+    row: Row | None,
+    ruleset: Ruleset,
+    now: datetime,
+    assignment: Assignment | Gone | Unread,
+    *,
+    content: str = "",
 ) -> Facts:
-    """Return what the rules may know. A write of ours is seen through: its author is the writer before us."""
+    """Return what the rules may know.
+
+    The author is who last changed what the exemption says: not we, and not somebody who wrote the same again.
+    `content` is its fingerprint; without one only our own writes are seen through.
+    """
     author: Author | Unread
-    if is_own_write(exemption, row) and row is not None:
+    if row is not None and says_the_same(exemption, row, content):
         author, written_at = Author(row.author, row.author_kind), min(row.written_at or now, now)
     elif exemption.modified_at is None:
         author, written_at = Unread("the body has no systemData"), now
@@ -47,6 +57,11 @@ def facts_of(
     if row is not None and row.compliant is not None and row.compliant_at is not None:
         before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
     return Facts(now, written_at, assignment, author, before, ruleset.approved)
+
+
+def says_the_same(exemption: Exemption, row: Row | None, content: str) -> bool:
+    """Whether nobody but us changed what it says since the register saw its author."""
+    return is_own_write(exemption, row) or (row is not None and row.content == content != "" and row.author != "")
 
 
 def is_own_write(exemption: Exemption, row: Row | None) -> bool:
@@ -86,7 +101,7 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
         assignment=exemption.assignment_id,
         author=facts.author.name if isinstance(facts.author, Author) else "",
         author_kind=facts.author.kind if isinstance(facts.author, Author) else "",
-        written_at=_written_at(exemption, base, facts, own=own),
+        written_at=_written_at(exemption, base, facts, same=says_the_same(exemption, old, at.content)),
         own_write_at=base.own_write_at if own else None,
         snapshot=snapshot,
         blocked=at.blocked,
@@ -107,11 +122,11 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
     return row, body
 
 
-def _written_at(exemption: Exemption, base: Row, facts: Facts, *, own: bool) -> datetime | None:
+def _written_at(exemption: Exemption, base: Row, facts: Facts, *, same: bool) -> datetime | None:
     """Return Azure's own time of the last write that was not ours: our clock must not move it."""
     if exemption.modified_at is None:
         return base.written_at
-    return base.written_at or facts.written_at if own else exemption.modified_at
+    return base.written_at or facts.written_at if same else exemption.modified_at
 
 
 def tolerates(assessment: Assessment) -> bool:

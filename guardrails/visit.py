@@ -21,7 +21,7 @@ from guardrails.ruleset import Mode, Ruleset
 MAX_DELAY: Final = timedelta(days=7)
 """The longest that a storage queue hides a message (REST reference, Put Message, visibilitytimeout)."""
 
-LEASE: Final = timedelta(seconds=10)
+LEASE: Final = timedelta(seconds=30)
 """How long something begun, an ARM write or the sending of messages, is left to the worker that began it."""
 
 IN_HAND: Final = "in-hand"
@@ -103,7 +103,7 @@ class Visit:
             why = "it was there before the guardrails"
             same = Row(self.id.text, Status.UNKNOWN, now, kept=content, kept_why=why)
         assignment = await self.world.arm.assignment(exemption.assignment_id)
-        facts = facts_of(exemption, same, self.ruleset, now, assignment)
+        facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content)
         situation = Situation(
             exemption,
             assess(exemption, facts, self.ruleset),
@@ -192,14 +192,17 @@ class Visit:
             raise Retryable("another worker is telling of it", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds)
         if row.outbox:
             await self._send(stored, await self.world.register.outbox(self.id, row.outbox), row.outbox)
-        elif self.hint.source == "queue" and row.due and row.due > now:
+        elif self.hint.source == "wake-up" and row.due and row.due > now:
             message = self._wake_up(row, stored.seq)  # a wake-up that came early: no message hides longer than 7 days
             await self.world.queues.send(message.queue, message.body, message.delay)
 
     def _wake_up(self, row: Row, seq: int) -> Outgoing:
         wait = min((row.due or self.world.clock.now()) - self.world.clock.now(), MAX_DELAY)
         return Outgoing(
-            tell.message_id(self.id, seq, "wake"), "reconcile", {"id": self.id.text}, max(wait.total_seconds(), 1.0)
+            tell.message_id(self.id, seq, "wake"),
+            "reconcile",
+            {"id": self.id.text, "wake": True},
+            max(wait.total_seconds(), 1.0),
         )
 
     async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> Stored:

@@ -127,7 +127,7 @@ async def test_grace_gives_time_and_then_ends(world: World) -> None:
     assert outcome.did == "tag"
     assert (await world.row(one)).due == start.replace() + (world.clock.advance(days=2) - start)
     assert world.wakes() == [2 * DAY]
-    assert [body for queue, body, _ in world.queues.sent if queue == "reconcile"] == [{"id": one.text}]
+    assert [body for queue, body, _ in world.queues.sent if queue == "reconcile"] == [{"id": one.text, "wake": True}]
     assert await world.waiting() == 1
     world.clock.time = start
     await world.forget()
@@ -177,10 +177,10 @@ async def test_a_grace_longer_than_a_message_can_hide_is_slept_in_two(world: Wor
     await world.settle(one)
     assert world.wakes() == [7 * DAY]
     world.clock.advance(days=7)
-    assert not (await world.look(one, "queue")).wrote
+    assert not (await world.look(one, "wake-up")).wrote
     assert world.wakes() == [7 * DAY, 3 * DAY]
     world.clock.advance(days=3)
-    assert (await world.look(one, "queue")).did == "delete"
+    assert (await world.look(one, "wake-up")).did == "delete"
     assert world.wakes() == [7 * DAY, 3 * DAY]
 
 

@@ -9,8 +9,9 @@ import pytest
 from guardrails.errors import Retryable
 from guardrails.record import Status
 from guardrails.rules import expiry_missing
+from guardrails.visit import LEASE
 from sandbox import tenant
-from tests.reconcile.world import ALICE, NO_TICKET, World
+from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE_ID, World, rules
 
 FAULTS: dict[str, dict[str, Any]] = {
     "429": {"status": 429, "retry_after": "17"},
@@ -80,7 +81,7 @@ async def test_while_a_write_may_still_be_under_way_others_wait(world: World) ->
     with pytest.raises(Retryable) as error:
         await world.look(one)
     assert error.value.code == "in-hand"
-    assert 0 < error.value.delay <= 10
+    assert 0 < error.value.delay <= LEASE.total_seconds()
     assert world.watch.calls["arm.delete"] == 1
     world.after_lease()
     assert (await world.look(one)).did == "delete"
@@ -221,3 +222,26 @@ async def test_a_broken_rule_is_unknown_and_never_a_revert(world: World) -> None
     assert set(outcome.row.findings) == {"EXG101?"}
     assert world.writes() == 0
     assert re.search("crashed with ZeroDivisionError", str((await world.notice())["findings"]))
+
+
+async def test_an_exemption_that_cannot_be_read_just_before_acting_is_left_and_looked_at_again(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    world.fault("GET", latency=0.001, count=1)  # the first look goes through
+    world.fault("GET", status=403, code="AuthorizationFailed", count=1)
+    with pytest.raises(Retryable):
+        await world.look(one)
+    assert await world.body(one) is not None
+    world.after_lease()
+    assert (await world.look(one)).did == "delete"
+
+
+async def test_writing_the_same_again_changes_nothing_whoever_does_it(world: World) -> None:
+    world.ruleset = rules(on={"author-not-approved": "revert"}, approved=[PIPELINE_ID])
+    one = world.id()
+    await world.write(one)
+    await world.look(one)
+    await world.write(one, ALICE)
+    outcome = await world.look(one)
+    assert (outcome.did, outcome.wrote, outcome.row.status) == ("", False, Status.COMPLIANT)
+    assert await world.body(one) is not None

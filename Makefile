@@ -35,11 +35,16 @@ bench: setup ## print the figures, and write them to build/bench.json
 docs: python-setup ## write the generated pages again
 	$(PY) -m guardrails docs
 
+pictures: python-setup ## draw the card of every kind of notice into docs/pictures; needs Chromium and Node.js
+	@command -v npm >/dev/null || { echo "pictures: npm is missing. Install Node.js 20 or newer."; exit 1; }
+	@cd tools/pictures && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error; }
+	@$(PY) -m tools.pictures
+
 clean: ## remove what was built and cached, but not what was installed
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove what was installed too
-	rm -rf .venv .tools sandbox/node/node_modules
+	rm -rf .venv .tools sandbox/node/node_modules tools/pictures/node_modules
 
-.PHONY: help setup python-setup demo sandbox test test-all lint bench docs clean distclean
+.PHONY: help setup python-setup demo sandbox test test-all lint bench docs pictures clean distclean

@@ -149,8 +149,25 @@ def _clear(at: Situation, owner: str) -> Plan:
     tagged = at.row is not None and at.row.scope_tagged and not at.blocked
     if marked or tagged:
         untag = Tag(None, on_exemption=marked, on_scope=tagged)
-        return Plan(Status.COMPLIANT, "untag", untag, reasons=("it keeps every rule again; our tag is taken away",))
-    return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",))
+        reason = "it keeps every rule again; our tag is taken away"
+        return Plan(Status.COMPLIANT, "untag", untag, reasons=(reason,), tell=_recovery(at.row))
+    return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",), tell=_recovery(at.row))
+
+
+def _recovery(row: Row | None) -> Kind | None:
+    """Return the kind of notice that ends a trouble that people were told of; None where they were told of none.
+
+    A row can say violation or unknown before anybody was told: an action on a new exemption was begun, and no more.
+    Its answer is then still none, and nothing is due.
+    """
+    if row is None:
+        return None
+    told = {
+        Status.VIOLATION: row.answer != "none",
+        Status.UNKNOWN: row.due is not None,
+        Status.CANNOT_ACT: True,
+    }
+    return Kind.COMPLIANT if told.get(row.status, False) else None
 
 
 def _answer(at: Situation, owner: str) -> Plan:

@@ -8,44 +8,32 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, Final
+import random
+from typing import Final
 
 from guardrails import tell
+from guardrails.deliver import Courier
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable
 from guardrails.exemption import ExemptionId
-from guardrails.notice import Kind, Notice
-from guardrails.ports import Channels, Delivered, Hint, TryAgain
+from guardrails.letterbox import Letterbox, read_attempt, read_object
+from guardrails.notice import Kind
+from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, backoff
+from guardrails.ports import Hint
 from guardrails.reconcile import Reconciler
-from guardrails.record import Letter, Outgoing
-from guardrails.ruleset import Route, Ruleset
 from guardrails.visit import IN_HAND, Outcome, World
 
 log = logging.getLogger("guardrails")
 
-MAX_ATTEMPTS: Final = 40
-"""How often a message is tried before it becomes a letter: with the delays below, for more than a day."""
-
-_FIRST_DELAY: Final = 10.0
-_LONGEST_DELAY: Final = 3600.0
 _RULESET_DELAY: Final = 300.0
 _PATIENCE: Final = (0.1, 0.3, 0.9)
-
-
-def backoff(attempt: int, asked: float | None = None) -> float:
-    """Return the seconds to wait before the next attempt: doubling from 10 s to an hour, or longer where asked."""
-    wait = min(_FIRST_DELAY * 2.0 ** min(attempt, 20), _LONGEST_DELAY)
-    return max(wait, min(asked or 0.0, _LONGEST_DELAY))
 
 
 class Intake:
     """The use case of every trigger.
 
     Args:
-        reconciler, world, channels: what does the work.
-        ruleset: returns the ruleset in force; raises Misconfigured.
-        fallback: the routes for the service's own troubles while the ruleset cannot name any.
+        reconciler, world, courier: what does the work.
+        letterbox: keeps what cannot be processed, and tells of it.
         budget: seconds that an event may take before it is handed to the queue. Event Grid waits 30 s.
     """
 
@@ -53,17 +41,15 @@ class Intake:
         self,
         reconciler: Reconciler,
         world: World,
-        channels: Channels,
-        ruleset: Callable[[], Ruleset],
+        courier: Courier,
+        letterbox: Letterbox,
         *,
-        fallback: tuple[Route, ...] = (),
         budget: float = 20.0,
     ) -> None:
         self._reconciler = reconciler
         self._world = world
-        self._channels = channels
-        self._ruleset = ruleset
-        self._fallback = fallback
+        self._courier = courier
+        self._letterbox = letterbox
         self._budget = budget
 
     async def event(self, exemption_id: ExemptionId, hint: Hint) -> Outcome | None:
@@ -78,11 +64,11 @@ class Intake:
             await self._later(exemption_id, hint, 0, _RULESET_DELAY, error)
         except (Retryable, TimeoutError) as error:
             asked = error.delay if isinstance(error, Retryable) else None
-            await self._later(exemption_id, hint, 0, asked or _FIRST_DELAY, error)
+            await self._later(exemption_id, hint, 0, asked or FIRST_DELAY, error)
         except Exception as error:
             # a defect of ours: the queue tries it again and in the end makes it a letter; Event Grid would only repeat
             log.exception("reconcile of %s failed; it goes on the queue", exemption_id)
-            await self._later(exemption_id, hint, 0, _FIRST_DELAY, error)
+            await self._later(exemption_id, hint, 0, FIRST_DELAY, error)
         return None
 
     async def _patiently(self, exemption_id: ExemptionId, hint: Hint) -> Outcome:
@@ -104,7 +90,7 @@ class Intake:
     async def message(self, text: str) -> Outcome | None:
         """Work off one message of the `reconcile` queue. Raises what is a defect; the host then counts and poisons."""
         try:
-            data = _object(text)
+            data = read_object(text)
             exemption_id = ExemptionId.parse(data.get("id"))
         except (ValueError, Permanent) as error:
             await self.bury("reconcile", text, f"not a reconcile message: {error}", text)
@@ -112,7 +98,7 @@ class Intake:
         hint = Hint(
             "queue", str(data.get("operation") or ""), str(data.get("actor") or ""), str(data.get("event") or "")
         )
-        attempt = _attempt(data) + 1
+        attempt = read_attempt(data) + 1
         try:
             return await self._reconciler.reconcile(exemption_id, hint)
         except Permanent as error:
@@ -125,49 +111,32 @@ class Intake:
         return None
 
     async def deliver(self, text: str) -> bool:
-        """Deliver one message of the `notices` queue. Return whether a channel took it."""
-        try:
-            data = _object(text)
-            notice, route = Notice.from_json(data.get("notice") or {}), str(data["route"])
-        except (ValueError, KeyError) as error:
-            await self.bury("notices", text, f"not a notice: {error}", text)
-            return False
-        delivery = await self._channels.deliver(notice, route)
-        if isinstance(delivery, Delivered):
-            return True
-        attempt = _attempt(data) + 1
-        if isinstance(delivery, TryAgain) and attempt < MAX_ATTEMPTS:
-            wait = backoff(attempt - 1, delivery.delay)
-            log.warning(
-                "notice %s to %s: %s; attempt %d in %.0f s", notice.id, route, delivery.reason, attempt + 1, wait
-            )
-            await self._world.queues.send("notices", {**data, "attempt": attempt}, wait)
-        else:
-            log.error("notice %s to %s failed for good: %s", notice.id, route, delivery.reason)
-            await self.bury("notices", text, delivery.reason, f"{notice.id}-{route}", attempt)
-        return False
+        """Work off one message of the `notices` queue. Return whether a channel took a notice."""
+        return await self._courier.deliver(text)
 
     async def poison(self, queue: str, text: str) -> None:
         """Keep what the host gave up on, and tell: it is a defect of ours, or of the store."""
+        if queue == "notices":
+            await self._courier.poisoned(text)
+            return
         await self._give_up(queue, text, "the host gave up on it after repeated failures", text, MAX_ATTEMPTS)
 
     async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
         """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
-        key = f"{source}-{_digest(name, 24)}"
-        new = await self._world.register.bury(Letter(key, source, reason, payload, self._now(), attempts))
-        return key if new else ""
+        return await self._letterbox.bury(source, payload, reason, name, attempts)
 
     async def _give_up(self, source: str, text: str, reason: str, name: str, attempts: int) -> None:
         log.error("a message (%s) is kept as a letter: %s", source, reason)
         letter = await self.bury(source, text, reason, name, attempts)
-        if letter and source != "notices":
+        if letter:
             await self._tell_service(Kind.POISON, letter, _digest(name, 16), f"It is kept as letter {letter}.", reason)
 
     async def _again(
         self, exemption_id: ExemptionId, hint: Hint, attempt: int, *, asked: float, text: str, error: GuardrailsError
     ) -> None:
         if attempt < MAX_ATTEMPTS:
-            await self._later(exemption_id, hint, attempt, backoff(attempt - 1, asked), error)
+            chance = random.random()  # noqa: S311 - spreads retries, no secret
+            await self._later(exemption_id, hint, attempt, backoff(attempt - 1, asked, chance=chance), error)
         else:
             await self._give_up("reconcile", text, str(error), exemption_id.key, attempt)
 
@@ -184,7 +153,7 @@ class Intake:
         if error.code != "ruleset-broken":
             log.error("%s", error)
             return
-        name = f"{self._now().date()} " + "\n".join(error.problems)
+        name = f"{self._letterbox.now().date()} " + "\n".join(error.problems)
         letter = await self.bury("ruleset", "\n".join(error.problems), error.message, name)
         if letter:
             log.error("%s", error)
@@ -193,23 +162,11 @@ class Intake:
 
     async def _tell_service(self, kind: Kind, letter: str, key: str, done: str, *why: str) -> None:
         """Say what a new letter is about. Where that fails the letter goes again, so that the next try tells."""
-        notice = tell.service(kind, key, at=self._now(), done=done, why=why)
         try:
-            messages = tell.outgoing(notice, self._ruleset())
-        except Misconfigured:
-            messages = tuple(
-                Outgoing(f"{notice.id}-{route.name}", "notices", {"route": route.name, "notice": notice.to_json()})
-                for route in self._fallback
-            )
-        try:
-            for message in messages:
-                await self._world.queues.send(message.queue, message.body)
+            await self._letterbox.say(tell.service(kind, key, at=self._letterbox.now(), done=done, why=why))
         except GuardrailsError:
-            await self._world.register.drop_letter(letter)
+            await self._letterbox.take_back(letter)
             raise
-
-    def _now(self) -> datetime:
-        return self._world.clock.now()
 
 
 def _message(exemption_id: ExemptionId, hint: Hint) -> str:
@@ -219,18 +176,3 @@ def _message(exemption_id: ExemptionId, hint: Hint) -> str:
 
 def _digest(name: str, length: int) -> str:
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:length]
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if not isinstance(data, Mapping):
-        raise ValueError("not a JSON object")
-    return dict(data)
-
-
-def _attempt(data: Mapping[str, Any]) -> int:
-    attempt = data.get("attempt")
-    return attempt if isinstance(attempt, int) and not isinstance(attempt, bool) and attempt >= 0 else 0

@@ -1,12 +1,13 @@
 """One message for people or systems. Pure. Channels render it; its id never changes over retries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from guardrails.exemption import parse_time, spell_time
+from guardrails.rules.base import Severity
 
 
 class Kind(StrEnum):
@@ -19,11 +20,48 @@ class Kind(StrEnum):
     RESTORED = "restored"
     CANNOT_ACT = "cannot-act"
     UNKNOWN = "unknown"
+    COMPLIANT = "compliant"
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+    REVIEW_DUE = "review-due"
     DELETED = "deleted"
+    REGISTER_ALTERED = "register-altered"
     BREAKER_OPEN = "breaker-open"
     RULESET_BROKEN = "ruleset-broken"
-    REGISTER_ALTERED = "register-altered"
+    DELIVERY_FAILING = "delivery-failing"
     POISON = "poison"
+    DIGEST = "digest"
+
+
+SERVICE: Final = frozenset(
+    {Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.POISON, Kind.DIGEST}
+)  # fmt: skip
+"""Kinds about the service itself, or about many exemptions: their `exemption` is {}."""
+
+_ANY = tuple(Severity)
+_HIGH = (Severity.HIGH,)
+
+SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
+    Kind.VIOLATION: _ANY,
+    Kind.TAGGED: _ANY,
+    Kind.REVERTED: _ANY,
+    Kind.WOULD_REVERT: _ANY,
+    Kind.RESTORED: (Severity.INFO,),
+    Kind.CANNOT_ACT: _HIGH,
+    Kind.UNKNOWN: (Severity.HIGH, Severity.MEDIUM),
+    Kind.COMPLIANT: (Severity.INFO,),
+    Kind.EXPIRING: (Severity.MEDIUM, Severity.LOW),
+    Kind.EXPIRED: (Severity.MEDIUM,),
+    Kind.REVIEW_DUE: (Severity.LOW,),
+    Kind.DELETED: _HIGH,
+    Kind.REGISTER_ALTERED: _HIGH,
+    Kind.BREAKER_OPEN: _HIGH,
+    Kind.RULESET_BROKEN: _HIGH,
+    Kind.DELIVERY_FAILING: _HIGH,
+    Kind.POISON: _HIGH,
+    Kind.DIGEST: _ANY,
+}
+"""The severities that a notice of a kind can have, worst first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +81,8 @@ class Notice:
         done: what was done, one sentence; our words.
         why: the reasons, our words.
         next: what to do next, one sentence; our words.
+        digest: of a digest, what it counts: {since, total, kinds, severities, rules}, the last three name -> number;
+            {} for every other kind.
     """
 
     id: str
@@ -56,10 +96,11 @@ class Notice:
     done: str
     why: tuple[str, ...]
     next: str
+    digest: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
-        return {
+        out = {
             "id": self.id,
             "kind": str(self.kind),
             "severity": self.severity,
@@ -72,6 +113,7 @@ class Notice:
             "why": list(self.why),
             "next": self.next,
         }
+        return {**out, "digest": dict(self.digest)} if self.digest else out
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Notice":
@@ -92,6 +134,7 @@ class Notice:
                 done=str(data["done"]),
                 why=tuple(str(line) for line in data["why"]),
                 next=str(data["next"]),
+                digest=dict(data.get("digest") or {}),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a notice: {error!r}") from error

@@ -48,7 +48,7 @@ async def _record_intent(
     """Write down what is about to be done, why, and the body that it takes away."""
     row, body = row_after(look.situation, look.plan, look.facts, stored)
     notice = None
-    if look.plan.tell and action.name != "untag":
+    if look.plan.tell:
         notice = visit.about(look.plan.tell, look, stored, _done(action), look.plan.reasons).to_json()
     intent = Intent(
         action.name,
@@ -168,4 +168,5 @@ def _done(action: Action) -> str:
     if isinstance(action, PutBack):
         return "The last good state was put back; the edit is kept."
     places = [("its metadata", action.on_exemption), ("its scope", action.on_scope)]
-    return f"A guardrails tag was set on {' and '.join(place for place, on in places if on)}."
+    did = "taken away from" if action.marker is None else "set on"
+    return f"A guardrails tag was {did} {' and '.join(place for place, on in places if on)}."

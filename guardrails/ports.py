@@ -1,12 +1,14 @@
 """What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from guardrails.digest import Gathered, Kept
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
+from guardrails.lane import Lane
 from guardrails.notice import Notice
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
 
@@ -151,9 +153,13 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Undeliverable:
-    """The channel will never take it as it is; `reason` holds no address."""
+    """The channel will never take it as it is; `reason` holds no address.
+
+    `disable`: the address is gone for good (410), so nothing more is to be sent there until an operator says so.
+    """
 
     reason: str
+    disable: bool = False
 
 
 type Delivery = Delivered | TryAgain | Undeliverable
@@ -164,3 +170,47 @@ class Channels(Protocol):
 
     async def deliver(self, notice: Notice, route: str) -> Delivery:
         """Hand one notice to one route. Never raises for what a channel does."""
+
+
+class Lanes(Protocol):
+    """What all instances share about an address: its next free slot, its routes' windows and troubles.
+
+    Raises Retryable when the store is down, or when too many change a lane at once.
+    """
+
+    async def look(self, name: str) -> Lane:
+        """Return a lane; an empty one where there is none yet. One read."""
+
+    async def change[T](self, name: str, step: Callable[[Lane], tuple[Lane, T]]) -> T:
+        """Apply `step` to the lane and return what it says. One read, and one write unless the lane stays the same.
+
+        `step` is pure: it is called again where another instance was there first.
+        """
+
+
+class Gathering(Protocol):
+    """Notices that wait for their digest, and the digests. Raises Retryable when the store is down or slow."""
+
+    async def add(self, route: str, window: str, notice: Notice) -> None:
+        """Gather a notice; again is no error, and puts it into the window that is named then. One write."""
+
+    async def waiting(self, route: str, window: str) -> list[Gathered]:
+        """Return what is gathered in a window or an earlier one, oldest window first."""
+
+    async def open_members(self, route: str) -> frozenset[str]:
+        """Return the ids of the notices that are in a digest which is not delivered yet."""
+
+    async def keep(self, kept: Kept) -> Kept:
+        """Keep a digest, and return it as it is kept: the first with its id stays."""
+
+    async def kept(self, digest_id: str) -> Kept | None:
+        """Return a digest with its entries."""
+
+    async def is_open(self, digest_id: str) -> bool:
+        """Whether a digest is kept that is not delivered yet."""
+
+    async def delivered(self, digest_id: str) -> None:
+        """Forget what was gathered for a digest; the digest itself stays, and is no longer open."""
+
+    async def prune(self, before: datetime) -> None:
+        """Forget delivered digests made before a time."""

@@ -7,23 +7,28 @@ Misconfigured with every mistake and its line, and the caller then acts on nothi
 import fnmatch
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
-from guardrails.notice import Kind
+from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
-from guardrails.ruleset_schema import RESPONSES, load
+from guardrails.ruleset_conflicts import KindFacts
+from guardrails.ruleset_schema import CHATS, RESPONSES, load
 
 DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
 
+KINDS: Mapping[str, KindFacts] = {
+    kind: KindFacts(tuple(map(str, SEVERITIES[kind])), about_one=kind not in SERVICE) for kind in Kind
+}
+"""What the check of a ruleset must know of the kinds of notices."""
 
 _ALWAYS: tuple[bool, ...] = (True,)
 
@@ -97,9 +102,27 @@ class Tagging:
     protected: bool = False
 
 
+class Digest(NamedTuple):
+    """When a route gathers: the first notices of a window go at once, the rest as one message at its end."""
+
+    first: int = 5
+    window: timedelta = timedelta(minutes=15)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who is told: a channel, the settings that hold its address and secret, and which notices it wants."""
+    """Who is told: a channel, the settings that hold its address and secret, and which notices it wants.
+
+    A filter that is empty lets everything pass; a notice must pass them all. What is about no exemption passes no
+    filter on scopes, subscriptions or owners.
+
+    Attributes:
+        scopes: globs on the exemption's id; a scope covers all below it.
+        subscriptions: ids, in lower case.
+        owners: globs on the exemption's owner, whatever its case.
+        default: whether it also gets what no route wants.
+        digest: how it gathers; None where every notice goes at once.
+    """
 
     name: str
     channel: str
@@ -107,10 +130,41 @@ class Route:
     secret_setting: str = ""
     kinds: tuple[str, ...] = ()
     min_severity: str = "info"
+    scopes: tuple[str, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    default: bool = False
+    digest: Digest | None = None
 
-    def wants(self, kind: str, severity: str) -> bool:
-        """Whether a notice of this kind and severity goes this way."""
-        return (not self.kinds or kind in self.kinds) and Severity(severity).rank <= Severity(self.min_severity).rank
+    def wants(self, notice: Notice) -> bool:
+        """Whether a notice goes this way by its own merits; see `Ruleset.default_routes` for what is left over."""
+        if self.kinds and notice.kind not in self.kinds:
+            return False
+        if Severity(notice.severity).rank > Severity(self.min_severity).rank:
+            return False
+        key = str(notice.exemption.get("id") or "").lower()
+        if not key and (self.scopes or self.subscriptions or self.owners):
+            return False
+        if self.scopes and not any(glob(scope).fullmatch(key) for scope in self.scopes):
+            return False
+        if self.subscriptions and not key.startswith(tuple(f"/subscriptions/{one}/" for one in self.subscriptions)):
+            return False
+        owner = str(notice.exemption.get("owner") or "").strip().lower()
+        return not self.owners or any(text_glob(pattern).fullmatch(owner) for pattern in self.owners)
+
+
+class Person(NamedTuple):
+    """Somebody who can be addressed: a Teams user, known by what exemptions name as their owner.
+
+    Attributes:
+        owner: a glob on one owner as exemptions name it, whatever its case.
+        teams: the Teams user's object id or user principal name.
+        name: the name to show.
+    """
+
+    owner: str
+    teams: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +189,7 @@ class Ruleset:
     tagging: Tagging = field(default_factory=Tagging)
     reverts_per_hour: int = 20
     routes: tuple[Route, ...] = ()
+    people: tuple[Person, ...] = ()
     _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
@@ -160,6 +215,30 @@ class Ruleset:
         """Return the protected owner of this exemption, if it has one."""
         return next((owner for owner in self.owners if owner.owns(exemption, author)), None)
 
+    def routes_for(self, notice: Notice) -> tuple[Route, ...]:
+        """Return the routes that want a notice; none means that it goes to `default_routes`."""
+        return tuple(route for route in self.routes if route.wants(notice))
+
+    @property
+    def default_routes(self) -> tuple[Route, ...]:
+        """The routes for what no route wants: those marked so, else the first one."""
+        return tuple(route for route in self.routes if route.default) or self.routes[:1]
+
+    def mentions_for(self, notice: Notice) -> tuple[tuple[str, str], ...]:
+        """Return whom to address about a notice, as (name, Teams user): its exemption's owners whom `people` knows.
+
+        An owner's text may name several, separated by commas or semicolons. The first entry that fits each counts.
+        """
+        found = {person.teams.lower(): (person.name, person.teams) for person in self._people_of(notice)}
+        return tuple(found.values())
+
+    def _people_of(self, notice: Notice) -> Iterator[Person]:
+        owner = str(notice.exemption.get("owner") or "") if self.people else ""
+        for part in re.split("[,;]", owner.lower())[:20]:
+            known = (person for person in self.people if text_glob(person.owner).fullmatch(part.strip()))
+            if part.strip() and (person := next(known, None)):
+                yield person
+
 
 def load_ruleset(path: Path | None = None) -> Ruleset:
     """Read a ruleset file. Raises Misconfigured with every mistake in it."""
@@ -173,7 +252,7 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
 
 def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     """Read a ruleset from text. Raises Misconfigured with every mistake in it."""
-    data, problems = load(text, name, tuple(Kind))
+    data, problems = load(text, name, KINDS)
     if problems:
         raise _broken(name, tuple(problems))
     tagging, breaker = data.get("tagging", {}), data.get("breaker", {})
@@ -195,6 +274,7 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         tagging=Tagging(**tagging),
         reverts_per_hour=breaker.get("reverts_per_hour", 20),
         routes=tuple(_route(item) for item in data.get("notices", ())),
+        people=tuple(Person(owner, item["teams"], item["name"]) for owner, item in data.get("people", {}).items()),
     )
 
 
@@ -203,6 +283,12 @@ def glob(pattern: str) -> re.Pattern[str]:
     """Compile a glob for lower-cased ids: case does not matter, `*` crosses slashes, a scope covers all below it."""
     body = fnmatch.translate(pattern.rstrip("/").lower()).removeprefix("(?s:").removesuffix(")\\Z").removesuffix(")\\z")
     return re.compile(f"(?s:{body})(/.*)?")
+
+
+@lru_cache(maxsize=1024)
+def text_glob(pattern: str) -> re.Pattern[str]:
+    """Compile a glob for lower-cased texts, such as owners."""
+    return re.compile(fnmatch.translate(pattern.strip().lower()))
 
 
 def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
@@ -259,5 +345,18 @@ def _owner(item: Mapping[str, Any]) -> Owner:
 
 
 def _route(item: Mapping[str, Any]) -> Route:
-    rest = {key: value for key, value in item.items() if key not in ("route", "kinds")}
-    return Route(name=item["route"], kinds=tuple(item.get("kinds", ())), **rest)
+    lists = {key: tuple(value) for key, value in item.items() if isinstance(value, list)}
+    rest = {key: value for key, value in item.items() if key not in ("route", "digest")} | lists
+    rest["subscriptions"] = tuple(one.lower() for one in item.get("subscriptions", ()))
+    return Route(name=item["route"], digest=_digest(item.get("digest"), item["channel"]), **rest)
+
+
+def _digest(said: Any, channel: str) -> Digest | None:
+    """Return how a route gathers. Where nothing is said, people's channels do; machines get every notice at once."""
+    if said is None:
+        return Digest() if channel in CHATS else None
+    if not isinstance(said, Mapping):
+        return None
+    usual = Digest()
+    window = duration(said["window"]) if "window" in said else usual.window
+    return Digest(said.get("first", usual.first), window)

@@ -8,7 +8,7 @@ uses. Pure.
 import difflib
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -17,6 +17,7 @@ import yaml
 from guardrails.exemption import ROLES, parse_time
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
+from guardrails.ruleset_conflicts import KindFacts, contradictions, in_quotes, place, unmatchable
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JSON_TYPES = {bool: "boolean", int: "integer", str: "string"}
@@ -27,12 +28,29 @@ _DURATION = {"type": "string", "pattern": r"^\d{1,4}[mhd]$", "examples": ["30m",
 _DATE = {
     "type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}([T ].*)?$", "format": "iso-8601", "examples": ["2027-06-30"],
 }  # fmt: skip
+_SCOPE = {
+    "type": "string", "pattern": r"^[/*?\[].*$",
+    "examples": ["/subscriptions/*/resourceGroups/prod-*", "/providers/Microsoft.Management/managementGroups/corp"],
+}  # fmt: skip
+_GUID = {
+    "type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    "examples": ["66666666-7777-8888-9999-000000000000"],
+}  # fmt: skip
+_USER = {
+    "type": "string", "pattern": r"^([\w.%+'#-]+@[\w.-]+|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+    "examples": ["jo@contoso.com", "66666666-7777-8888-9999-000000000000"],
+}  # fmt: skip
+_WINDOW = {"type": "string", "pattern": r"^([1-9]\d{0,3}m|[1-9]\d?h|[1-7]d)$", "examples": ["15m", "1h", "1d"]}
 RESPONSES = ("alert", "tag", "revert")
+CHATS = ("teams", "slack")
+"""Channels that people read."""
+
+CHANNELS = (*CHATS, "webhook", "eventgrid")
 
 
-def schema(kinds: Sequence[str] = ()) -> dict[str, Any]:
+def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a ruleset file. `kinds` are the notices that a route may ask for."""
-    kind = {"type": "string", "enum": [str(kind) for kind in kinds]} if kinds else _TEXT
+    kind = {"type": "string", "enum": names} if (names := [str(kind) for kind in kinds]) else _TEXT
     rules = _object(
         {name: _rule_schema(rule) for name, rule in all_rules().items()}, "Rules by name; what is not named is off."
     )
@@ -86,24 +104,44 @@ def schema(kinds: Sequence[str] = ()) -> dict[str, Any]:
                     "The limit on reverts.",
                 ),
                 "notices": _list(
-                    {
-                        "route": {"type": "string", "pattern": "^[a-z0-9-]{1,40}$"},
-                        "channel": {"type": "string", "enum": ["teams", "webhook"]},
-                        "address_setting": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-                        "secret_setting": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-                        "kinds": {"type": "array", "items": kind},
-                        "min_severity": {"type": "string", "enum": [str(s) for s in Severity]},
-                    },
+                    _route_fields(kind),
                     ("route", "channel", "address_setting"),
-                    "Who is told. Addresses and secrets are named here and kept in app settings.",
+                    "Who is told. A notice must pass all filters of a route; a filter left out lets everything pass.",
                     **{"if": {"properties": {"channel": {"const": "webhook"}}, "required": ["channel"]}},
                     then={"required": ["secret_setting"]},
                 ),
+                "people": {
+                    "type": "object",
+                    "additionalProperties": _object({"teams": _USER, "name": _TEXT}, "", ("teams", "name")),
+                    "description": "Who can be addressed: a glob on an exemption's owner -> the Teams user to mention.",
+                },
             },
             "",
             required=("version", "mode", "rules"),
         ),
     }  # fmt: skip
+
+
+def _route_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
+    setting = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+    digest = _object(
+        {"first": {"type": "integer", "minimum": 0}, "window": _WINDOW},
+        "The first notices of a window go at once, the others as one at its end. Without it: 5 and 15m for teams and"
+        " slack, off for the others.",
+    )
+    return {
+        "route": {"type": "string", "pattern": "^[a-z0-9-]{1,40}$", "description": "Its name."},
+        "channel": {"type": "string", "enum": list(CHANNELS)},
+        "address_setting": {**setting, "description": "The app setting with the address, or the topic's endpoint."},
+        "secret_setting": {**setting, "description": "The app setting with a webhook's signing secret."},
+        "kinds": {"type": "array", "items": kind, "description": "Kinds of notices."},
+        "min_severity": {"type": "string", "enum": [str(s) for s in Severity], "description": "The mildest."},
+        "scopes": {**_KEYS, "items": _SCOPE, "description": "Globs on the exemption's id; all below counts."},
+        "subscriptions": {**_KEYS, "items": _GUID, "description": "Subscription ids."},
+        "owners": {**_KEYS, "description": "Globs on the exemption's owner; case does not matter."},
+        "default": {"type": "boolean", "description": "Also gets what no route wants. None so: the first route does."},
+        "digest": {**digest, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off"]},
+    }
 
 
 def _object(properties: Mapping[str, Any], description: str, required: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -118,7 +156,7 @@ def _object(properties: Mapping[str, Any], description: str, required: tuple[str
 def _list(
     properties: Mapping[str, Any], required: tuple[str, ...], description: str, **conditions: Any
 ) -> dict[str, Any]:
-    """Return the schema of a list of objects. `conditions` are for editors; `_contradictions` checks them here."""
+    """Return the schema of a list of objects. `conditions` are for editors; `contradictions` checks them here."""
     return {"type": "array", "items": _object(properties, "", required) | conditions, "description": description}
 
 
@@ -152,7 +190,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
     return {**whole, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", *RESPONSES]}
 
 
-def published(kinds: Sequence[str] = ()) -> dict[str, Any]:
+def published(kinds: Iterable[str] = ()) -> dict[str, Any]:
     """Return the schema in plain JSON Schema, for editors: our one extension, `enum_scalar`, spelled as anyOf."""
     return dict(_plain(schema(kinds)))
 
@@ -169,7 +207,7 @@ def _plain(node: Any) -> Any:
     return out
 
 
-def load(text: str, name: str, kinds: Sequence[str] = ()) -> tuple[Any, list[str]]:
+def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingProxyType({})) -> tuple[Any, list[str]]:
     """Read YAML and check it. Return its value and every problem found, as `name:line:column: what; what is right`.
 
     The value is None where there is a problem.
@@ -187,7 +225,7 @@ def load(text: str, name: str, kinds: Sequence[str] = ()) -> tuple[Any, list[str
         return None, [f"{name}:1:1: it is nested too deep"]
     if root is None:
         return None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"]
-    problems = [*_check(root, schema(kinds), "", name), *_contradictions(root, name)]
+    problems = [*_check(root, schema(kinds), "", name), *contradictions(root, name), *unmatchable(root, name, kinds)]
     return None if problems else _value(root), problems
 
 
@@ -215,7 +253,7 @@ def _value(node: yaml.Node) -> Any:
 
 def _check(node: yaml.Node, wanted: Mapping[str, Any], path: str, name: str) -> Iterator[str]:
     def problem(at: yaml.Node, text: str) -> str:
-        return f"{name}:{_place(at)}: {path.lstrip('.') or 'the file'}: {text}"
+        return f"{name}:{place(at)}: {path.lstrip('.') or 'the file'}: {text}"
 
     kinds = wanted.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else kinds
@@ -245,13 +283,13 @@ def _check_object(
             yield problem(key, "a list or an object cannot be a key; it must be a text")
             continue
         if key.value in seen:
-            yield problem(key, f"{_said(key.value)} stands here twice; keep one")
+            yield problem(key, f"{in_quotes(key.value)} stands here twice; keep one")
         seen.add(key.value)
         below = known.get(key.value, rest if isinstance(rest, Mapping) else None)
         if below is None:
             near = difflib.get_close_matches(str(key.value), known, n=1)
             right = f"did you mean {near[0]}?" if near else f"it may be one of {', '.join(known) or 'nothing'}"
-            yield problem(key, f"{_said(key.value)} is not known here; {right}")
+            yield problem(key, f"{in_quotes(key.value)} is not known here; {right}")
         else:
             yield from _check(value, below, f"{path}.{key.value}", name)
     missing = [key for key in wanted.get("required", ()) if key not in seen]
@@ -271,69 +309,31 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
         if value is None:
             return f"is empty; it must be one of {spelled}"
         near = difflib.get_close_matches(str(value), [str(item) for item in allowed], n=1)
-        return f"{_said(value)} is not allowed; it must be one of {spelled}" + (
+        return f"{in_quotes(value)} is not allowed; it must be one of {spelled}" + (
             f" (did you mean {near[0]}?)" if near else ""
         )
     kind = "null" if value is None else _JSON_TYPES.get(type(value), "string")
     if kind not in kinds:
-        quoted = "" if value is None else f" ({_said(value)})"
+        quoted = "" if value is None else f" ({in_quotes(value)})"
         return f"is {kind}{quoted}; it must be {_kinds(kinds)}"
     if kind == "integer" and value < wanted.get("minimum", value):
         return f"{value} is too small; it must be at least {wanted['minimum']}"
     if kind == "string" and len(value) < wanted.get("minLength", 0):
         return "is blank"
     if kind == "string" and "pattern" in wanted and not re.fullmatch(wanted["pattern"], value):
-        return (
-            f"{_said(value)} has the wrong form; write it like {', '.join(wanted.get('examples', [wanted['pattern']]))}"
-        )
+        right = ", ".join(wanted.get("examples", [wanted["pattern"]]))
+        return f"{in_quotes(value)} has the wrong form; write it like {right}"
     if kind == "string" and wanted.get("format") == "regex":
         try:
             re.compile(value)
         except (re.error, OverflowError, RecursionError) as error:
-            return f"{_said(value)} is not a regular expression: {error}"
+            return f"{in_quotes(value)} is not a regular expression: {error}"
     if kind == "string" and wanted.get("format") == "iso-8601":
         try:
             parse_time(value)
         except ValueError as error:
             return str(error)
     return ""
-
-
-def _contradictions(root: yaml.Node, name: str) -> Iterator[str]:
-    """Yield the mistakes that a field alone does not show. What has no form is passed over, for `_check` names it."""
-    seen: set[str] = set()
-    for index, item, said in _items(root, "notices"):
-        route = said.get("route")
-        if isinstance(route, yaml.ScalarNode):
-            if route.value in seen:
-                text = f"the route '{route.value}' stands here twice; rename one"
-                yield f"{name}:{_place(route)}: notices[{index}].route: {text}"
-            seen.add(route.value)
-        channel = said.get("channel")
-        if isinstance(channel, yaml.ScalarNode) and channel.value == "webhook" and "secret_setting" not in said:
-            yield f"{name}:{_place(item)}: notices[{index}]: a webhook is signed; give secret_setting"
-    for index, item, said in _items(root, "owners"):
-        if "metadata" not in said and not ("authors" in said and said["authors"].value):
-            yield f"{name}:{_place(item)}: owners[{index}]: nothing would be theirs; give metadata or authors"
-
-
-def _items(root: yaml.Node, section: str) -> Iterator[tuple[int, yaml.Node, dict[str, yaml.Node]]]:
-    """Yield the objects of a list at the top of the file: number, node, fields by name."""
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value == section and isinstance(value, yaml.SequenceNode):
-            for index, item in enumerate(value.value):
-                if isinstance(item, yaml.MappingNode):
-                    yield index, item, {k.value: v for k, v in item.value if isinstance(k, yaml.ScalarNode)}
-
-
-def _said(value: object) -> str:
-    """Return a value in quotes, on one line, short."""
-    text = repr(str(value))
-    return text if len(text) <= 80 else text[:76] + "...'"
-
-
-def _place(node: yaml.Node) -> str:
-    return f"{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
 
 def _kinds(kinds: tuple[str, ...]) -> str:

@@ -74,6 +74,12 @@ class Settings:
         "GUARDRAILS_FACTS_MINUTES", "10", "Minutes that assignments and initiatives are kept in memory."
     )
     portal: str = _setting("GUARDRAILS_PORTAL", "https://portal.azure.com", "The portal that notices link to.")
+    allowed_hosts: str = _setting(
+        "GUARDRAILS_ALLOWED_HOSTS",
+        "",
+        "Hosts of notice routes, comma-separated, that may resolve to private addresses; all others may not.",
+        sample="siem.corp.example",
+    )
     alert_address: str = _setting(
         "GUARDRAILS_ALERT_TEAMS_URL",
         "",

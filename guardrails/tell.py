@@ -1,16 +1,25 @@
-"""Tell: what is said to people about a decision. Pure. Titles, reasons and next steps are ours; the rest is quoted."""
+"""Tell: what is said to people about a decision, and to which routes. Pure but for one line in the log.
 
+Titles, reasons and next steps are ours; the rest is quoted.
+"""
+
+import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ExemptionId, spell_time
-from guardrails.notice import Kind, Notice
+from guardrails.notice import SEVERITIES, Kind, Notice
 from guardrails.record import Outgoing, Row
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Ruleset
+
+log = logging.getLogger("guardrails")
+
+_SOON: Final = 7
+"""Days before its expiry from which on a reminder is of medium severity."""
 
 _TEXT_LIMIT: Final = 300
 _EVIDENCE_LIMIT: Final = 600
@@ -26,11 +35,17 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.RESTORED: "A reverted policy exemption was restored",
     Kind.CANNOT_ACT: "A policy exemption cannot be changed",
     Kind.UNKNOWN: "A policy exemption could not be judged",
+    Kind.COMPLIANT: "A policy exemption is compliant again",
+    Kind.EXPIRING: "A policy exemption expires soon",
+    Kind.EXPIRED: "A policy exemption has expired",
+    Kind.REVIEW_DUE: "A policy exemption is due for review",
     Kind.DELETED: "A compliant policy exemption was deleted",
+    Kind.REGISTER_ALTERED: "A register row was changed from outside",
     Kind.BREAKER_OPEN: "The breaker is open: nothing is reverted",
     Kind.RULESET_BROKEN: "The ruleset is broken: nothing is judged",
-    Kind.REGISTER_ALTERED: "A register row was changed from outside",
+    Kind.DELIVERY_FAILING: "Notices could not be delivered",
     Kind.POISON: "A message could not be processed",
+    Kind.DIGEST: "Many notices in one",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -41,11 +56,17 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.RESTORED: "It is left alone until somebody changes it; mend it.",
     Kind.CANNOT_ACT: "Remove what is in the way, then: python -m guardrails reconcile ID",
     Kind.UNKNOWN: "It is looked at again by itself; if this persists, see the reasons.",
+    Kind.COMPLIANT: "Nothing is to be done.",
+    Kind.EXPIRING: "Have it approved anew and extend it, or let it expire and see that the control is met by then.",
+    Kind.EXPIRED: "Delete it; where it is still needed, have it approved anew.",
+    Kind.REVIEW_DUE: "Review whether it is still needed, then set the next review date, or delete it.",
     Kind.DELETED: "If it is still needed, undo it: python -m guardrails restore ID",
+    Kind.REGISTER_ALTERED: "Find out who may write to the table: python -m guardrails history ID --verify",
     Kind.BREAKER_OPEN: "Look at the reverts of the last hour, then: python -m guardrails breaker close",
     Kind.RULESET_BROKEN: "Mend the ruleset; what waited is then judged by itself.",
-    Kind.REGISTER_ALTERED: "Find out who may write to the table: python -m guardrails history ID --verify",
+    Kind.DELIVERY_FAILING: "Mend the route, then: python -m guardrails notices replay --all",
     Kind.POISON: "Find the cause, then: python -m guardrails letters replay LETTER",
+    Kind.DIGEST: "Begin with the worst; the history of each exemption has everything.",
 }
 
 
@@ -56,7 +77,11 @@ def notice_id(exemption_id: ExemptionId, seq: int, kind: Kind) -> str:
 
 def message_id(exemption_id: ExemptionId, seq: int, what: str) -> str:
     """Return a name for a message that leaves with history entry `seq`."""
-    return f"{sha256(exemption_id.key.encode()).hexdigest()[:16]}-{seq}-{what}"
+    return f"{_short(exemption_id)}-{seq}-{what}"
+
+
+def _short(exemption_id: ExemptionId) -> str:
+    return sha256(exemption_id.key.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def about(
@@ -74,17 +99,13 @@ def about(
 ) -> Notice:
     """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted."""
     findings = assessment.findings if assessment else ()
-    severity = assessment.severity if findings and assessment else Severity.INFO
+    found = assessment.severity if assessment else Severity.INFO
     values = sum(min(len(finding.evidence), _VALUES) for finding in findings)
     limit = min(_EVIDENCE_LIMIT, _EVIDENCE_IN_ALL // max(values, 1))
-    if kind in (Kind.CANNOT_ACT, Kind.DELETED, Kind.REGISTER_ALTERED):
-        severity = min(severity, Severity.HIGH, key=lambda s: s.rank)
-    if kind is Kind.UNKNOWN:
-        severity = min(severity, Severity.MEDIUM, key=lambda s: s.rank)
     return Notice(
         id=notice_id(exemption_id, seq, kind),
         kind=kind,
-        severity=str(severity),
+        severity=str(found if found in SEVERITIES[kind] else SEVERITIES[kind][-1]),
         at=at,
         title=TITLES[kind],
         exemption=_particulars(exemption_id, exemption, row),
@@ -99,6 +120,74 @@ def about(
         if len(exemption_id.text) < _TEXT_LIMIT
         else NEXT[kind],
     )
+
+
+def expiry(
+    exemption_id: ExemptionId,
+    expires_on: datetime,
+    *,
+    at: datetime,
+    exemption: Exemption | None = None,
+    row: Row | None = None,
+) -> Notice:
+    """Return the reminder that an exemption expires soon, or the notice that it has expired, as of `at`.
+
+    Its id has the expiry and, before it, the days left: asked twice on one day it is the same notice, and a later
+    reminder is another.
+    """
+    left = (expires_on - at).days
+    if expires_on <= at:
+        kind, mark, severity = Kind.EXPIRED, "expired", Severity.MEDIUM
+        why = f"it expired at {_clock(expires_on)}; the policy applies again"
+    else:
+        kind, mark = Kind.EXPIRING, f"expiring-{left}d"
+        severity = Severity.MEDIUM if left < _SOON else Severity.LOW
+        days = "less than a day" if left == 0 else "1 day" if left == 1 else f"{left} days"
+        why = f"it expires in {days}, at {_clock(expires_on)}"
+    key = f"{_short(exemption_id)}-{_stamp(expires_on)}-{mark}"
+    about_it = _particulars(exemption_id, exemption, row)
+    return _reminder(kind, key, severity=severity, at=at, why=why, exemption=about_it)
+
+
+def review(
+    exemption_id: ExemptionId,
+    due_on: datetime,
+    *,
+    at: datetime,
+    exemption: Exemption | None = None,
+    row: Row | None = None,
+) -> Notice:
+    """Return the notice that an exemption's review is due; one a review date."""
+    key = f"{_short(exemption_id)}-{_stamp(due_on)}-review-due"
+    why = f"its review {'was' if due_on <= at else 'is'} due at {_clock(due_on)}"
+    about_it = _particulars(exemption_id, exemption, row)
+    return _reminder(Kind.REVIEW_DUE, key, severity=Severity.LOW, at=at, why=why, exemption=about_it)
+
+
+def _reminder(
+    kind: Kind, key: str, *, severity: Severity, at: datetime, why: str, exemption: Mapping[str, Any]
+) -> Notice:
+    return Notice(
+        id=key,
+        kind=kind,
+        severity=str(severity),
+        at=at,
+        title=TITLES[kind],
+        exemption=exemption,
+        findings=(),
+        actor="",
+        done="Nothing was changed in Azure.",
+        why=(why,),
+        next=NEXT[kind],
+    )
+
+
+def _stamp(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y%m%dT%H%M%S}"
+
+
+def _clock(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]) -> Notice:
@@ -119,14 +208,22 @@ def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]
 
 
 def outgoing(notice: Notice, ruleset: Ruleset) -> tuple[Outgoing, ...]:
-    """Return one message a route that wants the notice."""
+    """Return one message a route that wants the notice; what nobody wants goes to the default routes, and is logged."""
+    routes = ruleset.routes_for(notice)
+    if not routes:
+        routes = ruleset.default_routes
+        where = ", ".join(route.name for route in routes) or "nobody: the ruleset has no route"
+        log.warning("no route wants notice %s (%s, %s); it goes to %s", notice.id, notice.kind, notice.severity, where)
+    body = notice.to_json() if routes else {}
     return tuple(
-        Outgoing(
-            f"{notice.id}-{route.name}", "notices", {"route": route.name, "notice": notice.to_json(), "attempt": 0}
-        )
-        for route in ruleset.routes
-        if route.wants(notice.kind, notice.severity)
+        Outgoing(f"{notice.id}-{route.name}", "notices", {"route": route.name, "notice": body, "attempt": 0})
+        for route in routes
     )
+
+
+def unrouted(notices: Sequence[Notice], ruleset: Ruleset) -> list[str]:
+    """Return the kinds of the notices that no route wants, for the history."""
+    return [str(notice.kind) for notice in notices if not ruleset.routes_for(notice)]
 
 
 def _particulars(exemption_id: ExemptionId, exemption: Exemption | None, row: Row | None) -> dict[str, Any]:

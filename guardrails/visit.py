@@ -160,6 +160,9 @@ class Visit:
         """Commit, then put what it has to say on the queues. None: somebody else was there first."""
         seq = next_seq(stored)
         messages = [message for notice in notices for message in tell.outgoing(notice, self.ruleset)]
+        lost = tell.unrouted(notices, self.ruleset)
+        if lost:
+            entry = replace(entry, facts={**entry.facts, "unrouted": lost})
         if stored and stored.altered:
             why, done = (stored.altered,), "The row was rebuilt from its history."
             altered = tell.about(

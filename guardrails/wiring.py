@@ -1,7 +1,8 @@
 """Wiring: the adapters, put behind the ports. The one place that knows them all; imports them at first use only."""
 
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,14 @@ from pathlib import Path
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.identity import credential
+from guardrails.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.intake import Intake
+from guardrails.letterbox import Letterbox
+from guardrails.notice import Notice
 from guardrails.notify.channels import HttpChannels
 from guardrails.notify.destination import Destination
+from guardrails.notify.reach import Bounds, read_hosts
 from guardrails.notify.routes import destinations
 from guardrails.ports import Clock
 from guardrails.reconcile import Reconciler
@@ -21,6 +26,8 @@ from guardrails.register.table_register import TableRegister
 from guardrails.ruleset import DEFAULT_PATH, Route, Ruleset, load_ruleset
 from guardrails.settings import Settings
 from guardrails.visit import World
+
+log = logging.getLogger("guardrails")
 
 FALLBACK = Route("guardrails-fallback", "teams", "GUARDRAILS_ALERT_TEAMS_URL")
 """Where the service's own troubles go while the ruleset cannot name a route."""
@@ -106,8 +113,28 @@ class Service:
     register: TableRegister
     reconciler: Reconciler
     intake: Intake
+    courier: Courier
     ruleset: RulesetFile
+    _places: Destinations
+    _bounds: Bounds
     _closing: AsyncExitStack
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the ruleset's routes, and the fallback where it has an address. Raises Misconfigured."""
+        return (*self.ruleset().routes, *((FALLBACK,) if self.settings.alert_address else ()))
+
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong with the settings of routes, by route; no value is in it. Raises Misconfigured."""
+        found = {route.name: self._places[route.name].problem(self._bounds) for route in self.routes()}
+        return {route: problem for route, problem in found.items() if problem}
+
+    def log_problems(self) -> None:
+        """Say in the log what keeps routes from delivering: at start, before a notice needs them."""
+        try:
+            for problem in self.problems().values():
+                log.error("%s", problem)
+        except Misconfigured as error:
+            log.error("%s", error)  # noqa: TRY400 - what is wrong is in it; where it was found is of no use
 
     async def close(self) -> None:
         """Close every connection."""
@@ -143,11 +170,16 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         version=settings.exemptions_version,
         audience=settings.arm_audience,
     )
+    places = Destinations(ruleset, environ)
+    bounds = Bounds(read_hosts(settings.allowed_hosts), settings.allow_loopback.lower() == "true")
     channels = HttpChannels(
-        Destinations(ruleset, environ),
+        places,
         clock,
-        allow_loopback=settings.allow_loopback.lower() == "true",
+        credential=identity,
+        allow_loopback=bounds.loopback,
+        allowed_hosts=bounds.hosts,
         portal=settings.portal,
+        mentions=lambda notice: _mentions(ruleset, notice),
     )
     closing = AsyncExitStack()
     for part in (arm, register, outward, channels, identity, *((storage,) if storage else ())):
@@ -155,6 +187,23 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     world = World(arm, register, outward, clock)
     reconciler = Reconciler(world, ruleset, audit_only=settings.mode == "audit")
     fallback = (FALLBACK,) if settings.alert_address else ()
-    budget = float(settings.budget_seconds)
-    intake = Intake(reconciler, world, channels, ruleset, fallback=fallback, budget=budget)
-    return Service(settings, world, register, reconciler, intake, ruleset, closing)
+    letterbox = Letterbox(register, outward, clock, ruleset, fallback)
+    courier = Courier(
+        channels,
+        queues=outward,
+        clock=clock,
+        lanes=register.lanes,
+        gathering=register.gathering,
+        letterbox=letterbox,
+        ruleset=ruleset,
+    )
+    intake = Intake(reconciler, world, courier, letterbox, budget=float(settings.budget_seconds))
+    return Service(settings, world, register, reconciler, intake, courier, ruleset, places, bounds, closing)
+
+
+def _mentions(ruleset: RulesetFile, notice: Notice) -> Sequence[tuple[str, str]]:
+    """Return whom a card addresses; nobody while the ruleset is broken."""
+    try:
+        return ruleset().mentions_for(notice)
+    except Misconfigured:
+        return ()

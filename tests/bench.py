@@ -5,6 +5,7 @@ Machines differ and are noisy: counts are exact, seconds are medians of several 
 
 import asyncio
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -30,10 +31,12 @@ from guardrails.wiring import SystemClock
 from sandbox import tenant
 from sandbox.stack import ROOT, RULESET, Sandbox, _end, _spawn
 from sandbox.tenant import PIPELINE, exemption_id, furnish, in_days, send, waiver
+from tests.deliver.flood import flood
 
 BUILD = ROOT / "build"
 EVENT = Path(__file__).parent / "events" / "write.json"
 EVENTS = 1000
+NOTICES = 10_000
 READS = frozenset({"GET"})
 
 
@@ -169,6 +172,15 @@ async def warm_up(sandbox: Sandbox) -> None:
             raise RuntimeError(f"the event was answered {answer.status}")
 
 
+def notices() -> Iterator[tuple[str, float, str]]:
+    """Deliver 10,000 notices over one Teams route in virtual time; the sink fails 30 % and stalls 5 %."""
+    logging.getLogger("guardrails").setLevel(logging.CRITICAL)  # each failure is a line, and there are thousands
+    try:
+        yield from flood(NOTICES)
+    finally:
+        logging.getLogger("guardrails").setLevel(logging.NOTSET)
+
+
 async def throughput() -> list[tuple[str, float, str]]:
     """Run 1,000 events through the real worker library, ARM answering after 100 ms; count what is not recorded."""
     async with Sandbox() as sandbox:
@@ -202,6 +214,7 @@ def main() -> int:
         "judge": judging,
         "counts": lambda: asyncio.run(per_event()),
         "first": lambda: asyncio.run(first_event()),
+        "notices": notices,
         "throughput": lambda: asyncio.run(throughput()),
     }
     for name in sys.argv[1:] or measures:

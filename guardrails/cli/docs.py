@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/rules, docs/ruleset.schema.json, docs/settings.md and local.settings.sample.json.
+"""Write the generated pages: docs/rules, docs/notices, two schemas, docs/settings.md and local.settings.sample.json.
 
 They are made from the rules, the settings and the shipped ruleset. --check writes nothing and exits 1 where a page is
 stale.
@@ -11,20 +11,23 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
 from guardrails.cli.rule_text import Option, changes_of, options_of, text_of
 from guardrails.cli.rules import everywhere
 from guardrails.cli.screen import Screen
-from guardrails.notice import Kind
+from guardrails.notice import SERVICE, SEVERITIES, Kind
 from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Rule
+from guardrails.rules.base import Case, Rule, Severity
 from guardrails.rules.sample import BODY
 from guardrails.ruleset import BoundRule, Ruleset, load_ruleset
 from guardrails.ruleset_schema import published
 from guardrails.settings import Settings
+from guardrails.tell import TITLES
 
 ROOT: Final = Path(__file__).parents[2]
 COMMAND: Final = "python -m guardrails docs"
 _RULES: Final = "docs/rules"
+_NOTICES: Final = "docs/notices"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +64,10 @@ def pages() -> dict[str, str]:
     made = {f"{_RULES}/README.md": _index(ruleset, bound)}
     for rule in all_rules().values():
         made[f"{_RULES}/{rule.name}.md"] = _page(rule, bound.get(rule.name))
-    made["docs/ruleset.schema.json"] = json.dumps(published(tuple(Kind)), indent=2, ensure_ascii=False) + "\n"
+    made[f"{_NOTICES}/README.md"] = _notices()
+    for name, schema in schemas().items():
+        made[f"{_NOTICES}/{name}"] = _json(schema)
+    made["docs/ruleset.schema.json"] = _json(published(tuple(Kind)))
     made["docs/settings.md"] = _settings(ruleset)
     made["local.settings.sample.json"] = json.dumps(sample_settings(ruleset), indent=2) + "\n"
     return made
@@ -95,8 +101,13 @@ def _read(path: Path) -> str | None:
 
 
 def _pages_there(root: Path) -> Iterator[str]:
-    for path in sorted((root / _RULES).glob("*.md")):
-        yield f"{_RULES}/{path.name}"
+    for folder, pattern in ((_RULES, "*.md"), (_NOTICES, "*.schema.json")):
+        for path in sorted((root / folder).glob(pattern)):
+            yield f"{folder}/{path.name}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _made_from(source: str) -> str:
@@ -125,6 +136,27 @@ def _index(ruleset: Ruleset, bound: Mapping[str, BoundRule]) -> str:
         " the [ruleset](../../guardrails/ruleset.yaml); its [JSON Schema](../ruleset.schema.json) helps editors.",
         _table(("code", "rule", "severity", "response", "SOC 2", "what it asks"), rows),
         "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
+    )
+
+
+def _notices() -> str:
+    rows = [
+        (
+            f"[`{kind}`]({file_of(kind)})",
+            "/".join(SEVERITIES[kind]) if len(SEVERITIES[kind]) < len(Severity) else "any",
+            "the service" if kind in SERVICE else "an exemption",
+            TITLES[kind],
+            MEANINGS[kind],
+        )
+        for kind in Kind
+    ]
+    return _joined(
+        _made_from("guardrails/cli/notice_schema.py"),
+        "# Kinds of notices",
+        "Each kind has a JSON Schema (2020-12). It describes the notice as a signed webhook has it in `data`, and an"
+        " Event Grid event in its `data`. [notice.schema.json](notice.schema.json) is any of them.",
+        _table(("kind", "severity", "about", "title", "tells"), rows),
+        "[About notices, routes and channels](../notices.md)",
     )
 
 

@@ -6,15 +6,16 @@
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from guardrails.azure.events import Dropped, Wanted, read_event
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
+from guardrails.deliver import Parcel
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, spell_time
-from guardrails.notice import Notice
 from guardrails.record import Letter
 from guardrails.wiring import Service
 
@@ -39,12 +40,12 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """List, show, replay or drop."""
     match args.action:
         case "replay":
-            return _say(with_service(lambda service: _replay(service, args.letter)), screen)
+            return say_replayed(with_service(lambda service: _replay(service, args.letter)), screen)
         case "drop":
             with_service(lambda service: _drop(service, args.letter))
             screen.line(f"dropped: {args.letter}")
         case "show":
-            letter = with_service(lambda service: _one(service, args.letter))
+            letter = with_service(lambda service: one_letter(service, args.letter))
             if args.format == "json":
                 screen.json(_json(letter))
             else:
@@ -79,7 +80,8 @@ async def _all(service: Service) -> list[Letter]:
     return await service.register.letters()
 
 
-async def _one(service: Service, name: str) -> Letter:
+async def one_letter(service: Service, name: str) -> Letter:
+    """Return a letter. Raises Permanent (no-such-letter)."""
     for letter in await service.register.letters():
         if letter.id == name:
             return letter
@@ -88,13 +90,17 @@ async def _one(service: Service, name: str) -> Letter:
 
 
 async def _drop(service: Service, name: str) -> None:
-    letter = await _one(service, name)
+    letter = await one_letter(service, name)
     await service.register.drop_letter(letter.id)
 
 
 async def _replay(service: Service, name: str) -> list[tuple[Letter, str]]:
-    """Replay one letter, or all for an empty name. Return each with why it could not be; "" where it was."""
-    letters = [await _one(service, name)] if name else await service.register.letters()
+    """Replay one letter, or all for an empty name."""
+    return await put_back(service, [await one_letter(service, name)] if name else await service.register.letters())
+
+
+async def put_back(service: Service, letters: Sequence[Letter]) -> list[tuple[Letter, str]]:
+    """Put letters back on their queues. Return each with why it could not be; "" where it was."""
     done = []
     for letter in letters:
         try:
@@ -108,7 +114,8 @@ async def _replay(service: Service, name: str) -> list[tuple[Letter, str]]:
     return done
 
 
-def _say(done: Sequence[tuple[Letter, str]], screen: Screen) -> int:
+def say_replayed(done: Sequence[tuple[Letter, str]], screen: Screen) -> int:
+    """Print what `put_back` returned; return the exit code."""
     for letter, why in done:
         if why:
             screen.problem(f"{letter.id}: cannot be replayed: {why}")
@@ -134,10 +141,9 @@ def message_of(letter: Letter) -> tuple[str, dict[str, Any]]:
 
 
 def _notice(data: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(data.get("route"), str) or not isinstance(data.get("notice"), Mapping):
-        raise ValueError("it has no route or no notice")
-    Notice.from_json(data["notice"])
-    return {**data, "attempt": 0}
+    if isinstance(data.get("digest"), Mapping):
+        return dict(data)
+    return replace(Parcel.read(data), attempt=0, slot=None).message()
 
 
 def _hint(data: Mapping[str, Any]) -> dict[str, Any]:

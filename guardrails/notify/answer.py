@@ -17,27 +17,38 @@ from guardrails.ports import Delivered, Delivery, TryAgain, Undeliverable
 LONGEST_DELAY: Final = 3600.0
 """Seconds. A Retry-After beyond it is cut: a channel cannot put a notice off for a year."""
 
+_NAMES: Final = {"teams": "Teams", "slack": "Slack", "webhook": "the webhook", "eventgrid": "the Event Grid topic"}
 _MENDABLE: Final = frozenset({401, 403, 404, 407, 408, 409, 421, 423, 424, 425, 429})
 _TEAMS_ERROR: Final = re.compile(rb"HTTP error (\d{3})")
 _FLOW_IS_OFF: Final = b"WorkflowTriggerIsNotEnabled"
 
+_SLACK_SAYS: Final = frozenset(
+    {
+        b"action_prohibited", b"channel_is_archived", b"channel_not_found", b"invalid_blocks", b"invalid_payload",
+        b"invalid_token", b"msg_blocks_too_long", b"no_active_hooks", b"no_service", b"no_service_id", b"no_team",
+        b"no_text", b"posting_to_general_channel_denied", b"team_disabled", b"user_not_found",
+    }
+)  # fmt: skip
+"""What Slack may give as the whole body of a refusal. Other text is not repeated: it could hold the address."""
+
 
 def meaning(channel: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivery:
     """Return what became of a notice. `body` is the start of the answer's body; `now` is UTC."""
-    where = "Teams" if channel == "teams" else "the webhook"
+    where = _NAMES[channel]
     if channel == "teams" and 200 <= status < 300:
         status = _told_in_body(status, body)
     if 200 <= status < 300:
         return Delivered()
-    answer = f"{where} answered {_spelled(status)}"
+    answer = f"{where} answered {_spelled(status)}{_said(channel, body)}"
     if 300 <= status < 400:
         return Undeliverable(f"{answer}; redirects are not followed, so the setting must hold the final address")
     if channel == "teams" and _FLOW_IS_OFF in body:
         return TryAgain(f"{answer}: its workflow is switched off", _delay(headers, now))
     if status in _MENDABLE or not 400 <= status < 500:
         return TryAgain(answer, _delay(headers, now))
-    gone = "; the address is gone for good" if status == HTTPStatus.GONE else ""
-    return Undeliverable(answer + gone)
+    if status == HTTPStatus.GONE:
+        return Undeliverable(f"{answer}; the address is gone for good", disable=True)
+    return Undeliverable(answer)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -59,6 +70,11 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 def _delay(headers: Mapping[str, str], now: datetime) -> float | None:
     return retry_after(headers.get("Retry-After"), now)
+
+
+def _said(channel: str, body: bytes) -> str:
+    word = body.strip()
+    return f" ({word.decode()})" if channel == "slack" and word in _SLACK_SAYS else ""
 
 
 def _told_in_body(status: int, body: bytes) -> int:

@@ -4,21 +4,28 @@ An address is a secret, and aiohttp's errors have it in their text: what is told
 the kind of the error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+from urllib.request import getproxies
 
 import aiohttp
 from yarl import URL
 
 from guardrails.errors import GuardrailsError
 from guardrails.notice import Notice
+from guardrails.notify import slack, teams
 from guardrails.notify.answer import meaning
 from guardrails.notify.destination import Destination
+from guardrails.notify.eventgrid import EventGridTopic
 from guardrails.notify.portal import PUBLIC
-from guardrails.notify.teams import message
+from guardrails.notify.reach import HOSTS_SETTING, Bounds, CheckedConnector, Reach, is_out_of_reach
 from guardrails.notify.webhook import signed
-from guardrails.ports import Clock, Delivery, TryAgain, Undeliverable
+from guardrails.ports import Clock, Delivered, Delivery, TryAgain, Undeliverable
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
 
 TIMEOUT: Final = 20.0
 """Seconds for one attempt, from connecting to the end of the answer (Standard Webhooks: 15 to 30)."""
@@ -27,26 +34,38 @@ _MOST_READ: Final = 4096
 """Bytes read of an answer."""
 
 
-def plain_session(*, proxies: bool = False) -> aiohttp.ClientSession:
+type Mentions = Callable[[Notice], Sequence[tuple[str, str]]]
+type Connect = Callable[[Reach], aiohttp.BaseConnector]
+
+
+def open_session(reach: Reach, connect: Connect = CheckedConnector) -> aiohttp.ClientSession:
     """Return a session without cookies and without decompression (of an answer only the first bytes are read).
 
-    `proxies` obeys HTTPS_PROXY and its kin in the environment.
+    A proxy in the environment is obeyed for allow-listed hosts only: it would find the addresses of host names itself,
+    where nobody checks them.
     """
     return aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), trust_env=proxies, auto_decompress=False, raise_for_status=False
+        connector=connect(reach),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=reach is Reach.PRIVATE and bool(getproxies()),
+        auto_decompress=False,
+        raise_for_status=False,
     )
 
 
 class HttpChannels:
-    """Teams and webhooks, as ports.Channels. Close it, or use it as an async context manager.
+    """Teams, Slack, webhooks and Event Grid topics, as ports.Channels. Close it, or use it as an async context manager.
 
     Args:
         routes: destinations by the name of their route, see `guardrails.notify.routes.destinations`.
         clock: the present; it stamps signatures and measures Retry-After dates.
-        session: makes the HTTP session, called on first use.
+        credential: who publishes to Event Grid topics; its owner closes it. Without one, their routes fail.
         allow_loopback: the sandbox's: addresses on this machine are fit, also over http.
-        portal: the origin of the Azure portal that cards link to.
+        allowed_hosts: the hosts that may be private, see `guardrails.notify.reach.read_hosts`.
+        portal: the origin of the Azure portal that notices link to.
+        mentions: whom a card addresses, as (name, Teams user) pairs: by the ruleset, never by the exemption's text.
         timeout: seconds for one attempt.
+        connect: makes the connector for a reach, called on first use.
     """
 
     def __init__(
@@ -54,72 +73,104 @@ class HttpChannels:
         routes: Mapping[str, Destination],
         clock: Clock,
         *,
-        session: Callable[[], aiohttp.ClientSession] = plain_session,
+        credential: "AsyncTokenCredential | None" = None,
         allow_loopback: bool = False,
+        allowed_hosts: frozenset[str] = frozenset(),
         portal: str = PUBLIC,
+        mentions: Mentions = lambda _: (),
         timeout: float = TIMEOUT,
+        connect: Connect = CheckedConnector,
     ) -> None:
         self._routes = routes
         self._clock = clock
-        self._make_session = session
-        self._session: aiohttp.ClientSession | None = None
-        self._allow_loopback = allow_loopback
+        self._credential = credential
+        self._bounds = Bounds(allowed_hosts, allow_loopback)
         self._portal = portal
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._mentions = mentions
+        self._timeout = timeout
+        self._connect = connect
+        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._topics: dict[str, EventGridTopic] = {}
 
     async def deliver(self, notice: Notice, route: str) -> Delivery:
         """Hand one notice to one route, once. Never raises for what a channel does."""
         destination = self._routes.get(route)
         if destination is None:
             return Undeliverable(f"the ruleset has no route '{route}'; add it, or have the notice sent to another")
-        problem = destination.problem(allow_loopback=self._allow_loopback)
+        problem = destination.problem(self._bounds)
         if problem:
             return Undeliverable(problem)
+        if destination.channel == "eventgrid":
+            return _named(await self._publish(notice, destination), route)
         try:
             headers, body = self._request(notice, destination)
         except GuardrailsError as error:
             return Undeliverable(f"route '{route}': {error.message}")
-        answer = await self._post(destination, headers, body)
-        return _named(answer, route)
+        return _named(await self._post(destination, headers, body), route)
 
     def _request(self, notice: Notice, destination: Destination) -> tuple[dict[str, str], bytes]:
         if destination.channel == "webhook":
-            return signed(notice, destination.secrets, self._clock.now())
-        return {"Content-Type": "application/json"}, message(notice, self._portal)
+            return signed(notice, destination.secrets, self._clock.now(), self._portal)
+        if destination.channel == "slack":
+            body = slack.message(notice, self._portal)
+        else:
+            body = teams.message(notice, self._portal, self._mentions(notice))
+        return {"Content-Type": "application/json"}, body
+
+    async def _publish(self, notice: Notice, destination: Destination) -> Delivery:
+        if self._credential is None:
+            return Undeliverable("Event Grid topics need an identity, and the service was started without one")
+        address = destination.address
+        if address not in self._topics:
+            reach = self._bounds.of(URL(address, encoded=True).raw_host or "")
+            self._topics[address] = EventGridTopic(
+                address,
+                self._credential,
+                self._clock,
+                session=lambda: open_session(reach, self._connect),
+                portal=self._portal,
+                timeout=self._timeout,
+            )
+        return await self._topics[address].deliver(notice)
 
     async def _post(self, destination: Destination, headers: dict[str, str], body: bytes) -> Delivery:
-        # encoded=True: the address goes out as it is spelled, for its signature may cover the spelling.
-        address = URL(destination.address, encoded=True)
         everywhere = {"User-Agent": "exemption-guardrails", "Accept-Encoding": "identity"}
         try:
-            async with self._opened().post(
+            # encoded=True: the address goes out as it is spelled, for its signature may cover the spelling.
+            address = URL(destination.address, encoded=True)
+            async with self._opened(address).post(
                 address,
                 data=body,
                 headers={**everywhere, **headers},
                 allow_redirects=False,
-                timeout=self._timeout,
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
             ) as response:
-                start = await _start_of(response) if destination.channel == "teams" else b""
+                start = b"" if destination.channel == "webhook" else await _start_of(response)
                 return meaning(destination.channel, response.status, response.headers, start, self._clock.now())
         except TimeoutError:
-            return TryAgain(f"no answer within {self._timeout.total:g} s")
+            return TryAgain(f"no answer within {self._timeout:g} s")
         except aiohttp.InvalidURL:
             return Undeliverable(f"the address in the setting {destination.address_setting} is not a URL")
         except (aiohttp.ClientError, OSError) as error:
-            return TryAgain(_failure(error))
+            return TryAgain(_failure(error, destination.address_setting))
         except ValueError:  # an address that passed our checks and not those of the HTTP library
             return Undeliverable(f"the address in the setting {destination.address_setting} cannot be used")
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            self._session = self._make_session()
-        return self._session
+    def _opened(self, address: URL) -> aiohttp.ClientSession:
+        reach = self._bounds.of(address.raw_host or "")
+        session = self._sessions.get(reach)
+        if session is None or session.closed:
+            session = self._sessions[reach] = open_session(reach, self._connect)
+        return session
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        sessions, topics = list(self._sessions.values()), list(self._topics.values())
+        self._sessions, self._topics = {}, {}
+        for topic in topics:
+            await topic.close()
+        for session in sessions:
+            await session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -153,17 +204,18 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 
 
-def _failure(error: Exception) -> str:
+def _failure(error: Exception, setting: str) -> str:
     """Return what went wrong, in our words: the error's own text holds the address."""
+    if is_out_of_reach(error):
+        return (
+            f"the host of the address in the setting {setting} leads to a machine that is not public; nothing was sent."
+            f" If it is meant to be private, add the host name to {HOSTS_SETTING}"
+        )
     return next((words for kind, words in _FAILURES if isinstance(error, kind)), "the connection failed")
 
 
 def _named(answer: Delivery, route: str) -> Delivery:
     """Return the answer with the route in its reason."""
-    match answer:
-        case TryAgain(reason, delay):
-            return TryAgain(f"route '{route}': {reason}", delay)
-        case Undeliverable(reason):
-            return Undeliverable(f"route '{route}': {reason}")
-        case _:
-            return answer
+    if isinstance(answer, Delivered):
+        return answer
+    return replace(answer, reason=f"route '{route}': {answer.reason}")

@@ -1,17 +1,22 @@
 """Where one route leads: a channel, an address and its secrets. Addresses are secrets: they are never shown. Pure."""
 
-import ipaddress
-import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from guardrails.errors import Misconfigured
+from guardrails.notify.reach import HOST_NAME, HOSTS_SETTING, Bounds, Reach, fit, is_this_machine, literal
 from guardrails.notify.webhook import key_of
 
-type Channel = Literal["teams", "webhook"]
+type Channel = Literal["teams", "slack", "webhook", "eventgrid"]
 
-CHANNELS: Final[tuple[Channel, ...]] = ("teams", "webhook")
+CHANNELS: Final[tuple[Channel, ...]] = ("teams", "slack", "webhook", "eventgrid")
+
+ANYWHERE_PUBLIC: Final = Bounds()
+
+UNRESOLVED: Final = (
+    "is a Key Vault reference that was not resolved; check the app's identity and the vault's access rules"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Destination:
         name: the route's name in the ruleset.
         channel: what is spoken there.
         address: the URL; a secret; "" where the setting is missing.
-        secrets: `whsec_` texts to sign with; secrets; () for Teams.
+        secrets: `whsec_` texts to sign with; secrets; () for all but webhooks.
         address_setting, secret_setting: the names of the app settings that they come from.
     """
 
@@ -33,12 +38,12 @@ class Destination:
     address_setting: str = ""
     secret_setting: str = ""
 
-    def problem(self, *, allow_loopback: bool = False) -> str:
+    def problem(self, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
         """Return why nothing can be delivered there, with the setting to mend; "" where nothing is wrong."""
         if self.channel not in CHANNELS:
-            return f"route '{self.name}' has the channel '{self.channel}'; there are {' and '.join(CHANNELS)}"
+            return f"route '{self.name}' has the channel '{self.channel}'; there are {', '.join(CHANNELS)}"
         at = f"route '{self.name}': the address in the setting {self.address_setting or '(none named)'}"
-        wrong = address_problem(self.address, allow_loopback=allow_loopback)
+        wrong = address_problem(self.address, bounds)
         if wrong:
             return f"{at} {wrong}"
         return self._secret_problem() if self.channel == "webhook" else ""
@@ -47,6 +52,8 @@ class Destination:
         setting = f"the setting {self.secret_setting or '(none named)'}"
         if not self.secrets:
             return f"route '{self.name}': {setting} holds no secret to sign with"
+        if _is_reference(self.secrets[0]):
+            return f"route '{self.name}': {setting} {UNRESOLVED}"
         try:
             for secret in self.secrets:
                 key_of(secret)
@@ -55,15 +62,15 @@ class Destination:
         return ""
 
 
-def address_problem(address: str, *, allow_loopback: bool = False) -> str:
+def address_problem(address: str, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
     """Return what makes a URL unfit to send to, as the rest of a sentence that never holds the URL; "" where it is fit.
 
-    https only. The sandbox allows loopback, also over http. Which addresses a name resolves to is not looked at.
+    https only; the sandbox may use http on this machine. What a name resolves to is seen when connecting, see `reach`.
     """
     if not address:
         return "is missing"
-    if address.startswith("@Microsoft.KeyVault"):
-        return "is a Key Vault reference that was not resolved; check the app's identity and the vault's access rules"
+    if _is_reference(address):
+        return UNRESOLVED
     if not address.isascii() or not address.isprintable() or " " in address or "\\" in address:
         return "has characters that no URL has"
     try:
@@ -72,45 +79,26 @@ def address_problem(address: str, *, allow_loopback: bool = False) -> str:
     except ValueError:
         return "is not a URL"
     host = parts.hostname or ""
-    known = _is_ip(host) if "[" in parts.netloc else _is_host(host)
+    known = literal(host) if "[" in parts.netloc else HOST_NAME.fullmatch(host) or literal(host)
     if not known or port == 0:
         return "is not a URL with a scheme and a host"
     if parts.username is not None or parts.password is not None:
         return "has a user name or password in it"
-    return _reach_problem(parts, allow_loopback=allow_loopback)
+    return _reach_problem(parts.scheme, host, bounds)
 
 
-def _reach_problem(parts: SplitResult, *, allow_loopback: bool) -> str:
-    loopback = _is_loopback(parts.hostname or "")
-    if loopback and allow_loopback and parts.scheme in ("http", "https"):
-        return ""
-    if loopback:
+def _is_reference(value: str) -> bool:
+    return value.casefold().startswith("@microsoft.keyvault")
+
+
+def _reach_problem(scheme: str, host: str, bounds: Bounds) -> str:
+    reach = bounds.of(host)
+    if reach is Reach.LOOPBACK:
+        return "" if scheme in ("http", "https") else "does not start with https:// or http://"
+    if is_this_machine(host):
         return "is on this machine itself"
-    return "" if parts.scheme == "https" else "does not start with https://"
-
-
-_HOST: Final = re.compile(
-    r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?\.?", re.I
-)
-"""A host name (RFC 1123, with underscores). Its last label starts with a letter: 127.1 and 2130706433 are no names."""
-
-
-def _is_host(host: str) -> bool:
-    return bool(_HOST.fullmatch(host)) or _is_ip(host)
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(host: str) -> bool:
-    if host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost"):
-        return True
-    if not _is_ip(host):
-        return False
-    found = ipaddress.ip_address(host)
-    return found.is_loopback or found.is_unspecified  # a connection to 0.0.0.0 ends on this machine
+    if scheme != "https":
+        return "does not start with https://"
+    if literal(host) and not fit(host, reach):
+        return f"is not a public one; the setting {HOSTS_SETTING} lists the hosts that may be private"
+    return ""

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from guardrails.notify.destination import Destination
+from guardrails.notify.destination import ANYWHERE_PUBLIC, Destination
+from guardrails.notify.reach import Bounds
 from guardrails.notify.webhook import split_secrets
 
 
 class Route(Protocol):
-    """What the ruleset says of a route; `kinds` and `min_severity` choose notices and matter to the sender only."""
+    """What the ruleset says of where a route leads. Which notices it takes matters to the sender only."""
 
     @property
     def name(self) -> str:
@@ -16,7 +17,7 @@ class Route(Protocol):
 
     @property
     def channel(self) -> str:
-        """The channel: teams or webhook."""
+        """The channel: teams, slack, webhook or eventgrid."""
 
     @property
     def address_setting(self) -> str:
@@ -24,15 +25,7 @@ class Route(Protocol):
 
     @property
     def secret_setting(self) -> str:
-        """The name of the app setting that holds the signing secrets; "" for Teams."""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of notices that it takes; empty means all."""
-
-    @property
-    def min_severity(self) -> str:
-        """The mildest severity that it takes."""
+        """The name of the app setting that holds the signing secrets; "" for all but webhooks."""
 
 
 def destinations(routes: Iterable[Route], environ: Mapping[str, str]) -> dict[str, Destination]:
@@ -40,9 +33,9 @@ def destinations(routes: Iterable[Route], environ: Mapping[str, str]) -> dict[st
     return {route.name: _destination(route, environ) for route in routes}
 
 
-def problems(found: Mapping[str, Destination], *, allow_loopback: bool = False) -> list[str]:
+def problems(found: Mapping[str, Destination], bounds: Bounds = ANYWHERE_PUBLIC) -> list[str]:
     """Return one line for each route that cannot deliver, naming the route and the setting, never a value."""
-    lines = (destination.problem(allow_loopback=allow_loopback) for destination in found.values())
+    lines = (destination.problem(bounds) for destination in found.values())
     return [line for line in lines if line]
 
 

@@ -2,9 +2,11 @@
 
 The approach, one for every card: text goes into `TextRun`s of `RichTextBlock`s, never into a `TextBlock` or `FactSet`.
 The Adaptive Cards reference says of TextRun "Markdown is not supported", so nothing in it can become markup, whatever
-a client's markdown dialect is and whether or not it honours backslashes. Three things remain, and `inert` breaks them:
-clients that look for addresses in plain text (phones do), `<at>` mentions, and the `{{DATE()}}` functions that cards
-expand even in runs. Only `fallbackText` of a card is markdown by its specification; `markdown` is for that.
+a client's markdown dialect is and whether or not it honours backslashes. In Slack it goes into `plain_text` objects,
+for the same reason. Three things remain, and `inert` breaks them: clients that look for addresses in plain text (phones
+do), mentions (`<at>`, `<!here>`, `<@U1>`, `@channel`), and the `{{DATE()}}` functions that cards expand even in runs.
+Two places are markup by their specification: `fallbackText` of a card, which `markdown` is for, and the line that
+Slack shows in a notification, which `mrkdwn` is for.
 """
 
 import re
@@ -26,7 +28,8 @@ _SCHEME: Final = re.compile(
     re.IGNORECASE,
 )
 _DOT: Final = re.compile(r"(?<=[^\s.])(?:\.(?=[^\W\d_]{2})|[\uff0e\u3002\uff61](?=[a-zA-Z]{2}))")
-_MENTION: Final = re.compile(r"<(?=\s*/?\s*at\b)", re.IGNORECASE)
+_MENTION: Final = re.compile(r"<(?=\s*/?\s*at\b|\s*[!@#])", re.IGNORECASE)
+_CROWD: Final = re.compile(r"@(?=(here|channel|everyone)\b)", re.IGNORECASE)
 _MACRO: Final = re.compile(r"([{$])(?=\{)")
 
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]()<>!|~&])")
@@ -87,6 +90,7 @@ def inert(text: object, limit: int) -> str:
     read = _SCHEME.sub(r"\1[:]", read)
     read = _DOT.sub(lambda dot: f"[{dot[0]}]", read)
     read = _MENTION.sub(LOOKALIKE, read)
+    read = _CROWD.sub("[@]", read)
     return _MACRO.sub(r"\1 ", read)
 
 
@@ -97,6 +101,22 @@ def markdown(text: object, limit: int) -> str:
     very start, where they are escaped too.
     """
     return _OPENING.sub(_escaped_opening, _MARKUP.sub(r"\\\1", inert(text, limit)))
+
+
+_MRKDWN: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"}
+)
+"""Slack has entities for three characters and no escape for the others, so these get lookalikes."""
+_SHORTCODE: Final = re.compile(r":(?=[\w+'-]+:)")
+"""The start of `:smile:`; its colon gets a lookalike too."""
+
+
+def mrkdwn(text: object, limit: int) -> str:
+    """Return a text for a place that Slack reads as mrkdwn: `inert`, with nothing left that formats or is a reference.
+
+    The limit is before escaping; `&` grows to five characters. Quotes and lists need a line's start: `>` is an entity.
+    """
+    return _SHORTCODE.sub("\ua789", inert(text, limit)).translate(_MRKDWN)
 
 
 def _escaped_opening(match: re.Match[str]) -> str:

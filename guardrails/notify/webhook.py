@@ -16,6 +16,7 @@ from typing import Any, Final
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption import spell_time
 from guardrails.notice import Notice
+from guardrails.notify.portal import PUBLIC, link
 from guardrails.notify.shed import Detail, fit, worst_first
 
 MAX_BYTES: Final = 20_000
@@ -25,17 +26,18 @@ FULL: Final = Detail(evidence=2000, mend=2000, findings=200, why=50, text=2000, 
 
 _PREFIX: Final = "whsec_"
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,200}")
-_MOST_KEYS: Final = 16
+_MOST_KEYS: Final = 20
 _DEEPEST: Final = 4
 
 
-def signed(notice: Notice, secrets: Sequence[str], at: datetime) -> tuple[dict[str, str], bytes]:
+def signed(notice: Notice, secrets: Sequence[str], at: datetime, portal: str = PUBLIC) -> tuple[dict[str, str], bytes]:
     """Return the headers and the body of one attempt to deliver a notice.
 
     Args:
         notice: what to send.
         secrets: `whsec_...` texts; each gives a signature, so that a receiver can change from one to the next.
         at: the time of this attempt; a receiver refuses what is more than some minutes off.
+        portal: the origin of the Azure portal that the body links to.
 
     Raises Misconfigured (webhook-secret) where a secret is none, and Permanent (notice-id) for an id that cannot be
     signed: the parts of the signed text are joined by dots, so an id has none.
@@ -44,7 +46,7 @@ def signed(notice: Notice, secrets: Sequence[str], at: datetime) -> tuple[dict[s
         raise Permanent(
             "the notice's id is not made of letters, digits and hyphens", code="notice-id", subject=notice.id[:80]
         )
-    payload = body(notice)
+    payload = body(notice, portal)
     stamp = str(int(at.timestamp()))
     signatures = [_signature(key_of(secret), notice.id, stamp, payload) for secret in secrets]
     if not signatures:
@@ -58,9 +60,9 @@ def signed(notice: Notice, secrets: Sequence[str], at: datetime) -> tuple[dict[s
     return headers, payload
 
 
-def body(notice: Notice) -> bytes:
+def body(notice: Notice, portal: str = PUBLIC) -> bytes:
     """Return the JSON body, at most MAX_BYTES of UTF-8; the same for every attempt."""
-    return fit(lambda detail, taken: _encoded(notice, detail, taken), FULL, MAX_BYTES)
+    return fit(lambda detail, taken: _encoded(notice, portal, detail, taken), FULL, MAX_BYTES)
 
 
 def split_secrets(text: str) -> tuple[str, ...]:
@@ -88,21 +90,24 @@ def _signature(key: bytes, webhook_id: str, stamp: str, payload: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed_text, hashlib.sha256)).decode()
 
 
-def _encoded(notice: Notice, detail: Detail, taken: tuple[str, ...]) -> bytes:
-    data = _data(notice, detail) | ({"shed": list(taken)} if taken else {})
+def _encoded(notice: Notice, portal: str, detail: Detail, taken: tuple[str, ...]) -> bytes:
+    data = _data(notice, portal, detail) | ({"shed": list(taken)} if taken else {})
     whole = {"type": f"exemption.{notice.kind}", "timestamp": spell_time(notice.at), "data": data}
     text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
 
 
-def _data(notice: Notice, detail: Detail) -> dict[str, Any]:
+def _data(notice: Notice, portal: str, detail: Detail) -> dict[str, Any]:
     data = notice.to_json()
     exemption = _trimmed(data["exemption"], detail.name)
     if "id" in notice.exemption:
         exemption["id"] = _cut(str(notice.exemption["id"]), detail.id)
     ordered = worst_first(notice.findings)[: detail.findings]
+    address = link(notice.exemption, portal)
     return {
         **data,
+        **({"digest": _trimmed(data["digest"], 120)} if "digest" in data else {}),
+        **({"links": {"portal": address}} if address else {}),
         "severity": _cut(notice.severity, 40),
         "title": _cut(notice.title, detail.words),
         "exemption": exemption,

@@ -11,6 +11,9 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     container       body~KEY~DIGEST~N         piece N of a body that is too long for its history entry
     breaker         breaker                   the reverts of the last hour
     letters         letter~ID                 what could not be processed
+    lanes           lane~NAME                 what all instances share about an address of notices
+    gathered~ROUTE  notice~ID                 a notice that waits for its route's digest
+    digests         digest~ID                 a digest; `part~ID~N` has the entries of 1,000 notices in it
 """
 
 import hashlib
@@ -24,6 +27,8 @@ _LONGEST: Final = 200
 
 BREAKER: Final = ("breaker", "breaker")
 LETTERS: Final = "letters"
+LANES: Final = "lanes"
+DIGESTS: Final = "digests"
 
 
 class Address(NamedTuple):
@@ -68,6 +73,11 @@ def escape(text: str) -> str:
     if len(safe) <= _LONGEST:
         return safe
     return f"{safe[: _LONGEST - 50]}=~{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:40]}"
+
+
+def gathered_partition(route: str) -> str:
+    """Return the partition of the notices that wait for a digest of a route."""
+    return f"gathered~{escape(route)}"
 
 
 def starting_with(prefix: str, partition: str | None = None) -> str:

@@ -18,8 +18,10 @@ from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client
 from guardrails.register.breaker import Breaker
+from guardrails.register.gathering import Gathering
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
+from guardrails.register.lanes import Lanes
 from guardrails.register.letters import Letters
 from guardrails.register.table import Entity, Rejected, Table, Write
 from guardrails.register.verify import problems_of
@@ -53,7 +55,11 @@ def connect(
 
 
 class TableRegister:
-    """The register. All methods raise Retryable where storage is busy or away, Misconfigured where it refuses us."""
+    """The register. All methods raise Retryable where storage is busy or away, Misconfigured where it refuses us.
+
+    Attributes:
+        lanes, gathering: in the same table, what delivery shares over all instances: ports.Lanes, ports.Gathering.
+    """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
         self._client = client
@@ -62,6 +68,8 @@ class TableRegister:
         self._clock = clock
         self._breaker = Breaker(self._table)
         self._letters = Letters(self._table)
+        self.lanes = Lanes(self._table)
+        self.gathering = Gathering(self._table)
 
     async def __aenter__(self) -> Self:
         return self

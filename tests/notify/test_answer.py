@@ -8,7 +8,7 @@ from guardrails.ports import Delivered, TryAgain, Undeliverable
 from .samples import NOW
 
 
-@pytest.mark.parametrize("channel", ["teams", "webhook"])
+@pytest.mark.parametrize("channel", ["teams", "slack", "webhook", "eventgrid"])
 def test_every_status_has_one_meaning(channel: str) -> None:
     final = {410, 400, 402, 405, 406, 411, 412, 413, 414, 415, 416, 417, 418, 422, 426, 428, 431, 451}
     again = {401, 403, 404, 407, 408, 409, 421, 423, 424, 425, 429}
@@ -18,6 +18,7 @@ def test_every_status_has_one_meaning(channel: str) -> None:
             assert found == Delivered()
         elif status < 400 or status in final:
             assert isinstance(found, Undeliverable)
+            assert found.disable == (status == 410)
         elif status >= 500 or status in again:
             assert isinstance(found, TryAgain)
 
@@ -26,7 +27,7 @@ def test_a_reason_tells_the_status() -> None:
     found = meaning("teams", 429, {"Retry-After": "7"}, b"", NOW)
     assert found == TryAgain("Teams answered 429 Too Many Requests", 7.0)
     gone = meaning("webhook", 410, {}, b"", NOW)
-    assert gone == Undeliverable("the webhook answered 410 Gone; the address is gone for good")
+    assert gone == Undeliverable("the webhook answered 410 Gone; the address is gone for good", disable=True)
     assert meaning("webhook", 599, {}, b"", NOW) == TryAgain("the webhook answered 599", None)
 
 
@@ -35,7 +36,8 @@ def test_teams_tells_throttling_in_the_body_of_a_200() -> None:
         b"Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId x"
     )
     assert meaning("teams", 200, {}, body, NOW) == TryAgain("Teams answered 429 Too Many Requests", None)
-    assert isinstance(meaning("teams", 200, {}, body.replace(b"429", b"410"), NOW), Undeliverable)
+    gone = meaning("teams", 200, {}, body.replace(b"429", b"410"), NOW)
+    assert gone == Undeliverable("Teams answered 410 Gone; the address is gone for good", disable=True)
     assert meaning("webhook", 200, {}, body, NOW) == Delivered()
     assert meaning("teams", 200, {}, b"1", NOW) == Delivered()
 

@@ -7,14 +7,18 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Self
 
 import pytest
-from aiohttp import ClientSession, TCPConnector, web
+from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from azure.core.credentials import AccessToken
 from standardwebhooks.webhooks import Webhook
 
+from guardrails.notify import slack
 from guardrails.notify.channels import HttpChannels
 from guardrails.notify.destination import Destination
+from guardrails.notify.reach import CheckedConnector, Reach
 from guardrails.notify.teams import card
 from guardrails.ports import Channels, Clock, Delivered, TryAgain, Undeliverable
 
@@ -35,6 +39,7 @@ class RealClock:
 def channels(address: str, *, timeout: float = 5.0, clock: Clock | None = None) -> HttpChannels:
     routes = {
         "secops": Destination("secops", "teams", address + PATH, (), "TEAMS_URL"),
+        "chat": Destination("chat", "slack", address + PATH, (), "CHAT_URL"),
         "siem": Destination("siem", "webhook", address + PATH, (SECRET,), "SIEM_URL", "SIEM_SECRET"),
     }
     return HttpChannels(routes, clock or RealClock(), allow_loopback=True, timeout=timeout)
@@ -58,6 +63,66 @@ async def test_teams_gets_the_card(sink: Sink) -> None:
     assert "Cookie" not in got.headers
 
 
+async def test_slack_gets_blocks(sink: Sink) -> None:
+    sink.always(200, "ok")
+    async with channels(sink.address) as sending:
+        assert await sending.deliver(notice(), "chat") == Delivered()
+    (got,) = sink.got
+    assert got.path == PATH
+    assert got.body == slack.message(notice())
+
+
+async def test_slack_says_why(sink: Sink) -> None:
+    async with channels(sink.address) as sending:
+        sink.always(410, "channel_is_archived\n")
+        assert await sending.deliver(notice(), "chat") == Undeliverable(
+            "route 'chat': Slack answered 410 Gone (channel_is_archived); the address is gone for good", disable=True
+        )
+        sink.always(404, "canary_no_such_word")
+        assert await sending.deliver(notice(), "chat") == TryAgain("route 'chat': Slack answered 404 Not Found")
+
+
+class Identity:
+    """A credential that gives one token."""
+
+    async def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        assert scopes
+        return AccessToken("canary", 2**31)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+async def test_a_topic_gets_an_event_within_the_same_bounds(sink: Sink) -> None:
+    sink.always(200)
+    routes = {
+        "topic": Destination("topic", "eventgrid", sink.address + "/api/events", (), "TOPIC"),
+        "bound": Destination("bound", "eventgrid", "https://canary.example/api/events", (), "BOUND"),
+    }
+    port = int(sink.address.rsplit(":", 1)[1])
+
+    def connect(reach: Reach) -> CheckedConnector:
+        return CheckedConnector(reach, Resolver(port))
+
+    async with HttpChannels(
+        routes, RealClock(), credential=Identity(), connect=connect, allow_loopback=True, timeout=5
+    ) as sending:
+        assert await sending.deliver(notice(), "topic") == Delivered()
+        refused = await sending.deliver(notice(), "bound")
+    assert isinstance(refused, TryAgain)
+    assert "canary" not in refused.reason
+    (got,) = sink.got
+    assert json.loads(got.body)[0]["id"] == notice().id
+    async with HttpChannels(routes, RealClock(), allow_loopback=True) as sending:
+        assert "need an identity" in repr(await sending.deliver(notice(), "topic"))
+
+
 async def test_a_webhook_gets_a_signed_body(sink: Sink) -> None:
     sink.always(204)
     async with channels(sink.address) as sending:
@@ -68,7 +133,7 @@ async def test_a_webhook_gets_a_signed_body(sink: Sink) -> None:
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == notice().id
 
 
-@pytest.mark.parametrize("route", ["secops", "siem"])
+@pytest.mark.parametrize("route", ["secops", "chat", "siem"])
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
@@ -83,6 +148,8 @@ async def test_only_2xx_is_success(sink: Sink, route: str, status: int, outcome:
         found = await sending.deliver(notice(), route)
     assert isinstance(found, outcome)
     assert len(sink.got) == 1
+    if isinstance(found, Undeliverable):
+        assert found.disable == (status == 410)
     if isinstance(found, TryAgain):
         assert found.delay == 3.0
         assert f"route '{route}'" in found.reason
@@ -106,7 +173,7 @@ async def test_throttling_in_the_body_of_a_200_is_seen(sink: Sink) -> None:
         assert await sending.deliver(notice(), "siem") == Delivered()
 
 
-@pytest.mark.parametrize("route", ["secops", "siem"])
+@pytest.mark.parametrize("route", ["secops", "chat", "siem"])
 async def test_a_stall_ends_in_a_retry(sink: Sink, route: str) -> None:
     async def stall(_: web.Request) -> web.StreamResponse:
         await sink.released.wait()
@@ -118,7 +185,7 @@ async def test_a_stall_ends_in_a_retry(sink: Sink, route: str) -> None:
     assert found == TryAgain(f"route '{route}': no answer within 0.1 s")
 
 
-@pytest.mark.parametrize("route", ["secops", "siem"])
+@pytest.mark.parametrize("route", ["secops", "chat", "siem"])
 async def test_an_endless_body_is_not_read_to_its_end(sink: Sink, route: str) -> None:
     sent = 0
 
@@ -230,21 +297,24 @@ class Resolver(AbstractResolver):
         f"http://localhost:%31/{CANARY}", f"https://xn--{CANARY}-.invalid/", f"https://.{CANARY}.invalid/",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("found", ["nowhere", "refusing", "no TLS"])
+@pytest.mark.parametrize("found", ["nowhere", "refusing", "no TLS", "unsafe"])
 async def test_no_address_is_ever_shown(
     address: str, found: str, sink: Sink, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    port = {"nowhere": 0, "refusing": 1, "no TLS": int(sink.address.rsplit(":", 1)[1])}[found]
+    port = {"nowhere": 0, "refusing": 1}.get(found, int(sink.address.rsplit(":", 1)[1]))
 
-    def session() -> ClientSession:
-        return ClientSession(connector=TCPConnector(resolver=Resolver(port)))
+    def connect(reach: Reach) -> CheckedConnector:
+        if found != "unsafe":
+            reach = Reach.LOOPBACK  # where every name is found
+        return CheckedConnector(reach, Resolver(port))
 
     routes = {
         "secops": Destination("secops", "teams", address, (), "TEAMS_URL"),
+        "chat": Destination("chat", "slack", address, (), "CHAT_URL"),
         "siem": Destination("siem", "webhook", address, (SECRET,), "SIEM_URL", "SIEM_SECRET"),
     }
-    async with HttpChannels(routes, RealClock(), session=session, allow_loopback=True, timeout=2) as sending:
+    async with HttpChannels(routes, RealClock(), connect=connect, allow_loopback=True, timeout=2) as sending:
         shown = [repr(await sending.deliver(notice(), route)) for route in routes]
         shown += [repr(sending), repr(vars(sending)), repr(routes)]
     assert shown[0].startswith(("TryAgain", "Undeliverable"))
@@ -262,3 +332,14 @@ async def test_a_redirect_or_an_error_page_does_not_leak_either(sink: Sink, capl
             assert "canary" not in found
             assert "127.0.0.1" not in found
     assert "canary" not in caplog.text
+
+
+async def test_a_card_addresses_whom_the_ruleset_names(sink: Sink) -> None:
+    sink.always(202)
+    people = (("Data platform", "8f5e2a10-0000-4000-8000-000000000001"),)
+    routes = {"secops": Destination("secops", "teams", sink.address + PATH, (), "TEAMS_URL")}
+    async with HttpChannels(routes, RealClock(), allow_loopback=True, mentions=lambda _: people) as sending:
+        assert await sending.deliver(notice(), "secops") == Delivered()
+    content = json.loads(sink.got[0].body)["attachments"][0]["content"]
+    (entity,) = content["msteams"]["entities"]
+    assert (entity["text"], entity["mentioned"]["id"]) == ("<at>Data platform</at>", people[0][1])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from guardrails.notify.destination import Destination, address_problem
+from guardrails.notify.reach import Bounds
 from guardrails.notify.routes import destinations, problems
 
 SECRET = "whsec_" + base64.b64encode(b"canary-secret-canary-secret-1234").decode()
@@ -45,7 +46,7 @@ def test_every_problem_names_route_and_setting() -> None:
     assert len(told) == 6
     assert told[0] == "route 'a': the address in the setting TEAMS_URL is missing"
     assert told[1] == "route 'b': the address in the setting B_URL does not start with https://"
-    assert told[2] == "route 'c' has the channel 'pager'; there are teams and webhook"
+    assert told[2] == "route 'c' has the channel 'pager'; there are teams, slack, webhook, eventgrid"
     assert told[3] == "route 'd': the address in the setting (none named) is missing"
     assert told[4].endswith("in the setting BAD_KEY")
     assert told[5] == "route 'f': the setting (none named) holds no secret to sign with"
@@ -84,9 +85,9 @@ def test_an_unfit_address_is_refused_unseen(address: str) -> None:
 def test_loopback_is_for_the_sandbox_only() -> None:
     for address in ("http://127.0.0.1:8080/x", "http://localhost/x", "https://[::1]:1/x"):
         assert address_problem(address)
-        assert not address_problem(address, allow_loopback=True)
-    assert address_problem("http://example.com/", allow_loopback=True)
-    assert address_problem("ftp://127.0.0.1/", allow_loopback=True)
+        assert not address_problem(address, Bounds(loopback=True))
+    assert address_problem("http://example.com/", Bounds(loopback=True))
+    assert address_problem("ftp://127.0.0.1/", Bounds(loopback=True))
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,22 @@ def test_loopback_is_for_the_sandbox_only() -> None:
 )
 def test_both_forms_of_a_workflow_address_are_fit(address: str) -> None:
     assert address_problem(address) == ""
+
+
+@pytest.mark.parametrize("reference", ["@Microsoft.KeyVault(VaultName=canary;SecretName=x)", "@microsoft.keyvault(x)"])
+def test_a_reference_that_was_not_resolved_is_told_for_addresses_and_secrets(reference: str) -> None:
+    routes = [Route("a", "slack", "A_URL"), Route("b", "webhook", "B_URL", "B_KEY")]
+    told = problems(destinations(routes, {"A_URL": reference, "B_URL": "https://siem.example/", "B_KEY": reference}))
+    assert len(told) == 2
+    assert told[0].startswith("route 'a': the address in the setting A_URL is a Key Vault reference")
+    assert told[1].startswith("route 'b': the setting B_KEY is a Key Vault reference")
+    assert "canary" not in "".join(told)
+
+
+def test_slack_and_event_grid_need_no_secret() -> None:
+    routes = [Route("a", "slack", "A_URL"), Route("b", "eventgrid", "B_URL")]
+    settings = {
+        "A_URL": "https://hooks.slack.com/services/x",
+        "B_URL": "https://t.westeurope-1.eventgrid.azure.net/api",
+    }
+    assert problems(destinations(routes, settings)) == []

@@ -168,3 +168,72 @@ def test_detail_is_shed_in_order() -> None:
     assert "and 175 findings more" in said(200, 10)
     emoji = texts(card(notice(findings=tuple(finding(text="😀" * 400, rule="😀" * 100) for _ in range(25)))))
     assert "and 15 findings more" in emoji
+
+
+def test_people_that_the_ruleset_knows_are_mentioned(validator: Any) -> None:
+    found = card(notice(), mentions=[("Jo Doe", "87d349ed-44d7-43e1-9a83-5f2406dee5bd"), ("Al", "al@contoso.com")])
+    blocks = [item["text"] for item in elements(found) if item.get("type") == "TextBlock"]
+    assert blocks == ["For <at>Jo Doe</at>, <at>Al</at>"]
+    assert found["msteams"]["entities"] == [
+        {
+            "type": "mention",
+            "text": "<at>Jo Doe</at>",
+            "mentioned": {"id": "87d349ed-44d7-43e1-9a83-5f2406dee5bd", "name": "Jo Doe"},
+        },
+        {"type": "mention", "text": "<at>Al</at>", "mentioned": {"id": "al@contoso.com", "name": "Al"}},
+    ]
+    assert validator.is_valid(standard(found))
+
+
+@pytest.mark.parametrize("name", [text for text in HOSTILE if text])
+def test_a_name_in_a_mention_is_a_name_only(name: str) -> None:
+    found = card(notice(), mentions=[(name, "87d349ed-44d7-43e1-9a83-5f2406dee5bd")])
+    (block,) = [item["text"] for item in elements(found) if item.get("type") == "TextBlock"]
+    (entity,) = found["msteams"]["entities"]
+    inner = block.removeprefix("For <at>").removesuffix("</at>")
+    assert entity["text"] == f"<at>{inner}</at>"
+    assert entity["mentioned"]["name"] == inner
+    assert inner
+    assert not set(inner) & set("<>[]()*_`~#|\\!&/@:{}\n")
+    assert {token.type for token in tokens("For " + inner)} <= {
+        "paragraph_open", "paragraph_close", "inline", "text",
+    }  # fmt: skip
+
+
+def test_mentions_are_few_and_each_person_has_one() -> None:
+    given = [("Jo", "a-1"), ("Jo", "a-1"), ("Jo", "a-2"), ("Al", "no id"), ("Al", "")]
+    entities = card(notice(), mentions=given)["msteams"]["entities"]
+    assert [(each["mentioned"]["name"], each["mentioned"]["id"]) for each in entities] == [
+        ("Jo", "a-1"),
+        ("Jo 2", "a-2"),
+    ]
+    many = card(notice(), mentions=[(f"Jo {at}", f"id-{at}") for at in range(50)])
+    assert len(many["msteams"]["entities"]) == 10
+
+
+def test_what_was_done_is_read_before_the_findings() -> None:
+    said = texts(card(notice()))
+    assert said.index("Done") < said.index("Findings") < said.index("Ticket")
+
+
+def test_a_digest_says_what_it_counts() -> None:
+    digest = {
+        "since": "2026-11-21T12:15:00Z",
+        "rules": {f"rule-{at}": at for at in range(1, 30)},
+        "kinds": {"x.com": 2},
+    }
+    said = texts(card(notice(Kind.DIGEST, exemption={}, digest=digest)))
+    assert {"2026-11-21 12:15 UTC", "2 x[.]com", "The worst"} <= set(said)
+    assert "Because" not in said
+    (rules,) = [each for each in said if each.startswith("29 rule-29; 28 rule-28")]
+    assert rules.endswith("22 rule-22; …")
+
+
+def test_a_digest_says_which_exemption_each_line_is_about() -> None:
+    worst = finding(text="it expires late", evidence={"exemption": EXEMPTION_ID, "notice": "n-1"})
+    unknown = finding(text="no id here", evidence={"exemption": "nonsense"})
+    said = texts(card(notice(Kind.DIGEST, exemption={}, findings=(worst, unknown), digest={"total": 2})))
+    where = "resource storageAccounts/partnerdrop"
+    assert f"partner-ingestion ({where}): it expires late" in said
+    assert "no id here" in said
+    assert "n-1" not in " ".join(said)

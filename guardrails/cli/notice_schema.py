@@ -1,0 +1,172 @@
+"""The documented JSON form of notices, one JSON Schema (2020-12) a kind: docs/notices/KIND.schema.json. Pure.
+
+A schema describes a notice as the webhook's and the Event Grid topic's `data` have it; `findingsTotal`, `links` and
+`shed` are added there. Objects are closed: what is not declared here is not sent.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from guardrails.assess import Verdict
+from guardrails.exemption import ScopeKind
+from guardrails.notice import SERVICE, SEVERITIES, Kind
+from guardrails.notify.shed import STEPS
+from guardrails.rules.base import Severity
+from guardrails.tell import NEXT, TITLES
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+MEANINGS: Final[Mapping[Kind, str]] = {
+    Kind.VIOLATION: "an exemption breaks a rule; nothing was changed",
+    Kind.TAGGED: "it breaks a rule and was tagged",
+    Kind.REVERTED: "it was deleted, or put back to its last good state",
+    Kind.WOULD_REVERT: "it would have been reverted, were the mode not `audit`",
+    Kind.RESTORED: "a revert was undone",
+    Kind.CANNOT_ACT: "Azure forbids what should be done: a lock, a deny assignment, a missing permission",
+    Kind.UNKNOWN: "it could not be judged",
+    Kind.COMPLIANT: "it keeps every rule again; told only where a trouble was told before",
+    Kind.EXPIRING: "it expires soon",
+    Kind.EXPIRED: "it has expired; the policy applies again",
+    Kind.REVIEW_DUE: "its review is due",
+    Kind.DELETED: "a compliant exemption is gone before its time",
+    Kind.REGISTER_ALTERED: "a row of the register was changed from outside",
+    Kind.BREAKER_OPEN: "too many reverts in an hour: nothing is reverted until an operator closes the breaker",
+    Kind.RULESET_BROKEN: "the ruleset cannot be used: nothing is done to anything",
+    Kind.DELIVERY_FAILING: "notices to a route could not be delivered and are kept",
+    Kind.POISON: "a message could not be processed and was set aside",
+    Kind.DIGEST: "many notices of one route in one: counts, and the worst findings",
+}
+"""What each kind tells, one line of markdown."""
+
+_TIME: Final = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$",
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return file name -> schema: one a kind, and `notice.schema.json`, which is any of them."""
+    made = {file_of(kind): schema_of(kind) for kind in Kind}
+    whole = {
+        "$schema": DIALECT,
+        "$id": "notice.schema.json",
+        "title": "A notice of the exemption guardrails",
+        "oneOf": [{"$ref": file_of(kind)} for kind in Kind],
+    }
+    return {"notice.schema.json": whole, **made}
+
+
+def file_of(kind: Kind) -> str:
+    """Return the name of a kind's schema file."""
+    return f"{kind}.schema.json"
+
+
+def schema_of(kind: Kind) -> dict[str, Any]:
+    """Return the schema of a notice of one kind."""
+    properties: dict[str, Any] = {
+        "id": {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9-]{1,200}$",
+            "description": "The same over every retry and every route.",
+        },
+        "kind": {"const": str(kind)},
+        "severity": {"enum": [str(severity) for severity in SEVERITIES[kind]]},
+        "at": {**_TIME, "description": "When it was decided, UTC."},
+        "title": {**_text("One line, our words.", 300), "minLength": 1, "examples": [TITLES[kind]]},
+        "exemption": _nothing() if kind in SERVICE else _exemption(),
+        "findings": {
+            "type": "array",
+            "items": _finding(),
+            "description": "Worst first; in a digest the worst finding of each of its worst notices.",
+        },
+        "actor": _text("Who wrote or deleted the exemption; empty where that is not known. A stranger's text."),
+        "done": _text("What was done, our words."),
+        "why": {"type": "array", "items": _text("A reason; it may quote the exemption."), "maxItems": 20},
+        "next": {**_text("What to do next, our words."), "examples": [NEXT[kind]]},
+        "findingsTotal": _count("Findings before any were left out. In webhooks and events."),
+        "links": _closed(
+            {"portal": {"type": "string", "format": "uri", "pattern": "^https://"}},
+            "The page of the target scope in the Azure portal. In webhooks and events.",
+        ),
+        "shed": {
+            "type": "array",
+            "items": {"enum": [name for name, _ in STEPS]},
+            "uniqueItems": True,
+            "description": "What was left out to keep a webhook or an event small, in order.",
+        },
+    }
+    if kind is Kind.DIGEST:
+        properties["digest"] = _digest()
+    required = [name for name in properties if name not in ("findingsTotal", "links", "shed", "digest")]
+    return {
+        "$schema": DIALECT,
+        "$id": file_of(kind),
+        "title": f"Notice: {kind}",
+        "description": MEANINGS[kind],
+        **_closed(properties, ""),
+        "required": required,
+    }
+
+
+def _exemption() -> dict[str, Any]:
+    blank_or_time = {"anyOf": [{"const": ""}, _TIME], "description": "UTC; empty where it has none that can be read."}
+    properties = {
+        "id": {**_text("Its resource id."), "minLength": 1},
+        "name": {**_text("The last part of its id."), "minLength": 1},
+        "scope": {**_text("The id of what it is attached to."), "minLength": 1},
+        "scopeKind": {"enum": [str(kind) for kind in ScopeKind]},
+        "displayName": _text("As its author wrote it."),
+        "assignment": _text("The id of the policy assignment that it exempts from."),
+        "category": _text("Waiver or Mitigated; else as its author wrote it."),
+        "expiresOn": blank_or_time,
+        "owner": _text("As its author wrote it."),
+        "ticket": _text("As its author wrote it."),
+    }
+    about = "What the notice is about; strangers' text, unescaped. What the register does not know of one that is gone"
+    return _closed(properties, f"{about} is left out.", required=("id", "name", "scope", "scopeKind"))
+
+
+def _finding() -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "code": _text("The finding's code."),
+        "rule": _text("The rule's name."),
+        "status": {"enum": [str(Verdict.VIOLATION), str(Verdict.UNKNOWN)]},
+        "severity": {"enum": [str(severity) for severity in Severity]},
+        "text": _text("What is wrong, or why it cannot be told."),
+        "evidence": {"type": "object", "description": "The values that show it, by name; strangers' text, unescaped."},
+        "mend": _text("How to put it right, our words."),
+    }
+    return _closed(properties, "One rule's answer.", required=tuple(properties))
+
+
+def _digest() -> dict[str, Any]:
+    counts = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+    properties = {
+        "since": {**_TIME, "description": "When the first of them was decided, UTC."},
+        "total": _count("How many notices it stands for."),
+        "kinds": {**counts, "propertyNames": {"enum": [str(kind) for kind in Kind]}},
+        "severities": {**counts, "propertyNames": {"enum": [str(severity) for severity in Severity]}},
+        "rules": {**counts, "description": "Violations and unknowns by the name of the rule."},
+    }
+    return _closed(properties, "What it counts.", required=tuple(properties))
+
+
+def _nothing() -> dict[str, Any]:
+    return _closed({}, "Empty: the notice is about no single exemption.")
+
+
+def _text(description: str, longest: int | None = None) -> dict[str, Any]:
+    limit = {} if longest is None else {"maxLength": longest}
+    return {"type": "string", **limit, "description": description}
+
+
+def _count(description: str) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0, "description": description}
+
+
+def _closed(properties: Mapping[str, Any], description: str, required: tuple[str, ...] = ()) -> dict[str, Any]:
+    out: dict[str, Any] = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    if required:
+        out["required"] = list(required)
+    return out | ({"description": description} if description else {})

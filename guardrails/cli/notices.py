@@ -1,0 +1,175 @@
+"""Notices that could not be delivered, the routes that they go to, and digests.
+
+`failed` lists what is kept; `replay` puts it back on the queue, with the same ids. `test` sends a test notice to a
+route now, and says of every route what is wrong with its settings. A route whose address is gone for good (410) is
+disabled: mend the address, then `enable` it. `show` prints everything that a digest gathered.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from guardrails.cli.letters import one_letter, put_back, say_replayed
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
+from guardrails.cli.screen import Screen
+from guardrails.deliver import lane_name
+from guardrails.digest import Kept
+from guardrails.errors import Permanent
+from guardrails.exemption import spell_time
+from guardrails.lane import enabled
+from guardrails.ports import Delivered, Delivery
+from guardrails.record import Letter
+from guardrails.ruleset import Route
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    actions = parser.add_subparsers(dest="action", metavar="failed|replay|test|routes|enable|show", required=True)
+    parser.set_defaults(letter="", all=False, format="table")
+    add_format(actions.add_parser("failed", help="list notices that failed, oldest first"))
+    replay = actions.add_parser("replay", help="put one, or all, back on the queue")
+    which = replay.add_mutually_exclusive_group(required=True)
+    which.add_argument("letter", nargs="?", metavar="ID", default="", help="of the letter, or of the notice")
+    which.add_argument("--all", action="store_true", help="all that can be replayed")
+    actions.add_parser("test", help="send a test notice now").add_argument("route", metavar="ROUTE")
+    add_format(actions.add_parser("routes", help="list the routes and how they stand"))
+    actions.add_parser("enable", help="put a disabled route back in use").add_argument("route", metavar="ROUTE")
+    show = actions.add_parser("show", help="everything that a digest gathered")
+    show.add_argument("digest", metavar="DIGEST")
+    add_format(show)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Do what is asked."""
+    match args.action:
+        case "failed":
+            _list(with_service(_failed), args.format, screen)
+        case "replay":
+            return say_replayed(with_service(partial(_replay, name=args.letter)), screen)
+        case "test":
+            return _say_answer(args.route, with_service(partial(_test, name=args.route)), screen)
+        case "routes":
+            _show_routes(with_service(_routes), args.format, screen)
+        case "enable":
+            was = with_service(partial(_enable, name=args.route))
+            screen.line(f"enabled: {args.route}" if was else f"{args.route} was not disabled")
+        case "show":
+            _show(with_service(partial(_digest, name=args.digest)), args.format, screen)
+    return 0
+
+
+async def _failed(service: Service) -> list[Letter]:
+    return [letter for letter in await service.register.letters() if letter.source == "notices"]
+
+
+async def _replay(service: Service, name: str) -> list[tuple[Letter, str]]:
+    failed = await _failed(service)
+    if name:
+        named = [letter for letter in failed if name in (letter.id, _held(letter).get("id"))]
+        failed = named or [await one_letter(service, name)]
+    return await put_back(service, failed)
+
+
+async def _test(service: Service, name: str) -> Delivery:
+    _named(service, name)
+    return await service.courier.probe(name)
+
+
+async def _enable(service: Service, name: str) -> bool:
+    route = _named(service, name)
+    return await service.register.lanes.change(lane_name(route), partial(enabled, route=name))
+
+
+async def _routes(service: Service) -> list[dict[str, str]]:
+    problems = service.problems()
+    out = []
+    for route in service.routes():
+        state = (await service.register.lanes.look(lane_name(route))).route(route.name)
+        since = f"disabled since {spell_time(state.disabled_at)}: {state.disabled_why}" if state.disabled_at else ""
+        status = "; ".join(filter(None, (since, problems.get(route.name, "")))) or "in use"
+        out.append({"route": route.name, "channel": route.channel, "status": status})
+    return out
+
+
+async def _digest(service: Service, name: str) -> Kept:
+    kept = await service.register.gathering.kept(name)
+    if kept is None:
+        remedy = "The digest names its own id; it is kept for 30 days after it was delivered"
+        raise Permanent("there is no such digest", code="no-such-digest", subject=name, remedy=remedy)
+    return kept
+
+
+def _named(service: Service, name: str) -> Route:
+    """Return a route. Raises Permanent (no-such-route), and Misconfigured where the ruleset is broken."""
+    routes = service.routes()
+    for route in routes:
+        if route.name == name:
+            return route
+    remedy = f"There are: {', '.join(route.name for route in routes) or 'none'}"
+    raise Permanent("the ruleset has no such route", code="no-such-route", subject=name, remedy=remedy)
+
+
+def _list(letters: Sequence[Letter], form: str, screen: Screen) -> None:
+    rows = [
+        {
+            "letter": letter.id,
+            "notice": str(_held(letter).get("id", "")),
+            "route": str(_payload(letter).get("route", "")),
+            "at": spell_time(letter.at),
+            "attempts": letter.attempts,
+            "reason": letter.reason,
+        }
+        for letter in letters
+    ]
+    _rows(rows, form, screen, "no notice has failed")
+
+
+def _show(kept: Kept, form: str, screen: Screen) -> None:
+    if form == "json":
+        screen.json({"digest": kept.notice.to_json(), "route": kept.route, "entries": list(kept.entries)})
+        return
+    screen.line(f"{kept.notice.id} to {kept.route}: {kept.notice.done}")
+    columns = ("severity", "kind", "at", "exemption", "rules", "next")
+    screen.table(columns, [tuple(_text(entry.get(name, "")) for name in columns) for entry in kept.entries])
+
+
+def _show_routes(rows: list[dict[str, str]], form: str, screen: Screen) -> None:
+    _rows(rows, form, screen, "the ruleset has no route: nobody is told of anything")
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], form: str, screen: Screen, none: str) -> None:
+    if form == "json":
+        screen.json(list(rows))
+    elif rows:
+        screen.table(tuple(rows[0]), [tuple(str(value) for value in row.values()) for row in rows])
+    else:
+        screen.line(none)
+
+
+def _say_answer(route: str, answer: Delivery, screen: Screen) -> int:
+    if isinstance(answer, Delivered):
+        screen.line(f"delivered: the route {route} took a test notice")
+        return 0
+    screen.problem(f"not delivered: {answer.reason}")
+    return 1
+
+
+def _text(value: object) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _payload(letter: Letter) -> dict[str, Any]:
+    try:
+        data = json.loads(letter.payload)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _held(letter: Letter) -> dict[str, Any]:
+    notice = _payload(letter).get("notice")
+    return notice if isinstance(notice, dict) else {}

@@ -1,0 +1,115 @@
+"""A lane: what all instances share about one address that notices go to. Pure.
+
+Routes that name the same channel and the same address share a lane, for it is the address that limits its callers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from guardrails.exemption import parse_time, spell_time
+
+ALERT_LEASE: Final = timedelta(seconds=5)
+"""How long an alert is left to the instance that began to send it; shorter than a crash hides a message (host.json)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """How a route stands. Times are UTC.
+
+    Attributes:
+        window: the digest window that `count` is about; "" before the first.
+        count: notices of that window that went at once.
+        woken: whether the message that closes the window is on the queue.
+        disabled_at: since when nothing is sent; None where it is in use.
+        disabled_why: the channel's words for it, in ours.
+        told: the trouble that people were told of last: a day, or `disabled-` and a time.
+        telling_at: when somebody began to tell; None when it is done.
+    """
+
+    window: str = ""
+    count: int = 0
+    woken: bool = False
+    disabled_at: datetime | None = None
+    disabled_why: str = ""
+    told: str = ""
+    telling_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON, without what is at its default."""
+        out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.told}
+        out |= {"disabled_why": self.disabled_why}
+        out |= {name: spell_time(at) for name in ("disabled_at", "telling_at") if (at := getattr(self, name))}
+        return {name: value for name, value in out.items() if value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "RouteState":
+        """Read what `to_json` wrote. Raises ValueError."""
+        count = data.get("count", 0)
+        if type(count) is not int:
+            raise ValueError("the count of a window is not a number")
+        return cls(
+            window=str(data.get("window", "")),
+            count=count,
+            woken=data.get("woken") is True,
+            disabled_at=parse_time(data.get("disabled_at")),
+            disabled_why=str(data.get("disabled_why", "")),
+            told=str(data.get("told", "")),
+            telling_at=parse_time(data.get("telling_at")),
+        )
+
+    @property
+    def trouble(self) -> str:
+        """The name of the trouble that it is disabled for."""
+        return f"disabled-{self.disabled_at:%Y%m%dT%H%M%S}" if self.disabled_at else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The shared state of one address.
+
+    Attributes:
+        free: the first moment that no request has been promised, in milliseconds since 1970, UTC; 0 at first.
+        routes: how each route stands, by its name.
+    """
+
+    free: int = 0
+    routes: Mapping[str, RouteState] = field(default_factory=dict)
+
+    def route(self, name: str) -> RouteState:
+        """Return how a route stands."""
+        return self.routes.get(name) or RouteState()
+
+    def with_route(self, name: str, state: RouteState) -> "Lane":
+        """Return the lane with a route's state replaced."""
+        return self if state == self.route(name) else replace(self, routes={**self.routes, name: state})
+
+
+def disabled(lane: Lane, route: str, why: str, now: datetime) -> tuple[Lane, None]:
+    """Disable a route; one that is disabled stays as it is."""
+    state = lane.route(route)
+    if state.disabled_at is not None:
+        return lane, None
+    return lane.with_route(route, replace(state, disabled_at=now.replace(microsecond=0), disabled_why=why)), None
+
+
+def enabled(lane: Lane, route: str) -> tuple[Lane, bool]:
+    """Put a route back in use; say whether it was disabled."""
+    state = lane.route(route)
+    if state.disabled_at is None:
+        return lane, False
+    return lane.with_route(route, replace(state, disabled_at=None, disabled_why="", told="", telling_at=None)), True
+
+
+def claimed(lane: Lane, route: str, trouble: str, now: datetime) -> tuple[Lane, bool]:
+    """Take it on to tell of a trouble; False where that is done, or another instance is at it."""
+    state = lane.route(route)
+    if state.told == trouble or (state.telling_at is not None and now - state.telling_at < ALERT_LEASE):
+        return lane, False
+    return lane.with_route(route, replace(state, telling_at=now)), True
+
+
+def told(lane: Lane, route: str, trouble: str) -> tuple[Lane, None]:
+    """Remember that people were told."""
+    return lane.with_route(route, replace(lane.route(route), told=trouble, telling_at=None)), None

@@ -1,0 +1,88 @@
+"""Letterbox: what use cases do with what cannot be processed, and with what they have to say of the service itself."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from guardrails import tell
+from guardrails.errors import Misconfigured
+from guardrails.notice import Notice
+from guardrails.ports import Clock, Queues, Register
+from guardrails.record import Letter, Outgoing
+from guardrails.ruleset import Route, Ruleset
+
+
+class Letterbox:
+    """Keeps letters, and sends notices about the service.
+
+    Args:
+        register, queues, clock: where letters are kept, where notices go, the present.
+        ruleset: returns the ruleset in force; raises Misconfigured.
+        fallback: the routes for the service's own troubles while the ruleset cannot name any.
+    """
+
+    def __init__(
+        self,
+        register: Register,
+        queues: Queues,
+        clock: Clock,
+        ruleset: Callable[[], Ruleset],
+        fallback: tuple[Route, ...] = (),
+    ) -> None:
+        self._register = register
+        self._queues = queues
+        self._clock = clock
+        self._ruleset = ruleset
+        self.fallback = fallback
+
+    async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
+        """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
+        key = f"{source}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}"
+        new = await self._register.bury(Letter(key, source, reason, payload, self.now(), attempts))
+        return key if new else ""
+
+    async def take_back(self, letter: str) -> None:
+        """Forget a letter that could not be told of, so that the next try keeps it, and tells."""
+        await self._register.drop_letter(letter)
+
+    async def say(self, notice: Notice, *, but: str = "") -> int:
+        """Queue a notice for every route that is to hear of the service's troubles, save one. Return how many.
+
+        Where no route is left, or the ruleset is broken, the fallback hears it.
+        """
+        try:
+            messages = [one for one in tell.outgoing(notice, self._ruleset()) if one.body["route"] != but]
+        except Misconfigured:
+            messages = []
+        if not messages:
+            messages = [
+                Outgoing(f"{notice.id}-{route.name}", "notices", {"route": route.name, "notice": notice.to_json()})
+                for route in self.fallback
+                if route.name != but
+            ]
+        for message in messages:
+            await self._queues.send(message.queue, message.body)
+        return len(messages)
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return self._clock.now()
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """Read a message. Raises ValueError where it is not a JSON object."""
+    try:
+        data = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(data, Mapping):
+        raise ValueError("not a JSON object")
+    return dict(data)
+
+
+def read_attempt(data: Mapping[str, Any]) -> int:
+    """Return how often a message was tried; 0 where it does not say."""
+    attempt = data.get("attempt")
+    return attempt if isinstance(attempt, int) and not isinstance(attempt, bool) and attempt >= 0 else 0

@@ -1,0 +1,93 @@
+"""Exemptions to tell of: the sample one, hostile ones, and the least that can be said."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from guardrails.assess import Assessment, Finding, Verdict
+from guardrails.digest import Gathered, compose
+from guardrails.exemption import Exemption, ExemptionId
+from guardrails.notice import SERVICE, Kind, Notice
+from guardrails.record import Row, Status
+from guardrails.rules.base import Severity
+from guardrails.rules.sample import BODY, EXEMPTIONS
+from guardrails.ruleset import Response
+from guardrails.tell import about, expiry, review, service
+
+AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
+REMINDERS: Final = (Kind.EXPIRING, Kind.EXPIRED, Kind.REVIEW_DUE)
+SUBSCRIPTION: Final = "11111111-2222-3333-4444-555555555555"
+HOSTILE: Final = (
+    "<at>Jo</at> [x](https://evil.example)",
+    "\u202e\x00\ud800",
+    "9" * 100_000,
+    "'; drop --\n\r",
+    "\U0001f469\u200d\U0001f467",
+    "\ufdd0 \u200b",
+)
+
+
+def exemption(**said: Any) -> Exemption:
+    """Return the sample exemption, with other properties."""
+    return Exemption.from_arm({**BODY, "properties": {**BODY["properties"], **said}})
+
+
+def finding(text: str = "it expires too late", **changes: Any) -> Finding:
+    made = Finding(
+        code="E002",
+        rule="expiry-too-far",
+        status=Verdict.VIOLATION,
+        severity=Severity.HIGH,
+        text=text,
+        evidence={"expiresOn": text, "list": [text, 1, None], "nested": {text: {"a": text}}},
+        mend="Set it earlier.",
+        response=Response.REVERT,
+        grace=timedelta(0),
+    )
+    return replace(made, **changes)
+
+
+def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str = "jo@contoso.com") -> Notice:
+    """Return a notice of a kind, made as the service makes it, with `text` wherever a stranger can write."""
+    said = {"owner": text, "ticket": text}
+    one = exemption(displayName=text, exemptionCategory=text, policyAssignmentId=text or "/x", metadata=said)
+    if kind is Kind.DIGEST:
+        notices = [of_kind(other, findings, text) for other in Kind if other is not Kind.DIGEST]
+        return compose("chat", "20261121T1230Z", [Gathered("w", notice) for notice in notices], AT).notice
+    if kind is Kind.EXPIRED or kind is Kind.EXPIRING:
+        when = AT + timedelta(days=-1 if kind is Kind.EXPIRED else 3)
+        return expiry(one.id, when, at=AT, exemption=one)
+    if kind is Kind.REVIEW_DUE:
+        return review(one.id, AT, at=AT, exemption=one)
+    if kind in SERVICE:
+        return service(kind, "key", at=AT, done="It waits.", why=(text,) * 30)
+    return about(
+        kind,
+        one.id,
+        7,
+        at=AT,
+        actor=text,
+        done="It was done.",
+        why=(text,) * 30,
+        exemption=one,
+        assessment=Assessment(findings),
+    )
+
+
+def least(kind: Kind, row: Row | None = None) -> Notice:
+    """Return a notice of a kind where nothing is known but the exemption's id, and perhaps its row."""
+    one = ExemptionId.parse("/providers/Microsoft.Management/managementGroups/m" + EXEMPTIONS + "e")
+    if kind is Kind.EXPIRED or kind is Kind.EXPIRING:
+        return expiry(one, AT + timedelta(hours=0 if kind is Kind.EXPIRED else 1), at=AT, row=row)
+    if kind is Kind.REVIEW_DUE:
+        return review(one, AT + timedelta(days=1), at=AT, row=row)
+    if kind is Kind.DIGEST:
+        return compose("chat", "20261121T1230Z", [Gathered("w", least(Kind.DELETED, row))], AT).notice
+    if kind in SERVICE:
+        return service(kind, "", at=AT, done="", why=())
+    return about(kind, one, 1, at=AT, actor="", done="", why=(), row=row)
+
+
+def row(**changes: Any) -> Row:
+    """Return what the register knows of an exemption."""
+    return replace(Row("/x", Status.VIOLATION, AT, expires_on=AT, owner="o", assignment="a"), **changes)

@@ -1,0 +1,142 @@
+"""A lane is changed by everybody at once and nothing is promised twice; gathered notices leave after delivery only."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from guardrails.digest import Gathered, compose
+from guardrails.lane import Lane, RouteState, claimed, disabled, enabled, told
+from guardrails.pace import take_slot
+from guardrails.register.table_register import connect
+from tests.notify.samples import notice
+from tests.register.conftest import World, at
+
+NOW = at("2026-11-02T09:30:00+00:00")
+WINDOW = "20261102T0930Z"
+
+
+def step(lane: Lane) -> tuple[Lane, datetime | None]:
+    return take_slot(lane, "teams", NOW)
+
+
+async def test_of_forty_askers_in_four_processes_each_gets_a_slot_of_its_own(
+    empty: World, azurite: str, table: str
+) -> None:
+    workers = [connect(clock=empty.clock, connection_string=azurite, table=table) for _ in range(4)]
+    slots = await asyncio.gather(*(workers[n % 4].lanes.change("teams-A", step) for n in range(40)))
+    for worker in workers:
+        await worker.close()
+    ordered = sorted(slot for slot in slots if slot is not None)
+    assert len(ordered) == 40
+    gaps = {later - earlier for earlier, later in pairwise(ordered)}
+    assert gaps == {timedelta(milliseconds=270)}
+
+
+async def test_a_slot_costs_one_read_and_one_write_and_a_look_one_read(empty: World) -> None:
+    lanes = empty.register.lanes
+    await lanes.change("teams-A", step)
+    empty.transport.requests.clear()
+    await lanes.change("teams-A", step)
+    assert [request.method for request in empty.transport.requests] == ["GET", "POST"]
+    empty.transport.requests.clear()
+    await lanes.look("teams-A")
+    await lanes.change("teams-A", lambda lane: (lane, None))
+    await empty.register.gathering.add("secops", WINDOW, notice())
+    assert [request.method for request in empty.transport.requests] == ["GET", "GET", "POST"]
+
+
+async def test_everything_in_a_lane_comes_back(empty: World) -> None:
+    state = RouteState(WINDOW, 3, woken=True, disabled_at=NOW, disabled_why="410", told="20261102", telling_at=NOW)
+    lane = Lane(123_456_789_012, {"secops": state, "other": RouteState()})
+    await empty.register.lanes.change("teams-a/b#c?", lambda _: (lane, None))
+    found = await empty.register.lanes.look("teams-a/b#c?")
+    assert (found.free, found.route("secops"), found.route("none")) == (lane.free, state, RouteState())
+
+
+@pytest.mark.parametrize("columns", [{"free": "soon"}, {"routes": "{"}, {"routes": "[]"}, {"routes": '{"a": 1}'}])
+async def test_a_damaged_lane_is_begun_anew(empty: World, columns: dict[str, str]) -> None:
+    await empty.register.lanes.change("x", step)
+    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", **columns})
+    assert await empty.register.lanes.look("x") == Lane()
+    assert await empty.register.lanes.change("x", step) is not None
+
+
+def test_a_trouble_is_told_by_one_and_again_if_that_one_died() -> None:
+    lane, mine = claimed(Lane(), "r", "20261102", NOW)
+    assert mine
+    assert not claimed(lane, "r", "20261102", NOW + timedelta(seconds=2))[1], "another is at it"
+    assert claimed(lane, "r", "20261102", NOW + timedelta(seconds=6))[1], "that one died"
+    lane, _ = told(lane, "r", "20261102")
+    assert not claimed(lane, "r", "20261102", NOW + timedelta(hours=9))[1]
+    assert claimed(lane, "r", "20261103", NOW + timedelta(days=1))[1]
+
+
+def test_disabling_twice_keeps_the_first_and_enabling_forgets() -> None:
+    lane, _ = disabled(Lane(), "r", "410", NOW)
+    again, _ = disabled(lane, "r", "other", NOW + timedelta(days=1))
+    assert again == lane
+    lane, was = enabled(lane, "r")
+    assert was
+    assert lane.route("r") == RouteState()
+    assert not enabled(lane, "r")[1]
+
+
+async def test_a_digest_is_kept_as_it_was_first_made(empty: World) -> None:
+    gathering = empty.register.gathering
+    many = [Gathered(WINDOW, notice(id=f"n{n}")) for n in range(2300)]
+    first = await gathering.keep(compose("secops", WINDOW, many, NOW))
+    assert await gathering.keep(compose("secops", WINDOW, many[:1], NOW)) == first
+    assert await gathering.kept(first.notice.id) == first
+    assert len(first.entries) == 2300
+    assert await gathering.open_members("secops") == first.members
+    assert await gathering.open_members("other") == frozenset()
+
+
+async def test_what_a_digest_holds_leaves_when_it_was_delivered_and_nothing_else(empty: World) -> None:
+    gathering = empty.register.gathering
+    gathered = [Gathered(WINDOW, notice(id=f"n{n}")) for n in range(230)]
+    for one in gathered:
+        await gathering.add("secops", one.window, one.notice)
+    await gathering.add("other", WINDOW, notice(id="n1"))
+    kept = await gathering.keep(compose("secops", WINDOW, gathered[:220], NOW))
+    assert len(await gathering.waiting("secops", WINDOW)) == 230
+    await asyncio.gather(gathering.delivered(kept.notice.id), gathering.delivered(kept.notice.id))
+    await gathering.delivered(kept.notice.id)
+    assert {one.notice.id for one in await gathering.waiting("secops", WINDOW)} == {f"n{n}" for n in range(220, 230)}
+    assert len(await gathering.waiting("other", WINDOW)) == 1
+    assert not await gathering.is_open(kept.notice.id)
+    assert await gathering.kept(kept.notice.id) == kept, "it can still be shown"
+
+
+async def test_waiting_looks_at_a_window_and_those_before(empty: World) -> None:
+    gathering = empty.register.gathering
+    for window in ("20261102T0915Z", "20261102T0945Z", WINDOW):
+        await gathering.add("secops", window, notice(id=f"in-{window}"))
+    assert [one.window for one in await gathering.waiting("secops", WINDOW)] == ["20261102T0915Z", WINDOW]
+    await gathering.add("secops", "20261102T0945Z", notice(id=f"in-{WINDOW}"))
+    assert [one.window for one in await gathering.waiting("secops", WINDOW)] == ["20261102T0915Z"]
+
+
+async def test_old_delivered_digests_are_forgotten_and_open_ones_are_not(empty: World) -> None:
+    gathering = empty.register.gathering
+    old = compose("secops", WINDOW, [Gathered(WINDOW, notice())], NOW)
+    still_open = replace(old, notice=replace(old.notice, id="digest-secops-20261102T0945Z"))
+    for kept in (old, still_open):
+        await gathering.keep(kept)
+    await gathering.delivered(old.notice.id)
+    await gathering.prune(NOW - timedelta(days=1))
+    assert await gathering.kept(old.notice.id) is not None
+    await gathering.prune(NOW + timedelta(days=1))
+    assert await gathering.kept(old.notice.id) is None
+    assert await gathering.kept(still_open.notice.id) is not None
+
+
+async def test_a_damaged_gathered_notice_does_not_stop_the_others(empty: World) -> None:
+    gathering = empty.register.gathering
+    for name in ("a", "b"):
+        await gathering.add("secops", WINDOW, notice(id=name))
+    await empty.sdk.update_entity({"PartitionKey": "gathered~secops", "RowKey": "notice~a", "notice": "{half"})
+    assert [one.notice.id for one in await gathering.waiting("secops", WINDOW)] == ["b"]

@@ -1,0 +1,106 @@
+"""Chromium without a window, over its DevTools protocol (chromedevtools.github.io/devtools-protocol)."""
+
+import asyncio
+import base64
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+_FLAGS: Final = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-lcd-text",
+    "--font-render-hinting=none", "--allow-file-access-from-files", "--remote-debugging-port=0",
+)  # fmt: skip
+"""No sandbox: it cannot be had as root or in most containers, and all that is opened is our own page."""
+
+_PATIENCE: Final = 30.0
+"""Seconds for the browser to start, and for one command."""
+
+
+def find() -> str | None:
+    """Return the path of a Chromium: CHROMIUM in the environment, or one on the PATH."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class Tab:
+    """One open page."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._ids = itertools.count(1)
+
+    async def command(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send one command and return its result. Raises RuntimeError where the browser refuses it."""
+        number = next(self._ids)
+        await self._socket.send_json({"id": number, "method": method, "params": params})
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                told = await self._socket.receive_json()
+                if told.get("id") == number:
+                    break
+        if "error" in told:
+            raise RuntimeError(f"{method}: {told['error'].get('message')}")
+        result: dict[str, Any] = told["result"]
+        return result
+
+    async def open(self, address: str) -> None:
+        """Open a page and wait until it is loaded, its scripts included."""
+        await self.command("Page.enable")
+        await self.command("Page.navigate", url=address)
+        async with asyncio.timeout(_PATIENCE):
+            while (await self._socket.receive_json()).get("method") != "Page.loadEventFired":
+                pass
+
+    async def evaluate(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression. Raises RuntimeError where it throws."""
+        found = await self.command("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in found:
+            raise RuntimeError(found["exceptionDetails"].get("exception", {}).get("description", "the script failed"))
+        return found["result"].get("value")
+
+    async def picture(self, width: int, height: int) -> bytes:
+        """Return the page's top left corner as PNG; sizes in CSS pixels."""
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        found = await self.command("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+        return base64.b64decode(found["data"])
+
+
+@asynccontextmanager
+async def tab(browser: str) -> AsyncIterator[Tab]:
+    """Run a browser with a profile of its own and one empty page; end it and forget the profile after use."""
+    with tempfile.TemporaryDirectory(prefix="pictures-", ignore_cleanup_errors=True) as profile:
+        quiet = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            browser, *_FLAGS, f"--user-data-dir={profile}", "about:blank", stdout=quiet, stderr=quiet
+        )
+        try:
+            port = await _port(Path(profile) / "DevToolsActivePort", process)
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                    page = next(each for each in await answer.json() if each["type"] == "page")
+                async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                    yield Tab(socket)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+async def _port(told: Path, process: asyncio.subprocess.Process) -> str:
+    """Return the port that the browser listens on, which it writes into its profile."""
+    async with asyncio.timeout(_PATIENCE):
+        while process.returncode is None:
+            lines = told.read_text().splitlines() if told.exists() else []  # noqa: ASYNC240 - a line, in a tool
+            if len(lines) > 1:
+                return lines[0]
+            await asyncio.sleep(0.05)
+    raise RuntimeError(f"the browser ended at once, with {process.returncode}")

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import random
+from collections.abc import Callable
 from typing import Final
 
 from guardrails import tell
@@ -35,6 +36,7 @@ class Intake:
         reconciler, world, courier: what does the work.
         letterbox: keeps what cannot be processed, and tells of it.
         budget: seconds that an event may take before it is handed to the queue. Event Grid waits 30 s.
+        chance: a number from 0 to 1 that spreads retries.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Intake:
         letterbox: Letterbox,
         *,
         budget: float = 20.0,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._reconciler = reconciler
         self._world = world
         self._courier = courier
         self._letterbox = letterbox
         self._budget = budget
+        self._chance = chance
 
     async def event(self, exemption_id: ExemptionId, hint: Hint) -> Outcome | None:
         """Reconcile now; what cannot finish goes on the queue. Raises only when neither was possible."""
@@ -135,8 +139,7 @@ class Intake:
         self, exemption_id: ExemptionId, hint: Hint, attempt: int, *, asked: float, text: str, error: GuardrailsError
     ) -> None:
         if attempt < MAX_ATTEMPTS:
-            chance = random.random()  # noqa: S311 - spreads retries, no secret
-            await self._later(exemption_id, hint, attempt, backoff(attempt - 1, asked, chance=chance), error)
+            await self._later(exemption_id, hint, attempt, backoff(attempt - 1, asked, chance=self._chance()), error)
         else:
             await self._give_up("reconcile", text, str(error), exemption_id.key, attempt)
 

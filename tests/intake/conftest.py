@@ -11,9 +11,11 @@ from uuid import uuid4
 import pytest
 from azure.storage.queue.aio import QueueClient
 
+from guardrails.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId
 from guardrails.intake import Intake
+from guardrails.letterbox import Letterbox
 from guardrails.notice import Notice
 from guardrails.ports import Delivered, Delivery, Hint
 from guardrails.reconcile import Reconciler
@@ -35,7 +37,7 @@ version: 1
 mode: audit
 rules: {expiry-missing: alert}
 notices:
-  - {route: team, channel: teams, address_setting: TEAM_URL}
+  - {route: team, channel: teams, address_setting: TEAM_URL, digest: off}
   - {route: audit, channel: webhook, address_setting: AUDIT_URL, secret_setting: AUDIT_SECRET}
 """
 
@@ -127,6 +129,9 @@ async def desk(azurite: str, clock: VirtualClock) -> AsyncIterator[Desk]:
             raise broken[0]
         return good
 
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds=seconds)
+
     async with (
         table_register.connect(clock=clock, connection_string=azurite, table=f"t{uuid4().hex}") as register,
         queues.connect(connection_string=azurite, names=names) as real,
@@ -137,8 +142,18 @@ async def desk(azurite: str, clock: VirtualClock) -> AsyncIterator[Desk]:
         await notices.create_queue()
         seen = SeenQueues(real)
         world = World(cast(Any, None), register, seen, clock)
-        intake = Intake(
-            cast(Reconciler, reconciler), world, channels, ruleset, fallback=(FALLBACK,), budget=0.15
-        )  # fmt: skip
+        letterbox = Letterbox(register, seen, clock, ruleset, (FALLBACK,))
+        courier = Courier(
+            channels,
+            queues=seen,
+            clock=clock,
+            lanes=register.lanes,
+            gathering=register.gathering,
+            letterbox=letterbox,
+            ruleset=ruleset,
+            sleep=sleep,
+            chance=lambda: 0.5,
+        )
+        intake = Intake(cast(Reconciler, reconciler), world, courier, letterbox, budget=0.15, chance=lambda: 0.5)
         sdk = {"reconcile": reconcile, "notices": notices}
         yield Desk(intake, reconciler, channels, seen, register, clock, sdk, broken)

@@ -30,6 +30,7 @@ log = logging.getLogger("guardrails")
 
 _RULESET_DELAY: Final = 300.0
 _STORE_DELAY: Final = 10.0
+_LONGEST_PROBE: Final = 60.0
 _DIGESTS_KEPT: Final = timedelta(days=30)
 
 
@@ -137,7 +138,10 @@ class Courier:
         try:
             parcel = Parcel.read(read_object(text))
         except ValueError:
-            await self._letterbox.bury("notices", text, reason, text)
+            if await self._letterbox.bury("notices", text, reason, text):
+                key, done = f"notices-{self._clock.now():%Y%m%d}", "It is kept as a letter of the queue notices."
+                told = tell.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
+                await self._letterbox.say(told)
             return
         await self._give_up(parcel, _lane_name(self._route_or_none(parcel.route)), reason)
 
@@ -146,7 +150,10 @@ class Courier:
         found = self._route_or_none(route)
         if found is not None:
             slot = await self._another_slot(found)
-            await self._sleep(max((slot - self._clock.now()).total_seconds(), 0.0) if slot else 0.0)
+            wait = (slot - self._clock.now()).total_seconds() if slot else 0.0
+            if wait > _LONGEST_PROBE:
+                return TryAgain(f"route '{route}' is busy: {wait / 60:.0f} minutes of notices go before the test")
+            await self._sleep(max(wait, 0.0))
         now = self._clock.now()
         about = {"since": spell_time(now), "total": 0, "kinds": {}, "severities": {}, "rules": {}}
         notice = Notice(
@@ -164,7 +171,7 @@ class Courier:
         if route is None:
             await self._give_up(parcel, name, f"the ruleset has no route '{parcel.route}'; add it, then replay")
             return False
-        if parcel.notice.kind is Kind.DIGEST and not await self._gathering.is_open(parcel.notice.id):
+        if parcel.notice.kind is Kind.DIGEST and await self._gathering.was_delivered(parcel.notice.id):
             return False  # another message has brought it there
         turn = await self._turn(parcel, route)
         if turn.shut is not None:
@@ -234,10 +241,10 @@ class Courier:
             wait = backoff(parcel.attempt, answer.delay, chance=self._chance())
             text = "notice %s to %s: %s; attempt %d in %.0f s"
             log.warning(text, notice.id, parcel.route, answer.reason, tried.attempt + 1, wait)
-            await self._queues.send("notices", tried.message(), wait)
             if answer.delay:
                 asked, now = answer.delay, self._clock.now()
                 await self._lanes.change(name, lambda lane: hold(lane, asked, now))
+            await self._queues.send("notices", tried.message(), wait)
         elif not isinstance(answer, TryAgain) and answer.disable:
             now = self._clock.now()
             await self._lanes.change(name, lambda lane: lanes_of.disabled(lane, parcel.route, answer.reason, now))

@@ -33,8 +33,8 @@ URGENT: Final = frozenset(
 WORST: Final = 10
 """How many notices a digest shows one by one."""
 
-MOST: Final = 50_000
-"""How many notices one digest takes; what is beyond goes with the next."""
+MOST: Final = 5_000
+"""How many notices one digest takes, so that it fits into one transaction; what is beyond goes with the next."""
 
 GRACE: Final = timedelta(seconds=5)
 """How long after its end a window is closed: what was decided just before is in the register by then."""
@@ -42,6 +42,7 @@ GRACE: Final = timedelta(seconds=5)
 _STAMP: Final = "%Y%m%dT%H%MZ"
 _NAMES: Final = 20
 _TEXT: Final = 300
+_LONG: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _entry(notice: Notice) -> dict[str, Any]:
         "kind": str(notice.kind),
         "severity": notice.severity,
         "at": spell_time(notice.at),
-        "exemption": str(notice.exemption.get("id") or ""),
+        "exemption": str(notice.exemption.get("id") or "")[:_LONG],
         "rules": sorted(_rules(notice)),
         "done": notice.done,
         "next": notice.next,

@@ -48,20 +48,20 @@ class Letterbox:
         await self._register.drop_letter(letter)
 
     async def say(self, notice: Notice, *, but: str = "") -> int:
-        """Queue a notice for every route that is to hear of the service's troubles, save one. Return how many.
+        """Queue a notice for every route that wants it, save one. Return how many.
 
-        Where no route is left, or the ruleset is broken, the fallback hears it.
+        Where no such route is left, or the ruleset is broken, the fallback hears it; without one, every other route.
         """
         try:
-            messages = [one for one in tell.outgoing(notice, self._ruleset()) if one.body["route"] != but]
+            ruleset = self._ruleset()
+            messages = [one for one in tell.outgoing(notice, ruleset) if one.body["route"] != but]
+            others = ruleset.routes
         except Misconfigured:
-            messages = []
+            messages, others = [], ()
         if not messages:
-            messages = [
-                Outgoing(f"{notice.id}-{route.name}", "notices", {"route": route.name, "notice": notice.to_json()})
-                for route in self.fallback
-                if route.name != but
-            ]
+            left = [route for route in self.fallback or others if route.name != but]
+            body = {"notice": notice.to_json(), "attempt": 0}
+            messages = [Outgoing(f"{notice.id}-{one.name}", "notices", {"route": one.name, **body}) for one in left]
         for message in messages:
             await self._queues.send(message.queue, message.body)
         return len(messages)

@@ -206,8 +206,8 @@ class Gathering(Protocol):
     async def kept(self, digest_id: str) -> Kept | None:
         """Return a digest with its entries."""
 
-    async def is_open(self, digest_id: str) -> bool:
-        """Whether a digest is kept that is not delivered yet."""
+    async def was_delivered(self, digest_id: str) -> bool:
+        """Whether a digest is kept that was delivered."""
 
     async def delivered(self, digest_id: str) -> None:
         """Forget what was gathered for a digest; the digest itself stays, and is no longer open."""

@@ -78,7 +78,6 @@ class Settings:
         "GUARDRAILS_ALLOWED_HOSTS",
         "",
         "Hosts of notice routes, comma-separated, that may resolve to private addresses; all others may not.",
-        sample="siem.corp.example",
     )
     alert_address: str = _setting(
         "GUARDRAILS_ALERT_TEAMS_URL",

@@ -78,10 +78,10 @@ class Gathering:
         notice = Notice.from_json(json.loads(join_text("notice", head)))
         return Kept(notice, str(head["route"]), tuple(await self._entries(digest_id)))
 
-    async def is_open(self, digest_id: str) -> bool:
-        """Whether a digest is kept that is not delivered yet. One request."""
+    async def was_delivered(self, digest_id: str) -> bool:
+        """Whether a digest is kept that was delivered. One request."""
         head = await self._table.get(DIGESTS, _head(digest_id))
-        return head is not None and head.get("state") == _OPEN
+        return head is not None and head.get("state") == _DELIVERED
 
     async def delivered(self, digest_id: str) -> None:
         """Forget what was gathered for a digest; the digest itself stays, and is no longer open."""

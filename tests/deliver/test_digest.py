@@ -123,6 +123,21 @@ async def members(world: Stage, digest: str) -> list[dict[str, object]]:
     return [dict(entry) for entry in kept.entries]
 
 
+async def test_more_than_a_digest_takes_goes_with_the_next(world: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guardrails.digest.MOST", 4)
+    monkeypatch.setattr("guardrails.deliver.MOST", 4)
+    await world.send(*some(15))
+    await world.run()
+    assert [digest.digest["total"] for digest in world.sink.digests()] == [4, 4, 2]
+    assert await world.register.gathering.waiting("secops", "20261103T0000Z") == []
+
+
+async def test_a_digest_that_others_made_is_delivered_too(world: Stage) -> None:
+    await world.send(notice(Kind.DIGEST, id="sweep-1", exemption={}))
+    await world.run()
+    assert world.sink.ids() == ["sweep-1"]
+
+
 async def test_a_digest_for_a_route_that_was_taken_out_is_kept_as_a_letter(world: Stage) -> None:
     await world.send(*some(7))
     await world.run(START + timedelta(minutes=1))

@@ -8,7 +8,7 @@ import pytest
 
 from guardrails.deliver import Courier
 from guardrails.errors import Misconfigured, Retryable
-from guardrails.lane import enabled
+from guardrails.lane import Lane, enabled
 from guardrails.letterbox import Letterbox
 from guardrails.notice import Kind
 from guardrails.pace import MAX_ATTEMPTS, SPREAD, backoff
@@ -107,6 +107,23 @@ async def test_where_no_other_route_is_left_the_fallback_hears_it(register: Tabl
     assert world.sink.ids("fallback") == ["service-delivery-failing-secops-20261102"]
 
 
+async def test_without_a_fallback_any_other_route_hears_it(register: TableRegister, clock: VirtualClock) -> None:
+    world = stage(register, clock, (TEAMS, Route("siem", "webhook", "SIEM_URL", kinds=("expired",))))
+    world.sink.answer = lambda _told, route: Undeliverable("400") if route == "secops" else Delivered()
+    await world.send(*some(1))
+    await world.run()
+    assert world.sink.ids("siem") == ["service-delivery-failing-secops-20261102"]
+
+
+async def test_a_test_does_not_wait_behind_an_hour_of_notices(world: Stage) -> None:
+    free = int((START + timedelta(hours=1)).timestamp() * 1000)
+    await world.register.lanes.change("teams-SECOPS_URL", lambda _lane: (Lane(free), None))
+    assert await world.courier.probe("secops") == TryAgain(
+        "route 'secops' is busy: 60 minutes of notices go before the test"
+    )
+    assert world.sink.asked == []
+
+
 async def test_a_failing_alert_is_not_told_of_to_its_own_route(world: Stage) -> None:
     world.sink.answer = lambda _told, _route: Undeliverable("400")
     await world.send(*some(1))
@@ -133,7 +150,10 @@ async def test_what_the_host_gave_up_on_is_kept_and_told(world: Stage) -> None:
     await world.courier.poisoned("{")
     await world.run()
     assert len(await world.register.letters()) == 2
-    assert world.sink.ids("backup") == ["service-delivery-failing-secops-20261102"]
+    assert "service-poison-notices-20261102" in world.sink.ids("secops") + world.sink.ids("backup")
+    assert [name for name in world.sink.ids("backup") if "poison" not in name] == [
+        "service-delivery-failing-secops-20261102"
+    ]
 
 
 async def test_a_test_notice_goes_to_a_disabled_route_too(world: Stage) -> None:

@@ -100,7 +100,7 @@ async def test_four_couriers_on_one_table_keep_the_pace_together(azurite: str) -
     at = [when for when, _, _ in sink.asked]
     assert most_in_a_second(at) <= 4
     assert len(sink.ids()) == done.count(True)
-    assert len(set(sink.ids())) >= 6, "what fits into two seconds went; the rest is on the queue with its slot"
+    assert len(set(sink.ids())) >= 4, "what fits into two seconds went; the rest is on the queue with its slot"
     assert took < 10
     assert datetime.fromtimestamp(lane.free / 1000, UTC) > max(at)
 

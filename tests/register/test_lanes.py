@@ -103,11 +103,12 @@ async def test_what_a_digest_holds_leaves_when_it_was_delivered_and_nothing_else
     await gathering.add("other", WINDOW, notice(id="n1"))
     kept = await gathering.keep(compose("secops", WINDOW, gathered[:220], NOW))
     assert len(await gathering.waiting("secops", WINDOW)) == 230
+    assert not await gathering.was_delivered(kept.notice.id)
     await asyncio.gather(gathering.delivered(kept.notice.id), gathering.delivered(kept.notice.id))
     await gathering.delivered(kept.notice.id)
     assert {one.notice.id for one in await gathering.waiting("secops", WINDOW)} == {f"n{n}" for n in range(220, 230)}
     assert len(await gathering.waiting("other", WINDOW)) == 1
-    assert not await gathering.is_open(kept.notice.id)
+    assert await gathering.was_delivered(kept.notice.id)
     assert await gathering.kept(kept.notice.id) == kept, "it can still be shown"
 
 

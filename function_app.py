@@ -25,7 +25,9 @@ def intake() -> "Intake":
     if _intake is None:
         from guardrails.wiring import connect  # noqa: PLC0415
 
-        _intake = connect().intake
+        service = connect()
+        service.log_problems()
+        _intake = service.intake
     return _intake
 
 

@@ -138,10 +138,9 @@ class Courier:
         try:
             parcel = Parcel.read(read_object(text))
         except ValueError:
-            if await self._letterbox.bury("notices", text, reason, text):
-                key, done = f"notices-{self._clock.now():%Y%m%d}", "It is kept as a letter of the queue notices."
-                told = tell.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
-                await self._letterbox.say(told)
+            key, done = f"notices-{self._clock.now():%Y%m%d}", "It is kept as a letter of the queue notices."
+            told = tell.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
+            await self._letterbox.bury_and_say("notices", text, reason, text, notice=told)
             return
         await self._give_up(parcel, _lane_name(self._route_or_none(parcel.route)), reason)
 

@@ -16,10 +16,10 @@ from guardrails import tell
 from guardrails.deliver import Courier
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable
 from guardrails.exemption import ExemptionId
-from guardrails.letterbox import Letterbox, read_attempt, read_object
+from guardrails.hint import Hint
+from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
 from guardrails.notice import Kind
 from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, backoff
-from guardrails.ports import Hint
 from guardrails.reconcile import Reconciler
 from guardrails.visit import IN_HAND, Outcome, World
 
@@ -131,9 +131,9 @@ class Intake:
 
     async def _give_up(self, source: str, text: str, reason: str, name: str, attempts: int) -> None:
         log.error("a message (%s) is kept as a letter: %s", source, reason)
-        letter = await self.bury(source, text, reason, name, attempts)
-        if letter:
-            await self._tell_service(Kind.POISON, letter, _digest(name, 16), f"It is kept as letter {letter}.", reason)
+        done = f"It is kept as letter {letter_id(source, name)}."
+        told = tell.service(Kind.POISON, _digest(name, 16), at=self._letterbox.now(), done=done, why=(reason,))
+        await self._letterbox.bury_and_say(source, text, reason, name, notice=told, attempts=attempts)
 
     async def _again(
         self, exemption_id: ExemptionId, hint: Hint, attempt: int, *, asked: float, text: str, error: GuardrailsError
@@ -157,19 +157,16 @@ class Intake:
             log.error("%s", error)
             return
         name = f"{self._letterbox.now().date()} " + "\n".join(error.problems)
-        letter = await self.bury("ruleset", "\n".join(error.problems), error.message, name)
-        if letter:
+        told = tell.service(
+            Kind.RULESET_BROKEN,
+            _digest(name, 16),
+            at=self._letterbox.now(),
+            done="What comes in waits on the queue.",
+            why=error.problems,
+        )
+        problems = "\n".join(error.problems)
+        if await self._letterbox.bury_and_say("ruleset", problems, error.message, name, notice=told):
             log.error("%s", error)
-            done = "What comes in waits on the queue."
-            await self._tell_service(Kind.RULESET_BROKEN, letter, _digest(name, 16), done, *error.problems)
-
-    async def _tell_service(self, kind: Kind, letter: str, key: str, done: str, *why: str) -> None:
-        """Say what a new letter is about. Where that fails the letter goes again, so that the next try tells."""
-        try:
-            await self._letterbox.say(tell.service(kind, key, at=self._letterbox.now(), done=done, why=why))
-        except GuardrailsError:
-            await self._letterbox.take_back(letter)
-            raise
 
 
 def _message(exemption_id: ExemptionId, hint: Hint) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from guardrails import tell
-from guardrails.errors import Misconfigured
+from guardrails.errors import GuardrailsError, Misconfigured
 from guardrails.notice import Notice
 from guardrails.ports import Clock, Queues, Register
 from guardrails.record import Letter, Outgoing
@@ -39,13 +39,26 @@ class Letterbox:
 
     async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
         """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
-        key = f"{source}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}"
+        key = letter_id(source, name)
         new = await self._register.bury(Letter(key, source, reason, payload, self.now(), attempts))
         return key if new else ""
 
-    async def take_back(self, letter: str) -> None:
-        """Forget a letter that could not be told of, so that the next try keeps it, and tells."""
-        await self._register.drop_letter(letter)
+    async def bury_and_say(
+        self, source: str, payload: str, reason: str, name: str, *, notice: Notice, attempts: int = 0
+    ) -> bool:
+        """Keep a letter, and tell of it where it is new; return whether it is.
+
+        Where telling fails the letter goes again, so that the next try keeps it, and tells.
+        """
+        letter = await self.bury(source, payload, reason, name, attempts)
+        if not letter:
+            return False
+        try:
+            await self.say(notice)
+        except GuardrailsError:
+            await self._register.drop_letter(letter)
+            raise
+        return True
 
     async def say(self, notice: Notice, *, but: str = "") -> int:
         """Queue a notice for every route that wants it, save one. Return how many.
@@ -69,6 +82,11 @@ class Letterbox:
     def now(self) -> datetime:
         """Return the time, UTC."""
         return self._clock.now()
+
+
+def letter_id(source: str, name: str) -> str:
+    """Return the id of the letter of a source under a name: the same trouble, the same letter."""
+    return f"{source}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
 def read_object(text: str) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from guardrails.decide import Tag, retry_at
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.facts import Gone, Unread
+from guardrails.hint import Hint
 from guardrails.notice import Kind
 from guardrails.perform import conclude, perform
-from guardrails.ports import Hint
 from guardrails.record import Intent, Row, Status, Stored
 from guardrails.recording import entry_for, is_news, particulars, row_after, row_gone
 from guardrails.restore import restore

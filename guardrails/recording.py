@@ -9,7 +9,7 @@ from guardrails.assess import Assessment, Verdict
 from guardrails.decide import Plan, Situation
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 from guardrails.record import Entry, Row, Status, Stored
 from guardrails.ruleset import Response, Ruleset
 

@@ -12,8 +12,9 @@ from guardrails.decide import Plan, PutBack, Situation, decide
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.facts import Author, Facts, Gone, Unread
+from guardrails.hint import Hint
 from guardrails.notice import Kind, Notice
-from guardrails.ports import Arm, Clock, Hint, Queues, Register
+from guardrails.ports import Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
 from guardrails.recording import facts_of, row_of_same, tolerates
 from guardrails.ruleset import Mode, Ruleset

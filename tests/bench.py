@@ -21,7 +21,7 @@ from azure.identity.aio import ManagedIdentityCredential
 from guardrails.assess import assess
 from guardrails.azure.arm import ArmRest
 from guardrails.exemption import Exemption, ExemptionId
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 from guardrails.reconcile import Reconciler
 from guardrails.register import queues, table_register
 from guardrails.rules.sample import BODY, FACTS

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from guardrails.errors import Permanent
 from guardrails.exemption import TYPE, ExemptionId
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 
 _EVENTS: Final = {
     "microsoft.resources.resourcewritesuccess": "write",

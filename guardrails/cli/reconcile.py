@@ -12,7 +12,7 @@ from guardrails.cli.options import add_by, add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
 from guardrails.exemption import Exemption, ExemptionId
 from guardrails.facts import Gone
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 from guardrails.record import Stored
 from guardrails.visit import Look, Outcome
 from guardrails.wiring import Service

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from guardrails.azure.events import Dropped, Malformed, Wanted, read_event
 from guardrails.exemption import ExemptionId
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 
 CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus" / "event-grid"
 EVENT = json.loads((Path(__file__).parents[1] / "events" / "write.json").read_text())

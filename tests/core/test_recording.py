@@ -10,7 +10,7 @@ from guardrails.assess import Assessment
 from guardrails.decide import decide
 from guardrails.exemption import Exemption, fingerprint, with_marker
 from guardrails.facts import Author, Facts, Gone, Unread
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 from guardrails.record import Row, Status, Stored
 from guardrails.recording import (
     entry_for,

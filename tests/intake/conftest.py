@@ -14,10 +14,11 @@ from azure.storage.queue.aio import QueueClient
 from guardrails.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId
+from guardrails.hint import Hint
 from guardrails.intake import Intake
 from guardrails.letterbox import Letterbox
 from guardrails.notice import Notice
-from guardrails.ports import Delivered, Delivery, Hint
+from guardrails.ports import Delivered, Delivery
 from guardrails.reconcile import Reconciler
 from guardrails.record import Letter, Row, Status
 from guardrails.register import queues, table_register

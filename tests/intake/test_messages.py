@@ -5,8 +5,8 @@ import json
 import pytest
 
 from guardrails.errors import Misconfigured, Permanent, Retryable
-from guardrails.intake import MAX_ATTEMPTS, backoff
-from guardrails.ports import Hint
+from guardrails.hint import Hint
+from guardrails.pace import MAX_ATTEMPTS, backoff
 
 from .conftest import EXEMPTION, Desk, outcome
 
@@ -23,9 +23,9 @@ def test_waits_double_to_an_hour_and_span_more_than_a_day() -> None:
     assert waits[:10] == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
     assert set(waits[9:]) == {3600}
     assert sum(waits) > 24 * 3600
-    assert backoff(0, 99.0) == 99
+    assert backoff(0, 99.0, chance=0.0) == 99
     assert backoff(5, 1.0) == 320
-    assert backoff(0, 1e9) == 3600
+    assert backoff(0, 1e9, chance=0.0) == 3600
     assert backoff(10**9, None) == 3600
 
 
@@ -66,7 +66,7 @@ async def test_a_message_keeps_what_it_says_over_its_attempts(desk: Desk) -> Non
 async def test_a_longer_wait_that_azure_asks_for_is_kept(desk: Desk) -> None:
     desk.reconciler.answers = [Retryable("throttled", code="arm-busy", delay=500)]
     await desk.intake.message(TEXT)
-    assert desk.queues.delays == [500.0]
+    assert desk.queues.delays == [pytest.approx(550.0)]  # spread by up to a fifth, never less than was asked
 
 
 async def test_a_broken_ruleset_waits_five_minutes_and_counts(desk: Desk) -> None:
@@ -76,7 +76,7 @@ async def test_a_broken_ruleset_waits_five_minutes_and_counts(desk: Desk) -> Non
     await desk.intake.message(TEXT)
     (message,) = await desk.messages("reconcile")
     assert message["attempt"] == 1
-    assert desk.queues.delays == [0.0, 300.0]
+    assert desk.queues.delays == [0.0, pytest.approx(330.0)]
     (notice,) = await desk.messages("notices")
     assert notice["notice"]["kind"] == "ruleset-broken"
 
@@ -126,11 +126,10 @@ async def test_what_the_host_gave_up_on_is_kept_once_and_told(desk: Desk, queue:
     for _ in range(2):
         await desk.intake.poison(queue, text)
     (letter,) = await desk.letters()
-    assert (letter.source, letter.attempts) == (queue, MAX_ATTEMPTS)
+    assert letter.source == queue
     notices = await desk.messages("notices")
-    told = 0 if queue == "notices" else 2  # a notice about a notice that failed would only fail too
-    assert len(notices) == told
-    assert {one["notice"]["kind"] for one in notices} <= {"poison"}
+    assert sorted(one["route"] for one in notices) == ["audit", "team"]
+    assert {one["notice"]["kind"] for one in notices} == {"poison"}
 
 
 async def test_poison_under_a_broken_ruleset_is_told_on_the_fallback_route(desk: Desk) -> None:

@@ -12,7 +12,7 @@ import pytest
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.facts import Assignment, Gone, Unread
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 from guardrails.reconcile import Reconciler
 from guardrails.record import Status
 from guardrails.register.table_register import TableRegister, connect

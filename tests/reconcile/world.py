@@ -15,7 +15,7 @@ from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.exemption import ExemptionId, spell_time
-from guardrails.ports import Hint
+from guardrails.hint import Hint
 from guardrails.reconcile import Reconciler
 from guardrails.record import HistoryEntry, Row, Stored
 from guardrails.register.keys import address

@@ -1,0 +1,20 @@
+"""What wakes the service up. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What said that an exemption should be looked at. It is never the truth about it.
+
+    Attributes:
+        source: event, queue, wake-up, operator or sweep.
+        operation: write or delete, as an event told; "" otherwise.
+        actor: who is said to have done it: a UPN, else an application id, else an object id; "" where unknown.
+        event_id: the event's id, for the logs.
+    """
+
+    source: str
+    operation: str = ""
+    actor: str = ""
+    event_id: str = ""

@@ -4,6 +4,7 @@ An address is a secret, and aiohttp's errors have it in their text: what is told
 the kind of the error.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -26,6 +27,8 @@ from guardrails.ports import Clock, Delivered, Delivery, TryAgain, Undeliverable
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+
+log = logging.getLogger("guardrails")
 
 TIMEOUT: Final = 20.0
 """Seconds for one attempt, from connecting to the end of the answer (Standard Webhooks: 15 to 30)."""
@@ -106,6 +109,11 @@ class HttpChannels:
             headers, body = self._request(notice, destination)
         except GuardrailsError as error:
             return Undeliverable(f"route '{route}': {error.message}")
+        except Exception as error:
+            # a defect of our rendering: the notice is kept and told of by name, and other routes go on
+            log.exception("the %s message of notice %s could not be made", destination.channel, notice.id)
+            what = type(error).__name__
+            return Undeliverable(f"route '{route}': the {destination.channel} message could not be made: {what}")
         return _named(await self._post(destination, headers, body), route)
 
     def _request(self, notice: Notice, destination: Destination) -> tuple[dict[str, str], bytes]:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from azure.core.credentials import AccessToken
 from standardwebhooks.webhooks import Webhook
 
+from guardrails.notice import Notice
 from guardrails.notify import slack
 from guardrails.notify.channels import HttpChannels
 from guardrails.notify.destination import Destination
@@ -343,3 +344,19 @@ async def test_a_card_addresses_whom_the_ruleset_names(sink: Sink) -> None:
     content = json.loads(sink.got[0].body)["attachments"][0]["content"]
     (entity,) = content["msteams"]["entities"]
     assert (entity["text"], entity["mentioned"]["id"]) == ("<at>Data platform</at>", people[0][1])
+
+
+async def test_a_message_that_cannot_be_made_is_told_by_the_name_of_its_route(sink: Sink) -> None:
+    sink.always(202)
+
+    def defect(_: Notice) -> Sequence[tuple[str, str]]:
+        raise ZeroDivisionError("canary")
+
+    routes = {
+        "secops": Destination("secops", "teams", sink.address + PATH, (), "TEAMS_URL"),
+        "siem": Destination("siem", "webhook", sink.address + PATH, (SECRET,), "SIEM_URL", "SIEM_SECRET"),
+    }
+    async with HttpChannels(routes, RealClock(), allow_loopback=True, mentions=defect) as sending:
+        answer = await sending.deliver(notice(), "secops")
+        assert answer == Undeliverable("route 'secops': the teams message could not be made: ZeroDivisionError")
+        assert await sending.deliver(notice(), "siem") == Delivered()

@@ -4,6 +4,7 @@ Events are taken as text: the worker's own decoder fails on dates that real even
 Event Grid would then send them for a day.
 """
 
+import itertools
 import logging
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("guardrails")
 app = func.FunctionApp()
 _intake: "Intake | None" = None
+_dropped = itertools.count(1)
 
 
 def intake() -> "Intake":
@@ -52,7 +54,7 @@ async def _look_at(raw: str) -> None:
         case Malformed(event_id, reason):
             await intake().malformed(raw, event_id, reason)
         case dropped:
-            log.info("event dropped: %s", dropped.reason)
+            log.info("event dropped, number %d of this worker: %s", next(_dropped), dropped.reason)
 
 
 @app.queue_trigger(arg_name="message", queue_name="reconcile", connection="AzureWebJobsStorage")

@@ -1,7 +1,7 @@
 """What the register keeps of an exemption: its current row, and the entries of its history. Pure values."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -197,10 +197,6 @@ class Stored:
     head: str
     etag: str
     altered: str = ""
-
-    def with_row(self, **changes: Any) -> "Stored":
-        """Return a copy with fields of the row replaced."""
-        return replace(self, row=replace(self.row, **changes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts
-from guardrails.ruleset_schema import CHATS, RESPONSES, load
+from guardrails.ruleset_schema import CHATS, load
 
 DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
 
@@ -41,16 +41,11 @@ class Mode(StrEnum):
 
 
 class Response(StrEnum):
-    """What follows a violation. Later ones are stronger."""
+    """What follows a violation."""
 
     ALERT = "alert"
     TAG = "tag"
     REVERT = "revert"
-
-    @property
-    def strength(self) -> int:
-        """0 for the mildest."""
-        return RESPONSES.index(self.value)
 
 
 @dataclass(frozen=True, slots=True)

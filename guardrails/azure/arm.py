@@ -21,11 +21,11 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserA
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from guardrails.azure.cache import Cache
-from guardrails.azure.identity import transport
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.ports import Clock
+from guardrails.transport import transport
 
 EXEMPTIONS_VERSION: Final = "2026-01-01-preview"
 POLICY_VERSION: Final = "2025-03-01"

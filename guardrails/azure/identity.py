@@ -1,10 +1,8 @@
 """Who we are in Azure: the function's managed identity, or an engineer's own login."""
 
 import os
-from urllib.request import getproxies
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.pipeline.transport import AioHttpTransport
 
 
 def credential(client_id: str = "") -> AsyncTokenCredential:
@@ -19,12 +17,3 @@ def credential(client_id: str = "") -> AsyncTokenCredential:
     if os.environ.get("IDENTITY_ENDPOINT"):
         return ManagedIdentityCredential(client_id=client_id or None)
     return DefaultAzureCredential(managed_identity_client_id=client_id or None)
-
-
-def transport() -> AioHttpTransport:
-    """Return an HTTP transport for the Azure SDK.
-
-    Unless a proxy is set in the environment, aiohttp is told not to look there: it would read ~/.netrc from disk at
-    every request, which doubles the cost of a small one.
-    """
-    return AioHttpTransport(use_env_settings=bool(getproxies()), connection_timeout=5, read_timeout=20)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
-from urllib.request import getproxies
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import (
@@ -17,6 +16,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
 from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.transport import transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
 RETRIES: Final = {"retry_total": 0}
@@ -25,11 +25,6 @@ RETRIES: Final = {"retry_total": 0}
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _PASSING: Final = frozenset({"TableBeingDeleted", "TableNotFound", "QueueBeingDeleted", "QueueNotFound"})
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge"})
-
-
-def transport() -> AioHttpTransport:
-    """Return an HTTP transport. aiohttp reads ~/.netrc at every request unless told not to look at the environment."""
-    return AioHttpTransport(use_env_settings=bool(getproxies()), connection_timeout=5, read_timeout=15)
 
 
 def table_client(

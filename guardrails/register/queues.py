@@ -12,7 +12,8 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.errors import Permanent
-from guardrails.register.account import RETRIES, bad_connection_string, translated, transport
+from guardrails.register.account import RETRIES, bad_connection_string, translated
+from guardrails.transport import transport
 
 LONGEST_DELAY: Final = 7 * 24 * 3600
 LARGEST_BODY: Final = 48 * 1024 - 1

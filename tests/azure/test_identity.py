@@ -4,10 +4,11 @@ import pytest
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
 from guardrails.azure.arm import ArmRest
-from guardrails.azure.identity import credential, transport
+from guardrails.azure.identity import credential
 from guardrails.errors import Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Gone
+from guardrails.transport import transport
 from sandbox.cloud import Cloud
 from sandbox.identity import read_token
 from tests.conftest import VirtualClock

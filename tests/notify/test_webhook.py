@@ -48,7 +48,8 @@ def test_any_flipped_byte_is_refused() -> None:
 def test_a_changed_header_is_refused(header: str) -> None:
     headers, sent = signed(notice(), [SECRET], present())
     value = headers[header]
-    flipped = value[:-2] + ("1" if value[-2] != "1" else "2") + value[-1]
+    # not the signature's last digit: two of its bits are padding, and changing them changes nothing
+    flipped = value[:-4] + ("1" if value[-4] != "1" else "2") + value[-3:]
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(sent, {**headers, header: flipped})
 

@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from guardrails.digest import Gathered, compose
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
+from guardrails.rules import all_rules
+from guardrails.rules.base import Case, Violation
+from guardrails.rules.sample import read
 from guardrails.tell import NEXT, TITLES
 
 _AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -28,63 +31,59 @@ _EXEMPTION: Final[Mapping[str, Any]] = {
     "ticket": "SEC-1234",
 }
 
-_FAR: Final = {
-    "code": "expiry-far",
-    "rule": "Expiry more than 12 months ahead",
-    "status": "violation",
-    "severity": "high",
-    "text": "It expires 18 months after it was written; a waiver may last 12.",
-    "evidence": {"expiresOn": "2028-05-31", "latest": "2027-11-21"},
-    "mend": "Set expiresOn to 2027-11-21 or before.",
-}
-_WHOLE: Final = {
-    "code": "initiative-whole",
-    "rule": "The whole initiative is exempted",
-    "status": "violation",
-    "severity": "medium",
-    "text": "All 24 policies of storage-baseline are exempted; the text speaks of one.",
-    "evidence": {"policies": 24, "named": "publicNetworkAccess"},
-    "mend": "Name the policies in policyDefinitionReferenceIds.",
-}
-_UNCHECKED: Final = {
-    "code": "owner-left",
-    "rule": "The owner is no longer there",
-    "status": "unknown",
-    "severity": "low",
-    "text": "The directory gave no answer.",
-    "evidence": {},
-    "mend": "",
-}
+
+def _found(name: str, case: Case) -> Mapping[str, Any]:
+    """Return what a rule really says of one of the cases beside it, as a notice has it."""
+    rule = all_rules()[name]
+    exemption, facts = read(case)
+    outcome = rule.check(exemption, facts, rule.options(**case.options))
+    known = isinstance(outcome, Violation)
+    return {
+        "code": rule.code,
+        "rule": rule.name,
+        "status": "violation" if known else "unknown",
+        "severity": str(rule.severity),
+        "text": outcome.text if isinstance(outcome, Violation) else getattr(outcome, "reason", ""),
+        "evidence": dict(outcome.evidence) if isinstance(outcome, Violation) else {},
+        "mend": rule.mend,
+    }
+
+
+_FAR: Final = _found("expiry-too-far", all_rules()["expiry-too-far"].bad[0])
+_WHOLE: Final = _found("whole-initiative", all_rules()["whole-initiative"].bad[0])
+_UNCHECKED: Final = _found("reference-unknown", all_rules()["reference-unknown"].unclear[0])
 
 _JUDGED: Final = frozenset({"violation", "tagged", "reverted", "would-revert", "cannot-act"})
 _DONE: Final[Mapping[str, str]] = {
-    "violation": "Nothing was changed: the mode is notify.",
-    "tagged": "The exemption was tagged GuardrailsViolation = expiry-far, initiative-whole.",
-    "reverted": "The exemption was deleted. Its whole body is kept, and can be put back.",
-    "would-revert": "Nothing was changed: the mode is audit.",
-    "restored": "The exemption was put back as it was before the revert.",
-    "cannot-act": "It should be deleted, and Azure refused: the scope has a read-only lock.",
+    "violation": "Nothing was changed in Azure.",
+    "tagged": "A guardrails tag was set on its metadata.",
+    "reverted": "The exemption was deleted; its body is kept.",
+    "would-revert": "Nothing was changed in Azure. Audit mode; enforce mode would delete it.",
+    "restored": "Its former state was written back.",
+    "cannot-act": "Nothing was changed in Azure, for it does not allow it.",
     "unknown": "Nothing was changed.",
     "deleted": "Nothing was changed: the exemption is gone.",
-    "breaker-open": "21 exemptions were reverted within an hour. Nothing more is reverted.",
-    "ruleset-broken": "Nothing is judged until the ruleset is mended. What arrives waits.",
-    "register-altered": "The row's history no longer fits its signatures. It was left as it is.",
-    "poison": "The message was set aside after 5 attempts.",
+    "breaker-open": "Nothing is reverted while it is open.",
+    "ruleset-broken": "What comes in waits on the queue.",
+    "register-altered": "The row was rebuilt from its history.",
+    "poison": "It is kept as letter reconcile-3f0c8a527d0e4c569a6e51b0.",
     "compliant": "Somebody mended it: it now keeps every rule.",
     "expiring": "Nothing was changed.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
-    "delivery-failing": "3 notices could not be delivered for a day, and are kept.",
+    "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
 }
 _WHY: Final[Mapping[str, tuple[str, ...]]] = {
-    "reverted": ("expiry-far asks for a revert", "the scope is not excluded", "the mode is enforce"),
-    "would-revert": ("expiry-far asks for a revert", "the mode is audit"),
-    "cannot-act": ("ScopeLocked: the scope cannot perform the delete, because of the lock keep-partnerdrop",),
+    "reverted": (f"{_FAR['code']} {_FAR['rule']}: {_FAR['text']}", "it has no good state to go back to; it is deleted"),
+    "would-revert": (f"{_FAR['code']} {_FAR['rule']}: {_FAR['text']}",),
+    "cannot-act": ("Azure refused: ScopeLocked: the scope cannot be deleted from, for the lock keep-partnerdrop",),
     "unknown": ("the assignment storage-baseline could not be read: 403",),
-    "breaker-open": ("21 reverts in 60 minutes; 20 are allowed",),
-    "ruleset-broken": ("routes[1].channel: 'team' is not one of teams, slack, webhook, eventgrid",),
-    "poison": ("the message is not JSON",),
-    "delivery-failing": ("route 'platform' has answered 404 Not Found since 2026-11-20 12:29 UTC",),
+    "breaker-open": ("more than 20 reverts in an hour",),
+    "ruleset-broken": (
+        "ruleset.yaml:31:14: notices[0].channel: 'team' is not allowed; it must be teams, slack, webhook or eventgrid",
+    ),
+    "poison": ("the host gave up on it after repeated failures",),
+    "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),
 }
 
 

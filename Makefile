@@ -14,6 +14,9 @@ python-setup:
 demo: setup ## the main job in a local Azure, live; MODE=audit shows the same with nothing changed
 	@$(if $(MODE),GUARDRAILS_DEMO_MODE=$(MODE)) $(PY) -m sandbox demo
 
+scan-demo: python-setup ## a tenant of 200 exemptions, and a scan of it; writes build/scan.html
+	@$(PY) -m sandbox.scan_demo
+
 sandbox: setup ## keep the local Azure running and print its addresses as JSON
 	@$(PY) -m sandbox up
 
@@ -47,4 +50,4 @@ clean: ## remove what was built and cached, but not what was installed
 distclean: clean ## remove what was installed too
 	rm -rf .venv .tools sandbox/node/node_modules tools/pictures/node_modules
 
-.PHONY: help setup python-setup demo sandbox test test-all lint bench docs pictures clean distclean
+.PHONY: help setup python-setup demo scan-demo sandbox test test-all lint bench docs pictures clean distclean

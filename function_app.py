@@ -6,6 +6,7 @@ Event Grid would then send them for a day.
 
 import itertools
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -79,6 +80,12 @@ async def deliver_notice(message: func.QueueMessage) -> None:
 async def on_notice_poison(message: func.QueueMessage) -> None:
     """The host gave up on a notice."""
     await intake().poison("notices", _text(message))
+
+
+@app.timer_trigger(arg_name="timer", schedule=os.environ.get("GUARDRAILS_SWEEP_SCHEDULE") or "0 10 * * * *")
+async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be late: that makes no difference
+    """It is time to look at the whole tenant."""
+    await intake().sweep()
 
 
 def _text(message: func.QueueMessage) -> str:

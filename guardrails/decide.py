@@ -11,6 +11,7 @@ from typing import Any
 
 from guardrails.assess import Assessment, Finding, Verdict
 from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
+from guardrails.expiry import is_expired
 from guardrails.notice import Kind
 from guardrails.record import Row, Status
 from guardrails.ruleset import Mode, Response, Ruleset
@@ -41,6 +42,13 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Remove(Delete):
+    """Delete an exemption that ended long ago, because the ruleset wants that."""
+
+    name = "remove"
+
+
+@dataclass(frozen=True, slots=True)
 class PutBack:
     """Revert an edit: write the body that history entry `entry` keeps."""
 
@@ -57,7 +65,7 @@ class Plan:
 
     Attributes:
         status: where it stands.
-        answer: none, alert, tag, untag, delete or put-back: what the ruleset wants, whether or not it is done.
+        answer: none, alert, tag, untag, delete, put-back or remove: what the ruleset wants, whether or not it is done.
         action: what to do in Azure now; None where nothing is to be done, and always in audit mode.
         withheld: what would be done in enforce mode; None elsewhere.
         reasons: why, in order; our words, names of owners and exclusions included.
@@ -100,6 +108,7 @@ class Situation:
         now: the present, UTC.
         mode: the mode in force: the ruleset's, or audit where a setting lowers it.
         blocked: why Azure does not let us change this content; "" where that is not known to be so.
+        may_remove: whether an exemption that ended long ago may be deleted now: only sweeps ask for that.
         may_put_back: False where the last good body turned out to be no good any more.
     """
 
@@ -112,7 +121,15 @@ class Situation:
     now: datetime
     mode: Mode
     blocked: str = ""
+    may_remove: bool = False
     may_put_back: bool = True
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was there before the guardrails, nobody edited it since, and the ruleset leaves it alone."""
+        until = self.ruleset.adopted_until
+        kept = self.row is not None and self.row.adopted is not None and self.row.kept == self.content
+        return kept and (until is None or self.now < until)
 
 
 def decide(at: Situation) -> Plan:
@@ -120,10 +137,13 @@ def decide(at: Situation) -> Plan:
     exclusion = at.ruleset.exclusion_for(at.exemption.id, at.now)
     if exclusion is not None:
         reason = f"excluded by the ruleset ({exclusion.scope}): {exclusion.reason}"
-        return Plan(Status.EXCLUDED, "none", reasons=(reason,))
+        return Plan(Status.EXCLUDED, "none", reasons=(reason,), due=exclusion.expires)
     owner = at.ruleset.owner_of(at.exemption, at.author)
     name = owner.name if owner else ""
-    if at.assessment.verdict is Verdict.PASS:
+    if at.may_remove and not name and not at.blocked and (over := _long_over(at)):
+        status = Status.VIOLATION if at.assessment.findings else Status.COMPLIANT
+        plan = Plan(status, "remove", Remove(), reasons=(over,), tell=Kind.REMOVED)
+    elif at.assessment.verdict is Verdict.PASS:
         plan = _clear(at, name)
     elif at.assessment.verdict is Verdict.UNKNOWN:
         reasons = tuple(f"{finding.code} cannot be told: {finding.text}" for finding in at.assessment.findings)
@@ -132,6 +152,15 @@ def decide(at: Situation) -> Plan:
     else:
         plan = _answer(at, name)
     return _in_mode(plan, at.mode)
+
+
+def _long_over(at: Situation) -> str:
+    """Return why an exemption may be removed, for it ended long ago; "" where it may not."""
+    wait, end = at.ruleset.delete_expired, at.exemption.expires_on
+    restored = at.row is not None and at.row.kept == at.content and at.row.adopted is None
+    if wait is None or end is None or restored or not is_expired(end, at.now - wait):
+        return ""
+    return f"it ended at {spell_time(end)}, and the ruleset deletes such exemptions after {wait.days} days"
 
 
 def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
@@ -179,7 +208,7 @@ def _answer(at: Situation, owner: str) -> Plan:
     spared = _spared(at, owner)
     if reverting and spared:
         reasons.append(f"not reverted: {spared}")
-        ripe, due = [], None
+        ripe, due = [], at.ruleset.adopted_until if at.adopted else None
     elif due and not ripe:
         reasons.append(f"not reverted before {spell_time(due)}, to give time to mend it")
     if at.blocked and (ripe or not owner):
@@ -197,6 +226,9 @@ def _answer(at: Situation, owner: str) -> Plan:
     if tagging and owner and not at.ruleset.tagging.protected:
         reasons.append(f"not tagged: it belongs to {owner}")
         tagging = False
+    if tagging and at.adopted:
+        reasons.append("not tagged: it was there before the guardrails")
+        tagging, due = False, min(filter(None, (due, at.ruleset.adopted_until)), default=None)
     if tagging and not at.ruleset.tagging.exemption and not _tags_scope(at):
         reasons.append("not tagged: the ruleset tags nothing here")
         tagging = False
@@ -209,7 +241,9 @@ def _spared(at: Situation, owner: str) -> str:
     """Return why a revert is out of the question; "" where it is not."""
     if owner:
         return f"it belongs to {owner}"
-    return (at.row.kept_why or "it is kept") if at.row and at.row.kept == at.content else ""
+    if at.row is None or at.row.kept != at.content or (at.row.adopted and not at.adopted):
+        return ""
+    return at.row.kept_why or "it is kept"
 
 
 def _grace(reverting: list[Finding], row: Row | None, now: datetime) -> tuple[list[Finding], datetime | None]:
@@ -258,6 +292,8 @@ def _in_mode(plan: Plan, mode: Mode) -> Plan:
     tell = plan.tell
     if tell in (Kind.REVERTED, Kind.TAGGED):
         tell = Kind.WOULD_REVERT if tell is Kind.REVERTED else Kind.VIOLATION
+    if tell is Kind.REMOVED:
+        tell = None
     if plan.action is None:
         return replace(plan, tell=tell)
     reasons = (*plan.reasons, f"audit mode: nothing is changed in Azure; enforce mode would {plan.action.name}")

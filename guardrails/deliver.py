@@ -8,15 +8,32 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 from typing import Any, Final
 
 from guardrails import lane as lanes_of
 from guardrails import tell
-from guardrails.digest import GRACE, MOST, admit, compose, digest_id, end_of, window_of, woken
+from guardrails.digest import (
+    GRACE,
+    KEPT,
+    MOST,
+    REMINDERS,
+    Closing,
+    Kept,
+    Window,
+    admit,
+    compose,
+    digest_id,
+    end_of,
+    is_daily,
+    route_of,
+    windows_before,
+    woken,
+)
 from guardrails.errors import Misconfigured, Retryable
 from guardrails.exemption import spell_time
 from guardrails.lane import Lane, RouteState
@@ -31,7 +48,6 @@ log = logging.getLogger("guardrails")
 _RULESET_DELAY: Final = 300.0
 _STORE_DELAY: Final = 10.0
 _LONGEST_PROBE: Final = 60.0
-_DIGESTS_KEPT: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,7 @@ class _Turn:
     """What a lane said: go at `slot` (None: now), be gathered in `window`, or stay away since the route is `shut`."""
 
     slot: datetime | None = None
-    window: RouteState | None = None
+    window: Window | None = None
     shut: RouteState | None = None
 
 
@@ -116,12 +132,12 @@ class Courier:
         """Work off one message. Return whether a channel took a notice."""
         try:
             data = read_object(text)
-            work = _closing(data) or Parcel.read(data)
+            work = Closing.read(data) or Parcel.read(data)
         except ValueError as error:
             await self._letterbox.bury("notices", text, f"not a notice: {error}", text)
             return False
         try:
-            return await (self._carry(work) if isinstance(work, Parcel) else self._close(*work))
+            return await (self._carry(work) if isinstance(work, Parcel) else self._close(work))
         except Retryable as error:
             log.warning("a notice waits for the store: %s", error)
             await self._queues.send("notices", data, max(error.delay or 0.0, _STORE_DELAY))
@@ -177,7 +193,7 @@ class Courier:
             await self._refuse(parcel, name, turn.shut)
             return False
         if turn.window is not None:
-            await self._gather(parcel, route, turn.window)
+            await self._gather(parcel, name, turn.window)
             return False
         later = await self._wait(route, turn.slot)
         if later is not None:
@@ -189,6 +205,7 @@ class Courier:
     async def _turn(self, parcel: Parcel, route: Route) -> _Turn:
         """Ask the lane. What comes back in time for its slot only looks whether the route is still in use."""
         name = lane_name(route)
+        daily = self._ruleset().reminder_at if parcel.notice.kind in REMINDERS else timedelta()
         if parcel.slot is not None and not missed(parcel.slot, self._clock.now()):
             state = (await self._lanes.look(name)).route(route.name)
             return _Turn(shut=state) if state.disabled_at else _Turn(parcel.slot)
@@ -198,7 +215,7 @@ class Courier:
             if state.disabled_at:
                 return lane, _Turn(shut=state)
             if not parcel.admitted:
-                lane, window = admit(lane, route.name, route.digest, parcel.notice.kind, now)
+                lane, window = admit(lane, route, parcel.notice.kind, now, daily)
             if window is not None:
                 return lane, _Turn(window=window)
             lane, slot = take_slot(lane, route.channel, now)
@@ -252,39 +269,66 @@ class Courier:
             await self._give_up(tried, name, answer.reason)
         return False
 
-    async def _gather(self, parcel: Parcel, route: Route, state: RouteState) -> None:
+    async def _gather(self, parcel: Parcel, lane: str, window: Window) -> None:
         """Put a notice into the register, and see to it that a message closes its window."""
-        await self._gathering.add(route.name, state.window, parcel.notice)
-        length = route.digest.window if route.digest else timedelta()
-        if not state.woken:
-            await self._wake(route.name, state.window, length)
-            await self._lanes.change(lane_name(route), partial(woken, route=route.name, window=state.window))
+        if is_daily(window.box) and parcel.notice.at < end_of(window.name, timedelta()):
+            found = await self._for_late(parcel.notice, window)
+            if found is None:
+                log.info("reminder %s has been in a digest; it came twice", parcel.notice.id)
+                return
+            window = found
+        await self._gathering.add(window.box, window.name, parcel.notice)
+        closing = Closing(window.box, window.name, window.length)
+        if not window.woken:
+            await self._wake(closing)
+            await self._lanes.change(lane, partial(woken, box=window.box, window=window.name))
         now = self._clock.now()
-        if now >= end_of(state.window, length):  # its digest may just have been made: the next one takes it
-            await self._wake(route.name, window_of(now, length), length)
+        if now >= closing.end:  # its digest may just have been made: the next one takes it
+            await self._wake(closing.at(now))
 
-    async def _wake(self, route: str, window: str, length: timedelta) -> None:
-        wait = (end_of(window, length) + GRACE - self._clock.now()).total_seconds()
-        message = {"digest": {"route": route, "window": window, "seconds": round(length.total_seconds())}}
-        await self._queues.send("notices", message, max(wait, 1.0))
+    async def _for_late(self, notice: Notice, window: Window) -> Window | None:
+        """Return the window for a reminder that was decided before the present one; None where a digest had it.
 
-    async def _close(self, route: str, window: str, length: timedelta) -> bool:
+        Where the digest of the window that just closed is not made yet, it takes it.
+        """
+        last, *earlier = (name for name in windows_before(window) if end_of(name, window.length) > notice.at)
+        made = [digest async for digest in self._digests(window.box, last)]
+        if not made:
+            window = replace(window, name=last, woken=False)
+        made += [digest for name in earlier async for digest in self._digests(window.box, name)]
+        return None if any(notice.id in digest.members for digest in made) else window
+
+    async def _digests(self, box: str, window: str) -> AsyncIterator[Kept]:
+        """Yield the digests that were made of a window."""
+        for part in count(1):
+            kept = await self._gathering.kept(digest_id(box, window, part))
+            if kept is None:
+                return
+            yield kept
+
+    async def _wake(self, closing: Closing) -> None:
+        wait = (closing.end + GRACE - self._clock.now()).total_seconds()
+        await self._queues.send("notices", closing.message(), max(wait, 1.0))
+
+    async def _close(self, closing: Closing) -> bool:
         """Make the digest of a window, once, and send it."""
-        name, now = digest_id(route, window), self._clock.now()
-        if now < end_of(window, length):
-            await self._wake(route, window, length)
+        box, now = closing.box, self._clock.now()
+        if now < closing.end:
+            await self._wake(closing)
             return False
-        kept = await self._gathering.kept(name)
+        kept = await self._gathering.kept(digest_id(box, closing.window, closing.part))
         if kept is None:
-            sent = await self._gathering.open_members(route)
-            found = [one for one in await self._gathering.waiting(route, window) if one.notice.id not in sent]
+            sent = await self._gathering.open_members(box)
+            found = [one for one in await self._gathering.waiting(box, closing.window) if one.notice.id not in sent]
             if not found:
                 return False
-            if len(found) > MOST:
-                await self._wake(route, window_of(now, length), length)
-            kept = await self._gathering.keep(compose(route, window, found, now))
-            await self._gathering.prune(now - _DIGESTS_KEPT)
-        return await self._carry(Parcel(route, kept.notice))
+            if len(found) > MOST and not is_daily(box):
+                await self._wake(closing.at(now))
+            kept = await self._gathering.keep(compose(box, closing.window, found, now, closing.part))
+            await self._gathering.prune(now - KEPT)
+        if is_daily(box) and len(kept.entries) >= MOST:  # the rest does not wait a day
+            await self._wake(closing.following)
+        return await self._carry(Parcel(route_of(box), kept.notice))
 
     async def _refuse(self, parcel: Parcel, name: str, state: RouteState) -> None:
         """Keep a notice for a route that is disabled."""
@@ -332,15 +376,3 @@ def lane_name(route: Route) -> str:
 
 def _lane_name(route: Route | None) -> str:
     return lane_name(route) if route else "no-route"
-
-
-def _closing(data: Mapping[str, Any]) -> tuple[str, str, timedelta] | None:
-    """Read the message that closes a window; None where it is another. Raises ValueError where it is a broken one."""
-    told = data.get("digest")
-    if told is None:
-        return None
-    if not isinstance(told, Mapping) or not isinstance(told.get("route"), str) or type(told.get("seconds")) is not int:
-        raise ValueError("it closes no window")
-    window, length = str(told.get("window")), timedelta(seconds=told["seconds"])
-    end_of(window, length)
-    return told["route"], window, length

@@ -93,6 +93,11 @@ class ExemptionId:
         return cls(text, key, scope, name, kind, container)
 
     @property
+    def hash(self) -> bytes:
+        """A short name (20 bytes of sha256) that is the same for every casing of the id."""
+        return hashlib.sha256(self.key.encode("utf-8", "backslashreplace")).digest()[:20]
+
+    @property
     def subscription(self) -> str | None:
         """The subscription id in lower case; None at a management group."""
         return None if self.kind is ScopeKind.MANAGEMENT_GROUP else self.container
@@ -153,7 +158,7 @@ class Exemption:
         reference_ids: policyDefinitionReferenceIds; empty means the whole assignment.
         said: role -> text, from metadata: owner, ticket, approver, review, control, justification.
         created_by, modified_by: of systemData: a UPN for people, a GUID for applications; "" where unknown.
-        modified_at: systemData.lastModifiedAt, UTC; None where unknown.
+        created_at, modified_at: systemData.createdAt and lastModifiedAt, UTC; None where unknown.
     """
 
     id: ExemptionId
@@ -172,6 +177,7 @@ class Exemption:
     management_mode: str
     created_by: str
     created_by_type: str
+    created_at: datetime | None
     modified_by: str
     modified_by_type: str
     modified_at: datetime | None
@@ -233,6 +239,7 @@ class Exemption:
             _text(get("exemptionManagementMode")),
             _text(sys_get("createdBy")),
             _text(sys_get("createdByType")),
+            _time_or_none(sys_get("createdAt")),
             _text(sys_get("lastModifiedBy")),
             _text(sys_get("lastModifiedByType")),
             _time_or_none(sys_get("lastModifiedAt")),

@@ -79,6 +79,7 @@ class Facts:
         assignment: the exempted assignment, Gone, or Unread.
         author: the last writer who was not us; Unread where systemData is absent (a file).
         before: the last compliant state; None where the register has none.
+        dates: when it was seen with which expiry, oldest first: pairs of (seen at, expires on), UTC; () where unknown.
         approved: identities (lower case: UPN, object id, application id) that may write exemptions.
     """
 
@@ -87,4 +88,5 @@ class Facts:
     assignment: Assignment | Gone | Unread = field(default_factory=lambda: Unread("the assignment was not looked up"))
     author: Author | Unread = field(default_factory=lambda: Unread("the body has no systemData"))
     before: Before | None = None
+    dates: tuple[tuple[datetime, datetime | None], ...] = ()
     approved: frozenset[str] = frozenset()

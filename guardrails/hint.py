@@ -12,9 +12,13 @@ class Hint:
         operation: write or delete, as an event told; "" otherwise.
         actor: who is said to have done it: a UPN, else an application id, else an object id; "" where unknown.
         event_id: the event's id, for the logs.
+        listed: the token of what the inventory shows, from a sweep; see guardrails.inventory.
+        adopt: whether one that the register does not know was there before the guardrails.
     """
 
     source: str
     operation: str = ""
     actor: str = ""
     event_id: str = ""
+    listed: str = ""
+    adopt: bool = False

@@ -9,10 +9,11 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from guardrails import tell
+from guardrails.compare import Report, sweep_message
 from guardrails.deliver import Courier
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable
 from guardrails.exemption import ExemptionId
@@ -21,11 +22,13 @@ from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
 from guardrails.notice import Kind
 from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, backoff
 from guardrails.reconcile import Reconciler
+from guardrails.sweep import Sweeper
 from guardrails.visit import IN_HAND, Outcome, World
 
 log = logging.getLogger("guardrails")
 
 _RULESET_DELAY: Final = 300.0
+_SAID: Final = {"operation": "operation", "actor": "actor", "event_id": "event", "listed": "listed"}
 _PATIENCE: Final = (0.1, 0.3, 0.9)
 
 
@@ -34,6 +37,7 @@ class Intake:
 
     Args:
         reconciler, world, courier: what does the work.
+        sweeper: passes over the whole tenant.
         letterbox: keeps what cannot be processed, and tells of it.
         budget: seconds that an event may take before it is handed to the queue. Event Grid waits 30 s.
         chance: a number from 0 to 1 that spreads retries.
@@ -45,6 +49,7 @@ class Intake:
         world: World,
         courier: Courier,
         letterbox: Letterbox,
+        sweeper: Sweeper,
         *,
         budget: float = 20.0,
         chance: Callable[[], float] = random.random,
@@ -53,6 +58,7 @@ class Intake:
         self._world = world
         self._courier = courier
         self._letterbox = letterbox
+        self._sweeper = sweeper
         self._budget = budget
         self._chance = chance
 
@@ -99,9 +105,7 @@ class Intake:
         except (ValueError, Permanent) as error:
             await self.bury("reconcile", text, f"not a reconcile message: {error}", text)
             return None
-        hint = Hint(
-            "queue", str(data.get("operation") or ""), str(data.get("actor") or ""), str(data.get("event") or "")
-        )
+        hint = _hint(data)
         attempt = read_attempt(data) + 1
         try:
             return await self._reconciler.reconcile(exemption_id, hint)
@@ -112,6 +116,19 @@ class Intake:
             await self._again(exemption_id, hint, attempt, asked=_RULESET_DELAY, text=text, error=error)
         except Retryable as error:
             await self._again(exemption_id, hint, attempt, asked=error.delay, text=text, error=error)
+        return None
+
+    async def sweep(self) -> Report | None:
+        """Pass over the whole tenant; None where another run is at it. What keeps it from that is told or logged.
+
+        Nothing is lost then: the next one finds what this one did not.
+        """
+        try:
+            return await self._sweeper.sweep()
+        except Misconfigured as error:
+            await self._ruleset_broken(error)
+        except (Retryable, Permanent) as error:
+            log.error("the sweep could not be done, and the next one is to see to it: %s", error)  # noqa: TRY400
         return None
 
     async def deliver(self, text: str) -> bool:
@@ -171,7 +188,16 @@ class Intake:
 
 def _message(exemption_id: ExemptionId, hint: Hint) -> str:
     body = {"id": exemption_id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
+    if hint.source == "sweep":
+        body |= sweep_message(exemption_id.text, hint.listed, adopt=hint.adopt)
     return json.dumps({key: value for key, value in body.items() if value})
+
+
+def _hint(data: Mapping[str, Any]) -> Hint:
+    """Read what a message of the `reconcile` queue says beside the id."""
+    told = {name: str(data.get(key) or "") for name, key in _SAID.items()}
+    source = "sweep" if data.get("sweep") is True else "wake-up" if data.get("wake") is True else "queue"
+    return Hint(source, **told, adopt=source == "sweep" and data.get("adopt") is True)
 
 
 def _digest(name: str, length: int) -> str:

@@ -71,7 +71,7 @@ class Lane:
 
     Attributes:
         free: the first moment that no request has been promised, in milliseconds since 1970, UTC; 0 at first.
-        routes: how each route stands, by its name.
+        routes: how each route stands, by its name; its box of reminders has an entry of its own.
     """
 
     free: int = 0

@@ -12,6 +12,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "approver": ("approver", "approvedBy", "approvedByEmail", "exemptionApprover"),
     "review": ("reviewDate", "reviewOn", "reviewBy", "nextReview", "nextReviewDate", "reviewDueDate"),
+    "reviewed": ("lastReviewed", "reviewedOn", "reviewedAt", "lastReview", "lastReviewDate", "lastReviewedOn"),
     "control": ("compensatingControl", "compensatingControls", "mitigation", "mitigatingControl", "mitigationControl"),
     "justification": ("justification", "businessJustification", "reason", "rationale"),
 }  # fmt: skip

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     EXPIRING = "expiring"
     EXPIRED = "expired"
     REVIEW_DUE = "review-due"
+    REMOVED = "removed"
     DELETED = "deleted"
     REGISTER_ALTERED = "register-altered"
     BREAKER_OPEN = "breaker-open"
@@ -31,10 +32,15 @@ class Kind(StrEnum):
     DELIVERY_FAILING = "delivery-failing"
     POISON = "poison"
     DIGEST = "digest"
+    ADOPTED = "adopted"
+    SWEEP_PARTIAL = "sweep-partial"
 
 
 SERVICE: Final = frozenset(
-    {Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.POISON, Kind.DIGEST}
+    {
+        Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.POISON, Kind.DIGEST, Kind.ADOPTED,
+        Kind.SWEEP_PARTIAL,
+    }
 )  # fmt: skip
 """Kinds about the service itself, or about many exemptions: their `exemption` is {}."""
 
@@ -53,6 +59,7 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.EXPIRING: (Severity.MEDIUM, Severity.LOW),
     Kind.EXPIRED: (Severity.MEDIUM,),
     Kind.REVIEW_DUE: (Severity.LOW,),
+    Kind.REMOVED: (Severity.LOW,),
     Kind.DELETED: _HIGH,
     Kind.REGISTER_ALTERED: _HIGH,
     Kind.BREAKER_OPEN: _HIGH,
@@ -60,6 +67,8 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.DELIVERY_FAILING: _HIGH,
     Kind.POISON: _HIGH,
     Kind.DIGEST: _ANY,
+    Kind.ADOPTED: _ANY,
+    Kind.SWEEP_PARTIAL: (Severity.HIGH, Severity.MEDIUM),
 }
 """The severities that a notice of a kind can have, worst first."""
 
@@ -75,14 +84,14 @@ class Notice:
         at: when it was decided, UTC.
         title: one line; our words only, no text from the exemption.
         exemption: what it is about; {} where it is about the service. Keys: id, name, displayName, scope, scopeKind,
-            assignment, category, expiresOn, owner, ticket. Values are strangers' text, unescaped.
+            assignment, category, expiresOn, owner, ticket, reviewOn. Values are strangers' text, unescaped.
         findings: a list of {code, rule, status, severity, text, evidence, mend}.
         actor: who wrote or deleted it; "" where unknown. A stranger's text.
         done: what was done, one sentence; our words.
         why: the reasons, our words.
         next: what to do next, one sentence; our words.
-        digest: of a digest, what it counts: {since, total, kinds, severities, rules}, the last three name -> number;
-            {} for every other kind.
+        digest: what is counted, name -> number each but for `since` and `total`: {since, total, kinds, severities,
+            rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted; {} for other kinds.
     """
 
     id: str

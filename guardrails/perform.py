@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from guardrails import tell
 from guardrails.act import Blocked, Changed, Done, act
-from guardrails.decide import Action, Delete, PutBack
+from guardrails.decide import Action, Delete, PutBack, Remove
 from guardrails.exemption import fingerprint, spell_time
 from guardrails.facts import Gone
 from guardrails.notice import Kind, Notice
 from guardrails.ports import BreakerState
 from guardrails.record import Intent, Status, Stored
-from guardrails.recording import entry_for, is_news, particulars, row_after, row_gone
+from guardrails.recording import entry_for, is_news, particulars, row_gone
 from guardrails.visit import Look, Outcome, Visit, next_seq
 
-_EVENTS = {"delete": "reverted", "put-back": "put-back", "restore": "restored", "tag": "tagged", "untag": "untagged"}
+_EVENTS = {
+    "delete": "reverted", "put-back": "put-back", "remove": "removed", "restore": "restored", "tag": "tagged",
+    "untag": "untagged",
+}  # fmt: skip
 
 
 async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
@@ -26,6 +30,8 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
     now, register = look.situation.now, visit.world.register
     if look.plan.reverts and (state := await register.breaker(now)).opened_at is not None:
         return await _hold(visit, look, stored, state)
+    if isinstance(action, Remove) and not await _may_remove(visit, now):
+        return await _put_off(visit, look, stored)
     target = await visit.world.register.body(visit.id, action.entry) if isinstance(action, PutBack) else None
     saved = await _record_intent(visit, look, stored, action, target)
     if saved is None:
@@ -42,11 +48,31 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
     return await conclude(visit, look, saved, result)
 
 
+async def _may_remove(visit: Visit, now: datetime) -> bool:
+    """Whether an ended exemption may be deleted within this hour: tidying up takes half of what the breaker allows."""
+    return (await visit.world.register.breaker(now)).recent < visit.ruleset.reverts_per_hour // 2
+
+
+async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
+    """Leave an ended exemption to a later sweep; put it into the register where it is not there yet."""
+    row, body = look.row_after(stored)
+    row = replace(row, turn=look.situation.now)
+    if stored:
+        row, body = stored.row, None
+    else:
+        entry = entry_for("written", look.situation.now, visit.hint, body, author=row.author)
+        saved = await visit.commit(stored, row, entry)
+        if saved is None:
+            return None
+        row = saved.row
+    return Outcome(visit.id, "", wrote=stored is None, row=row, assessment=look.assessment, plan=look.plan)
+
+
 async def _record_intent(
     visit: Visit, look: Look, stored: Stored | None, action: Action, target: Mapping[str, Any] | None
 ) -> Stored | None:
     """Write down what is about to be done, why, and the body that it takes away."""
-    row, body = row_after(look.situation, look.plan, look.facts, stored)
+    row, body = look.row_after(stored)
     notice = None
     if look.plan.tell:
         notice = visit.about(look.plan.tell, look, stored, _done(action), look.plan.reasons).to_json()
@@ -59,7 +85,14 @@ async def _record_intent(
         notice,
     )
     old = look.situation.row
-    row = replace(row, status=old.status if old else row.status, answer=old.answer if old else "none", intent=intent)
+    row = replace(
+        row,
+        status=old.status if old else row.status,
+        answer=old.answer if old else "none",
+        reminded=old.reminded if old else "",
+        review_reminded=old.review_reminded if old else "",
+        intent=intent,
+    )
     told = particulars(look.assessment, look.plan)
     entry = entry_for("intent", look.situation.now, visit.hint, body, action=action.name, author=row.author, **told)
     return await visit.commit(stored, row, entry)
@@ -74,7 +107,7 @@ async def withdraw(visit: Visit, stored: Stored) -> None:
 
 async def _hold(visit: Visit, look: Look, stored: Stored | None, state: BreakerState) -> Outcome | None:
     """Record that the breaker keeps a revert back; tell once that it is open."""
-    row, body = row_after(look.situation, look.plan, look.facts, stored)
+    row, body = look.row_after(stored)
     row = replace(row, held="breaker")
     if stored and row == stored.row:
         await visit.unchanged(stored)
@@ -123,7 +156,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
         if intent.action == "restore":
             known = replace(known, kept=fingerprint(result.exemption.body), kept_why=intent.why)
         after = await visit.look(result.exemption, known)
-        row, body = row_after(after.situation, after.plan, after.facts, stored)
+        row, body = after.row_after(stored)
         row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)
     entry = entry_for(_EVENTS[intent.action], now, visit.hint, body, why=intent.why, **told)
     notices = [Notice.from_json(intent.notice)] if intent.notice else []

@@ -1,16 +1,17 @@
 """What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from guardrails.adoption import Adopted
 from guardrails.digest import Gathered, Kept
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.lane import Lane
 from guardrails.notice import Notice
-from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
+from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
 
 
 class Clock(Protocol):
@@ -36,11 +37,62 @@ class Arm(Protocol):
     async def delete(self, exemption: ExemptionId) -> None:
         """Delete it; one that is not there is no error."""
 
+    async def list(self, container: str) -> Sequence[Mapping[str, Any]] | Unread:
+        """Return the exemptions in a subscription, at any level in it, or at one management group; none inherited.
+
+        `container`: as ExemptionId.container has it. Unread where it is not there or we may not read it.
+        """
+
     async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
         """Return the assignment and what its initiative holds, cached for a while."""
 
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge one tag on a subscription, resource group or resource; None removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the inventory.
+
+    Attributes:
+        rows: exemptions as the inventory gives them: id, tenantId, properties, systemData; some may be odd.
+        total: how many rows there are in all, by this page; 0 where unknown.
+        missing: what could not be read in place of this page, one sentence; `rows` is then empty.
+        skew: seconds that our clock is ahead of Azure's; 0 where unknown.
+    """
+
+    rows: Sequence[Mapping[str, Any]] = ()
+    total: int = 0
+    missing: str = ""
+    skew: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What exemptions are judged by, for the whole tenant at once.
+
+    Attributes:
+        containers: the subscriptions and management groups that we can see, as ExemptionId.container names them, and
+            their display names.
+        assignments: policy assignments with the members of their initiatives, by lower-case id with one slash in front.
+        tenant: our tenant's id, lower case; "" where unknown.
+        missing: what could not be read, a sentence each.
+    """
+
+    containers: Mapping[str, str]
+    assignments: Mapping[str, Assignment]
+    tenant: str = ""
+    missing: tuple[str, ...] = ()
+
+
+class Inventory(Protocol):
+    """Everything in the tenant, as Resource Graph shows it: late at times, and never the verdict. Raises Retryable."""
+
+    async def surroundings(self) -> Surroundings:
+        """Return what is visible, and the assignments."""
+
+    def exemptions(self) -> AsyncGenerator[Page]:
+        """Yield all exemptions, page by page, in the order of their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +153,15 @@ class Register(Protocol):
     async def close_breaker(self, now: datetime) -> None:
         """Close the breaker and forget the reverts that opened it."""
 
+    def watches(self) -> AsyncIterator[tuple[str, bytes, Watch]]:
+        """Yield what a sweep must know of every row: its container, ExemptionId.hash, and the watch."""
+
+    async def id_of(self, container: str, key: bytes) -> str:
+        """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
+
+    def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
+        """Yield what was adopted at a time or later."""
+
     async def held(self) -> list[str]:
         """Return the ids of exemptions whose revert waits for the breaker."""
 
@@ -112,6 +173,28 @@ class Register(Protocol):
 
     async def drop_letter(self, letter_id: str) -> None:
         """Forget a letter; one that is not there is no error."""
+
+
+class Sweeps(Protocol):
+    """What sweeps share: who sweeps now, what the last one saw, and which containers are covered. Raises Retryable."""
+
+    async def begin(self, now: datetime, holder: str, lease: timedelta) -> Run | None:
+        """Take the lease and return the run; None while another run holds it. One read, one write."""
+
+    async def beat(self, run: Run, now: datetime, lease: timedelta) -> Run | None:
+        """Hold the lease for another while; None where it was lost. One write."""
+
+    async def end(self, run: Run, now: datetime, report: Mapping[str, Any], *, whole: bool) -> None:
+        """Give the lease back and keep the report; `whole`: adoption, if there was any, is done and told of."""
+
+    async def last(self) -> Run | None:
+        """Return the run under way, or the last one; None where there was none."""
+
+    async def covered(self) -> Mapping[str, datetime]:
+        """Return the containers that an earlier sweep saw whole, and since when."""
+
+    async def cover(self, covered: Mapping[str, datetime]) -> None:
+        """Keep them."""
 
 
 class Queues(Protocol):

@@ -13,12 +13,13 @@ from guardrails.act import Done
 from guardrails.decide import Tag, retry_at
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
+from guardrails.expiry import is_expired
 from guardrails.facts import Gone, Unread
 from guardrails.hint import Hint
 from guardrails.notice import Kind
 from guardrails.perform import conclude, perform
 from guardrails.record import Intent, Row, Status, Stored
-from guardrails.recording import entry_for, is_news, particulars, row_after, row_gone
+from guardrails.recording import entry_for, is_news, particulars, row_gone
 from guardrails.restore import restore
 from guardrails.ruleset import Mode, Ruleset
 from guardrails.visit import IN_HAND, LEASE, NOTHING_DONE, Look, Outcome, Visit, World, next_seq
@@ -89,7 +90,7 @@ async def _present(visit: Visit, exemption: Exemption, stored: Stored | None) ->
 async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
     """Record a decision that changes nothing in Azure, unless it stands in the register already."""
     plan = look.plan
-    row, body = row_after(look.situation, plan, look.facts, stored)
+    row, body = look.row_after(stored)
     if stored and row == stored.row and not stored.altered:
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=stored.row, assessment=look.assessment, plan=plan)
@@ -125,7 +126,10 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
     now, old = visit.world.clock.now(), stored.row if stored else None
     if isinstance(seen, Gone):
         row, event, why = row_gone(old, visit.id.text, now), "deleted", "Azure says that it does not exist"
-        lost = old is not None and old.status is Status.COMPLIANT and (old.expires_on is None or old.expires_on > now)
+        if visit.hint.listed:  # the inventory shows it still: that is known from now on
+            row = replace(row, listed=visit.hint.listed)
+            event = "judged" if old is not None and old.status is Status.GONE else event
+        lost = old is not None and old.status is Status.COMPLIANT and not is_expired(old.expires_on, now)
         kind = Kind.DELETED if lost else None
     else:
         row, event, why = _row_unread(visit, old), "unknown", f"it cannot be read: {seen.reason}"
@@ -149,7 +153,10 @@ def _row_unread(visit: Visit, old: Row | None) -> Row:
     again = old is not None and old.status is Status.UNKNOWN
     attempts = base.attempts + (1 if due != base.due else 0) if again else 0
     since = base.since if again else now
-    return replace(base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None)
+    listed = visit.hint.listed or base.listed
+    return replace(
+        base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None, listed=listed
+    )
 
 
 async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption | Gone | Unread) -> Outcome | None:
@@ -163,7 +170,7 @@ async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption 
             f"a write was begun and it cannot be read: {seen.reason}", code="unsettled", subject=visit.id.text, delay=60
         )
     content = "" if isinstance(seen, Gone) else fingerprint(seen.body)
-    if intent.action in ("delete", "put-back", "restore") and content == intent.content:
+    if intent.action in ("delete", "remove", "put-back", "restore") and content == intent.content:
         return await conclude(visit, None, stored, Done(seen))
     if isinstance(seen, Gone):
         return await _absent(visit, stored, seen)

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from math import ceil
+from sys import intern
+from typing import Any, Final, NamedTuple
 
 from guardrails.exemption import parse_time, spell_time
 
@@ -25,7 +27,7 @@ class Intent:
     """An ARM write that was decided and may have happened: recorded before it, cleared with its outcome.
 
     Attributes:
-        action: delete, put-back, tag, untag or restore.
+        action: delete, put-back, remove, tag, untag or restore.
         content: the fingerprint that the exemption has once it is done; "" for a delete.
         why: the reason, one sentence.
         at: when it was recorded, UTC.
@@ -51,8 +53,8 @@ class Row:
         since: since when it has this status.
         content: fingerprint of what it says; "" when it is gone.
         findings: code -> when that finding was first seen in this run of it; unknown ones as `CODE?`.
-        ruleset: digest of the ruleset that judged it.
-        answer: what was done, or in audit mode would be done: none, alert, tag, delete, put-back.
+        ruleset: digest of the ruleset that judged it; `+audit` behind it where a setting held it at audit mode.
+        answer: what was done, or in audit mode would be done: none, alert, tag, untag, delete, put-back, remove.
         expires_on, owner, ticket, assignment: as the exemption says, for lists and reminders.
         author, author_kind: the last writer who was not us.
         written_at: when that writer wrote it; None where unknown.
@@ -66,6 +68,14 @@ class Row:
         undo: the entry whose body our last write replaced or deleted; what `restore` brings back.
         kept: fingerprint of content that is reported but not reverted: adopted, or restored by an operator.
         kept_why: why that is.
+        adopted: when its present content was adopted, for it was there before the guardrails; None elsewhere.
+        listed: the token of what the inventory shows of it; see guardrails.inventory.
+        expiry: its expiry state when last looked at, such as active or expiring-14.
+        reminded: the last reminder of its expiry that was told, as `date/threshold`.
+        review_on: when a review is due; None where unknown.
+        review_reminded: the same as `reminded`, for reviews.
+        turn: when its expiry or review state next changes by itself; None where it never does.
+        dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
         scope_tagged: whether our tag is on the target scope.
         blocked: why we cannot act on this content; "" where we can.
         held: why a decided revert waits: "" or "breaker".
@@ -102,6 +112,14 @@ class Row:
     undo: int | None = None
     kept: str = ""
     kept_why: str = ""
+    adopted: datetime | None = None
+    listed: str = ""
+    expiry: str = ""
+    reminded: str = ""
+    review_on: datetime | None = None
+    review_reminded: str = ""
+    turn: datetime | None = None
+    dates: tuple[tuple[datetime, datetime | None], ...] = ()
     scope_tagged: bool = False
     blocked: str = ""
     held: str = ""
@@ -118,12 +136,11 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON: times spelled as ARM does, fields with their default left out."""
-        blank = Row("", Status.UNKNOWN, self.since)
         out: dict[str, Any] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name in ("id", "status", "since") or value != getattr(blank, item.name):
-                out[item.name] = _to_json(value)
+        for name, default in _DEFAULTS:
+            value = getattr(self, name)
+            if value is not default and value != default:
+                out[name] = value if type(value) in _PLAIN else _to_json(value)
         return out
 
     @classmethod
@@ -136,6 +153,7 @@ class Row:
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
             values["outbox"] = tuple(values.get("outbox", ()))
+            values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
             if values.get("intent"):
                 values["intent"] = Intent(**{**values["intent"], "at": parse_time(values["intent"]["at"])})
             if values["since"] is None or not values["id"]:
@@ -146,8 +164,28 @@ class Row:
 
 
 _TIMES = frozenset(
-    {"since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at"}
+    {
+        "since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at",
+        "adopted", "review_on", "turn",
+    }
+)  # fmt: skip
+
+
+_ALWAYS: Final = ("id", "status", "since")
+_DEFAULTS: Final = tuple(
+    (item.name, object() if item.name in _ALWAYS else {} if item.name == "findings" else item.default)
+    for item in fields(Row)
 )
+"""The fields of a row, and what they hold where nothing is said."""
+
+_PLAIN: Final = frozenset({str, int, bool})
+
+
+def _time(text: str) -> datetime:
+    time = parse_time(text)
+    if time is None:
+        raise ValueError("a time is missing")
+    return time
 
 
 def _to_json(value: Any) -> Any:
@@ -158,7 +196,7 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, tuple):
-        return list(value)
+        return [_to_json(item) for item in value]
     return str(value) if isinstance(value, StrEnum) else value
 
 
@@ -168,8 +206,8 @@ class Entry:
 
     Attributes:
         at: when, UTC.
-        event: written, edited, deleted, judged, intent, reverted, put-back, tagged, untagged, restored, cannot-act,
-            withdrawn, unknown, held, excluded.
+        event: adopted, written, edited, deleted, judged, intent, reverted, put-back, removed, tagged, untagged,
+            restored, cannot-act, withdrawn, unknown, held, excluded.
         facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
         body: the exemption's ARM body, where this entry keeps it.
     """
@@ -197,6 +235,67 @@ class Stored:
     head: str
     etag: str
     altered: str = ""
+
+
+class Watch(NamedTuple):
+    """What a sweep must know of a row to see that nothing is to be done: kept beside it, small.
+
+    Attributes:
+        listed, ruleset: as in the row.
+        at: when to look again without being asked, in seconds since 1970, UTC; 0 for never.
+        gone: whether it is gone.
+        held: whether a revert waits for the breaker.
+    """
+
+    listed: str
+    ruleset: str
+    at: int
+    gone: bool = False
+    held: bool = False
+
+    @classmethod
+    def of(cls, row: Row) -> "Watch":
+        """Return what is kept of a row. What was begun and not ended is to be looked at as soon as it is left alone."""
+        begun = [row.intent.at] if row.intent else [row.outbox_at or row.since] if row.outbox else []
+        at = min((time for time in (row.due, row.turn, *begun) if time), default=None)
+        return cls(
+            row.listed, row.ruleset, ceil(at.timestamp()) if at else 0, row.status is Status.GONE, row.held != ""
+        )
+
+    def __str__(self) -> str:
+        """Return it as `parse` reads it."""
+        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Watch":
+        """Read it. One that cannot be read asks for a look: a damaged row must not be passed over."""
+        parts = text.split("/")
+        if len(parts) != 4 or not parts[2].lstrip("-").isdigit():
+            return cls("", "", 1)
+        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One sweep, under way or ended. Times are UTC.
+
+    Attributes:
+        started: when it began.
+        holder: a name for who does it.
+        until: until when the lease holds, unless it is held for longer; None once it ended.
+        adopting: when the first sweep began whose adoptions people were not told of yet; None where all is told.
+        before: when the run before it began; None for the first.
+        report: what the last run that ended came to, as JSON: see guardrails.sweep.Report.
+        etag: the guard for the next change.
+    """
+
+    started: datetime
+    holder: str
+    until: datetime | None
+    adopting: datetime | None = None
+    before: datetime | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,21 @@
 """Record: what the register is to hold after a decision. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict
 from guardrails.decide import Plan, Situation
 from guardrails.exemption import Exemption
+from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
 from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
 from guardrails.hint import Hint
 from guardrails.record import Entry, Row, Status, Stored
 from guardrails.ruleset import Response, Ruleset
+
+_DATES: Final = 20
+"""How many changes of its expiry a row keeps: the first, and the last ones."""
 
 
 def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | None:
@@ -28,6 +32,7 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | No
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
             compliant_ticket="", tolerated=None, tolerated_content="", findings={}, blocked="", scope_tagged=False,
+            dates=() if moved else row.dates,
         )  # fmt: skip
     return row
 
@@ -56,7 +61,7 @@ def facts_of(
     before = None
     if row is not None and row.compliant is not None and row.compliant_at is not None:
         before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
-    return Facts(now, written_at, assignment, author, before, ruleset.approved)
+    return Facts(now, written_at, assignment, author, before, row.dates if row else (), ruleset.approved)
 
 
 def says_the_same(exemption: Exemption, row: Row | None, content: str) -> bool:
@@ -69,8 +74,13 @@ def is_own_write(exemption: Exemption, row: Row | None) -> bool:
     return row is not None and row.own_write_at is not None and row.own_write_at == exemption.modified_at
 
 
-def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) -> tuple[Row, Mapping[str, Any] | None]:
-    """Return the row for a judged exemption, and the body that its history entry must keep: None where one does."""
+def row_after(
+    at: Situation, plan: Plan, facts: Facts, stored: Stored | None, listed: str = ""
+) -> tuple[Row, Mapping[str, Any] | None]:
+    """Return the row for a judged exemption, and the body that its history entry must keep: None where one does.
+
+    `listed` is the token of what the inventory shows of it.
+    """
     old, exemption = at.row, at.exemption
     seq = stored.seq + 1 if stored else 1
     if old and old.snapshot is not None and old.content == at.content:
@@ -93,7 +103,7 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
         since=base.since if same_status else at.now,
         content=at.content,
         findings={finding.key: base.findings.get(finding.key, at.now) for finding in at.assessment.findings},
-        ruleset=at.ruleset.digest,
+        ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,
         expires_on=exemption.expires_on,
         owner=exemption.owner[:200],
@@ -110,7 +120,10 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
         attempts=base.attempts + (1 if plan.due != base.due else 0) if unknown_again else 0,
         kept=base.kept if base.kept == at.content else "",
         kept_why=base.kept_why if base.kept == at.content else "",
+        adopted=base.adopted if base.kept == at.content else None,
+        listed=listed,
         intent=None,
+        **_over_time(at, plan, facts, base),
     )
     if plan.status is Status.COMPLIANT and row.compliant_content != at.content:
         row = replace(
@@ -120,6 +133,39 @@ def row_after(at: Situation, plan: Plan, facts: Facts, stored: Stored | None) ->
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
         row = replace(row, tolerated=snapshot, tolerated_content=at.content)
     return row, body
+
+
+def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, Any]:
+    """Return the part of a row that time changes by itself: expiry state, reminders, reviews.
+
+    Whoever commits a row with another `reminded` than before tells of it: see Visit.commit.
+    """
+    end, rules, now = at.exemption.expires_on, at.ruleset, at.now
+    written = facts.written_at if at.exemption.modified_at or base.written_at else None
+    review = review_on(at.exemption.said, written, rules.review_months)
+    told, reviewed = base.reminded, base.review_reminded
+    if plan.status is not Status.EXCLUDED:
+        told = _told(end, now, rules.reminder_days, told, rules.reminder_at)
+        review_ahead = None if is_expired(end, now) else review
+        reviewed = _told(review_ahead, now, rules.review_days, reviewed, rules.reminder_at)
+    over = later(end, rules.delete_expired) if end and rules.delete_expired is not None else None
+    reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
+    ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
+    turns = [turn for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, over) if turn and turn > now]
+    dates = base.dates if base.dates and base.dates[-1][1] == end else (*base.dates, (now, end))
+    return {
+        "expiry": expiry_of(end, now, rules.reminder_days).name,
+        "reminded": told,
+        "review_on": review,
+        "review_reminded": reviewed,
+        "turn": min(turns, default=None),
+        "dates": dates if len(dates) <= _DATES else (dates[0], *dates[1 - _DATES :]),
+    }
+
+
+def _told(date: datetime | None, now: datetime, days: Sequence[int], told: str, at: timedelta) -> str:
+    due = reminder(date, now, days, told, at)
+    return told if due is None or date is None else mark(date, due)
 
 
 def _written_at(exemption: Exemption, base: Row, facts: Facts, *, same: bool) -> datetime | None:
@@ -142,6 +188,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     return replace(
         base, status=Status.GONE, since=now, content="", findings={}, answer="none", undo=base.snapshot, due=None,
         attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="", kept_why="",
+        adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
+from guardrails.expiry import DAYS, REVIEW_DAYS
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
@@ -170,6 +171,11 @@ class Ruleset:
         digest: 12 hex digits over the file's text; recorded with each decision.
         source: the file's name, for messages.
         reverts_per_hour: the breaker's limit; 0 forbids every revert.
+        adopted_until: when exemptions that were there before are answered like any other, UTC; None for never.
+        reminder_days, review_days: days before an end, or a review, at which owners are reminded.
+        reminder_at: when a day's digest of reminders goes, since midnight UTC.
+        review_months: months from one review to the next where no date is named; 0 for none.
+        delete_expired: how long after its end an exemption is deleted; None where it is kept.
         layers: pattern and settings by rule name; the first is for everything, later ones override it where they match.
     """
 
@@ -185,7 +191,17 @@ class Ruleset:
     reverts_per_hour: int = 20
     routes: tuple[Route, ...] = ()
     people: tuple[Person, ...] = ()
+    adopted_until: datetime | None = None
+    reminder_days: tuple[int, ...] = (*DAYS, 0)
+    reminder_at: timedelta = timedelta(hours=6)
+    review_days: tuple[int, ...] = REVIEW_DAYS
+    review_months: int = 3
+    delete_expired: timedelta | None = None
     _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def digest_in(self, mode: Mode) -> str:
+        """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
+        return self.digest if mode is self.mode else f"{self.digest}+{mode}"
 
     def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
         """Return the rules that are on for this exemption, ordered by code."""
@@ -270,7 +286,23 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         reverts_per_hour=breaker.get("reverts_per_hour", 20),
         routes=tuple(_route(item) for item in data.get("notices", ())),
         people=tuple(Person(owner, item["teams"], item["name"]) for owner, item in data.get("people", {}).items()),
+        **_over_time(data),
     )
+
+
+def _over_time(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file says of adoption, reminders, reviews and expired exemptions."""
+    reminders, reviews = data.get("reminders", {}), data.get("reviews", {})
+    hours, minutes = reminders.get("at", "06:00").split(":")
+    kept = data.get("expired", {}).get("delete_after_days")
+    return {
+        "adopted_until": parse_time(data.get("adoption", {}).get("until")),
+        "reminder_days": tuple(sorted({*reminders.get("days", DAYS), 0}, reverse=True)),
+        "reminder_at": timedelta(hours=int(hours), minutes=int(minutes)),
+        "review_days": tuple(sorted(set(reviews.get("days", REVIEW_DAYS)), reverse=True)),
+        "review_months": reviews.get("months", 3),
+        "delete_expired": None if kept is None else timedelta(days=kept),
+    }
 
 
 @lru_cache(maxsize=1024)

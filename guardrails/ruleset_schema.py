@@ -41,6 +41,9 @@ _USER = {
     "examples": ["jo@contoso.com", "66666666-7777-8888-9999-000000000000"],
 }  # fmt: skip
 _WINDOW = {"type": "string", "pattern": r"^([1-9]\d{0,3}m|[1-9]\d?h|[1-7]d)$", "examples": ["15m", "1h", "1d"]}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 3650}
+_DAYS = {"type": "array", "items": _COUNT}
+_HOUR = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["06:00"]}
 RESPONSES = ("alert", "tag", "revert")
 CHATS = ("teams", "slack")
 """Channels that people read."""
@@ -103,6 +106,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                     {"reverts_per_hour": {"type": "integer", "minimum": 0, "description": "More open the breaker."}},
                     "The limit on reverts.",
                 ),
+                **_over_time(),
                 "notices": _list(
                     _route_fields(kind),
                     ("route", "channel", "address_setting"),
@@ -120,6 +124,37 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
             required=("version", "mode", "rules"),
         ),
     }  # fmt: skip
+
+
+def _over_time() -> dict[str, Any]:
+    """Return the sections about what happens with time: sweeps look after these."""
+    return {
+        "adoption": _object(
+            {"until": {**_DATE, "description": "From then on they are answered like any other; without it never."}},
+            "Exemptions that were there before the guardrails: reported, not tagged or reverted, until edited.",
+        ),
+        "reminders": _object(
+            {
+                "days": {**_DAYS, "description": "Days before the end; the end itself is always told. [30, 14, 7, 1]"},
+                "at": {**_HOUR, "description": "When a day's digest of reminders goes, UTC. 06:00 if left out."},
+            },
+            "When owners are told that an exemption ends.",
+        ),
+        "reviews": _object(
+            {
+                "months": {
+                    **_COUNT,
+                    "description": "Months from one review to the next where none is named. 3 if left out; 0: off.",
+                },
+                "days": {**_DAYS, "description": "Days before a review is due; 0: when it is. [7, 0] if left out."},
+            },
+            "When owners are told that a review is due.",
+        ),
+        "expired": _object(
+            {"delete_after_days": {**_COUNT, "description": "Without it they are kept."}},
+            "Exemptions that have ended: whether sweeps delete them, so many days later.",
+        ),
+    }
 
 
 def _route_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
@@ -316,8 +351,8 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
     if kind not in kinds:
         quoted = "" if value is None else f" ({in_quotes(value)})"
         return f"is {kind}{quoted}; it must be {_kinds(kinds)}"
-    if kind == "integer" and value < wanted.get("minimum", value):
-        return f"{value} is too small; it must be at least {wanted['minimum']}"
+    if kind == "integer":
+        return _number_problem(value, wanted)
     if kind == "string" and len(value) < wanted.get("minLength", 0):
         return "is blank"
     if kind == "string" and "pattern" in wanted and not re.fullmatch(wanted["pattern"], value):
@@ -333,6 +368,14 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
             parse_time(value)
         except ValueError as error:
             return str(error)
+    return ""
+
+
+def _number_problem(value: int, wanted: Mapping[str, Any]) -> str:
+    if value < wanted.get("minimum", value):
+        return f"{value} is too small; it must be at least {wanted['minimum']}"
+    if value > wanted.get("maximum", value):
+        return f"{value} is too large; it must be at most {wanted['maximum']}"
     return ""
 
 

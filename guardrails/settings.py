@@ -73,6 +73,14 @@ class Settings:
     facts_minutes: str = _setting(
         "GUARDRAILS_FACTS_MINUTES", "10", "Minutes that assignments and initiatives are kept in memory."
     )
+    sweep_scopes: str = _setting(
+        "GUARDRAILS_SWEEP_SCOPES",
+        "",
+        "Management groups (names) and subscriptions (ids) to sweep, comma-separated. Empty: all that can be seen.",
+    )
+    sweep_schedule: str = _setting(
+        "GUARDRAILS_SWEEP_SCHEDULE", "0 10 * * * *", "When to sweep: second minute hour day month weekday, UTC."
+    )
     portal: str = _setting("GUARDRAILS_PORTAL", "https://portal.azure.com", "The portal that notices link to.")
     allowed_hosts: str = _setting(
         "GUARDRAILS_ALLOWED_HOSTS",
@@ -92,13 +100,16 @@ class Settings:
     )
 
     @classmethod
-    def read(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read them from the environment. Raises Misconfigured naming every mistake."""
+    def read(cls, environ: Mapping[str, str] | None = None, *, storage: bool = True) -> "Settings":
+        """Read them from the environment. Raises Misconfigured naming every mistake.
+
+        `storage`: whether a storage account must be named; reading Azure alone needs none.
+        """
         environ = os.environ if environ is None else environ
         settings = cls(
             **{item.name: environ.get(item.metadata["name"], _default(item)).strip() for item in fields(cls)}
         )
-        problems = tuple(settings._problems())
+        problems = tuple(settings._problems(storage=storage))
         if problems:
             raise Misconfigured(
                 "the app settings have mistakes; nothing is done",
@@ -108,9 +119,9 @@ class Settings:
             )
         return settings
 
-    def _problems(self) -> list[str]:
+    def _problems(self, *, storage: bool) -> list[str]:
         problems = []
-        if not (self.storage or self.storage_account or (self.table_uri and self.queue_uri)):
+        if storage and not (self.storage or self.storage_account or (self.table_uri and self.queue_uri)):
             problems.append(
                 "AzureWebJobsStorage: no storage account: give a connection string, AzureWebJobsStorage__accountName,"
                 " or AzureWebJobsStorage__tableServiceUri and __queueServiceUri"

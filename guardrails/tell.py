@@ -5,12 +5,14 @@ Titles, reasons and next steps are ours; the rest is quoted.
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ExemptionId, spell_time
+from guardrails.expiry import is_expired
 from guardrails.notice import SEVERITIES, Kind, Notice
 from guardrails.record import Outgoing, Row
 from guardrails.rules.base import Severity
@@ -18,14 +20,15 @@ from guardrails.ruleset import Ruleset
 
 log = logging.getLogger("guardrails")
 
-_SOON: Final = 7
-"""Days before its expiry from which on a reminder is of medium severity."""
+_SOON: Final = timedelta(days=7)
+"""How long before its expiry a reminder is of medium severity."""
 
 _TEXT_LIMIT: Final = 300
 _EVIDENCE_LIMIT: Final = 600
 _EVIDENCE_IN_ALL: Final = 6_000
 """Characters of evidence in one notice: a message on a queue has at most 48 KiB, and a character up to 4 bytes."""
 _VALUES: Final = 10
+_REASONS: Final = 20
 
 TITLES: Final[Mapping[Kind, str]] = {
     Kind.VIOLATION: "A policy exemption breaks the rules",
@@ -39,6 +42,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.EXPIRING: "A policy exemption expires soon",
     Kind.EXPIRED: "A policy exemption has expired",
     Kind.REVIEW_DUE: "A policy exemption is due for review",
+    Kind.REMOVED: "A policy exemption that had expired was deleted",
     Kind.DELETED: "A compliant policy exemption was deleted",
     Kind.REGISTER_ALTERED: "A register row was changed from outside",
     Kind.BREAKER_OPEN: "The breaker is open: nothing is reverted",
@@ -46,6 +50,8 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.DELIVERY_FAILING: "Notices could not be delivered",
     Kind.POISON: "A message could not be processed",
     Kind.DIGEST: "Many notices in one",
+    Kind.ADOPTED: "Policy exemptions that were there before the guardrails",
+    Kind.SWEEP_PARTIAL: "A sweep could not see everything",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -60,6 +66,7 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.EXPIRING: "Have it approved anew and extend it, or let it expire and see that the control is met by then.",
     Kind.EXPIRED: "Delete it; where it is still needed, have it approved anew.",
     Kind.REVIEW_DUE: "Review whether it is still needed, then set the next review date, or delete it.",
+    Kind.REMOVED: "If it is still needed, undo it: python -m guardrails restore ID",
     Kind.DELETED: "If it is still needed, undo it: python -m guardrails restore ID",
     Kind.REGISTER_ALTERED: "Find out who may write to the table: python -m guardrails history ID --verify",
     Kind.BREAKER_OPEN: "Look at the reverts of the last hour, then: python -m guardrails breaker close",
@@ -67,6 +74,9 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.DELIVERY_FAILING: "Mend the route, then: python -m guardrails notices replay --all",
     Kind.POISON: "Find the cause, then: python -m guardrails letters replay LETTER",
     Kind.DIGEST: "Begin with the worst; the history of each exemption has everything.",
+    Kind.ADOPTED: "Begin with the worst. All of them: python -m guardrails register list --adopted"
+    " (for a file: --format csv)",
+    Kind.SWEEP_PARTIAL: "Give the service its reader role where it is missing; the next sweep looks again by itself.",
 }
 
 
@@ -115,7 +125,7 @@ def about(
         ),
         actor=actor[:_TEXT_LIMIT],
         done=done,
-        why=tuple(line[:_TEXT_LIMIT] for line in why[:20]),
+        why=tuple(line[:_TEXT_LIMIT] for line in why[:_REASONS]),
         next=NEXT[kind].replace(" ID", f" '{exemption_id.text}'")
         if len(exemption_id.text) < _TEXT_LIMIT
         else NEXT[kind],
@@ -127,21 +137,22 @@ def expiry(
     expires_on: datetime,
     *,
     at: datetime,
+    threshold: int | None = None,
     exemption: Exemption | None = None,
     row: Row | None = None,
 ) -> Notice:
     """Return the reminder that an exemption expires soon, or the notice that it has expired, as of `at`.
 
-    Its id has the expiry and, before it, the days left: asked twice on one day it is the same notice, and a later
-    reminder is another.
+    Its id has the expiry and, before it, the threshold: days, by default the days left. Asked twice for one threshold
+    it is the same notice, whenever that is; for a sharper one it is another.
     """
     left = (expires_on - at).days
-    if expires_on <= at:
+    if is_expired(expires_on, at):
         kind, mark, severity = Kind.EXPIRED, "expired", Severity.MEDIUM
         why = f"it expired at {_clock(expires_on)}; the policy applies again"
     else:
-        kind, mark = Kind.EXPIRING, f"expiring-{left}d"
-        severity = Severity.MEDIUM if left < _SOON else Severity.LOW
+        kind, mark = Kind.EXPIRING, f"expiring-{left if threshold is None else threshold}d"
+        severity = Severity.MEDIUM if expires_on - at <= _SOON else Severity.LOW
         days = "less than a day" if left == 0 else "1 day" if left == 1 else f"{left} days"
         why = f"it expires in {days}, at {_clock(expires_on)}"
     key = f"{_short(exemption_id)}-{_stamp(expires_on)}-{mark}"
@@ -154,13 +165,18 @@ def review(
     due_on: datetime,
     *,
     at: datetime,
+    threshold: int | None = None,
     exemption: Exemption | None = None,
     row: Row | None = None,
 ) -> Notice:
-    """Return the notice that an exemption's review is due; one a review date."""
-    key = f"{_short(exemption_id)}-{_stamp(due_on)}-review-due"
+    """Return the notice that an exemption's review is due soon, or was due, as of `at`.
+
+    Its id has the date and the threshold, as a reminder of the expiry has.
+    """
+    left = max((due_on - at).days, 0) if threshold is None else threshold
+    key = f"{_short(exemption_id)}-{_stamp(due_on)}-review-{left}d"
     why = f"its review {'was' if due_on <= at else 'is'} due at {_clock(due_on)}"
-    about_it = _particulars(exemption_id, exemption, row)
+    about_it = {**_particulars(exemption_id, exemption, row), "reviewOn": spell_time(due_on)}
     return _reminder(Kind.REVIEW_DUE, key, severity=Severity.LOW, at=at, why=why, exemption=about_it)
 
 
@@ -202,9 +218,21 @@ def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]
         findings=(),
         actor="",
         done=done,
-        why=tuple(line[:_TEXT_LIMIT] for line in why[:20]),
+        why=tuple(line[:_TEXT_LIMIT] for line in why[:_REASONS]),
         next=NEXT[kind],
     )
+
+
+def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severity.HIGH) -> Notice:
+    """Return the notice that a sweep could not see part of the tenant: `missing` has a sentence for each, our words.
+
+    Its id is the same for the same sentences on one day (UTC), in any order.
+    """
+    lines = sorted(set(missing))
+    shown = lines if len(lines) <= _REASONS else [*lines[: _REASONS - 1], f"and {len(lines) - _REASONS + 1} more"]
+    key = f"{at.astimezone(UTC):%Y%m%d}-{sha256(chr(0).join(lines).encode('utf-8', 'replace')).hexdigest()[:16]}"
+    done = "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted."
+    return replace(service(Kind.SWEEP_PARTIAL, key, at=at, done=done, why=shown), severity=str(severity))
 
 
 def outgoing(notice: Notice, ruleset: Ruleset) -> tuple[Outgoing, ...]:

@@ -1,22 +1,24 @@
 """One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and tell."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from guardrails import tell
 from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, decide
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
-from guardrails.facts import Author, Facts, Gone, Unread
+from guardrails.expiry import threshold_of
+from guardrails.facts import Assignment, Author, Facts, Gone, Unread
 from guardrails.hint import Hint
+from guardrails.inventory import name_of, token
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
-from guardrails.recording import facts_of, row_of_same, tolerates
+from guardrails.recording import facts_of, row_after, row_of_same, tolerates
 from guardrails.ruleset import Mode, Ruleset
 
 MAX_DELAY: Final = timedelta(days=7)
@@ -29,6 +31,7 @@ IN_HAND: Final = "in-hand"
 """Code of the error that says: another worker is at it; it will mostly be done in a moment."""
 
 NOTHING_DONE: Final = "Nothing was changed in Azure."
+ADOPTED: Final = "it was there before the guardrails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,16 @@ class Look:
     situation: Situation
     facts: Facts
     plan: Plan
+    listed: str
 
     @property
     def assessment(self) -> Assessment:
         """The findings."""
         return self.situation.assessment
+
+    def row_after(self, stored: Stored | None) -> tuple[Row, Mapping[str, Any] | None]:
+        """Return the row for what was seen and decided, and the body that its history entry must keep."""
+        return row_after(self.situation, self.plan, self.facts, stored, self.listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +108,8 @@ class Visit:
         now = self.world.clock.now()
         content = fingerprint(exemption.body)
         same = row_of_same(row, exemption, content)
-        if same is None and self.hint.source in ("sweep", "operator"):
-            why = "it was there before the guardrails"
-            same = Row(self.id.text, Status.UNKNOWN, now, kept=content, kept_why=why)
+        if same is None and (self.hint.adopt or self.hint.source == "operator"):
+            same = Row(self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now)
         assignment = await self.world.arm.assignment(exemption.assignment_id)
         facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content)
         situation = Situation(
@@ -115,13 +122,24 @@ class Visit:
             now=now,
             mode=self.mode,
             blocked=same.blocked if same and same.content == content and self.hint.source != "operator" else "",
+            may_remove=self.hint.source == "sweep",
         )
         plan = decide(situation)
         back = plan.action or plan.withheld
         if isinstance(back, PutBack) and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
-        return Look(exemption, situation, facts, plan)
+        return Look(exemption, situation, facts, plan, self._listed(situation, row, assignment))
+
+    def _listed(self, at: Situation, row: Row | None, assignment: Assignment | Gone | Unread) -> str:
+        """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be."""
+        if self.hint.listed:
+            return self.hint.listed
+        if at.row and at.row.listed and at.row.content == at.content:
+            return at.row.listed
+        if row is None:  # nothing beside Azure was known: it was judged as a sweep judges it
+            return name_of(at.exemption, at.content, at.assessment)
+        return token(at.exemption, assignment, self.ruleset, at.now)
 
     async def _still_good(self, back: PutBack, facts: Facts) -> bool:
         """Whether the body to put back would itself not be reverted under today's ruleset."""
@@ -160,6 +178,7 @@ class Visit:
     ) -> Stored | None:
         """Commit, then put what it has to say on the queues. None: somebody else was there first."""
         seq = next_seq(stored)
+        notices = [*notices, *self._reminders(stored.row if stored else None, row, entry.at)]
         messages = [message for notice in notices for message in tell.outgoing(notice, self.ruleset)]
         lost = tell.unrouted(notices, self.ruleset)
         if lost:
@@ -170,7 +189,8 @@ class Visit:
                 Kind.REGISTER_ALTERED, self.id, seq, at=entry.at, actor="", done=done, why=why, row=stored.row
             )
             messages += tell.outgoing(altered, self.ruleset)
-        if row.due and (stored is None or row.due != stored.row.due):
+        soon = row.due is not None and row.due - entry.at <= MAX_DELAY  # what is due later, a sweep sees to
+        if soon and (stored is None or row.due != stored.row.due):
             messages.append(self._wake_up(row, seq))
         left = stored.row.outbox if stored and self._is_left(stored.row) else ()
         if messages:
@@ -182,26 +202,38 @@ class Visit:
             return await self._send(saved, messages, (*left, *(message.id for message in messages)))
         return saved
 
+    def _reminders(self, old: Row | None, row: Row, at: datetime) -> list[Notice]:
+        """Return the reminders that a row says are told with it, and the row before it did not.
+
+        What had ended when it was written needs none: the write itself is judged and told.
+        """
+        notices = []
+        if row.expires_on and row.reminded and (old is None or row.reminded != old.reminded):
+            days, written = threshold_of(row.reminded), old is None or old.expires_on != row.expires_on
+            if days or not written:
+                notices.append(tell.expiry(self.id, row.expires_on, at=at, threshold=days, row=row))
+        if row.review_on and row.review_reminded and (old is None or row.review_reminded != old.review_reminded):
+            days = threshold_of(row.review_reminded)
+            notices.append(tell.review(self.id, row.review_on, at=at, threshold=days, row=row))
+        return notices
+
     def _is_left(self, row: Row) -> bool:
         """Whether what the outbox holds was left behind, and is not just being sent by who committed it."""
         return row.outbox_at is None or self.world.clock.now() - row.outbox_at >= LEASE
 
     async def unchanged(self, stored: Stored) -> None:
-        """Do what is left where nothing is to be recorded: send what a crash left behind, go on waiting.
+        """Do what is left where nothing is to be recorded: send what a crash left behind.
 
         Raises Retryable while whoever committed the messages may still be sending them.
         """
-        row, now = stored.row, self.world.clock.now()
+        row = stored.row
         if row.outbox and not self._is_left(row):
             raise Retryable("another worker is telling of it", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds)
         if row.outbox:
             await self._send(stored, await self.world.register.outbox(self.id, row.outbox), row.outbox)
-        elif self.hint.source == "wake-up" and row.due and row.due > now:
-            message = self._wake_up(row, stored.seq)  # a wake-up that came early: no message hides longer than 7 days
-            await self.world.queues.send(message.queue, message.body, message.delay)
 
     def _wake_up(self, row: Row, seq: int) -> Outgoing:
-        wait = min((row.due or self.world.clock.now()) - self.world.clock.now(), MAX_DELAY)
+        wait = (row.due or self.world.clock.now()) - self.world.clock.now()
         return Outgoing(
             tell.message_id(self.id, seq, "wake"),
             "reconcile",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from guardrails.azure.arm import ArmRest
+from guardrails.azure.graph import Graph
 from guardrails.azure.identity import credential
 from guardrails.deliver import Courier
 from guardrails.errors import Misconfigured
@@ -25,6 +26,7 @@ from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset import DEFAULT_PATH, Route, Ruleset, load_ruleset
 from guardrails.settings import Settings
+from guardrails.sweep import Sweeper
 from guardrails.visit import World
 
 log = logging.getLogger("guardrails")
@@ -112,6 +114,7 @@ class Service:
     world: World
     register: TableRegister
     reconciler: Reconciler
+    sweeper: Sweeper
     intake: Intake
     courier: Courier
     ruleset: RulesetFile
@@ -197,8 +200,13 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         letterbox=letterbox,
         ruleset=ruleset,
     )
-    intake = Intake(reconciler, world, courier, letterbox, budget=float(settings.budget_seconds))
-    return Service(settings, world, register, reconciler, intake, courier, ruleset, places, bounds, closing)
+    audience = settings.arm_audience
+    scopes = [scope.strip() for scope in settings.sweep_scopes.split(",") if scope.strip()]
+    inventory = Graph(settings.arm_endpoint, identity, clock, scopes=scopes, audience=audience)
+    closing.push_async_callback(inventory.close)
+    sweeper = Sweeper(world, inventory, register.sweeps, ruleset, letterbox.say, audit_only=settings.mode == "audit")
+    intake = Intake(reconciler, world, courier, letterbox, sweeper, budget=float(settings.budget_seconds))
+    return Service(settings, world, register, reconciler, sweeper, intake, courier, ruleset, places, bounds, closing)
 
 
 def _mentions(ruleset: RulesetFile, notice: Notice) -> Sequence[tuple[str, str]]:

@@ -88,16 +88,27 @@ def thrice_in_disorder(path: str) -> Callable[[Sandbox], Awaitable[None]]:
     return write
 
 
+def unheard(actor: Actor, path: str) -> Callable[[Sandbox], Awaitable[None]]:
+    """Return a write whose event is lost on the way, and the sweep that finds it."""
+
+    async def write(sandbox: Sandbox) -> None:
+        await sandbox.control("PUT", "eventgrid", {"drop_next": 1})
+        await put(actor, path)(sandbox)
+        await sandbox.sweep()
+
+    return write
+
+
 def steps() -> list[Step]:
     """Return the scenario."""
     subscription = exemption_id(tenant.SUBSCRIPTION, "whole-subscription")
     initiative = exemption_id(tenant.GROUP, "whole-initiative")
     excluded = exemption_id(tenant.EXCLUDED, "break-glass")
-    waived, forever, long, bare, edited, owned, thrice, deleted = (
+    waived, forever, long, bare, edited, owned, thrice, deleted, unseen = (
         exemption_id(tenant.RESOURCE, name)
         for name in (
             "partner-ingestion", "no-expiry", "eighteen-months", "no-ticket", "edited-later", "policy-as-code",
-            "delivered-thrice", "deleted-later",
+            "delivered-thrice", "deleted-later", "never-heard-of",
         )
     )  # fmt: skip
     no_ticket = {key: value for key, value in tenant.APPROVAL.items() if key != "approvalTicket"}
@@ -116,6 +127,7 @@ def steps() -> list[Step]:
         Step("policy as code's", owned, put(EPAC, owned, metadata=of_epac), bad, "written"),
         Step("excluded scope", excluded, put(ALICE, excluded), Status.EXCLUDED, "excluded"),
         Step("event thrice, disordered", thrice, thrice_in_disorder(thrice), good, "written"),
+        Step("event lost, swept", unseen, unheard(ALICE, unseen), gone, "reverted"),
         Step("deleted", deleted, delete(ALICE, deleted), gone, "deleted", first=put(PIPELINE, deleted, **_GOOD)),
     ]
 
@@ -135,6 +147,7 @@ async def demo(mode: str) -> int:
     try:
         async with Sandbox(mode=mode) as sandbox:
             await tenant.furnish(sandbox)
+            await sandbox.sweep()  # what is there before the first sweep is adopted
             connection = sandbox.azurite.connection_string
             register = table_register.connect(clock=SystemClock(), connection_string=connection)
             async with register:

@@ -92,6 +92,7 @@ class Sandbox:
             "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
             "GUARDRAILS_ALLOW_LOOPBACK": "true",
             "GUARDRAILS_ALERT_TEAMS_URL": sink + "/teams",
+            "GUARDRAILS_SWEEP_SCHEDULE": "0 0 0 29 2 *",  # when asked to: POST /admin/functions/sweep
             "AUDIT_WEBHOOK_SECRET": cloud["webhook_secret"],
             "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.2",
             **{name: sink + path for name, path in ROUTES.items()},
@@ -159,6 +160,20 @@ class Sandbox:
             if answer.status != 200:
                 raise SandboxError(f"{method} {name}: {found}")
             return found
+
+    async def sweep(self) -> None:
+        """Have the functions sweep the tenant now, as their timer would, and wait for it. Raises SandboxError."""
+        before = (await self.functions_status())["sweep"]
+        async with self.http.post(self.addresses["functions"] + "/admin/functions/sweep", json={}) as answer:
+            if answer.status != 202:
+                raise SandboxError(f"the sweep was not begun: {answer.status}")
+        while True:
+            now = (await self.functions_status())["sweep"]
+            if now["failures"] > before["failures"]:
+                raise SandboxError("the sweep failed; see the log of the functions")
+            if now["successes"] > before["successes"] and not now["running"]:
+                return
+            await asyncio.sleep(0.05)
 
     async def functions_status(self) -> dict[str, Any]:
         """Return the host's counters by function: invocations, successes, failures, running."""

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import ManagedIdentityCredential
 
 from guardrails.assess import assess
@@ -31,32 +30,14 @@ from guardrails.wiring import SystemClock
 from sandbox import tenant
 from sandbox.stack import ROOT, RULESET, Sandbox, _end, _spawn
 from sandbox.tenant import PIPELINE, exemption_id, furnish, in_days, send, waiver
+from tests import bench_sweep
 from tests.deliver.flood import flood
+from tests.recorder import Recorder
 
 BUILD = ROOT / "build"
 EVENT = Path(__file__).parent / "events" / "write.json"
 EVENTS = 1000
 NOTICES = 10_000
-READS = frozenset({"GET"})
-
-
-class Recorder(AioHttpTransport):  # type: ignore[misc]
-    """A real transport that counts what goes through it."""
-
-    def __init__(self) -> None:
-        super().__init__(use_env_settings=False)
-        self.methods: list[str] = []
-
-    async def send(self, request: Any, **options: Any) -> Any:
-        self.methods.append(request.method)
-        return await super().send(request, **options)
-
-    def take(self) -> tuple[int, int]:
-        """Return reads and writes since the last call."""
-        reads = sum(method in READS for method in self.methods)
-        writes = len(self.methods) - reads
-        self.methods.clear()
-        return reads, writes
 
 
 def cold_import() -> Iterator[tuple[str, float, str]]:
@@ -216,6 +197,7 @@ def main() -> int:
         "first": lambda: asyncio.run(first_event()),
         "notices": notices,
         "throughput": lambda: asyncio.run(throughput()),
+        "sweep": lambda: asyncio.run(bench_sweep.figures()),
     }
     for name in sys.argv[1:] or measures:
         for figure, value, unit in measures[name]():

@@ -5,24 +5,19 @@ of policyExemptions is a preview; so the calls are made with azure-core and one 
 that the cloud offers: a PUT with an older one drops the fields that it does not know.
 """
 
-import json
-import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
-from urllib.parse import quote, urlsplit
 
-from azure.core import AsyncPipelineClient
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
-from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserAgentPolicy
-from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.cache import Cache
+from guardrails.azure.rest import RETRY_CODES, Rest, delay_of, error_of, json_of
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import ExemptionId
+from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.ports import Clock
 from guardrails.transport import transport
@@ -41,8 +36,6 @@ _ABSENT_CODES: Final = _GONE_CODES | {
     "policydefinitionnotfound",
     "policysetdefinitionnotfound",
 }
-_RETRY_CODES: Final = frozenset({408, 429, 500, 502, 503, 504})
-_MAX_DELAY: Final = 3600.0
 
 
 class ArmRest:
@@ -66,17 +59,9 @@ class ArmRest:
         version: str = EXEMPTIONS_VERSION,
         audience: str = "",
     ) -> None:
-        self._endpoint = endpoint.rstrip("/")
         self._credential = credential
-        self._scope = (audience or self._endpoint).rstrip("/") + "/.default"
-        self._https = urlsplit(endpoint).scheme == "https"
         self._version = version
-        bearer = AsyncBearerTokenCredentialPolicy(credential, self._scope)
-        self._client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
-            self._endpoint,
-            policies=[UserAgentPolicy("exemption-guardrails"), bearer],
-            transport=transport(),
-        )
+        self._rest = Rest(endpoint, credential, transport(), audience=audience)
         briefly = timedelta(seconds=5)
         self._assignments: Cache[Assignment | Gone | Unread] = Cache(
             clock, lambda value: facts_lifetime if isinstance(value, Assignment) and _whole(value) else briefly
@@ -84,7 +69,7 @@ class ArmRest:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._rest.close()
 
     async def get(self, exemption: ExemptionId) -> Mapping[str, Any] | Gone | Unread:
         """Return the exemption's body; Gone; or Unread where we may not read it."""
@@ -101,6 +86,35 @@ class ArmRest:
         if response.status_code != 404:
             self._written(response, exemption.text)
 
+    async def list(self, container: str) -> Sequence[Mapping[str, Any]] | Unread:
+        """Return the exemptions in a subscription (id), or at one management group (mg~name); none inherited.
+
+        Unread where the container is not there or we may not read all of it. Raises Retryable.
+        """
+        group = container.removeprefix("mg~")
+        scope = f"/subscriptions/{container}"
+        if group != container:
+            scope = f"/providers/Microsoft.Management/managementGroups/{group}"
+        # a subscription's list has what it inherits, too, and no filter that leaves just that out
+        options = {"filter": "atExactScope()"} if group != container else {}
+        url = self._rest.url(f"{scope}/providers/{TYPE}", self._version, **options)
+        found: list[Mapping[str, Any]] = []
+        seen: set[str] = set()
+        while url:
+            if url in seen or not self._rest.is_ours(url):
+                return Unread("Azure's list of exemptions goes on at an address that is not followed")
+            seen.add(url)
+            response = await self._rest.send("GET", url, scope)
+            body = json_of(response)
+            rows = body.get("value") if isinstance(body, Mapping) else None
+            if response.status_code != 200:
+                return Unread(": ".join(error_of(response)))
+            if not isinstance(rows, Sequence) or isinstance(rows, str):
+                return Unread("Azure's answer is not a list of exemptions")
+            found += [row for row in rows if _is_in(row, scope)]
+            url = str(body.get("nextLink") or "")
+        return found
+
     async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
         """Return the assignment and the members of its initiative, kept for a while."""
         key = "/" + assignment_id.strip("/").lower()
@@ -115,12 +129,12 @@ class ArmRest:
         client = ResourceManagementClient(
             self._credential,
             scope.split("/")[2],
-            base_url=self._endpoint,
-            credential_scopes=[self._scope],
+            base_url=self._rest.endpoint,
+            credential_scopes=[self._rest.token_scope],
             transport=transport(),
             retry_total=0,
         )
-        where, wire = scope.lstrip("/"), cast(dict[str, Any], {"enforce_https": self._https})
+        where, wire = scope.lstrip("/"), cast(dict[str, Any], {"enforce_https": self._rest.https})
         async with client:
             try:
                 operation, tags = "Merge", {name: value or ""}
@@ -152,45 +166,35 @@ class ArmRest:
             return Assignment(assignment_id, definition, Unread("the initiative does not exist"))
         if isinstance(initiative, Unread):
             return Assignment(assignment_id, definition, initiative)
-        return Assignment(assignment_id, definition, _members(initiative))
+        return Assignment(assignment_id, definition, members_of(_properties(initiative).get("policyDefinitions")))
 
     async def _read(self, path: str, version: str, gone: frozenset[str]) -> Mapping[str, Any] | Gone | Unread:
         response = await self._send("GET", path, version)
         if response.status_code == 200:
-            body = _json(response)
+            body = json_of(response)
             if isinstance(body, Mapping):
                 return body
             return Unread("Azure's answer is not a JSON object")
-        code, message = _error(response)
+        code, message = error_of(response)
         if response.status_code == 404 and code.lower() in gone:
             return Gone()
         return Unread(f"{code}: {message}")
 
     def _written(self, response: AsyncHttpResponse, subject: str) -> Mapping[str, Any]:
         if response.status_code in (200, 201, 202, 204):
-            body = _json(response)
+            body = json_of(response)
             return body if isinstance(body, Mapping) else {}
-        code, message = _error(response)
+        code, message = error_of(response)
         raise Permanent(f"{code}: {message}", code="cannot-act", subject=subject)
 
     async def _send(
         self, method: str, path: str, version: str, body: Mapping[str, Any] | None = None
     ) -> AsyncHttpResponse:
-        """Send one request; return its answer, read whole. Raises Retryable for what may pass."""
-        url = f"{self._endpoint}{quote(path, safe='/-._~()')}?api-version={version}"
-        request = HttpRequest(method, url, json=body)
-        try:
-            response = await self._client.send_request(request, enforce_https=self._https)
-        except ClientAuthenticationError as error:
-            remedy = "Check the managed identity of the function app."
-            raise Retryable("no token for Azure", code="no-token", subject=path, remedy=remedy, delay=60) from error
-        except (AzureError, zlib.error) as error:  # no connection, no answer in time, one that breaks off
-            message = f"Azure Resource Manager did not answer: {type(error).__name__}"
-            raise Retryable(message, code="arm-down", subject=path) from error
-        if response.status_code in _RETRY_CODES or response.status_code == 401:
-            code, message = _error(response)
-            raise Retryable(f"{code}: {message}", code="arm-busy", subject=path, delay=_delay(response.headers))
-        return response
+        return await self._rest.send(method, self._rest.url(path, version), path, body)
+
+
+def _is_in(row: object, scope: str) -> bool:
+    return isinstance(row, Mapping) and str(row.get("id")).lower().startswith(scope.lower() + "/")
 
 
 def _whole(assignment: Assignment) -> bool:
@@ -202,11 +206,16 @@ def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return properties if isinstance(properties, Mapping) else {}
 
 
-def _members(initiative: Mapping[str, Any]) -> Mapping[str, str] | Unread:
-    """Return reference id -> definition id, lower case. One without readable members is Unread, never empty."""
-    listed = _properties(initiative).get("policyDefinitions")
+def members_of(listed: object) -> Mapping[str, str] | Unread:
+    """Return reference id -> definition id, lower case, of an initiative's policyDefinitions.
+
+    Without readable members it is Unread, never empty.
+    """
     try:
-        members = {str(one["policyDefinitionReferenceId"]): str(one["policyDefinitionId"]) for one in listed or ()}
+        members = {
+            str(one["policyDefinitionReferenceId"]): str(one["policyDefinitionId"])
+            for one in cast(Sequence[Mapping[str, Any]], listed or ())
+        }
     except (KeyError, TypeError):
         members = {}
     if not members:
@@ -214,43 +223,13 @@ def _members(initiative: Mapping[str, Any]) -> Mapping[str, str] | Unread:
     return {reference.lower(): definition.lower() for reference, definition in members.items()}
 
 
-def _json(response: AsyncHttpResponse) -> Any:
-    try:
-        return json.loads(response.text() or "null")
-    except (ValueError, RecursionError):
-        return None
-
-
-def _error(response: AsyncHttpResponse) -> tuple[str, str]:
-    """Return ARM's error code and message (Azure REST guidelines: error.code, error.message)."""
-    body = _json(response)
-    error = body.get("error") if isinstance(body, Mapping) else None
-    if not isinstance(error, Mapping):
-        return f"HTTP {response.status_code}", "no particulars"
-    return str(error.get("code") or f"HTTP {response.status_code}"), str(error.get("message") or "")[:500]
-
-
-def _delay(headers: Mapping[str, str]) -> float:
-    """Return the seconds to wait: Retry-After in seconds or as a date, between 1 s and an hour; 10 s without one."""
-    told = headers.get("Retry-After", "")
-    try:
-        seconds = float(told)
-    except ValueError:
-        try:
-            sent = parsedate_to_datetime(headers.get("Date", ""))
-            seconds = (parsedate_to_datetime(told) - sent).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return 10.0
-    return 10.0 if math.isnan(seconds) else min(max(seconds, 1.0), _MAX_DELAY)
-
-
 def _tag_error(error: Exception, scope: str) -> Permanent | Retryable:
     response = error.response if isinstance(error, HttpResponseError) else None
     status = (response.status_code if response else 0) or 0
-    if status < 400 or status in _RETRY_CODES or status == 401:  # below 400: an answer that breaks off
+    if status < 400 or status in RETRY_CODES:  # below 400: an answer that breaks off
         message = f"the scope could not be tagged: {type(error).__name__}"
         return Retryable(
-            message, code="arm-busy", subject=scope, delay=_delay(cast(Any, response).headers if response else {})
+            message, code="arm-busy", subject=scope, delay=delay_of(cast(Any, response).headers if response else {})
         )
     message = str(getattr(error, "message", "") or status).splitlines()[0][:300]
     return Permanent(f"the scope cannot be tagged: {message}", code="cannot-act", subject=scope)

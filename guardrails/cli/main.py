@@ -18,11 +18,13 @@ from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused
 
 COMMANDS: Final = {
     "judge": "judge exemptions in files, offline",
+    "scan": "judge every exemption in the tenant, from your own login",
     "rules": "list and explain the rules; check a ruleset",
     "reconcile": "look at an exemption in Azure now, and do what is right",
     "restore": "undo a revert or a delete",
     "history": "what happened to an exemption; whether the record is sound",
-    "register": "what the register knows of an exemption",
+    "register": "what the register knows: list, show, export",
+    "sweep": "pass over the whole tenant now; show what the last sweep came to",
     "breaker": "the limit on reverts: show or close it",
     "letters": "what could not be processed: list, show, replay, drop",
     "notices": "what could not be delivered: list, replay; try and enable routes; show digests",

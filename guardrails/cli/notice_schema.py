@@ -28,6 +28,7 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.EXPIRING: "it expires soon",
     Kind.EXPIRED: "it has expired; the policy applies again",
     Kind.REVIEW_DUE: "its review is due",
+    Kind.REMOVED: "it had expired long ago and was deleted, because the ruleset wants that",
     Kind.DELETED: "a compliant exemption is gone before its time",
     Kind.REGISTER_ALTERED: "a row of the register was changed from outside",
     Kind.BREAKER_OPEN: "too many reverts in an hour: nothing is reverted until an operator closes the breaker",
@@ -35,6 +36,8 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.DELIVERY_FAILING: "notices to a route could not be delivered and are kept",
     Kind.POISON: "a message could not be processed and was set aside",
     Kind.DIGEST: "many notices of one route in one: counts, and the worst findings",
+    Kind.ADOPTED: "what was there before the guardrails, all in one: counts, and the worst ten",
+    Kind.SWEEP_PARTIAL: "a sweep could not see part of the tenant; the reasons say which",
 }
 """What each kind tells, one line of markdown."""
 
@@ -78,7 +81,7 @@ def schema_of(kind: Kind) -> dict[str, Any]:
         "findings": {
             "type": "array",
             "items": _finding(),
-            "description": "Worst first; in a digest the worst finding of each of its worst notices.",
+            "description": "Worst first; in a digest one for each of its worst notices.",
         },
         "actor": _text("Who wrote or deleted the exemption; empty where that is not known. A stranger's text."),
         "done": _text("What was done, our words."),
@@ -96,8 +99,8 @@ def schema_of(kind: Kind) -> dict[str, Any]:
             "description": "What was left out to keep a webhook or an event small, in order.",
         },
     }
-    if kind is Kind.DIGEST:
-        properties["digest"] = _digest()
+    if kind in _COUNTS:
+        properties["digest"] = _counted(_COUNTS[kind])
     required = [name for name in properties if name not in ("findingsTotal", "links", "shed", "digest")]
     return {
         "$schema": DIALECT,
@@ -122,6 +125,7 @@ def _exemption() -> dict[str, Any]:
         "expiresOn": blank_or_time,
         "owner": _text("As its author wrote it."),
         "ticket": _text("As its author wrote it."),
+        "reviewOn": {**_TIME, "description": "When its review is due, UTC. In notices of reviews."},
     }
     about = "What the notice is about; strangers' text, unescaped. What the register does not know of one that is gone"
     return _closed(properties, f"{about} is left out.", required=("id", "name", "scope", "scopeKind"))
@@ -130,7 +134,7 @@ def _exemption() -> dict[str, Any]:
 def _finding() -> dict[str, Any]:
     properties: dict[str, Any] = {
         "code": _text("The finding's code."),
-        "rule": _text("The rule's name."),
+        "rule": _text("The rule's name; in a digest of reminders what is due and when."),
         "status": {"enum": [str(Verdict.VIOLATION), str(Verdict.UNKNOWN)]},
         "severity": {"enum": [str(severity) for severity in Severity]},
         "text": _text("What is wrong, or why it cannot be told."),
@@ -140,15 +144,29 @@ def _finding() -> dict[str, Any]:
     return _closed(properties, "One rule's answer.", required=tuple(properties))
 
 
-def _digest() -> dict[str, Any]:
-    counts = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
-    properties = {
+_COUNTER: Final = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+_BY_RULE: Final = {
+    "severities": {**_COUNTER, "propertyNames": {"enum": [str(severity) for severity in Severity]}},
+    "rules": {**_COUNTER, "description": "Violations and unknowns by the name of the rule."},
+}
+_COUNTS: Final[Mapping[Kind, Mapping[str, Any]]] = {
+    Kind.DIGEST: {
         "since": {**_TIME, "description": "When the first of them was decided, UTC."},
-        "total": _count("How many notices it stands for."),
-        "kinds": {**counts, "propertyNames": {"enum": [str(kind) for kind in Kind]}},
-        "severities": {**counts, "propertyNames": {"enum": [str(severity) for severity in Severity]}},
-        "rules": {**counts, "description": "Violations and unknowns by the name of the rule."},
-    }
+        "total": {"type": "integer", "minimum": 0, "description": "How many notices it stands for."},
+        "kinds": {**_COUNTER, "propertyNames": {"enum": [str(kind) for kind in Kind]}},
+        **_BY_RULE,
+    },
+    Kind.ADOPTED: {
+        "total": {"type": "integer", "minimum": 0, "description": "How many exemptions it stands for."},
+        "verdicts": {**_COUNTER, "description": "By where they stand: compliant, violation, unknown and the like."},
+        **_BY_RULE,
+        "expiry": {**_COUNTER, "description": "By their expiry state, such as no-expiry, active or expiring-14."},
+    },
+}
+"""What a kind counts, by the name of the property."""
+
+
+def _counted(properties: Mapping[str, Any]) -> dict[str, Any]:
     return _closed(properties, "What it counts.", required=tuple(properties))
 
 

@@ -16,7 +16,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.deliver import lane_name
-from guardrails.digest import Kept
+from guardrails.digest import Kept, route_of
 from guardrails.errors import Permanent
 from guardrails.exemption import spell_time
 from guardrails.lane import enabled
@@ -130,9 +130,9 @@ def _list(letters: Sequence[Letter], form: str, screen: Screen) -> None:
 
 def _show(kept: Kept, form: str, screen: Screen) -> None:
     if form == "json":
-        screen.json({"digest": kept.notice.to_json(), "route": kept.route, "entries": list(kept.entries)})
+        screen.json({"digest": kept.notice.to_json(), "route": route_of(kept.route), "entries": list(kept.entries)})
         return
-    screen.line(f"{kept.notice.id} to {kept.route}: {kept.notice.done}")
+    screen.line(f"{kept.notice.id} to {route_of(kept.route)}: {kept.notice.done}")
     columns = ("severity", "kind", "at", "exemption", "rules", "next")
     screen.table(columns, [tuple(_text(entry.get(name, "")) for name in columns) for entry in kept.entries])
 

@@ -22,6 +22,25 @@ def add_ruleset(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_scopes(parser: argparse.ArgumentParser) -> None:
+    """Add what says which exemptions are looked at."""
+    parser.add_argument(
+        "--subscription", action="append", default=[], metavar="ID", help="read this subscription only; may be repeated"
+    )
+    parser.add_argument(
+        "--management-group", action="append", default=[], metavar="NAME",
+        help="read this management group and all below it only; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scope", action="append", default=[], metavar="GLOB",
+        help="judge only exemptions at or below this scope: an id, `*` for any text; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="GLOB",
+        help="leave out exemptions at or below this scope; goes before --scope; may be repeated",
+    )  # fmt: skip
+
+
 def add_id(parser: argparse.ArgumentParser) -> None:
     """Add the exemption's id."""
     parser.add_argument("id", metavar="ID", help="the exemption's resource id, in any casing")

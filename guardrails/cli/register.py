@@ -1,7 +1,12 @@
-"""Show what the register knows of an exemption: its current row."""
+"""What the register knows: list its rows, export them whole, or show the current row of one exemption.
+
+Filters say which rows; a row must pass all that are given. Expiry states and days left are those of now, or of --now.
+Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
+"""
 
 import argparse
 
+from guardrails.cli import register_export, register_list
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
@@ -11,14 +16,26 @@ from guardrails.wiring import Service
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    actions = parser.add_subparsers(metavar="show", required=True)
-    show = actions.add_parser("show", help="show the current row")
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export", required=True)
+    register_list.arguments(actions.add_parser("list", help="list the rows, the worst first"))
+    show = actions.add_parser("show", help="show the current row of one exemption")
     add_id(show)
     add_format(show)
+    register_export.arguments(actions.add_parser("export", help="write all that is known of each row"))
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """Show the row."""
+    """List, show or export."""
+    match args.action:
+        case "list":
+            return register_list.run(args, screen)
+        case "export":
+            return register_export.run(args, screen)
+        case _:
+            return _show(args, screen)
+
+
+def _show(args: argparse.Namespace, screen: Screen) -> int:
     exemption = exemption_id(args)
 
     async def work(service: Service) -> Stored | None:

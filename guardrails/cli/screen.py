@@ -6,7 +6,8 @@ that no command can forget it; markup is never interpreted.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.notify.text import plain
@@ -76,6 +77,25 @@ class Screen:
         print("guardrails: " + plain(text, LONGEST), file=sys.stderr)
         for line in more:
             print("  " + plain(line, LONGEST), file=sys.stderr)
+
+    @contextmanager
+    def progress(self, what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar on standard error while a person looks there; yield what moves it: (done, total), 0 unknown."""
+        if quiet or not sys.stderr.isatty():
+            yield lambda _done, _total: None
+            return
+        try:
+            from rich import console, progress  # noqa: PLC0415 - see above
+        except ImportError:
+            yield lambda _done, _total: None
+            return
+        columns = (
+            progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+        )  # fmt: skip
+        with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=max(total, done) if total else None)
 
     def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[Sequence[str]]], *, lines: bool) -> None:
         from rich.table import Table  # noqa: PLC0415 - see above

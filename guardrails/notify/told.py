@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from guardrails.digest import REMINDERS
 from guardrails.exemption import parse_time
-from guardrails.notice import Notice
+from guardrails.notice import Kind, Notice
 from guardrails.notify.portal import identity, place
 from guardrails.notify.shed import Detail, worst_first
 from guardrails.notify.text import inert, plain
@@ -21,6 +22,9 @@ LABELS: Final[Mapping[str, str]] = {
     "unknown": "could not be judged",
     "expiring": "expires soon",
     "poison": "message set aside",
+    "removed": "deleted after its end",
+    "adopted": "there before",
+    "sweep-partial": "not all was seen",
 }
 """Kinds whose name is not what a reader should see; the others are shown with spaces for hyphens."""
 
@@ -67,11 +71,11 @@ def facts(notice: Notice, detail: Detail) -> list[Row]:
 
 
 def counts(notice: Notice, detail: Detail) -> list[Row]:
-    """Return what a digest counts, the most frequent first; nothing for any other notice."""
+    """Return what a notice counts, the most frequent first; nothing where it counts nothing."""
     told = notice.digest
     since = _time(told.get("since"))
     rows = [("Since", [since])] if since else []
-    for name, key in (("Of kind", "kinds"), ("Severity", "severities"), ("Rules", "rules")):
+    for name, key in _COUNTED:
         numbers = told.get(key)
         if isinstance(numbers, Mapping) and numbers:
             ordered = sorted(numbers.items(), key=lambda pair: (-int(pair[1]), str(pair[0])))
@@ -80,13 +84,21 @@ def counts(notice: Notice, detail: Detail) -> list[Row]:
     return rows
 
 
+_COUNTED: Final = (
+    ("Of kind", "kinds"),
+    ("Verdict", "verdicts"),
+    ("Severity", "severities"),
+    ("Rules", "rules"),
+    ("Expiry", "expiry"),
+)
 _MOST_COUNTS: Final = 8
 
 
 def findings_heading(notice: Notice) -> str:
     """Return what the list of findings is called."""
     if notice.digest:
-        return "The worst"
+        kinds = notice.digest.get("kinds")
+        return "The first" if kinds and REMINDERS.issuperset(kinds) else "The worst"
     return "Finding" if len(notice.findings) == 1 else "Findings"
 
 
@@ -102,13 +114,14 @@ def terms(notice: Notice, detail: Detail) -> list[Row]:
         ("Terms", [", ".join(filter(None, agreed))]),
         ("Owner", [inert(about.get("owner") or "none", detail.name)]),
         ("Ticket", [inert(about.get("ticket") or "none", detail.name)]),
+        ("Review", [_time(about.get("reviewOn"))]),
     )
 
 
 def answer(notice: Notice, detail: Detail) -> list[Row]:
     """Return what was done, why, and what to do next."""
     # a reason may quote the exemption or Azure's error message; what was done and what to do next are ours
-    why = () if notice.digest else notice.why[: detail.why]  # a digest's reasons are its counts
+    why = () if notice.kind is Kind.DIGEST else notice.why[: detail.why]  # its reasons are its counts
     reasons = [inert(line, detail.words) for line in why]
     done, follows = plain(notice.done, detail.words), plain(notice.next, detail.words)
     return _filled(("Done", [done]), ("Because", reasons), ("Next", [follows]))

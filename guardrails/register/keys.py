@@ -13,6 +13,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     letters         letter~ID                 what could not be processed
     lanes           lane~NAME                 what all instances share about an address of notices
     gathered~ROUTE  notice~ID                 a notice that waits for its route's digest
+    sweep           run, covered              who sweeps, what the last sweep came to; which containers it covers
     digests         digest~ID                 a digest; `part~ID~N` has the entries of 1,000 notices in it
 """
 
@@ -29,6 +30,8 @@ BREAKER: Final = ("breaker", "breaker")
 LETTERS: Final = "letters"
 LANES: Final = "lanes"
 DIGESTS: Final = "digests"
+SWEEP: Final = ("sweep", "run")
+COVERED: Final = ("sweep", "covered")
 
 
 class Address(NamedTuple):
@@ -60,7 +63,7 @@ def address(exemption: ExemptionId) -> Address:
     container = exemption.container
     management_group = exemption.kind is ScopeKind.MANAGEMENT_GROUP
     partition = "mg~" + escape(container.removeprefix("mg~")) if management_group else escape(container)
-    return Address(partition, hashlib.sha256(exemption.key.encode("utf-8", "backslashreplace")).hexdigest()[:40])
+    return Address(partition, exemption.hash.hex())
 
 
 def escape(text: str) -> str:

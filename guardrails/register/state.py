@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.exemption import canonical_json, spell_time
-from guardrails.record import Row, Stored
+from guardrails.record import Row, Stored, Watch
 from guardrails.register.columns import Value, brief, join_text, split_text
 from guardrails.register.keys import Address
 
@@ -32,6 +32,9 @@ def state_columns(place: Address, row: Row, seq: int, head: str, now: datetime) 
         "ticket": brief(row.ticket),
         "held": brief(row.held),
         "due": _time(row.due),
+        "adopted": _time(row.adopted),
+        "expiry": row.expiry,
+        "watch": str(Watch.of(row)),
         "updated": spell_time(now),
         "seq": seq,
         "head": head,

@@ -2,19 +2,21 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from sys import intern
 from typing import Any, Final, Self
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
+from guardrails.adoption import Adopted
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
 from guardrails.ports import BreakerState, Clock
-from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
+from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored, Watch
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client
 from guardrails.register.breaker import Breaker
@@ -23,6 +25,7 @@ from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.lanes import Lanes
 from guardrails.register.letters import Letters
+from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import Entity, Rejected, Table, Write
 from guardrails.register.verify import problems_of
 
@@ -58,7 +61,8 @@ class TableRegister:
     """The register. All methods raise Retryable where storage is busy or away, Misconfigured where it refuses us.
 
     Attributes:
-        lanes, gathering: in the same table, what delivery shares over all instances: ports.Lanes, ports.Gathering.
+        lanes, gathering, sweeps: in the same table, what all instances share for delivery and for sweeps: ports.Lanes,
+            ports.Gathering, ports.Sweeps.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -70,6 +74,7 @@ class TableRegister:
         self._letters = Letters(self._table)
         self.lanes = Lanes(self._table)
         self.gathering = Gathering(self._table)
+        self.sweeps = Sweeps(self._table)
 
     async def __aenter__(self) -> Self:
         return self
@@ -211,14 +216,43 @@ class TableRegister:
         waiting = [found["RowKey"] async for found in self._rows(place, f"outbox~{place.key}~", ("RowKey",))]
         return problems_of(place, current, history, bodies, waiting)
 
-    async def rows(self) -> AsyncIterator[Stored]:
-        """Yield every current row. One whose history is not sound either is logged and left out."""
+    async def rows(self, refused: Callable[[Permanent], object] | None = None) -> AsyncIterator[Stored]:
+        """Yield every current row, by partition.
+
+        One that was changed from outside, and whose history is not sound either, is left out: `refused` is given the
+        error (register-altered; its subject is the id that the row claims), and where there is no `refused`, the log.
+        """
         async for found in self._table.query(starting_with("state~")):
             place = Address(found["PartitionKey"], found["RowKey"].removeprefix("state~"))
             try:
                 yield await self._opened(place, found, str(found.get("id", place.state)))
             except Permanent as error:
-                _LOG.error("%s", error)
+                if refused is None:
+                    _LOG.error("%s", error)
+                else:
+                    refused(error)
+
+    async def watches(self) -> AsyncIterator[tuple[str, bytes, Watch]]:
+        """Yield what a sweep must know of every row: its partition, ExemptionId.hash, and the watch.
+
+        One scan of the table, in pages of 1,000: no other rows have keys at or behind `state~`.
+        """
+        async for found in self._table.query("RowKey ge 'state~'", ("watch",)):
+            key = found["RowKey"].removeprefix("state~")
+            yield intern(found["PartitionKey"]), bytes.fromhex(key), Watch.parse(str(found.get("watch") or ""))
+
+    async def id_of(self, container: str, key: bytes) -> str:
+        """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
+        found = await self._table.get(container, f"state~{key.hex()}")
+        return str(found.get("id") or "") if found else ""
+
+    async def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
+        """Yield what was adopted at a time or later."""
+        where = f"RowKey ge 'state~' and adopted ge '{spell_time(since)}'"
+        async for found in self._table.query(where, ("id", "status", "codes", "expiry", "owner")):
+            codes = tuple(filter(None, str(found.get("codes")).split(",")))
+            status, expiry, owner = (str(found.get(name) or "") for name in ("status", "expiry", "owner"))
+            yield Adopted(ExemptionId.parse(found.get("id")), codes, status, expiry, owner)
 
     async def held(self) -> list[str]:
         """Return the ids of exemptions whose revert waits for the breaker."""

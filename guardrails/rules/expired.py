@@ -16,6 +16,7 @@ References:
 from dataclasses import dataclass
 
 from guardrails.exemption import Exemption, spell_time
+from guardrails.expiry import is_expired
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 
@@ -32,7 +33,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     expires = exemption.expires_on
     if expires is None:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
-    if expires > facts.now or (facts.now - expires).days < options.keep_days:
+    if not is_expired(expires, facts.now) or (facts.now - expires).days < options.keep_days:
         return PASS
     return Violation("it has expired", {"expiresOn": spell_time(expires), "now": spell_time(facts.now)})
 

@@ -13,11 +13,11 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
 """
 
-from calendar import monthrange
 from dataclasses import dataclass
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from guardrails.exemption import Exemption, spell_time
+from guardrails.expiry import months_after
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 
@@ -48,16 +48,10 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 
 
 def latest(written: datetime, months: int, days: int) -> datetime | None:
-    """Return the time `months` calendar months and `days` days after `written`; None when past the year 9999.
-
-    A day that the month does not have is its last: a month after 31 January is the end of February.
-    """
-    year, month = divmod(written.year * 12 + written.month - 1 + months, 12)
-    if year > MAXYEAR:
-        return None
-    day = min(written.day, monthrange(year, month + 1)[1])
+    """Return the time `months` calendar months and `days` days after `written`; None when past the year 9999."""
+    limit = months_after(written, months)
     try:
-        return written.replace(year=year, month=month + 1, day=day) + timedelta(days=days)
+        return limit + timedelta(days=days) if limit > written else None
     except OverflowError:
         return None
 

@@ -6,7 +6,10 @@ PUT    latency {seconds}                    PUT  throttle {enforce, limits}
 PUT    permissions {OID: [{scope, actions, notActions}]}      (replaces those of the identities named)
 PUT    denials [{name, id, scope, actions, exceptOids}]
 PUT    locks {scope, level, name}           DELETE locks {scope, name}
-PUT    graph {frozen}                       PUT  paging {size}
+PUT    graph {frozen, expire, largest, limit_hit, extra, fail {start, times, status}, skew, quota {limit, seconds},
+              without, silent}              (any of them; all but the first two: faults.GraphTrouble;
+                                            frozen: rows stay as they are now; expire: tokens so far are refused)
+PUT    paging {size}
 POST   seed {id, body}                      POST subscriptions {subscriptionId, displayName, managementGroup}
 PUT    guest {upn}                            (whoever has no token of the sandbox's is this user; "" for nobody)
 POST   token {name, oid, appid, upn}        DELETE faults | permissions | denials | counters | requests
@@ -39,7 +42,7 @@ class Control:
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         name = request.path.removeprefix("/_sandbox/").strip("/")
-        text = await request.text()
+        text = (await request.content.read()).decode()  # request.text() stops at 1 MiB
         act = self.extra.get((request.method, name)) or getattr(self, f"_{request.method.lower()}_{name}", None)
         if act is None:
             return web.json_response({"error": f"There is no {request.method} {name}."}, status=404)
@@ -125,7 +128,15 @@ class Control:
         return {"guest": upn}
 
     def _put_graph(self, body: Any) -> Any:
-        self._arm.graph.freeze(on=bool(body["frozen"]))
+        graph, rest = self._arm.graph, dict(body)
+        frozen, expire = rest.pop("frozen", None), rest.pop("expire", False)
+        graph.trouble.set(rest)
+        if "quota" in rest:
+            graph.refill()
+        if frozen is not None:
+            graph.freeze(on=bool(frozen))
+        if expire:
+            graph.expire_tokens()
         return body
 
     def _put_paging(self, body: Any) -> Any:

@@ -1,20 +1,31 @@
 """ARM's errors: a status, a code and a message, rendered as `{"error": {"code", "message"}}`."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 
 class ArmError(Exception):
-    """An error answer. `headers` go out with it."""
+    """An error answer. `headers` go out with it; `details` are pairs of a code and a message below the error."""
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: dict[str, str] | None = None,
+        details: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers or {}
+        self.details = [{"code": one, "message": why} for one, why in details]
 
     def body(self) -> bytes:
-        return json.dumps({"error": {"code": self.code, "message": self.message}}).encode()
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        return json.dumps({"error": error | ({"details": self.details} if self.details else {})}).encode()
 
 
 def bad_content(why: str) -> ArmError:

@@ -102,7 +102,7 @@ class Exemptions:
     def list(self, target: Target, version: str, query: Mapping[str, str], url: str) -> Reply:
         level = self.level(version)
         self._store.require_scope(target.scope)
-        every = (entry for rows in list(self._store.exemptions.values()) for entry in rows.values())
+        every = self._store.exemptions_about(target.scope_key)
         rows = listing.select(self._store, every, target.scope_key, query.get("$filter", ""), self._clock())
         return Reply(200, listing.page(rows, self.page_size, url, query, lambda entry: self._render(entry, level)))
 

@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 WINDOW_SECONDS = 60.0
@@ -100,6 +100,42 @@ class Throttle:
     def seconds_left(self) -> int:
         """Return the whole seconds until the window ends."""
         return max(1, round(WINDOW_SECONDS - (time.monotonic() - self._window)))
+
+
+@dataclass(slots=True)
+class GraphTrouble:
+    """What goes wrong with Resource Graph on request.
+
+    `largest` is how many rows an answer may have (0: any number). `limit_hit` says that there are too many
+    subscriptions. `extra` are raw rows among the exemptions. `fail` makes queries for exemptions that start at row
+    `start` answer with `status` so many `times`; status 200 is an answer that breaks off. `skew` is by how many
+    seconds the Date header is off. `quota` allows `limit` queries in `seconds`, by the stand-in's clock; setting it
+    fills it up. `without` are columns that no table has. `silent` gives no tokens and says that the result was cut.
+    """
+
+    largest: int = 0
+    limit_hit: bool = False
+    extra: list[Any] = field(default_factory=list)
+    fail: dict[str, int] = field(default_factory=dict)
+    skew: float | None = None
+    quota: dict[str, int] = field(default_factory=dict)
+    without: list[str] = field(default_factory=list)
+    silent: bool = False
+
+    def set(self, values: dict[str, Any]) -> None:
+        """Set what is named. Raises ValueError for what is not there to be set."""
+        unknown = set(values) - set(self.__slots__)
+        if unknown:
+            raise ValueError(f"graph has no {', '.join(sorted(unknown))}; it has {', '.join(self.__slots__)}")
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def fails(self, start: int) -> int:
+        """Return the status with which a page that starts there fails, and count it; 0 where it does not."""
+        if not self.fail.get("times") or self.fail.get("start", 0) != start:
+            return 0
+        self.fail = self.fail | {"times": self.fail["times"] - 1}
+        return self.fail.get("status", 500)
 
 
 @dataclass(frozen=True, slots=True)

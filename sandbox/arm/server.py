@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -34,6 +35,11 @@ _VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 _KNOWN_TOKENS = 4096
 
 
+@cache
+def _seeder() -> Caller:
+    return read_token(token_for("seed", "00000000-0000-4000-8000-000000000000"))
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -55,7 +61,7 @@ class Arm:
         self.log = Log()
         self.exemptions = Exemptions(self.store, clock)
         self.resources = Resources(self.store, clock)
-        self.graph = Graph(self.store, self.access)
+        self.graph = Graph(self.store, self.access, clock)
         self.listeners: list[Callable[[Operation], None]] = []
         self._tags = Tags(self.store)
         self._deployments = Deployments(self.store, clock)
@@ -85,9 +91,7 @@ class Arm:
         target = parse(identity)
         if target.type_key != EXEMPTIONS:
             return self.resources.seed(identity, body).target.id
-        system = (body or {}).get("systemData") or system_data(
-            read_token(token_for("seed", "00000000-0000-4000-8000-000000000000")), self.clock(), None
-        )
+        system = (body or {}).get("systemData") or system_data(_seeder(), self.clock(), None)
         entry = Entry(target, {"properties": read_properties(target.name, body, 2)}, system)
         self.store.put(entry)
         return entry.target.id
@@ -120,7 +124,7 @@ class Arm:
             part.reset()
         for key in list(self.store.locks):
             self.store.remove(key)
-        self.graph.freeze(on=False)
+        self.graph.reset()
 
     # One request.
 

@@ -36,6 +36,11 @@ class Entry:
         return self.rendered[-1]
 
 
+def container(scope_key: str) -> str:
+    """Return the subscription of a scope, or the scope itself where it is in none."""
+    return "/".join(scope_key.split("/")[:3]) if scope_key.startswith("/subscriptions/") else scope_key
+
+
 def stamp(moment: datetime) -> str:
     """Write a UTC moment as systemData does: seven digits of a second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
@@ -52,11 +57,17 @@ def system_data(caller: Caller, moment: datetime, before: Json | None) -> Json:
 
 
 class Store:
-    """All entries, the exemptions of each scope, and the management-group tree."""
+    """All entries, the exemptions of each scope, and the management-group tree.
+
+    `exemptions` is by scope, `inside` by the subscription that holds the scope, or the scope itself above
+    subscriptions. `version` grows with every entry that is put or removed.
+    """
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.exemptions: dict[str, dict[str, Entry]] = defaultdict(dict)
+        self.inside: dict[str, dict[str, Entry]] = defaultdict(dict)
+        self.version = 0
         self.locks: dict[str, Entry] = {}
         self.above: dict[str, str] = {}
 
@@ -64,26 +75,40 @@ class Store:
         return self.entries.get(key)
 
     def put(self, entry: Entry) -> None:
+        self.version += 1
         self.entries[entry.target.key] = entry
         if entry.target.type_key == EXEMPTIONS:
             self.exemptions[entry.target.scope_key][entry.target.key] = entry
+            self.inside[container(entry.target.scope_key)][entry.target.key] = entry
         elif entry.target.type_key == LOCKS:
             self.locks[entry.target.key] = entry
 
     def remove(self, key: str) -> list[Entry]:
         """Remove an entry and all below it; return what went, the entry itself first."""
+        self.version += 1
         below = key + "/"
-        gone = [key] + [other for other in self.entries if other.startswith(below)]
+        entry = self.entries.get(key)
+        # nothing but a lock can be below an exemption: thousands of them are deleted without a look at all entries
+        others = self.locks if entry and entry.target.type_key == EXEMPTIONS else self.entries
+        gone = [key] + [other for other in others if other.startswith(below)]
         removed = [self.entries.pop(one) for one in gone if one in self.entries]
         for entry in removed:
             if entry.target.type_key == EXEMPTIONS:
                 self.exemptions[entry.target.scope_key].pop(entry.target.key, None)
+                self.inside[container(entry.target.scope_key)].pop(entry.target.key, None)
             self.locks.pop(entry.target.key, None)
             self.above.pop(entry.target.key, None)
         return removed
 
     def of_type(self, type_key: str) -> Iterator[Entry]:
         return (entry for entry in list(self.entries.values()) if entry.target.type_key == type_key)
+
+    def exemptions_about(self, key: str) -> list[Entry]:
+        """Return the exemptions at a scope, above it, and in the subscription that holds it; for the tenant, all."""
+        if not key:
+            return [entry for rows in self.inside.values() for entry in rows.values()]
+        roots = dict.fromkeys([container(key), *self.scopes_up(key)])
+        return [entry for root in roots if root in self.inside for entry in self.inside[root].values()]
 
     def parent(self, key: str) -> str:
         """Return the scope above a scope: parent resource, group, subscription, management group, tenant ("")."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ from aiohttp import ClientSession
 
 from guardrails.cli.main import main
 from guardrails.ruleset import DEFAULT_PATH
+from guardrails.wiring import connect
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
 from tests.sandbox.conftest import GROUP, INITIATIVE, Client, build_tenant, exemption, exemption_id
@@ -123,6 +125,35 @@ async def test_nothing_to_restore_is_said(desk: Desk) -> None:
 async def test_the_setting_holds_a_dry_run_at_audit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUARDRAILS_MODE", "audit")
     await desk.arm.put(desk.id, BAD)
+    assert (await desk.run("reconcile", desk.id)).code == 0
+    edited = {"properties": {**BAD["properties"], "description": "The vendor cannot do TLS before May."}}
+    assert (await desk.arm.put(desk.id, edited)).status == 200
     told = (await desk.run("reconcile", desk.id, "--dry-run", "--format", "json")).json
     assert told["would"] == ""
     assert told["withheld"] in ("tag", "delete")
+
+
+async def test_a_sweep_adopts_what_is_there_and_its_report_is_shown_later(desk: Desk) -> None:
+    never = await desk.run("sweep")
+    assert (never.code, never.out.strip()) == (0, "no sweep was made yet")
+    await desk.arm.put(desk.id, BAD)
+    await asyncio.sleep(1.05)  # ARM's clock is the machine's, and a sweep begins on a whole second
+    ran = await desk.run("sweep", "run", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    assert (ran.json["report"]["adopted"], ran.json["report"]["queued"]) == (1, {})
+    assert await desk.there()
+    shown = await desk.run("sweep")
+    assert "adopted: 1" in shown.out
+    assert "missing" not in shown.out
+    row = (await desk.run("register", "show", desk.id, "--format", "json")).json
+    assert row["kept_why"] == "it was there before the guardrails"
+
+
+async def test_a_second_sweep_at_once_is_refused(desk: Desk) -> None:
+    service = connect()
+    now = service.world.clock.now()
+    assert await service.register.sweeps.begin(now, "another", timedelta(minutes=2))
+    await service.close()
+    ran = await desk.run("sweep", "run")
+    assert ran.code == 1
+    assert ran.out.startswith("a sweep is under way since")

@@ -206,15 +206,15 @@ SCHEMAS = Path(__file__).parents[2] / "docs" / "notices"
 
 
 async def test_what_delivery_says_is_as_documented(world: Stage) -> None:
-    """A digest of every kind, an alert, and a test notice, by the schemas that receivers read."""
+    """Digests of all kinds and of reminders, an alert, and a test notice, by the schemas that receivers read."""
     world.sink.answer = lambda told, _route: Undeliverable("no") if told.kind is Kind.CANNOT_ACT else Delivered()
     await world.send(*(notice(kind, id=f"k-{kind}", findings=()) for kind in Kind if kind is not Kind.DIGEST))
     await world.send(*some(30))
     await world.run()
     assert await world.courier.probe("secops") == Delivered()
-    said = [told for _, told in world.sink.took if told.id.startswith(("digest-", "service-", "test-"))]
+    said = [told for _, told in world.sink.took if told.id.startswith(("digest-", "reminders-", "service-", "test-"))]
     assert {told.kind for told in said} == {Kind.DIGEST, Kind.DELIVERY_FAILING}
-    assert len(said) == 3
+    assert len(said) == 4
     for told in said:
         schema = json.loads((SCHEMAS / f"{told.kind}.schema.json").read_text())
         assert list(Draft202012Validator(schema).iter_errors(told.to_json())) == []
@@ -222,12 +222,12 @@ async def test_what_delivery_says_is_as_documented(world: Stage) -> None:
 
 
 def test_a_clock_that_is_behind_does_not_reopen_a_window() -> None:
-    now, digest = START + timedelta(minutes=15), Digest(1, timedelta(minutes=15))
-    lane, window = admit(Lane(), "r", digest, Kind.VIOLATION, now)
+    now, route = START + timedelta(minutes=15), replace(TEAMS, digest=Digest(1, timedelta(minutes=15)))
+    lane, window = admit(Lane(), route, Kind.VIOLATION, now, timedelta())
     assert window is None
-    lane, window = admit(lane, "r", digest, Kind.VIOLATION, now - timedelta(seconds=1))
+    lane, window = admit(lane, route, Kind.VIOLATION, now - timedelta(seconds=1), timedelta())
     assert window is not None
-    assert window.window == "20261102T0945Z"
+    assert window.name == "20261102T0945Z"
 
 
 @pytest.mark.parametrize("minutes", [1, 7, 15, 60, 1440])

@@ -24,6 +24,7 @@ from guardrails.record import Letter, Row, Status
 from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset import Route, Ruleset, parse_ruleset
+from guardrails.sweep import Sweeper
 from guardrails.visit import Outcome, World
 from tests.conftest import VirtualClock
 
@@ -155,6 +156,9 @@ async def desk(azurite: str, clock: VirtualClock) -> AsyncIterator[Desk]:
             sleep=sleep,
             chance=lambda: 0.5,
         )
-        intake = Intake(cast(Reconciler, reconciler), world, courier, letterbox, budget=0.15, chance=lambda: 0.5)
+        sweeper = Sweeper(world, cast(Any, None), register.sweeps, ruleset, letterbox.say)
+        intake = Intake(
+            cast(Reconciler, reconciler), world, courier, letterbox, sweeper, budget=0.15, chance=lambda: 0.5
+        )
         sdk = {"reconcile": reconcile, "notices": notices}
         yield Desk(intake, reconciler, channels, seen, register, clock, sdk, broken)

@@ -4,18 +4,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from guardrails.adoption import Adopted, adopted
 from guardrails.assess import Assessment, Finding, Verdict
 from guardrails.digest import Gathered, compose
 from guardrails.exemption import Exemption, ExemptionId
 from guardrails.notice import SERVICE, Kind, Notice
 from guardrails.record import Row, Status
+from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
 from guardrails.rules.sample import BODY, EXEMPTIONS
 from guardrails.ruleset import Response
-from guardrails.tell import about, expiry, review, service
+from guardrails.tell import about, expiry, partial, review, service
 
 AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
-REMINDERS: Final = (Kind.EXPIRING, Kind.EXPIRED, Kind.REVIEW_DUE)
 SUBSCRIPTION: Final = "11111111-2222-3333-4444-555555555555"
 HOSTILE: Final = (
     "<at>Jo</at> [x](https://evil.example)",
@@ -54,6 +55,11 @@ def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str 
     if kind is Kind.DIGEST:
         notices = [of_kind(other, findings, text) for other in Kind if other is not Kind.DIGEST]
         return compose("chat", "20261121T1230Z", [Gathered("w", notice) for notice in notices], AT).notice
+    if kind is Kind.ADOPTED:
+        codes = tuple(rule.code for rule in all_rules().values())
+        return adopted("key", [Adopted(one.id, codes, "violation", "no-expiry", text)] * 40, AT)
+    if kind is Kind.SWEEP_PARTIAL:
+        return partial([text] * 30, at=AT)
     if kind is Kind.EXPIRED or kind is Kind.EXPIRING:
         when = AT + timedelta(days=-1 if kind is Kind.EXPIRED else 3)
         return expiry(one.id, when, at=AT, exemption=one)
@@ -81,6 +87,8 @@ def least(kind: Kind, row: Row | None = None) -> Notice:
         return expiry(one, AT + timedelta(hours=0 if kind is Kind.EXPIRED else 1), at=AT, row=row)
     if kind is Kind.REVIEW_DUE:
         return review(one, AT + timedelta(days=1), at=AT, row=row)
+    if kind is Kind.ADOPTED:
+        return adopted("", [], AT)
     if kind is Kind.DIGEST:
         return compose("chat", "20261121T1230Z", [Gathered("w", least(Kind.DELETED, row))], AT).notice
     if kind in SERVICE:

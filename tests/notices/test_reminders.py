@@ -16,7 +16,9 @@ ONE = exemption()
     ("left", "kind", "severity", "why"),
     [
         (timedelta(days=30), Kind.EXPIRING, "low", "it expires in 30 days, at 2026-12-21 12:30 UTC"),
-        (timedelta(days=7), Kind.EXPIRING, "low", "it expires in 7 days, at 2026-11-28 12:30 UTC"),
+        (timedelta(days=7, seconds=1), Kind.EXPIRING, "low", "it expires in 7 days, at 2026-11-28 12:30 UTC"),
+        (timedelta(days=14), Kind.EXPIRING, "low", "it expires in 14 days, at 2026-12-05 12:30 UTC"),
+        (timedelta(days=7), Kind.EXPIRING, "medium", "it expires in 7 days, at 2026-11-28 12:30 UTC"),
         (timedelta(days=6, hours=23), Kind.EXPIRING, "medium", "it expires in 6 days, at 2026-11-28 11:30 UTC"),
         (timedelta(days=1), Kind.EXPIRING, "medium", "it expires in 1 day, at 2026-11-22 12:30 UTC"),
         (timedelta(minutes=1), Kind.EXPIRING, "medium", "it expires in less than a day, at 2026-11-21 12:31 UTC"),
@@ -52,3 +54,19 @@ def test_a_review_is_told_before_and_after_its_date() -> None:
     assert soon.why == ("its review is due at 2026-11-22 12:30 UTC",)
     assert late.why == ("its review was due at 2026-11-20 12:30 UTC",)
     assert soon.kind is late.kind is Kind.REVIEW_DUE
+    assert soon.exemption["reviewOn"] == "2026-11-22T12:30:00Z"
+
+
+def test_a_threshold_is_told_once_however_late_it_is_looked_at() -> None:
+    when = AT + timedelta(days=13, hours=1)
+    first = expiry(ONE.id, when, at=AT, threshold=14)
+    assert expiry(ONE.id, when, at=AT + timedelta(days=3), threshold=14).id == first.id
+    assert expiry(ONE.id, when, at=AT + timedelta(days=6), threshold=7).id != first.id
+    assert expiry(ONE.id, when + timedelta(seconds=1), at=AT, threshold=14).id != first.id
+    ended = expiry(ONE.id, when, at=when, threshold=0)
+    assert ended.kind is Kind.EXPIRED
+    assert ended.id == expiry(ONE.id, when, at=when + timedelta(days=9), threshold=0).id
+    reviews = {review(ONE.id, when, at=at, threshold=days).id for at, days in ((AT, 14), (AT, 7), (when, 0))}
+    assert len(reviews) == 3
+    assert review(ONE.id, when, at=when, threshold=0).id in reviews
+    assert review(ONE.id, when, at=when + timedelta(days=50)).id in reviews, "by default by the days left"

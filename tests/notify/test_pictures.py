@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 
 
 @pytest.mark.parametrize("size", list(WIDTHS))
-@pytest.mark.parametrize("name", [*Kind, "owner-addressed"])
+@pytest.mark.parametrize("name", [*Kind, "owner-addressed", "digest-of-reminders"])
 def test_every_kind_has_a_small_picture(name: str, size: str) -> None:
     picture = (FOLDER / f"{name}-{size}.png").read_bytes()
     assert len(picture) < 60_000

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from inspect import isasyncgenfunction
 from typing import Any
 
 from guardrails.errors import Retryable
@@ -10,7 +11,7 @@ from guardrails.ports import Queues
 
 WRITES = {
     "arm.put", "arm.delete", "arm.tag_scope", "register.commit", "register.sent", "register.take_revert",
-    "register.breaker_told", "queues.send",
+    "register.breaker_told", "queues.send", "sweeps.begin", "sweeps.end", "sweeps.cover",
 }  # fmt: skip
 """Where a process can die. A read changes nothing: to die at one is to die before the write that follows."""
 
@@ -72,8 +73,10 @@ class Watched:
     def __init__(self, name: str, port: Any, watch: Watch) -> None:
         self._name, self._port, self._watch = name, port, watch
 
-    def __getattr__(self, operation: str) -> Callable[..., Awaitable[Any]]:
+    def __getattr__(self, operation: str) -> Any:
         method, watch, name = getattr(self._port, operation), self._watch, f"{self._name}.{operation}"
+        if isasyncgenfunction(method):
+            return method  # a read: nobody dies at it
 
         async def call(*args: Any, **more: Any) -> Any:
             return await watch.run(name, lambda: method(*args, **more))

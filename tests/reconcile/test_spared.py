@@ -1,5 +1,11 @@
 """What keeps an exemption from being reverted: exclusion, a protected owner, adoption, and grace."""
 
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.exemption import spell_time
 from guardrails.record import Status
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
@@ -72,25 +78,48 @@ async def test_an_exclusion_that_is_over_protects_nothing(world: World) -> None:
     assert (await world.look(one)).did == "delete"
 
 
-async def test_one_that_was_there_before_us_is_adopted(world: World) -> None:
-    for number, source in enumerate(("operator", "sweep")):
-        one = world.id(f"old-{number}")
-        await world.bad(one)
-        await world.forget()
-        outcome = await world.look(one, source)
-        assert outcome.did == "tag"
-        assert outcome.row.kept == outcome.row.content != ""
-        assert await world.told() == ["tagged"]
-        assert "not reverted: it was there before the guardrails" in (await world.notice())["why"]
-        for again in ("event", "queue", "operator"):
-            assert not (await world.look(one, again)).wrote
-        assert await world.body(one) is not None
+@pytest.mark.parametrize(("source", "more"), [("operator", {}), ("sweep", {"adopt": True})])
+async def test_one_that_was_there_before_us_is_adopted(world: World, source: str, more: dict[str, Any]) -> None:
+    one = world.id()
+    await world.write(one, ALICE, expiresOn=None, metadata=NO_TICKET)
+    await world.forget()
+    outcome = await world.look(one, source, **more)
+    assert (outcome.did, outcome.row.answer) == ("", "alert")
+    assert outcome.row.adopted == world.clock.now()
+    assert outcome.row.kept == outcome.row.content != ""
+    assert await world.told() == ["violation"]
+    reasons = (await world.notice())["why"]
+    assert "not reverted: it was there before the guardrails" in reasons
+    assert "not tagged: it was there before the guardrails" in reasons
+    for again in ("event", "queue", "operator", "sweep"):
+        assert not (await world.look(one, again)).wrote
+    assert world.writes() == 0
+
+
+async def test_one_that_no_event_told_of_is_no_older_than_the_guardrails(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    assert (await world.look(one, "sweep")).did == "delete"
+
+
+async def test_an_adopted_one_is_answered_like_any_other_from_the_adoption_date_on(world: World) -> None:
+    until = (world.clock.now() + timedelta(days=30)).replace(microsecond=0)
+    world.ruleset = rules(adoption={"until": spell_time(until)})
+    one = world.id()
+    await world.bad(one)
+    outcome = await world.look(one, "sweep", adopt=True)
+    assert (outcome.row.answer, outcome.row.due) == ("alert", until)
+    assert world.wakes() == []
+    world.clock.time = until - timedelta(seconds=1)
+    assert (await world.look(one)).did == ""
+    world.clock.time = until
+    assert (await world.look(one)).did == "delete"
 
 
 async def test_an_adopted_one_that_is_edited_is_judged_fully(world: World) -> None:
     one = world.id()
     await world.bad(one)
-    await world.look(one, "sweep")
+    await world.look(one, "sweep", adopt=True)
     await world.bad(one, displayName="still for ever")
     outcome = await world.look(one)
     assert outcome.did == "delete"
@@ -170,18 +199,15 @@ async def test_an_edit_that_does_not_mend_it_does_not_win_time(world: World) -> 
     assert (await world.look(one, "queue")).did == "delete"
 
 
-async def test_a_grace_longer_than_a_message_can_hide_is_slept_in_two(world: World) -> None:
+async def test_a_grace_longer_than_a_message_can_hide_is_left_to_the_sweep(world: World) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "10d"}})
     one = world.id()
     await world.bad(one)
-    await world.settle(one)
-    assert world.wakes() == [7 * DAY]
-    world.clock.advance(days=7)
-    assert not (await world.look(one, "wake-up")).wrote
-    assert world.wakes() == [7 * DAY, 3 * DAY]
-    world.clock.advance(days=3)
-    assert (await world.look(one, "wake-up")).did == "delete"
-    assert world.wakes() == [7 * DAY, 3 * DAY]
+    outcome = await world.settle(one)
+    assert world.wakes() == []
+    assert outcome.row.due == world.clock.now() + timedelta(days=10)
+    world.clock.advance(days=10)
+    assert (await world.look(one, "sweep")).did == "delete"
 
 
 async def test_a_short_and_a_long_grace_end_one_after_the_other(world: World) -> None:

@@ -176,6 +176,11 @@ class World:
         body = {"name": "managed", "scope": tenant.GROUP, "actions": list(actions), "exceptOids": []}
         self.arm.control._put_denials([body])
 
+    async def arm_graph(self, **knobs: Any) -> None:
+        """Set knobs of the Resource Graph stand-in; see sandbox/arm/control.py."""
+        async with self.http.put(f"{self.arm.address}/_sandbox/graph", json=knobs) as answer:
+            assert answer.status == 200, await answer.text()
+
     def ours(self) -> Counter[str]:
         """Our own requests to ARM so far, by method and type."""
         seen = (one for one in self.arm.log.requests if one.caller == US.name)
@@ -187,8 +192,8 @@ class World:
 
     # The guardrails
 
-    async def look(self, exemption: ExemptionId, source: str = "event", actor: str = "") -> Outcome:
-        return await self.reconciler.reconcile(exemption, Hint(source, actor=actor, event_id="e-1"))
+    async def look(self, exemption: ExemptionId, source: str = "event", actor: str = "", **more: Any) -> Outcome:
+        return await self.reconciler.reconcile(exemption, Hint(source, actor=actor, event_id="e-1", **more))
 
     async def settle(self, exemption: ExemptionId) -> Outcome:
         """Reconcile until nothing is left to do, as the events about our own writes bring about."""

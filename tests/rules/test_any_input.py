@@ -68,7 +68,9 @@ properties = st.fixed_dictionaries(
 )
 systems = st.one_of(
     st.none(),
-    st.fixed_dictionaries({}, optional={"createdBy": values, "lastModifiedBy": values, "lastModifiedAt": values}),
+    st.fixed_dictionaries(
+        {}, optional={"createdBy": values, "createdAt": values, "lastModifiedBy": values, "lastModifiedAt": values}
+    ),
 )
 times = st.datetimes(timezones=st.just(UTC))
 members = st.one_of(
@@ -85,6 +87,7 @@ facts = st.builds(
     ),
     author=st.one_of(st.just(Unread("-")), st.builds(Author, texts, texts)),
     before=st.one_of(st.none(), st.builds(Before, st.one_of(st.none(), times), times, texts)),
+    dates=st.lists(st.tuples(times, st.one_of(st.none(), times)), max_size=4).map(tuple),
     approved=st.frozensets(texts, max_size=2),
 )
 

@@ -12,7 +12,7 @@ from guardrails.notify.teams import card
 
 from . import browser
 from .png import smaller
-from .samples import sample
+from .samples import reminders, sample
 
 WIDTHS: Final[Mapping[str, int]] = {"phone": 360, "desktop": 720}
 """CSS pixels, with a margin of 12 on each side."""
@@ -27,7 +27,8 @@ def cards() -> dict[str, dict[str, Any]]:
     """Return the cards to draw, by the name of their picture."""
     found = {str(kind): card(sample(kind)) for kind in Kind}
     people = [("Jo Doe", "87d349ed-44d7-43e1-9a83-5f2406dee5bd")]
-    return found | {"owner-addressed": card(sample(Kind.VIOLATION), mentions=people)}
+    more = {"owner-addressed": card(sample(Kind.VIOLATION), mentions=people), "digest-of-reminders": card(reminders())}
+    return found | more
 
 
 async def draw(program: str) -> list[str]:

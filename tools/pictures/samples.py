@@ -5,18 +5,23 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.digest import Gathered, compose
+from guardrails.adoption import Adopted, adopted
+from guardrails.digest import Gathered, box_of, compose
+from guardrails.exemption import ExemptionId
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
+from guardrails.record import Row, Status
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Violation
 from guardrails.rules.sample import read
-from guardrails.tell import NEXT, TITLES
+from guardrails.tell import NEXT, TITLES, expiry, review
 
 _AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 _SUBSCRIPTION: Final = "/subscriptions/3f0c8a52-7d0e-4c56-9a6e-51b0c2f4d871"
 _SCOPE: Final = (
     f"{_SUBSCRIPTION}/resourceGroups/partner-ingestion/providers/Microsoft.Storage/storageAccounts/partnerdrop"
 )
+
+_ID: Final = f"{_SUBSCRIPTION}/resourceGroups/reports/providers/Microsoft.Authorization/policyExemptions/{{}}"
 
 _EXEMPTION: Final[Mapping[str, Any]] = {
     "id": f"{_SCOPE}/providers/Microsoft.Authorization/policyExemptions/partner-ingestion",
@@ -69,6 +74,8 @@ _DONE: Final[Mapping[str, str]] = {
     "poison": "It is kept as letter reconcile-3f0c8a527d0e4c569a6e51b0.",
     "compliant": "Somebody mended it: it now keeps every rule.",
     "expiring": "Nothing was changed.",
+    "removed": "The exemption was deleted; its body is kept.",
+    "sweep-partial": "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
@@ -82,6 +89,8 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "ruleset-broken": (
         "ruleset.yaml:31:14: notices[0].channel: 'team' is not allowed; it must be teams, slack, webhook or eventgrid",
     ),
+    "removed": ("it ended at 2026-08-01T00:00:00Z, and the ruleset deletes such exemptions after 90 days",),
+    "sweep-partial": ("the subscription payments-prod (9d3c1f0e-0b5a-4f43-8f0a-2f1f6f0a7c55) cannot be read: 403",),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),
 }
@@ -91,6 +100,8 @@ def sample(kind: Kind) -> Notice:
     """Return a notice of this kind."""
     if kind is Kind.DIGEST:
         return _digest()
+    if kind is Kind.ADOPTED:
+        return _adopted()
     service = kind in SERVICE
     findings = (_FAR, _WHOLE, _UNCHECKED) if kind in _JUDGED else ()
     return Notice(
@@ -114,6 +125,41 @@ def _digest() -> Notice:
     gathered += [_tagged(at, "medium", _WHOLE) for at in range(61, 171)]
     gathered += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
     return compose("platform", "20261121T1215Z", [Gathered("", one) for one in gathered], _AT).notice
+
+
+def reminders() -> Notice:
+    """Return the digest of a day's reminders."""
+    at, told = _AT.replace(hour=6, minute=0), list[Notice]()
+    for days, kind in ((-1, Kind.EXPIRED), (0, Kind.EXPIRING), (3, Kind.REVIEW_DUE), *[(6, Kind.EXPIRING)] * 5):
+        told.append(_reminder(len(told), kind, at + timedelta(days=days, hours=5)))
+    told += [_reminder(len(told) + n, Kind.EXPIRING, at + timedelta(days=29, hours=n)) for n in range(34)]
+    return compose(box_of("platform"), "20261120T0600Z", [Gathered("", one) for one in told], at).notice
+
+
+def _reminder(number: int, kind: Kind, date: datetime) -> Notice:
+    name = f"batch-{number + 1:03}"
+    row = Row(_ID.format(name), Status.COMPLIANT, _AT, expires_on=date, owner="data-platform@contoso.com", ticket="S-7")
+    at = max(_AT - timedelta(hours=8), date) if kind is Kind.EXPIRED else _AT - timedelta(hours=8)
+    return (review if kind is Kind.REVIEW_DUE else expiry)(ExemptionId.parse(row.id), date, at=at, row=row)
+
+
+def _adopted() -> Notice:
+    """Return what the first sweep of a tenant tells."""
+    rules = {rule.name: rule.code for rule in all_rules().values()}
+    worst = ("expiry-missing", "owner-missing", "ticket-missing")
+    bad = [worst, ("whole-initiative",), ("owner-missing",), ("expired",), ()]
+    states = ("no-expiry", "active", "expiring-30", "expired", "active")
+    found = (
+        Adopted(
+            ExemptionId.parse(_ID.format(f"{('vendor', 'legacy', 'batch')[n % 3]}-{n:04}")),
+            tuple(rules[name] for name in bad[n % 5]),
+            "violation" if bad[n % 5] else "compliant",
+            states[n % 5],
+            "" if n % 2 else "data-platform@contoso.com",
+        )
+        for n in range(5_000)
+    )
+    return adopted("platform", found, _AT)
 
 
 def _tagged(at: int, severity: str, *findings: Mapping[str, Any]) -> Notice:

@@ -1,0 +1,199 @@
+"""The inventory by Resource Graph: exemptions, the assignments that they exempt from, and where we can look."""
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+
+from guardrails.azure.arm import members_of
+from guardrails.azure.graph_pages import SCOPES_SETTING, Query, Reader, chained, chunks, is_subscription, segments
+from guardrails.azure.rest import Rest
+from guardrails.errors import Retryable
+from guardrails.facts import Assignment, Unread
+from guardrails.ports import Clock, Page, Surroundings
+from guardrails.transport import transport
+
+_EXEMPTIONS: Final = Query(
+    "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"
+    " | project id, tenantId, properties, systemData"
+)
+_CONTAINERS: Final = Query(
+    "resourcecontainers"
+    " | where type in~ ('microsoft.resources/subscriptions', 'microsoft.management/managementgroups')"
+    " | order by tolower(id) asc | project id, name, displayName = properties.displayName",
+    "subscriptions and management groups",
+)
+_ASSIGNMENTS: Final = Query(
+    "policyresources | where type =~ 'microsoft.authorization/policyassignments' | order by tolower(id) asc"
+    " | project id, definition = properties.policyDefinitionId",
+    "policy assignments",
+    above=True,
+)
+_INITIATIVES: Final = (
+    "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions' and id in~ ({ids})"
+    " | order by tolower(id) asc | project id, members = properties.policyDefinitions"
+)
+_MOST_IDS: Final = 100  # in one query: about 25 kB of text
+_VERSIONED: Final = re.compile(r"/versions/[^/]*$", re.IGNORECASE)
+_GROUP: Final = "/providers/microsoft.management/managementgroups/"
+_SUBSCRIPTION: Final = "/subscriptions/"
+_UNSEEN: Final = Unread("Resource Graph does not show its initiative")
+
+
+class Graph:
+    """ports.Inventory over Resource Graph.
+
+    Args:
+        endpoint: as ArmRest's.
+        credential: who asks; it sees what it may read, and nothing says what it may not.
+        clock: for the skew of clocks.
+        scopes: names of management groups and ids of subscriptions; () is all that the identity sees in the tenant.
+        audience: what the token is for, where that is not the endpoint.
+        top: rows a page, to 1,000.
+        sleep: waits where Azure asks for it, in seconds.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential: AsyncTokenCredential,
+        clock: Clock,
+        *,
+        scopes: Sequence[str] = (),
+        audience: str = "",
+        top: int = 1000,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._credential = credential
+        self._rest = Rest(endpoint, credential, transport(), audience=audience)
+        self._reader = Reader(self._rest, clock, top, sleep)
+        self._scopes = [scope.strip().lower() for scope in scopes if scope.strip()]
+        self._segments = segments(scopes)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were made so far."""
+        return self._reader.requests
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._rest.close()
+
+    def exemptions(self) -> AsyncGenerator[Page]:
+        """Yield all exemptions in the order of their ids, the next page being read meanwhile. Raises Retryable.
+
+        With several segments of scopes, the order is that of each, and scopes that overlap give rows twice. `total`
+        grows from segment to segment. Close it (aclosing) where it is not read to its end.
+        """
+        return _ahead(self._pages(_EXEMPTIONS))
+
+    async def surroundings(self) -> Surroundings:
+        """Return what is visible, and the assignments with the members of their initiatives. Raises Retryable."""
+        missing: list[str] = []
+        containers = dict([_container(row) async for row in self._rows(_CONTAINERS, missing)])
+        containers.pop("", None)
+        missing += [sentence for scope in self._scopes if (sentence := _unseen(scope, containers, missing))]
+        found = [row async for row in self._rows(_ASSIGNMENTS, missing)]
+        assigned = {str(row["id"]): str(row["definition"]) for row in found if row.get("id") and row.get("definition")}
+        initiatives = await self._initiatives(assigned.values(), missing)
+        assignments = {}
+        for identity, definition in assigned.items():
+            members: Mapping[str, str] | Unread = {}
+            if "/policysetdefinitions/" in definition.lower():
+                members = initiatives.get(_key(definition), _UNSEEN)
+            assignments[_slashed(identity).lower()] = Assignment(_slashed(identity), definition, members)
+        return Surroundings(containers, assignments, await self._tenant(), tuple(dict.fromkeys(missing)))
+
+    async def _initiatives(
+        self, definitions: Iterable[str], missing: list[str]
+    ) -> dict[str, Mapping[str, str] | Unread]:
+        """Return the members of the initiatives among the definitions, by lower-case id."""
+        keys = sorted({_key(one) for one in definitions if "/policysetdefinitions/" in one.lower()})
+        found: dict[str, Mapping[str, str] | Unread] = {}
+        for some in chunks([key for key in keys if key.isprintable()], _MOST_IDS):
+            text = _INITIATIVES.format(ids=", ".join(_quoted(key) for key in some))
+            async for row in self._rows(Query(text, "initiatives", above=True), missing):
+                found[_key(str(row.get("id")))] = members_of(row.get("members"))
+        return found
+
+    async def _rows(self, query: Query, missing: list[str]) -> AsyncIterator[Mapping[str, Any]]:
+        async for page in self._pages(query):
+            if page.missing:
+                missing.append(page.missing)
+            for row in page.rows:
+                yield row
+
+    def _pages(self, query: Query) -> AsyncGenerator[Page]:
+        return chained(self._reader.pages(query, segment) for segment in self._segments)
+
+    async def _tenant(self) -> str:
+        """Return our tenant by our own token, which needs no check for that; "" where it cannot be read."""
+        try:
+            token = (await self._credential.get_token(self._rest.token_scope)).token
+        except AzureError as error:
+            remedy = "Check the identity that the sweep runs as."
+            raise Retryable("no token for Azure", code="no-token", remedy=remedy, delay=60) from error
+        try:
+            claims = token.split(".")[1]
+            read = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        except (IndexError, ValueError):
+            return ""
+        tenant = read.get("tid") if isinstance(read, Mapping) else None
+        return tenant.lower() if isinstance(tenant, str) else ""
+
+
+def _container(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the register's partition of a subscription or management group, "" for anything else, and its name."""
+    key = _slashed(str(row.get("id"))).lower()
+    shown = str(row.get("displayName") or row.get("name") or "")
+    if key.startswith(_GROUP):
+        return "mg~" + key.removeprefix(_GROUP), shown
+    return key.removeprefix(_SUBSCRIPTION) if key.startswith(_SUBSCRIPTION) else "", shown
+
+
+def _unseen(scope: str, containers: Mapping[str, str], missing: Sequence[str]) -> str:
+    """Return what to say of a listed scope that is not visible; "" where it is, or where it was said already."""
+    listed = is_subscription(scope)
+    words = f"{'subscription' if listed else 'management group'} {scope}"
+    if (scope if listed else f"mg~{scope}") in containers or any(one.startswith(words + " ") for one in missing):
+        return ""
+    return (
+        f"{words} is listed in {SCOPES_SETTING} but is not there, or the identity cannot see it: give it the role "
+        "Reader there, or take it off the list"
+    )
+
+
+def _slashed(identity: str) -> str:
+    return "/" + identity.strip("/")
+
+
+def _key(definition: str) -> str:
+    return _VERSIONED.sub("", _slashed(definition)).lower()
+
+
+def _quoted(text: str) -> str:
+    """Return a string literal of the query language."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+async def _ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    """Yield pages, reading the next one, but no more, while the consumer is busy with this one."""
+
+    async def following() -> Page | None:
+        return await anext(pages, None)
+
+    coming = asyncio.ensure_future(following())
+    try:
+        while page := await coming:
+            coming = asyncio.ensure_future(following())
+            yield page
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await pages.aclose()

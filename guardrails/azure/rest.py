@@ -1,0 +1,127 @@
+"""One request to Azure Resource Manager's endpoint, and what all of its answers have in common."""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from azure.core import AsyncPipelineClient
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserAgentPolicy
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from guardrails.errors import Retryable
+
+RETRY_CODES: Final = frozenset({401, 408, 429, 500, 502, 503, 504})
+"""Statuses that may pass. 401 is one of them: the next token may be good."""
+
+_MAX_DELAY: Final = 3600.0
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Rest:
+    """Sends requests with our token.
+
+    Args:
+        endpoint: https://management.azure.com, or a sovereign cloud's; http only on loopback.
+        credential: who calls.
+        transport: the connections.
+        audience: what the token is for, where that is not the endpoint.
+
+    Attributes:
+        endpoint: as given, without a slash at its end.
+        token_scope: the scope that tokens are asked for.
+        https: whether the endpoint is https.
+    """
+
+    def __init__(
+        self, endpoint: str, credential: AsyncTokenCredential, transport: AioHttpTransport, *, audience: str = ""
+    ) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self.token_scope = (audience or self.endpoint).rstrip("/") + "/.default"
+        self.https = urlsplit(endpoint).scheme == "https"
+        bearer = AsyncBearerTokenCredentialPolicy(credential, self.token_scope)
+        self._client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
+            self.endpoint, policies=[UserAgentPolicy("exemption-guardrails"), bearer], transport=transport
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    def url(self, path: str, version: str, **query: str) -> str:
+        """Return the address of a resource id; `query` are options such as filter, for $filter."""
+        more = "".join(f"&${name}={quote(value, safe='()')}" for name, value in query.items())
+        return f"{self.endpoint}{quote(path, safe='/-._~()')}?api-version={version}{more}"
+
+    def is_ours(self, url: str) -> bool:
+        """Whether an address that an answer names is on our endpoint: our token goes nowhere else."""
+        try:
+            return _origin(url) == _origin(self.endpoint)
+        except ValueError:
+            return False
+
+    async def exchange(
+        self, method: str, url: str, subject: str, body: Mapping[str, Any] | None = None
+    ) -> AsyncHttpResponse:
+        """Send one request; return its answer whatever it is, read whole. Raises Retryable where there is none."""
+        request = HttpRequest(method, url, json=body)
+        try:
+            return await self._client.send_request(request, enforce_https=self.https)
+        except ClientAuthenticationError as error:
+            remedy = "Check the managed identity of the function app."
+            raise Retryable("no token for Azure", code="no-token", subject=subject, remedy=remedy, delay=60) from error
+        except (AzureError, zlib.error) as error:  # no connection, no answer in time, one that breaks off
+            message = f"Azure Resource Manager did not answer: {type(error).__name__}"
+            raise Retryable(message, code="arm-down", subject=subject) from error
+
+    async def send(
+        self, method: str, url: str, subject: str, body: Mapping[str, Any] | None = None
+    ) -> AsyncHttpResponse:
+        """As `exchange`, but raises Retryable for answers that may pass, too."""
+        response = await self.exchange(method, url, subject, body)
+        if response.status_code in RETRY_CODES:
+            code, message = error_of(response)
+            raise Retryable(f"{code}: {message}", code="arm-busy", subject=subject, delay=delay_of(response.headers))
+        return response
+
+
+def json_of(response: AsyncHttpResponse) -> Any:
+    """Return the answer's JSON; None where it has none that can be read."""
+    try:
+        return json.loads(response.text() or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def error_of(response: AsyncHttpResponse) -> tuple[str, str]:
+    """Return ARM's error code and message (Azure REST guidelines: error.code, error.message)."""
+    body = json_of(response)
+    error = body.get("error") if isinstance(body, Mapping) else None
+    if not isinstance(error, Mapping):
+        return f"HTTP {response.status_code}", "no particulars"
+    return str(error.get("code") or f"HTTP {response.status_code}"), str(error.get("message") or "")[:500]
+
+
+def delay_of(headers: Mapping[str, str]) -> float:
+    """Return the seconds to wait: Retry-After in seconds or as a date, between 1 s and an hour; 10 s without one."""
+    told = headers.get("Retry-After", "")
+    try:
+        seconds = float(told)
+    except ValueError:
+        try:
+            sent = parsedate_to_datetime(headers.get("Date", ""))
+            seconds = (parsedate_to_datetime(told) - sent).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return 10.0
+    return 10.0 if math.isnan(seconds) else min(max(seconds, 1.0), _MAX_DELAY)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)

@@ -1,0 +1,65 @@
+"""`register export`: everything that the register knows of each row, as JSON lines or CSV, a row at a time.
+
+With `seq` and `head`, the number and hash of its newest history entry, an auditor can later see whether the history
+still holds that entry.
+"""
+
+import argparse
+import json
+from dataclasses import fields
+from typing import Any, Final
+
+from guardrails.cli.online import with_service
+from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of
+from guardrails.cli.register_text import csv_line, writing
+from guardrails.cli.screen import Screen
+from guardrails.record import Row
+from guardrails.wiring import Service
+
+COLUMNS: Final = (
+    *(item.name for item in fields(Row)), "expiry_state", "days_left", "expiry_since", "seq", "head", "rebuilt",
+    "problem",
+)  # fmt: skip
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    add_filters(parser)
+    parser.add_argument("--format", choices=("json", "csv"), default="json", help="json: an object a line; the default")
+    parser.add_argument("--out", metavar="FILE", help="default: standard output; the file is replaced once all is read")
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Write the rows; 1 where one cannot be trusted."""
+    reading, as_text = Reading(filters_of(args), screen), _csv if args.format == "csv" else _json
+    with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as told:
+
+        async def work(service: Service) -> int:
+            count = 0
+            async for one in reading.rows(service, told):
+                write(as_text(_item(one)))
+                count += 1
+            return count
+
+        if args.format == "csv":
+            write(csv_line(COLUMNS))
+        count = with_service(work) + len(reading.untrusted)
+        for item in reading.altered():
+            write(as_text(item))
+    if args.out:
+        screen.note(f"{count} row{'' if count == 1 else 's'} written to {args.out}")
+    return reading.sum_up()
+
+
+def _item(one: Found) -> dict[str, Any]:
+    stored = one.stored
+    rebuilt = {"rebuilt": stored.altered} if stored.altered else {}
+    return {**stored.row.to_json(), **one.standing(), "seq": stored.seq, "head": stored.head, **rebuilt}
+
+
+def _json(item: dict[str, Any]) -> str:
+    return json.dumps(item, default=str) + "\n"
+
+
+def _csv(item: dict[str, Any]) -> str:
+    return csv_line([item.get(name) for name in COLUMNS])

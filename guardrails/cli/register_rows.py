@@ -1,0 +1,255 @@
+"""The register's rows as `register list` and `register export` take them: filtered, and where they stand now."""
+
+import argparse
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Final
+
+from guardrails.cli.options import moment
+from guardrails.cli.screen import Screen
+from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption import ExemptionId, spell_time
+from guardrails.expiry import DAYS, Expiry, State, expiry_of
+from guardrails.record import Row, Status, Stored
+from guardrails.report.model import GRADES
+from guardrails.rules import all_rules
+from guardrails.rules.base import Severity
+from guardrails.ruleset import Ruleset, glob, text_glob
+from guardrails.wiring import Service
+
+ALTERED: Final = "altered"
+"""Stands for the status of a row that was changed from outside and cannot be trusted."""
+
+_ORDER: Final = (*GRADES, "gone")
+_SEVERITIES: Final = frozenset(map(str, Severity))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row, and where its exemption stands at the time that was asked for.
+
+    Attributes:
+        grade: the severity of its worst violation, or why it has none: unknown, excluded, pass, gone.
+        expiry: its state then, computed; the state that the sweep recorded is in the row.
+    """
+
+    stored: Stored
+    id: ExemptionId
+    grade: str
+    expiry: Expiry
+
+    @property
+    def row(self) -> Row:
+        """The row."""
+        return self.stored.row
+
+    @property
+    def severity(self) -> str:
+        """The severity of its worst violation; "" where it has none."""
+        return self.grade if self.grade in _SEVERITIES else ""
+
+    @property
+    def order(self) -> tuple[int, bool, int, str]:
+        """The key to sort by: what is broken, the worst first; then days left, those without an end last; then id."""
+        left = self.expiry.days_left
+        return _ORDER.index(self.grade), left is None, left or 0, self.id.key
+
+    def standing(self) -> dict[str, Any]:
+        """Return where it stands, JSON-ready."""
+        since = self.expiry.since
+        return {
+            "expiry_state": self.expiry.name,
+            "days_left": self.expiry.days_left,
+            "expiry_since": spell_time(since) if since else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which rows are wanted. An empty filter lets all pass; a row must pass every filter, by any of its values."""
+
+    states: frozenset[str]
+    statuses: frozenset[str]
+    rules: frozenset[str]
+    scopes: tuple[str, ...]
+    owners: tuple[str, ...]
+    days_left: int | None
+    adopted: bool
+    held: bool
+    now: datetime
+
+    def want(self, found: Found) -> bool:
+        """Return whether a row passes."""
+        row = found.row
+        return (
+            self._in_state(found)
+            and (not self.rules or any(key.rstrip("?") in self.rules for key in row.findings))
+            and (not self.scopes or any(glob(one).fullmatch(found.id.key) for one in self.scopes))
+            and (not self.owners or any(text_glob(one).fullmatch(row.owner.lower()) for one in self.owners))
+            and (self.days_left is None or self._ends(found, timedelta(days=self.days_left)))
+            and (not self.adopted or row.adopted is not None)
+            and (not self.held or row.held != "")
+        )
+
+    def _in_state(self, found: Found) -> bool:
+        """What is gone is in no other state; the rest must be in a state, and in a status, that was asked for."""
+        if not self.states and not self.statuses:
+            return True
+        if found.row.status is Status.GONE:
+            return "gone" in self.states
+        states, statuses = self.states - {"gone"}, self.statuses - {"gone"}
+        return (
+            bool(states or statuses)
+            and (not states or found.expiry.state in states)
+            and (not statuses or found.row.status in statuses)
+        )
+
+    def _ends(self, found: Found, within: timedelta) -> bool:
+        end, state = found.row.expires_on, found.expiry.state
+        return end is not None and state not in (State.EXPIRED, State.GONE) and end - self.now <= within
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Declare the filters, and the time that they look at."""
+    states = [*State, *(status for status in Status if str(status) not in set(State))]
+    parser.add_argument(
+        "--state", action="append", default=[], choices=[str(one) for one in states], metavar="STATE",
+        help=f"one of {', '.join(states)}; may be repeated: of expiry states any, of statuses any, of both kinds both",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rule", action="append", default=[], type=_code, metavar="CODE|NAME", help="it breaks this rule, or may"
+    )
+    parser.add_argument(
+        "--scope", action="append", default=[], metavar="GLOB",
+        help="on the id, as in the ruleset: a scope covers all below it, * is any text",
+    )  # fmt: skip
+    parser.add_argument("--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing")
+    parser.add_argument("--days-left", type=_count, metavar="N", help="it has not ended, and ends within N days")
+    parser.add_argument("--adopted", action="store_true", help="it was there before the guardrails")
+    parser.add_argument("--held", action="store_true", help="its revert waits for the breaker")
+    parser.add_argument(
+        "--now", type=moment, metavar="TIME", help="expiry as at this time, such as 2027-06-30T00:00:00Z"
+    )
+
+
+def filters_of(args: argparse.Namespace) -> Filters:
+    """Return the filters that the arguments name."""
+    asked = frozenset(args.state)
+    return Filters(
+        states=asked & frozenset(map(str, State)),
+        statuses=asked & frozenset(map(str, Status)),
+        rules=frozenset(args.rule),
+        scopes=tuple(args.scope),
+        owners=tuple(args.owner),
+        days_left=args.days_left,
+        adopted=args.adopted,
+        held=args.held,
+        now=args.now or datetime.now(UTC),
+    )
+
+
+class Reading:
+    """One pass over the register.
+
+    Attributes:
+        count: how many rows were read.
+        untrusted: those that were changed from outside and cannot be trusted.
+    """
+
+    def __init__(self, filters: Filters, screen: Screen) -> None:
+        self.count = 0
+        self.untrusted: list[Permanent] = []
+        self._filters = filters
+        self._screen = screen
+
+    async def rows(self, service: Service, told: Callable[[int, int], None]) -> AsyncIterator[Found]:
+        """Yield the rows that the filters want; `told` hears how many were read.
+
+        What cannot be trusted is kept aside whatever the filters, for nothing that it says counts.
+        """
+        ruleset = self._ruleset(service)
+        async for stored in service.register.rows(self._refuse):
+            self.count += 1
+            told(self.count, 0)
+            try:
+                found = _found(stored, ruleset, self._filters.now)
+            except Permanent as error:  # an id that is none, under a seal that fits
+                self.untrusted.append(error)
+                continue
+            if self._filters.want(found):
+                yield found
+
+    def altered(self) -> list[dict[str, Any]]:
+        """Return what cannot be trusted, JSON-ready; the id is the one that the row claims."""
+        return [{"id": error.subject, "status": ALTERED, "problem": error.message} for error in self.untrusted]
+
+    def sum_up(self) -> int:
+        """Say which rows cannot be trusted, and what is wrong; return the exit code."""
+        for error in self.untrusted:
+            self._screen.problem(str(error))
+        if self.untrusted:
+            count = len(self.untrusted)
+            self._screen.note(f"{count} row{'' if count == 1 else 's'} cannot be trusted")
+        return 1 if self.untrusted else 0
+
+    def _refuse(self, error: Permanent) -> None:
+        self.count += 1
+        self.untrusted.append(error)
+
+    def _ruleset(self, service: Service) -> Ruleset | None:
+        """Return the ruleset in force. A broken one keeps nobody from looking at the register."""
+        try:
+            return service.ruleset()
+        except Misconfigured as error:
+            why = f"{error.subject}: {error.message}"
+            self._screen.note(f"severities and thresholds are the shipped ones, for the ruleset cannot be read: {why}")
+            return None
+
+
+def _found(stored: Stored, ruleset: Ruleset | None, now: datetime) -> Found:
+    row = stored.row
+    exemption = ExemptionId.parse(row.id)
+    if row.status is Status.GONE:
+        expiry = Expiry(State.GONE, since=row.since)
+    else:
+        expiry = expiry_of(row.expires_on, now, ruleset.reminder_days if ruleset else DAYS)
+    return Found(stored, exemption, _grade(row, exemption, ruleset), expiry)
+
+
+def _grade(row: Row, exemption: ExemptionId, ruleset: Ruleset | None) -> str:
+    if row.status in (Status.GONE, Status.EXCLUDED):
+        return str(row.status)
+    severities = dict(_own_severities())
+    if ruleset and row.findings:
+        severities |= {bound.rule.code: bound.severity for bound in ruleset.rules_for(exemption)}
+    worst = min((severities.get(key, Severity.INFO) for key in row.findings if key[-1:] != "?"), key=_rank, default="")
+    return str(worst) or ("unknown" if row.unclear else "pass")
+
+
+def _rank(severity: Severity) -> int:
+    return severity.rank
+
+
+@cache
+def _own_severities() -> dict[str, Severity]:
+    return {rule.code: rule.severity for rule in all_rules().values()}
+
+
+def _code(text: str) -> str:
+    wanted = text.strip().lower()
+    for rule in all_rules().values():
+        if wanted in (rule.code.lower(), rule.name):
+            return rule.code
+    raise argparse.ArgumentTypeError(f"there is no rule {text!r}; `python -m guardrails rules` lists them")
+
+
+def _count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = -1
+    if not 0 <= count <= 3_660_000:
+        raise argparse.ArgumentTypeError("give a number of days, 0 or more")
+    return count

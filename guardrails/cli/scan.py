@@ -1,0 +1,215 @@
+"""Judge every exemption in the tenant by the ruleset, from your own login. Reads only; nothing needs to be deployed.
+
+Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so on. The role Reader is enough.
+  python -m guardrails scan
+  python -m guardrails scan --management-group corp --exclude '*/resourceGroups/break-glass' --only violation
+  python -m guardrails scan --out scan.html --out scan.csv
+
+Exit code: 0 all pass; 1 there is a violation; 2 it could not run; 3 no violation, but something is unknown or could
+not be seen, which is not a pass. --exit-zero: 0 whatever was found. Exemptions that the ruleset excludes do not count.
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from guardrails.cli.options import add_ruleset, add_scopes, moment, ruleset_of
+from guardrails.cli.screen import Cell, Screen
+from guardrails.errors import Misconfigured, Retryable
+from guardrails.report.model import Line, Report, expiry_text, rules_broken
+from guardrails.report.survey import Filter, Told, survey
+from guardrails.report.texts import as_csv, as_json, as_markdown
+from guardrails.ruleset import Ruleset, glob
+from guardrails.settings import Settings
+
+FORMATS: Final = ("table", "json", "csv", "html", "markdown")
+SUFFIXES: Final = {".txt": "table", ".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".md": "markdown"}
+ONLY: Final = ("violation", "unknown", "excluded", "pass")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    parser.add_argument("--format", choices=FORMATS, help="default: by the name of --out, else table")
+    parser.add_argument(
+        "--out", action="append", default=[], metavar="FILE",
+        help="write the report here, not on standard output; may be repeated, the form then goes by each name",
+    )  # fmt: skip
+    add_scopes(parser)
+    parser.add_argument(
+        "--only", action="append", choices=ONLY, default=[], help="list only these; the sums count all; may be repeated"
+    )
+    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever was found")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--now", type=moment, metavar="TIME", help="judge as at this time, such as 2027-06-30T00:00:00Z"
+    )
+    add_ruleset(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Read, judge, report."""
+    ruleset, targets = ruleset_of(args), _targets(args)
+    with screen.progress("exemptions", quiet=args.quiet) as told:
+        report = asyncio.run(_survey(args, ruleset, told))
+    lines = [line for line in report.lines if not args.only or line.verdict in args.only]
+    if not targets:
+        _print(args.format or "table", report, lines, screen)
+    for path, form in targets:
+        _write(path, form, report, lines)
+    if targets:
+        _sum_up(report, screen)
+        for path, _ in targets:
+            screen.line(f"written: {path}")
+    return _code(report, exit_zero=args.exit_zero)
+
+
+def _code(report: Report, *, exit_zero: bool) -> int:
+    if exit_zero:
+        return 0
+    return 1 if report.violations else 3 if report.grades["unknown"] or report.missing else 0
+
+
+def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
+    """Return the files to write and their forms. Raises Misconfigured before anything is read from Azure."""
+    found = []
+    for name in args.out:
+        path = Path(name)
+        form = args.format or SUFFIXES.get(path.suffix.lower(), "")
+        if not form:
+            raise _wrong(f"the name of {name} does not say its form", "Give --format, or a name that ends in .html.")
+        if path.is_dir() or not path.parent.is_dir():
+            raise _wrong(f"{name} cannot be written", "Name a file in a folder that exists.")
+        found.append((path, form))
+    if args.format == "html" and not found and sys.stdout.isatty():
+        raise _wrong("HTML is not for a terminal", "Give --out scan.html, or send it through a pipe.")
+    if "html" in (args.format, *(form for _, form in found)):
+        import guardrails.report.page  # noqa: F401, PLC0415 - a missing package is to be said before the tenant is read
+    return found
+
+
+def _wrong(message: str, remedy: str) -> Misconfigured:
+    return Misconfigured(message, code="cannot-write", remedy=remedy)
+
+
+async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Report:
+    """Connect, read and judge everything, close. Raises Retryable where Azure gives nothing at all."""
+    from guardrails.azure.arm import ArmRest  # noqa: PLC0415 - the SDK's half a second is not for --help
+    from guardrails.azure.graph import Graph  # noqa: PLC0415
+    from guardrails.azure.identity import credential  # noqa: PLC0415
+
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # what it tried in vain is said in our own error
+    settings = Settings.read(storage=False)
+    wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)))
+    scopes = (*args.subscription, *args.management_group)
+    identity, clock = credential(settings.client_id), _Clock()
+    endpoint, audience = settings.arm_endpoint, settings.arm_audience
+    arm = ArmRest(endpoint, identity, clock, audience=audience)
+    graph = Graph(endpoint, identity, clock, scopes=scopes, audience=audience)
+    async with AsyncExitStack() as closing:
+        for part in (identity, arm, graph):
+            closing.push_async_callback(part.close)
+        try:
+            report = await survey(graph, arm, ruleset, args.now or clock.now(), wanted=wanted, told=told)
+        except Retryable as error:
+            raise _explained(error) from error
+    report.made_at = clock.now()
+    if not report.containers and not report.total:
+        raise Retryable(
+            "this login sees no subscription and no management group",
+            code="nothing-seen",
+            remedy="Log in to the right tenant (az login --tenant ID), or ask for the role Reader.",
+        )
+    return report
+
+
+class _Clock:
+    """ports.Clock by the machine. That of guardrails.wiring would bring the storage SDK, which a scan does not need."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def _explained(error: Retryable) -> Retryable:
+    """Return the error with a remedy for an engineer's own login, not for a deployed service's identity."""
+    if error.code != "no-token":
+        return error
+    remedy = "Log in with `az login`, or set what azure-identity reads (AZURE_CLIENT_ID, AZURE_TENANT_ID, ...)."
+    said = (line.strip() for line in str(error.__cause__ or "").splitlines())
+    cli = next((line for line in said if line.startswith("AzureCliCredential")), "")
+    message = f"{error.message} ({cli.rstrip('.')})" if cli else error.message
+    return Retryable(message, code=error.code, remedy=remedy)
+
+
+def _print(form: str, report: Report, lines: Sequence[Line], screen: Screen) -> None:
+    if form == "table":
+        _show(report, lines, screen)
+        return
+    for piece in _pieces(form, report, lines):
+        sys.stdout.write(piece)
+
+
+def _pieces(form: str, report: Report, lines: Sequence[Line]) -> Iterable[str]:
+    if form == "html":
+        from guardrails.report.page import as_html  # noqa: PLC0415 - the template engine is for this form only
+
+        return as_html(report, lines)
+    forms: dict[str, Callable[[Report, Iterable[Line]], Iterator[str]]]
+    forms = {"json": as_json, "csv": as_csv, "markdown": as_markdown}
+    return forms[form](report, lines)
+
+
+def _write(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None:
+    """Write a file whole or not at all. Raises Misconfigured where it cannot be written."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            if form == "table":
+                with redirect_stdout(file):
+                    _show(report, lines, Screen())
+            else:
+                file.writelines(_pieces(form, report, lines))
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _wrong(f"{path} cannot be written: {error.strerror}", "Name another file.") from error
+
+
+def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:
+    if lines:
+        columns = ("stands", "exemption", "rules", "expiry", "owner", "ticket")
+        screen.table(columns, [_row(report, line) for line in lines])
+        screen.line()
+    _sum_up(report, screen)
+
+
+def _row(report: Report, line: Line) -> tuple[Cell, ...]:
+    found = [f"excluded: {line.excluded}"] if line.excluded else rules_broken(line)
+    where = [line.id.rpartition("/")[2], f"at {report.place(line)}"]
+    return line.grade, where, found or [""], expiry_text(line).split(", "), line.owner, line.ticket
+
+
+def _sum_up(report: Report, screen: Screen) -> None:
+    if report.rules:
+        rows = [
+            (str(rule.severity), f"{rule.code} {rule.name}", str(rule.violations), str(rule.unknown))
+            for rule in report.rules_by_weight()
+        ]
+        screen.table(("severity", "rule", "broken by", "unknown for"), rows)
+        screen.line()
+    if report.states:
+        screen.table(("expiry", "exemptions"), [(state, str(count)) for state, count in report.states_in_order()])
+        screen.line()
+    for one in report.missing:
+        screen.line(f"not seen: {one}", style="unknown")
+    for one in report.notes:
+        screen.line(f"note: {one}", style="dim")
+    if report.left_out:
+        screen.line(f"left out by --scope and --exclude: {report.left_out}", style="dim")
+    counts = ", ".join(f"{count} {name}" for name, count in report.verdicts().items())
+    screen.line(f"{report.total} exemption{'' if report.total == 1 else 's'}: {counts}")

@@ -1,0 +1,66 @@
+"""Pass over the whole tenant now, as the timer does; or show what the last sweep came to.
+
+`run` adopts what was there before, and puts what differs on the reconcile queue: the functions then see to it. Exit
+code 1: another sweep is under way, or part of the tenant could not be seen.
+"""
+
+import argparse
+from typing import Any
+
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
+from guardrails.cli.screen import Screen
+from guardrails.exemption import spell_time
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    parser.add_argument("action", nargs="?", choices=("show", "run"), default="show", help="default: show")
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Sweep, or look; show the report."""
+    told = with_service(_run if args.action == "run" else _look)
+    if args.format == "json":
+        screen.json(told)
+    else:
+        _show(told, screen)
+    return 1 if args.action == "run" and (told["state"] == "busy" or told["report"].get("missing")) else 0
+
+
+async def _run(service: Service) -> dict[str, Any]:
+    report = await service.sweeper.sweep()
+    if report is None:
+        return {**await _look(service), "state": "busy"}
+    return {"state": "ended", "report": report.to_json()}
+
+
+async def _look(service: Service) -> dict[str, Any]:
+    last, now = await service.register.sweeps.last(), service.world.clock.now()
+    if last is None:
+        return {"state": "never", "report": {}}
+    busy = last.until is not None and now < last.until
+    state = "busy" if busy else "ended" if last.until is None else "died"
+    return {"state": state, "started": spell_time(last.started), "report": dict(last.report)}
+
+
+def _show(told: dict[str, Any], screen: Screen) -> None:
+    words = {
+        "never": "no sweep was made yet",
+        "busy": f"a sweep is under way since {told.get('started')}; the last one that ended:",
+        "died": f"the sweep that began at {told.get('started')} did not end; the next one will. Before it:",
+        "ended": "the last sweep:",
+    }
+    screen.line(words[told["state"]])
+    report = told["report"]
+    for name in ("started", "seconds", "seen", "known", "adopted"):
+        if name in report:
+            screen.line(f"{name}: {report[name]}", indent=2)
+    for name in ("queued", "odd"):
+        for what, count in report.get(name, {}).items():
+            screen.line(f"{name}, {what}: {count}", indent=2)
+    for name in ("missing", "remarks"):
+        for text in report.get(name, ()):
+            screen.line(f"{'not seen' if name == 'missing' else 'note'}: {text}", indent=2)

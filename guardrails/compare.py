@@ -1,0 +1,299 @@
+"""Compare the inventory with the register. What differs goes on the queue; what was there before is adopted."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from guardrails.adopt import adopt
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import DEFAULT_NAMES, Exemption, spell_time
+from guardrails.facts import Unread
+from guardrails.inventory import NO_ASSIGNMENT, Rows, token
+from guardrails.ports import Inventory, Page, Surroundings, Sweeps
+from guardrails.record import Run, Watch
+from guardrails.ruleset import Mode, Ruleset
+from guardrails.visit import World
+
+_HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
+"""What comes due before the next sweep is put on the queue now: at least, and at most, so far ahead."""
+
+_SKEW: Final = 60.0
+"""Seconds that our clock may differ from Azure's before it is told."""
+
+_CREW: Final = 4
+"""Containers that are adopted at the same time."""
+
+_SENDS: Final = 32
+
+_NAMED: Final = 50
+"""How many containers that cannot be seen are named."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What one sweep came to.
+
+    Attributes:
+        started: when it began, UTC.
+        seconds: how long it took.
+        seen: exemptions that the inventory showed.
+        known: rows of the register.
+        adopted: exemptions put into the register as there before.
+        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon.
+        odd: rows of the inventory left out, by oddity.
+        missing: what could not be seen, a sentence each.
+        remarks: what else is odd, a sentence each.
+        told: names of the notices about the sweep that were sent.
+    """
+
+    started: datetime
+    seconds: float = 0.0
+    seen: int = 0
+    known: int = 0
+    adopted: int = 0
+    queued: Counter[str] = field(default_factory=Counter)
+    odd: Counter[str] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def remark(self, text: str) -> None:
+        """Note what is odd; of thousands, the first are enough."""
+        if len(self.remarks) < _NAMED:
+            self.remarks.append(text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "started": spell_time(self.started),
+            "seconds": round(self.seconds, 1),
+            "seen": self.seen,
+            "known": self.known,
+            "adopted": self.adopted,
+            "queued": dict(self.queued),
+            "odd": dict(self.odd),
+            "missing": self.missing[:_NAMED],
+            "remarks": self.remarks,
+            "told": self.told,
+        }
+
+
+class Shown(NamedTuple):
+    """What a pass keeps of an exemption that the inventory shows. `key`: ExemptionId.hash; `listed`: its token."""
+
+    key: bytes
+    id: str
+    container: str
+    modified_at: datetime | None
+    listed: str
+
+
+@dataclass(slots=True, eq=False)
+class Pass:
+    """One pass. Keeps what the sweep needs while it goes on: for 100,000 exemptions some 40 MiB."""
+
+    world: World
+    inventory: Inventory
+    sweeps: Sweeps
+    run: Run
+    ruleset: Ruleset
+    mode: Mode
+    report: Report
+    _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
+    _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
+    _covered: Mapping[str, datetime] = field(default_factory=dict)
+    _shown: list[Shown] = field(default_factory=list)
+    _unlisted: dict[bytes, Shown] = field(default_factory=dict)
+    _messages: list[tuple[Mapping[str, Any], float]] = field(default_factory=list)
+    _crew: set[asyncio.Task[None]] = field(default_factory=set)
+    _rows: Rows = field(default_factory=lambda: Rows(DEFAULT_NAMES))
+    _closed: bool = True
+    _hole: bool = False
+
+    async def go(self) -> None:
+        """Do it. Raises an exception group of Retryable and Permanent.
+
+        The register is read while the inventory is: what the inventory showed by then waits to be compared.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            around = tasks.create_task(self.inventory.surroundings())
+            covered = tasks.create_task(self.sweeps.covered())
+            breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
+        self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
+        self.report.missing.extend(self._around.missing)
+        self._rows = Rows(self.ruleset.names, self._around.tenant)
+        async with asyncio.TaskGroup() as crew:
+            loading = crew.create_task(self._load())
+            async with aclosing(self.inventory.exemptions()) as pages:
+                async for page in pages:
+                    self._take(page)
+                    if loading.done():
+                        await self._compare(crew)
+            await loading
+            await self._compare(crew)
+            await self._hand_over_new(crew)
+        await self._absent()
+        await self._send()
+        await self._cover()
+        self.report.missing = list(dict.fromkeys(self.report.missing))
+        self.report.seen = len(self._rows.seen)
+        self.report.odd = self._rows.odd
+        for text in self._rows.problems():
+            self.report.remark(text)
+
+    async def _load(self) -> None:
+        async for container, key, watch in self.world.register.watches():
+            self._known[key] = (container, watch)
+        self.report.known = len(self._known)
+
+    def _take(self, page: Page) -> None:
+        """Judge the exemptions of one page."""
+        if page.missing:
+            self.report.missing.append(page.missing)
+            self._hole = True
+        if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
+            ahead = "ahead of" if page.skew > 0 else "behind"
+            self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is told by ours")
+        now = self.world.clock.now()
+        for one in self._rows.take(page):
+            key = "/" + one.assignment_id.strip("/ ").lower()
+            try:
+                listed = token(one, self._around.assignments.get(key, NO_ASSIGNMENT), self.ruleset, now)
+            except Permanent as error:
+                self._rows.refuse(one.body, error.message)
+                continue
+            self._shown.append(Shown(one.id.hash, one.id.text, one.id.container, one.modified_at, listed))
+
+    async def _compare(self, crew: asyncio.TaskGroup) -> None:
+        """Compare what was shown so far with the register, and hand over what differs."""
+        shown, self._shown = self._shown, []
+        digest, now = self.ruleset.digest_in(self.mode), self.world.clock.now()
+        for one in shown:
+            known = self._known.get(one.key)
+            if known is None:
+                if self._unlisted and next(iter(self._unlisted.values())).container != one.container:
+                    await self._hand_over_new(crew)
+                self._unlisted[one.key] = one
+                continue
+            why, delay = difference(known[1], one.listed, digest, now, closed=self._closed), 0.0
+            if not why and 0 < known[1].at - now.timestamp() <= self._horizon:
+                why, delay = "soon", known[1].at - now.timestamp()
+            if why:
+                self._queue(why, sweep_message(one.id, one.listed), delay)
+        await self._send()
+
+    @property
+    def _horizon(self) -> float:
+        """Seconds to the next sweep, by when the last one was."""
+        since = self.run.started - self.run.before if self.run.before else _HORIZON[0]
+        return min(max(since, _HORIZON[0]), _HORIZON[1]).total_seconds()
+
+    async def _hand_over_new(self, crew: asyncio.TaskGroup) -> None:
+        """Have somebody of the crew look after the new exemptions of one container; wait while all are busy."""
+        found, self._unlisted = self._unlisted, {}
+        if not found:
+            return
+        while len(self._crew) >= _CREW:
+            await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
+        task = crew.create_task(self._new(found))
+        self._crew.add(task)
+        task.add_done_callback(self._crew.discard)
+
+    async def _new(self, found: dict[bytes, Shown]) -> None:
+        """Adopt what was there before; hand over what came since and nobody told of."""
+        container = next(iter(found.values())).container
+        since = self._covered.get(container) or self.run.adopting or self.run.started
+        before = {key for key, one in found.items() if one.modified_at is None or one.modified_at < since}
+        adopted = await self._adopt(container, since, len(before)) if before else frozenset()
+        for key, one in found.items():
+            if key not in adopted:
+                message = sweep_message(one.id, one.listed, adopt=key in before)
+                self._queue("unlisted" if key in before else "new", message)
+        await self._send()
+
+    async def _adopt(self, container: str, since: datetime, count: int) -> frozenset[bytes]:
+        """Adopt what Azure lists in a container; return the keys of what is in the register then."""
+        name = self._around.containers.get(container) or container
+        try:
+            bodies = await self.world.arm.list(container)
+        except Retryable as error:
+            bodies = Unread(error.message)
+        if isinstance(bodies, Unread):
+            text = f"{count} new exemptions in {name} are looked at one by one, for Azure did not list them"
+            self.report.remark(f"{text}: {bodies.reason}")
+            return frozenset()
+        exemptions: dict[bytes, Exemption] = {}
+        for body in bodies:
+            try:
+                one = Exemption.from_arm(body, self.ruleset.names)
+            except Permanent as error:
+                self.report.remark(f"not adopted: {error}")
+                continue
+            if one.id.hash not in self._known and (one.modified_at is None or one.modified_at < since):
+                exemptions[one.id.hash] = one
+        done = await adopt(self.world, self.ruleset, self.mode, tuple(exemptions.values()))
+        self.report.adopted += done.count
+        for text in done.refused:
+            self.report.remark(text)
+        return frozenset(exemptions)
+
+    async def _absent(self) -> None:
+        """Hand over what the inventory does not show any more, unless it could not be seen."""
+        unseen: Counter[str] = Counter()
+        for key, (container, watch) in self._known.items():
+            if key in self._rows.seen or watch.gone:
+                continue
+            if container not in self._around.containers:
+                unseen[container] += 1
+            elif not self._hole:
+                text = await self.world.register.id_of(container, key)
+                if text:
+                    self._queue("absent", {"id": text, "sweep": True})
+        for container, count in unseen.most_common(_NAMED):
+            name = container.replace("mg~", "management group ")
+            self.report.missing.append(f"{name} cannot be seen any more; the register keeps what it has of it")
+            self.report.remark(f"{name}: {count} exemption{'s' if count > 1 else ''} left as the register has them")
+
+    async def _cover(self) -> None:
+        """Remember which containers were seen whole: what is new in them from now on was not there before."""
+        started = self.run.adopting or self.run.started
+        new = {name: started for name in self._around.containers if name not in self._covered}
+        if new and not self._hole:
+            await self.sweeps.cover({**self._covered, **new})
+
+    def _queue(self, why: str, message: Mapping[str, Any], delay: float = 0.0) -> None:
+        self.report.queued[why] += 1
+        self._messages.append((message, delay))
+
+    async def _send(self) -> None:
+        """Put what was found on the queue."""
+        messages, self._messages = self._messages, []
+        for at in range(0, len(messages), _SENDS):
+            some = messages[at : at + _SENDS]
+            await asyncio.gather(*(self.world.queues.send("reconcile", body, delay) for body, delay in some))
+
+
+def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed: bool) -> str:
+    """Return why an exemption that the inventory shows is to be looked at; "" where nothing is to be done.
+
+    `listed` is its token now, `ruleset` the digest in force, `closed` whether the breaker lets reverts through.
+    """
+    if watch.listed != listed:
+        return "changed"
+    if watch.ruleset != ruleset and not watch.gone:
+        return "rules"
+    if watch.at and watch.at <= now.timestamp():
+        return "due"
+    return "held" if watch.held and closed else ""
+
+
+def sweep_message(exemption: str, listed: str, *, adopt: bool = False) -> dict[str, Any]:
+    """Return a message of the `reconcile` queue: look at this exemption, which the inventory shows as `listed`."""
+    message: dict[str, Any] = {"id": exemption, "sweep": True}
+    if listed:
+        message["listed"] = listed
+    return {**message, "adopt": True} if adopt else message

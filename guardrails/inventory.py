@@ -1,0 +1,111 @@
+"""Inventory: what Resource Graph's rows say, and how a sweep sees that one says something else than before. Pure.
+
+The inventory finds what is to be looked at. It lags behind Azure, may lack newer fields, and decides nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from guardrails.assess import Assessment, assess
+from guardrails.errors import Permanent
+from guardrails.exemption import Exemption, fingerprint
+from guardrails.facts import Assignment, Author, Facts, Gone, Unread
+from guardrails.names import Names
+from guardrails.ports import Page
+from guardrails.ruleset import Ruleset
+
+NO_ASSIGNMENT: Final = Unread("Resource Graph does not show the assignment")
+
+_SHOWN: Final = 10
+
+
+def token(exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset: Ruleset, now: datetime) -> str:
+    """Return a name (24 hex digits) for what is seen of an exemption without the register.
+
+    It changes with what the exemption says, with the time of its last write, and with what the rules find in it: then
+    the exemption is looked at in Azure. The register keeps the token of the last look.
+    """
+    written = exemption.modified_at or now
+    author = Author(exemption.modified_by, exemption.modified_by_type)
+    facts = Facts(now, min(written, now), assignment, author, approved=ruleset.approved)
+    return name_of(exemption, fingerprint(exemption.body), assess(exemption, facts, ruleset))
+
+
+def name_of(exemption: Exemption, content: str, assessment: Assessment) -> str:
+    """Return the token of an exemption whose fingerprint and assessment, made without the register, are known."""
+    found = ",".join(finding.key for finding in assessment.findings)
+    at = exemption.modified_at.timestamp() if exemption.modified_at else ""
+    return sha256(f"{content} {at} {found}".encode()).hexdigest()[:24]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Reads the inventory's rows, each exemption once, and counts and names what is odd.
+
+    Args:
+        names: which metadata keys say what.
+        tenant: our tenant's id, lower case; "" where unknown: then rows of any tenant count.
+
+    Attributes:
+        seen: the keys (ExemptionId.hash) of the exemptions read.
+        odd: how many rows of each oddity: `foreign tenant`, `duplicate`, `no exemption`.
+        examples: what an odd row is called, at most ten of each oddity.
+    """
+
+    names: Names
+    tenant: str = ""
+    seen: set[bytes] = field(default_factory=set)
+    odd: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def take(self, page: Page) -> Iterator[Exemption]:
+        """Yield the exemptions of a page that were not there before."""
+        for row in page.rows:
+            tenant = row.get("tenantId")
+            if self.tenant and isinstance(tenant, str) and tenant and tenant.lower() != self.tenant:
+                self._note("foreign tenant", row, tenant)
+                continue
+            try:
+                exemption = _exemption(row, self.names)
+            except Permanent as error:
+                self.refuse(row, error.message)
+                continue
+            key = exemption.id.hash
+            if key in self.seen:
+                self._note("duplicate", row, "the id was there before, in this or another case")
+            else:
+                self.seen.add(key)
+                yield exemption
+
+    def refuse(self, row: Mapping[str, Any], why: str) -> None:
+        """Count a row as no exemption."""
+        self._note("no exemption", row, why)
+
+    @property
+    def left_out(self) -> int:
+        """How many rows were odd."""
+        return self.odd.total()
+
+    def problems(self) -> list[str]:
+        """Return what was odd, a sentence each, with examples."""
+        return [
+            f"{count} row{'s' if count > 1 else ''} of Resource Graph left out ({oddity}): "
+            + "; ".join(self.examples[oddity][:3])
+            for oddity, count in sorted(self.odd.items())
+        ]
+
+    def _note(self, oddity: str, row: Mapping[str, Any], why: str) -> None:
+        self.odd[oddity] += 1
+        examples = self.examples.setdefault(oddity, [])
+        if len(examples) < _SHOWN:
+            examples.append(f"{str(row.get('id') or 'a row without an id')[:300]}: {why[:200]}")
+
+
+def _exemption(row: Mapping[str, Any], names: Names) -> Exemption:
+    if not row.get("properties"):
+        raise Permanent("the row has no properties", code="not-an-exemption")
+    return Exemption.from_arm(row, names)

@@ -1,0 +1,112 @@
+"""ports.Sweeps on the register's table: two rows that all instances share.
+
+    partition  row      holds
+    sweep      run      who sweeps until when, and what the last sweep came to
+    sweep      covered  the containers that an earlier sweep saw whole, compressed
+
+The lease is a time in a row, taken and held under its ETag: of two that want it, storage lets one win.
+"""
+
+import json
+import logging
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from guardrails.exemption import canonical_json, parse_time, spell_time
+from guardrails.record import Run
+from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, split_bytes, split_text
+from guardrails.register.keys import COVERED, SWEEP
+from guardrails.register.table import Entity, Rejected, Table, Write
+
+_LOG: Final = logging.getLogger(__name__)
+_TIMES: Final = ("started", "until", "adopting", "before")
+
+
+class Sweeps:
+    """The rows of sweeps. Methods raise Retryable where storage is busy or away."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def begin(self, now: datetime, holder: str, lease: timedelta) -> Run | None:
+        """Take the lease; None while another run holds it, or where somebody else was quicker."""
+        last = await self.last()
+        if last is not None and last.until is not None and now < last.until:
+            return None
+        covers = bool(await self.covered())
+        run = Run(
+            started=now,
+            holder=holder,
+            until=now + lease,
+            adopting=(last.adopting if last else None) or (None if covers else now),
+            before=last.started if last else None,
+            report=last.report if last else {},
+            etag=last.etag if last else "",
+        )
+        return await self._keep(run)
+
+    async def beat(self, run: Run, now: datetime, lease: timedelta) -> Run | None:
+        """Hold the lease for another while; None where it was lost."""
+        return await self._keep(replace(run, until=now + lease))
+
+    async def end(self, run: Run, now: datetime, report: Mapping[str, Any], *, whole: bool) -> None:
+        """Give the lease back and keep the report. Where the lease was lost, nothing is kept."""
+        ended = replace(run, until=None, report=report, adopting=None if whole else run.adopting)
+        if await self._keep(ended) is None:
+            _LOG.warning("the sweep that began at %s lost its lease before it ended, at %s", run.started, now)
+
+    async def last(self) -> Run | None:
+        """Return the run under way, or the last one. A row that cannot be read counts as none."""
+        found = await self._table.get(*SWEEP)
+        return None if found is None else _run(found)
+
+    async def covered(self) -> Mapping[str, datetime]:
+        """Return the containers that an earlier sweep saw whole. What cannot be read counts as not covered."""
+        found = await self._table.get(*COVERED)
+        if found is None:
+            return {}
+        try:
+            text = zlib.decompressobj().decompress(join_bytes("containers", found), BODY_LIMIT)
+            return {name: time for name, at in json.loads(text).items() if (time := parse_time(at))}
+        except (ValueError, zlib.error, AttributeError) as error:
+            _LOG.error("the row of covered containers cannot be read, and is made anew: %s", error)
+            return {}
+
+    async def cover(self, covered: Mapping[str, datetime]) -> None:
+        """Keep them, whatever was there."""
+        text = canonical_json({name: spell_time(at) for name, at in covered.items()})
+        columns = split_bytes("containers", zlib.compress(text.encode(), 6))
+        await self._table.transact(COVERED[0], [Write("put", COVERED[1], {"count": len(covered), **columns})], "sweep")
+
+    async def _keep(self, run: Run) -> Run | None:
+        """Write the run's row; None where somebody else did since it was read."""
+        columns: dict[str, Value] = {
+            "holder": run.holder,
+            **{name: spell_time(at) if (at := getattr(run, name)) else "" for name in _TIMES},
+            **split_text("report", canonical_json(dict(run.report))),
+        }
+        how = Write("replace", SWEEP[1], columns, run.etag) if run.etag else Write("create", SWEEP[1], columns)
+        try:
+            etags = await self._table.transact(SWEEP[0], [how], "sweep")
+        except Rejected:
+            return None
+        return replace(run, etag=etags[0])
+
+
+def _run(found: Entity) -> Run:
+    """Read a run's row. One that was damaged holds no lease and has no report; its ETag still guards it."""
+    times: dict[str, Any] = {}
+    report: Any = {}
+    try:
+        times = {name: parse_time(found.get(name)) for name in _TIMES}
+        report = json.loads(join_text("report", found) or "{}")
+    except ValueError as error:
+        _LOG.error("the row of sweeps cannot be read, and is made anew: %s", error)
+    started = times.get("started") or datetime.fromtimestamp(0).astimezone()
+    report = report if isinstance(report, Mapping) else {}
+    return Run(
+        **{**times, "started": started}, holder=str(found.get("holder")), report=report, etag=found["odata.etag"]
+    )

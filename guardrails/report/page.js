@@ -1,0 +1,61 @@
+// Sorting and filtering. The page can be read without.
+"use strict";
+(() => {
+  const table = document.getElementById("list");
+  const body = table.tBodies[0];
+  const rows = Array.from(body.rows);
+  const field = (name) => document.getElementById(name);
+  const texts = new Map();
+  const textOf = (row) => {
+    if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
+    return texts.get(row);
+  };
+
+  const filter = () => {
+    const words = field("text").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const [grade, rule, state] = ["grade", "rule", "state"].map((name) => field(name).value);
+    let shown = 0;
+    for (const row of rows) {
+      const fits =
+        (!grade || row.cells[0].textContent.trim() === grade) &&
+        (!rule || row.dataset.r.split(" ").includes(rule)) &&
+        (!state || row.dataset.s === state) &&
+        words.every((word) => textOf(row).includes(word));
+      row.hidden = !fits;
+      shown += fits;
+    }
+    field("shown").textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
+  };
+
+  const keys = {
+    g: (row) => Number(row.dataset.g),
+    d: (row) => (row.dataset.d === "" ? Infinity : Number(row.dataset.d)),
+    n: (row) => row.cells[1].textContent.trim().toLowerCase(),
+    o: (row) => row.cells[4].textContent.trim().toLowerCase(),
+  };
+  const sort = (head) => {
+    const down = head.getAttribute("aria-sort") === "ascending";
+    for (const other of table.querySelectorAll("[data-by]")) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const pairs = rows.map((row) => [keys[head.dataset.by](row), row]);
+    pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1));
+    body.append(...pairs.map(([, row]) => row));
+  };
+
+  for (const head of table.querySelectorAll("[data-by]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    button.addEventListener("click", () => sort(head));
+    head.append(button);
+  }
+  let waiting = 0;
+  field("text").addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(filter, 120);
+  });
+  for (const name of ["grade", "rule", "state"]) field(name).addEventListener("change", filter);
+  field("filters").addEventListener("submit", (event) => event.preventDefault());
+  field("filters").hidden = false;
+  filter();
+})();

@@ -1,0 +1,132 @@
+"""A report as one HTML file: nothing is loaded from elsewhere, and it can be read without its script. Pure.
+
+Everything is escaped by the template engine, and every text goes through `plain` first: control, bidirectional and
+invisible characters are gone. The content security policy in the page lets run only the style and the script in it,
+named by their hashes, so that markup that slipped through would still do nothing.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from guardrails.notify.text import plain
+from guardrails.report.model import GRADES, Line, Report, evidence, expiry_text, spelled
+from guardrails.report.texts import LONGEST
+from guardrails.report.timeline import timeline
+
+ROWS: Final = 5000
+"""Exemptions that the page lists, the worst first: browsers stay quick, and the file stays below some 15 MB."""
+
+_FOLDER: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A headline number. `tone` is a grade that colours it, or ""."""
+
+    label: str
+    value: int
+    beside: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line with what only the page needs."""
+
+    line: Line
+    rank: int
+    codes: str
+    name: str
+    place: str
+    left: str
+    ends: str
+
+
+def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
+    """Yield the page, piece by piece. The numbers are the whole report's; `lines` are listed, ROWS of them at most."""
+    style, script = (_inline(name) for name in ("page.css", "page.js"))
+    rules = report.rules_by_weight()
+    stream = _template().stream(
+        report=report,
+        at=spelled(report.at),
+        at_shown=f"{report.at:%d %b %Y, %H:%M} UTC",
+        cards=cards(report),
+        found=[grade for grade in GRADES if report.grades[grade]],
+        rules=rules,
+        states=report.states_in_order(),
+        picture=timeline(report.lines, report.at),
+        rows=(_row(report, line) for line in lines[:ROWS]),
+        listed=min(len(lines), ROWS),
+        unlisted=report.total - min(len(lines), ROWS),
+        most=ROWS,
+        share=_share(max((rule.violations + rule.unknown for rule in rules), default=1)),
+        evidence=evidence,
+        number=lambda value: f"{value:,}",
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+    stream.enable_buffering(200)
+    yield from stream
+
+
+def cards(report: Report) -> list[Card]:
+    """Return the headline numbers."""
+    share = f"{100 * report.violations / report.total:.0f} %" if report.total else ""
+    within = [count for state, count in report.states.items() if state.startswith("expiring")]
+    days = max((int(state.rpartition("-")[2]) for state in report.states if state.startswith("expiring-")), default=0)
+    unknown = report.grades["unknown"]
+    return [
+        Card("Exemptions", report.total),
+        Card("Break a rule", report.violations, share, "high" if report.violations else "pass"),
+        Card("High severity", report.grades["high"], "", "high" if report.grades["high"] else ""),
+        Card("Cannot be told", unknown, "", "unknown" if unknown else ""),
+        Card("Expired", report.states["expired"], "", "medium" if report.states["expired"] else ""),
+        Card("End soon", sum(within), f"in {days} days" if days else "", "medium" if within else ""),
+        Card("Never end", report.states["no-expiry"], "", "high" if report.states["no-expiry"] else ""),
+    ]
+
+
+def _row(report: Report, line: Line) -> Row:
+    name = line.id.rpartition("/")[2]
+    codes = " ".join(finding.code for finding in line.findings)
+    left = expiry_text(line).partition(", ")[2]
+    ends = line.expires_on.strftime("%d %b %Y") if line.expires_on else ""
+    return Row(line, GRADES.index(line.grade), codes, name, report.place(line), left, ends)
+
+
+def _share(whole: int) -> Callable[[int], float]:
+    """Return how long a bar is, of 100."""
+    return lambda count: round(100 * count / whole, 1)
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True
+    )
+    return environment.get_template("page.html")
+
+
+def _shown(value: object) -> object:
+    """Make every text safe to read; what is marked as markup is our own style and script."""
+    return plain(value, LONGEST) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _inline(name: str) -> Markup:
+    return Markup((_FOLDER / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
+def _hash(text: str) -> Markup:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup("sha256-{}").format(digest)

@@ -1,0 +1,137 @@
+"""Sweep: pass over the whole tenant, and hand every difference to `reconcile`.
+
+The inventory is compared with the register, never believed: what differs, is new, or is not shown any more goes on the
+`reconcile` queue, and Azure decides there. What was there before the guardrails is adopted. A pass that is killed has
+lost nothing: what it did stands, and the next one finds the rest.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from guardrails.adoption import Adoption
+from guardrails.compare import Pass, Report
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import spell_time
+from guardrails.notice import Notice
+from guardrails.ports import Inventory, Sweeps
+from guardrails.record import Run
+from guardrails.ruleset import Mode, Ruleset
+from guardrails.tell import partial
+from guardrails.visit import World
+
+log = logging.getLogger("guardrails")
+
+LEASE: Final = timedelta(minutes=2)
+"""How long a run may be silent before another takes over. It is heard of three times as often."""
+
+
+class Sweeper:
+    """The use case.
+
+    Args:
+        world, inventory, sweeps: the ports.
+        ruleset: returns the ruleset in force; raises Misconfigured.
+        say: queues a notice about the service.
+        audit_only: whether a setting holds the mode at audit.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        inventory: Inventory,
+        sweeps: Sweeps,
+        ruleset: Callable[[], Ruleset],
+        say: Callable[[Notice], Coroutine[Any, Any, object]],
+        *,
+        audit_only: bool = False,
+    ) -> None:
+        self._world = world
+        self._inventory = inventory
+        self._sweeps = sweeps
+        self._ruleset = ruleset
+        self._say = say
+        self._audit_only = audit_only
+
+    async def sweep(self) -> Report | None:
+        """Pass over the tenant; None while another run does. Raises Misconfigured, Retryable, Permanent."""
+        ruleset = self._ruleset()
+        began, now = time.monotonic(), self._world.clock.now().replace(microsecond=0)
+        run = await self._sweeps.begin(now, uuid.uuid4().hex, LEASE)
+        if run is None:
+            log.info("no sweep: another one is under way")
+            return None
+        report = Report(run.started, told=list(run.report.get("told", ())))
+        async with self._lease(run) as held:
+            whole = False
+            try:
+                mode = Mode.AUDIT if self._audit_only else ruleset.mode
+                await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
+                await self._tell(run, report)
+                whole = True
+            except* (Retryable, Permanent) as errors:
+                first = _first(errors)
+                report.missing.append(f"the sweep broke off: {first}")
+                raise first from None
+            finally:
+                report.seconds = time.monotonic() - began
+                await self._sweeps.end(held(), self._world.clock.now(), report.to_json(), whole=whole)
+        log.info("sweep: %s", report.to_json())
+        return report
+
+    @asynccontextmanager
+    async def _lease(self, run: Run) -> AsyncIterator[Callable[[], Run]]:
+        """Hold the lease by a heartbeat. Where it is lost the pass goes on: two at once do no harm."""
+        current = run
+
+        async def beat() -> None:
+            nonlocal current
+            while True:
+                await asyncio.sleep(LEASE.total_seconds() / 3)
+                try:
+                    after = await self._sweeps.beat(current, self._world.clock.now(), LEASE)
+                except Retryable as error:
+                    log.warning("the sweep's lease could not be renewed: %s", error)
+                    continue
+                if after is None:
+                    log.warning("the sweep lost its lease; it goes on, and does no harm")
+                    return
+                current = after
+
+        heart = asyncio.create_task(beat())
+        try:
+            yield lambda: current
+        finally:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
+
+    async def _tell(self, run: Run, report: Report) -> None:
+        """Tell of what was adopted since people were last told, and of what could not be seen: each once."""
+        notices = []
+        if report.adopted or (run.adopting and run.adopting < run.started):
+            since = run.adopting or run.started
+            adoption, count = Adoption(), 0
+            async for one in self._world.register.adopted(since):
+                adoption.add(one)
+                count += 1
+            if count:
+                key = "".join(c for c in spell_time(since) if c.isalnum())
+                notices.append(adoption.notice(key, self._world.clock.now()))
+        if report.missing:
+            notices.append(partial(report.missing, at=self._world.clock.now()))
+        for notice in notices:
+            if notice.id not in report.told:
+                await self._say(notice)
+                report.told = [*report.told, notice.id][-20:]
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -1,0 +1,172 @@
+"""What exemptions are judged by, from Resource Graph: where we can look, assignments, initiatives, our tenant."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from guardrails.azure.graph import Graph
+from guardrails.errors import Retryable
+from guardrails.facts import Assignment, Unread
+from sandbox.cloud import Cloud
+from sandbox.identity import TENANT_ID
+from tests.azure.conftest import OID, StaticCredential
+from tests.azure.inventory import MakeGraph, Sleep, asked, fail, make, trouble
+from tests.conftest import VirtualClock
+from tests.sandbox.conftest import AUTH, CORP, INITIATIVE, SINGLE, SUB, SUBSCRIPTION
+
+POLICY = f"{AUTH}/policyDefinitions/tls"
+SET = f"{AUTH}/policySetDefinitions/base"
+OTHER = "11111111-2222-3333-4444-555555555555"
+UNSEEN = Unread("Resource Graph does not show its initiative")
+
+
+@pytest.fixture
+async def graph_of(cloud: Cloud, credential: StaticCredential, clock: VirtualClock) -> AsyncIterator[MakeGraph]:
+    made: list[Graph] = []
+
+    def one(**more: object) -> Graph:
+        made.append(make(cloud, credential, clock, Sleep(), **more))
+        return made[-1]
+
+    yield one
+    for graph in made:
+        await graph.close()
+
+
+def assign(cloud: Cloud, initiative: str, name: str, scope: str = CORP) -> str:
+    return cloud.arm.seed(f"{scope}{AUTH}/policyAssignments/{name}", {"properties": {"policyDefinitionId": initiative}})
+
+
+def initiative(cloud: Cloud, name: str, scope: str = "") -> str:
+    members = [{"policyDefinitionId": POLICY, "policyDefinitionReferenceId": "One"}]
+    return cloud.arm.seed(f"{scope}{AUTH}/policySetDefinitions/{name}", {"properties": {"policyDefinitions": members}})
+
+
+async def test_what_is_visible_has_its_display_name(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.add_management_group("Sand", parent="root", display_name="Sand box")
+    found = await graph_of().surroundings()
+    assert found.containers == {"mg~corp": "corp", "mg~root": "root", "mg~sand": "Sand box", SUB: "demo"}
+    assert found.missing == ()
+
+
+async def test_resource_groups_are_no_containers(graph_of: MakeGraph, cloud: Cloud) -> None:
+    found = await graph_of(scopes=[SUB]).surroundings()
+    assert found.containers == {SUB: "demo"}
+
+
+async def test_assignments_come_with_the_members_of_their_initiatives(graph_of: MakeGraph) -> None:
+    graph = graph_of()
+    found = await graph.surroundings()
+    assert found.assignments == {
+        SINGLE.lower(): Assignment(SINGLE, POLICY, {}),
+        INITIATIVE.lower(): Assignment(INITIATIVE, SET, {"limit_skus": POLICY.lower(), "tls": POLICY.lower()}),
+    }
+    assert graph.requests == 3
+
+
+async def test_many_things_come_in_pages(graph_of: MakeGraph, cloud: Cloud) -> None:
+    sets = [initiative(cloud, f"set{n}") for n in range(230)]
+    names = [assign(cloud, one, f"a{n}") for n, one in enumerate(sets)]
+    graph = graph_of(top=90)
+    found = await graph.surroundings()
+    assert len(found.assignments) == 232
+    assert all(found.assignments[name.lower()].members == {"one": POLICY.lower()} for name in names)
+    assert graph.requests == asked(cloud) == 1 + 3 + 5  # containers; 232 assignments; initiatives: 100, 100 and 31
+
+
+async def test_an_initiative_that_is_not_shown_is_unread(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.store.remove(SET.lower())
+    found = await graph_of().surroundings()
+    assert found.assignments[INITIATIVE.lower()].members == UNSEEN
+
+
+async def test_an_initiative_without_members_is_unread(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.store.entries[SET.lower()].body = {"properties": {"policyDefinitions": None}}
+    found = await graph_of().surroundings()
+    assert isinstance(found.assignments[INITIATIVE.lower()].members, Unread)
+
+
+@pytest.mark.parametrize("name", ["o'brien", "a') or (1 == 1", "tab\tname", "ünï", "back\\"])
+async def test_an_initiative_may_have_any_name(graph_of: MakeGraph, cloud: Cloud, name: str) -> None:
+    assigned = assign(cloud, initiative(cloud, name), "odd")
+    found = await graph_of().surroundings()
+    expected = UNSEEN if "\t" in name else {"one": POLICY.lower()}
+    assert found.assignments[assigned.lower()].members == expected
+    assert found.assignments[INITIATIVE.lower()].members != UNSEEN
+    assert found.missing == ()
+
+
+async def test_a_version_of_an_initiative_is_found(graph_of: MakeGraph, cloud: Cloud) -> None:
+    assigned = assign(cloud, f"{SET}/versions/1.0.0", "versioned")
+    found = await graph_of().surroundings()
+    assert found.assignments[assigned.lower()].members == {"limit_skus": POLICY.lower(), "tls": POLICY.lower()}
+
+
+async def test_a_listed_subscription_brings_the_assignments_above_it(graph_of: MakeGraph, cloud: Cloud) -> None:
+    custom = initiative(cloud, "custom", CORP)
+    above = assign(cloud, custom, "above")
+    cloud.arm.add_management_group("beside", parent="root")
+    beside = assign(cloud, custom, "beside", "/providers/Microsoft.Management/managementGroups/beside")
+    found = await graph_of(scopes=[SUB]).surroundings()
+    assert found.assignments[above.lower()].members == {"one": POLICY.lower()}
+    assert beside.lower() not in found.assignments
+
+
+async def test_a_listed_scope_that_is_not_there_is_named(graph_of: MakeGraph, cloud: Cloud) -> None:
+    found = await graph_of(scopes=[SUB, OTHER, "CORP"]).surroundings()
+    assert set(found.containers) == {SUB, "mg~corp"}
+    [sentence] = found.missing
+    assert sentence.startswith(f"subscription {OTHER} is listed in GUARDRAILS_SWEEP_SCOPES but ")
+
+
+async def test_a_management_group_without_rights_is_named_once(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.add_management_group("secret")
+    cloud.arm.control._put_permissions({OID: [{"scope": CORP, "actions": ["*/read"]}]})
+    found = await graph_of(scopes=["corp", "secret"]).surroundings()
+    assert set(found.containers) == {"mg~corp", SUB}
+    assert SINGLE.lower() in found.assignments
+    [sentence] = found.missing
+    assert sentence.startswith("management group secret could not be read: ")
+
+
+async def test_a_table_that_cannot_be_read_is_named_and_the_rest_comes(graph_of: MakeGraph, cloud: Cloud) -> None:
+    fail(cloud, status=500, count=3)
+    found = await graph_of().surroundings()
+    assert found.containers == {}
+    assert len(found.assignments) == 2
+    assert found.missing == (
+        "the subscriptions and management groups of the tenant could not be read: ServiceUnavailable: as told",
+    )
+
+
+async def test_the_limit_of_subscriptions_is_named_once(graph_of: MakeGraph, cloud: Cloud) -> None:
+    trouble(cloud, limit_hit=True)
+    found = await graph_of().surroundings()
+    assert len(found.missing) == 1
+    assert "10,000" in found.missing[0]
+
+
+async def test_our_tenant_is_known_by_our_token(graph_of: MakeGraph) -> None:
+    assert (await graph_of().surroundings()).tenant == TENANT_ID
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.x", "e30.e30.x", "e30.eyJ0aWQiOjV9.x", "a.ü.c"])
+async def test_a_token_that_tells_no_tenant_is_no_trouble(
+    graph_of: MakeGraph, cloud: Cloud, credential: StaticCredential, token: str
+) -> None:
+    graph = graph_of()
+    credential.token = token
+    assert await graph._tenant() == ""
+
+
+async def test_without_a_token_there_are_no_surroundings(graph_of: MakeGraph, credential: StaticCredential) -> None:
+    credential.token = "nonsense"
+    with pytest.raises(Retryable):
+        await graph_of().surroundings()
+
+
+async def test_what_may_not_be_seen_is_not_there(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.control._put_permissions({OID: [{"scope": SUBSCRIPTION, "actions": ["*/read"]}]})
+    found = await graph_of().surroundings()
+    assert found.containers == {SUB: "demo"}
+    assert found.assignments == {}

@@ -1,0 +1,210 @@
+"""The figures of the sweep: a tenant of any size in the sandbox, swept by a process of its own.
+
+python -m tests.bench_sweep 10000        what `make bench` does, for one size
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import aiohttp
+from azure.identity.aio import ManagedIdentityCredential
+
+from guardrails.azure.arm import ArmRest
+from guardrails.azure.graph import Graph
+from guardrails.compare import Report
+from guardrails.exemption import spell_time
+from guardrails.notice import Notice
+from guardrails.register import queues, table_register
+from guardrails.ruleset import load_ruleset
+from guardrails.sweep import Sweeper
+from guardrails.visit import World
+from guardrails.wiring import SystemClock
+from sandbox.azurite import Azurite
+from sandbox.stack import ROOT, _end, _spawn
+from sandbox.tenant import AUTHORIZATION
+from tests.recorder import Recorder
+
+_CHUNK: Final = 5_000
+_AUDIENCE: Final = "https://management.azure.com"
+
+
+def tenant(size: int) -> Iterator[dict[str, Any]]:
+    """Yield what to seed: size/100 subscriptions, size/2000 management groups, and exemptions at every level."""
+    chance = Random(4)  # noqa: S311
+    now = datetime.now(UTC).replace(microsecond=0)
+    groups = [f"unit-{number}" for number in range(max(1, size // 2_000))]
+    subscriptions = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(max(1, size // 100))]
+    assignments = []
+    for number, group in enumerate(groups):
+        scope = f"/providers/Microsoft.Management/managementGroups/{group}"
+        definitions = [f"{AUTHORIZATION}/policyDefinitions/rule-{n}" for n in range(5)]
+        members = [
+            {"policyDefinitionId": one, "policyDefinitionReferenceId": f"ref{n}"} for n, one in enumerate(definitions)
+        ]
+        initiative = f"{scope}{AUTHORIZATION}/policySetDefinitions/set-{number}"
+        assignments.append(f"{scope}{AUTHORIZATION}/policyAssignments/baseline-{number}")
+        yield {"id": scope, "body": {"properties": {"displayName": group}}}
+        yield {"id": initiative, "body": {"properties": {"policyDefinitions": members}}}
+        yield {"id": assignments[-1], "body": {"properties": {"policyDefinitionId": initiative}}}
+    for one in subscriptions:
+        yield {"id": f"/subscriptions/{one}", "body": {"displayName": one}}
+    scopes = [f"/providers/Microsoft.Management/managementGroups/{group}" for group in groups]
+    for number in range(size):
+        if number % 17 == 0:
+            scope = scopes[number % len(scopes)]
+        else:
+            scope = f"/subscriptions/{subscriptions[number % len(subscriptions)]}"
+            scope += f"/resourceGroups/rg-{number % 7}" if number % 3 else ""
+            scope += f"/providers/Microsoft.Storage/storageAccounts/st{number % 50}" if number % 3 == 2 else ""
+        written = spell_time(now - timedelta(days=chance.randint(1, 60)))
+        properties = {
+            "policyAssignmentId": assignments[number % len(assignments)],
+            "policyDefinitionReferenceIds": ["ref1"] if number % 4 else [],
+            "exemptionCategory": "Waiver",
+            "displayName": f"Exemption {number}",
+            "description": "The uploader of a partner cannot use private endpoints until its next release.",
+            "expiresOn": spell_time(now + timedelta(days=chance.randint(40, 300))),
+            "metadata": {
+                "owner": f"team-{number % 90}@contoso.com",
+                "approvalTicket": f"SEC-{number}",
+                "approver": "ciso@contoso.com",
+                "reviewDate": spell_time(now + timedelta(days=30)),
+            },
+        }
+        if number % 10 == 0:
+            del properties["expiresOn"]
+        system = {
+            "createdBy": "jo@contoso.com", "createdByType": "User", "createdAt": written,
+            "lastModifiedBy": "jo@contoso.com", "lastModifiedByType": "User", "lastModifiedAt": written,
+        }  # fmt: skip
+        identity = f"{scope}{AUTHORIZATION}/policyExemptions/exemption-{number}"
+        yield {"id": identity, "body": {"properties": properties, "systemData": system}}
+
+
+async def seed(arm: str, size: int) -> None:
+    """Fill the stand-in."""
+    chunk: list[dict[str, Any]] = []
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as http:
+        for item in [*tenant(size), None]:
+            if item is not None:
+                chunk.append(item)
+            if chunk and (item is None or len(chunk) == _CHUNK):
+                async with http.post(f"{arm}/_sandbox/seed", json=chunk) as answer:
+                    if answer.status != 200:
+                        raise RuntimeError(await answer.text())
+                chunk = []
+
+
+async def sweep_twice() -> None:
+    """Sweep the tenant that the environment leads to, twice, and print what it took as JSON."""
+    clock, connection, arm_address = SystemClock(), os.environ["BENCH_STORAGE"], os.environ["BENCH_ARM"]
+    table, queue, told = Recorder(), Recorder(), []
+    identity = ManagedIdentityCredential()
+    arm = ArmRest(arm_address, identity, clock, audience=_AUDIENCE)
+    graph = Graph(arm_address, identity, clock, audience=_AUDIENCE)
+    register = table_register.connect(clock=clock, connection_string=connection, transport=table)
+    outward = queues.connect(connection_string=connection, over=queue)
+
+    async def say(notice: Notice) -> None:
+        told.append(notice.id)
+
+    world = World(arm, register, outward, clock)
+    sweeper = Sweeper(world, graph, register.sweeps, load_ruleset, say)
+    figures: dict[str, Any] = {}
+    async with aiohttp.ClientSession() as http:
+        for name in ("first", "unchanged"):
+            table.take()
+            queue.take()
+            told.clear()
+            async with http.delete(f"{arm_address}/_sandbox/counters") as answer:
+                await answer.read()
+            started, cpu = time.perf_counter(), time.process_time()
+            report = await sweeper.sweep()
+            seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+            async with http.get(f"{arm_address}/_sandbox/counters") as answer:
+                requests = sum((await answer.json()).values())
+            reads, writes = table.take()
+            figures[name] = {
+                "seconds": seconds, "cpu": cpu, "requests": requests, "table_reads": reads, "table_writes": writes,
+                "queue_writes": queue.take()[1], "notices": len(told), "report": _checked(report).to_json(),
+            }  # fmt: skip
+    figures["mib"] = _peak_mib()
+    await asyncio.gather(arm.close(), graph.close(), register.close(), outward.close(), identity.close())
+    print(json.dumps(figures))
+
+
+def _checked(report: Report | None) -> Report:
+    if report is None or report.missing or report.remarks:
+        raise RuntimeError(f"the sweep did not see everything: {report and report.to_json()}")
+    return report
+
+
+def _peak_mib() -> float:
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 1024
+
+
+async def measure(size: int) -> dict[str, Any]:
+    """Seed a tenant of `size` exemptions, and have another process sweep it twice."""
+    cloud, addresses = await _spawn("cloud", [sys.executable, "-m", "sandbox.cloud"], dict(os.environ))
+    try:
+        async with Azurite() as azurite:
+            await seed(addresses["arm"], size)
+            environment = {
+                **os.environ,
+                **addresses["environment"],
+                "BENCH_STORAGE": azurite.connection_string,
+                "BENCH_ARM": addresses["arm"],
+            }
+            command = [sys.executable, "-m", "tests.bench_sweep"]
+            runner = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
+            )
+            out, _ = await runner.communicate()
+            if runner.returncode:
+                raise RuntimeError("the sweep failed; what it printed stands above")
+            figures: dict[str, Any] = json.loads(out)
+            return figures
+    finally:
+        await _end(cloud)
+
+
+async def figures() -> list[tuple[str, float, str]]:
+    """Return the figures for 10,000 and 100,000 exemptions; the second sweep must find nothing to do."""
+    out = []
+    for size, name in ((10_000, "10k"), (100_000, "100k")):
+        found = await measure(size)
+        first, again = found["first"], found["unchanged"]
+        if first["report"]["adopted"] != size or again["report"]["seen"] != size:
+            raise RuntimeError(f"not all was swept: {first['report']}, {again['report']}")
+        out += [
+            (f"sweep_first_seconds_{name}", first["seconds"], "s"),
+            (f"sweep_unchanged_seconds_{name}", again["seconds"], "s"),
+            (f"sweep_mib_{name}", found["mib"], "MiB"),
+        ]
+        if size == 100_000:
+            lease = 2  # the run's row: taken, and given back with the report; what is more is the heartbeat
+            beats = int(again["seconds"] // 40)
+            out += [
+                ("sweep_unchanged_writes", again["table_writes"] - lease - beats + again["queue_writes"], "writes"),
+                ("sweep_unchanged_lease_writes", lease + beats, "writes"),
+                ("sweep_unchanged_notices", again["notices"], "notices"),
+                ("sweep_requests_per_1000", again["requests"] * 1000 / size, "requests"),
+            ]
+    return out
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(asyncio.run(measure(int(sys.argv[1]))), indent=1))
+    else:
+        asyncio.run(sweep_twice())

@@ -1,0 +1,220 @@
+"""`register list`: what stands where, the worst first."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.record import Status
+
+from .conftest import Run
+from .shelf import AT, FIRST, GROUP, MARK, SECOND, Shelf, named, row, shelf
+
+__all__ = ["shelf"]
+
+HIGH, MEDIUM, LOW = {"EXG101": AT}, {"EXG102": AT}, {"EXG104": AT}
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def full(shelf: Shelf) -> Shelf:
+    """One exemption of every kind."""
+    shelf.put([
+        row(named("fine"), Status.COMPLIANT, 100 * DAY, owner="Data-Platform@contoso.com"),
+        row(named("for-ever"), findings=HIGH | LOW, owner="x@payments.contoso.com", held="breaker"),
+        row(named("too-far"), Status.VIOLATION, 500 * DAY, findings=MEDIUM),
+        row(named("soon"), Status.VIOLATION, 12 * DAY, findings=MEDIUM, adopted=AT),
+        row(named("soon-and-bad", SECOND), Status.VIOLATION, 6 * DAY, findings=HIGH),
+        row(named("ended", SECOND), Status.VIOLATION, -3 * DAY, findings=LOW),
+        row(named("unclear", SECOND), Status.UNKNOWN, 40 * DAY, findings={"EXG201?": AT}),
+        row(named("gone", SECOND), Status.GONE, 5 * DAY),
+        row(named("excluded", GROUP), Status.EXCLUDED, 1 * DAY, findings=HIGH),
+        row(named("locked", GROUP), Status.CANNOT_ACT, 400 * DAY, findings=MEDIUM),
+    ])  # fmt: skip
+    return shelf
+
+
+def names(run: Run, *argv: str) -> list[str]:
+    ran = run("register", "list", *argv, *MARK, "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    return [item["id"].rpartition("/")[2] for item in ran.json]
+
+
+def test_the_worst_and_the_most_urgent_first(run: Run, full: Shelf) -> None:
+    assert names(run) == [
+        "soon-and-bad", "for-ever", "soon", "locked", "too-far", "ended", "unclear", "excluded", "fine", "gone",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--state", "no-expiry"], ["for-ever"]),
+        (["--state", "expiring"], ["soon-and-bad", "soon", "excluded"]),
+        (["--state", "expired"], ["ended"]),
+        (["--state", "expired", "--state", "no-expiry"], ["for-ever", "ended"]),
+        (["--state", "violation"], ["soon-and-bad", "for-ever", "soon", "too-far", "ended"]),
+        (["--state", "violation", "--state", "cannot-act", "--state", "active"], ["locked", "too-far"]),
+        (["--state", "expiring", "--state", "violation"], ["soon-and-bad", "soon"]),
+        (["--state", "gone"], ["gone"]),
+        (["--state", "gone", "--state", "unknown"], ["unclear", "gone"]),
+        (["--state", "excluded"], ["excluded"]),
+        (["--state", "compliant"], ["fine"]),
+        (["--rule", "exg104"], ["for-ever", "ended"]),
+        (["--rule", "expiry-missing", "--rule", "EXG201"], ["soon-and-bad", "for-ever", "unclear", "excluded"]),
+        (["--scope", FIRST.upper()], ["for-ever", "soon", "too-far", "fine"]),
+        (["--scope", "*/managementGroups/corp"], ["locked", "excluded"]),
+        (["--scope", "*/managementGroups/*", "--scope", "*/ended"], ["locked", "ended", "excluded"]),
+        (["--owner", "*@CONTOSO.com"], ["fine"]),
+        (["--owner", "*contoso.com"], ["for-ever", "fine"]),
+        (["--owner", ""], ["soon-and-bad", "soon", "locked", "too-far", "ended", "unclear", "excluded", "gone"]),
+        (["--days-left", "12"], ["soon-and-bad", "soon", "excluded"]),
+        (["--days-left", "11"], ["soon-and-bad", "excluded"]),
+        (["--days-left", "0"], []),
+        (["--adopted"], ["soon"]),
+        (["--held"], ["for-ever"]),
+        (["--held", "--adopted"], []),
+    ],
+)
+def test_filters(run: Run, full: Shelf, argv: list[str], expected: list[str]) -> None:
+    assert names(run, *argv) == expected
+
+
+def test_what_json_says(run: Run, full: Shelf) -> None:
+    found = run("register", "list", "--scope", "*/soon", *MARK, "--format", "json").json
+    assert found == [
+        {
+            "id": named("soon"), "status": "violation", "severity": "medium", "findings": ["EXG102"],
+            "expiry_state": "expiring-14", "days_left": 12, "expiry_since": "2026-11-19T12:00:00Z",
+            "expires_on": "2026-12-03T12:00:00Z", "owner": "", "ticket": "", "assignment": "",
+            "since": "2026-11-02T09:30:00Z", "adopted": "2026-11-02T09:30:00Z", "held": "", "rebuilt": "",
+        }
+    ]  # fmt: skip
+    gone = run("register", "list", "--state", "gone", "--format", "json").json[0]
+    assert [gone[key] for key in ("expiry_state", "days_left", "expiry_since", "severity")] == [
+        "gone", None, "2026-11-02T09:30:00Z", None,
+    ]  # fmt: skip
+
+
+def test_states_are_those_of_the_time_that_is_asked_for(run: Run, full: Shelf) -> None:
+    def state(now: str) -> list[Any]:
+        item = run("register", "list", "--scope", "*/soon", "--now", now, "--format", "json").json[0]
+        return [item["expiry_state"], item["days_left"]]
+
+    assert state("2026-12-03T11:59:59Z") == ["expiring-1", 0]
+    assert state("2026-12-03T12:00:00Z") == ["expired", 0]
+    assert state("2026-01-01") == ["active", 336]
+
+
+def test_a_pipe_gets_plain_columns_and_the_count_beside_them(run: Run, full: Shelf) -> None:
+    ran = run("register", "list", "--state", "violation", *MARK)
+    head, first, *rest = ran.out.splitlines()
+    assert head.split("  ")[0] == "severity"
+    assert first.split() == [
+        "high", "violation", "EXG101", "expiring-7", "6", "2026-11-20T12:00:00Z", "2026-11-27T12:00:00Z", "-",
+        named("soon-and-bad", SECOND),
+    ]  # fmt: skip
+    assert len(rest) == 4
+    assert ran.err == "5 of 10 exemptions in the register\n"
+
+
+def test_an_empty_register(run: Run, shelf: Shelf) -> None:
+    assert run("register", "list").err == "0 of 0 exemptions in the register\n"
+    assert run("register", "list", "--format", "json").json == []
+    assert run("register", "list", "--format", "csv").out.count("\n") == 1
+
+
+def test_csv_is_read_back_and_runs_nothing(run: Run, shelf: Shelf) -> None:
+    shelf.put([row(named("x"), findings={"EXG101": AT, "EXG102": AT}, owner='=HYPERLINK("//evil")', ticket="+1,2\n")])
+    (item,) = csv.DictReader(io.StringIO(run("register", "list", "--format", "csv").out))
+    assert (item["id"], item["severity"], item["findings"]) == (named("x"), "high", "EXG101 EXG102")
+    assert item["owner"] == '\'=HYPERLINK("//evil")'
+    assert item["ticket"].startswith("'+1,2")
+    assert item["days_left"] == ""
+
+
+def test_severity_is_what_the_ruleset_says_there(
+    run: Run, full: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    rules = f"""
+version: 1
+mode: audit
+rules: {{expiry-missing: {{response: alert, severity: low}}, expiry-too-far: alert}}
+overrides:
+  - {{scope: {SECOND}, reason: it counts here, rules: {{expiry-missing: {{severity: high}}}}}}
+reminders: {{days: [10]}}
+notices: [{{route: r, channel: teams, address_setting: TEAMS_WEBHOOK_URL, default: true}}]
+"""
+    (tmp_path / "r.yaml").write_text(rules)
+    monkeypatch.setenv("GUARDRAILS_RULESET", str(tmp_path / "r.yaml"))
+    found = {item["id"].rpartition("/")[2]: item for item in run("register", "list", *MARK, "--format", "json").json}
+    assert (found["for-ever"]["severity"], found["soon-and-bad"]["severity"]) == ("low", "high")
+    assert (found["soon"]["expiry_state"], found["soon-and-bad"]["expiry_state"]) == ("active", "expiring-10")
+
+    (tmp_path / "r.yaml").write_text("broken")
+    ran = run("register", "list", "--scope", "*/for-ever", "--format", "json")
+    assert (ran.code, ran.json[0]["severity"]) == (0, "high")
+    assert "the ruleset has" in ran.err
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_a_row_that_cannot_be_trusted_is_listed_and_fails_the_command(run: Run, full: Shelf, form: str) -> None:
+    full.break_row(named("fine"))
+    ran = run("register", "list", "--state", "expired", "--format", form)
+    assert ran.code == 1
+    listed = [line for line in ran.out.splitlines() if "/fine" in line]
+    assert len(listed) == 1
+    assert "altered" in ran.out
+    assert "Data-Platform" not in ran.out
+    assert f"guardrails: {named('fine')}: the register was changed from outside: " in ran.err
+    assert "1 row cannot be trusted\n" in ran.err
+
+
+def test_a_row_that_was_rebuilt_is_trusted_and_says_so(run: Run, full: Shelf) -> None:
+    full.edit(named("fine"), {"owner": "eve"})
+    ran = run("register", "list", "--scope", "*/fine", "--format", "json")
+    assert ran.code == 0
+    assert (ran.json[0]["owner"], ran.json[0]["rebuilt"]) == (
+        "Data-Platform@contoso.com", "the row's columns do not fit its seal",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--state", "expiring-14"], "argument --state: invalid choice"),
+        (["--rule", "EXG999"], "there is no rule 'EXG999'"),
+        (["--days-left", "-1"], "give a number of days"),
+        (["--days-left", "soon"], "give a number of days"),
+        (["--now", "yesterday"], "is not an ISO 8601 time"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_a_line(run: Run, argv: list[str], said: str) -> None:
+    ran = run("register", "list", *argv)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_ten_partitions_and_more_than_a_page_of_rows(run: Run, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    scopes = [f"/subscriptions/{n:08d}-0000-0000-0000-000000000000" for n in range(10)]
+    wanted = [named(f"e{n}", scopes[0] if n < 1050 else scopes[n % 10]) for n in range(1250)]
+    shelf.put(row(one, Status.VIOLATION, (n % 300 + 1) * DAY, findings=HIGH) for n, one in enumerate(wanted))
+    shelf.break_row(wanted[1049])
+    found = run("register", "list", *MARK, "--format", "json")
+    ids = [item["id"] for item in found.json]
+    assert sorted(ids) == sorted(wanted)
+    assert found.json[0]["status"] == "altered"
+    left = [item["days_left"] for item in found.json[1:]]
+    assert left == sorted(left)
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "220")
+    short = run("register", "list", *MARK, "--scope", scopes[0])
+    assert short.out.count("violation") == 200
+    counts = [run("register", "list", *MARK, "--all", "--scope", scopes[0]).out.count("violation")]
+    assert counts == [sum(one.startswith(scopes[0]) for one in wanted) - 1]
+    assert f"the first 200 of {counts[0]} are shown; --all shows all" in short.err
+    assert f"{counts[0]} of 1250 exemptions in the register" in short.err

@@ -1,0 +1,27 @@
+"""The scan's demo is a test too: it checks what it shows."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sandbox.stack import ROOT
+
+LAST = re.compile(
+    r"^scan-demo: OK exemptions=200 violation=(\d+) pass=(\d+) requests=\d+ seconds=[\d.]+$", re.MULTILINE
+)
+
+
+def test_the_demo_ends_well_and_writes_the_page() -> None:
+    started = time.monotonic()
+    command = [sys.executable, "-m", "sandbox.scan_demo"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert time.monotonic() - started < 20
+    found = LAST.search(done.stdout)
+    assert found, done.stdout[-500:]
+    assert sum(map(int, found.groups())) == 200
+    page = Path(ROOT / "build" / "scan.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "Traceback" not in done.stderr

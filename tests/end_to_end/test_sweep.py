@@ -1,0 +1,43 @@
+"""The sweep through the real worker library: what no event told of is answered all the same."""
+
+import pytest
+
+from guardrails.record import Status
+from sandbox import tenant
+from sandbox.tenant import ALICE, exemption_id, in_days
+
+from .conftest import Site, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_what_no_event_told_of_is_answered_after_the_next_sweep(site: Site) -> None:
+    await site.sandbox.sweep()
+    written, edited = (exemption_id(tenant.RESOURCE, name) for name in ("sweep-written", "sweep-edited"))
+    await site.put(edited, expiresOn=in_days(100))
+    await site.settled(edited, Status.COMPLIANT)
+    await site.sandbox.control("PUT", "eventgrid", {"drop_next": 2})
+    await site.put(written, ALICE)
+    await site.put(edited, ALICE, displayName="For ever")
+    await site.sandbox.sweep()
+    await site.settled(written, Status.GONE, "reverted")
+    await site.settled(edited, Status.COMPLIANT, "put-back")
+
+
+async def test_a_reminder_reaches_the_webhook_and_the_last_report_is_kept(site: Site) -> None:
+    one = exemption_id(tenant.RESOURCE, "sweep-ending")
+    await site.put(one, expiresOn=in_days(6))
+    stored, _ = await site.settled(one, Status.COMPLIANT)
+    assert stored.row.expiry == "expiring-7"
+
+    async def told() -> list[str]:
+        found = await site.sandbox.control("GET", "received", part="sink")
+        return [one["body"] for one in found if one["channel"] == "webhook" and "sweep-ending" in one["body"]]
+
+    bodies = await until(told, 10, "no reminder came")
+    assert any("guardrails.exemption.expiring" in body or '"expiring"' in body for body in bodies)
+    await site.sandbox.sweep()
+    run = await site.register.sweeps.last()
+    assert run is not None
+    assert run.until is None
+    assert run.report["missing"] == []

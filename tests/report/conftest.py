@@ -1,0 +1,91 @@
+"""An inventory in memory, and reports on what is in it."""
+
+import asyncio
+import copy
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import pytest
+
+from guardrails.facts import Assignment, Gone, Unread
+from guardrails.ports import Page, Surroundings
+from guardrails.report.model import Report
+from guardrails.report.survey import Filter, survey
+from guardrails.rules.sample import ASSIGNMENT, BODY, DENY_PUBLIC, FACTS, INITIATIVE, NOW, REQUIRE_TLS
+from guardrails.ruleset import parse_ruleset
+
+RULES = """
+version: 1
+mode: audit
+rules: {expiry-missing: revert, expiry-too-far: revert, expired: alert, owner-missing: tag, ticket-missing: tag,
+  scope-too-broad: alert, whole-initiative: revert, reference-unknown: alert, assignment-gone: alert}
+exclusions: [{scope: '*/resourceGroups/break-glass', reason: the fire brigade's}]
+notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
+"""
+TENANT = "72f988bf-0000-4000-8000-00000000cafe"
+SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
+GROUP = f"{SUB}/resourceGroups/partner-ingestion"
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> [x](http://evil) \u202etxt.exe\u2066\x1b[31m |\n# h"
+KNOWN = Assignment(ASSIGNMENT, INITIATIVE, {"denypublicnetwork": DENY_PUBLIC, "requiretls": REQUIRE_TLS})
+
+
+def row(name: str = "fine", /, scope: str = GROUP, **properties: Any) -> dict[str, Any]:
+    """A row of the inventory: the compliant sample exemption with some properties set; None removes one."""
+    made: dict[str, Any] = copy.deepcopy(dict(BODY))
+    merged = made["properties"] | properties
+    made["properties"] = {key: value for key, value in merged.items() if value is not None}
+    made["id"] = f"{scope}/providers/Microsoft.Authorization/policyExemptions/{name}"
+    return made | {"name": name, "tenantId": TENANT}
+
+
+class Shelf:
+    """ports.Inventory over rows, two a page unless told otherwise; and the part of ports.Arm that a survey needs."""
+
+    def __init__(self, *rows: Mapping[str, Any], size: int = 2) -> None:
+        self.rows = rows
+        self.size = size
+        self.around = Surroundings(
+            {"11111111-2222-3333-4444-555555555555": "prod"}, {ASSIGNMENT.lower(): KNOWN}, TENANT
+        )
+        self.pages: list[Page] = []
+        self.asked: list[str] = []
+        self.at_once = self.most = 0
+        self.answer: Assignment | Gone | Unread = Gone()
+
+    async def surroundings(self) -> Surroundings:
+        return self.around
+
+    async def exemptions(self) -> AsyncGenerator[Page]:
+        for start in range(0, len(self.rows), self.size):
+            yield Page(self.rows[start : start + self.size], len(self.rows))
+        for page in self.pages:
+            yield page
+
+    async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
+        self.asked.append(assignment_id)
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        return self.answer
+
+
+async def report_on(*rows: Mapping[str, Any], include: tuple[Any, ...] = (), exclude: tuple[Any, ...] = ()) -> Report:
+    """Survey rows at the sample's time."""
+    shelf = Shelf(*rows)
+    return await survey(shelf, shelf, parse_ruleset(RULES), NOW, wanted=Filter(include, exclude))
+
+
+@pytest.fixture
+async def hostile() -> Report:
+    """A report on an exemption that breaks rules and every text of which is out to get the reader, and a fine one."""
+    strange = row(
+        "=cmd|' -C calc'!A0", displayName=HOSTILE, expiresOn=None, exemptionCategory=HOSTILE,
+        policyDefinitionReferenceIds=[HOSTILE], metadata={"owner": HOSTILE, "approvalTicket": "=1+1", "approver": "x"},
+    )  # fmt: skip
+    report = await report_on(strange, row())
+    report.missing.append(f"subscription {HOSTILE} could not be read")
+    return report
+
+
+__all__ = ["FACTS", "GROUP", "HOSTILE", "KNOWN", "NOW", "RULES", "SUB", "Shelf", "report_on", "row"]

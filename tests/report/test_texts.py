@@ -1,0 +1,96 @@
+"""JSON, CSV and markdown: whole, documented, and harmless whatever strangers wrote."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from guardrails.report.model import Report
+from guardrails.report.texts import COLUMNS, as_csv, as_json, as_markdown, cell
+
+from .conftest import GROUP, HOSTILE, report_on, row
+
+DOC = Path(__file__).parents[2] / "docs" / "scan.md"
+
+
+def rows_of(report: Report) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO("".join(as_csv(report, report.lines)))))
+
+
+async def test_json_holds_everything_as_documented() -> None:
+    report = await report_on(row("never", expiresOn=None), row())
+    told = json.loads("".join(as_json(report, report.lines)))
+    page = DOC.read_text(encoding="utf-8")
+    shown = json.loads(page.partition("```json\n")[2].partition("\n```")[0])
+    assert told.keys() == shown.keys()
+    for part in ("ruleset", "counts", "severities"):
+        assert told[part].keys() == shown[part].keys()
+    assert told["rules"][0].keys() == shown["rules"][0].keys()
+    never, fine = told["exemptions"]
+    assert never.keys() == fine.keys() == shown["exemptions"][0].keys()
+    assert (never["verdict"], never["severity"], never["days_left"]) == ("violation", "high", None)
+    assert never["findings"][0]["code"] == "EXG101"
+    assert (fine["verdict"], fine["severity"], fine["expires_on"]) == ("pass", None, "2027-03-31T00:00:00Z")
+    assert told["counts"] == {
+        "exemptions": 2, "left_out": 0, "violation": 1, "unknown": 0, "pass": 1, "excluded": 0
+    }  # fmt: skip
+
+
+async def test_json_of_nothing_is_json() -> None:
+    report = await report_on()
+    assert json.loads("".join(as_json(report, report.lines)))["exemptions"] == []
+
+
+def test_json_keeps_hostile_text_in_ascii(hostile: Report) -> None:
+    text = "".join(as_json(hostile, hostile.lines))
+    assert text.isascii()
+    assert json.loads(text)["exemptions"][0]["display_name"] == HOSTILE
+
+
+async def test_csv_has_a_header_and_a_row_for_each() -> None:
+    report = await report_on(row("never", expiresOn=None), row())
+    never, fine = rows_of(report)
+    assert tuple(never) == COLUMNS
+    assert (never["name"], never["severity"], never["rules"]) == ("never", "high", "EXG101 expiry-missing")
+    assert (fine["verdict"], fine["place"], fine["days_left"]) == ("pass", "prod / partner-ingestion", "129")
+    assert fine["id"].startswith(GROUP)
+
+
+def test_no_cell_that_a_stranger_wrote_is_a_formula(hostile: Report) -> None:
+    for one in rows_of(hostile):
+        for name, value in one.items():
+            assert not value.startswith(("=", "+", "-", "@", "\t")), name
+            assert value.isprintable()
+    assert rows_of(hostile)[0]["name"] == "'=cmd|' -C calc'!A0"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\u200b=1", "\uff1d1", "\u202e=1"]
+)
+def test_formulas_become_text(text: str) -> None:
+    assert cell(text).startswith("'")
+
+
+@pytest.mark.parametrize(("value", "shown"), [(-3, "-3"), (None, ""), ("SEC-1", "SEC-1"), ("a\nb", "a b")])
+def test_what_is_no_formula_stays(value: object, shown: str) -> None:
+    assert cell(value) == shown
+
+
+def test_markdown_renders_as_tables_without_links_or_markup_of_strangers(hostile: Report) -> None:
+    text = "".join(as_markdown(hostile, hostile.lines))
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+    kinds = {part.type for token in tokens for part in [token, *(token.children or ())]}
+    assert {"table_open", "heading_open"} <= kinds
+    assert not kinds & {"html_block", "html_inline", "link_open", "image", "em_open", "strong_open"}
+    bodies = [token for token in tokens if token.type == "heading_open"]
+    assert len(bodies) == 5  # title, not seen, rules, expiry, exemptions: no heading of a stranger's
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+
+
+async def test_markdown_of_nothing_says_so() -> None:
+    report = await report_on()
+    assert "0 exemptions: 0 violation" in "".join(as_markdown(report, report.lines))

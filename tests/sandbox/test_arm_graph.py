@@ -1,0 +1,181 @@
+"""Resource Graph's stand-in: what it understands, whom it shows what, and what goes wrong on request."""
+
+import time
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from sandbox.cloud import Cloud
+from sandbox.identity import token_for
+from tests.sandbox.conftest import (
+    AUTH,
+    CORP,
+    GROUP,
+    SUB,
+    SUBSCRIPTION,
+    Answer,
+    Client,
+    exemption,
+    exemption_id,
+)
+
+PATH = "/providers/Microsoft.ResourceGraph/resources"
+QUERY = "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"
+CONTAINERS = (
+    "resourcecontainers | where type in~ ('microsoft.resources/subscriptions', 'Microsoft.Management/managementGroups')"
+)
+
+
+async def ask(client: Client, query: str = f"{QUERY} | project id", **body: Any) -> Answer:
+    return await client.send("POST", PATH, {"query": query, **body}, version="2022-10-01")
+
+
+def seed(cloud: Cloud, count: int) -> list[str]:
+    return [cloud.arm.seed(exemption_id(GROUP, f"e{n:02}"), exemption()) for n in range(count)]
+
+
+def ids(answer: Answer) -> list[str]:
+    return [row["id"] for row in answer.body["data"]]
+
+
+async def test_columns_are_computed_and_absent_ones_are_null(cloud: Cloud, client: Client) -> None:
+    seed(cloud, 1)
+    columns = "name, about = properties.policyAssignmentId, deep = properties.metadata.owner, nothing"
+    found = await ask(client, f"{QUERY} | project {columns}")
+    expected = {"name": "e00", "about": f"{CORP}{AUTH}/policyAssignments/single", "deep": None, "nothing": None}
+    assert found.body["data"] == [expected]
+
+
+async def test_ids_select_rows_in_any_casing(cloud: Cloud, client: Client) -> None:
+    seeded = seed(cloud, 3)
+    odd = cloud.arm.seed(exemption_id(GROUP, "o'dd | one"), exemption())
+    condition = QUERY.replace("' |", f"' and id in~ ('{seeded[1].upper()}', '{odd.replace("'", "\\'")}') |")
+    assert ids(await ask(client, f"{condition} | project id")) == [seeded[1], odd]
+
+
+async def test_containers_are_rows_with_their_names(client: Client) -> None:
+    found = (await ask(client, f"{CONTAINERS} | project name, display = properties.displayName, type")).body["data"]
+    assert [(row["name"], row["display"]) for row in found] == [("corp", "corp"), ("root", "root"), ("demo", None)]
+    assert {row["type"] for row in found} == {
+        "microsoft.management/managementgroups",
+        "microsoft.resources/subscriptions",
+    }
+
+
+async def test_a_table_has_only_its_own_types(cloud: Cloud, client: Client) -> None:
+    seed(cloud, 1)
+    found = await ask(client, QUERY.replace("policyresources", "resourcecontainers"))
+    assert found.body["totalRecords"] == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "nonsense", "tables | count", "policyresources", f"{QUERY} | take 5", f"{QUERY} | project a + b",
+        "policyresources | where type =~ 'a' or type =~ 'b'", "policyresources | where name == 'x'",
+        "policyresources | where id in~ ('x')", "policyresources | where type =~ 'a", f"{QUERY} | order by name asc",
+    ],
+)  # fmt: skip
+async def test_what_is_not_understood_is_refused(client: Client, query: str) -> None:
+    found = await ask(client, query)
+    assert (found.status, found.code) == (400, "BadRequest")
+    assert found.body["error"]["details"][0]["code"] == "InvalidQuery"
+
+
+async def test_a_management_group_needs_read_on_it(cloud: Cloud, client: Client) -> None:
+    seeded = seed(cloud, 1)
+    await client.control("PUT", "permissions", {"o1": [{"scope": SUBSCRIPTION, "actions": ["*/read"]}]})
+    reader = client.as_(token_for("reader", "o1"))
+    assert (await ask(reader, managementGroups=["corp"])).status == 403
+    assert ids(await ask(reader, subscriptions=[SUB])) == seeded
+    assert (await ask(client, managementGroups=[f"g{n}" for n in range(11)])).status == 400
+
+
+async def test_new_rights_are_seen_at_once(cloud: Cloud, client: Client) -> None:
+    seeded = seed(cloud, 1)
+    reader = client.as_(token_for("reader", "o1"))
+    await client.control("PUT", "permissions", {"o1": []})
+    assert ids(await ask(reader)) == []
+    await client.control("PUT", "permissions", {"o1": [{"scope": SUBSCRIPTION, "actions": ["*/read"]}]})
+    assert ids(await ask(reader)) == seeded
+
+
+async def test_writes_are_seen_at_once(cloud: Cloud, client: Client) -> None:
+    seeded = seed(cloud, 2)
+    assert ids(await ask(client)) == seeded
+    await client.send("DELETE", seeded[0])
+    assert ids(await ask(client)) == seeded[1:]
+    await client.put(exemption_id(GROUP, "new"), exemption())
+    assert len(ids(await ask(client))) == 2
+
+
+async def test_scopes_above_are_shown_when_asked_for(cloud: Cloud, client: Client) -> None:
+    query = "policyresources | where type =~ 'microsoft.authorization/policyassignments' | project id"
+    assert ids(await ask(client, query, subscriptions=[SUB])) == []
+    options = {"authorizationScopeFilter": "AtScopeAboveAndBelow"}
+    assert len(ids(await ask(client, query, subscriptions=[SUB], options=options))) == 2
+
+
+async def test_the_payload_has_a_limit_on_request(cloud: Cloud, client: Client) -> None:
+    seed(cloud, 5)
+    await client.control("PUT", "graph", {"largest": 3})
+    found = await ask(client)
+    assert found.body["error"]["details"][0]["code"] == "ResponsePayloadTooLarge"
+    assert len(ids(await ask(client, options={"$top": 3}))) == 3
+
+
+async def test_the_quota_is_enforced_on_request(client: Client) -> None:
+    await client.control("PUT", "graph", {"quota": {"limit": 2, "seconds": 3600}})
+    found = [await ask(client) for _ in range(3)]
+    assert [one.status for one in found] == [200, 200, 429]
+    assert [one.headers["x-ms-user-quota-remaining"] for one in found] == ["1", "0", "0"]
+    assert found[1].headers["x-ms-user-quota-resets-after"] in {"01:00:00", "00:59:59"}
+    assert int(found[2].headers["Retry-After"]) > 3500
+    await client.control("POST", "reset")
+    assert (await ask(client)).status == 200
+
+
+async def test_a_page_fails_on_request(cloud: Cloud, client: Client) -> None:
+    seed(cloud, 5)
+    await client.control("PUT", "graph", {"fail": {"start": 2, "times": 2, "status": 503}})
+    assert [(await ask(client, options={"$skip": n})).status for n in (0, 2, 2, 2)] == [200, 503, 503, 200]
+
+
+async def test_tokens_expire_on_request(cloud: Cloud, client: Client) -> None:
+    seed(cloud, 5)
+    token = (await ask(client, options={"$top": 2})).body["$skipToken"]
+    assert (await ask(client, options={"$skipToken": token})).status == 200
+    await client.control("PUT", "graph", {"expire": True})
+    assert (await ask(client, options={"$skipToken": token})).status == 400
+
+
+async def test_raw_rows_are_among_the_exemptions(cloud: Cloud, client: Client) -> None:
+    seeded = seed(cloud, 2)
+    await client.control("PUT", "graph", {"extra": [{"id": seeded[0].upper(), "tenantId": "other"}, "text"]})
+    assert (await ask(client)).body["data"] == [
+        "text", {"id": seeded[0]}, {"id": seeded[0].upper(), "tenantId": "other"}, {"id": seeded[1]},
+    ]  # fmt: skip
+    assert len((await ask(client, f"{CONTAINERS} | project id")).body["data"]) == 3
+
+
+async def test_the_graph_has_no_other_knobs(client: Client) -> None:
+    async with client.session.put(f"{client.address}/_sandbox/graph", json={"colour": 1}) as answer:
+        assert answer.status == 400
+        assert "graph has no colour" in await answer.text()
+
+
+async def test_thousands_are_seeded_and_paged_quickly(cloud: Cloud, client: Client) -> None:
+    scopes = [f"{SUBSCRIPTION}/resourceGroups/rg{n}" for n in range(10)]
+    text = "x" * 200
+    items = [{"id": exemption_id(scopes[n % 10], f"e{n}"), "body": exemption(description=text)} for n in range(5000)]
+    started = time.perf_counter()
+    async with ClientSession() as session, session.post(f"{client.address}/_sandbox/seed", json=items) as answer:
+        assert answer.status == 200  # over 1 MiB
+        assert len(await answer.json()) == 5000
+    assert time.perf_counter() - started < 5
+    for start in range(0, 5000, 1000):
+        found = await ask(client, f"{QUERY} | project id, properties", options={"$top": 1000, "$skip": start})
+        assert (found.body["count"], found.body["totalRecords"]) == (1000, 5000)
+    pages = [seen.milliseconds for seen in cloud.arm.log.requests]
+    assert min(pages) < 100  # about 10 on a quiet machine

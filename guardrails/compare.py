@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import sample
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from guardrails.adopt import adopt
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import DEFAULT_NAMES, Exemption, spell_time
 from guardrails.facts import Unread
-from guardrails.inventory import NO_ASSIGNMENT, Rows, token
+from guardrails.hint import Hint
+from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows, token
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
 from guardrails.ruleset import Mode, Ruleset
-from guardrails.visit import World
+from guardrails.visit import Visit, World
 
 _HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
 """What comes due before the next sweep is put on the queue now: at least, and at most, so far ahead."""
@@ -26,6 +29,9 @@ _SKEW: Final = 60.0
 
 _CREW: Final = 4
 """Containers that are adopted at the same time."""
+
+_BLIND: Final = 1000
+"""Absent exemptions that are asked for at a sweep while part of the inventory cannot be read time and again."""
 
 _SENDS: Final = 32
 
@@ -83,13 +89,20 @@ class Report:
 
 
 class Shown(NamedTuple):
-    """What a pass keeps of an exemption that the inventory shows. `key`: ExemptionId.hash; `listed`: its token."""
+    """What a pass keeps of an exemption that the inventory shows.
+
+    Attributes:
+        key: ExemptionId.hash.
+        listed: its token.
+        sure: whether its assignment was there to be seen, so that all of the token counts.
+    """
 
     key: bytes
     id: str
     container: str
     modified_at: datetime | None
     listed: str
+    sure: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +122,7 @@ class Pass:
     _shown: list[Shown] = field(default_factory=list)
     _unlisted: dict[bytes, Shown] = field(default_factory=dict)
     _messages: list[tuple[Mapping[str, Any], float]] = field(default_factory=list)
+    _visible: set[str] = field(default_factory=set)
     _crew: set[asyncio.Task[None]] = field(default_factory=set)
     _rows: Rows = field(default_factory=lambda: Rows(DEFAULT_NAMES))
     _closed: bool = True
@@ -126,6 +140,7 @@ class Pass:
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
         self.report.missing.extend(self._around.missing)
         self._rows = Rows(self.ruleset.names, self._around.tenant)
+        self._visible = set(self._around.containers)
         async with asyncio.TaskGroup() as crew:
             loading = crew.create_task(self._load())
             async with aclosing(self.inventory.exemptions()) as pages:
@@ -154,19 +169,22 @@ class Pass:
         """Judge the exemptions of one page."""
         if page.missing:
             self.report.missing.append(page.missing)
-            self._hole = True
+            self._hole = self._hole or page.lost
         if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
             ahead = "ahead of" if page.skew > 0 else "behind"
             self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is told by ours")
         now = self.world.clock.now()
         for one in self._rows.take(page):
-            key = "/" + one.assignment_id.strip("/ ").lower()
+            assignment = self._around.assignments.get("/" + one.assignment_id.strip("/ ").lower())
             try:
-                listed = token(one, self._around.assignments.get(key, NO_ASSIGNMENT), self.ruleset, now)
+                listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now)
             except Permanent as error:
                 self._rows.refuse(one.body, error.message)
                 continue
-            self._shown.append(Shown(one.id.hash, one.id.text, one.id.container, one.modified_at, listed))
+            container = intern(one.id.container)
+            sure = assignment is not None or not self._around.missing
+            self._visible.add(container)
+            self._shown.append(Shown(one.id.hash, one.id.text, container, one.modified_at, listed, sure))
 
     async def _compare(self, crew: asyncio.TaskGroup) -> None:
         """Compare what was shown so far with the register, and hand over what differs."""
@@ -179,11 +197,12 @@ class Pass:
                     await self._hand_over_new(crew)
                 self._unlisted[one.key] = one
                 continue
-            why, delay = difference(known[1], one.listed, digest, now, closed=self._closed), 0.0
-            if not why and 0 < known[1].at - now.timestamp() <= self._horizon:
-                why, delay = "soon", known[1].at - now.timestamp()
-            if why:
-                self._queue(why, sweep_message(one.id, one.listed), delay)
+            watch = known[1]
+            listed = one.listed if one.sure else one.listed[:SAID] + watch.listed[SAID:]
+            if why := difference(watch, listed, digest, now, closed=self._closed):
+                self._queue(why, sweep_message(one.id, listed))
+            elif 0 < watch.at - now.timestamp() <= self._horizon:  # what is shown now may be old by then
+                self._queue("soon", sweep_message(one.id, ""), watch.at - now.timestamp())
         await self._send()
 
     @property
@@ -208,14 +227,16 @@ class Pass:
         container = next(iter(found.values())).container
         since = self._covered.get(container) or self.run.adopting or self.run.started
         before = {key for key, one in found.items() if one.modified_at is None or one.modified_at < since}
-        adopted = await self._adopt(container, since, len(before)) if before else frozenset()
+        adopted = await self._adopt(container, since, found, len(before)) if before else frozenset()
         for key, one in found.items():
             if key not in adopted:
-                message = sweep_message(one.id, one.listed, adopt=key in before)
+                message = sweep_message(one.id, one.listed, adopt=since if key in before else None)
                 self._queue("unlisted" if key in before else "new", message)
         await self._send()
 
-    async def _adopt(self, container: str, since: datetime, count: int) -> frozenset[bytes]:
+    async def _adopt(
+        self, container: str, since: datetime, found: Mapping[bytes, Shown], count: int
+    ) -> frozenset[bytes]:
         """Adopt what Azure lists in a container; return the keys of what is in the register then."""
         name = self._around.containers.get(container) or container
         try:
@@ -235,34 +256,42 @@ class Pass:
                 continue
             if one.id.hash not in self._known and (one.modified_at is None or one.modified_at < since):
                 exemptions[one.id.hash] = one
-        done = await adopt(self.world, self.ruleset, self.mode, tuple(exemptions.values()))
+        visits = []
+        for key, one in exemptions.items():
+            hint = Hint("sweep", listed=found[key].listed if key in found else "", adopt=since)
+            visits.append((Visit(self.world, one.id, hint, self.ruleset, self.mode), one))
+        done = await adopt(visits)
         self.report.adopted += done.count
-        for text in done.refused:
-            self.report.remark(text)
-        return frozenset(exemptions)
+        return frozenset(exemptions).difference(done.refused)
 
     async def _absent(self) -> None:
         """Hand over what the inventory does not show any more, unless it could not be seen."""
         unseen: Counter[str] = Counter()
+        absent = []
         for key, (container, watch) in self._known.items():
-            if key in self._rows.seen or watch.gone:
+            if key in self._rows.seen or (watch.gone and not watch.listed):
                 continue
-            if container not in self._around.containers:
-                unseen[container] += 1
-            elif not self._hole:
-                text = await self.world.register.id_of(container, key)
+            if container in self._visible:
+                absent.append((container, key))
+            else:
+                unseen[container] += not watch.gone
+        if self._hole:  # it may pass; where it lasts, some are asked for at each sweep
+            absent = sample(absent, min(len(absent), _BLIND)) if self.run.report.get("missing") else []
+        for at in range(0, len(absent), _SENDS):
+            for text in await asyncio.gather(*(self.world.register.id_of(*one) for one in absent[at : at + _SENDS])):
                 if text:
-                    self._queue("absent", {"id": text, "sweep": True})
-        for container, count in unseen.most_common(_NAMED):
+                    self._queue("absent", sweep_message(text, ""))
+            await self._send()
+        for container, count in (+unseen).most_common(_NAMED):
             name = container.replace("mg~", "management group ")
             self.report.missing.append(f"{name} cannot be seen any more; the register keeps what it has of it")
             self.report.remark(f"{name}: {count} exemption{'s' if count > 1 else ''} left as the register has them")
 
     async def _cover(self) -> None:
-        """Remember which containers were seen whole: what is new in them from now on was not there before."""
+        """Remember which containers are swept: what is written in them from now on was not there before."""
         started = self.run.adopting or self.run.started
-        new = {name: started for name in self._around.containers if name not in self._covered}
-        if new and not self._hole:
+        new = {name: started for name in sorted(self._visible) if name not in self._covered}
+        if new:
             await self.sweeps.cover({**self._covered, **new})
 
     def _queue(self, why: str, message: Mapping[str, Any], delay: float = 0.0) -> None:
@@ -291,9 +320,12 @@ def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed
     return "held" if watch.held and closed else ""
 
 
-def sweep_message(exemption: str, listed: str, *, adopt: bool = False) -> dict[str, Any]:
-    """Return a message of the `reconcile` queue: look at this exemption, which the inventory shows as `listed`."""
+def sweep_message(exemption: str, listed: str, *, adopt: datetime | None = None) -> dict[str, Any]:
+    """Return a message of the `reconcile` queue: look at this exemption, which the inventory shows as `listed`.
+
+    `adopt`: it was there before the guardrails if it was last written before this time.
+    """
     message: dict[str, Any] = {"id": exemption, "sweep": True}
     if listed:
         message["listed"] = listed
-    return {**message, "adopt": True} if adopt else message
+    return {**message, "adopt": spell_time(adopt)} if adopt else message

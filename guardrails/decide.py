@@ -140,9 +140,10 @@ def decide(at: Situation) -> Plan:
         return Plan(Status.EXCLUDED, "none", reasons=(reason,), due=exclusion.expires)
     owner = at.ruleset.owner_of(at.exemption, at.author)
     name = owner.name if owner else ""
-    if at.may_remove and not name and not at.blocked and (over := _long_over(at)):
+    if not name and not at.blocked and (over := _long_over(at)):
         status = Status.VIOLATION if at.assessment.findings else Status.COMPLIANT
-        plan = Plan(status, "remove", Remove(), reasons=(over,), tell=Kind.REMOVED)
+        action, kind = (Remove(), Kind.REMOVED) if at.may_remove else (None, None)
+        plan = Plan(status, "remove", action, reasons=(over,), tell=kind)
     elif at.assessment.verdict is Verdict.PASS:
         plan = _clear(at, name)
     elif at.assessment.verdict is Verdict.UNKNOWN:
@@ -157,6 +158,8 @@ def decide(at: Situation) -> Plan:
 def _long_over(at: Situation) -> str:
     """Return why an exemption may be removed, for it ended long ago; "" where it may not."""
     wait, end = at.ruleset.delete_expired, at.exemption.expires_on
+    if not at.may_remove and not (at.row and at.row.answer == "remove" and at.row.content == at.content):
+        return ""  # what a sweep decided stands, whoever looks; nobody else decides it
     restored = at.row is not None and at.row.kept == at.content and at.row.adopted is None
     if wait is None or end is None or restored or not is_expired(end, at.now - wait):
         return ""

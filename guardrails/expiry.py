@@ -19,6 +19,9 @@ REVIEW_DAYS: Final = (7, 0)
 """Days before a review is due at which owners are reminded, unless the ruleset says otherwise."""
 
 
+_MARKS: Final = 6
+"""Dates whose reminders are remembered: one that goes to and fro is not reminded of each time."""
+
 _DAY: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -138,9 +141,9 @@ def reminder(date: datetime | None, now: datetime, days: Sequence[int], reminded
     passed = [count for count in {*days} if date - (goes if count else now) <= timedelta(days=count)]
     if not passed:
         return None
-    told_date, _, told = reminded.partition("/")
     sharpest = min(passed)
-    return None if told_date == spell_time(date) and told.isdigit() and int(told) <= sharpest else sharpest
+    told = dict(one.split("/", 1) for one in reminded.split() if "/" in one).get(spell_time(date), "")
+    return None if told.isdigit() and int(told) <= sharpest else sharpest
 
 
 def reminder_turns(date: datetime, days: Sequence[int], at: timedelta) -> list[datetime]:
@@ -159,11 +162,12 @@ def _end_of_day(now: datetime, at: timedelta) -> datetime:
     return later(now, _DAY - (now - _EPOCH - at) % _DAY)
 
 
-def mark(date: datetime, threshold: int) -> str:
-    """Return what is kept of a reminder, so that it is told once."""
-    return f"{spell_time(date)}/{threshold}"
+def mark(date: datetime, threshold: int, before: str = "") -> str:
+    """Return what is kept of a reminder, so that it is told once, with what was kept `before`: the last few dates."""
+    others = [one for one in before.split() if not one.startswith(spell_time(date) + "/")]
+    return " ".join([*others[1 - _MARKS :], f"{spell_time(date)}/{threshold}"])
 
 
 def threshold_of(marked: str) -> int:
-    """Return the threshold in what `mark` made."""
+    """Return the threshold of the newest reminder in what `mark` made."""
     return int(marked.rpartition("/")[2])

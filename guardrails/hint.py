@@ -1,6 +1,7 @@
 """What wakes the service up. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class Hint:
         actor: who is said to have done it: a UPN, else an application id, else an object id; "" where unknown.
         event_id: the event's id, for the logs.
         listed: the token of what the inventory shows, from a sweep; see guardrails.inventory.
-        adopt: whether one that the register does not know was there before the guardrails.
+        adopt: from a sweep: one that the register does not know was there before the guardrails if it was last written
+            before this time, UTC; None where it was not.
     """
 
     source: str
@@ -21,4 +23,4 @@ class Hint:
     actor: str = ""
     event_id: str = ""
     listed: str = ""
-    adopt: bool = False
+    adopt: datetime | None = None

@@ -16,7 +16,7 @@ from guardrails import tell
 from guardrails.compare import Report, sweep_message
 from guardrails.deliver import Courier
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable
-from guardrails.exemption import ExemptionId
+from guardrails.exemption import ExemptionId, parse_time
 from guardrails.hint import Hint
 from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
 from guardrails.notice import Kind
@@ -197,7 +197,11 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     """Read what a message of the `reconcile` queue says beside the id."""
     told = {name: str(data.get(key) or "") for name, key in _SAID.items()}
     source = "sweep" if data.get("sweep") is True else "wake-up" if data.get("wake") is True else "queue"
-    return Hint(source, **told, adopt=source == "sweep" and data.get("adopt") is True)
+    try:
+        adopt = parse_time(data.get("adopt")) if source == "sweep" else None
+    except ValueError:
+        adopt = None
+    return Hint(source, **told, adopt=adopt)
 
 
 def _digest(name: str, length: int) -> str:

@@ -20,14 +20,18 @@ from guardrails.ruleset import Ruleset
 
 NO_ASSIGNMENT: Final = Unread("Resource Graph does not show the assignment")
 
+SAID: Final = 20
+"""How much of a token is about what the exemption says; the rest is about what the rules find."""
+
 _SHOWN: Final = 10
 
 
 def token(exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset: Ruleset, now: datetime) -> str:
-    """Return a name (24 hex digits) for what is seen of an exemption without the register.
+    """Return a name for what is seen of an exemption without the register.
 
-    It changes with what the exemption says, with the time of its last write, and with what the rules find in it: then
-    the exemption is looked at in Azure. The register keeps the token of the last look.
+    Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
+    with what the rules find in it: then the exemption is looked at in Azure. The register keeps the token of the last
+    look.
     """
     written = exemption.modified_at or now
     author = Author(exemption.modified_by, exemption.modified_by_type)
@@ -39,7 +43,7 @@ def name_of(exemption: Exemption, content: str, assessment: Assessment) -> str:
     """Return the token of an exemption whose fingerprint and assessment, made without the register, are known."""
     found = ",".join(finding.key for finding in assessment.findings)
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""
-    return sha256(f"{content} {at} {found}".encode()).hexdigest()[:24]
+    return sha256(f"{content} {at}".encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]
 
 
 @dataclass(slots=True)

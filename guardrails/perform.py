@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from guardrails import tell
@@ -28,18 +27,24 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
     if action is None:
         raise ValueError("the plan has no action")
     now, register = look.situation.now, visit.world.register
-    if look.plan.reverts and (state := await register.breaker(now)).opened_at is not None:
-        return await _hold(visit, look, stored, state)
-    if isinstance(action, Remove) and not await _may_remove(visit, now):
-        return await _put_off(visit, look, stored)
+    removal, limit = isinstance(action, Remove), visit.ruleset.reverts_per_hour
+    most = limit // 2 if removal else limit  # tidying up takes half of what the breaker allows, and never opens it
+    if look.plan.reverts:
+        state = await register.breaker(now)
+        if removal and (state.opened_at or state.recent >= most):
+            return await _put_off(visit, look, stored)
+        if state.opened_at is not None:
+            return await _hold(visit, look, stored, state)
     target = await visit.world.register.body(visit.id, action.entry) if isinstance(action, PutBack) else None
     saved = await _record_intent(visit, look, stored, action, target)
     if saved is None:
         return None
     if look.plan.reverts:  # counted by the one worker whose intent stands: an event that comes thrice is one revert
-        state = await register.take_revert(now, visit.ruleset.reverts_per_hour)
-        if state.opened_at is not None:
-            situation = replace(look.situation, row=replace(saved.row, intent=None))
+        state = await register.take_revert(now, most, opens=not removal)
+        situation = replace(look.situation, row=replace(saved.row, intent=None))
+        if not state.taken and removal:
+            return await _put_off(visit, replace(look, situation=situation), saved)
+        if not state.taken:
             return await _hold(visit, replace(look, situation=situation), saved, state)
     result = await act(visit.world.arm, exemption, action, target, look.situation.content)
     if isinstance(result, Changed):
@@ -48,24 +53,19 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
     return await conclude(visit, look, saved, result)
 
 
-async def _may_remove(visit: Visit, now: datetime) -> bool:
-    """Whether an ended exemption may be deleted within this hour: tidying up takes half of what the breaker allows."""
-    return (await visit.world.register.breaker(now)).recent < visit.ruleset.reverts_per_hour // 2
-
-
 async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
-    """Leave an ended exemption to a later sweep; put it into the register where it is not there yet."""
+    """Leave an ended exemption to a later sweep: the hour's share of removals is taken, or the breaker is open."""
     row, body = look.row_after(stored)
-    row = replace(row, turn=look.situation.now)
-    if stored:
-        row, body = stored.row, None
-    else:
-        entry = entry_for("written", look.situation.now, visit.hint, body, author=row.author)
-        saved = await visit.commit(stored, row, entry)
-        if saved is None:
-            return None
-        row = saved.row
-    return Outcome(visit.id, "", wrote=stored is None, row=row, assessment=look.assessment, plan=look.plan)
+    row = replace(row, turn=look.exemption.expires_on)  # which has passed: it is due
+    if stored and row == replace(stored.row, intent=None) and not stored.row.intent:
+        await visit.unchanged(stored)
+        return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
+    told = particulars(look.assessment, look.plan)
+    entry = entry_for("judged" if stored else "written", look.situation.now, visit.hint, body, **told)
+    saved = await visit.commit(stored, row, entry)
+    if saved is None:
+        return None
+    return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=look.plan)
 
 
 async def _record_intent(

@@ -58,12 +58,14 @@ class Page:
         rows: exemptions as the inventory gives them: id, tenantId, properties, systemData; some may be odd.
         total: how many rows there are in all, by this page; 0 where unknown.
         missing: what could not be read in place of this page, one sentence; `rows` is then empty.
+        lost: whether that is a stretch of rows that may be read another time; else it is never shown to us.
         skew: seconds that our clock is ahead of Azure's; 0 where unknown.
     """
 
     rows: Sequence[Mapping[str, Any]] = ()
     total: int = 0
     missing: str = ""
+    lost: bool = False
     skew: float = 0.0
 
 
@@ -103,11 +105,13 @@ class BreakerState:
         opened_at: when it opened, UTC; None while it is closed.
         recent: reverts in the last hour.
         told: whether the notice that it is open is on its way.
+        taken: whether the revert that was asked for may be done.
     """
 
     opened_at: datetime | None
     recent: int
     told: bool = False
+    taken: bool = False
 
 
 class Register(Protocol):
@@ -141,8 +145,11 @@ class Register(Protocol):
     async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
         """Return the entries, oldest first."""
 
-    async def take_revert(self, now: datetime, per_hour: int) -> BreakerState:
-        """Count one revert against the limit, unless the breaker is or thereby gets open; return the state."""
+    async def take_revert(self, now: datetime, per_hour: int, *, opens: bool = True) -> BreakerState:
+        """Count one revert against the limit, unless that is reached; return the state.
+
+        `opens`: whether reaching it opens the breaker.
+        """
 
     async def breaker(self, now: datetime) -> BreakerState:
         """Return the breaker's state."""

@@ -95,7 +95,8 @@ async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | N
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=stored.row, assessment=look.assessment, plan=plan)
     notices = []
-    if plan.tell and is_news(stored.row if stored else None, row):
+    adopting = stored is None and row.adopted is not None and visit.hint.source == "sweep"
+    if plan.tell and not adopting and is_news(stored.row if stored else None, row):
         would = f" Audit mode; enforce mode would {plan.withheld.name} it." if plan.withheld else ""
         notices.append(visit.about(plan.tell, look, stored, NOTHING_DONE + would, plan.reasons))
     entry = entry_for(
@@ -114,6 +115,8 @@ async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | N
 
 
 def _event(stored: Stored | None, row: Row) -> str:
+    if stored is None and row.adopted is not None:
+        return "adopted"
     if row.status is Status.EXCLUDED:
         return "excluded"
     if stored is None or stored.row.status is Status.GONE:
@@ -126,7 +129,7 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
     now, old = visit.world.clock.now(), stored.row if stored else None
     if isinstance(seen, Gone):
         row, event, why = row_gone(old, visit.id.text, now), "deleted", "Azure says that it does not exist"
-        if visit.hint.listed:  # the inventory shows it still: that is known from now on
+        if visit.hint.source == "sweep":  # whether the inventory shows it still is known from now on
             row = replace(row, listed=visit.hint.listed)
             event = "judged" if old is not None and old.status is Status.GONE else event
         lost = old is not None and old.status is Status.COMPLIANT and not is_expired(old.expires_on, now)
@@ -153,10 +156,10 @@ def _row_unread(visit: Visit, old: Row | None) -> Row:
     again = old is not None and old.status is Status.UNKNOWN
     attempts = base.attempts + (1 if due != base.due else 0) if again else 0
     since = base.since if again else now
-    listed = visit.hint.listed or base.listed
     return replace(
-        base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None, listed=listed
-    )
+        base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None,
+        turn=None, listed=visit.hint.listed or base.listed, ruleset=visit.ruleset.digest_in(visit.mode),
+    )  # fmt: skip
 
 
 async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption | Gone | Unread) -> Outcome | None:

@@ -71,7 +71,7 @@ class Row:
         adopted: when its present content was adopted, for it was there before the guardrails; None elsewhere.
         listed: the token of what the inventory shows of it; see guardrails.inventory.
         expiry: its expiry state when last looked at, such as active or expiring-14.
-        reminded: the last reminder of its expiry that was told, as `date/threshold`.
+        reminded: the last reminders of its expiry that were told, as `date/threshold`, one a date, the newest last.
         review_on: when a review is due; None where unknown.
         review_reminded: the same as `reminded`, for reviews.
         turn: when its expiry or review state next changes by itself; None where it never does.

@@ -12,7 +12,7 @@ from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_tu
 from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
 from guardrails.hint import Hint
 from guardrails.record import Entry, Row, Status, Stored
-from guardrails.ruleset import Response, Ruleset
+from guardrails.ruleset import Mode, Response, Ruleset
 
 _DATES: Final = 20
 """How many changes of its expiry a row keeps: the first, and the last ones."""
@@ -152,6 +152,8 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
     ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
     turns = [turn for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, over) if turn and turn > now]
+    if over and over <= now and not at.may_remove and at.mode is Mode.ENFORCE:  # a sweep is to decide on that, or has
+        turns += [over] if plan.answer != "remove" else [base.turn] if base.turn else []
     dates = base.dates if base.dates and base.dates[-1][1] == end else (*base.dates, (now, end))
     return {
         "expiry": expiry_of(end, now, rules.reminder_days).name,
@@ -165,7 +167,7 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
 
 def _told(date: datetime | None, now: datetime, days: Sequence[int], told: str, at: timedelta) -> str:
     due = reminder(date, now, days, told, at)
-    return told if due is None or date is None else mark(date, due)
+    return told if due is None or date is None else mark(date, due, told)
 
 
 def _written_at(exemption: Exemption, base: Row, facts: Facts, *, same: bool) -> datetime | None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from guardrails.adoption import Adoption
 from guardrails.compare import Pass, Report
-from guardrails.errors import Permanent, Retryable
+from guardrails.errors import GuardrailsError, Retryable
 from guardrails.exemption import spell_time
 from guardrails.notice import Notice
 from guardrails.ports import Inventory, Sweeps
@@ -29,6 +29,10 @@ log = logging.getLogger("guardrails")
 
 LEASE: Final = timedelta(minutes=2)
 """How long a run may be silent before another takes over. It is heard of three times as often."""
+
+
+_PATIENCE: Final = timedelta(days=1)
+"""How long people wait for a notice of adoption that is whole; then they hear of what there is."""
 
 
 class Sweeper:
@@ -72,11 +76,11 @@ class Sweeper:
             try:
                 mode = Mode.AUDIT if self._audit_only else ruleset.mode
                 await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
-                await self._tell(run, report)
-                whole = True
-            except* (Retryable, Permanent) as errors:
+                whole = await self._tell(run, report)
+            except* GuardrailsError as errors:
                 first = _first(errors)
                 report.missing.append(f"the sweep broke off: {first}")
+                await self._tell_partial(report)
                 raise first from None
             finally:
                 report.seconds = time.monotonic() - began
@@ -110,24 +114,37 @@ class Sweeper:
             heart.cancel()
             await asyncio.gather(heart, return_exceptions=True)
 
-    async def _tell(self, run: Run, report: Report) -> None:
-        """Tell of what was adopted since people were last told, and of what could not be seen: each once."""
-        notices = []
-        if report.adopted or (run.adopting and run.adopting < run.started):
-            since = run.adopting or run.started
+    async def _tell(self, run: Run, report: Report) -> bool:
+        """Tell of what was adopted since people were last told, and of what could not be seen: each once.
+
+        Return whether all that was adopted is told of: some may yet come off the queue, one by one.
+        """
+        if report.missing:
+            await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
+        since, now = run.adopting or run.started, self._world.clock.now()
+        if report.queued["unlisted"] and run.started - since < _PATIENCE:
+            return False
+        if report.adopted or since < run.started:
             adoption, count = Adoption(), 0
             async for one in self._world.register.adopted(since):
                 adoption.add(one)
                 count += 1
             if count:
                 key = "".join(c for c in spell_time(since) if c.isalnum())
-                notices.append(adoption.notice(key, self._world.clock.now()))
-        if report.missing:
-            notices.append(partial(report.missing, at=self._world.clock.now()))
-        for notice in notices:
-            if notice.id not in report.told:
-                await self._say(notice)
-                report.told = [*report.told, notice.id][-20:]
+                await self._say_once(adoption.notice(key, now), report)
+        return True
+
+    async def _tell_partial(self, report: Report) -> None:
+        """Tell of a sweep that broke off, as far as that is possible then."""
+        try:
+            await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
+        except GuardrailsError as error:
+            log.error("nobody could be told that the sweep broke off: %s", error)  # noqa: TRY400
+
+    async def _say_once(self, notice: Notice, report: Report) -> None:
+        if notice.id not in report.told:
+            await self._say(notice)
+            report.told = [*report.told, notice.id][-20:]
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

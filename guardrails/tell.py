@@ -4,6 +4,7 @@ Titles, reasons and next steps are ours; the rest is quoted.
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -223,14 +224,19 @@ def service(kind: Kind, key: str, *, at: datetime, done: str, why: Sequence[str]
     )
 
 
+_ROWS: Final = re.compile(r"\brows? \d+( to \d+)?")
+
+
 def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severity.HIGH) -> Notice:
     """Return the notice that a sweep could not see part of the tenant: `missing` has a sentence for each, our words.
 
-    Its id is the same for the same sentences on one day (UTC), in any order.
+    Its id is the same for the same troubles on one day (UTC), in any order: what follows a colon, and which rows of a
+    list it was, may be other words each time.
     """
     lines = sorted(set(missing))
+    troubles = sorted({_ROWS.sub("rows", line.partition(": ")[0]) for line in lines})
     shown = lines if len(lines) <= _REASONS else [*lines[: _REASONS - 1], f"and {len(lines) - _REASONS + 1} more"]
-    key = f"{at.astimezone(UTC):%Y%m%d}-{sha256(chr(0).join(lines).encode('utf-8', 'replace')).hexdigest()[:16]}"
+    key = f"{at.astimezone(UTC):%Y%m%d}-{sha256(chr(0).join(troubles).encode('utf-8', 'replace')).hexdigest()[:16]}"
     done = "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted."
     return replace(service(Kind.SWEEP_PARTIAL, key, at=at, done=done, why=shown), severity=str(severity))
 

@@ -108,8 +108,10 @@ class Visit:
         now = self.world.clock.now()
         content = fingerprint(exemption.body)
         same = row_of_same(row, exemption, content)
-        if same is None and (self.hint.adopt or self.hint.source == "operator"):
-            same = Row(self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now)
+        if same is None and self._was_before(exemption):
+            same = Row(
+                self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
+            )
         assignment = await self.world.arm.assignment(exemption.assignment_id)
         facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content)
         situation = Situation(
@@ -130,6 +132,13 @@ class Visit:
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
         return Look(exemption, situation, facts, plan, self._listed(situation, row, assignment))
+
+    def _was_before(self, exemption: Exemption) -> bool:
+        """Whether an exemption that the register does not know was there before the guardrails."""
+        if self.hint.source == "operator":
+            return True
+        before, written = self.hint.adopt, exemption.modified_at
+        return before is not None and (written is None or written < before)
 
     def _listed(self, at: Situation, row: Row | None, assignment: Assignment | Gone | Unread) -> str:
         """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be."""

@@ -135,9 +135,10 @@ class _Place:
             )
         more = bool(answer.token) or self.at < self.total
         if answer.truncated and not answer.token:
-            yield self._missing(f"the rows{self._of} after row {self.at} were cut off by Resource Graph")
+            yield self._missing(f"the rows{self._of} after row {self.at} were cut off by Resource Graph", lost=True)
         elif more and not count:
-            yield self._missing(f"the rows{self._of} after row {self.at} are missing: Resource Graph gives no more")
+            text = f"the rows{self._of} after row {self.at} are missing: Resource Graph gives no more"
+            yield self._missing(text, lost=True)
         else:
             self.done = not more
             self.token = answer.token if answer.token != self.token else ""
@@ -153,7 +154,7 @@ class _Place:
         elif trouble.kind is Kind.REFUSED and had_token:
             pass  # the token, presumably: $skip leads to the same row
         elif trouble.kind in (Kind.FORBIDDEN, Kind.REFUSED) or (not self.total and trouble.kind is not Kind.TOO_LARGE):
-            yield self._missing(self._all_lost(trouble))
+            yield self._missing(self._all_lost(trouble), lost=trouble.kind is not Kind.FORBIDDEN)
             self.done = True
         else:
             yield from self._skip(trouble)
@@ -167,7 +168,7 @@ class _Place:
         self.at = end
         self.done = self.done or (bool(self.total) and self.at >= self.total)
         rows = f"row {first}" if first == end else f"rows {first} to {end}"
-        yield self._missing(f"{rows}{self._of} could not be read: {trouble.reason}")
+        yield self._missing(f"{rows}{self._of} could not be read: {trouble.reason}", lost=True)
 
     def _grow(self) -> None:
         if self.top < self.most and self.good >= _GOOD_BEFORE_GROWING:
@@ -188,8 +189,8 @@ class _Place:
         what = f" of the {self.query.what}" if self.query.what else ""
         return what + (f" of {self.segment.words}" if self.segment != Segment() else "")
 
-    def _missing(self, sentence: str) -> Page:
-        return Page((), self.total, sentence)
+    def _missing(self, sentence: str, *, lost: bool = False) -> Page:
+        return Page((), self.total, sentence, lost)
 
 
 class Reader:

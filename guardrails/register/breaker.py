@@ -37,8 +37,8 @@ class Breaker:
         self._table = table
         self._turn = asyncio.Lock()
 
-    async def take(self, now: datetime, per_hour: int) -> BreakerState:
-        """Count a revert if the breaker is closed and an hour has room for it; else open it, or leave it open.
+    async def take(self, now: datetime, per_hour: int, *, opens: bool = True) -> BreakerState:
+        """Count a revert if the breaker is closed and an hour has room for it; else open it, or leave it as it is.
 
         Callers of one process take turns; between processes the ETag decides. Raises Retryable (breaker-contended).
         """
@@ -48,10 +48,13 @@ class Breaker:
                 recent = _recent(held, now)
                 if held.opened_at is not None:
                     return BreakerState(held.opened_at, len(recent), held.told)
-                opened = now if len(recent) >= per_hour else None
+                full = len(recent) >= per_hour
+                if full and not opens:
+                    return BreakerState(None, len(recent), held.told)
+                opened = now if full else None
                 times = recent if opened else (*recent, _millis(now))
                 if await self._write(held.etag, _columns(times, opened)):
-                    return BreakerState(opened, len(times))
+                    return BreakerState(opened, len(times), taken=opened is None)
                 await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - spreads callers, no secret
         raise _contended()
 

@@ -36,12 +36,11 @@ class Sweeps:
         last = await self.last()
         if last is not None and last.until is not None and now < last.until:
             return None
-        covers = bool(await self.covered())
         run = Run(
             started=now,
             holder=holder,
             until=now + lease,
-            adopting=(last.adopting if last else None) or (None if covers else now),
+            adopting=(last.adopting if last else None) or now,
             before=last.started if last else None,
             report=last.report if last else {},
             etag=last.etag if last else "",
@@ -55,7 +54,11 @@ class Sweeps:
     async def end(self, run: Run, now: datetime, report: Mapping[str, Any], *, whole: bool) -> None:
         """Give the lease back and keep the report. Where the lease was lost, nothing is kept."""
         ended = replace(run, until=None, report=report, adopting=None if whole else run.adopting)
-        if await self._keep(ended) is None:
+        kept = await self._keep(ended)
+        last = await self.last() if kept is None else None
+        if last is not None and last.holder == run.holder:  # only our own heartbeat came between
+            kept = await self._keep(replace(ended, etag=last.etag))
+        if kept is None:
             _LOG.warning("the sweep that began at %s lost its lease before it ended, at %s", run.started, now)
 
     async def last(self) -> Run | None:

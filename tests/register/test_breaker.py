@@ -33,7 +33,7 @@ async def test_the_hour_slides(empty: World) -> None:
         empty.clock.advance(minutes=25)
     # The first was 75 minutes ago: there is room again.
     assert await empty.register.breaker(empty.clock.now()) == BreakerState(None, 2)
-    assert await empty.register.take_revert(empty.clock.now(), 3) == BreakerState(None, 3)
+    assert await empty.register.take_revert(empty.clock.now(), 3) == BreakerState(None, 3, taken=True)
     opened = await empty.register.take_revert(empty.clock.now(), 3)
     assert opened == BreakerState(empty.clock.now(), 3)
 
@@ -45,7 +45,7 @@ async def test_it_stays_open_until_it_is_closed(empty: World) -> None:
     assert await empty.register.take_revert(empty.clock.now(), 100) == BreakerState(opened, 0)
     await empty.register.close_breaker(empty.clock.now())
     assert await empty.register.breaker(empty.clock.now()) == BreakerState(None, 0)
-    assert await empty.register.take_revert(empty.clock.now(), 1) == BreakerState(None, 1)
+    assert await empty.register.take_revert(empty.clock.now(), 1) == BreakerState(None, 1, taken=True)
 
 
 async def test_people_are_told_once_for_each_time_it_opens(empty: World) -> None:
@@ -102,5 +102,13 @@ async def test_thousands_of_reverts_fit(empty: World) -> None:
             "reverts_1": text[32_000:],
         }
     )
-    assert await empty.register.take_revert(now, 5000) == BreakerState(None, 4001)
+    assert await empty.register.take_revert(now, 5000) == BreakerState(None, 4001, taken=True)
     assert await empty.register.breaker(now) == BreakerState(None, 4001)
+
+
+async def test_a_revert_that_may_not_open_it_is_refused_at_its_own_limit(empty: World) -> None:
+    now = empty.clock.now()
+    taken = [(await empty.register.take_revert(now, 2, opens=False)).taken for _ in range(4)]
+    assert taken == [True, True, False, False]
+    assert await empty.register.breaker(now) == BreakerState(None, 2)
+    assert (await empty.register.take_revert(now, 5)).taken

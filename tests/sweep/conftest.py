@@ -9,7 +9,7 @@ import pytest
 
 from guardrails.azure.graph import Graph
 from guardrails.compare import Report
-from guardrails.exemption import ExemptionId
+from guardrails.exemption import ExemptionId, parse_time
 from guardrails.hint import Hint
 from guardrails.intake import Intake
 from guardrails.letterbox import Letterbox
@@ -50,7 +50,7 @@ class Tenant:
             hint = Hint(
                 "sweep" if message.get("sweep") else "queue",
                 listed=message.get("listed", ""),
-                adopt=bool(message.get("adopt")),
+                adopt=parse_time(message.get("adopt")),
             )
             await self.world.reconciler.reconcile(ExemptionId.parse(message["id"]), hint)
         return len(messages)

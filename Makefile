@@ -1,6 +1,8 @@
 # Every target sets up what it needs by itself, inside this folder: see tools/setup.sh.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
+# As many tests at once as there are processors, but not more storage emulators than four.
+AT_ONCE := -n auto --maxprocesses 4
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,10 +23,10 @@ sandbox: setup ## keep the local Azure running and print its addresses as JSON
 	@$(PY) -m sandbox up
 
 test: lint setup ## lint, types, import contracts, generated docs, tests
-	$(PY) -m pytest -m "not long" $(ARGS)
+	$(PY) -m pytest -m "not long" $(AT_ONCE) $(ARGS)
 
 test-all: lint setup ## the same with the tests marked long
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(AT_ONCE) $(ARGS)
 
 lint: python-setup ## style, types, import contracts, generated docs
 	.venv/bin/ruff check .

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from guardrails.azure.events import Malformed, Wanted, read_event
+from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
 
 if TYPE_CHECKING:
     from guardrails.intake import Intake
@@ -52,10 +52,26 @@ async def _look_at(raw: str) -> None:
             outcome = await intake().event(exemption_id, hint)
             if outcome:
                 log.info("%s: %s, answer %s, did %s", exemption_id, outcome.row.status, outcome.row.answer, outcome.did)
-        case Malformed(event_id, reason):
-            await intake().malformed(raw, event_id, reason)
-        case dropped:
-            log.info("event dropped, number %d of this worker: %s", next(_dropped), dropped.reason)
+        case Malformed() | Dropped() as other:
+            await _set_aside(raw, other)
+
+
+@app.event_grid_trigger(arg_name="event")
+async def on_scope_changed(event: str) -> None:
+    """A target of exemptions was written or deleted, or something was deployed."""
+    match read_scope_event(event):
+        case Scope(scope, written, actor, event_id):
+            count = await intake().scope(scope, written=written, actor=actor, event_id=event_id)
+            log.info("%s was %s: %d looked at or queued", scope, "written" if written else "deleted", count)
+        case Malformed() | Dropped() as other:
+            await _set_aside(event, other)
+
+
+async def _set_aside(raw: str, event: Malformed | Dropped) -> None:
+    if isinstance(event, Malformed):
+        await intake().malformed(raw, event.event_id, event.reason)
+    else:
+        log.info("event dropped, number %d of this worker: %s", next(_dropped), event.reason)
 
 
 @app.queue_trigger(arg_name="message", queue_name="reconcile", connection="AzureWebJobsStorage")

@@ -57,7 +57,7 @@ async def act(
             return await _put(arm, exemption, put_body(body, clean))
         return await _tag(arm, exemption, action, now if isinstance(now, Mapping) else {})
     except Permanent as error:
-        if error.code != "cannot-act":
+        if error.code not in ("cannot-act", "no-target"):
             raise
         return Blocked(error.message)
 

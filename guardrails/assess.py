@@ -80,6 +80,11 @@ class Assessment:
         return tuple(finding for finding in self.findings if finding.status is Verdict.VIOLATION)
 
     @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found, or nothing but information: such an exemption counts as approved."""
+        return all(one.status is Verdict.VIOLATION and one.severity is Severity.INFO for one in self.findings)
+
+    @property
     def severity(self) -> Severity:
         """The worst severity found; info where nothing was."""
         return min((finding.severity for finding in self.findings), key=lambda s: s.rank, default=Severity.INFO)

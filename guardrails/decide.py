@@ -198,6 +198,7 @@ def _recovery(row: Row | None) -> Kind | None:
         Status.VIOLATION: row.answer != "none",
         Status.UNKNOWN: row.due is not None,
         Status.CANNOT_ACT: True,
+        Status.LOST: True,
     }
     return Kind.COMPLIANT if told.get(row.status, False) else None
 

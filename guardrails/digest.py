@@ -24,10 +24,10 @@ URGENT: Final = frozenset(
         Kind.RULESET_BROKEN,
         Kind.DELIVERY_FAILING,
         Kind.CANNOT_ACT,
-        Kind.RESTORED,
         Kind.REGISTER_ALTERED,
         Kind.DIGEST,
         Kind.ADOPTED,
+        Kind.FIGHT,
     }
 )
 """Kinds that are never gathered."""

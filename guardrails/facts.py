@@ -81,6 +81,7 @@ class Facts:
         before: the last compliant state; None where the register has none.
         dates: when it was seen with which expiry, oldest first: pairs of (seen at, expires on), UTC; () where unknown.
         approved: identities (lower case: UPN, object id, application id) that may write exemptions.
+        recreated: how often we put it back because its target went and came again; 0 where that is not known.
     """
 
     now: datetime
@@ -90,3 +91,4 @@ class Facts:
     before: Before | None = None
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     approved: frozenset[str] = frozenset()
+    recreated: int = 0

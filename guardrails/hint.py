@@ -9,8 +9,8 @@ class Hint:
     """What said that an exemption should be looked at. It is never the truth about it.
 
     Attributes:
-        source: event, queue, wake-up, operator or sweep.
-        operation: write or delete, as an event told; "" otherwise.
+        source: event, queue, wake-up, operator, sweep or target.
+        operation: write or delete, as an event told; target-write or target-delete where that was about its target.
         actor: who is said to have done it: a UPN, else an application id, else an object id; "" where unknown.
         event_id: the event's id, for the logs.
         listed: the token of what the inventory shows, from a sweep; see guardrails.inventory.

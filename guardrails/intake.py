@@ -10,13 +10,14 @@ import json
 import logging
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 from guardrails import tell
 from guardrails.compare import Report, sweep_message
 from guardrails.deliver import Courier
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable
-from guardrails.exemption import ExemptionId, parse_time
+from guardrails.exemption import TYPE, ExemptionId, parse_time
 from guardrails.hint import Hint
 from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
 from guardrails.notice import Kind
@@ -30,6 +31,10 @@ log = logging.getLogger("guardrails")
 _RULESET_DELAY: Final = 300.0
 _SAID: Final = {"operation": "operation", "actor": "actor", "event_id": "event", "listed": "listed"}
 _PATIENCE: Final = (0.1, 0.3, 0.9)
+_TARGET: Final = "target-"
+_AT_ONCE: Final = 8
+_NOW: Final = 20
+"""How many exemptions one event about a scope has looked at by itself; more go on the queue."""
 
 
 class Intake:
@@ -64,8 +69,43 @@ class Intake:
 
     async def event(self, exemption_id: ExemptionId, hint: Hint) -> Outcome | None:
         """Reconcile now; what cannot finish goes on the queue. Raises only when neither was possible."""
+        return await self._event(exemption_id, hint, asyncio.get_running_loop().time() + self._budget)
+
+    async def scope(self, scope: str, *, written: bool, actor: str, event_id: str) -> int:
+        """See to the exemptions at a scope and below it, which was written or deployed to, or deleted.
+
+        Those that are lost may come back when it is written; those that are there may be lost when it is deleted. What
+        does not finish within the budget goes on the queue. Return how many there are. Raises Permanent
+        (not-an-exemption) where `scope` is none; Retryable, Misconfigured when the register or the queue failed: the
+        event is then to be sent again.
+        """
+        any_there = ExemptionId.parse(f"{scope}/providers/{TYPE}/any")
+        at, until = any_there.key[: len(any_there.scope)], asyncio.get_running_loop().time() + self._budget
+        found = await self._world.register.under(any_there.container, at, lost=written)
+        hint = Hint("target", _TARGET + ("write" if written else "delete"), actor, event_id)
+        ids = [ExemptionId.parse(one) for one in found]
+        looking, sending = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(2 * _AT_ONCE)
+        now = [self._event(one, hint, until, looking) for one in ids[:_NOW]]
+        later = [self._queue(one, hint, sending) for one in ids[_NOW:]]
+        for end in await asyncio.gather(*now, *later, return_exceptions=True):
+            if isinstance(end, BaseException):
+                raise end
+        return len(ids)
+
+    async def _queue(self, exemption_id: ExemptionId, hint: Hint, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            await self._world.queues.send("reconcile", json.loads(_message(exemption_id, hint)))
+
+    async def _event(
+        self,
+        exemption_id: ExemptionId,
+        hint: Hint,
+        until: float,
+        slots: AbstractAsyncContextManager[None] | None = None,
+    ) -> Outcome | None:
+        """Do what `event` says, until a time of the loop's clock; `slots` limits how many are at it at once."""
         try:
-            async with asyncio.timeout(self._budget):
+            async with asyncio.timeout_at(until), slots or nullcontext():
                 return await self._patiently(exemption_id, hint)
         except Permanent as error:
             await self._give_up("event", _message(exemption_id, hint), str(error), exemption_id.key, 1)
@@ -188,6 +228,8 @@ class Intake:
 
 def _message(exemption_id: ExemptionId, hint: Hint) -> str:
     body = {"id": exemption_id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
+    if hint.source == "target":
+        body |= {"operation": "", "target": hint.operation.removeprefix(_TARGET)}
     if hint.source == "sweep":
         body |= sweep_message(exemption_id.text, hint.listed, adopt=hint.adopt)
     return json.dumps({key: value for key, value in body.items() if value})
@@ -197,6 +239,8 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     """Read what a message of the `reconcile` queue says beside the id."""
     told = {name: str(data.get(key) or "") for name, key in _SAID.items()}
     source = "sweep" if data.get("sweep") is True else "wake-up" if data.get("wake") is True else "queue"
+    if source == "queue" and (target := data.get("target")) in ("write", "delete"):
+        source, told["operation"] = "target", f"{_TARGET}{target}"
     try:
         adopt = parse_time(data.get("adopt")) if source == "sweep" else None
     except ValueError:

@@ -34,6 +34,9 @@ class Kind(StrEnum):
     DIGEST = "digest"
     ADOPTED = "adopted"
     SWEEP_PARTIAL = "sweep-partial"
+    LOST = "lost"
+    NOT_RESTORED = "not-restored"
+    FIGHT = "fight"
 
 
 SERVICE: Final = frozenset(
@@ -69,6 +72,9 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.DIGEST: _ANY,
     Kind.ADOPTED: _ANY,
     Kind.SWEEP_PARTIAL: (Severity.HIGH, Severity.MEDIUM),
+    Kind.LOST: (Severity.HIGH, Severity.MEDIUM),
+    Kind.NOT_RESTORED: _HIGH,
+    Kind.FIGHT: _HIGH,
 }
 """The severities that a notice of a kind can have, worst first."""
 

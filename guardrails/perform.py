@@ -15,9 +15,12 @@ from guardrails.record import Intent, Status, Stored
 from guardrails.recording import entry_for, is_news, particulars, row_gone
 from guardrails.visit import Look, Outcome, Visit, next_seq
 
+_RESTORES = 20
+"""How many times that an exemption was put back are remembered, beside the newest."""
+
 _EVENTS = {
-    "delete": "reverted", "put-back": "put-back", "remove": "removed", "restore": "restored", "tag": "tagged",
-    "untag": "untagged",
+    "delete": "reverted", "put-back": "put-back", "remove": "removed", "restore": "restored",
+    "bring-back": "brought-back", "tag": "tagged", "untag": "untagged",
 }  # fmt: skip
 
 
@@ -153,8 +156,10 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
         if intent.body is not None:  # what was written back is its author's again
             then = await visit.row_at(intent.body)
             known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
+        if intent.action == "bring-back":
+            known = replace(known, restored=(*known.restored[-_RESTORES:], now))
         if intent.action == "restore":
-            known = replace(known, kept=fingerprint(result.exemption.body), kept_why=intent.why)
+            known = replace(known, kept=fingerprint(result.exemption.body), kept_why=intent.why, restored=())
         after = await visit.look(result.exemption, known)
         row, body = after.row_after(stored)
         row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)

@@ -32,7 +32,10 @@ class Arm(Protocol):
         """Return the exemption's body now; Gone when Azure says that it or its scope is not there."""
 
     async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create or replace it; return the body as Azure then has it."""
+        """Create or replace it; return the body as Azure then has it.
+
+        Raises Permanent (no-target) where Azure says that what it is attached to is not there.
+        """
 
     async def delete(self, exemption: ExemptionId) -> None:
         """Delete it; one that is not there is no error."""
@@ -41,6 +44,12 @@ class Arm(Protocol):
         """Return the exemptions in a subscription, at any level in it, or at one management group; none inherited.
 
         `container`: as ExemptionId.container has it. Unread where it is not there or we may not read it.
+        """
+
+    async def beside(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+        """Return the exemptions attached to exactly the same scope, this one included where it is there.
+
+        Gone where Azure says that the scope is not there; an empty list does not prove that it is.
         """
 
     async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
@@ -165,6 +174,13 @@ class Register(Protocol):
 
     async def id_of(self, container: str, key: bytes) -> str:
         """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
+
+    async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
+        """Return the ids in rows of exemptions attached to a scope, or to anything below it: the lost, or those there.
+
+        `container`: that of the scope, as ExemptionId.container; `scope`: in lower case, as in ExemptionId.key. What
+        was committed before the call is in it.
+        """
 
     def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
         """Yield what was adopted at a time or later."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Done
+from guardrails.bring_back import bring_back, lose
 from guardrails.decide import Tag, retry_at
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
@@ -63,15 +64,17 @@ class Reconciler:
                 return replace(outcome, did=outcome.did or did)
         raise Retryable("others keep changing it", code="lost-race", subject=exemption_id.text, delay=5)
 
-    async def restore(self, exemption_id: ExemptionId, by: str, *, dry_run: bool = False) -> Mapping[str, Any]:
-        """Undo our last revert, or anybody's delete; see guardrails.restore."""
+    async def restore(
+        self, exemption_id: ExemptionId, by: str, *, at: int | None = None, dry_run: bool = False
+    ) -> Mapping[str, Any]:
+        """Undo our last revert, or anybody's delete, or go back to history entry `at`; see guardrails.restore."""
         hint = Hint("operator", actor=by)
         stored = None if dry_run else await self._world.register.read(exemption_id)
         if stored and (begun := stored.row.intent):  # finish that first; Retryable while another worker is at it
             settled = await self.reconcile(exemption_id, hint)
-            if settled.did == "restore" and begun.body is not None:
+            if settled.did == "restore" and begun.body is not None and at in (None, begun.body):
                 return await self._world.register.body(exemption_id, begun.body)
-        return await restore(self.visit(exemption_id, hint), by, dry_run=dry_run)
+        return await restore(self.visit(exemption_id, hint), by, at=at, dry_run=dry_run)
 
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""
@@ -119,14 +122,21 @@ def _event(stored: Stored | None, row: Row) -> str:
         return "adopted"
     if row.status is Status.EXCLUDED:
         return "excluded"
-    if stored is None or stored.row.status is Status.GONE:
+    if stored is None or stored.row.status in (Status.GONE, Status.LOST):
         return "written"
     return "edited" if stored.row.content != row.content else "judged"
 
 
 async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> Outcome | None:
-    """Record that an exemption is gone, or that it cannot be read."""
+    """Record that an exemption is gone, or that it cannot be read; put back what is to be put back."""
     now, old = visit.world.clock.now(), stored.row if stored else None
+    if isinstance(seen, Gone) and stored is not None and not stored.altered:
+        if stored.row.wanted_back:
+            return await bring_back(visit, stored)
+        if stored.row.content:
+            lost = await lose(visit, stored)
+            if not isinstance(lost, bool):
+                return lost
     if isinstance(seen, Gone):
         row, event, why = row_gone(old, visit.id.text, now), "deleted", "Azure says that it does not exist"
         if visit.hint.source == "sweep":  # whether the inventory shows it still is known from now on
@@ -173,7 +183,7 @@ async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption 
             f"a write was begun and it cannot be read: {seen.reason}", code="unsettled", subject=visit.id.text, delay=60
         )
     content = "" if isinstance(seen, Gone) else fingerprint(seen.body)
-    if intent.action in ("delete", "remove", "put-back", "restore") and content == intent.content:
+    if intent.action in ("delete", "remove", "put-back", "restore", "bring-back") and content == intent.content:
         return await conclude(visit, None, stored, Done(seen))
     if isinstance(seen, Gone):
         return await _absent(visit, stored, seen)

@@ -19,6 +19,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     EXCLUDED = "excluded"
     CANNOT_ACT = "cannot-act"
+    LOST = "lost"
     GONE = "gone"
 
 
@@ -27,7 +28,7 @@ class Intent:
     """An ARM write that was decided and may have happened: recorded before it, cleared with its outcome.
 
     Attributes:
-        action: delete, put-back, remove, tag, untag or restore.
+        action: delete, put-back, remove, tag, untag, restore or bring-back.
         content: the fingerprint that the exemption has once it is done; "" for a delete.
         why: the reason, one sentence.
         at: when it was recorded, UTC.
@@ -75,6 +76,11 @@ class Row:
         review_on: when a review is due; None where unknown.
         review_reminded: the same as `reminded`, for reviews.
         turn: when its expiry or review state next changes by itself; None where it never does.
+        wanted: what its own metadata says of putting it back: "", yes or no.
+        lost: since when it is gone although it is durable; None elsewhere. While `settled` is "" it is to be put back.
+        lost_by: who is known to have deleted it; "" where nobody is: its target was deleted, or the event was lost.
+        settled: why it is not put back after all.
+        restored: when we put it back, the last times, oldest first.
         dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
         scope_tagged: whether our tag is on the target scope.
         blocked: why we cannot act on this content; "" where we can.
@@ -119,6 +125,11 @@ class Row:
     review_on: datetime | None = None
     review_reminded: str = ""
     turn: datetime | None = None
+    wanted: str = ""
+    lost: datetime | None = None
+    lost_by: str = ""
+    settled: str = ""
+    restored: tuple[datetime, ...] = ()
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     scope_tagged: bool = False
     blocked: str = ""
@@ -128,6 +139,11 @@ class Row:
     intent: Intent | None = None
     outbox: tuple[str, ...] = ()
     outbox_at: datetime | None = None
+
+    @property
+    def wanted_back(self) -> bool:
+        """Whether it is gone and is to be put back."""
+        return self.lost is not None and not self.settled and not self.content
 
     @property
     def unclear(self) -> bool:
@@ -153,6 +169,7 @@ class Row:
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
             values["outbox"] = tuple(values.get("outbox", ()))
+            values["restored"] = tuple(map(_time, values.get("restored", ())))
             values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
             if values.get("intent"):
                 values["intent"] = Intent(**{**values["intent"], "at": parse_time(values["intent"]["at"])})
@@ -166,7 +183,7 @@ class Row:
 _TIMES = frozenset(
     {
         "since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at",
-        "adopted", "review_on", "turn",
+        "adopted", "review_on", "turn", "lost",
     }
 )  # fmt: skip
 
@@ -207,7 +224,7 @@ class Entry:
     Attributes:
         at: when, UTC.
         event: adopted, written, edited, deleted, judged, intent, reverted, put-back, removed, tagged, untagged,
-            restored, cannot-act, withdrawn, unknown, held, excluded.
+            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded.
         facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
         body: the exemption's ARM body, where this entry keeps it.
     """

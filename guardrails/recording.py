@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict
 from guardrails.decide import Plan, Situation
-from guardrails.exemption import Exemption
+from guardrails.exemption import MARKER_KEY, Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
 from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
 from guardrails.hint import Hint
@@ -61,7 +61,8 @@ def facts_of(
     before = None
     if row is not None and row.compliant is not None and row.compliant_at is not None:
         before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
-    return Facts(now, written_at, assignment, author, before, row.dates if row else (), ruleset.approved)
+    dates, recreated = (row.dates, len(row.restored)) if row else ((), 0)
+    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated)
 
 
 def says_the_same(exemption: Exemption, row: Row | None, content: str) -> bool:
@@ -122,10 +123,15 @@ def row_after(
         kept_why=base.kept_why if base.kept == at.content else "",
         adopted=base.adopted if base.kept == at.content else None,
         listed=listed,
+        wanted=wanted_of(exemption),
+        lost=None,
+        lost_by="",
+        settled="",
         intent=None,
         **_over_time(at, plan, facts, base),
     )
-    if plan.status is Status.COMPLIANT and row.compliant_content != at.content:
+    approved = plan.status is Status.COMPLIANT or (plan.status is Status.VIOLATION and at.assessment.is_sound)
+    if approved and row.compliant_content != at.content:
         row = replace(
             row, compliant=snapshot, compliant_content=at.content, compliant_expires_on=exemption.expires_on,
             compliant_at=at.now, compliant_ticket=exemption.ticket[:200],
@@ -182,6 +188,13 @@ def tolerates(assessment: Assessment) -> bool:
     return all(finding.response is not Response.REVERT for finding in assessment.violations)
 
 
+def wanted_of(exemption: Exemption) -> str:
+    """Return what its metadata says of putting it back, as `guardrails: {restore: true}` or `guardrails.restore`."""
+    ours = exemption.metadata.get(MARKER_KEY)
+    said = ours.get("restore") if isinstance(ours, Mapping) else exemption.metadata.get(f"{MARKER_KEY}.restore")
+    return {"true": "yes", "false": "no"}.get(str(said).lower(), "")
+
+
 def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     """Return the row for an exemption that is not there."""
     if row is not None and row.status is Status.GONE and not row.content:
@@ -196,7 +209,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
 
 def is_news(old: Row | None, new: Row) -> bool:
     """Whether people should hear of a decision: not again for the same content, findings and answer."""
-    if old is None or old.status is Status.GONE:
+    if old is None or old.status in (Status.GONE, Status.LOST):
         return True
     if new.status is Status.UNKNOWN:
         return old.status is not Status.UNKNOWN

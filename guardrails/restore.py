@@ -1,32 +1,44 @@
-"""Restore: undo our last revert, or anybody's delete, by one command. Works in audit mode too: an operator asks."""
+"""Restore: undo our last revert, or anybody's delete, or go back to a version that the history keeps, by one command.
 
-from collections.abc import Mapping
+Works in audit mode too: an operator asks. It ends a fight over the exemption, and every other reason for which it was
+given up.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Blocked, Changed, act
 from guardrails.decide import PutBack
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import Exemption, fingerprint
+from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.notice import Kind
 from guardrails.perform import conclude, withdraw
-from guardrails.record import Intent, Stored
+from guardrails.ports import Register
+from guardrails.record import HistoryEntry, Intent, Stored
 from guardrails.recording import entry_for
 from guardrails.visit import IN_HAND, LEASE, Visit, next_seq
 
 _ROUNDS: Final = 3
+_KEPT: Final = 20
+"""How many versions an error names."""
 
 
-async def restore(visit: Visit, by: str, *, dry_run: bool) -> Mapping[str, Any]:
-    """Write back the body that was taken away, and return it. It is then left alone until somebody changes it.
+async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool) -> Mapping[str, Any]:
+    """Write back a body that the register keeps, and return it. It is then left alone until somebody changes it.
 
-    Raises Permanent when there is nothing to undo (nothing-to-undo) or Azure does not allow it (cannot-act), Retryable
-    when others write at the same time.
+    `at`: the number of the history entry that keeps it; None for what was last taken away.
+
+    Raises Permanent when there is nothing to undo (nothing-to-undo), the history keeps no such body (no-body), it was
+    changed by a hand (register-altered) or Azure does not allow it (cannot-act); Retryable when others write at the
+    same time.
     """
     for _ in range(_ROUNDS):
         stored, seen = await visit.observe()
-        if stored is None or stored.row.undo is None:
+        entry = None if stored is None else stored.row.undo if at is None else at
+        if stored is None or entry is None:
             raise Permanent(
                 "there is nothing to restore",
                 code="nothing-to-undo",
@@ -35,17 +47,48 @@ async def restore(visit: Visit, by: str, *, dry_run: bool) -> Mapping[str, Any]:
             )
         if stored.row.intent and not dry_run:
             raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=LEASE.seconds)
-        target = await visit.world.register.body(visit.id, stored.row.undo)
+        history = await visit.world.register.history(visit.id)
+        target = await version(visit.world.register, visit.id, stored, entry, history)
         present = seen if isinstance(seen, Exemption) else None
         if present and fingerprint(present.body) == fingerprint(target):
             raise Permanent("it stands as it would be restored", code="nothing-to-undo", subject=visit.id.text)
-        if dry_run or await _write_back(visit, stored, stored.row.undo, target, present=present, by=by):
+        why = f"restored by {by}" + (f", as history entry {at} has it" if at is not None else "")
+        if dry_run or await _write_back(visit, stored, entry, target, present=present, by=by, why=why):
             return target
     raise Retryable("others keep changing it", code="lost-race", subject=visit.id.text, delay=5)
 
 
+async def version(
+    register: Register, exemption: ExemptionId, stored: Stored, entry: int, history: Sequence[HistoryEntry]
+) -> Mapping[str, Any]:
+    """Return the body that a history entry keeps, if each entry from there to the newest vouches for the one before.
+
+    The body's own hash shows that it is whole; the chain shows that nobody wrote another body and another hash.
+    Raises Permanent: no-body, register-altered.
+    """
+    known = [one for one in history if one.seq <= stored.seq]
+    if 1 <= entry <= stored.seq:
+        since = [one for one in known if one.seq >= entry]
+        whole = [one.seq for one in since] == list(range(entry, stored.seq + 1))
+        if not whole or since[-1].hash != stored.head or any(b.previous != a.hash for a, b in pairwise(since)):
+            raise Permanent(
+                f"the register was changed from outside: the history from entry {entry} on is not sound",
+                code="register-altered",
+                subject=exemption.text,
+                remedy="`python -m guardrails history ID --verify` lists what is wrong; --at takes a later entry",
+            )
+    try:
+        return await register.body(exemption, entry)
+    except Permanent as error:
+        if error.code != "no-body":
+            raise
+        kept = [str(one.seq) for one in known if one.body_digest]
+        remedy = f"Of its entries these keep one: {', '.join(kept[-_KEPT:])}" if kept else "None of its entries does."
+        raise Permanent(error.message, code="no-body", subject=exemption.text, remedy=remedy) from None
+
+
 async def _write_back(
-    visit: Visit, stored: Stored, entry: int, target: Mapping[str, Any], *, present: Exemption | None, by: str
+    visit: Visit, stored: Stored, entry: int, target: Mapping[str, Any], *, present: Exemption | None, by: str, why: str
 ) -> bool:
     """Do it; False when somebody else was quicker."""
     now, exemption, row, kept = visit.world.clock.now(), Exemption.from_arm(target), stored.row, None
@@ -53,7 +96,6 @@ async def _write_back(
         row = replace(row, snapshot=None)
     elif row.content != fingerprint(present.body):
         row, kept = replace(row, content=fingerprint(present.body), snapshot=next_seq(stored)), present.body
-    why = f"restored by {by}"
     notice = tell.about(
         Kind.RESTORED,
         visit.id,

@@ -72,11 +72,15 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A protected owner: known by metadata (every key must match its glob) or by the author's identity."""
+    """A protected owner: known by metadata (every key must match its glob) or by the author's identity.
+
+    `restore`: whether we put back what is theirs; else that is left to their tool.
+    """
 
     name: str
     metadata: tuple[tuple[str, re.Pattern[str]], ...]
     authors: frozenset[str]
+    restore: bool = False
 
     def owns(self, exemption: Exemption, author: str) -> bool:
         """Whether the exemption is this owner's. `author` is the last writer who was not us."""
@@ -87,6 +91,36 @@ class Owner:
             isinstance(said.get(key), str | int) and pattern.fullmatch(str(said[key])) is not None
             for key, pattern in self.metadata
         )
+
+
+class Keep(StrEnum):
+    """Which exemptions are put back when they are gone: none; all but what somebody deleted who may; all."""
+
+    NEVER = "never"
+    COLLATERAL = "collateral"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """Whether approved exemptions survive.
+
+    Attributes:
+        keep: for all; `scopes`, by a glob on the id, go before it, the last that fits first.
+        wait: how long a deleted one is left alone, for half of a pipeline's replace is a delete.
+        times, window: so many restores within so long are a fight, and end in an alert.
+    """
+
+    keep: Keep = Keep.NEVER
+    scopes: tuple[tuple[re.Pattern[str], Keep], ...] = ()
+    wait: timedelta = timedelta(minutes=15)
+    times: int = 3
+    window: timedelta = timedelta(days=1)
+
+    def mode_for(self, exemption_id: ExemptionId) -> Keep:
+        """Return what goes for an exemption."""
+        found = [keep for pattern, keep in self.scopes if pattern.fullmatch(exemption_id.key)]
+        return found[-1] if found else self.keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +209,7 @@ class Ruleset:
         reminder_days, review_days: days before an end, or a review, at which owners are reminded.
         reminder_at: when a day's digest of reminders goes, since midnight UTC.
         review_months: months from one review to the next where no date is named; 0 for none.
+        durability: which exemptions are put back when they are gone.
         delete_expired: how long after its end an exemption is deleted; None where it is kept.
         layers: pattern and settings by rule name; the first is for everything, later ones override it where they match.
     """
@@ -197,6 +232,7 @@ class Ruleset:
     review_days: tuple[int, ...] = REVIEW_DAYS
     review_months: int = 3
     delete_expired: timedelta | None = None
+    durability: Durability = field(default_factory=Durability)
     _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def digest_in(self, mode: Mode) -> str:
@@ -301,8 +337,20 @@ def _over_time(data: Mapping[str, Any]) -> dict[str, Any]:
         "reminder_at": timedelta(hours=int(hours), minutes=int(minutes)),
         "review_days": tuple(sorted(set(reviews.get("days", REVIEW_DAYS)), reverse=True)),
         "review_months": reviews.get("months", 3),
+        "durability": _durability(data.get("durability", {})),
         "delete_expired": None if kept is None else timedelta(days=kept),
     }
+
+
+def _durability(said: Mapping[str, Any]) -> Durability:
+    fights, usual = said.get("fights", {}), Durability()
+    return Durability(
+        Keep(said.get("mode", usual.keep)),
+        tuple((glob(item["scope"]), Keep(item["mode"])) for item in said.get("scopes", ())),
+        duration(said["wait"]) if "wait" in said else usual.wait,
+        fights.get("times", usual.times),
+        duration(fights["window"]) if "window" in fights else usual.window,
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -368,7 +416,8 @@ def duration(text: str) -> timedelta:
 
 def _owner(item: Mapping[str, Any]) -> Owner:
     metadata = tuple((key, re.compile(fnmatch.translate(value))) for key, value in item.get("metadata", {}).items())
-    return Owner(item["name"], metadata, frozenset(author.lower() for author in item.get("authors", ())))
+    authors = frozenset(author.lower() for author in item.get("authors", ()))
+    return Owner(item["name"], metadata, authors, item.get("restore", False))
 
 
 def _route(item: Mapping[str, Any]) -> Route:

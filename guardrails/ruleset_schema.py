@@ -41,6 +41,7 @@ _USER = {
     "examples": ["jo@contoso.com", "66666666-7777-8888-9999-000000000000"],
 }  # fmt: skip
 _WINDOW = {"type": "string", "pattern": r"^([1-9]\d{0,3}m|[1-9]\d?h|[1-7]d)$", "examples": ["15m", "1h", "1d"]}
+_KEEP = {"type": "string", "enum": ["never", "collateral", "always"]}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 3650}
 _DAYS = {"type": "array", "items": _COUNT}
 _HOUR = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["06:00"]}
@@ -85,6 +86,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                         "name": _TEXT,
                         "metadata": {"type": "object", "additionalProperties": _TEXT, "minProperties": 1},
                         "authors": _TEXTS,
+                        "restore": {"type": "boolean", "description": "Put theirs back too; else left to their tool."},
                     },
                     ("name",),
                     "Protected owners: their exemptions are reported, not tagged or reverted.",
@@ -149,6 +151,17 @@ def _over_time() -> dict[str, Any]:
                 "days": {**_DAYS, "description": "Days before a review is due; 0: when it is. [7, 0] if left out."},
             },
             "When owners are told that a review is due.",
+        ),
+        "durability": _object(
+            {
+                "mode": {**_KEEP, "description": "collateral: all but what was deleted by who may. never if left out."},
+                "scopes": _list({"scope": _SCOPE, "mode": _KEEP}, ("scope", "mode"), "Another mode for a glob on ids."),
+                "wait": {**_DURATION, "description": "Before a deleted one is put back. 15m if left out."},
+                "fights": _object(
+                    {"times": {**_COUNT, "minimum": 1}, "window": _DURATION}, "So many restores end in an alert. 3, 1d."
+                ),
+            },
+            "Approved exemptions that are deleted, or go with their target: whether they are put back.",
         ),
         "expired": _object(
             {"delete_after_days": {**_COUNT, "description": "Without it they are kept."}},

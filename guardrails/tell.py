@@ -36,7 +36,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.TAGGED: "A policy exemption breaks the rules and was tagged",
     Kind.REVERTED: "A policy exemption was reverted",
     Kind.WOULD_REVERT: "A policy exemption would be reverted",
-    Kind.RESTORED: "A reverted policy exemption was restored",
+    Kind.RESTORED: "A policy exemption was restored",
     Kind.CANNOT_ACT: "A policy exemption cannot be changed",
     Kind.UNKNOWN: "A policy exemption could not be judged",
     Kind.COMPLIANT: "A policy exemption is compliant again",
@@ -53,6 +53,9 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.DIGEST: "Many notices in one",
     Kind.ADOPTED: "Policy exemptions that were there before the guardrails",
     Kind.SWEEP_PARTIAL: "A sweep could not see everything",
+    Kind.LOST: "A policy exemption was lost",
+    Kind.NOT_RESTORED: "A lost policy exemption is not restored",
+    Kind.FIGHT: "A policy exemption is restored and deleted again and again",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -60,7 +63,7 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.TAGGED: "Mend the exemption as described; the tag then goes by itself.",
     Kind.REVERTED: "If this was wrong, undo it: python -m guardrails restore ID",
     Kind.WOULD_REVERT: "Mend the exemption before enforce mode is switched on.",
-    Kind.RESTORED: "It is left alone until somebody changes it; mend it.",
+    Kind.RESTORED: "Nothing, if it keeps the rules; else mend it: it is left alone until somebody changes it.",
     Kind.CANNOT_ACT: "Remove what is in the way, then: python -m guardrails reconcile ID",
     Kind.UNKNOWN: "It is looked at again by itself; if this persists, see the reasons.",
     Kind.COMPLIANT: "Nothing is to be done.",
@@ -78,6 +81,9 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.ADOPTED: "Begin with the worst. All of them: python -m guardrails register list --adopted"
     " (for a file: --format csv)",
     Kind.SWEEP_PARTIAL: "Give the service its reader role where it is missing; the next sweep looks again by itself.",
+    Kind.LOST: "Nothing, if it is to come back; else delete it then, as its owner or by an approved pipeline.",
+    Kind.NOT_RESTORED: "If it is still needed, mend the cause, then: python -m guardrails restore ID",
+    Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: python -m guardrails restore ID",
 }
 
 

@@ -136,7 +136,8 @@ def _did(step: "Step") -> str:
         "reverted": "reverted: deleted",
         "put-back": "reverted: last compliant state put back",
         "tagged": "tagged",
-        "deleted": "recorded; its body is kept, and told",
+        "deleted": "recorded; its body is kept" + ("" if entry.facts.get("accepted") else ", and told"),
+        "brought-back": "put back: its target is there again",
         "excluded": "recorded, left alone",
     }.get(step.event, f"told; {reasons[0]}" if reasons else "recorded" if not _codes(step) else "told")
 

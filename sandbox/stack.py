@@ -15,17 +15,20 @@ from typing import Any, Self
 
 import aiohttp
 
+from guardrails.targets import EVENT_TYPES, operations
 from sandbox.azurite import Azurite
 
 ROOT = Path(__file__).parent.parent
 RULESET = Path(__file__).with_name("ruleset.yaml")
 START_SECONDS = 30.0
 ROUTES = {"TEAMS_WEBHOOK_URL": "/teams", "AUDIT_WEBHOOK_URL": "/webhook"}
+WRITTEN, DELETED = EVENT_TYPES
 EVENT_FUNCTIONS = {
-    "on_exemption_written": ("Microsoft.Resources.ResourceWriteSuccess", "write"),
-    "on_exemption_deleted": ("Microsoft.Resources.ResourceDeleteSuccess", "delete"),
+    "on_exemption_written": ([WRITTEN], ["Microsoft.Authorization/policyExemptions/write"]),
+    "on_exemption_deleted": ([DELETED], ["Microsoft.Authorization/policyExemptions/delete"]),
+    "on_scope_changed": ([WRITTEN, DELETED], operations({"Microsoft.Storage/storageAccounts": 1})),
 }
-OPERATION = "Microsoft.Authorization/policyExemptions/"
+"""Function -> event types and operations that its event subscription lets through."""
 
 
 class SandboxError(Exception):
@@ -132,11 +135,11 @@ class Sandbox:
                 {
                     "name": name.replace("_", "-"),
                     "endpoint_url": hook + name,
-                    "included_event_types": [event_type],
-                    "operation_names": [OPERATION + operation],
+                    "included_event_types": event_types,
+                    "operation_names": wanted,
                     "schema": schema,
                 }
-                for name, (event_type, operation) in EVENT_FUNCTIONS.items()
+                for name, (event_types, wanted) in EVENT_FUNCTIONS.items()
             ],
         )
 

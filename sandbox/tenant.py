@@ -19,6 +19,11 @@ DEV: Final = "66666666-7777-8888-9999-000000000000"
 SUBSCRIPTION: Final = f"/subscriptions/{PROD}"
 GROUP: Final = f"{SUBSCRIPTION}/resourceGroups/partner-ingestion"
 RESOURCE: Final = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/partnerdrop"
+ARCHIVE: Final = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/archive"
+REPORTING: Final = f"{SUBSCRIPTION}/resourceGroups/reporting"
+REPORTS: Final = f"{REPORTING}/providers/Microsoft.Storage/storageAccounts/reports"
+LANDING: Final = f"{SUBSCRIPTION}/resourceGroups/landing"
+SCRATCH: Final = f"{LANDING}/providers/Microsoft.Storage/storageAccounts/scratch"
 EXCLUDED: Final = f"{SUBSCRIPTION}/resourceGroups/break-glass"
 AUTHORIZATION: Final = "/providers/Microsoft.Authorization"
 ASSIGNMENT: Final = f"{SUBSCRIPTION}{AUTHORIZATION}/policyAssignments/storage-baseline"
@@ -66,7 +71,16 @@ def seeds() -> list[dict[str, Any]]:
         {"id": SINGLE, "body": {"properties": {"policyDefinitionId": definitions[0]}}},
         *(
             {"id": one, "body": {"location": "westeurope"}}
-            for one in (GROUP, EXCLUDED, RESOURCE, f"{GROUP}/providers/Microsoft.Storage/storageAccounts/archive")
+            for one in (
+                GROUP,
+                EXCLUDED,
+                REPORTING,
+                LANDING,
+                RESOURCE,
+                REPORTS,
+                SCRATCH,
+                f"{GROUP}/providers/Microsoft.Storage/storageAccounts/archive",
+            )
         ),
     ]
 

@@ -31,6 +31,7 @@ _GONE_CODES: Final = frozenset(
         "managementgroupnotfound", "notfound",
     }
 )  # fmt: skip
+_NO_TARGET_CODES: Final = _GONE_CODES - {"policyexemptionnotfound"}
 _ABSENT_CODES: Final = _GONE_CODES | {
     "policyassignmentnotfound",
     "policydefinitionnotfound",
@@ -76,8 +77,11 @@ class ArmRest:
         return await self._read(exemption.text, self._version, _GONE_CODES)
 
     async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create or replace the exemption. Raises Permanent (cannot-act), Retryable."""
+        """Create or replace the exemption. Raises Permanent (no-target, cannot-act), Retryable."""
         response = await self._send("PUT", exemption.text, self._version, body)
+        if isinstance(_refusal(response, _NO_TARGET_CODES), Gone):
+            message, remedy = ": ".join(error_of(response)), "It can be written once its scope is there again."
+            raise Permanent(message, code="no-target", subject=exemption.text, remedy=remedy)
         return self._written(response, exemption.text)
 
     async def delete(self, exemption: ExemptionId) -> None:
@@ -97,21 +101,39 @@ class ArmRest:
             scope = f"/providers/Microsoft.Management/managementGroups/{group}"
         # a subscription's list has what it inherits, too, and no filter that leaves just that out
         options = {"filter": "atExactScope()"} if group != container else {}
+        found = await self._pages(scope, options)
+        if isinstance(found, AsyncHttpResponse):
+            return Unread(": ".join(error_of(found)))
+        return found if isinstance(found, Unread) else [row for row in found if _is_in(row, scope)]
+
+    async def beside(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+        """Return the exemptions attached to exactly the scope of this one, itself included where it is there.
+
+        Gone where ARM says that the scope is not there. It is not known whether ARM always does: an empty list does
+        not prove that the scope is there. Unread where we may not read it. Raises Retryable.
+        """
+        found = await self._pages(exemption.scope, {"filter": "atExactScope()"})
+        if isinstance(found, AsyncHttpResponse):
+            return _refusal(found, _NO_TARGET_CODES)
+        return found if isinstance(found, Unread) else [row for row in found if _is_at(row, exemption)]
+
+    async def _pages(self, scope: str, options: Mapping[str, str]) -> Sequence[Any] | AsyncHttpResponse | Unread:
+        """Return the rows of a list of exemptions, to its end; where ARM refuses it, the answer that does."""
         url = self._rest.url(f"{scope}/providers/{TYPE}", self._version, **options)
-        found: list[Mapping[str, Any]] = []
+        found: list[Any] = []
         seen: set[str] = set()
         while url:
             if url in seen or not self._rest.is_ours(url):
                 return Unread("Azure's list of exemptions goes on at an address that is not followed")
             seen.add(url)
             response = await self._rest.send("GET", url, scope)
+            if response.status_code != 200:
+                return response
             body = json_of(response)
             rows = body.get("value") if isinstance(body, Mapping) else None
-            if response.status_code != 200:
-                return Unread(": ".join(error_of(response)))
             if not isinstance(rows, Sequence) or isinstance(rows, str):
                 return Unread("Azure's answer is not a list of exemptions")
-            found += [row for row in rows if _is_in(row, scope)]
+            found += rows
             url = str(body.get("nextLink") or "")
         return found
 
@@ -175,10 +197,7 @@ class ArmRest:
             if isinstance(body, Mapping):
                 return body
             return Unread("Azure's answer is not a JSON object")
-        code, message = error_of(response)
-        if response.status_code == 404 and code.lower() in gone:
-            return Gone()
-        return Unread(f"{code}: {message}")
+        return _refusal(response, gone)
 
     def _written(self, response: AsyncHttpResponse, subject: str) -> Mapping[str, Any]:
         if response.status_code in (200, 201, 202, 204):
@@ -193,8 +212,21 @@ class ArmRest:
         return await self._rest.send(method, self._rest.url(path, version), path, body)
 
 
+def _refusal(response: AsyncHttpResponse, gone: frozenset[str]) -> Gone | Unread:
+    code, message = error_of(response)
+    return Gone() if response.status_code == 404 and code.lower() in gone else Unread(f"{code}: {message}")
+
+
 def _is_in(row: object, scope: str) -> bool:
     return isinstance(row, Mapping) and str(row.get("id")).lower().startswith(scope.lower() + "/")
+
+
+def _is_at(row: object, exemption: ExemptionId) -> bool:
+    try:
+        found = ExemptionId.parse(row.get("id") if isinstance(row, Mapping) else None)
+    except Permanent:
+        return False
+    return found.key.removesuffix(found.name.lower()) == exemption.key.removesuffix(exemption.name.lower())
 
 
 def _whole(assignment: Assignment) -> bool:

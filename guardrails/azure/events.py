@@ -1,11 +1,12 @@
 """Event Grid payloads of Microsoft.Resources, as they really come: both schemas, old and new, whole or odd. Pure.
 
 Source: Microsoft Learn, "Azure subscription as an Event Grid source". An event carries no body of the exemption; all
-that is taken from it is which exemption to look at, and who is said to have written it.
+that is taken from it is which exemption, or which scope, to look at, and who is said to have written it.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ _EVENTS: Final = {
     "microsoft.resources.resourcedeletesuccess": "delete",
 }
 _OPERATION: Final = TYPE.lower() + "/"
+_DEPLOYMENT: Final = re.compile(r"(.*)/providers/Microsoft\.Resources/deployments/[^/]+/?", re.IGNORECASE | re.ASCII)
 _ACTOR_CLAIMS: Final = (
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
@@ -51,8 +53,93 @@ class Malformed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A successful write or delete of something that exemptions are attached to, or of all that a deployment wrote.
+
+    Attributes:
+        id: the subscription, resource group or resource, as the event spells it, with one slash in front.
+        written: whether it was written, or deployed to; else it was deleted.
+        actor: who is said to have done it, as in Hint; "" where unknown.
+        event_id: the event's id, for the logs.
+    """
+
+    id: str
+    written: bool
+    actor: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An event of a successful write or delete: its JSON, and what is the same for all readers."""
+
+    event: Mapping[str, Any]
+    data: Mapping[str, Any]
+    event_id: str
+    verb: str
+    operation: str
+
+    def ids(self) -> Iterator[str]:
+        """Yield what may be the id of the thing written, the likeliest first."""
+        authorization = {k.lower(): v for k, v in _object(self.data.get("authorization")).items()}
+        for candidate in (
+            self.data.get("resourceUri"),
+            self.event.get("subject"),
+            self.data.get("resourceUrl"),
+            authorization.get("scope"),
+        ):
+            if isinstance(candidate, str) and candidate.strip("/ "):
+                yield candidate
+
+
 def read_event(raw: str) -> Wanted | Dropped | Malformed:
-    """Read one event, EventGrid or CloudEvents schema, from its JSON text."""
+    """Read one event about an exemption, EventGrid or CloudEvents schema, from its JSON text."""
+    event = _open(raw)
+    if not isinstance(event, _Opened):
+        return event
+    name = event.operation
+    if name and not name.startswith(_OPERATION):
+        return Dropped("operation on something else")
+    for candidate in event.ids():
+        try:
+            exemption_id = ExemptionId.parse(candidate)
+        except Permanent:
+            continue
+        return Wanted(exemption_id, Hint("event", event.verb, _actor(event.data), event.event_id))
+    if name:
+        return Malformed(event.event_id, f"its operation is {name[:80]}, but it names no exemption")
+    return Dropped("operation on something else")
+
+
+def read_scope_event(raw: str) -> Scope | Dropped | Malformed:
+    """Read one event about a target of exemptions or a deployment to it, from its JSON text, as `read_event` does.
+
+    A deployment stands for its whole scope, the subscription or resource group that it deploys to. One that was
+    deleted is dropped: its record went, and nothing that it deployed.
+    """
+    event = _open(raw)
+    if not isinstance(event, _Opened):
+        return event
+    if event.operation.startswith(_OPERATION):
+        return Dropped("an exemption itself")
+    dropped = ""
+    for candidate in event.ids():
+        scope = "/" + candidate.strip().strip("/")
+        if deployed := _DEPLOYMENT.fullmatch(scope):
+            if event.verb == "delete":
+                return Dropped("the record of a deployment")
+            scope = deployed[1]
+        if _is_exemption(scope):
+            return Dropped("an exemption itself")
+        if not _is_exemption(f"{scope}/providers/{TYPE}/any"):
+            dropped = dropped or "nothing that an exemption can be attached to"
+            continue
+        return Scope(scope, event.verb == "write", _actor(event.data), event.event_id)
+    return Dropped(dropped) if dropped else Malformed(event.event_id, "it does not say what was written or deleted")
+
+
+def _open(raw: str) -> _Opened | Dropped | Malformed:
     try:
         event = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -65,35 +152,19 @@ def read_event(raw: str) -> Wanted | Dropped | Malformed:
     kind = event.get("eventType") or event.get("type")
     if not isinstance(kind, str):
         return Malformed(event_id, "it has no eventType and no type")
-    operation = _EVENTS.get(kind.lower())
-    if operation is None:
+    verb = _EVENTS.get(kind.lower())
+    if verb is None:
         return Dropped(f"event type {kind[:80]}")
     data = _object(event.get("data"))
-    name = _text(data.get("operationName")).lower()
-    if name and not name.startswith(_OPERATION):
-        return Dropped("operation on something else")
-    exemption_id = _exemption_id(event, data)
-    if exemption_id is None:
-        if name:
-            return Malformed(event_id, f"its operation is {name[:80]}, but it names no exemption")
-        return Dropped("operation on something else")
-    return Wanted(exemption_id, Hint("event", operation, _actor(data), event_id))
+    return _Opened(event, data, event_id, verb, _text(data.get("operationName")).lower())
 
 
-def _exemption_id(event: Mapping[str, Any], data: Mapping[str, Any]) -> ExemptionId | None:
-    authorization = {k.lower(): v for k, v in _object(data.get("authorization")).items()}
-    for candidate in (
-        data.get("resourceUri"),
-        event.get("subject"),
-        data.get("resourceUrl"),
-        authorization.get("scope"),
-    ):
-        if isinstance(candidate, str):
-            try:
-                return ExemptionId.parse(candidate)
-            except Permanent:
-                continue
-    return None
+def _is_exemption(text: str) -> bool:
+    try:
+        ExemptionId.parse(text)
+    except Permanent:
+        return False
+    return True
 
 
 def _actor(data: Mapping[str, Any]) -> str:

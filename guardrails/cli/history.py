@@ -1,5 +1,7 @@
 """Show what happened to an exemption, oldest first. --verify checks hashes, chain, bodies, outbox; exit 1 if unsound.
 
+Where a body is kept, `restore ID --at ENTRY` writes it back.
+
 The chain shows that no entry was changed or taken out. It cannot show that the newest ones, and the current row with
 them, were not cut off together; keep a hash elsewhere to see that.
 """
@@ -10,7 +12,7 @@ from typing import Any
 
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
-from guardrails.cli.screen import Screen
+from guardrails.cli.screen import Cell, Screen
 from guardrails.exemption import spell_time
 from guardrails.record import HistoryEntry
 from guardrails.wiring import Service
@@ -38,13 +40,18 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         verified = {"problems": problems} if args.verify else {}
         screen.json({"id": exemption.text, "entries": [_json(entry) for entry in entries], **verified})
     else:
-        rows = [(str(e.seq), spell_time(e.at), e.event, _who(e.facts), _what(e.facts), e.hash[:12]) for e in entries]
-        screen.table(("entry", "at", "event", "by", "what", "hash"), rows)
+        screen.table(("entry", "at", "event", "by", "what", "body", "hash"), map(_cells, entries))
         if args.verify and not problems:
             screen.line(f"sound: {len(entries)} entries, each carrying the hash of the one before", style="sound")
     for problem in problems:
         screen.problem(f"{exemption.text}: {problem}")
     return 1 if problems else 0
+
+
+def _cells(entry: HistoryEntry) -> tuple[Cell, ...]:
+    body = "kept" if entry.body_digest else "-"
+    who, what = _who(entry.facts), _what(entry.facts)
+    return str(entry.seq), spell_time(entry.at), entry.event, who, what, body, entry.hash[:12]
 
 
 def _json(entry: HistoryEntry) -> dict[str, Any]:

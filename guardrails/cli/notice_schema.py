@@ -21,7 +21,7 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.TAGGED: "it breaks a rule and was tagged",
     Kind.REVERTED: "it was deleted, or put back to its last good state",
     Kind.WOULD_REVERT: "it would have been reverted, were the mode not `audit`",
-    Kind.RESTORED: "a revert was undone",
+    Kind.RESTORED: "it was written back: an operator undid a revert or a delete, or its target is there again",
     Kind.CANNOT_ACT: "Azure forbids what should be done: a lock, a deny assignment, a missing permission",
     Kind.UNKNOWN: "it could not be judged",
     Kind.COMPLIANT: "it keeps every rule again; told only where a trouble was told before",
@@ -38,6 +38,9 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.DIGEST: "many notices of one route in one: counts, and the worst findings",
     Kind.ADOPTED: "what was there before the guardrails, all in one: counts, and the worst ten",
     Kind.SWEEP_PARTIAL: "a sweep could not see part of the tenant; the reasons say which",
+    Kind.LOST: "a durable exemption is gone; it is put back by itself, as soon as its target is there",
+    Kind.NOT_RESTORED: "a durable exemption is gone and is not put back; the reasons say why",
+    Kind.FIGHT: "it was put back and deleted again and again: it is left alone until an operator restores it",
 }
 """What each kind tells, one line of markdown."""
 

@@ -22,7 +22,7 @@ from guardrails.wiring import Service
 ALTERED: Final = "altered"
 """Stands for the status of a row that was changed from outside and cannot be trusted."""
 
-_ORDER: Final = (*GRADES, "gone")
+_ORDER: Final = ("lost", *GRADES, "gone")
 _SEVERITIES: Final = frozenset(map(str, Severity))
 
 
@@ -211,7 +211,7 @@ class Reading:
 def _found(stored: Stored, ruleset: Ruleset | None, now: datetime) -> Found:
     row = stored.row
     exemption = ExemptionId.parse(row.id)
-    if row.status is Status.GONE:
+    if row.status in (Status.GONE, Status.LOST):
         expiry = Expiry(State.GONE, since=row.since)
     else:
         expiry = expiry_of(row.expires_on, now, ruleset.reminder_days if ruleset else DAYS)
@@ -219,7 +219,7 @@ def _found(stored: Stored, ruleset: Ruleset | None, now: datetime) -> Found:
 
 
 def _grade(row: Row, exemption: ExemptionId, ruleset: Ruleset | None) -> str:
-    if row.status in (Status.GONE, Status.EXCLUDED):
+    if row.status in (Status.GONE, Status.LOST, Status.EXCLUDED):
         return str(row.status)
     severities = dict(_own_severities())
     if ruleset and row.findings:

@@ -1,6 +1,7 @@
-"""Undo the last revert of an exemption, or anybody's delete: write back the body that was taken away.
+"""Write back what our last revert of an exemption, or anybody's delete, took away; with --at an older version of it.
 
-It is then left alone until somebody changes it. --dry-run shows the body and writes nothing.
+It is then left alone until somebody changes it. --dry-run shows the body and writes nothing. `history ID` shows which
+entries keep a body, `deleted list` what is gone and can be had back.
 """
 
 import argparse
@@ -16,6 +17,9 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
+    parser.add_argument(
+        "--at", type=_version, metavar="VERSION", help="the number of a history entry that keeps a body; default: undo"
+    )
     parser.add_argument("--dry-run", action="store_true", help="show what would be written; change nothing")
     add_by(parser)
     add_format(parser)
@@ -26,7 +30,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     exemption = exemption_id(args)
 
     async def work(service: Service) -> Mapping[str, Any]:
-        return await service.reconciler.restore(exemption, args.by, dry_run=args.dry_run)
+        return await service.reconciler.restore(exemption, args.by, at=args.at, dry_run=args.dry_run)
 
     body = with_service(work)
     if args.format == "json":
@@ -37,6 +41,14 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     else:
         screen.line(f"restored by {args.by}: {exemption.text}")
         screen.line(
-            "It is left alone until somebody changes it. Mend it; register and history say that it was restored."
+            "It is left alone until somebody changes it. If it breaks a rule, mend it; register and history say that it"
+            " was restored."
         )
     return 0
+
+
+def _version(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not number:
+        raise argparse.ArgumentTypeError("give the number of a history entry, 1 or more; `history ID` lists them")
+    return number

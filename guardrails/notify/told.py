@@ -25,6 +25,7 @@ LABELS: Final[Mapping[str, str]] = {
     "removed": "deleted after its end",
     "adopted": "there before",
     "sweep-partial": "not all was seen",
+    "fight": "restored and deleted in turn",
 }
 """Kinds whose name is not what a reader should see; the others are shown with spaces for hyphens."""
 

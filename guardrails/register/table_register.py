@@ -27,6 +27,7 @@ from guardrails.register.lanes import Lanes
 from guardrails.register.letters import Letters
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import Entity, Rejected, Table, Write
+from guardrails.register.under import Under
 from guardrails.register.verify import problems_of
 
 _LOG: Final = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class TableRegister:
         self._clock = clock
         self._breaker = Breaker(self._table)
         self._letters = Letters(self._table)
+        self._under = Under(self._table)
         self.lanes = Lanes(self._table)
         self.gathering = Gathering(self._table)
         self.sweeps = Sweeps(self._table)
@@ -245,6 +247,10 @@ class TableRegister:
         """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
         found = await self._table.get(container, f"state~{key.hex()}")
         return str(found.get("id") or "") if found else ""
+
+    async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
+        """Return the ids of the lost, or of those that are there, at a scope (lower case) or below it."""
+        return await self._under.ids(container, scope, lost=lost)
 
     async def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
         """Yield what was adopted at a time or later."""

@@ -116,6 +116,26 @@ async def test_a_delete_is_undone_by_one_command(desk: Desk) -> None:
     assert "[nothing-to-undo]" in again.err
 
 
+async def test_a_version_that_the_history_keeps_is_had_back(desk: Desk) -> None:
+    for text in ("the first", "the second"):
+        await desk.arm.put(desk.id, {**BAD, "properties": {**BAD["properties"], "displayName": text}})
+        await desk.run("reconcile", desk.id)
+    assert not await desk.there()  # the first was there before us and is kept, the edit was reverted
+    listed = [line.split() for line in (await desk.run("history", desk.id)).out.splitlines()[1:]]
+    assert ["kept" in line for line in listed] == [True, True, False]
+
+    refused = await desk.run("restore", desk.id, "--at", "9")
+    assert (refused.code, refused.out) == (1, "")
+    assert "history entry 9 keeps no body. Of its entries these keep one: 1, 2 [no-body]" in refused.err
+
+    shown = await desk.run("restore", desk.id, "--at", "1", "--dry-run", "--format", "json")
+    assert shown.json["body"]["properties"]["displayName"] == "the first"
+    assert not await desk.there()
+    for argv, expected in ((("--at", "1"), "the first"), (("--at", "2"), "the second"), ((), "the first")):
+        assert (await desk.run("restore", desk.id, *argv, "--by", "ops")).code == 0
+        assert (await desk.arm.get(desk.id)).body["properties"]["displayName"] == expected
+
+
 async def test_nothing_to_restore_is_said(desk: Desk) -> None:
     ran = await desk.run("restore", desk.id, "--dry-run")
     assert (ran.code, ran.out) == (1, "")

@@ -59,7 +59,8 @@ def test_judge_and_rules_load_no_azure_sdk_and_no_rich(save: Save) -> None:
 def test_help_of_the_program_and_of_a_command(run: Run) -> None:
     top, judge = run("--help"), run("judge", "--help")
     assert (top.code, judge.code) == (0, 0)
-    for name in ("judge", "rules", "reconcile", "restore", "history", "register", "breaker", "letters", "docs"):
+    names = "judge", "rules", "reconcile", "restore", "deleted", "history", "register", "breaker", "letters", "docs"
+    for name in names:
         assert f"\n    {name} " in top.out
     assert "az policy assignment list" in judge.out
     assert "Exit code: 0 all pass" in judge.out

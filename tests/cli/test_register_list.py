@@ -98,6 +98,14 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_lost_is_in_no_expiry_state_but_gone(run: Run, shelf: Shelf) -> None:
+    shelf.put([row(named("lost"), Status.LOST, 5 * DAY), row(named("there"), Status.COMPLIANT, 5 * DAY)])
+    assert names(run, "--state", "lost") == ["lost"]
+    assert names(run, "--state", "expiring") == ["there"]
+    assert names(run, "--days-left", "9") == ["there"]
+    assert run("register", "list", "--state", "lost", *MARK, "--format", "json").json[0]["expiry_state"] == "gone"
+
+
 def test_states_are_those_of_the_time_that_is_asked_for(run: Run, full: Shelf) -> None:
     def state(now: str) -> list[Any]:
         item = run("register", "list", "--scope", "*/soon", "--now", now, "--format", "json").json[0]

@@ -37,6 +37,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "datetime | None": some.none() | TIME,
     "Intent | None": some.none() | INTENT,
     "tuple[str, ...]": some.lists(TEXT, max_size=4).map(tuple),
+    "tuple[datetime, ...]": some.lists(TIME, max_size=3).map(tuple),
     "tuple[tuple[datetime, datetime | None], ...]": some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(
         tuple
     ),

@@ -52,7 +52,7 @@ async def test_each_kind_of_write_is_answered_within_seconds(site: Site, schema:
     await site.put(edited, ALICE, displayName="For ever")
     await site.settled(edited, Status.COMPLIANT, "put-back")
     await site.delete(good)
-    await site.settled(good, Status.GONE, "deleted")
+    await site.settled(good, Status.LOST, "lost")
     assert time.monotonic() - started < 10
 
     assert await site.body(endless) is None
@@ -61,7 +61,7 @@ async def test_each_kind_of_write_is_answered_within_seconds(site: Site, schema:
     assert (await site.body(bare))["properties"]["metadata"]["guardrails"]["status"] == "violation"
     assert (await site.body(excluded), await site.body(owned)) == before
     for path, kind in ((endless, "reverted"), (whole, "reverted"), (bare, "tagged"), (owned, "violation"),
-                       (edited, "reverted"), (good, "deleted")):  # fmt: skip
+                       (edited, "reverted"), (good, "lost")):  # fmt: skip
         (notice,) = await site.about(path, kind)
         assert notice["actor"]
     for path in (good, endless, whole, bare, owned, excluded, edited):

@@ -84,6 +84,9 @@ class Azure:
     async def list(self, container: str) -> Sequence[Mapping[str, Any]] | Unread:
         raise AssertionError(f"nobody asked what is in {container}")
 
+    async def beside(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+        raise AssertionError(f"nobody asked what is beside {exemption}")
+
     async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
         assert assignment_id == BODY["properties"]["policyAssignmentId"]
         return FACTS.assignment if self.known else Unread("Azure is slow")

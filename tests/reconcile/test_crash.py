@@ -17,10 +17,11 @@ from guardrails.exemption import ExemptionId
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
 from tests.reconcile.ports import Died
-from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, US_ID, World, rules
+from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, US_ID, World, rules
 
 type Step = Callable[[World, ExemptionId], Awaitable[Any]]
 BOTH = {"exemption": True, "scope": True}
+DURABLE: dict[str, Any] = {"durability": {"mode": "collateral", "wait": "0m"}}
 GRACE = {"expiry-missing": {"response": "revert", "grace": "1d"}}
 
 
@@ -73,6 +74,23 @@ async def bad_again(world: World, one: ExemptionId) -> None:
     await world.bad(one, displayName="again")
 
 
+async def target_gone(world: World, one: ExemptionId) -> None:
+    await world.send(PIPELINE, "PUT", tenant.RESOURCE, {"location": "westeurope"})
+    await world.write(one)
+    await world.look(one)
+    await world.send(PIPELINE, "DELETE", tenant.RESOURCE)
+
+
+async def target_back(world: World, one: ExemptionId) -> None:
+    await target_gone(world, one)
+    await world.look(one)
+    await world.send(PIPELINE, "PUT", tenant.RESOURCE, {"location": "westeurope"})
+
+
+async def target_event(world: World, one: ExemptionId) -> None:
+    await world.look(one, "target", operation="target-write")
+
+
 async def breaker_full(world: World, one: ExemptionId) -> None:
     await world.register.close_breaker(world.clock.now())
     await world.bad(one)
@@ -113,6 +131,8 @@ SCENARIOS = {
     "held": Scenario(breaker_full, look, {"breaker": {"reverts_per_hour": 0}}),
     "cannot act": Scenario(locked, look, {}),
     "unknown": Scenario(unreadable, look, {}),
+    "lost": Scenario(target_gone, look, DURABLE),
+    "brought back": Scenario(target_back, target_event, DURABLE),
 }
 
 

@@ -166,7 +166,7 @@ class World:
         return {key: json.loads(json.dumps(entry.json())) for key, entry in self.arm.store.entries.items()}
 
     def tags(self, scope: str) -> dict[str, str]:
-        return dict(self.azure()[scope.lower()].get("tags") or {})
+        return dict(self.azure().get(scope.lower(), {}).get("tags") or {})
 
     def fault(self, method: str, path: str = "policyExemptions", **more: Any) -> None:
         self.arm.faults.rules.append(Fault(path=path, method=method, **more))

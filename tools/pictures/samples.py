@@ -76,6 +76,9 @@ _DONE: Final[Mapping[str, str]] = {
     "expiring": "Nothing was changed.",
     "removed": "The exemption was deleted; its body is kept.",
     "sweep-partial": "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted.",
+    "lost": "It is put back once its target is there, not before 2026-11-21T12:45:00Z.",
+    "not-restored": "Nothing was changed in Azure.",
+    "fight": "Nothing was changed in Azure.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
@@ -91,6 +94,11 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "removed": ("it ended at 2026-08-01T00:00:00Z, and the ruleset deletes such exemptions after 90 days",),
     "sweep-partial": ("the subscription payments-prod (9d3c1f0e-0b5a-4f43-8f0a-2f1f6f0a7c55) cannot be read: 403",),
+    "lost": ("jo.doe@contoso.com deleted it, who may not",),
+    "not-restored": ("the assignment that it exempts from is gone",),
+    "fight": (
+        "the guardrails put it back 3 times since 2026-11-21T09:10:00Z, and jo.doe@contoso.com deleted it each time",
+    ),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),
 }

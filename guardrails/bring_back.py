@@ -1,0 +1,215 @@
+"""Bring back: put an approved exemption back that went with its target, or that somebody deleted who may not.
+
+At most three requests to Azure: the look that found nothing, a list of what is attached to the same scope (is the
+target there, is it put back under another name), and the write, whose answer shows what stands then.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from guardrails import tell
+from guardrails.act import Done
+from guardrails.durability import Accepted, is_durable, judge_loss, obstacle, twin
+from guardrails.errors import Permanent
+from guardrails.exemption import Exemption, fingerprint, put_body, spell_time, with_marker
+from guardrails.facts import Gone, Unread
+from guardrails.notice import Kind, Notice
+from guardrails.perform import conclude
+from guardrails.record import Entry, Intent, Row, Status, Stored
+from guardrails.recording import entry_for, row_gone
+from guardrails.ruleset import Mode
+from guardrails.visit import NOTHING_DONE, Outcome, Visit, next_seq
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """It is not put back any more, and why."""
+
+    why: str
+    kind: Kind = Kind.NOT_RESTORED
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """It is not put back now, and why. An event about its target, or the next sweep, has it tried again."""
+
+    why: str
+    answer: str = "none"
+
+
+_AGAIN: Final = timedelta(days=1)
+"""When a write that Azure refused for want of the target is tried again without an event."""
+
+_NO_TARGET: Final = _Later("its target is not there; it is put back once that is")
+_ALTERED: Final = _End("what the register has of it was changed by a hand")
+
+
+async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
+    """Take note that an exemption is gone. False: it is not durable, nothing was done; None: somebody was quicker."""
+    row, now = stored.row, visit.world.clock.now()
+    if row.compliant is None or row.compliant_content != row.content:
+        return False
+    exemption = await _approved(visit, row)
+    if exemption is None or not is_durable(row, exemption, visit.ruleset, now):
+        return False
+    gone = row_gone(row, visit.id.text, now)
+    loss = judge_loss(row, exemption, visit.hint, visit.ruleset)
+    if isinstance(loss, Accepted):
+        entry = entry_for("deleted", now, visit.hint, why="Azure says that it does not exist", accepted=loss.why)
+        return await _record(visit, stored, gone, entry)
+    due = now + visit.ruleset.durability.wait
+    after = replace(gone, status=Status.LOST, lost=now, lost_by=loss.by, settled="", due=due, turn=None)
+    why = (
+        f"{loss.by} deleted it, who may not"
+        if loss.by
+        else "nobody is known to have deleted it: its target may be gone"
+    )
+    then = "It is put back once its target is there" + (f", not before {spell_time(due)}." if loss.by else ".")
+    if visit.mode is Mode.AUDIT:
+        then = f"{NOTHING_DONE} Audit mode; enforce mode would put it back."
+    notice = tell.about(
+        Kind.LOST, visit.id, next_seq(stored), at=now, actor=loss.by, done=then, why=(why,), exemption=exemption
+    )
+    saved = await visit.commit(stored, after, entry_for("lost", now, visit.hint, why=why), [notice])
+    if saved is not None and visit.hint.source == "target" and not loss.by:  # its target may be there again already
+        return await bring_back(visit, saved)
+    return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)
+
+
+async def bring_back(visit: Visit, stored: Stored) -> Outcome | None:
+    """Put a lost exemption back, if it is time and nothing stands against it. None: somebody was quicker, look again.
+
+    Raises Retryable while Azure or the store is busy.
+    """
+    row, now, hint = stored.row, visit.world.clock.now(), visit.hint
+    if hint.operation == "delete" and hint.actor and not row.lost_by:
+        return await _late_news(visit, stored)
+    returned = hint.source == "target" and not row.lost_by
+    if row.due and now < row.due and not returned and hint.source != "operator":
+        return await _rest(visit, stored)
+    exemption = await _approved(visit, row)
+    if exemption is None:
+        return await _end(visit, stored, None, _ALTERED)
+    stop = _fight(visit, row) or await _hindrance(visit, row, exemption)
+    if isinstance(stop, _Later):
+        return await _wait(visit, stored, stop)
+    if isinstance(stop, _End):
+        return await _end(visit, stored, exemption, stop)
+    beside = await visit.world.arm.beside(visit.id)
+    if isinstance(beside, Gone):
+        return await _wait(visit, stored, _NO_TARGET)
+    if isinstance(beside, Unread):
+        return await _wait(visit, stored, _Later(f"its scope cannot be read: {beside.reason}"))
+    if any(str(one.get("id", "")).lower().strip("/") == visit.id.key.strip("/") for one in beside):
+        return None  # somebody has just put it back
+    if other := twin(exemption, beside):
+        return await _end(visit, stored, exemption, _End(f"the exemption '{other}' at the same scope stands for it"))
+    return await _write(visit, stored, exemption)
+
+
+def _fight(visit: Visit, row: Row) -> _End | None:
+    """Return why it is not put back again and again."""
+    fights, now = visit.ruleset.durability, visit.world.clock.now()
+    recent = [time for time in row.restored if now - time < fights.window]
+    if len(recent) < fights.times:
+        return None
+    who = row.lost_by or "a deployment, or somebody unknown,"
+    times = f"{len(recent)} times since {spell_time(recent[0])}"
+    return _End(f"the guardrails put it back {times}, and {who} deleted it each time", Kind.FIGHT)
+
+
+async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> _End | _Later | None:
+    """Return what stands against it, beside its scope."""
+    now, assignment = visit.world.clock.now(), await visit.world.arm.assignment(exemption.assignment_id)
+    against = obstacle(row, exemption, assignment, visit.ruleset, now)
+    if isinstance(against, Unread):
+        return _Later(f"it cannot be told whether it may come back: {against.reason}")
+    if against:
+        return _End(against)
+    if visit.mode is Mode.AUDIT:
+        return _Later("audit mode: nothing is changed in Azure", answer="bring-back")
+    if (await visit.world.register.breaker(now)).opened_at is not None:
+        return _Later("the breaker is open: nothing is written until an operator closes it")
+    return None
+
+
+async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome | None:
+    """Record the intent, write, record the outcome."""
+    row, now = stored.row, visit.world.clock.now()
+    clean = with_marker(exemption.metadata, None) if exemption.metadata else None
+    body = put_body(exemption.body, clean)
+    why = f"it was lost at {spell_time(row.lost)}, and its target is there" if row.lost else "it was lost"
+    notice = tell.about(
+        Kind.RESTORED, visit.id, next_seq(stored), at=now, actor=row.lost_by, why=(why,), exemption=exemption,
+        done="It was put back as it was last approved.",
+    )  # fmt: skip
+    intent = Intent("bring-back", fingerprint(body), why, now, row.compliant, notice.to_json())
+    saved = await visit.commit(
+        stored, replace(row, intent=intent, due=None), entry_for("intent", now, visit.hint, action="bring-back")
+    )
+    if saved is None:
+        return None
+    try:
+        written = Exemption.from_arm(await visit.world.arm.put(visit.id, body), visit.ruleset.names)
+    except Permanent as error:
+        if error.code == "no-target":  # Azure lists at a scope that is not there: each try is two entries of history
+            return await _wait(visit, saved, _NO_TARGET, now + _AGAIN)
+        return await _end(visit, saved, exemption, _End(f"Azure refuses it: {error.message}"))
+    if fingerprint(written.body) != intent.content:
+        return None  # the settling of the intent looks again
+    return await conclude(visit, None, saved, Done(written))
+
+
+async def _approved(visit: Visit, row: Row) -> Exemption | None:
+    """Return the exemption as it was last approved; None where the register cannot vouch for it."""
+    if row.compliant is None:
+        return None
+    try:
+        return Exemption.from_arm(await visit.world.register.body(visit.id, row.compliant), visit.ruleset.names)
+    except Permanent:
+        return None
+
+
+async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:
+    """Take note of who deleted it: the event came after a sweep had seen that it is gone."""
+    exemption, now = await _approved(visit, stored.row), visit.world.clock.now()
+    if exemption is None:
+        return await _end(visit, stored, None, _ALTERED)
+    loss = judge_loss(stored.row, exemption, visit.hint, visit.ruleset)
+    if isinstance(loss, Accepted):
+        row = replace(stored.row, status=Status.GONE, settled=loss.why, due=None, intent=None)
+        return await _record(visit, stored, row, entry_for("deleted", now, visit.hint, accepted=loss.why))
+    row = replace(stored.row, status=Status.LOST, lost_by=loss.by, due=now + visit.ruleset.durability.wait, intent=None)
+    return await _record(visit, stored, row, entry_for("lost", now, visit.hint, why=f"{loss.by} deleted it"))
+
+
+async def _wait(visit: Visit, stored: Stored, later: _Later, due: datetime | None = None) -> Outcome | None:
+    """Leave it lost for now; before `due` only an event about its target has it tried again."""
+    now, due = visit.world.clock.now(), due or stored.row.due
+    due = due if due and now < due else None  # it was tried before its time
+    row = replace(stored.row, status=Status.LOST, due=due, answer=later.answer, intent=None)
+    if row == stored.row:
+        return await _rest(visit, stored)
+    return await _record(visit, stored, row, entry_for("waiting", now, visit.hint, why=later.why))
+
+
+async def _end(visit: Visit, stored: Stored, exemption: Exemption | None, end: _End) -> Outcome | None:
+    """Give it up, and say so once."""
+    now = visit.world.clock.now()
+    row = replace(stored.row, status=Status.GONE, settled=end.why, due=None, answer="none", intent=None)
+    notice = tell.about(
+        end.kind, visit.id, next_seq(stored), at=now, actor=stored.row.lost_by, done=NOTHING_DONE, why=(end.why,),
+        exemption=exemption, row=stored.row,
+    )  # fmt: skip
+    return await _record(visit, stored, row, entry_for("not-restored", now, visit.hint, why=end.why), notice)
+
+
+async def _rest(visit: Visit, stored: Stored) -> Outcome:
+    await visit.unchanged(stored)
+    return Outcome(visit.id, "", wrote=False, row=stored.row)
+
+
+async def _record(visit: Visit, stored: Stored, row: Row, entry: Entry, *notices: Notice) -> Outcome | None:
+    saved = await visit.commit(stored, row, entry, notices)
+    return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)

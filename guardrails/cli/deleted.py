@@ -1,0 +1,120 @@
+"""The recycle bin: every exemption that is gone and that the register knew, whoever deleted it, the latest first.
+
+It says what `restore ID` would put back, and what stands against it, as far as the register knows: Azure is not asked.
+Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from guardrails.cli.deleted_rows import Departure, departures, is_deleted
+from guardrails.cli.online import with_service
+from guardrails.cli.options import moment
+from guardrails.cli.register_rows import Filters, Reading
+from guardrails.cli.register_text import csv_line, writing
+from guardrails.cli.screen import Cell, Screen
+from guardrails.exemption import spell_time
+from guardrails.wiring import Service
+
+FIRST: Final = 200
+"""Rows that a terminal shows unless all are asked for."""
+
+COLUMNS: Final = (
+    "id", "status", "at", "how", "by", "why", "version", "expires_on", "assignment", "display_name", "owner", "ticket",
+    "restorable", "against", "rebuilt", "problem",
+)  # fmt: skip
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    actions = parser.add_subparsers(dest="action", metavar="list", required=True)
+    some = actions.add_parser("list", help="list what is gone, the latest first")
+    some.add_argument(
+        "--scope", action="append", default=[], metavar="GLOB",
+        help="on the id, as in the ruleset: a scope covers all below it, * is any text; may be repeated",
+    )  # fmt: skip
+    some.add_argument(
+        "--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing; may be repeated"
+    )
+    some.add_argument("--since", type=moment, metavar="DATE", help="gone then or later, such as 2026-11-01")
+    some.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
+    some.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
+    some.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """List what is gone; 1 where a row cannot be trusted."""
+    now = args.now or datetime.now(UTC)
+    reading = Reading(_filters(args, now), screen)
+    with screen.progress("rows") as told:
+
+        async def work(service: Service) -> list[Departure]:
+            # a row's status never begins before it went
+            rows = [
+                one
+                async for one in reading.rows(service, told)
+                if is_deleted(one.row) and (args.since is None or one.row.since >= args.since)
+            ]
+            return await departures(service, rows, now)
+
+        found = with_service(work)
+    found = [one for one in found if args.since is None or one.at >= args.since]
+    found.sort(key=lambda one: (-one.at.timestamp(), one.found.id.key))
+    if args.format == "table":
+        _table(found, reading.altered(), screen, everything=args.all or not screen.terminal)
+        screen.note(
+            f"{len(found)} gone, of {reading.count} exemption{'' if reading.count == 1 else 's'} in the register"
+        )
+    elif args.format == "json":
+        screen.json([*reading.altered(), *(one.to_json() for one in found)])
+    else:
+        with writing(None) as write:
+            write(csv_line(COLUMNS))
+            for item in (*reading.altered(), *(one.to_json() for one in found)):
+                write(csv_line([item.get(name) for name in COLUMNS]))
+    return reading.sum_up()
+
+
+def _filters(args: argparse.Namespace, now: datetime) -> Filters:
+    nothing: frozenset[str] = frozenset()
+    return Filters(
+        states=nothing, statuses=nothing, rules=nothing, scopes=tuple(args.scope), owners=tuple(args.owner),
+        days_left=None, adopted=False, held=False, now=now,
+    )  # fmt: skip
+
+
+def _table(
+    found: Sequence[Departure], altered: Sequence[Mapping[str, Any]], screen: Screen, *, everything: bool
+) -> None:
+    if not found and not altered:
+        return
+    shown = found if everything else found[:FIRST]
+    columns: tuple[str, ...]
+    rows: list[Sequence[Cell]]
+    if screen.terminal:
+        columns = ("gone", "by", "exemption", "would be put back", "against it")
+        rows = [(one["status"], "", one["id"], "", one["problem"]) for one in altered]
+        screen.table(columns, [*rows, *map(_folded, shown)], lines=True)
+    else:
+        columns = ("gone", "how", "by", "version", "ends", "assignment", "owner", "why", "against", "exemption")
+        rows = [("-", one["status"], *["-"] * 7, one["id"]) for one in altered]
+        screen.table(columns, [*rows, *map(_flat, shown)])
+    if len(shown) < len(found):
+        screen.note(f"the first {len(shown)} of {len(found)} are shown; --all shows all, --since and others fewer")
+
+
+def _flat(one: Departure) -> tuple[Cell, ...]:
+    told = one.to_json()
+    names = ("at", "how", "by", "version", "expires_on", "assignment", "owner", "why", "against", "id")
+    return tuple(str(told[name] or "-") for name in names)
+
+
+def _folded(one: Departure) -> tuple[Cell, ...]:
+    told, row = one.to_json(), one.found.row
+    ends = f"ends {told['expires_on'][:10]}" if told["expires_on"] else "without an end"
+    what = [f"version {one.version}, {ends}", f"from {told['assignment'].rpartition('/')[2]}"]
+    where = [one.found.id.name, f"at {one.found.id.scope}", *([f"owner {row.owner}"] if row.owner else [])]
+    gone = [f"{one.how} {spell_time(one.at)[:10]}", one.why]
+    return gone, one.by or "not known", where, what if told["restorable"] else ["nothing"], list(one.against) or [""]

@@ -1,0 +1,51 @@
+"""Which operations the event subscription of on_scope_changed must let through, by what the register holds.
+
+Event Grid takes 25 values in all. Types that do not fit are named: what is attached to them is put back by deployments
+and sweeps only. Run it again when the register has grown, and set the filter to what it says.
+"""
+
+import argparse
+from typing import Any
+
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
+from guardrails.cli.screen import Screen
+from guardrails.exemption import ExemptionId
+from guardrails.record import Status
+from guardrails.targets import EVENT_TYPES, left_out, operations, ranked, types_of
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Show them; 1 where a row cannot be trusted, and is not counted."""
+    refused: list[str] = []
+
+    async def work(service: Service) -> dict[str, int]:
+        rows = service.register.rows(lambda error: refused.append(str(error)))
+        return types_of([ExemptionId.parse(one.row.id) async for one in rows if one.row.status is not Status.GONE])
+
+    types = with_service(work)
+    if args.format == "json":
+        screen.json(_told(types))
+    else:
+        for operation in operations(types):
+            screen.line(operation)
+        for name in left_out(types):
+            screen.note(f"no room for {name} ({types[name]}): put back after deployments and sweeps only")
+    for problem in refused:
+        screen.problem(problem)
+    return 1 if refused else 0
+
+
+def _told(types: dict[str, int]) -> dict[str, Any]:
+    return {
+        "event_types": EVENT_TYPES,
+        "operations": operations(types),
+        "types": {name: types[name] for name in ranked(types)},
+        "left_out": left_out(types),
+    }

@@ -1,0 +1,112 @@
+"""Durability: whether an exemption that is gone is to be put back, and what stands against it. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from guardrails.assess import Verdict, assess
+from guardrails.errors import Permanent
+from guardrails.exemption import Exemption
+from guardrails.expiry import is_expired
+from guardrails.facts import Assignment, Author, Facts, Gone, Unread
+from guardrails.hint import Hint
+from guardrails.record import Row
+from guardrails.ruleset import Keep, Ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It may stay gone, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """It is to be put back. `by` deleted it; "" where its target went, or nobody told."""
+
+    by: str
+
+
+def is_durable(row: Row, exemption: Exemption, ruleset: Ruleset, now: datetime) -> bool:
+    """Whether it would be put back: as it last stood it was compliant, it has not ended, and it is wanted.
+
+    Its own metadata may ask for it, or against it, whatever the ruleset says of its scope.
+    """
+    approved = row.compliant is not None and row.compliant_content == row.content != ""
+    return approved and not is_expired(row.expires_on, now) and _is_wanted(row, exemption, ruleset)
+
+
+def _is_wanted(row: Row, exemption: Exemption, ruleset: Ruleset) -> bool:
+    if row.wanted:
+        return row.wanted == "yes"
+    return ruleset.durability.mode_for(exemption.id) is not Keep.NEVER
+
+
+def judge_loss(row: Row, exemption: Exemption, hint: Hint, ruleset: Ruleset) -> Accepted | Lost:
+    """Say what becomes of a durable exemption that is not there any more."""
+    if tool := _tool(row, exemption, ruleset):
+        return Accepted(f"it is left to {tool}")
+    by = hint.actor if hint.operation == "delete" else ""
+    if by and ruleset.durability.mode_for(exemption.id) is not Keep.ALWAYS and may_delete(by, exemption, ruleset):
+        return Accepted(f"{by} deleted it, who may")
+    return Lost(by)
+
+
+def _tool(row: Row, exemption: Exemption, ruleset: Ruleset) -> str:
+    """Return the name of the protected owner that puts it back itself; "" where there is none."""
+    owner = ruleset.owner_of(exemption, row.author)
+    return owner.name if owner is not None and not owner.restore else ""
+
+
+def may_delete(actor: str, exemption: Exemption, ruleset: Ruleset) -> bool:
+    """Whether somebody may delete an exemption: approved identities, protected owners, and its own owner."""
+    name = actor.strip().lower()
+    owners = {part.strip() for part in re.split("[,;]", exemption.owner.lower())}
+    return name in ruleset.approved or name in owners or any(name in owner.authors for owner in ruleset.owners)
+
+
+def obstacle(
+    row: Row, exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset: Ruleset, now: datetime
+) -> str | Unread:
+    """Return why an exemption is not put back any more; "" where nothing stands against it; Unread: ask later."""
+    if is_expired(exemption.expires_on, now):
+        return "it has ended meanwhile"
+    if not _is_wanted(row, exemption, ruleset):
+        return "the ruleset does not put it back any more"
+    if tool := _tool(row, exemption, ruleset):
+        return f"it is left to {tool}"
+    if isinstance(assignment, Gone):
+        return "the assignment that it exempts from is gone"
+    if isinstance(assignment, Unread):
+        return assignment
+    if isinstance(assignment.members, Mapping) and assignment.members:
+        lacking = [one for one in exemption.reference_ids if one.lower() not in assignment.members]
+        if lacking:
+            return f"the initiative has no policy '{lacking[0]}' any more"
+    author = Author(row.author, row.author_kind) if row.author else Unread("the register does not know it")
+    facts = Facts(now, row.written_at or now, assignment, author, dates=row.dates, approved=ruleset.approved)
+    found = assess(exemption, facts, ruleset)
+    if found.verdict is Verdict.VIOLATION and not found.is_sound:
+        return "it is against today's rules: " + ", ".join(f"{one.code} {one.rule}" for one in found.violations)
+    return Unread(found.findings[0].text) if found.verdict is Verdict.UNKNOWN else ""
+
+
+def twin(exemption: Exemption, others: Sequence[Mapping[str, Any]]) -> str:
+    """Return the name of another exemption at the same scope that exempts from the same; "" where there is none."""
+    wanted = _exempts(exemption)
+    for body in others:
+        try:
+            other = Exemption.from_arm(body)
+        except Permanent:
+            continue
+        if other.id != exemption.id and _exempts(other) == wanted:
+            return other.id.name
+    return ""
+
+
+def _exempts(exemption: Exemption) -> tuple[str, frozenset[str]]:
+    references = frozenset(one.lower() for one in exemption.reference_ids)
+    return exemption.assignment_id.strip("/").lower(), references

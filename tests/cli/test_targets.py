@@ -1,0 +1,68 @@
+"""`targets`: the operations to subscribe, by what the register holds."""
+
+import json
+
+import pytest
+
+from guardrails.record import Status
+from guardrails.targets import ALWAYS, EVENT_TYPES, MOST_TYPES
+
+from .conftest import Run
+from .shelf import FIRST, GROUP, SECOND, Shelf, named, row, shelf
+
+__all__ = ["shelf"]
+pytestmark = pytest.mark.usefixtures("shelf")
+
+
+def at(kind: str, name: str = "e", *, subscription: str = FIRST) -> str:
+    provider, *types = kind.split("/")
+    path = "/".join(f"{one}/{one}-name" for one in types)
+    return named(name, f"{subscription}/resourceGroups/rg/providers/{provider}/{path}")
+
+
+def test_an_empty_register_wants_deployments_and_groups(run: Run) -> None:
+    told = run("targets")
+    assert (told.code, told.out.splitlines(), told.err) == (0, list(ALWAYS), "")
+
+
+def test_the_types_that_the_register_holds_are_wanted_the_most_held_first(shelf: Shelf, run: Run) -> None:
+    shelf.put(
+        [
+            row(at("Microsoft.Web/sites")),
+            row(at("Microsoft.Storage/storageAccounts", "a"), Status.LOST),
+            row(at("microsoft.storage/storageaccounts", "b", subscription=SECOND)),
+            row(at("Microsoft.Sql/servers/databases"), Status.GONE),
+            row(named("whole")),
+            row(named("above", GROUP)),
+        ]
+    )
+    told = run("targets")
+    storage, sites = "Microsoft.Storage/storageAccounts", "Microsoft.Web/sites"
+    wanted = [*ALWAYS, *(f"{one}/{verb}" for one in (storage, sites) for verb in ("write", "delete"))]
+    assert (told.code, told.out.splitlines()) == (0, wanted)
+    shown = json.loads(run("targets", "--format", "json").out)
+    assert shown == {
+        "event_types": list(EVENT_TYPES), "operations": wanted, "types": {storage: 2, sites: 1}, "left_out": [],
+    }  # fmt: skip
+
+
+def test_types_that_do_not_fit_are_named(shelf: Shelf, run: Run) -> None:
+    kinds = [f"Microsoft.Test/kind{n:02}" for n in range(MOST_TYPES + 2)]
+    shelf.put([row(at(kind, f"e{n}")) for kind in kinds for n in range(2 if kind != kinds[3] else 1)])
+    told = run("targets")
+    assert len(told.out.splitlines()) == 25
+    assert told.err.splitlines() == [
+        f"no room for {kinds[-1]} (2): put back after deployments and sweeps only",
+        f"no room for {kinds[3]} (1): put back after deployments and sweeps only",
+    ]
+    assert json.loads(run("targets", "--format", "json").out)["left_out"] == [kinds[-1], kinds[3]]
+
+
+def test_a_row_that_cannot_be_trusted_is_not_counted_and_is_named(shelf: Shelf, run: Run) -> None:
+    broken = at("Microsoft.Web/sites")
+    shelf.put([row(broken), row(at("Microsoft.Storage/storageAccounts"))])
+    shelf.break_row(broken)
+    told = run("targets")
+    assert told.code == 1
+    assert len(told.out.splitlines()) == len(ALWAYS) + 2
+    assert "register-altered" in told.err

@@ -1,0 +1,29 @@
+"""A target that is recreated often is told of, and that does not cost its exemption the durability."""
+
+from guardrails.record import Status
+from tests.durability.conftest import approved, drop_target, keeping, recreate_target, target_deleted, target_written
+from tests.reconcile.world import World
+
+
+async def test_it_is_told_once_and_an_approved_edit_of_it_stays_durable(world: World) -> None:
+    fights = {"mode": "collateral", "fights": {"times": 9}}
+    world.ruleset = keeping(on={"recreated-often": "alert"}, durability=fights)
+    one = await approved(world)
+    for times in range(1, 6):
+        await drop_target(world)
+        await target_deleted(world, one)
+        await recreate_target(world)
+        await target_written(world, one)
+        assert set((await world.row(one)).findings) == ({"EXG405"} if times >= 3 else set())
+    await world.write(one, displayName="as it was approved anew")
+    await world.look(one)
+    row = await world.row(one)
+    assert (row.status, row.compliant_content) == (Status.VIOLATION, row.content)
+
+    await drop_target(world)
+    await target_deleted(world, one)
+    await recreate_target(world)
+    await target_written(world, one)
+
+    assert (await world.properties(one))["displayName"] == "as it was approved anew"
+    assert len((await world.row(one)).restored) == 6

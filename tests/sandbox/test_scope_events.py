@@ -1,0 +1,124 @@
+"""What is told of resources, resource groups and deployments; and that a cascade tells nothing of exemptions."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from guardrails.azure.events import Dropped, Scope, read_scope_event
+from sandbox.arm.listener import Listener
+from sandbox.cloud import Cloud
+from sandbox.eventgrid.delivery import EventSubscription
+from sandbox.eventgrid.events import encode
+from sandbox.stack import EVENT_FUNCTIONS
+from tests.sandbox.conftest import GROUP, SUBSCRIPTION, VAULT, Client, exemption, exemption_id
+from tests.sandbox.test_arm_resources import template
+from tests.sandbox.test_eventgrid import Receiver
+
+RESOURCES = "2021-04-01"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st1"
+STORAGE = {"type": "Microsoft.Storage/storageAccounts", "name": "st1", "apiVersion": "2023-01-01", "location": "x"}
+RELEASE = f"{GROUP}/providers/Microsoft.Resources/deployments/release-7"
+
+
+@pytest.fixture
+async def told(cloud: Cloud) -> AsyncIterator[Receiver]:
+    """All that Event Grid tells."""
+    receiver = Receiver()
+    listener = Listener(receiver.handle)
+    cloud.eventgrid.subscribe(EventSubscription("all", await listener.start()))
+    yield receiver
+    await listener.stop()
+
+
+async def happened(cloud: Cloud, told: Receiver) -> list[tuple[str, str]]:
+    """What was told since the last call: event type, without its prefix, and operation; sorted."""
+    await cloud.eventgrid.settled()
+    events = told.events
+    told.got.clear()
+    return sorted((event["eventType"].split(".")[-1], event["data"]["operationName"]) for event in events)
+
+
+def wrote(kind: str) -> tuple[str, str]:
+    return "ResourceWriteSuccess", f"{kind}/write"
+
+
+def deleted(kind: str) -> tuple[str, str]:
+    return "ResourceDeleteSuccess", f"{kind}/delete"
+
+
+GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
+ACCOUNTS = "Microsoft.Storage/storageAccounts"
+DEPLOYMENTS = "Microsoft.Resources/deployments"
+
+
+async def test_a_resource_is_told_of_when_it_is_written_and_deleted(
+    cloud: Cloud, client: Client, told: Receiver
+) -> None:
+    for method, body in (("PUT", {"location": "x"}), ("PATCH", {"tags": {"a": "b"}}), ("DELETE", None)):
+        assert (await client.send(method, ACCOUNT, body)).status in (200, 201)
+    assert await happened(cloud, told) == [deleted(ACCOUNTS), wrote(ACCOUNTS), wrote(ACCOUNTS)]
+    assert (await client.send("DELETE", ACCOUNT)).status == 204
+    assert await happened(cloud, told) == []
+
+
+async def test_a_group_is_told_of_and_its_exemptions_go_unheard(cloud: Cloud, client: Client, told: Receiver) -> None:
+    for scope in (GROUP, VAULT):
+        cloud.arm.seed(exemption_id(scope, "e"), exemption())
+    assert (await client.send("DELETE", GROUP)).status == 200
+    assert await client.names(f"{SUBSCRIPTION}/providers/Microsoft.Authorization/policyExemptions") == []
+    assert await happened(cloud, told) == [deleted(GROUPS)]
+    await client.put(GROUP, {"location": "x"}, version=RESOURCES)
+    assert await happened(cloud, told) == [wrote(GROUPS)]
+
+
+async def test_deleting_a_resource_tells_nothing_of_its_exemptions(
+    cloud: Cloud, client: Client, told: Receiver
+) -> None:
+    cloud.arm.seed(exemption_id(VAULT, "e"), exemption())
+    await client.send("DELETE", VAULT)
+    assert (await client.get(exemption_id(VAULT, "e"))).status == 404
+    assert await happened(cloud, told) == [deleted("Microsoft.KeyVault/vaults")]
+
+
+async def test_an_incremental_deployment_tells_of_itself_and_of_what_it_wrote(
+    cloud: Cloud, client: Client, told: Receiver
+) -> None:
+    await client.put(RELEASE, template(STORAGE), version=RESOURCES)
+    assert await happened(cloud, told) == [wrote(DEPLOYMENTS), wrote(ACCOUNTS)]
+
+
+async def test_a_complete_deployment_tells_of_what_it_deleted_too(cloud: Cloud, client: Client, told: Receiver) -> None:
+    cloud.arm.seed(exemption_id(VAULT, "e"), exemption())
+    await client.put(RELEASE, template(STORAGE, mode="Complete"), version=RESOURCES)
+    assert (await client.get(VAULT)).status == 404
+    assert await happened(cloud, told) == [deleted("Microsoft.KeyVault/vaults"), wrote(DEPLOYMENTS), wrote(ACCOUNTS)]
+
+
+async def test_a_deployment_that_fails_is_told_as_a_failure(cloud: Cloud, client: Client, told: Receiver) -> None:
+    broken = {"type": "Microsoft.KeyVault/vaults/secrets", "name": "none/s", "apiVersion": "2023-01-01"}
+    assert (await client.put(RELEASE, template(broken), version=RESOURCES)).status == 404
+    assert Counter(kind for kind, _ in await happened(cloud, told)) == {"ResourceWriteFailure": 2}
+
+
+async def test_the_subscription_of_on_scope_changed_lets_through_just_what_it_reads(
+    cloud: Cloud, client: Client, told: Receiver
+) -> None:
+    types, operations = EVENT_FUNCTIONS["on_scope_changed"]
+    wanted = EventSubscription("on-scope-changed", "", tuple(types), tuple(operations))
+    await client.put(RELEASE, template(STORAGE), version=RESOURCES)
+    await client.put(exemption_id(ACCOUNT, "e"), exemption())
+    await client.send("DELETE", ACCOUNT)
+    await client.send("DELETE", VAULT)
+    await client.send("DELETE", GROUP)
+    await client.put(GROUP, {"location": "x"}, version=RESOURCES)
+    await cloud.eventgrid.settled()
+    through = [event for event in told.events if wanted.wants(event)]
+    read: list[Any] = [read_scope_event(encode([event], cloud=cloud_schema, batched=False)[0].decode())
+                       for event in through for cloud_schema in (False, True)]  # fmt: skip
+    assert {(one.id, one.written) for one in read} == {(GROUP, True), (ACCOUNT, True), (ACCOUNT, False), (GROUP, False)}
+    assert len(through) == 5
+    others = [read_scope_event(encode([event], cloud=False, batched=False)[0].decode()) for event in told.events]
+    assert sum(isinstance(one, Scope) for one in others) == 6  # the vault is of a type that is not asked for
+    assert sum(isinstance(one, Dropped) for one in others) == 1  # the exemption

@@ -10,10 +10,11 @@ from typing import Final
 
 from guardrails import tell
 from guardrails.act import Done
-from guardrails.durability import Accepted, is_durable, judge_loss, obstacle, twin
+from guardrails.durability import Accepted, is_durable, judge_loss, obstacle, twins
 from guardrails.errors import Permanent
-from guardrails.exemption import Exemption, fingerprint, put_body, spell_time, with_marker
+from guardrails.exemption import Exemption, ExemptionId, fingerprint, put_body, spell_time, with_marker
 from guardrails.facts import Gone, Unread
+from guardrails.hint import Hint
 from guardrails.notice import Kind, Notice
 from guardrails.perform import conclude
 from guardrails.record import Entry, Intent, Row, Status, Stored
@@ -24,10 +25,11 @@ from guardrails.visit import NOTHING_DONE, Outcome, Visit, next_seq
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """It is not put back any more, and why."""
+    """It is not put back any more, and why. `may_pass`: it is tried a few times more before that is so."""
 
     why: str
     kind: Kind = Kind.NOT_RESTORED
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class _Later:
     why: str
     answer: str = "none"
 
+
+_TRIES: Final = 5
+"""How often a refusal that may pass is taken for one; the wait doubles each time."""
+
+_SOON: Final = timedelta(minutes=1)
+"""When Azure is asked again where its list and its answer do not agree."""
 
 _AGAIN: Final = timedelta(days=1)
 """When a write that Azure refused for want of the target is tried again without an event."""
@@ -54,18 +62,20 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
     if exemption is None or not is_durable(row, exemption, visit.ruleset, now):
         return False
     gone = row_gone(row, visit.id.text, now)
-    loss = judge_loss(row, exemption, visit.hint, visit.ruleset)
+    loss = judge_loss(row, exemption, await _believed(visit), visit.ruleset)
     if isinstance(loss, Accepted):
         entry = entry_for("deleted", now, visit.hint, why="Azure says that it does not exist", accepted=loss.why)
         return await _record(visit, stored, gone, entry)
-    due = now + visit.ruleset.durability.wait
+    due: datetime | None = now + visit.ruleset.durability.wait
+    if not loss.by and isinstance(await visit.world.arm.beside(visit.id), Gone):
+        due = None  # its target went with it: nobody deleted just this one
     after = replace(gone, status=Status.LOST, lost=now, lost_by=loss.by, settled="", due=due, turn=None)
     why = (
         f"{loss.by} deleted it, who may not"
         if loss.by
         else "nobody is known to have deleted it: its target may be gone"
     )
-    then = "It is put back once its target is there" + (f", not before {spell_time(due)}." if loss.by else ".")
+    then = "It is put back once its target is there" + (f", not before {spell_time(due)}." if due else ".")
     if visit.mode is Mode.AUDIT:
         then = f"{NOTHING_DONE} Audit mode; enforce mode would put it back."
     notice = tell.about(
@@ -73,11 +83,11 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
     )
     saved = await visit.commit(stored, after, entry_for("lost", now, visit.hint, why=why), [notice])
     if saved is not None and visit.hint.source == "target" and not loss.by:  # its target may be there again already
-        return await bring_back(visit, saved)
+        return await bring_back(visit, saved, returned=True)
     return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)
 
 
-async def bring_back(visit: Visit, stored: Stored) -> Outcome | None:
+async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) -> Outcome | None:
     """Put a lost exemption back, if it is time and nothing stands against it. None: somebody was quicker, look again.
 
     Raises Retryable while Azure or the store is busy.
@@ -85,7 +95,8 @@ async def bring_back(visit: Visit, stored: Stored) -> Outcome | None:
     row, now, hint = stored.row, visit.world.clock.now(), visit.hint
     if hint.operation == "delete" and hint.actor and not row.lost_by:
         return await _late_news(visit, stored)
-    returned = hint.source == "target" and not row.lost_by
+    fresh = row.lost is not None and row.due == row.lost + visit.ruleset.durability.wait  # who did it may yet be told
+    returned = returned or (hint.source == "target" and not row.lost_by and not fresh)
     if row.due and now < row.due and not returned and hint.source != "operator":
         return await _rest(visit, stored)
     exemption = await _approved(visit, row)
@@ -102,17 +113,31 @@ async def bring_back(visit: Visit, stored: Stored) -> Outcome | None:
     if isinstance(beside, Unread):
         return await _wait(visit, stored, _Later(f"its scope cannot be read: {beside.reason}"))
     if any(str(one.get("id", "")).lower().strip("/") == visit.id.key.strip("/") for one in beside):
-        return None  # somebody has just put it back
-    if other := twin(exemption, beside):
-        return await _end(visit, stored, exemption, _End(f"the exemption '{other}' at the same scope stands for it"))
+        return await _wait(visit, stored, _Later("Azure lists it, and does not show it"), now + _SOON)
+    for other in twins(exemption, beside, now):
+        if not await _was_beside(visit, row, other):
+            stands = f"the exemption '{other.name}' at the same scope stands for it"
+            return await _end(visit, stored, exemption, _End(stands))
     return await _write(visit, stored, exemption)
+
+
+async def _was_beside(visit: Visit, row: Row, other: ExemptionId) -> bool:
+    """Whether another exemption stood beside this one before it was lost: then it is no new name for it."""
+    known = await visit.world.register.read(other)
+    since = known.row.dates[0][0] if known and known.row.dates else None
+    return since is not None and row.lost is not None and since <= row.lost
+
+
+async def unread(visit: Visit, stored: Stored, seen: Unread) -> Outcome | None:
+    """Leave one lost that cannot be read now."""
+    return await _wait(visit, stored, _Later(f"it cannot be read: {seen.reason}"))
 
 
 def _fight(visit: Visit, row: Row) -> _End | None:
     """Return why it is not put back again and again."""
     fights, now = visit.ruleset.durability, visit.world.clock.now()
-    recent = [time for time in row.restored if now - time < fights.window]
-    if len(recent) < fights.times:
+    recent = [time for time in row.fought if now - time < fights.window]
+    if not row.lost_by or len(recent) < fights.times:
         return None
     who = row.lost_by or "a deployment, or somebody unknown,"
     times = f"{len(recent)} times since {spell_time(recent[0])}"
@@ -126,7 +151,7 @@ async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> _End | _La
     if isinstance(against, Unread):
         return _Later(f"it cannot be told whether it may come back: {against.reason}")
     if against:
-        return _End(against)
+        return _End(against, may_pass=isinstance(assignment, Gone))
     if visit.mode is Mode.AUDIT:
         return _Later("audit mode: nothing is changed in Azure", answer="bring-back")
     if (await visit.world.register.breaker(now)).opened_at is not None:
@@ -155,7 +180,8 @@ async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome 
     except Permanent as error:
         if error.code == "no-target":  # Azure lists at a scope that is not there: each try is two entries of history
             return await _wait(visit, saved, _NO_TARGET, now + _AGAIN)
-        return await _end(visit, saved, exemption, _End(f"Azure refuses it: {error.message}"))
+        refused = _End(f"Azure refuses it: {error.message}", may_pass=True)
+        return await _end(visit, saved, exemption, refused, row.due)
     if fingerprint(written.body) != intent.content:
         return None  # the settling of the intent looks again
     return await conclude(visit, None, saved, Done(written))
@@ -171,12 +197,24 @@ async def _approved(visit: Visit, row: Row) -> Exemption | None:
         return None
 
 
+async def _believed(visit: Visit) -> Hint:
+    """Return what woke us, without its actor where that is the event of an earlier delete, delivered once more."""
+    if visit.hint.operation == "delete" and visit.hint.event_id:
+        for entry in await visit.world.register.history(visit.id):
+            if entry.event == "deleted" and entry.facts.get("event") == visit.hint.event_id:
+                return replace(visit.hint, operation="", actor="")
+    return visit.hint
+
+
 async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:
     """Take note of who deleted it: the event came after a sweep had seen that it is gone."""
+    hint = await _believed(visit)
+    if not hint.actor:
+        return await _rest(visit, stored)
     exemption, now = await _approved(visit, stored.row), visit.world.clock.now()
     if exemption is None:
         return await _end(visit, stored, None, _ALTERED)
-    loss = judge_loss(stored.row, exemption, visit.hint, visit.ruleset)
+    loss = judge_loss(stored.row, exemption, hint, visit.ruleset)
     if isinstance(loss, Accepted):
         row = replace(stored.row, status=Status.GONE, settled=loss.why, due=None, intent=None)
         return await _record(visit, stored, row, entry_for("deleted", now, visit.hint, accepted=loss.why))
@@ -194,9 +232,19 @@ async def _wait(visit: Visit, stored: Stored, later: _Later, due: datetime | Non
     return await _record(visit, stored, row, entry_for("waiting", now, visit.hint, why=later.why))
 
 
-async def _end(visit: Visit, stored: Stored, exemption: Exemption | None, end: _End) -> Outcome | None:
-    """Give it up, and say so once."""
-    now = visit.world.clock.now()
+async def _end(
+    visit: Visit, stored: Stored, exemption: Exemption | None, end: _End, due: datetime | None = None
+) -> Outcome | None:
+    """Give it up, and say so once; what may pass is tried again first. `due`: the row's, where it holds another."""
+    now, due, tries = visit.world.clock.now(), due or stored.row.due, stored.row.attempts
+    early = due is not None and now < due
+    if end.may_pass and (early or tries < _TRIES):  # assignments and roles are often deployed after the target
+        if not early:
+            due, tries = now + visit.ruleset.durability.wait * 2**tries, tries + 1
+        row = replace(stored.row, status=Status.LOST, due=due, attempts=tries, answer="none", intent=None)
+        if row == stored.row:
+            return await _rest(visit, stored)
+        return await _record(visit, stored, row, entry_for("waiting", now, visit.hint, why=end.why))
     row = replace(stored.row, status=Status.GONE, settled=end.why, due=None, answer="none", intent=None)
     notice = tell.about(
         end.kind, visit.id, next_seq(stored), at=now, actor=stored.row.lost_by, done=NOTHING_DONE, why=(end.why,),

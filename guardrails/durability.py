@@ -1,14 +1,14 @@
 """Durability: whether an exemption that is gone is to be put back, and what stands against it. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from guardrails.assess import Verdict, assess
 from guardrails.errors import Permanent
-from guardrails.exemption import Exemption
+from guardrails.exemption import Exemption, ExemptionId
 from guardrails.expiry import is_expired
 from guardrails.facts import Assignment, Author, Facts, Gone, Unread
 from guardrails.hint import Hint
@@ -36,7 +36,8 @@ def is_durable(row: Row, exemption: Exemption, ruleset: Ruleset, now: datetime) 
     Its own metadata may ask for it, or against it, whatever the ruleset says of its scope.
     """
     approved = row.compliant is not None and row.compliant_content == row.content != ""
-    return approved and not is_expired(row.expires_on, now) and _is_wanted(row, exemption, ruleset)
+    excluded = ruleset.exclusion_for(exemption.id, now) is not None
+    return approved and not excluded and not is_expired(row.expires_on, now) and _is_wanted(row, exemption, ruleset)
 
 
 def _is_wanted(row: Row, exemption: Exemption, ruleset: Ruleset) -> bool:
@@ -74,6 +75,8 @@ def obstacle(
     """Return why an exemption is not put back any more; "" where nothing stands against it; Unread: ask later."""
     if is_expired(exemption.expires_on, now):
         return "it has ended meanwhile"
+    if (exclusion := ruleset.exclusion_for(exemption.id, now)) is not None:
+        return Unread(f"the ruleset excludes it ({exclusion.scope}): {exclusion.reason}")
     if not _is_wanted(row, exemption, ruleset):
         return "the ruleset does not put it back any more"
     if tool := _tool(row, exemption, ruleset):
@@ -82,6 +85,8 @@ def obstacle(
         return "the assignment that it exempts from is gone"
     if isinstance(assignment, Unread):
         return assignment
+    if isinstance(assignment.members, Unread) and exemption.reference_ids:
+        return assignment.members
     if isinstance(assignment.members, Mapping) and assignment.members:
         lacking = [one for one in exemption.reference_ids if one.lower() not in assignment.members]
         if lacking:
@@ -94,17 +99,16 @@ def obstacle(
     return Unread(found.findings[0].text) if found.verdict is Verdict.UNKNOWN else ""
 
 
-def twin(exemption: Exemption, others: Sequence[Mapping[str, Any]]) -> str:
-    """Return the name of another exemption at the same scope that exempts from the same; "" where there is none."""
+def twins(exemption: Exemption, others: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[ExemptionId]:
+    """Yield the other exemptions at the same scope that exempt from the same and have not ended."""
     wanted = _exempts(exemption)
     for body in others:
         try:
             other = Exemption.from_arm(body)
         except Permanent:
             continue
-        if other.id != exemption.id and _exempts(other) == wanted:
-            return other.id.name
-    return ""
+        if other.id != exemption.id and _exempts(other) == wanted and not is_expired(other.expires_on, now):
+            yield other.id
 
 
 def _exempts(exemption: Exemption) -> tuple[str, frozenset[str]]:

@@ -157,9 +157,10 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
             then = await visit.row_at(intent.body)
             known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
         if intent.action == "bring-back":
-            known = replace(known, restored=(*known.restored[-_RESTORES:], now))
+            fought = (*known.fought[-_RESTORES:], now) if known.lost_by else known.fought
+            known = replace(known, restored=(*known.restored[-_RESTORES:], now), fought=fought)
         if intent.action == "restore":
-            known = replace(known, kept=fingerprint(result.exemption.body), kept_why=intent.why, restored=())
+            known = replace(known, kept=fingerprint(result.exemption.body), kept_why=intent.why, restored=(), fought=())
         after = await visit.look(result.exemption, known)
         row, body = after.row_after(stored)
         row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Done
-from guardrails.bring_back import bring_back, lose
+from guardrails.bring_back import bring_back, lose, unread
 from guardrails.decide import Tag, retry_at
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
@@ -130,20 +130,25 @@ def _event(stored: Stored | None, row: Row) -> str:
 async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> Outcome | None:
     """Record that an exemption is gone, or that it cannot be read; put back what is to be put back."""
     now, old = visit.world.clock.now(), stored.row if stored else None
-    if isinstance(seen, Gone) and stored is not None and not stored.altered:
+    if isinstance(seen, Gone) and stored is not None:
+        if stored.altered and (stored.row.wanted_back or stored.row.content):  # mend the row, then look again
+            await visit.commit(stored, stored.row, entry_for("judged", now, visit.hint, altered=stored.altered))
+            return None
         if stored.row.wanted_back:
             return await bring_back(visit, stored)
         if stored.row.content:
             lost = await lose(visit, stored)
             if not isinstance(lost, bool):
                 return lost
+    if isinstance(seen, Unread) and stored is not None and stored.row.wanted_back and not stored.altered:
+        return await unread(visit, stored, seen)
     if isinstance(seen, Gone):
         row, event, why = row_gone(old, visit.id.text, now), "deleted", "Azure says that it does not exist"
         if visit.hint.source == "sweep":  # whether the inventory shows it still is known from now on
             row = replace(row, listed=visit.hint.listed)
             event = "judged" if old is not None and old.status is Status.GONE else event
-        lost = old is not None and old.status is Status.COMPLIANT and not is_expired(old.expires_on, now)
-        kind = Kind.DELETED if lost else None
+        was_good = old is not None and old.content != "" and old.compliant is not None
+        kind = Kind.DELETED if old and was_good and not is_expired(old.expires_on, now) else None
     else:
         row, event, why = _row_unread(visit, old), "unknown", f"it cannot be read: {seen.reason}"
         kind = Kind.UNKNOWN if old is None or old.status is not Status.UNKNOWN else None

@@ -80,7 +80,7 @@ class Row:
         lost: since when it is gone although it is durable; None elsewhere. While `settled` is "" it is to be put back.
         lost_by: who is known to have deleted it; "" where nobody is: its target was deleted, or the event was lost.
         settled: why it is not put back after all.
-        restored: when we put it back, the last times, oldest first.
+        restored: when we put it back, the last times, oldest first; `fought`: those after somebody had deleted it.
         dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
         scope_tagged: whether our tag is on the target scope.
         blocked: why we cannot act on this content; "" where we can.
@@ -130,6 +130,7 @@ class Row:
     lost_by: str = ""
     settled: str = ""
     restored: tuple[datetime, ...] = ()
+    fought: tuple[datetime, ...] = ()
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     scope_tagged: bool = False
     blocked: str = ""
@@ -169,7 +170,8 @@ class Row:
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
             values["outbox"] = tuple(values.get("outbox", ()))
-            values["restored"] = tuple(map(_time, values.get("restored", ())))
+            for name in ("restored", "fought"):
+                values[name] = tuple(map(_time, values.get(name, ())))
             values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
             if values.get("intent"):
                 values["intent"] = Intent(**{**values["intent"], "at": parse_time(values["intent"]["at"])})

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, Final
 
 from guardrails import tell
@@ -247,7 +248,7 @@ class Visit:
             tell.message_id(self.id, seq, "wake"),
             "reconcile",
             {"id": self.id.text, "wake": True},
-            max(wait.total_seconds(), 1.0),
+            max(ceil(wait.total_seconds()), 1.0),
         )
 
     async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> Stored:

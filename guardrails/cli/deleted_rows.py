@@ -134,4 +134,7 @@ def _obstacles(row: Row, body: Exemption, since: Sequence[HistoryEntry], now: da
     newest = since[-1] if since else None
     if row.status is Status.LOST and newest is not None and newest.event == "waiting":
         out.append(f"it waits: {newest.facts.get('why', '')}")
+    elif row.status is Status.LOST:
+        away = "its target is not there; it is put back once that is"
+        out.append(f"it waits: {f'it is left alone until {spell_time(row.due)}' if row.due else away}")
     return out

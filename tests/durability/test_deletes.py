@@ -161,8 +161,13 @@ async def test_an_assignment_that_is_gone_ends_it(world: World) -> None:
     await recreate_target(world)
     await world.send(PIPELINE, "DELETE", places.ASSIGNMENT)
     world.clock.advance(minutes=20)
-    await target_written(world, one)
+    for days in range(6):  # it may be deployed after its target: it is tried a few times
+        await target_written(world, one)
+        await world.look(one, "sweep")
+        assert bool((await world.row(one)).settled) is (days == 5)
+        world.clock.advance(days=1)
     assert "assignment" in (await world.row(one)).settled
+    assert (await world.told()).count("not-restored") == 1
 
 
 async def test_one_that_stands_under_another_name_is_not_doubled(world: World) -> None:

@@ -6,7 +6,7 @@ from tests.reconcile.world import World
 
 
 async def test_it_is_told_once_and_an_approved_edit_of_it_stays_durable(world: World) -> None:
-    fights = {"mode": "collateral", "fights": {"times": 9}}
+    fights = {"mode": "collateral", "fights": {"times": 1}}
     world.ruleset = keeping(on={"recreated-often": "alert"}, durability=fights)
     one = await approved(world)
     for times in range(1, 6):

@@ -10,7 +10,7 @@ from typing import Final
 
 from guardrails import tell
 from guardrails.act import Done
-from guardrails.durability import Accepted, is_durable, judge_loss, obstacle, twins
+from guardrails.durability import Accepted, Against, is_durable, judge_loss, obstacle, twins
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint, put_body, spell_time, with_marker
 from guardrails.facts import Gone, Unread
@@ -21,15 +21,6 @@ from guardrails.record import Entry, Intent, Row, Status, Stored
 from guardrails.recording import entry_for, row_gone
 from guardrails.ruleset import Mode
 from guardrails.visit import NOTHING_DONE, Outcome, Visit, next_seq
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """It is not put back any more, and why. `may_pass`: it is tried a few times more before that is so."""
-
-    why: str
-    kind: Kind = Kind.NOT_RESTORED
-    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +41,7 @@ _AGAIN: Final = timedelta(days=1)
 """When a write that Azure refused for want of the target is tried again without an event."""
 
 _NO_TARGET: Final = _Later("its target is not there; it is put back once that is")
-_ALTERED: Final = _End("what the register has of it was changed by a hand")
+_ALTERED: Final = Against("what the register has of it was changed by a hand")
 
 
 async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
@@ -70,11 +61,9 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
     if not loss.by and isinstance(await visit.world.arm.beside(visit.id), Gone):
         due = None  # its target went with it: nobody deleted just this one
     after = replace(gone, status=Status.LOST, lost=now, lost_by=loss.by, settled="", due=due, turn=None)
-    why = (
-        f"{loss.by} deleted it, who may not"
-        if loss.by
-        else "nobody is known to have deleted it: its target may be gone"
-    )
+    why = "nobody is known to have deleted it: its target may be gone"
+    if loss.by:
+        why = f"{loss.by} deleted it, who may not"
     then = "It is put back once its target is there" + (f", not before {spell_time(due)}." if due else ".")
     if visit.mode is Mode.AUDIT:
         then = f"{NOTHING_DONE} Audit mode; enforce mode would put it back."
@@ -102,11 +91,13 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
     exemption = await _approved(visit, row)
     if exemption is None:
         return await _end(visit, stored, None, _ALTERED)
-    stop = _fight(visit, row) or await _hindrance(visit, row, exemption)
-    if isinstance(stop, _Later):
+    if fight := _fight(visit, row):
+        return await _end(visit, stored, exemption, fight, Kind.FIGHT)
+    stop = await _hindrance(visit, row, exemption)
+    if isinstance(stop, Against):
+        return await _give_up(visit, stored, exemption, stop, row.due)
+    if stop is not None:
         return await _wait(visit, stored, stop)
-    if isinstance(stop, _End):
-        return await _end(visit, stored, exemption, stop)
     beside = await visit.world.arm.beside(visit.id)
     if isinstance(beside, Gone):
         return await _wait(visit, stored, _NO_TARGET)
@@ -117,7 +108,7 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
     for other in twins(exemption, beside, now):
         if not await _was_beside(visit, row, other):
             stands = f"the exemption '{other.name}' at the same scope stands for it"
-            return await _end(visit, stored, exemption, _End(stands))
+            return await _end(visit, stored, exemption, Against(stands))
     return await _write(visit, stored, exemption)
 
 
@@ -133,25 +124,24 @@ async def unread(visit: Visit, stored: Stored, seen: Unread) -> Outcome | None:
     return await _wait(visit, stored, _Later(f"it cannot be read: {seen.reason}"))
 
 
-def _fight(visit: Visit, row: Row) -> _End | None:
+def _fight(visit: Visit, row: Row) -> Against | None:
     """Return why it is not put back again and again."""
     fights, now = visit.ruleset.durability, visit.world.clock.now()
     recent = [time for time in row.fought if now - time < fights.window]
     if not row.lost_by or len(recent) < fights.times:
         return None
-    who = row.lost_by or "a deployment, or somebody unknown,"
     times = f"{len(recent)} times since {spell_time(recent[0])}"
-    return _End(f"the guardrails put it back {times}, and {who} deleted it each time", Kind.FIGHT)
+    return Against(f"the guardrails put it back {times}, and {row.lost_by} deleted it again")
 
 
-async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> _End | _Later | None:
+async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | _Later | None:
     """Return what stands against it, beside its scope."""
     now, assignment = visit.world.clock.now(), await visit.world.arm.assignment(exemption.assignment_id)
     against = obstacle(row, exemption, assignment, visit.ruleset, now)
     if isinstance(against, Unread):
         return _Later(f"it cannot be told whether it may come back: {against.reason}")
-    if against:
-        return _End(against, may_pass=isinstance(assignment, Gone))
+    if against is not None:
+        return against
     if visit.mode is Mode.AUDIT:
         return _Later("audit mode: nothing is changed in Azure", answer="bring-back")
     if (await visit.world.register.breaker(now)).opened_at is not None:
@@ -180,8 +170,8 @@ async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome 
     except Permanent as error:
         if error.code == "no-target":  # Azure lists at a scope that is not there: each try is two entries of history
             return await _wait(visit, saved, _NO_TARGET, now + _AGAIN)
-        refused = _End(f"Azure refuses it: {error.message}", may_pass=True)
-        return await _end(visit, saved, exemption, refused, row.due)
+        refused = Against(f"Azure refuses it: {error.message}", may_pass=True)
+        return await _give_up(visit, saved, exemption, refused, row.due)
     if fingerprint(written.body) != intent.content:
         return None  # the settling of the intent looks again
     return await conclude(visit, None, saved, Done(written))
@@ -227,30 +217,44 @@ async def _wait(visit: Visit, stored: Stored, later: _Later, due: datetime | Non
     now, due = visit.world.clock.now(), due or stored.row.due
     due = due if due and now < due else None  # it was tried before its time
     row = replace(stored.row, status=Status.LOST, due=due, answer=later.answer, intent=None)
+    return await _put_off(visit, stored, row, later.why)
+
+
+async def _give_up(
+    visit: Visit, stored: Stored, exemption: Exemption, against: Against, due: datetime | None
+) -> Outcome | None:
+    """Give it up, unless that may pass: assignments and roles are often deployed after the target.
+
+    It is then tried a few times more. `due`: when it was to be tried; what an event has tried earlier uses up no try.
+    """
+    now, tries = visit.world.clock.now(), stored.row.attempts
+    early = due is not None and now < due
+    if not against.may_pass or (not early and tries >= _TRIES):
+        return await _end(visit, stored, exemption, against)
+    if not early:
+        due, tries = now + visit.ruleset.durability.wait * 2**tries, tries + 1
+    row = replace(stored.row, status=Status.LOST, due=due, attempts=tries, answer="none", intent=None)
+    return await _put_off(visit, stored, row, against.why)
+
+
+async def _put_off(visit: Visit, stored: Stored, row: Row, why: str) -> Outcome | None:
+    """Record why it is not put back now, unless that stands in the register already."""
     if row == stored.row:
         return await _rest(visit, stored)
-    return await _record(visit, stored, row, entry_for("waiting", now, visit.hint, why=later.why))
+    return await _record(visit, stored, row, entry_for("waiting", visit.world.clock.now(), visit.hint, why=why))
 
 
 async def _end(
-    visit: Visit, stored: Stored, exemption: Exemption | None, end: _End, due: datetime | None = None
+    visit: Visit, stored: Stored, exemption: Exemption | None, against: Against, kind: Kind = Kind.NOT_RESTORED
 ) -> Outcome | None:
-    """Give it up, and say so once; what may pass is tried again first. `due`: the row's, where it holds another."""
-    now, due, tries = visit.world.clock.now(), due or stored.row.due, stored.row.attempts
-    early = due is not None and now < due
-    if end.may_pass and (early or tries < _TRIES):  # assignments and roles are often deployed after the target
-        if not early:
-            due, tries = now + visit.ruleset.durability.wait * 2**tries, tries + 1
-        row = replace(stored.row, status=Status.LOST, due=due, attempts=tries, answer="none", intent=None)
-        if row == stored.row:
-            return await _rest(visit, stored)
-        return await _record(visit, stored, row, entry_for("waiting", now, visit.hint, why=end.why))
-    row = replace(stored.row, status=Status.GONE, settled=end.why, due=None, answer="none", intent=None)
+    """It is not put back any more: record that, and say so once."""
+    now = visit.world.clock.now()
+    row = replace(stored.row, status=Status.GONE, settled=against.why, due=None, answer="none", intent=None)
     notice = tell.about(
-        end.kind, visit.id, next_seq(stored), at=now, actor=stored.row.lost_by, done=NOTHING_DONE, why=(end.why,),
+        kind, visit.id, next_seq(stored), at=now, actor=stored.row.lost_by, done=NOTHING_DONE, why=(against.why,),
         exemption=exemption, row=stored.row,
     )  # fmt: skip
-    return await _record(visit, stored, row, entry_for("not-restored", now, visit.hint, why=end.why), notice)
+    return await _record(visit, stored, row, entry_for("not-restored", now, visit.hint, why=against.why), notice)
 
 
 async def _rest(visit: Visit, stored: Stored) -> Outcome:

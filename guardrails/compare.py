@@ -107,7 +107,7 @@ class Shown(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Pass:
-    """One pass. Keeps what the sweep needs while it goes on: for 100,000 exemptions some 40 MiB."""
+    """One pass. Keeps a small tuple of each register row and of each new exemption while it goes on."""
 
     world: World
     inventory: Inventory

@@ -24,6 +24,14 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Against:
+    """What stands against putting it back. `may_pass`: it is a thing that may yet be deployed."""
+
+    why: str
+    may_pass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """It is to be put back. `by` deleted it; "" where its target went, or nobody told."""
 
@@ -71,18 +79,18 @@ def may_delete(actor: str, exemption: Exemption, ruleset: Ruleset) -> bool:
 
 def obstacle(
     row: Row, exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset: Ruleset, now: datetime
-) -> str | Unread:
-    """Return why an exemption is not put back any more; "" where nothing stands against it; Unread: ask later."""
+) -> Against | Unread | None:
+    """Return why an exemption is not put back any more; None where nothing stands against it; Unread: ask later."""
     if is_expired(exemption.expires_on, now):
-        return "it has ended meanwhile"
+        return Against("it has ended meanwhile")
     if (exclusion := ruleset.exclusion_for(exemption.id, now)) is not None:
         return Unread(f"the ruleset excludes it ({exclusion.scope}): {exclusion.reason}")
     if not _is_wanted(row, exemption, ruleset):
-        return "the ruleset does not put it back any more"
+        return Against("the ruleset does not put it back any more")
     if tool := _tool(row, exemption, ruleset):
-        return f"it is left to {tool}"
+        return Against(f"it is left to {tool}")
     if isinstance(assignment, Gone):
-        return "the assignment that it exempts from is gone"
+        return Against("the assignment that it exempts from is gone", may_pass=True)
     if isinstance(assignment, Unread):
         return assignment
     if isinstance(assignment.members, Unread) and exemption.reference_ids:
@@ -90,13 +98,14 @@ def obstacle(
     if isinstance(assignment.members, Mapping) and assignment.members:
         lacking = [one for one in exemption.reference_ids if one.lower() not in assignment.members]
         if lacking:
-            return f"the initiative has no policy '{lacking[0]}' any more"
+            return Against(f"the initiative has no policy '{lacking[0]}' any more")
     author = Author(row.author, row.author_kind) if row.author else Unread("the register does not know it")
     facts = Facts(now, row.written_at or now, assignment, author, dates=row.dates, approved=ruleset.approved)
     found = assess(exemption, facts, ruleset)
     if found.verdict is Verdict.VIOLATION and not found.is_sound:
-        return "it is against today's rules: " + ", ".join(f"{one.code} {one.rule}" for one in found.violations)
-    return Unread(found.findings[0].text) if found.verdict is Verdict.UNKNOWN else ""
+        rules = ", ".join(f"{one.code} {one.rule}" for one in found.violations)
+        return Against(f"it is against today's rules: {rules}")
+    return Unread(found.findings[0].text) if found.verdict is Verdict.UNKNOWN else None
 
 
 def twins(exemption: Exemption, others: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[ExemptionId]:

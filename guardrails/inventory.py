@@ -89,11 +89,6 @@ class Rows:
         """Count a row as no exemption."""
         self._note("no exemption", row, why)
 
-    @property
-    def left_out(self) -> int:
-        """How many rows were odd."""
-        return self.odd.total()
-
     def problems(self) -> list[str]:
         """Return what was odd, a sentence each, with examples."""
         return [

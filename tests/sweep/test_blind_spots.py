@@ -48,21 +48,11 @@ async def test_a_blind_spot_that_lasts_does_not_make_every_new_exemption_one_tha
     assert await world.body(one) is None
 
 
-async def test_a_lost_delete_is_found_although_something_else_can_never_be_seen(tenant: Tenant) -> None:
-    await blind(tenant)
-    one = tenant.world.id()
-    await tenant.world.known(one)
-    world = await swept(tenant)
-    await world.delete(one)
-    for _ in range(3):
-        world.clock.advance(hours=1)
-        await tenant.sweep()
-        await tenant.work()
-    assert (await world.row(one)).status is Status.GONE
-
-
-async def test_one_bad_row_in_graph_does_not_hide_lost_deletes_for_ever(tenant: Tenant) -> None:
-    await tenant.world.arm_graph(extra=["no object"])
+@pytest.mark.parametrize("knobs", [{"limit_hit": True}, {"extra": ["no object"]}])
+async def test_a_lost_delete_is_found_although_something_else_can_never_be_seen(
+    tenant: Tenant, knobs: dict[str, Any]
+) -> None:
+    await tenant.world.arm_graph(**knobs)
     one = tenant.world.id()
     await tenant.world.known(one)
     world = await swept(tenant)

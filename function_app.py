@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from guardrails.azure.activity_log import read_records
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
+from guardrails.telemetry import Fact, correlated, fact, queue_age
 
 if TYPE_CHECKING:
     from guardrails.intake import Intake
@@ -48,12 +50,16 @@ async def on_exemption_deleted(event: str) -> None:
 
 async def _look_at(raw: str) -> None:
     match read_event(raw):
-        case Wanted(exemption_id, hint):
-            outcome = await intake().event(exemption_id, hint)
-            if outcome:
-                log.info("%s: %s, answer %s, did %s", exemption_id, outcome.row.status, outcome.row.answer, outcome.did)
+        case Wanted() as wanted:
+            await _reconcile(wanted)
         case Malformed() | Dropped() as other:
             await _set_aside(raw, other)
+
+
+async def _reconcile(wanted: Wanted) -> None:
+    with correlated(wanted.hint.event_id):
+        fact(Fact.EVENT_RECEIVED, exemption=wanted.id.text, kind=wanted.hint.operation)
+        await intake().event(wanted.id, wanted.hint)
 
 
 @app.event_grid_trigger(arg_name="event")
@@ -61,8 +67,9 @@ async def on_scope_changed(event: str) -> None:
     """A target of exemptions was written or deleted, or something was deployed."""
     match read_scope_event(event):
         case Scope(scope, written, actor, event_id):
-            count = await intake().scope(scope, written=written, actor=actor, event_id=event_id)
-            log.info("%s was %s: %d looked at or queued", scope, "written" if written else "deleted", count)
+            with correlated(event_id):
+                count = await intake().scope(scope, written=written, actor=actor, event_id=event_id)
+                fact(Fact.EVENT_RECEIVED, scope=scope, kind="target-write" if written else "target-delete", found=count)
         case Malformed() | Dropped() as other:
             await _set_aside(event, other)
 
@@ -77,6 +84,7 @@ async def _set_aside(raw: str, event: Malformed | Dropped) -> None:
 @app.queue_trigger(arg_name="message", queue_name="reconcile", connection="AzureWebJobsStorage")
 async def reconcile_exemption(message: func.QueueMessage) -> None:
     """An exemption is to be looked at (again)."""
+    queue_age("reconcile", _text(message), message.insertion_time)
     await intake().message(_text(message))
 
 
@@ -89,6 +97,7 @@ async def on_reconcile_poison(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name="notices", connection="AzureWebJobsStorage")
 async def deliver_notice(message: func.QueueMessage) -> None:
     """A notice is to be delivered to one route."""
+    queue_age("notices", _text(message), message.insertion_time)
     await intake().deliver(_text(message))
 
 
@@ -106,3 +115,26 @@ async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be l
 
 def _text(message: func.QueueMessage) -> str:
     return message.get_body().decode("utf-8", "replace")
+
+
+if os.environ.get("GUARDRAILS_ACTIVITY_HUB"):  # off unless a hub is named: without one the host could not start it
+
+    @app.retry(
+        strategy="exponential_backoff",
+        max_retry_count="5",
+        minimum_interval="00:00:02",
+        maximum_interval="00:01:00",
+    )
+    @app.event_hub_message_trigger(
+        arg_name="message",
+        event_hub_name="%GUARDRAILS_ACTIVITY_HUB%",
+        connection="GUARDRAILS_ACTIVITY_HUB_CONNECTION",
+        cardinality=func.Cardinality.ONE,
+    )
+    async def on_activity_log(message: func.EventHubEvent) -> None:
+        """The activity log of a management group has records."""
+        for raw, record in read_records(message.get_body().decode("utf-8", "replace")):
+            if isinstance(record, Wanted):
+                await _reconcile(record)
+            else:
+                await _set_aside(raw, record)

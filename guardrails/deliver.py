@@ -42,6 +42,7 @@ from guardrails.notice import Kind, Notice
 from guardrails.pace import MAX_ATTEMPTS, backoff, comes_back, hold, missed, moment, take_slot
 from guardrails.ports import Channels, Clock, Delivered, Delivery, Gathering, Lanes, Queues, TryAgain
 from guardrails.ruleset import Route, Ruleset
+from guardrails.telemetry import Fact, fact
 
 log = logging.getLogger("guardrails")
 
@@ -251,12 +252,14 @@ class Courier:
         if isinstance(answer, Delivered):
             if notice.kind is Kind.DIGEST:
                 await self._gathering.delivered(notice.id)
+            _tell(parcel, "delivered")
             return True
         tried = replace(parcel, attempt=parcel.attempt + 1, slot=None)
         if isinstance(answer, TryAgain) and tried.attempt < MAX_ATTEMPTS:
             wait = backoff(parcel.attempt, answer.delay, chance=self._chance())
             text = "notice %s to %s: %s; attempt %d in %.0f s"
             log.warning(text, notice.id, parcel.route, answer.reason, tried.attempt + 1, wait)
+            _tell(tried, "retry")
             if answer.delay:
                 asked, now = answer.delay, self._clock.now()
                 await self._lanes.change(name, lambda lane: hold(lane, asked, now))
@@ -339,6 +342,7 @@ class Courier:
         """Keep a notice as a letter, and tell through the other routes: once a day, or once for a disabled route."""
         route, notice = parcel.route, parcel.notice
         log.error("notice %s to %s failed for good: %s", notice.id, route, reason)
+        _tell(parcel, "failed")
         text = json.dumps(replace(parcel, slot=None).message())
         await self._letterbox.bury("notices", text, reason, f"{notice.id}-{route}", parcel.attempt)
         now = self._clock.now()
@@ -367,6 +371,15 @@ class Courier:
             return self._route(name)
         except Misconfigured:
             return None
+
+
+def _tell(parcel: Parcel, state: str) -> None:
+    """Say in the log what became of a notice."""
+    notice, about = parcel.notice, str(parcel.notice.exemption.get("id") or "")
+    fact(
+        Fact.NOTICE, id=notice.id, kind=str(notice.kind), route=parcel.route, state=state, exemption=about,
+        attempt=parcel.attempt,
+    )  # fmt: skip
 
 
 def lane_name(route: Route) -> str:

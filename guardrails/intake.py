@@ -23,7 +23,9 @@ from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
 from guardrails.notice import Kind
 from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, backoff
 from guardrails.reconcile import Reconciler
+from guardrails.record import Status
 from guardrails.sweep import Sweeper
+from guardrails.telemetry import Fact, correlated, fact
 from guardrails.visit import IN_HAND, Outcome, World
 
 log = logging.getLogger("guardrails")
@@ -125,12 +127,19 @@ class Intake:
         """Reconcile; where another worker is at it, wait a moment for it: that is cheaper than a turn on the queue."""
         for wait in _PATIENCE:
             try:
-                return await self._reconciler.reconcile(exemption_id, hint)
+                return await self._reconcile(exemption_id, hint)
             except Retryable as error:
                 if error.code != IN_HAND:
                     raise
             await asyncio.sleep(wait)
-        return await self._reconciler.reconcile(exemption_id, hint)
+        return await self._reconcile(exemption_id, hint)
+
+    async def _reconcile(self, exemption_id: ExemptionId, hint: Hint) -> Outcome:
+        """Reconcile, and say in the log what came of it."""
+        with correlated(hint.event_id):
+            outcome = await self._reconciler.reconcile(exemption_id, hint)
+            _tell(outcome, hint)
+            return outcome
 
     async def malformed(self, raw: str, event_id: str, reason: str) -> None:
         """Keep an event that cannot be read, and answer it: sending it again would not mend it."""
@@ -148,7 +157,7 @@ class Intake:
         hint = _hint(data)
         attempt = read_attempt(data) + 1
         try:
-            return await self._reconciler.reconcile(exemption_id, hint)
+            return await self._reconcile(exemption_id, hint)
         except Permanent as error:
             await self._give_up("reconcile", text, str(error), exemption_id.key, attempt)
         except Misconfigured as error:
@@ -164,11 +173,16 @@ class Intake:
         Nothing is lost then: the next one finds what this one did not.
         """
         try:
-            return await self._sweeper.sweep()
+            report = await self._sweeper.sweep()
         except Misconfigured as error:
             await self._ruleset_broken(error)
         except (Retryable, Permanent) as error:
             log.error("the sweep could not be done, and the next one is to see to it: %s", error)  # noqa: TRY400
+        else:
+            if report is not None:
+                missing, queued = len(report.missing), report.queued.total()
+                fact(Fact.SWEEP, seen=report.seen, missing=missing, queued=queued, seconds=round(report.seconds, 1))
+            return report
         return None
 
     async def deliver(self, text: str) -> bool:
@@ -177,6 +191,7 @@ class Intake:
 
     async def poison(self, queue: str, text: str) -> None:
         """Keep what the host gave up on, and tell: it is a defect of ours, or of the store."""
+        fact(Fact.POISON, queue=queue)
         if queue == "notices":
             await self._courier.poisoned(text)
             return
@@ -210,6 +225,7 @@ class Intake:
 
     async def _ruleset_broken(self, error: Misconfigured) -> None:
         """Tell once a day that nothing is judged."""
+        fact(Fact.RULESET_BROKEN, code=error.code)
         if error.code != "ruleset-broken":
             log.error("%s", error)
             return
@@ -224,6 +240,21 @@ class Intake:
         problems = "\n".join(error.problems)
         if await self._letterbox.bury_and_say("ruleset", problems, error.message, name, notice=told):
             log.error("%s", error)
+
+
+def _tell(outcome: Outcome, hint: Hint) -> None:
+    """Say what was decided, done, and could not be told."""
+    row, about = outcome.row, {"exemption": outcome.id.text}
+    found = [one.key for one in outcome.assessment.findings] if outcome.assessment else list(row.findings)
+    fact(
+        Fact.DECISION, **about, status=str(row.status), decision=row.answer, findings=found,
+        ruleset=row.ruleset, source=hint.source, recorded=outcome.wrote,
+    )  # fmt: skip
+    if outcome.did:
+        fact(Fact.ACTED, **about, did=outcome.did)
+    unknown = [name for name in found if name.endswith("?")]
+    if unknown or row.status is Status.UNKNOWN:
+        fact(Fact.UNKNOWN, **about, rules=unknown)
 
 
 def _message(exemption_id: ExemptionId, hint: Hint) -> str:

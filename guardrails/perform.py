@@ -13,6 +13,7 @@ from guardrails.notice import Kind, Notice
 from guardrails.ports import BreakerState
 from guardrails.record import Intent, Status, Stored
 from guardrails.recording import entry_for, is_news, particulars, row_gone
+from guardrails.telemetry import Fact, fact
 from guardrails.visit import Look, Outcome, Visit, next_seq
 
 _RESTORES = 20
@@ -47,6 +48,7 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
         situation = replace(look.situation, row=replace(saved.row, intent=None))
         if not state.taken and removal:
             return await _put_off(visit, replace(look, situation=situation), saved)
+        fact(Fact.BREAKER, state="open" if state.opened_at else "closed", recent=state.recent, limit=limit)
         if not state.taken:
             return await _hold(visit, replace(look, situation=situation), saved, state)
     result = await act(visit.world.arm, exemption, action, target, look.situation.content)

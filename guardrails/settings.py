@@ -81,6 +81,16 @@ class Settings:
     sweep_schedule: str = _setting(
         "GUARDRAILS_SWEEP_SCHEDULE", "0 10 * * * *", "When to sweep: second minute hour day month weekday, UTC."
     )
+    activity_hub: str = _setting(
+        "GUARDRAILS_ACTIVITY_HUB",
+        "",
+        "Event Hub with the activity log of management groups, whose exemptions raise no events. Empty: off, sweeps do.",
+    )
+    activity_namespace: str = _setting(
+        "GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace",
+        "",
+        "Namespace of that hub, such as contoso.servicebus.windows.net; the Functions host reads it, by identity.",
+    )
     portal: str = _setting("GUARDRAILS_PORTAL", "https://portal.azure.com", "The portal that notices link to.")
     allowed_hosts: str = _setting(
         "GUARDRAILS_ALLOWED_HOSTS",
@@ -125,6 +135,11 @@ class Settings:
             problems.append(
                 "AzureWebJobsStorage: no storage account: give a connection string, AzureWebJobsStorage__accountName,"
                 " or AzureWebJobsStorage__tableServiceUri and __queueServiceUri"
+            )
+        if self.activity_hub and not self.activity_namespace:
+            problems.append(
+                "GUARDRAILS_ACTIVITY_HUB: a hub without GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace;"
+                " give both, or neither"
             )
         if self.mode not in ("", "audit"):
             problems.append(

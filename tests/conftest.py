@@ -1,11 +1,14 @@
 """What every test may use: a storage emulator that all share, and a clock that only moves when it is told to."""
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sandbox.azurite import Azurite
+
+from . import canaries
 
 
 class VirtualClock:
@@ -34,3 +37,31 @@ def azurite() -> Iterator[str]:
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
+
+
+@pytest.fixture(scope="session")
+def watch() -> Iterator[canaries.Watch]:
+    """What the loggers of this process say, from the most talkative level of ours on."""
+    watch = canaries.Watch()
+    root, ours = logging.getLogger(), logging.getLogger("guardrails")
+    before = ours.level
+    root.addHandler(watch)
+    ours.setLevel(logging.DEBUG)
+    yield watch
+    root.removeHandler(watch)
+    ours.setLevel(before)
+
+
+@pytest.fixture(autouse=True)
+def no_secret_in_the_log(watch: canaries.Watch) -> Iterator[None]:
+    """Every test fails that had a planted secret, a token, or the text of an exemption logged."""
+    watch.leaks.clear()
+    yield
+    assert watch.leaks == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_in_log_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same for the log files that parts of the sandbox wrote, once all tests are done."""
+    yield
+    assert canaries.leaks_of(tmp_path_factory.getbasetemp()) == []

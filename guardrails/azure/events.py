@@ -82,7 +82,7 @@ class _Opened:
 
     def ids(self) -> Iterator[str]:
         """Yield what may be the id of the thing written, the likeliest first."""
-        authorization = {k.lower(): v for k, v in _object(self.data.get("authorization")).items()}
+        authorization = {k.lower(): v for k, v in as_object(self.data.get("authorization")).items()}
         for candidate in (
             self.data.get("resourceUri"),
             self.event.get("subject"),
@@ -106,7 +106,7 @@ def read_event(raw: str) -> Wanted | Dropped | Malformed:
             exemption_id = ExemptionId.parse(candidate)
         except Permanent:
             continue
-        return Wanted(exemption_id, Hint("event", event.verb, _actor(event.data), event.event_id))
+        return Wanted(exemption_id, Hint("event", event.verb, actor_of(event.data), event.event_id))
     if name:
         return Malformed(event.event_id, f"its operation is {name[:80]}, but it names no exemption")
     return Dropped("operation on something else")
@@ -135,7 +135,7 @@ def read_scope_event(raw: str) -> Scope | Dropped | Malformed:
         if not _is_exemption(f"{scope}/providers/{TYPE}/any"):
             dropped = dropped or "nothing that an exemption can be attached to"
             continue
-        return Scope(scope, event.verb == "write", _actor(event.data), event.event_id)
+        return Scope(scope, event.verb == "write", actor_of(event.data), event.event_id)
     return Dropped(dropped) if dropped else Malformed(event.event_id, "it does not say what was written or deleted")
 
 
@@ -155,7 +155,7 @@ def _open(raw: str) -> _Opened | Dropped | Malformed:
     verb = _EVENTS.get(kind.lower())
     if verb is None:
         return Dropped(f"event type {kind[:80]}")
-    data = _object(event.get("data"))
+    data = as_object(event.get("data"))
     return _Opened(event, data, event_id, verb, _text(data.get("operationName")).lower())
 
 
@@ -167,17 +167,18 @@ def _is_exemption(text: str) -> bool:
     return True
 
 
-def _actor(data: Mapping[str, Any]) -> str:
-    claims = _object(data.get("claims"))
+def actor_of(data: Mapping[str, Any]) -> str:
+    """Return who is said to have done it, by `claims` and `authorization`: as in Hint, "" where unknown."""
+    claims = as_object(data.get("claims"))
     for claim in _ACTOR_CLAIMS:
         if isinstance(claims.get(claim), str) and claims[claim]:
             return str(claims[claim])[:200]
-    authorization = {k.lower(): v for k, v in _object(data.get("authorization")).items()}
-    evidence = {k.lower(): v for k, v in _object(authorization.get("evidence")).items()}
+    authorization = {k.lower(): v for k, v in as_object(data.get("authorization")).items()}
+    evidence = {k.lower(): v for k, v in as_object(authorization.get("evidence")).items()}
     return str(evidence.get("principalid") or "")[:200]
 
 
-def _object(value: object) -> Mapping[str, Any]:
+def as_object(value: object) -> Mapping[str, Any]:
     """Return an object that may come as JSON in a string, as "", or not at all."""
     if isinstance(value, str):
         try:

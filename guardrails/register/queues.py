@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -13,6 +14,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.errors import Permanent
 from guardrails.register.account import RETRIES, bad_connection_string, translated
+from guardrails.telemetry import DUE
 from guardrails.transport import transport
 
 LONGEST_DELAY: Final = 7 * 24 * 3600
@@ -69,6 +71,9 @@ class StorageQueues:
 
         Raises Retryable, Misconfigured, or Permanent (message-too-large) beyond 48 KiB of JSON.
         """
+        wait = min(max(0, round(delay)), LONGEST_DELAY)
+        if wait:
+            body = {**body, DUE: (datetime.now(UTC) + timedelta(seconds=wait)).isoformat(timespec="seconds")}
         # ensure_ascii would double other alphabets; a lone surrogate becomes its JSON escape
         raw = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str).encode(
             "utf-8", "backslashreplace"
@@ -82,7 +87,6 @@ class StorageQueues:
                 remedy="Shorten what it quotes",
             )
         client, text = self._queues[queue], raw.decode()
-        wait = min(max(0, round(delay)), LONGEST_DELAY)
         with translated("queue", subject):
             try:
                 await client.send_message(text, visibility_timeout=wait, time_to_live=-1)

@@ -101,7 +101,7 @@ class Server:
             value = _manual_payload(function, text if isinstance(text, str) else json.dumps(text))
         except (ValueError, AttributeError) as error:
             return _text(HTTPStatus.BAD_REQUEST, f'the body must be JSON such as {{"input": "text"}}: {error}')
-        task = asyncio.create_task(self.worker.invoke(function, value))
+        task = asyncio.create_task(self.worker.invoke(function, value, _manual_metadata(function)))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return web.Response(status=HTTPStatus.ACCEPTED)
@@ -172,6 +172,11 @@ def _manual_payload(function: Function, text: str) -> Datum:
     if function.kind == "eventGridTrigger":
         return _event(json.loads(text))
     return _string(text)
+
+
+def _manual_metadata(function: Function) -> dict[str, Datum]:
+    """Return what the host says beside a payload; the worker tells one message of a hub from many by it."""
+    return {"SystemProperties": Datum(type="json", value="{}")} if function.kind == "eventHubTrigger" else {}
 
 
 def _response(value: Datum | None) -> web.Response:

@@ -1,0 +1,72 @@
+"""Telemetry: one line of JSON for each fact that alerts, workbooks and people count. Needs no SDK.
+
+The Functions host sends the lines of the worker to Application Insights, where they are traces; queries read them with
+`parse_json(Message).event`. A line names the fact and what it is about, and holds no body, address or secret. All lines
+of one wake-up carry the id of what woke us.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+log = logging.getLogger("guardrails.telemetry")
+
+DUE: Final = "due"
+"""When a delayed message is to be seen, in its body: that time does not count as its queue's age."""
+
+_LONGEST: Final = 1000
+_correlation: ContextVar[str] = ContextVar("correlation", default="")
+
+
+class Fact(StrEnum):
+    """What is told; docs/operations.md has the fields of each."""
+
+    EVENT_RECEIVED = "event_received"
+    DECISION = "decision"
+    ACTED = "acted"
+    UNKNOWN = "unknown"
+    NOTICE = "notice"
+    QUEUE_AGE = "queue_age"
+    SWEEP = "sweep"
+    POISON = "poison"
+    BREAKER = "breaker"
+    RULESET_BROKEN = "ruleset_broken"
+    DOCTOR = "doctor"
+
+
+@contextmanager
+def correlated(name: str) -> Iterator[None]:
+    """Let all that is told within carry this id, in tasks begun within too. "" keeps what is set."""
+    token = _correlation.set(name or _correlation.get())
+    try:
+        yield
+    finally:
+        _correlation.reset(token)
+
+
+def queue_age(queue: str, text: str, inserted: datetime | None) -> None:
+    """Tell how long a message of a queue could have been taken and was not, in seconds.
+
+    `text`: its JSON, which names the time that it was to be seen where it was delayed; `inserted`: when it was put on
+    the queue, UTC.
+    """
+    try:
+        said = json.loads(text).get(DUE)
+        since = datetime.fromisoformat(said) if said else inserted
+    except (ValueError, TypeError, AttributeError):  # what is no message of ours is told of elsewhere
+        since = inserted
+    if since is not None:
+        since = since if since.tzinfo else since.replace(tzinfo=UTC)
+        fact(Fact.QUEUE_AGE, queue=queue, seconds=round(max((datetime.now(UTC) - since).total_seconds(), 0.0), 1))
+
+
+def fact(what: Fact, **fields: object) -> None:
+    """Log a fact. Fields are JSON-ready; texts are cut at 1,000 characters, empty ones left out."""
+    said: dict[str, object] = {"event": str(what), **fields, "correlation": _correlation.get()}
+    cut = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in said.items()}
+    log.info("%s", json.dumps({name: value for name, value in cut.items() if value not in ("", None)}, default=str))

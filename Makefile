@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 # As many tests at once as there are processors, but not more storage emulators than four.
-AT_ONCE := -n auto --maxprocesses 4
+AT_ONCE := -n auto --maxprocesses 4 --dist loadgroup
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,9 @@ bench: setup ## print the figures, and write them to build/bench.json
 docs: python-setup ## write the generated pages again
 	$(PY) -m guardrails docs
 
+package: python-setup ## build the package that is deployed into build/package, and print its size
+	@$(PY) -m tools.package
+
 pictures: python-setup ## draw the card of every kind of notice into docs/pictures; needs Chromium and Node.js
 	@command -v npm >/dev/null || { echo "pictures: npm is missing. Install Node.js 20 or newer."; exit 1; }
 	@cd tools/pictures && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error; }
@@ -52,4 +55,4 @@ clean: ## remove what was built and cached, but not what was installed
 distclean: clean ## remove what was installed too
 	rm -rf .venv .tools sandbox/node/node_modules tools/pictures/node_modules
 
-.PHONY: help setup python-setup demo scan-demo sandbox test test-all lint bench docs pictures clean distclean
+.PHONY: help setup python-setup demo scan-demo sandbox test test-all lint bench docs package pictures clean distclean

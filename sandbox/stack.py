@@ -10,6 +10,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import AsyncExitStack, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +36,21 @@ class SandboxError(Exception):
     """A part of the sandbox did not start; the text says which, and what it printed."""
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """The function app that the host runs, and the Python that runs it.
+
+    Attributes:
+        folder: where function_app.py is.
+        python: the interpreter.
+        path: what its modules are looked for in, the host's own included; () for what is installed and this repository.
+    """
+
+    folder: Path = ROOT
+    python: str = sys.executable
+    path: tuple[Path, ...] = ()
+
+
 class Sandbox:
     """Starts and stops everything. Use it as an async context manager.
 
@@ -43,6 +59,7 @@ class Sandbox:
         mode: `audit` to hold the service at audit; "" for what the ruleset says.
         settings: more app settings.
         schema: of the events: eventgrid or cloudevents.
+        app: the function app to run, where it is not this repository's.
         log: a file for everything that the functions host logs; None: warnings, on our standard error.
     """
 
@@ -53,8 +70,10 @@ class Sandbox:
         mode: str = "",
         settings: dict[str, str] | None = None,
         schema: str = "eventgrid",
+        app: App = App(),
         log: Path | None = None,
     ) -> None:
+        self.app = app
         self.ruleset = ruleset
         self.mode = mode
         self.more = settings or {}
@@ -116,10 +135,15 @@ class Sandbox:
     async def start_functions(self) -> None:
         """Start the functions host, and point Event Grid at it. Started again, it listens where it did."""
         known = self.addresses.get("functions", "")
-        command = [sys.executable, "-m", "sandbox.host", "--app", str(ROOT), "--port", known.rpartition(":")[2] or "0"]
+        app, port = self.app, known.rpartition(":")[2] or "0"
+        command = [app.python, "-m", "sandbox.host", "--app", str(app.folder), "--port", port]
         if self.log:
             command += ["--log-level", "DEBUG"]
-        self._host, host = await _spawn("functions host", command, {**os.environ, **self.environment}, self.log)
+        environment, folder = {**os.environ, **self.environment}, ROOT
+        if app.path:  # nothing of this repository may be found by chance
+            environment["PYTHONPATH"] = os.pathsep.join(map(str, app.path))
+            folder = app.folder
+        self._host, host = await _spawn("functions host", command, environment, self.log, folder)
         if known:
             return
         self.addresses["functions"] = host["address"]
@@ -186,12 +210,12 @@ class Sandbox:
 
 
 async def _spawn(
-    name: str, command: list[str], environment: dict[str, str], log: Path | None = None
+    name: str, command: list[str], environment: dict[str, str], log: Path | None = None, folder: Path = ROOT
 ) -> tuple[Process, dict[str, Any]]:
     """Start a part that prints one line of JSON when it is ready. Raises SandboxError."""
     with log.open("ab") if log else nullcontext() as errors:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=PIPE, stderr=errors, cwd=ROOT, env=environment, start_new_session=True, limit=1 << 20
+            *command, stdout=PIPE, stderr=errors, cwd=folder, env=environment, start_new_session=True, limit=1 << 20
         )
     try:
         if process.stdout is None:

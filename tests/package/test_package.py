@@ -1,0 +1,114 @@
+"""The package that would be deployed: what is in it, how large it is, and that it runs with nothing else installed."""
+
+import json
+import shutil
+from pathlib import Path
+from venv import EnvBuilder
+
+import pytest
+
+from guardrails.record import Status
+from guardrails.register import table_register
+from guardrails.wiring import SystemClock
+from sandbox import tenant
+from sandbox.stack import App, Sandbox
+from sandbox.tenant import ALICE, exemption_id, furnish, send
+from tools.package.build import MIB, Package, build, direct_packages, install
+
+from tests.end_to_end.conftest import Site, until
+from tests.end_to_end.test_telemetry import GROUP, record
+
+pytestmark = pytest.mark.xdist_group("package")  # built once
+
+ROOT = Path(__file__).parents[2]
+MOST_MIB = 60
+MOST_DIRECT = 12
+HUB = {
+    "GUARDRAILS_ACTIVITY_HUB": "activity",
+    "GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace": "activity.invalid",
+}
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return build(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="module")
+def app(package: Package, tmp_path_factory: pytest.TempPathFactory) -> App:
+    """The package in a Python without any package; what Azure brings itself, the worker library, lies beside it."""
+    place = tmp_path_factory.mktemp("azure")
+    EnvBuilder(symlinks=True).create(place / "python")
+    host = place / "host"
+    constraints = ("-c", str(ROOT / "constraints.txt"))
+    install(host, "--no-deps", *constraints, "azure-functions-runtime", "azurefunctions-extensions-base")
+    for part in ("__init__.py", "orphan.py"):
+        (host / "sandbox").mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / "sandbox" / part, host / "sandbox" / part)
+    shutil.copytree(ROOT / "sandbox" / "host", host / "sandbox" / "host")
+    return App(package.folder, str(place / "python" / "bin" / "python"), (package.site, host))
+
+
+def test_it_holds_what_runs_in_azure_and_nothing_else(package: Package) -> None:
+    assert {path.name for path in package.folder.iterdir()} == {
+        ".python_packages", "constraints.txt", "function_app.py", "guardrails", "host.json", "requirements.txt",
+    }  # fmt: skip
+    left_out = {"cli", "files", "policy", "report", "__main__.py"}
+    assert left_out & {path.name for path in (package.folder / "guardrails").iterdir()} == set()
+    assert (package.folder / "guardrails" / "ruleset.yaml").is_file()
+    installed = {path.name.lower() for path in package.site.iterdir()}
+    assert (
+        installed & {"rich", "jinja2", "pytest", "hypothesis", "azure_functions_runtime", "sandbox", "tests"} == set()
+    )
+
+
+def test_it_is_small(package: Package) -> None:
+    sizes = package.sizes()
+    print(json.dumps(sizes))
+    assert package.unpacked <= MOST_MIB * MIB
+    assert 0 < package.packed < package.unpacked
+    assert sizes["direct_packages"] == len(direct_packages(ROOT / "requirements.txt")) <= MOST_DIRECT
+
+
+def test_every_version_is_the_pinned_one(package: Package) -> None:
+    pinned = dict(line.lower().split("==") for line in direct_packages(ROOT / "constraints.txt"))
+    found = {path.name.removesuffix(".dist-info").lower() for path in package.site.glob("*.dist-info")}
+    assert found
+    for name, _, version in (one.rpartition("-") for one in found):
+        assert pinned[name if name in pinned else name.replace("_", "-")] == version
+
+
+async def test_every_function_answers(app: App, tmp_path: Path) -> None:
+    log = tmp_path / "functions.log"
+    async with Sandbox(settings=HUB, app=app, log=log) as sandbox:
+        await furnish(sandbox)
+        connection = sandbox.azurite.connection_string
+        async with table_register.connect(clock=SystemClock(), connection_string=connection) as register:
+            site = Site(sandbox, register, log)
+            good, bad = (exemption_id(tenant.RESOURCE, name) for name in ("packaged", "packaged-for-ever"))
+            await site.put(good, expiresOn=tenant.in_days(90))
+            await site.settled(good, Status.COMPLIANT)
+            await site.put(bad, ALICE)
+            await site.settled(bad, Status.GONE, "reverted")
+            await site.about(bad, "reverted")
+            await site.delete(good)
+            status, _ = await send(sandbox, ALICE, "PUT", tenant.RESOURCE, {"location": "westeurope"})
+            assert status in (200, 201)
+            await sandbox.control("POST", "seed", [{"id": GROUP, "body": {"properties": {}}}])
+            text = json.dumps({"records": [record(exemption_id(GROUP, "packaged"))]})
+            await site.invoke("on_activity_log", text)
+            for queue in ("reconcile", "reconcile-poison", "notices-poison"):
+                await site.enqueue(queue, json.dumps({"id": bad, "wake": True}))
+            await sandbox.sweep()
+
+            async def answered() -> bool:
+                functions = await sandbox.functions_status()
+                return all(one["successes"] for one in functions.values())
+
+            try:
+                await until(answered, 30, "a function did not answer")
+            finally:
+                functions = await sandbox.functions_status()
+                print({name: (one["successes"], one["failures"]) for name, one in functions.items()})
+            assert len(functions) >= 9
+            assert [name for name, one in functions.items() if one["failures"]] == []

@@ -1,0 +1,83 @@
+"""Builds the package that would be deployed: what .funcignore leaves, and what requirements.txt brings.
+
+Azure's remote build installs the requirements into `.python_packages/lib/site-packages` beside the app, and so does
+this (Microsoft Learn, "Python developer reference for Azure Functions").
+"""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pathspec import GitIgnoreSpec
+
+ROOT: Final = Path(__file__).parents[2]
+SITE: Final = Path(".python_packages", "lib", "site-packages")
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package: its folder, the archive of it, and their sizes in bytes."""
+
+    folder: Path
+    archive: Path
+
+    @property
+    def site(self) -> Path:
+        """Where its dependencies are."""
+        return self.folder / SITE
+
+    @property
+    def unpacked(self) -> int:
+        """All files."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    @property
+    def packed(self) -> int:
+        """The archive."""
+        return self.archive.stat().st_size
+
+    def sizes(self) -> dict[str, float]:
+        """Return the sizes in MiB, and how many packages requirements.txt names."""
+        return {
+            "package_mib": round(self.unpacked / MIB, 1),
+            "package_zip_mib": round(self.packed / MIB, 1),
+            "direct_packages": len(direct_packages(self.folder / "requirements.txt")),
+        }
+
+
+def build(out: Path) -> Package:
+    """Build it in an empty folder. Raises CalledProcessError where pip cannot install the requirements."""
+    folder = out / "package"
+    shutil.rmtree(out, ignore_errors=True)
+    for name in deployed_files(ROOT):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    install(folder / SITE, "-r", str(folder / "requirements.txt"))
+    archive = out / "package.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(folder.rglob("*")):
+            packed.write(path, path.relative_to(folder))
+    return Package(folder, archive)
+
+
+def install(target: Path, *what: str) -> None:
+    """Install packages into a folder, as source only. Raises CalledProcessError."""
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
+    subprocess.run([*pip, "--target", str(target), *what], check=True, cwd=ROOT)  # noqa: S603 - our own words
+
+
+def deployed_files(root: Path) -> list[str]:
+    """Return the files below a folder that its .funcignore leaves, in order."""
+    ignored = GitIgnoreSpec.from_lines((root / ".funcignore").read_text("utf-8").splitlines())
+    return sorted(name for name in ignored.match_tree_files(root, negate=True))
+
+
+def direct_packages(requirements: Path) -> list[str]:
+    """Return the lines of a requirements file that name a package."""
+    lines = (line.split("#")[0].strip() for line in requirements.read_text("utf-8").splitlines())
+    return [line for line in lines if line and not line.startswith("-")]

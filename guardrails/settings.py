@@ -84,7 +84,7 @@ class Settings:
     activity_hub: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB",
         "",
-        "Event Hub with the activity log of management groups, whose exemptions raise no events. Empty: off, sweeps do.",
+        "Event Hub with the activity log of management groups, whose exemptions raise no events. Empty: off.",
     )
     activity_namespace: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB_CONNECTION__fullyQualifiedNamespace",

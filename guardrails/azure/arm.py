@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.cache import Cache
-from guardrails.azure.rest import RETRY_CODES, Rest, delay_of, error_of, json_of
+from guardrails.azure.rest import AGENT, RETRY_CODES, Rest, delay_of, error_of, json_of
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
@@ -155,6 +155,7 @@ class ArmRest:
             credential_scopes=[self._rest.token_scope],
             transport=transport(),
             retry_total=0,
+            user_agent=AGENT,
         )
         where, wire = scope.lstrip("/"), cast(dict[str, Any], {"enforce_https": self._rest.https})
         async with client:

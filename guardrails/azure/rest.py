@@ -20,6 +20,9 @@ from guardrails.errors import Retryable
 RETRY_CODES: Final = frozenset({401, 408, 429, 500, 502, 503, 504})
 """Statuses that may pass. 401 is one of them: the next token may be good."""
 
+AGENT: Final = "exemption-guardrails"
+"""How we are called in Azure's logs."""
+
 _MAX_DELAY: Final = 3600.0
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -47,7 +50,7 @@ class Rest:
         self.https = urlsplit(endpoint).scheme == "https"
         bearer = AsyncBearerTokenCredentialPolicy(credential, self.token_scope)
         self._client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
-            self.endpoint, policies=[UserAgentPolicy("exemption-guardrails"), bearer], transport=transport
+            self.endpoint, policies=[UserAgentPolicy(AGENT), bearer], transport=transport
         )
 
     async def close(self) -> None:

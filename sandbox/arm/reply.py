@@ -28,6 +28,7 @@ class Context:
     client_request_id: str
     correlation_id: str
     client_ip: str = "127.0.0.1"
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

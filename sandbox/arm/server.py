@@ -21,6 +21,7 @@ from sandbox.arm.exemptions import Exemptions
 from sandbox.arm.faults import Fault, Faults, Log, Seen, Throttle
 from sandbox.arm.graph import Graph
 from sandbox.arm.listener import Listener
+from sandbox.arm.operations import Operations, reads_of
 from sandbox.arm.reply import Call, Context, Operation, Reply
 from sandbox.arm.resources import Resources
 from sandbox.arm.store import Entry, Json, Store, system_data
@@ -61,6 +62,7 @@ class Arm:
         self.log = Log()
         self.exemptions = Exemptions(self.store, clock)
         self.resources = Resources(self.store, clock)
+        self._operations = Operations()
         self.graph = Graph(self.store, self.access, clock)
         self.listeners: list[Callable[[Operation], None]] = []
         self._tags = Tags(self.store)
@@ -168,6 +170,7 @@ class Arm:
             context = Context(
                 caller, request.host, str(request.url), headers["x-ms-client-request-id"],
                 headers["x-ms-correlation-request-id"], request.remote or "127.0.0.1",
+                request.headers.get("User-Agent", ""),
             )  # fmt: skip
             reply = self.execute(method, path, query, _read_json(body), context)
             if fault and fault.status:
@@ -212,7 +215,9 @@ class Arm:
         """Carry out one request as ARM would, permissions, locks and events included. Raises ArmError."""
         version = _version(query)
         if path.rstrip("/").lower() == _GRAPH:
-            return self.graph.query(body, context.caller)
+            reply = self.graph.query(body, context.caller)
+            self._operations.note(context.caller.name, context.client, reads_of(body))
+            return reply
         target = parse(path, post=method == "POST")
         verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
         if not verb or (not target.name and method != "GET"):
@@ -232,13 +237,16 @@ class Arm:
 
     def _check(self, call: Call, action: str) -> None:
         target, caller = call.target, call.context.caller
-        self.access.check(caller, action, target.id)
+        needed = [(action, target.id)]
         if call.method == "PUT" and target.type_key == EXEMPTIONS:
             properties = call.body.get("properties") if isinstance(call.body, dict) else None
             assignment = properties.get("policyAssignmentId") if isinstance(properties, dict) else None
             if isinstance(assignment, str) and assignment:
                 exempt = "Microsoft.Authorization/policyAssignments/exempt/action"
-                self.access.check(caller, exempt, "/" + assignment.strip("/"))
+                needed.append((exempt, "/" + assignment.strip("/")))
+        self._operations.note(caller.name, call.context.client, (one for one, _ in needed))
+        for one, scope in needed:
+            self.access.check(caller, one, scope)
         self.access.check_locks(call.method, target)
 
     def _dispatch(self, call: Call) -> Reply:

@@ -127,7 +127,7 @@ def test_a_progress_bar_keeps_out_of_the_output(shelf: Shelf, action: str) -> No
         )  # fmt: skip
     finally:
         os.close(inner)
-    shown = os.read(terminal, 65536).decode()
+    shown = os.read(terminal, 65536).decode("utf-8", "replace")  # what a slow run shows may be cut anywhere
     os.close(terminal)
     told = ran.stdout.decode()
     assert len(lines(told) if action == "export" else json.loads(told)) == 30

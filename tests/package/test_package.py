@@ -13,10 +13,9 @@ from guardrails.wiring import SystemClock
 from sandbox import tenant
 from sandbox.stack import App, Sandbox
 from sandbox.tenant import ALICE, exemption_id, furnish, send
-from tools.package.build import MIB, Package, build, direct_packages, install
-
 from tests.end_to_end.conftest import Site, until
 from tests.end_to_end.test_telemetry import GROUP, record
+from tools.package.build import MIB, Package, build, direct_packages, install
 
 pytestmark = pytest.mark.xdist_group("package")  # built once
 

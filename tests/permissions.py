@@ -1,0 +1,65 @@
+"""After the whole suite: the roles in infra/roles allow what the service called in it, and nothing else.
+
+    python -m tests.permissions FOLDER
+
+FOLDER is where the ARM stand-ins wrote the operations down (sandbox/arm/operations.py). Exit code 1: a role allows
+less, or more.
+"""
+
+import json
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+ROLES: Final = Path(__file__).parents[1] / "infra" / "roles"
+NAMES: Final = ("reader", "enforcer", "restorer")
+
+NOT_IN_THE_STAND_IN: Final[dict[str, str]] = {}
+"""Actions that the service needs and that no stand-in asks for, and who calls them."""
+
+
+def recorded(folder: Path) -> set[str]:
+    """Return the operations in the files of a folder, in lower case."""
+    return {line.lower() for path in folder.glob("*.txt") for line in path.read_text("utf-8").split()}
+
+
+def allowed(role: str) -> list[str]:
+    """Return the actions of a role."""
+    (permission,) = json.loads((ROLES / f"{role}.json").read_text("utf-8"))["permissions"]
+    return [str(action) for action in permission["actions"]]
+
+
+def missing(called: set[str], actions: list[str]) -> list[str]:
+    """Return the operations that no action allows."""
+    return sorted(one for one in called if not any(fnmatchcase(one, action.lower()) for action in actions))
+
+
+def unused(called: set[str], actions: list[str]) -> list[str]:
+    """Return the actions that allow nothing that was called."""
+    return sorted(
+        action
+        for action in actions
+        if action not in NOT_IN_THE_STAND_IN and not any(fnmatchcase(one, action.lower()) for one in called)
+    )
+
+
+def main(folder: Path) -> int:
+    """Compare, and say what differs."""
+    called = recorded(folder)
+    if not called:
+        print(f"permissions: no operation was recorded in {folder}; run the whole suite with make test")
+        return 1
+    roles = {name: allowed(name) for name in NAMES}
+    every = [action for actions in roles.values() for action in actions]
+    problems = [f"no role allows {one}, which the service called" for one in missing(called, every)]
+    for name, actions in roles.items():
+        problems += [f"the role {name} allows {one}, which nothing called" for one in unused(called, actions)]
+    for problem in problems:
+        print(f"permissions: {problem}")
+    print(f"permissions: {len(called)} operations called, {len(set(every))} actions allowed, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -26,7 +26,7 @@ from sandbox.arm.reply import Call, Context, Operation, Reply
 from sandbox.arm.resources import Resources
 from sandbox.arm.store import Entry, Json, Store, system_data
 from sandbox.arm.tags import Tags
-from sandbox.arm.target import DEPLOYMENTS, EXEMPTIONS, TAGS, parse
+from sandbox.arm.target import DEFINITIONS, DEPLOYMENTS, EXEMPTIONS, SET_DEFINITIONS, TAGS, parse
 from sandbox.identity import TENANT_ID, BadToken, Caller, read_token, token_for
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -245,8 +245,10 @@ class Arm:
                 exempt = "Microsoft.Authorization/policyAssignments/exempt/action"
                 needed.append((exempt, "/" + assignment.strip("/")))
         self._operations.note(caller.name, call.context.client, (one for one, _ in needed))
-        for one, scope in needed:
-            self.access.check(caller, one, scope)
+        built_in = not target.scope and target.type_key in (DEFINITIONS, SET_DEFINITIONS)
+        if not (built_in and call.method == "GET"):  # everybody may read those
+            for one, scope in needed:
+                self.access.check(caller, one, scope)
         self.access.check_locks(call.method, target)
 
     def _dispatch(self, call: Call) -> Reply:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from guardrails.azure.activity_log import read_records
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.telemetry import Fact, correlated, fact, queue_age
 
@@ -118,6 +117,7 @@ def _text(message: func.QueueMessage) -> str:
 
 
 if os.environ.get("GUARDRAILS_ACTIVITY_HUB"):  # off unless a hub is named: without one the host could not start it
+    from guardrails.azure.activity_log import read_records
 
     @app.retry(
         strategy="exponential_backoff",
@@ -130,6 +130,7 @@ if os.environ.get("GUARDRAILS_ACTIVITY_HUB"):  # off unless a hub is named: with
         event_hub_name="%GUARDRAILS_ACTIVITY_HUB%",
         connection="GUARDRAILS_ACTIVITY_HUB_CONNECTION",
         cardinality=func.Cardinality.ONE,
+        consumer_group="guardrails",
     )
     async def on_activity_log(message: func.EventHubEvent) -> None:
         """The activity log of a management group has records."""

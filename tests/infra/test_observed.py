@@ -1,0 +1,176 @@
+"""Alerts and workbook: they ask for facts that the code tells, by fields that those facts have."""
+
+import ast
+import json
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+
+from guardrails.names import ROLES
+from guardrails.telemetry import Fact
+from tests.infra.bicep import INFRA, ROOT, code, resources, value, variable
+
+ALERTS = code("modules/alerts")
+WORKBOOK: dict[str, Any] = json.loads((INFRA / "workbook.json").read_text("utf-8"))
+STAGES = {"where", "extend", "project", "summarize", "order", "join", "mv-expand"}
+TABLES = {"AppTraces": "microsoft.operationalinsights/workspaces", "policyresources": "microsoft.resources/tenants"}
+ON_EVERY = {"event", "correlation"}
+
+
+@cache
+def told() -> dict[str, set[str]]:
+    """Fact -> the fields that our code tells with it, read from every call of `fact`."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "function_app.py", *(ROOT / "guardrails").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not (isinstance(call, ast.Call) and ast.unparse(call.func).endswith("fact") and call.args):
+                continue
+            names = {one.arg or "exemption" for one in call.keywords}  # **about names the exemption
+            for member in re.findall(r"\bFact\.([A-Z_]+)", ast.unparse(call.args[0])):
+                found.setdefault(Fact[member].value, set()).update(names)
+    return found
+
+
+def panels() -> dict[str, dict[str, Any]]:
+    return {item["name"]: item["content"] for item in WORKBOOK["items"] if item["type"] == 3}
+
+
+def alerts() -> dict[str, dict[str, str]]:
+    """Alert -> its fields, the query with its beginning put in."""
+    (facts,) = re.findall(r"^var facts = '(.+)'$", ALERTS, re.MULTILINE)
+    found = {}
+    for one in re.findall(r"^  \{\n(.*?)^  \}$", variable(ALERTS, "rules"), re.MULTILINE | re.DOTALL):
+        said = dict(re.findall(r"^    (\w+): (.+)$", one, re.MULTILINE))
+        found[said["name"].strip("'")] = said | {"query": said["query"].strip("'").replace("${facts}", facts)}
+    return found
+
+
+def queries() -> list[tuple[str, str]]:
+    return [
+        *((f"alert-{name}", alert["query"]) for name, alert in alerts().items()),
+        *((f"workbook-{name}", panel["query"]) for name, panel in panels().items()),
+    ]
+
+
+def bare(query: str) -> str:
+    """Return a query with its texts emptied."""
+    return re.sub(r"""'[^']*'|"[^"]*\"""", "''", query)
+
+
+def test_there_are_the_alerts_of_the_plan() -> None:
+    assert set(alerts()) == {
+        "poison", "breaker-open", "sweep-late", "unknown-rate", "delivery-failing", "ruleset-broken", "queue-late",
+        "doctor-failing",
+    }  # fmt: skip
+    (dead,) = (one for one in resources("modules/alerts") if one.type == "Microsoft.Insights/metricAlerts")
+    assert value(dead.body, "scopes") == "['${deadLetterAccountId}/blobServices/default']"
+    assert value(dead.body, "metricName") == "'Transactions'"
+
+
+@pytest.mark.parametrize(("name", "query"), queries())
+def test_a_query_asks_for_facts_and_fields_that_there_are(name: str, query: str) -> None:
+    if "AppTraces" not in query:
+        return
+    events = set(re.findall(r"""event == ['"](\w+)['"]""", query))
+    for group in re.findall(r"event in \(([^)]+)\)", query):
+        events |= set(re.findall(r"\w+", group))
+    assert events, "it asks for no fact"
+    assert events <= {str(fact) for fact in Fact}
+    known = told()
+    untold = {event for event in events if event not in known}
+    assert untold <= {"doctor"}, f"nobody tells {untold}"
+    fields = set(re.findall(r"\bfact\.(\w+)", query)) | set(re.findall(r"fact\['(\w+)'\]", query))
+    if not untold:
+        assert fields <= ON_EVERY.union(*(known[event] for event in events))
+
+
+@pytest.mark.parametrize(("name", "query"), queries())
+def test_a_query_is_well_formed(name: str, query: str) -> None:
+    table, *stages = re.split(r"\s*\|\s*", bare(query).strip())
+    assert table in TABLES
+    assert len(stages) >= 2
+    depth = 0
+    for letter in bare(query):
+        depth += (letter in "([{") - (letter in ")]}")
+        assert depth >= 0
+    assert depth == 0
+    assert query.count("'") % 2 == 0
+    for stage in stages:
+        assert re.match(r"[\w-]+", stage), stage
+        assert re.split(r"[\s(]", stage)[0] in STAGES, stage
+
+
+@pytest.mark.parametrize(("name", "query"), queries())
+def test_logs_are_those_of_this_service_alone(name: str, query: str) -> None:
+    if query.startswith("AppTraces"):
+        mark = "{{insights}}" if name.startswith("workbook") else "${insightsId}"
+        assert re.search(rf"""where _ResourceId =~ ['"]{re.escape(mark)}['"]""", query)
+
+
+def test_every_alert_says_what_to_do_and_looks_no_further_than_its_window() -> None:
+    windows = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180}
+    for name, alert in alerts().items():
+        assert len(alert["says"]) > 40, name
+        assert windows[alert["every"].strip("'")] <= windows[alert["window"].strip("'")], name
+        assert alert["severity"] in ("1", "2"), name
+    assert alerts()["sweep-late"]["window"] == "'PT3H'"
+
+
+def test_commands_that_alerts_name_are_there() -> None:
+    named = set(re.findall(r"python -m guardrails ([\w-]+)", ALERTS)) - {"doctor"}
+    modules = {path.stem for path in (ROOT / "guardrails" / "cli").glob("*.py")}
+    assert named == {"letters", "breaker", "notices", "rules"}
+    assert named <= modules
+
+
+def test_every_panel_is_of_a_kind_that_workbooks_know() -> None:
+    items = WORKBOOK["items"]
+    assert WORKBOOK["version"] == "Notebook/1.0"
+    assert len({item["name"] for item in items}) == len(items)
+    assert {item["type"] for item in items} == {1, 3, 9}
+    for name, panel in panels().items():
+        table = panel["query"].split("\n")[0].strip()
+        assert panel["resourceType"] == TABLES[table], name
+        assert panel["queryType"] == (0 if table == "AppTraces" else 1), name
+        assert panel["title"], name
+        assert panel["noDataMessage"], name
+        assert panel["visualization"] in ("table", "barchart", "timechart"), name
+        if table == "AppTraces":
+            assert panel["crossComponentResources"] == ["{{workspace}}"], name
+            assert panel["timeContextFromParameter"] == "TimeRange", name
+        else:
+            assert panel["crossComponentResources"] == ["value::tenant"], name
+
+
+def test_every_column_with_a_label_is_in_its_query() -> None:
+    labelled = 0
+    for name, panel in panels().items():
+        for one in panel.get("gridSettings", {}).get("labelSettings", []):
+            labelled += 1
+            assert re.search(rf"\b{one['columnId']}\b", panel["query"]), (name, one)
+    assert labelled > 30
+
+
+def test_placeholders_are_the_two_that_the_module_fills() -> None:
+    text = (INFRA / "workbook.json").read_text("utf-8")
+    module = code("modules/workbook")
+    found = set(re.findall(r"\{\{(\w+)\}\}", text))
+    assert found == {"workspace", "insights"}
+    assert found == set(re.findall(r"'\{\{(\w+)\}\}'", module))
+
+
+def test_the_exemptions_are_listed_by_days_to_expiry_with_owner_and_ticket_by_every_name_that_we_know() -> None:
+    query = panels()["all"]["query"]
+    assert "todatetime(tostring(properties.expiresOn))" in query
+    assert query.index("order by rank asc") < query.index("| project exemption")
+    for role in ("owner", "ticket"):
+        (said,) = re.findall(rf"{role} = coalesce\((.+?)\)(?:,$|$)", query, re.MULTILINE)
+        assert tuple(re.findall(r"metadata\.(\w+)", said)) == ROLES[role]
+
+
+def test_ways_past_a_policy_are_shown() -> None:
+    query = panels()["ways-past"]["query"]
+    for word in ("microsoft.authorization/policyassignments", "DoNotEnforce", "notScopes", "overrides"):
+        assert word in query

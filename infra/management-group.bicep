@@ -1,0 +1,150 @@
+// Everything above the host: roles, onboarding of subscriptions, the activity log, preventive policies.
+//   az deployment mg create --management-group-id MG --location REGION -f infra/management-group.bicep -p infra/management-group.bicepparam
+// The function app and its code come first: Event Grid accepts only functions that are there. See docs/onboarding.md.
+
+targetScope = 'managementGroup'
+
+@description('Region of this deployment, of the policy\'s identity and of the resource group in each subscription.')
+param location string = deployment().location
+
+@description('Object id of the app\'s identity.')
+@minLength(36)
+@maxLength(36)
+param principalId string
+
+@description('Resource id of the function app.')
+@minLength(1)
+param functionAppId string
+
+@description('Whether the app may revert, delete and tag exemptions. Leave it off in audit mode.')
+param enforce bool = false
+
+@description('Whether the app may write lost exemptions again, without enforcing. Enforcing includes it.')
+param restore bool = false
+
+@description('Whether the app gets the built-in Reader too: only then can it see resources whose tags switch a policy off.')
+param readTags bool = false
+
+@description('What the names of the custom roles end in. Names are unique in a tenant: say it where the guardrails are deployed twice.')
+param roleSuffix string = ''
+
+@description('Whether subscriptions are onboarded by policy. false: run infra/scripts/onboard.sh.')
+param onboard bool = true
+
+@description('What the policy does: deploys, or only shows which subscriptions lack event subscriptions.')
+@allowed([
+  'deployIfNotExists'
+  'auditIfNotExists'
+  'disabled'
+])
+param onboardEffect string = 'deployIfNotExists'
+
+@description('Ids of subscriptions that are onboarded at once. All others wait for the policy: new ones some minutes, present ones for a remediation task.')
+param subscriptions string[] = [split(functionAppId, '/')[2]]
+
+@description('Resource ids of management groups and subscriptions that the policy leaves alone.')
+param excludedScopes string[] = []
+
+@description('Resource id of the storage account for dead letters, in the resource group of the function app.')
+@minLength(1)
+param deadLetterAccountId string
+
+@description('Name of its container for them.')
+param deadLetterContainer string = 'dead-letters'
+
+@description('Who writes dead letters: one identity for all system topics, or one of each. With a firewall on the dead-letter account only SystemAssigned works.')
+@allowed([
+  'UserAssigned'
+  'SystemAssigned'
+])
+param deadLetterIdentity string = 'UserAssigned'
+
+@description('Resource id of the identity that writes dead letters, in the resource group of the function app. Needed for UserAssigned.')
+param eventsIdentityId string
+
+@description('Types of resources, such as Microsoft.Storage/storageAccounts, whose writes and deletes wake the guardrails up: the types that `python -m guardrails targets` names. At most 11.')
+@maxLength(11)
+param targetTypes string[] = []
+
+@description('Name of the resource group that is made in each subscription.')
+param groupName string = 'rg-exemption-guardrails-events'
+
+@description('Name of the system topic that is made in each subscription.')
+param topicName string = 'evgt-exemption-guardrails'
+
+@description('Tags of the resource group and the system topic, where your policies ask for some.')
+param tags object = {}
+
+@description('Whether a remediation task is made for subscriptions that are known to be non-compliant.')
+param remediate bool = true
+
+@description('Name of this run, part of the remediation task\'s name.')
+param run string = utcNow('yyyyMMddHHmmss')
+
+@description('Names of management groups whose activity log goes to the Event Hub, so that exemptions there are seen within minutes; empty: the sweep finds them within the hour. Each of them has a log of its own.')
+param activityLogGroups string[] = []
+
+@description('Resource id of the authorization rule of the Event Hubs namespace; for activityLogGroups.')
+param hubRuleId string = ''
+
+@description('Name of the Event Hub; for activityLogGroups.')
+param hubName string = 'activity-log'
+
+module roles 'modules/roles.bicep' = {
+  name: 'guardrails-roles'
+  params: {
+    suffix: roleSuffix
+  }
+}
+
+module assignments 'modules/role-assignments.bicep' = {
+  name: 'guardrails-role-assignments'
+  params: {
+    principalId: principalId
+    readerId: roles.outputs.readerId
+    enforcerId: roles.outputs.enforcerId
+    restorerId: roles.outputs.restorerId
+    enforce: enforce
+    restore: restore
+    readTags: readTags
+  }
+}
+
+module onboarding 'modules/onboarding.bicep' = if (onboard) {
+  name: 'guardrails-onboarding'
+  params: {
+    location: location
+    functionAppId: functionAppId
+    deadLetterAccountId: deadLetterAccountId
+    deadLetterContainer: deadLetterContainer
+    deadLetterIdentity: deadLetterIdentity
+    eventsIdentityId: eventsIdentityId
+    targetTypes: targetTypes
+    groupName: groupName
+    topicName: topicName
+    tags: tags
+    effect: onboardEffect
+    excludedScopes: excludedScopes
+    subscriptions: subscriptions
+    remediate: remediate
+    run: run
+    onboarderRoleId: roles.outputs.onboarderId
+    roleSuffix: roleSuffix
+  }
+}
+
+module activityLog 'modules/activity-log.bicep' = [
+  for group in activityLogGroups: {
+    name: 'guardrails-activity-log-${uniqueString(group)}'
+    scope: managementGroup(group)
+    params: {
+      hubRuleId: hubRuleId
+      hubName: hubName
+    }
+  }
+]
+
+// Preventive policies: module policies/policies.bicep, then modules/prevention.bicep with its outputs.
+
+@description('The roles that the app\'s identity has at this management group, by resource id.')
+output roleIds array = assignments.outputs.roleIds

@@ -2,7 +2,7 @@
 // and which subscriptions tell it of them, is management-group.bicep's; nothing here reaches beyond the group.
 targetScope = 'subscription'
 
-// --- the ten decisions ---------------------------------------------------------------------------------------------
+// --- eight of the ten decisions: the others are the subscription, and the management group of the second command -------
 
 @description('Name of this deployment, in the names of all that it makes.')
 @minLength(2)
@@ -12,15 +12,8 @@ param environmentName string
 @description('Region. Flex Consumption must be offered there: az functionapp list-flexconsumption-locations.')
 param location string
 
-@description('audit: everything is judged and told, and nothing is changed, whatever the ruleset says. enforce: the ruleset decides.')
-@allowed(['audit', 'enforce'])
-param mode string = 'audit'
-
 @description('Path of your ruleset in the package; empty: the one that is shipped.')
 param ruleset string = ''
-
-@description('Management groups (names) and subscriptions (ids) to sweep; empty: all that the identity can see.')
-param sweepScopes array = []
 
 @description('App settings that hold notice addresses and signing keys. Each becomes a reference into the vault; secrets.sh fills it.')
 param secretSettings array = ['TEAMS_WEBHOOK_URL', 'GUARDRAILS_ALERT_TEAMS_URL']
@@ -38,6 +31,13 @@ param privateNetwork bool = false
 param activityHub bool = false
 
 // --- what seldom changes -------------------------------------------------------------------------------------------
+
+@description('audit: everything is judged and told, and nothing is changed, whatever the ruleset says. enforce: the ruleset decides.')
+@allowed(['audit', 'enforce'])
+param mode string = 'audit'
+
+@description('Management groups (names) and subscriptions (ids) to sweep; empty: all that the identity can see.')
+param sweepScopes array = []
 
 @description('Name of the resource group.')
 param resourceGroupName string = 'rg-guardrails-${environmentName}'
@@ -263,7 +263,7 @@ module functions 'modules/functions.bicep' = {
   params: {
     location: location
     suffix: suffix
-    tags: union(allTags, { 'azd-service-name': 'guardrails' })
+    tags: allTags
     identityId: identity.outputs.appId
     identityClientId: identity.outputs.appClientId
     blobEndpoint: storage.outputs.blobEndpoint
@@ -326,6 +326,9 @@ module workbook 'modules/workbook.bicep' = {
 
 @description('Resource group of the host.')
 output AZURE_RESOURCE_GROUP string = group.name
+
+@description('Region of the host, for the next command.')
+output AZURE_LOCATION string = location
 
 @description('Name of the function app: what the package is deployed to.')
 output GUARDRAILS_FUNCTION_APP string = functions.outputs.name

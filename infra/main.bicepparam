@@ -1,22 +1,25 @@
-// For azd: what is not set with `azd env set NAME VALUE` has the default of main.bicep. Lists are comma-separated.
+// For azd: what is not set with `azd env set NAME VALUE` has the default of main.bicep. Lists are comma-separated. What is
+// not named here is added by hand.
 using 'main.bicep'
 
-var scopes = readEnvironmentVariable('GUARDRAILS_SWEEP_SCOPES', '')
-var emails = readEnvironmentVariable('GUARDRAILS_ALERT_EMAILS', '')
+var scopes = replace(readEnvironmentVariable('GUARDRAILS_SWEEP_SCOPES', ''), ' ', '')
+var ranges = replace(readEnvironmentVariable('GUARDRAILS_ALLOWED_RANGES', ''), ' ', '')
+var emails = replace(readEnvironmentVariable('GUARDRAILS_ALERT_EMAILS', ''), ' ', '')
+var settings = replace(readEnvironmentVariable('GUARDRAILS_SECRET_SETTINGS', 'TEAMS_WEBHOOK_URL,GUARDRAILS_ALERT_TEAMS_URL'), ' ', '')
 
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'guardrails')
 param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
 param mode = readEnvironmentVariable('GUARDRAILS_DEPLOY_MODE', 'audit')
 param ruleset = readEnvironmentVariable('GUARDRAILS_RULESET', '')
 param sweepScopes = empty(scopes) ? [] : split(scopes, ',')
-param secretSettings = split(
-  readEnvironmentVariable('GUARDRAILS_SECRET_SETTINGS', 'TEAMS_WEBHOOK_URL,GUARDRAILS_ALERT_TEAMS_URL'),
-  ','
-)
+param secretSettings = empty(settings) ? [] : split(settings, ',')
 param alertEmails = empty(emails) ? [] : split(emails, ',')
 param workspaceId = readEnvironmentVariable('GUARDRAILS_WORKSPACE_ID', '')
 param privateNetwork = bool(readEnvironmentVariable('GUARDRAILS_PRIVATE_NETWORK', 'false'))
+param allowedRanges = empty(ranges) ? [] : split(ranges, ',')
 param activityHub = bool(readEnvironmentVariable('GUARDRAILS_MAKE_ACTIVITY_HUB', 'false'))
 param operatorPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param operatorPrincipalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
 param storageSku = readEnvironmentVariable('GUARDRAILS_STORAGE_SKU', 'Standard_ZRS')
+param alwaysReady = int(readEnvironmentVariable('GUARDRAILS_ALWAYS_READY', '0'))
+param lockRegister = bool(readEnvironmentVariable('GUARDRAILS_LOCK_REGISTER', 'false'))

@@ -7,7 +7,7 @@ param location string
 @description('What the names end in.')
 param suffix string
 
-@description('Tags of the app; azd finds it by azd-service-name.')
+@description('Tags of the plan and the app.')
 param tags object
 
 @description('Resource id of the identity that the app runs as.')
@@ -90,7 +90,8 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: 'func-${suffix}'
   location: location
-  tags: tags
+  // azd deploys to the one resource with this tag, and to none where there are two.
+  tags: union(tags, { 'azd-service-name': 'guardrails' })
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
@@ -169,6 +170,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     GUARDRAILS_CLIENT_ID: identityClientId
+    GUARDRAILS_FUNCTION_APP_ID: app.id
   }
 }
 

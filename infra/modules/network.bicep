@@ -26,15 +26,16 @@ param storageId string
 @description('Resource id of the vault.')
 param vaultId string
 
-@description('Private DNS zones that the endpoints register in: blob, queue, table, vault to resource ids. What is missing is left to your own policy.')
+@description('Private DNS zones of yours that the endpoints register in: blob, queue, table, vault to resource ids. What is missing is made for a network made here, and left to your own policy otherwise.')
 param dnsZoneIds object
 
 var made = empty(existingAppSubnetId)
+var storageDomain = environment().suffixes.storage
 var endpoints = [
-  { name: 'blob', target: storageId, group: 'blob' }
-  { name: 'queue', target: storageId, group: 'queue' }
-  { name: 'table', target: storageId, group: 'table' }
-  { name: 'vault', target: vaultId, group: 'vault' }
+  { name: 'blob', target: storageId, group: 'blob', zone: 'privatelink.blob.${storageDomain}' }
+  { name: 'queue', target: storageId, group: 'queue', zone: 'privatelink.queue.${storageDomain}' }
+  { name: 'table', target: storageId, group: 'table', zone: 'privatelink.table.${storageDomain}' }
+  { name: 'vault', target: vaultId, group: 'vault', zone: 'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}' }
 ]
 
 resource address 'Microsoft.Network/publicIPAddresses@2025-09-01' = if (made) {
@@ -103,6 +104,28 @@ resource network 'Microsoft.Network/virtualNetworks@2025-09-01' = if (made) {
   }
 }
 
+// Without names the app would find neither storage nor vault. Nothing but this network sees the zones.
+#disable-next-line not-checked
+resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [for one in endpoints: if (made && !contains(dnsZoneIds, one.name)) {
+  name: one.zone
+  location: 'global'
+  tags: tags
+}]
+
+#disable-next-line not-checked
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [for (one, at) in endpoints: if (made && !contains(dnsZoneIds, one.name)) {
+  parent: zones[at]
+  name: 'vnet-${suffix}'
+  location: 'global'
+  tags: tags
+  properties: {
+    registrationEnabled: false
+    virtualNetwork: {
+      id: network.id
+    }
+  }
+}]
+
 var appSubnet = made ? resourceId('Microsoft.Network/virtualNetworks/subnets', 'vnet-${suffix}', 'app') : existingAppSubnetId
 var endpointSubnet = made
   ? resourceId('Microsoft.Network/virtualNetworks/subnets', 'vnet-${suffix}', 'endpoints')
@@ -129,7 +152,7 @@ resource private 'Microsoft.Network/privateEndpoints@2025-09-01' = [for one in e
   }
 }]
 
-resource registration 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-09-01' = [for (one, at) in endpoints: if (contains(dnsZoneIds, one.name)) {
+resource registration 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-09-01' = [for (one, at) in endpoints: if (made || contains(dnsZoneIds, one.name)) {
   parent: private[at]
   name: 'default'
   properties: {
@@ -137,7 +160,7 @@ resource registration 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2
       {
         name: one.name
         properties: {
-          privateDnsZoneId: dnsZoneIds[one.name]
+          privateDnsZoneId: dnsZoneIds[?one.name] ?? zones[at].id
         }
       }
     ]

@@ -19,10 +19,11 @@ param deadLetterIdentity string
 @description('Name of the identity that writes dead letters; not read for SystemAssigned.')
 param eventsIdentityName string
 
-@description('What the name of the role ends in.')
+@description('What the names of the roles end in.')
 param roleSuffix string
 
-var role = loadJsonContent('../roles/onboarder-host.json')
+var hostRole = loadJsonContent('../roles/onboarder-host.json')
+var groupRole = loadJsonContent('../roles/onboarder-group.json')
 var operatorId = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'f1a07417-d97a-45cb-824c-7a7467783830')
 var accessAdministratorId = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'f58310d9-a9f6-439a-9e8d-f62e7b41a168')
 var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -50,24 +51,25 @@ resource events 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' ex
   name: empty(eventsIdentityName) ? 'none' : eventsIdentityName
 }
 
-resource definition 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+resource hostDefinition 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, 'exemption-guardrails', 'onboarder-host', roleSuffix)
   properties: {
-    roleName: '${role.roleName}${roleSuffix}'
-    description: role.description
+    roleName: '${hostRole.roleName}${roleSuffix}'
+    description: hostRole.description
     type: 'CustomRole'
-    permissions: role.permissions
+    permissions: hostRole.permissions
     assignableScopes: [resourceGroup().id]
   }
 }
 
-var definitionId = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', definition.name)
+var hostRoleId = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', hostDefinition.name)
 
+// The names hold the principal: Azure lets no other take an assignment over, and the policy's identity may be made anew.
 resource onApp 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: app
-  name: guid(app.id, 'guardrails-onboarding', definitionId)
+  name: guid(app.id, principalId, hostRoleId)
   properties: {
-    roleDefinitionId: definitionId
+    roleDefinitionId: hostRoleId
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -75,9 +77,9 @@ resource onApp 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 resource onAccount 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
-  name: guid(account.id, 'guardrails-onboarding', definitionId)
+  name: guid(account.id, principalId, hostRoleId)
   properties: {
-    roleDefinitionId: definitionId
+    roleDefinitionId: hostRoleId
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -85,7 +87,7 @@ resource onAccount 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 resource onIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (shared) {
   scope: events
-  name: guid(events.id, 'guardrails-onboarding', operatorId)
+  name: guid(events.id, principalId, operatorId)
   properties: {
     roleDefinitionId: operatorId
     principalId: principalId
@@ -95,10 +97,23 @@ resource onIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (s
 
 // With SystemAssigned, each onboarding gives the new topic's identity its role on the container, by a deployment in this
 // group; the condition allows that one role, to service principals.
-resource onGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!shared) {
-  name: guid(resourceGroup().id, 'guardrails-onboarding', definitionId)
+resource groupDefinition 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!shared) {
+  name: guid(resourceGroup().id, 'exemption-guardrails', 'onboarder-group', roleSuffix)
   properties: {
-    roleDefinitionId: definitionId
+    roleName: '${groupRole.roleName}${roleSuffix}'
+    description: groupRole.description
+    type: 'CustomRole'
+    permissions: groupRole.permissions
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+var groupRoleId = subscriptionResourceId('Microsoft.Authorization/roleDefinitions', groupDefinition.name)
+
+resource onGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!shared) {
+  name: guid(resourceGroup().id, principalId, groupRoleId)
+  properties: {
+    roleDefinitionId: groupRoleId
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -108,7 +123,7 @@ var requested = '@Request[Microsoft.Authorization/roleAssignments:RoleDefinition
 
 resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!shared) {
   scope: container
-  name: guid(container.id, 'guardrails-onboarding', accessAdministratorId)
+  name: guid(container.id, principalId, accessAdministratorId)
   properties: {
     roleDefinitionId: accessAdministratorId
     principalId: principalId
@@ -119,4 +134,4 @@ resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
 }
 
 @description('Resource id of the role that the policy\'s identity has on the function app and the dead-letter account.')
-output roleId string = definitionId
+output roleId string = hostRoleId

@@ -60,7 +60,7 @@ param run string
 @description('Resource id of the role that onboards subscriptions.')
 param onboarderRoleId string
 
-@description('What the name of the role on the host ends in.')
+@description('What the names of the roles on the host end in.')
 param roleSuffix string
 
 var policy = loadJsonContent('../onboarding/policy.json')
@@ -142,12 +142,11 @@ resource assignment 'Microsoft.Authorization/policyAssignments@2025-03-01' = {
   }
 }
 
-resource onboards 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(managementGroup().id, 'guardrails-onboarding', onboarderRoleId)
-  properties: {
-    roleDefinitionId: onboarderRoleId
+module onboards 'onboarding-access.bicep' = {
+  name: 'guardrails-onboarding-access'
+  params: {
     principalId: assignment.identity.principalId
-    principalType: 'ServicePrincipal'
+    roleId: onboarderRoleId
   }
 }
 

@@ -38,7 +38,7 @@ param deadLetterDays int
 @description('Whether the register\'s account is closed to the public network.')
 param closed bool
 
-@description('Addresses (CIDR) that still reach a closed account.')
+@description('Addresses (CIDR, at least a /30, or one address) that still reach a closed account.')
 param allowedRanges array
 
 @description('Whether the dead-letter account is closed too: then system topics must write with identities of their own.')
@@ -48,6 +48,9 @@ param deadLettersClosed bool
 param locked bool
 
 var roles = loadJsonContent('data-roles.json')
+
+// Storage refuses /32: one address stands alone.
+var addresses = [for block in allowedRanges: endsWith(block, '/32') ? split(block, '/')[0] : block]
 var queueNames = ['reconcile', 'reconcile-poison', 'notices', 'notices-poison']
 var packageContainer = 'packages'
 var deadLetterContainer = 'dead-letters'
@@ -74,7 +77,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     networkAcls: {
       defaultAction: closed ? 'Deny' : 'Allow'
       bypass: 'None'
-      ipRules: [for block in allowedRanges: { value: block }]
+      ipRules: [for address in addresses: { value: address }]
     }
   }
 }
@@ -142,7 +145,7 @@ resource deadLetterAccount 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     networkAcls: {
       defaultAction: deadLettersClosed ? 'Deny' : 'Allow'
       bypass: 'AzureServices'
-      ipRules: [for block in allowedRanges: { value: block }]
+      ipRules: [for address in addresses: { value: address }]
     }
   }
 }

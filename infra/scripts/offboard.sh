@@ -18,6 +18,7 @@ custom roles, and the diagnostic setting of its activity log. Run it again whene
   --function-app ID, --dead-letter-account ID, --events-identity ID
                               where the policy's identity has roles; by default GUARDRAILS_FUNCTION_APP_ID and so on
   --role-suffix TEXT          as it was given to management-group.bicep
+  --activity-log-group NAME   another management group in activityLogGroups; repeat it for more
   --group-name NAME, --topic-name NAME
   --dry-run                   show what would be done, and change nothing
 
@@ -27,6 +28,8 @@ TEXT
 
 policy_name=guardrails-onboarding
 definition_name=exemption-guardrails-onboarding
+settings_version=2021-05-01-preview
+activity_log_groups=
 role_suffix=
 trouble=
 while [ $# -gt 0 ]; do
@@ -44,6 +47,7 @@ while [ $# -gt 0 ]; do
         --dead-letter-account) dead_letter_account=$2 ;;
         --events-identity) events_identity=$2 ;;
         --role-suffix) role_suffix=$2 ;;
+        --activity-log-group) activity_log_groups="$activity_log_groups $2" ;;
         --group-name) group_name=$2 ;;
         --topic-name) topic_name=$2 ;;
         *) fail "unknown option '$1'; --help shows them all" ;;
@@ -107,15 +111,25 @@ remove_roles() {
     done
     group=${function_app%%/providers/*}
     [ -z "$group" ] && return 0
-    id=$(az role definition list --custom-role-only true --scope "$group" \
-        --query "[?roleName=='Exemption Guardrails Onboarder of the Host$role_suffix'].name" --output tsv) || trouble=yes
-    [ -z "$id" ] || try az role definition delete --name "$id" --scope "$group"
+    for role in 'of the Host' 'in the Group of the Host'; do
+        id=$(az role definition list --custom-role-only true --scope "$group" \
+            --query "[?roleName=='Exemption Guardrails Onboarder $role$role_suffix'].name" --output tsv) || trouble=yes
+        [ -z "$id" ] || try az role definition delete --name "$id" --scope "$group"
+    done
 }
 
 remove_activity_log() {
-    say 'diagnostic setting of the activity log'
-    try az rest --method delete \
-        --url "$scope/providers/Microsoft.Insights/diagnosticSettings/exemption-guardrails?api-version=2021-05-01-preview"
+    say 'diagnostic settings of the activity log'
+    for group in "$management_group" $activity_log_groups; do
+        settings="/providers/Microsoft.Management/managementGroups/$group/providers/Microsoft.Insights/diagnosticSettings"
+        there=$(az rest --method get --url "$settings?api-version=$settings_version" \
+            --query "value[?name=='exemption-guardrails'].name" --output tsv) || {
+            say "  FAILED: those of $group cannot be listed"
+            trouble=yes
+            continue
+        }
+        [ -z "$there" ] || try az rest --method delete --url "$settings/exemption-guardrails?api-version=$settings_version"
+    done
 }
 
 offboard() {
@@ -164,6 +178,7 @@ else
 fi
 cat <<'TEXT'
 What stays: the function app, and the register with its history. The hourly sweep goes on where the app may still read.
+Preventive policies (assignments exemption-guardrails, tag-exceptions, inherit-exception-tags) go on as they are.
 Keep the register as long as you need the record: `python -m guardrails register export --out FILE` takes a copy.
 TEXT
 [ -z "$failed$trouble" ] || exit 1

@@ -36,6 +36,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 [ -n "$vault" ] || { usage >&2; fail 'say which vault: --vault NAME' 2; }
+[ $# -gt 0 ] || [ -z "$missing" ] || exit 0
 [ $# -gt 0 ] || { usage >&2; fail 'say which settings' 2; }
 for setting; do
     case $setting in

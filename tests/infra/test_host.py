@@ -22,6 +22,8 @@ OF_FUNCTIONS = {
 }  # fmt: skip
 """Settings that the Functions host reads. Microsoft Learn: App settings reference for Azure Functions; Connecting to
 host storage with an identity; Configure monitoring."""
+OF_DOCTOR = {"GUARDRAILS_FUNCTION_APP_ID"}
+"""What the doctor reads of the environment and no other code does: whose event subscriptions it looks for."""
 HUB = {f"GUARDRAILS_ACTIVITY_HUB_CONNECTION__{part}" for part in ("fullyQualifiedNamespace", "credential", "clientId")}
 
 
@@ -48,9 +50,11 @@ def test_every_setting_is_read_by_the_service_or_by_the_functions_host() -> None
         "AzureWebJobsStorage__clientId", "AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__tableServiceUri",
         "GUARDRAILS_ACTIVITY_HUB", "GUARDRAILS_ARM_ENDPOINT", "GUARDRAILS_CLIENT_ID", "GUARDRAILS_MODE",
         "GUARDRAILS_PORTAL", "GUARDRAILS_RULESET", "GUARDRAILS_SWEEP_SCHEDULE", "GUARDRAILS_SWEEP_SCOPES",
-        "GUARDRAILS_TABLE", *OF_FUNCTIONS, *HUB,
+        "GUARDRAILS_TABLE", *OF_FUNCTIONS, *OF_DOCTOR, *HUB,
     }  # fmt: skip
-    assert written - OF_FUNCTIONS - HUB <= set(SETTINGS)
+    assert written - OF_FUNCTIONS - OF_DOCTOR - HUB <= set(SETTINGS)
+    doctor = "".join(path.read_text("utf-8") for path in (ROOT / "guardrails" / "doctor").glob("*.py"))
+    assert all(f'"{name}"' in doctor for name in OF_DOCTOR)
     assert 'connection="GUARDRAILS_ACTIVITY_HUB_CONNECTION"' in functions_source()
 
 
@@ -207,7 +211,7 @@ def test_ten_decisions_at_most_and_the_guide_has_each() -> None:
     first, marker, rest = text.partition("// --- what seldom changes")
     assert marker
     decisions, seldom = (re.findall(r"^param (\w+)", part, re.MULTILINE) for part in (first, rest))
-    assert len(decisions) == 10
+    assert len(decisions) == 8  # and two that are no parameters: test_first_deployment.py
     guide = (ROOT / "docs" / "deploy.md").read_text("utf-8")
     assert re.findall(r"^\| \d+ \| `(\w+)`", guide, re.MULTILINE) == decisions
     assert {name for name in seldom if f"`{name}`" not in guide} == set()
@@ -223,7 +227,7 @@ def test_parameter_files_give_what_has_no_default(file: str) -> None:
     assert needed <= given <= set(parameters)
     guide = (ROOT / "docs" / "deploy.md").read_text("utf-8")
     asked = {name for name in re.findall(r"readEnvironmentVariable\(\s*'(\w+)'", text) if name.startswith("GUARDRAILS")}
-    assert len(asked) == (9 if file == "main" else 0)
+    assert len(asked) == (12 if file == "main" else 0)
     assert {name for name in asked if f"`{name}`" not in guide} == set()
     # The command line is run with azd's variables: those that it reads too must mean the same there.
     assert asked & set(SETTINGS) <= {"GUARDRAILS_RULESET", "GUARDRAILS_SWEEP_SCOPES"}
@@ -243,7 +247,7 @@ def test_azure_yaml_has_the_shape_that_azd_reads() -> None:
     assert read["infra"] == {"provider": "bicep", "path": "infra", "module": "main"}
     ((name, service),) = read["services"].items()
     assert service == {"project": ".", "language": "python", "host": "function", "remoteBuild": True}
-    assert f"'azd-service-name': '{name}'" in MAIN
+    assert f"'azd-service-name': '{name}'" in code("modules/functions")
     assert "'azd-env-name': environmentName" in MAIN
     assert set(read["hooks"]) == {"postprovision"}
     hook = read["hooks"]["postprovision"]["posix"]

@@ -230,9 +230,18 @@ def test_the_policy_looks_for_what_is_made_last_with_its_version() -> None:
         "greater": 0,  # of no labels at all, none is right
     }
     assert last["properties"]["labels"] == [GIVEN["version"]]
-    copied = [one for one in TEMPLATE["resources"] if one.get("name") == "guardrails-event-subscriptions"]
-    copy = copied[0]["properties"]["template"]["resources"][0]["copy"]
-    assert (copy["mode"], copy["batchSize"]) == ("serial", 1)  # so the last one is there only when all are
+    (made,) = [one for one in TEMPLATE["resources"] if one.get("name") == "guardrails-event-subscriptions"]
+    first, *others = made["properties"]["template"]["resources"]
+    assert "dependsOn" not in first
+    for before, one in enumerate(others):  # one waits for the other, so the last is there only when all are
+        assert one["dependsOn"] == [
+            f"[resourceId('{EVENTS}', parameters('topicName'), parameters('wanted')[{before}].name)]"
+        ]
+
+
+def test_the_template_has_no_loop() -> None:
+    """Bicep makes a variable of it; Resource Manager runs a `copy` in a variable at once (Azure/bicep, issue 7241)."""
+    assert '"copy"' not in json.dumps(TEMPLATE)
 
 
 def test_the_policy_hands_everything_on() -> None:
@@ -270,7 +279,7 @@ def actions(role: str) -> set[str]:
 
 
 def test_no_role_has_a_wildcard() -> None:
-    assert sorted(ROLES) == ["enforcer", "onboarder", "onboarder-host", "reader", "restorer"]
+    assert sorted(ROLES) == ["enforcer", "onboarder", "onboarder-group", "onboarder-host", "reader", "restorer"]
     assert not [one for role in ROLES for one in actions(role) if "*" in one]
     assert len({found["roleName"] for found in ROLES.values()}) == len(ROLES)
 
@@ -282,7 +291,7 @@ def test_each_role_allows_its_own_and_no_more() -> None:
     assert actions("restorer") == {f"{exemptions}/write", exempt}
     tags = {"Microsoft.Resources/tags/read", "Microsoft.Resources/tags/write"}
     assert actions("enforcer") == actions("restorer") | {f"{exemptions}/delete"} | tags
-    for role in ("onboarder", "onboarder-host"):
+    for role in ("onboarder", "onboarder-group", "onboarder-host"):
         assert not [
             one for one in actions(role) if one.lower().endswith(("/delete", "keys/action", "roleassignments/write"))
         ]

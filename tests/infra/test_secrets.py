@@ -188,3 +188,8 @@ def test_help_is_help(vault: Vault) -> None:
     done = vault.run("--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: secrets.sh --vault NAME")
+
+
+def test_nothing_is_asked_where_the_ruleset_has_no_secret(vault: Vault) -> None:
+    done = vault.run("--vault", "kv-1", "--missing")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,7 +1,7 @@
 """`register export`: everything that the register knows of each row, as JSON lines or CSV, a row at a time.
 
 With `seq` and `head`, the number and hash of its newest history entry, an auditor can later see whether the history
-still holds that entry.
+still holds that entry. `--full` copies every row of the table instead, for `register import`.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import json
 from dataclasses import fields
 from typing import Any, Final
 
+from guardrails.cli import register_copy
 from guardrails.cli.online import with_service
 from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of
 from guardrails.cli.register_text import csv_line, writing
@@ -26,11 +27,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_filters(parser)
     parser.add_argument("--format", choices=("json", "csv"), default="json", help="json: an object a line; the default")
+    parser.add_argument("--full", action="store_true", help="every row of the table, as `register import` takes it")
     parser.add_argument("--out", metavar="FILE", help="default: standard output; the file is replaced once all is read")
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Write the rows; 1 where one cannot be trusted."""
+    if args.full:
+        register_copy.refuse_filters(args)
+        return register_copy.export(args.out, screen)
     reading, as_text = Reading(filters_of(args), screen), _csv if args.format == "csv" else _json
     with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as told:
 

@@ -19,12 +19,14 @@ from guardrails.ports import BreakerState, Clock
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored, Watch
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client
+from guardrails.register.backup import Backup
 from guardrails.register.breaker import Breaker
 from guardrails.register.gathering import Gathering
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.lanes import Lanes
 from guardrails.register.letters import Letters
+from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import Entity, Rejected, Table, Write
 from guardrails.register.under import Under
@@ -64,6 +66,7 @@ class TableRegister:
     Attributes:
         lanes, gathering, sweeps: in the same table, what all instances share for delivery and for sweeps: ports.Lanes,
             ports.Gathering, ports.Sweeps.
+        backup, reinstate: full copies of the table, and putting them back.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -77,6 +80,8 @@ class TableRegister:
         self.lanes = Lanes(self._table)
         self.gathering = Gathering(self._table)
         self.sweeps = Sweeps(self._table)
+        self.backup = Backup(self._table)
+        self.reinstate = Reinstate(self._table, self.backup)
 
     async def __aenter__(self) -> Self:
         return self

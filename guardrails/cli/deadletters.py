@@ -1,0 +1,163 @@
+"""Dead letters: events that Event Grid gave up on and put into a storage container, as files in a folder.
+
+    az storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR
+
+`replay DIR` has the exemptions in them looked at again: an event is only a hint, so a message on the `reconcile` queue
+is as good as the event. Files and blobs stay where they are; replaying twice does no harm. Exit code 1: a file, or an
+event in one, could not be read; all others were replayed.
+"""
+
+import argparse
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
+from guardrails.cli.screen import Screen
+from guardrails.errors import Misconfigured
+from guardrails.exemption import TYPE, ExemptionId
+from guardrails.wiring import Service
+
+_AT_ONCE: Final = 16
+
+
+@dataclass(slots=True)
+class Found:
+    """What the files hold.
+
+    Attributes:
+        hints: the message for each exemption, by its id in lower case: that of its latest event.
+        scopes: events about targets, by scope in lower case and whether it was written.
+        reasons: how many events Event Grid gave up on for which reason.
+        dropped: how many events are about neither.
+        bad: what could not be read: file, and why.
+    """
+
+    hints: dict[str, dict[str, str]] = field(default_factory=dict)
+    scopes: dict[tuple[str, bool], Scope] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    actions = parser.add_subparsers(dest="action", metavar="replay", required=True)
+    replay = actions.add_parser("replay", help="have the exemptions in dead letters looked at again")
+    replay.add_argument("folder", metavar="DIR", help="where the blobs were downloaded to; folders below it too")
+    replay.add_argument("--dry-run", action="store_true", help="read them, and say what would be looked at")
+    add_format(replay)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Replay them; 1 where something could not be read. Raises Misconfigured (no-such-folder)."""
+    folder = Path(args.folder)
+    if not folder.is_dir():
+        raise Misconfigured(
+            "there is no such folder", code="no-such-folder", subject=args.folder,
+            remedy="Download the container first: `az storage blob download-batch`",
+        )  # fmt: skip
+    found = gather(folder)
+    any_there = found.scopes or found.hints
+    below = with_service(lambda service: _replay(service, found, dry_run=args.dry_run)) if any_there else 0
+    counts = {"exemptions": len(found.hints), "scopes": len(found.scopes), "below": below, "dropped": found.dropped}
+    bad = [{"file": name, "why": why} for name, why in found.bad]
+    if args.format == "json":
+        screen.json({**counts, "dry_run": args.dry_run, "reasons": dict(found.reasons), "bad": bad})
+    else:
+        _tell(counts, found, screen, dry_run=args.dry_run)
+    return 1 if bad else 0
+
+
+def _tell(counts: Mapping[str, int], found: Found, screen: Screen, *, dry_run: bool) -> None:
+    verb = "to be looked at" if dry_run else "put on the reconcile queue"
+    screen.line(f"{_many(counts['exemptions'], 'exemption')} {verb}")
+    if counts["scopes"]:
+        targets = _many(counts["scopes"], "changed target")
+        screen.line(f"{_many(counts['below'], 'exemption')} at {targets} {verb}")
+    if found.dropped:
+        screen.line(f"{_many(found.dropped, 'event')} about something else")
+    for reason, count in found.reasons.most_common():
+        screen.line(f"{_many(count, 'event')} given up: {reason}")
+    for name, why in found.bad:
+        screen.problem(f"{name}: {why}")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def gather(folder: Path) -> Found:
+    """Read all files below a folder."""
+    found, seen = Found(), dict[str, str]()
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        name = str(path.relative_to(folder))
+        try:
+            events = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            found.bad.append((name, f"it cannot be read: {error}"))
+            continue
+        for event in events if isinstance(events, list) else [events]:
+            _take(event, name, found, seen)
+    return found
+
+
+def _take(event: Any, name: str, found: Found, seen: dict[str, str]) -> None:
+    """Sort one event in. `seen` has the time of the latest event of each exemption."""
+    raw = json.dumps(event)
+    fields = event if isinstance(event, Mapping) else {}
+    reason = fields.get("deadLetterReason") or fields.get("deadletterreason")
+    if reason:
+        found.reasons[str(reason)] += 1
+    match read_event(raw):
+        case Wanted(exemption, hint):
+            at = str(fields.get("eventTime") or fields.get("time") or "")
+            if at >= seen.get(exemption.key, ""):
+                seen[exemption.key] = at
+                told = {"id": exemption.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
+                found.hints[exemption.key] = {name: value for name, value in told.items() if value}
+        case Malformed(event_id, why):
+            found.bad.append((name, f"event {event_id or 'without an id'}: {why}"))
+        case Dropped():
+            _take_scope(raw, name, found)
+
+
+def _take_scope(raw: str, name: str, found: Found) -> None:
+    match read_scope_event(raw):
+        case Scope() as scope:
+            found.scopes[scope.id.lower(), scope.written] = scope
+        case Malformed(event_id, why):
+            found.bad.append((name, f"event {event_id or 'without an id'}: {why}"))
+        case Dropped():
+            found.dropped += 1
+
+
+async def _replay(service: Service, found: Found, *, dry_run: bool) -> int:
+    """Put everything on the queue; return how many exemptions the changed targets led to."""
+    below: dict[str, dict[str, str]] = {}
+    for scope in found.scopes.values():
+        any_there = ExemptionId.parse(f"{scope.id}/providers/{TYPE}/any")
+        at = any_there.key[: len(any_there.scope)]
+        operation = f"target-{'write' if scope.written else 'delete'}"
+        for one in await service.register.under(any_there.container, at, lost=scope.written):
+            told = {"id": one, "operation": operation, "actor": scope.actor, "event": scope.event_id}
+            below[one.lower()] = {name: value for name, value in told.items() if value}
+    if not dry_run:
+        await _send(service, [*found.hints.values(), *(one for key, one in below.items() if key not in found.hints)])
+    return len(below)
+
+
+async def _send(service: Service, messages: Iterable[Mapping[str, str]]) -> None:
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def send(message: Mapping[str, str]) -> None:
+        async with slots:
+            await service.world.queues.send("reconcile", message)
+
+    await asyncio.gather(*map(send, messages))

@@ -1,0 +1,113 @@
+"""`register export --full` and `register import`: a copy of every row of the register, and putting it back.
+
+The copy holds what the table holds: bodies of exemptions and names of people too. Import leaves alone what is there and
+differs, unless the copy goes on from it; `--force` has the copy replace that.
+"""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from guardrails.cli.online import with_service
+from guardrails.cli.register_text import writing
+from guardrails.cli.screen import Screen
+from guardrails.errors import Misconfigured
+from guardrails.register.backup import Writer, check, read
+from guardrails.register.reinstate import Tally
+from guardrails.wiring import Service
+
+_SAID: Final = 20
+_LINES: Final = (
+    ("restored", "exemptions put back"),
+    ("forwarded", "exemptions brought forward from an older state"),
+    ("same", "exemptions that were there just so"),
+    ("kept", "exemptions of which the table has as much or more: kept"),
+    ("replaced", "exemptions replaced, for they had another history"),
+    ("rows", "other rows put back"),
+)
+"""Numbers of a Tally, and what they are said to be."""
+_FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "held", "now")
+
+
+def import_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what import takes."""
+    parser.add_argument("file", metavar="FILE", help="made by `register export --full --out FILE`")
+    parser.add_argument("--dry-run", action="store_true", help="check the file, say what would be done, write nothing")
+    parser.add_argument("--force", action="store_true", help="let the copy replace what is there and differs from it")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
+
+
+def export(name: str | None, screen: Screen) -> int:
+    """Write a full copy to a file, or to standard output; 1 where an exemption's rows are not sound."""
+    problems: list[str] = []
+    with writing(name) as put, screen.progress("rows", quiet=screen.terminal and not name) as told:
+
+        async def work(service: Service) -> int:
+            writer = Writer(put, service.settings.table, datetime.now(UTC))
+            async for _, rows, wrong in service.register.backup.partitions():
+                for row in rows.values():
+                    writer.row(row)
+                problems.extend(wrong)
+                told(writer.count, 0)
+            writer.end()
+            return writer.count
+
+        count = with_service(work)
+    if name:
+        screen.note(f"{count} row{'' if count == 1 else 's'} copied to {name}")
+    _say("copied as it is, and not sound", problems, screen)
+    return 1 if problems else 0
+
+
+def run_import(args: argparse.Namespace, screen: Screen) -> int:
+    """Put a copy back; 1 where something was left as it is, or is not sound."""
+    path, tally = Path(args.file), Tally()
+    total = check(path)
+    with screen.progress("rows") as told:
+
+        async def work(service: Service) -> None:
+            done = 0
+            for partition, rows in read(path):
+                await service.register.reinstate.partition(
+                    partition, rows, tally, force=args.force, dry_run=args.dry_run
+                )
+                done += len(rows)
+                told(done, total)
+
+        with_service(work)
+    if args.format == "json":
+        screen.json({name: getattr(tally, name) for name in Tally.__slots__} | {"dry_run": args.dry_run})
+    else:
+        _tell(tally, screen, dry_run=args.dry_run)
+    return 1 if tally.refused or tally.rows_kept or tally.missed or tally.problems else 0
+
+
+def _tell(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
+    for name, text in _LINES:
+        if count := getattr(tally, name):
+            screen.line(f"{count} {text}")
+    if dry_run:
+        screen.line("nothing was written: --dry-run")
+    _say("left as it is, for it has another history; --force replaces it", tally.refused, screen)
+    _say("left as it is, for it differs; --force replaces it", tally.rows_kept, screen)
+    _say("written by somebody else meanwhile; import again", tally.missed, screen)
+    _say("not sound", tally.problems, screen)
+
+
+def _say(what: str, about: list[str], screen: Screen) -> None:
+    for one in about[:_SAID]:
+        screen.problem(f"{one}: {what}")
+    if len(about) > _SAID:
+        screen.problem(f"and {len(about) - _SAID} more: {what}")
+
+
+def refuse_filters(args: argparse.Namespace) -> None:
+    """Raise Misconfigured (not-with-full) where a filter, or a format, was given beside --full."""
+    values = {name: getattr(args, name) for name in _FILTERS}
+    given = [f"--{name.replace('_', '-')}" for name, value in values.items() if value or type(value) is int]
+    given += ["--format csv"] if args.format == "csv" else []
+    if given:
+        raise Misconfigured(
+            "a full copy has every row, as JSON lines", code="not-with-full", remedy=f"Leave out {', '.join(given)}"
+        )

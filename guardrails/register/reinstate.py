@@ -1,0 +1,216 @@
+"""Putting a full copy back: partition by partition, exemption by exemption, each whole.
+
+What is there already is not overwritten, unless the copy goes on from just that. So a copy may be put back into an
+empty table, into a half-filled one, twice, or beside a service that runs.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from guardrails.register.backup import (
+    Backup,
+    Rows,
+    by_exemption,
+    columns_of,
+    key_in,
+    name_of,
+    of_kind,
+    same,
+    soundness,
+)
+from guardrails.register.group_commit import GroupCommit
+from guardrails.register.keys import LANES, Address
+from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
+
+_AT_ONCE: Final = 200
+_LEFT_OUT: Final = frozenset({LANES})
+"""They say which messages are on the queues; those are not in the copy."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of it: numbers, and what somebody should read.
+
+    Attributes:
+        restored: exemptions that were not there.
+        forwarded: those of which an older state was there.
+        same: those that were there as in the copy.
+        kept: those of which the table had more than the copy; rows of their history that were missing were added.
+        replaced: those with another history, where that was asked for.
+        refused: ids of those with another history, which were left as they are.
+        rows: other rows that were written: letters, digests and the like.
+        rows_kept: other rows that were left as they are, for they differ: `partition/row`.
+        missed: ids of those that somebody wrote at the same moment: run it again.
+        problems: what is wrong with them now, a sentence each.
+    """
+
+    restored: int = 0
+    forwarded: int = 0
+    same: int = 0
+    kept: int = 0
+    replaced: int = 0
+    refused: list[str] = field(default_factory=list)
+    rows: int = 0
+    rows_kept: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def count(self, what: str, exemption: str) -> None:
+        """Count one exemption under the name of an attribute."""
+        if what == "refused":
+            self.refused.append(exemption)
+        else:
+            setattr(self, what, getattr(self, what) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is done about one exemption: the name of its number in the tally, and the writes, the state row's last."""
+
+    what: str
+    writes: Sequence[Write] = ()
+
+
+class Reinstate:
+    """Puts rows of a copy back into the table."""
+
+    def __init__(self, table: Table, backup: Backup) -> None:
+        self._table = table
+        self._backup = backup
+
+    async def partition(self, name: str, rows: Rows, tally: Tally, *, force: bool, dry_run: bool) -> None:
+        """Put the rows of one partition back and check what is there then; `dry_run` only counts.
+
+        `force` replaces what differs and does not go on from the copy. Raises Retryable, Misconfigured.
+        """
+        if name in _LEFT_OUT:
+            return
+        there, copies = await self._backup.partition(name), by_exemption(rows)
+        before = by_exemption(there)
+        write = _Writing(GroupCommit(self._table), name, tally, dry_run=dry_run)
+        others = {key: row for key, row in rows.items() if not key_in(key)}
+        await asyncio.gather(
+            *(
+                write.exemption(name_of(copy, key), _plan(Address(name, key), before.get(key, {}), copy, force=force))
+                for key, copy in copies.items()
+            ),
+            *(write.other(row, there.get(key), force=force) for key, row in others.items()),
+        )
+        if not dry_run:
+            now = by_exemption(await self._backup.partition(name))
+            for key in copies:
+                own = now.get(key, {})
+                tally.problems += [f"{name_of(own, key)}: {wrong}" for wrong in soundness(Address(name, key), own)]
+
+
+class _Writing:
+    """Writes to one partition, many at once, and counts."""
+
+    def __init__(self, commits: GroupCommit, partition: str, tally: Tally, *, dry_run: bool) -> None:
+        self._commits = commits
+        self._partition = partition
+        self._tally = tally
+        self._dry_run = dry_run
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def exemption(self, subject: str, plan: _Plan) -> None:
+        """Do what was decided about an exemption."""
+        if await self._write(plan.writes, subject):
+            self._tally.count(plan.what, subject)
+
+    async def other(self, row: Entity, old: Entity | None, *, force: bool) -> None:
+        """Put back a row that belongs to no exemption; `old` is what is there."""
+        subject = f"{self._partition}/{row['RowKey']}"
+        if old is not None and same(old, row):
+            return
+        if old is not None and not force:
+            self._tally.rows_kept.append(subject)
+        elif await self._write([_over(row, old)], subject):
+            self._tally.rows += 1
+
+    async def _write(self, writes: Sequence[Write], subject: str) -> bool:
+        """Return whether it was done, or would be."""
+        if self._dry_run:
+            return True
+        async with self._slots:
+            try:
+                for chunk in _chunks(writes):
+                    await self._commits.transact(self._partition, chunk, subject)
+            except Rejected:
+                self._tally.missed.append(subject)
+                return False
+        return True
+
+
+def _plan(place: Address, there: Rows, copy: Rows, *, force: bool) -> _Plan:
+    """Decide about one exemption, by its rows in the table and in the copy."""
+    if there.keys() == copy.keys() and all(same(there[name], copy[name]) for name in copy):
+        return _Plan("same")
+    if not there:
+        return _Plan("restored", _forward(place, there, copy))
+    ours, theirs = of_kind(copy, "history"), of_kind(there, "history")
+    shared = ours.keys() & theirs.keys()
+    another = not all(same(ours[name], theirs[name]) for name in shared) or bool(ours and theirs and not shared)
+    if force and (another or soundness(place, there)):
+        return _Plan("replaced", _replace(place, there, copy))
+    if another:
+        return _Plan("refused")
+    more = _newest(place, there) - _newest(place, copy)
+    if more > 0 or (more == 0 and place.state in there):
+        return _Plan("kept", _missing(there, copy))
+    return _Plan("forwarded", _forward(place, there, copy))
+
+
+def _newest(place: Address, rows: Rows) -> int:
+    """Return the number of the newest entry that rows of an exemption speak of."""
+    seq = rows.get(place.state, {}).get("seq")
+    last = max(of_kind(rows, "history"), default="~0").rpartition("~")[2]
+    return max(seq if isinstance(seq, int) else 0, int(last) if last.isdecimal() else 0)
+
+
+def _missing(there: Rows, copy: Rows) -> list[Write]:
+    """Add what is missing of history and bodies; they are never changed, so they may come from any copy."""
+    wanted = {**of_kind(copy, "body"), **of_kind(copy, "history")}
+    return [Write("create", name, columns_of(row)) for name, row in wanted.items() if name not in there]
+
+
+def _forward(place: Address, there: Rows, copy: Rows) -> list[Write]:
+    """Go on to the state of the copy. A message that only the older state waits for has been sent since."""
+    outbox = of_kind(copy, "outbox")
+    return [
+        *_missing(there, copy),
+        *(Write("delete", name, {}) for name in of_kind(there, "outbox") if name not in outbox),
+        *(Write("put", name, columns_of(row)) for name, row in outbox.items()),
+        *([_over(copy[place.state], there.get(place.state))] if place.state in copy else []),
+    ]
+
+
+def _replace(place: Address, there: Rows, copy: Rows) -> list[Write]:
+    """Take away what is there, and put the copy in its place."""
+    return [
+        *(Write("delete", name, {}) for name in there if name not in copy),
+        *(Write("put", name, columns_of(row)) for name, row in copy.items() if name != place.state),
+        *([_over(copy[place.state], there.get(place.state))] if place.state in copy else []),
+    ]
+
+
+def _over(row: Entity, old: Entity | None) -> Write:
+    """Write a row where there is none, or over just that one."""
+    if old is None:
+        return Write("create", row["RowKey"], columns_of(row))
+    return Write("replace", row["RowKey"], columns_of(row), old["odata.etag"])
+
+
+def _chunks(writes: Sequence[Write]) -> Iterator[list[Write]]:
+    """Cut writes into what a transaction takes, in their order."""
+    chunk, size = list[Write](), 0
+    for write in writes:
+        if chunk and (len(chunk) == MOST_OPERATIONS or size + write.size > MOST_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(write)
+        size += write.size
+    if chunk:
+        yield chunk

@@ -1,0 +1,94 @@
+"""docs/cost.md: the text of page.md, with tables from the model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from tools.cost.model import ROOT, SIZES, Data, Line, assumptions, bill, options
+
+PAGE: Final = ROOT / "docs" / "cost.md"
+_TEXT: Final = Path(__file__).with_name("page.md")
+_TRIGGERS: Final = {
+    "new": "event: a new exemption, compliant",
+    "again": "the same event again, or the event of our own write",
+    "edited": "event: an edit, compliant",
+    "reverted": "event: an edit that is reverted, and two notices queued",
+    "queued": "a message of the `reconcile` queue, nothing changed",
+    "notice": "a message of the `notices` queue: one card delivered",
+    "target": "event: a target was written, nothing was lost there",
+}
+_KINDS: Final = ("arm", "table", "queue", "log_lines", "log_bytes")
+
+
+def render(data: Data) -> str:
+    """Return the page."""
+    bills = [bill(data, size) for size in SIZES]
+    totals = [f"{_money(_sum(lines))} for {size:,}" for size, lines in zip(SIZES, bills, strict=True)]
+    counts, triggers, sweeps = data.counts, data.counts["triggers"], data.counts["sweeps"]
+    return Template(_TEXT.read_text(encoding="utf-8")).substitute(
+        totals=f"{', '.join(totals[:-1])} and {totals[-1]}",
+        counted=counts["counted"],
+        looked_up=data.prices["looked_up"],
+        how=data.prices["how"],
+        bill=_bill(bills),
+        options=_table(["option", "unit", "how many", "USD"], [_line(line) for line in options(data)], right=2),
+        triggers=_table(
+            ["", "ARM", "table", "queue", "log lines", "bytes"],
+            [[text, *(f"{triggers[name][kind]:,}" for kind in _KINDS)] for name, text in _TRIGGERS.items()],
+            right=1,
+        ),
+        state=f"{counts['bytes']['state']:,}",
+        history=f"{counts['bytes']['history']:,}",
+        sweeps=_table(
+            ["exemptions", "ARM and Resource Graph", "table", "queue", "seconds"],
+            [
+                [f"{size:,}", *(f"{sweeps[str(size)][kind]:,}" for kind in ("arm", "table", "queue", "seconds"))]
+                for size in SIZES
+            ],
+            right=0,
+        ),
+        assumed=_table(["", "value"], [[what, f"{value:,}"] for what, value in assumptions(data)], right=1),
+        prices=_prices(data),
+    )
+
+
+def _bill(bills: Sequence[Sequence[Line]]) -> str:
+    rows = []
+    for lines in zip(*bills, strict=True):
+        amounts = [part for line in lines for part in (_number(line.quantity), _money(line.cost))]
+        rows.append([lines[0].what, lines[0].unit, *amounts])
+    sums = [part for lines in bills for part in ("", f"**{_money(_sum(lines))}**")]
+    head = ["", "unit", *(part for size in SIZES for part in (f"{size:,}", "USD"))]
+    return _table(head, [*rows, ["**together**", "", *sums]], right=2)
+
+
+def _prices(data: Data) -> str:
+    rows = []
+    for price in data.prices["prices"].values():
+        amount = "not found" if price["price"] is None else f"{price['price']:f}".rstrip("0").rstrip(".")
+        free = f"{price['free']:,}" if price.get("free") else ""
+        rows.append([price["what"], amount, price["unit"], free, price["date"], price["source"]])
+    return _table(["", "USD", "per", "free", "date", "source"], rows, right=6)
+
+
+def _line(line: Line) -> list[str]:
+    return [line.what, line.unit, _number(line.quantity), _money(line.cost)]
+
+
+def _sum(lines: Sequence[Line]) -> float:
+    return sum(line.cost for line in lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: int) -> str:
+    """Return a table; columns from `right` on are aligned to the right."""
+    marks = ["---" if at < right else "---:" for at in range(len(head))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, marks, *rows))
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}"
+
+
+def _number(quantity: float) -> str:
+    return f"{quantity:,.0f}" if quantity >= 100 or quantity == int(quantity) else f"{quantity:,.3g}"

@@ -112,6 +112,18 @@ async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be l
     await intake().sweep()
 
 
+@app.timer_trigger(
+    arg_name="timer",
+    schedule="0 40 5 * * *",
+    run_on_startup=os.environ.get("GUARDRAILS_DOCTOR_AT_START", "").lower() != "false",
+)
+async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, and once a day
+    """It is time to see whether everything is as we need it."""
+    from guardrails.doctor.at_start import tell  # noqa: PLC0415 - at first use, as above
+
+    await tell()
+
+
 def _text(message: func.QueueMessage) -> str:
     return message.get_body().decode("utf-8", "replace")
 

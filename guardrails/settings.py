@@ -81,6 +81,9 @@ class Settings:
     sweep_schedule: str = _setting(
         "GUARDRAILS_SWEEP_SCHEDULE", "0 10 * * * *", "When to sweep: second minute hour day month weekday, UTC."
     )
+    doctor_at_start: str = _setting(
+        "GUARDRAILS_DOCTOR_AT_START", "", "`false`: the app checks itself once a day only, and not at each start too."
+    )
     activity_hub: str = _setting(
         "GUARDRAILS_ACTIVITY_HUB",
         "",

@@ -115,6 +115,7 @@ class Sandbox:
             "GUARDRAILS_ALLOW_LOOPBACK": "true",
             "GUARDRAILS_ALERT_TEAMS_URL": sink + "/teams",
             "GUARDRAILS_SWEEP_SCHEDULE": "0 0 0 29 2 *",  # when asked to: POST /admin/functions/sweep
+            "GUARDRAILS_DOCTOR_AT_START": "false",  # the tenant is not furnished then
             "AUDIT_WEBHOOK_SECRET": cloud["webhook_secret"],
             "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.2",
             **{name: sink + path for name, path in ROUTES.items()},

@@ -2,7 +2,8 @@
 
 Exit codes of every command: 0 fine; 1 it ran, and the answer is no (violations found, verification failed, nothing to
 restore, Azure refuses); 2 it could not run (bad use, bad input, settings or ruleset broken, Azure or storage out of
-reach). `judge` also has 3.
+reach). `judge` and `doctor`
+also have 3.
 """
 
 import argparse
@@ -24,12 +25,14 @@ COMMANDS: Final = {
     "restore": "undo a revert or a delete; go back to an older version",
     "deleted": "the recycle bin: what is gone, why, and what would be put back",
     "history": "what happened to an exemption; whether the record is sound",
-    "register": "what the register knows: list, show, export",
+    "register": "what the register knows: list, show, export; a full copy, and putting it back",
     "sweep": "pass over the whole tenant now; show what the last sweep came to",
     "targets": "the operations that the event subscription for exemptions' targets must let through",
     "breaker": "the limit on reverts: show or close it",
     "letters": "what could not be processed: list, show, replay, drop",
+    "deadletters": "events that Event Grid gave up on: replay",
     "notices": "what could not be delivered: list, replay; try and enable routes; show digests",
+    "doctor": "whether the service can do what it is for, and how to mend what keeps it from that",
     "docs": "write the generated pages, or check that they are fresh",
 }
 _BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})

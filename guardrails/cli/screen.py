@@ -21,9 +21,9 @@ LONGEST: Final = 4000
 
 _STYLES: Final[Mapping[str, str]] = {
     "pass": "green", "compliant": "green", "sound": "green", "closed": "green",
-    "violation": "bold red", "high": "red", "open": "bold red", "cannot-act": "bold red",
+    "violation": "bold red", "high": "red", "open": "bold red", "cannot-act": "bold red", "fail": "bold red",
     "unknown": "yellow", "medium": "yellow",
-    "off": "dim", "info": "dim", "low": "cyan", "excluded": "cyan", "gone": "dim",
+    "off": "dim", "info": "dim", "low": "cyan", "excluded": "cyan", "gone": "dim", "skipped": "dim",
 }  # fmt: skip
 
 type Cell = str | Sequence[str]

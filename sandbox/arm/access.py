@@ -4,6 +4,7 @@ An identity without any grant set may do everything, so that tests name only wha
 answers quoted in public issues (AuthorizationFailed, DenyAssignmentAuthorizationFailed, ScopeLocked).
 """
 
+import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -58,6 +59,18 @@ class Access:
         if grants is None:
             return True
         return any(grant.allows(action) and self._store.under(key, grant.scope.lower()) for grant in grants)
+
+    def listed(self, caller: Caller, key: str) -> bytes:
+        """Return what the caller may do at a lower-cased scope, as Azure lists it: one entry for each role.
+
+        Deny assignments are not in it (REST reference, Permissions - List For Resource Group).
+        """
+        grants = self.grants.get(caller.oid)
+        if grants is None:
+            grants = [Grant("", ("*",))]
+        held = [grant for grant in grants if self._store.under(key, grant.scope.lower())]
+        rows = [{"actions": list(one.actions), "notActions": list(one.not_actions)} for one in held]
+        return json.dumps({"value": [{**row, "dataActions": [], "notDataActions": []} for row in rows]}).encode()
 
     def check(self, caller: Caller, action: str, scope: str) -> None:
         """Raise 403 when the caller lacks the action or a deny assignment takes it away."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from sandbox.arm import providers
 from sandbox.arm.access import Access
 from sandbox.arm.control import Control
 from sandbox.arm.deployments import Deployments
@@ -26,7 +27,7 @@ from sandbox.arm.reply import Call, Context, Operation, Reply
 from sandbox.arm.resources import Resources
 from sandbox.arm.store import Entry, Json, Store, system_data
 from sandbox.arm.tags import Tags
-from sandbox.arm.target import DEFINITIONS, DEPLOYMENTS, EXEMPTIONS, SET_DEFINITIONS, TAGS, parse
+from sandbox.arm.target import DEFINITIONS, DEPLOYMENTS, EXEMPTIONS, PERMISSIONS, SET_DEFINITIONS, TAGS, parse
 from sandbox.identity import TENANT_ID, BadToken, Caller, read_token, token_for
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -218,6 +219,8 @@ class Arm:
             reply = self.graph.query(body, context.caller)
             self._operations.note(context.caller.name, context.client, reads_of(body))
             return reply
+        if method == "GET" and (namespace := providers.namespace_of(path)):
+            return providers.show(namespace)
         target = parse(path, post=method == "POST")
         verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
         if not verb or (not target.name and method != "GET"):
@@ -237,7 +240,7 @@ class Arm:
 
     def _check(self, call: Call, action: str) -> None:
         target, caller = call.target, call.context.caller
-        needed = [(action, target.id)]
+        needed = [(action, target.id if target.name else target.scope or target.id)]  # a list is read at its scope
         if call.method == "PUT" and target.type_key == EXEMPTIONS:
             properties = call.body.get("properties") if isinstance(call.body, dict) else None
             assignment = properties.get("policyAssignmentId") if isinstance(properties, dict) else None
@@ -260,6 +263,9 @@ class Arm:
         if target.action:
             self.resources.get(target)
             return Reply(200, b"{}")
+        if target.type_key == PERMISSIONS:
+            self.store.require_scope(target.scope)
+            return Reply(200, self.access.listed(call.context.caller, target.scope_key))
         if not target.name:
             return self.resources.list(target, call.query, call.url)
         if method == "GET":
@@ -353,6 +359,8 @@ def _read_json(body: bytes) -> Any:
 def _kind(method: str, path: str) -> str:
     if path.rstrip("/").lower() == _GRAPH:
         return "POST resourceGraph"
+    if providers.namespace_of(path):
+        return f"{method} provider"
     target = parse(path, post=method == "POST")
     verb = "LIST" if method == "GET" and not target.name else method
     return f"{verb} {target.short_type}"

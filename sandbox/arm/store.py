@@ -113,7 +113,7 @@ class Store:
     def parent(self, key: str) -> str:
         """Return the scope above a scope: parent resource, group, subscription, management group, tenant ("")."""
         parts = key.split("/")
-        if len(parts) == 3 or (parts[1] == "providers" and parts[2] == "microsoft.management"):
+        if len(parts) == 3 or (len(parts) == 5 and parts[2] == "microsoft.management"):
             return self.above.get(key, "")
         parts = parts[:-2]
         if len(parts) >= 2 and parts[-2] == "providers":

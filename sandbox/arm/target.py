@@ -10,6 +10,7 @@ ASSIGNMENTS = "microsoft.authorization/policyassignments"
 DEFINITIONS = "microsoft.authorization/policydefinitions"
 SET_DEFINITIONS = "microsoft.authorization/policysetdefinitions"
 LOCKS = "microsoft.authorization/locks"
+PERMISSIONS = "microsoft.authorization/permissions"
 TAGS = "microsoft.resources/tags"
 DEPLOYMENTS = "microsoft.resources/deployments"
 GRAPH = "microsoft.resourcegraph"
@@ -24,7 +25,9 @@ _CANONICAL = {
     for name in (
         "Microsoft.Authorization/policyExemptions", "Microsoft.Authorization/policyAssignments",
         "Microsoft.Authorization/policyDefinitions", "Microsoft.Authorization/policySetDefinitions",
-        "Microsoft.Authorization/locks", "Microsoft.Resources/tags", "Microsoft.Resources/deployments",
+        "Microsoft.Authorization/locks", "Microsoft.Authorization/permissions",
+        "Microsoft.Resources/tags", "Microsoft.Resources/deployments",
+        "Microsoft.EventGrid/systemTopics", "Microsoft.EventGrid/systemTopics/eventSubscriptions",
         "Microsoft.Resources/subscriptions/resourceGroups", "Microsoft.Resources/subscriptions",
         "Microsoft.Management/managementGroups", "Microsoft.Management/managementGroups/subscriptions",
     )

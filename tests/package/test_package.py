@@ -79,7 +79,8 @@ def test_every_version_is_the_pinned_one(package: Package) -> None:
 
 async def test_every_function_answers(app: App, tmp_path: Path) -> None:
     log = tmp_path / "functions.log"
-    async with Sandbox(settings=HUB, app=app, log=log) as sandbox:
+    settings = {**HUB, "GUARDRAILS_DOCTOR_AT_START": "true"}
+    async with Sandbox(settings=settings, app=app, log=log) as sandbox:
         await furnish(sandbox)
         connection = sandbox.azurite.connection_string
         async with table_register.connect(clock=SystemClock(), connection_string=connection) as register:
@@ -109,5 +110,5 @@ async def test_every_function_answers(app: App, tmp_path: Path) -> None:
             finally:
                 functions = await sandbox.functions_status()
                 print({name: (one["successes"], one["failures"]) for name, one in functions.items()})
-            assert len(functions) >= 9
+            assert len(functions) >= 10
             assert [name for name, one in functions.items() if one["failures"]] == []

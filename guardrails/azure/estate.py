@@ -1,0 +1,167 @@
+"""What the start-up check asks of Azure: who we are, what we see, what we may do there, and what time it is.
+
+Everything here reads. What Azure refuses, or does not answer, is Unread.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+
+from guardrails.azure.graph_pages import Query, Reader, chained, segments
+from guardrails.azure.rest import Rest, error_of, json_of
+from guardrails.errors import Retryable
+from guardrails.facts import Unread
+from guardrails.ports import Clock
+from guardrails.transport import transport
+
+STORAGE_SCOPE: Final = "https://storage.azure.com/.default"
+PROVIDERS_VERSION: Final = "2021-04-01"
+
+_AT_ONCE: Final = 16
+_SCOPES: Final = Query(
+    "resourcecontainers"
+    " | where type in~ ('microsoft.resources/subscriptions', 'microsoft.management/managementgroups')"
+    " | order by tolower(id) asc | project id",
+    "subscriptions and management groups",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """What the identity sees.
+
+    Attributes:
+        subscriptions, groups: ids, with one slash in front.
+        missing: what could not be read, a sentence each.
+    """
+
+    subscriptions: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Estate:
+    """Reads Azure for the start-up check, at most 16 requests at once.
+
+    Args:
+        endpoint, credential, clock, audience: as ArmRest's.
+        scopes: as Graph's: names of management groups and ids of subscriptions; () is all that the identity sees.
+        sleep: waits where Azure asks for it, in seconds.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential: AsyncTokenCredential,
+        clock: Clock,
+        *,
+        scopes: Sequence[str] = (),
+        audience: str = "",
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._credential = credential
+        self._clock = clock
+        self._rest = Rest(endpoint, credential, transport(), audience=audience)
+        self._reader = Reader(self._rest, clock, 1000, sleep)
+        self._segments = segments(scopes)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._turn = asyncio.Lock()
+        self._scopes: Scopes | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._rest.close()
+
+    async def claims(self) -> Mapping[str, Any] | Unread:
+        """Return the claims of our token for Resource Manager; {} where the token is not one that can be read."""
+        return await claims_of(self._credential, self._rest.token_scope)
+
+    async def scopes(self) -> Scopes:
+        """Return the subscriptions and management groups that we see, asked for once. Raises Retryable."""
+        async with self._turn:
+            if self._scopes is None:
+                self._scopes = await self._look()
+            return self._scopes
+
+    async def _look(self) -> Scopes:
+        found: dict[str, str] = {}
+        missing: list[str] = []
+        async for page in chained(self._reader.pages(_SCOPES, segment) for segment in self._segments):
+            missing += [page.missing] if page.missing else []
+            found |= {one.lower(): one for row in page.rows if (one := "/" + str(row.get("id") or "").strip("/"))}
+        return Scopes(
+            tuple(one for key, one in found.items() if key.startswith("/subscriptions/")),
+            tuple(one for key, one in found.items() if key.startswith("/providers/microsoft.management/")),
+            tuple(dict.fromkeys(missing)),
+        )
+
+    async def rows(self, path: str, version: str) -> Sequence[Mapping[str, Any]] | Unread:
+        """Return the rows of a list, to its end."""
+        found: list[Mapping[str, Any]] = []
+        seen: set[str] = set()
+        url = self._rest.url(path, version)
+        while url:
+            if url in seen or not self._rest.is_ours(url):
+                return Unread("Azure's list goes on at an address that is not followed")
+            seen.add(url)
+            body = await self._get(url, path)
+            if isinstance(body, Unread):
+                return body
+            rows = body.get("value")
+            if not isinstance(rows, Sequence) or isinstance(rows, str):
+                return Unread("Azure's answer is not a list")
+            found += [row for row in rows if isinstance(row, Mapping)]
+            url = str(body.get("nextLink") or "")
+        return found
+
+    async def provider(self, namespace: str) -> Mapping[str, Any] | Unread:
+        """Return what Resource Manager knows of a resource provider: its types and their api-versions."""
+        path = f"/providers/{namespace}"
+        return await self._get(self._rest.url(path, PROVIDERS_VERSION), path)
+
+    async def skew(self) -> timedelta | Unread:
+        """Return how far our clock is ahead of Azure's, by the Date header of an answer, whatever else it says."""
+        path = "/providers/Microsoft.Authorization"
+        before = self._clock.now()
+        try:
+            response = await self._rest.exchange("GET", self._rest.url(path, PROVIDERS_VERSION), path)
+        except Retryable as error:
+            return Unread(error.message)
+        ours = before + (self._clock.now() - before) / 2
+        try:
+            return ours - parsedate_to_datetime(response.headers.get("Date", ""))
+        except (ValueError, TypeError):  # none, not a date, or one without a zone
+            return Unread("Azure's answer has no date")
+
+    async def _get(self, url: str, subject: str) -> Mapping[str, Any] | Unread:
+        try:
+            async with self._slots:
+                response = await self._rest.send("GET", url, subject)
+        except Retryable as error:
+            return Unread(error.message)
+        if response.status_code != 200:
+            return Unread(": ".join(error_of(response)))
+        body = json_of(response)
+        return body if isinstance(body, Mapping) else Unread("Azure's answer is not a JSON object")
+
+
+async def claims_of(credential: AsyncTokenCredential, scope: str) -> Mapping[str, Any] | Unread:
+    """Return what a token says of whom it is for, and never the token; {} for one that cannot be read."""
+    try:
+        token = (await credential.get_token(scope)).token
+    except AzureError as error:
+        return Unread(f"there is no token: {type(error).__name__}")
+    try:
+        part = token.split(".")[1]
+        read = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return read if isinstance(read, Mapping) else {}

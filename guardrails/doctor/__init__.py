@@ -1,0 +1,11 @@
+"""The start-up check: whether the service can do what it is for, and how to mend what keeps it from that.
+
+A check looks and tells; it mends nothing. Three-valued, as rules are: what cannot be told is unknown, and never a pass.
+
+    model.py                  what a check finds
+    needs.py                  what the service needs in Azure: actions, event subscriptions
+    world.py                  what checks look at it with
+    host.py storage.py ...    the checks
+    examine.py                runs them, each in its time
+    at_start.py               runs them in the function app, into its log
+"""

@@ -1,0 +1,45 @@
+"""The start-up check in the function app: it sends nothing, writes into the log, and never fails the app."""
+
+import asyncio
+import logging
+import os
+from typing import Final
+
+from guardrails.doctor.app import FunctionApp
+from guardrails.doctor.examine import defect, examine
+from guardrails.doctor.model import Report, Result, State
+from guardrails.telemetry import Fact, fact
+
+log = logging.getLogger("guardrails")
+
+LONGEST: Final = 55.0
+"""Seconds after which it is given up."""
+_MOST_LINES: Final = 20
+
+
+async def tell() -> None:
+    """Run the checks and log them: a fact for each, an error line for each failure with how to mend it."""
+    try:
+        async with asyncio.timeout(LONGEST):
+            report = await examine(os.environ, app=FunctionApp.parse(os.environ.get("GUARDRAILS_FUNCTION_APP_ID", "")))
+    except Exception as error:  # noqa: BLE001
+        # the app is there to judge exemptions, whatever becomes of this check
+        log.warning("the start-up check was not done: %s", defect(error))
+        fact(Fact.DOCTOR, check="doctor", state=str(State.UNKNOWN), detail=defect(error))
+        return
+    write(report)
+
+
+def write(report: Report) -> None:
+    """Log a report."""
+    for result in report.results:
+        fact(Fact.DOCTOR, check=result.check, state=str(result.state), detail=result.detail)
+        _complain(result)
+
+
+def _complain(result: Result) -> None:
+    failures = [finding for finding in result.findings if finding.state is State.FAIL]
+    for finding in failures[:_MOST_LINES]:
+        log.error("doctor, %s: %s. To mend it: %s", result.check, finding.line, finding.mend)
+    if len(failures) > _MOST_LINES:
+        log.error("doctor, %s: and %d more: python -m guardrails doctor", result.check, len(failures) - _MOST_LINES)

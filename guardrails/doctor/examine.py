@@ -1,0 +1,86 @@
+"""Runs the checks, all at once, each in its time: whatever one of them meets, the others are told."""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from guardrails.doctor import access, host, storage
+from guardrails.doctor.app import FunctionApp
+from guardrails.doctor.events import events
+from guardrails.doctor.model import Finding, Report, Result, State, failed, unknown
+from guardrails.doctor.routes import routes
+from guardrails.doctor.sweep import sweep
+from guardrails.doctor.world import World, connected
+from guardrails.errors import GuardrailsError, Misconfigured, Retryable
+from guardrails.ports import Clock
+
+type Check = Callable[[World], Awaitable[list[Finding]]]
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "settings": host.settings,
+    "ruleset": host.ruleset,
+    "identity": access.identity,
+    "permissions": access.permissions,
+    "table": storage.table,
+    "queues": storage.queues,
+    "events": events,
+    "routes": routes,
+    "clock": host.clock,
+    "sweep": sweep,
+    "letters": storage.letters,
+    "breaker": storage.breaker,
+    "versions": host.versions,
+}
+"""Name -> check, in the order in which they are told."""
+
+SECONDS: Final = 35.0
+"""How long checks wait for answers; what has not answered is unknown."""
+_GRACE: Final = 5.0
+_AGAIN: Final = "Try again; if it stays, look at the function app's log"
+
+
+async def examine(
+    environ: Mapping[str, str],
+    clock: Clock | None = None,
+    *,
+    only: Collection[str] = (),
+    send: bool = False,
+    app: FunctionApp | None = None,
+    seconds: float = SECONDS,
+) -> Report:
+    """Run the checks, or `only` those of these names, within `seconds` and a few more. Never raises for what it finds.
+
+    `environ` are the app settings; `send`: whether test notices go out; `app`: where events must go, where this is not
+    the function app itself. With settings that cannot be read, all else is skipped.
+    """
+    names = [name for name in CHECKS if not only or name in only]
+    try:
+        async with connected(environ, clock, send=send, app=app, seconds=seconds) as world:
+            return Report(await asyncio.gather(*(_run(name, world, seconds + _GRACE) for name in names)))
+    except Misconfigured as error:
+        skipped = Finding(State.SKIPPED, "it was not looked at: the settings must be mended first")
+        rest = [Result(name, [skipped]) for name in names if name != "settings"]
+        return Report([Result("settings", host.broken(error)), *rest])
+
+
+async def _run(name: str, world: World, seconds: float) -> Result:
+    try:
+        async with asyncio.timeout(seconds):
+            return Result(name, await CHECKS[name](world))
+    except TimeoutError:
+        return Result(name, [unknown(f"it was not done within {seconds:g} s", _AGAIN)])
+    except Retryable as error:
+        return Result(name, [unknown(error.message, error.remedy or _AGAIN, about=error.subject)])
+    except GuardrailsError as error:
+        return Result(name, [failed(error.message, error.remedy or _AGAIN, about=error.subject)])
+    except Exception as error:  # noqa: BLE001
+        # a defect in one check must not hide what the others find
+        return Result(name, [unknown(f"the check itself broke: {defect(error)}", "Report it")])
+
+
+def defect(error: Exception) -> str:
+    """Return the kind of an error and where it arose; its text may hold anything, and is left out."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"

@@ -1,0 +1,93 @@
+"""Checks of the service itself: settings, ruleset, versions, clock."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from guardrails.doctor.model import Finding, failed, passed, unknown
+from guardrails.doctor.routes import unfit
+from guardrails.doctor.world import World
+from guardrails.errors import Misconfigured
+from guardrails.facts import Unread
+from guardrails.ruleset import Mode
+
+PYTHON: Final = (3, 13)
+MOST_SKEW: Final = timedelta(seconds=60)
+
+_NAMESPACE: Final = "Microsoft.Authorization"
+_TYPE: Final = "policyExemptions"
+_VERSION_SETTING: Final = "GUARDRAILS_EXEMPTIONS_API_VERSION"
+
+
+async def settings(world: World) -> list[Finding]:
+    """Every setting is right, those included that the ruleset's routes name."""
+    try:
+        places = world.destinations().values()
+    except Misconfigured:
+        return [unknown("which settings the routes need is not known: the ruleset is broken", "Mend the ruleset")]
+    wrong = [unfit(world, place) for place in places]
+    return [one for one in wrong if one] or [passed("all are right, those of the routes included")]
+
+
+def broken(error: Misconfigured) -> list[Finding]:
+    """Return what is wrong with settings that cannot even be read."""
+    mend = error.remedy or "docs/settings.md lists all settings"
+    return [failed(problem, mend, about=error.subject) for problem in error.problems or (error.message,)]
+
+
+async def ruleset(world: World) -> list[Finding]:
+    """The ruleset loads; which mode is in force."""
+    try:
+        found = world.service.ruleset()
+    except Misconfigured as error:
+        lines = "; ".join((error.message, *error.problems))
+        return [failed(lines, error.remedy or "python -m guardrails rules check FILE shows each mistake")]
+    held = " (GUARDRAILS_MODE holds it at audit)" if world.settings.mode else ""
+    mode = world.mode(found)
+    seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"
+    return [passed(f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen)]
+
+
+async def versions(world: World) -> list[Finding]:
+    """Python is the one that this is made for, and Azure knows our api-version for exemptions."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    wanted = ".".join(map(str, PYTHON))
+    mend = f"Set the function app's Python to {wanted}: functionAppConfig.runtime in infra/modules/functions.bicep"
+    right = sys.version_info[:2] == PYTHON
+    first = passed(python, about="Python") if right else failed(f"{python}, not {wanted}", mend, about="Python")
+    return [first, await _api_version(world)]
+
+
+async def _api_version(world: World) -> Finding:
+    version, about = world.settings.exemptions_version, "api-version"
+    provider = await world.estate.provider(_NAMESPACE)
+    if isinstance(provider, Unread):
+        mend = f"Compare {_VERSION_SETTING} with: az provider show --namespace {_NAMESPACE}"
+        return unknown(f"whether Azure knows {version} is not known: {provider.reason}", mend, about=about)
+    known = _versions(provider)
+    if not known:
+        mend = f"Compare {_VERSION_SETTING} with Microsoft's reference of {_TYPE}"
+        return unknown(f"Azure lists no api-version of {_TYPE}", mend, about=about)
+    if version.lower() in (one.lower() for one in known):
+        return passed(f"{version}, which this cloud has", about=about)
+    return failed(f"this cloud does not have {version}", f"Set {_VERSION_SETTING}: {max(known)}", about=about)
+
+
+def _versions(provider: Mapping[str, Any]) -> Sequence[str]:
+    for one in provider.get("resourceTypes") or ():
+        if isinstance(one, Mapping) and str(one.get("resourceType")).lower() == _TYPE.lower():
+            return [str(version) for version in one.get("apiVersions") or ()]
+    return ()
+
+
+async def clock(world: World) -> list[Finding]:
+    """Our clock is Azure's, near enough: ends, signatures and leases are counted by it."""
+    skew = await world.estate.skew()
+    if isinstance(skew, Unread):
+        return [unknown(f"Azure's time is not known: {skew.reason}", "Look at the way to Resource Manager")]
+    seconds = abs(skew.total_seconds())
+    seen = f"{seconds:.0f} s {'ahead of' if skew > timedelta() else 'behind'} Azure's"
+    if seconds > MOST_SKEW.total_seconds():
+        return [failed(f"ours is {seen}", "Set the clock by NTP; a function app that shows this: restart it")]
+    return [passed(f"ours is {seen}, within {MOST_SKEW.total_seconds():.0f} s")]

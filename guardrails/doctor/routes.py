@@ -1,0 +1,70 @@
+"""The check of routes: each can be reached, and takes a test notice where that is asked for."""
+
+from functools import partial
+from typing import Final
+
+from guardrails.doctor.model import Finding, failed, passed, unknown
+from guardrails.doctor.world import World
+from guardrails.errors import Misconfigured
+from guardrails.facts import Unread
+from guardrails.notify.destination import Destination
+from guardrails.notify.knock import knock
+from guardrails.ports import Delivered, Undeliverable
+
+_ITS_OWN: Final = (
+    "Read what the app finds of itself, in the workbook or its log; or set it here, too, and check it from here"
+)
+
+
+async def routes(world: World) -> list[Finding]:
+    """Every route leads somewhere. Without `send` a connection is made, and nothing goes over it."""
+    try:
+        found = world.destinations()
+    except Misconfigured:
+        return [unknown("which routes there are is not known: the ruleset is broken", "Mend the ruleset")]
+    if not found:
+        return [failed("the ruleset has no route: nobody is told of anything", "Add one: docs/notices.md")]
+    answers = await world.each(found, lambda name: _route(world, found[name]))
+    late = partial(unknown, mend="Run it again, with --only routes")
+    return [late(one.reason, about=name) if isinstance(one, Unread) else one for name, one in answers.items()]
+
+
+async def _route(world: World, place: Destination) -> Finding:
+    fault = unfit(world, place)
+    if fault is not None:
+        return fault
+    wrong = await knock(place.address, world.bounds)
+    setting = place.address_setting
+    if isinstance(wrong, Unread):
+        if not world.send:
+            return unknown(wrong.reason, "Try it with a test notice: --send", about=place.name)
+    elif wrong:
+        mend = f"Look at the address in {setting}, and at firewalls between the function app and it"
+        return failed(wrong, mend, about=place.name)
+    if not world.send:
+        return passed(f"{place.channel}: connected; nothing was sent", about=place.name)
+    return await _sent(world, place)
+
+
+def unfit(world: World, place: Destination) -> Finding | None:
+    """Return what is wrong with the settings of a route; None where nothing is.
+
+    What is not set outside the function app is unknown: the app's settings are references into the vault, and its own.
+    """
+    problem = place.problem(world.bounds)
+    if not problem:
+        return None
+    missing = not place.address or (place.channel == "webhook" and not place.secrets)
+    if missing and not world.hosted:
+        return unknown(f"{problem} here; the function app has settings of its own", _ITS_OWN, about=place.name)
+    return failed(problem, "Set it; docs/notices.md says how", about=place.name)
+
+
+async def _sent(world: World, place: Destination) -> Finding:
+    answer = await world.service.courier.probe(place.name)
+    if isinstance(answer, Delivered):
+        return passed(f"{place.channel}: it took a test notice", about=place.name)
+    mend = f"Look at the address in {place.address_setting}, then: python -m guardrails notices test {place.name}"
+    if isinstance(answer, Undeliverable):
+        return failed(answer.reason, mend, about=place.name)
+    return unknown(answer.reason, mend, about=place.name)

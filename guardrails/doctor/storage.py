@@ -1,0 +1,60 @@
+"""Checks of the storage account: the register's table, the queues, and what lies in them."""
+
+from typing import Final
+
+from guardrails.doctor.model import Finding, failed, passed, unknown
+from guardrails.doctor.world import World
+from guardrails.exemption import spell_time
+from guardrails.register.probe import MOST_PEEKED
+
+QUEUES: Final = ("reconcile", "reconcile-poison", "notices", "notices-poison")
+
+_NOT_THERE: Final = (
+    "It is made when first needed, and by infra/modules/storage.bicep. If it should be there, look whether "
+    "AzureWebJobsStorage and GUARDRAILS_TABLE name the right one"
+)
+
+
+async def table(world: World) -> list[Finding]:
+    """A row can be written, read and deleted in the register's table. Raises what storage does."""
+    name = world.settings.table
+    if await world.probe.try_row():
+        return [passed("a row was written, read and deleted", about=name)]
+    return [unknown("the table is not there yet, so nothing could be written", _NOT_THERE, about=name)]
+
+
+async def queues(world: World) -> list[Finding]:
+    """The queues can be looked into; how many messages wait there, and how long. Raises what storage does."""
+    return [await _queue(world, name) for name in QUEUES]
+
+
+async def _queue(world: World, name: str) -> Finding:
+    waiting = await world.probe.waiting(name)
+    if waiting is None:
+        return unknown("the queue is not there yet", _NOT_THERE, about=name)
+    if not waiting.count:
+        return passed("nothing waits", about=name)
+    more = " or more" if waiting.count == MOST_PEEKED else ""
+    seen = f"{waiting.count}{more} messages wait"
+    if waiting.since is not None:
+        seconds = max((world.clock.now() - waiting.since).total_seconds(), 0.0)
+        seen += f", the oldest for {seconds:.0f} s"
+    return passed(seen, about=name, mend="If the age grows, the functions do not run: look at the function app's log")
+
+
+async def letters(world: World) -> list[Finding]:
+    """How many letters wait for an operator. Raises what storage does."""
+    found = await world.service.register.letters()
+    if not found:
+        return [passed("none wait")]
+    seen = f"{len(found)} wait for an operator, the oldest since {spell_time(found[0].at)}"
+    return [passed(seen, mend="python -m guardrails letters list")]
+
+
+async def breaker(world: World) -> list[Finding]:
+    """The limit on reverts is not reached. Raises what storage does."""
+    state = await world.service.register.breaker(world.clock.now())
+    if state.opened_at is None:
+        return [passed(f"closed, {state.recent} reverts in the last hour")]
+    seen = f"open since {spell_time(state.opened_at)}: nothing is reverted"
+    return [failed(seen, "Find out why so much was to be reverted, then: python -m guardrails breaker close")]

@@ -1,0 +1,101 @@
+"""Settings, ruleset, versions, clock, identity."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from guardrails.doctor.model import State
+from tests.conftest import VirtualClock
+
+from .conftest import Clinic, states
+
+
+async def test_settings_with_mistakes_are_all_named_and_the_rest_is_skipped(clinic: Clinic) -> None:
+    clinic.environ |= {"GUARDRAILS_MODE": "enforce", "GUARDRAILS_TABLE": "x"}
+    report = await clinic.examine("sweep")
+    assert report.exit_code == 1
+    first, second = report.results
+    assert (first.check, second.check, second.state) == ("settings", "sweep", State.SKIPPED)
+    assert [finding.seen.split(":")[0] for finding in first.findings] == ["GUARDRAILS_MODE", "GUARDRAILS_TABLE"]
+    assert all(finding.mend for finding in first.findings)
+    assert clinic.asked() == set()
+
+
+@pytest.mark.parametrize("storage", ["", "nonsense"])
+async def test_a_storage_account_that_is_not_named_right(clinic: Clinic, storage: str) -> None:
+    clinic.environ["AzureWebJobsStorage"] = storage
+    report = await clinic.examine()
+    assert report.exit_code == 1
+    assert [result.check for result in report.results if result.state is State.FAIL] == ["settings"]
+
+
+async def test_a_route_without_an_address_names_the_setting(clinic: Clinic) -> None:
+    del clinic.environ["TEAMS_WEBHOOK_URL"]
+    result = await clinic.check("settings")
+    assert result.state is State.FAIL
+    assert "TEAMS_WEBHOOK_URL is missing" in result.detail
+    assert states(await clinic.check("routes")) == {"security-team": State.FAIL}
+    del clinic.environ["IDENTITY_ENDPOINT"]  # elsewhere than in the app: it has settings of its own
+    assert states(await clinic.check("settings")) == {"security-team": State.UNKNOWN}
+    assert states(await clinic.check("routes")) == {"security-team": State.UNKNOWN}
+    clinic.environ["TEAMS_WEBHOOK_URL"] = "http://hooks.example/x"
+    assert states(await clinic.check("settings")) == {"security-team": State.FAIL}
+
+
+async def test_a_broken_ruleset_fails_and_what_hangs_on_it_is_unknown(clinic: Clinic) -> None:
+    clinic.ruleset.write_text("mode: nonsense\n", encoding="utf-8")
+    report = await clinic.examine("settings", "ruleset", "permissions", "routes", "breaker")
+    assert report.exit_code == 1
+    assert {result.check: result.state for result in report.results} == {
+        "settings": State.UNKNOWN, "ruleset": State.FAIL, "permissions": State.UNKNOWN, "routes": State.UNKNOWN,
+        "breaker": State.PASS,
+    }  # fmt: skip
+    assert "nonsense" in report.results[1].detail
+
+
+async def test_a_version_that_this_cloud_does_not_have(clinic: Clinic) -> None:
+    clinic.environ["GUARDRAILS_EXEMPTIONS_API_VERSION"] = "2031-01-01-preview"
+    result = await clinic.check("versions")
+    assert states(result) == {"Python": State.PASS, "api-version": State.FAIL}
+    assert "2026-01-01-preview" in result.findings[1].mend
+
+
+@pytest.mark.parametrize("seconds", [-61.5, 61.5])
+async def test_a_clock_that_is_off(clinic: Clinic, seconds: float) -> None:
+    clinic.clock = VirtualClock(datetime.now(UTC) + timedelta(seconds=seconds))
+    result = await clinic.check("clock")
+    assert result.state is State.FAIL
+    assert ("behind" if seconds < 0 else "ahead of") in result.detail
+
+
+async def test_a_clock_that_is_near_enough(clinic: Clinic) -> None:
+    clinic.clock = VirtualClock(datetime.now(UTC) + timedelta(seconds=50))
+    assert (await clinic.check("clock")).state is State.PASS
+
+
+async def test_without_a_token_identity_fails_and_permissions_are_unknown(clinic: Clinic) -> None:
+    clinic.cloud.identity.header = "changed"
+    report = await clinic.examine("identity", "permissions")
+    assert [result.state for result in report.results] == [State.FAIL, State.UNKNOWN]
+    assert "there is no token" in report.results[0].detail
+
+
+async def test_who_we_are_is_told_and_no_token(clinic: Clinic) -> None:
+    clinic.environ |= {"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "contoso"}
+    result = await clinic.check("identity")
+    assert states(result) == {"Resource Manager": State.PASS, "storage": State.PASS, "who": State.PASS}
+    assert clinic.cloud.identity.oid in result.findings[0].seen
+    assert clinic.cloud.identity.client_id in result.findings[0].seen
+    assert "eyJ" not in str(result.to_json())
+
+
+async def test_a_login_of_ones_own_says_nothing_of_the_app(clinic: Clinic) -> None:
+    del clinic.environ["IDENTITY_ENDPOINT"]  # the token still comes from it: the process has it
+    assert states(await clinic.check("identity"))["who"] is State.UNKNOWN
+    clinic.environ["GUARDRAILS_PRINCIPAL_ID"] = clinic.cloud.identity.oid.upper()
+    assert states(await clinic.check("identity"))["who"] is State.PASS
+
+
+async def test_the_wrong_identity_of_the_app(clinic: Clinic) -> None:
+    clinic.environ["GUARDRAILS_PRINCIPAL_ID"] = "00000000-0000-0000-0000-000000000001"
+    assert states(await clinic.check("identity"))["who"] is State.FAIL

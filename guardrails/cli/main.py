@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "breaker": "the limit on reverts: show or close it",
     "letters": "what could not be processed: list, show, replay, drop",
     "notices": "what could not be delivered: list, replay; try and enable routes; show digests",
+    "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
 }
 _BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})

@@ -20,6 +20,7 @@ from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client
 from guardrails.register.breaker import Breaker
+from guardrails.register.bypasses import Bypasses
 from guardrails.register.gathering import Gathering
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
@@ -64,6 +65,7 @@ class TableRegister:
     Attributes:
         lanes, gathering, sweeps: in the same table, what all instances share for delivery and for sweeps: ports.Lanes,
             ports.Gathering, ports.Sweeps.
+        bypasses: the ways past a policy that are no exemptions: ports.Bypasses.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -77,6 +79,7 @@ class TableRegister:
         self.lanes = Lanes(self._table)
         self.gathering = Gathering(self._table)
         self.sweeps = Sweeps(self._table)
+        self.bypasses = Bypasses(self._table)
 
     async def __aenter__(self) -> Self:
         return self

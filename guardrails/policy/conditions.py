@@ -46,6 +46,12 @@ def outside(glob: str) -> Condition:
     return {"not": covers(glob) or around(glob.rstrip("/"))}
 
 
+def may_meet(one: str, other: str) -> bool:
+    """Whether two globs may cover one id: what stands before the first wildcard of one begins that of the other."""
+    start, other_start = (pieces(glob.rstrip("/").lower())[0][0] for glob in (one, other))
+    return start.startswith(other_start) or other_start.startswith(start)
+
+
 def not_excluded(exclusions: Iterable[Exclusion]) -> list[Condition]:
     """Return the conditions that no exclusion covers the id now."""
     found = []

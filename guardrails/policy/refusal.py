@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from guardrails.exemption import ExemptionId
-from guardrails.policy.conditions import covers, not_excluded, outside
+from guardrails.policy.conditions import covers, may_meet, not_excluded, outside
 from guardrails.rules.base import Rule
 from guardrails.rules.control import TYPE, Condition, Form, Parameter, every, some
 from guardrails.rules.sample import BODY
@@ -97,11 +97,11 @@ def _form(rule: Rule, ruleset: Ruleset, layer: Layer | None) -> Form | str:
 
 def _where(layer: Layer | None, touching: Sequence[Layer]) -> list[Condition] | None:
     """Return the conditions that an override applies, or none, and no other; None where they cannot be said."""
-    others = [outside(other.scope) for other in touching if other is not layer]
     if layer is None:
-        return others
+        return [outside(other.scope) for other in touching]
     here = covers(layer.scope)
-    return None if here is None else [here, *others]
+    meeting = (other for other in touching if other is not layer and may_meet(layer.scope, other.scope))
+    return None if here is None else [here, *(outside(other.scope) for other in meeting)]
 
 
 def _any_of(branches: Sequence[Condition]) -> Condition:

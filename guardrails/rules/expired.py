@@ -20,7 +20,7 @@ from guardrails.expiry import is_expired
 from guardrails.facts import Facts
 from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import FURTHEST, OTHER_DATES, Form, ends
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,12 @@ def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
     """Show what ended `keep_days` ago; to refuse it would stop nobody from anything."""
     if options.keep_days > FURTHEST:
         return f"A policy counts days, {FURTHEST:,} at most."
-    limit = f"addDays(utcNow(), -{options.keep_days})" if options.keep_days else "utcNow()"
-    return Form(ends("lessOrEquals", limit), leaves=(OTHER_DATES,), deny=False)
+    days = options.keep_days + 1
+    leaves = (
+        f"An end within the last {days + 1} days: a policy may compare times as texts, whatever their zone.",
+        NO_TIME,
+    )
+    return Form(ends("lessOrEquals", f"addDays(utcNow(), -{days})"), leaves=leaves, deny=False)
 
 
 RULE = Rule(

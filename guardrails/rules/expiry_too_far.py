@@ -22,7 +22,7 @@ from guardrails.expiry import months_after
 from guardrails.facts import Facts
 from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import FURTHEST, OTHER_DATES, Form, Parameter, ends
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, Parameter, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
                 days,
                 f"Days from the write to the latest expiry, {FURTHEST:,} at most. {options.months} calendar months have"
                 f" {days - 1 - options.tolerance_days} at most; {options.tolerance_days} of tolerance; 1 because the"
-                " policy looks before the write and compares texts.",
+                " policy looks before the write and may compare texts, whatever their zone.",
             )
         },
         (
-            f"An expiry within {days} days that is later than {options.months} calendar months and the tolerance.",
-            OTHER_DATES,
+            f"An expiry within {days + 1} days that is later than {options.months} calendar months and the tolerance.",
+            NO_TIME,
         ),
     )
 

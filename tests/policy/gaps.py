@@ -16,7 +16,9 @@ from guardrails.expiry import months_after
 from guardrails.names import fold_name
 from guardrails.ruleset import Ruleset
 
-_UTC_FORMS: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.(\d{3}|\d{7}))?Z)?", re.ASCII)
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_ZONES: Final = timedelta(days=1)
+"""How far two times may seem apart that are compared as texts, whatever their zones."""
 _FURTHEST: Final = 36_500
 """Days to which the policies count."""
 _WILD: Final = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|\[")
@@ -96,32 +98,25 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _another_form(one: Judged) -> bool:
-    """Dates in another form, and those of 29 February."""
-    text = str(one.said.get("expiresOn"))
-    return _UTC_FORMS.fullmatch(text) is None or text[4:10] == "-02-29"
+def no_time(exemption: Exemption) -> bool:
+    """Whether its end is there and is no RFC 3339 time: Azure refuses it, or how it compares is not documented."""
+    said = put_body(exemption.body)["properties"].get("expiresOn")
+    if said is None or said == "":
+        return False
+    return not isinstance(said, str) or not _RFC_3339.fullmatch(said) or exemption.expires_on is None
 
 
 def _expired(one: Judged) -> bool:
-    """Dates in another form; texts of one second compare by how they are spelled; more days than a policy counts."""
-    ends = one.exemption.expires_on
-    limit = one.now - timedelta(days=one.options.keep_days)
-    return (
-        one.options.keep_days > _FURTHEST
-        or _another_form(one)
-        or (ends is not None and abs(ends - limit) <= timedelta(seconds=1))
-    )
+    """The last days before the limit; more days than a policy counts."""
+    ends, days = one.exemption.expires_on, one.options.keep_days + 1
+    return days > _FURTHEST or (ends is not None and ends > one.now - timedelta(days=days) - _ZONES)
 
 
 def _too_far(one: Judged) -> bool:
-    """Dates in another form, and the days by which the months at hand are shorter than the longest ones; many years."""
+    """The days by which the months at hand are shorter than the longest ones, and one; many years."""
     ends = one.exemption.expires_on
     days = _most_days(one.options.months) + one.options.tolerance_days + 1
-    return (
-        days > _FURTHEST
-        or _another_form(one)
-        or (ends is not None and ends - one.now <= timedelta(days=days, seconds=1))
-    )
+    return days > _FURTHEST or (ends is not None and ends - one.now <= timedelta(days=days) + _ZONES)
 
 
 @cache

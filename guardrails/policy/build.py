@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from guardrails.policy import tagged
+from guardrails.policy import inheritance, tagged
 from guardrails.policy.bicep import bicep
 from guardrails.policy.definition import files
 from guardrails.policy.readme import readme
@@ -17,7 +17,7 @@ GENERATOR: Final = "exemption-guardrails"
 
 
 def build(ruleset: Ruleset, given: Mapping[str, object]) -> dict[str, str]:
-    """Return path -> text of every file, in order: README.md, policies.bicep, definitions/ and initiatives/.
+    """Return path -> text of every file, in order: README.md, Bicep, definitions/ and initiatives/.
 
     Args:
         ruleset: what is refused.
@@ -32,6 +32,7 @@ def build(ruleset: Ruleset, given: Mapping[str, object]) -> dict[str, str]:
     made = {
         "README.md": readme(found, ruleset.source, layer.notes),
         "policies.bicep": bicep([one.name for one in refusals], layer.bicep),
+        inheritance.ROLE_FILE: inheritance.role_bicep(),
     }
     both = sorted({**ours, **layer.files}.items())
     return {**made, **{path: _json(_marked(value)) for path, value in both}}

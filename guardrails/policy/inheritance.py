@@ -11,6 +11,7 @@ from guardrails.ruleset import TagNames
 
 INITIATIVE: Final = "inherit-exception-tags"
 """Name of the initiative and of its assignment. At a management group, an assignment's has at most 24 characters."""
+ROLE_FILE: Final = "inherit-role.bicep"
 BUILT_IN: Final = "ea3f2387-9b95-492a-a190-fcdc54f7b070"
 CONTRIBUTOR: Final = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 """The role that the built-in definition asks for; remediation of existing resources is done with it."""
@@ -69,16 +70,40 @@ resource inheritAssignment 'Microsoft.Authorization/policyAssignments@2025-03-01
   }}
 }}
 
-// The role that the built-in policy asks for. Only remediation of existing resources uses it.
-resource inheritRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (inheritTags) {{
-  name: guid(managementGroup().id, inheritInitiative.name, '{CONTRIBUTOR}')
-  properties: {{
-    roleDefinitionId: tenantResourceId('Microsoft.Authorization/roleDefinitions', '{CONTRIBUTOR}')
+module inheritRole '{ROLE_FILE}' = if (inheritTags) {{
+  name: 'inherit-exception-tags-role'
+  params: {{
     principalId: inheritAssignment!.identity.principalId
-    principalType: 'ServicePrincipal'
   }}
 }}
 
 @description('Resource id of the initiative by which resources inherit the tags of an exception.')
 output inheritExceptionTagsId string = inheritExceptionTags.id
+"""
+
+
+def role_bicep() -> str:
+    """Return the role of the assignment's identity as Bicep, a module of its own.
+
+    The name of an assignment must be known when a deployment begins. So it holds the principal: an identity that is
+    made anew gets an assignment of its own, where Azure would refuse to give it the one of the old.
+    """
+    return f"""\
+// Made by `python -m guardrails policy build`; edit the ruleset, not this.
+// The role that the built-in policy asks for. Only remediation of existing resources uses it.
+targetScope = 'managementGroup'
+
+@description('Object id of the identity of the assignment by which resources inherit tags.')
+param principalId string
+
+var roleId = tenantResourceId('Microsoft.Authorization/roleDefinitions', '{CONTRIBUTOR}')
+
+resource inherits 'Microsoft.Authorization/roleAssignments@2022-04-01' = {{
+  name: guid(managementGroup().id, principalId, roleId)
+  properties: {{
+    roleDefinitionId: roleId
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }}
+}}
 """

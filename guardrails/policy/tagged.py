@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from guardrails.errors import Misconfigured
 from guardrails.policy import given, inheritance
+from guardrails.policy.bicep import created
 from guardrails.policy.given import SUFFIX, Given, reference
 from guardrails.policy.tag_parameters import (
     APPROVED,
@@ -66,7 +67,7 @@ def build(definitions: Mapping[str, object], exceptions: Exceptions) -> Tagged:
     files |= {f"initiatives/{one['name']}.json": one for one in (initiative, inherited)}
     return Tagged(
         dict(sorted(files.items())),
-        _bicep(sorted(one["name"] for one in made)) + "\n" + inheritance.bicep(),
+        _bicep(sorted(one["name"] for one in made)),
         tuple(_notes(sources, made, exceptions.tags, approved)),
     )
 
@@ -256,52 +257,6 @@ def _notes(
 
 
 def _bicep(names: Sequence[str]) -> str:
-    """Return the definitions and their initiative as Bicep."""
-    loaded = "\n".join(f"  loadJsonContent('definitions/{bicep_text(name)}.json')" for name in names)
-    return f"""\
-// Tag-driven exceptions. loadJsonContent() escapes what starts with a bracket, so policies keep their expressions.
-var tagDefinitions = [
-{loaded}
-]
-var tagInitiative = loadJsonContent('initiatives/{INITIATIVE}.json')
-
-resource tagDefinition 'Microsoft.Authorization/policyDefinitions@2025-03-01' = [
-  for one in tagDefinitions: {{
-    name: one.name
-    properties: one.properties
-  }}
-]
-
-resource tagExceptions 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = {{
-  name: tagInitiative.name
-  properties: {{
-    displayName: tagInitiative.properties.displayName
-    description: tagInitiative.properties.description
-    policyType: 'Custom'
-    metadata: tagInitiative.properties.metadata
-    parameters: tagInitiative.properties.parameters
-    policyDefinitions: [
-      for one in tagInitiative.properties.policyDefinitions: {{
-        policyDefinitionReferenceId: one.policyDefinitionReferenceId
-        policyDefinitionId: extensionResourceId(
-          managementGroup().id,
-          'Microsoft.Authorization/policyDefinitions',
-          one.policyDefinitionName
-        )
-        parameters: one.parameters
-      }}
-    ]
-  }}
-  dependsOn: [
-    tagDefinition
-  ]
-}}
-
-@description('Resource id of the initiative of the policies that an approved tag lets past.')
-output tagExceptionsId string = tagExceptions.id
-"""
-
-
-def bicep_text(text: str) -> str:
-    """Return a text as it stands between quotes in Bicep."""
-    return text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    """Return the definitions, their initiative and the inheritance of tags as Bicep."""
+    what = "of the policies that an approved tag lets past"
+    return created("tag", "tagExceptions", names, INITIATIVE, what) + "\n" + inheritance.bicep()

@@ -1,9 +1,8 @@
 // Made by `python -m guardrails policy build`; edit the ruleset, not this.
 // Creates policy definitions and initiatives at a management group, and assigns none of the guardrails' own.
+// loadJsonContent() escapes what starts with a bracket, so that policies keep their expressions.
 targetScope = 'managementGroup'
 
-// Guardrails for policy exemptions. loadJsonContent() escapes what starts with a bracket, so that policies keep their
-// expressions.
 var guardrailDefinitions = [
   loadJsonContent('definitions/exg101-expiry-missing.json')
   loadJsonContent('definitions/exg102-expiry-too-far.json')
@@ -55,7 +54,6 @@ resource guardrails 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = 
 @description('Resource id of the initiative of the guardrails for policy exemptions.')
 output guardrailsId string = guardrails.id
 
-// Tag-driven exceptions. loadJsonContent() escapes what starts with a bracket, so policies keep their expressions.
 var tagDefinitions = [
   loadJsonContent('definitions/audit-exception-tags.json')
   loadJsonContent('definitions/deny-public-ip-addresses-unless-excepted.json')
@@ -124,13 +122,10 @@ resource inheritAssignment 'Microsoft.Authorization/policyAssignments@2025-03-01
   }
 }
 
-// The role that the built-in policy asks for. Only remediation of existing resources uses it.
-resource inheritRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (inheritTags) {
-  name: guid(managementGroup().id, inheritInitiative.name, 'b24988ac-6180-42a0-ab88-20f7382dd24c')
-  properties: {
-    roleDefinitionId: tenantResourceId('Microsoft.Authorization/roleDefinitions', 'b24988ac-6180-42a0-ab88-20f7382dd24c')
+module inheritRole 'inherit-role.bicep' = if (inheritTags) {
+  name: 'inherit-exception-tags-role'
+  params: {
     principalId: inheritAssignment!.identity.principalId
-    principalType: 'ServicePrincipal'
   }
 }
 

@@ -12,7 +12,7 @@ import pytest
 
 from guardrails.errors import Misconfigured
 from guardrails.policy import given, tagged
-from guardrails.policy.inheritance import BUILT_IN, CONTRIBUTOR
+from guardrails.policy.inheritance import BUILT_IN, CONTRIBUTOR, ROLE_FILE, role_bicep
 from guardrails.policy.tagged import Tagged
 from guardrails.ruleset import Exceptions, TagNames
 from tests.policy.definitions import CHECK, EFFECT, TYPE, definition, properties, rule
@@ -229,7 +229,7 @@ def test_tags_are_inherited_by_the_built_in_definition_once_each() -> None:
     ]
     assert [name["defaultValue"] for name in names] == ["a", "b", "c"]
     assert len("inherit-exception-tags") <= 24, "the longest name of an assignment at a management group"
-    assert CONTRIBUTOR in one.bicep
+    assert CONTRIBUTOR in role_bicep()
 
 
 def test_without_definitions_the_companion_stands_alone() -> None:
@@ -299,11 +299,12 @@ def test_the_checker_finds_nothing_in_the_bicep(tmp_path: Path) -> None:
         (tmp_path / path).write_text(json.dumps(value))
     whole = tmp_path / "policies.bicep"
     whole.write_text(f"targetScope = 'managementGroup'\n\n{one.bicep}")
+    (tmp_path / ROLE_FILE).write_text(role_bicep())
     done = subprocess.run(  # noqa: S603 - our own file
-        [sys.executable, str(CHECKER), "--strict", str(whole)], check=False, capture_output=True, text=True
+        [sys.executable, str(CHECKER), "--strict", str(tmp_path)], check=False, capture_output=True, text=True
     )
     if done.returncode == 2:
         pytest.skip(f"the checker could not run: {done.stderr.strip()}")
-    assert "0 errors, 0 warnings in 1 files" in done.stdout, done.stdout
+    assert "0 errors, 0 warnings in 2 files" in done.stdout, done.stdout
     for path in one.files:
         assert whole.read_text().count(f"loadJsonContent('{path}')") == 1

@@ -33,17 +33,19 @@ test: lint setup ## lint, types, import contracts, generated docs, tests, permis
 test-all: lint setup ## the same with the tests marked long
 	$(PY) -m pytest $(AT_ONCE) $(ARGS)
 
-lint: python-setup ## style, types, import contracts, generated docs
+lint: python-setup ## style, types, import contracts, generated docs and policies
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m guardrails docs --check
+	$(PY) -m guardrails policy build --check --ruleset guardrails/ruleset.yaml
 
 bench: setup ## print the figures, and write them to build/bench.json
 	@$(PY) -m tests.bench
 
-docs: python-setup ## write the generated pages again
+docs: python-setup ## write the generated pages and policies again
 	$(PY) -m guardrails docs
+	$(PY) -m guardrails policy build --ruleset guardrails/ruleset.yaml
 
 package: python-setup ## build the package that is deployed into build/package, and print its size
 	@$(PY) -m tools.package

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from guardrails.adopt import adopt
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import DEFAULT_NAMES, Exemption, spell_time
+from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_time
 from guardrails.facts import Unread
 from guardrails.hint import Hint
 from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows, token
@@ -54,6 +54,8 @@ class Report:
         missing: what could not be seen, a sentence each.
         remarks: what else is odd, a sentence each.
         told: names of the notices about the sweep that were sent.
+        bypasses: counts of the ways past a policy that are no exemptions; {} where they could not be looked at.
+        bypasses_told: when the last sweep began whose findings on these people were told of, UTC; None for never.
     """
 
     started: datetime
@@ -66,11 +68,28 @@ class Report:
     missing: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    bypasses: Mapping[str, int] = field(default_factory=dict)
+    bypasses_told: datetime | None = None
+
+    @classmethod
+    def after(cls, run: Run) -> "Report":
+        """Return the report of a run that begins, with what the one before it had told people."""
+        try:
+            until = parse_time(run.report.get("bypasses_told"))
+        except ValueError:  # a hand was in the row: told twice is better than not
+            until = None
+        return cls(run.started, told=list(run.report.get("told", ())), bypasses_told=until)
 
     def remark(self, text: str) -> None:
         """Note what is odd; of thousands, the first are enough."""
         if len(self.remarks) < _NAMED:
             self.remarks.append(text)
+
+    def unseen(self, container: str, left: str) -> None:
+        """Say that a container cannot be seen any more, and what is left as it is for that."""
+        name = container.replace("mg~", "management group ")
+        self.missing.append(f"{name} cannot be seen any more; the register keeps what it has of it")
+        self.remark(f"{name}: {left} left as the register has them")
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
@@ -85,6 +104,8 @@ class Report:
             "missing": self.missing[:_NAMED],
             "remarks": self.remarks,
             "told": self.told,
+            "bypasses": dict(self.bypasses),
+            "bypasses_told": spell_time(self.bypasses_told) if self.bypasses_told else None,
         }
 
 
@@ -128,8 +149,8 @@ class Pass:
     _closed: bool = True
     _hole: bool = False
 
-    async def go(self) -> None:
-        """Do it. Raises an exception group of Retryable and Permanent.
+    async def go(self) -> Surroundings:
+        """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent.
 
         The register is read while the inventory is: what the inventory showed by then waits to be compared.
         """
@@ -159,6 +180,7 @@ class Pass:
         self.report.odd = self._rows.odd
         for text in self._rows.problems():
             self.report.remark(text)
+        return self._around
 
     async def _load(self) -> None:
         async for container, key, watch in self.world.register.watches():
@@ -283,9 +305,7 @@ class Pass:
                     self._queue("absent", sweep_message(text, ""))
             await self._send()
         for container, count in (+unseen).most_common(_NAMED):
-            name = container.replace("mg~", "management group ")
-            self.report.missing.append(f"{name} cannot be seen any more; the register keeps what it has of it")
-            self.report.remark(f"{name}: {count} exemption{'s' if count > 1 else ''} left as the register has them")
+            self.report.unseen(container, f"{count} exemption{'s' if count > 1 else ''}")
 
     async def _cover(self) -> None:
         """Remember which containers are swept: what is written in them from now on was not there before."""

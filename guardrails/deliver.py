@@ -41,7 +41,8 @@ from guardrails.letterbox import Letterbox, read_attempt, read_object
 from guardrails.notice import Kind, Notice
 from guardrails.pace import MAX_ATTEMPTS, backoff, comes_back, hold, missed, moment, take_slot
 from guardrails.ports import Channels, Clock, Delivered, Delivery, Gathering, Lanes, Queues, TryAgain
-from guardrails.ruleset import Route, Ruleset
+from guardrails.routing import Route
+from guardrails.ruleset import Ruleset
 from guardrails.telemetry import Fact, fact
 
 log = logging.getLogger("guardrails")

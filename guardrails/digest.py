@@ -14,8 +14,8 @@ from guardrails.exemption import parse_time, spell_time
 from guardrails.expiry import is_expired
 from guardrails.lane import Lane, RouteState
 from guardrails.notice import Kind, Notice
+from guardrails.routing import Route
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Route
 from guardrails.tell import TITLES
 
 URGENT: Final = frozenset(
@@ -28,6 +28,7 @@ URGENT: Final = frozenset(
         Kind.DIGEST,
         Kind.ADOPTED,
         Kind.FIGHT,
+        Kind.BYPASS_FOUND,
     }
 )
 """Kinds that are never gathered."""

@@ -171,3 +171,8 @@ def mark(date: datetime, threshold: int, before: str = "") -> str:
 def threshold_of(marked: str) -> int:
     """Return the threshold of the newest reminder in what `mark` made."""
     return int(marked.rpartition("/")[2])
+
+
+def duration(text: str) -> timedelta:
+    """Read `30m`, `12h` or `7d`."""
+    return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[text[-1]]: int(text[:-1])})

@@ -11,7 +11,8 @@ from guardrails.errors import GuardrailsError, Misconfigured
 from guardrails.notice import Notice
 from guardrails.ports import Clock, Queues, Register
 from guardrails.record import Letter, Outgoing
-from guardrails.ruleset import Route, Ruleset
+from guardrails.routing import Route
+from guardrails.ruleset import Ruleset
 
 
 class Letterbox:

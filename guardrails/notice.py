@@ -37,12 +37,13 @@ class Kind(StrEnum):
     LOST = "lost"
     NOT_RESTORED = "not-restored"
     FIGHT = "fight"
+    BYPASS_FOUND = "bypass-found"
 
 
 SERVICE: Final = frozenset(
     {
         Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.POISON, Kind.DIGEST, Kind.ADOPTED,
-        Kind.SWEEP_PARTIAL,
+        Kind.SWEEP_PARTIAL, Kind.BYPASS_FOUND,
     }
 )  # fmt: skip
 """Kinds about the service itself, or about many exemptions: their `exemption` is {}."""
@@ -75,6 +76,7 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.LOST: (Severity.HIGH, Severity.MEDIUM),
     Kind.NOT_RESTORED: _HIGH,
     Kind.FIGHT: _HIGH,
+    Kind.BYPASS_FOUND: _ANY,
 }
 """The severities that a notice of a kind can have, worst first."""
 
@@ -97,7 +99,8 @@ class Notice:
         why: the reasons, our words.
         next: what to do next, one sentence; our words.
         digest: what is counted, name -> number each but for `since` and `total`: {since, total, kinds, severities,
-            rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted; {} for other kinds.
+            rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted, {total, ways,
+            severities, rules} of ways past a policy; {} for other kinds.
     """
 
     id: str

@@ -1,12 +1,16 @@
 """What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from guardrails.adoption import Adopted
+from guardrails.bypass_record import Kept as KeptBypass
+from guardrails.bypass_record import Known as KnownBypass
+from guardrails.bypass_record import Partitions
 from guardrails.digest import Gathered, Kept
+from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.lane import Lane
@@ -68,6 +72,7 @@ class Page:
         total: how many rows there are in all, by this page; 0 where unknown.
         missing: what could not be read in place of this page, one sentence; `rows` is then empty.
         lost: whether that is a stretch of rows that may be read another time; else it is never shown to us.
+        note: what is worth knowing besides and hides no rows, one sentence.
         skew: seconds that our clock is ahead of Azure's; 0 where unknown.
     """
 
@@ -75,6 +80,7 @@ class Page:
     total: int = 0
     missing: str = ""
     lost: bool = False
+    note: str = ""
     skew: float = 0.0
 
 
@@ -88,12 +94,17 @@ class Surroundings:
         assignments: policy assignments with the members of their initiatives, by lower-case id with one slash in front.
         tenant: our tenant's id, lower case; "" where unknown.
         missing: what could not be read, a sentence each.
+        assigned: the rows of all assignments as the inventory gives them: id, tenantId, properties, systemData; some
+            may be odd.
+        whole: whether these are all assignments; False where a part could not be read.
     """
 
     containers: Mapping[str, str]
     assignments: Mapping[str, Assignment]
     tenant: str = ""
     missing: tuple[str, ...] = ()
+    assigned: Sequence[Mapping[str, Any]] = ()
+    whole: bool = True
 
 
 class Inventory(Protocol):
@@ -104,6 +115,13 @@ class Inventory(Protocol):
 
     def exemptions(self) -> AsyncGenerator[Page]:
         """Yield all exemptions, page by page, in the order of their ids."""
+
+    def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
+        """Yield all resources, groups and subscriptions that have any of these tags, in whatever case.
+
+        A row: id, name, tenantId, tags; and `changedBy`, `changedAt` of the last change of one of these tags, where
+        that is known. A row may have none of the tags, where its other tags mention them.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +236,25 @@ class Sweeps(Protocol):
 
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them."""
+
+
+class Bypasses(Protocol):
+    """The ways past a policy that are no exemptions, as the register keeps them. Raises Retryable."""
+
+    async def known(self) -> Mapping[bytes, KnownBypass]:
+        """Return what a sweep must know of every row, by Bypass.key."""
+
+    async def write(self, kept: Iterable[KeptBypass]) -> None:
+        """Keep rows whole, whatever was there; in groups, so that some may be kept where it fails."""
+
+    async def mark_gone(self, rows: Partitions, at: datetime) -> None:
+        """Say since when these are not shown any more; one whose row is not there is no error."""
+
+    async def forget(self, rows: Partitions) -> None:
+        """Delete rows; one that is not there is no error."""
+
+    def rows(self, refused: Callable[[Permanent], object] | None = None) -> AsyncIterator[KeptBypass]:
+        """Yield all of them, those that are gone too. One that cannot be read goes to `refused`."""
 
 
 class Queues(Protocol):

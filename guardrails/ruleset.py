@@ -7,22 +7,23 @@ Misconfigured with every mistake and its line, and the caller then acts on nothi
 import fnmatch
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
-from guardrails.expiry import DAYS, REVIEW_DAYS
+from guardrails.expiry import DAYS, REVIEW_DAYS, duration
+from guardrails.globs import glob, text_glob
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
+from guardrails.routing import Person, Route, read_route
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts
-from guardrails.ruleset_schema import CHATS, load
+from guardrails.ruleset_schema import load
 
 DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
 
@@ -132,69 +133,34 @@ class Tagging:
     protected: bool = False
 
 
-class Digest(NamedTuple):
-    """When a route gathers: the first notices of a window go at once, the rest as one message at its end."""
+class TagNames(NamedTuple):
+    """The tags that a tag-driven exception carries together: its id, the approval ticket, and when it ends."""
 
-    first: int = 5
-    window: timedelta = timedelta(minutes=15)
+    id: str = "policyExceptionId"
+    ticket: str = "exceptionTicket"
+    expiry: str = "exceptionExpiry"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """Who is told: a channel, the settings that hold its address and secret, and which notices it wants.
-
-    A filter that is empty lets everything pass; a notice must pass them all. What is about no exemption passes no
-    filter on scopes, subscriptions or owners.
+class Exceptions:
+    """What the ruleset says of the ways past a policy that are no exemptions: reported, never changed.
 
     Attributes:
-        scopes: globs on the exemption's id; a scope covers all below it.
-        subscriptions: ids, in lower case.
-        owners: globs on the exemption's owner, whatever its case.
-        default: whether it also gets what no route wants.
-        digest: how it gathers; None where every notice goes at once.
+        approved: exception ids that tags may name, as the file spells them.
+        accepted: what is known and left out of the findings, by a glob on the scope or on the assignment's id.
     """
 
-    name: str
-    channel: str
-    address_setting: str
-    secret_setting: str = ""
-    kinds: tuple[str, ...] = ()
-    min_severity: str = "info"
-    scopes: tuple[str, ...] = ()
-    subscriptions: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
-    default: bool = False
-    digest: Digest | None = None
-
-    def wants(self, notice: Notice) -> bool:
-        """Whether a notice goes this way by its own merits; see `Ruleset.default_routes` for what is left over."""
-        if self.kinds and notice.kind not in self.kinds:
-            return False
-        if Severity(notice.severity).rank > Severity(self.min_severity).rank:
-            return False
-        key = str(notice.exemption.get("id") or "").lower()
-        if not key and (self.scopes or self.subscriptions or self.owners):
-            return False
-        if self.scopes and not any(glob(scope).fullmatch(key) for scope in self.scopes):
-            return False
-        if self.subscriptions and not key.startswith(tuple(f"/subscriptions/{one}/" for one in self.subscriptions)):
-            return False
-        owner = str(notice.exemption.get("owner") or "").strip().lower()
-        return not self.owners or any(text_glob(pattern).fullmatch(owner) for pattern in self.owners)
+    tags: TagNames = field(default_factory=TagNames)
+    approved: tuple[str, ...] = ()
+    accepted: tuple[Exclusion, ...] = ()
 
 
-class Person(NamedTuple):
-    """Somebody who can be addressed: a Teams user, known by what exemptions name as their owner.
+class Layer(NamedTuple):
+    """Settings of rules by name, and where they apply: `scope` is a glob on ids, "" for everything."""
 
-    Attributes:
-        owner: a glob on one owner as exemptions name it, whatever its case.
-        teams: the Teams user's object id or user principal name.
-        name: the name to show.
-    """
-
-    owner: str
-    teams: str
-    name: str
+    scope: str
+    pattern: re.Pattern[str] | None
+    rules: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +176,15 @@ class Ruleset:
         reminder_at: when a day's digest of reminders goes, since midnight UTC.
         review_months: months from one review to the next where no date is named; 0 for none.
         durability: which exemptions are put back when they are gone.
+        exceptions: what is known of the ways past a policy that are no exemptions.
         delete_expired: how long after its end an exemption is deleted; None where it is kept.
-        layers: pattern and settings by rule name; the first is for everything, later ones override it where they match.
+        layers: settings of rules, and where they apply: the first everywhere, later ones override it where they match.
     """
 
     digest: str
     source: str
     mode: Mode
-    layers: tuple[tuple[re.Pattern[str] | None, Mapping[str, Mapping[str, Any]]], ...]
+    layers: tuple[Layer, ...]
     exclusions: tuple[Exclusion, ...] = ()
     approved: frozenset[str] = frozenset()
     owners: tuple[Owner, ...] = ()
@@ -233,6 +200,7 @@ class Ruleset:
     review_months: int = 3
     delete_expired: timedelta | None = None
     durability: Durability = field(default_factory=Durability)
+    exceptions: Exceptions = field(default_factory=Exceptions)
     _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def digest_in(self, mode: Mode) -> str:
@@ -244,10 +212,10 @@ class Ruleset:
         matched = _ALWAYS
         if len(self.layers) > 1:
             key = exemption_id.key
-            matched = tuple(pattern is None or pattern.fullmatch(key) is not None for pattern, _ in self.layers)
+            matched = tuple(one.pattern is None or one.pattern.fullmatch(key) is not None for one in self.layers)
         bound = self._bound.get(matched)
         if bound is None:
-            chosen = [layer for (_, layer), on in zip(self.layers, matched, strict=True) if on]
+            chosen = [layer.rules for layer, on in zip(self.layers, matched, strict=True) if on]
             bound = self._bound[matched] = _bind(chosen)
         return bound
 
@@ -308,21 +276,31 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         source=name,
         mode=Mode(data["mode"]),
         layers=(
-            (None, _layer(data["rules"])),
-            *((glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())),
+            Layer("", None, _layer(data["rules"])),
+            *(Layer(item["scope"], glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())),
         ),
-        exclusions=tuple(
-            Exclusion(item["scope"], item["reason"], parse_time(item.get("expires")), glob(item["scope"]))
-            for item in data.get("exclusions", ())
-        ),
+        exclusions=_exclusions(data.get("exclusions", ())),
         approved=frozenset(item.lower() for item in data.get("approved", ())),
         owners=tuple(_owner(item) for item in data.get("owners", ())),
         names=Names({role: tuple(keys) for role, keys in data.get("metadata", {}).items()}),
         tagging=Tagging(**tagging),
         reverts_per_hour=breaker.get("reverts_per_hour", 20),
-        routes=tuple(_route(item) for item in data.get("notices", ())),
+        routes=tuple(read_route(item) for item in data.get("notices", ())),
+        exceptions=_exceptions(data.get("exceptions", {})),
         people=tuple(Person(owner, item["teams"], item["name"]) for owner, item in data.get("people", {}).items()),
         **_over_time(data),
+    )
+
+
+def _exclusions(items: Iterable[Mapping[str, Any]]) -> tuple[Exclusion, ...]:
+    return tuple(
+        Exclusion(item["scope"], item["reason"], parse_time(item.get("expires")), glob(item["scope"])) for item in items
+    )
+
+
+def _exceptions(said: Mapping[str, Any]) -> Exceptions:
+    return Exceptions(
+        TagNames(**said.get("tags", {})), tuple(said.get("approved", ())), _exclusions(said.get("accepted", ()))
     )
 
 
@@ -351,19 +329,6 @@ def _durability(said: Mapping[str, Any]) -> Durability:
         fights.get("times", usual.times),
         duration(fights["window"]) if "window" in fights else usual.window,
     )
-
-
-@lru_cache(maxsize=1024)
-def glob(pattern: str) -> re.Pattern[str]:
-    """Compile a glob for lower-cased ids: case does not matter, `*` crosses slashes, a scope covers all below it."""
-    body = fnmatch.translate(pattern.rstrip("/").lower()).removeprefix("(?s:").removesuffix(")\\Z").removesuffix(")\\z")
-    return re.compile(f"(?s:{body})(/.*)?")
-
-
-@lru_cache(maxsize=1024)
-def text_glob(pattern: str) -> re.Pattern[str]:
-    """Compile a glob for lower-cased texts, such as owners."""
-    return re.compile(fnmatch.translate(pattern.strip().lower()))
 
 
 def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
@@ -409,30 +374,7 @@ def _bind(layers: list[Mapping[str, Mapping[str, Any]]]) -> tuple[BoundRule, ...
     return tuple(bound)
 
 
-def duration(text: str) -> timedelta:
-    """Read `30m`, `12h` or `7d`."""
-    return timedelta(**{{"m": "minutes", "h": "hours", "d": "days"}[text[-1]]: int(text[:-1])})
-
-
 def _owner(item: Mapping[str, Any]) -> Owner:
     metadata = tuple((key, re.compile(fnmatch.translate(value))) for key, value in item.get("metadata", {}).items())
     authors = frozenset(author.lower() for author in item.get("authors", ()))
     return Owner(item["name"], metadata, authors, item.get("restore", False))
-
-
-def _route(item: Mapping[str, Any]) -> Route:
-    lists = {key: tuple(value) for key, value in item.items() if isinstance(value, list)}
-    rest = {key: value for key, value in item.items() if key not in ("route", "digest")} | lists
-    rest["subscriptions"] = tuple(one.lower() for one in item.get("subscriptions", ()))
-    return Route(name=item["route"], digest=_digest(item.get("digest"), item["channel"]), **rest)
-
-
-def _digest(said: Any, channel: str) -> Digest | None:
-    """Return how a route gathers. Where nothing is said, people's channels do; machines get every notice at once."""
-    if said is None:
-        return Digest() if channel in CHATS else None
-    if not isinstance(said, Mapping):
-        return None
-    usual = Digest()
-    window = duration(said["window"]) if "window" in said else usual.window
-    return Digest(said.get("first", usual.first), window)

@@ -41,6 +41,7 @@ _USER = {
     "examples": ["jo@contoso.com", "66666666-7777-8888-9999-000000000000"],
 }  # fmt: skip
 _WINDOW = {"type": "string", "pattern": r"^([1-9]\d{0,3}m|[1-9]\d?h|[1-7]d)$", "examples": ["15m", "1h", "1d"]}
+_TAG = {"type": "string", "pattern": r"^[^<>%&\\?/'\x00-\x1f]{1,512}$", "examples": ["policyExceptionId"]}
 _KEEP = {"type": "string", "enum": ["never", "collateral", "always"]}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 3650}
 _DAYS = {"type": "array", "items": _COUNT}
@@ -109,6 +110,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                     "The limit on reverts.",
                 ),
                 **_over_time(),
+                "exceptions": _exceptions(),
                 "notices": _list(
                     _route_fields(kind),
                     ("route", "channel", "address_setting"),
@@ -126,6 +128,24 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
             required=("version", "mode", "rules"),
         ),
     }  # fmt: skip
+
+
+def _exceptions() -> dict[str, Any]:
+    """Return the section about the ways past a policy that are no exemptions."""
+    usual = {"id": "policyExceptionId", "ticket": "exceptionTicket", "expiry": "exceptionExpiry"}
+    tags = {role: {**_TAG, "description": f"{name} if left out."} for role, name in usual.items()}
+    return _object(
+        {
+            "tags": _object(tags, "The tags that a tag-driven exception carries together."),
+            "approved": {**_TEXTS, "description": "Exception ids that tags may name."},
+            "accepted": _list(
+                {"scope": _SCOPE, "reason": _TEXT, "expires": _DATE},
+                ("scope", "reason"),
+                "What is known, by a glob on its scope or on its assignment's id: listed, and not found fault with.",
+            ),
+        },
+        "Ways past a policy that are no exemptions: reported, never changed.",
+    )
 
 
 def _over_time() -> dict[str, Any]:

@@ -15,11 +15,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from guardrails.adoption import Adoption
+from guardrails.bypass_sweep import Tally, sweep_bypasses
 from guardrails.compare import Pass, Report
 from guardrails.errors import GuardrailsError, Retryable
 from guardrails.exemption import spell_time
 from guardrails.notice import Notice
-from guardrails.ports import Inventory, Sweeps
+from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
 from guardrails.record import Run
 from guardrails.ruleset import Mode, Ruleset
 from guardrails.tell import partial
@@ -42,6 +43,7 @@ class Sweeper:
         world, inventory, sweeps: the ports.
         ruleset: returns the ruleset in force; raises Misconfigured.
         say: queues a notice about the service.
+        bypasses: what is known of the ways past a policy that are no exemptions.
         audit_only: whether a setting holds the mode at audit.
     """
 
@@ -53,11 +55,13 @@ class Sweeper:
         ruleset: Callable[[], Ruleset],
         say: Callable[[Notice], Coroutine[Any, Any, object]],
         *,
+        bypasses: Bypasses,
         audit_only: bool = False,
     ) -> None:
         self._world = world
         self._inventory = inventory
         self._sweeps = sweeps
+        self._bypasses = bypasses
         self._ruleset = ruleset
         self._say = say
         self._audit_only = audit_only
@@ -70,13 +74,15 @@ class Sweeper:
         if run is None:
             log.info("no sweep: another one is under way")
             return None
-        report = Report(run.started, told=list(run.report.get("told", ())))
+        report = Report.after(run)
         async with self._lease(run) as held:
             whole = False
             try:
                 mode = Mode.AUDIT if self._audit_only else ruleset.mode
-                await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
+                around = await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
+                found = await self._bypasses_in(around, ruleset, report)
                 whole = await self._tell(run, report)
+                await self._tell_bypasses(found, report)
             except* GuardrailsError as errors:
                 first = _first(errors)
                 report.missing.append(f"the sweep broke off: {first}")
@@ -113,6 +119,37 @@ class Sweeper:
         finally:
             heart.cancel()
             await asyncio.gather(heart, return_exceptions=True)
+
+    async def _bypasses_in(self, around: Surroundings, ruleset: Ruleset, report: Report) -> Tally | None:
+        """Look for the ways past a policy that are no exemptions; None where that failed, and nothing else did."""
+        failed = "the ways past a policy that are no exemptions could not be looked at"
+        try:
+            tally = await sweep_bypasses(
+                self._inventory, self._bypasses, around, ruleset, at=report.started, told=report.bypasses_told
+            )
+        except GuardrailsError as error:
+            report.missing.append(f"{failed}: {error}")
+            return None
+        except Exception as error:
+            log.exception("a defect in the sweep of the ways past a policy; the sweep goes on without it")
+            report.missing.append(f"{failed}: {type(error).__name__}, a defect; the log has more")
+            return None
+        report.bypasses = tally.to_json()
+        report.missing.extend(tally.missing)
+        for text in tally.notes:
+            report.remark(text)
+        for container, count in tally.unseen.items():
+            report.unseen(container, f"{count} other way{'s' if count > 1 else ''} past a policy")
+        report.missing = list(dict.fromkeys(report.missing))
+        return tally
+
+    async def _tell_bypasses(self, found: Tally | None, report: Report) -> None:
+        """Tell of what people have not heard of, all in one; what was looked at is told of then."""
+        if found is None:
+            return
+        if found.notice is not None:
+            await self._say_once(found.notice, report)
+        report.bypasses_told = report.started
 
     async def _tell(self, run: Run, report: Report) -> bool:
         """Tell of what was adopted since people were last told, and of what could not be seen: each once.

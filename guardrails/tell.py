@@ -56,6 +56,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.LOST: "A policy exemption was lost",
     Kind.NOT_RESTORED: "A lost policy exemption is not restored",
     Kind.FIGHT: "A policy exemption is restored and deleted again and again",
+    Kind.BYPASS_FOUND: "Ways past a policy that are no exemptions",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -84,6 +85,8 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.LOST: "Nothing, if it is to come back; else delete it then, as its owner or by an approved pipeline.",
     Kind.NOT_RESTORED: "If it is still needed, mend the cause, then: python -m guardrails restore ID",
     Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: python -m guardrails restore ID",
+    Kind.BYPASS_FOUND: "Begin with the worst. All of them: python -m guardrails register ways"
+    " (for a file: --format csv)",
 }
 
 

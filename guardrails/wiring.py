@@ -24,7 +24,8 @@ from guardrails.ports import Clock
 from guardrails.reconcile import Reconciler
 from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
-from guardrails.ruleset import DEFAULT_PATH, Route, Ruleset, load_ruleset
+from guardrails.routing import Route
+from guardrails.ruleset import DEFAULT_PATH, Ruleset, load_ruleset
 from guardrails.settings import Settings
 from guardrails.sweep import Sweeper
 from guardrails.visit import World
@@ -204,7 +205,15 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     scopes = [scope.strip() for scope in settings.sweep_scopes.split(",") if scope.strip()]
     inventory = Graph(settings.arm_endpoint, identity, clock, scopes=scopes, audience=audience)
     closing.push_async_callback(inventory.close)
-    sweeper = Sweeper(world, inventory, register.sweeps, ruleset, letterbox.say, audit_only=settings.mode == "audit")
+    sweeper = Sweeper(
+        world,
+        inventory,
+        register.sweeps,
+        ruleset,
+        letterbox.say,
+        bypasses=register.bypasses,
+        audit_only=settings.mode == "audit",
+    )
     intake = Intake(reconciler, world, courier, letterbox, sweeper, budget=float(settings.budget_seconds))
     return Service(settings, world, register, reconciler, sweeper, intake, courier, ruleset, places, bounds, closing)
 

@@ -1,4 +1,4 @@
-"""`make scan-demo`: a tenant with two hundred exemptions in the sandbox, and `python -m guardrails scan` over it.
+"""`make scan-demo`: a tenant with two hundred exemptions and other ways past a policy, and `guardrails scan` over it.
 
 Checked, not staged: the demo fails when the scan does not find what was put there, or when it changed anything.
 """
@@ -20,6 +20,7 @@ from uuid import NAMESPACE_DNS, uuid5
 from guardrails.exemption import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
+from sandbox.scan_ways import Expected, furnish_ways, ruleset
 from sandbox.stack import ROOT
 
 AUTH: Final = "/providers/Microsoft.Authorization"
@@ -69,8 +70,8 @@ def subscription(name: str) -> str:
     return f"/subscriptions/{uuid5(NAMESPACE_DNS, name)}"
 
 
-def furnish(arm: Arm, now: datetime) -> dict[str, str]:
-    """Put the tenant into ARM. Returns what is wrong with each exemption, by id."""
+def furnish(arm: Arm, now: datetime) -> tuple[dict[str, str], list[Expected]]:
+    """Put the tenant into ARM. Returns what is wrong with each exemption, by id, and the other ways past a policy."""
     for name, parent in GROUPS.items():
         arm.add_management_group(name, parent=parent, display_name=name.capitalize())
     for name, group in SUBSCRIPTIONS.items():
@@ -93,7 +94,7 @@ def furnish(arm: Arm, now: datetime) -> dict[str, str]:
             arm.seed(scope.scope, {"location": "westeurope"})
         arm.seed(identity, body)
         wrong[identity] = fault
-    return wrong
+    return wrong, furnish_ways(arm, now, {name: subscription(name) for name in SUBSCRIPTIONS}, HOSTILE)
 
 
 def exemptions(now: datetime, count: int = COUNT) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -177,17 +178,18 @@ def _stamp(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
 
 
-async def demo(files: list[Path]) -> None:
-    """Run it; write the files: HTML, CSV and JSON. Raises ScanDemoFailed."""
+async def demo(rules: str, files: list[Path]) -> None:
+    """Run it by a ruleset; write the files: HTML, CSV and JSON. Raises ScanDemoFailed."""
     started = time.monotonic()
     async with Cloud() as cloud:
-        wrong = furnish(cloud.arm, datetime.now(UTC))
+        wrong, ways = furnish(cloud.arm, datetime.now(UTC))
         before = {key: entry.bytes() for key, entry in cloud.arm.store.entries.items()}
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("Azure", "GUARDRAILS"))},
             **cloud.identity.environment,
             "GUARDRAILS_ARM_ENDPOINT": cloud.addresses["arm"],
             "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
+            "GUARDRAILS_RULESET": rules,
         }
         print("$ python -m guardrails scan", flush=True)
         await scan(environment)
@@ -198,7 +200,7 @@ async def demo(files: list[Path]) -> None:
         methods = Counter(f"{one.method} {one.status}" for one in cloud.arm.log.requests)
         if set(methods) - {"GET 200", "GET 404", "POST 200"}:
             raise ScanDemoFailed(f"the scan sent more than reads: {dict(methods)}")
-    found = check(wrong, *files)
+    found = check(wrong, ways, *files)
     print(f"\nscan-demo: OK {found} requests={methods.total()} seconds={time.monotonic() - started:.1f}")
     print("\n".join(f"  {file} ({file.stat().st_size // 1024} KiB)" for file in files))
 
@@ -217,7 +219,7 @@ async def scan(environment: dict[str, str], *words: str) -> None:
         raise ScanDemoFailed(f"the scan ended with {code}; with violations it must end with 1")
 
 
-def check(wrong: dict[str, str], page: Path, table: Path, data: Path) -> str:
+def check(wrong: dict[str, str], ways: list[Expected], page: Path, table: Path, data: Path) -> str:
     """Compare what was found with what was put there. Returns the totals; raises ScanDemoFailed."""
     told = json.loads(data.read_text(encoding="utf-8"))
     codes = {one["id"]: {finding["code"] for finding in one["findings"]} for one in told["exemptions"]}
@@ -232,16 +234,38 @@ def check(wrong: dict[str, str], page: Path, table: Path, data: Path) -> str:
             raise ScanDemoFailed(f"{identity}: {fault} was not found, but {sorted(codes[identity])}")
         if fault == "fine" and codes[identity]:
             raise ScanDemoFailed(f"{identity}: it keeps every rule, and {sorted(codes[identity])} was found")
+    check_ways(told, ways)
     kinds = {ExemptionId.parse(identity).kind for identity in codes}
     if kinds != set(ScopeKind) or told["missing"]:
         raise ScanDemoFailed(f"not all was seen: {kinds}, {told['missing']}")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     shown = page.read_text(encoding="utf-8")
-    if len(rows) != len(wrong) or shown.count("<tr data-g=") != len(wrong) or "<script>alert" in shown:
+    count = len(wrong) + len(ways)
+    if len(rows) != count or shown.count("<tr data-g=") != count or "<script>alert" in shown:
         raise ScanDemoFailed("the HTML or the CSV does not hold what the JSON does, or not escaped")
     counts = told["counts"]
-    return f"exemptions={counts['exemptions']} violation={counts['violation']} pass={counts['pass']}"
+    sums = {name: counts[name] for name in ("exemptions", "bypasses", "violation", "unknown", "pass", "excluded")}
+    return " ".join(f"{name}={value}" for name, value in sums.items())
+
+
+def check_ways(told: dict[str, Any], ways: list[Expected]) -> None:
+    """Compare the other ways that were found with those that were put there. Raises ScanDemoFailed."""
+    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in told["bypasses"]}
+    expected = {(str(one.way), one.scope, one.name): set(one.keys) for one in ways}
+    if found != expected:
+        different = [key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)]
+        raise ScanDemoFailed(f"other ways past a policy: {sorted(different)} are not as they were put there")
+    if not all(one["whole"] for one in told["ways"]):
+        raise ScanDemoFailed("not all ways past a policy were read")
+
+
+def _named(bypass: dict[str, Any]) -> str:
+    return str(bypass["scope" if bypass["way"] == "tag" else "subject"]).rpartition("/")[2]
+
+
+def _key(finding: dict[str, Any]) -> str:
+    return str(finding["code"]) + ("?" if finding["status"] == "unknown" else "")
 
 
 def main() -> int:
@@ -252,7 +276,9 @@ def main() -> int:
     for file in files:
         file.unlink(missing_ok=True)
     try:
-        asyncio.run(demo(files))
+        rules = build / "contoso.yaml"
+        rules.write_text(ruleset(OWNERS[-1]), encoding="utf-8")
+        asyncio.run(demo(str(rules), files))
     except ScanDemoFailed as error:
         print(f"scan-demo: FAILED: {error}")
         return 1

@@ -118,7 +118,7 @@ async def sweep_twice() -> None:
         told.append(notice.id)
 
     world = World(arm, register, outward, clock)
-    sweeper = Sweeper(world, graph, register.sweeps, load_ruleset, say)
+    sweeper = Sweeper(world, graph, register.sweeps, load_ruleset, say, bypasses=register.bypasses)
     figures: dict[str, Any] = {}
     async with aiohttp.ClientSession() as http:
         for name in ("first", "unchanged"):

@@ -1,4 +1,7 @@
-"""The inventory by Resource Graph: exemptions, the assignments that they exempt from, and where we can look."""
+"""The inventory by Resource Graph: exemptions, the assignments that they exempt from, and where we can look.
+
+Assignments are read whole, for they open ways past a policy too; what carries tags is read by graph_tagged.
+"""
 
 import asyncio
 import base64
@@ -12,6 +15,7 @@ from azure.core.exceptions import AzureError
 
 from guardrails.azure.arm import members_of
 from guardrails.azure.graph_pages import SCOPES_SETTING, Query, Reader, chained, chunks, is_subscription, segments
+from guardrails.azure.graph_tagged import quoted, tagged
 from guardrails.azure.rest import Rest
 from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Unread
@@ -30,7 +34,7 @@ _CONTAINERS: Final = Query(
 )
 _ASSIGNMENTS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyassignments' | order by tolower(id) asc"
-    " | project id, definition = properties.policyDefinitionId",
+    " | project id, tenantId, properties, systemData",
     "policy assignments",
     above=True,
 )
@@ -98,16 +102,26 @@ class Graph:
         containers = dict([_container(row) async for row in self._rows(_CONTAINERS, missing)])
         containers.pop("", None)
         missing += [sentence for scope in self._scopes if (sentence := _unseen(scope, containers, missing))]
-        found = [row async for row in self._rows(_ASSIGNMENTS, missing)]
-        assigned = {str(row["id"]): str(row["definition"]) for row in found if row.get("id") and row.get("definition")}
-        initiatives = await self._initiatives(assigned.values(), missing)
+        unread: list[str] = []
+        found = [row async for row in self._rows(_ASSIGNMENTS, unread)]
+        missing += unread
+        definitions = {str(row["id"]): definition for row in found if row.get("id") and (definition := _assigns(row))}
+        initiatives = await self._initiatives(definitions.values(), missing)
         assignments = {}
-        for identity, definition in assigned.items():
+        for identity, definition in definitions.items():
             members: Mapping[str, str] | Unread = {}
             if "/policysetdefinitions/" in definition.lower():
                 members = initiatives.get(_key(definition), _UNSEEN)
             assignments[_slashed(identity).lower()] = Assignment(_slashed(identity), definition, members)
-        return Surroundings(containers, assignments, await self._tenant(), tuple(dict.fromkeys(missing)))
+        told = tuple(dict.fromkeys(missing))
+        return Surroundings(containers, assignments, await self._tenant(), told, found, whole=not unread)
+
+    def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
+        """Yield what carries any of these tags, and who changed them last. Raises Retryable.
+
+        Scopes that overlap give rows twice. Close it (aclosing) where it is not read to its end.
+        """
+        return tagged(self._pages, names)
 
     async def _initiatives(
         self, definitions: Iterable[str], missing: list[str]
@@ -116,7 +130,7 @@ class Graph:
         keys = sorted({_key(one) for one in definitions if "/policysetdefinitions/" in one.lower()})
         found: dict[str, Mapping[str, str] | Unread] = {}
         for some in chunks([key for key in keys if key.isprintable()], _MOST_IDS):
-            text = _INITIATIVES.format(ids=", ".join(_quoted(key) for key in some))
+            text = _INITIATIVES.format(ids=", ".join(quoted(key) for key in some))
             async for row in self._rows(Query(text, "initiatives", above=True), missing):
                 found[_key(str(row.get("id")))] = members_of(row.get("members"))
         return found
@@ -168,18 +182,18 @@ def _unseen(scope: str, containers: Mapping[str, str], missing: Sequence[str]) -
     )
 
 
+def _assigns(row: Mapping[str, Any]) -> str:
+    """Return the definition that a row's assignment assigns; "" where it does not say."""
+    properties = row.get("properties")
+    return str(properties.get("policyDefinitionId") or "") if isinstance(properties, Mapping) else ""
+
+
 def _slashed(identity: str) -> str:
     return "/" + identity.strip("/")
 
 
 def _key(definition: str) -> str:
     return _VERSIONED.sub("", _slashed(definition)).lower()
-
-
-def _quoted(text: str) -> str:
-    """Return a string literal of the query language."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 async def _ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:

@@ -16,6 +16,7 @@ from guardrails.cli.rule_text import Option, changes_of, options_of, text_of
 from guardrails.cli.rules import everywhere
 from guardrails.cli.screen import Screen
 from guardrails.notice import SERVICE, SEVERITIES, Kind
+from guardrails.policy.refusal import refusal_of
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Rule, Severity
 from guardrails.rules.sample import BODY
@@ -63,7 +64,7 @@ def pages() -> dict[str, str]:
     bound = everywhere(ruleset)
     made = {f"{_RULES}/README.md": _index(ruleset, bound)}
     for rule in all_rules().values():
-        made[f"{_RULES}/{rule.name}.md"] = _page(rule, bound.get(rule.name))
+        made[f"{_RULES}/{rule.name}.md"] = _page(rule, bound.get(rule.name), _control(rule, ruleset))
     made[f"{_NOTICES}/README.md"] = _notices()
     for name, schema in schemas().items():
         made[f"{_NOTICES}/{name}"] = _json(schema)
@@ -160,7 +161,17 @@ def _notices() -> str:
     )
 
 
-def _page(rule: Rule, bound: BoundRule | None) -> str:
+def _control(rule: Rule, ruleset: Ruleset) -> str:
+    """Return what Azure Policy can do about a rule, by the shipped ruleset."""
+    found = rule.control if isinstance(rule.control, str) else refusal_of(rule, ruleset)
+    if isinstance(found, str):
+        return f"No policy. {found}"
+    does = "Azure Policy can report or refuse the write" if found.deny else "Azure Policy can report it"
+    left = f" Left to the service: {' '.join(found.leaves)}" if found.leaves else " It leaves nothing to the service."
+    return f"{does}: `{found.name}`.{left}"
+
+
+def _page(rule: Rule, bound: BoundRule | None, control: str) -> str:
     text = text_of(rule)
     facts = [
         ("name in the ruleset", f"`{rule.name}`"),
@@ -176,7 +187,8 @@ def _page(rule: Rule, bound: BoundRule | None) -> str:
     ]
     for heading, paragraphs in text.sections.items():
         parts += [f"## {heading}", *paragraphs]
-    parts += ["## To mend it", rule.mend, "## Options", _options(options_of(rule))]
+    parts += ["## To mend it", rule.mend, "## At the control plane", f"{control} [More](../prevention.md)"]
+    parts += ["## Options", _options(options_of(rule))]
     parts += ["## Cases", f"Changes to a compliant exemption of one storage account (`{BODY['name']}`)."]
     for title, cases in (("It passes", rule.good), ("It is a violation", rule.bad), ("It is unknown", rule.unclear)):
         if cases:

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "deadletters": "events that Event Grid gave up on: replay",
     "notices": "what could not be delivered: list, replay; try and enable routes; show digests",
     "doctor": "whether the service can do what it is for, and how to mend what keeps it from that",
+    "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
 }
 _BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from guardrails.assess import Verdict
+from guardrails.bypass import Way
 from guardrails.exemption import ScopeKind
 from guardrails.notice import SERVICE, SEVERITIES, Kind
 from guardrails.notify.shed import STEPS
@@ -41,6 +42,8 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.LOST: "a durable exemption is gone; it is put back by itself, as soon as its target is there",
     Kind.NOT_RESTORED: "a durable exemption is gone and is not put back; the reasons say why",
     Kind.FIGHT: "it was put back and deleted again and again: it is left alone until an operator restores it",
+    Kind.BYPASS_FOUND: "ways past a policy that are no exemptions are new, or newly against the rules; those of a sweep"
+    " all in one: counts, and the worst ten",
 }
 """What each kind tells, one line of markdown."""
 
@@ -164,6 +167,11 @@ _COUNTS: Final[Mapping[Kind, Mapping[str, Any]]] = {
         "verdicts": {**_COUNTER, "description": "By where they stand: compliant, violation, unknown and the like."},
         **_BY_RULE,
         "expiry": {**_COUNTER, "description": "By their expiry state, such as no-expiry, active or expiring-14."},
+    },
+    Kind.BYPASS_FOUND: {
+        "total": {"type": "integer", "minimum": 0, "description": "How many ways it stands for."},
+        "ways": {**_COUNTER, "propertyNames": {"enum": [str(way) for way in Way]}},
+        **_BY_RULE,
     },
 }
 """What a kind counts, by the name of the property."""

@@ -22,7 +22,7 @@ from guardrails.exemption import spell_time
 from guardrails.lane import enabled
 from guardrails.ports import Delivered, Delivery
 from guardrails.record import Letter
-from guardrails.ruleset import Route
+from guardrails.routing import Route
 from guardrails.wiring import Service
 
 

@@ -33,11 +33,11 @@ def add_scopes(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--scope", action="append", default=[], metavar="GLOB",
-        help="judge only exemptions at or below this scope: an id, `*` for any text; may be repeated",
+        help="judge only what is at or below this scope: an id, `*` for any text; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="GLOB",
-        help="leave out exemptions at or below this scope; goes before --scope; may be repeated",
+        help="leave out what is at or below this scope; goes before --scope; may be repeated",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the register knows: list its rows, export them, show one; or put a full copy of the register back.
+"""What the register knows: list its rows, export them, show one or every way past a policy; put a full copy back.
 
 Filters say which rows; a row must pass all that are given. Expiry states and days left are those of now, or of --now.
 Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
@@ -6,7 +6,7 @@ Exit code 1: a row was changed from outside and cannot be trusted; it is listed 
 
 import argparse
 
-from guardrails.cli import register_copy, register_export, register_list
+from guardrails.cli import register_copy, register_export, register_list, register_ways
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
@@ -16,17 +16,20 @@ from guardrails.wiring import Service
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|ways", required=True)
     register_list.arguments(actions.add_parser("list", help="list the rows, the worst first"))
     show = actions.add_parser("show", help="show the current row of one exemption")
     add_id(show)
     add_format(show)
     register_export.arguments(actions.add_parser("export", help="write all that is known of each row"))
     register_copy.import_arguments(actions.add_parser("import", help="put a full copy back: `export --full`"))
+    register_ways.arguments(
+        actions.add_parser("ways", help="every way past a policy, exemption or not, the worst first")
+    )
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """List, show, export or import."""
+    """List, show, export or import; or show every way."""
     match args.action:
         case "list":
             return register_list.run(args, screen)
@@ -34,6 +37,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             return register_export.run(args, screen)
         case "import":
             return register_copy.run_import(args, screen)
+        case "ways":
+            return register_ways.run(args, screen)
         case _:
             return _show(args, screen)
 

@@ -12,17 +12,20 @@ from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.expiry import DAYS, Expiry, State, expiry_of
+from guardrails.globs import glob, text_glob
 from guardrails.record import Row, Status, Stored
 from guardrails.report.model import GRADES
 from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Ruleset, glob, text_glob
+from guardrails.ruleset import Ruleset
 from guardrails.wiring import Service
 
 ALTERED: Final = "altered"
 """Stands for the status of a row that was changed from outside and cannot be trusted."""
 
-_ORDER: Final = ("lost", *GRADES, "gone")
+ORDER: Final = ("lost", *GRADES, "gone")
+"""The grades, the worst first."""
+
 _SEVERITIES: Final = frozenset(map(str, Severity))
 
 
@@ -54,7 +57,7 @@ class Found:
     def order(self) -> tuple[int, bool, int, str]:
         """The key to sort by: what is broken, the worst first; then days left, those without an end last; then id."""
         left = self.expiry.days_left
-        return _ORDER.index(self.grade), left is None, left or 0, self.id.key
+        return ORDER.index(self.grade), left is None, left or 0, self.id.key
 
     def standing(self) -> dict[str, Any]:
         """Return where it stands, JSON-ready."""

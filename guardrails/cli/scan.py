@@ -1,6 +1,7 @@
-"""Judge every exemption in the tenant by the ruleset, from your own login. Reads only; nothing needs to be deployed.
+"""Judge every exemption in the tenant, and every other way past a policy, by the ruleset. Reads only, as you.
 
-Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so on. The role Reader is enough.
+Nothing needs to be deployed. Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so
+on. The role Reader is enough.
   python -m guardrails scan
   python -m guardrails scan --management-group corp --exclude '*/resourceGroups/break-glass' --only violation
   python -m guardrails scan --out scan.html --out scan.csv
@@ -22,10 +23,13 @@ from typing import Final
 from guardrails.cli.options import add_ruleset, add_scopes, moment, ruleset_of
 from guardrails.cli.screen import Cell, Screen
 from guardrails.errors import Misconfigured, Retryable
-from guardrails.report.model import Line, Report, expiry_text, rules_broken
+from guardrails.globs import glob
+from guardrails.report.line import Line, expiry_text, rules_broken, written_text
+from guardrails.report.model import Report
 from guardrails.report.survey import Filter, Told, survey
-from guardrails.report.texts import as_csv, as_json, as_markdown
-from guardrails.ruleset import Ruleset, glob
+from guardrails.report.texts import as_csv, as_json, as_markdown, totals
+from guardrails.report.ways import WORDS, beyond
+from guardrails.ruleset import Ruleset
 from guardrails.settings import Settings
 
 FORMATS: Final = ("table", "json", "csv", "html", "markdown")
@@ -105,8 +109,8 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
 
     logging.getLogger("azure.identity").setLevel(logging.ERROR)  # what it tried in vain is said in our own error
     settings = Settings.read(storage=False)
-    wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)))
     scopes = (*args.subscription, *args.management_group)
+    wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)), visible=bool(scopes))
     identity, clock = credential(settings.client_id), _Clock()
     endpoint, audience = settings.arm_endpoint, settings.arm_audience
     arm = ArmRest(endpoint, identity, clock, audience=audience)
@@ -182,7 +186,7 @@ def _write(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None
 
 def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:
     if lines:
-        columns = ("stands", "exemption", "rules", "expiry", "owner", "ticket")
+        columns = ("stands", "way", "what", "rules", "expiry", "owner", "ticket")
         screen.table(columns, [_row(report, line) for line in lines])
         screen.line()
     _sum_up(report, screen)
@@ -190,11 +194,18 @@ def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:
 
 def _row(report: Report, line: Line) -> tuple[Cell, ...]:
     found = [f"excluded: {line.excluded}"] if line.excluded else rules_broken(line)
-    where = [line.id.rpartition("/")[2], f"at {report.place(line)}"]
-    return line.grade, where, found or [""], expiry_text(line).split(", "), line.owner, line.ticket
+    what = [line.name, *([line.detail] if line.detail else []), f"at {report.place(line)}"]
+    owner = line.owner or (f"written by {written_text(line)}" if line.bypass and line.who else "")
+    return line.grade, WORDS[line.way].name, what, found or [""], expiry_text(line).split(", "), owner, line.ticket
 
 
 def _sum_up(report: Report, screen: Screen) -> None:
+    ways = [
+        (WORDS[one.way].plural.lower(), one.seen, str(one.violations), str(one.grades["unknown"]))
+        for one in report.ways_to_show()
+    ]
+    screen.table(("way past a policy", "seen", "violation", "unknown"), ways)
+    screen.line()
     if report.rules:
         rows = [
             (str(rule.severity), f"{rule.code} {rule.name}", str(rule.violations), str(rule.unknown))
@@ -203,7 +214,7 @@ def _sum_up(report: Report, screen: Screen) -> None:
         screen.table(("severity", "rule", "broken by", "unknown for"), rows)
         screen.line()
     if report.states:
-        screen.table(("expiry", "exemptions"), [(state, str(count)) for state, count in report.states_in_order()])
+        screen.table(("expiry", "ways"), [(state, str(count)) for state, count in report.states_in_order()])
         screen.line()
     for one in report.missing:
         screen.line(f"not seen: {one}", style="unknown")
@@ -211,5 +222,5 @@ def _sum_up(report: Report, screen: Screen) -> None:
         screen.line(f"note: {one}", style="dim")
     if report.left_out:
         screen.line(f"left out by --scope and --exclude: {report.left_out}", style="dim")
-    counts = ", ".join(f"{count} {name}" for name, count in report.verdicts().items())
-    screen.line(f"{report.total} exemption{'' if report.total == 1 else 's'}: {counts}")
+    screen.line(beyond(report.ways.values()))
+    screen.line(totals(report))

@@ -58,9 +58,9 @@ def _show(told: dict[str, Any], screen: Screen) -> None:
     for name in ("started", "seconds", "seen", "known", "adopted"):
         if name in report:
             screen.line(f"{name}: {report[name]}", indent=2)
-    for name in ("queued", "odd"):
+    for name, title in (("queued", "queued"), ("odd", "odd"), ("bypasses", "other ways")):
         for what, count in report.get(name, {}).items():
-            screen.line(f"{name}, {what}: {count}", indent=2)
+            screen.line(f"{title}, {what}: {count}", indent=2)
     for name in ("missing", "remarks"):
         for text in report.get(name, ()):
             screen.line(f"{'not seen' if name == 'missing' else 'note'}: {text}", indent=2)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from guardrails.digest import REMINDERS
-from guardrails.exemption import parse_time
+from guardrails.exemption import TYPE, parse_time
 from guardrails.notice import Kind, Notice
 from guardrails.notify.portal import identity, place
 from guardrails.notify.shed import Detail, worst_first
@@ -26,6 +26,7 @@ LABELS: Final[Mapping[str, str]] = {
     "adopted": "there before",
     "sweep-partial": "not all was seen",
     "fight": "restored and deleted in turn",
+    "bypass-found": "policies bypassed",
 }
 """Kinds whose name is not what a reader should see; the others are shown with spaces for hyphens."""
 
@@ -87,12 +88,15 @@ def counts(notice: Notice, detail: Detail) -> list[Row]:
 
 _COUNTED: Final = (
     ("Of kind", "kinds"),
+    ("Ways", "ways"),
     ("Verdict", "verdicts"),
     ("Severity", "severities"),
     ("Rules", "rules"),
     ("Expiry", "expiry"),
 )
 _MOST_COUNTS: Final = 8
+_AT_SCOPE: Final = f"/providers/{TYPE}/x"
+"""Behind a scope, it makes an id that can be read as an exemption's."""
 
 
 def findings_heading(notice: Notice) -> str:
@@ -134,7 +138,7 @@ def _filled(*rows: Row) -> list[Row]:
 
 
 def findings(notice: Notice) -> list[Mapping[str, Any]]:
-    """Return the findings, worst first. Those of a digest, each about another exemption, say which and no more."""
+    """Return the findings, worst first. Those of a digest, each about something else, say about what and no more."""
     ordered = worst_first(notice.findings)
     if not notice.digest:
         return ordered
@@ -143,13 +147,13 @@ def findings(notice: Notice) -> list[Mapping[str, Any]]:
 
 def _with_place(finding: Mapping[str, Any]) -> str:
     shown = finding.get("evidence")
-    about = {"id": shown.get("exemption")} if isinstance(shown, Mapping) else {}
-    found = identity(about)
+    shown = shown if isinstance(shown, Mapping) else {}
     text = str(finding.get("text") or "")
-    if found is None:
-        return text
-    where = ", ".join(f"{level} {name}" for level, name in place(about)[-1:])
-    return f"{found.name} ({where}): {text}"
+    for about, named in (({"id": shown.get("exemption")}, True), ({"id": f"{shown.get('scope')}{_AT_SCOPE}"}, False)):
+        if found := identity(about):
+            where = ", ".join(f"{level} {name}" for level, name in place(about)[-1:])
+            return f"{found.name} ({where}): {text}" if named else f"{where}: {text}"
+    return text
 
 
 def verdict(finding: Mapping[str, Any]) -> str:

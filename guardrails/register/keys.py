@@ -9,6 +9,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     container       history~KEY~SEQ           one history entry; SEQ has ten digits
     container       outbox~KEY~ID             a message that is not yet on its queue
     container       body~KEY~DIGEST~N         piece N of a body that is too long for its history entry
+    container       bypass~KEY                a way past a policy that is no exemption; KEY is Bypass.key
     breaker         breaker                   the reverts of the last hour
     letters         letter~ID                 what could not be processed
     lanes           lane~NAME                 what all instances share about an address of notices
@@ -30,6 +31,7 @@ BREAKER: Final = ("breaker", "breaker")
 LETTERS: Final = "letters"
 LANES: Final = "lanes"
 DIGESTS: Final = "digests"
+BYPASS: Final = "bypass~"
 SWEEP: Final = ("sweep", "run")
 COVERED: Final = ("sweep", "covered")
 
@@ -61,9 +63,19 @@ class Address(NamedTuple):
 def address(exemption: ExemptionId) -> Address:
     """Return where the rows of an exemption are; the same for every casing of its id."""
     container = exemption.container
-    management_group = exemption.kind is ScopeKind.MANAGEMENT_GROUP
-    partition = "mg~" + escape(container.removeprefix("mg~")) if management_group else escape(container)
-    return Address(partition, exemption.hash.hex())
+    named = partition_of(container) if exemption.kind is ScopeKind.MANAGEMENT_GROUP else escape(container)
+    return Address(named, exemption.hash.hex())
+
+
+def partition_of(container: str) -> str:
+    """Return the partition of a container as ExemptionId.container names it; one beginning `mg~` counts as a group."""
+    group = container.removeprefix("mg~")
+    return escape(container) if group == container else "mg~" + escape(group)
+
+
+def bypass_row(key: bytes) -> str:
+    """Return the row key of a bypass; `key` is Bypass.key."""
+    return f"{BYPASS}{key.hex()}"
 
 
 def escape(text: str) -> str:

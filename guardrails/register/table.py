@@ -43,12 +43,13 @@ class Write:
     """One operation of a transaction.
 
     Attributes:
-        how: create (must not be there), replace (must be there, with `etag` if given), put (either), delete.
+        how: create (must not be there), replace (must be there, with `etag` if given), put (either), merge (must be
+            there), delete.
         row: the row key.
-        columns: the whole new content; {} for a delete.
+        columns: the whole new content; for a merge what is new in it; {} for a delete.
     """
 
-    how: Literal["create", "replace", "put", "delete"]
+    how: Literal["create", "replace", "put", "merge", "delete"]
     row: str
     columns: Mapping[str, Value]
     etag: str = ""
@@ -64,6 +65,8 @@ class Write:
                 return "update", entity, {"mode": UpdateMode.REPLACE, **guard}
             case "put":
                 return "upsert", entity, {"mode": UpdateMode.REPLACE}
+            case "merge":
+                return "update", entity, {"mode": UpdateMode.MERGE}
             case "delete":
                 return "delete", entity, guard
 

@@ -21,6 +21,7 @@ from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client
 from guardrails.register.backup import Backup
 from guardrails.register.breaker import Breaker
+from guardrails.register.bypasses import Bypasses
 from guardrails.register.gathering import Gathering
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
@@ -67,6 +68,7 @@ class TableRegister:
         lanes, gathering, sweeps: in the same table, what all instances share for delivery and for sweeps: ports.Lanes,
             ports.Gathering, ports.Sweeps.
         backup, reinstate: full copies of the table, and putting them back.
+        bypasses: the ways past a policy that are no exemptions: ports.Bypasses.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -82,6 +84,7 @@ class TableRegister:
         self.sweeps = Sweeps(self._table)
         self.backup = Backup(self._table)
         self.reinstate = Reinstate(self._table, self.backup)
+        self.bypasses = Bypasses(self._table)
 
     async def __aenter__(self) -> Self:
         return self

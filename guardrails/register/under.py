@@ -13,7 +13,7 @@ from typing import Final
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
 from guardrails.record import Status
-from guardrails.register.keys import escape, starting_with
+from guardrails.register.keys import partition_of, starting_with
 from guardrails.register.table import Table
 
 _LOG: Final = logging.getLogger(__name__)
@@ -41,8 +41,7 @@ class Under:
 
     async def ids(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids; see the port. One query for all who ask for the same container meanwhile."""
-        name = f"mg~{escape(container[3:])}" if container.startswith("mg~") else escape(container)
-        where = f"{starting_with('state~', name)} and {_LOST if lost else _GONE}"
+        where = f"{starting_with('state~', partition_of(container))} and {_LOST if lost else _GONE}"
         below = scope + "/"
         return [id_ for at, id_ in await self._read(where) if at == scope or at.startswith(below)]
 

@@ -5,6 +5,7 @@
   const body = table.tBodies[0];
   const rows = Array.from(body.rows);
   const field = (name) => document.getElementById(name);
+  const choices = ["way", "grade", "rule", "state"];
   const texts = new Map();
   const textOf = (row) => {
     if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
@@ -13,10 +14,11 @@
 
   const filter = () => {
     const words = field("text").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const [grade, rule, state] = ["grade", "rule", "state"].map((name) => field(name).value);
+    const [way, grade, rule, state] = choices.map((name) => field(name).value);
     let shown = 0;
     for (const row of rows) {
       const fits =
+        (!way || row.dataset.w === way) &&
         (!grade || row.cells[0].textContent.trim() === grade) &&
         (!rule || row.dataset.r.split(" ").includes(rule)) &&
         (!state || row.dataset.s === state) &&
@@ -42,19 +44,29 @@
     body.append(...pairs.map(([, row]) => row));
   };
 
-  for (const head of table.querySelectorAll("[data-by]")) {
+  const press = (cell, act) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
-    button.addEventListener("click", () => sort(head));
-    head.append(button);
+    button.append(...cell.childNodes);
+    button.addEventListener("click", act);
+    cell.append(button);
+  };
+  for (const head of table.querySelectorAll("[data-by]")) press(head, () => sort(head));
+  for (const option of field("way").options) {
+    const cell = option.value && document.querySelector(`[data-way="${option.value}"]`);
+    if (!cell) continue;
+    press(cell, () => {
+      field("way").value = option.value;
+      filter();
+      field("all").scrollIntoView();
+    });
   }
   let waiting = 0;
   field("text").addEventListener("input", () => {
     clearTimeout(waiting);
     waiting = setTimeout(filter, 120);
   });
-  for (const name of ["grade", "rule", "state"]) field(name).addEventListener("change", filter);
+  for (const name of choices) field(name).addEventListener("change", filter);
   field("filters").addEventListener("submit", (event) => event.preventDefault());
   field("filters").hidden = false;
   filter();

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +18,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from guardrails.notify.text import plain
-from guardrails.report.model import GRADES, Line, Report, evidence, expiry_text, spelled
+from guardrails.report.line import GRADES, Line, evidence, expiry_text, spelled
+from guardrails.report.model import Report
 from guardrails.report.texts import LONGEST
 from guardrails.report.timeline import timeline
+from guardrails.report.ways import WORDS, WayCount, beyond
 
 ROWS: Final = 5000
-"""Exemptions that the page lists, the worst first: browsers stay quick, and the file stays below some 15 MB."""
+"""Lines that the page lists, the worst first: browsers stay quick, and the file stays below some 15 MB."""
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -44,10 +47,22 @@ class Row:
     line: Line
     rank: int
     codes: str
-    name: str
+    way: str
+    shown: str
     place: str
     left: str
     ends: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class WayBar:
+    """A way past a policy: its count, and how these stand: the pieces of a bar as (grade, left edge, width), of 100."""
+
+    count: WayCount
+    name: str
+    does: str
+    parts: tuple[tuple[str, float, float], ...]
 
 
 def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
@@ -60,6 +75,8 @@ def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
         at_shown=f"{report.at:%d %b %Y, %H:%M} UTC",
         cards=cards(report),
         found=[grade for grade in GRADES if report.grades[grade]],
+        ways=_bars(report.ways_to_show()),
+        beyond=beyond(report.ways.values()),
         rules=rules,
         states=report.states_in_order(),
         picture=timeline(report.lines, report.at),
@@ -86,22 +103,42 @@ def cards(report: Report) -> list[Card]:
     days = max((int(state.rpartition("-")[2]) for state in report.states if state.startswith("expiring-")), default=0)
     unknown = report.grades["unknown"]
     return [
-        Card("Exemptions", report.total),
+        Card("Exemptions", report.exemptions),
+        Card("Other ways", report.total - report.exemptions),
         Card("Break a rule", report.violations, share, "high" if report.violations else "pass"),
         Card("High severity", report.grades["high"], "", "high" if report.grades["high"] else ""),
         Card("Cannot be told", unknown, "", "unknown" if unknown else ""),
         Card("Expired", report.states["expired"], "", "medium" if report.states["expired"] else ""),
-        Card("End soon", sum(within), f"in {days} days" if days else "", "medium" if within else ""),
+        Card(f"End in {days} days" if days else "End soon", sum(within), "", "medium" if within else ""),
         Card("Never end", report.states["no-expiry"], "", "high" if report.states["no-expiry"] else ""),
     ]
 
 
 def _row(report: Report, line: Line) -> Row:
-    name = line.id.rpartition("/")[2]
     codes = " ".join(finding.code for finding in line.findings)
     left = expiry_text(line).partition(", ")[2]
-    ends = line.expires_on.strftime("%d %b %Y") if line.expires_on else ""
-    return Row(line, GRADES.index(line.grade), codes, name, report.place(line), left, ends)
+    place = report.place(line)
+    shown = "" if line.display_name == line.name else line.display_name
+    rank, way = GRADES.index(line.grade), WORDS[line.way].name
+    return Row(line, rank, codes, way, shown, place, left, _day(line.expires_on), _day(line.since))
+
+
+def _day(time: datetime | None) -> str:
+    return f"{time:%d %b %Y}" if time else ""
+
+
+def _bars(counts: Sequence[WayCount]) -> list[WayBar]:
+    """Return the ways in their order, each with the shares of its grades."""
+    bars = []
+    for one in counts:
+        share = _share(one.total or 1)
+        parts, left = [], 0.0
+        for grade in GRADES:
+            if one.grades[grade]:
+                parts.append((grade, round(left, 1), share(one.grades[grade])))
+                left += share(one.grades[grade])
+        bars.append(WayBar(one, WORDS[one.way].plural, WORDS[one.way].does, tuple(parts)))
+    return bars
 
 
 def _share(whole: int) -> Callable[[int], float]:

@@ -9,12 +9,15 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from guardrails.assess import assess
+from guardrails.bypass import Bypass, Way
+from guardrails.bypasses import look
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.inventory import Rows
-from guardrails.ports import Inventory
+from guardrails.ports import Inventory, Surroundings
 from guardrails.recording import facts_of
-from guardrails.report.model import Report, line_of
+from guardrails.report.line import line_of, line_of_bypass
+from guardrails.report.model import Report
 from guardrails.ruleset import Ruleset
 
 AT_ONCE: Final = 8
@@ -36,13 +39,19 @@ class Assignments(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which exemptions are looked at: globs on their ids. No `include` means all; `exclude` goes first."""
+    """What is looked at: globs on the ids of exemptions, and on the scopes of other ways past a policy.
+
+    No `include` means all; `exclude` goes first. `visible`: of what is no exemption, only what is in a subscription
+    that the inventory shows, or above all of them: an assignment of a management group names subscriptions besides
+    the ones that were asked for.
+    """
 
     include: Sequence[re.Pattern[str]] = ()
     exclude: Sequence[re.Pattern[str]] = ()
+    visible: bool = False
 
     def wants(self, key: str) -> bool:
-        """Whether it wants the exemption with this id, in lower case."""
+        """Whether it wants what has this id, in lower case."""
         if any(pattern.fullmatch(key) for pattern in self.exclude):
             return False
         return not self.include or any(pattern.fullmatch(key) for pattern in self.include)
@@ -57,8 +66,9 @@ async def survey(
     wanted: Filter = Filter(),
     told: Told = lambda _done, _total: None,
 ) -> Report:
-    """Judge every exemption that the inventory shows, as at `now`. Raises Retryable where nothing can be read.
+    """Judge all that the inventory shows, as at `now`: exemptions, and every other way past a policy.
 
+    Raises Retryable where nothing can be read.
     The inventory knows the assignments; what is not among them is asked of ARM, so that only what ARM says is gone
     counts as gone.
     """
@@ -84,8 +94,45 @@ async def survey(
             told(done, page.total)
     for oddity, problem in zip(sorted(rows.odd), rows.problems(), strict=True):
         (report.notes if oddity in _HARMLESS else report.missing).append(problem)
+    report.ways[Way.EXEMPTION].whole = not report.missing
+    if hidden := known.hidden:
+        report.missing.append(_hidden(hidden))
+    await _others(report, inventory, around, ruleset, wanted, whole=not hidden)
     report.finish()
     return report
+
+
+async def _others(
+    report: Report, inventory: Inventory, around: Surroundings, ruleset: Ruleset, wanted: Filter, *, whole: bool
+) -> None:
+    """Take in the ways past a policy that are no exemptions. `whole`: whether all assignments are shown."""
+    seen = await look(inventory, around, ruleset, report.at)
+    whole = whole and not any(one.way is Way.UNREAD for one in seen.found)
+    for bypass in seen.found:
+        if wanted.visible and _is_elsewhere(bypass, around):
+            continue
+        if wanted.wants(_key(bypass.scope)):
+            report.add(line_of_bypass(bypass, ruleset, report.at))
+        else:
+            report.left_out += 1
+    report.missing.extend(one for one in seen.missing if one not in report.missing)
+    report.notes.extend(seen.notes)
+    for way, count in report.ways.items():
+        if way is not Way.EXEMPTION:
+            count.whole = way not in seen.partial and not around.missing and (whole or way is Way.TAG)
+
+
+def _hidden(count: int) -> str:
+    one = count == 1
+    return (
+        f"{count:,} assignment{'' if one else 's'} that exemptions name {'is' if one else 'are'} not shown by Resource "
+        "Graph: other ways past a policy in there are not seen"
+    )
+
+
+def _is_elsewhere(bypass: Bypass, around: Surroundings) -> bool:
+    container = bypass.container
+    return bool(container) and not container.startswith("mg~") and container not in around.containers
 
 
 class Known:
@@ -100,6 +147,11 @@ class Known:
     def __getitem__(self, assignment_id: str) -> Assignment | Gone | Unread:
         key = _key(assignment_id)
         return self._asked.get(key) or self._listed[key]
+
+    @property
+    def hidden(self) -> int:
+        """How many were asked for that are there, or may be, and that the inventory does not show."""
+        return sum(not isinstance(said, Gone) for key, said in self._asked.items() if key not in self._listed)
 
     async def learn(self, exemptions: Sequence[Exemption]) -> None:
         """Ask ARM, a few at once, for the assignments of these exemptions that are not known whole."""

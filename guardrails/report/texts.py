@@ -11,22 +11,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from guardrails.notify.text import markdown, plain
-from guardrails.report.model import (
+from guardrails.report.line import (
     Line,
-    Report,
     evidence,
     expiry_text,
+    name_text,
     rules_broken,
     spelled,
     to_json,
+    written_text,
 )
+from guardrails.report.model import Report
+from guardrails.report.ways import WORDS, beyond
 
 LONGEST: Final = 4000
 """Characters of one text."""
 
 COLUMNS: Final = (
-    "verdict", "severity", "name", "place", "rules", "found", "mend", "expiry_state", "days_left", "expires_on",
-    "owner", "ticket", "category", "display_name", "excluded", "assignment", "id",
+    "way", "verdict", "severity", "name", "place", "rules", "found", "mend", "expiry_state", "days_left", "expires_on",
+    "owner", "ticket", "category", "display_name", "detail", "who", "since", "excluded", "assignment", "id",
 )  # fmt: skip
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -34,14 +37,22 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d",
 
 
 def as_json(report: Report, lines: Iterable[Line]) -> Iterator[str]:
-    """Yield the documented JSON form: one object, its exemptions a line each."""
+    """Yield the documented JSON form: one object, its exemptions and the other ways a line each."""
     head = json.dumps(summary(report), indent=2, default=str)
-    yield head.removesuffix("\n}") + ',\n  "exemptions": ['
+    yield head.removesuffix("\n}")
+    listed = list(lines)
+    yield from _json_list("exemptions", (line for line in listed if not line.bypass))
+    yield from _json_list("bypasses", (line for line in listed if line.bypass))
+    yield "\n}\n"
+
+
+def _json_list(name: str, lines: Iterable[Line]) -> Iterator[str]:
+    yield f',\n  "{name}": ['
     comma = ""
     for line in lines:
         yield f"{comma}\n    {json.dumps(to_json(line), default=str)}"
         comma = ","
-    yield ("\n  " if comma else "") + "]\n}\n"
+    yield ("\n  " if comma else "") + "]"
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -50,7 +61,13 @@ def summary(report: Report) -> dict[str, Any]:
         "generated_at": spelled(report.made_at or report.at),
         "judged_at": spelled(report.at),
         "ruleset": {"source": report.ruleset, "digest": report.digest, "mode": report.mode},
-        "counts": {"exemptions": report.total, "left_out": report.left_out, **report.verdicts()},
+        "counts": {
+            "exemptions": report.exemptions,
+            "bypasses": report.total - report.exemptions,
+            "left_out": report.left_out,
+            **report.verdicts(),
+        },
+        "ways": [count.to_json() for count in report.ways.values()],
         "severities": {name: report.grades[name] for name in ("high", "medium", "low", "info")},
         "expiry": dict(report.states_in_order()),
         "rules": [
@@ -94,37 +111,49 @@ def cell(value: object) -> str:
 def _values(report: Report, line: Line) -> list[object]:
     severity = line.grade if line.verdict == "violation" else ""
     return [
-        line.verdict, severity, line.id.rpartition("/")[2], report.place(line), "; ".join(rules_broken(line)),
+        str(line.way), line.verdict, severity, line.name, report.place(line), "; ".join(rules_broken(line)),
         "; ".join(f"{one.code}: {one.text}" for one in line.findings),
         "; ".join(dict.fromkeys(one.mend for one in line.findings)), line.state, line.days_left,
-        spelled(line.expires_on), line.owner, line.ticket, line.category, line.display_name, line.excluded,
-        line.assignment, line.id,
+        spelled(line.expires_on), line.owner, line.ticket, line.category, line.display_name, line.detail, line.who,
+        spelled(line.since), line.excluded, line.assignment, line.id,
     ]  # fmt: skip
 
 
 def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
-    """Yield GitHub-flavoured markdown: the sums, then a table of exemptions, then what was found on each."""
-    counts = report.verdicts()
-    yield "# Policy exemptions\n\n"
+    """Yield GitHub-flavoured markdown: the sums, then a table of every way past a policy, and what was found on it."""
+    yield "# Ways past a policy\n\n"
     yield f"Judged as at {spelled(report.at)} by `{_code(report.ruleset)}` ({report.digest}).\n\n"
-    yield f"{report.total} exemptions: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + ".\n"
+    yield f"{totals(report)}.\n"
     if report.missing:
         yield "\n## What could not be seen\n\n" + "".join(f"- {markdown(one, LONGEST)}\n" for one in report.missing)
+    yield f"\n## By way\n\n{beyond(report.ways.values())}\n\n"
+    yield _row("Way", "Seen", "Violation", "Unknown", "Excluded") + _row(*["---"] * 5)
+    for count in report.ways_to_show():
+        sums = (count.violations, count.grades["unknown"], count.grades["excluded"])
+        yield _row(WORDS[count.way].plural, count.seen, *map(str, sums))
     if report.rules:
-        yield "\n## By rule\n\n" + _row("Severity", "Rule", "Exemptions", "Unknown", "Mend") + _row(*["---"] * 5)
+        yield "\n## By rule\n\n" + _row("Severity", "Rule", "Broken by", "Unknown for", "Mend") + _row(*["---"] * 5)
         for rule in report.rules_by_weight():
             name = f"{rule.code} {rule.name}"
             yield _row(str(rule.severity), name, str(rule.violations), str(rule.unknown), markdown(rule.mend, LONGEST))
     if report.states:
-        yield "\n## By expiry\n\n" + _row("State", "Exemptions") + _row("---", "---")
+        yield "\n## By expiry\n\n" + _row("State", "Ways") + _row("---", "---")
         yield "".join(_row(state, str(count)) for state, count in report.states_in_order())
-    yield "\n## Exemptions\n\n"
-    yield _row("Stands", "Exemption", "Place", "Found", "Expiry", "Owner", "Ticket") + _row(*["---"] * 7)
+    yield "\n## All of them\n\n"
+    columns = ("Stands", "Way", "Name", "Place", "Found", "Expiry", "Owner", "Ticket", "Written by")
+    yield _row(*columns) + _row(*["---"] * len(columns))
     for line in lines:
-        name, where = line.id.rpartition("/")[2], report.place(line)
-        strange = [markdown(text, 300) for text in (name, where, _found(line))]
-        rest = [markdown(text, 300) for text in (line.owner, line.ticket)]
-        yield _row(line.grade, *strange, expiry_text(line), *rest)
+        strange = [markdown(text, 300) for text in (name_text(line), report.place(line), _found(line))]
+        rest = [markdown(text, 300) for text in (line.owner, line.ticket, written_text(line))]
+        yield _row(line.grade, WORDS[line.way].name, *strange, expiry_text(line), *rest)
+
+
+def totals(report: Report) -> str:
+    """Return how many there are, and how they stand: `200 exemptions and 12 other ways past a policy: 90 violation`."""
+    others = report.total - report.exemptions
+    exemptions = f"{report.exemptions} exemption{'' if report.exemptions == 1 else 's'}"
+    more = f" and {others} other way{'' if others == 1 else 's'} past a policy" if others else ""
+    return f"{exemptions}{more}: " + ", ".join(f"{count} {name}" for name, count in report.verdicts().items())
 
 
 def _found(line: Line) -> str:

@@ -1,4 +1,4 @@
-"""When exemptions end: counts by month and grade, and where the picture of them puts each bar. Pure."""
+"""When ways past a policy end: counts by month and grade, and where the picture puts each bar. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from guardrails.report.model import GRADES, UNREADABLE, Line
+from guardrails.report.line import GRADES, UNREADABLE, Line
 
 MONTHS: Final = 24
 """How far the timeline looks ahead, the present month included."""
@@ -17,7 +17,7 @@ _TOP, _HEIGHT, _LEFT, _STEP, _BAR, _GAP = 34.0, 170.0, 44.0, 27.0, 19.0, 62.0
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One bar: its name, a short one for the axis, and how many exemptions it has of each grade."""
+    """One bar: its name, a short one for the axis, and how many it has of each grade."""
 
     name: str
     short: str
@@ -25,7 +25,7 @@ class Column:
 
     @property
     def total(self) -> int:
-        """How many exemptions it has."""
+        """How many it has."""
         return sum(self.counts.values())
 
 
@@ -76,7 +76,7 @@ class Picture:
 
 
 def timeline(lines: Iterable[Line], now: datetime) -> Picture:
-    """Return the picture for exemptions, as at `now`."""
+    """Return the picture for lines, as at `now`."""
     start = now.year * 12 + now.month - 1
     months = [Column(*_month(start + ahead), Counter()) for ahead in range(MONTHS)]
     expired, later, never, odd = (

@@ -117,6 +117,7 @@ RULE = Rule(
     soc2=("CC5.1", "CC8.1"),
     mend="Have somebody else approve it and name that person as approver.",
     check=check,
+    control="A policy sees what is written, not who writes it.",
     options=Options,
     good=(
         Case("somebody else approved"),

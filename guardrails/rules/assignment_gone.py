@@ -38,6 +38,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     mend="Delete it.",
     check=check,
+    control="It happens after the write, when an assignment is deleted; Azure checks it at the write.",
     good=(Case("the assignment is there"),),
     bad=(Case("the assignment was deleted", facts={"assignment": Gone()}),),
     unclear=(Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),),

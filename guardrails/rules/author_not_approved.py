@@ -44,6 +44,7 @@ RULE = Rule(
     soc2=("CC6.3", "CC8.1"),
     mend="Deploy the exemption through an approved pipeline.",
     check=check,
+    control="A policy sees what is written, not who writes it.",
     good=(
         Case("the pipeline wrote it"),
         Case("the pipeline, in other casing", facts={

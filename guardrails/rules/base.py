@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
+from guardrails.rules.control import Control
 
 
 class Severity(StrEnum):
@@ -101,6 +102,7 @@ class Rule:
         options: a frozen dataclass; every field has a default, a type the ruleset can write (bool, int, str,
             tuple[str, ...]) and `metadata={"doc": ...}`.
         check: (exemption, facts, options) -> Outcome.
+        control: its form at the control plane, or one sentence why it has none; see guardrails.rules.control.
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
     """
 
@@ -110,6 +112,7 @@ class Rule:
     soc2: tuple[str, ...]
     mend: str
     check: Callable[[Exemption, Facts, Any], Outcome]
+    control: Control
     options: type[Any] = NoOptions
     good: tuple[Case, ...] = ()
     bad: tuple[Case, ...] = ()

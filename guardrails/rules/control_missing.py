@@ -17,7 +17,9 @@ References:
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.control import ONLY_KEYS, Form, alias, every, lacks, odd_keys
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -36,6 +38,14 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     )
 
 
+def control(options: NoOptions, names: Names) -> Form | str:  # noqa: ARG001
+    """Refuse Mitigated without any key for a control."""
+    none = lacks("control", names)
+    if none is None:
+        return odd_keys("control")
+    return Form(every(({"field": alias("exemptionCategory"), "equals": "Mitigated"}, none)), leaves=(ONLY_KEYS,))
+
+
 RULE = Rule(
     code="EXG205",
     name="control-missing",
@@ -43,6 +53,7 @@ RULE = Rule(
     soc2=("CC5.1", "CC9.1"),
     mend="Write the control into the metadata as compensatingControl, or make the exemption a Waiver.",
     check=check,
+    control=control,
     good=(
         Case("a waiver"),
         Case("mitigated by a firewall", properties={"exemptionCategory": "mitigated", "metadata": {

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from guardrails.exemption import Exemption, spell_time
 from guardrails.expiry import is_expired
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     return Violation("it has expired", {"expiresOn": spell_time(expires), "now": spell_time(facts.now)})
 
 
+def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+    """Show what ended `keep_days` ago; to refuse it would stop nobody from anything."""
+    if options.keep_days > FURTHEST:
+        return f"A policy counts days, {FURTHEST:,} at most."
+    days = options.keep_days + 1
+    leaves = (
+        f"An end within the last {days + 1} days: a policy may compare times as texts, whatever their zone.",
+        NO_TIME,
+    )
+    return Form(ends("lessOrEquals", f"addDays(utcNow(), -{days})"), leaves=leaves, deny=False)
+
+
 RULE = Rule(
     code="EXG104",
     name="expired",
@@ -45,6 +59,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     mend="Delete it; ask for a new one if the resource still does not comply.",
     check=check,
+    control=control,
     options=Options,
     good=(
         Case("it ends in the future"),

@@ -58,6 +58,7 @@ RULE = Rule(
     soc2=("CC8.1", "CC9.1"),
     mend="Put the expiry back that its history shows.",
     check=check,
+    control="It compares with what was there before, which the register knows and a policy does not.",
     good=(
         Case("the register has no dates of it"),
         Case("it still ends", facts={"dates": ((_SEEN, _END),)}),

@@ -16,6 +16,7 @@ References:
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.control import Form, blank
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -27,6 +28,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     return Violation("it never expires", {"expiresOn": None})
 
 
+_CONTROL = Form(blank("expiresOn"), leaves=("An expiry of spaces only.",))
+
+
 RULE = Rule(
     code="EXG101",
     name="expiry-missing",
@@ -34,6 +38,7 @@ RULE = Rule(
     soc2=("CC6.1", "CC9.1"),
     mend="Set expiresOn, at most 12 months ahead.",
     check=check,
+    control=_CONTROL,
     good=(Case("it ends"),),
     bad=(
         Case("no expiresOn", properties={"expiresOn": None}),

@@ -15,11 +15,14 @@ References:
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from guardrails.exemption import Exemption, spell_time
 from guardrails.expiry import months_after
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, Parameter, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,36 @@ def latest(written: datetime, months: int, days: int) -> datetime | None:
         return None
 
 
+def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+    """Refuse what ends after the longest that so many months can be; a policy counts days."""
+    days = _longest(options.months) + options.tolerance_days + 1
+    if options.months > FURTHEST // 28 or days > FURTHEST:
+        return f"A policy counts days, {FURTHEST:,} at most."
+    return Form(
+        ends("greater", "addDays(utcNow(), parameters('maximumDays'))"),
+        {
+            "maximumDays": Parameter(
+                "Days to the latest expiry",
+                days,
+                f"Days from the write to the latest expiry, {FURTHEST:,} at most. {options.months} calendar months have"
+                f" {days - 1 - options.tolerance_days} at most; {options.tolerance_days} of tolerance; 1 because the"
+                " policy looks before the write and may compare texts, whatever their zone.",
+            )
+        },
+        (
+            f"An expiry within {days + 1} days that is later than {options.months} calendar months and the tolerance.",
+            NO_TIME,
+        ),
+    )
+
+
+@lru_cache(maxsize=64)
+def _longest(months: int) -> int:
+    """Return the most days that so many calendar months have, from any day of four years."""
+    starts = (datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(1461))
+    return max((months_after(start, months) - start).days for start in starts)
+
+
 RULE = Rule(
     code="EXG102",
     name="expiry-too-far",
@@ -63,6 +96,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC9.1"),
     mend="Bring expiresOn to at most 12 months after the write.",
     check=check,
+    control=control,
     options=Options,
     good=(
         Case("it ends within a year"),

@@ -17,6 +17,7 @@ References:
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.control import Form, alias
 from guardrails.rules.reach import selectors_of
 from guardrails.rules.words import clips
 
@@ -42,6 +43,18 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     )
 
 
+_SELECTORS = alias("resourceSelectors[*].selectors[*]")
+_CONTROL = Form(
+    {
+        "count": {
+            "field": _SELECTORS,
+            "where": {"field": f"{_SELECTORS}.kind", "in": ["userPrincipalId", "groupPrincipalId"]},
+        },
+        "greater": 0,
+    }
+)
+
+
 RULE = Rule(
     code="EXG403",
     name="identity-based",
@@ -49,6 +62,7 @@ RULE = Rule(
     soc2=("CC6.1", "CC6.3"),
     mend="Remove the selectors of kind userPrincipalId and groupPrincipalId.",
     check=check,
+    control=_CONTROL,
     good=(
         Case("no selectors"),
         Case("a selector by location", properties={

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
+from guardrails.rules.control import ONLY_KEYS, Form, blank, every, lacks, odd_keys
 from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
 
 
@@ -58,6 +60,15 @@ def _lacks(text: str, title: str, least: int) -> str | None:
     return None
 
 
+def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+    """Refuse where there is neither a description nor any key for a justification."""
+    none = lacks("justification", names)
+    if none is None:
+        return odd_keys("justification")
+    leaves = ("A description that is too short, says nothing or repeats the display name.", ONLY_KEYS)
+    return Form(every((blank("description"), none)), leaves=leaves)
+
+
 RULE = Rule(
     code="EXG204",
     name="justification-missing",
@@ -65,6 +76,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC9.1"),
     mend="Say in the description what cannot comply, why, and what will end it.",
     check=check,
+    control=control,
     options=Options,
     good=(
         Case("a reason in the description"),

@@ -88,6 +88,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC9.1"),
     mend="Comply and delete it, or have the risk accepted anew in an exemption of its own.",
     check=check,
+    control="It compares with what was there before, which the register knows and a policy does not.",
     options=Options,
     good=(
         Case("the register has no dates of it"),

@@ -22,7 +22,9 @@ from functools import lru_cache
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Unread
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.control import Condition, Form, alias, every, matches, some
 from guardrails.rules.reach import exempted, globs, selectors_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
@@ -84,6 +86,37 @@ def _violation(definitions: Iterable[str]) -> Violation:
     return Violation("it exempts policies that must never be exempted", {"definitions": clips(definitions)})
 
 
+_ID = alias("policyAssignmentId")
+
+
+def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+    """Refuse the assignments that are listed; what they assign is not seen."""
+    if not options.assignments:
+        return (
+            "A policy cannot look up what the assignment assigns; list assignments."
+            if options.definitions
+            else "The ruleset lists nothing."
+        )
+    said = [(glob, _listed(glob.rstrip("/"))) for glob in options.assignments]
+    found = [condition for _, conditions in said for condition in conditions]
+    left = [glob for glob, conditions in said if not conditions]
+    why = f"A policy has one wildcard: it cannot say {', '.join(left)}."
+    if not found:
+        return why
+    leaves = [
+        "An assignment id that ends in a slash.",
+        *([why] if left else ()),
+        *(["The definitions and initiatives that are listed."] if options.definitions else ()),
+    ]
+    return Form(every(({"field": _ID, "notLike": "*/"}, some(found))), leaves=tuple(leaves))
+
+
+def _listed(glob: str) -> list[Condition]:
+    """Return the conditions that the assignment's id, and its name, match a glob; none where a policy cannot say it."""
+    subjects = [{"field": _ID}, *([] if "/" in glob else [{"value": f"[last(split(field('{_ID}'), '/'))]"}])]
+    return [said for subject in subjects if glob and (said := matches(subject, glob)) is not None]
+
+
 RULE = Rule(
     code="EXG304",
     name="never-exempt",
@@ -91,6 +124,7 @@ RULE = Rule(
     soc2=("CC5.2", "CC6.1"),
     mend="Delete it and comply, or have the list in the ruleset changed.",
     check=check,
+    control=control,
     options=Options,
     good=(
         Case("nothing is listed"),

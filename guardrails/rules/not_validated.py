@@ -16,6 +16,7 @@ References:
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.control import Form, alias
 from guardrails.rules.words import clip
 
 
@@ -29,6 +30,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     return Unknown(f"assignmentScopeValidation is '{clip(mode)}', neither Default nor DoNotValidate")
 
 
+_CONTROL = Form({"field": alias("assignmentScopeValidation"), "equals": "DoNotValidate"})
+
+
 RULE = Rule(
     code="EXG402",
     name="not-validated",
@@ -36,6 +40,7 @@ RULE = Rule(
     soc2=("CC7.1", "CC8.1"),
     mend="Set assignmentScopeValidation to Default once the assignment applies.",
     check=check,
+    control=_CONTROL,
     good=(
         Case("nothing said"),
         Case("Default", properties={"assignmentScopeValidation": "Default"}),

@@ -17,7 +17,9 @@ References:
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Violation
+from guardrails.rules.control import ONLY_KEYS, Form, lacks, odd_keys
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -29,6 +31,12 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     return Violation("it has no owner", {"owner": clip(owner) or None})
 
 
+def control(options: NoOptions, names: Names) -> Form | str:  # noqa: ARG001
+    """Refuse metadata without any key for it."""
+    none = lacks("owner", names)
+    return Form(none, leaves=(ONLY_KEYS,)) if none else odd_keys("owner")
+
+
 RULE = Rule(
     code="EXG203",
     name="owner-missing",
@@ -36,6 +44,7 @@ RULE = Rule(
     soc2=("CC1.5", "CC5.3"),
     mend="Write the owning team or person into the metadata as owner.",
     check=check,
+    control=control,
     good=(
         Case("a team's mailbox"),
         Case("a team under another name", properties={"metadata": {

@@ -67,6 +67,7 @@ RULE = Rule(
     soc2=("CC8.1",),
     mend="Deploy it beside its target with infra/modules/exemption.bicep, and delete this one.",
     check=check,
+    control="It counts what we put back, which the register knows and a policy does not.",
     options=Options,
     good=(
         Case("it was never put back"),

@@ -21,7 +21,9 @@ from functools import lru_cache
 
 from guardrails.exemption import Exemption, parse_time, spell_time
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.control import ONLY_KEYS, Form, lacks, odd_keys
 from guardrails.rules.words import clip
 
 
@@ -53,6 +55,14 @@ def _time(text: str) -> datetime | None:
         return None
 
 
+def control(options: Options, names: Names) -> Form | str:
+    """Refuse metadata without any key for a review, where one is required."""
+    if not options.required:
+        return "No review date is required, and a policy can tell that one is there, not what it says."
+    none = lacks("review", names)
+    return Form(none, leaves=("A review date that has passed.", ONLY_KEYS)) if none else odd_keys("review")
+
+
 RULE = Rule(
     code="EXG105",
     name="review-due",
@@ -60,6 +70,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC4.1"),
     mend="Review it and set reviewDate in its metadata to the day of the next review.",
     check=check,
+    control=control,
     options=Options,
     good=(
         Case("a review ahead"),

@@ -15,11 +15,15 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/scope
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
+from guardrails.rules.control import ID, Condition, Form, around_scope, every, some
 from guardrails.rules.reach import globs
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
 from guardrails.rules.words import clip
@@ -49,6 +53,34 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
 
 _MANAGEMENT_GROUP = "/providers/Microsoft.Management/managementGroups/contoso"
 
+_PARTS: Final[Mapping[str, tuple[str, str, int]]] = {
+    "management group": ("/providers/Microsoft.Management/*", "equals", 9),
+    "subscription": ("/subscriptions/*", "equals", 7),
+    "resource group": ("/subscriptions/*", "equals", 9),
+    "resource": ("/subscriptions/*", "greaterOrEquals", 11),
+}
+"""Level -> how an exemption's id there begins, and how many parts slashes make of it."""
+
+
+def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+    """Refuse the levels by how many parts the id has."""
+    levels = [parts for level, parts in _PARTS.items() if level in options.levels]
+    if not levels:
+        return "The ruleset forbids no level."
+    broad: list[Condition] = [some(map(_at_level, levels))]
+    if options.allowed:
+        broad.append({"not": some(map(around_scope, options.allowed))})
+    wild = any(sign in glob for glob in options.allowed for sign in "*?[")
+    leaves = ("A scope that looks like an allowed one: a policy looks only for the texts between wildcards.",)
+    return Form(every(broad), leaves=leaves if wild else ())
+
+
+def _at_level(parts: tuple[str, str, int]) -> Condition:
+    start, operator, count = parts
+    length = {"value": "[length(split(field('id'), '/'))]", operator: count}
+    return every(({**ID, "like": start}, length))
+
+
 RULE = Rule(
     code="EXG301",
     name="scope-too-broad",
@@ -56,6 +88,7 @@ RULE = Rule(
     soc2=("CC6.1", "CC6.3"),
     mend="Exempt the resource or resource group that needs it, and delete this one.",
     check=check,
+    control=control,
     options=Options,
     good=(
         Case("one resource"),

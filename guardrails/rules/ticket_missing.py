@@ -17,7 +17,9 @@ References:
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
+from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Violation
+from guardrails.rules.control import ONLY_KEYS, Form, lacks, odd_keys
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -31,6 +33,12 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     return Violation("it has no approval ticket", {"ticket": clip(ticket) or None})
 
 
+def control(options: NoOptions, names: Names) -> Form | str:  # noqa: ARG001
+    """Refuse metadata without any key for it."""
+    none = lacks("ticket", names)
+    return Form(none, leaves=(ONLY_KEYS,)) if none else odd_keys("ticket")
+
+
 RULE = Rule(
     code="EXG201",
     name="ticket-missing",
@@ -38,6 +46,7 @@ RULE = Rule(
     soc2=("CC5.3", "CC8.1"),
     mend="Write the approval ticket into the metadata as approvalTicket.",
     check=check,
+    control=control,
     good=(
         Case("a ticket"),
         Case("a ticket under another name", properties={"metadata": {

@@ -77,6 +77,7 @@ RULE = Rule(
     soc2=("CC5.2", "CC6.1"),
     mend="List only the policies that it needs in policyDefinitionReferenceIds.",
     check=check,
+    control="A policy cannot look up what the assignment assigns, nor how many policies an initiative has.",
     good=(
         Case("one policy of two"),
         Case(

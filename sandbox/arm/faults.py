@@ -110,7 +110,8 @@ class GraphTrouble:
     subscriptions. `extra` are raw rows among the exemptions. `fail` makes queries for exemptions that start at row
     `start` answer with `status` so many `times`; status 200 is an answer that breaks off. `skew` is by how many
     seconds the Date header is off. `quota` allows `limit` queries in `seconds`, by the stand-in's clock; setting it
-    fills it up. `without` are columns that no table has. `silent` gives no tokens and says that the result was cut.
+    fills it up. `without` are columns that no table has, `absent` tables that are not there, `closed` those that nobody
+    may query. `silent` gives no tokens and says that the result was cut.
     """
 
     largest: int = 0
@@ -120,6 +121,8 @@ class GraphTrouble:
     skew: float | None = None
     quota: dict[str, int] = field(default_factory=dict)
     without: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
     silent: bool = False
 
     def set(self, values: dict[str, Any]) -> None:

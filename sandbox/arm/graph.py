@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+from sandbox.arm import changes
 from sandbox.arm.access import Access
 from sandbox.arm.errors import ArmError, bad_content
 from sandbox.arm.exemption_body import FIELDS
 from sandbox.arm.faults import GraphTrouble
-from sandbox.arm.graph_query import TABLES, Query, read, refused
+from sandbox.arm.graph_query import CHANGES, TABLES, Query, read, refused
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Json, Store
 from sandbox.arm.target import EXEMPTIONS, MANAGEMENT_GROUPS, SUBSCRIPTIONS
@@ -71,10 +72,10 @@ class Graph:
         if not isinstance(body, dict) or not isinstance(body.get("query"), str):
             raise bad_content("Required property 'query' not found in JSON")
         query, options = read(body["query"]), body.get("options") or {}
-        self._check_columns(query)
+        self._check(query)
         top, start = self._paging(options)
         rows = self._chosen(query, body, caller)
-        status = self.trouble.fails(start) if EXEMPTIONS in query.types else 0
+        status = self.trouble.fails(start) if query.about(EXEMPTIONS) else 0
         if status >= 400:
             raise ArmError(status, "InternalServerError", "The sandbox was asked to fail this page.")
         shown = [_show(row, query) for row in rows[start : start + top]]
@@ -124,7 +125,11 @@ class Graph:
             raise ArmError(429, "RateLimiting", "Client application has been throttled.", headers)
         return headers
 
-    def _check_columns(self, query: Query) -> None:
+    def _check(self, query: Query) -> None:
+        if query.table in self.trouble.absent:
+            raise refused(f"Failed to resolve table or column expression named '{query.table}'")
+        if query.table in self.trouble.closed:
+            raise ArmError(403, "AccessDenied", f"The table '{query.table}' is not open to the caller.")
         for path in (query.columns or {}).values():
             if path[0] in self.trouble.without:
                 raise refused(f"'project' operator: Failed to resolve scalar expression named '{path[0]}'")
@@ -154,16 +159,18 @@ class Graph:
         above = "above" in str((body.get("options") or {}).get("authorizationScopeFilter", "")).lower()
         grants = self._access.grants.get(caller.oid)
         scopes = [f"/subscriptions/{one}" for one in subscriptions] + [_GROUP + one for one in groups]
-        key = (
+        key: tuple[Any, ...] = (
             self._store.version, caller.oid, None if grants is None else tuple(grants), query.table, query.types,
-            query.ids, groups, subscriptions, above,
+            query.ids, query.tests, groups, subscriptions, above,
         )  # fmt: skip
+        if query.table in CHANGES:
+            key += (len(self._store.changes), self._clock())
         if key not in self._kept:
             while len(self._kept) >= _KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = self._choose(query, scopes, caller, above=above)
         chosen = self._kept[key]
-        if self.trouble.extra and EXEMPTIONS in query.types:
+        if self.trouble.extra and query.about(EXEMPTIONS):
             return sorted([*chosen, *self.trouble.extra], key=_order)
         return chosen
 
@@ -179,20 +186,32 @@ class Graph:
         chosen = []
         for entry in self._source(query):
             target = entry.target
-            if target.type_key not in query.types or not target.type_key.startswith(TABLES[query.table]):
+            if not _is_in(target.type_key, query):
                 continue
             place = target.key if target.type_key in (SUBSCRIPTIONS, MANAGEMENT_GROUPS) else target.scope_key
             may = not place or self._access.may(caller, f"{target.type}/read", target.key)
-            if may and (not place or not scopes or within(place)):  # no place: a built-in definition, for everybody
+            # no place: a built-in definition, for everybody
+            if may and (not place or not scopes or within(place)) and (not query.tests or query.takes(_row(entry))):
                 chosen.append(entry)
         return sorted(chosen, key=_order)
 
     def _source(self, query: Query) -> Iterable[Entry]:
+        if query.table in CHANGES:
+            return changes.kept(self._store, self._clock(), containers=query.table != "resourcechanges")
         if self._frozen is not None:
             return [one for one in self._frozen if query.ids is None or one.target.key in query.ids]
         if query.ids is not None:
             return [self._store.entries[key] for key in query.ids if key in self._store.entries]
         return self._store.entries.values()
+
+
+def _is_in(type_key: str, query: Query) -> bool:
+    """Tell whether entries of a type are in the query's table, and asked for."""
+    if query.types is not None and type_key not in query.types:
+        return False
+    if query.table == "resources" and type_key.startswith(changes.HIDDEN):
+        return False
+    return type_key.startswith(TABLES[query.table])
 
 
 def _order(row: Any) -> str:
@@ -213,11 +232,12 @@ def _row(entry: Entry) -> Json:
         properties = {key: value for key, value in properties.items() if FIELDS[key][0] < 2}
     elif entry.target.type_key == SUBSCRIPTIONS:
         properties, name = {"state": entry.body.get("state")}, entry.body.get("displayName", name)
+    system = None if entry.target.type_key == "microsoft.resources/changes" else entry.system
     return {
         "id": entry.target.id, "name": name, "type": entry.target.type_key, "tenantId": TENANT_ID,
         "kind": "", "location": entry.body.get("location", ""), "subscriptionId": parts[2] if inside else "",
         "resourceGroup": parts[4].lower() if inside and len(parts) > 4 and parts[3].lower() == "resourcegroups" else "",
-        "properties": properties, "tags": entry.body.get("tags"), "systemData": entry.system,
+        "properties": properties, "tags": entry.body.get("tags"), "systemData": system,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sandbox.arm import listing
+from sandbox.arm import changes, listing
 from sandbox.arm.errors import ArmError, bad_content, not_allowed
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Json, Store, missing, system_data
@@ -64,6 +64,7 @@ class Resources:
         if target.type_key not in {GROUPS, MANAGEMENT_GROUPS, MEMBERS}:
             entry.system = system_data(caller, self._clock(), before.system if before else None)
         self._store.put(entry)
+        changes.note(self._store, before, entry, caller, self._clock())
         plain = target.type_key in {MANAGEMENT_GROUPS, MEMBERS}
         return Reply(200 if before or plain else 201, entry.bytes())
 
@@ -113,10 +114,9 @@ class Resources:
             raise ArmError(
                 400, "InvalidFilterInQueryString", f"Invalid $filter '{text}' specified in the query string."
             )
-        hidden = ("microsoft.authorization/", "microsoft.resources/", "microsoft.management/")
         for entry in list(self._store.entries.values()):
             kind = entry.target.type_key
-            if not kind.startswith(hidden) and (not wanted or kind == wanted[1].lower()):
+            if not kind.startswith(changes.HIDDEN) and (not wanted or kind == wanted[1].lower()):
                 yield entry
 
     def _check(self, target: Target, body: Json) -> None:

@@ -66,7 +66,7 @@ class Arm:
         self._operations = Operations()
         self.graph = Graph(self.store, self.access, clock)
         self.listeners: list[Callable[[Operation], None]] = []
-        self._tags = Tags(self.store)
+        self._tags = Tags(self.store, clock)
         self._deployments = Deployments(self.store, clock)
         self.control = Control(self)
         self.guest: Caller | None = None
@@ -259,7 +259,7 @@ class Arm:
         if target.type_key == EXEMPTIONS:
             return self._exemption(call)
         if target.type_key == TAGS:
-            return self._tags.handle(method, target, call.body)
+            return self._tags.handle(method, target, call.body, call.context.caller)
         if target.action:
             self.resources.get(target)
             return Reply(200, b"{}")

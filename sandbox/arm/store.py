@@ -60,7 +60,8 @@ class Store:
     """All entries, the exemptions of each scope, and the management-group tree.
 
     `exemptions` is by scope, `inside` by the subscription that holds the scope, or the scope itself above
-    subscriptions. `version` grows with every entry that is put or removed.
+    subscriptions. `changes` are those of tags and the creations, oldest first: see changes.py. `version` grows with
+    every entry that is put or removed.
     """
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class Store:
         self.version = 0
         self.locks: dict[str, Entry] = {}
         self.above: dict[str, str] = {}
+        self.changes: list[Entry] = []
 
     def get(self, key: str) -> Entry | None:
         return self.entries.get(key)

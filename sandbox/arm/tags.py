@@ -4,12 +4,16 @@ Limits and the three operations of PATCH: learn.microsoft.com, REST reference of
 """
 
 import json
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
+from sandbox.arm import changes
 from sandbox.arm.errors import ArmError, bad_content
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Store
 from sandbox.arm.target import EXEMPTIONS, MANAGEMENT_GROUPS, Target
+from sandbox.identity import Caller
 
 MAX_TAGS = 50
 MAX_NAME = 512
@@ -19,10 +23,11 @@ MAX_VALUE = 256
 class Tags:
     """Reads and changes the tags of a subscription, resource group or resource. Names are case-insensitive."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
+        self._clock = clock
 
-    def handle(self, method: str, target: Target, body: Any) -> Reply:
+    def handle(self, method: str, target: Target, body: Any, caller: Caller) -> Reply:
         """Answer one request; a write to a scope that cannot have tags is refused."""
         entry = self._holder(target)
         tags: dict[str, str] = dict(entry.body.get("tags") or {})
@@ -34,8 +39,9 @@ class Tags:
             tags = {}
         if method != "GET":
             _check(tags)
-            entry.body = {**entry.body, "tags": tags}
-            entry.rendered.clear()
+            after = Entry(entry.target, {**entry.body, "tags": tags}, entry.system)
+            changes.note(self._store, entry, after, caller, self._clock())
+            self._store.put(after)
         return Reply(200, b"" if method == "DELETE" else _render(target, tags))
 
     def _holder(self, target: Target) -> Entry:

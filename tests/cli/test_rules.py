@@ -26,7 +26,7 @@ def test_the_list_has_every_rule_and_what_follows(run: Run) -> None:
     rules = all_rules()
     assert [line.split()[:2] for line in lines[1 : 1 + len(rules)]] == [[r.code, r.name] for r in rules.values()]
     assert lines[-1].startswith("ruleset.yaml (")
-    assert "mode audit, 22 of 23 rules on" in lines[-1]
+    assert "mode audit, 23 of 24 rules on" in lines[-1]
 
 
 def test_a_ruleset_of_ones_own_is_shown(run: Run, save: Save) -> None:
@@ -41,7 +41,7 @@ def test_a_ruleset_of_ones_own_is_shown(run: Run, save: Save) -> None:
     )
     assert {name for name, one in listed.items() if one["enabled"]} == {"expiry-missing", "expiry-too-far"}
     text = run("rules", "--ruleset", own).out
-    assert "mode enforce, 2 of 23 rules on" in text
+    assert "mode enforce, 2 of 24 rules on" in text
     assert "1 override by scope" in text
 
 

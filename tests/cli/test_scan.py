@@ -81,7 +81,7 @@ async def test_all_four_scopes_are_seen_and_the_worst_stands_first(tenant: Tenan
     assert found == {ids[0]: ["EXG301"], ids[1]: ["EXG301"], ids[2]: [], ids[3]: ["EXG101"]}
     assert list(found)[-1] == ids[2]
     assert ran.json["counts"] == {
-        "exemptions": 4, "left_out": 0, "violation": 3, "unknown": 0, "pass": 1, "excluded": 0
+        "exemptions": 4, "bypasses": 0, "left_out": 0, "violation": 3, "unknown": 0, "pass": 1, "excluded": 0
     }  # fmt: skip
     assert ran.json["missing"] == []
 
@@ -91,13 +91,16 @@ async def test_people_read_a_table_and_the_sums(tenant: Tenant) -> None:
     tenant.seed(GROUP, "fine")
     ran = await tenant.scan()
     lines = [" ".join(line.split()) for line in ran.out.splitlines()]
-    assert lines[0] == "stands exemption rules expiry owner ticket"
+    assert lines[0] == "stands way what rules expiry owner ticket"
     assert lines[1] == (
-        "high never; at demo / demoCluster / vaults/kv1 EXG101 expiry-missing no-expiry team@contoso.com SEC-1234"
+        "high exemption never; at demo / demoCluster / vaults/kv1 EXG101 expiry-missing no-expiry team@contoso.com "
+        "SEC-1234"
     )
-    assert lines[2].startswith("pass fine; at demo / demoCluster active; 129 days left")
+    assert lines[2].startswith("pass exemption fine; at demo / demoCluster active; 129 days left")
     assert "high EXG101 expiry-missing 1 0" in lines
     assert "no-expiry 1" in lines
+    assert "exemptions 2 1 0" in lines
+    assert lines[-2] == "No other way past a policy is there: assignments and tags were read."
     assert lines[-1] == "2 exemptions: 1 violation, 0 unknown, 1 pass, 0 excluded"
 
 
@@ -161,7 +164,7 @@ async def test_files_by_their_names_and_all_at_once(tenant: Tenant, tmp_path: Pa
     with files["csv"].open(encoding="utf-8", newline="") as file:
         assert [one["name"] for one in csv.DictReader(file)] == ["never"]
     assert json.loads(files["json"].read_text(encoding="utf-8"))["counts"]["violation"] == 1
-    assert files["md"].read_text(encoding="utf-8").startswith("# Policy exemptions")
+    assert files["md"].read_text(encoding="utf-8").startswith("# Ways past a policy")
     assert "EXG101 expiry-missing" in files["txt"].read_text(encoding="utf-8")
     assert set(await asyncio.to_thread(lambda: list(tmp_path.iterdir()))) == set(files.values())  # no pieces left
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardrails.ruleset import glob
+from guardrails.globs import glob
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 ONE = f"{SUB}/resourcegroups/web/providers/microsoft.authorization/policyexemptions/x"

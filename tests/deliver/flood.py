@@ -19,7 +19,7 @@ from guardrails.notice import Notice
 from guardrails.ports import Delivered, Delivery, TryAgain
 from guardrails.record import Letter
 from guardrails.register.lanes import _TRIES
-from guardrails.ruleset import Route
+from guardrails.routing import Route
 from tests.deliver.stage import START, MemoryQueue, rules_with
 from tests.notify.samples import notice
 

@@ -13,7 +13,8 @@ from guardrails.letterbox import Letterbox
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Clock, Delivered, Delivery, Gathering, Lanes
 from guardrails.register.table_register import TableRegister
-from guardrails.ruleset import Digest, Route, Ruleset, load_ruleset
+from guardrails.routing import Digest, Route
+from guardrails.ruleset import Ruleset, load_ruleset
 from tests.conftest import VirtualClock
 from tests.notify.samples import notice
 

@@ -13,7 +13,7 @@ from guardrails.lane import Lane
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Delivered, Delivery, TryAgain, Undeliverable
 from guardrails.register.table_register import TableRegister
-from guardrails.ruleset import Digest
+from guardrails.routing import Digest
 from tests.conftest import VirtualClock
 from tests.deliver.stage import BACKUP, START, TEAMS, Dying, MemoryQueue, Sink, Stage, courier, rules_with, some
 from tests.notify.samples import finding, notice

@@ -14,7 +14,8 @@ from guardrails.notice import Kind
 from guardrails.pace import MAX_ATTEMPTS, SPREAD, backoff
 from guardrails.ports import Delivered, TryAgain, Undeliverable
 from guardrails.register.table_register import TableRegister
-from guardrails.ruleset import Route, Ruleset
+from guardrails.routing import Route
+from guardrails.ruleset import Ruleset
 from tests.conftest import VirtualClock
 from tests.deliver.stage import BACKUP, START, TEAMS, MemoryQueue, Sink, Stage, courier, rules_with, some, stage
 from tests.notify.samples import notice

@@ -17,7 +17,7 @@ from guardrails.pace import LATE, comes_back, missed, take_slot
 from guardrails.ports import Delivered, TryAgain
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
-from guardrails.ruleset import Route
+from guardrails.routing import Route
 from guardrails.wiring import SystemClock
 from tests.conftest import VirtualClock
 from tests.deliver.flood import flood

@@ -1,7 +1,12 @@
 """The sweep through the real worker library: what no event told of is answered all the same."""
 
+import json
+from typing import Any
+
 import pytest
 
+from guardrails.bypass import Way
+from guardrails.bypass_record import Kept
 from guardrails.record import Status
 from sandbox import tenant
 from sandbox.tenant import ALICE, exemption_id, in_days
@@ -41,3 +46,31 @@ async def test_a_reminder_reaches_the_webhook_and_the_last_report_is_kept(site: 
     assert run is not None
     assert run.until is None
     assert run.report["missing"] == []
+
+
+async def test_another_way_past_a_policy_is_in_the_register_and_told(site: Site) -> None:
+    assignment = f"{tenant.GROUP}{tenant.AUTHORIZATION}/policyAssignments/e2e-relaxed"
+    definition = f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"
+    off = {"properties": {"policyDefinitionId": definition, "enforcementMode": "DoNotEnforce"}}
+    tagged = {"location": "westeurope", "tags": {"policyExceptionId": "EX-1"}}
+    await site.sandbox.control(
+        "POST", "seed", [{"id": assignment, "body": off}, {"id": tenant.SCRATCH, "body": tagged}]
+    )
+    await site.sandbox.sweep()
+
+    async def rows() -> list[Kept] | None:
+        found = [one async for one in site.register.bypasses.rows()]
+        return found if len(found) == 2 else None
+
+    kept = {one.bypass.way: one.bypass for one in await until(rows, 15, "there are no such rows")}
+    assert (kept[Way.NOT_ENFORCED].subject, kept[Way.NOT_ENFORCED].grade) == (assignment, "high")
+    assert (kept[Way.TAG].scope, kept[Way.TAG].subject) == (tenant.SCRATCH, "EX-1")
+
+    async def told() -> list[dict[str, Any]]:
+        found = [json.loads(one["body"])["data"] for one in await site.notices()]
+        return [one for one in found if one["kind"] == "bypass-found"]
+
+    (notice,) = await until(told, 15, "nobody was told")
+    assert notice["digest"]["ways"] == {"not-enforced": 1, "tag": 1}
+    await site.sandbox.sweep()
+    assert len(await told()) == 1

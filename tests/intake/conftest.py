@@ -23,7 +23,8 @@ from guardrails.reconcile import Reconciler
 from guardrails.record import Letter, Row, Status
 from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
-from guardrails.ruleset import Route, Ruleset, parse_ruleset
+from guardrails.routing import Route
+from guardrails.ruleset import Ruleset, parse_ruleset
 from guardrails.sweep import Sweeper
 from guardrails.visit import Outcome, World
 from tests.conftest import VirtualClock
@@ -156,7 +157,7 @@ async def desk(azurite: str, clock: VirtualClock) -> AsyncIterator[Desk]:
             sleep=sleep,
             chance=lambda: 0.5,
         )
-        sweeper = Sweeper(world, cast(Any, None), register.sweeps, ruleset, letterbox.say)
+        sweeper = Sweeper(world, cast(Any, None), register.sweeps, ruleset, letterbox.say, bypasses=register.bypasses)
         intake = Intake(
             cast(Reconciler, reconciler), world, courier, letterbox, sweeper, budget=0.15, chance=lambda: 0.5
         )

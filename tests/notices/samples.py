@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from guardrails.adoption import Adopted, adopted
 from guardrails.assess import Assessment, Finding, Verdict
+from guardrails.bypass import Bypass, Way
+from guardrails.bypass_notice import bypass_found
 from guardrails.digest import Gathered, compose
 from guardrails.exemption import Exemption, ExemptionId
 from guardrails.notice import SERVICE, Kind, Notice
@@ -48,6 +50,16 @@ def finding(text: str = "it expires too late", **changes: Any) -> Finding:
     return replace(made, **changes)
 
 
+def bypass(text: str, below: str = "", findings: tuple[Finding, ...] = ()) -> Bypass:
+    """Return a way past a policy with `text` wherever a stranger can write; it breaks a rule at least."""
+    scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g"
+    found = tuple(one for one in findings if one.status is Verdict.VIOLATION) or (finding(),)
+    return Bypass(
+        Way.NOT_SCOPE, scope + below + text, scope + text, text, text, text, owner=text, ticket=text, review=text,
+        findings=found,
+    )  # fmt: skip
+
+
 def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str = "jo@contoso.com") -> Notice:
     """Return a notice of a kind, made as the service makes it, with `text` wherever a stranger can write."""
     said = {"owner": text, "ticket": text}
@@ -58,6 +70,8 @@ def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str 
     if kind is Kind.ADOPTED:
         codes = tuple(rule.code for rule in all_rules().values())
         return adopted("key", [Adopted(one.id, codes, "violation", "no-expiry", text)] * 40, AT)
+    if kind is Kind.BYPASS_FOUND:
+        return bypass_found({bytes([n]): (AT, bypass(text, f"/{n}", findings)) for n in range(40)}, AT)
     if kind is Kind.SWEEP_PARTIAL:
         return partial([text] * 30, at=AT)
     if kind is Kind.EXPIRED or kind is Kind.EXPIRING:
@@ -89,6 +103,8 @@ def least(kind: Kind, row: Row | None = None) -> Notice:
         return review(one, AT + timedelta(days=1), at=AT, row=row)
     if kind is Kind.ADOPTED:
         return adopted("", [], AT)
+    if kind is Kind.BYPASS_FOUND:
+        return bypass_found({b"": (AT, bypass("", "", ()))}, AT)
     if kind is Kind.DIGEST:
         return compose("chat", "20261121T1230Z", [Gathered("w", least(Kind.DELETED, row))], AT).notice
     if kind in SERVICE:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from guardrails.notice import SERVICE, Kind, Notice
-from guardrails.ruleset import Digest, Route, Ruleset, load_ruleset, parse_ruleset
+from guardrails.routing import Digest, Route
+from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
 from guardrails.tell import outgoing, unrouted
 
 from .samples import HOSTILE, SUBSCRIPTION, least, of_kind

@@ -2,7 +2,8 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
 TENANT = "72f988bf-0000-4000-8000-00000000cafe"
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 GROUP = f"{SUB}/resourceGroups/partner-ingestion"
+ASSIGNMENTS = "/providers/Microsoft.Authorization/policyAssignments/"
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> [x](http://evil) \u202etxt.exe\u2066\x1b[31m |\n# h"
 KNOWN = Assignment(ASSIGNMENT, INITIATIVE, {"denypublicnetwork": DENY_PUBLIC, "requiretls": REQUIRE_TLS})
 
@@ -38,6 +40,16 @@ def row(name: str = "fine", /, scope: str = GROUP, **properties: Any) -> dict[st
     return made | {"name": name, "tenantId": TENANT}
 
 
+def assigned(name: str = "baseline", /, scope: str = SUB, **properties: Any) -> dict[str, Any]:
+    """A row of an assignment with these properties."""
+    return {"id": f"{scope}{ASSIGNMENTS}{name}", "tenantId": TENANT, "properties": {"displayName": name, **properties}}
+
+
+def tagged(scope: str = GROUP, /, **tags: Any) -> dict[str, Any]:
+    """A row of what has these tags."""
+    return {"id": scope, "name": scope.rpartition("/")[2], "tenantId": TENANT, "tags": tags}
+
+
 class Shelf:
     """ports.Inventory over rows, two a page unless told otherwise; and the part of ports.Arm that a survey needs."""
 
@@ -48,6 +60,8 @@ class Shelf:
             {"11111111-2222-3333-4444-555555555555": "prod"}, {ASSIGNMENT.lower(): KNOWN}, TENANT
         )
         self.pages: list[Page] = []
+        self.tags: list[Page] = []
+        self.names: Sequence[str] = ()
         self.asked: list[str] = []
         self.at_once = self.most = 0
         self.answer: Assignment | Gone | Unread = Gone()
@@ -59,6 +73,11 @@ class Shelf:
         for start in range(0, len(self.rows), self.size):
             yield Page(self.rows[start : start + self.size], len(self.rows))
         for page in self.pages:
+            yield page
+
+    async def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
+        self.names = names
+        for page in self.tags:
             yield page
 
     async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
@@ -78,14 +97,42 @@ async def report_on(*rows: Mapping[str, Any], include: tuple[Any, ...] = (), exc
 
 @pytest.fixture
 async def hostile() -> Report:
-    """A report on an exemption that breaks rules and every text of which is out to get the reader, and a fine one."""
+    """A report on a fine exemption, and on one and other ways every text of which is out to get the reader."""
     strange = row(
         "=cmd|' -C calc'!A0", displayName=HOSTILE, expiresOn=None, exemptionCategory=HOSTILE,
         policyDefinitionReferenceIds=[HOSTILE], metadata={"owner": HOSTILE, "approvalTicket": "=1+1", "approver": "x"},
     )  # fmt: skip
-    report = await report_on(strange, row())
+    shelf = Shelf(strange, row())
+    said = {"owner": HOSTILE, "approvalTicket": "=1+1", "exceptionExpiry": HOSTILE, "updatedBy": HOSTILE}
+    selectors = [{"name": HOSTILE, "selectors": [{"kind": HOSTILE, "in": [HOSTILE]}]}]
+    shelf.around = replace(
+        shelf.around,
+        assigned=[
+            assigned(
+                "=cmd", displayName=HOSTILE, notScopes=[HOSTILE, f"{SUB}/resourceGroups/{HOSTILE}"], metadata=said,
+                resourceSelectors=selectors, enforcementMode=HOSTILE, selfServeExemptionSettings=7,
+            )
+        ],
+    )  # fmt: skip
+    named = tagged(policyExceptionId=HOSTILE, exceptionTicket=HOSTILE, exceptionExpiry=HOSTILE, owner="@SUM(A1)")
+    shelf.tags = [Page([named | {"name": HOSTILE, "changedBy": HOSTILE}]), Page(missing=f"tags {HOSTILE} are not read")]
+    report = await survey(shelf, shelf, parse_ruleset(RULES), NOW)
     report.missing.append(f"subscription {HOSTILE} could not be read")
     return report
 
 
-__all__ = ["FACTS", "GROUP", "HOSTILE", "KNOWN", "NOW", "RULES", "SUB", "Shelf", "report_on", "row"]
+__all__ = [
+    "ASSIGNMENTS",
+    "FACTS",
+    "GROUP",
+    "HOSTILE",
+    "KNOWN",
+    "NOW",
+    "RULES",
+    "SUB",
+    "Shelf",
+    "assigned",
+    "report_on",
+    "row",
+    "tagged",
+]

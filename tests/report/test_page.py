@@ -73,7 +73,7 @@ async def test_it_shows_findings_evidence_mend_and_what_was_not_seen() -> None:
     for shown in (
         "Break a rule 1 50 %", "EXG102 it ends more than 12 months after it was written", "2027-11-21T09:00:00Z",
         "Bring expiresOn to at most 12 months after the write.", "management group x is not visible",
-        "prod / partner-ingestion", "data-platform@contoso.com", "SEC-1234", "7 exemptions are left out",
+        "prod / partner-ingestion", "data-platform@contoso.com", "SEC-1234", "7 are left out",
         "keeps every rule", "129 days left", "31 Mar 2027", "May 2028",
     ):  # fmt: skip
         assert shown in text, shown
@@ -120,18 +120,29 @@ async def opened(hostile: Report, tmp_path: Path) -> AsyncIterator[Tab]:
 
 async def test_in_a_browser_it_can_be_filtered_and_sorted_and_nothing_else_runs(opened: Tab) -> None:
     rows = "[...document.querySelectorAll('#list tbody tr')]"
-    shown = rows + ".filter(row => !row.hidden).map(row => row.cells[0].textContent.trim())"
-    assert await opened.evaluate("document.getElementById('shown').textContent") == "2 of 2 shown"
-    assert await opened.evaluate(f"{shown}.join()") == "high,pass"
+    shown = rows + ".filter(row => !row.hidden).map(row => row.cells[0].textContent.trim()).join()"
+    marks = ["high", "high", "low", *["unknown"] * 4, "pass"]
+
+    async def choose(field: str, value: str) -> None:
+        chosen = f"document.getElementById('{field}')"
+        await opened.evaluate(f"{chosen}.value = '{value}'; {chosen}.dispatchEvent(new Event('change'))")
+
+    assert await opened.evaluate("document.getElementById('shown').textContent") == "8 of 8 shown"
+    assert await opened.evaluate(shown) == ",".join(marks)
     await opened.evaluate("document.querySelector('[data-by=n] button').click()")
     assert await opened.evaluate("document.querySelector('[data-by=n]').getAttribute('aria-sort')") == "ascending"
     await opened.evaluate("document.querySelector('[data-by=g] button').click()")
     await opened.evaluate("document.querySelector('[data-by=g] button').click()")
-    assert await opened.evaluate(f"{shown}.join()") == "pass,high"
-    await opened.evaluate(
-        "{ const s = document.getElementById('state'); s.value = 'no-expiry'; s.dispatchEvent(new Event('change')) }"
-    )
-    assert await opened.evaluate(f"{shown}.join()") == "high"
+    assert await opened.evaluate(shown) == ",".join(["pass", *["unknown"] * 4, "low", "high", "high"])
+    await choose("state", "no-expiry")
+    assert await opened.evaluate(shown) == "high"
+    await choose("state", "")
+    await choose("way", "exemption")
+    assert await opened.evaluate(shown) == "pass,high"
+    await opened.evaluate("document.querySelector('[data-way=not-scope] button').click()")
+    assert await opened.evaluate("document.getElementById('way').value") == "not-scope"
+    assert await opened.evaluate(shown) == "unknown,unknown"
+    assert await opened.evaluate("document.querySelector('[data-way=override] button')") is None  # there is none
     assert await opened.evaluate("document.querySelectorAll('img').length + document.scripts.length") == 1
     assert HOSTILE.partition("<img")[0] in await opened.evaluate("document.querySelector('#list').textContent")
 

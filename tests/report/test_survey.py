@@ -8,10 +8,11 @@ import pytest
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Unread
+from guardrails.globs import glob
 from guardrails.ports import Page, Surroundings
-from guardrails.report.model import Line, line_of
+from guardrails.report.line import Line, line_of
 from guardrails.report.survey import AT_ONCE, survey
-from guardrails.ruleset import glob, parse_ruleset
+from guardrails.ruleset import parse_ruleset
 
 from .conftest import GROUP, KNOWN, NOW, RULES, SUB, Shelf, report_on, row
 

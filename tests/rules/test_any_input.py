@@ -18,6 +18,7 @@ from guardrails.rules.sample import ASSIGNMENT, BODY, DENY_PUBLIC, FACTS, INITIA
 RULES = [
     *((rule.check, rule.options()) for rule in all_rules().values()),
     (all_rules()["never-exempt"].check, all_rules()["never-exempt"].options(definitions=("x",), assignments=("[*",))),
+    (all_rules()["category-forbidden"].check, all_rules()["category-forbidden"].options(categories=("waiver", ""))),
     (all_rules()["ticket-format"].check, all_rules()["ticket-format"].options(pattern="(")),
     (all_rules()["approver-is-author"].check, all_rules()["approver-is-author"].options(required=True)),
     (all_rules()["expiry-extended"].check, all_rules()["expiry-extended"].options(allow_with_new_ticket=False)),

@@ -16,7 +16,7 @@ from guardrails.rules.sample import read
 
 RULES = list(all_rules().values())
 FOLDER = Path(guardrails.rules.__file__).parent
-HELPERS = {"base", "reach", "sample", "words"}
+HELPERS = {"base", "control", "reach", "sample", "words"}
 OPTION_TYPES = (bool, int, str, tuple[str, ...])
 EXPECTED = {"good": "Pass", "bad": "Violation", "unclear": "Unknown"}
 

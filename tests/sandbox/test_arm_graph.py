@@ -1,11 +1,14 @@
 """Resource Graph's stand-in: what it understands, whom it shows what, and what goes wrong on request."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
+from sandbox.arm import changes
+from sandbox.arm.target import parse
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
 from tests.sandbox.conftest import (
@@ -14,6 +17,7 @@ from tests.sandbox.conftest import (
     GROUP,
     SUB,
     SUBSCRIPTION,
+    VAULT,
     Answer,
     Client,
     exemption,
@@ -69,12 +73,98 @@ async def test_a_table_has_only_its_own_types(cloud: Cloud, client: Client) -> N
     assert found.body["totalRecords"] == 0
 
 
+TAGGED = {
+    "plain": {"env": "prod"}, "ours": {"Exception": "E-1"}, "talk": {"about": "exception"},
+    "both": {"exception": "", "x": "y"},
+}  # fmt: skip
+
+
+def tag_vaults(cloud: Cloud) -> None:
+    for name, tags in TAGGED.items():
+        cloud.arm.seed(f"{GROUP}/providers/Microsoft.KeyVault/vaults/{name}", {"tags": tags})
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("tostring(tags) contains '\"exception\"'", ["both", "ours", "talk"]),
+        ("tostring(tags) contains '\"exception\":'", ["both", "ours"]),
+        ("tostring(tags) contains '\"x\"' or tostring(tags) contains '\"env\"'", ["both", "plain"]),
+        ("tostring(tags) contains '\"x\"' and tostring(tags) contains '\"exception\"'", ["both"]),
+        ("tostring(tags.env) =~ 'PROD'", ["plain"]),
+        ("tostring(name) in~ ('OURS', 'talk', 'none') and type =~ 'microsoft.keyvault/vaults'", ["ours", "talk"]),
+        ("tostring(tags) contains 'nothing'", []),
+    ],
+)
+async def test_conditions_on_texts(cloud: Cloud, client: Client, condition: str, found: list[str]) -> None:
+    tag_vaults(cloud)
+    answer = await ask(client, f"resources | where {condition} | order by tolower(id) asc | project id, name")
+    assert [row["name"] for row in answer.body["data"]] == found
+
+
+async def test_resources_are_neither_groups_nor_policies(cloud: Cloud, client: Client) -> None:
+    seed(cloud, 1)
+    found = await ask(client, "resources | order by tolower(id) asc | project id")
+    assert ids(found) == [VAULT]
+    containers = await ask(client, "resourcecontainers | order by tolower(id) asc | project id")
+    assert GROUP in ids(containers)
+    assert VAULT not in ids(containers)
+
+
+async def test_tags_that_change_are_seen_at_once_unless_rows_are_frozen(cloud: Cloud, client: Client) -> None:
+    query = "resources | where tostring(tags) contains '\"env\"' | project id, tags"
+    tags = f"{VAULT}/providers/Microsoft.Resources/tags/default"
+    assert ids(await ask(client, query)) == []
+    await client.put(tags, {"properties": {"tags": {"env": "a"}}}, version="2021-04-01")
+    assert ids(await ask(client, query)) == [VAULT]
+    await client.control("PUT", "graph", {"frozen": True})
+    await client.put(tags, {"properties": {"tags": {"env": "b"}}}, version="2021-04-01")
+    assert (await ask(client, query)).body["data"][0]["tags"] == {"env": "a"}
+
+
+async def test_changes_say_who_made_and_who_tagged(client: Client) -> None:
+    made = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/one"
+    for tags in ({"env": "a", "cost": "1"}, {"env": "b", "cost": "1", "empty": ""}, {"env": "b"}):
+        await client.put(made, {"location": "x", "tags": tags}, version="2024-01-01")
+    await client.put(GROUP, {"location": "x", "tags": {"env": "a"}}, version="2021-04-01")
+    columns = "id, who = properties.changeAttributes.changedBy, kind = properties.changeType, what = properties.changes"
+    found = (await ask(client, f"resourcechanges | project {columns}")).body["data"]
+    assert sorted((row["kind"], sorted(row["what"])) for row in found) == [
+        ("Create", []), ("Update", ["tags.cost"]), ("Update", ["tags.env"]),
+    ]  # fmt: skip
+    assert {row["who"] for row in found} == {"ada@contoso.com"}
+    assert all(row["id"].startswith(f"{made}/providers/Microsoft.Resources/changes/") for row in found)
+    [group] = (await ask(client, f"resourcecontainerchanges | project {columns}")).body["data"]
+    assert group["what"] == {"tags.env": {"previousValue": None, "newValue": "a"}}
+
+
+async def test_changes_are_shown_to_those_who_may_read_the_resource(cloud: Cloud, client: Client) -> None:
+    changes.add(cloud.arm.store, parse(VAULT), "x", cloud.arm.clock(), None)
+    changes.add(cloud.arm.store, parse(VAULT), "y", cloud.arm.clock() - timedelta(days=15), None)
+    reader = client.as_(token_for("reader", "o1"))
+    await client.control("PUT", "permissions", {"o1": []})
+    assert ids(await ask(reader, "resourcechanges | project id")) == []
+    assert len(ids(await ask(client, "resourcechanges | project id"))) == 1
+
+
+async def test_tables_can_be_absent_or_closed(client: Client) -> None:
+    await client.control("PUT", "graph", {"absent": ["resourcechanges"], "closed": ["resources"]})
+    assert [(await ask(client, f"{table} | project id")).status for table in ("resourcechanges", "resources")] == [
+        400,
+        403,
+    ]
+    assert (await ask(client, f"{CONTAINERS} | project id")).status == 200
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "nonsense", "tables | count", "policyresources", f"{QUERY} | take 5", f"{QUERY} | project a + b",
         "policyresources | where type =~ 'a' or type =~ 'b'", "policyresources | where name == 'x'",
         "policyresources | where id in~ ('x')", "policyresources | where type =~ 'a", f"{QUERY} | order by name asc",
+        "resources | where type contains 'x'", "resources | where tostring(tags) contains 'x' or type =~ 'y'",
+        "resources | where tostring(a) =~ 'x' and tostring(b) =~ 'y' or tostring(c) =~ 'z'",
+        "resources | where tostring(tags) contains 'x' and", "resources | where tags contains 'x'",
     ],
 )  # fmt: skip
 async def test_what_is_not_understood_is_refused(client: Client, query: str) -> None:

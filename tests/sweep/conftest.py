@@ -78,7 +78,8 @@ async def tenant(world: World) -> AsyncIterator[Tenant]:
     ports = world.reconciler._world
     sweeps = watched("sweeps", world.register.sweeps, world.watch)
     letterbox = Letterbox(ports.register, ports.queues, world.clock, lambda: world.ruleset)
-    sweeper = Sweeper(ports, graph, sweeps, lambda: world.ruleset, letterbox.say)
+    bypasses = watched("bypasses", world.register.bypasses, world.watch)
+    sweeper = Sweeper(ports, graph, sweeps, lambda: world.ruleset, letterbox.say, bypasses=bypasses)
     intake = Intake(world.reconciler, ports, cast(Any, None), letterbox, sweeper)
     yield Tenant(world, graph, sweeper, intake, world.register.sweeps)
     await graph.close()

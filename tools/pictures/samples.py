@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from guardrails.adoption import Adopted, adopted
+from guardrails.bypass import Bypass, Way, judged
+from guardrails.bypass_notice import bypass_found
 from guardrails.digest import Gathered, box_of, compose
 from guardrails.exemption import ExemptionId
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
@@ -13,6 +15,7 @@ from guardrails.record import Row, Status
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Violation
 from guardrails.rules.sample import read
+from guardrails.ruleset import load_ruleset
 from guardrails.tell import NEXT, TITLES, expiry, review
 
 _AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -110,6 +113,8 @@ def sample(kind: Kind) -> Notice:
         return _digest()
     if kind is Kind.ADOPTED:
         return _adopted()
+    if kind is Kind.BYPASS_FOUND:
+        return _bypasses()
     service = kind in SERVICE
     findings = (_FAR, _WHOLE, _UNCHECKED) if kind in _JUDGED else ()
     return Notice(
@@ -168,6 +173,31 @@ def _adopted() -> Notice:
         for n in range(5_000)
     )
     return adopted("platform", found, _AT)
+
+
+def _bypasses() -> Notice:
+    """Return what a sweep tells of the other ways past a policy."""
+    ruleset = load_ruleset()
+    assignment = f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/{{}}"
+    found = [
+        Bypass(
+            Way.NOT_ENFORCED, _SUBSCRIPTION, assignment.format("storage-baseline"), "Storage baseline", "DoNotEnforce",
+            "jo.doe@contoso.com", _AT, ticket="SEC-1234",
+        ),
+        Bypass(
+            Way.NOT_SCOPE, f"{_SUBSCRIPTION}/resourceGroups/legacy", assignment.format("tls"), "TLS 1.2 everywhere",
+            "excluded from the assignment", "jo.doe@contoso.com", _AT,
+        ),
+        *(
+            Bypass(
+                Way.TAG, f"{_SUBSCRIPTION}/resourceGroups/batch-{number:03}", f"EX-{number}", f"batch-{number:03}",
+                f"policyExceptionId=EX-{number}; exceptionTicket=SEC-{number}", ticket=f"SEC-{number}",
+                ends=_AT - timedelta(days=number % 3),
+            )
+            for number in range(1, 26)
+        ),
+    ]  # fmt: skip
+    return bypass_found({one.key: (_AT, judged(one, ruleset, _AT)) for one in found}, _AT)
 
 
 def _tagged(at: int, severity: str, *findings: Mapping[str, Any]) -> Notice:

@@ -1,0 +1,256 @@
+"""Bypass: a way past a policy that is no exemption, what it lacks, and how a sweep sees that it changed. Pure."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from guardrails.assess import Finding, Verdict
+from guardrails.errors import Permanent
+from guardrails.exemption import TYPE, ExemptionId, canonical_json, parse_time, spell_time
+from guardrails.rules.base import Severity
+from guardrails.ruleset import Exclusion, Response, Ruleset
+
+
+class Way(StrEnum):
+    """How a policy is kept from a scope."""
+
+    EXEMPTION = "exemption"
+    TAG = "tag"
+    NOT_SCOPE = "not-scope"
+    SELECTOR = "resource-selector"
+    OVERRIDE = "override"
+    NOT_ENFORCED = "not-enforced"
+    SELF_SERVE = "self-serve"
+    DISABLED = "effect-disabled"
+    UNREAD = "unreadable"
+    """An assignment, or a property of it, that could not be read: any of the ways may be in it."""
+
+
+class Kind(NamedTuple):
+    """What can be found in a bypass: the parts of a Finding that are always the same."""
+
+    code: str
+    rule: str
+    severity: Severity
+    mend: str
+
+
+UNREADABLE: Final = Kind(
+    "EXG500", "way-unreadable", Severity.MEDIUM, "Look at it in the portal, and write it as Azure documents it."
+)
+NO_TICKET: Final = Kind(
+    "EXG501", "way-ticket-missing", Severity.HIGH,
+    "Name the approval ticket in the assignment's metadata, or in the ticket tag.",
+)  # fmt: skip
+NO_REVIEW: Final = Kind(
+    "EXG502", "way-review-missing", Severity.LOW, "Name the date of the next review in the assignment's metadata."
+)
+NO_END: Final = Kind(
+    "EXG503", "way-end-missing", Severity.MEDIUM,
+    "Say when it ends, as 2027-06-30T00:00:00Z, in the assignment's metadata or in the expiry tag.",
+)  # fmt: skip
+ENDED: Final = Kind("EXG504", "way-ended", Severity.HIGH, "Take it away, or have it approved anew with a later end.")
+NOT_APPROVED: Final = Kind(
+    "EXG505", "way-not-approved", Severity.HIGH,
+    "Take the tags away, or have the exception approved and list its id under `exceptions: approved`.",
+)  # fmt: skip
+
+KINDS: Final = (UNREADABLE, NO_TICKET, NO_REVIEW, NO_END, ENDED, NOT_APPROVED)
+"""All that can be found, by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """One way past a policy, at one scope. Texts in it are strangers' and unescaped.
+
+    Attributes:
+        scope: the id of what is let past: the tagged resource, group or subscription; the excluded scope; else the
+            scope of the assignment.
+        subject: the assignment's id; for a tag, the exception id that it names, "" where it names none.
+        name: the assignment's display name, or the tagged resource's name.
+        detail: what exactly, one phrase: `DoNotEnforce`, `Disabled for denyPublicNetwork`, the selector's conditions.
+        who: who last wrote it, a UPN or a GUID; "" where unknown. `since`: when, UTC; None where unknown.
+        ends: when it says that it ends, UTC; None where it does not.
+        excluded: why the ruleset accepts it; "" where it does not. `findings` are kept all the same.
+        ends_problem: why its end could not be read; "" where it is absent or fine.
+        unreadable: why the row could not be read; "" where it could. Nothing else of it is judged then.
+    """
+
+    way: Way
+    scope: str
+    subject: str
+    name: str
+    detail: str
+    who: str = ""
+    since: datetime | None = None
+    owner: str = ""
+    ticket: str = ""
+    review: str = ""
+    ends: datetime | None = None
+    excluded: str = ""
+    findings: Sequence[Finding] = ()
+    ends_problem: str = ""
+    unreadable: str = ""
+
+    @property
+    def key(self) -> bytes:
+        """A name (16 bytes of sha256) that is the same for every casing; of two overrides each has its own."""
+        part = self.detail if self.way in (Way.OVERRIDE, Way.UNREAD) else ""
+        text = f"{self.way}|{self.scope}|{self.subject}|{part}".lower()
+        return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:16]
+
+    @property
+    def container(self) -> str:
+        """The register's partition, as ExemptionId.container: of its scope, else of the assignment; "" for neither."""
+        return container_of(self.scope) or container_of(self.subject.lower().rpartition("/providers/")[0])
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `violation`, `unknown`; or `excluded`, where the ruleset accepts it."""
+        if self.excluded:
+            return "excluded"
+        if self.violations:
+            return str(Verdict.VIOLATION)
+        return str(Verdict.UNKNOWN if self.findings else Verdict.PASS)
+
+    @property
+    def grade(self) -> str:
+        """One of report.model.GRADES: the severity of its worst violation, or its verdict where it has none."""
+        if self.verdict != Verdict.VIOLATION:
+            return self.verdict
+        return str(min((one.severity for one in self.violations), key=lambda severity: severity.rank))
+
+    @property
+    def violations(self) -> tuple[Finding, ...]:
+        """The findings that are violations, whether accepted or not."""
+        return tuple(one for one in self.findings if one.status is Verdict.VIOLATION)
+
+
+def container_of(scope: str) -> str:
+    """Return what ExemptionId.container is for exemptions at a scope; "" where it is none of the four kinds."""
+    try:
+        return ExemptionId.parse(f"{scope.rstrip('/')}/providers/{TYPE}/x").container
+    except Permanent:
+        return ""
+
+
+def judged(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Bypass:
+    """Return it with what it lacks at `now` (UTC), and whether the ruleset accepts it."""
+    accepted = next((one for one in ruleset.exceptions.accepted if _accepts(one, bypass, now)), None)
+    return replace(
+        bypass,
+        findings=tuple(_findings(bypass, ruleset, now)),
+        excluded=f"{accepted.scope}: {accepted.reason}" if accepted else "",
+    )
+
+
+def token(bypass: Bypass) -> str:
+    """Return a name (20 hex digits) for all that is shown of it; it changes with time only as its findings do."""
+    said = to_json(bypass) | {"findings": [one.key for one in bypass.findings]}
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:20]
+
+
+def to_json(bypass: Bypass) -> dict[str, Any]:
+    """Return the documented JSON form. Times as ARM spells them, null for none."""
+    return {
+        "way": str(bypass.way),
+        "scope": bypass.scope,
+        "subject": bypass.subject,
+        "name": bypass.name,
+        "detail": bypass.detail,
+        "verdict": bypass.verdict,
+        "severity": bypass.grade if bypass.verdict == Verdict.VIOLATION else None,
+        "excluded": bypass.excluded or None,
+        "who": bypass.who,
+        "since": spell_time(bypass.since) if bypass.since else None,
+        "owner": bypass.owner,
+        "ticket": bypass.ticket,
+        "review": bypass.review,
+        "ends": spell_time(bypass.ends) if bypass.ends else None,
+        "ends_problem": bypass.ends_problem or None,
+        "unreadable": bypass.unreadable or None,
+        "findings": [finding.to_json() for finding in bypass.findings],
+    }
+
+
+def from_json(said: Mapping[str, Any]) -> Bypass:
+    """Return what `to_json` wrote. Raises KeyError, ValueError, TypeError for anything else."""
+    texts = ("scope", "subject", "name", "detail", "excluded", "who", "owner", "ticket", "review")
+    return Bypass(
+        way=Way(said["way"]),
+        since=parse_time(said["since"]),
+        ends=parse_time(said["ends"]),
+        findings=tuple(_finding_of(one) for one in said["findings"]),
+        ends_problem=str(said["ends_problem"] or ""),
+        unreadable=str(said["unreadable"] or ""),
+        **{name: str(said[name] or "") for name in texts},
+    )
+
+
+def _findings(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Iterator[Finding]:
+    if bypass.unreadable:
+        yield _finding(UNREADABLE, bypass.unreadable, status=Verdict.UNKNOWN)
+        return
+    tagged = bypass.way is Way.TAG
+    if not bypass.ticket:
+        yield _finding(NO_TICKET, "it names no approval ticket")
+    if not tagged:
+        yield from _about_review(bypass)
+    if bypass.ends_problem:
+        yield _finding(NO_END, f"its end cannot be read: {bypass.ends_problem}", status=Verdict.UNKNOWN)
+    elif bypass.ends is None:
+        yield _finding(NO_END, "it does not say when it ends")
+    elif bypass.ends <= now:
+        yield _finding(ENDED, "its end has passed, and it is still there", {"ends": spell_time(bypass.ends)})
+    if tagged:
+        yield from _about_approval(bypass, ruleset)
+
+
+def _about_review(bypass: Bypass) -> Iterator[Finding]:
+    try:
+        if parse_time(bypass.review) is None:
+            yield _finding(NO_REVIEW, "it names no date of review")
+    except ValueError as error:
+        yield _finding(NO_REVIEW, f"its date of review cannot be read: {error}", status=Verdict.UNKNOWN)
+
+
+def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[Finding]:
+    """Azure Policy compares the ids without regard to case, but with their blanks, and so do we."""
+    tag = ruleset.exceptions.tags.id
+    if not bypass.subject:
+        yield _finding(NOT_APPROVED, f"the tags are incomplete: {tag} names no exception", {"tag": tag})
+    elif bypass.subject.lower() not in _folded(ruleset.exceptions.approved):
+        blanks = "" if bypass.subject == bypass.subject.strip() else "; blanks around its id make it another one"
+        yield _finding(NOT_APPROVED, f"the exception is not approved{blanks}", {tag: bypass.subject})
+
+
+@lru_cache(maxsize=4)
+def _folded(texts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(one.lower() for one in texts)
+
+
+def _finding(
+    kind: Kind, text: str, evidence: Mapping[str, Any] | None = None, *, status: Verdict = Verdict.VIOLATION
+) -> Finding:
+    code, rule, severity, mend = kind
+    return Finding(code, rule, status, severity, text, evidence or {}, mend, Response.ALERT, timedelta())
+
+
+def _finding_of(said: Mapping[str, Any]) -> Finding:
+    """Read Finding.to_json. What follows a finding is the same for all of ours."""
+    texts = {name: str(said[name]) for name in ("code", "rule", "text", "mend")}
+    return Finding(
+        status=Verdict(said["status"]), severity=Severity(said["severity"]), evidence=dict(said["evidence"]),
+        response=Response.ALERT, grace=timedelta(), **texts,
+    )  # fmt: skip
+
+
+def _accepts(accepted: Exclusion, bypass: Bypass, now: datetime) -> bool:
+    if accepted.expires is not None and now >= accepted.expires:
+        return False
+    keys = (bypass.scope.lower(), "" if bypass.way is Way.TAG else bypass.subject.lower())
+    return any(key and accepted.pattern.fullmatch(key) for key in keys)

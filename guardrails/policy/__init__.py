@@ -1,0 +1,1 @@
+"""Azure Policy made from the ruleset: definitions, initiatives, Bicep, and what they leave to the service. Pure."""

@@ -1,0 +1,56 @@
+"""Every file of the generated policies, from a ruleset and given definitions. Pure: the same input, the same bytes."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from guardrails.policy import inheritance, tagged
+from guardrails.policy.bicep import bicep
+from guardrails.policy.definition import files
+from guardrails.policy.readme import readme
+from guardrails.policy.refusal import Refusal, refusal_of
+from guardrails.rules import all_rules
+from guardrails.ruleset import Ruleset
+
+GENERATOR: Final = "exemption-guardrails"
+"""What `metadata.generator` says in every file that is ours to replace or remove."""
+
+
+def build(ruleset: Ruleset, given: Mapping[str, object]) -> dict[str, str]:
+    """Return path -> text of every file, in order: README.md, Bicep, definitions/ and initiatives/.
+
+    Args:
+        ruleset: what is refused.
+        given: file name -> JSON value of the definitions that tags may let past (`guardrails.policy.given.read`).
+
+    Raises Misconfigured for a given definition that cannot take the check, and for tags that no policy can compare.
+    """
+    found = {rule.name: refusal_of(rule, ruleset) for rule in all_rules().values()}
+    refusals = [one for one in found.values() if isinstance(one, Refusal)]
+    layer = tagged.build(given, ruleset.exceptions)
+    ours = files(refusals, ruleset.source)
+    made = {
+        "README.md": readme(found, ruleset.source, layer.notes),
+        "policies.bicep": bicep([one.name for one in refusals], layer.bicep),
+        inheritance.ROLE_FILE: inheritance.role_bicep(),
+    }
+    both = sorted({**ours, **layer.files}.items())
+    return {**made, **{path: _json(_marked(value)) for path, value in both}}
+
+
+def is_ours(text: str) -> bool:
+    """Return whether a file's text is one that `build` made."""
+    try:
+        value = json.loads(text)
+        return bool(value["properties"]["metadata"]["generator"] == GENERATOR)
+    except (ValueError, KeyError, TypeError, RecursionError):  # not JSON, or JSON of another shape
+        return False
+
+
+def _marked(value: Mapping[str, Any]) -> dict[str, Any]:
+    properties = value["properties"]
+    return {**value, "properties": {**properties, "metadata": {**properties["metadata"], "generator": GENERATOR}}}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,157 @@
+"""A rule at the control plane: the condition of Azure Policy under which it refuses a write. Not a rule.
+
+The control plane never refuses what the rule lets pass: a condition may be true only where the rule gives a Violation.
+What a condition cannot see is left to the service, and the form says so. Operators and functions are those that
+Microsoft Learn lists: https://learn.microsoft.com/azure/governance/policy/concepts/definition-structure-policy-rule
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from guardrails.names import Names, fold_name
+
+type Condition = Mapping[str, Any]
+"""A condition of a policy rule, JSON-ready."""
+
+TYPE: Final = "Microsoft.Authorization/policyExemptions"
+ID: Final[Condition] = {"field": "id"}
+FURTHEST: Final = 36_500
+"""Days that a condition adds or takes away at most: where a date function fails, Azure refuses the write."""
+
+_BELOW: Final = f"/providers/{TYPE}/"
+_SAFE: Final = re.compile(r"[a-z0-9:]+")
+_WILD: Final = re.compile(r"\*|\?|\[!?\]?[^\]]*\]|\[")
+
+NO_TIME: Final = "An expiry that is no RFC 3339 time, such as a bare date: how Azure compares it is not documented."
+ONLY_KEYS: Final = "A key that is there and says nothing, or stands inside another value."
+
+
+class Parameter(NamedTuple):
+    """What whoever assigns the policy may choose, a number or a list: its title, its default, and what it means."""
+
+    title: str
+    default: int | tuple[str, ...]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A rule as a condition on the exemption that is written.
+
+    Attributes:
+        condition: without the check of the type, and without where the rule applies.
+        parameters: name -> parameter, where whoever assigns the policy may choose.
+        leaves: violations that it leaves to the service, a sentence each; () where it sees them all.
+        deny: whether refusing the write would help; else the policy only audits.
+    """
+
+    condition: Condition
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    leaves: tuple[str, ...] = ()
+    deny: bool = True
+
+
+type Control = Callable[[Any, Names], Form | str] | Form | str
+"""(options, metadata names) -> the form, or one sentence why there is none; either alone where nothing decides it."""
+
+
+def alias(name: str) -> str:
+    """Return the alias of a property of an exemption."""
+    return f"{TYPE}/{name}"
+
+
+def every(conditions: Iterable[Condition]) -> Condition:
+    """Return the condition that all of them hold; itself where it is one."""
+    return _joined("allOf", conditions)
+
+
+def some(conditions: Iterable[Condition]) -> Condition:
+    """Return the condition that any of them holds; itself where it is one."""
+    return _joined("anyOf", conditions)
+
+
+def _joined(operator: str, conditions: Iterable[Condition]) -> Condition:
+    found = [inner for one in conditions for inner in one.get(operator, (one,))]
+    return found[0] if len(found) == 1 else {operator: found}
+
+
+def blank(name: str) -> Condition:
+    """Return the condition that a property is absent or an empty text."""
+    return some(({"field": alias(name), "exists": False}, {"field": alias(name), "equals": ""}))
+
+
+def ends(operator: str, time: str) -> Condition:
+    """Return the condition that an exemption's end compares so with a time, a call of a date function.
+
+    As Azure's own policies on expiry dates say it: a date function that fails is a write that is refused, so nothing
+    here is cleverer than those. Where there is no end there is nothing to compare.
+    """
+    name = alias("expiresOn")
+    there = ({"field": name, "exists": True}, {"field": name, "notEquals": ""})
+    return every((*there, {"field": name, operator: f"[{time}]"}))
+
+
+def lacks(role: str, names: Names) -> Condition | None:
+    """Return the condition that the metadata has no key that says `role`; None where a key's spelling forbids one.
+
+    The alias is of the whole object (since April 2026), so its JSON is searched, folded as `names.fold_name` does it.
+    """
+    keys = sorted({fold_name(key) for key in names.roles[role]})
+    if not all(map(_SAFE.fullmatch, keys)):  # JSON may write other characters as escapes
+        return None
+    text = f"string(field('{alias('metadata')}'))"
+    folded = f"toLower({text})"
+    for sign in "_-. ":
+        folded = f"replace({folded},'{sign}','')"
+    value = f"[if(empty(field('{alias('metadata')}')),'',{folded})]"
+    each = {"value": [f'"{key}"' for key in keys], "name": "key"}
+    return {"count": {**each, "where": {"value": value, "contains": "[current('key')]"}}, "equals": 0}
+
+
+def odd_keys(role: str) -> str:
+    """Return why there is no form where `lacks` gives none."""
+    return f"A metadata key for {role} in the ruleset has other characters than letters and digits."
+
+
+def pieces(glob: str) -> tuple[list[str], bool]:
+    """Return the texts between a glob's wildcards, and whether `*` is its only wildcard.
+
+    Every `[` counts as a wildcard: where it opens no class it is a text, but one that starts an expression in Azure.
+    """
+    texts = _WILD.split(re.sub(r"\*+", "*", glob))
+    return texts, all(sign == "*" for sign in _WILD.findall(glob))
+
+
+def matches(subject: Condition, glob: str) -> Condition | None:
+    """Return the condition that a text matches a glob; None where Azure's `like`, with its one `*`, cannot say it."""
+    texts, plain = pieces(glob)
+    if not plain:
+        return None
+    if len(texts) == 1:
+        return {**subject, "equals": texts[0]}
+    if len(texts) == 2:
+        return {**subject, "like": f"{texts[0]}*{texts[1]}"}
+    if len(texts) == 3 and not texts[0] and not texts[2]:
+        return {**subject, "contains": texts[1]}
+    return None
+
+
+def around(glob: str, end: str = "") -> Condition:
+    """Return a condition on the id that holds at least where the id starts with what the glob and `end` match.
+
+    For what keeps a policy off. It may hold elsewhere too, for every text between wildcards is only looked for.
+    """
+    texts = pieces(glob)[0]
+    texts[-1] += end
+    if len(texts) == 1:
+        return {**ID, "like": f"{texts[0]}*"}
+    start = [{**ID, "like": f"{texts[0]}*"}] if texts[0] else []
+    found = [*start, *({**ID, "contains": text} for text in texts[1:] if text)]
+    return every(found or [{**ID, "like": "*"}])
+
+
+def around_scope(glob: str) -> Condition:
+    """Return a condition on the id that holds at least where the exemption's scope matches a glob."""
+    return around(glob.rstrip("/"), _BELOW)

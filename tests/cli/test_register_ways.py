@@ -1,0 +1,165 @@
+"""`register ways`: one view of every way past a policy, exemptions among them, the worst first."""
+
+import asyncio
+import csv
+import io
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from azure.data.tables.aio import TableClient
+
+from guardrails.bypass import Bypass, Way, judged, token
+from guardrails.bypass_record import Kept
+from guardrails.record import Status
+from guardrails.register.table_register import connect
+from guardrails.ruleset import parse_ruleset
+from tests.conftest import VirtualClock
+
+from .conftest import Run
+from .shelf import AT, FIRST, GROUP, NOW, SECOND, Shelf, named, row, shelf
+
+__all__ = ["shelf"]
+
+RULES = parse_ruleset("""
+version: 1
+mode: audit
+rules: {expired: alert}
+exceptions: {approved: [EX-7], accepted: [{scope: "*/resourceGroups/known", reason: agreed}]}
+""")
+ASSIGNMENT = f"{GROUP}/providers/Microsoft.Authorization/policyAssignments/Baseline"
+GOOD = Bypass(
+    Way.TAG, f"{FIRST}/resourceGroups/good", "EX-7", "good", "policyExceptionId=EX-7", "jo@contoso.com", AT,
+    owner="team@contoso.com", ticket="SEC-7", ends=NOW + timedelta(days=30),
+)  # fmt: skip
+
+
+def kept(bypass: Bypass, *, gone: datetime | None = None, seen: datetime = AT) -> Kept:
+    one = judged(bypass, RULES, NOW)
+    return Kept(one, token(one), seen, seen, seen if one.violations else None, gone)
+
+
+def keep(shelf: Shelf, *rows: Kept) -> None:
+    async def work() -> None:
+        async with connect(clock=VirtualClock(AT), connection_string=shelf.connection, table=shelf.table) as register:
+            await register.bypasses.write(rows)
+
+    asyncio.run(work())
+
+
+@pytest.fixture
+def full(shelf: Shelf) -> Shelf:
+    """A way of each kind, and exemptions."""
+    shelf.put([
+        row(named("fine"), Status.COMPLIANT, timedelta(days=100)),
+        row(named("for-ever"), findings={"EXG101": AT}, owner="x@contoso.com", author="eve@contoso.com", written_at=AT),
+        row(named("gone", SECOND), Status.GONE, timedelta(days=5)),
+        row(named("lost", SECOND), Status.LOST, timedelta(days=5)),
+    ])  # fmt: skip
+    off = Bypass(
+        Way.NOT_ENFORCED, GROUP, ASSIGNMENT, "Baseline", "DoNotEnforce", "ops", ticket="SEC-1", review="2027-01-01"
+    )
+    keep(
+        shelf,
+        kept(GOOD),
+        kept(replace(GOOD, scope=f"{FIRST}/resourceGroups/bad", subject="EX-8", ends=NOW + timedelta(days=3))),
+        kept(replace(GOOD, scope=f"{FIRST}/resourceGroups/known", subject="")),
+        kept(replace(GOOD, scope=f"{SECOND}/resourceGroups/old"), gone=NOW),
+        kept(off),
+        kept(replace(off, way=Way.UNREAD, detail="notScopes cannot be read", unreadable="notScopes is a number")),
+        kept(replace(off, way=Way.NOT_SCOPE, scope=SECOND, ends=NOW + timedelta(days=9))),
+    )
+    return shelf
+
+
+def shown(run: Run, *argv: str) -> list[tuple[str, str]]:
+    """The way and the last part of the scope, or the name of the exemption, in order."""
+    ran = run("register", "ways", *argv, "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    return [(one["way"], one["name"] if one["id"] else one["scope"].rpartition("/")[2]) for one in ran.json]
+
+
+def test_every_way_in_one_view_the_worst_first(run: Run, full: Shelf) -> None:
+    assert shown(run) == [
+        ("tag", "bad"), ("exemption", "for-ever"), ("not-enforced", "Corp"), ("unreadable", "Corp"), ("tag", "known"),
+        ("not-scope", SECOND.rpartition("/")[2]), ("tag", "good"), ("exemption", "fine"),
+    ]  # fmt: skip
+
+
+def test_what_is_gone_is_shown_when_asked_for(run: Run, full: Shelf) -> None:
+    more = set(shown(run, "--gone")) - set(shown(run))
+    assert more == {("tag", "old"), ("exemption", "gone"), ("exemption", "lost")}
+    assert [one["gone"] for one in run("register", "ways", "--gone", "--way", "tag", "--format", "json").json] == [
+        None, None, None, "2026-11-21T12:00:00Z",
+    ]  # fmt: skip
+
+
+def test_some_ways_only(run: Run, full: Shelf) -> None:
+    assert shown(run, "--way", "tag") == [("tag", "bad"), ("tag", "known"), ("tag", "good")]
+    assert shown(run, "--way", "exemption") == [("exemption", "for-ever"), ("exemption", "fine")]
+    assert len(shown(run, "--way", "not-scope", "--way", "not-enforced")) == 2
+    ran = run("register", "ways", "--way", "magic")
+    assert ran.code == 2
+    assert "not-enforced" in ran.err
+
+
+def test_what_json_says(run: Run, full: Shelf) -> None:
+    found = {one["way"]: one for one in run("register", "ways", "--format", "json").json}
+    assert found["not-enforced"] == {
+        "way": "not-enforced", "verdict": "violation", "severity": "medium", "findings": ["EXG503"], "scope": GROUP,
+        "subject": ASSIGNMENT, "name": "Baseline", "detail": "DoNotEnforce", "who": "ops", "review": "2027-01-01",
+        "ticket": "SEC-1", "owner": "", "first_seen": "2026-11-02T09:30:00Z", "since": None, "ends": None, "gone": None,
+        "id": None,
+    }  # fmt: skip
+    assert (found["unreadable"]["verdict"], found["unreadable"]["findings"]) == ("unknown", ["EXG500?"])
+    exemption = run("register", "ways", "--way", "exemption", "--format", "json").json[0]
+    assert {name: exemption[name] for name in ("id", "who", "since", "first_seen", "detail", "scope")} == {
+        "id": named("for-ever"), "who": "eve@contoso.com", "since": "2026-11-02T09:30:00Z", "scope": FIRST,
+        "first_seen": "2026-11-02T09:30:00Z", "detail": "no-expiry",
+    }  # fmt: skip
+
+
+def test_a_pipe_gets_plain_columns_and_the_counts_beside_them(run: Run, full: Shelf) -> None:
+    ran = run("register", "ways")
+    head, first, *rest = ran.out.splitlines()
+    assert head.split("  ")[0] == "severity"
+    assert first.split("  ")[0] == "high"
+    assert f"{FIRST}/resourceGroups/bad" in first
+    assert len(rest) == 7
+    counts = "3 tag, 2 exemption, 1 not-enforced, 1 unreadable, 1 not-scope"
+    assert ran.err == f"8 ways past a policy: {counts}\n"
+
+
+def test_csv_is_read_back_and_runs_nothing(run: Run, shelf: Shelf) -> None:
+    keep(shelf, kept(replace(GOOD, name='=HYPERLINK("//evil")', ticket="+1,2\n", detail="\u202ex")))
+    (item,) = csv.DictReader(io.StringIO(run("register", "ways", "--format", "csv").out))
+    assert (item["way"], item["verdict"], item["first_seen"]) == ("tag", "pass", "2026-11-02T09:30:00Z")
+    assert item["name"] == '\'=HYPERLINK("//evil")'
+    assert item["ticket"].startswith("'+1,2")
+    assert item["detail"] == "x"
+
+
+def test_an_empty_register(run: Run, shelf: Shelf) -> None:
+    ran = run("register", "ways")
+    assert (ran.code, ran.out, ran.err) == (0, "", "0 ways past a policy\n")
+    assert run("register", "ways", "--format", "json").json == []
+
+
+def test_a_row_that_cannot_be_trusted_is_named_and_the_others_are_shown(run: Run, full: Shelf) -> None:
+    full.break_row(named("fine"))
+    bad = kept(GOOD)
+
+    async def damage() -> None:
+        place: dict[str, Any] = {"PartitionKey": FIRST.rpartition("/")[2], "RowKey": f"bypass~{bad.bypass.key.hex()}"}
+        async with TableClient.from_connection_string(full.connection, full.table) as table:
+            await table.update_entity({**place, "bypass": "{half"})
+
+    asyncio.run(damage())
+    ran = run("register", "ways", "--format", "json")
+    assert ran.code == 1
+    assert [(one["id"], one["status"]) for one in ran.json[:2]] == [
+        (named("fine"), "altered"), (GOOD.scope, "altered"),
+    ]  # fmt: skip
+    assert len(ran.json) == 8
+    assert "2 rows cannot be trusted" in ran.err

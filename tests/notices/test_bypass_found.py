@@ -1,0 +1,80 @@
+"""What a sweep finds of other ways past a policy is told in one notice: small, and complete in its counts."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from guardrails.assess import Finding
+from guardrails.bypass import Bypass, Way
+from guardrails.bypass_notice import bypass_found
+from guardrails.digest import URGENT
+from guardrails.notice import Kind
+from guardrails.notify import slack, teams
+from guardrails.rules.base import Severity
+
+from .samples import AT, HOSTILE, SUBSCRIPTION, finding
+from .test_adoption import fits
+
+TICKET = finding(code="EXG501", rule="way-ticket-missing", severity=Severity.HIGH)
+END = finding(code="EXG503", rule="way-end-missing", severity=Severity.MEDIUM)
+REVIEW = finding(code="EXG502", rule="way-review-missing", severity=Severity.LOW)
+
+
+def one(number: int, *findings: Finding, way: Way = Way.NOT_SCOPE) -> Bypass:
+    scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g{number:03}"
+    assignment = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/tls"
+    subject = "EX-1" if way is Way.TAG else assignment
+    return Bypass(way, scope, subject, "TLS 1.2", "excluded", "jo", owner=" team ", findings=findings)
+
+
+def found(*bypasses: Bypass, at: datetime = AT) -> dict[bytes, tuple[datetime, Bypass]]:
+    return {bypass.key: (at, bypass) for bypass in bypasses}
+
+
+def test_it_counts_everything_and_shows_the_ten_worst() -> None:
+    ways = [
+        *(one(n, END) for n in range(30)),
+        *(one(100 + n, REVIEW, TICKET, END) for n in range(3)),
+        *(one(200 + n, TICKET, way=Way.TAG) for n in range(3)),
+    ]
+    notice = bypass_found(found(*ways), AT)
+    assert (notice.kind, notice.severity, notice.exemption) == (Kind.BYPASS_FOUND, "high", {})
+    assert notice.digest == {
+        "total": 36,
+        "ways": {"not-scope": 33, "tag": 3},
+        "severities": {"medium": 30, "high": 6},
+        "rules": {"way-end-missing": 33, "way-ticket-missing": 6, "way-review-missing": 3},
+    }
+    scopes = [str(shown["evidence"]["scope"]).rpartition("/")[2] for shown in notice.findings]
+    assert scopes == ["g100", "g101", "g102", "g200", "g201", "g202", "g000", "g001", "g002", "g003"]
+    first = notice.findings[0]
+    assert (first["rule"], first["status"], first["severity"]) == ("way-ticket-missing", "violation", "high")
+    also = "also way-end-missing, way-review-missing"
+    assert first["text"] == f"not-scope (TLS 1.2): excluded; {also}; by jo; owner team"
+    assert "assignment" not in notice.findings[3]["evidence"]
+    assert "python -m guardrails register ways" in notice.next
+    fits(notice)
+
+
+def test_its_id_is_the_same_over_retries_and_another_for_what_is_found_later() -> None:
+    ways = [one(n, TICKET) for n in range(5)]
+    name = bypass_found(found(*ways), AT).id
+    assert bypass_found(found(*reversed(ways)), AT + timedelta(hours=1)).id == name
+    assert bypass_found(found(*ways, at=AT + timedelta(hours=1)), AT).id != name
+    assert bypass_found(found(*ways[1:]), AT).id != name
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "\U0001f469" * 5_000], ids=range(len(HOSTILE) + 1))
+def test_hostile_texts_and_long_ids_fit_every_channel(text: str) -> None:
+    bad = replace(one(0, *[replace(TICKET, rule=f"way-{n}") for n in range(6)]), who=text, owner=text, detail=text)
+    ways = [replace(bad, name=text, scope=f"{bad.scope}{n}/{text * 4}", subject=f"/{text * 4}{n}") for n in range(40)]
+    fits(bypass_found(found(*ways), AT))
+
+
+def test_a_card_says_where_it_is_and_what_to_run() -> None:
+    notice = bypass_found(found(*(one(n, TICKET, END) for n in range(5_000))), AT)
+    assert Kind.BYPASS_FOUND in URGENT
+    for said in (teams.message(notice).decode(), slack.message(notice).decode()):
+        for part in ("5000 not-scope", "5000 high", "resource group g000: not-scope (TLS 1", "register ways"):
+            assert part in said

@@ -1,0 +1,412 @@
+"""The ways past a policy that are no exemptions: what a sweep keeps of them, what it tells, and what cannot stop it."""
+
+import random
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.bypass import Way
+from guardrails.bypass_record import Kept
+from guardrails.bypass_sweep import KEPT
+from guardrails.errors import Retryable
+from guardrails.record import Status
+from sandbox import tenant as places
+from tests.reconcile.ports import Died
+from tests.reconcile.world import ALICE, CORP, US_OID, World, in_days, rules
+from tests.sweep.conftest import Tenant
+
+EXCEPTION = "EX-7"
+APPROVED: dict[str, Any] = {"exceptions": {"approved": [EXCEPTION]}}
+NAMED = {"approvalTicket": "SEC-9", "reviewDate": "2099-01-01", "expiresOn": "2099-06-30T00:00:00Z"}
+
+
+def assigned(world: World, name: str = "relaxed", scope: str = places.GROUP, /, **properties: Any) -> str:
+    """Put an assignment in place, as its properties say; return its id."""
+    identity = f"{scope}{places.AUTHORIZATION}/policyAssignments/{name}"
+    definition = f"{places.AUTHORIZATION}/policyDefinitions/require-tls"
+    world.arm.seed(identity, {"properties": {"policyDefinitionId": definition, **properties}})
+    return identity
+
+
+def tagged(world: World, scope: str = places.RESOURCE, /, **tags: str) -> str:
+    world.arm.seed(scope, {"location": "westeurope", "tags": tags})
+    return scope
+
+
+def good_tags(world: World) -> dict[str, str]:
+    return {"policyExceptionId": EXCEPTION, "exceptionTicket": "SEC-7", "exceptionExpiry": in_days(world.clock, 30)}
+
+
+async def every(tenant: Tenant) -> list[Kept]:
+    return [one async for one in tenant.world.register.bypasses.rows()]
+
+
+async def rows(tenant: Tenant) -> dict[str, Kept]:
+    """Every row, by its way and the last part of its scope."""
+    found = await every(tenant)
+    named = {f"{one.bypass.way} {one.bypass.scope.rpartition('/')[2]}": one for one in found}
+    assert len(named) == len(found)
+    return named
+
+
+async def row(tenant: Tenant, way: Way) -> Kept:
+    """The one row of a way."""
+    (one,) = [one for one in await every(tenant) if one.bypass.way is way]
+    return one
+
+
+def codes(one: Kept) -> list[str]:
+    return [finding.code for finding in one.bypass.findings]
+
+
+async def later(tenant: Tenant, **by: float) -> datetime:
+    """Go on an hour, or by so much, and sweep; return when."""
+    at = tenant.world.clock.advance(**by or {"hours": 1})
+    await tenant.sweep()
+    return at
+
+
+def writes(world: World) -> int:
+    return sum(
+        count for name, count in world.watch.calls.items() if name.startswith("bypasses.") and "known" not in name
+    )
+
+
+async def found_notices(world: World) -> list[dict[str, Any]]:
+    told = [one["notice"] for one in await world.notices()]
+    return [one for one in told if one["kind"] == "bypass-found"]
+
+
+# Rows
+
+
+async def test_the_first_sweep_writes_a_row_for_each_way(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(
+        world,
+        notScopes=[places.RESOURCE],
+        enforcementMode="DoNotEnforce",
+        resourceSelectors=[{"name": "west", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}],
+        overrides=[{"kind": "policyEffect", "value": "Disabled", "selectors": []}],
+        selfServeExemptionSettings={"enabled": True},
+        parameters={"tlsEffect": {"value": "Disabled"}},
+    )
+    tagged(world, **good_tags(world))
+    at = world.clock.now()
+    report = await tenant.sweep()
+    kept = await rows(tenant)
+    assert {one.bypass.way for one in kept.values()} == set(Way) - {Way.EXEMPTION, Way.UNREAD}
+    assert {(one.first_seen, one.changed, one.gone) for one in kept.values()} == {(at, at, None)}
+    assert {name: report.bypasses[name] for name in ("seen", "new", "changed", "gone", "back")} == {
+        "seen": 7, "new": 7, "changed": 0, "gone": 0, "back": 0,
+    }  # fmt: skip
+    assert codes(kept[f"not-scope {places.RESOURCE.rpartition('/')[2]}"]) == ["EXG501", "EXG502", "EXG503"]
+    assert report.missing == []
+    assert (await tenant.sweeps.last()).report["bypasses"] == report.bypasses  # type: ignore[union-attr]
+
+
+async def test_an_unchanged_tenant_costs_no_write_and_no_notice(tenant: Tenant) -> None:
+    world = tenant.world
+    for number in range(30):
+        assigned(world, f"relaxed-{number}", enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    await tenant.settled()
+    before = await every(tenant)
+    await world.forget()
+    for _ in range(3):
+        world.clock.advance(hours=1)
+        report = await tenant.sweep()
+        assert (report.bypasses["seen"], report.bypasses["new"], report.bypasses["changed"]) == (31, 0, 0)
+    assert writes(world) == 3 * 3, "each is called with nothing to do"
+    assert await every(tenant) == before
+    assert await world.told() == []
+    assert world.queues.sent == []
+
+
+async def test_one_that_changes_keeps_since_when_it_is_known(tenant: Tenant) -> None:
+    world = tenant.world
+    first = world.clock.now()
+    assigned(world, enforcementMode="DoNotEnforce")
+    await tenant.sweep()
+    assigned(world, enforcementMode="DoNotEnforce", metadata=NAMED)
+    second = await later(tenant)
+    one = await row(tenant, Way.NOT_ENFORCED)
+    assert (one.first_seen, one.changed, one.found) == (first, second, None)
+    assert (codes(one), one.bypass.ticket) == ([], "SEC-9")
+
+
+async def test_one_that_is_no_more_is_gone_and_may_come_back(tenant: Tenant) -> None:
+    world = tenant.world
+    first = world.clock.now()
+    assigned(world, enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    await tenant.sweep()
+    assigned(world, enforcementMode="Default")
+    tagged(world)
+    gone = await later(tenant)
+    assert {one.gone for one in await every(tenant)} == {gone}
+    await later(tenant)
+    assert {one.gone for one in await every(tenant)} == {gone}, "told once"
+    assigned(world, enforcementMode="DoNotEnforce")
+    world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    one = await row(tenant, Way.NOT_ENFORCED)
+    assert (one.first_seen, one.changed, one.gone) == (first, world.clock.now(), None)
+    assert (report.bypasses["back"], report.bypasses["new"], report.bypasses["gone"]) == (1, 0, 0)
+
+
+async def test_what_has_been_gone_for_long_is_forgotten(tenant: Tenant) -> None:
+    world = tenant.world
+    tagged(world, policyExceptionId="EX-1")
+    await tenant.sweep()
+    tagged(world)
+    await later(tenant)
+    await later(tenant, days=KEPT.days)
+    assert len(await rows(tenant)) == 1
+    await later(tenant)
+    assert await rows(tenant) == {}
+
+
+async def test_who_tagged_it_is_remembered_when_azure_does_not_any_more(tenant: Tenant) -> None:
+    world = tenant.world
+    body = {"operation": "Merge", "properties": {"tags": {"policyExceptionId": "EX-1"}}}
+    status, answer = await world.send(
+        ALICE, "PATCH", f"{places.RESOURCE}/providers/Microsoft.Resources/tags/default", body
+    )
+    assert status == 200, answer
+    world.clock.advance(minutes=5)
+    await tenant.sweep()
+    one = await row(tenant, Way.TAG)
+    assert one.bypass.who == "alice@contoso.com"
+    await world.forget()
+    await later(tenant, days=20)
+    assert await row(tenant, Way.TAG) == one
+    assert (await tenant.sweep()).bypasses["changed"] == 0
+
+
+async def test_a_row_that_a_hand_has_damaged_is_written_anew(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    await tenant.sweep()
+    key = (await row(tenant, Way.NOT_ENFORCED)).bypass.key.hex()
+    place = {"PartitionKey": places.PROD, "RowKey": f"bypass~{key}"}
+    for columns in ({"first_seen": "soon", "bypass": "{half"}, {"way": "nonsense", "token": ""}):
+        await world.table.update_entity({**place, **columns})
+        at = await later(tenant)
+        one = await row(tenant, Way.NOT_ENFORCED)
+        assert (one.bypass.detail, one.changed) == ("DoNotEnforce", at)
+
+
+async def test_one_row_with_a_giant_id_ends_no_sweep(tenant: Tenant) -> None:
+    tagged(
+        tenant.world,
+        f"{places.GROUP}/providers/Microsoft.Storage/storageAccounts/{'x' * 60_000}",
+        policyExceptionId="1",
+    )
+    report = await tenant.sweep()
+    assert report.bypasses["new"] == 1
+    assert len((await row(tenant, Way.TAG)).bypass.scope) > 60_000
+
+
+# What cannot be seen
+
+
+@pytest.mark.parametrize("table", ["resources", "policyresources"])
+async def test_where_part_could_not_be_read_nothing_of_it_is_taken_for_gone(tenant: Tenant, table: str) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    await tenant.settled()
+    assigned(world, enforcementMode="Default")
+    tagged(world)
+    await world.forget()
+    await world.arm_graph(closed=[table])
+    world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    unread, read = (Way.TAG, Way.NOT_ENFORCED) if table == "resources" else (Way.NOT_ENFORCED, Way.TAG)
+    assert (await row(tenant, unread)).gone is None
+    assert (await row(tenant, read)).gone == world.clock.now()
+    assert report.missing
+    assert await world.told() == ["sweep-partial"]
+    await world.arm_graph(closed=[])
+    at = await later(tenant)
+    assert (await row(tenant, unread)).gone == at
+
+
+async def test_in_a_container_that_cannot_be_seen_nothing_is_taken_for_gone(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    await tenant.settled()
+    world.arm.control._put_permissions({US_OID: []})
+    world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    assert {one.gone for one in await every(tenant)} == {None}
+    assert any("cannot be seen any more" in text for text in report.missing)
+    assert any("2 other ways past a policy left" in text for text in report.remarks)
+
+
+async def test_of_an_assignment_that_cannot_be_read_nothing_is_taken_for_gone(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, notScopes=[places.RESOURCE], enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    await tenant.sweep()
+    for broken in ({"notScopes": 7}, {"metadata": "no object"}):
+        assigned(world, **broken)
+        world.arm.seed(places.RESOURCE, {"location": "westeurope", "tags": ["policyExceptionId"]})
+        await later(tenant)
+        kept = await every(tenant)
+        assert {one.bypass.way: one.gone for one in kept if not one.bypass.unreadable} == {
+            Way.NOT_SCOPE: None, Way.NOT_ENFORCED: None, Way.TAG: None,
+        }  # fmt: skip
+        assert ["EXG500"] in [codes(one) for one in kept]
+    assigned(world)
+    tagged(world)
+    at = await later(tenant)
+    assert {one.gone for one in await every(tenant)} == {at}
+
+
+# What people hear
+
+
+async def test_what_is_new_and_against_the_rules_is_told_once_all_in_one(tenant: Tenant) -> None:
+    world = tenant.world
+    world.ruleset = rules(**APPROVED)
+    for number in range(24):
+        assigned(world, f"relaxed-{number}", enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    tagged(world, places.REPORTS, **good_tags(world))
+    assigned(world, "fine", places.LANDING, enforcementMode="DoNotEnforce", metadata=NAMED)
+    report = await tenant.sweep()
+    (notice,) = await found_notices(world)
+    assert report.bypasses["violations"] == 25
+    assert notice["digest"]["total"] == 25
+    assert notice["digest"]["ways"] == {"not-enforced": 24, "tag": 1}
+    assert len(notice["findings"]) == 10
+    assert notice["findings"][0]["evidence"]["scope"] == places.GROUP
+    assert notice["severity"] == "high"
+    await later(tenant)
+    await world.forget()
+    assigned(world, "one-more", places.LANDING, enforcementMode="DoNotEnforce")
+    await later(tenant)
+    (notice,) = await found_notices(world)
+    assert [one["evidence"]["assignment"].rpartition("/")[2] for one in notice["findings"]] == ["one-more"]
+
+
+async def test_what_turns_bad_later_is_told_then(tenant: Tenant) -> None:
+    world = tenant.world
+    world.ruleset = rules(**APPROVED)
+    tagged(world, **good_tags(world))
+    await tenant.sweep()
+    assert await found_notices(world) == []
+    await later(tenant, days=31)
+    (notice,) = await found_notices(world)
+    assert [one["rule"] for one in notice["findings"]] == ["way-ended"]
+    assert (await row(tenant, Way.TAG)).found == world.clock.now()
+    await later(tenant)
+    assert len(await found_notices(world)) == 1
+
+
+async def test_what_was_left_out_for_once_is_not_told_again(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    await tenant.sweep()
+    for days, told in ((1, 1), (8, 2)):
+        assigned(world, enforcementMode="Default")
+        await later(tenant)
+        assigned(world, enforcementMode="DoNotEnforce")
+        await later(tenant, days=days)
+        assert len(await found_notices(world)) == told
+
+
+async def test_what_the_ruleset_accepts_is_kept_and_not_told_until_that_ends(tenant: Tenant) -> None:
+    world = tenant.world
+    end = (world.clock.now() + timedelta(days=3)).date().isoformat()
+    accepted = {"scope": f"{places.GROUP}*", "reason": "known", "expires": end}
+    world.ruleset = rules(exceptions={"accepted": [accepted]})
+    assigned(world, enforcementMode="DoNotEnforce")
+    report = await tenant.sweep()
+    assert (report.bypasses["new"], report.bypasses["violations"]) == (1, 0)
+    assert (await row(tenant, Way.NOT_ENFORCED)).bypass.verdict == "excluded"
+    assert await found_notices(world) == []
+    await later(tenant, days=4)
+    assert len(await found_notices(world)) == 1
+
+
+# Trouble
+
+
+async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_told(tenant: Tenant) -> None:
+    world, one = tenant.world, tenant.world.id()
+    await world.bad(one)
+    assigned(world, enforcementMode="DoNotEnforce")
+    world.clock.advance(days=1)
+
+    for error in (Retryable("the table is away", code="storage-busy"), KeyError("a defect")):
+
+        async def fail(error: Exception = error) -> None:
+            raise error
+
+        world.watch.before["bypasses.write"] = fail
+        report = await tenant.sweep()
+        assert report.bypasses == {}
+        assert [text for text in report.missing if "no exemptions could not be looked at" in text]
+        assert (await world.row(one)).status is Status.VIOLATION
+    assert await world.told() == ["adopted", "sweep-partial"]
+    assert await rows(tenant) == {}
+    report = await tenant.sweep()
+    assert (report.bypasses["new"], report.missing) == (1, [])
+    assert len(await found_notices(world)) == 1
+
+
+async def test_a_notice_that_was_not_queued_is_told_by_the_next_sweep(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    world.queues.down = True
+    with suppress(Retryable):
+        await tenant.sweeper.sweep()
+    assert len(await rows(tenant)) == 1
+    world.queues.down = False
+    await later(tenant)
+    assert len(await found_notices(world)) == 1
+    await later(tenant)
+    assert len(await found_notices(world)) == 1
+
+
+KILLS = [random.Random(seed).randint(1, 8) for seed in range(8)]  # noqa: S311
+
+
+@pytest.mark.parametrize("kill", range(8))
+async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_told(tenant: Tenant, kill: int) -> None:
+    world = tenant.world
+    assigned(world, "goes", places.LANDING, enforcementMode="DoNotEnforce")
+    await tenant.settled()
+    await world.forget()
+    assigned(world, "goes", places.LANDING, enforcementMode="Default")
+    assigned(world, enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    world.clock.advance(hours=1)
+    world.watch.die_at(KILLS[kill], after=kill % 2 == 0)
+    with suppress(Died, BaseExceptionGroup):
+        await tenant.sweeper.sweep()
+    world.watch.revive()
+    tenant.after_lease()
+    await tenant.sweeper.sweep()
+    kept = await every(tenant)
+    assert sorted((str(one.bypass.way), one.gone is None) for one in kept) == [
+        ("not-enforced", False), ("not-enforced", True), ("tag", True),
+    ]  # fmt: skip
+    ids = {one["id"] for one in await found_notices(world)}
+    assert len(ids) == 1, "told, and by one name however often"
+
+
+async def test_an_assignment_above_that_cannot_be_seen_any_more_is_not_gone(tenant: Tenant) -> None:
+    """The scope that it excludes is visible, and the assignment is not."""
+    world = tenant.world
+    assigned(world, "wide", CORP, notScopes=[places.GROUP])
+    await tenant.sweep()
+    world.arm.control._put_permissions({US_OID: [{"scope": f"/subscriptions/{places.PROD}", "actions": ["*"]}]})
+    await later(tenant)
+    assert (await row(tenant, Way.NOT_SCOPE)).gone is None

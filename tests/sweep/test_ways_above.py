@@ -1,0 +1,49 @@
+"""A sweep of listed subscriptions: assignments reach down from management groups that are not among what is listed."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from guardrails.azure.graph import Graph
+from guardrails.bypass import Way
+from sandbox import tenant as places
+from tests.reconcile.world import CORP, StaticToken, World
+from tests.sweep.conftest import Tenant, no_wait
+from tests.sweep.test_bypasses import assigned, later, row
+
+
+@pytest.fixture
+async def narrow(tenant: Tenant) -> AsyncIterator[Tenant]:
+    """The tenant, of which one subscription is listed."""
+    graph = Graph(tenant.world.arm.address, StaticToken(), tenant.world.clock, scopes=[places.PROD], sleep=no_wait)
+    tenant.sweeper._inventory = graph
+    yield tenant
+    await graph.close()
+
+
+def relax(world: World, mode: str) -> None:
+    assigned(world, "wide", CORP, enforcementMode=mode)
+
+
+async def test_what_is_no_more_above_is_gone_where_others_above_are_shown(narrow: Tenant) -> None:
+    world = narrow.world
+    relax(world, "DoNotEnforce")
+    report = await narrow.sweep()
+    assert (report.bypasses["new"], report.missing) == (1, [])
+    relax(world, "Default")
+    world.clock.advance(hours=1)
+    report = await narrow.sweep()
+    assert (report.bypasses["gone"], report.missing) == (1, [])
+    assert (await row(narrow, Way.NOT_ENFORCED)).gone == world.clock.now()
+
+
+async def test_what_is_no_more_above_is_kept_where_nothing_above_is_shown(narrow: Tenant) -> None:
+    """A subscription that moved to another group, or an assignment that is deleted: who can tell?"""
+    world = narrow.world
+    relax(world, "DoNotEnforce")
+    await narrow.sweep()
+    above = f"{CORP}{places.AUTHORIZATION}/policyassignments/".lower()
+    for key in [key for key in world.arm.store.entries if key.startswith(above)]:
+        world.arm.store.remove(key)
+    await later(narrow)
+    assert (await row(narrow, Way.NOT_ENFORCED)).gone is None

@@ -119,9 +119,8 @@ class Settings:
         `storage`: whether a storage account must be named; reading Azure alone needs none.
         """
         environ = os.environ if environ is None else environ
-        settings = cls(
-            **{item.name: environ.get(item.metadata["name"], _default(item)).strip() for item in fields(cls)}
-        )
+        said = {item.name: environ.get(item.metadata["name"], _default(item)).strip() for item in fields(cls)}
+        settings = cls(**{name: "" if is_reference(value) else value for name, value in said.items()})
         problems = tuple(settings._problems(storage=storage))
         if problems:
             raise Misconfigured(
@@ -170,6 +169,11 @@ class Settings:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         hidden = {item.name for item in fields(self) if item.metadata["secret"] and values[item.name]}
         return f"Settings({', '.join(f'{k}=***' if k in hidden else f'{k}={v!r}' for k, v in values.items())})"
+
+
+def is_reference(value: str) -> bool:
+    """Whether a setting is a reference to a key vault that was not resolved: its secret is not there yet."""
+    return value.strip().lower().startswith("@microsoft.keyvault")
 
 
 def _default(item: "Field[Any]") -> str:

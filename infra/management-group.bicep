@@ -90,6 +90,25 @@ param hubRuleId string = ''
 @description('Name of the Event Hub; for activityLogGroups.')
 param hubName string = 'activity-log'
 
+@description('Whether policies made from the ruleset are deployed and assigned: they report exemptions that break a rule, or refuse them.')
+param prevent bool = false
+
+@description('Rules, such as expiry-missing, whose policy refuses the write; for prevent. All others only report.')
+param denyRules string[] = []
+
+@description('Whether these assignments refuse and change anything yet. DoNotEnforce first: a function that fails in a policy refuses the write, whatever the effect.')
+@allowed([
+  'Default'
+  'DoNotEnforce'
+])
+param preventMode string = 'DoNotEnforce'
+
+@description('Whether the policies that an approved exception tag lets past are assigned; for prevent.')
+param tagExceptions bool = false
+
+@description('Whether resources inherit exception tags from their resource group; for prevent.')
+param inheritTags bool = false
+
 module roles 'modules/roles.bicep' = {
   name: 'guardrails-roles'
   params: {
@@ -144,7 +163,23 @@ module activityLog 'modules/activity-log.bicep' = [
   }
 ]
 
-// Preventive policies: module policies/policies.bicep, then modules/prevention.bicep with its outputs.
+module policies 'policies/policies.bicep' = if (prevent) {
+  name: 'guardrails-policies'
+  params: {
+    inheritTags: inheritTags
+    location: location
+  }
+}
+
+module prevention 'modules/prevention.bicep' = if (prevent) {
+  name: 'guardrails-prevention'
+  params: {
+    guardrailsId: policies!.outputs.guardrailsId
+    denyRules: denyRules
+    enforcementMode: preventMode
+    tagExceptionsId: tagExceptions ? policies!.outputs.tagExceptionsId : ''
+  }
+}
 
 @description('The roles that the app\'s identity has at this management group, by resource id.')
 output roleIds array = assignments.outputs.roleIds

@@ -17,3 +17,10 @@ param restore = false
 param activityLogGroups = []
 param hubRuleId = readEnvironmentVariable('GUARDRAILS_HUB_RULE_ID', '')
 param hubName = readEnvironmentVariable('GUARDRAILS_HUB_NAME', '')
+
+// Policies made from the ruleset (docs/prevention.md): first prevent, then preventMode Default, then rules to deny.
+param prevent = false
+param preventMode = 'DoNotEnforce'
+param denyRules = []
+param tagExceptions = false
+param inheritTags = false

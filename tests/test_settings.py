@@ -121,3 +121,8 @@ def test_the_sample_names_every_setting_and_can_be_read() -> None:
 def test_the_docs_list_every_setting() -> None:
     listed = set(re.findall(r"`([A-Za-z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
     assert {item.metadata["name"] for item in fields(Settings)} <= listed
+
+
+def test_a_reference_to_a_vault_that_was_not_resolved_is_no_value() -> None:
+    reference = "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/GUARDRAILS-ALERT-TEAMS-URL/)"
+    assert Settings.read({**STORAGE, "GUARDRAILS_ALERT_TEAMS_URL": reference}).alert_address == ""

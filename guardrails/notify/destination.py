@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from guardrails.errors import Misconfigured
 from guardrails.notify.reach import HOST_NAME, HOSTS_SETTING, Bounds, Reach, fit, is_this_machine, literal
 from guardrails.notify.webhook import key_of
+from guardrails.settings import is_reference
 
 type Channel = Literal["teams", "slack", "webhook", "eventgrid"]
 
@@ -52,7 +53,7 @@ class Destination:
         setting = f"the setting {self.secret_setting or '(none named)'}"
         if not self.secrets:
             return f"route '{self.name}': {setting} holds no secret to sign with"
-        if _is_reference(self.secrets[0]):
+        if is_reference(self.secrets[0]):
             return f"route '{self.name}': {setting} {UNRESOLVED}"
         try:
             for secret in self.secrets:
@@ -69,7 +70,7 @@ def address_problem(address: str, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
     """
     if not address:
         return "is missing"
-    if _is_reference(address):
+    if is_reference(address):
         return UNRESOLVED
     if not address.isascii() or not address.isprintable() or " " in address or "\\" in address:
         return "has characters that no URL has"
@@ -85,10 +86,6 @@ def address_problem(address: str, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
     if parts.username is not None or parts.password is not None:
         return "has a user name or password in it"
     return _reach_problem(parts.scheme, host, bounds)
-
-
-def _is_reference(value: str) -> bool:
-    return value.casefold().startswith("@microsoft.keyvault")
 
 
 def _reach_problem(scheme: str, host: str, bounds: Bounds) -> str:

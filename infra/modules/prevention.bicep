@@ -8,6 +8,13 @@ param guardrailsId string
 @description('Rules, such as expiry-missing, whose policy refuses the write. All others only report.')
 param denyRules string[]
 
+@description('Default, or DoNotEnforce while nobody has seen the policies run.')
+@allowed([
+  'Default'
+  'DoNotEnforce'
+])
+param enforcementMode string
+
 @description('Resource id of the initiative of the policies that an approved tag lets past; empty: it is not assigned.')
 param tagExceptionsId string
 
@@ -16,6 +23,7 @@ resource guardrails 'Microsoft.Authorization/policyAssignments@2025-03-01' = {
   properties: {
     displayName: 'Guardrails for policy exemptions'
     policyDefinitionId: guardrailsId
+    enforcementMode: enforcementMode
     parameters: toObject(denyRules, rule => 'effect-${rule}', rule => { value: 'Deny' })
     nonComplianceMessages: [
       {
@@ -30,6 +38,7 @@ resource tagExceptions 'Microsoft.Authorization/policyAssignments@2025-03-01' = 
   properties: {
     displayName: 'Policies that an approved exception tag lets past'
     policyDefinitionId: tagExceptionsId
+    enforcementMode: enforcementMode
   }
 }
 

@@ -11,6 +11,7 @@ from tests.azure.conftest import OID
 from tests.conftest import VirtualClock
 from tests.sandbox.conftest import AUTH, CORP, INITIATIVE, SINGLE
 
+ROOT = "/providers/Microsoft.Management/managementGroups/root"
 SET = f"{AUTH}/policySetDefinitions/base"
 POLICY = f"{AUTH}/policyDefinitions/tls"
 
@@ -49,8 +50,13 @@ async def test_an_initiative_that_is_gone_is_not_an_empty_one(arm: ArmRest, clou
 
 
 async def test_what_may_not_be_read_is_unread(arm: ArmRest, cloud: Cloud) -> None:
+    own = cloud.arm.seed(f"{ROOT}{AUTH}/policySetDefinitions/own", cloud.arm.store.entries[SET.lower()].body)
+    assigned = cloud.arm.seed(f"{CORP}{AUTH}/policyAssignments/own", {"properties": {"policyDefinitionId": own}})
     cloud.arm.control._put_permissions({OID: [{"scope": CORP, "actions": ["*"]}]})
-    found = await arm.assignment(INITIATIVE)
+    built_in = await arm.assignment(INITIATIVE)
+    assert isinstance(built_in, Assignment)
+    assert not isinstance(built_in.members, Unread)  # everybody may read what is built in
+    found = await arm.assignment(assigned)
     assert isinstance(found, Assignment)
     assert isinstance(found.members, Unread)
     assert found.members.reason.startswith("AuthorizationFailed: ")

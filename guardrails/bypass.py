@@ -199,7 +199,7 @@ def _findings(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Iterator[Findi
     if not bypass.ticket:
         yield _finding(NO_TICKET, "it names no approval ticket")
     if not tagged:
-        yield from _about_review(bypass)
+        yield from _about_review(bypass, now)
     if bypass.ends_problem:
         yield _finding(NO_END, f"its end cannot be read: {bypass.ends_problem}", status=Verdict.UNKNOWN)
     elif bypass.ends is None:
@@ -210,12 +210,17 @@ def _findings(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Iterator[Findi
         yield from _about_approval(bypass, ruleset)
 
 
-def _about_review(bypass: Bypass) -> Iterator[Finding]:
+def _about_review(bypass: Bypass, now: datetime) -> Iterator[Finding]:
+    """On its day a review is due and not yet late, as in the rule review-due."""
     try:
-        if parse_time(bypass.review) is None:
-            yield _finding(NO_REVIEW, "it names no date of review")
+        due = parse_time(bypass.review)
     except ValueError as error:
         yield _finding(NO_REVIEW, f"its date of review cannot be read: {error}", status=Verdict.UNKNOWN)
+        return
+    if due is None:
+        yield _finding(NO_REVIEW, "it names no date of review")
+    elif due.date() < now.date():
+        yield _finding(NO_REVIEW, "its review is overdue, and it names no later one", {"review": spell_time(due)})
 
 
 def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[Finding]:

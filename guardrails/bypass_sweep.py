@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from guardrails.bypass import Bypass, Way, token
+from guardrails.bypass import Bypass, Way, container_of, token
 from guardrails.bypass_notice import bypass_found
 from guardrails.bypass_record import Kept, Known, Partitions, codes_of, holder_of
 from guardrails.bypasses import Look, look
@@ -73,7 +73,8 @@ async def sweep_bypasses(
     """Look, keep what differs, and return the counts. Raises Retryable, Permanent.
 
     `at` is when the sweep began, UTC. `told` is when the last one began whose findings people were told of: what was
-    found since is told now. A row is written before anybody hears of it, so that a crash in between is found out.
+    found since is told now, and what was found at `at`, for two may begin in one second. A row is written before
+    anybody hears of it, so that a crash in between is found out.
     """
     shown = await look(inventory, around, ruleset, at)
     comparison = _Comparison(await bypasses.known(), at, told)
@@ -127,7 +128,7 @@ class _Comparison:
             self.tally.new += before is None
             self.tally.back += before is not None and before.gone is not None
             self.tally.changed += before is not None and before.gone is None
-        if found and (self.told is None or found > self.told):
+        if found and (self.told is None or found > self.told or found == self.at):
             self.untold[key] = found, one
 
     def _found(self, codes: frozenset[str], before: Known | None) -> datetime | None:
@@ -141,7 +142,9 @@ class _Comparison:
         """Return which rows are of what is gone, and which of what has been gone for long enough."""
         gone, old = {}, {}
         unread = {holder_of(one.way, one.scope, one.subject) for one in shown.found if one.unreadable}
-        visible = {"", *around.containers}
+        # assignments reach down from above the listed scopes: where one of a group is shown, so are the others
+        above = {container_of(identity.rpartition("/providers/")[0]) for identity in around.assignments}
+        visible = {"", *around.containers, *above}
         for key in self.known.keys() - self._seen:
             row = self.known[key]
             if row.gone is not None:

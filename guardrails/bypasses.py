@@ -57,10 +57,10 @@ async def look(inventory: Inventory, around: Surroundings, ruleset: Ruleset, now
     async with aclosing(inventory.tagged(ruleset.exceptions.tags)) as pages:
         async for page in pages:
             if page.missing:
-                if page.missing not in around.missing:
+                if page.missing not in (*around.missing, *looking.result.missing):
                     looking.result.missing.append(page.missing)
                 looking.partly(_TAGGED)
-            if page.note:
+            if page.note and page.note not in looking.result.notes:
                 looking.result.notes.append(page.note)
             for row in page.rows:
                 looking.take(row, _TAGGED)

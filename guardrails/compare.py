@@ -35,7 +35,7 @@ _BLIND: Final = 1000
 
 _SENDS: Final = 32
 
-_NAMED: Final = 50
+NAMED: Final = 50
 """How many containers that cannot be seen are named."""
 
 
@@ -82,7 +82,7 @@ class Report:
 
     def remark(self, text: str) -> None:
         """Note what is odd; of thousands, the first are enough."""
-        if len(self.remarks) < _NAMED:
+        if len(self.remarks) < NAMED:
             self.remarks.append(text)
 
     def unseen(self, container: str, left: str) -> None:
@@ -101,7 +101,7 @@ class Report:
             "adopted": self.adopted,
             "queued": dict(self.queued),
             "odd": dict(self.odd),
-            "missing": self.missing[:_NAMED],
+            "missing": self.missing[:NAMED],
             "remarks": self.remarks,
             "told": self.told,
             "bypasses": dict(self.bypasses),
@@ -304,7 +304,7 @@ class Pass:
                 if text:
                     self._queue("absent", sweep_message(text, ""))
             await self._send()
-        for container, count in (+unseen).most_common(_NAMED):
+        for container, count in (+unseen).most_common(NAMED):
             self.report.unseen(container, f"{count} exemption{'s' if count > 1 else ''}")
 
     async def _cover(self) -> None:

@@ -1,8 +1,8 @@
-"""What an exemption's metadata says: which keys name the owner, the ticket and the others, and their values. Pure."""
+"""What metadata and tags say: which keys name the owner, the ticket and the others, and their values. Pure."""
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "owner": ("owner", "exemptionOwner", "ownerEmail", "requestedBy", "requestor", "requester", "contact"),
@@ -73,3 +73,11 @@ def _scalar_text(value: object) -> str:
 
 
 DEFAULT_NAMES: Final = Names()
+
+
+class TagNames(NamedTuple):
+    """The tags that a tag-driven exception carries together: its id, the approval ticket, and when it ends."""
+
+    id: str = "policyExceptionId"
+    ticket: str = "exceptionTicket"
+    expiry: str = "exceptionExpiry"

@@ -18,6 +18,7 @@ from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
 from guardrails.expiry import DAYS, REVIEW_DAYS, duration
 from guardrails.globs import glob, text_glob
+from guardrails.names import TagNames
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.routing import Person, Route, read_route
 from guardrails.rules import all_rules
@@ -131,14 +132,6 @@ class Tagging:
     exemption: bool = True
     scope: bool = False
     protected: bool = False
-
-
-class TagNames(NamedTuple):
-    """The tags that a tag-driven exception carries together: its id, the approval ticket, and when it ends."""
-
-    id: str = "policyExceptionId"
-    ticket: str = "exceptionTicket"
-    expiry: str = "exceptionExpiry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
+from guardrails.names import TagNames
 from guardrails.rules.base import Severity
 
 
@@ -32,9 +33,34 @@ def contradictions(root: yaml.Node, name: str) -> Iterator[str]:
         channel = said.get("channel")
         if isinstance(channel, yaml.ScalarNode) and channel.value == "webhook" and "secret_setting" not in said:
             yield f"{name}:{place(item)}: notices[{index}]: a webhook is signed; give secret_setting"
+    yield from _exceptions(root, name)
     for index, item, said in _items(root, "owners"):
         if "metadata" not in said and not ("authors" in said and said["authors"].value):
             yield f"{name}:{place(item)}: owners[{index}]: nothing would be theirs; give metadata or authors"
+
+
+def _exceptions(root: yaml.Node, name: str) -> Iterator[str]:
+    """Yield where two of the tags of an exception are one: Azure does not tell case apart."""
+    section = _field(root, "exceptions")
+    given = _fields(_field(section, "tags"))
+    seen: dict[str, str] = {}
+    for role, usual in TagNames()._asdict().items():
+        node = given.get(role)
+        tag = node.value if isinstance(node, yaml.ScalarNode) else usual
+        if other := seen.get(str(tag).lower()):
+            at = place(node or section or root)
+            yield f"{name}:{at}: exceptions.tags.{role}: {in_quotes(tag)} is the tag of {other} too; name three"
+        seen[str(tag).lower()] = role
+
+
+def _field(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    return _fields(node).get(key)
+
+
+def _fields(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """Return the fields of an object by name; {} for anything else."""
+    items = node.value if isinstance(node, yaml.MappingNode) else ()
+    return {key.value: value for key, value in items if isinstance(key, yaml.ScalarNode)}
 
 
 _NARROWING = ("scopes", "subscriptions", "owners")

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from guardrails.exemption import ROLES, parse_time
+from guardrails.names import TagNames
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts, contradictions, in_quotes, place, unmatchable
@@ -41,6 +42,7 @@ _USER = {
     "examples": ["jo@contoso.com", "66666666-7777-8888-9999-000000000000"],
 }  # fmt: skip
 _WINDOW = {"type": "string", "pattern": r"^([1-9]\d{0,3}m|[1-9]\d?h|[1-7]d)$", "examples": ["15m", "1h", "1d"]}
+_ID = {"type": "string", "pattern": r"^[^\s\[].*$", "examples": ["EXC-0001"]}
 _TAG = {"type": "string", "pattern": r"^[^<>%&\\?/'\x00-\x1f]{1,512}$", "examples": ["policyExceptionId"]}
 _KEEP = {"type": "string", "enum": ["never", "collateral", "always"]}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 3650}
@@ -132,12 +134,11 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
 
 def _exceptions() -> dict[str, Any]:
     """Return the section about the ways past a policy that are no exemptions."""
-    usual = {"id": "policyExceptionId", "ticket": "exceptionTicket", "expiry": "exceptionExpiry"}
-    tags = {role: {**_TAG, "description": f"{name} if left out."} for role, name in usual.items()}
+    tags = {role: {**_TAG, "description": f"{name} if left out."} for role, name in TagNames()._asdict().items()}
     return _object(
         {
             "tags": _object(tags, "The tags that a tag-driven exception carries together."),
-            "approved": {**_TEXTS, "description": "Exception ids that tags may name."},
+            "approved": {"type": "array", "items": _ID, "description": "Exception ids that tags may name."},
             "accepted": _list(
                 {"scope": _SCOPE, "reason": _TEXT, "expires": _DATE},
                 ("scope", "reason"),

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from guardrails.adoption import Adoption
 from guardrails.bypass_sweep import Tally, sweep_bypasses
-from guardrails.compare import Pass, Report
+from guardrails.compare import NAMED, Pass, Report
 from guardrails.errors import GuardrailsError, Retryable
 from guardrails.exemption import spell_time
 from guardrails.notice import Notice
@@ -138,7 +138,7 @@ class Sweeper:
         report.missing.extend(tally.missing)
         for text in tally.notes:
             report.remark(text)
-        for container, count in tally.unseen.items():
+        for container, count in tally.unseen.most_common(NAMED):
             report.unseen(container, f"{count} other way{'s' if count > 1 else ''} past a policy")
         report.missing = list(dict.fromkeys(report.missing))
         return tally

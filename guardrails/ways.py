@@ -192,7 +192,7 @@ def _told(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) -> Bypass
     said = ruleset.names.read(metadata)
     folded = {fold_name(key): value for key, value in metadata.items() if len(key) <= _LONGEST_KEY}
     given = (folded.get(fold_name(name)) for name in (ruleset.exceptions.tags.expiry, *ENDS))
-    ends, problem = _time(next((value for value in given if value not in (None, "")), None))
+    ends, problem = _time(next(filter(_text, given), None))
     owner, ticket, review = (_brief(said.get(role, "")) for role in ("owner", "ticket", "review"))
     return replace(base, ends=ends, ends_problem=problem, owner=owner, ticket=ticket, review=review)
 

@@ -14,7 +14,7 @@ from guardrails.exemption import ExemptionId, spell_time
 from guardrails.expiry import DAYS, Expiry, State, expiry_of
 from guardrails.globs import glob, text_glob
 from guardrails.record import Row, Status, Stored
-from guardrails.report.model import GRADES
+from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Ruleset

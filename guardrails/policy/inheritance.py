@@ -6,8 +6,8 @@ built-in-policies/policyDefinitions/Tags/InheritTag_Add_Modify.json), once for e
 
 from typing import Any, Final
 
+from guardrails.names import TagNames
 from guardrails.policy.tag_parameters import CATEGORY, tag_parameters
-from guardrails.ruleset import TagNames
 
 INITIATIVE: Final = "inherit-exception-tags"
 """Name of the initiative and of its assignment. At a management group, an assignment's has at most 24 characters."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from guardrails.ruleset import TagNames
+from guardrails.names import TagNames
 
 ID_TAG: Final = "exemptionTagName"
 """The parameter that holds the name of the tag of an exception's id."""

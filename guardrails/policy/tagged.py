@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.errors import Misconfigured
+from guardrails.names import TagNames
 from guardrails.policy import given, inheritance
 from guardrails.policy.bicep import created
 from guardrails.policy.given import SUFFIX, Given, reference
@@ -22,7 +23,7 @@ from guardrails.policy.tag_parameters import (
     tag_field,
     tag_parameters,
 )
-from guardrails.ruleset import Exceptions, TagNames
+from guardrails.ruleset import Exceptions
 
 COMPANION: Final = "audit-exception-tags"
 INITIATIVE: Final = "tag-exceptions"

@@ -7,12 +7,10 @@ from datetime import datetime
 
 from guardrails.assess import Verdict
 from guardrails.bypass import Way
-from guardrails.report.line import GRADES, UNREADABLE, Line, place
+from guardrails.report.line import UNREADABLE, Line, place
 from guardrails.report.ways import WayCount
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Ruleset
-
-__all__ = ["GRADES", "Report", "RuleCount"]
 
 
 @dataclass(slots=True)
@@ -110,8 +108,10 @@ class Report:
                 counted.unknown += 1
 
     def finish(self) -> None:
-        """Sort what was taken in."""
+        """Sort what was taken in, and say once what several queries told."""
         self.lines.sort(key=lambda line: line.order)
+        self.missing = list(dict.fromkeys(self.missing))
+        self.notes = list(dict.fromkeys(self.notes))
 
     def rules_by_weight(self) -> list[RuleCount]:
         """Return the rules that found something, the worst first."""

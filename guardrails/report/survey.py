@@ -115,7 +115,7 @@ async def _others(
             report.add(line_of_bypass(bypass, ruleset, report.at))
         else:
             report.left_out += 1
-    report.missing.extend(one for one in seen.missing if one not in report.missing)
+    report.missing.extend(seen.missing)
     report.notes.extend(seen.notes)
     for way, count in report.ways.items():
         if way is not Way.EXEMPTION:

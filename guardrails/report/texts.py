@@ -124,8 +124,9 @@ def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
     yield "# Ways past a policy\n\n"
     yield f"Judged as at {spelled(report.at)} by `{_code(report.ruleset)}` ({report.digest}).\n\n"
     yield f"{totals(report)}.\n"
-    if report.missing:
-        yield "\n## What could not be seen\n\n" + "".join(f"- {markdown(one, LONGEST)}\n" for one in report.missing)
+    for title, said in (("What could not be seen", report.missing), ("Notes", report.notes)):
+        if said:
+            yield f"\n## {title}\n\n" + "".join(f"- {markdown(one, LONGEST)}\n" for one in said)
     yield f"\n## By way\n\n{beyond(report.ways.values())}\n\n"
     yield _row("Way", "Seen", "Violation", "Unknown", "Excluded") + _row(*["---"] * 5)
     for count in report.ways_to_show():

@@ -94,6 +94,40 @@ def test_what_is_accepted_ends_to_the_second_in_any_time_zone() -> None:
     assert judged(lab, RULESET, datetime(2026, 11, 21, 11, 59, 59, tzinfo=UTC)).verdict == "excluded"
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"exceptionExpiry": " ", "expiresOn": "2027-03-01"},
+        {"exceptionExpiry": None, "ExpiresOn": "2027-03-01"},
+        {"expires_on": "2027-03-01T01:00:00+01:00"},
+    ],
+)
+def test_a_blank_end_hides_no_other(metadata: dict[str, Any]) -> None:
+    [found] = bypasses_of(
+        {"id": ASSIGNED, "properties": {"enforcementMode": "DoNotEnforce", "metadata": metadata}}, RULESET
+    )
+    assert (found.ends, found.ends_problem) == (datetime(2027, 3, 1, tzinfo=UTC), "")
+
+
+@pytest.mark.parametrize(
+    ("review", "keys"),
+    [
+        ("2026-11-22", []),
+        ("2026-11-21", []),
+        ("2026-11-21T00:00:00+14:00", ["EXG502"]),
+        ("2026-11-20T23:59:59Z", ["EXG502"]),
+        ("2020-01-01", ["EXG502"]),
+        ("0001-01-01", ["EXG502"]),
+    ],
+)
+def test_a_review_that_nobody_made_is_no_review(review: str, keys: list[str]) -> None:
+    """As the rule review-due has it for exemptions: on its day it is due, afterwards none is ahead."""
+    metadata = {"ticket": "SEC-1", "expiresOn": "2027-03-01", "reviewDate": review}
+    row = {"id": ASSIGNED, "properties": {"enforcementMode": "DoNotEnforce", "metadata": metadata}}
+    [found] = bypasses_of(row, RULESET)
+    assert [finding.key for finding in judged(found, RULESET, NOW).findings] == keys
+
+
 def test_the_token_is_the_same_in_every_case_of_a_keys_name() -> None:
     def made(name: str) -> str:
         row = {"id": ASSIGNED, name: {name and "EnforcementMode": "donotenforce"}}

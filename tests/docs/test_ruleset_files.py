@@ -185,3 +185,20 @@ def test_a_response_in_an_override_switches_on_what_is_off_elsewhere() -> None:
     )
     assert [(bound.rule.name, bound.response) for bound in ruleset.rules_for(there)] == [("expired", Response.TAG)]
     assert ruleset.rules_for(elsewhere) == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [
+        ("{tags: {id: x, ticket: X}}", "'X' is the tag of id too"),
+        ("{tags: {expiry: exceptionticket}}", "'exceptionticket' is the tag of ticket too"),
+        ("{approved: [' ']}", "has the wrong form; write it like EXC-0001"),
+        ("{approved: ['[x]']}", "has the wrong form"),
+    ],
+)
+def test_exceptions_that_no_policy_can_compare_are_refused(section: str, what: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        parse_ruleset(f"version: 1\nmode: audit\nrules: {{expiry-missing: alert}}\nexceptions: {section}\n")
+    (problem,) = caught.value.problems
+    assert problem.startswith("ruleset.yaml:4:")
+    assert what in problem

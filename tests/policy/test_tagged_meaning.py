@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from guardrails.bypass import judged
+from guardrails.names import TagNames
 from guardrails.policy import given, tagged
 from guardrails.rules.sample import BODY
-from guardrails.ruleset import Exceptions, TagNames, load_ruleset
+from guardrails.ruleset import Exceptions, load_ruleset
 from guardrails.ways import tagged_of
 from tests.policy.evaluator import READINGS, Policy, Reading
 

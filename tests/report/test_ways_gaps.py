@@ -1,5 +1,6 @@
 """What an assignment that cannot be read says of the counts: any way may be in it, so no count of them is whole."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,3 +53,21 @@ async def test_the_sums_agree_with_the_lines() -> None:
     assert report.violations == sum(count.violations for count in report.ways.values())
     found = [finding for line in report.lines if not line.excluded for finding in line.findings]
     assert len(found) == sum(rule.violations + rule.unknown for rule in report.rules.values())
+
+
+async def test_markdown_has_the_notes() -> None:
+    one = shelf(row(), tags=(Page(note="who tagged <b>what</b> is not known"),))
+    text = "".join(as_markdown(await look_at(one), []))
+    assert "\n## Notes\n\n- who tagged \\<b\\>what\\</b\\> is not known\n" in text
+    assert "could not be seen" not in text
+
+
+async def test_what_could_not_be_seen_is_said_once() -> None:
+    """A management group that may not be read is missing from each query."""
+    said = "management group secret could not be read"
+    tags = (Page(missing=said), Page(missing="rows 1 to 9"), Page(missing=said), Page(note="odd"), Page(note="odd"))
+    one = shelf(row(), tags=tags)
+    one.around = replace(one.around, missing=(said,))
+    one.pages = [Page(missing=said)]
+    report = await look_at(one)
+    assert (report.missing, report.notes) == ([said, "rows 1 to 9"], ["odd"])

@@ -6,10 +6,11 @@ import pytest
 
 from guardrails.azure.graph import Graph
 from guardrails.bypass import Way
+from guardrails.compare import NAMED
 from sandbox import tenant as places
-from tests.reconcile.world import CORP, StaticToken, World
+from tests.reconcile.world import CORP, US_OID, StaticToken, World
 from tests.sweep.conftest import Tenant, no_wait
-from tests.sweep.test_bypasses import assigned, later, row
+from tests.sweep.test_bypasses import assigned, every, later, row, tagged
 
 
 @pytest.fixture
@@ -47,3 +48,17 @@ async def test_what_is_no_more_above_is_kept_where_nothing_above_is_shown(narrow
         world.arm.store.remove(key)
     await later(narrow)
     assert (await row(narrow, Way.NOT_ENFORCED)).gone is None
+
+
+async def test_of_hundreds_of_containers_that_cannot_be_seen_the_first_are_named(tenant: Tenant) -> None:
+    world = tenant.world
+    for number in range(NAMED + 10):
+        subscription = f"00000000-0000-4000-8000-{number:012}"
+        world.arm.add_subscription(subscription)
+        tagged(world, f"/subscriptions/{subscription}/resourceGroups/a", policyExceptionId="EX-1")
+    assert (await tenant.sweep()).bypasses["new"] == NAMED + 10
+    world.arm.control._put_permissions({US_OID: []})
+    world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    assert sum("cannot be seen any more" in text for text in report.missing) == NAMED
+    assert {one.gone for one in await every(tenant)} == {None}

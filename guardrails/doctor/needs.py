@@ -17,7 +17,6 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "reader": (
         "Microsoft.Authorization/permissions/read",
         "Microsoft.Authorization/policyAssignments/read",
-        "Microsoft.Authorization/policyDefinitions/read",
         "Microsoft.Authorization/policyExemptions/read",
         "Microsoft.Authorization/policySetDefinitions/read",
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
@@ -25,7 +24,6 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         "Microsoft.Management/managementGroups/read",
         "Microsoft.ResourceGraph/resources/read",
         "Microsoft.Resources/subscriptions/read",
-        "Microsoft.Resources/subscriptions/resourceGroups/read",
     ),
     "enforcer": (
         "Microsoft.Authorization/policyAssignments/exempt/action",

@@ -43,7 +43,7 @@ async def test_an_action_that_is_missing_is_named_at_each_scope(clinic: Clinic) 
     result = await clinic.check("permissions")
     assert states(result) == {"": State.PASS, ROOT: State.FAIL}
     assert result.detail == f"{ROOT}: not allowed: {DELETE} (enforcer)"
-    assert result.findings[0].seen == "2 of 3 scopes allow all 16 actions of reader, enforcer and restorer"
+    assert result.findings[0].seen == f"2 of 3 scopes allow all {len(every)} actions of reader, enforcer and restorer"
     assert "infra/management-group.bicep" in result.findings[1].mend
 
 

@@ -7,17 +7,22 @@ Event Grid would then send them for a day.
 import itertools
 import logging
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
-from guardrails.telemetry import Fact, correlated, fact, queue_age
+from guardrails.errors import Defect, GuardrailsError, defect
+from guardrails.telemetry import Fact, correlated, fact, origin, queue_age
 
 if TYPE_CHECKING:
     from guardrails.intake import Intake
 
 log = logging.getLogger("guardrails")
+logging.getLogger("azure").setLevel(logging.WARNING)  # the worker logs from INFO on: two long lines a request otherwise
 app = func.FunctionApp()
 _intake: "Intake | None" = None
 _dropped = itertools.count(1)
@@ -56,7 +61,7 @@ async def _look_at(raw: str) -> None:
 
 
 async def _reconcile(wanted: Wanted) -> None:
-    with correlated(wanted.hint.event_id):
+    with _told_under(wanted.hint.event_id):
         fact(Fact.EVENT_RECEIVED, exemption=wanted.id.text, kind=wanted.hint.operation)
         await intake().event(wanted.id, wanted.hint)
 
@@ -66,7 +71,7 @@ async def on_scope_changed(event: str) -> None:
     """A target of exemptions was written or deleted, or something was deployed."""
     match read_scope_event(event):
         case Scope(scope, written, actor, event_id):
-            with correlated(event_id):
+            with _told_under(event_id):
                 count = await intake().scope(scope, written=written, actor=actor, event_id=event_id)
                 fact(Fact.EVENT_RECEIVED, scope=scope, kind="target-write" if written else "target-delete", found=count)
         case Malformed() | Dropped() as other:
@@ -83,33 +88,38 @@ async def _set_aside(raw: str, event: Malformed | Dropped) -> None:
 @app.queue_trigger(arg_name="message", queue_name="reconcile", connection="AzureWebJobsStorage")
 async def reconcile_exemption(message: func.QueueMessage) -> None:
     """An exemption is to be looked at (again)."""
-    queue_age("reconcile", _text(message), message.insertion_time)
-    await intake().message(_text(message))
+    with _taken(message) as text:
+        queue_age("reconcile", text, message.insertion_time)
+        await intake().message(text)
 
 
 @app.queue_trigger(arg_name="message", queue_name="reconcile-poison", connection="AzureWebJobsStorage")
 async def on_reconcile_poison(message: func.QueueMessage) -> None:
     """The host gave up on a message of the reconcile queue."""
-    await intake().poison("reconcile", _text(message))
+    with _taken(message) as text:
+        await intake().poison("reconcile", text)
 
 
 @app.queue_trigger(arg_name="message", queue_name="notices", connection="AzureWebJobsStorage")
 async def deliver_notice(message: func.QueueMessage) -> None:
     """A notice is to be delivered to one route."""
-    queue_age("notices", _text(message), message.insertion_time)
-    await intake().deliver(_text(message))
+    with _taken(message) as text:
+        queue_age("notices", text, message.insertion_time)
+        await intake().deliver(text)
 
 
 @app.queue_trigger(arg_name="message", queue_name="notices-poison", connection="AzureWebJobsStorage")
 async def on_notice_poison(message: func.QueueMessage) -> None:
     """The host gave up on a notice."""
-    await intake().poison("notices", _text(message))
+    with _taken(message) as text:
+        await intake().poison("notices", text)
 
 
 @app.timer_trigger(arg_name="timer", schedule=os.environ.get("GUARDRAILS_SWEEP_SCHEDULE") or "0 10 * * * *")
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be late: that makes no difference
     """It is time to look at the whole tenant."""
-    await intake().sweep()
+    with _told_under(f"sweep-{uuid.uuid4().hex}"):
+        await intake().sweep()
 
 
 @app.timer_trigger(
@@ -124,8 +134,27 @@ async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, 
     await tell()
 
 
-def _text(message: func.QueueMessage) -> str:
-    return message.get_body().decode("utf-8", "replace")
+@contextmanager
+def _taken(message: func.QueueMessage) -> Iterator[str]:
+    """Yield the text of a message; what is told within carries the id of what began it, or its own."""
+    text = message.get_body().decode("utf-8", "replace")
+    with _told_under(origin(text) or message.id or ""):
+        yield text
+
+
+@contextmanager
+def _told_under(name: str) -> Iterator[None]:
+    """Let what is told within carry an id; what fails fails without texts that may quote anybody: the host logs them.
+
+    Raises GuardrailsError, whose text is ours, without what led to it; Defect for any other error.
+    """
+    try:
+        with correlated(name):
+            yield
+    except GuardrailsError as error:
+        raise error from None
+    except Exception as error:  # noqa: BLE001 - any kind, and it is raised as another
+        raise Defect(defect(error)) from None
 
 
 if os.environ.get("GUARDRAILS_ACTIVITY_HUB"):  # off unless a hub is named: without one the host could not start it

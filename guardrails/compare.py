@@ -16,6 +16,7 @@ from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_tim
 from guardrails.facts import Unread
 from guardrails.hint import Hint
 from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows, token
+from guardrails.perform import tell_breaker
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
 from guardrails.ruleset import Mode, Ruleset
@@ -159,6 +160,7 @@ class Pass:
             covered = tasks.create_task(self.sweeps.covered())
             breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
+        tell_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
         self.report.missing.extend(self._around.missing)
         self._rows = Rows(self.ruleset.names, self._around.tenant)
         self._visible = set(self._around.containers)

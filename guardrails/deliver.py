@@ -136,7 +136,8 @@ class Courier:
             data = read_object(text)
             work = Closing.read(data) or Parcel.read(data)
         except ValueError as error:
-            await self._letterbox.bury("notices", text, f"not a notice: {error}", text)
+            if await self._letterbox.bury("notices", text, f"not a notice: {error}", text):
+                fact(Fact.POISON, queue="notices")
             return False
         try:
             return await (self._carry(work) if isinstance(work, Parcel) else self._close(work))

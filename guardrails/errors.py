@@ -9,6 +9,12 @@
 Every one carries a stable `code`, the `subject` (which exemption, row, file, setting) and a `remedy`.
 """
 
+import traceback
+from pathlib import Path
+from typing import Final
+
+_FRAMES: Final = 12
+
 
 class GuardrailsError(Exception):
     """Base of all errors that this product raises on purpose.
@@ -60,3 +66,16 @@ class Misconfigured(GuardrailsError):
 
     def __str__(self) -> str:
         return "\n  ".join((super().__str__(), *self.problems))
+
+
+class Defect(Exception):
+    """An error that nobody foresaw, told by `defect`."""
+
+
+def defect(error: BaseException) -> str:
+    """Return the kind of an error and where it arose, innermost first; its text may quote anybody, and is left out."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(defect(one) for one in error.exceptions)
+    frames = traceback.extract_tb(error.__traceback__)[: -_FRAMES - 1 : -1]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    return f"{type(error).__name__} in {places}" if places else type(error).__name__

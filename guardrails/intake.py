@@ -16,7 +16,7 @@ from typing import Any, Final
 from guardrails import tell
 from guardrails.compare import Report, sweep_message
 from guardrails.deliver import Courier
-from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable
+from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable, defect
 from guardrails.exemption import TYPE, ExemptionId, parse_time
 from guardrails.hint import Hint
 from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
@@ -117,9 +117,10 @@ class Intake:
         except (Retryable, TimeoutError) as error:
             asked = error.delay if isinstance(error, Retryable) else None
             await self._later(exemption_id, hint, 0, asked or FIRST_DELAY, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # a defect of ours: the queue tries it again and in the end makes it a letter; Event Grid would only repeat
-            log.exception("reconcile of %s failed; it goes on the queue", exemption_id)
+            text = "reconcile of %s failed; it goes on the queue: %s"
+            log.error(text, exemption_id, defect(error))  # noqa: TRY400 - its text may quote anybody
             await self._later(exemption_id, hint, 0, FIRST_DELAY, error)
         return None
 
@@ -191,18 +192,22 @@ class Intake:
 
     async def poison(self, queue: str, text: str) -> None:
         """Keep what the host gave up on, and tell: it is a defect of ours, or of the store."""
-        fact(Fact.POISON, queue=queue)
         if queue == "notices":
+            fact(Fact.POISON, queue=queue)
             await self._courier.poisoned(text)
             return
         await self._give_up(queue, text, "the host gave up on it after repeated failures", text, MAX_ATTEMPTS)
 
     async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
         """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
-        return await self._letterbox.bury(source, payload, reason, name, attempts)
+        letter = await self._letterbox.bury(source, payload, reason, name, attempts)
+        if letter:
+            fact(Fact.POISON, queue=source)
+        return letter
 
     async def _give_up(self, source: str, text: str, reason: str, name: str, attempts: int) -> None:
         log.error("a message (%s) is kept as a letter: %s", source, reason)
+        fact(Fact.POISON, queue=source)
         done = f"It is kept as letter {letter_id(source, name)}."
         told = tell.service(Kind.POISON, _digest(name, 16), at=self._letterbox.now(), done=done, why=(reason,))
         await self._letterbox.bury_and_say(source, text, reason, name, notice=told, attempts=attempts)

@@ -38,6 +38,7 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
         if removal and (state.opened_at or state.recent >= most):
             return await _put_off(visit, look, stored)
         if state.opened_at is not None:
+            tell_breaker(state)
             return await _hold(visit, look, stored, state)
     target = await visit.world.register.body(visit.id, action.entry) if isinstance(action, PutBack) else None
     saved = await _record_intent(visit, look, stored, action, target)
@@ -48,7 +49,7 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
         situation = replace(look.situation, row=replace(saved.row, intent=None))
         if not state.taken and removal:
             return await _put_off(visit, replace(look, situation=situation), saved)
-        fact(Fact.BREAKER, state="open" if state.opened_at else "closed", recent=state.recent, limit=limit)
+        tell_breaker(state, limit)
         if not state.taken:
             return await _hold(visit, replace(look, situation=situation), saved, state)
     result = await act(visit.world.arm, exemption, action, target, look.situation.content)
@@ -56,6 +57,11 @@ async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | 
         await withdraw(visit, saved)
         return None
     return await conclude(visit, look, saved, result)
+
+
+def tell_breaker(state: BreakerState, limit: int | None = None) -> None:
+    """Log how the breaker stands."""
+    fact(Fact.BREAKER, state="open" if state.opened_at else "closed", recent=state.recent, limit=limit)
 
 
 async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from guardrails.adoption import Adoption
 from guardrails.bypass_sweep import Tally, sweep_bypasses
 from guardrails.compare import NAMED, Pass, Report
-from guardrails.errors import GuardrailsError, Retryable
+from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.exemption import spell_time
 from guardrails.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
@@ -130,8 +130,9 @@ class Sweeper:
         except GuardrailsError as error:
             report.missing.append(f"{failed}: {error}")
             return None
-        except Exception as error:
-            log.exception("a defect in the sweep of the ways past a policy; the sweep goes on without it")
+        except Exception as error:  # noqa: BLE001
+            text = "a defect in the sweep of the ways past a policy; the sweep goes on without it: %s"
+            log.error(text, defect(error))  # noqa: TRY400 - its text may quote anybody
             report.missing.append(f"{failed}: {type(error).__name__}, a defect; the log has more")
             return None
         report.bypasses = tally.to_json()

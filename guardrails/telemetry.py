@@ -19,6 +19,9 @@ log = logging.getLogger("guardrails.telemetry")
 DUE: Final = "due"
 """When a delayed message is to be seen, in its body: that time does not count as its queue's age."""
 
+CORRELATION: Final = "correlation"
+"""The id of what woke us, in facts and in the bodies of messages."""
+
 _LONGEST: Final = 1000
 _correlation: ContextVar[str] = ContextVar("correlation", default="")
 
@@ -49,6 +52,20 @@ def correlated(name: str) -> Iterator[None]:
         _correlation.reset(token)
 
 
+def correlation() -> str:
+    """Return the id that is set; "" where none is."""
+    return _correlation.get()
+
+
+def origin(text: str) -> str:
+    """Return the id that the message of a queue carries; "" where it carries none, or is none of ours."""
+    try:
+        said = json.loads(text).get(CORRELATION)
+    except (ValueError, RecursionError, AttributeError):  # what is no message of ours is told of elsewhere
+        return ""
+    return said if isinstance(said, str) else ""
+
+
 def queue_age(queue: str, text: str, inserted: datetime | None) -> None:
     """Tell how long a message of a queue could have been taken and was not, in seconds.
 
@@ -58,7 +75,7 @@ def queue_age(queue: str, text: str, inserted: datetime | None) -> None:
     try:
         said = json.loads(text).get(DUE)
         since = datetime.fromisoformat(said) if said else inserted
-    except (ValueError, TypeError, AttributeError):  # what is no message of ours is told of elsewhere
+    except (ValueError, TypeError, RecursionError, AttributeError):  # what is no message of ours is told of elsewhere
         since = inserted
     if since is not None:
         since = since if since.tzinfo else since.replace(tzinfo=UTC)
@@ -67,6 +84,6 @@ def queue_age(queue: str, text: str, inserted: datetime | None) -> None:
 
 def fact(what: Fact, **fields: object) -> None:
     """Log a fact. Fields are JSON-ready; texts are cut at 1,000 characters, empty ones left out."""
-    said: dict[str, object] = {"event": str(what), **fields, "correlation": _correlation.get()}
+    said: dict[str, object] = {"event": str(what), **fields, CORRELATION: correlation()}
     cut = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in said.items()}
     log.info("%s", json.dumps({name: value for name, value in cut.items() if value not in ("", None)}, default=str))

@@ -366,5 +366,11 @@ output AzureWebJobsStorage__tableServiceUri string = storage.outputs.tableEndpoi
 @description('Queue endpoint, for the command line.')
 output AzureWebJobsStorage__queueServiceUri string = storage.outputs.queueEndpoint
 
+@description('What holds the app at audit, for the command line: it must be held by the same; empty: the ruleset decides.')
+output GUARDRAILS_MODE string = mode == 'audit' ? 'audit' : ''
+
+@description('The register\'s table, for the command line.')
+output GUARDRAILS_TABLE string = tableName
+
 @description('Resource id of the workbook.')
 output GUARDRAILS_WORKBOOK_ID string = workbook.outputs.id

@@ -41,15 +41,17 @@ def clock() -> VirtualClock:
 
 @pytest.fixture(scope="session")
 def watch() -> Iterator[canaries.Watch]:
-    """What the loggers of this process say, from the most talkative level of ours on."""
+    """What the loggers of this process say: ours from DEBUG on, others from INFO on, as the worker in Azure logs."""
     watch = canaries.Watch()
     root, ours = logging.getLogger(), logging.getLogger("guardrails")
-    before = ours.level
+    before = root.level, ours.level
     root.addHandler(watch)
+    root.setLevel(logging.INFO)
     ours.setLevel(logging.DEBUG)
     yield watch
     root.removeHandler(watch)
-    ours.setLevel(before)
+    root.setLevel(before[0])
+    ours.setLevel(before[1])
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,12 @@ def test_a_planted_text_is_found(watch: canaries.Watch, text: str) -> None:
     watch.leaks.clear()
 
 
+def test_others_are_heard_from_the_level_on_that_azure_logs(watch: canaries.Watch) -> None:
+    logging.getLogger("somebody.else").info("to %s", canaries.SECRETS[1])
+    assert len(watch.leaks) == 1
+    watch.leaks.clear()
+
+
 def test_one_in_a_traceback_is_found(watch: canaries.Watch) -> None:
     try:
         int(canaries.SECRETS[0])

@@ -24,6 +24,7 @@ AGENT: Final = "exemption-guardrails"
 """How we are called in Azure's logs."""
 
 _MAX_DELAY: Final = 3600.0
+_WRITES: Final = frozenset({"PUT", "PATCH"})
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -86,11 +87,12 @@ class Rest:
     async def send(
         self, method: str, url: str, subject: str, body: Mapping[str, Any] | None = None
     ) -> AsyncHttpResponse:
-        """As `exchange`, but raises Retryable for answers that may pass, too."""
+        """As `exchange`, but raises Retryable for answers that may pass, too: their text is logged."""
         response = await self.exchange(method, url, subject, body)
         if response.status_code in RETRY_CODES:
             code, message = error_of(response)
-            raise Retryable(f"{code}: {message}", code="arm-busy", subject=subject, delay=delay_of(response.headers))
+            said = code if method in _WRITES else f"{code}: {message}"  # what refuses a write may quote its body
+            raise Retryable(said, code="arm-busy", subject=subject, delay=delay_of(response.headers))
         return response
 
 

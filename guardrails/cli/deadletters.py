@@ -11,8 +11,9 @@ import argparse
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +21,15 @@ from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_even
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.errors import Misconfigured
-from guardrails.exemption import TYPE, ExemptionId
+from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption import TYPE, ExemptionId, parse_time
 from guardrails.wiring import Service
 
 _AT_ONCE: Final = 16
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+type Messages = dict[str, dict[str, str]]
+"""Messages for the reconcile queue, by the exemption's id in lower case."""
 
 
 @dataclass(slots=True)
@@ -36,10 +41,10 @@ class Found:
         scopes: events about targets, by scope in lower case and whether it was written.
         reasons: how many events Event Grid gave up on for which reason.
         dropped: how many events are about neither.
-        bad: what could not be read: file, and why.
+        bad: what could not be read: file, and why; what fits on no queue: exemption, and why.
     """
 
-    hints: dict[str, dict[str, str]] = field(default_factory=dict)
+    hints: Messages = field(default_factory=dict)
     scopes: dict[tuple[str, bool], Scope] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
@@ -94,9 +99,9 @@ def _many(count: int, what: str) -> str:
 
 
 def gather(folder: Path) -> Found:
-    """Read all files below a folder."""
-    found, seen = Found(), dict[str, str]()
-    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+    """Read all files below a folder; links are none of ours."""
+    found, seen = Found(), dict[str, datetime]()
+    for path in sorted(one for one in folder.rglob("*") if one.is_file() and not one.is_symlink()):
         name = str(path.relative_to(folder))
         try:
             events = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -108,7 +113,7 @@ def gather(folder: Path) -> Found:
     return found
 
 
-def _take(event: Any, name: str, found: Found, seen: dict[str, str]) -> None:
+def _take(event: Any, name: str, found: Found, seen: dict[str, datetime]) -> None:
     """Sort one event in. `seen` has the time of the latest event of each exemption."""
     raw = json.dumps(event)
     fields = event if isinstance(event, Mapping) else {}
@@ -117,8 +122,8 @@ def _take(event: Any, name: str, found: Found, seen: dict[str, str]) -> None:
         found.reasons[str(reason)] += 1
     match read_event(raw):
         case Wanted(exemption, hint):
-            at = str(fields.get("eventTime") or fields.get("time") or "")
-            if at >= seen.get(exemption.key, ""):
+            at = _time_of(fields)
+            if at >= seen.get(exemption.key, _LONG_AGO):
                 seen[exemption.key] = at
                 told = {"id": exemption.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
                 found.hints[exemption.key] = {name: value for name, value in told.items() if value}
@@ -126,6 +131,14 @@ def _take(event: Any, name: str, found: Found, seen: dict[str, str]) -> None:
             found.bad.append((name, f"event {event_id or 'without an id'}: {why}"))
         case Dropped():
             _take_scope(raw, name, found)
+
+
+def _time_of(event: Mapping[str, Any]) -> datetime:
+    """Return when it happened; long ago where it does not say. It only tells the latest event of many."""
+    try:
+        return parse_time(event.get("eventTime") or event.get("time")) or _LONG_AGO
+    except ValueError:
+        return _LONG_AGO
 
 
 def _take_scope(raw: str, name: str, found: Found) -> None:
@@ -140,24 +153,39 @@ def _take_scope(raw: str, name: str, found: Found) -> None:
 
 async def _replay(service: Service, found: Found, *, dry_run: bool) -> int:
     """Put everything on the queue; return how many exemptions the changed targets led to."""
-    below: dict[str, dict[str, str]] = {}
-    for scope in found.scopes.values():
-        any_there = ExemptionId.parse(f"{scope.id}/providers/{TYPE}/any")
-        at = any_there.key[: len(any_there.scope)]
-        operation = f"target-{'write' if scope.written else 'delete'}"
-        for one in await service.register.under(any_there.container, at, lost=scope.written):
-            told = {"id": one, "operation": operation, "actor": scope.actor, "event": scope.event_id}
-            below[one.lower()] = {name: value for name, value in told.items() if value}
+    below: Messages = {}
+    for some in await asyncio.gather(*(_below(service, scope) for scope in found.scopes.values())):
+        below |= some
     if not dry_run:
-        await _send(service, [*found.hints.values(), *(one for key, one in below.items() if key not in found.hints)])
+        messages = {**below, **found.hints}
+        for key, why in (await _send(service, messages)).items():
+            found.bad.append((messages[key]["id"], why))
+            found.hints.pop(key, None)
+            below.pop(key, None)
     return len(below)
 
 
-async def _send(service: Service, messages: Iterable[Mapping[str, str]]) -> None:
-    slots = asyncio.Semaphore(_AT_ONCE)
+async def _below(service: Service, scope: Scope) -> Messages:
+    """Return the messages for the exemptions at or below a scope. All that ask at once share the register's answer."""
+    any_there = ExemptionId.parse(f"{scope.id}/providers/{TYPE}/any")
+    at = any_there.key[: len(any_there.scope)]
+    operation = f"target-{'write' if scope.written else 'delete'}"
+    told = {"operation": operation, "actor": scope.actor, "event": scope.event_id}
+    known = {name: value for name, value in told.items() if value}
+    ids = await service.register.under(any_there.container, at, lost=scope.written)
+    return {one.lower(): {"id": one, **known} for one in ids}
 
-    async def send(message: Mapping[str, str]) -> None:
+
+async def _send(service: Service, messages: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Put messages on the queue; return which fit on none, and why."""
+    slots, failed = asyncio.Semaphore(_AT_ONCE), dict[str, str]()
+
+    async def send(key: str, message: Mapping[str, str]) -> None:
         async with slots:
-            await service.world.queues.send("reconcile", message)
+            try:
+                await service.world.queues.send("reconcile", message)
+            except Permanent as error:
+                failed[key] = error.message
 
-    await asyncio.gather(*map(send, messages))
+    await asyncio.gather(*(send(key, message) for key, message in messages.items()))
+    return failed

@@ -80,7 +80,7 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({name: getattr(tally, name) for name in Tally.__slots__} | {"dry_run": args.dry_run})
     else:
         _tell(tally, screen, dry_run=args.dry_run)
-    return 1 if tally.refused or tally.rows_kept or tally.missed or tally.problems else 0
+    return 1 if any((tally.refused, tally.rows_kept, tally.unsound, tally.missed, tally.problems)) else 0
 
 
 def _tell(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
@@ -91,6 +91,7 @@ def _tell(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
         screen.line("nothing was written: --dry-run")
     _say("left as it is, for it has another history; --force replaces it", tally.refused, screen)
     _say("left as it is, for it differs; --force replaces it", tally.rows_kept, screen)
+    _say("left as it is, for the copy of it is not sound", tally.unsound, screen)
     _say("written by somebody else meanwhile; import again", tally.missed, screen)
     _say("not sound", tally.problems, screen)
 

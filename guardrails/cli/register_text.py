@@ -45,7 +45,8 @@ def writing(name: str | None) -> Iterator[Callable[[str], object]]:
         raise _unwritable(name, "it is there and is no file")
     beside = target.with_name(f".{uuid4().hex}.tmp")
     with _named(name):
-        stream = beside.open("x", encoding="utf-8", newline="")
+        beside.touch(0o600, exist_ok=False)  # it has names of people, and may have bodies of exemptions
+        stream = beside.open("w", encoding="utf-8", newline="")
 
     def put(text: str) -> None:
         with _named(name):

@@ -6,8 +6,9 @@ import os
 from typing import Final
 
 from guardrails.doctor.app import FunctionApp
-from guardrails.doctor.examine import defect, examine
+from guardrails.doctor.examine import examine
 from guardrails.doctor.model import Report, Result, State
+from guardrails.errors import defect
 from guardrails.telemetry import Fact, fact
 
 log = logging.getLogger("guardrails")

@@ -1,9 +1,7 @@
 """Runs the checks, all at once, each in its time: whatever one of them meets, the others are told."""
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from pathlib import Path
 from typing import Final
 
 from guardrails.doctor import access, host, storage
@@ -13,7 +11,7 @@ from guardrails.doctor.model import Finding, Report, Result, State, failed, unkn
 from guardrails.doctor.routes import routes
 from guardrails.doctor.sweep import sweep
 from guardrails.doctor.world import World, connected
-from guardrails.errors import GuardrailsError, Misconfigured, Retryable
+from guardrails.errors import GuardrailsError, Misconfigured, Retryable, defect
 from guardrails.ports import Clock
 
 type Check = Callable[[World], Awaitable[list[Finding]]]
@@ -78,9 +76,3 @@ async def _run(name: str, world: World, seconds: float) -> Result:
     except Exception as error:  # noqa: BLE001
         # a defect in one check must not hide what the others find
         return Result(name, [unknown(f"the check itself broke: {defect(error)}", "Report it")])
-
-
-def defect(error: Exception) -> str:
-    """Return the kind of an error and where it arose; its text may hold anything, and is left out."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"

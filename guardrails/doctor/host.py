@@ -42,7 +42,7 @@ async def ruleset(world: World) -> list[Finding]:
         found = world.service.ruleset()
     except Misconfigured as error:
         lines = "; ".join((error.message, *error.problems))
-        return [failed(lines, error.remedy or "python -m guardrails rules check FILE shows each mistake")]
+        return [failed(lines, error.remedy or "python -m guardrails rules --ruleset FILE shows each mistake")]
     held = " (GUARDRAILS_MODE holds it at audit)" if world.settings.mode else ""
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"

@@ -9,6 +9,9 @@ from guardrails.register.probe import MOST_PEEKED
 
 QUEUES: Final = ("reconcile", "reconcile-poison", "notices", "notices-poison")
 
+LONG: Final = 1800.0
+"""Seconds that no message should wait once it may be taken."""
+
 _NOT_THERE: Final = (
     "It is made when first needed, and by infra/modules/storage.bicep. If it should be there, look whether "
     "AzureWebJobsStorage and GUARDRAILS_TABLE name the right one"
@@ -36,9 +39,13 @@ async def _queue(world: World, name: str) -> Finding:
         return passed("nothing waits", about=name)
     more = " or more" if waiting.count == MOST_PEEKED else ""
     seen = f"{waiting.count}{more} messages wait"
+    seconds = 0.0
     if waiting.since is not None:
         seconds = max((world.clock.now() - waiting.since).total_seconds(), 0.0)
         seen += f", the oldest for {seconds:.0f} s"
+    if seconds > LONG:
+        mend = "Look again in some minutes: if the age grows, the functions do not run; look at the function app's log"
+        return unknown(f"{seen}: the functions do not run, or have only begun to", mend, about=name)
     return passed(seen, about=name, mend="If the age grows, the functions do not run: look at the function app's log")
 
 

@@ -14,7 +14,7 @@ from urllib.request import getproxies
 import aiohttp
 from yarl import URL
 
-from guardrails.errors import GuardrailsError
+from guardrails.errors import GuardrailsError, defect
 from guardrails.notice import Notice
 from guardrails.notify import slack, teams
 from guardrails.notify.answer import meaning
@@ -109,9 +109,10 @@ class HttpChannels:
             headers, body = self._request(notice, destination)
         except GuardrailsError as error:
             return Undeliverable(f"route '{route}': {error.message}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # a defect of our rendering: the notice is kept and told of by name, and other routes go on
-            log.exception("the %s message of notice %s could not be made", destination.channel, notice.id)
+            text = "the %s message of notice %s could not be made: %s"
+            log.error(text, destination.channel, notice.id, defect(error))  # noqa: TRY400 - its text may quote anybody
             what = type(error).__name__
             return Undeliverable(f"route '{route}': the {destination.channel} message could not be made: {what}")
         return _named(await self._post(destination, headers, body), route)

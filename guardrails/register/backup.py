@@ -54,9 +54,10 @@ class Backup:
             yield name, *await self._whole(name, rows)
 
     async def partition(self, name: str) -> dict[str, Entity]:
-        """Return the rows of one partition."""
+        """Return the rows of one partition. Those of an exemption fit, as above."""
         quoted = name.replace("'", "''")  # in a row of ours there is none
-        return {found["RowKey"]: found async for found in self._table.query(f"PartitionKey eq '{quoted}'")}
+        rows = {found["RowKey"]: found async for found in self._table.query(f"PartitionKey eq '{quoted}'")}
+        return (await self._whole(name, rows))[0]
 
     async def _whole(self, partition: str, rows: dict[str, Entity]) -> tuple[dict[str, Entity], list[str]]:
         problems: list[str] = []

@@ -102,6 +102,6 @@ def _since(text: Any, inserted: datetime | None) -> datetime | None:
     try:
         said = json.loads(base64.b64decode(text)).get(DUE)
         due = datetime.fromisoformat(said) if said else inserted
-    except (ValueError, TypeError, AttributeError):  # no message of ours
+    except (ValueError, TypeError, RecursionError, AttributeError):  # no message of ours
         due = inserted
     return due if due is None or due.tzinfo else due.replace(tzinfo=UTC)

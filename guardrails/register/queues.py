@@ -14,7 +14,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.errors import Permanent
 from guardrails.register.account import RETRIES, bad_connection_string, translated
-from guardrails.telemetry import DUE
+from guardrails.telemetry import CORRELATION, DUE, correlation
 from guardrails.transport import transport
 
 LONGEST_DELAY: Final = 7 * 24 * 3600
@@ -72,6 +72,8 @@ class StorageQueues:
         Raises Retryable, Misconfigured, or Permanent (message-too-large) beyond 48 KiB of JSON.
         """
         wait = min(max(0, round(delay)), LONGEST_DELAY)
+        if woken_by := correlation():
+            body = {CORRELATION: woken_by, **body}  # what follows from it is told under the same id
         if wait:
             body = {**body, DUE: (datetime.now(UTC) + timedelta(seconds=wait)).isoformat(timespec="seconds")}
         # ensure_ascii would double other alphabets; a lone surrogate becomes its JSON escape

@@ -21,12 +21,17 @@ from guardrails.register.backup import (
     soundness,
 )
 from guardrails.register.group_commit import GroupCommit
-from guardrails.register.keys import LANES, Address
+from guardrails.register.keys import BREAKER, LANES, SWEEP, Address
+from guardrails.register.probe import PARTITION as DOCTOR
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
 _AT_ONCE: Final = 200
-_LEFT_OUT: Final = frozenset({LANES})
-"""They say which messages are on the queues; those are not in the copy."""
+_CHUNK_BYTES: Final = MOST_BYTES // 4
+"""Of columns, in a transaction: on their way quotes and other alphabets take several times as much."""
+_LEFT_OUT: Final = frozenset({LANES, DOCTOR})
+"""Lanes say which messages are on the queues, and those are not in the copy; a doctor deletes its row."""
+_OF_NOW: Final = frozenset({BREAKER[0], SWEEP[0]})
+"""What is there is newer and stays: a copy must not close a breaker, nor take a lease from who sweeps."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class Tally:
         refused: ids of those with another history, which were left as they are.
         rows: other rows that were written: letters, digests and the like.
         rows_kept: other rows that were left as they are, for they differ: `partition/row`.
+        unsound: ids of those that are sound in the table and not in the copy, which were left as they are.
         missed: ids of those that somebody wrote at the same moment: run it again.
         problems: what is wrong with them now, a sentence each.
     """
@@ -54,20 +60,21 @@ class Tally:
     refused: list[str] = field(default_factory=list)
     rows: int = 0
     rows_kept: list[str] = field(default_factory=list)
+    unsound: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def count(self, what: str, exemption: str) -> None:
         """Count one exemption under the name of an attribute."""
-        if what == "refused":
-            self.refused.append(exemption)
+        if what in ("refused", "unsound"):
+            getattr(self, what).append(exemption)
         else:
             setattr(self, what, getattr(self, what) + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is done about one exemption: the name of its number in the tally, and the writes, the state row's last."""
+    """What is done about one exemption: the name of its number in the tally, and the writes in their order."""
 
     what: str
     writes: Sequence[Write] = ()
@@ -123,11 +130,11 @@ class _Writing:
     async def other(self, row: Entity, old: Entity | None, *, force: bool) -> None:
         """Put back a row that belongs to no exemption; `old` is what is there."""
         subject = f"{self._partition}/{row['RowKey']}"
-        if old is not None and same(old, row):
+        if old is not None and (self._partition in _OF_NOW or same(old, row)):
             return
         if old is not None and not force:
             self._tally.rows_kept.append(subject)
-        elif await self._write([_over(row, old)], subject):
+        elif await self._write([_over(_without_lease(row), old)], subject):
             self._tally.rows += 1
 
     async def _write(self, writes: Sequence[Write], subject: str) -> bool:
@@ -150,10 +157,13 @@ def _plan(place: Address, there: Rows, copy: Rows, *, force: bool) -> _Plan:
         return _Plan("same")
     if not there:
         return _Plan("restored", _forward(place, there, copy))
+    wrong = soundness(place, there)
+    if not wrong and soundness(place, copy):
+        return _Plan("unsound")
     ours, theirs = of_kind(copy, "history"), of_kind(there, "history")
     shared = ours.keys() & theirs.keys()
     another = not all(same(ours[name], theirs[name]) for name in shared) or bool(ours and theirs and not shared)
-    if force and (another or soundness(place, there)):
+    if force and (another or (wrong and soundness(place, {**_lasting(copy), **there}))):
         return _Plan("replaced", _replace(place, there, copy))
     if another:
         return _Plan("refused")
@@ -172,8 +182,11 @@ def _newest(place: Address, rows: Rows) -> int:
 
 def _missing(there: Rows, copy: Rows) -> list[Write]:
     """Add what is missing of history and bodies; they are never changed, so they may come from any copy."""
-    wanted = {**of_kind(copy, "body"), **of_kind(copy, "history")}
-    return [Write("create", name, columns_of(row)) for name, row in wanted.items() if name not in there]
+    return [Write("create", name, columns_of(row)) for name, row in _lasting(copy).items() if name not in there]
+
+
+def _lasting(copy: Rows) -> dict[str, Entity]:
+    return {**of_kind(copy, "body"), **of_kind(copy, "history")}
 
 
 def _forward(place: Address, there: Rows, copy: Rows) -> list[Write]:
@@ -188,11 +201,16 @@ def _forward(place: Address, there: Rows, copy: Rows) -> list[Write]:
 
 
 def _replace(place: Address, there: Rows, copy: Rows) -> list[Write]:
-    """Take away what is there, and put the copy in its place."""
+    """Take away what is there, and put the copy in its place.
+
+    The state row goes first, under its ETag: where a worker was faster, nothing was touched yet.
+    """
+    old, new = there.get(place.state), copy.get(place.state)
+    first = [_over(new, old)] if new else [Write("delete", place.state, {}, old["odata.etag"])] if old else []
     return [
-        *(Write("delete", name, {}) for name in there if name not in copy),
+        *first,
+        *(Write("delete", name, {}) for name in there if name not in copy and name != place.state),
         *(Write("put", name, columns_of(row)) for name, row in copy.items() if name != place.state),
-        *([_over(copy[place.state], there.get(place.state))] if place.state in copy else []),
     ]
 
 
@@ -203,11 +221,16 @@ def _over(row: Entity, old: Entity | None) -> Write:
     return Write("replace", row["RowKey"], columns_of(row), old["odata.etag"])
 
 
+def _without_lease(row: Entity) -> Entity:
+    """Return the row; that of the last sweep without its lease, whose holder is not there any more."""
+    return {**row, "until": ""} if (row["PartitionKey"], row["RowKey"]) == SWEEP else row
+
+
 def _chunks(writes: Sequence[Write]) -> Iterator[list[Write]]:
     """Cut writes into what a transaction takes, in their order."""
     chunk, size = list[Write](), 0
     for write in writes:
-        if chunk and (len(chunk) == MOST_OPERATIONS or size + write.size > MOST_BYTES):
+        if chunk and (len(chunk) == MOST_OPERATIONS or size + write.size > _CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(write)

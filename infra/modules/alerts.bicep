@@ -41,7 +41,7 @@ var rules = [
   {
     name: 'poison'
     title: 'A message was given up'
-    says: 'A message failed five times and lies in the letters. See them with: python -m guardrails letters list.'
+    says: 'A message cannot be processed and lies in the letters. See them with: python -m guardrails letters list.'
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
@@ -53,8 +53,9 @@ var rules = [
     says: 'More reverts than an hour allows. Read what was reverted before closing it: python -m guardrails breaker.'
     severity: 1
     every: 'PT5M'
-    window: 'PT5M'
-    query: '${facts} | where event == "breaker" and tostring(fact.state) == "open" | project TimeGenerated, recent = toint(fact.recent)'
+    // Each sweep tells how it stands: the alert stays until one finds it closed.
+    window: 'PT3H'
+    query: '${facts} | where event == "breaker" | summarize arg_max(TimeGenerated, fact) | where tostring(fact.state) == "open" | project TimeGenerated, recent = toint(fact.recent)'
   }
   {
     name: 'sweep-late'
@@ -77,16 +78,16 @@ var rules = [
   {
     name: 'delivery-failing'
     title: 'A notice was not delivered'
-    says: 'A route refused a notice for good, or for a day. See them with: python -m guardrails notices.'
+    says: 'A route refused a notice for good, or for about an hour. See them with: python -m guardrails notices.'
     severity: 2
     every: 'PT15M'
     window: 'PT15M'
-    query: '${facts} | where event == "notice" and tostring(fact.state) == "failed" | summarize notices = count() by route = tostring(fact.route)'
+    query: '${facts} | where event == "notice" and (tostring(fact.state) == "failed" or tostring(fact.state) == "retry" and toint(fact.attempt) >= 8) | summarize notices = count() by route = tostring(fact.route)'
   }
   {
     name: 'ruleset-broken'
-    title: 'The ruleset is broken: nothing is judged'
-    says: 'The package holds a ruleset that cannot be read. Check it with: python -m guardrails rules --ruleset FILE.'
+    title: 'Ruleset or storage access is broken: nothing is judged'
+    says: 'The code says which. ruleset-broken: python -m guardrails rules --ruleset FILE. Any other: python -m guardrails doctor.'
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
@@ -95,7 +96,7 @@ var rules = [
   {
     name: 'queue-late'
     title: 'Messages wait too long'
-    says: 'The app does not keep up, or does not run.'
+    says: 'The app does not keep up, or did not run. While it does not run nothing tells of queues: see sweep-late.'
     severity: 2
     every: 'PT15M'
     window: 'PT30M'
@@ -107,8 +108,9 @@ var rules = [
     says: 'A setting, a permission or an event subscription is missing. Run: python -m guardrails doctor.'
     severity: 2
     every: 'PT15M'
-    window: 'PT15M'
-    query: '${facts} | where event == "doctor" and tostring(fact.state) == "fail" | project TimeGenerated, check = tostring(fact.check), detail = tostring(fact.detail)'
+    // It runs at each start and once a day: the alert stays until a check passes.
+    window: 'P2D'
+    query: '${facts} | where event == "doctor" | summarize arg_max(TimeGenerated, fact) by check = tostring(fact.check) | where tostring(fact.state) == "fail" | project TimeGenerated, check, detail = tostring(fact.detail)'
   }
 ]
 

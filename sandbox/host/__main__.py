@@ -79,7 +79,6 @@ def main() -> NoReturn:
     parser.add_argument("--log-level", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     arguments = parser.parse_args()
     logging.basicConfig(level=arguments.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("azure.core").setLevel(logging.WARNING)  # one line a request otherwise
     code = 0
     try:
         asyncio.run(serve(arguments.app.resolve(), arguments.port, arguments.queue_lease))

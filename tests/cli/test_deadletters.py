@@ -11,6 +11,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from guardrails.record import Status
+from guardrails.register.table import Table
 from tests.azure.test_events import DELETE, NAMED, SUB, WRITE, cloud_event, grid
 
 from .conftest import Run
@@ -94,6 +95,62 @@ def test_of_many_events_about_one_exemption_the_latest_counts(run: Run, containe
     assert run("deadletters", "replay", str(container.folder)).code == 0
     (message,) = container.queued()
     assert message["operation"] == "delete"
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        ("2026-11-02T10:00:00Z", "2026-11-02T10:00:00.1234567Z"),
+        ("2026-11-02T10:30:00+01:00", "2026-11-02T10:00:00Z"),
+        ("no time", "2026-11-02T10:00:00Z"),
+        (17, "2026-11-02T10:00:00Z"),
+    ],
+)
+def test_later_is_later_however_the_time_is_spelled(run: Run, container: Container, early: Any, late: str) -> None:
+    container.blob({**grid(DELETE), "eventTime": late}, {**grid(WRITE), "eventTime": early})
+    assert run("deadletters", "replay", str(container.folder)).code == 0
+    assert [one["operation"] for one in container.queued()] == ["delete"]
+
+
+def test_an_event_that_fits_on_no_queue_is_named_and_all_else_goes(run: Run, container: Container) -> None:
+    container.blob({**grid(WRITE, FIRST + NAMED), "id": "x" * 50_000}, grid())
+    ran = run("deadletters", "replay", str(container.folder), "--format", "json")
+    assert ran.code == 1
+    assert [one["file"] for one in ran.json["bad"]] == [FIRST + NAMED]
+    assert "does not fit on a queue" in ran.json["bad"][0]["why"]
+    assert ran.json["exemptions"] == 1
+    assert [one["id"] for one in container.queued()] == [SUB + NAMED]
+
+
+def test_thousands_of_targets_are_looked_up_together(
+    run: Run, container: Container, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put([row(named("there", f"{FIRST}/resourceGroups/rg-7"), Status.COMPLIANT)])
+    kind = "Microsoft.Resources/subscriptions/resourceGroups"
+    for n in range(200):
+        container.blob(grid(DELETE, f"{FIRST}/resourceGroups/RG-{n}", operationName=f"{kind}/delete"))
+    asked: list[str] = []
+    query = Table.query
+
+    def counted(self: Table, where: str, select: Any = ()) -> Any:
+        asked.append(where)
+        return query(self, where, select)
+
+    monkeypatch.setattr(Table, "query", counted)
+    ran = run("deadletters", "replay", str(container.folder), "--format", "json")
+    assert (ran.code, ran.json["scopes"], ran.json["below"]) == (0, 200, 1)
+    assert len(asked) <= 2
+    assert [one["id"] for one in container.queued()] == [named("there", f"{FIRST}/resourceGroups/rg-7")]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(run: Run, container: Container, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.json"
+    outside.write_text(json.dumps([grid()]), encoding="utf-8")
+    (container.folder / "link.json").symlink_to(outside)
+    (container.folder / "loop").symlink_to(container.folder)
+    (container.folder / "none").symlink_to(tmp_path / "nowhere")
+    ran = run("deadletters", "replay", str(container.folder))
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "0 exemptions put on the reconcile queue")
 
 
 def test_changed_targets_lead_to_the_exemptions_there(run: Run, container: Container, shelf: Shelf) -> None:

@@ -56,18 +56,18 @@ class Table:
 
     def write(self, id_: str, owner: str, *, body: Any = None, out: tuple[str, ...] = ()) -> Stored:
         """Commit the next entry of an exemption."""
+        return self.work(lambda register: self.commit(register, id_, owner, body=body, out=out))
+
+    async def commit(self, register: TableRegister, id_: str, owner: str, *, out: Any = (), **entry: Any) -> Stored:
         self.clock.advance(minutes=1)
-
-        async def do(register: TableRegister) -> Stored:
-            exemption = ExemptionId.parse(id_)
-            before = await register.read(exemption)
-            messages = [Outgoing(one, "notices", {"id": one}) for one in out]
-            entry = Entry(self.clock.now(), "judged", {"hint": "event"}, body)
-            stored = await register.commit(exemption, before, row(id_, owner=owner), entry, messages)
-            assert stored is not None
-            return stored
-
-        return self.work(do)
+        exemption = ExemptionId.parse(id_)
+        before = await register.read(exemption)
+        messages = [Outgoing(one, "notices", {"id": one}) for one in out]
+        made = Entry(self.clock.now(), "judged", **{"facts": {"hint": "event"}, **entry})
+        now = row(id_, owner=owner, outbox=before.row.outbox if before else ())
+        stored = await register.commit(exemption, before, now, made, messages)
+        assert stored is not None
+        return stored
 
     def sent(self, id_: str, stored: Stored, *ids: str) -> None:
         async def do(register: TableRegister) -> None:

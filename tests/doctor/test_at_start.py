@@ -80,7 +80,7 @@ async def test_a_defect_does_not_fail_the_app(heard: pytest.LogCaptureFixture, m
 
     monkeypatch.setattr(at_start, "examine", broken)
     await at_start.tell()
-    assert facts(heard)[0]["detail"].startswith("RuntimeError in test_at_start.py, line ")
+    assert facts(heard)[0]["detail"].startswith("RuntimeError in test_at_start.py:")
     assert CANARY not in heard.text
 
 

@@ -86,6 +86,13 @@ async def test_what_waits_in_a_queue_is_told_and_stays(clinic: Clinic) -> None:
     assert seen["notices"].startswith("2 messages wait, the oldest for 60")
 
 
+async def test_messages_that_nobody_takes_are_no_pass(clinic: Clinic) -> None:
+    due = spell_time(datetime.now(UTC) - timedelta(minutes=31))
+    async with put(clinic, "reconcile", base64.b64encode(json.dumps({DUE: due}).encode()).decode()):
+        result = await clinic.check("queues")
+    assert states(result) == dict.fromkeys(QUEUES, State.PASS) | {"reconcile": State.UNKNOWN}
+
+
 async def test_a_queue_that_is_not_there_is_unknown_and_is_not_made(clinic: Clinic) -> None:
     async with clinic.queues() as queues:
         await queues.delete_queue("notices-poison")

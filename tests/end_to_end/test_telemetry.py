@@ -54,8 +54,9 @@ async def test_a_revert_is_told_from_the_event_to_the_notice(site: Site, path: s
     (received, *_) = await told("event_received", kind="write")
     (decision, *_) = await told("decision", decision="delete")
     (acted, *_) = await told("acted", did="delete")
-    await told("notice", state="delivered", kind="reverted")
+    (notice, *_) = await told("notice", state="delivered", kind="reverted")
     assert received["correlation"] == decision["correlation"] == acted["correlation"] != ""
+    assert notice["correlation"] == received["correlation"]  # over the queue
     assert "EXG101" in decision["findings"]
     assert await site.facts("breaker", state="closed")
     assert await site.facts("queue_age", queue="notices")
@@ -68,3 +69,13 @@ async def test_a_sweep_says_what_it_saw(site: Site) -> None:
     assert len(after) > before
     assert after[-1]["seen"] >= 0
     assert "seconds" in after[-1]
+    assert after[-1]["correlation"].startswith("sweep-")
+    assert await site.facts("breaker", correlation=after[-1]["correlation"])  # an alert stays while it is open
+
+
+async def test_the_log_of_azure_holds_no_line_a_request(site: Site) -> None:
+    await site.sandbox.sweep()
+    await until(lambda: site.facts("sweep"), 10, "no sweep is in the log")
+    said = site.log.read_text(encoding="utf-8", errors="replace")
+    assert "http_logging_policy" not in said
+    assert "Request URL" not in said

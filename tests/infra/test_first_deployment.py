@@ -148,6 +148,23 @@ def test_every_action_of_every_role_is_explained() -> None:
         assert {action for action in permissions["actions"] if f"`{action}`" not in said} == set(), path.name
 
 
+@pytest.mark.parametrize("role", ["Reader", "Enforcer", "Restorer", "Onboarder"])
+def test_a_section_explains_the_actions_of_its_roles_and_no_others(role: str) -> None:
+    said = (ROOT / "docs" / "permissions.md").read_text("utf-8")
+    section = said.split(f"\n## {role}\n", 1)[1].split("\n## ", 1)[0]
+    explained = {
+        action
+        for line in section.splitlines() if line.startswith("| `")
+        for action in re.findall(r"`(Microsoft\.[\w./]+)`", line.split("|")[1])
+    }  # fmt: skip
+    allowed: set[str] = set()
+    for path in sorted((INFRA / "roles").glob(f"{role.lower()}*.json")):
+        allowed |= set(json.loads(path.read_text("utf-8"))["permissions"][0]["actions"])
+    told_in_words = {one for one in allowed if "/deployments/" in one}
+    assert explained - allowed == set()
+    assert allowed - explained - told_in_words == set()
+
+
 def test_an_empty_list_is_no_list_of_an_empty_name() -> None:
     """split('', ',') is [''], and Azure refuses a setting or a receiver without a name."""
     text = (INFRA / "main.bicepparam").read_text("utf-8")

@@ -239,6 +239,13 @@ def test_the_second_command_finds_what_it_wants_among_the_outputs() -> None:
     assert set(asked) <= set(names(MAIN, "output"))
 
 
+def test_the_command_line_is_held_at_audit_as_the_app_is() -> None:
+    """An operator's `reconcile` must not revert what the app only reports, nor look into another table."""
+    for setting, said in (("GUARDRAILS_MODE", "mode == 'audit' ? 'audit' : ''"), ("GUARDRAILS_TABLE", "tableName")):
+        assert f"        {setting}: {said}\n" in MAIN
+        assert f"output {setting} string = {said}\n" in MAIN
+
+
 def test_azure_yaml_has_the_shape_that_azd_reads() -> None:
     """By azd's published schema, azure.yaml.json v1.0: the part that we use."""
     read: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))

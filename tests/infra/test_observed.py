@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from guardrails.names import ROLES
+from guardrails.pace import MAX_ATTEMPTS, backoff
 from guardrails.telemetry import Fact
 from tests.infra.bicep import INFRA, ROOT, code, resources, value, variable
 
@@ -110,7 +111,7 @@ def test_logs_are_those_of_this_service_alone(name: str, query: str) -> None:
 
 
 def test_every_alert_says_what_to_do_and_looks_no_further_than_its_window() -> None:
-    windows = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180}
+    windows = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180, "P2D": 2880}
     for name, alert in alerts().items():
         assert len(alert["says"]) > 40, name
         assert windows[alert["every"].strip("'")] <= windows[alert["window"].strip("'")], name
@@ -174,3 +175,19 @@ def test_ways_past_a_policy_are_shown() -> None:
     query = panels()["ways-past"]["query"]
     for word in ("microsoft.authorization/policyassignments", "DoNotEnforce", "notScopes", "overrides"):
         assert word in query
+
+
+def test_alerts_about_a_state_stay_until_it_is_told_to_be_over() -> None:
+    """One line says that the breaker opened, or that a check failed: the newest line decides, over a long window."""
+    for name, by in (("breaker-open", "arg_max(TimeGenerated, fact) |"), ("doctor-failing", "by check")):
+        query = alerts()[name]["query"]
+        assert by in query, name
+        assert query.index("summarize arg_max") < query.index("fact.state"), name
+    assert alerts()["breaker-open"]["window"] == "'PT3H'"  # a sweep tells it each hour
+    assert alerts()["doctor-failing"]["window"] == "'P2D'"  # it runs once a day
+
+
+def test_a_channel_that_is_down_is_heard_of_before_its_notices_are_given_up() -> None:
+    query = alerts()["delivery-failing"]["query"]
+    (attempt,) = re.findall(r'"retry" and toint\(fact\.attempt\) >= (\d+)', query)
+    assert sum(backoff(n) for n in range(int(attempt) - 1)) < 3600 < sum(backoff(n) for n in range(MAX_ATTEMPTS - 1))

@@ -8,6 +8,7 @@ import pytest
 
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.visit import IN_HAND, Outcome
+from tests.canaries import BODY
 
 from .conftest import EXEMPTION, HINT, Desk, outcome
 
@@ -77,10 +78,12 @@ async def test_other_troubles_are_not_waited_for(desk: Desk) -> None:
 
 
 async def test_a_defect_of_ours_is_queued_and_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    desk.reconciler.answers = [ZeroDivisionError("oops")]
+    desk.reconciler.answers = [ZeroDivisionError(f"its text may quote: {BODY}")]  # which no log may hold
     assert await desk.intake.event(EXEMPTION, HINT) is None
     assert await desk.messages("reconcile") == [QUEUED]
-    assert any(record.exc_info and EXEMPTION.text in record.message for record in caplog.records)
+    (said,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert EXEMPTION.text in said
+    assert "ZeroDivisionError in conftest.py:" in said
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Messages of the queues: tried with growing waits, kept as letters in the end, never lost."""
 
 import json
+import logging
 
 import pytest
 
@@ -122,11 +123,15 @@ async def test_an_odd_count_of_attempts_does_not_stop_it(desk: Desk, attempt: ob
 
 @pytest.mark.parametrize("queue", ["reconcile", "notices"])
 @pytest.mark.parametrize("text", ["", "not JSON", "\ud800", TEXT])
-async def test_what_the_host_gave_up_on_is_kept_once_and_told(desk: Desk, queue: str, text: str) -> None:
+async def test_what_the_host_gave_up_on_is_kept_once_and_told(
+    desk: Desk, queue: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "guardrails")
     for _ in range(2):
         await desk.intake.poison(queue, text)
     (letter,) = await desk.letters()
     assert letter.source == queue
+    assert poisoned(caplog) == {queue}
     notices = await desk.messages("notices")
     assert sorted(one["route"] for one in notices) == ["audit", "team"]
     assert {one["notice"]["kind"] for one in notices} == {"poison"}
@@ -136,3 +141,32 @@ async def test_poison_under_a_broken_ruleset_is_told_on_the_fallback_route(desk:
     desk.broken.append(Misconfigured("one mistake", code="ruleset-broken", problems=("line 1",)))
     await desk.intake.poison("reconcile", TEXT)
     assert [one["route"] for one in await desk.messages("notices")] == ["fallback"]
+
+
+def poisoned(caplog: pytest.LogCaptureFixture) -> set[str]:
+    """The queues of which the log tells poison."""
+    told = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
+    return {one["queue"] for one in told if one["event"] == "poison"}
+
+
+@pytest.mark.parametrize("text", ["{}", json.dumps({"id": EXEMPTION.text, "attempt": MAX_ATTEMPTS})])
+async def test_every_letter_of_a_message_is_told_as_poison(
+    desk: Desk, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "guardrails")
+    desk.reconciler.answers = [BUSY]
+    assert await desk.intake.message(text) is None
+    assert len(await desk.letters()) == 1
+    assert poisoned(caplog) == {"reconcile"}
+
+
+async def test_an_event_that_cannot_be_read_is_told_as_poison(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "guardrails")
+    await desk.intake.malformed("{", "", "not JSON")
+    assert poisoned(caplog) == {"event"}
+
+
+async def test_a_notice_that_cannot_be_read_is_told_as_poison(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "guardrails")
+    assert not await desk.intake.deliver("{}")
+    assert poisoned(caplog) == {"notices"}

@@ -15,7 +15,7 @@ from sandbox.stack import App, Sandbox
 from sandbox.tenant import ALICE, exemption_id, furnish, send
 from tests.end_to_end.conftest import Site, until
 from tests.end_to_end.test_telemetry import GROUP, record
-from tools.package.build import MIB, Package, build, direct_packages, install
+from tools.package.build import MIB, Package, build, deployed_files, direct_packages, install
 
 pytestmark = pytest.mark.xdist_group("package")  # built once
 
@@ -59,6 +59,16 @@ def test_it_holds_what_runs_in_azure_and_nothing_else(package: Package) -> None:
     assert (
         installed & {"rich", "jinja2", "pytest", "hypothesis", "azure_functions_runtime", "sandbox", "tests"} == set()
     )
+
+
+def test_what_operators_leave_beside_it_is_not_deployed(tmp_path: Path) -> None:
+    """Copies of the register hold bodies and names; the guide has them made here, before a deployment."""
+    shutil.copyfile(ROOT / ".funcignore", tmp_path / ".funcignore")
+    left = ("before.jsonl", "register-2026-11-21.jsonl", "list.csv", "report.html", "dead/ON-X/2026/11/2/9/1.json")
+    for name in (*left, "function_app.py", "ruleset.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert deployed_files(tmp_path) == ["function_app.py", "ruleset.yaml"]
 
 
 def test_it_is_small(package: Package) -> None:

@@ -1,6 +1,10 @@
 """The breaker: so many reverts in an hour and no more, told once, until an operator closes it."""
 
 import asyncio
+import json
+import logging
+
+import pytest
 
 from guardrails.record import Status
 from tests.reconcile.world import World, rules
@@ -94,3 +98,15 @@ async def test_one_revert_counts_once_however_often_its_event_comes(world: World
     assert await world.body(one) is None
     state = await world.register.breaker(world.clock.now())
     assert (state.opened_at, state.recent) == (None, 1)
+
+
+async def test_an_open_breaker_is_told_with_each_revert_that_it_holds(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "guardrails")
+    world.ruleset = rules(breaker={"reverts_per_hour": 1})
+    for name in ("first", "second", "third"):
+        await world.bad(world.id(name))
+        await world.look(world.id(name))
+    told = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
+    assert [one["state"] for one in told if one["event"] == "breaker"] == ["closed", "open", "open"]

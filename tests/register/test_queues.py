@@ -14,6 +14,7 @@ from azure.storage.queue.aio import QueueClient
 from guardrails import ports
 from guardrails.errors import Permanent
 from guardrails.register.queues import LARGEST_BODY, connect
+from guardrails.telemetry import correlated
 
 
 @dataclass
@@ -68,3 +69,10 @@ async def test_the_largest_message_arrives_and_a_larger_one_is_refused(queues: Q
     with pytest.raises(Permanent, match="does not fit") as caught:
         await queues.ours.send("notices", {"id": "n-2", "x": "y" * (room + 1)})
     assert (caught.value.code, caught.value.subject) == ("message-too-large", "n-2")
+
+
+async def test_a_message_carries_the_id_of_what_woke_us_and_keeps_the_one_that_it_has(queues: Queues) -> None:
+    with correlated("event-1"):
+        await queues.ours.send("notices", {"id": "n-1"})
+        await queues.ours.send("notices", {"id": "n-2", "correlation": "event-0"})
+    assert {one["id"]: one["correlation"] for one in await queues.visible()} == {"n-1": "event-1", "n-2": "event-0"}

@@ -20,7 +20,7 @@ from azure.storage.queue.aio import QueueClient
 
 import function_app
 from guardrails.register import account, queues
-from guardrails.telemetry import queue_age
+from guardrails.telemetry import correlated, origin, queue_age
 from guardrails.wiring import Service, connect
 from sandbox import tenant
 from sandbox.stack import Sandbox
@@ -88,9 +88,10 @@ class Counter:
         text = str(message.content)
 
         async def work() -> None:
-            queue_age("notices", text, datetime.now(UTC))
-            if not await self._service.intake.deliver(text):
-                raise RuntimeError("the notice was not delivered")
+            with correlated(origin(text)):
+                queue_age("notices", text, datetime.now(UTC))
+                if not await self._service.intake.deliver(text):
+                    raise RuntimeError("the notice was not delivered")
 
         await self.count("notice", work)
 

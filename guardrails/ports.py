@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from guardrails.adoption import Adopted
-from guardrails.bypass_record import Kept as KeptBypass
-from guardrails.bypass_record import Known as KnownBypass
-from guardrails.bypass_record import Partitions
+from guardrails.bypass.record import Kept as KeptBypass
+from guardrails.bypass.record import Known as KnownBypass
+from guardrails.bypass.record import Partitions
 from guardrails.digest import Gathered, Kept
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from guardrails.adoption import Adoption
-from guardrails.bypass_sweep import Tally, sweep_bypasses
+from guardrails.bypass.sweep import Tally, sweep_bypasses
 from guardrails.compare import NAMED, Pass, Report
 from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.exemption import spell_time

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from guardrails.bypass import Way
+from guardrails.bypass.model import Way
 from guardrails.ruleset import DEFAULT_PATH
 from sandbox.arm import changes
 from sandbox.arm.server import Arm

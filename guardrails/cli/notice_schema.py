@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from guardrails.assess import Verdict
-from guardrails.bypass import Way
+from guardrails.bypass.model import Way
 from guardrails.exemption import ScopeKind
 from guardrails.notice import SERVICE, SEVERITIES, Kind
 from guardrails.notify.shed import STEPS

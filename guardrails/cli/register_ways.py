@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from guardrails.bypass import Way
-from guardrails.bypass_record import Kept
+from guardrails.bypass.model import Way
+from guardrails.bypass.record import Kept
 from guardrails.cli.online import with_service
 from guardrails.cli.register_list import FIRST
 from guardrails.cli.register_rows import ORDER, Filters, Found, Reading

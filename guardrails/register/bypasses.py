@@ -18,8 +18,8 @@ from itertools import batched
 from sys import intern
 from typing import Final
 
-from guardrails.bypass import Way, from_json, to_json
-from guardrails.bypass_record import Kept, Known, Partitions, codes_of
+from guardrails.bypass.model import Way, from_json, to_json
+from guardrails.bypass.record import Kept, Known, Partitions, codes_of
 from guardrails.errors import Permanent
 from guardrails.exemption import canonical_json, parse_time, spell_time
 from guardrails.register.columns import Value, brief, join_text, split_text

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.assess import Assessment, Finding, Verdict
-from guardrails.bypass import Bypass, Way
-from guardrails.bypass import to_json as bypass_to_json
+from guardrails.bypass.model import Bypass, Way
+from guardrails.bypass.model import to_json as bypass_to_json
 from guardrails.exemption import Exemption, ExemptionId, spell_time
 from guardrails.expiry import State, expiry_of
 from guardrails.rules.base import Severity

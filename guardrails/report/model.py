@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from guardrails.assess import Verdict
-from guardrails.bypass import Way
+from guardrails.bypass.model import Way
 from guardrails.report.line import UNREADABLE, Line, place
 from guardrails.report.ways import WayCount
 from guardrails.rules.base import Severity

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from guardrails.assess import assess
-from guardrails.bypass import Bypass, Way
-from guardrails.bypasses import look
+from guardrails.bypass.look import look
+from guardrails.bypass.model import Bypass, Way
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.inventory import Rows

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from guardrails.bypass import Way
+from guardrails.bypass.model import Way
 from guardrails.rules.base import Severity
 
 

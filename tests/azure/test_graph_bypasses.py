@@ -8,8 +8,8 @@ import pytest
 from aiohttp import ClientSession
 
 from guardrails.azure.graph import Graph
-from guardrails.bypass import Bypass, Way
-from guardrails.bypasses import Look, look
+from guardrails.bypass.look import Look, look
+from guardrails.bypass.model import Bypass, Way
 from guardrails.ports import Page
 from guardrails.ruleset import parse_ruleset
 from sandbox.arm import changes

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.bypass import Bypass, Way, judged, token
-from guardrails.bypass_record import Kept
+from guardrails.bypass.model import Bypass, Way, judged, token
+from guardrails.bypass.record import Kept
 from guardrails.record import Status
 from guardrails.register.table_register import connect
 from guardrails.ruleset import parse_ruleset

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.assess import Verdict
-from guardrails.bypass import KINDS, Bypass, Way, from_json, judged, to_json, token
-from guardrails.bypasses import Look, look
+from guardrails.bypass.look import Look, look
+from guardrails.bypass.model import KINDS, Bypass, Way, from_json, judged, to_json, token
+from guardrails.bypass.read import bypasses_of, tagged_of
 from guardrails.errors import Permanent
 from guardrails.ports import Page, Surroundings
 from guardrails.ruleset import parse_ruleset
-from guardrails.ways import bypasses_of, tagged_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from guardrails.bypass import KINDS, Way
+from guardrails.bypass.model import KINDS, Way
 
 TEXT = (Path(__file__).parents[2] / "docs" / "ways.md").read_text(encoding="utf-8")
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass import Way
-from guardrails.bypass_record import Kept
+from guardrails.bypass.model import Way
+from guardrails.bypass.record import Kept
 from guardrails.record import Status
 from sandbox import tenant
 from sandbox.tenant import ALICE, exemption_id, in_days

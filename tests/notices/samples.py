@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from guardrails.adoption import Adopted, adopted
 from guardrails.assess import Assessment, Finding, Verdict
-from guardrails.bypass import Bypass, Way
-from guardrails.bypass_notice import bypass_found
+from guardrails.bypass.model import Bypass, Way
+from guardrails.bypass.notice import bypass_found
 from guardrails.digest import Gathered, compose
 from guardrails.exemption import Exemption, ExemptionId
 from guardrails.notice import SERVICE, Kind, Notice

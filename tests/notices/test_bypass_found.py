@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from guardrails.assess import Finding
-from guardrails.bypass import Bypass, Way
-from guardrails.bypass_notice import bypass_found
+from guardrails.bypass.model import Bypass, Way
+from guardrails.bypass.notice import bypass_found
 from guardrails.digest import URGENT
 from guardrails.notice import Kind
 from guardrails.notify import slack, teams

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass import judged
+from guardrails.bypass.model import judged
+from guardrails.bypass.read import tagged_of
 from guardrails.names import TagNames
 from guardrails.policy import given, tagged
 from guardrails.rules.sample import BODY
 from guardrails.ruleset import Exceptions, load_ruleset
-from guardrails.ways import tagged_of
 from tests.policy.evaluator import READINGS, Policy, Reading
 
 SOURCES = Path(__file__).parents[2] / "infra" / "policies" / "sources"

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardrails.bypass import NOT_APPROVED, judged
+from guardrails.bypass.model import NOT_APPROVED, judged
+from guardrails.bypass.read import tagged_of
 from guardrails.policy import tagged
 from guardrails.ruleset import Exceptions, load_ruleset
-from guardrails.ways import tagged_of
 from tests.policy.evaluator import READINGS, Policy, Reading
 from tests.policy.test_tagged_meaning import GIVEN, STORAGE, TAGS, account
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from guardrails.assess import Finding, Verdict
-from guardrails.bypass import Bypass, Way, token
-from guardrails.bypass_record import Kept
+from guardrails.bypass.model import Bypass, Way, token
+from guardrails.bypass.record import Kept
 from guardrails.errors import Permanent
 from guardrails.ports import Bypasses
 from guardrails.rules.base import Severity

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass import Way
+from guardrails.bypass.model import Way
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.globs import glob
 from guardrails.ports import Page

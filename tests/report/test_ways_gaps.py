@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass import Way
+from guardrails.bypass.model import Way
 from guardrails.globs import glob
 from guardrails.ports import Page
 from guardrails.report.survey import Filter, survey

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass import Way
-from guardrails.bypass_record import Kept
-from guardrails.bypass_sweep import KEPT
+from guardrails.bypass.model import Way
+from guardrails.bypass.record import Kept
+from guardrails.bypass.sweep import KEPT
 from guardrails.errors import Retryable
 from guardrails.record import Status
 from sandbox import tenant as places

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from guardrails.azure.graph import Graph
-from guardrails.bypass import Way
+from guardrails.bypass.model import Way
 from guardrails.compare import NAMED
 from sandbox import tenant as places
 from tests.reconcile.world import CORP, US_OID, StaticToken, World

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from guardrails.adoption import Adopted, adopted
-from guardrails.bypass import Bypass, Way, judged
-from guardrails.bypass_notice import bypass_found
+from guardrails.bypass.model import Bypass, Way, judged
+from guardrails.bypass.notice import bypass_found
 from guardrails.digest import Gathered, box_of, compose
 from guardrails.exemption import ExemptionId
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from guardrails.bypass import Bypass, Way, container_of
+from guardrails.bypass.model import Bypass, Way, container_of
 
 
 class Known(NamedTuple):

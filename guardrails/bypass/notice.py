@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.assess import Finding
-from guardrails.bypass import Bypass, Way
+from guardrails.bypass.model import Bypass, Way
 from guardrails.digest import WORST, ranked
 from guardrails.exemption import spell_time
 from guardrails.notice import Kind, Notice

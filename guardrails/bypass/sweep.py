@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from guardrails.bypass import Bypass, Way, container_of, token
-from guardrails.bypass_notice import bypass_found
-from guardrails.bypass_record import Kept, Known, Partitions, codes_of, holder_of
-from guardrails.bypasses import Look, look
+from guardrails.bypass.look import Look, look
+from guardrails.bypass.model import Bypass, Way, container_of, token
+from guardrails.bypass.notice import bypass_found
+from guardrails.bypass.record import Kept, Known, Partitions, codes_of, holder_of
 from guardrails.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings
 from guardrails.ruleset import Ruleset

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from guardrails.bypass import Bypass, Way, container_of
+from guardrails.bypass.model import Bypass, Way, container_of
 from guardrails.errors import Permanent
 from guardrails.exemption import canonical_json, parse_time
 from guardrails.names import fold_name

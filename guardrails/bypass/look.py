@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.bypass import Bypass, Way, judged
+from guardrails.bypass.model import Bypass, Way, judged
+from guardrails.bypass.read import bypasses_of, tagged_of
 from guardrails.errors import Permanent
 from guardrails.ports import Inventory, Surroundings
 from guardrails.ruleset import Ruleset
-from guardrails.ways import bypasses_of, tagged_of
 
 _ASSIGNMENTS: Final = "policy assignments"
 _TAGGED: Final = "tagged resources"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass import Bypass, Way, token
-from guardrails.bypass_record import Kept
+from guardrails.bypass.model import Bypass, Way, token
+from guardrails.bypass.record import Kept
 from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId
 from guardrails.record import Letter

@@ -164,6 +164,21 @@ class Settings:
             )
         return problems
 
+    @property
+    def table_endpoint(self) -> str:
+        """Where the table is, for access by identity."""
+        return self.table_uri or f"https://{self.storage_account}.table.core.windows.net"
+
+    @property
+    def queue_endpoint(self) -> str:
+        """Where the queues are, for access by identity."""
+        return self.queue_uri or f"https://{self.storage_account}.queue.core.windows.net"
+
+    @property
+    def listed_scopes(self) -> tuple[str, ...]:
+        """The management groups and subscriptions to sweep; () for all that can be seen."""
+        return tuple(scope.strip() for scope in self.sweep_scopes.split(",") if scope.strip())
+
     def __repr__(self) -> str:
         """Show no secret."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -152,18 +152,17 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     settings = Settings.read(environ)
     ruleset = RulesetFile(Path(settings.ruleset) if settings.ruleset else DEFAULT_PATH, clock)
     identity = credential(settings.client_id)
-    account = settings.storage_account
     storage = None if settings.storage else credential(settings.storage_client_id)
     register = table_register.connect(
         clock=clock,
         connection_string=settings.storage,
-        endpoint=settings.table_uri or f"https://{account}.table.core.windows.net",
+        endpoint=settings.table_endpoint,
         credential=storage,
         table=settings.table,
     )
     outward = queues.connect(
         connection_string=settings.storage,
-        endpoint=settings.queue_uri or f"https://{account}.queue.core.windows.net",
+        endpoint=settings.queue_endpoint,
         credential=storage,
     )
     arm = ArmRest(
@@ -202,7 +201,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         ruleset=ruleset,
     )
     audience = settings.arm_audience
-    scopes = [scope.strip() for scope in settings.sweep_scopes.split(",") if scope.strip()]
+    scopes = settings.listed_scopes
     inventory = Graph(settings.arm_endpoint, identity, clock, scopes=scopes, audience=audience)
     closing.push_async_callback(inventory.close)
     sweeper = Sweeper(

@@ -4,8 +4,6 @@ Everything here reads. What Azure refuses, or does not answer, is Unread.
 """
 
 import asyncio
-import base64
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +14,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
 from guardrails.azure.graph_pages import Query, Reader, chained, segments
+from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest, error_of, json_of
 from guardrails.errors import Retryable
 from guardrails.facts import Unread
@@ -82,7 +81,7 @@ class Estate:
 
     async def claims(self) -> Mapping[str, Any] | Unread:
         """Return the claims of our token for Resource Manager; {} where the token is not one that can be read."""
-        return await claims_of(self._credential, self._rest.token_scope)
+        return await told_of(self._credential, self._rest.token_scope)
 
     async def scopes(self) -> Scopes:
         """Return the subscriptions and management groups that we see, asked for once. Raises Retryable."""
@@ -153,15 +152,9 @@ class Estate:
         return body if isinstance(body, Mapping) else Unread("Azure's answer is not a JSON object")
 
 
-async def claims_of(credential: AsyncTokenCredential, scope: str) -> Mapping[str, Any] | Unread:
-    """Return what a token says of whom it is for, and never the token; {} for one that cannot be read."""
+async def told_of(credential: AsyncTokenCredential, scope: str) -> Mapping[str, Any] | Unread:
+    """Return what a token says of whom it is for; Unread where there is none."""
     try:
-        token = (await credential.get_token(scope)).token
+        return await claims_of(credential, scope)
     except AzureError as error:
         return Unread(f"there is no token: {type(error).__name__}")
-    try:
-        part = token.split(".")[1]
-        read = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return read if isinstance(read, Mapping) else {}

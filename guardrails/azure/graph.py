@@ -4,8 +4,6 @@ Assignments are read whole, for they open ways past a policy too; what carries t
 """
 
 import asyncio
-import base64
-import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -16,6 +14,7 @@ from azure.core.exceptions import AzureError
 from guardrails.azure.arm import members_of
 from guardrails.azure.graph_pages import SCOPES_SETTING, Query, Reader, chained, chunks, is_subscription, segments
 from guardrails.azure.graph_tagged import quoted, tagged
+from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
 from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Unread
@@ -148,16 +147,11 @@ class Graph:
     async def _tenant(self) -> str:
         """Return our tenant by our own token, which needs no check for that; "" where it cannot be read."""
         try:
-            token = (await self._credential.get_token(self._rest.token_scope)).token
+            claims = await claims_of(self._credential, self._rest.token_scope)
         except AzureError as error:
             remedy = "Check the identity that the sweep runs as."
             raise Retryable("no token for Azure", code="no-token", remedy=remedy, delay=60) from error
-        try:
-            claims = token.split(".")[1]
-            read = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        except (IndexError, ValueError):
-            return ""
-        tenant = read.get("tid") if isinstance(read, Mapping) else None
+        tenant = claims.get("tid")
         return tenant.lower() if isinstance(tenant, str) else ""
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, get_type_hints
 
 from guardrails.exemption import spell_time
 from guardrails.facts import Assignment, Gone, Unread
-from guardrails.rules.base import Case, Rule
+from guardrails.rules.base import Case, Rule, title_of
 
 HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}
@@ -43,7 +43,7 @@ class Option:
 
 def text_of(rule: Rule) -> Text:
     """Return what the docstring of the rule's module says."""
-    title, *paragraphs = (sys.modules[rule.check.__module__].__doc__ or rule.name).strip().split("\n\n")
+    _, *paragraphs = (sys.modules[rule.check.__module__].__doc__ or rule.name).strip().split("\n\n")
     sections: dict[str, list[str]] = {}
     references: list[str] = []
     heading = HEADINGS[0]
@@ -57,7 +57,7 @@ def text_of(rule: Rule) -> Text:
             joined = " ".join(rest.split())
             sections.setdefault(heading, []).append(joined[:1].upper() + joined[1:])
     ordered = {name: tuple(sections[name]) for name in HEADINGS if name in sections}
-    return Text(" ".join(title.split()), ordered, tuple(references))
+    return Text(title_of(rule), ordered, tuple(references))
 
 
 def options_of(rule: Rule) -> list[Option]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from guardrails.azure.estate import STORAGE_SCOPE, claims_of
+from guardrails.azure.estate import STORAGE_SCOPE, told_of
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.needs import actions_of, allows, roles_for
 from guardrails.doctor.world import World
@@ -25,7 +25,7 @@ async def identity(world: World) -> list[Finding]:
     claims = await world.estate.claims()
     found = [_known(claims, "Resource Manager")]
     if world.storage is not None:
-        found.append(_known(await claims_of(world.storage, STORAGE_SCOPE), "storage"))
+        found.append(_known(await told_of(world.storage, STORAGE_SCOPE), "storage"))
     return found if isinstance(claims, Unread) else [*found, *_whether_ours(world, claims)]
 
 
@@ -98,7 +98,7 @@ def _judge(
 def _unseen(world: World, seen: Sequence[str]) -> list[Finding]:
     """Return a finding for each scope that is to be swept and is not seen."""
     names = {scope.lower().rpartition("/")[2] for scope in seen}
-    listed = [scope.strip() for scope in world.settings.sweep_scopes.split(",") if scope.strip()]
+    listed = world.settings.listed_scopes
     text = "it is listed in GUARDRAILS_SWEEP_SCOPES, and is not there or the identity does not see it"
     return [
         failed(text, _ASSIGN + ", or take it off the list", about=one) for one in listed if one.lower() not in names

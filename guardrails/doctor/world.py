@@ -122,15 +122,14 @@ async def connected(
         storage = None if settings.storage else credential(settings.storage_client_id)
         if storage:
             closing.push_async_callback(storage.close)
-        scopes = [scope.strip() for scope in settings.sweep_scopes.split(",") if scope.strip()]
+        scopes = settings.listed_scopes
         estate = Estate(settings.arm_endpoint, identity, clock, scopes=scopes, audience=settings.arm_audience)
         closing.push_async_callback(estate.close)
-        account = settings.storage_account
         probe = Probe.connect(
             settings.table,
             connection_string=settings.storage,
-            table_endpoint=settings.table_uri or f"https://{account}.table.core.windows.net",
-            queue_endpoint=settings.queue_uri or f"https://{account}.queue.core.windows.net",
+            table_endpoint=settings.table_endpoint,
+            queue_endpoint=settings.queue_endpoint,
             credential=storage,
         )
         closing.push_async_callback(probe.close)

@@ -1,12 +1,11 @@
 """The policy definition of one rule, and the initiative over all of them, as JSON. Pure."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from guardrails.policy.refusal import Refusal
-from guardrails.rules.base import Rule
+from guardrails.rules.base import title_of
 from guardrails.rules.control import Parameter
 
 CATEGORY: Final = "Policy exemptions"
@@ -26,7 +25,7 @@ def definition(refusal: Refusal, source: str) -> dict[str, Any]:
     return {
         "name": refusal.name,
         "properties": {
-            "displayName": f"{rule.code} {rule.name}: {title(rule).rstrip('.')}"[:128],
+            "displayName": f"{rule.code} {rule.name}: {title_of(rule).rstrip('.')}"[:128],
             "description": _description(refusal, source),
             "policyType": "Custom",
             "mode": "All",
@@ -79,11 +78,6 @@ def initiative(refusals: Sequence[Refusal], source: str) -> dict[str, Any]:
     }
 
 
-def title(rule: Rule) -> str:
-    """Return what a rule asks: the first sentence of its module."""
-    return " ".join((sys.modules[rule.check.__module__].__doc__ or rule.name).strip().split("\n\n")[0].split())
-
-
 def _effect(allowed: Sequence[str], name: str) -> dict[str, Any]:
     means = {"Audit": "reports", "Deny": "refuses the write", "Disabled": "does nothing"}
     described = "; ".join(f"{effect} {means[effect]}" for effect in allowed)
@@ -105,7 +99,7 @@ def _parameter(said: Parameter) -> dict[str, Any]:
 
 def _description(refusal: Refusal, source: str) -> str:
     rule = refusal.rule
-    said = [title(rule), f"From rule {rule.code} {rule.name} of {source}."]
+    said = [title_of(rule), f"From rule {rule.code} {rule.name} of {source}."]
     said += [_YOUNG] if refusal.reads_metadata else []
     said += ["Left to the service:"] if refusal.leaves else []
     return _fitting(said, refusal.leaves)

@@ -5,6 +5,7 @@ dataclass, a `check` function and a `RULE`. `check` looks at one exemption and t
 Violation with its evidence, or Unknown with the reason. It never raises on purpose, does no I/O, reads no clock.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -118,6 +119,12 @@ class Rule:
     bad: tuple[Case, ...] = ()
     unclear: tuple[Case, ...] = ()
     module: str = ""
+
+
+def title_of(rule: Rule) -> str:
+    """Return what a rule asks: the first paragraph of its module, on one line."""
+    text = (sys.modules[rule.check.__module__].__doc__ or rule.name).strip()  # rules are loaded by the registry
+    return " ".join(text.split("\n\n")[0].split())
 
 
 def option(default: Any, doc: str, **limits: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
-from guardrails.azure.graph_pages import Query, Reader, chained, segments
+from guardrails.azure.graph_pages import CONTAINERS, Reader, chained, segments
 from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest, error_of, json_of
 from guardrails.errors import Retryable
@@ -25,12 +25,6 @@ STORAGE_SCOPE: Final = "https://storage.azure.com/.default"
 PROVIDERS_VERSION: Final = "2021-04-01"
 
 _AT_ONCE: Final = 16
-_SCOPES: Final = Query(
-    "resourcecontainers"
-    " | where type in~ ('microsoft.resources/subscriptions', 'microsoft.management/managementgroups')"
-    " | order by tolower(id) asc | project id",
-    "subscriptions and management groups",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +87,7 @@ class Estate:
     async def _look(self) -> Scopes:
         found: dict[str, str] = {}
         missing: list[str] = []
-        async for page in chained(self._reader.pages(_SCOPES, segment) for segment in self._segments):
+        async for page in chained(self._reader.pages(CONTAINERS, segment) for segment in self._segments):
             missing += [page.missing] if page.missing else []
             found |= {one.lower(): one for row in page.rows if (one := "/" + str(row.get("id") or "").strip("/"))}
         return Scopes(

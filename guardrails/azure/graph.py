@@ -12,8 +12,19 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
 from guardrails.azure.arm import members_of
-from guardrails.azure.graph_pages import SCOPES_SETTING, Query, Reader, chained, chunks, is_subscription, segments
-from guardrails.azure.graph_tagged import quoted, tagged
+from guardrails.azure.graph_pages import (
+    CONTAINERS,
+    MOST_IDS,
+    SCOPES_SETTING,
+    Query,
+    Reader,
+    chained,
+    chunks,
+    is_subscription,
+    quoted,
+    segments,
+)
+from guardrails.azure.graph_tagged import tagged
 from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
 from guardrails.errors import Retryable
@@ -25,12 +36,6 @@ _EXEMPTIONS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"
     " | project id, tenantId, properties, systemData"
 )
-_CONTAINERS: Final = Query(
-    "resourcecontainers"
-    " | where type in~ ('microsoft.resources/subscriptions', 'microsoft.management/managementgroups')"
-    " | order by tolower(id) asc | project id, name, displayName = properties.displayName",
-    "subscriptions and management groups",
-)
 _ASSIGNMENTS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyassignments' | order by tolower(id) asc"
     " | project id, tenantId, properties, systemData",
@@ -41,7 +46,6 @@ _INITIATIVES: Final = (
     "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions' and id in~ ({ids})"
     " | order by tolower(id) asc | project id, members = properties.policyDefinitions"
 )
-_MOST_IDS: Final = 100  # in one query: about 25 kB of text
 _VERSIONED: Final = re.compile(r"/versions/[^/]*$", re.IGNORECASE)
 _GROUP: Final = "/providers/microsoft.management/managementgroups/"
 _SUBSCRIPTION: Final = "/subscriptions/"
@@ -98,7 +102,7 @@ class Graph:
     async def surroundings(self) -> Surroundings:
         """Return what is visible, and the assignments with the members of their initiatives. Raises Retryable."""
         missing: list[str] = []
-        containers = dict([_container(row) async for row in self._rows(_CONTAINERS, missing)])
+        containers = dict([_container(row) async for row in self._rows(CONTAINERS, missing)])
         containers.pop("", None)
         missing += [sentence for scope in self._scopes if (sentence := _unseen(scope, containers, missing))]
         unread: list[str] = []
@@ -128,7 +132,7 @@ class Graph:
         """Return the members of the initiatives among the definitions, by lower-case id."""
         keys = sorted({_key(one) for one in definitions if "/policysetdefinitions/" in one.lower()})
         found: dict[str, Mapping[str, str] | Unread] = {}
-        for some in chunks([key for key in keys if key.isprintable()], _MOST_IDS):
+        for some in chunks([key for key in keys if key.isprintable()], MOST_IDS):
             text = _INITIATIVES.format(ids=", ".join(quoted(key) for key in some))
             async for row in self._rows(Query(text, "initiatives", above=True), missing):
                 found[_key(str(row.get("id")))] = members_of(row.get("members"))

@@ -22,6 +22,8 @@ from guardrails.ports import Clock, Page
 
 GRAPH_VERSION: Final = "2022-10-01"
 SCOPES_SETTING: Final = "GUARDRAILS_SWEEP_SCOPES"
+MOST_IDS: Final = 100
+"""Ids in one query: about 25 kB of text."""
 
 _PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -41,6 +43,15 @@ class Query:
     text: str
     what: str = ""
     above: bool = False
+
+
+CONTAINERS: Final = Query(
+    "resourcecontainers"
+    " | where type in~ ('microsoft.resources/subscriptions', 'microsoft.management/managementgroups')"
+    " | order by tolower(id) asc | project id, name, displayName = properties.displayName",
+    "subscriptions and management groups",
+)
+"""Where we can look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,12 @@ def chunks(items: Sequence[str], most: int) -> Iterator[Sequence[str]]:
     """Yield `items` in parts of at most `most`."""
     for at in range(0, len(items), most):
         yield items[at : at + most]
+
+
+def quoted(text: str) -> str:
+    """Return a string literal of the query language."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 async def chained(sources: Iterable[AsyncIterable[Page]]) -> AsyncGenerator[Page]:

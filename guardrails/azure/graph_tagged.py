@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.azure.graph_pages import Query, chunks
+from guardrails.azure.graph_pages import MOST_IDS, Query, chunks, quoted
 from guardrails.exemption import parse_time
 from guardrails.ports import Page
 
@@ -25,7 +25,6 @@ _CHANGES: Final = (
     " | order by tolower(id) asc | project id, target = properties.targetResourceId,"
     " by = properties.changeAttributes.changedBy, at = properties.changeAttributes.timestamp"
 )
-_MOST_IDS: Final = 100  # in one query: about 25 kB of text
 _MOST_CREATED: Final = 1000
 """Tagged things of a table whose creation is looked for. Who made the others is not known."""
 
@@ -75,7 +74,7 @@ class _Changes:
         others = [key for key in map(_key, rows) if key and key.isprintable() and key not in self._last]
         others = others[: max(0, _MOST_CREATED - self._looked_for)]
         self._looked_for += len(others)
-        for some in chunks(others, _MOST_IDS):
+        for some in chunks(others, MOST_IDS):
             ids = ", ".join(map(quoted, some))
             created = "tostring(properties.changeType) =~ 'Create'"
             await self._read(f"{created} and tostring(properties.targetResourceId) in~ ({ids})")
@@ -93,12 +92,6 @@ class _Changes:
                 self.missing.append(page.missing)
             for key, change in _read_changes(page.rows):
                 self._last[key] = max(change, self._last.get(key, change))
-
-
-def quoted(text: str) -> str:
-    """Return a string literal of the query language."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _any_of(column: str, names: Iterable[str]) -> str:

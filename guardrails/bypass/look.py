@@ -1,4 +1,4 @@
-"""Bypasses: look for every way past a policy that is no exemption. Reads only; shared by the scan and the sweep."""
+"""Look for every way past a policy that is no exemption. Reads only; shared by the scan and the sweep."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Bypass: a way past a policy that is no exemption, what it lacks, and how a sweep sees that it changed. Pure."""
+"""A bypass: a way past a policy that is no exemption, what it lacks, and how a sweep sees that it changed. Pure."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence

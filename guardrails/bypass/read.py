@@ -1,4 +1,4 @@
-"""Ways: find the ways past a policy in the rows of assignments and of tagged resources. Pure.
+"""Read: find the ways past a policy in the rows of assignments and of tagged resources. Pure.
 
 Rows are as ARM or Resource Graph give them and as strangers wrote them: keys in any case, values of any type. What has
 an id gives a Bypass, unreadable at worst; what has none raises Permanent.

@@ -1,7 +1,6 @@
 """What a rule's own declarations say about it, taken apart for the pages in docs/rules and for `rules CODE`. Pure."""
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import Any, Final, get_type_hints
 
 from guardrails.exemption import spell_time
 from guardrails.facts import Assignment, Gone, Unread
-from guardrails.rules.base import Case, Rule, title_of
+from guardrails.rules.base import Case, Rule, paragraphs_of, title_of
 
 HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}
@@ -43,7 +42,7 @@ class Option:
 
 def text_of(rule: Rule) -> Text:
     """Return what the docstring of the rule's module says."""
-    _, *paragraphs = (sys.modules[rule.check.__module__].__doc__ or rule.name).strip().split("\n\n")
+    _, *paragraphs = paragraphs_of(rule)
     sections: dict[str, list[str]] = {}
     references: list[str] = []
     heading = HEADINGS[0]

@@ -5,10 +5,10 @@ dataclass, a `check` function and a `RULE`. `check` looks at one exemption and t
 Violation with its evidence, or Unknown with the reason. It never raises on purpose, does no I/O, reads no clock.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, Final
 
 from guardrails.exemption import Exemption
@@ -121,10 +121,14 @@ class Rule:
     module: str = ""
 
 
+def paragraphs_of(rule: Rule) -> list[str]:
+    """Return the paragraphs of a rule's module docstring, as they stand there; the registry has imported the module."""
+    return (import_module(rule.check.__module__).__doc__ or rule.name).strip().split("\n\n")
+
+
 def title_of(rule: Rule) -> str:
-    """Return what a rule asks: the first paragraph of its module, on one line."""
-    text = (sys.modules[rule.check.__module__].__doc__ or rule.name).strip()  # rules are loaded by the registry
-    return " ".join(text.split("\n\n")[0].split())
+    """Return what a rule asks: the first paragraph, on one line."""
+    return " ".join(paragraphs_of(rule)[0].split())
 
 
 def option(default: Any, doc: str, **limits: Any) -> Any:

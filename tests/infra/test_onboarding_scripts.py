@@ -288,7 +288,7 @@ def test_offboarding_a_management_group_begins_with_the_policy_and_ends_with_the
     for place in (MG, APP, ACCOUNT, EVENTS):
         mine = f"{place}/providers/Microsoft.Authorization/roleAssignments/policy"
         azure.answer("role assignment list", f"--scope {place} ", "policy-principal", output=mine)
-    above = "/providers/Microsoft.Management/managementGroups/root/providers/Microsoft.Authorization/roleAssignments/x"
+    above = "/providers/Microsoft.Management/managementGroups/top/providers/Microsoft.Authorization/roleAssignments/x"
     app_role = f"{MG}/providers/Microsoft.Authorization/roleAssignments/app"
     azure.answer("role assignment list", MG, "app-principal", output=f"{above}\n{app_role}")
     azure.answer("role definition list", "Exemption Guardrails Reader", output="reader-guid")

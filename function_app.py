@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
-from guardrails.errors import Defect, GuardrailsError, defect
-from guardrails.telemetry import Fact, correlated, fact, origin, queue_age
+from guardrails.telemetry import Fact, fact, origin, queue_age, told_under
 
 if TYPE_CHECKING:
     from guardrails.intake import Intake
@@ -61,7 +60,7 @@ async def _look_at(raw: str) -> None:
 
 
 async def _reconcile(wanted: Wanted) -> None:
-    with _told_under(wanted.hint.event_id):
+    with told_under(wanted.hint.event_id):
         fact(Fact.EVENT_RECEIVED, exemption=wanted.id.text, kind=wanted.hint.operation)
         await intake().event(wanted.id, wanted.hint)
 
@@ -71,7 +70,7 @@ async def on_scope_changed(event: str) -> None:
     """A target of exemptions was written or deleted, or something was deployed."""
     match read_scope_event(event):
         case Scope(scope, written, actor, event_id):
-            with _told_under(event_id):
+            with told_under(event_id):
                 count = await intake().scope(scope, written=written, actor=actor, event_id=event_id)
                 fact(Fact.EVENT_RECEIVED, scope=scope, kind="target-write" if written else "target-delete", found=count)
         case Malformed() | Dropped() as other:
@@ -118,7 +117,7 @@ async def on_notice_poison(message: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=os.environ.get("GUARDRAILS_SWEEP_SCHEDULE") or "0 10 * * * *")
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be late: that makes no difference
     """It is time to look at the whole tenant."""
-    with _told_under(f"sweep-{uuid.uuid4().hex}"):
+    with told_under(f"sweep-{uuid.uuid4().hex}"):
         await intake().sweep()
 
 
@@ -138,23 +137,8 @@ async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, 
 def _taken(message: func.QueueMessage) -> Iterator[str]:
     """Yield the text of a message; what is told within carries the id of what began it, or its own."""
     text = message.get_body().decode("utf-8", "replace")
-    with _told_under(origin(text) or message.id or ""):
+    with told_under(origin(text) or message.id or ""):
         yield text
-
-
-@contextmanager
-def _told_under(name: str) -> Iterator[None]:
-    """Let what is told within carry an id; what fails fails without texts that may quote anybody: the host logs them.
-
-    Raises GuardrailsError, whose text is ours, without what led to it; Defect for any other error.
-    """
-    try:
-        with correlated(name):
-            yield
-    except GuardrailsError as error:
-        raise error from None
-    except Exception as error:  # noqa: BLE001 - any kind, and it is raised as another
-        raise Defect(defect(error)) from None
 
 
 if os.environ.get("GUARDRAILS_ACTIVITY_HUB"):  # off unless a hub is named: without one the host could not start it

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from guardrails.errors import Defect, GuardrailsError, defect
+
 log = logging.getLogger("guardrails.telemetry")
 
 DUE: Final = "due"
@@ -50,6 +52,21 @@ def correlated(name: str) -> Iterator[None]:
         yield
     finally:
         _correlation.reset(token)
+
+
+@contextmanager
+def told_under(name: str) -> Iterator[None]:
+    """As `correlated`; and what fails within fails without texts that may quote anybody, for the host logs them.
+
+    Raises GuardrailsError, whose text is ours, without what led to it; Defect for any other error.
+    """
+    try:
+        with correlated(name):
+            yield
+    except GuardrailsError as error:
+        raise error from None
+    except Exception as error:  # noqa: BLE001 - any kind, and it is raised as another
+        raise Defect(defect(error)) from None
 
 
 def correlation() -> str:

@@ -27,18 +27,27 @@ class Assignment:
     Attributes:
         id: its resource id.
         definition_id: the policy definition or initiative that it assigns.
-        members: reference id (lower case) -> definition id (lower case) of the initiative's policies; empty for an
-            assignment of a single policy; Unread where the initiative could not be read.
+        members: reference id (lower case) -> definition id (lower case) of the initiative's policies, in the version
+            that Azure evaluates; empty for an assignment of a single policy; Unread where they could not be read.
+        version: the number of that version; "" where it is not known, and for a single policy.
+        version_found: how that version was found, a phrase.
     """
 
     id: str
     definition_id: str
     members: Mapping[str, str] | Unread
+    version: str = ""
+    version_found: str = ""
 
     @property
     def is_initiative(self) -> bool:
         """Whether it assigns an initiative (policy set definition)."""
         return "/policysetdefinitions/" in self.definition_id.lower()
+
+    @property
+    def evidence(self) -> Mapping[str, str]:
+        """The version of the initiative that was judged by, for the evidence of a finding; {} where none is known."""
+        return {"initiativeVersion": f"{self.version} ({self.version_found})"} if self.version else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ class Arm(Protocol):
         Gone where Azure says that the scope is not there; an empty list does not prove that it is.
         """
 
-    async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
-        """Return the assignment and what its initiative holds, cached for a while."""
+    async def assignment(self, assignment_id: str, *, fresh: bool = False) -> Assignment | Gone | Unread:
+        """Return the assignment and what its initiative holds, cached for a while; `fresh`: as it is now."""
 
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge one tag on a subscription, resource group or resource; None removes it."""

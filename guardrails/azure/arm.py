@@ -14,8 +14,8 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import AsyncHttpResponse
 
-from guardrails.azure.cache import Cache
-from guardrails.azure.rest import AGENT, RETRY_CODES, Rest, delay_of, error_of, json_of
+from guardrails.azure.policies import POLICY_VERSION, Policies
+from guardrails.azure.rest import AGENT, RETRY_CODES, Rest, delay_of, error_of, json_of, refusal
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
@@ -23,7 +23,6 @@ from guardrails.ports import Clock
 from guardrails.transport import transport
 
 EXEMPTIONS_VERSION: Final = "2026-01-01-preview"
-POLICY_VERSION: Final = "2025-03-01"
 
 _GONE_CODES: Final = frozenset(
     {
@@ -32,11 +31,6 @@ _GONE_CODES: Final = frozenset(
     }
 )  # fmt: skip
 _NO_TARGET_CODES: Final = _GONE_CODES - {"policyexemptionnotfound"}
-_ABSENT_CODES: Final = _GONE_CODES | {
-    "policyassignmentnotfound",
-    "policydefinitionnotfound",
-    "policysetdefinitionnotfound",
-}
 
 
 class ArmRest:
@@ -48,6 +42,7 @@ class ArmRest:
         clock: for the cache's lifetimes.
         facts_lifetime: how long assignments and initiatives are kept.
         version: the api-version for exemptions.
+        policy_version: the api-version for assignments and initiatives, to begin with.
     """
 
     def __init__(
@@ -58,15 +53,13 @@ class ArmRest:
         *,
         facts_lifetime: timedelta = timedelta(minutes=10),
         version: str = EXEMPTIONS_VERSION,
+        policy_version: str = POLICY_VERSION,
         audience: str = "",
     ) -> None:
         self._credential = credential
         self._version = version
         self._rest = Rest(endpoint, credential, transport(), audience=audience)
-        briefly = timedelta(seconds=5)
-        self._assignments: Cache[Assignment | Gone | Unread] = Cache(
-            clock, lambda value: facts_lifetime if isinstance(value, Assignment) and _whole(value) else briefly
-        )
+        self.policies = Policies(self._rest, clock, lifetime=facts_lifetime, version=policy_version)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -79,7 +72,7 @@ class ArmRest:
     async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Create or replace the exemption. Raises Permanent (no-target, cannot-act), Retryable."""
         response = await self._send("PUT", exemption.text, self._version, body)
-        if isinstance(_refusal(response, _NO_TARGET_CODES), Gone):
+        if isinstance(refusal(response, _NO_TARGET_CODES), Gone):
             message, remedy = ": ".join(error_of(response)), "It can be written once its scope is there again."
             raise Permanent(message, code="no-target", subject=exemption.text, remedy=remedy)
         return self._written(response, exemption.text)
@@ -114,7 +107,7 @@ class ArmRest:
         """
         found = await self._pages(exemption.scope, {"filter": "atExactScope()"})
         if isinstance(found, AsyncHttpResponse):
-            return _refusal(found, _NO_TARGET_CODES)
+            return refusal(found, _NO_TARGET_CODES)
         return found if isinstance(found, Unread) else [row for row in found if _is_at(row, exemption)]
 
     async def _pages(self, scope: str, options: Mapping[str, str]) -> Sequence[Any] | AsyncHttpResponse | Unread:
@@ -137,10 +130,9 @@ class ArmRest:
             url = str(body.get("nextLink") or "")
         return found
 
-    async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
-        """Return the assignment and the members of its initiative, kept for a while."""
-        key = "/" + assignment_id.strip("/").lower()
-        return await self._assignments.get(key, lambda: self._fetch_assignment("/" + assignment_id.strip("/")))
+    async def assignment(self, assignment_id: str, *, fresh: bool = False) -> Assignment | Gone | Unread:
+        """Return the assignment and the members of its initiative, kept for a while; `fresh`: read again."""
+        return await self.policies.assignment(assignment_id, fresh=fresh)
 
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge or remove one tag on a scope by the Tags API. Raises Permanent (cannot-act), Retryable."""
@@ -172,25 +164,6 @@ class ArmRest:
             except (AzureError, zlib.error) as error:
                 raise _tag_error(error, scope) from error
 
-    async def _fetch_assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
-        try:
-            found = await self._read(assignment_id, POLICY_VERSION, _ABSENT_CODES)
-            if isinstance(found, Gone | Unread):
-                return found
-            definition = str(_properties(found).get("policyDefinitionId") or "")
-            if not definition:
-                return Unread("Azure's answer does not say what the assignment assigns")
-            if "/policysetdefinitions/" not in definition.lower():
-                return Assignment(assignment_id, definition, {})
-            initiative = await self._read(definition, POLICY_VERSION, _ABSENT_CODES)
-        except Retryable as error:
-            return Unread(f"the assignment could not be read now: {error.message}")
-        if isinstance(initiative, Gone):
-            return Assignment(assignment_id, definition, Unread("the initiative does not exist"))
-        if isinstance(initiative, Unread):
-            return Assignment(assignment_id, definition, initiative)
-        return Assignment(assignment_id, definition, members_of(_properties(initiative).get("policyDefinitions")))
-
     async def _read(self, path: str, version: str, gone: frozenset[str]) -> Mapping[str, Any] | Gone | Unread:
         response = await self._send("GET", path, version)
         if response.status_code == 200:
@@ -198,7 +171,7 @@ class ArmRest:
             if isinstance(body, Mapping):
                 return body
             return Unread("Azure's answer is not a JSON object")
-        return _refusal(response, gone)
+        return refusal(response, gone)
 
     def _written(self, response: AsyncHttpResponse, subject: str) -> Mapping[str, Any]:
         if response.status_code in (200, 201, 202, 204):
@@ -213,11 +186,6 @@ class ArmRest:
         return await self._rest.send(method, self._rest.url(path, version), path, body)
 
 
-def _refusal(response: AsyncHttpResponse, gone: frozenset[str]) -> Gone | Unread:
-    code, message = error_of(response)
-    return Gone() if response.status_code == 404 and code.lower() in gone else Unread(f"{code}: {message}")
-
-
 def _is_in(row: object, scope: str) -> bool:
     return isinstance(row, Mapping) and str(row.get("id")).lower().startswith(scope.lower() + "/")
 
@@ -228,32 +196,6 @@ def _is_at(row: object, exemption: ExemptionId) -> bool:
     except Permanent:
         return False
     return found.key.removesuffix(found.name.lower()) == exemption.key.removesuffix(exemption.name.lower())
-
-
-def _whole(assignment: Assignment) -> bool:
-    return not isinstance(assignment.members, Unread)
-
-
-def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    properties = body.get("properties")
-    return properties if isinstance(properties, Mapping) else {}
-
-
-def members_of(listed: object) -> Mapping[str, str] | Unread:
-    """Return reference id -> definition id, lower case, of an initiative's policyDefinitions.
-
-    Without readable members it is Unread, never empty.
-    """
-    try:
-        members = {
-            str(one["policyDefinitionReferenceId"]): str(one["policyDefinitionId"])
-            for one in cast(Sequence[Mapping[str, Any]], listed or ())
-        }
-    except (KeyError, TypeError):
-        members = {}
-    if not members:
-        return Unread("Azure's answer does not say which policies the initiative holds")
-    return {reference.lower(): definition.lower() for reference, definition in members.items()}
 
 
 def _tag_error(error: Exception, scope: str) -> Permanent | Retryable:

@@ -23,10 +23,13 @@ class Cache[T]:
         self._kept: dict[str, tuple[datetime, T]] = {}
         self._fetching: dict[str, asyncio.Future[T]] = {}
 
-    async def get(self, key: str, fetch: Callable[[], Awaitable[T]]) -> T:
-        """Return the value for `key`, fetching it at most once at a time. What `fetch` raises goes to all who wait."""
+    async def get(self, key: str, fetch: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+        """Return the value for `key`, fetching it at most once at a time. What `fetch` raises goes to all who wait.
+
+        `fresh`: fetch it though it is kept.
+        """
         kept = self._kept.get(key)
-        if kept and self._clock.now() < kept[0]:
+        if kept and not fresh and self._clock.now() < kept[0]:
             return kept[1]
         running = self._fetching.get(key)
         if running is None:

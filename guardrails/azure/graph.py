@@ -4,14 +4,12 @@ Assignments are read whole, for they open ways past a policy too; what carries t
 """
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
-from guardrails.azure.arm import members_of
 from guardrails.azure.graph_pages import (
     CONTAINERS,
     MOST_IDS,
@@ -31,6 +29,7 @@ from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Unread
 from guardrails.ports import Clock, Page, Surroundings
 from guardrails.transport import transport
+from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
 
 _EXEMPTIONS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"
@@ -43,13 +42,23 @@ _ASSIGNMENTS: Final = Query(
     above=True,
 )
 _INITIATIVES: Final = (
-    "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions' and id in~ ({ids})"
-    " | order by tolower(id) asc | project id, members = properties.policyDefinitions"
+    "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions{kind}' and id in~ ({ids})"
+    " | order by tolower(id) asc | project id, version = properties.version, versions = properties.versions,"
+    " policyType = properties.policyType, policyDefinitions = properties.policyDefinitions"
 )
-_VERSIONED: Final = re.compile(r"/versions/[^/]*$", re.IGNORECASE)
 _GROUP: Final = "/providers/microsoft.management/managementgroups/"
 _SUBSCRIPTION: Final = "/subscriptions/"
 _UNSEEN: Final = Unread("Resource Graph does not show its initiative")
+_UNLISTED: Final = Unread("Resource Graph does not show the versions of its initiative")
+_NO_CHOICE: Final = Choice("", "")
+_SINGLE: Final[tuple[Mapping[str, str], Choice]] = ({}, _NO_CHOICE)
+
+
+class _Assigned(NamedTuple):
+    """What an assignment assigns, and which version of it."""
+
+    definition_id: str
+    pin: Pin
 
 
 class Graph:
@@ -81,6 +90,7 @@ class Graph:
         self._reader = Reader(self._rest, clock, top, sleep)
         self._scopes = [scope.strip().lower() for scope in scopes if scope.strip()]
         self._segments = segments(scopes)
+        self._numbered: dict[str, Mapping[str, str]] = {}
 
     @property
     def requests(self) -> int:
@@ -108,14 +118,13 @@ class Graph:
         unread: list[str] = []
         found = [row async for row in self._rows(_ASSIGNMENTS, unread)]
         missing += unread
-        definitions = {str(row["id"]): definition for row in found if row.get("id") and (definition := _assigns(row))}
-        initiatives = await self._initiatives(definitions.values(), missing)
+        assigned = {_slashed(str(row["id"])): said for row in found if row.get("id") and (said := _assigns(row))}
+        evaluated = await self._evaluated(assigned.values(), missing)
         assignments = {}
-        for identity, definition in definitions.items():
-            members: Mapping[str, str] | Unread = {}
-            if "/policysetdefinitions/" in definition.lower():
-                members = initiatives.get(_key(definition), _UNSEEN)
-            assignments[_slashed(identity).lower()] = Assignment(_slashed(identity), definition, members)
+        for identity, said in assigned.items():
+            members, choice = evaluated.get(said, _SINGLE)
+            one = Assignment(identity, said.definition_id, members, choice.version, choice.found)
+            assignments[identity.lower()] = one
         told = tuple(dict.fromkeys(missing))
         return Surroundings(containers, assignments, await self._tenant(), told, found, whole=not unread)
 
@@ -126,16 +135,43 @@ class Graph:
         """
         return tagged(self._pages, names)
 
-    async def _initiatives(
-        self, definitions: Iterable[str], missing: list[str]
-    ) -> dict[str, Mapping[str, str] | Unread]:
-        """Return the members of the initiatives among the definitions, by lower-case id."""
-        keys = sorted({_key(one) for one in definitions if "/policysetdefinitions/" in one.lower()})
-        found: dict[str, Mapping[str, str] | Unread] = {}
-        for some in chunks([key for key in keys if key.isprintable()], MOST_IDS):
-            text = _INITIATIVES.format(ids=", ".join(quoted(key) for key in some))
+    async def _evaluated(
+        self, assigned: Iterable[_Assigned], missing: list[str]
+    ) -> dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]]:
+        """Return what the version of its initiative holds that Azure evaluates, for each assignment of one."""
+        wanted = {one for one in assigned if "/policysetdefinitions/" in one.definition_id.lower()}
+        latest = await self._definitions({key_of(one.definition_id) for one in wanted}, "", missing)
+        found: dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]] = {}
+        older: dict[_Assigned, Choice] = {}
+        for one in wanted:
+            shown = latest.get(key_of(one.definition_id))
+            choice = choose(one.pin, shown) or _UNLISTED if shown else _UNSEEN
+            if shown is None or isinstance(choice, Unread):
+                found[one] = _UNSEEN if isinstance(choice, Choice) else choice, _NO_CHOICE
+            elif shown.is_meant(choice):
+                found[one] = shown.members, choice
+            else:
+                older[one] = choice
+        await self._learn({name for one, choice in older.items() for name in _names(one, choice)}, missing)
+        for one, choice in older.items():
+            names = _names(one, choice)
+            found[one] = next((self._numbered[name] for name in names if name in self._numbered), _UNSEEN), choice
+        return found
+
+    async def _learn(self, names: set[str], missing: list[str]) -> None:
+        """Read the members of numbered versions that are not known yet. They never change, so they are kept."""
+        new = await self._definitions(names - self._numbered.keys(), "/versions", missing)
+        self._numbered |= {name: one.members for name, one in new.items() if not isinstance(one.members, Unread)}
+        self._numbered = {name: members for name, members in self._numbered.items() if name in names}
+
+    async def _definitions(self, ids: Iterable[str], kind: str, missing: list[str]) -> dict[str, Definition]:
+        """Return initiatives, or versions of them, by lower-case id."""
+        found = {}
+        for some in chunks(sorted(one for one in ids if one.isprintable()), MOST_IDS):
+            text = _INITIATIVES.format(kind=kind, ids=", ".join(quoted(one) for one in some))
             async for row in self._rows(Query(text, "initiatives", above=True), missing):
-                found[_key(str(row.get("id")))] = members_of(row.get("members"))
+                identity = _slashed(str(row.get("id"))).lower()
+                found[identity] = definition_of(identity, row)
         return found
 
     async def _rows(self, query: Query, missing: list[str]) -> AsyncIterator[Mapping[str, Any]]:
@@ -180,18 +216,21 @@ def _unseen(scope: str, containers: Mapping[str, str], missing: Sequence[str]) -
     )
 
 
-def _assigns(row: Mapping[str, Any]) -> str:
-    """Return the definition that a row's assignment assigns; "" where it does not say."""
+def _assigns(row: Mapping[str, Any]) -> _Assigned | None:
+    """Return what a row's assignment assigns; None where it does not say."""
     properties = row.get("properties")
-    return str(properties.get("policyDefinitionId") or "") if isinstance(properties, Mapping) else ""
+    definition = properties.get("policyDefinitionId") if isinstance(properties, Mapping) else None
+    return _Assigned(str(definition), pin_of(cast(Mapping[str, Any], properties))) if definition else None
+
+
+def _names(assigned: _Assigned, choice: Choice) -> tuple[str, ...]:
+    """Return the ids that a version may have: its resource may be named without a label such as -preview."""
+    numbers = dict.fromkeys((choice.version.lower(), choice.version.partition("-")[0]))
+    return tuple(f"{key_of(assigned.definition_id)}/versions/{number}" for number in numbers)
 
 
 def _slashed(identity: str) -> str:
     return "/" + identity.strip("/")
-
-
-def _key(definition: str) -> str:
-    return _VERSIONED.sub("", _slashed(definition)).lower()
 
 
 async def _ahead(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:

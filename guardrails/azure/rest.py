@@ -16,6 +16,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from guardrails.errors import Retryable
+from guardrails.facts import Gone, Unread
 
 RETRY_CODES: Final = frozenset({401, 408, 429, 500, 502, 503, 504})
 """Statuses that may pass. 401 is one of them: the next token may be good."""
@@ -111,6 +112,12 @@ def error_of(response: AsyncHttpResponse) -> tuple[str, str]:
     if not isinstance(error, Mapping):
         return f"HTTP {response.status_code}", "no particulars"
     return str(error.get("code") or f"HTTP {response.status_code}"), str(error.get("message") or "")[:500]
+
+
+def refusal(response: AsyncHttpResponse, gone: frozenset[str]) -> Gone | Unread:
+    """Return what an answer without a body of ours means: Gone by its code (lower case), else Unread."""
+    code, message = error_of(response)
+    return Gone() if response.status_code == 404 and code.lower() in gone else Unread(f"{code}: {message}")
 
 
 def delay_of(headers: Mapping[str, str]) -> float:

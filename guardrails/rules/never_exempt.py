@@ -16,9 +16,10 @@ References:
 - https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Unread
@@ -66,7 +67,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     if groups is None:
         return Unknown("its resource selectors cannot be read")
     hits = _hits((members[name] for name in exempted(exemption, groups, members)), never)
-    return _violation(sorted(hits)) if hits else PASS
+    return _violation(sorted(hits), assignment.evidence) if hits else PASS
 
 
 @lru_cache(maxsize=64)
@@ -82,8 +83,9 @@ def _name(text: str) -> str:
     return text[text.rfind("/") + 1 :]
 
 
-def _violation(definitions: Iterable[str]) -> Violation:
-    return Violation("it exempts policies that must never be exempted", {"definitions": clips(definitions)})
+def _violation(definitions: Iterable[str], version: Mapping[str, str] = MappingProxyType({})) -> Violation:
+    evidence = {"definitions": clips(definitions), **version}
+    return Violation("it exempts policies that must never be exempted", evidence)
 
 
 _ID = alias("policyAssignmentId")

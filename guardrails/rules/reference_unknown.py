@@ -47,6 +47,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
                 {
                     "unknown": clips(name for name in ids if name.lower() not in members),
                     "definition": clip(assignment.definition_id),
+                    **assignment.evidence,
                 },
             )
     return PASS

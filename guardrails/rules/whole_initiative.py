@@ -60,6 +60,7 @@ def _violation(exemption: Exemption, assignment: Assignment, policies: int | Non
         "it exempts the whole initiative",
         {
             "initiative": clip(assignment.definition_id),
+            **assignment.evidence,
             "policies": policies,
             "policyDefinitionReferenceIds": clips(exemption.reference_ids),
         },

@@ -75,7 +75,7 @@ async def test_many_at_once_make_one_fetch(arm: ArmRest, cloud: Cloud) -> None:
     cloud.arm.faults.latency = 0.05
     spellings = [INITIATIVE, INITIATIVE.upper(), INITIATIVE.strip("/"), INITIATIVE + "/", "/" + INITIATIVE]
     found = await asyncio.gather(*(arm.assignment(spellings[n % 5]) for n in range(50)))
-    assert all(one is found[0] for one in found)
+    assert all(one == found[0] for one in found)
     assert requests(cloud) == 2  # the assignment and its initiative
 
 

@@ -1,0 +1,259 @@
+"""Policy assignments and the initiatives that they assign, as Azure Resource Manager gives them.
+
+What Azure evaluates is asked of Azure: `$expand=EffectiveDefinitionVersion` names the version of the initiative, and
+`policySetDefinitions/NAME/versions/VERSION` has its policies. Where a cloud refuses `$expand`, the pin is resolved
+against all versions. guardrails.versions decides; here is what has to be read for it, and what is kept.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from azure.core.rest import AsyncHttpResponse
+
+from guardrails.azure.cache import Cache
+from guardrails.azure.rest import Rest, json_of, refusal
+from guardrails.errors import Retryable
+from guardrails.facts import Assignment, Gone, Unread
+from guardrails.ports import Clock
+from guardrails.versions import (
+    PINS_SINCE,
+    Choice,
+    Definition,
+    Pin,
+    base_of,
+    choose,
+    definition_of,
+    pin_of,
+    pinned,
+    same,
+)
+
+POLICY_VERSION: Final = "2025-03-01"
+"""The api-version of assignments and initiatives, unless the settings or the cloud say otherwise."""
+
+ASSIGNMENTS: Final = "policyAssignments"
+INITIATIVES: Final = "policySetDefinitions"
+VERSIONS: Final = "policySetDefinitions/versions"
+
+EXPAND: Final = "LatestDefinitionVersion, EffectiveDefinitionVersion"
+
+log = logging.getLogger(__name__)
+
+_GONE: Final = frozenset(
+    {
+        "resourcenotfound", "resourcegroupnotfound", "parentresourcenotfound", "managementgroupnotfound", "notfound",
+        "policyassignmentnotfound", "policydefinitionnotfound", "policysetdefinitionnotfound",
+    }
+)  # fmt: skip
+_LACKS_VERSION: Final = frozenset(
+    {"invalidresourcetype", "noregisteredproviderfound", "invalidapiversionparameter", "unsupportedapiversion"}
+)
+_API_VERSION: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:-[a-z]+)?\b", re.IGNORECASE)
+_NONE: Final = Choice("", "")
+_BRIEFLY: Final = timedelta(seconds=5)
+_IMMUTABLE: Final = timedelta(days=1)
+
+
+class _Said(NamedTuple):
+    """An assignment's id, as first asked for, and its properties."""
+
+    id: str
+    properties: Mapping[str, Any]
+
+
+class Policies:
+    """Reads assignments and initiatives, and keeps each part for a while.
+
+    Args:
+        rest: the way to Resource Manager.
+        clock: for the caches' lifetimes.
+        lifetime: how long assignments and initiatives are kept. What a numbered version holds never changes.
+        version: the api-version to begin with.
+
+    Attributes:
+        versions: the api-versions in use, by type: where a cloud lacks the one that is set, one that it names.
+    """
+
+    def __init__(self, rest: Rest, clock: Clock, *, lifetime: timedelta, version: str = POLICY_VERSION) -> None:
+        self._rest = rest
+        self._expands = True
+        self.versions = dict.fromkeys((ASSIGNMENTS, INITIATIVES, VERSIONS), version)
+        self._assignments: Cache[_Said | Gone | Unread] = Cache(clock, _lifetime(lifetime))
+        self._initiatives: Cache[Definition | Gone | Unread] = Cache(clock, _lifetime(lifetime))
+        self._lists: Cache[Mapping[str, Definition] | Gone | Unread] = Cache(clock, _lifetime(lifetime))
+        self._numbered: Cache[Definition | Gone | Unread] = Cache(clock, _lifetime(_IMMUTABLE))
+
+    async def assignment(self, assignment_id: str, *, fresh: bool = False) -> Assignment | Gone | Unread:
+        """Return the assignment, with the members of its initiative in the version that Azure evaluates.
+
+        `fresh`: read again what may have changed since it was kept.
+        """
+        path = "/" + assignment_id.strip("/")
+        said = await self._assignments.get(path.lower(), lambda: self._read_assignment(path), fresh=fresh)
+        if isinstance(said, Gone | Unread):
+            return _plain(said)
+        path, properties = said
+        definition = str(properties.get("policyDefinitionId") or "")
+        if not definition:
+            return Unread("Azure's answer does not say what the assignment assigns")
+        if "/policysetdefinitions/" not in definition.lower():
+            return Assignment(path, definition, {})
+        pin = pin_of(properties, told=self.versions[ASSIGNMENTS] >= PINS_SINCE)
+        found = await self._evaluated(definition, pin, fresh=fresh)
+        members, choice = (found, _NONE) if isinstance(found, Unread) else found
+        if isinstance(members, _Busy):
+            return _plain(members)
+        members = Unread(members.reason) if isinstance(members, Unread) else members
+        return Assignment(path, definition, members, choice.version, choice.found)
+
+    async def _evaluated(
+        self, definition_id: str, pin: Pin, *, fresh: bool
+    ) -> tuple[Mapping[str, str] | Unread, Choice] | Unread:
+        """Return what the version that Azure evaluates holds, and which one that is."""
+        base = base_of(definition_id)
+        latest = await self._initiatives.get(base.lower(), lambda: self._read(INITIATIVES, base), fresh=fresh)
+        if isinstance(latest, Gone):
+            return Unread("the initiative does not exist")
+        if isinstance(latest, Unread):
+            return latest
+        choice = choose(pin, latest)
+        if choice is None:
+            listed = await self._list(base, fresh=fresh)
+            choice = listed if isinstance(listed, Unread) else pinned(pin.pattern, listed)
+        if isinstance(choice, Unread):
+            return choice
+        if latest.is_meant(choice):
+            return latest.members, choice
+        return await self._members(base, choice.version), choice
+
+    async def _members(self, base: str, version: str) -> Mapping[str, str] | Unread:
+        """Return what one version of an initiative holds."""
+        path = f"{base}/versions/{version}"
+        found = await self._numbered.get(path.lower(), lambda: self._read(VERSIONS, path))
+        if isinstance(found, Gone):  # its resource may be named without a label such as -preview
+            listed = await self._list(base)
+            if isinstance(listed, Unread):
+                return listed
+            found = next((one for number, one in listed.items() if same(number, version)), found)
+        if isinstance(found, Gone):
+            return Unread(f"version {version} of the initiative, which the assignment evaluates, is not there any more")
+        return found if isinstance(found, Unread) else found.members
+
+    async def _list(self, base: str, *, fresh: bool = False) -> Mapping[str, Definition] | Unread:
+        """Return all versions of an initiative by number."""
+        found = await self._lists.get(base.lower(), lambda: self._read_list(f"{base}/versions"), fresh=fresh)
+        return Unread("Azure does not list the versions of the initiative") if isinstance(found, Gone) else found
+
+    async def _read_assignment(self, path: str) -> _Said | Gone | Unread:
+        expand = {"expand": EXPAND} if self._expands and self.versions[ASSIGNMENTS] >= PINS_SINCE else {}
+        found = await self._get(ASSIGNMENTS, path, **expand)
+        if expand and isinstance(found, _Refused) and found.status == 400:
+            without = await self._get(ASSIGNMENTS, path)
+            if isinstance(without, Mapping) and self._expands:
+                self._expands = False
+                log.warning("Azure refuses $expand on assignments; pins are resolved by lists: %s", found.reason)
+            found = without
+        return _Said(path, _properties(found)) if isinstance(found, Mapping) else found
+
+    async def _read(self, kind: str, path: str) -> Definition | Gone | Unread:
+        found = await self._get(kind, path)
+        return definition_of(path, _properties(found)) if isinstance(found, Mapping) else found
+
+    async def _read_list(self, path: str) -> Mapping[str, Definition] | Gone | Unread:
+        """Read the list of an initiative's versions to its end."""
+        found: dict[str, Definition] = {}
+        seen: set[str] = set()
+        body = await self._get(VERSIONS, path)
+        while isinstance(body, Mapping):
+            rows = body.get("value")
+            if not isinstance(rows, list):
+                return Unread("Azure's answer is not a list of versions")
+            for row in rows:
+                one = definition_of(path, _properties(row)) if isinstance(row, Mapping) else None
+                if one and (number := one.version or str(row.get("name") or "")):
+                    found[number] = one
+            url = str(body.get("nextLink") or "")
+            if not url:
+                return found
+            if url in seen or not self._rest.is_ours(url):
+                return Unread("Azure's list of versions goes on at an address that is not followed")
+            seen.add(url)
+            body = await self._follow(url, path)
+        return body
+
+    async def _get(self, kind: str, path: str, **query: str) -> Mapping[str, Any] | Gone | Unread:
+        """Read, by another api-version where the cloud lacks the one in use and says which it has."""
+        tried = self.versions[kind]
+        found = await self._follow(self._rest.url(path, tried, **query), path)
+        other = best_of(found.offers) if isinstance(found, _Refused) else ""
+        if not other or other == tried:
+            return found
+        if self.versions[kind] == tried:
+            self.versions[kind] = other
+            log.warning("this cloud lacks api-version %s of %s; %s is used from now on", tried, kind, other)
+        return await self._follow(self._rest.url(path, other, **query), path)
+
+    async def _follow(self, url: str, path: str) -> Mapping[str, Any] | Gone | Unread:
+        try:
+            response = await self._rest.send("GET", url, path)
+        except Retryable as error:
+            return _Busy(f"the assignment could not be read now: {error.message}")
+        if response.status_code == 200:
+            body = json_of(response)
+            return body if isinstance(body, Mapping) else Unread("Azure's answer is not a JSON object")
+        said = refusal(response, _GONE)
+        return _Refused(said.reason, response.status_code, offers_of(response)) if isinstance(said, Unread) else said
+
+
+@dataclass(frozen=True, slots=True)
+class _Busy(Unread):
+    """No answer now; there may be one soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused(Unread):
+    """An answer that refuses. `offers`: the api-versions that it says there are, where it refuses ours."""
+
+    status: int = 0
+    offers: tuple[str, ...] = ()
+
+
+def offers_of(response: AsyncHttpResponse) -> tuple[str, ...]:
+    """Return the api-versions that an answer names for it refuses the one that was asked for; () for any other."""
+    body = json_of(response)
+    error = body.get("error") if isinstance(body, Mapping) else None
+    if not isinstance(error, Mapping) or str(error.get("code")).lower() not in _LACKS_VERSION:
+        return ()
+    _, _, listed = str(error.get("message")).lower().partition("supported")  # before it stands the one it refuses
+    return tuple(dict.fromkeys(_API_VERSION.findall(listed)))
+
+
+def best_of(offers: Iterable[str]) -> str:
+    """Return the newest of some api-versions, "" of none; of one date, the one that is no preview.
+
+    The newest has every field that we use, if any has: none was taken away since they came.
+    """
+    return max(offers, key=lambda version: (version[:10], len(version) == 10, version), default="")
+
+
+def _lifetime(whole: timedelta) -> Callable[[object], timedelta]:
+    """Return the function that says how long an answer is kept: briefly where something in it could not be read."""
+
+    def lifetime(answer: object) -> timedelta:
+        holds = answer.members if isinstance(answer, Definition) else answer
+        return _BRIEFLY if isinstance(holds, Gone | Unread) else whole
+
+    return lifetime
+
+
+def _plain(found: Gone | Unread) -> Gone | Unread:
+    return Unread(found.reason) if isinstance(found, _Refused | _Busy) else found
+
+
+def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = body.get("properties")
+    return properties if isinstance(properties, Mapping) else {}

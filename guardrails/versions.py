@@ -1,0 +1,184 @@
+"""Which version of an initiative an assignment evaluates. Pure.
+
+Azure keeps several versions of a built-in initiative, and an assignment may pin one: `definitionVersion: 1.*.*`. Azure
+then evaluates the newest version that the pattern matches, while a read of the initiative shows the latest of all.
+Sources: Microsoft Learn, assignment structure (policy definition ID and version) and initiative definition structure
+(version); azure-rest-api-specs, policyAssignments and policySetDefinitionVersions, 2023-04-01 and later.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from guardrails.facts import Unread
+from guardrails.initiatives import members_of
+
+PINS_SINCE: Final = "2023-04-01"
+"""The first api-version of assignments and initiatives that knows versions; an older one cannot say what is pinned."""
+
+_TYPE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
+_NAMED: Final = re.compile(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-(\w+))?", re.ASCII)
+_PATTERN: Final = re.compile(r"(\d+)(?:\.(\d+|\*))?(?:\.(\d+|\*))?(?:-(\w+))?", re.ASCII)
+
+
+class Pin(NamedTuple):
+    """What an assignment says of the version that it evaluates.
+
+    Attributes:
+        pattern: `definitionVersion`, such as `1.*.*`; "" where it pins none.
+        effective: `effectiveDefinitionVersion`, which Azure tells where it is asked to expand it; "" where it does not.
+        told: whether the source would show a pin; an older api-version does not know them.
+    """
+
+    pattern: str = ""
+    effective: str = ""
+    told: bool = True
+
+
+class Choice(NamedTuple):
+    """The version that Azure evaluates, "" where its number is not known, and how it was found."""
+
+    version: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """An initiative as a read of it shows it: its latest version.
+
+    Attributes:
+        members: as in facts.Assignment.
+        version: the number of the latest version; "" where it is not told.
+        versions: the numbers of all versions; () where they are not told.
+        single: whether it has this version only. Every custom initiative has.
+    """
+
+    members: Mapping[str, str] | Unread
+    version: str = ""
+    versions: tuple[str, ...] = ()
+    single: bool = False
+
+    def is_meant(self, choice: Choice) -> bool:
+        """Whether this, the latest version, is the one that was chosen."""
+        return self.single or not choice.version or same(self.version, choice.version)
+
+
+def pin_of(body: Mapping[str, Any], *, told: bool = True) -> Pin:
+    """Return the pin in an assignment's properties, or in an assignment whose properties were lifted; keys in any case.
+
+    A `definitionVersion` that is there and null was cut out by the source: then nothing is told.
+    """
+    said = _lower(body)
+    pattern, effective = said.get("definitionversion", ""), said.get("effectivedefinitionversion")
+    named = _NAMED.fullmatch(str(said.get("policydefinitionid") or "").rstrip("/"))
+    if not pattern and named:
+        pattern = named[2]
+    return Pin(_text(pattern), _text(effective), told and pattern is not None)
+
+
+def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
+    """Return what the properties of an initiative, or of one version of it, say; keys in any case."""
+    said = _lower(body)
+    listed, kind = said.get("versions"), _text(said.get("policytype")).lower()
+    versions = tuple(map(_text, listed)) if isinstance(listed, list | tuple) else ()
+    custom = kind == "custom" if kind else not key_of(identity).startswith(_TYPE)
+    return Definition(
+        members_of(said.get("policydefinitions", said.get("policydefinition"))),
+        _text(said.get("version")),
+        versions,
+        single=custom and len(versions) <= 1,
+    )
+
+
+def base_of(definition_id: str) -> str:
+    """Return an initiative's id with one slash in front, without the version that it may name."""
+    text = "/" + definition_id.strip("/ ")
+    named = _NAMED.fullmatch(text)
+    return named[1] if named else text
+
+
+def key_of(definition_id: str) -> str:
+    """Return `base_of` in lower case."""
+    return base_of(definition_id).lower()
+
+
+def choose(pin: Pin, definition: Definition) -> Choice | Unread | None:
+    """Return the version that Azure evaluates; Unread where that cannot be known; None where all versions are needed.
+
+    What Azure itself says goes first. It is never guessed: a pattern that nothing matches is not the latest version.
+    """
+    if definition.single:
+        return _told(definition.version, "a custom initiative has one version")
+    if pin.effective:
+        return Choice(pin.effective, "effectiveDefinitionVersion")
+    if not pin.told:
+        if len(definition.versions) == 1:
+            return Choice(definition.versions[0], "its only version")
+        return Unread("which of its versions the assignment evaluates is not told")
+    if not pin.pattern:
+        return _told(definition.version, "the latest; the assignment pins none")
+    if _VERSION.fullmatch(pin.pattern):
+        return Choice(pin.pattern, "definitionVersion")
+    if definition.versions:
+        return pinned(pin.pattern, definition.versions)
+    latest = (definition.version,)  # nothing is newer: where the pattern takes it, no other version counts
+    alike = _is_preview(definition.version) == _is_preview(pin.pattern)
+    return pinned(pin.pattern, latest) if alike and newest(pin.pattern, latest) in latest else None
+
+
+def _told(version: str, found: str) -> Choice:
+    return Choice(version, found if version else "")
+
+
+def pinned(pattern: str, versions: Iterable[str]) -> Choice | Unread:
+    """Return the version that a pin means among all there are; Unread where none is it, or two may be."""
+    found = newest(pattern, versions)
+    if isinstance(found, Unread):
+        return found
+    return Choice(found, f"the newest that definitionVersion {pattern} matches")
+
+
+def newest(pattern: str, versions: Iterable[str]) -> str | Unread:
+    """Return the newest version that a pattern matches; parts that it leaves out are wildcards.
+
+    A pattern without `-preview` takes no previews. Whether one with it takes released versions too is not documented:
+    where it makes a difference, the answer is Unread.
+    """
+    wanted = _PATTERN.fullmatch(pattern)
+    if wanted is None:
+        return Unread(f"definitionVersion '{pattern[:40]}' is not a version")
+    parts = [None if part in (None, "*") else int(part) for part in wanted.group(1, 2, 3)]
+    matching: dict[str, tuple[int, ...]] = {}
+    for version in versions:
+        read = _VERSION.fullmatch(version)
+        if read and all(part in (None, int(has)) for part, has in zip(parts, read.group(1, 2, 3), strict=True)):
+            matching[version] = tuple(map(int, read.group(1, 2, 3)))
+    previews = {one: number for one, number in matching.items() if _is_preview(one)}
+    released = {one: number for one, number in matching.items() if one not in previews}
+    if not _is_preview(pattern):
+        found = max(released, key=released.__getitem__, default=None)
+    else:
+        found = max(previews or released, key=matching.__getitem__, default=None)
+        if found in previews and any(number > matching[found] for number in released.values()):
+            return Unread(f"definitionVersion {pattern} may mean a preview, or the released version that came after it")
+    return Unread(f"no version of the initiative matches definitionVersion {pattern}") if found is None else found
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two numbers name the same version: `1.2.0` is the resource name of `1.2.0-preview`, too."""
+    (number, _, label), (number_2, _, label_2) = one.lower().partition("-"), other.lower().partition("-")
+    return number == number_2 != "" and (not label or not label_2 or label == label_2)
+
+
+def _is_preview(version: str) -> bool:
+    return version.lower().endswith("-preview")
+
+
+def _lower(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key).lower(): value for key, value in body.items()}
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""

@@ -1,9 +1,11 @@
 """The policies of an initiative, as Azure's answers and people's files give them. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Final
 
 from guardrails.facts import Unread
+
+_UNREADABLE: Final = Unread("which policies the initiative holds cannot be read")
 
 
 def members_of(listed: object) -> Mapping[str, str] | Unread:
@@ -11,13 +13,12 @@ def members_of(listed: object) -> Mapping[str, str] | Unread:
 
     Without readable members it is Unread, never empty.
     """
-    try:
-        members = {
-            str(one["policyDefinitionReferenceId"]): str(one["policyDefinitionId"])
-            for one in cast(Sequence[Mapping[str, Any]], listed or ())
-        }
-    except (KeyError, TypeError):
-        members = {}
-    if not members:
-        return Unread("Azure's answer does not say which policies the initiative holds")
-    return {reference.lower(): definition.lower() for reference, definition in members.items()}
+    rows = listed if isinstance(listed, list | tuple) else ()
+    found = {}
+    for row in rows:
+        said = {str(key).lower(): value for key, value in row.items()} if isinstance(row, Mapping) else {}
+        reference, definition = said.get("policydefinitionreferenceid"), said.get("policydefinitionid")
+        if not (isinstance(reference, str) and reference and isinstance(definition, str) and definition):
+            return _UNREADABLE
+        found[reference.lower()] = definition.lower()
+    return found or _UNREADABLE

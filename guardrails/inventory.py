@@ -30,18 +30,19 @@ def token(exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset:
     """Return a name for what is seen of an exemption without the register.
 
     Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
-    with what the rules find in it: then the exemption is looked at in Azure. The register keeps the token of the last
-    look.
+    with what the rules find in it and with the version of the initiative that Azure evaluates: then the exemption is
+    looked at in Azure. The register keeps the token of the last look.
     """
     written = exemption.modified_at or now
     author = Author(exemption.modified_by, exemption.modified_by_type)
     facts = Facts(now, min(written, now), assignment, author, approved=ruleset.approved)
-    return name_of(exemption, fingerprint(exemption.body), assess(exemption, facts, ruleset))
+    return name_of(exemption, fingerprint(exemption.body), assess(exemption, facts, ruleset), assignment)
 
 
-def name_of(exemption: Exemption, content: str, assessment: Assessment) -> str:
+def name_of(exemption: Exemption, content: str, assessment: Assessment, assignment: Assignment | Gone | Unread) -> str:
     """Return the token of an exemption whose fingerprint and assessment, made without the register, are known."""
-    found = ",".join(finding.key for finding in assessment.findings)
+    version = assignment.version if isinstance(assignment, Assignment) else ""
+    found = ",".join([*(finding.key for finding in assessment.findings), *([f"@{version}"] if version else [])])
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""
     return sha256(f"{content} {at}".encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]
 

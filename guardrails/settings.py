@@ -64,6 +64,12 @@ class Settings:
         "2026-01-01-preview",
         "api-version for policy exemptions: the newest the cloud has, for a PUT with an older one drops newer fields.",
     )
+    policy_version: str = _setting(
+        "GUARDRAILS_POLICY_API_VERSION",
+        "2025-03-01",
+        "api-version for policy assignments and initiatives. Where a cloud lacks it, the newest that its answer names "
+        "is used; none before 2023-04-01 says which version of an initiative is pinned.",
+    )
     table: str = _setting("GUARDRAILS_TABLE", "guardrails", "Name of the register's table; it is made when missing.")
     budget_seconds: str = _setting(
         "GUARDRAILS_EVENT_BUDGET_SECONDS",

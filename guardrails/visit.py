@@ -33,6 +33,7 @@ IN_HAND: Final = "in-hand"
 
 NOTHING_DONE: Final = "Nothing was changed in Azure."
 ADOPTED: Final = "it was there before the guardrails"
+_NOT_READ: Final = Unread("it is left out, to see what rests on it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,10 @@ class Visit:
             return stored, Unread(error.message)
 
     async def look(self, exemption: Exemption, row: Row | None) -> Look:
-        """Assess and decide, with every fact that the rules need."""
+        """Assess and decide, with every fact that the rules need.
+
+        What is kept of an assignment may be out of date: a revert that rests on it is decided by what Azure says now.
+        """
         now = self.world.clock.now()
         content = fingerprint(exemption.body)
         same = row_of_same(row, exemption, content)
@@ -114,6 +118,22 @@ class Visit:
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
         assignment = await self.world.arm.assignment(exemption.assignment_id)
+        look = await self._judged(exemption, row, same, content, assignment)
+        if look.plan.reverts and not (await self._judged(exemption, row, same, content, _NOT_READ)).plan.reverts:
+            now_is = await self.world.arm.assignment(exemption.assignment_id, fresh=True)
+            look = look if now_is == assignment else await self._judged(exemption, row, same, content, now_is)
+        return look
+
+    async def _judged(
+        self,
+        exemption: Exemption,
+        row: Row | None,
+        same: Row | None,
+        content: str,
+        assignment: Assignment | Gone | Unread,
+    ) -> Look:
+        """Assess and decide by this assignment."""
+        now = self.world.clock.now()
         facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content)
         situation = Situation(
             exemption,
@@ -148,7 +168,7 @@ class Visit:
         if at.row and at.row.listed and at.row.content == at.content:
             return at.row.listed
         if row is None:  # nothing beside Azure was known: it was judged as a sweep judges it
-            return name_of(at.exemption, at.content, at.assessment)
+            return name_of(at.exemption, at.content, at.assessment, assignment)
         return token(at.exemption, assignment, self.ruleset, at.now)
 
     async def _still_good(self, back: PutBack, facts: Facts) -> bool:

@@ -171,6 +171,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         clock,
         facts_lifetime=timedelta(minutes=float(settings.facts_minutes)),
         version=settings.exemptions_version,
+        policy_version=settings.policy_version,
         audience=settings.arm_audience,
     )
     places = Destinations(ruleset, environ)

@@ -113,7 +113,14 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
     wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)), visible=bool(scopes))
     identity, clock = credential(settings.client_id), _Clock()
     endpoint, audience = settings.arm_endpoint, settings.arm_audience
-    arm = ArmRest(endpoint, identity, clock, audience=audience)
+    arm = ArmRest(
+        endpoint,
+        identity,
+        clock,
+        audience=audience,
+        version=settings.exemptions_version,
+        policy_version=settings.policy_version,
+    )
     graph = Graph(endpoint, identity, clock, scopes=scopes, audience=audience)
     async with AsyncExitStack() as closing:
         for part in (identity, arm, graph):

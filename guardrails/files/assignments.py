@@ -7,56 +7,73 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from guardrails.facts import Assignment, Unread
+from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of, same
 
 _ASSIGNMENT: Final = "/policyassignments/"
 _INITIATIVE: Final = "/policysetdefinitions/"
+_ABSENT: Final = Unread("it is in none of the files given with --assignments")
+_NO_CHOICE: Final = Choice("", "")
 
 
 class Assignments:
     """The assignments of some files, by id in any casing. What they do not hold is Unread: a file proves no absence."""
 
     def __init__(self, bodies: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._definitions: dict[str, str] = {}
-        self._members: dict[str, Mapping[str, str]] = {}
+        self._assigned: dict[str, tuple[str, Pin]] = {}
+        self._latest: dict[str, Definition] = {}
+        self._numbered: dict[str, dict[str, Definition]] = {}
         for body in bodies:
-            key = _key(_field(body, "id") or _field(body, "resourceid"))
+            said = _lifted(body)
+            key = _key(said.get("id") or said.get("resourceid") or said.get("policyassignmentid"))
             if _ASSIGNMENT in key:
-                self._definitions[key] = str(_field(body, "policydefinitionid") or "")
+                self._assigned[key] = str(said.get("policydefinitionid") or ""), pin_of(said)
+            elif _INITIATIVE in key and (base := key_of(key)) != key:
+                self._numbered.setdefault(base, {})[key.rpartition("/")[2]] = definition_of(key, said)
             elif _INITIATIVE in key:
-                self._members[key] = _members(body)
+                self._latest[key] = definition_of(key, said)
 
     def __len__(self) -> int:
-        return len(self._definitions) + len(self._members)
+        return len(self._assigned) + len(self._latest) + sum(map(len, self._numbered.values()))
 
     def find(self, assignment_id: str) -> Assignment | Unread:
-        """Return the assignment, its members where its initiative is there too."""
-        definition = self._definitions.get(_key(assignment_id))
+        """Return the assignment, with the members of its initiative in the version that Azure evaluates."""
+        definition, pin = self._assigned.get(_key(assignment_id), ("", Pin()))
         if not definition:
-            return Unread("it is in none of the files given with --assignments")
+            return _ABSENT
         if _INITIATIVE not in definition.lower():
             return Assignment(assignment_id, definition, {})
-        members = self._members.get(_key(definition))
-        missing = Unread("it is in none of the files given with --assignments")
-        return Assignment(assignment_id, definition, missing if members is None else members)
+        members, choice = self._evaluated(key_of(definition), pin)
+        return Assignment(assignment_id, definition, members, choice.version, choice.found)
+
+    def _evaluated(self, key: str, pin: Pin) -> tuple[Mapping[str, str] | Unread, Choice]:
+        numbered = {one.version or name: one for name, one in self._numbered.get(key, {}).items()}
+        latest = self._latest.get(key)
+        if latest is None and not (pin.pattern or pin.effective):
+            return _ABSENT, _NO_CHOICE
+        choice = choose(pin, latest or Definition(_ABSENT))
+        if choice is None:  # the files may not hold all versions: what matches among some is not the newest of all
+            return Unread(
+                f"which version definitionVersion {pin.pattern} means is in none of the files given"
+            ), _NO_CHOICE
+        if isinstance(choice, Unread):
+            return choice, _NO_CHOICE
+        if latest and latest.is_meant(choice):
+            return latest.members, choice
+        found = next((one for number, one in numbered.items() if same(number, choice.version)), None)
+        if found is None:
+            return Unread(f"version {choice.version} of the initiative is in none of the files given"), choice
+        return found.members, choice
 
 
-def _members(body: Mapping[str, Any]) -> dict[str, str]:
-    listed = _field(body, "policydefinitions") or _field(body, "policydefinition")
-    items = listed if isinstance(listed, list) else []
-    return {
-        str(_field(item, "policydefinitionreferenceid") or "").lower(): _key(_field(item, "policydefinitionid"))
-        for item in items
-        if isinstance(item, Mapping)
-    }
-
-
-def _field(body: Mapping[str, Any], name: str) -> Any:
-    """Return a field of the body or of its properties, whatever its casing; None where it is absent."""
-    found = {str(key).lower(): value for key, value in body.items()}
-    if name in found:
-        return found[name]
-    inner = found.get("properties")
-    return {str(key).lower(): value for key, value in inner.items()}.get(name) if isinstance(inner, Mapping) else None
+def _lifted(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a body and of its properties, by name in lower case."""
+    top = {str(key).lower(): value for key, value in body.items()}
+    inner = top.get("properties")
+    lifted = {str(key).lower(): value for key, value in inner.items()} if isinstance(inner, Mapping) else {}
+    said = {**top, **lifted}
+    if said.get("definitionversion", "") is None and "tenantid" not in top:
+        del said["definitionversion"]  # PowerShell and the CLI write null for none; Resource Graph for not shown
+    return said
 
 
 def _key(text: object) -> str:

@@ -15,6 +15,7 @@ from azure.core.exceptions import AzureError
 
 from guardrails.azure.graph_pages import CONTAINERS, Reader, chained, segments
 from guardrails.azure.identity import claims_of
+from guardrails.azure.policies import POLICY_VERSION, Policies
 from guardrails.azure.rest import Rest, error_of, json_of
 from guardrails.errors import Retryable
 from guardrails.facts import Unread
@@ -47,7 +48,11 @@ class Estate:
     Args:
         endpoint, credential, clock, audience: as ArmRest's.
         scopes: as Graph's: names of management groups and ids of subscriptions; () is all that the identity sees.
+        policy_version: as ArmRest's.
         sleep: waits where Azure asks for it, in seconds.
+
+    Attributes:
+        policies: assignments and initiatives, by the api-version that is set, or by one that the cloud has.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Estate:
         *,
         scopes: Sequence[str] = (),
         audience: str = "",
+        policy_version: str = POLICY_VERSION,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._credential = credential
@@ -65,6 +71,7 @@ class Estate:
         self._rest = Rest(endpoint, credential, transport(), audience=audience)
         self._reader = Reader(self._rest, clock, 1000, sleep)
         self._segments = segments(scopes)
+        self.policies = Policies(self._rest, clock, lifetime=timedelta(), version=policy_version)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._turn = asyncio.Lock()
         self._scopes: Scopes | None = None

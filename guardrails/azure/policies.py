@@ -110,6 +110,18 @@ class Policies:
         members = Unread(members.reason) if isinstance(members, Unread) else members
         return Assignment(path, definition, members, choice.version, choice.found)
 
+    async def in_use(self, scope: str) -> Mapping[str, str | Unread]:
+        """Return the api-versions in use, of assignments and of initiatives, once a list at a scope was read by each.
+
+        Unread where none could be.
+        """
+        found: dict[str, str | Unread] = {}
+        for kind in (ASSIGNMENTS, INITIATIVES):
+            path = f"{scope}/providers/Microsoft.Authorization/{kind}"
+            answer = await self._get(kind, path, filter="atExactScope()")
+            found[kind] = self.versions[kind] if isinstance(answer, Mapping) else _reason(answer)
+        return found
+
     async def _evaluated(
         self, definition_id: str, pin: Pin, *, fresh: bool
     ) -> tuple[Mapping[str, str] | Unread, Choice] | Unread:
@@ -248,6 +260,10 @@ def _lifetime(whole: timedelta) -> Callable[[object], timedelta]:
         return _BRIEFLY if isinstance(holds, Gone | Unread) else whole
 
     return lifetime
+
+
+def _reason(answer: Gone | Unread) -> Unread:
+    return Unread("it is not there") if isinstance(answer, Gone) else Unread(answer.reason)
 
 
 def _plain(found: Gone | Unread) -> Gone | Unread:

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from guardrails.azure.policies import ASSIGNMENTS, INITIATIVES
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.routes import unfit
 from guardrails.doctor.world import World
 from guardrails.errors import Misconfigured
 from guardrails.facts import Unread
 from guardrails.ruleset import Mode
+from guardrails.versions import PINS_SINCE
 
 PYTHON: Final = (3, 13)
 MOST_SKEW: Final = timedelta(seconds=60)
@@ -18,6 +20,9 @@ MOST_SKEW: Final = timedelta(seconds=60)
 _NAMESPACE: Final = "Microsoft.Authorization"
 _TYPE: Final = "policyExemptions"
 _VERSION_SETTING: Final = "GUARDRAILS_EXEMPTIONS_API_VERSION"
+_POLICY_TYPES: Final = (ASSIGNMENTS, INITIATIVES)
+_POLICY_SETTING: Final = "GUARDRAILS_POLICY_API_VERSION"
+_SHOWN: Final = 4
 
 
 async def settings(world: World) -> list[Finding]:
@@ -50,22 +55,22 @@ async def ruleset(world: World) -> list[Finding]:
 
 
 async def versions(world: World) -> list[Finding]:
-    """Python is the one that this is made for, and Azure knows our api-version for exemptions."""
+    """Python is the one that this is made for, and Azure takes our api-versions."""
     python = ".".join(map(str, sys.version_info[:3]))
     wanted = ".".join(map(str, PYTHON))
     mend = f"Set the function app's Python to {wanted}: functionAppConfig.runtime in infra/modules/functions.bicep"
     right = sys.version_info[:2] == PYTHON
     first = passed(python, about="Python") if right else failed(f"{python}, not {wanted}", mend, about="Python")
-    return [first, await _api_version(world)]
-
-
-async def _api_version(world: World) -> Finding:
-    version, about = world.settings.exemptions_version, "api-version"
     provider = await world.estate.provider(_NAMESPACE)
+    return [first, _of_exemptions(world, provider), *await _of_policies(world, provider)]
+
+
+def _of_exemptions(world: World, provider: Mapping[str, Any] | Unread) -> Finding:
+    version, about = world.settings.exemptions_version, "api-version"
     if isinstance(provider, Unread):
         mend = f"Compare {_VERSION_SETTING} with: az provider show --namespace {_NAMESPACE}"
         return unknown(f"whether Azure knows {version} is not known: {provider.reason}", mend, about=about)
-    known = _versions(provider)
+    known = _offered(provider, _TYPE)
     if not known:
         mend = f"Compare {_VERSION_SETTING} with Microsoft's reference of {_TYPE}"
         return unknown(f"Azure lists no api-version of {_TYPE}", mend, about=about)
@@ -74,9 +79,37 @@ async def _api_version(world: World) -> Finding:
     return failed(f"this cloud does not have {version}", f"Set {_VERSION_SETTING}: {max(known)}", about=about)
 
 
-def _versions(provider: Mapping[str, Any]) -> Sequence[str]:
+async def _of_policies(world: World, provider: Mapping[str, Any] | Unread) -> list[Finding]:
+    """Say by which api-versions assignments and initiatives are read; a list that was read shows that it works."""
+    scopes = await world.estate.scopes()
+    scope = next(iter((*scopes.subscriptions, *scopes.groups)), "")
+    if not scope:
+        mend = "See the check permissions: the identity sees no scope"
+        return [unknown("there is no scope to read assignments and initiatives at", mend, about=_POLICY_TYPES[0])]
+    tried = await world.estate.policies.in_use(scope)
+    return [_of_policy(kind, tried[kind], world.settings.policy_version, provider) for kind in _POLICY_TYPES]
+
+
+def _of_policy(kind: str, used: str | Unread, wanted: str, provider: Mapping[str, Any] | Unread) -> Finding:
+    known = [] if isinstance(provider, Unread) else sorted(_offered(provider, kind), reverse=True)
+    offers = f"the cloud offers {', '.join(known[:_SHOWN])}" if known else "what the cloud offers is not known"
+    if isinstance(used, Unread):
+        mend = f"Set {_POLICY_SETTING} to one that this cloud has; {offers}"
+        return failed(f"Azure gives no list by {wanted}: {used.reason}", mend, about=kind)
+    if used < PINS_SINCE:
+        mend = f"Set {_POLICY_SETTING} to {PINS_SINCE} or later as soon as the cloud has it; {offers}"
+        seen = (
+            f"{used} is in use, which cannot say which version of an initiative is pinned: rules on members are unknown"
+        )
+        return unknown(seen, mend, about=kind)
+    if used != wanted:
+        return passed(f"{used} is in use, for this cloud lacks {wanted}; {offers}", about=kind)
+    return passed(f"{used} is in use; {offers}", about=kind)
+
+
+def _offered(provider: Mapping[str, Any], kind: str) -> Sequence[str]:
     for one in provider.get("resourceTypes") or ():
-        if isinstance(one, Mapping) and str(one.get("resourceType")).lower() == _TYPE.lower():
+        if isinstance(one, Mapping) and str(one.get("resourceType")).lower() == kind.lower():
             return [str(version) for version in one.get("apiVersions") or ()]
     return ()
 

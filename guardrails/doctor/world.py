@@ -123,7 +123,14 @@ async def connected(
         if storage:
             closing.push_async_callback(storage.close)
         scopes = settings.listed_scopes
-        estate = Estate(settings.arm_endpoint, identity, clock, scopes=scopes, audience=settings.arm_audience)
+        estate = Estate(
+            settings.arm_endpoint,
+            identity,
+            clock,
+            scopes=scopes,
+            audience=settings.arm_audience,
+            policy_version=settings.policy_version,
+        )
         closing.push_async_callback(estate.close)
         probe = Probe.connect(
             settings.table,

@@ -47,7 +47,7 @@ async def look(inventory: Inventory, around: Surroundings, ruleset: Ruleset, now
 
     What `around.missing` tells already is not told again.
     """
-    looking = _Looking(ruleset, around.tenant, now)
+    looking = _Looking(ruleset, around, now)
     for number, row in enumerate(around.assigned):
         looking.take(row, _ASSIGNMENTS)
         if number % _BREATH == 0:
@@ -72,7 +72,7 @@ class _Looking:
     """Takes rows in, each bypass once."""
 
     ruleset: Ruleset
-    tenant: str
+    around: Surroundings
     now: datetime
     result: Look = field(default_factory=Look)
     _found: dict[bytes, Bypass] = field(default_factory=dict)
@@ -81,8 +81,8 @@ class _Looking:
 
     def take(self, row: Mapping[str, Any], kind: str) -> None:
         """Take a row in, unless it is another tenant's. One without an id is counted and named."""
-        tenant = row.get("tenantId")
-        if self.tenant and isinstance(tenant, str) and tenant and tenant.lower() != self.tenant:
+        tenant, ours = row.get("tenantId"), self.around.tenant
+        if ours and isinstance(tenant, str) and tenant and tenant.lower() != ours:
             self._foreign[kind] += 1
             return
         try:
@@ -111,7 +111,8 @@ class _Looking:
 
     def _bypasses(self, row: Mapping[str, Any], kind: str) -> Iterator[Bypass]:
         if kind == _ASSIGNMENTS:
-            yield from bypasses_of(row, self.ruleset)
+            key = "/" + str(row.get("id")).strip("/").lower()
+            yield from bypasses_of(row, self.ruleset, self.around.assignments.get(key))
         elif found := tagged_of(row, self.ruleset):
             yield found
 

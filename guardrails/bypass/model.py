@@ -78,6 +78,8 @@ class Bypass:
         excluded: why the ruleset accepts it; "" where it does not. `findings` are kept all the same.
         ends_problem: why its end could not be read; "" where it is absent or fine.
         unreadable: why the row could not be read; "" where it could. Nothing else of it is judged then.
+        covers: which policies of the initiative it is about, in the version that Azure evaluates, a phrase; "" where it
+            names none.
     """
 
     way: Way
@@ -95,6 +97,7 @@ class Bypass:
     findings: Sequence[Finding] = ()
     ends_problem: str = ""
     unreadable: str = ""
+    covers: str = ""
 
     @property
     def key(self) -> bytes:
@@ -173,6 +176,7 @@ def to_json(bypass: Bypass) -> dict[str, Any]:
         "ends": spell_time(bypass.ends) if bypass.ends else None,
         "ends_problem": bypass.ends_problem or None,
         "unreadable": bypass.unreadable or None,
+        "covers": bypass.covers or None,
         "findings": [finding.to_json() for finding in bypass.findings],
     }
 
@@ -187,6 +191,7 @@ def from_json(said: Mapping[str, Any]) -> Bypass:
         findings=tuple(_finding_of(one) for one in said["findings"]),
         ends_problem=str(said["ends_problem"] or ""),
         unreadable=str(said["unreadable"] or ""),
+        covers=str(said.get("covers") or ""),
         **{name: str(said[name] or "") for name in texts},
     )
 

@@ -9,7 +9,7 @@ Shapes: REST reference of Microsoft.Authorization/policyAssignments, 2025-11-01 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -17,7 +17,9 @@ from typing import Any, Final, NamedTuple
 from guardrails.bypass.model import Bypass, Way, container_of
 from guardrails.errors import Permanent
 from guardrails.exemption import canonical_json, parse_time
+from guardrails.facts import Assignment, Unread
 from guardrails.names import fold_name
+from guardrails.rules.reach import REFERENCE
 from guardrails.ruleset import Ruleset
 
 ENDS: Final = ("expiresOn", "exceptionExpiry")
@@ -32,11 +34,12 @@ class _Odd(Exception):
     """A value that is not what Azure documents, so that something in it may not be seen; says how."""
 
 
-def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset) -> list[Bypass]:
+def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment | None = None) -> list[Bypass]:
     """Return the ways past a policy that an assignment opens, not judged yet.
 
-    row: id, properties, systemData. Raises Permanent (not-an-assignment) where its id is none, or its scope is not one
-    of the four kinds.
+    row: id, properties, systemData. `assignment`: what it assigns, in the version that Azure evaluates, where that is
+    known: then a way that names policies of the initiative says how many of them it is about. Raises Permanent
+    (not-an-assignment) where its id is none, or its scope is not one of the four kinds.
     """
     said = _lower(row)
     identity = _identity(said.get("id"))
@@ -56,7 +59,7 @@ def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset) -> list[Bypass]:
     base = _signed(_told(base, metadata, ruleset), system, metadata)
     ways: dict[bytes, Bypass] = {}
     for reader in _READERS:
-        for made in _tried(reader, base, properties):
+        for made in _tried(reader, base, properties, assignment):
             ways.setdefault(made.key, made)
     return list(ways.values())
 
@@ -91,11 +94,19 @@ def tagged_of(row: Mapping[str, Any], ruleset: Ruleset) -> Bypass | None:
 
 
 class _Seen(NamedTuple):
-    """A way that a property of an assignment opens. `scope`: "" for the assignment's own."""
+    """A way that a property of an assignment opens. `scope`: "" for the assignment's own; `named`: none for all."""
 
     detail: str
     scope: str = ""
     unreadable: str = ""
+    named: "tuple[_Named, ...]" = ()
+
+
+class _Named(NamedTuple):
+    """Policies of an initiative that one part of a way names, by reference ids in lower case. All that match count."""
+
+    within: frozenset[str] | None
+    without: frozenset[str]
 
 
 class _Reader(NamedTuple):
@@ -106,11 +117,15 @@ class _Reader(NamedTuple):
     read: Callable[[Any], Iterator[_Seen]]
 
 
-def _tried(reader: _Reader, base: Bypass, properties: Mapping[str, Any]) -> Iterator[Bypass]:
+def _tried(
+    reader: _Reader, base: Bypass, properties: Mapping[str, Any], assignment: Assignment | None
+) -> Iterator[Bypass]:
     try:
         for seen in reader.read(properties.get(reader.property.lower())):
-            scope, unreadable = seen.scope or base.scope, seen.unreadable
-            yield replace(base, way=reader.way, scope=scope, detail=_brief(seen.detail), unreadable=unreadable)
+            scope, unreadable, covers = seen.scope or base.scope, seen.unreadable, _covers(seen.named, assignment)
+            yield replace(
+                base, way=reader.way, scope=scope, detail=_brief(seen.detail), unreadable=unreadable, covers=covers
+            )
     except _Odd as error:
         yield replace(base, way=Way.UNREAD, detail=f"{reader.property} cannot be read", unreadable=str(error))
 
@@ -127,7 +142,7 @@ def _selectors(value: Any) -> Iterator[_Seen]:
     selectors = [_object(one, "a resource selector") for one in _list(value, "resourceSelectors")]
     if selectors:
         named = (f"{_text(one.get('name')) or 'unnamed'}: {_conditions(one)}" for one in selectors)
-        yield _Seen("applies only where " + "; or ".join(named))
+        yield _Seen("applies only where " + "; or ".join(named), named=_named(selectors))
 
 
 def _overrides(value: Any) -> Iterator[_Seen]:
@@ -136,7 +151,7 @@ def _overrides(value: Any) -> Iterator[_Seen]:
         kind, given = _text(one.get("kind")), _text(one.get("value"))
         if kind.lower() != "definitionversion":
             odd = "" if kind.lower() == "policyeffect" else f"an override is of kind '{kind}', which is not known"
-            yield _Seen(f"effect {given or 'unnamed'} where {_conditions(one)}", "", odd)
+            yield _Seen(f"effect {given or 'unnamed'} where {_conditions(one)}", "", odd, _named([one]))
 
 
 def _enforcement(value: Any) -> Iterator[_Seen]:
@@ -153,7 +168,8 @@ def _self_serve(value: Any) -> Iterator[_Seen]:
     if enabled not in ("", "false"):
         some = [_text(one) for one in _list(settings.get("policydefinitionreferenceids"), "its reference ids")]
         odd = "" if enabled == "true" else f"selfServeExemptionSettings.enabled is '{enabled}', not true or false"
-        yield _Seen(f"users may exempt themselves from {', '.join(some) or 'all of it'}", "", odd)
+        named = (_Named(frozenset(map(str.lower, some)), frozenset()),) if some else ()
+        yield _Seen(f"users may exempt themselves from {', '.join(some) or 'all of it'}", "", odd, named)
 
 
 def _disabled(value: Any) -> Iterator[_Seen]:
@@ -185,6 +201,44 @@ def _conditions(holder: Mapping[str, Any]) -> str:
             if values := [_text(value) for value in _list(one.get(key), f"a selector's {verb}")]:
                 words.append(f"{_text(one.get('kind')) or 'anything'} {verb} {', '.join(values)}")
     return " and ".join(words) or "no condition"
+
+
+def _named(holders: Sequence[Mapping[str, Any]]) -> tuple[_Named, ...]:
+    """Return the policies that selectors name, for each holder of them; none where one of them names none."""
+    found = []
+    for holder in holders:
+        within: frozenset[str] | None = None
+        without: frozenset[str] = frozenset()
+        for item in _list(holder.get("selectors"), "selectors"):
+            one = _object(item, "a selector")
+            if _text(one.get("kind")).lower() == REFERENCE:
+                given, left = (frozenset(_text(v).lower() for v in _list(one.get(key), key)) for key in ("in", "notin"))
+                if given:
+                    within = given if within is None else within & given
+                without |= left
+        if within is None and not without:
+            return ()
+        found.append(_Named(within, without))
+    return tuple(found)
+
+
+def _covers(named: Sequence[_Named], assignment: Assignment | None) -> str:
+    """Return how many policies of the initiative are named, in the version that Azure evaluates; "" for no names."""
+    if not named or assignment is None or not assignment.is_initiative:
+        return ""
+    members = assignment.members
+    if isinstance(members, Unread):
+        return f"policies that cannot be told: {members.reason}"
+    wanted = {
+        one
+        for part in named
+        for one in members
+        if (part.within is None or one in part.within) and one not in part.without
+    }
+    lacking = sorted({one for part in named for one in (part.within or frozenset()) | part.without} - members.keys())
+    version = f"version {assignment.version} ({assignment.version_found})" if assignment.version else "the initiative"
+    told = f"{len(wanted)} of {len(members)} policies of {version}"
+    return _brief(f"{told}, which has no {', '.join(lacking)}" if lacking else told)
 
 
 def _told(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) -> Bypass:

@@ -78,7 +78,9 @@ class Line:
         """What exactly is let past, one phrase; "" for an exemption. Of a tag, what the line does not say besides."""
         if self.bypass is None:
             return ""
-        return f"exception {self.bypass.subject}" if self.way is Way.TAG and self.bypass.subject else self.bypass.detail
+        if self.way is Way.TAG and self.bypass.subject:
+            return f"exception {self.bypass.subject}"
+        return "; covers ".join(filter(None, (self.bypass.detail, self.bypass.covers)))
 
     @property
     def order(self) -> tuple[int, bool, int, str, str]:

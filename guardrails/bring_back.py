@@ -136,8 +136,11 @@ def _fight(visit: Visit, row: Row) -> Against | None:
 
 async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | _Later | None:
     """Return what stands against it, beside its scope."""
-    now, assignment = visit.world.clock.now(), await visit.world.arm.assignment(exemption.assignment_id)
-    against = obstacle(row, exemption, assignment, visit.ruleset, now)
+    now, arm = visit.world.clock.now(), visit.world.arm
+    against = obstacle(row, exemption, await arm.assignment(exemption.assignment_id), visit.ruleset, now)
+    if isinstance(against, Against):  # what is kept of the assignment may be out of date
+        assignment = await arm.assignment(exemption.assignment_id, fresh=True)
+        against = obstacle(row, exemption, assignment, visit.ruleset, now)
     if isinstance(against, Unread):
         return _Later(f"it cannot be told whether it may come back: {against.reason}")
     if against is not None:

@@ -1,0 +1,87 @@
+"""What is kept of an assignment may be out of date: no revert rests on it."""
+
+from typing import Any
+
+from sandbox import tenant
+from sandbox.tenant import AUTHORIZATION
+from tests.reconcile.world import World, rules
+
+INITIATIVE = f"{AUTHORIZATION}/policySetDefinitions/storage-baseline"
+TWO = ("denyPublicNetwork", "requireTls")
+
+
+def hold(world: World, *references: str) -> None:
+    """Make the initiative hold these policies."""
+    definition = f"{AUTHORIZATION}/policyDefinitions/require-tls"
+    members = [{"policyDefinitionReferenceId": one, "policyDefinitionId": definition} for one in references]
+    world.arm.seed(INITIATIVE, {"properties": {"policyDefinitions": members}})
+
+
+def reads(world: World) -> int:
+    """How often we read assignments and initiatives since the last count."""
+    return sum(count for name, count in world.ours().items() if "policyAssignments" in name or "policySet" in name)
+
+
+async def test_an_initiative_that_grew_since_it_was_kept_reverts_nothing(world: World) -> None:
+    world.ruleset = rules(on={"whole-initiative": "revert"})
+    await world.known(world.id("first"))  # now the initiative is kept, with two policies
+    hold(world, *TWO, "keys")
+    one = world.id("two-of-three")
+    await world.write(one, policyDefinitionReferenceIds=list(TWO))
+
+    outcome = await world.look(one)
+
+    assert outcome.did == ""
+    assert await world.body(one) is not None
+    assert (await world.row(one)).findings == {}
+
+
+async def test_an_assignment_that_was_put_back_since_reverts_nothing(world: World) -> None:
+    world.ruleset = rules(on={"assignment-gone": "revert"})
+    one, held = world.id(), world.arm.store.entries[tenant.ASSIGNMENT.lower()].body
+    await world.write(one)
+    world.arm.store.remove(tenant.ASSIGNMENT.lower())
+    world.ruleset = rules("audit", on={"assignment-gone": "revert"})
+    assert "EXG401" in (await world.look(one)).row.findings
+    world.arm.seed(tenant.ASSIGNMENT, held)
+    world.ruleset = rules(on={"assignment-gone": "revert"})
+
+    outcome = await world.look(one)
+
+    assert outcome.did == ""
+    assert await world.body(one) is not None
+
+
+async def test_what_is_whole_now_too_is_reverted(world: World) -> None:
+    one = world.id()
+    await world.known(world.id("first"))
+    await world.write(one, policyDefinitionReferenceIds=list(TWO))
+    assert (await world.look(one)).did == "delete"
+    assert await world.body(one) is None
+
+
+async def test_nothing_is_read_again_for_a_revert_that_does_not_rest_on_it(world: World) -> None:
+    await world.known(world.id("first"))
+    before = reads(world)
+    one: Any = world.id()
+    await world.bad(one)
+    assert (await world.look(one)).did == "delete"
+    assert reads(world) == before
+
+
+async def test_a_restore_is_not_given_up_for_a_policy_that_is_back_in_the_initiative(world: World) -> None:
+    world.ruleset = rules(durability={"mode": "always", "wait": "1m"})
+    one = world.id()
+    await world.known(one)
+    hold(world, "requireTls")
+    other = world.id("other")
+    world.clock.advance(minutes=11)
+    await world.known(
+        other, policyDefinitionReferenceIds=["requireTls"]
+    )  # now the initiative is kept without the policy
+    await world.delete(one)
+    await world.look(one, operation="delete", actor="alice@contoso.com")
+    hold(world, *TWO)
+    world.clock.advance(minutes=5)
+    await world.look(one, "queue")
+    assert await world.body(one) is not None

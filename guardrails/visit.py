@@ -15,7 +15,7 @@ from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
 from guardrails.facts import Assignment, Author, Facts, Gone, Unread
 from guardrails.hint import Hint
-from guardrails.inventory import name_of, token
+from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
@@ -100,7 +100,7 @@ class Visit:
         if isinstance(body, Gone | Unread):
             return stored, body
         try:
-            return stored, Exemption.from_arm(body, self.ruleset.names)
+            return stored, Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
         except Permanent as error:
             return stored, Unread(error.message)
 
@@ -132,7 +132,7 @@ class Visit:
         if isinstance(back, PutBack) and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
-        return Look(exemption, situation, facts, plan, self._listed(situation, row, assignment))
+        return Look(exemption, situation, facts, plan, self._listed(situation, assignment))
 
     def _was_before(self, exemption: Exemption) -> bool:
         """Whether an exemption that the register does not know was there before the guardrails."""
@@ -141,14 +141,12 @@ class Visit:
         before, written = self.hint.adopt, exemption.modified_at
         return before is not None and (written is None or written < before)
 
-    def _listed(self, at: Situation, row: Row | None, assignment: Assignment | Gone | Unread) -> str:
+    def _listed(self, at: Situation, assignment: Assignment | Gone | Unread) -> str:
         """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be."""
         if self.hint.listed:
             return self.hint.listed
         if at.row and at.row.listed and at.row.content == at.content:
             return at.row.listed
-        if row is None:  # nothing beside Azure was known: it was judged as a sweep judges it
-            return name_of(at.exemption, at.content, at.assessment)
         return token(at.exemption, assignment, self.ruleset, at.now)
 
     async def _still_good(self, back: PutBack, facts: Facts) -> bool:
@@ -156,7 +154,7 @@ class Visit:
         exemption = Exemption.from_arm(await self.world.register.body(self.id, back.entry), self.ruleset.names)
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
-        facts = replace(facts, before=None, author=author, written_at=then.written_at or facts.now)
+        facts = replace(facts, before=None, author=author, written_at=then.written_at)
         return tolerates(assess(exemption, facts, self.ruleset))
 
     async def row_at(self, entry: int) -> Row:

@@ -70,11 +70,11 @@ async def _delete(arm: Arm, exemption: Exemption) -> Done:
 
 
 async def _put(arm: Arm, exemption: Exemption, body: Mapping[str, Any]) -> Done | Changed:
-    written = Exemption.from_arm(await arm.put(exemption.id, body))
+    written = Exemption.from_arm(await arm.put(exemption.id, body), source=arm.source)
     now = await arm.get(exemption.id)
     if not isinstance(now, Mapping):
         return Changed()
-    found = Exemption.from_arm(now)
+    found = Exemption.from_arm(now, source=arm.source)
     return Done(found) if found.modified_at == written.modified_at else Changed()
 
 
@@ -85,7 +85,7 @@ async def _tag(arm: Arm, exemption: Exemption, tag: Tag, body: Mapping[str, Any]
         await arm.tag_scope(exemption.id.scope, _tag_name(exemption), value)
         scope_tagged = tag.marker is not None
     if not tag.on_exemption:
-        return Done(Exemption.from_arm(body), scope_tagged)
+        return Done(Exemption.from_arm(body, source=arm.source), scope_tagged)
     result = await _put(arm, exemption, put_body(body, with_marker(exemption.metadata, tag.marker)))
     return Done(result.exemption, scope_tagged) if isinstance(result, Done) else result
 

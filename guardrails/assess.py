@@ -99,7 +99,7 @@ def assess(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Assessment:
     for bound in ruleset.rules_for(exemption.id):
         rule = bound.rule
         try:
-            outcome: Outcome = rule.check(exemption, facts, bound.options)
+            outcome: Outcome = rule.outcome(exemption, facts, bound.options)
         except Exception as error:  # noqa: BLE001 - whatever a rule's bug raises must show as Unknown, not as a pass
             outcome = Unknown(f"the rule crashed with {type(error).__name__}; this is a defect of the rule")
         if outcome is not PASS:

@@ -169,7 +169,8 @@ async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome 
     if saved is None:
         return None
     try:
-        written = Exemption.from_arm(await visit.world.arm.put(visit.id, body), visit.ruleset.names)
+        said = await visit.world.arm.put(visit.id, body)
+        written = Exemption.from_arm(said, visit.ruleset.names, visit.world.arm.source)
     except Permanent as error:
         if error.code == "no-target":  # Azure lists at a scope that is not there: each try is two entries of history
             return await _wait(visit, saved, _NO_TARGET, now + _AGAIN)

@@ -274,7 +274,7 @@ class Pass:
         exemptions: dict[bytes, Exemption] = {}
         for body in bodies:
             try:
-                one = Exemption.from_arm(body, self.ruleset.names)
+                one = Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
             except Permanent as error:
                 self.report.remark(f"not adopted: {error}")
                 continue

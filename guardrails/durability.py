@@ -100,7 +100,7 @@ def obstacle(
         if lacking:
             return Against(f"the initiative has no policy '{lacking[0]}' any more")
     author = Author(row.author, row.author_kind) if row.author else Unread("the register does not know it")
-    facts = Facts(now, row.written_at or now, assignment, author, dates=row.dates, approved=ruleset.approved)
+    facts = Facts(now, row.written_at, assignment, author, dates=row.dates, approved=ruleset.approved)
     found = assess(exemption, facts, ruleset)
     if found.verdict is Verdict.VIOLATION and not found.is_sound:
         rules = ", ".join(f"{one.code} {one.rule}" for one in found.violations)

@@ -7,18 +7,19 @@ Shapes follow the REST reference of Microsoft.Authorization/policyExemptions (20
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from guardrails.errors import Permanent
 from guardrails.names import DEFAULT_NAMES, ROLES, Names
+from guardrails.sources import ARM, MODE, SELECTORS, SYSTEM, VALIDATION, Source
 
 __all__ = [
-    "DEFAULT_NAMES", "MARKER_FIELDS", "MARKER_KEY", "ROLES", "TYPE", "Exemption", "ExemptionId", "Names", "ScopeKind",
-    "canonical", "canonical_json", "fingerprint", "marker_of", "parse_time", "put_body", "refuse", "scope_kind",
-    "spell_time", "with_marker",
+    "DEFAULT_NAMES", "MARKER_FIELDS", "MARKER_KEY", "ROLES", "TYPE", "Exemption", "ExemptionId", "Names", "NotReturned",
+    "ScopeKind", "canonical", "canonical_json", "fingerprint", "marker_of", "parse_time", "put_body", "refuse",
+    "scope_kind", "spell_time", "with_marker",
 ]  # fmt: skip
 
 MARKER_KEY: Final = "guardrails"
@@ -50,6 +51,10 @@ def refuse(
 ) -> Permanent:
     """Return (to raise) the error for input that is not an exemption."""
     return Permanent(message, code="not-an-exemption", subject=subject[:300], remedy=remedy)
+
+
+class NotReturned(Exception):
+    """A field was asked for that the exemption's source does not return: nobody knows what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,10 @@ class Exemption:
 
     Attributes:
         body: the JSON as it was given; unknown fields live here and survive `put_body`.
+        source: where it was read, which says what an absent field means.
+        not_returned: the fields that are not known, for the body lacks them and the source does not return them. To
+            ask for `selectors`, `scope_validation` or `management_mode` then raises NotReturned, so that no rule can
+            take them for empty; what is read of systemData is "" or None.
         expires_on: UTC, or None where it has no expiry or the text could not be read (see `expiry_problem`).
         expiry_problem: why `expiresOn` could not be read; None where it is absent or fine.
         reference_ids: policyDefinitionReferenceIds; empty means the whole assignment.
@@ -172,15 +181,46 @@ class Exemption:
     description: str
     metadata: Mapping[str, Any]
     said: Mapping[str, str]
-    selectors: tuple[Mapping[str, Any], ...]
-    scope_validation: str
-    management_mode: str
+    _selectors: tuple[Mapping[str, Any], ...]
+    _scope_validation: str
+    _management_mode: str
     created_by: str
     created_by_type: str
     created_at: datetime | None
     modified_by: str
     modified_by_type: str
     modified_at: datetime | None
+    source: Source
+    not_returned: frozenset[str]
+
+    @property
+    def selectors(self) -> tuple[Mapping[str, Any], ...]:
+        """Its resource selectors. Raises NotReturned."""
+        self._ask(SELECTORS)
+        return self._selectors
+
+    @property
+    def scope_validation(self) -> str:
+        """Its assignmentScopeValidation; "" is the default. Raises NotReturned."""
+        self._ask(VALIDATION)
+        return self._scope_validation
+
+    @property
+    def management_mode(self) -> str:
+        """Its exemptionManagementMode; "" is the default. Raises NotReturned."""
+        self._ask(MODE)
+        return self._management_mode
+
+    def _ask(self, field: str) -> None:
+        if field in self.not_returned:
+            raise NotReturned(self.source.lacks(field))
+
+    def as_of(self, source: Source) -> "Exemption":
+        """Return what would be known of it, had this body come from another source."""
+        if source is self.source:
+            return self
+        missing = source.missing_from(canonical(self.body)["properties"], SYSTEM not in self.not_returned)
+        return replace(self, source=source, not_returned=missing)
 
     @property
     def owner(self) -> str:
@@ -193,8 +233,10 @@ class Exemption:
         return self.said.get("ticket", "")
 
     @classmethod
-    def from_arm(cls, body: object, names: Names = DEFAULT_NAMES) -> "Exemption":
+    def from_arm(cls, body: object, names: Names = DEFAULT_NAMES, source: Source = ARM) -> "Exemption":
         """Read an exemption from ARM JSON, or from what the CLI, PowerShell or Resource Graph make of it.
+
+        `source`: who returned the body, and so what a field means that it lacks.
 
         Raises Permanent (not-an-exemption), naming what is wrong.
         """
@@ -243,6 +285,8 @@ class Exemption:
             _text(sys_get("lastModifiedBy")),
             _text(sys_get("lastModifiedByType")),
             _time_or_none(sys_get("lastModifiedAt")),
+            source,
+            source.missing_from(properties, system),
         )
 
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from guardrails.exemption import Exemption
+from guardrails.sources import SYSTEM
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -84,7 +87,7 @@ class Facts:
 
     Attributes:
         now: the present, UTC.
-        written_at: when the exemption was last written by somebody else than us, UTC; `now` where unknown.
+        written_at: when the exemption was last written by somebody else than us, UTC; None where that is not known.
         assignment: the exempted assignment, Gone, or Unread.
         author: the last writer who was not us; Unread where systemData is absent (a file).
         before: the last compliant state; None where the register has none.
@@ -94,10 +97,23 @@ class Facts:
     """
 
     now: datetime
-    written_at: datetime
+    written_at: datetime | None
     assignment: Assignment | Gone | Unread = field(default_factory=lambda: Unread("the assignment was not looked up"))
     author: Author | Unread = field(default_factory=lambda: Unread("the body has no systemData"))
     before: Before | None = None
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     approved: frozenset[str] = frozenset()
     recreated: int = 0
+
+
+def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:
+    """Return who last wrote an exemption and when (UTC, not after `now`), by its own systemData.
+
+    Unread and None where it has no time of a write: then our own writes cannot be told from others' either.
+    """
+    if exemption.modified_at is None:
+        source, absent = exemption.source, SYSTEM in exemption.not_returned
+        if absent and SYSTEM not in source.returns:
+            return Unread(source.lacks(SYSTEM)), None
+        return Unread("the body has no systemData" if absent else "systemData does not say when it was written"), None
+    return Author(exemption.modified_by, exemption.modified_by_type), min(exemption.modified_at, now)

@@ -10,13 +10,14 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from guardrails.assess import Assessment, assess
+from guardrails.assess import assess
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, fingerprint
-from guardrails.facts import Assignment, Author, Facts, Gone, Unread
+from guardrails.facts import Assignment, Facts, Gone, Unread, last_write
 from guardrails.names import Names
 from guardrails.ports import Page
 from guardrails.ruleset import Ruleset
+from guardrails.sources import RESOURCE_GRAPH
 
 NO_ASSIGNMENT: Final = Unread("Resource Graph does not show the assignment")
 
@@ -31,20 +32,18 @@ def token(exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset:
 
     Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
     with what the rules find in it and with the version of the initiative that Azure evaluates: then the exemption is
-    looked at in Azure. The register keeps the token of the last look.
+    looked at in Azure. The register keeps the token of the last look. It is of what Resource Graph would say, wherever
+    the body was read.
     """
-    written = exemption.modified_at or now
-    author = Author(exemption.modified_by, exemption.modified_by_type)
-    facts = Facts(now, min(written, now), assignment, author, approved=ruleset.approved)
-    return name_of(exemption, fingerprint(exemption.body), assess(exemption, facts, ruleset), assignment)
-
-
-def name_of(exemption: Exemption, content: str, assessment: Assessment, assignment: Assignment | Gone | Unread) -> str:
-    """Return the token of an exemption whose fingerprint and assessment, made without the register, are known."""
+    shown = exemption.as_of(RESOURCE_GRAPH)
+    author, written_at = last_write(shown, now)
+    facts = Facts(now, written_at, assignment, author, approved=ruleset.approved)
     version = assignment.version if isinstance(assignment, Assignment) else ""
-    found = ",".join([*(finding.key for finding in assessment.findings), *([f"@{version}"] if version else [])])
+    findings = [finding.key for finding in assess(shown, facts, ruleset).findings]
+    found = ",".join([*findings, f"@{version}"] if version else findings)
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""
-    return sha256(f"{content} {at}".encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]
+    said = f"{fingerprint(exemption.body)} {at}"
+    return sha256(said.encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]
 
 
 @dataclass(slots=True)
@@ -108,4 +107,4 @@ class Rows:
 def _exemption(row: Mapping[str, Any], names: Names) -> Exemption:
     if not row.get("properties"):
         raise Permanent("the row has no properties", code="not-an-exemption")
-    return Exemption.from_arm(row, names)
+    return Exemption.from_arm(row, names, RESOURCE_GRAPH)

@@ -16,6 +16,7 @@ from guardrails.facts import Assignment, Gone, Unread
 from guardrails.lane import Lane
 from guardrails.notice import Notice
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
+from guardrails.sources import Source
 
 
 class Clock(Protocol):
@@ -29,8 +30,10 @@ class Arm(Protocol):
     """Azure Resource Manager. Every method raises Retryable when it is throttled, down or slow.
 
     Writes raise Permanent with code `cannot-act` where Azure forbids them for good: locks, deny assignments, missing
-    permissions, a body that it refuses.
+    permissions, a body that it refuses. `source` says which fields of an exemption it returns.
     """
+
+    source: Source
 
     async def get(self, exemption: ExemptionId) -> Mapping[str, Any] | Gone | Unread:
         """Return the exemption's body now; Gone when Azure says that it or its scope is not there."""

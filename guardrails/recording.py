@@ -9,7 +9,7 @@ from guardrails.assess import Assessment, Verdict
 from guardrails.decide import Plan, Situation
 from guardrails.exemption import MARKER_KEY, Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
-from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread
+from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread, last_write
 from guardrails.hint import Hint
 from guardrails.record import Entry, Row, Status, Stored
 from guardrails.ruleset import Mode, Response, Ruleset
@@ -52,12 +52,11 @@ def facts_of(
     `content` is its fingerprint; without one only our own writes are seen through.
     """
     author: Author | Unread
+    written_at: datetime | None
     if row is not None and says_the_same(exemption, row, content):
-        author, written_at = Author(row.author, row.author_kind), min(row.written_at or now, now)
-    elif exemption.modified_at is None:
-        author, written_at = Unread("the body has no systemData"), now
+        author, written_at = Author(row.author, row.author_kind), row.written_at and min(row.written_at, now)
     else:
-        author, written_at = Author(exemption.modified_by, exemption.modified_by_type), min(exemption.modified_at, now)
+        author, written_at = last_write(exemption, now)
     before = None
     if row is not None and row.compliant is not None and row.compliant_at is not None:
         before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
@@ -147,8 +146,7 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     Whoever commits a row with another `reminded` than before tells of it: see Visit.commit.
     """
     end, rules, now = at.exemption.expires_on, at.ruleset, at.now
-    written = facts.written_at if at.exemption.modified_at or base.written_at else None
-    review = review_on(at.exemption.said, written, rules.review_months)
+    review = review_on(at.exemption.said, facts.written_at, rules.review_months)
     told, reviewed = base.reminded, base.review_reminded
     if plan.status is not Status.EXCLUDED:
         told = _told(end, now, rules.reminder_days, told, rules.reminder_at)

@@ -15,7 +15,7 @@ from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
 from guardrails.facts import Assignment, Author, Facts, Gone, Unread
 from guardrails.hint import Hint
-from guardrails.inventory import name_of, token
+from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
@@ -101,7 +101,7 @@ class Visit:
         if isinstance(body, Gone | Unread):
             return stored, body
         try:
-            return stored, Exemption.from_arm(body, self.ruleset.names)
+            return stored, Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
         except Permanent as error:
             return stored, Unread(error.message)
 
@@ -118,16 +118,15 @@ class Visit:
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
         assignment = await self.world.arm.assignment(exemption.assignment_id)
-        look = await self._judged(exemption, row, same, content, assignment)
-        if look.plan.reverts and not (await self._judged(exemption, row, same, content, _NOT_READ)).plan.reverts:
+        look = await self._judged(exemption, same, content, assignment)
+        if look.plan.reverts and not (await self._judged(exemption, same, content, _NOT_READ)).plan.reverts:
             now_is = await self.world.arm.assignment(exemption.assignment_id, fresh=True)
-            look = look if now_is == assignment else await self._judged(exemption, row, same, content, now_is)
+            look = look if now_is == assignment else await self._judged(exemption, same, content, now_is)
         return look
 
     async def _judged(
         self,
         exemption: Exemption,
-        row: Row | None,
         same: Row | None,
         content: str,
         assignment: Assignment | Gone | Unread,
@@ -152,7 +151,7 @@ class Visit:
         if isinstance(back, PutBack) and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
-        return Look(exemption, situation, facts, plan, self._listed(situation, row, assignment))
+        return Look(exemption, situation, facts, plan, self._listed(situation, assignment))
 
     def _was_before(self, exemption: Exemption) -> bool:
         """Whether an exemption that the register does not know was there before the guardrails."""
@@ -161,14 +160,12 @@ class Visit:
         before, written = self.hint.adopt, exemption.modified_at
         return before is not None and (written is None or written < before)
 
-    def _listed(self, at: Situation, row: Row | None, assignment: Assignment | Gone | Unread) -> str:
+    def _listed(self, at: Situation, assignment: Assignment | Gone | Unread) -> str:
         """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be."""
         if self.hint.listed:
             return self.hint.listed
         if at.row and at.row.listed and at.row.content == at.content:
             return at.row.listed
-        if row is None:  # nothing beside Azure was known: it was judged as a sweep judges it
-            return name_of(at.exemption, at.content, at.assessment, assignment)
         return token(at.exemption, assignment, self.ruleset, at.now)
 
     async def _still_good(self, back: PutBack, facts: Facts) -> bool:
@@ -176,7 +173,7 @@ class Visit:
         exemption = Exemption.from_arm(await self.world.register.body(self.id, back.entry), self.ruleset.names)
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
-        facts = replace(facts, before=None, author=author, written_at=then.written_at or facts.now)
+        facts = replace(facts, before=None, author=author, written_at=then.written_at)
         return tolerates(assess(exemption, facts, self.ruleset))
 
     async def row_at(self, entry: int) -> Row:

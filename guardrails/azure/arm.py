@@ -20,9 +20,10 @@ from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.ports import Clock
+from guardrails.sources import NEWEST, arm
 from guardrails.transport import transport
 
-EXEMPTIONS_VERSION: Final = "2026-01-01-preview"
+EXEMPTIONS_VERSION: Final = NEWEST
 
 _GONE_CODES: Final = frozenset(
     {
@@ -58,6 +59,7 @@ class ArmRest:
     ) -> None:
         self._credential = credential
         self._version = version
+        self.source = arm(version)
         self._rest = Rest(endpoint, credential, transport(), audience=audience)
         self.policies = Policies(self._rest, clock, lifetime=facts_lifetime, version=policy_version)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, get_type_hints
 from guardrails.exemption import spell_time
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.rules.base import Case, Rule, paragraphs_of, title_of
+from guardrails.sources import ARM
 
 HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}
@@ -78,7 +79,9 @@ def changes_of(case: Case) -> list[tuple[str, Any]]:
     return [
         *([("id", case.id)] if case.id else []),
         *((name, to_plain(value)) for name, value in case.properties.items()),
-        *((f"systemData.{name}", to_plain(value)) for name, value in case.system.items()),
+        *([("systemData", None)] if case.system is None else ()),
+        *((f"systemData.{name}", to_plain(value)) for name, value in (case.system or {}).items()),
+        *([("read from", case.source.name)] if case.source is not ARM else ()),
         *((f"option {name}", to_plain(value)) for name, value in case.options.items()),
         *((_FACTS.get(name, name), to_plain(value)) for name, value in case.facts.items()),
     ]

@@ -23,6 +23,7 @@ from guardrails.exemption import Exemption
 from guardrails.facts import Author, Facts, Unread
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.words import clip, says_nothing
+from guardrails.sources import SYSTEM
 
 _BETWEEN: Final = re.compile(r"[,;\n]")
 _READ: Final = 2000
@@ -36,13 +37,15 @@ class Options:
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
-    """Violation where only its writers approve it; Unknown where its writer is not known."""
+    """Violation where only its writers approve it; Unknown where one of them is not known."""
     approver = exemption.said.get("approver")
     if approver is None or (options.required and says_nothing(approver)):
         return Violation("it names no approver", {"approver": clip(approver or "")}) if options.required else PASS
     author = facts.author
     known = isinstance(author, Author) and author.name != ""
     if not _is_among(approver, author.name if isinstance(author, Author) else "", exemption.created_by):
+        if known and SYSTEM in exemption.not_returned:
+            return Unknown("who created it is not known: the body has no systemData")
         if known:
             return PASS
         return Unknown(f"the author is not known: {author.reason if isinstance(author, Unread) else 'nobody is named'}")
@@ -137,5 +140,7 @@ RULE = Rule(
     ),
     unclear=(
         Case("an approver, and an author that is not known", facts={"author": Unread("the body has no systemData")}),
+        Case("an approver, and a creator that is not known", system=None),
     ),
+    needs=(SYSTEM,),
 )  # fmt: skip

@@ -19,16 +19,20 @@ from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Gone, Unread
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.words import clip
+from guardrails.sources import RESOURCE_GRAPH, VALIDATION
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
     """Violation where the assignment does not exist; Unknown where that could not be found out."""
     assignment = facts.assignment
-    if isinstance(assignment, Assignment) or exemption.scope_validation.lower() == "donotvalidate":
+    if isinstance(assignment, Assignment):
         return PASS
-    if isinstance(assignment, Unread):
-        return Unknown(f"the assignment is not known: {assignment.reason}")
-    return Violation("its assignment does not exist", {"policyAssignmentId": clip(exemption.assignment_id)})
+    unread = Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else None
+    if unread and VALIDATION in exemption.not_returned:
+        return unread
+    if exemption.scope_validation.lower() == "donotvalidate":
+        return PASS
+    return unread or Violation("its assignment does not exist", {"policyAssignmentId": clip(exemption.assignment_id)})
 
 
 RULE = Rule(
@@ -41,5 +45,15 @@ RULE = Rule(
     control="It happens after the write, when an assignment is deleted; Azure checks it at the write.",
     good=(Case("the assignment is there"),),
     bad=(Case("the assignment was deleted", facts={"assignment": Gone()}),),
-    unclear=(Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),),
+    unclear=(
+        Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),
+        Case(
+            "it may wait for its assignment: the source does not say",
+            facts={
+                "assignment": Gone(),
+            },
+            source=RESOURCE_GRAPH,
+        ),
+    ),
+    needs=(VALIDATION,),
 )

@@ -19,6 +19,7 @@ from guardrails.exemption import Exemption
 from guardrails.facts import Author, Facts, Unread
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.words import clip
+from guardrails.sources import SYSTEM
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -57,4 +58,5 @@ RULE = Rule(
         Case("read from a file", facts={"author": Unread("the body has no systemData")}),
         Case("systemData without a name", facts={"author": Author("", "")}),
     ),
+    needs=(SYSTEM,),
 )  # fmt: skip

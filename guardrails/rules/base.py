@@ -11,9 +11,10 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any, Final
 
-from guardrails.exemption import Exemption
+from guardrails.exemption import Exemption, NotReturned
 from guardrails.facts import Facts
 from guardrails.rules.control import Control
+from guardrails.sources import ARM, Source
 
 
 class Severity(StrEnum):
@@ -79,7 +80,8 @@ class Case:
         id: another exemption id, where the scope matters.
         facts: fields of Facts to replace.
         options: options of the rule to set.
-        system: fields of systemData to set.
+        system: fields of systemData to set; None for a body without systemData.
+        source: who returned it, where that is not ARM.
     """
 
     title: str
@@ -87,7 +89,8 @@ class Case:
     id: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    system: Mapping[str, Any] = field(default_factory=dict)
+    system: Mapping[str, Any] | None = field(default_factory=dict)
+    source: Source = ARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class Rule:
         options: a frozen dataclass; every field has a default, a type the ruleset can write (bool, int, str,
             tuple[str, ...]) and `metadata={"doc": ...}`.
         check: (exemption, facts, options) -> Outcome.
+        needs: the fields, of guardrails.sources.FIELDS, that not every source returns and that it looks at. Where one
+            is not known and would settle the matter, the rule is Unknown.
         control: its form at the control plane, or one sentence why it has none; see guardrails.rules.control.
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
     """
@@ -118,7 +123,14 @@ class Rule:
     good: tuple[Case, ...] = ()
     bad: tuple[Case, ...] = ()
     unclear: tuple[Case, ...] = ()
-    module: str = ""
+    needs: tuple[str, ...] = ()
+
+    def outcome(self, exemption: Exemption, facts: Facts, options: Any) -> Outcome:
+        """Return what `check` says; Unknown where it asked for a field that the exemption's source does not return."""
+        try:
+            return self.check(exemption, facts, options)
+        except NotReturned as lacking:
+            return Unknown(str(lacking))
 
 
 def paragraphs_of(rule: Rule) -> list[str]:

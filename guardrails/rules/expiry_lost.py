@@ -41,7 +41,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
                 "before": spell_time(end),
                 "expiresOn": None,
                 "seenAt": spell_time(seen),
-                "goneSince": spell_time(max(seen, without)),
+                "goneSince": spell_time(max(seen, without)) if without else None,
             },
         )
     return PASS

@@ -1,6 +1,7 @@
 """An exemption must end within a year.
 
-What it does: compares `expiresOn` with the time of the write, in calendar months, with a day's tolerance.
+What it does: compares `expiresOn` with the time of the write, in calendar months, with a day's tolerance. Where that
+time is not known, with the present: what ends too late even from now did so from its write.
 
 Why: an expiry in three years is an expiry that nobody will be there to answer for. A risk is accepted for a period in
 which somebody still knows the reason, and SOC 2 looks at periods of twelve months at most.
@@ -19,10 +20,11 @@ from functools import lru_cache
 
 from guardrails.exemption import Exemption, spell_time
 from guardrails.expiry import months_after
-from guardrails.facts import Facts
+from guardrails.facts import Facts, Unread
 from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Parameter, ends
+from guardrails.sources import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +36,32 @@ class Options:
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
-    """Violation where it ends too late; PASS where it never ends, which is another rule's; Unknown if unreadable."""
+    """Violation where it ends too late; PASS where it never ends, which is another rule's.
+
+    Unknown where the end cannot be read, or the time of the write is not known and it does not end too late from now.
+    """
     expires = exemption.expires_on
     if expires is None:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
-    written = facts.written_at
+    written = facts.written_at or facts.now
+    known = PASS if facts.written_at else Unknown(f"when it was written is not known{_why(facts)}")
     if (expires - written).days < 28 * options.months:  # no month is shorter: near enough without a calendar
-        return PASS
+        return known
     limit = latest(written, options.months, options.tolerance_days)
     if limit is None or expires <= limit:
-        return PASS
+        return known
     return Violation(
-        f"it ends more than {options.months} months after it was written",
-        {"expiresOn": spell_time(expires), "writtenAt": spell_time(written), "latest": spell_time(limit)},
+        f"it ends more than {options.months} months {'after it was written' if facts.written_at else 'from now'}",
+        {
+            "expiresOn": spell_time(expires),
+            "writtenAt": spell_time(written) if facts.written_at else None,
+            "latest": spell_time(limit),
+        },
     )
+
+
+def _why(facts: Facts) -> str:
+    return f": {facts.author.reason}" if isinstance(facts.author, Unread) else ""
 
 
 def latest(written: datetime, months: int, days: int) -> datetime | None:
@@ -89,6 +103,8 @@ def _longest(months: int) -> int:
     return max((months_after(start, months) - start).days for start in starts)
 
 
+_UNWRITTEN = {"written_at": None, "author": Unread("the body has no systemData")}
+
 RULE = Rule(
     code="EXG102",
     name="expiry-too-far",
@@ -112,6 +128,11 @@ RULE = Rule(
             facts={"written_at": datetime(2027, 1, 31, 9, tzinfo=UTC)},
             options={"months": 1},
         ),
+        Case("18 months from now, written nobody knows when", properties={"expiresOn": "2028-05-21"}, facts=_UNWRITTEN),
     ),
-    unclear=(Case("an expiry that is no date", properties={"expiresOn": "in 18 months"}),),
+    unclear=(
+        Case("an expiry that is no date", properties={"expiresOn": "in 18 months"}),
+        Case("it ends within a year, and was written nobody knows when", facts=_UNWRITTEN),
+    ),
+    needs=(SYSTEM,),
 )

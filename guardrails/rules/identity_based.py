@@ -18,22 +18,17 @@ from guardrails.exemption import Exemption
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.control import Form, alias
-from guardrails.rules.reach import selectors_of
+from guardrails.rules.reach import PEOPLE, selection_of
 from guardrails.rules.words import clips
-
-_PEOPLE = ("userprincipalid", "groupprincipalid")
+from guardrails.sources import PRINCIPALS, RESOURCE_GRAPH, SELECTORS
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a selector picks people; Unknown where the selectors cannot be read."""
-    if not exemption.selectors:
-        return PASS
-    groups = selectors_of(exemption)
-    if groups is None:
-        return Unknown("its resource selectors cannot be read")
-    found = [condition for group in groups for condition in group if condition.kind in _PEOPLE]
+    """Violation where a selector picks people; Unknown where others may be there, or one may do so."""
+    selection = selection_of(exemption)
+    found = [condition for group in selection.groups for condition in group if condition.kind in PEOPLE]
     if not found:
-        return PASS
+        return Unknown(selection.doubt) if selection.doubt else PASS
     return Violation(
         "it exempts people, whatever they touch",
         {
@@ -48,7 +43,7 @@ _CONTROL = Form(
     {
         "count": {
             "field": _SELECTORS,
-            "where": {"field": f"{_SELECTORS}.kind", "in": ["userPrincipalId", "groupPrincipalId"]},
+            "where": {"field": f"{_SELECTORS}.kind", "in": [*PRINCIPALS]},
         },
         "greater": 0,
     }
@@ -77,5 +72,15 @@ RULE = Rule(
             {"Kind": "UserPrincipalId", "In": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
         ]}]}),
     ),
-    unclear=(Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": "people"}]}),),
+    unclear=(
+        Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": "people"}]}),
+        Case("a kind that is not documented", properties={"resourceSelectors": [{"name": "apps", "selectors": [
+            {"kind": "applicationPrincipalId", "in": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
+        ]}]}),
+        Case("Resource Graph shows none", source=RESOURCE_GRAPH),
+        Case("Resource Graph leaves out those that pick people", source=RESOURCE_GRAPH, properties={
+            "resourceSelectors": [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}],
+        }),
+    ),
+    needs=(SELECTORS,),
 )  # fmt: skip

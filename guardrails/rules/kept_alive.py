@@ -26,6 +26,7 @@ from guardrails.expiry import months_after
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.words import MOST
+from guardrails.sources import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Options:
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
-    """Violation where later dates add up to too long a life; Unknown where its present date cannot be read."""
+    """Violation where later dates add up to too long a life; Unknown where a date cannot be read."""
     if not facts.dates:
         return PASS
     expires = exemption.expires_on
@@ -50,7 +51,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     if not known or (expires - min(known)).total_seconds() <= options.tolerance_days * 86_400:
         return PASS
     if not _is_later(expires, first, options.months):
-        return PASS
+        return Unknown("when it was created is not known") if SYSTEM in exemption.not_returned else PASS
     dates = [date for date, before in zip([*known, expires], [None, *known], strict=True) if date != before]
     return Violation(
         f"later dates keep it alive for more than {options.months} months",
@@ -111,5 +112,9 @@ RULE = Rule(
             system={"createdAt": "2023-05-04T08:00:00Z"},
         ),
     ),
-    unclear=(Case("an expiry that is no date", properties={"expiresOn": "31.12.2027"}, facts={"dates": _RENEWED}),),
+    unclear=(
+        Case("an expiry that is no date", properties={"expiresOn": "31.12.2027"}, facts={"dates": _RENEWED}),
+        Case("renewed, and created nobody knows when", facts={"dates": _ONCE}, system=None),
+    ),
+    needs=(SYSTEM,),
 )

@@ -26,9 +26,10 @@ from guardrails.facts import Assignment, Facts, Unread
 from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.control import Condition, Form, alias, every, matches, some
-from guardrails.rules.reach import exempted, globs, selectors_of
+from guardrails.rules.reach import globs, selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
+from guardrails.sources import RESOURCE_GRAPH, SELECTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,12 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return Unknown(f"the initiative is not known: {members.reason}") if assignment.is_initiative else PASS
     if not members:
         return PASS
-    groups = selectors_of(exemption)
-    if groups is None:
-        return Unknown("its resource selectors cannot be read")
-    hits = _hits((members[name] for name in exempted(exemption, groups, members)), never)
-    return _violation(sorted(hits), assignment.evidence) if hits else PASS
+    selection = selection_of(exemption)
+    least, most = selection.exempts(exemption, members)
+    hits = _hits((members[name] for name in least), never)
+    if hits:
+        return _violation(sorted(hits), assignment.evidence)
+    return Unknown(selection.doubt) if _hits((members[name] for name in most), never) else PASS
 
 
 @lru_cache(maxsize=64)
@@ -119,6 +121,8 @@ def _listed(glob: str) -> list[Condition]:
     return [said for subject in subjects if glob and (said := matches(subject, glob)) is not None]
 
 
+_STRANGE = [{"name": "new", "selectors": [{"kind": "policyEffect", "in": ["deny"]}]}]
+
 RULE = Rule(
     code="EXG304",
     name="never-exempt",
@@ -131,6 +135,9 @@ RULE = Rule(
     good=(
         Case("nothing is listed"),
         Case("another policy of the initiative is listed", options={"definitions": ("require-tls",)}),
+        Case("another policy is listed, whatever the selectors", properties={"resourceSelectors": _STRANGE}, options={
+            "definitions": ("require-tls",),
+        }),
         Case("another assignment is listed", options={"assignments": ("*/policyAssignments/audit-logs",)}),
     ),
     bad=(
@@ -151,8 +158,15 @@ RULE = Rule(
         Case("the initiative could not be read", facts={
             "assignment": Assignment(ASSIGNMENT, INITIATIVE, Unread("ARM answered 403")),
         }, options={"definitions": ("require-tls",)}),
-        Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": 7}]}, options={
+        Case("selectors that cannot be read", properties={
+            "policyDefinitionReferenceIds": None, "resourceSelectors": [{"selectors": 7}],
+        }, options={"definitions": ("require-tls",)}),
+        Case("a selector of a kind that is not documented", properties={
+            "policyDefinitionReferenceIds": None, "resourceSelectors": _STRANGE,
+        }, options={"definitions": ("require-tls",)}),
+        Case("selectors that the source does not return", properties={"policyDefinitionReferenceIds": None}, options={
             "definitions": ("require-tls",),
-        }),
+        }, source=RESOURCE_GRAPH),
     ),
+    needs=(SELECTORS,),
 )  # fmt: skip

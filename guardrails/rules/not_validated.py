@@ -18,6 +18,7 @@ from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.control import Form, alias
 from guardrails.rules.words import clip
+from guardrails.sources import RESOURCE_GRAPH, VALIDATION
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -46,5 +47,9 @@ RULE = Rule(
         Case("Default", properties={"assignmentScopeValidation": "Default"}),
     ),
     bad=(Case("not validated, in any casing", properties={"assignmentScopeValidation": "doNotValidate"}),),
-    unclear=(Case("an unknown value", properties={"assignmentScopeValidation": "Later"}),),
+    unclear=(
+        Case("an unknown value", properties={"assignmentScopeValidation": "Later"}),
+        Case("the source does not return it", source=RESOURCE_GRAPH),
+    ),
+    needs=(VALIDATION,),
 )

@@ -2,6 +2,7 @@
 
 Resource selectors, as Microsoft Learn describes them: conditions in one selector must all hold, and a resource matches
 when any one selector does. https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
+The specification leaves their kinds open: what an undocumented one picks, people or policies, nobody can tell.
 """
 
 import re
@@ -11,8 +12,12 @@ from fnmatch import translate
 from functools import lru_cache
 
 from guardrails.exemption import Exemption
+from guardrails.rules.words import clip
+from guardrails.sources import PRINCIPALS, SELECTORS
 
 REFERENCE = "policydefinitionreferenceid"
+PEOPLE = frozenset(kind.lower() for kind in PRINCIPALS)
+_KINDS = frozenset({"resourcelocation", "resourcetype", "resourcewithoutlocation", REFERENCE}) | PEOPLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +29,101 @@ class Condition:
     without: tuple[str, ...] | None
 
 
-def selectors_of(exemption: Exemption) -> list[list[Condition]] | None:
-    """Return the conditions of each resource selector; None where they cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The resource selectors of an exemption, as far as they are known.
+
+    Attributes:
+        groups: the conditions of each selector.
+        doubt: why other policies, or people, may be picked than these say, a phrase for people; "" where that is sure.
+        more: whether there may be other selectors besides.
+    """
+
+    groups: tuple[tuple[Condition, ...], ...] = ()
+    doubt: str = ""
+    more: bool = False
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The reference ids that are named, lower case."""
+        return tuple(v for group in self.groups for c in group if c.kind == REFERENCE for v in c.within or ())
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it surely narrows no policies: there is no selector, or one that says nothing of policies."""
+        if not self.groups:
+            return not self.more
+        return any(all(c.kind in _KINDS and c.kind != REFERENCE for c in group) for group in self.groups)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether each selector surely picks policies of the initiative."""
+        return bool(self.groups) and not self.doubt and all(any(c.kind == REFERENCE for c in g) for g in self.groups)
+
+    def exempts(self, exemption: Exemption, members: Mapping[str, str]) -> tuple[set[str], set[str]]:
+        """Return the reference ids, of `members` (lower case), that it switches off for some resource.
+
+        Two sets: those that it surely does, and those that it may. They are one and the same without a doubt.
+        """
+        named = {name.lower() for name in exemption.reference_ids}
+        ids = named & members.keys() if named else {*members}
+        if not self.groups:
+            return (set() if self.more else ids), ids
+        least: set[str] = set()
+        most = set(ids) if self.more else set[str]()
+        for group in self.groups:
+            left = set(ids)
+            for condition in group:
+                if condition.kind == REFERENCE:
+                    if condition.within is not None:
+                        left.intersection_update(condition.within)
+                    if condition.without is not None:
+                        left.difference_update(condition.without)
+            most |= left
+            if all(condition.kind in _KINDS for condition in group):
+                least |= left
+        return least, most
+
+
+_NONE = Selection()
+_NOTHING = Condition("", None, None)
+
+
+def selection_of(exemption: Exemption) -> Selection:
+    """Return an exemption's resource selectors. Raises nothing: what is not known is the result's `doubt`."""
+    source = exemption.source
+    if SELECTORS in exemption.not_returned:
+        return Selection(doubt=source.lacks(SELECTORS), more=True)
+    if not exemption.selectors:
+        return _NONE
+    groups = _read(exemption.selectors)
+    if groups is None:
+        return Selection(doubt="its resource selectors cannot be read", more=True)
+    if strange := sorted({c.kind for group in groups for c in group} - _KINDS):
+        return Selection(groups, f"a resource selector is of a kind that is not documented: '{clip(strange[0])}'")
+    if not source.principals:
+        return Selection(groups, source.lacks(f"resource selectors of the kinds {' and '.join(PRINCIPALS)}"), more=True)
+    return Selection(groups)
+
+
+def _read(selectors: tuple[Mapping[str, object], ...]) -> tuple[tuple[Condition, ...], ...] | None:
+    """Return the conditions of each selector; None where they cannot be read."""
     read = []
-    for selector in exemption.selectors:
-        conditions = _folded(selector).get("selectors") or []
+    for selector in selectors:
+        folded = _folded(selector)
+        conditions = folded.get("selectors") or folded.get("selector") or []  # PowerShell has names in the singular
         if isinstance(conditions, Mapping):
             conditions = [conditions]
-        if not isinstance(conditions, list):
+        if not isinstance(conditions, list) or not all(isinstance(one, Mapping) for one in conditions):
             return None
-        group = []
-        for condition in conditions:
-            if not isinstance(condition, Mapping):
-                return None
-            said = _folded(condition)
-            group.append(
-                Condition(str(said.get("kind") or "").lower(), _values(said.get("in")), _values(said.get("notin")))
-            )
-        read.append(group)
-    return read
+        said = map(_condition, conditions)
+        read.append(tuple(one for one in said if one != _NOTHING))
+    return tuple(read)
+
+
+def _condition(condition: Mapping[str, object]) -> Condition:
+    said = _folded(condition)
+    return Condition(str(said.get("kind") or "").lower(), _values(said.get("in")), _values(said.get("notin")))
 
 
 def _folded(value: Mapping[str, object]) -> dict[str, object]:
@@ -54,29 +135,6 @@ def _values(value: object) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value.lower(),)
     return tuple(str(item).lower() for item in value) if isinstance(value, list) else None
-
-
-def narrows(groups: list[list[Condition]]) -> bool:
-    """Return whether each selector picks policies of the initiative, so that none leaves all of them exempted."""
-    return bool(groups) and all(any(c.kind == REFERENCE for c in group) for group in groups)
-
-
-def exempted(exemption: Exemption, groups: list[list[Condition]], members: Mapping[str, str]) -> set[str]:
-    """Return the lower-cased reference ids among `members` that the exemption switches off for some resource."""
-    ids = {name.lower() for name in exemption.reference_ids} & members.keys() if exemption.reference_ids else {*members}
-    if not groups:
-        return ids
-    found: set[str] = set()
-    for group in groups:
-        left = set(ids)
-        for condition in group:
-            if condition.kind == REFERENCE:
-                if condition.within is not None:
-                    left.intersection_update(condition.within)
-                if condition.without is not None:
-                    left.difference_update(condition.without)
-        found |= left
-    return found
 
 
 @lru_cache(maxsize=256)

@@ -17,21 +17,19 @@ References:
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Unread
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
-from guardrails.rules.reach import REFERENCE, selectors_of
+from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
+from guardrails.sources import RESOURCE_GRAPH, SELECTORS
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where an id is not the initiative's; Unknown where the assignment or initiative could not be read."""
-    ids = exemption.reference_ids
-    if exemption.selectors:
-        groups = selectors_of(exemption)
-        if groups is None:
-            return Unknown("its resource selectors cannot be read")
-        ids += tuple(v for group in groups for c in group if c.kind == REFERENCE for v in c.within or ())
+    """Violation where an id is not the initiative's; Unknown where that, or the selectors, could not be read."""
+    selection = selection_of(exemption)
+    ids = exemption.reference_ids + selection.references
+    rest = Unknown(selection.doubt) if selection.doubt else PASS
     if not ids:
-        return PASS
+        return rest
     assignment = facts.assignment
     if not isinstance(assignment, Assignment):
         return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
@@ -50,7 +48,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
                     **assignment.evidence,
                 },
             )
-    return PASS
+    return rest
 
 
 RULE = Rule(
@@ -75,6 +73,9 @@ RULE = Rule(
             "policyDefinitionReferenceIds": ["requireTls", "requireTls13"],
         }),
         Case("an id on a single policy", facts={"assignment": Assignment(ASSIGNMENT, DENY_PUBLIC, {})}),
+        Case("an id that does not exist, whatever the selectors", properties={
+            "policyDefinitionReferenceIds": ["requireTls13"],
+        }, source=RESOURCE_GRAPH),
         Case("an id in a selector", properties={"resourceSelectors": [
             {"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["denyAll"]}]},
         ]}),
@@ -85,5 +86,10 @@ RULE = Rule(
             "assignment": Assignment(ASSIGNMENT, INITIATIVE, Unread("ARM answered 403")),
         }),
         Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": ["all"]}]}),
+        Case("a selector of a kind that is not documented", properties={"resourceSelectors": [
+            {"name": "x", "selectors": [{"kind": "policyDefinitionName", "in": ["denyAll"]}]},
+        ]}),
+        Case("selectors that the source does not return", source=RESOURCE_GRAPH),
     ),
+    needs=(SELECTORS,),
 )  # fmt: skip

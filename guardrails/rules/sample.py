@@ -63,10 +63,10 @@ def body_of(case: Case) -> dict[str, Any]:
         **BODY,
         "id": case.id or BODY["id"],
         "properties": {name: value for name, value in properties.items() if value is not None},
-        "systemData": {**BODY["systemData"], **case.system},
+        "systemData": None if case.system is None else {**BODY["systemData"], **case.system},
     }
 
 
 def read(case: Case, names: Names = DEFAULT_NAMES) -> tuple[Exemption, Facts]:
     """Return the case's exemption and facts."""
-    return Exemption.from_arm(body_of(case), names), replace(FACTS, **case.facts)
+    return Exemption.from_arm(body_of(case), names, case.source), replace(FACTS, **case.facts)

@@ -18,6 +18,7 @@ from guardrails.exemption import Exemption
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.words import clip
+from guardrails.sources import MODE, RESOURCE_GRAPH
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -43,5 +44,9 @@ RULE = Rule(
         Case("made by an administrator", properties={"exemptionManagementMode": "Admin"}),
     ),
     bad=(Case("self-serve", properties={"exemptionManagementMode": "UserSelfServe"}),),
-    unclear=(Case("an unknown mode", properties={"exemptionManagementMode": "Delegated"}),),
+    unclear=(
+        Case("an unknown mode", properties={"exemptionManagementMode": "Delegated"}),
+        Case("the source does not return the mode", source=RESOURCE_GRAPH),
+    ),
+    needs=(MODE,),
 )

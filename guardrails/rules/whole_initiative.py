@@ -20,13 +20,14 @@ References:
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Unread
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
-from guardrails.rules.reach import exempted, narrows, selectors_of
+from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
+from guardrails.sources import RESOURCE_GRAPH, SELECTORS
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where every policy is exempted; Unknown where the assignment or the initiative could not be read."""
+    """Violation where every policy is exempted; Unknown where what is needed to tell could not be read."""
     assignment = facts.assignment
     if not isinstance(assignment, Assignment):
         return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
@@ -37,22 +38,20 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if not members and not assignment.is_initiative:
         return PASS
-    groups = selectors_of(exemption)
-    if groups is None:
-        return Unknown("its resource selectors cannot be read")
-    left = exempted(exemption, groups, members)
-    if len(left) < len(members) or (len(members) == 1 and (ids or narrows(groups))):
+    selection = selection_of(exemption)
+    least, most = selection.exempts(exemption, members)
+    if len(most) < len(members) or (len(members) == 1 and (ids or selection.narrows)):
         return PASS
-    return _violation(exemption, assignment, len(members))
+    return _violation(exemption, assignment, len(members)) if len(least) == len(members) else Unknown(selection.doubt)
 
 
 def _without_members(exemption: Exemption, assignment: Assignment, reason: str) -> Outcome:
     if not assignment.is_initiative:
         return PASS
-    groups = selectors_of(exemption)
-    if exemption.reference_ids or groups is None or narrows(groups):
+    selection = selection_of(exemption)
+    if exemption.reference_ids or selection.narrows:
         return Unknown(f"the initiative is not known: {reason}")
-    return _violation(exemption, assignment, None)
+    return _violation(exemption, assignment, None) if selection.takes_all else Unknown(selection.doubt)
 
 
 def _violation(exemption: Exemption, assignment: Assignment, policies: int | None) -> Violation:
@@ -69,6 +68,8 @@ def _violation(exemption: Exemption, assignment: Assignment, policies: int | Non
 
 _SINGLE = Assignment(ASSIGNMENT, DENY_PUBLIC, {})
 _SELECTOR = ({"name": "one", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["requireTls"]}]},)
+_BY_LOCATION = ({"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]},)
+_STRANGE = [{"name": "new", "selectors": [{"kind": "policyEffect", "in": ["deny"]}]}]
 _UNREAD = Assignment(ASSIGNMENT, INITIATIVE, Unread("ARM answered 403"))
 
 RULE = Rule(
@@ -98,9 +99,11 @@ RULE = Rule(
         Case("ids that add up to all of it", properties={
             "policyDefinitionReferenceIds": ["RequireTLS", "denyPublicNetwork"],
         }),
+        Case("no reference ids, and one selector of two by location", properties={
+            "policyDefinitionReferenceIds": [], "resourceSelectors": [*_STRANGE, *_BY_LOCATION],
+        }),
         Case("a selector by location narrows no policies", properties={
-            "policyDefinitionReferenceIds": [],
-            "resourceSelectors": [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}],
+            "policyDefinitionReferenceIds": [], "resourceSelectors": list(_BY_LOCATION),
         }),
         Case("no reference ids, of an initiative that could not be read",
             properties={"policyDefinitionReferenceIds": None}, facts={"assignment": _UNREAD}),
@@ -111,5 +114,12 @@ RULE = Rule(
         Case("selectors that cannot be read", properties={
             "policyDefinitionReferenceIds": [], "resourceSelectors": [{"name": "x", "selectors": "all"}],
         }),
+        Case("a selector of a kind that is not documented", properties={
+            "policyDefinitionReferenceIds": [], "resourceSelectors": _STRANGE,
+        }),
+        Case("selectors that the source does not return", properties={
+            "policyDefinitionReferenceIds": [],
+        }, source=RESOURCE_GRAPH),
     ),
+    needs=(SELECTORS,),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from guardrails.record import Status
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.rules.sample import BODY, FACTS
 from guardrails.ruleset import parse_ruleset
+from guardrails.sources import ARM
 from guardrails.visit import LEASE, World
 from tests.conftest import VirtualClock
 
@@ -37,6 +38,8 @@ class Azure:
 
     `mended_after_gets` has its author mend it just after that many reads.
     """
+
+    source = ARM
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock

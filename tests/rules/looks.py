@@ -18,7 +18,7 @@ def look(rule: str, *, options: dict[str, Any] | None = None, **case: Any) -> Ou
     """Return what a rule says of the sample with changes (the fields of Case)."""
     declared = all_rules()[rule]
     exemption, facts = read(Case("", **case))
-    return declared.check(exemption, facts, declared.options(**(options or {})))
+    return declared.outcome(exemption, facts, declared.options(**(options or {})))
 
 
 def kind(rule: str, *, options: dict[str, Any] | None = None, **case: Any) -> str:

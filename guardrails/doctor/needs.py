@@ -19,6 +19,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         "Microsoft.Authorization/policyAssignments/read",
         "Microsoft.Authorization/policyExemptions/read",
         "Microsoft.Authorization/policySetDefinitions/read",
+        "Microsoft.Authorization/policySetDefinitions/versions/read",
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
         "Microsoft.EventGrid/systemTopics/read",
         "Microsoft.Management/managementGroups/read",

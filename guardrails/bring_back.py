@@ -139,7 +139,7 @@ async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | 
     now, arm = visit.world.clock.now(), visit.world.arm
     against = obstacle(row, exemption, await arm.assignment(exemption.assignment_id), visit.ruleset, now)
     if isinstance(against, Against):  # what is kept of the assignment may be out of date
-        assignment = await arm.assignment(exemption.assignment_id, fresh=True)
+        assignment = await arm.assignment(exemption.assignment_id, max_age=timedelta())
         against = obstacle(row, exemption, assignment, visit.ruleset, now)
     if isinstance(against, Unread):
         return _Later(f"it cannot be told whether it may come back: {against.reason}")

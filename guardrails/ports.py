@@ -59,8 +59,8 @@ class Arm(Protocol):
         Gone where Azure says that the scope is not there; an empty list does not prove that it is.
         """
 
-    async def assignment(self, assignment_id: str, *, fresh: bool = False) -> Assignment | Gone | Unread:
-        """Return the assignment and what its initiative holds, cached for a while; `fresh`: as it is now."""
+    async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
+        """Return the assignment and what its initiative holds, cached for a while, and no older than `max_age`."""
 
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge one tag on a subscription, resource group or resource; None removes it."""

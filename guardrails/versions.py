@@ -19,8 +19,8 @@ PINS_SINCE: Final = "2023-04-01"
 
 _TYPE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
 _NAMED: Final = re.compile(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
-_VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-(\w+))?", re.ASCII)
-_PATTERN: Final = re.compile(r"(\d+)(?:\.(\d+|\*))?(?:\.(\d+|\*))?(?:-(\w+))?", re.ASCII)
+_VERSION: Final = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-\w+)?", re.ASCII)
+_PATTERN: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}|\*))?(?:\.(\d{1,9}|\*))?(?:-\w+)?", re.ASCII)
 
 
 class Pin(NamedTuple):
@@ -124,8 +124,7 @@ def choose(pin: Pin, definition: Definition) -> Choice | Unread | None:
     if definition.versions:
         return pinned(pin.pattern, definition.versions)
     latest = (definition.version,)  # nothing is newer: where the pattern takes it, no other version counts
-    alike = _is_preview(definition.version) == _is_preview(pin.pattern)
-    return pinned(pin.pattern, latest) if alike and newest(pin.pattern, latest) in latest else None
+    return pinned(pin.pattern, latest) if newest(pin.pattern, latest) in latest else None
 
 
 def _told(version: str, found: str) -> Choice:
@@ -133,7 +132,7 @@ def _told(version: str, found: str) -> Choice:
 
 
 def pinned(pattern: str, versions: Iterable[str]) -> Choice | Unread:
-    """Return the version that a pin means among all there are; Unread where none is it, or two may be."""
+    """Return the version that a pin means among all there are; Unread where none is it."""
     found = newest(pattern, versions)
     if isinstance(found, Unread):
         return found
@@ -143,27 +142,24 @@ def pinned(pattern: str, versions: Iterable[str]) -> Choice | Unread:
 def newest(pattern: str, versions: Iterable[str]) -> str | Unread:
     """Return the newest version that a pattern matches; parts that it leaves out are wildcards.
 
-    A pattern without `-preview` takes no previews. Whether one with it takes released versions too is not documented:
-    where it makes a difference, the answer is Unread.
+    A pattern with `-preview` takes previews and nothing else, one without it takes none: a pin stays at 1.3.0-preview
+    where 1.4.0 is out (Azure/Azure-Landing-Zones 4190), and `1.*.*` finds nothing where there is just a preview
+    (Azure/Enterprise-Scale 2038).
     """
     wanted = _PATTERN.fullmatch(pattern)
     if wanted is None:
         return Unread(f"definitionVersion '{pattern[:40]}' is not a version")
-    parts = [None if part in (None, "*") else int(part) for part in wanted.group(1, 2, 3)]
+    parts = [None if part in (None, "*") else int(part) for part in wanted.groups()]
     matching: dict[str, tuple[int, ...]] = {}
     for version in versions:
         read = _VERSION.fullmatch(version)
-        if read and all(part in (None, int(has)) for part, has in zip(parts, read.group(1, 2, 3), strict=True)):
-            matching[version] = tuple(map(int, read.group(1, 2, 3)))
-    previews = {one: number for one, number in matching.items() if _is_preview(one)}
-    released = {one: number for one, number in matching.items() if one not in previews}
-    if not _is_preview(pattern):
-        found = max(released, key=released.__getitem__, default=None)
-    else:
-        found = max(previews or released, key=matching.__getitem__, default=None)
-        if found in previews and any(number > matching[found] for number in released.values()):
-            return Unread(f"definitionVersion {pattern} may mean a preview, or the released version that came after it")
-    return Unread(f"no version of the initiative matches definitionVersion {pattern}") if found is None else found
+        numbers = tuple(map(int, read.groups())) if read else ()
+        alike = len(numbers) == len(parts) and _is_preview(version) == _is_preview(pattern)
+        if alike and all(part in (None, number) for part, number in zip(parts, numbers, strict=True)):
+            matching[version] = numbers
+    if not matching:
+        return Unread(f"no version of the initiative matches definitionVersion {pattern}")
+    return max(matching, key=matching.__getitem__)
 
 
 def same(one: str, other: str) -> bool:

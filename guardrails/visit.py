@@ -33,6 +33,8 @@ IN_HAND: Final = "in-hand"
 
 NOTHING_DONE: Final = "Nothing was changed in Azure."
 ADOPTED: Final = "it was there before the guardrails"
+_SWEPT: Final = timedelta(minutes=1)
+"""The oldest that an assignment may be kept where a sweep found that something differs: that may be just this."""
 _NOT_READ: Final = Unread("it is left out, to see what rests on it")
 
 
@@ -117,10 +119,11 @@ class Visit:
             same = Row(
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
-        assignment = await self.world.arm.assignment(exemption.assignment_id)
+        max_age = _SWEPT if self.hint.source == "sweep" else timedelta.max
+        assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=max_age)
         look = await self._judged(exemption, same, content, assignment)
         if look.plan.reverts and not (await self._judged(exemption, same, content, _NOT_READ)).plan.reverts:
-            now_is = await self.world.arm.assignment(exemption.assignment_id, fresh=True)
+            now_is = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
             look = look if now_is == assignment else await self._judged(exemption, same, content, now_is)
         return look
 

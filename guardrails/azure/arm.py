@@ -132,9 +132,9 @@ class ArmRest:
             url = str(body.get("nextLink") or "")
         return found
 
-    async def assignment(self, assignment_id: str, *, fresh: bool = False) -> Assignment | Gone | Unread:
-        """Return the assignment and the members of its initiative, kept for a while; `fresh`: read again."""
-        return await self.policies.assignment(assignment_id, fresh=fresh)
+    async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
+        """Return the assignment and the members of its initiative, kept for a while, and no older than `max_age`."""
+        return await self.policies.assignment(assignment_id, max_age=max_age)
 
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge or remove one tag on a scope by the Tags API. Raises Permanent (cannot-act), Retryable."""

@@ -3,8 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from guardrails.ports import Clock
+
+
+class _Kept[T](NamedTuple):
+    """A value, when it was fetched, and until when it is kept."""
+
+    value: T
+    since: datetime
+    until: datetime
 
 
 class Cache[T]:
@@ -20,17 +29,18 @@ class Cache[T]:
         self._clock = clock
         self._lifetime = lifetime
         self._limit = limit
-        self._kept: dict[str, tuple[datetime, T]] = {}
+        self._kept: dict[str, _Kept[T]] = {}
         self._fetching: dict[str, asyncio.Future[T]] = {}
 
-    async def get(self, key: str, fetch: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+    async def get(self, key: str, fetch: Callable[[], Awaitable[T]], *, max_age: timedelta = timedelta.max) -> T:
         """Return the value for `key`, fetching it at most once at a time. What `fetch` raises goes to all who wait.
 
-        `fresh`: fetch it though it is kept.
+        `max_age`: fetch it again where it was fetched longer ago.
         """
         kept = self._kept.get(key)
-        if kept and not fresh and self._clock.now() < kept[0]:
-            return kept[1]
+        now = self._clock.now()
+        if kept and now < kept.until and now - kept.since < max_age:
+            return kept.value
         running = self._fetching.get(key)
         if running is None:
             running = self._fetching[key] = asyncio.ensure_future(self._fetch(key, fetch))
@@ -43,7 +53,8 @@ class Cache[T]:
         finally:
             del self._fetching[key]
         self._kept.pop(key, None)
-        self._kept[key] = (self._clock.now() + self._lifetime(value), value)
+        now = self._clock.now()
+        self._kept[key] = _Kept(value, now, now + self._lifetime(value))
         while len(self._kept) > self._limit:
             del self._kept[next(iter(self._kept))]
         return value

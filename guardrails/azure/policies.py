@@ -87,13 +87,13 @@ class Policies:
         self._lists: Cache[Mapping[str, Definition] | Gone | Unread] = Cache(clock, _lifetime(lifetime))
         self._numbered: Cache[Definition | Gone | Unread] = Cache(clock, _lifetime(_IMMUTABLE))
 
-    async def assignment(self, assignment_id: str, *, fresh: bool = False) -> Assignment | Gone | Unread:
+    async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
         """Return the assignment, with the members of its initiative in the version that Azure evaluates.
 
-        `fresh`: read again what may have changed since it was kept.
+        `max_age`: read again what may have changed since and was read longer ago.
         """
         path = "/" + assignment_id.strip("/")
-        said = await self._assignments.get(path.lower(), lambda: self._read_assignment(path), fresh=fresh)
+        said = await self._assignments.get(path.lower(), lambda: self._read_assignment(path), max_age=max_age)
         if isinstance(said, Gone | Unread):
             return _plain(said)
         path, properties = said
@@ -103,7 +103,7 @@ class Policies:
         if "/policysetdefinitions/" not in definition.lower():
             return Assignment(path, definition, {})
         pin = pin_of(properties, told=self.versions[ASSIGNMENTS] >= PINS_SINCE)
-        found = await self._evaluated(definition, pin, fresh=fresh)
+        found = await self._evaluated(definition, pin, max_age=max_age)
         members, choice = (found, _NONE) if isinstance(found, Unread) else found
         if isinstance(members, _Busy):
             return _plain(members)
@@ -123,18 +123,18 @@ class Policies:
         return found
 
     async def _evaluated(
-        self, definition_id: str, pin: Pin, *, fresh: bool
+        self, definition_id: str, pin: Pin, *, max_age: timedelta
     ) -> tuple[Mapping[str, str] | Unread, Choice] | Unread:
         """Return what the version that Azure evaluates holds, and which one that is."""
         base = base_of(definition_id)
-        latest = await self._initiatives.get(base.lower(), lambda: self._read(INITIATIVES, base), fresh=fresh)
+        latest = await self._initiatives.get(base.lower(), lambda: self._read(INITIATIVES, base), max_age=max_age)
         if isinstance(latest, Gone):
             return Unread("the initiative does not exist")
         if isinstance(latest, Unread):
             return latest
         choice = choose(pin, latest)
         if choice is None:
-            listed = await self._list(base, fresh=fresh)
+            listed = await self._list(base, max_age=max_age)
             choice = listed if isinstance(listed, Unread) else pinned(pin.pattern, listed)
         if isinstance(choice, Unread):
             return choice
@@ -155,9 +155,9 @@ class Policies:
             return Unread(f"version {version} of the initiative, which the assignment evaluates, is not there any more")
         return found if isinstance(found, Unread) else found.members
 
-    async def _list(self, base: str, *, fresh: bool = False) -> Mapping[str, Definition] | Unread:
+    async def _list(self, base: str, *, max_age: timedelta = timedelta.max) -> Mapping[str, Definition] | Unread:
         """Return all versions of an initiative by number."""
-        found = await self._lists.get(base.lower(), lambda: self._read_list(f"{base}/versions"), fresh=fresh)
+        found = await self._lists.get(base.lower(), lambda: self._read_list(f"{base}/versions"), max_age=max_age)
         return Unread("Azure does not list the versions of the initiative") if isinstance(found, Gone) else found
 
     async def _read_assignment(self, path: str) -> _Said | Gone | Unread:

@@ -90,8 +90,8 @@ class Azure:
     async def beside(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
         raise AssertionError(f"nobody asked what is beside {exemption}")
 
-    async def assignment(self, assignment_id: str, *, fresh: bool = False) -> Assignment | Gone | Unread:
-        assert not fresh
+    async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
+        assert max_age
         assert assignment_id == BODY["properties"]["policyAssignmentId"]
         return FACTS.assignment if self.known else Unread("Azure is slow")
 

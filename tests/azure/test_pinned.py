@@ -1,0 +1,169 @@
+"""The version of an initiative that Azure evaluates, by what ARM says of it."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.azure.arm import ArmRest
+from guardrails.facts import Assignment, Unread
+from sandbox.cloud import Cloud
+from tests.azure.conftest import MakeArm
+from tests.azure.test_facts import fail, requests
+from tests.conftest import VirtualClock
+from tests.sandbox.conftest import AUTH, CORP, SUBSCRIPTION
+
+SET = f"{AUTH}/policySetDefinitions/benchmark"
+OWN = f"{CORP}{AUTH}/policySetDefinitions/own"
+PINNED = f"{SUBSCRIPTION}{AUTH}/policyAssignments/pinned"
+POLICY = f"{AUTH}/policyDefinitions/tls"
+
+
+def initiative(version: str, *references: str) -> dict[str, Any]:
+    members = [{"policyDefinitionId": POLICY, "policyDefinitionReferenceId": one} for one in references]
+    return {"properties": {"policyType": "BuiltIn", "version": version, "policyDefinitions": members}}
+
+
+def publish(cloud: Cloud, **versions: tuple[str, ...]) -> None:
+    """Make an initiative of these versions: v1_0_0=members. The last one is the latest."""
+    for name, references in versions.items():
+        number = name[1:].replace("_", ".")
+        cloud.arm.seed(f"{SET}/versions/{number}", initiative(number, *references))
+        cloud.arm.seed(SET, initiative(number, *references))
+
+
+def pin(cloud: Cloud, pattern: str, definition: str = SET) -> None:
+    cloud.arm.seed(PINNED, {"properties": {"policyDefinitionId": definition, "definitionVersion": pattern}})
+
+
+async def members(arm: ArmRest) -> tuple[set[str] | str, str]:
+    """Return the reference ids of the assignment, or why they are not known, and the version."""
+    found = await arm.assignment(PINNED)
+    assert isinstance(found, Assignment)
+    return (found.members.reason if isinstance(found.members, Unread) else set(found.members)), found.version
+
+
+@pytest.fixture
+def benchmark(cloud: Cloud) -> Cloud:
+    publish(cloud, v1_0_0=("public", "tls", "keys"), v1_1_0=("public", "tls"), v2_0_0=("public", "keys"))
+    return cloud
+
+
+async def test_the_pinned_version_is_read_not_the_latest(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "1.*.*")
+    found = await arm.assignment(PINNED)
+    assert isinstance(found, Assignment)
+    assert (found.members, found.version) == ({"public": POLICY.lower(), "tls": POLICY.lower()}, "1.1.0")
+    assert found.evidence == {"initiativeVersion": "1.1.0 (effectiveDefinitionVersion)"}
+    assert requests(benchmark) == 3  # the assignment, the initiative, the version
+
+
+async def test_a_pin_at_the_latest_costs_no_request_more(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "2.*.*")
+    assert await members(arm) == ({"public", "keys"}, "2.0.0")
+    assert requests(benchmark) == 2
+
+
+async def test_assignments_share_what_was_read_of_their_initiative(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "1.*.*")
+    await members(arm)
+    other = benchmark.arm.seed(
+        f"{CORP}{AUTH}/policyAssignments/other",
+        {"properties": {"policyDefinitionId": SET.upper(), "definitionVersion": "1.1.0"}},
+    )
+    before = requests(benchmark)
+    found = await arm.assignment(other)
+    assert isinstance(found, Assignment)
+    assert found.version == "1.1.0"
+    assert requests(benchmark) == before + 1
+
+
+async def test_azure_moves_the_pattern_to_a_new_version(arm: ArmRest, benchmark: Cloud, clock: VirtualClock) -> None:
+    pin(benchmark, "1.*.*")
+    await members(arm)
+    benchmark.arm.seed(f"{SET}/versions/1.2.0", initiative("1.2.0", "public", "tls", "logs"))
+    assert await members(arm) == ({"public", "tls"}, "1.1.0")
+    fresh = await arm.assignment(PINNED, max_age=timedelta())
+    assert isinstance(fresh, Assignment)
+    assert (set(fresh.members or ()), fresh.version) == ({"public", "tls", "logs"}, "1.2.0")  # type: ignore[arg-type]
+    benchmark.arm.seed(f"{SET}/versions/1.3.0", initiative("1.3.0", "public"))
+    clock.advance(minutes=10)
+    assert await members(arm) == ({"public"}, "1.3.0")
+
+
+async def test_where_expand_is_refused_the_pin_is_resolved_against_all_versions(
+    arm: ArmRest, benchmark: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    pin(benchmark, "1.*.*")
+    benchmark.arm.refuses_expand = True
+    with caplog.at_level(logging.WARNING, "guardrails"):
+        assert await members(arm) == ({"public", "tls"}, "1.1.0")
+        await arm.assignment(PINNED, max_age=timedelta())
+    assert [one.levelname for one in caplog.records] == ["WARNING"]  # said once
+    found = await arm.assignment(PINNED)
+    assert isinstance(found, Assignment)
+    assert found.version_found == "the newest that definitionVersion 1.*.* matches"
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+async def test_it_is_unknown_only_where_that_fails_too(arm: ArmRest, benchmark: Cloud, status: int) -> None:
+    pin(benchmark, "1.*.*")
+    benchmark.arm.refuses_expand = True
+    fail(benchmark, "/versions", status)
+    found = await arm.assignment(PINNED)
+    assert isinstance(found, Unread) or isinstance(found.members, Unread)  # type: ignore[union-attr]
+
+
+async def test_a_version_that_has_disappeared_is_unknown(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "1.0.0")
+    fail(benchmark, "/versions/1.0.0", 404, "ResourceNotFound")
+    benchmark.arm.store.versions[SET.lower()].pop(f"{SET}/versions/1.0.0".lower())
+    told, version = await members(arm)
+    assert version == "1.0.0"
+    assert told == "version 1.0.0 of the initiative, which the assignment evaluates, is not there any more"
+
+
+async def test_a_pattern_that_nothing_matches_is_never_the_latest(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "7.*.*")
+    told, version = await members(arm)
+    assert (told, version) == ("no version of the initiative matches definitionVersion 7.*.*", "")
+
+
+async def test_a_custom_initiative_has_one_version_whatever_the_pin_says(arm: ArmRest, benchmark: Cloud) -> None:
+    body = initiative("", "public", "tls")
+    del body["properties"]["policyType"], body["properties"]["version"]
+    benchmark.arm.seed(OWN, body)
+    pin(benchmark, "3.*.*", OWN)
+    found, _ = await members(arm)
+    assert found == {"public", "tls"}
+
+
+async def test_a_cloud_that_lacks_the_api_version_is_asked_by_the_newest_that_it_names(
+    benchmark: Cloud, make_arm: MakeArm, caplog: pytest.LogCaptureFixture
+) -> None:
+    pin(benchmark, "1.*.*")
+    benchmark.arm.api_versions = {
+        "policyAssignments": ["2021-06-01", "2024-05-01", "2024-04-01"], "policySetDefinitions": ["2023-04-01"],
+    }  # fmt: skip
+    arm = make_arm()
+    with caplog.at_level(logging.WARNING, "guardrails"):
+        assert await members(arm) == ({"public", "tls"}, "1.1.0")
+        await arm.assignment(PINNED, max_age=timedelta())
+    assert len(caplog.records) == 2  # once for each type
+    assert arm.policies.versions["policyAssignments"] == "2024-05-01"
+    assert arm.policies.versions["policySetDefinitions"] == "2023-04-01"
+
+
+async def test_what_an_old_api_version_cannot_say_is_unknown(benchmark: Cloud, make_arm: MakeArm) -> None:
+    pin(benchmark, "1.*.*")
+    benchmark.arm.api_versions = {"policyAssignments": ["2021-06-01", "2022-06-01"]}
+    told, version = await members(make_arm())
+    assert (told, version) == ("which of its versions the assignment evaluates is not told", "")
+
+
+async def test_the_api_version_is_a_setting(benchmark: Cloud, make_arm: MakeArm) -> None:
+    pin(benchmark, "1.*.*")
+    assert await members(make_arm(policy_version="2024-05-01")) == ({"public", "tls"}, "1.1.0")
+    asked = [one.query.get("api-version") for one in benchmark.arm.log.requests]
+    assert set(asked) == {"2024-05-01"}

@@ -13,13 +13,15 @@ WINDOW_SECONDS = 60.0
 class Fault:
     """One kind of trouble.
 
-    `path` is a regular expression searched in the path, without regard to case; `method` an HTTP method or `*`.
+    `path` and `query` are regular expressions searched in the path and in the query string as it reads decoded
+    (`api-version=...&$expand=...`), without regard to case; `method` is an HTTP method or `*`.
     `count` is how many requests it hits (None: all). `status` answers with that instead; `latency` (seconds) waits
     first; `drop` closes the connection without an answer. With `after` the request is carried out before, so that only
     its answer is lost.
     """
 
     path: str = ""
+    query: str = ""
     method: str = "*"
     status: int = 0
     code: str = "ServiceUnavailable"
@@ -30,8 +32,9 @@ class Fault:
     drop: bool = False
     after: bool = False
 
-    def matches(self, method: str, path: str) -> bool:
-        return self.method in {"*", method} and re.search(self.path, path, re.IGNORECASE) is not None
+    def matches(self, method: str, path: str, query: str) -> bool:
+        searched = ((self.path, path), (self.query, query))
+        return self.method in {"*", method} and all(re.search(one, text, re.IGNORECASE) for one, text in searched)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -39,10 +42,11 @@ class Fault:
         unknown = set(value) - set(cls.__slots__)
         if unknown:
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {', '.join(cls.__slots__)}")
-        try:
-            re.compile(str(value.get("path", "")))
-        except re.error as error:
-            raise ValueError(f"path is not a regular expression: {error}") from error
+        for name in ("path", "query"):
+            try:
+                re.compile(str(value.get(name, "")))
+            except re.error as error:
+                raise ValueError(f"{name} is not a regular expression: {error}") from error
         return cls(**value)
 
 
@@ -57,10 +61,10 @@ class Faults:
         self.rules.clear()
         self.latency = 0.0
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str, query: str) -> Fault | None:
         """Return the fault for this request and use up one of its count."""
         for fault in self.rules:
-            if fault.matches(method, path):
+            if fault.matches(method, path, query):
                 if fault.count is not None:
                     fault.count -= 1
                     if fault.count <= 0:
@@ -111,7 +115,9 @@ class GraphTrouble:
     `start` answer with `status` so many `times`; status 200 is an answer that breaks off. `skew` is by how many
     seconds the Date header is off. `quota` allows `limit` queries in `seconds`, by the stand-in's clock; setting it
     fills it up. `without` are columns that no table has, `absent` tables that are not there, `closed` those that nobody
-    may query. `silent` gives no tokens and says that the result was cut.
+    may query. `silent` gives no tokens and says that the result was cut. `nulls` shows fields of rows as null, `drops`
+    leaves them out: both map a path such as `properties.expiresOn` to a regular expression, searched in the ids of the
+    rows without regard to case ("" for all rows).
     """
 
     largest: int = 0
@@ -124,6 +130,8 @@ class GraphTrouble:
     absent: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     silent: bool = False
+    nulls: dict[str, str] = field(default_factory=dict)
+    drops: dict[str, str] = field(default_factory=dict)
 
     def set(self, values: dict[str, Any]) -> None:
         """Set what is named. Raises ValueError for what is not there to be set."""
@@ -133,12 +141,29 @@ class GraphTrouble:
         for name, value in values.items():
             setattr(self, name, value)
 
+    def spoil(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row without what `nulls` and `drops` take from it."""
+        for fields, gone in ((self.nulls, False), (self.drops, True)):
+            for path, pattern in fields.items():
+                if re.search(pattern, str(row["id"]), re.IGNORECASE):
+                    row = _without(row, path.split("."), gone=gone)
+        return row
+
     def fails(self, start: int) -> int:
         """Return the status with which a page that starts there fails, and count it; 0 where it does not."""
         if not self.fail.get("times") or self.fail.get("start", 0) != start:
             return 0
         self.fail = self.fail | {"times": self.fail["times"] - 1}
         return self.fail.get("status", 500)
+
+
+def _without(row: Any, path: list[str], *, gone: bool) -> Any:
+    name, *rest = path
+    if not isinstance(row, dict) or name not in row:
+        return row
+    if rest:
+        return row | {name: _without(row[name], rest, gone=gone)}
+    return {key: value for key, value in row.items() if key != name} if gone else row | {name: None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,8 @@ class Watched:
 
     def __getattr__(self, operation: str) -> Any:
         method, watch, name = getattr(self._port, operation), self._watch, f"{self._name}.{operation}"
-        if isasyncgenfunction(method):
-            return method  # a read: nobody dies at it
+        if isasyncgenfunction(method) or not callable(method):
+            return method  # a read, or what the port is: nobody dies at it
 
         async def call(*args: Any, **more: Any) -> Any:
             return await watch.run(name, lambda: method(*args, **more))

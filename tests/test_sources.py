@@ -59,8 +59,14 @@ def test_the_newest_api_version_returns_everything() -> None:
 
 @pytest.mark.parametrize(
     ("text", "yes"),
-    [("2026-01-01-preview", True), ("2026-01-01", True), ("latest", False), ("2026-1-1", False), ("", False),
-     ("2026-01-01-preview&x=1", False)],
+    [
+        ("2026-01-01-preview", True),
+        ("2026-01-01", True),
+        ("latest", False),
+        ("2026-1-1", False),
+        ("", False),
+        ("2026-01-01-preview&x=1", False),
+    ],
 )
 def test_form_of_an_api_version(text: str, *, yes: bool) -> None:
     assert is_api_version(text) is yes

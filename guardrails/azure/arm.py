@@ -19,6 +19,7 @@ from guardrails.azure.rest import AGENT, RETRY_CODES, Rest, delay_of, error_of, 
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
+from guardrails.initiatives import members_of
 from guardrails.ports import Clock
 from guardrails.sources import NEWEST, arm
 from guardrails.transport import transport
@@ -239,23 +240,6 @@ def _whole(assignment: Assignment) -> bool:
 def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = body.get("properties")
     return properties if isinstance(properties, Mapping) else {}
-
-
-def members_of(listed: object) -> Mapping[str, str] | Unread:
-    """Return reference id -> definition id, lower case, of an initiative's policyDefinitions.
-
-    Without readable members it is Unread, never empty.
-    """
-    try:
-        members = {
-            str(one["policyDefinitionReferenceId"]): str(one["policyDefinitionId"])
-            for one in cast(Sequence[Mapping[str, Any]], listed or ())
-        }
-    except (KeyError, TypeError):
-        members = {}
-    if not members:
-        return Unread("Azure's answer does not say which policies the initiative holds")
-    return {reference.lower(): definition.lower() for reference, definition in members.items()}
 
 
 def _tag_error(error: Exception, scope: str) -> Permanent | Retryable:

@@ -11,7 +11,6 @@ from typing import Any, Final
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
-from guardrails.azure.arm import members_of
 from guardrails.azure.graph_pages import (
     CONTAINERS,
     MOST_IDS,
@@ -29,6 +28,7 @@ from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
 from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Unread
+from guardrails.initiatives import members_of
 from guardrails.ports import Clock, Page, Surroundings
 from guardrails.transport import transport
 

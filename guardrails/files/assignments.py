@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from guardrails.facts import Assignment, Unread
+from guardrails.initiatives import members_of
 
 _ASSIGNMENT: Final = "/policyassignments/"
 _INITIATIVE: Final = "/policysetdefinitions/"
@@ -17,13 +18,13 @@ class Assignments:
 
     def __init__(self, bodies: Iterable[Mapping[str, Any]] = ()) -> None:
         self._definitions: dict[str, str] = {}
-        self._members: dict[str, Mapping[str, str]] = {}
+        self._members: dict[str, Mapping[str, str] | Unread] = {}
         for body in bodies:
             key = _key(_field(body, "id") or _field(body, "resourceid"))
             if _ASSIGNMENT in key:
                 self._definitions[key] = str(_field(body, "policydefinitionid") or "")
             elif _INITIATIVE in key:
-                self._members[key] = _members(body)
+                self._members[key] = members_of(_field(body, "policydefinitions") or _field(body, "policydefinition"))
 
     def __len__(self) -> int:
         return len(self._definitions) + len(self._members)
@@ -38,16 +39,6 @@ class Assignments:
         members = self._members.get(_key(definition))
         missing = Unread("it is in none of the files given with --assignments")
         return Assignment(assignment_id, definition, missing if members is None else members)
-
-
-def _members(body: Mapping[str, Any]) -> dict[str, str]:
-    listed = _field(body, "policydefinitions") or _field(body, "policydefinition")
-    items = listed if isinstance(listed, list) else []
-    return {
-        str(_field(item, "policydefinitionreferenceid") or "").lower(): _key(_field(item, "policydefinitionid"))
-        for item in items
-        if isinstance(item, Mapping)
-    }
 
 
 def _field(body: Mapping[str, Any], name: str) -> Any:

@@ -1,24 +1,38 @@
-"""The policies of an initiative, as Azure's answers and people's files give them. Pure."""
+"""Initiatives: which policies one holds, as Azure or a file lists them. Pure."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from guardrails.facts import Unread
 
-_UNREADABLE: Final = Unread("which policies the initiative holds cannot be read")
+UNSAID: Final = Unread("it does not say which policies it holds")
+_CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
+_ODD: Final = Unread("the list of its policies has entries without an id, or one id twice")
 
 
 def members_of(listed: object) -> Mapping[str, str] | Unread:
-    """Return reference id -> definition id, lower case, of an initiative's policyDefinitions.
+    """Return reference id -> definition id, both in lower case, of an initiative's `policyDefinitions`.
 
-    Without readable members it is Unread, never empty.
+    Keys count in any casing, and a single policy may stand without its list, as PowerShell unrolls it. Where the list,
+    or any entry of it, cannot be read, the members are Unread and never fewer: part of an initiative would look like
+    the whole of it.
     """
-    rows = listed if isinstance(listed, list | tuple) else ()
-    found = {}
-    for row in rows:
-        said = {str(key).lower(): value for key, value in row.items()} if isinstance(row, Mapping) else {}
-        reference, definition = said.get("policydefinitionreferenceid"), said.get("policydefinitionid")
-        if not (isinstance(reference, str) and reference and isinstance(definition, str) and definition):
-            return _UNREADABLE
-        found[reference.lower()] = definition.lower()
-    return found or _UNREADABLE
+    if isinstance(listed, Mapping):
+        inner = _folded(listed)
+        listed = inner["value"] if inner.keys() == {"value", "count"} else [listed]  # Windows PowerShell wraps lists so
+    if not isinstance(listed, list) or any(isinstance(one, str) for one in listed):
+        return _CUT if listed and isinstance(listed, str | list) else UNSAID
+    members: dict[str, str] = {}
+    for one in listed:
+        entry = _folded(one) if isinstance(one, Mapping) else {}
+        reference, definition = entry.get("policydefinitionreferenceid"), entry.get("policydefinitionid")
+        if not (
+            isinstance(reference, str) and isinstance(definition, str) and reference.strip() and definition.strip()
+        ):
+            return _ODD
+        members[reference.lower()] = "/" + definition.strip("/ ").lower()
+    return _ODD if len(members) < len(listed) else members or UNSAID
+
+
+def _folded(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key).lower(): value for key, value in entry.items()}

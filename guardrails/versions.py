@@ -85,7 +85,7 @@ def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
     versions = tuple(map(_text, listed)) if isinstance(listed, list | tuple) else ()
     custom = kind == "custom" if kind else not key_of(identity).startswith(_TYPE)
     return Definition(
-        members_of(said.get("policydefinitions", said.get("policydefinition"))),
+        members_of(said.get("policydefinitions") or said.get("policydefinition")),
         _text(said.get("version")),
         versions,
         single=custom and len(versions) <= 1,

@@ -65,6 +65,21 @@ async def arm(cloud: Cloud, credential: StaticCredential, clock: VirtualClock) -
 
 
 @pytest.fixture
+async def make_arm(cloud: Cloud, credential: StaticCredential, clock: VirtualClock) -> AsyncIterator[MakeArm]:
+    """Makes adapters with other settings."""
+    made: list[ArmRest] = []
+
+    def make(**settings: Any) -> ArmRest:
+        audience = "https://management.azure.com"
+        made.append(ArmRest(cloud.addresses["arm"], credential, clock, audience=audience, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
 async def hurried_arm(
     cloud: Cloud, credential: StaticCredential, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ArmRest]:

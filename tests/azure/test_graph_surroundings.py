@@ -33,6 +33,9 @@ async def graph_of(cloud: Cloud, credential: StaticCredential, clock: VirtualClo
         await graph.close()
 
 
+LATEST = ("1.0.0", "the latest; the assignment pins none")
+
+
 def assign(cloud: Cloud, initiative: str, name: str, scope: str = CORP) -> str:
     return cloud.arm.seed(f"{scope}{AUTH}/policyAssignments/{name}", {"properties": {"policyDefinitionId": initiative}})
 

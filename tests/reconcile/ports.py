@@ -77,7 +77,7 @@ class Watched:
     def __getattr__(self, operation: str) -> Any:
         method, watch, name = getattr(self._port, operation), self._watch, f"{self._name}.{operation}"
         if isasyncgenfunction(method) or not callable(method):
-            return method  # a read, or a value: nobody dies at it
+            return method  # a read, or what the port is: nobody dies at it
 
         async def call(*args: Any, **more: Any) -> Any:
             return await watch.run(name, lambda: method(*args, **more))

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "reconcile": "look at an exemption in Azure now, and do what is right",
     "restore": "undo a revert or a delete; go back to an older version",
     "deleted": "the recycle bin: what is gone, why, and what would be put back",
+    "reverts": "past mistakes: the reverts that today's judgement would not have made; how to undo each",
     "history": "what happened to an exemption; whether the record is sound",
     "register": "what the register knows: list, show, export; a full copy, and putting it back",
     "sweep": "pass over the whole tenant now; show what the last sweep came to",

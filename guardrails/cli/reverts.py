@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from guardrails.assess import Verdict
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format, moment
 from guardrails.cli.screen import LONGEST, Cell, Screen
@@ -173,19 +172,16 @@ def _wanted(item: Item, args: argparse.Namespace) -> bool:
 
 
 def _compared(finding: Mapping[str, Any], look: Look | None) -> dict[str, str]:
-    """Return a finding of then, and what it is today."""
+    """Return a violation of then, and what today's look says of it; "" for today where there is none."""
     code = str(finding.get("code", ""))
     told = {"code": code, "rule": str(finding.get("rule", "")), "text": str(finding.get("text", ""))}
-    today, why = "", ""
-    if look is not None:
-        found = [one for one in look.assessment.findings if one.code == code]
-        on = any(bound.rule.code == code for bound in look.situation.ruleset.rules_for(look.exemption.id))
-        today, why = ("pass" if on else "off"), ""
-        for one in found:
-            today, why = str(one.status), one.text
-            if one.status is Verdict.VIOLATION:
-                why = f"{one.text} (answer: {one.response})"
-    return {**told, "today": today, "why": why}
+    if look is None:
+        return {**told, "today": "", "why": "", "response": ""}
+    for one in look.assessment.findings:
+        if one.code == code:
+            return {**told, "today": str(one.status), "why": one.text, "response": str(one.response)}
+    on = any(bound.rule.code == code for bound in look.situation.ruleset.rules_for(look.exemption.id))
+    return {**told, "today": "pass" if on else "off", "why": "", "response": ""}
 
 
 def _show(items: Sequence[Item], screen: Screen) -> None:
@@ -199,7 +195,8 @@ def _show(items: Sequence[Item], screen: Screen) -> None:
     for one in items:
         told = one.to_json()
         screen.line(f"{told['hindsight']}  {told['at'] or '-'}  {_DID[told['did']]}  {one.id}")
-        for line in (*_then(told), *_today(one, told)):
+        lines = [*(f"then: {line}" for line in _then(told)), *(f"today: {line}" for line in _today(told)), *_notes(one)]
+        for line in lines:
             screen.line(line, indent=2)
         if one.command:
             screen.line(f"to undo it: {_safe(one.command)}", indent=2)
@@ -209,28 +206,33 @@ def _row(one: Item) -> tuple[Cell, ...]:
     told, name = one.to_json(), one.id.rpartition("/")[2]
     where = [name, f"at {one.id.rpartition('/providers/')[0]}", *([f"owner {told['owner']}"] if told["owner"] else [])]
     when = [(told["at"] or "")[:10], _DID[told["did"]]]
-    return told["hindsight"], when, where, _then(told) or [""], _today(one, told)
+    return told["hindsight"], when, where, _then(told) or [""], [*_today(told), *_notes(one)]
 
 
-def _then(told: dict[str, Any]) -> list[str]:
+def _then(told: Mapping[str, Any]) -> list[str]:
     """Return what was found then, for people."""
-    found = [f"then: {one['code']} {one['rule']}: {one['text']}" for one in told["then"]]
-    return found or ([f"then: {told['why']}"] if told["why"] else [])
+    found = [f"{one['code']} {one['rule']}: {one['text']}" for one in told["then"]]
+    return found or ([told["why"]] if told["why"] else [])
 
 
-def _today(one: Item, told: dict[str, Any]) -> list[str]:
-    """Return what today's judgement says, for people."""
-    if one.judged.problem:
-        return [f"not judged: {one.judged.problem}"]
-    lines = [
-        f"today: {it['code']} {it['rule']}: {it['today']}{': ' if it['why'] else ''}{it['why']}" for it in told["then"]
-    ]
-    reasons = [line for line in told["reasons"] if not line.startswith(tuple(it["code"] for it in told["then"]))]
-    lines.append(f"today's answer: {told['answer']}{': ' if reasons else ''}{'; '.join(reasons)}")
-    if one.judged.since is not Since.OPEN:
-        back = "it stands as before, or has since" if one.judged.since is Since.BACK else "somebody has changed it"
-        lines.append(f"since then: {back}")
-    return [*lines, *(f"against undoing it: {line}" for line in one.against)]
+def _today(told: Mapping[str, Any]) -> list[str]:
+    """Return what today's judgement says, for people: of each violation of then, and in all."""
+    if told["problem"]:
+        return [f"not judged: {told['problem']}"]
+    lines = []
+    for one in told["then"]:
+        said = {"unknown": f"unknown: {one['why']}", "violation": f"violation, answered by {one['response']}"}
+        lines.append(f"{one['code']} {one['rule']}: {said.get(one['today'], one['today'])}")
+    codes = tuple(one["code"] for one in told["then"] if one["code"])
+    reasons = "; ".join(line for line in told["reasons"] if not line.startswith(codes))
+    return [*lines, f"answer: {told['answer']}{f', for {reasons}' if reasons else ''}"]
+
+
+def _notes(one: Item) -> list[str]:
+    """Return what is to be known before it is undone, for people."""
+    since = {Since.BACK: "since then what was taken away has stood again", Since.CHANGED: "since then it was changed"}
+    notes = [since[one.judged.since]] if one.judged.since in since else []
+    return notes + [f"against undoing it: {line}" for line in one.against]
 
 
 def _safe(command: str) -> str:

@@ -23,8 +23,9 @@ LONGEST: Final = 4000
 """Characters of one line or cell line."""
 
 _STYLES: Final[Mapping[str, str]] = {
-    "pass": "green", "compliant": "green", "sound": "green", "closed": "green",
+    "pass": "green", "compliant": "green", "sound": "green", "closed": "green", "right": "green",
     "violation": "bold red", "high": "red", "open": "bold red", "cannot-act": "bold red", "fail": "bold red",
+    "mistake": "bold red", "not-judged": "yellow",
     "unknown": "yellow", "medium": "yellow",
     "off": "dim", "info": "dim", "low": "cyan", "excluded": "cyan", "gone": "dim", "skipped": "dim",
 }  # fmt: skip

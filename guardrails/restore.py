@@ -66,25 +66,29 @@ async def version(
     The body's own hash shows that it is whole; the chain shows that nobody wrote another body and another hash.
     Raises Permanent: no-body, register-altered.
     """
-    known = [one for one in history if one.seq <= stored.seq]
     if 1 <= entry <= stored.seq:
-        since = [one for one in known if one.seq >= entry]
-        whole = [one.seq for one in since] == list(range(entry, stored.seq + 1))
-        if not whole or since[-1].hash != stored.head or any(b.previous != a.hash for a, b in pairwise(since)):
-            raise Permanent(
-                f"the register was changed from outside: the history from entry {entry} on is not sound",
-                code="register-altered",
-                subject=exemption.text,
-                remedy="`python -m guardrails history ID --verify` lists what is wrong; --at takes a later entry",
-            )
+        vouch(exemption, stored, entry, history)
     try:
         return await register.body(exemption, entry)
     except Permanent as error:
         if error.code != "no-body":
             raise
-        kept = [str(one.seq) for one in known if one.body_digest]
+        kept = [str(one.seq) for one in history if one.seq <= stored.seq and one.body_digest]
         remedy = f"Of its entries these keep one: {', '.join(kept[-_KEPT:])}" if kept else "None of its entries does."
         raise Permanent(error.message, code="no-body", subject=exemption.text, remedy=remedy) from None
+
+
+def vouch(exemption: ExemptionId, stored: Stored, entry: int, history: Sequence[HistoryEntry]) -> None:
+    """Raise Permanent (register-altered) unless the chain from a history entry to the newest one holds."""
+    since = [one for one in history if entry <= one.seq <= stored.seq]
+    whole = [one.seq for one in since] == list(range(entry, stored.seq + 1))
+    if not since or not whole or since[-1].hash != stored.head or any(b.previous != a.hash for a, b in pairwise(since)):
+        raise Permanent(
+            f"the register was changed from outside: the history from entry {entry} on is not sound",
+            code="register-altered",
+            subject=exemption.text,
+            remedy="`python -m guardrails history ID --verify` lists what is wrong; --at takes a later entry",
+        )
 
 
 async def _write_back(

@@ -205,7 +205,7 @@ class Policies:
         if not other or other == tried:
             return found
         if self.versions[kind] == tried:
-            self.versions[kind] = other
+            self.versions |= {one: other for one in self.versions if one.startswith(kind)}
             log.warning("this cloud lacks api-version %s of %s; %s is used from now on", tried, kind, other)
         return await self._follow(self._rest.url(path, other, **query), path)
 

@@ -2,20 +2,20 @@
 
 Exit codes of every command: 0 fine; 1 it ran, and the answer is no (violations found, verification failed, nothing to
 restore, Azure refuses); 2 it could not run (bad use, bad input, settings or ruleset broken, Azure or storage out of
-reach). `judge` and `doctor`
-also have 3.
+reach), it failed in a way that nobody foresaw, or what it says could not be written. For `judge` and `scan` 1 means
+violations, for `reverts` past mistakes, and nothing else; these three and `doctor` also have 3. 130: it was
+interrupted; 141: whoever read its output has left.
 """
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TextIO, cast
 
-from guardrails.cli.screen import Screen
-from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused
+from guardrails.cli.failure import TRACEBACK, tell
+from guardrails.cli.screen import Outlet, Screen, complain
 
 COMMANDS: Final = {
     "judge": "judge exemptions in files, offline",
@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "reconcile": "look at an exemption in Azure now, and do what is right",
     "restore": "undo a revert or a delete; go back to an older version",
     "deleted": "the recycle bin: what is gone, why, and what would be put back",
+    "reverts": "past mistakes: the reverts that today's judgement would not have made; how to undo each",
     "history": "what happened to an exemption; whether the record is sound",
     "register": "what the register knows: list, show, export; a full copy, and putting it back",
     "sweep": "pass over the whole tenant now; show what the last sweep came to",
@@ -36,8 +37,9 @@ COMMANDS: Final = {
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
 }
-_BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})
 PROGRAM: Final = "python -m guardrails"
+LEFT: Final = 141
+"""What a shell says of a program that SIGPIPE ended: whoever read its output has left. 0 would say that all passed."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,37 +47,46 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments; exit 2."""
-        Screen().problem(f"{message} (see {self.prog} --help)")
+        complain(f"{message} (see {self.prog} --help)")
         sys.exit(2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code. Raises SystemExit for --help and bad use, as argparse does."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    _forgive(sys.stdout, sys.stderr)
-    screen = Screen()
-    try:
-        return _run(argv, screen)
-    except GuardrailsError as error:
-        problems = error.problems if isinstance(error, Misconfigured) else ()
-        screen.problem(GuardrailsError.__str__(error), problems)
-        return 1 if isinstance(error, Permanent | Refused) and error.code not in _BAD_INPUT else 2
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("guardrails"):
-            raise
-        screen.problem(f"the package {error.name} is missing: pip install -r requirements-cli.txt")
-        return 2
-    except BrokenPipeError:  # whoever read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141  # what a shell says of a program that SIGPIPE ended; 0 would say that all passed
-    except KeyboardInterrupt:
-        return 130
+    out, err = Outlet(sys.stdout, stops=True), Outlet(sys.stderr)
+    with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)):
+        code: int | SystemExit
+        try:
+            code = _run(argv)
+        except SystemExit as leaving:
+            code = leaving
+        except BaseException as error:  # noqa: BLE001 - Python's own answer, a traceback and 1, would be one of ours
+            code = LEFT if out.left else tell(error, _command(argv), PROGRAM, trace=_traced(argv))
+        code = _ended(out, err) or code
+    if isinstance(code, SystemExit):
+        raise code
+    return code
 
 
-def _run(argv: list[str], screen: Screen) -> int:
-    parser = Parser(prog=PROGRAM, description="Guardrails for Azure Policy exemptions.")
+def _ended(out: Outlet, err: Outlet) -> int:
+    """Have all that was said written out; return the exit code where it could not be, else 0."""
+    with suppress(BrokenPipeError):
+        out.flush()
+    if out.refused and not out.left:
+        why = out.refused.strerror or "it is closed"
+        complain(f"standard output could not be written to its end: {why}. Make room, or send it elsewhere")
+    err.flush()
+    if out.left or err.left:
+        return LEFT
+    return 2 if out.refused or err.refused else 0
+
+
+def _run(argv: list[str]) -> int:
+    parser = Parser(prog=PROGRAM, description="Guardrails for Azure Policy exemptions.", allow_abbrev=False)
+    parser.add_argument(TRACEBACK, action="store_true", help="show where in the program it was that something failed")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    chosen = next((word for word in argv if not word.startswith("-")), "")
+    chosen = _command(argv)
     run = None
     for name, help_text in COMMANDS.items():
         command = commands.add_parser(
@@ -87,13 +98,15 @@ def _run(argv: list[str], screen: Screen) -> int:
             module.arguments(command)
             run = module.run
     args = parser.parse_args(argv)
-    code: int = run(args, screen) if run else 2
-    sys.stdout.flush()
-    return code
+    return int(run(args, Screen())) if run else 2
 
 
-def _forgive(*streams: object) -> None:
-    """Let a stream show characters that its encoding lacks as escapes, rather than fail."""
-    for stream in streams:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _command(argv: Sequence[str]) -> str:
+    """Return the command that is asked for; "" where none is."""
+    return next((word for word in argv if not word.startswith("-")), "")
+
+
+def _traced(argv: Sequence[str]) -> bool:
+    """Return whether a traceback is asked for, before the command."""
+    command = _command(argv)
+    return TRACEBACK in (argv[: argv.index(command)] if command else argv)

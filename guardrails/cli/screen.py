@@ -4,11 +4,14 @@ Everything that is shown may hold strangers' text. Control, escape and bidirecti
 that no command can forget it; markup is never interpreted.
 """
 
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from guardrails.notify.text import plain
 
@@ -20,14 +23,72 @@ LONGEST: Final = 4000
 """Characters of one line or cell line."""
 
 _STYLES: Final[Mapping[str, str]] = {
-    "pass": "green", "compliant": "green", "sound": "green", "closed": "green",
+    "pass": "green", "compliant": "green", "sound": "green", "closed": "green", "right": "green",
     "violation": "bold red", "high": "red", "open": "bold red", "cannot-act": "bold red", "fail": "bold red",
+    "mistake": "bold red", "not-judged": "yellow",
     "unknown": "yellow", "medium": "yellow",
     "off": "dim", "info": "dim", "low": "cyan", "excluded": "cyan", "gone": "dim", "skipped": "dim",
 }  # fmt: skip
 
 type Cell = str | Sequence[str]
 """One line of text, or several."""
+
+
+class Outlet:
+    """A standard stream. What it cannot take is left out, and the command goes on: a full disk stops no work half-way.
+
+    Characters that the stream's encoding lacks are shown as escapes.
+
+    Args:
+        stream: None where whoever started us had closed it.
+        stops: whether a reader who has left stops the command, by BrokenPipeError: nobody wants the rest.
+
+    Attributes:
+        refused: why the stream takes no more; None while it does.
+    """
+
+    def __init__(self, stream: TextIO | None, *, stops: bool = False) -> None:
+        self._stream: Any = io.TextIOBase() if stream is None else stream
+        self._stops = stops
+        self.refused: OSError | None = None
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def left(self) -> bool:
+        """Whether the reader has left."""
+        return isinstance(self.refused, BrokenPipeError)
+
+    def write(self, text: str) -> int:
+        """Write text, unless the stream has refused some before."""
+        self._do(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Have the stream write what it holds back."""
+        self._do(self._stream.flush)
+
+    def _do(self, operation: Callable[[], object]) -> None:
+        if self.refused is not None:
+            return
+        try:
+            operation()
+        except OSError as error:
+            self.refused = error
+            with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())  # or Python fails with the rest of it when it ends
+            if self.left and self._stops:
+                raise
+
+
+def complain(text: str, more: Sequence[str] = ()) -> None:
+    """Say what went wrong in one line on standard error; `more` are its particulars, a line each, indented as given."""
+    print("guardrails: " + plain(text, LONGEST), file=sys.stderr)
+    for line in more:
+        print("  " + " " * (len(line) - len(line.lstrip())) + plain(line, LONGEST), file=sys.stderr)
 
 
 class Screen:
@@ -73,10 +134,8 @@ class Screen:
         print(plain(text, LONGEST), file=sys.stderr)
 
     def problem(self, text: str, more: Sequence[str] = ()) -> None:
-        """Say what went wrong in one line on standard error; `more` are its particulars, a line each."""
-        print("guardrails: " + plain(text, LONGEST), file=sys.stderr)
-        for line in more:
-            print("  " + plain(line, LONGEST), file=sys.stderr)
+        """Say what went wrong: see `complain`."""
+        complain(text, more)
 
     @contextmanager
     def progress(self, what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:

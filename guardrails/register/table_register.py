@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from sys import intern
@@ -242,6 +242,30 @@ class TableRegister:
                 else:
                     refused(error)
 
+    async def events(
+        self, names: Iterable[str], since: datetime | None, refused: Callable[[Permanent], object]
+    ) -> AsyncIterator[tuple[ExemptionId, int]]:
+        """Yield the history entries that record one of these events, made at `since` or a little earlier, or later.
+
+        Each as its exemption and its number, by partition. One scan of the table, in which storage compares: nothing
+        else of it is sent. Nothing is verified. `refused` is given the error (register-altered) for an entry that does
+        not name its exemption.
+        """
+        where = f"{starting_with('history~')} and ({' or '.join(f"event eq '{name}'" for name in names)})"
+        if since is not None:
+            where += f" and at ge '{spell_time(since)[:19]}'"  # to the second: a fraction sorts before the Z
+        async for found in self._table.query(where, ("id",)):
+            key, _, seq = found["RowKey"].removeprefix("history~").partition("~")
+            place = Address(found["PartitionKey"], key)
+            exemption = _named(place, found.get("id"))
+            if exemption is None:  # it was cut, for it is long; the current row has all of it
+                current = await self._table.get(place.partition, place.state)
+                exemption = _named(place, current.get("id") if current else None)
+            if exemption is None or not (seq.isascii() and seq.isdigit()):
+                refused(_altered(str(found.get("id") or key), f"history entry {seq} does not name its exemption"))
+            else:
+                yield exemption, int(seq)
+
     async def watches(self) -> AsyncIterator[tuple[str, bytes, Watch]]:
         """Yield what a sweep must know of every row: its partition, ExemptionId.hash, and the watch.
 
@@ -345,6 +369,15 @@ def _altered(subject: str, why: str) -> Permanent:
     return Permanent(
         f"the register was changed from outside: {why}", code="register-altered", subject=subject, remedy=_VERIFY
     )
+
+
+def _named(place: Address, text: object) -> ExemptionId | None:
+    """Return the exemption that a row names, if the row stands where that one's rows do."""
+    try:
+        exemption = ExemptionId.parse(text)
+    except Permanent:
+        return None
+    return exemption if address(exemption) == place else None
 
 
 def _with_outbox(row: Row, ids: tuple[str, ...]) -> Row:

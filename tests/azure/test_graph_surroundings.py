@@ -33,9 +33,6 @@ async def graph_of(cloud: Cloud, credential: StaticCredential, clock: VirtualClo
         await graph.close()
 
 
-LATEST = ("1.0.0", "the latest; the assignment pins none")
-
-
 def assign(cloud: Cloud, initiative: str, name: str, scope: str = CORP) -> str:
     return cloud.arm.seed(f"{scope}{AUTH}/policyAssignments/{name}", {"properties": {"policyDefinitionId": initiative}})
 
@@ -60,9 +57,10 @@ async def test_resource_groups_are_no_containers(graph_of: MakeGraph, cloud: Clo
 async def test_assignments_come_with_the_members_of_their_initiatives(graph_of: MakeGraph) -> None:
     graph = graph_of()
     found = await graph.surroundings()
+    members, latest = {"limit_skus": POLICY.lower(), "tls": POLICY.lower()}, "the latest; the assignment pins none"
     assert found.assignments == {
         SINGLE.lower(): Assignment(SINGLE, POLICY, {}),
-        INITIATIVE.lower(): Assignment(INITIATIVE, SET, {"limit_skus": POLICY.lower(), "tls": POLICY.lower()}),
+        INITIATIVE.lower(): Assignment(INITIATIVE, SET, members, "1.0.0", latest),
     }
     assert graph.requests == 3
 

@@ -1,0 +1,79 @@
+"""What a command says when it fails, and its exit code then: a line for each error, whatever it was."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from guardrails.cli.screen import complain
+from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, defect
+
+INTERRUPTED: Final = 130
+TRACEBACK: Final = "--traceback"
+"""The option, before the command, that has the traceback of what goes wrong shown."""
+
+_BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})
+_FINDERS: Final = frozenset({"judge", "scan", "reverts"})
+"""Commands whose 1 means that something was found, and nothing else."""
+
+
+def tell(error: BaseException, command: str, program: str, *, trace: bool) -> int:
+    """Say on standard error what went wrong; return the exit code.
+
+    Of a group each error of ours has its line, and all that nobody foresaw have one together. `trace`: show where in
+    the program it was, too.
+    """
+    errors = list(_single(error))
+    if any(isinstance(one, KeyboardInterrupt) for one in errors):
+        return INTERRUPTED
+    ours = [one for one in errors if isinstance(one, GuardrailsError)]
+    others = [one for one in errors if not isinstance(one, GuardrailsError)]
+    lines = {GuardrailsError.__str__(one): one.problems if isinstance(one, Misconfigured) else () for one in ours}
+    if others:
+        lines[_unforeseen(others, command, program)] = ()
+    for line, more in lines.items():
+        complain(line, more)
+    if trace:
+        complain("where it was:", "".join(traceback.format_exception(error)).splitlines())
+    return 1 if all(_is_answer(one, command) for one in errors) else 2
+
+
+def _single(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in a group, however deep; an error that is no group is its own."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _single(one)
+    else:
+        yield error
+
+
+def _is_answer(error: BaseException, command: str) -> bool:
+    """Whether the command ran, and its answer is no."""
+    no = isinstance(error, Permanent | Refused) and error.code not in _BAD_INPUT
+    return no and command not in _FINDERS
+
+
+def _unforeseen(errors: Sequence[BaseException], command: str, program: str) -> str:
+    """Return the line about errors that are not ours. The text of most is left out: it may quote anybody."""
+    missing = [one.name for one in errors if isinstance(one, ModuleNotFoundError) and not _is_own(one)]
+    if len(missing) == len(errors):
+        return f"the package {missing[0]} is missing: pip install -r requirements-cli.txt"
+    kinds = "; ".join(dict.fromkeys(map(_kind, errors)))
+    if all(isinstance(one, MemoryError) for one in errors):
+        then = "Give it more memory, or less to do at once"
+    elif all(isinstance(one, OSError) for one in errors):
+        then = "Mend that, and run it again"
+    else:
+        then = "This is a defect of the program: report this line"
+    return f"{command or program} failed: {kinds}. {then}; `{program} {TRACEBACK} {command} ...` shows all [unexpected]"
+
+
+def _is_own(error: ModuleNotFoundError) -> bool:
+    return (error.name or "guardrails").partition(".")[0] == "guardrails"
+
+
+def _kind(error: BaseException) -> str:
+    """Return what an error is and where it arose; of what the system refused also its own words, and the file."""
+    if isinstance(error, OSError) and error.strerror:
+        about = f": {error.filename}" if error.filename is not None else ""
+        return f"{error.strerror}{about} ({defect(error)})"
+    return defect(error)

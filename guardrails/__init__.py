@@ -1,1 +1,3 @@
 """Guardrails for Azure Policy exemptions."""
+
+__version__ = "0.1.0"

@@ -4,7 +4,7 @@ The inventory finds what is to be looked at. It lags behind Azure, may lack newe
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from guardrails.assess import assess
 from guardrails.errors import Permanent
-from guardrails.exemption import Exemption, fingerprint
+from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.facts import Assignment, Facts, Gone, Unread, last_write
 from guardrails.names import Names
 from guardrails.ports import Page
@@ -68,22 +68,31 @@ class Rows:
 
     def take(self, page: Page) -> Iterator[Exemption]:
         """Yield the exemptions of a page that were not there before."""
+        return self._new(page, lambda row: _exemption(row, self.names), lambda exemption: exemption.id)
+
+    def ids(self, page: Page) -> Iterator[ExemptionId]:
+        """Yield the ids in a page that were not there before; its rows may have nothing else."""
+        return self._new(page, lambda row: ExemptionId.parse(row.get("id")), lambda one: one)
+
+    def _new[T](
+        self, page: Page, read: Callable[[Mapping[str, Any]], T], id_of: Callable[[T], ExemptionId]
+    ) -> Iterator[T]:
         for row in page.rows:
             tenant = row.get("tenantId")
             if self.tenant and isinstance(tenant, str) and tenant and tenant.lower() != self.tenant:
                 self._note("foreign tenant", row, tenant)
                 continue
             try:
-                exemption = _exemption(row, self.names)
+                one = read(row)
             except Permanent as error:
                 self.refuse(row, error.message)
                 continue
-            key = exemption.id.hash
+            key = id_of(one).hash
             if key in self.seen:
                 self._note("duplicate", row, "the id was there before, in this or another case")
             else:
                 self.seen.add(key)
-                yield exemption
+                yield one
 
     def refuse(self, row: Mapping[str, Any], why: str) -> None:
         """Count a row as no exemption."""

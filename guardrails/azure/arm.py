@@ -6,7 +6,7 @@ that the cloud offers: a PUT with an older one drops the fields that it does not
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, cast
 
@@ -90,16 +90,26 @@ class ArmRest:
 
         Unread where the container is not there or we may not read all of it. Raises Retryable.
         """
+        found: list[Mapping[str, Any]] = []
+        async for page in self.list_pages(container):
+            if isinstance(page, Unread):
+                return page
+            found += page
+        return found
+
+    async def list_pages(self, container: str) -> AsyncIterator[Sequence[Mapping[str, Any]] | Unread]:
+        """Yield the same page by page; Unread, at its end, where the rest may not be read. Raises Retryable."""
         group = container.removeprefix("mg~")
         scope = f"/subscriptions/{container}"
         if group != container:
             scope = f"/providers/Microsoft.Management/managementGroups/{group}"
         # a subscription's list has what it inherits, too, and no filter that leaves just that out
         options = {"filter": "atExactScope()"} if group != container else {}
-        found = await self._pages(scope, options)
-        if isinstance(found, AsyncHttpResponse):
-            return Unread(": ".join(error_of(found)))
-        return found if isinstance(found, Unread) else [row for row in found if _is_in(row, scope)]
+        async for page in self._pages(scope, options):
+            if isinstance(page, AsyncHttpResponse):
+                yield Unread(": ".join(error_of(page)))
+            else:
+                yield page if isinstance(page, Unread) else [row for row in page if _is_in(row, scope)]
 
     async def beside(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
         """Return the exemptions attached to exactly the scope of this one, itself included where it is there.
@@ -107,30 +117,37 @@ class ArmRest:
         Gone where ARM says that the scope is not there. It is not known whether ARM always does: an empty list does
         not prove that the scope is there. Unread where we may not read it. Raises Retryable.
         """
-        found = await self._pages(exemption.scope, {"filter": "atExactScope()"})
-        if isinstance(found, AsyncHttpResponse):
-            return refusal(found, _NO_TARGET_CODES)
-        return found if isinstance(found, Unread) else [row for row in found if _is_at(row, exemption)]
-
-    async def _pages(self, scope: str, options: Mapping[str, str]) -> Sequence[Any] | AsyncHttpResponse | Unread:
-        """Return the rows of a list of exemptions, to its end; where ARM refuses it, the answer that does."""
-        url = self._rest.url(f"{scope}/providers/{TYPE}", self._version, **options)
         found: list[Any] = []
+        async for page in self._pages(exemption.scope, {"filter": "atExactScope()"}):
+            if isinstance(page, AsyncHttpResponse):
+                return refusal(page, _NO_TARGET_CODES)
+            if isinstance(page, Unread):
+                return page
+            found += page
+        return [row for row in found if _is_at(row, exemption)]
+
+    async def _pages(
+        self, scope: str, options: Mapping[str, str]
+    ) -> AsyncIterator[Sequence[Any] | AsyncHttpResponse | Unread]:
+        """Yield the rows of a list of exemptions, page by page; where ARM refuses one, its answer, as the last."""
+        url = self._rest.url(f"{scope}/providers/{TYPE}", self._version, **options)
         seen: set[str] = set()
         while url:
             if url in seen or not self._rest.is_ours(url):
-                return Unread("Azure's list of exemptions goes on at an address that is not followed")
+                yield Unread("Azure's list of exemptions goes on at an address that is not followed")
+                return
             seen.add(url)
             response = await self._rest.send("GET", url, scope)
             if response.status_code != 200:
-                return response
+                yield response
+                return
             body = json_of(response)
             rows = body.get("value") if isinstance(body, Mapping) else None
             if not isinstance(rows, Sequence) or isinstance(rows, str):
-                return Unread("Azure's answer is not a list of exemptions")
-            found += rows
+                yield Unread("Azure's answer is not a list of exemptions")
+                return
+            yield rows
             url = str(body.get("nextLink") or "")
-        return found
 
     async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
         """Return the assignment and the members of its initiative, kept for a while, and no older than `max_age`."""

@@ -12,10 +12,12 @@ from azure.core.exceptions import AzureError
 
 from guardrails.azure.graph_pages import (
     CONTAINERS,
+    MARK,
     MOST_IDS,
     SCOPES_SETTING,
     Query,
     Reader,
+    Segment,
     chained,
     chunks,
     is_subscription,
@@ -34,6 +36,14 @@ from guardrails.versions import Choice, Definition, Pin, choose, definition_of, 
 _EXEMPTIONS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"
     " | project id, tenantId, properties, systemData"
+)
+_IDS: Final = Query(
+    "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"
+    " | project id, tenantId"
+)
+_SOME: Final = (
+    "policyresources | where type =~ 'microsoft.authorization/policyexemptions' and id in~ ({ids})"
+    " | order by tolower(id) asc | project id, tenantId, properties, systemData"
 )
 _ASSIGNMENTS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyassignments' | order by tolower(id) asc"
@@ -69,6 +79,7 @@ class Graph:
         credential: who asks; it sees what it may read, and nothing says what it may not.
         clock: for the skew of clocks.
         scopes: names of management groups and ids of subscriptions; () is all that the identity sees in the tenant.
+            `mg~NAME` is a management group, even one that is called like a subscription's id.
         audience: what the token is for, where that is not the endpoint.
         top: rows a page, to 1,000.
         sleep: waits where Azure asks for it, in seconds.
@@ -109,11 +120,31 @@ class Graph:
         """
         return _ahead(self._pages(_EXEMPTIONS))
 
+    def ids(self) -> AsyncGenerator[Page]:
+        """As `exemptions`, with `id` and `tenantId` alone: little to send, and little to read."""
+        return _ahead(self._pages(_IDS))
+
+    def shown(self, ids: Sequence[str]) -> AsyncGenerator[Page]:
+        """Yield the rows of some exemptions, by their ids; those that it does not show are left out. Raises Retryable.
+
+        Ids with characters that cannot be written in a query are left out, too. Close it (aclosing).
+        """
+        some = chunks([one for one in ids if one.isprintable()], MOST_IDS)
+        queries = (Query(_SOME.format(ids=", ".join(map(quoted, part)))) for part in some)
+        return chained(self._reader.pages(query, Segment()) for query in queries)
+
+    async def visible(self) -> tuple[Mapping[str, str], Sequence[str]]:
+        """Return all subscriptions and management groups that the identity sees, whatever scopes are listed.
+
+        As Surroundings has them, and what could not be read, a sentence each. Raises Retryable.
+        """
+        missing: list[str] = []
+        return await self._containers(self._reader.pages(CONTAINERS, Segment()), missing), missing
+
     async def surroundings(self) -> Surroundings:
         """Return what is visible, and the assignments with the members of their initiatives. Raises Retryable."""
         missing: list[str] = []
-        containers = dict([_container(row) async for row in self._rows(CONTAINERS, missing)])
-        containers.pop("", None)
+        containers = await self._containers(self._pages(CONTAINERS), missing)
         missing += [sentence for scope in self._scopes if (sentence := _unseen(scope, containers, missing))]
         unread: list[str] = []
         found = [row async for row in self._rows(_ASSIGNMENTS, unread)]
@@ -174,12 +205,13 @@ class Graph:
                 found[identity] = definition_of(identity, row)
         return found
 
-    async def _rows(self, query: Query, missing: list[str]) -> AsyncIterator[Mapping[str, Any]]:
-        async for page in self._pages(query):
-            if page.missing:
-                missing.append(page.missing)
-            for row in page.rows:
-                yield row
+    async def _containers(self, pages: AsyncIterator[Page], missing: list[str]) -> dict[str, str]:
+        found = dict([_container(row) async for row in _rows_of(pages, missing)])
+        found.pop("", None)
+        return found
+
+    def _rows(self, query: Query, missing: list[str]) -> AsyncIterator[Mapping[str, Any]]:
+        return _rows_of(self._pages(query), missing)
 
     def _pages(self, query: Query) -> AsyncGenerator[Page]:
         return chained(self._reader.pages(query, segment) for segment in self._segments)
@@ -195,6 +227,14 @@ class Graph:
         return tenant.lower() if isinstance(tenant, str) else ""
 
 
+async def _rows_of(pages: AsyncIterator[Page], missing: list[str]) -> AsyncIterator[Mapping[str, Any]]:
+    async for page in pages:
+        if page.missing:
+            missing.append(page.missing)
+        for row in page.rows:
+            yield row
+
+
 def _container(row: Mapping[str, Any]) -> tuple[str, str]:
     """Return the register's partition of a subscription or management group, "" for anything else, and its name."""
     key = _slashed(str(row.get("id"))).lower()
@@ -206,9 +246,9 @@ def _container(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def _unseen(scope: str, containers: Mapping[str, str], missing: Sequence[str]) -> str:
     """Return what to say of a listed scope that is not visible; "" where it is, or where it was said already."""
-    listed = is_subscription(scope)
-    words = f"{'subscription' if listed else 'management group'} {scope}"
-    if (scope if listed else f"mg~{scope}") in containers or any(one.startswith(words + " ") for one in missing):
+    listed, name = is_subscription(scope), scope.removeprefix(MARK)
+    words = f"{'subscription' if listed else 'management group'} {name}"
+    if (scope if listed else MARK + name) in containers or any(one.startswith(words + " ") for one in missing):
         return ""
     return (
         f"{words} is listed in {SCOPES_SETTING} but is not there, or the identity cannot see it: give it the role "

@@ -22,6 +22,8 @@ from guardrails.ports import Clock, Page
 
 GRAPH_VERSION: Final = "2022-10-01"
 SCOPES_SETTING: Final = "GUARDRAILS_SWEEP_SCOPES"
+MARK: Final = "mg~"
+"""Before the name of a management group, in ids of containers (ExemptionId.container) and in listed scopes."""
 MOST_IDS: Final = 100
 """Ids in one query: about 25 kB of text."""
 
@@ -77,9 +79,12 @@ class Segment:
 
 
 def segments(scopes: Sequence[str]) -> list[Segment]:
-    """Return the queries that names of management groups and subscription ids (GUIDs) need; () is the tenant."""
+    """Return the queries that names of management groups and subscription ids (GUIDs) need; () is the tenant.
+
+    A management group may be called like a subscription's id, as the root is: `mg~NAME` is always a group.
+    """
     known = list(dict.fromkeys(scope.strip().lower() for scope in scopes if scope.strip()))
-    groups = [scope for scope in known if not is_subscription(scope)]
+    groups = list(dict.fromkeys(scope.removeprefix(MARK) for scope in known if not is_subscription(scope)))
     subscriptions = [scope for scope in known if is_subscription(scope)]
     found = [Segment(tuple(some)) for some in chunks(groups, _MOST_GROUPS)]
     found += [Segment((), tuple(some)) for some in chunks(subscriptions, _MOST_SUBSCRIPTIONS)]

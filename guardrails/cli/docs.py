@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/rules, docs/notices, two schemas, docs/settings.md and local.settings.sample.json.
+"""Write the generated pages: docs/rules, docs/notices, the schemas, docs/settings.md and local.settings.sample.json.
 
 They are made from the rules, the settings and the shipped ruleset. --check writes nothing and exits 1 where a page is
 stale.
@@ -14,6 +14,7 @@ from typing import Any, Final
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
 from guardrails.cli.rule_text import Option, changes_of, options_of, text_of
 from guardrails.cli.rules import everywhere
+from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
 from guardrails.notice import SERVICE, SEVERITIES, Kind
 from guardrails.policy.refusal import refusal_of
@@ -69,6 +70,7 @@ def pages() -> dict[str, str]:
     for name, schema in schemas().items():
         made[f"{_NOTICES}/{name}"] = _json(schema)
     made["docs/ruleset.schema.json"] = _json(published(tuple(Kind)))
+    made["docs/scan.schema.json"] = _json(scan_schema())
     made["docs/settings.md"] = _settings(ruleset)
     made["local.settings.sample.json"] = json.dumps(sample_settings(ruleset), indent=2) + "\n"
     return made

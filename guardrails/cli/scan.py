@@ -15,26 +15,40 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, redirect_stdout
+from contextlib import AsyncExitStack, redirect_stdout, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from guardrails import __version__
 from guardrails.cli.options import add_ruleset, add_scopes, moment, ruleset_of
 from guardrails.cli.screen import Cell, Screen
 from guardrails.errors import Misconfigured, Retryable
+from guardrails.facts import Unread
 from guardrails.globs import glob
+from guardrails.report.coverage import Coverage, identity_of
+from guardrails.report.coverage_forms import coverage_rows
+from guardrails.report.filters import Filter
 from guardrails.report.line import Line, expiry_text, rules_broken, written_text
 from guardrails.report.model import Report
-from guardrails.report.survey import Filter, Told, survey
-from guardrails.report.texts import as_csv, as_json, as_markdown, totals
+from guardrails.report.named import Named, complaints, management_group, scope, subscription
+from guardrails.report.survey import Told, survey
+from guardrails.report.texts import as_coverage, as_csv, as_json, as_markdown, totals
 from guardrails.report.ways import WORDS, beyond
 from guardrails.ruleset import Ruleset
 from guardrails.settings import Settings
 
+if TYPE_CHECKING:
+    from guardrails.azure.graph import Graph
+    from guardrails.azure.identity import Remembered
+    from guardrails.azure.login import Login
+
 FORMATS: Final = ("table", "json", "csv", "html", "markdown")
 SUFFIXES: Final = {".txt": "table", ".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".md": "markdown"}
 ONLY: Final = ("violation", "unknown", "excluded", "pass")
+
+_wait: Final = asyncio.sleep
+"""How it waits, in seconds, where Azure asks for it."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,12 +78,18 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     lines = [line for line in report.lines if not args.only or line.verdict in args.only]
     if not targets:
         _print(args.format or "table", report, lines, screen)
+        return _code(report, exit_zero=args.exit_zero)
+    _sum_up(report, screen)
+    problems = []
     for path, form in targets:
-        _write(path, form, report, lines)
-    if targets:
-        _sum_up(report, screen)
-        for path, _ in targets:
+        try:
+            _write(path, form, report, lines)
+        except OSError as error:
+            problems.append(f"{error.filename or path} cannot be written: {error.strerror}")
+        else:
             screen.line(f"written: {path}")
+    if problems:
+        raise _wrong(problems[0], "Make room there, or name another file.", problems[1:])
     return _code(report, exit_zero=args.exit_zero)
 
 
@@ -81,15 +101,19 @@ def _code(report: Report, *, exit_zero: bool) -> int:
 
 def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
     """Return the files to write and their forms. Raises Misconfigured before anything is read from Azure."""
-    found = []
+    found: list[tuple[Path, str]] = []
     for name in args.out:
         path = Path(name)
         form = args.format or SUFFIXES.get(path.suffix.lower(), "")
         if not form:
             raise _wrong(f"the name of {name} does not say its form", "Give --format, or a name that ends in .html.")
+        found += [(path, form), *([(_beside(path), "coverage")] if form == "csv" else [])]
+    for path, _ in found:
         if path.is_dir() or not path.parent.is_dir():
-            raise _wrong(f"{name} cannot be written", "Name a file in a folder that exists.")
-        found.append((path, form))
+            raise _wrong(f"{path} cannot be written", "Name a file in a folder that exists.")
+        if sum(path == other for other, _ in found) > 1:
+            remedy = "Name each file once; beside NAME.csv its coverage is written into NAME.coverage.json."
+            raise _wrong(f"{path} would be written twice", remedy)
     if args.format == "html" and not found and sys.stdout.isatty():
         raise _wrong("HTML is not for a terminal", "Give --out scan.html, or send it through a pipe.")
     if "html" in (args.format, *(form for _, form in found)):
@@ -97,46 +121,107 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
     return found
 
 
-def _wrong(message: str, remedy: str) -> Misconfigured:
-    return Misconfigured(message, code="cannot-write", remedy=remedy)
+def _beside(path: Path) -> Path:
+    """Return the file for the coverage of a CSV file."""
+    stem = path.stem if path.suffix.lower() == ".csv" else path.name
+    return path.with_name(f"{stem}.coverage.json")
+
+
+def _wrong(message: str, remedy: str, more: Sequence[str] = ()) -> Misconfigured:
+    return Misconfigured(message, code="cannot-write", remedy=remedy, problems=tuple(more))
 
 
 async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Report:
     """Connect, read and judge everything, close. Raises Retryable where Azure gives nothing at all."""
     from guardrails.azure.arm import ArmRest  # noqa: PLC0415 - the SDK's half a second is not for --help
     from guardrails.azure.graph import Graph  # noqa: PLC0415
-    from guardrails.azure.identity import credential  # noqa: PLC0415
+    from guardrails.azure.graph_pages import GRAPH_VERSION  # noqa: PLC0415
+    from guardrails.azure.identity import Remembered, credential  # noqa: PLC0415
+    from guardrails.azure.login import Login  # noqa: PLC0415
 
     logging.getLogger("azure.identity").setLevel(logging.ERROR)  # what it tried in vain is said in our own error
-    settings = Settings.read(storage=False)
-    scopes = (*args.subscription, *args.management_group)
-    wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)), visible=bool(scopes))
-    identity, clock = credential(settings.client_id), _Clock()
-    endpoint, audience = settings.arm_endpoint, settings.arm_audience
-    arm = ArmRest(
-        endpoint,
-        identity,
-        clock,
-        audience=audience,
-        version=settings.exemptions_version,
-        policy_version=settings.policy_version,
+    settings, clock = Settings.read(storage=False), _Clock()
+    requested = [*map(management_group, args.management_group), *map(subscription, args.subscription)]
+    named = [*requested, *filter(None, map(scope, args.scope))]
+    coverage = Coverage(
+        requested=tuple(dict.fromkeys(one.key for one in requested)),
+        scope=tuple(args.scope),
+        exclude=tuple(args.exclude),
+        only=tuple(args.only),
+        version=__version__,
+        api_versions={
+            "policyExemptions": settings.exemptions_version,
+            "policyAssignments": settings.policy_version,
+            "policySetDefinitions": settings.policy_version,
+            "resourceGraph": GRAPH_VERSION,
+        },
+        started=clock.now(),
     )
-    graph = Graph(endpoint, identity, clock, scopes=scopes, audience=audience)
+    wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)), visible=bool(requested))
+    identity, endpoint, audience = (
+        Remembered(credential(settings.client_id)),
+        settings.arm_endpoint,
+        settings.arm_audience,
+    )
+    login = Login(endpoint, identity, audience=audience)
+    arm = ArmRest(
+        endpoint, identity, clock, audience=audience,
+        version=settings.exemptions_version, policy_version=settings.policy_version,
+    )  # fmt: skip
+    graph = Graph(endpoint, identity, clock, scopes=coverage.requested, audience=audience, sleep=_wait)
     async with AsyncExitStack() as closing:
-        for part in (identity, arm, graph):
+        for part in (identity, login, arm, graph):
             closing.push_async_callback(part.close)
         try:
-            report = await survey(graph, arm, ruleset, args.now or clock.now(), wanted=wanted, told=told)
+            await _introduce(coverage, login, identity)
+            await _check(named, graph, coverage)
+            report = await survey(
+                graph, arm, ruleset, args.now or clock.now(), coverage=coverage, wanted=wanted,
+                named=tuple(dict.fromkeys(one.key for one in named)),
+                told=told, sleep=_wait,
+            )  # fmt: skip
         except Retryable as error:
             raise _explained(error) from error
-    report.made_at = clock.now()
+    report.made_at = coverage.ended = clock.now()
+    used = arm.policies.versions  # a cloud may lack the one that is set
+    coverage.api_versions = {name: used.get(name, version) for name, version in coverage.api_versions.items()}
     if not report.containers and not report.total:
-        raise Retryable(
-            "this login sees no subscription and no management group",
-            code="nothing-seen",
-            remedy="Log in to the right tenant (az login --tenant ID), or ask for the role Reader.",
-        )
+        raise _nothing(report)
     return report
+
+
+async def _introduce(coverage: Coverage, login: "Login", identity: "Remembered") -> None:
+    """Say who asks, and in which tenant. Raises Retryable: no token, or no connection to Azure."""
+    claims = await login.claims()
+    coverage.identity = identity_of(claims, identity.found_by)
+    coverage.tenant = str(claims.get("tid") or "").lower()
+    name = await login.tenant_name(coverage.tenant)
+    if isinstance(name, Unread):
+        coverage.tenant_unnamed = name.reason
+    else:
+        coverage.tenant_name = name
+
+
+async def _check(named: Sequence[Named], graph: "Graph", coverage: Coverage) -> None:
+    """Raise Misconfigured for what is named and cannot be seen, before anything is judged."""
+    if not named:
+        return
+    visible, missing = await graph.visible()
+    wrong = complaints(named, visible, coverage.identity)
+    if wrong and not missing:  # what is missing may be among what could not be read: the survey says so
+        raise Misconfigured(wrong[0], code="scope-not-visible", problems=tuple(wrong[1:]))
+
+
+def _nothing(report: Report) -> Retryable:
+    """Return (to raise) the error for a scan that saw nothing: nothing is shown to it, or nothing could be read."""
+    if report.missing:
+        remedy = "Try again; if it stays, look at the network and at the state of Azure."
+        return Retryable(f"nothing could be read: {report.missing[0]}", code="nothing-read", remedy=remedy)
+    return Retryable(
+        f"this login sees no subscription and no management group: {report.coverage.identity.shown}",
+        code="nothing-seen",
+        remedy="Log in to the right tenant (az login --tenant ID), or ask for the role Reader.",
+    )
 
 
 class _Clock:
@@ -163,6 +248,8 @@ def _print(form: str, report: Report, lines: Sequence[Line], screen: Screen) -> 
         return
     for piece in _pieces(form, report, lines):
         sys.stdout.write(piece)
+    if form == "csv":
+        sys.stderr.writelines(as_coverage(report))
 
 
 def _pieces(form: str, report: Report, lines: Sequence[Line]) -> Iterable[str]:
@@ -172,11 +259,11 @@ def _pieces(form: str, report: Report, lines: Sequence[Line]) -> Iterable[str]:
         return as_html(report, lines)
     forms: dict[str, Callable[[Report, Iterable[Line]], Iterator[str]]]
     forms = {"json": as_json, "csv": as_csv, "markdown": as_markdown}
-    return forms[form](report, lines)
+    return as_coverage(report) if form == "coverage" else forms[form](report, lines)
 
 
 def _write(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None:
-    """Write a file whole or not at all. Raises Misconfigured where it cannot be written."""
+    """Write a file whole or not at all. Raises OSError."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
@@ -186,9 +273,10 @@ def _write(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None
             else:
                 file.writelines(_pieces(form, report, lines))
         partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise _wrong(f"{path} cannot be written: {error.strerror}", "Name another file.") from error
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:
@@ -223,6 +311,8 @@ def _sum_up(report: Report, screen: Screen) -> None:
     if report.states:
         screen.table(("expiry", "ways"), [(state, str(count)) for state, count in report.states_in_order()])
         screen.line()
+    screen.table(("coverage", "of this scan"), coverage_rows(report))
+    screen.line()
     for one in report.missing:
         screen.line(f"not seen: {one}", style="unknown")
     for one in report.notes:

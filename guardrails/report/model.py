@@ -7,6 +7,7 @@ from datetime import datetime
 
 from guardrails.assess import Verdict
 from guardrails.bypass.model import Way
+from guardrails.report.coverage import Coverage
 from guardrails.report.line import UNREADABLE, Line, place
 from guardrails.report.ways import WayCount
 from guardrails.rules.base import Severity
@@ -45,6 +46,7 @@ class Report:
         notes: what is worth knowing besides, and hides nothing, a sentence each.
         containers: display names of subscriptions and management groups, by register partition.
         left_out: how many ways the filters on scopes left out.
+        coverage: what the scan covers.
     """
 
     at: datetime
@@ -61,11 +63,17 @@ class Report:
     notes: list[str] = field(default_factory=list)
     containers: Mapping[str, str] = field(default_factory=dict)
     left_out: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
 
     @classmethod
-    def begin(cls, ruleset: Ruleset, now: datetime) -> "Report":
+    def begin(cls, ruleset: Ruleset, now: datetime, coverage: Coverage) -> "Report":
         """Return an empty report."""
-        return cls(now, ruleset.source, ruleset.digest, str(ruleset.mode))
+        return cls(now, ruleset.source, ruleset.digest, str(ruleset.mode), coverage=coverage)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was seen, and every rule could be told of every exemption."""
+        return not self.missing and not self.coverage.unjudged
 
     @property
     def total(self) -> int:
@@ -95,6 +103,8 @@ class Report:
         self.ways[line.way].grades[line.grade] += 1
         if line.excluded:
             return
+        if line.findings and not line.bypass:
+            self.coverage.judged(line.findings)
         for finding in line.findings:
             counted = self.rules.get(finding.code)
             if counted is None:

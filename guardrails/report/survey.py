@@ -1,12 +1,10 @@
-"""The survey: everything that the inventory shows, judged by the ruleset. Reads only; keeps one page at a time."""
+"""The survey: every exemption and every other way past a policy, judged by the ruleset. Reads only; keeps little."""
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from guardrails.assess import assess
 from guardrails.bypass.look import look
@@ -16,8 +14,11 @@ from guardrails.facts import Assignment, Gone, Unread
 from guardrails.inventory import Rows
 from guardrails.ports import Inventory, Surroundings
 from guardrails.recording import facts_of
+from guardrails.report.coverage import GROUP, Coverage, words_of
+from guardrails.report.filters import EVERYTHING, Filter
 from guardrails.report.line import line_of, line_of_bypass
 from guardrails.report.model import Report
+from guardrails.report.reading import Arm, Listing, Reading, Sleep
 from guardrails.ruleset import Ruleset
 
 AT_ONCE: Final = 8
@@ -30,76 +31,89 @@ type Told = Callable[[int, int], None]
 """Hears how many rows were read, and how many there are in all (0: unknown)."""
 
 
-class Assignments(Protocol):
-    """The part of ports.Arm that the survey needs."""
-
-    async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
-        """Return the assignment and what its initiative holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What is looked at: globs on the ids of exemptions, and on the scopes of other ways past a policy.
-
-    No `include` means all; `exclude` goes first. `visible`: of what is no exemption, only what is in a subscription
-    that the inventory shows, or above all of them: an assignment of a management group names subscriptions besides
-    the ones that were asked for.
-    """
-
-    include: Sequence[re.Pattern[str]] = ()
-    exclude: Sequence[re.Pattern[str]] = ()
-    visible: bool = False
-
-    def wants(self, key: str) -> bool:
-        """Whether it wants what has this id, in lower case."""
-        if any(pattern.fullmatch(key) for pattern in self.exclude):
-            return False
-        return not self.include or any(pattern.fullmatch(key) for pattern in self.include)
-
-
 async def survey(
-    inventory: Inventory,
-    arm: Assignments,
+    inventory: Listing,
+    arm: Arm,
     ruleset: Ruleset,
     now: datetime,
     *,
-    wanted: Filter = Filter(),
+    coverage: Coverage | None = None,
+    wanted: Filter = EVERYTHING,
+    named: Sequence[str] = (),
     told: Told = lambda _done, _total: None,
+    sleep: Sleep = asyncio.sleep,
 ) -> Report:
     """Judge all that the inventory shows, as at `now`: exemptions, and every other way past a policy.
+
+    Args:
+        inventory, arm: where exemptions are, and what they say.
+        ruleset: what they are judged by.
+        now: UTC.
+        coverage: who asks for what; what was read is put into it.
+        wanted: what is looked at; its globs stand in the order of `coverage.scope` and `coverage.exclude`.
+        named: keys of subscriptions and management groups that are read even if the inventory shows nothing there.
+        told: hears how far it is.
+        sleep: waits, in seconds, where Azure asks for it.
 
     Raises Retryable where nothing can be read.
     The inventory knows the assignments; what is not among them is asked of ARM, so that only what ARM says is gone
     counts as gone.
     """
-    report = Report.begin(ruleset, now)
+    report = Report.begin(ruleset, now, coverage or Coverage())
     around = await inventory.surroundings()
-    report.containers = around.containers
+    report.containers = report.coverage.read = around.containers
     report.missing.extend(around.missing)
     rows = Rows(ruleset.names, around.tenant)
+    reading = Reading(inventory, arm, rows, wanted, sleep=sleep)
     known = Known(around.assignments, arm)
     done = 0
-    async with aclosing(inventory.exemptions()) as pages:
-        async for page in pages:
-            if page.missing:
-                report.missing.append(page.missing)
-            read = list(rows.take(page))
-            chosen = [one for one in read if wanted.wants(one.id.key)]
-            report.left_out += len(read) - len(chosen)
-            await known.learn(chosen)
-            for exemption in chosen:
+    async with aclosing(reading.exemptions(named)) as found:
+        async for some in found:
+            await known.learn(some)
+            for exemption in some:
                 facts = facts_of(exemption, None, ruleset, now, known[exemption.assignment_id])
                 report.add(line_of(exemption, assess(exemption, facts, ruleset), ruleset, now))
-            done += len(page.rows)
-            told(done, page.total)
-    for oddity, problem in zip(sorted(rows.odd), rows.problems(), strict=True):
-        (report.notes if oddity in _HARMLESS else report.missing).append(problem)
+            done += len(some)
+            told(done + reading.left_out, reading.total)
+    _take_over(report, reading, rows)
     report.ways[Way.EXEMPTION].whole = not report.missing
     if hidden := known.hidden:
         report.missing.append(_hidden(hidden))
     await _others(report, inventory, around, ruleset, wanted, whole=not hidden)
+    _cover(report.coverage, reading, wanted, report)
     report.finish()
     return report
+
+
+def _take_over(report: Report, reading: Reading, rows: Rows) -> None:
+    """Put into the report what reading the exemptions came to, beside them."""
+    reading.finish()
+    report.left_out = reading.left_out
+    report.missing += reading.missing
+    report.notes += reading.notes
+    for oddity, problem in zip(sorted(rows.odd), rows.problems(), strict=True):
+        (report.notes if oddity in _HARMLESS else report.missing).append(problem)
+    if sentence := reading.unlisted(report.containers):
+        report.missing.append(sentence)
+
+
+def _cover(coverage: Coverage, reading: Reading, wanted: Filter, report: Report) -> None:
+    """Say what was read of what was asked for, and which of that came to nothing."""
+    coverage.partly = dict(reading.partly)
+    for key in coverage.requested:
+        words = words_of(key, coverage.read)
+        if key not in coverage.read:
+            said = (one for one in report.missing if one.startswith(words_of(key) + " "))
+            coverage.unread[key] = next(said, "Resource Graph does not show it")
+        elif key not in {*reading.held, *reading.partly} and (not key.startswith(GROUP) or not reading.held):
+            report.notes.append(f"Azure shows no exemption in {words}")
+    for option, texts, patterns in (
+        ("--scope", coverage.scope, wanted.include),
+        ("--exclude", coverage.exclude, wanted.exclude),
+    ):
+        for text, pattern in zip(texts, patterns, strict=False):
+            if not reading.matches(pattern):
+                report.notes.append(f"{option} {text} matches no exemption")
 
 
 async def _others(
@@ -138,7 +152,7 @@ def _is_elsewhere(bypass: Bypass, around: Surroundings) -> bool:
 class Known:
     """Assignments by id: those of the inventory, and what ARM said of others."""
 
-    def __init__(self, listed: Mapping[str, Assignment], arm: Assignments) -> None:
+    def __init__(self, listed: Mapping[str, Assignment], arm: Arm) -> None:
         self._listed = listed
         self._arm = arm
         self._asked: dict[str, Assignment | Gone | Unread] = {}

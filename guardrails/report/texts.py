@@ -11,6 +11,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from guardrails.notify.text import markdown, plain
+from guardrails.report.coverage_forms import (
+    COVERAGE,
+    SCHEMA,
+    coverage_json,
+    coverage_rows,
+    read_names,
+    ruleset_json,
+    shortened,
+)
 from guardrails.report.line import (
     Line,
     evidence,
@@ -27,6 +36,9 @@ from guardrails.report.ways import WORDS, beyond
 LONGEST: Final = 4000
 """Characters of one text."""
 
+_NAMES: Final = 50
+"""Subscriptions and management groups that are named in markdown."""
+
 COLUMNS: Final = (
     "way", "verdict", "severity", "name", "place", "rules", "found", "mend", "expiry_state", "days_left", "expires_on",
     "owner", "ticket", "category", "display_name", "detail", "who", "since", "excluded", "assignment", "id",
@@ -38,7 +50,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d",
 
 def as_json(report: Report, lines: Iterable[Line]) -> Iterator[str]:
     """Yield the documented JSON form: one object, its exemptions and the other ways a line each."""
-    head = json.dumps(summary(report), indent=2, default=str)
+    head = json.dumps({"$schema": SCHEMA, **summary(report)}, indent=2, default=str)
     yield head.removesuffix("\n}")
     listed = list(lines)
     yield from _json_list("exemptions", (line for line in listed if not line.bypass))
@@ -60,7 +72,8 @@ def summary(report: Report) -> dict[str, Any]:
     return {
         "generated_at": spelled(report.made_at or report.at),
         "judged_at": spelled(report.at),
-        "ruleset": {"source": report.ruleset, "digest": report.digest, "mode": report.mode},
+        "ruleset": ruleset_json(report),
+        "coverage": coverage_json(report),
         "counts": {
             "exemptions": report.exemptions,
             "bypasses": report.total - report.exemptions,
@@ -84,6 +97,11 @@ def summary(report: Report) -> dict[str, Any]:
         "missing": list(report.missing),
         "notes": list(report.notes),
     }
+
+
+def as_coverage(report: Report) -> Iterator[str]:
+    """Yield what goes beside CSV, which has no room for it: the coverage as JSON."""
+    yield json.dumps({"$schema": COVERAGE, **coverage_json(report)}, indent=2, default=str) + "\n"
 
 
 def as_csv(report: Report, lines: Iterable[Line]) -> Iterator[str]:
@@ -140,6 +158,7 @@ def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
     if report.states:
         yield "\n## By expiry\n\n" + _row("State", "Ways") + _row("---", "---")
         yield "".join(_row(state, str(count)) for state, count in report.states_in_order())
+    yield from _coverage(report)
     yield "\n## All of them\n\n"
     columns = ("Stands", "Way", "Name", "Place", "Found", "Expiry", "Owner", "Ticket", "Written by")
     yield _row(*columns) + _row(*["---"] * len(columns))
@@ -147,6 +166,14 @@ def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
         strange = [markdown(text, 300) for text in (name_text(line), report.place(line), _found(line))]
         rest = [markdown(text, 300) for text in (line.owner, line.ticket, written_text(line))]
         yield _row(line.grade, WORDS[line.way].name, *strange, expiry_text(line), *rest)
+
+
+def _coverage(report: Report) -> Iterator[str]:
+    yield "\n## Coverage\n\n" + _row("What", "Of this scan") + _row("---", "---")
+    rows = [*coverage_rows(report), ("names", shortened(read_names(report), _NAMES))]
+    for label, lines in rows:
+        for number, line in enumerate(lines):
+            yield _row("" if number else label, markdown(line, LONGEST))
 
 
 def totals(report: Report) -> str:

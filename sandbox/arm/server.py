@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from sandbox.arm import tenants
 from sandbox.arm.access import Access
 from sandbox.arm.control import Control
 from sandbox.arm.deployments import Deployments
@@ -51,7 +52,8 @@ class Arm:
 
     `listeners` are called with every Operation that was answered, in the order of the answers. `clock` gives the time
     of systemData, of expiry filters and of token expiry. `guest`, where set, is who calls without a token of the
-    sandbox's; Azure has no such thing, but any HTTP client can then be pointed at it.
+    sandbox's; Azure has no such thing, but any HTTP client can then be pointed at it. `tenant_name` is the tenant's
+    display name.
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = _utc_now) -> None:
@@ -71,6 +73,7 @@ class Arm:
         self._deployments = Deployments(self.store, clock)
         self.control = Control(self)
         self.guest: Caller | None = None
+        self.tenant_name = "Contoso"
         self._callers: dict[str, Caller] = {}
         self._listener = Listener(self._handle)
 
@@ -222,6 +225,8 @@ class Arm:
             return reply
         if method == "GET" and (namespace := namespace_of(path)):
             return self.providers.show(namespace)
+        if method == "GET" and tenants.asked_by(path):
+            return tenants.show(self.tenant_name)
         target = parse(path, post=method == "POST")
         self.providers.require(target, version)
         verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
@@ -362,6 +367,8 @@ def _kind(method: str, path: str) -> str:
         return "POST resourceGraph"
     if namespace_of(path):
         return f"{method} provider"
+    if tenants.asked_by(path):
+        return f"{method} tenants"
     target = parse(path, post=method == "POST")
     verb = "LIST" if method == "GET" and not target.name else method
     return f"{verb} {target.short_type}"

@@ -10,9 +10,9 @@ from guardrails.facts import Assignment, Unread
 from sandbox.cloud import Cloud
 from sandbox.identity import TENANT_ID
 from tests.azure.conftest import OID, StaticCredential
-from tests.azure.inventory import MakeGraph, Sleep, asked, fail, make, trouble
+from tests.azure.inventory import MakeGraph, Sleep, asked, fail, make, seed, trouble
 from tests.conftest import VirtualClock
-from tests.sandbox.conftest import AUTH, CORP, INITIATIVE, SINGLE, SUB, SUBSCRIPTION
+from tests.sandbox.conftest import AUTH, CORP, GROUP, INITIATIVE, SINGLE, SUB, SUBSCRIPTION, exemption, exemption_id
 
 POLICY = f"{AUTH}/policyDefinitions/tls"
 SET = f"{AUTH}/policySetDefinitions/base"
@@ -171,3 +171,47 @@ async def test_what_may_not_be_seen_is_not_there(graph_of: MakeGraph, cloud: Clo
     found = await graph_of().surroundings()
     assert found.containers == {SUB: "demo"}
     assert found.assignments == {}
+
+
+# For a scan: ids alone, some rows in full, and what is visible whatever is listed.
+
+
+async def test_ids_come_without_anything_else_and_in_order(graph_of: MakeGraph, cloud: Cloud) -> None:
+    wanted = seed(cloud, 7)
+    graph = graph_of(top=3)
+    found = [row async for page in graph.ids() for row in page.rows]
+    assert [row["id"] for row in found] == wanted
+    assert {name for row in found for name in row} == {"id", "tenantId"}
+    assert graph.requests == 3
+
+
+async def test_some_exemptions_are_shown_in_full_by_their_ids(graph_of: MakeGraph, cloud: Cloud) -> None:
+    known = seed(cloud, 230)
+    odd = cloud.arm.seed(exemption_id(GROUP, "o'brien (1)"), exemption())
+    graph = graph_of(scopes=["corp"])
+    asked_for = [one.upper() for one in known[:205]] + [odd, exemption_id(GROUP, "gone"), "tab\there"]
+    found = [row async for page in graph.shown(asked_for) for row in page.rows]
+    assert {row["id"] for row in found} == {*known[:205], odd}
+    assert all(row["properties"] and row["systemData"] for row in found)
+    assert graph.requests == 3  # 100 ids a query
+    assert [page async for page in graph.shown([])] == []
+
+
+async def test_what_is_visible_is_told_whatever_scopes_are_listed(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.add_subscription(OTHER, name="other")
+    names, missing = await graph_of(scopes=[SUB]).visible()
+    assert names == {"mg~corp": "corp", "mg~root": "root", SUB: "demo", OTHER: "other"}
+    assert missing == []
+    fail(cloud, status=403, code="AccessDenied")
+    names, missing = await graph_of().visible()
+    assert names == {}
+    assert len(missing) == 1
+
+
+async def test_a_group_that_is_called_like_a_subscription_can_be_listed(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.add_management_group(OTHER, display_name="Root")
+    found = await graph_of(scopes=[f"mg~{OTHER}", "mg~CORP"]).surroundings()
+    assert found.containers == {f"mg~{OTHER}": "Root", "mg~corp": "corp", SUB: "demo"}
+    assert found.missing == ()
+    [sentence] = (await graph_of(scopes=["mg~absent"]).surroundings()).missing
+    assert sentence.startswith("management group absent ")

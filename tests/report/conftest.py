@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.ports import Page, Surroundings
+from guardrails.report.filters import Filter
 from guardrails.report.model import Report
-from guardrails.report.survey import Filter, survey
+from guardrails.report.survey import survey
 from guardrails.rules.sample import ASSIGNMENT, BODY, DENY_PUBLIC, FACTS, INITIATIVE, NOW, REQUIRE_TLS
 from guardrails.ruleset import parse_ruleset
+from guardrails.sources import ARM
 
 RULES = """
 version: 1
@@ -51,7 +55,13 @@ def tagged(scope: str = GROUP, /, **tags: Any) -> dict[str, Any]:
 
 
 class Shelf:
-    """ports.Inventory over rows, two a page unless told otherwise; and the part of ports.Arm that a survey needs."""
+    """An inventory over rows, two a page unless told otherwise; and an ARM that lists them, where it is not told else.
+
+    `lists`: what ARM answers to a list, by container: pages of rows, Unread, or an error to raise. `bodies`: what it
+    answers to a read of one exemption, by its id; Gone for others. `waits`: seconds that were waited.
+    """
+
+    source = ARM
 
     def __init__(self, *rows: Mapping[str, Any], size: int = 2) -> None:
         self.rows = rows
@@ -65,6 +75,11 @@ class Shelf:
         self.asked: list[str] = []
         self.at_once = self.most = 0
         self.answer: Assignment | Gone | Unread = Gone()
+        self.lists: dict[str, list[Any]] = {}
+        self.bodies: dict[str, Mapping[str, Any] | Gone | Unread | Retryable] = {}
+        self.listed: list[str] = []
+        self.read: list[str] = []
+        self.waits: list[float] = []
 
     async def surroundings(self) -> Surroundings:
         return self.around
@@ -74,6 +89,47 @@ class Shelf:
             yield Page(self.rows[start : start + self.size], len(self.rows))
         for page in self.pages:
             yield page
+
+    async def ids(self) -> AsyncGenerator[Page]:
+        async for page in self.exemptions():
+            cut = [{name: one[name] for name in ("id", "tenantId") if name in one} for one in page.rows]
+            yield replace(page, rows=cut)
+
+    async def shown(self, ids: Sequence[str]) -> AsyncGenerator[Page]:
+        keys = {one.lower() for one in ids}
+        yield Page([one for one in self.rows if str(one.get("id")).lower() in keys])
+
+    async def list_pages(self, container: str) -> AsyncGenerator[Sequence[Mapping[str, Any]] | Unread]:
+        self.listed.append(container)
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        try:
+            for page in self.lists.get(container, [self._in(container)]):
+                await asyncio.sleep(0)
+                if isinstance(page, Retryable):
+                    raise page
+                yield page
+        finally:
+            self.at_once -= 1
+
+    def _in(self, container: str) -> list[Mapping[str, Any]]:
+        """What ARM has of the rows: those of our tenant that are exemptions, each once."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for one in self.rows:
+            ours = one.get("tenantId") in (TENANT, None) and one.get("properties")
+            if ours and container_of(one) == container:
+                found.setdefault(str(one["id"]).lower(), one)
+        return list(found.values())
+
+    async def get(self, exemption: ExemptionId) -> Mapping[str, Any] | Gone | Unread:
+        self.read.append(exemption.text)
+        answer = self.bodies.get(exemption.text, Gone())
+        if isinstance(answer, Retryable):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
     async def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
         self.names = names
@@ -87,6 +143,13 @@ class Shelf:
         await asyncio.sleep(0)
         self.at_once -= 1
         return self.answer
+
+
+def container_of(row: Mapping[str, Any]) -> str:
+    try:
+        return ExemptionId.parse(row.get("id")).container
+    except Permanent:
+        return ""
 
 
 async def report_on(*rows: Mapping[str, Any], include: tuple[Any, ...] = (), exclude: tuple[Any, ...] = ()) -> Report:

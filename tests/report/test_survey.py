@@ -1,7 +1,8 @@
 """The survey: every row judged once, assignments told truly, what was not seen said, little kept."""
 
 import tracemalloc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -88,11 +89,11 @@ async def test_filters_take_and_leave_out_globs_on_the_id_in_any_case() -> None:
 async def test_odd_rows_are_named_and_the_rest_goes_on() -> None:
     foreign = row("theirs") | {"tenantId": "00000000-0000-0000-0000-000000000001"}
     again = row() | {"id": row()["id"].upper()}
-    bare = {"id": row("bare")["id"], "tenantId": row()["tenantId"]}
-    report = await report_on(row(), again, foreign, bare, {"properties": {"a": 1}}, row("other"))
+    nameless = {"id": None, "tenantId": row()["tenantId"], "properties": {"a": 1}}
+    report = await report_on(row(), again, foreign, nameless, row("other"))
     assert names(report.lines) == ["fine", "other"]
     assert len(report.missing) == 1  # duplicates and foreign rows hide nothing of ours
-    assert "bare" in report.missing[0]
+    assert "a row without an id" in report.missing[0]
     assert len(report.notes) == 2
 
 
@@ -100,6 +101,7 @@ async def test_parts_that_cannot_be_read_are_said_and_the_rest_goes_on() -> None
     shelf = Shelf(row())
     shelf.around = Surroundings({}, shelf.around.assignments, missing=("management group x is not visible",))
     shelf.pages = [Page(missing="1,000 rows after e999 could not be read"), Page([row("z")])]
+    shelf.lists = {SUB.rpartition("/")[2]: [[row(), row("z")]]}
     report = await survey(shelf, shelf, RULESET, NOW)
     assert names(report.lines) == ["fine", "z"]
     assert report.missing == ["management group x is not visible", "1,000 rows after e999 could not be read"]
@@ -108,6 +110,7 @@ async def test_parts_that_cannot_be_read_are_said_and_the_rest_goes_on() -> None
 async def test_the_listener_hears_how_far_it_is() -> None:
     heard: list[tuple[int, int]] = []
     shelf = Shelf(*(row(f"e{n}") for n in range(5)))
+    shelf.lists = {SUB.rpartition("/")[2]: [[row(f"e{n}") for n in some] for some in ((0, 1), (2, 3), (4,))]}
     await survey(shelf, shelf, RULESET, NOW, told=lambda done, total: heard.append((done, total)))
     assert heard == [(2, 5), (4, 5), (5, 5)]
 
@@ -136,9 +139,16 @@ def test_states_at_the_second_and_unreadable_dates() -> None:
 
 async def test_a_compliant_exemption_keeps_little() -> None:
     class Many(Shelf):
-        async def exemptions(self) -> AsyncGenerator[Page]:
+        async def ids(self) -> AsyncGenerator[Page]:
             for start in range(0, 4000, 500):
-                yield Page([row(f"exemption-{start + n}") for n in range(500)], 4000)
+                yield Page([{"id": row(f"exemption-{start + n}")["id"]} for n in range(500)], 4000)
+
+        async def list_pages(
+            self,
+            container: str,  # noqa: ARG002
+        ) -> AsyncGenerator[Sequence[Mapping[str, Any]] | Unread]:
+            for start in range(0, 4000, 500):
+                yield [row(f"exemption-{start + n}") for n in range(500)]
 
     shelf = Many()
     await survey(shelf, shelf, RULESET, NOW)  # caches fill

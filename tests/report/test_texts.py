@@ -88,7 +88,7 @@ def test_markdown_renders_as_tables_without_links_or_markup_of_strangers(hostile
     assert {"table_open", "heading_open"} <= kinds
     assert not kinds & {"html_block", "html_inline", "link_open", "image", "em_open", "strong_open"}
     bodies = [token for token in tokens if token.type == "heading_open"]
-    assert len(bodies) == 6  # title, not seen, ways, rules, expiry, all: no heading of a stranger's
+    assert len(bodies) == 7  # title, not seen, ways, rules, expiry, coverage, all: no heading of a stranger's
     assert "\u202e" not in text
     assert "\x1b" not in text
 

@@ -15,9 +15,10 @@ from guardrails.bypass.model import Way
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.globs import glob
 from guardrails.ports import Page
+from guardrails.report.filters import Filter
 from guardrails.report.model import Report
 from guardrails.report.page import as_html
-from guardrails.report.survey import Filter, survey
+from guardrails.report.survey import survey
 from guardrails.report.texts import as_csv, as_json, as_markdown
 from guardrails.report.ways import WORDS, WayCount, beyond
 from guardrails.ruleset import parse_ruleset

@@ -8,7 +8,8 @@ import pytest
 from guardrails.bypass.model import Way
 from guardrails.globs import glob
 from guardrails.ports import Page
-from guardrails.report.survey import Filter, survey
+from guardrails.report.filters import Filter
+from guardrails.report.survey import survey
 from guardrails.report.texts import as_markdown
 
 from .conftest import ASSIGNMENTS, GROUP, NOW, SUB, TENANT, assigned, row, tagged

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import Cloud
-from sandbox.identity import token_for
+from sandbox.identity import TENANT_ID, token_for
 from tests.sandbox.conftest import (
     AUTH,
     CORP,
@@ -214,3 +214,15 @@ async def test_the_control_api_says_what_is_wrong(client: Client, name: str) -> 
     async with client.session.post(url, json={"colour": "red", "path": "("}) as answer:
         assert answer.status in {400, 404}
         assert "error" in await answer.json()
+
+
+async def test_every_caller_may_ask_for_its_tenant(client: Client, cloud: Cloud) -> None:
+    cloud.arm.tenant_name = "Fabrikam"
+    cloud.arm.access.grants["00000000-0000-4000-8000-0000000000ad"] = []
+    answer = await client.get("/tenants", version="2022-12-01")
+    assert answer.status == 200
+    [one] = answer.body["value"]
+    assert (one["id"], one["tenantId"], one["displayName"]) == (f"/tenants/{TENANT_ID}", TENANT_ID, "Fabrikam")
+    assert cloud.arm.log.counts["GET tenants"] == 1
+    assert (await client.as_("").get("/tenants", version="2022-12-01")).status == 401
+    assert (await client.get("/tenants", version="")).code == "MissingApiVersionParameter"

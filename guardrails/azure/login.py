@@ -1,0 +1,81 @@
+"""The login that a scan runs by: what its token says, whether Azure can be reached, what the tenant is called."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import ClientConnectorError
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ServiceRequestTimeoutError
+
+from guardrails.azure.identity import claims_of
+from guardrails.azure.reach import reach, unreachable
+from guardrails.azure.rest import Rest, error_of, json_of
+from guardrails.errors import Retryable
+from guardrails.facts import Unread
+from guardrails.transport import transport
+
+TENANTS_VERSION: Final = "2022-12-01"
+SECONDS: Final = 4.0
+"""For looking up a name and connecting, and once more for TLS."""
+
+_PATH: Final = "/tenants"
+
+
+class Login:
+    """Asks Azure for the first time.
+
+    Args:
+        endpoint, credential, audience: as ArmRest's.
+    """
+
+    def __init__(self, endpoint: str, credential: AsyncTokenCredential, *, audience: str = "") -> None:
+        self._credential = credential
+        self._rest = Rest(endpoint, credential, transport(connect=SECONDS), audience=audience)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._rest.close()
+
+    async def claims(self) -> Mapping[str, Any]:
+        """Return what our token says of us; {} where it cannot be read. Raises Retryable (no-token)."""
+        try:
+            return await claims_of(self._credential, self._rest.token_scope)
+        except AzureError as error:
+            raise Retryable("no token for Azure", code="no-token", delay=60) from error
+
+    async def tenant_name(self, tenant: str) -> str | Unread:
+        """Return the display name of a tenant (its id, lower case), where this login may read it.
+
+        It is the first request of a scan. Raises Retryable (arm-unreachable) within five seconds where there is no
+        connection to Azure; how long an answer takes is no sign of that.
+        """
+        await reach(self._rest.endpoint, SECONDS)
+        try:
+            response = await self._rest.exchange("GET", self._rest.url(_PATH, TENANTS_VERSION), _PATH)
+        except Retryable as error:
+            if why := _no_connection(error):
+                raise unreachable(self._rest.endpoint, why) from error
+            if error.code == "no-token":
+                raise
+            return Unread(error.message)
+        if response.status_code != 200:
+            return Unread(": ".join(error_of(response)))
+        return _name_in(json_of(response), tenant)
+
+
+def _no_connection(error: Retryable) -> str:
+    """Return why no connection could be made, in one phrase; "" where one was made, and no answer came."""
+    cause = error.__cause__
+    if isinstance(cause, ServiceRequestTimeoutError):
+        return f"no connection within {SECONDS:g} s"
+    inner = getattr(cause, "inner_exception", None)
+    return f"{type(inner).__name__}: {inner}" if isinstance(inner, ClientConnectorError) else ""
+
+
+def _name_in(body: object, tenant: str) -> str | Unread:
+    rows = body.get("value") if isinstance(body, Mapping) else None
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and str(row.get("tenantId")).lower() == tenant:
+            name = row.get("displayName")
+            return name if isinstance(name, str) and name else Unread("Azure does not show the tenant's name")
+    return Unread("Azure does not show this tenant to this login")

@@ -1,0 +1,258 @@
+"""The documented JSON form of a scan, one JSON Schema (2020-12): docs/scan.schema.json. Pure.
+
+Objects are closed, and every property is always there: what is not known is null. `$defs/coverage` is also the form of
+the file that is written beside CSV.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from guardrails.assess import Verdict
+from guardrails.bypass.model import Way
+from guardrails.cli.notice_schema import DIALECT
+from guardrails.expiry import State
+from guardrails.report.coverage_forms import COVERAGE, SCHEMA
+from guardrails.report.line import UNREADABLE
+from guardrails.rules.base import Severity
+
+VERDICTS: Final = (*map(str, Verdict), "excluded")
+SEVERITIES: Final = tuple(map(str, Severity))
+
+_STATES: Final = (State.NO_EXPIRY, State.ACTIVE, State.EXPIRED, UNREADABLE)
+_FINDINGS: Final = {"type": "array", "items": {"$ref": "#/$defs/finding"}, "description": "By code; none: it passes."}
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema."""
+    counts = {name: _count(f"How many are {name}.") for name in VERDICTS}
+    properties: dict[str, Any] = {
+        "$schema": {"const": SCHEMA},
+        "generated_at": _time("When the scan was done."),
+        "judged_at": _time("The time that all was judged at."),
+        "ruleset": {"$ref": "#/$defs/ruleset"},
+        "coverage": {"$ref": "#/$defs/coverage"},
+        "counts": _closed(
+            {
+                "exemptions": _count("Exemptions that were judged."),
+                "bypasses": _count("Other ways past a policy."),
+                "left_out": _count("What --scope and --exclude left out."),
+                **counts,
+            },
+            "Exemptions and other ways together, whatever --only lists.",
+        ),
+        "ways": _list(
+            _closed(
+                {
+                    "way": {"enum": list(map(str, Way))},
+                    "seen": _count("How many were seen."),
+                    "whole": _flag("Whether all that there may be was read; if not, there may be more."),
+                    **counts,
+                },
+                "",
+            ),
+            "A count for every way past a policy.",
+        ),
+        "severities": _closed({name: _count("") for name in SEVERITIES}, "By the severity of the worst violation."),
+        "expiry": {
+            "type": "object",
+            "propertyNames": {"anyOf": _state()["anyOf"]},
+            "additionalProperties": {"type": "integer", "minimum": 1},
+            "description": "By expiry state; those that occur.",
+        },
+        "rules": _list({"$ref": "#/$defs/rule"}, "Rules that found something, the worst first."),
+        "missing": _texts("What could not be seen, a sentence each."),
+        "notes": _texts("What is worth knowing besides, and hides nothing, a sentence each."),
+        "exemptions": _list({"$ref": "#/$defs/exemption"}, "The worst first; with --only, those that were asked for."),
+        "bypasses": _list({"$ref": "#/$defs/bypass"}, "The same of the other ways past a policy."),
+    }
+    return {
+        "$schema": DIALECT,
+        "$id": SCHEMA,
+        "title": "A scan by the exemption guardrails",
+        **_closed(properties, "Strangers' texts in it are as Azure has them, unescaped."),
+        "$defs": _definitions(),
+    }
+
+
+def _definitions() -> dict[str, Any]:
+    return {
+        "ruleset": _closed({"source": _text("The file."), "digest": _text("Its hash."), "mode": _text("")}, ""),
+        "coverage": _coverage(),
+        "place": _closed({"id": _text("The id, or the group's name."), "name": _maybe("Its display name.")}, ""),
+        "partial": _closed(
+            {"id": _text("The id, or the group's name."), "name": _maybe("Its display name."), "reason": _text("Why.")},
+            "",
+        ),
+        "places": _closed(
+            {
+                "requested": _places("place", "What was asked for. None, of both kinds: all that the identity sees."),
+                "read": _places("place", "What was read."),
+                "partly_read": _places("partial", "What ARM does not list: judged by what Resource Graph shows there."),
+                "not_readable": _places("partial", "What was asked for and could not be read."),
+            },
+            "",
+        ),
+        "rule": _closed(
+            {
+                "code": _text(""), "rule": _text("Its name."), "severity": {"enum": list(SEVERITIES)},
+                "violations": _count("Broken by so many."), "unknown": _count("Could not be told of so many."),
+                "mend": _text("How to put it right."),
+            },
+            "",
+        ),
+        "finding": _closed(
+            {
+                "code": _text(""), "rule": _text("The rule's name."),
+                "status": {"enum": [str(Verdict.VIOLATION), str(Verdict.UNKNOWN)]},
+                "severity": {"enum": list(SEVERITIES)}, "text": _text("What is wrong, or why it cannot be told."),
+                "evidence": {"type": "object", "description": "The values that show it, by name."},
+                "mend": _text("How to put it right."),
+            },
+            "One rule's answer.",
+        ),
+        "exemption": _exemption(),
+        "bypass": _bypass(),
+    }  # fmt: skip
+
+
+def _coverage() -> dict[str, Any]:
+    identity = {
+        "name": _maybe("A UPN, an application's name, or its client id."),
+        "kind": {"enum": ["user", "application", "managed identity", None]},
+        "application_id": _maybe("The client id: an application's own, or that of the program a person came through."),
+        "object_id": _maybe("In the tenant's directory."),
+        "found_by": _maybe("Which of azure-identity's credentials gave the token."),
+    }
+    unjudged = {"code": _text(""), "rule": _text(""), "reason": _text("Why."), "exemptions": _count("Of how many.")}
+    properties = {
+        "complete": _flag("Whether all that was asked for was read, and each rule could be told of each exemption."),
+        "tenant": _closed(
+            {"id": _maybe(""), "name": _maybe("Its display name."), "unnamed": _maybe("Why its name is not known.")}, ""
+        ),
+        "identity": _closed(identity, "Who asked, by the claims of its token."),
+        "management_groups": {"$ref": "#/$defs/places"},
+        "subscriptions": {"$ref": "#/$defs/places"},
+        "filters": _closed({name: _texts(f"--{name}") for name in ("scope", "exclude", "only")}, "As they were given."),
+        "ruleset": {"$ref": "#/$defs/ruleset"},
+        "version": _maybe("The product's."),
+        "api_versions": {"type": "object", "additionalProperties": _text(""), "description": "By what was read."},
+        "started_at": _maybe_time("When the scan began."),
+        "ended_at": _maybe_time("When it was done."),
+        "not_judged": _closed(
+            {
+                "exemptions": _count("Exemptions of which some rule could not be told."),
+                "rules": _list(_closed(unjudged, ""), "What could not be told, the most frequent first."),
+            },
+            "",
+        ),
+        "not_seen": _texts("The same as `missing` of the scan."),
+        "notes": _texts("The same as `notes` of the scan."),
+    }
+    closed = _closed(properties, "What the scan covers.")
+    closed["properties"]["$schema"] = {"const": COVERAGE, "description": "In a file of its own."}
+    return closed
+
+
+def _exemption() -> dict[str, Any]:
+    properties = {
+        "id": _text("Its resource id."),
+        **_stands(),
+        "expires_on": _maybe_time("Its end."),
+        "expiry_state": _state(),
+        "days_left": _days(),
+        "display_name": _text("As its author wrote it; cut short."),
+        "category": _text("Waiver or Mitigated; else as its author wrote it."),
+        "owner": _text("As its author wrote it."),
+        "ticket": _text("As its author wrote it."),
+        "assignment": _text("The id of the policy assignment."),
+        "who": _text("Who wrote it last; empty where unknown."),
+        "since": _maybe_time("When it was written last."),
+        "findings": _FINDINGS,
+    }
+    return _closed(properties, "")
+
+
+def _bypass() -> dict[str, Any]:
+    properties = {
+        "way": {"enum": [str(way) for way in Way if way is not Way.EXEMPTION]},
+        "scope": _text("What is let past."),
+        "subject": _text("The assignment's id, or the exception id that a tag names."),
+        "name": _text(""),
+        "detail": _text("What exactly is let past."),
+        **_stands(),
+        "who": _text("Who wrote it last; empty where unknown."),
+        "since": _maybe_time("When it was written last."),
+        "owner": _text(""),
+        "ticket": _text(""),
+        "review": _text("The review date that it names."),
+        "ends": _maybe_time("Its end."),
+        "ends_problem": _maybe("Why its end cannot be read."),
+        "unreadable": _maybe("Why it cannot be read."),
+        "findings": _FINDINGS,
+        "expiry_state": _state(),
+        "days_left": _days(),
+    }
+    return _closed(properties, "")
+
+
+def _stands() -> dict[str, Any]:
+    return {
+        "verdict": {"enum": list(VERDICTS)},
+        "severity": {"enum": [*SEVERITIES, None], "description": "Of the worst violation; null without one."},
+        "excluded": _maybe("Why the ruleset leaves it alone."),
+    }
+
+
+def _state() -> dict[str, Any]:
+    return {"anyOf": [{"enum": list(map(str, _STATES))}, {"type": "string", "pattern": r"^expiring-\d+$"}]}
+
+
+def _days() -> dict[str, Any]:
+    return {"type": ["integer", "null"], "description": "Whole days to its end; negative afterwards."}
+
+
+def _places(name: str, description: str) -> dict[str, Any]:
+    return _list({"$ref": f"#/$defs/{name}"}, description)
+
+
+def _text(description: str) -> dict[str, Any]:
+    return _described({"type": "string"}, description)
+
+
+def _texts(description: str) -> dict[str, Any]:
+    return _list({"type": "string"}, description)
+
+
+def _maybe(description: str) -> dict[str, Any]:
+    return _described({"type": ["string", "null"]}, description)
+
+
+def _time(description: str) -> dict[str, Any]:
+    return _described({"type": "string", "format": "date-time"}, f"{description} UTC.")
+
+
+def _maybe_time(description: str) -> dict[str, Any]:
+    return _described({"type": ["string", "null"], "format": "date-time"}, f"{description} UTC.")
+
+
+def _count(description: str) -> dict[str, Any]:
+    return _described({"type": "integer", "minimum": 0}, description)
+
+
+def _flag(description: str) -> dict[str, Any]:
+    return _described({"type": "boolean"}, description)
+
+
+def _list(items: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return _described({"type": "array", "items": dict(items)}, description)
+
+
+def _closed(properties: Mapping[str, Any], description: str) -> dict[str, Any]:
+    made = {
+        "type": "object", "properties": dict(properties), "required": list(properties), "additionalProperties": False
+    }  # fmt: skip
+    return _described(made, description)
+
+
+def _described(made: dict[str, Any], description: str) -> dict[str, Any]:
+    return made | ({"description": description} if description else {})

@@ -1,0 +1,29 @@
+"""Which exemptions, and which other ways past a policy, a report is about. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is looked at: globs on the ids of exemptions, and on the scopes of other ways past a policy.
+
+    No `include` means all; `exclude` goes first. `visible`: of what is no exemption, only what is in a subscription
+    that the inventory shows, or above all of them: an assignment of a management group names subscriptions besides
+    the ones that were asked for.
+    """
+
+    include: Sequence[re.Pattern[str]] = ()
+    exclude: Sequence[re.Pattern[str]] = ()
+    visible: bool = False
+
+    def wants(self, key: str) -> bool:
+        """Whether it wants what has this id, in lower case."""
+        if any(pattern.fullmatch(key) for pattern in self.exclude):
+            return False
+        return not self.include or any(pattern.fullmatch(key) for pattern in self.include)
+
+
+EVERYTHING: Final = Filter()

@@ -1,0 +1,91 @@
+"""Subscriptions and management groups that a scan's arguments name; what is said where they cannot be seen. Pure."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from guardrails.report.coverage import GROUP, Identity, words_of
+
+_SHOWN: Final = 3
+_ALIKE: Final = 0.6
+_PART: Final = 0.75
+"""How much a name counts for alike that is a part of the other."""
+_ALIKE_IDS: Final = 0.8
+"""Ids of subscriptions are alike by chance: hexadecimal digits and hyphens."""
+_WILD: Final = re.compile(r"[*?\[]")
+_IN_SUBSCRIPTION: Final = re.compile(r"/?subscriptions/([^/]+)(/|$)")
+_IN_GROUP: Final = re.compile(r"/?providers/microsoft\.management/managementgroups/([^/]+)(/|$)")
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What an argument names. `said`: the argument, as `--subscription payments`; `key`: as coverage has it."""
+
+    said: str
+    key: str
+
+
+def subscription(text: str) -> Named:
+    """Return what `--subscription` names: an id, or a whole resource id."""
+    return Named(f"--subscription {text}", text.strip().strip("/").lower().removeprefix("subscriptions/"))
+
+
+def management_group(text: str) -> Named:
+    """Return what `--management-group` names: a name, or a whole resource id."""
+    found = _IN_GROUP.fullmatch(text.strip().rstrip("/").lower())
+    return Named(f"--management-group {text}", GROUP + (found[1] if found else text.strip().lower()))
+
+
+def scope(glob: str) -> Named | None:
+    """Return the subscription or management group that a `--scope` names before its first wildcard; None for none."""
+    text = glob.strip().lower()
+    fixed = _WILD.split(text, maxsplit=1)[0]
+    for pattern, prefix in ((_IN_SUBSCRIPTION, ""), (_IN_GROUP, GROUP)):
+        found = pattern.match(fixed)
+        if found and (found[2] or fixed == text):  # a wildcard right behind the name is a part of it
+            return Named(f"--scope {glob}", prefix + found[1])
+    return None
+
+
+def complaints(named: Iterable[Named], visible: Mapping[str, str], identity: Identity) -> list[str]:
+    """Return a sentence on each that is not among what the identity sees; `visible` has display names by key."""
+    return [_complaint(one, visible, identity) for one in dict.fromkeys(named) if one.key not in visible]
+
+
+def _complaint(one: Named, visible: Mapping[str, str], identity: Identity) -> str:
+    kind = "management group" if one.key.startswith(GROUP) else "subscription"
+    near = " or ".join(words_of(key, visible) for key in closest(one.key, visible))
+    groups = sum(key.startswith(GROUP) for key in visible)
+    sees = f"it sees {_count(len(visible) - groups, 'subscription')} and {_count(groups, 'management group')}"
+    then = f"did you mean {near}?" if near else f"{sees}, and none is called like that. It needs the role Reader there"
+    return f"{one.said}: {identity.shown} sees no such {kind}; {then}"
+
+
+def closest(key: str, visible: Mapping[str, str]) -> Sequence[str]:
+    """Return the keys of what is called most alike, by id or display name, the best first; three at most."""
+    text = key.removeprefix(GROUP)
+    least = _ALIKE_IDS if _ID.fullmatch(text) else _ALIKE
+    scored = []
+    for other, name in visible.items():
+        score = max(_alike(text, other.removeprefix(GROUP), least), _alike(text, name.lower(), least))
+        if score >= least:
+            same = other.startswith(GROUP) is key.startswith(GROUP)
+            scored.append((-score, not same, name.lower(), other))
+    return [other for *_, other in sorted(scored)[:_SHOWN]]
+
+
+def _alike(text: str, other: str, least: float) -> float:
+    """Return how much two texts are alike, 0 to 1; 0 where that is less than `least`, at little cost."""
+    if least < _PART and min(len(text), len(other)) > 3 and (text in other or other in text):
+        return max(_PART, difflib.SequenceMatcher(None, other, text, autojunk=False).ratio())
+    matcher = difflib.SequenceMatcher(None, other, text, autojunk=False)
+    if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
+        return 0.0
+    return matcher.ratio()
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

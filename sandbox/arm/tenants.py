@@ -1,0 +1,24 @@
+"""What Resource Manager tells of the caller's tenants: `GET /tenants`. Every identity may ask; here there is one.
+
+Source: REST reference, Tenants - List, 2022-12-01.
+"""
+
+import json
+
+from sandbox.arm.reply import Reply
+from sandbox.identity import TENANT_ID
+
+
+def asked_by(path: str) -> bool:
+    """Tell whether a path is that of the list."""
+    return path.rstrip("/").lower() == "/tenants"
+
+
+def show(name: str) -> Reply:
+    """Return the list: the sandbox's tenant, with this display name."""
+    domain = "sandbox.onmicrosoft.com"
+    tenant = {
+        "id": f"/tenants/{TENANT_ID}", "tenantId": TENANT_ID, "displayName": name, "tenantCategory": "Home",
+        "tenantType": "AAD", "countryCode": "DE", "defaultDomain": domain, "domains": [domain],
+    }  # fmt: skip
+    return Reply(200, json.dumps({"value": [tenant]}).encode())

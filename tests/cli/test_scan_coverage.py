@@ -65,7 +65,9 @@ async def test_the_json_states_it_and_is_as_published(tenant: Tenant) -> None:
     assert told["filters"] == {"scope": [], "exclude": ["*/nothing"], "only": ["violation"]}
     assert (told["version"], told["ruleset"]["mode"]) == (__version__, "audit")
     assert told["api_versions"]["policyExemptions"] == "2026-01-01-preview"
-    assert set(told["api_versions"]) == {"policyExemptions", "policyAssignments", "resourceGraph"}
+    assert set(told["api_versions"]) == {
+        "policyExemptions", "policyAssignments", "policySetDefinitions", "resourceGraph",
+    }  # fmt: skip
     assert "2026" < told["started_at"] < told["ended_at"]
     assert told["not_judged"] == {"exemptions": 0, "rules": []}
 

@@ -9,9 +9,10 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.arm import versions
 from sandbox.arm.errors import ArmError, bad_content
 from sandbox.arm.store import Entry, Json, Store
-from sandbox.arm.target import SET_DEFINITIONS, Target, parse
+from sandbox.arm.target import SET_DEFINITIONS, Target
 
 # Each api-version and the level of fields that it knows.
 LEVELS = {
@@ -138,18 +139,18 @@ def check_assignment(store: Store, target: Target, properties: Json) -> None:
 
 def _check_references(store: Store, name: str, assignment: Entry, wanted: list[str]) -> None:
     code = "InvalidPolicyDefinitionReference"
-    definition_id = str(assignment.body.get("properties", {}).get("policyDefinitionId", ""))
-    definition_id = re.sub(r"/versions/[^/]*$", "", definition_id, flags=re.IGNORECASE)
-    if not definition_id or parse(definition_id).type_key != SET_DEFINITIONS:
+    definition, pin = versions.assigned(store, assignment.body.get("properties") or {})
+    if definition is None or definition.target.type_key != SET_DEFINITIONS:
         why = (
             "The associated policy assignment is an assignment of a policy definition. The policy definition reference "
             "is only valid for policy assignments of policy set definitions."
         )
         raise invalid(name, why, code)
-    definition = store.get(definition_id.lower())
-    members = definition.body["properties"].get("policyDefinitions", []) if definition else []
+    number = versions.chosen(store, definition, pin)
+    members = versions.members(store, definition, number)
     known = {str(member.get("policyDefinitionReferenceId", "")).lower() for member in members}
     unknown = [one for one in wanted if one.lower() not in known]
     if unknown:
         listed = ", ".join(unknown)
-        raise invalid(name, f"The policy definition reference '{listed}' is not part of '{definition_id}'.", code)
+        why = f"The policy definition reference '{listed}' is not part of '{definition.target.id}', version '{number}'."
+        raise invalid(name, why, code)

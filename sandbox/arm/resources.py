@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sandbox.arm import changes, listing
+from sandbox.arm import changes, listing, versions
 from sandbox.arm.errors import ArmError, bad_content, not_allowed
 from sandbox.arm.reply import Reply
-from sandbox.arm.store import Entry, Json, Store, missing, system_data
+from sandbox.arm.store import Entry, Json, Store, absent_code, missing, system_data, words
 from sandbox.arm.target import (
     ALL_RESOURCES,
     ASSIGNMENTS,
@@ -20,7 +20,9 @@ from sandbox.arm.target import (
     MANAGEMENT_GROUPS,
     MEMBERS,
     SET_DEFINITIONS,
+    SET_VERSIONS,
     SUBSCRIPTIONS,
+    VERSIONS,
     Target,
     parse,
 )
@@ -28,6 +30,8 @@ from sandbox.identity import TENANT_ID, Caller
 
 _ENVELOPE = {"id", "name", "type", "systemdata", "apiversion", "scope", "dependson"}
 _POLICY = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS}
+_VERSIONED = {*_POLICY, *VERSIONS}
+_READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion"}
 
 
 class Resources:
@@ -46,38 +50,39 @@ class Resources:
         self._store.put(entry)
         return entry
 
-    def get(self, target: Target) -> Reply:
-        entry = self._store.get(target.key)
+    def get(self, target: Target, version: str, expand: str = "") -> Reply:
+        entry = versions.find(self._store, target) if target.type_key in VERSIONS else self._store.get(target.key)
         if entry is None:
             self._store.require_containers(target.scope)
             raise missing(target)
-        return Reply(200, entry.bytes())
+        return Reply(200, self._render(entry, version, expand))
 
-    def put(self, target: Target, body: Any, caller: Caller) -> Reply:
-        if target.type_key == SUBSCRIPTIONS:
+    def put(self, target: Target, body: Any, version: str, caller: Caller) -> Reply:
+        if target.type_key in (SUBSCRIPTIONS, *VERSIONS):
             raise not_allowed("PUT")
         body = _object(body)
         before = self._store.get(target.key)
         self._store.require_scope(target.scope)
         self._check(target, body)
         entry = Entry(before.target if before else target, self._prepare(target, body))
+        versions.settle(self._store, target, entry.body["properties"])
         if target.type_key not in {GROUPS, MANAGEMENT_GROUPS, MEMBERS}:
             entry.system = system_data(caller, self._clock(), before.system if before else None)
         self._store.put(entry)
         changes.note(self._store, before, entry, caller, self._clock())
         plain = target.type_key in {MANAGEMENT_GROUPS, MEMBERS}
-        return Reply(200 if before or plain else 201, entry.bytes())
+        return Reply(200 if before or plain else 201, self._render(entry, version))
 
-    def patch(self, target: Target, body: Any, caller: Caller) -> Reply:
+    def patch(self, target: Target, body: Any, version: str, caller: Caller) -> Reply:
         before = self._store.get(target.key)
         if before is None:
             self._store.require_containers(target.scope)
             raise missing(target)
         body = _object(body)
         properties = before.body.get("properties", {}) | (body.get("properties") or {})
-        return self.put(before.target, {**before.body, **body, "properties": properties}, caller)
+        return self.put(before.target, {**before.body, **body, "properties": properties}, version, caller)
 
-    def delete(self, target: Target) -> Reply:
+    def delete(self, target: Target, version: str) -> Reply:
         entry = self._store.get(target.key)
         if entry is None:
             self._store.require_containers(target.scope)
@@ -88,12 +93,15 @@ class Resources:
             raise not_allowed("DELETE")
         if target.type_key == MEMBERS:
             self._store.above.pop(f"/subscriptions/{target.name.lower()}", None)
+        last = self._render(entry, version) if target.type_key in _VERSIONED else b""
         self._store.remove(target.key)
-        return Reply(200, entry.bytes() if target.type_key in _POLICY else b"")
+        return Reply(200, last)
 
-    def list(self, target: Target, query: Mapping[str, str], url: str) -> Reply:
+    def list(self, target: Target, version: str, query: Mapping[str, str], url: str) -> Reply:
         self._store.require_scope(target.scope)
-        if target.type_key == ALL_RESOURCES:
+        if target.type_key in VERSIONS:
+            rows = iter(versions.every(self._store, self._store.entries[target.scope_key]))
+        elif target.type_key == ALL_RESOURCES:
             rows = self._plain_resources(query.get("$filter", ""))
         else:
             rows = self._store.of_type(target.type_key)
@@ -106,7 +114,15 @@ class Resources:
             chosen = sorted(
                 (entry for entry in rows if entry.target.key.startswith(below)), key=lambda entry: entry.target.key
             )
-        return Reply(200, listing.page(chosen, self.page_size, url, query, Entry.bytes))
+        expand = query.get("$expand", "")
+        shown = listing.page(chosen, self.page_size, url, query, lambda entry: self._render(entry, version, expand))
+        return Reply(200, shown)
+
+    def _render(self, entry: Entry, version: str, expand: str = "") -> bytes:
+        if entry.target.type_key not in _VERSIONED:
+            return entry.bytes()
+        properties = versions.shown(self._store, entry, version, expand)
+        return json.dumps({**entry.json(), "properties": properties}).encode()
 
     def _plain_resources(self, text: str) -> Iterator[Entry]:
         wanted = re.fullmatch(r"\s*resourceType\s+eq\s+'([^']+)'\s*", text, re.IGNORECASE)
@@ -122,8 +138,8 @@ class Resources:
     def _check(self, target: Target, body: Json) -> None:
         properties = body.get("properties") or {}
         if target.type_key == ASSIGNMENTS:
-            self._require_definition(str(properties.get("policyDefinitionId") or ""))
-        elif target.type_key in {DEFINITIONS, SET_DEFINITIONS} and not target.scope:
+            self._check_assignment(properties)
+        elif target.built_in:
             raise ArmError(403, "AuthorizationFailed", "Built-in definitions cannot be changed.")
         elif target.type_key == LOCKS and properties.get("level") not in ("CanNotDelete", "ReadOnly"):
             raise ArmError(400, "InvalidLockLevel", "The level of a lock is CanNotDelete or ReadOnly.")
@@ -131,13 +147,24 @@ class Resources:
             self._store.require_scope(f"/subscriptions/{target.name}")
             self._store.require_scope(target.id.rpartition("/subscriptions/")[0])
 
-    def _require_definition(self, identity: str) -> None:
+    def _check_assignment(self, properties: Json) -> None:
+        """Check what an assignment assigns. Raises ArmError 400, 404; that of a pin: Azure/Azure-Landing-Zones 292."""
+        identity = str(properties.get("policyDefinitionId") or "")
         if not identity:
             message = "The policy assignment create request is invalid. A 'policyDefinitionId' must be given."
             raise ArmError(400, "InvalidCreatePolicyAssignmentRequest", message)
-        definition = parse(identity)
-        if definition.key not in self._store.entries:
-            raise missing(definition)
+        definition, pin = versions.assigned(self._store, properties)
+        if definition is None:
+            raise missing(parse(identity))
+        if not versions.chosen(self._store, definition, pin):
+            listed = ", ".join(versions.numbers(self._store, definition))
+            message = (
+                "The policy assignment create request is invalid. Could not find a version of "
+                f"{words(definition.target)}: '{definition.target.id}' that matches '{pin}'. The available versions "
+                f"are: '{listed}'"
+            )
+            code = absent_code(definition.target).replace("NotFound", "VersionNotFound")
+            raise ArmError(400, code, message)
 
     def _prepare(self, target: Target, body: Json) -> Json:
         """Return the body to keep, with what ARM fills in for this type."""
@@ -148,12 +175,16 @@ class Resources:
             return base | {"tenantId": TENANT_ID} | kept
         properties: Json = dict(kept.get("properties") or {})
         if kind == ASSIGNMENTS:
-            properties = {"enforcementMode": "Default", **properties, "scope": target.scope}
-        elif kind in {DEFINITIONS, SET_DEFINITIONS}:
-            properties = {"policyType": "Custom" if target.scope else "BuiltIn", **properties}
+            given = {key: value for key, value in properties.items() if key not in _READ_ONLY}
+            properties = {"enforcementMode": "Default", **given, "scope": target.scope}
+        elif kind in _VERSIONED:
+            properties = {"policyType": "BuiltIn" if target.built_in else "Custom", **properties}
         elif kind not in {LOCKS, MANAGEMENT_GROUPS, MEMBERS}:
             properties = {**properties, "provisioningState": "Succeeded"}
-        if kind == SET_DEFINITIONS:
+        if kind in VERSIONS:
+            properties = {"version": target.name, **properties}
+            properties.pop("versions", None)
+        if kind in (SET_DEFINITIONS, SET_VERSIONS):
             properties["policyDefinitions"] = [_with_reference(one) for one in properties.get("policyDefinitions", [])]
         if kind == MANAGEMENT_GROUPS:
             properties = self._place_management_group(target, properties)

@@ -27,7 +27,7 @@ from sandbox.arm.reply import Call, Context, Operation, Reply
 from sandbox.arm.resources import Resources
 from sandbox.arm.store import Entry, Json, Store, system_data
 from sandbox.arm.tags import Tags
-from sandbox.arm.target import DEFINITIONS, DEPLOYMENTS, EXEMPTIONS, PERMISSIONS, SET_DEFINITIONS, TAGS, parse
+from sandbox.arm.target import DEPLOYMENTS, EXEMPTIONS, PERMISSIONS, TAGS, parse
 from sandbox.identity import TENANT_ID, BadToken, Caller, read_token, token_for
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -248,8 +248,7 @@ class Arm:
                 exempt = "Microsoft.Authorization/policyAssignments/exempt/action"
                 needed.append((exempt, "/" + assignment.strip("/")))
         self._operations.note(caller.name, call.context.client, (one for one, _ in needed))
-        built_in = not target.scope and target.type_key in (DEFINITIONS, SET_DEFINITIONS)
-        if not (built_in and call.method == "GET"):  # everybody may read those
+        if not (target.built_in and call.method == "GET"):
             for one, scope in needed:
                 self.access.check(caller, one, scope)
         self.access.check_locks(call.method, target)
@@ -261,21 +260,21 @@ class Arm:
         if target.type_key == TAGS:
             return self._tags.handle(method, target, call.body, call.context.caller)
         if target.action:
-            self.resources.get(target)
+            self.resources.get(target, call.version)
             return Reply(200, b"{}")
         if target.type_key == PERMISSIONS:
             self.store.require_scope(target.scope)
             return Reply(200, self.access.listed(call.context.caller, target.scope_key))
         if not target.name:
-            return self.resources.list(target, call.query, call.url)
+            return self.resources.list(target, call.version, call.query, call.url)
         if method == "GET":
-            return self.resources.get(target)
+            return self.resources.get(target, call.version, call.query.get("$expand", ""))
         if method == "DELETE":
-            return self.resources.delete(target)
+            return self.resources.delete(target, call.version)
         if target.type_key == DEPLOYMENTS:
             return self._deployments.put(target, call.body, lambda *inner: self._deploy(call, *inner))
         change = self.resources.put if method == "PUT" else self.resources.patch
-        return change(target, call.body, call.context.caller)
+        return change(target, call.body, call.version, call.context.caller)
 
     def _deploy(self, call: Call, method: str, path: str, body: Json | None, version: str) -> Reply:
         return self.execute(method, path, {"api-version": version}, body, call.context)

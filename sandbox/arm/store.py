@@ -1,6 +1,7 @@
 """The resources that exist, by lower-cased id, and the tree that they form."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.arm.errors import ArmError
-from sandbox.arm.target import EXEMPTIONS, GROUPS, LOCKS, MANAGEMENT_GROUPS, SUBSCRIPTIONS, Target, parse
+from sandbox.arm.target import EXEMPTIONS, GROUPS, LOCKS, MANAGEMENT_GROUPS, SUBSCRIPTIONS, VERSIONS, Target, parse
 from sandbox.identity import Caller
 
 type Json = dict[str, Any]
@@ -60,14 +61,15 @@ class Store:
     """All entries, the exemptions of each scope, and the management-group tree.
 
     `exemptions` is by scope, `inside` by the subscription that holds the scope, or the scope itself above
-    subscriptions. `changes` are those of tags and the creations, oldest first: see changes.py. `version` grows with
-    every entry that is put or removed.
+    subscriptions. `versions` are those that were put, by their definition. `changes` are those of tags and the
+    creations, oldest first: see changes.py. `version` grows with every entry that is put or removed.
     """
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.exemptions: dict[str, dict[str, Entry]] = defaultdict(dict)
         self.inside: dict[str, dict[str, Entry]] = defaultdict(dict)
+        self.versions: dict[str, dict[str, Entry]] = defaultdict(dict)
         self.version = 0
         self.locks: dict[str, Entry] = {}
         self.above: dict[str, str] = {}
@@ -84,6 +86,8 @@ class Store:
             self.inside[container(entry.target.scope_key)][entry.target.key] = entry
         elif entry.target.type_key == LOCKS:
             self.locks[entry.target.key] = entry
+        elif entry.target.type_key in VERSIONS:
+            self.versions[entry.target.scope_key][entry.target.key] = entry
 
     def remove(self, key: str) -> list[Entry]:
         """Remove an entry and all below it; return what went, the entry itself first."""
@@ -98,6 +102,8 @@ class Store:
             if entry.target.type_key == EXEMPTIONS:
                 self.exemptions[entry.target.scope_key].pop(entry.target.key, None)
                 self.inside[container(entry.target.scope_key)].pop(entry.target.key, None)
+            elif entry.target.type_key in VERSIONS:
+                self.versions[entry.target.scope_key].pop(entry.target.key, None)
             self.locks.pop(entry.target.key, None)
             self.above.pop(entry.target.key, None)
         return removed
@@ -162,8 +168,11 @@ class Store:
 
 
 def missing(target: Target) -> ArmError:
-    """Make the 404 of an absent resource of any type."""
-    short = target.short_type
+    """Make the 404 of an absent resource of any type.
+
+    Of an absent version, public answers show the code PolicySetDefinitionVersionNotFound for the write of an assignment
+    only (resources.py); that a read gets it, too, is a guess.
+    """
     if target.type_key == SUBSCRIPTIONS:
         return ArmError(404, "SubscriptionNotFound", f"The subscription '{target.name}' could not be found.")
     if target.type_key == GROUPS:
@@ -171,10 +180,7 @@ def missing(target: Target) -> ArmError:
     if target.type_key == MANAGEMENT_GROUPS:
         return ArmError(404, "ManagementGroupNotFound", f"The management group '{target.name}' cannot be found.")
     if target.type_key.startswith("microsoft.authorization/policy"):
-        words = {"Exemptions": "exemption", "Assignments": "assignment", "Definitions": "definition"}
-        what = words.get(short.removeprefix("policy"), "set definition")
-        code = short[0].upper() + short[1:].removesuffix("s") + "NotFound"
-        return ArmError(404, code, f"The policy {what} '{target.name}' could not be found.")
+        return ArmError(404, absent_code(target), f"The {words(target)} '{target.name}' could not be found.")
     if target.type_key == "microsoft.authorization/locks":
         return ArmError(404, "LockNotFound", f"The lock '{target.name}' could not be found.")
     group = target.id.split("/")[4] if "/resourcegroups/" in target.key else ""
@@ -184,3 +190,14 @@ def missing(target: Target) -> ArmError:
         f"The Resource '{target.type}/{target.name}' under resource group '{group}' was not found. For more details "
         "please go to https://aka.ms/ARMResourceNotFoundFix",
     )
+
+
+def absent_code(target: Target) -> str:
+    """Return the code for a policy object that is not there: PolicySetDefinitionVersionNotFound ..."""
+    return words(target).title().replace(" ", "") + "NotFound"
+
+
+def words(target: Target) -> str:
+    """Return what a policy object is called in messages: policy set definition version ..."""
+    parts = (part.removesuffix("s") for part in target.type.split("/")[1:])
+    return " ".join(re.sub("(?=[A-Z])", " ", part).lower() for part in parts)

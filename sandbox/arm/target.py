@@ -9,6 +9,8 @@ EXEMPTIONS = "microsoft.authorization/policyexemptions"
 ASSIGNMENTS = "microsoft.authorization/policyassignments"
 DEFINITIONS = "microsoft.authorization/policydefinitions"
 SET_DEFINITIONS = "microsoft.authorization/policysetdefinitions"
+SET_VERSIONS = SET_DEFINITIONS + "/versions"
+VERSIONS = (DEFINITIONS + "/versions", SET_VERSIONS)
 LOCKS = "microsoft.authorization/locks"
 PERMISSIONS = "microsoft.authorization/permissions"
 TAGS = "microsoft.resources/tags"
@@ -25,6 +27,7 @@ _CANONICAL = {
     for name in (
         "Microsoft.Authorization/policyExemptions", "Microsoft.Authorization/policyAssignments",
         "Microsoft.Authorization/policyDefinitions", "Microsoft.Authorization/policySetDefinitions",
+        "Microsoft.Authorization/policyDefinitions/versions", "Microsoft.Authorization/policySetDefinitions/versions",
         "Microsoft.Authorization/locks", "Microsoft.Authorization/permissions",
         "Microsoft.Resources/tags", "Microsoft.Resources/deployments",
         "Microsoft.EventGrid/systemTopics", "Microsoft.EventGrid/systemTopics/eventSubscriptions",
@@ -50,6 +53,16 @@ class Target:
     @property
     def short_type(self) -> str:
         return self.type.rpartition("/")[2]
+
+    @property
+    def place(self) -> str:
+        """The scope that it is at, lower case: a version of a definition is where the definition is."""
+        return parse(self.scope).scope_key if self.type_key in VERSIONS else self.scope_key
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is a definition that every tenant has, or a version of one: everybody may read those."""
+        return self.type_key in (DEFINITIONS, SET_DEFINITIONS, *VERSIONS) and not self.place
 
 
 def _segments(path: str) -> list[str]:

@@ -7,7 +7,8 @@ PUT    permissions {OID: [{scope, actions, notActions}]}      (replaces those of
 PUT    denials [{name, id, scope, actions, exceptOids}]
 PUT    locks {scope, level, name}           DELETE locks {scope, name}
 PUT    graph {frozen, expire, largest, limit_hit, extra, fail {start, times, status}, skew, quota {limit, seconds},
-              without, absent, closed, silent}   (any of them; all but the first two: faults.GraphTrouble;
+              without, absent, closed, silent, nulls {PATH: PATTERN}, drops {PATH: PATTERN}}
+                                            (any of them; all but the first two: faults.GraphTrouble;
                                             frozen: rows stay as they are now; expire: tokens so far are refused)
 PUT    paging {size}
 POST   seed {id, body}                      POST subscriptions {subscriptionId, displayName, managementGroup}

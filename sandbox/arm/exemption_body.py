@@ -39,9 +39,9 @@ PATCHABLE = ("resourceSelectors", "assignmentScopeValidation", "exemptionManagem
 MAX_DISPLAY_NAME = 128
 MAX_DESCRIPTION = 512
 _NAME = re.compile(r"[^<>*%&:\\?+/\x00-\x1f\x7f]{1,64}")
-_SELECTOR_KINDS = {
-    "resourcelocation", "resourcetype", "resourcewithoutlocation", "policydefinitionreferenceid", "userprincipalid",
-    "groupprincipalid",
+PRINCIPALS = frozenset({"userprincipalid", "groupprincipalid"})
+_SELECTOR_KINDS = PRINCIPALS | {
+    "resourcelocation", "resourcetype", "resourcewithoutlocation", "policydefinitionreferenceid",
 }  # fmt: skip
 _CHOICES = {
     "exemptionCategory": ("Waiver", "Mitigated"),

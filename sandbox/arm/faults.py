@@ -111,7 +111,9 @@ class GraphTrouble:
     `start` answer with `status` so many `times`; status 200 is an answer that breaks off. `skew` is by how many
     seconds the Date header is off. `quota` allows `limit` queries in `seconds`, by the stand-in's clock; setting it
     fills it up. `without` are columns that no table has, `absent` tables that are not there, `closed` those that nobody
-    may query. `silent` gives no tokens and says that the result was cut.
+    may query. `silent` gives no tokens and says that the result was cut. `nulls` shows fields of rows as null, `drops`
+    leaves them out: both map a path such as `properties.expiresOn` to a regular expression, searched in the ids of the
+    rows without regard to case ("" for all rows).
     """
 
     largest: int = 0
@@ -124,6 +126,8 @@ class GraphTrouble:
     absent: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     silent: bool = False
+    nulls: dict[str, str] = field(default_factory=dict)
+    drops: dict[str, str] = field(default_factory=dict)
 
     def set(self, values: dict[str, Any]) -> None:
         """Set what is named. Raises ValueError for what is not there to be set."""
@@ -133,12 +137,29 @@ class GraphTrouble:
         for name, value in values.items():
             setattr(self, name, value)
 
+    def spoil(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row without what `nulls` and `drops` take from it."""
+        for fields, gone in ((self.nulls, False), (self.drops, True)):
+            for path, pattern in fields.items():
+                if re.search(pattern, str(row["id"]), re.IGNORECASE):
+                    row = _without(row, path.split("."), gone=gone)
+        return row
+
     def fails(self, start: int) -> int:
         """Return the status with which a page that starts there fails, and count it; 0 where it does not."""
         if not self.fail.get("times") or self.fail.get("start", 0) != start:
             return 0
         self.fail = self.fail | {"times": self.fail["times"] - 1}
         return self.fail.get("status", 500)
+
+
+def _without(row: Any, path: list[str], *, gone: bool) -> Any:
+    name, *rest = path
+    if not isinstance(row, dict) or name not in row:
+        return row
+    if rest:
+        return row | {name: _without(row[name], rest, gone=gone)}
+    return {key: value for key, value in row.items() if key != name} if gone else row | {name: None}
 
 
 @dataclass(frozen=True, slots=True)

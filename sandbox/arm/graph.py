@@ -1,8 +1,12 @@
 """Resource Graph: queries over the store, with paging.
 
-It shows what the real one shows: rows lag (`freeze`), newer exemption fields are missing, rows of scopes that the
-caller cannot read are left out without a word, and a token for the next page comes only when `id` is projected.
-Source: azure-docs, governance/resource-graph/concepts/work-with-data.md. `faults.GraphTrouble` is what can go wrong.
+It shows what the real one shows: rows lag (`freeze`), rows of scopes that the caller cannot read are left out without a
+word, and a token for the next page comes only when `id` is projected (azure-docs,
+governance/resource-graph/concepts/work-with-data.md). It reads with an api-version of its own and no `$expand`: of
+exemptions, `exemptionManagementMode` and selectors by principal are missing, and `assignmentScopeValidation` is null
+whatever it is (Azure/enterprise-azure-policy-as-code 415). That what is left of a selector stands there is a guess.
+Each version of a definition is a row (Azure/enterprise-azure-policy-as-code 1395).
+`faults.GraphTrouble` is what can go wrong.
 """
 
 import base64
@@ -11,17 +15,18 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from itertools import chain
 from typing import Any
 
-from sandbox.arm import changes
+from sandbox.arm import changes, versions
 from sandbox.arm.access import Access
 from sandbox.arm.errors import ArmError, bad_content
-from sandbox.arm.exemption_body import FIELDS
+from sandbox.arm.exemption_body import FIELDS, PRINCIPALS
 from sandbox.arm.faults import GraphTrouble
 from sandbox.arm.graph_query import CHANGES, TABLES, Query, read, refused
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Json, Store
-from sandbox.arm.target import EXEMPTIONS, MANAGEMENT_GROUPS, SUBSCRIPTIONS
+from sandbox.arm.target import DEFINITIONS, EXEMPTIONS, MANAGEMENT_GROUPS, SET_DEFINITIONS, SUBSCRIPTIONS, VERSIONS
 from sandbox.identity import TENANT_ID, Caller
 
 MAX_TOP = 1000
@@ -55,7 +60,8 @@ class Graph:
 
     def freeze(self, *, on: bool) -> None:
         """Hold the rows as they are now, so that queries lag behind ARM, or let them follow again."""
-        self._frozen = list(self._store.entries.values()) if on else None
+        every = chain(self._store.entries.values(), versions.unseeded(self._store)) if on else ()
+        self._frozen = [self._versioned(entry) for entry in every] if on else None
         self._kept.clear()
 
     def expire_tokens(self) -> None:
@@ -78,7 +84,7 @@ class Graph:
         status = self.trouble.fails(start) if query.about(EXEMPTIONS) else 0
         if status >= 400:
             raise ArmError(status, "InternalServerError", "The sandbox was asked to fail this page.")
-        shown = [_show(row, query) for row in rows[start : start + top]]
+        shown = [self._show(row, query) for row in rows[start : start + top]]
         if 0 < self.trouble.largest < len(shown):
             size = "Response payload size is 20000000, and has exceeded the limit of 16777216."
             raise refused(size, "ResponsePayloadTooLarge")
@@ -188,10 +194,14 @@ class Graph:
             target = entry.target
             if not _is_in(target.type_key, query):
                 continue
-            place = target.key if target.type_key in (SUBSCRIPTIONS, MANAGEMENT_GROUPS) else target.scope_key
+            place = target.key if target.type_key in (SUBSCRIPTIONS, MANAGEMENT_GROUPS) else target.place
             may = not place or self._access.may(caller, f"{target.type}/read", target.key)
             # no place: a built-in definition, for everybody
-            if may and (not place or not scopes or within(place)) and (not query.tests or query.takes(_row(entry))):
+            if (
+                may
+                and (not place or not scopes or within(place))
+                and (not query.tests or query.takes(self._row(entry)))
+            ):
                 chosen.append(entry)
         return sorted(chosen, key=_order)
 
@@ -201,8 +211,24 @@ class Graph:
         if self._frozen is not None:
             return [one for one in self._frozen if query.ids is None or one.target.key in query.ids]
         if query.ids is not None:
-            return [self._store.entries[key] for key in query.ids if key in self._store.entries]
-        return self._store.entries.values()
+            rows = [self._store.entries[key] for key in query.ids if key in self._store.entries]
+            return rows + [one for one in self._unseeded(query) if one.target.key in query.ids]
+        return chain(self._store.entries.values(), self._unseeded(query))
+
+    def _unseeded(self, query: Query) -> Iterable[Entry]:
+        return versions.unseeded(self._store) if any(query.about(kind) for kind in VERSIONS) else ()
+
+    def _versioned(self, entry: Entry) -> Entry:
+        """Return an entry with the versions, where it is a definition."""
+        if entry.target.type_key not in (DEFINITIONS, SET_DEFINITIONS):
+            return entry
+        return Entry(entry.target, {**entry.body, "properties": versions.shown(self._store, entry)}, entry.system)
+
+    def _show(self, row: Any, query: Query) -> Any:
+        return query.project(self.trouble.spoil(self._row(row))) if isinstance(row, Entry) else row
+
+    def _row(self, entry: Entry) -> Json:
+        return _row(entry if self._frozen is not None else self._versioned(entry))
 
 
 def _is_in(type_key: str, query: Query) -> bool:
@@ -220,16 +246,12 @@ def _order(row: Any) -> str:
     return str(row.get("id", "")).lower() if isinstance(row, dict) else ""
 
 
-def _show(row: Any, query: Query) -> Any:
-    return query.project(_row(row)) if isinstance(row, Entry) else row
-
-
 def _row(entry: Entry) -> Json:
     parts = entry.target.id.split("/")
     inside = parts[1].lower() == "subscriptions"
     properties, name = entry.body.get("properties", {}), entry.target.name
     if entry.target.type_key == EXEMPTIONS:
-        properties = {key: value for key, value in properties.items() if FIELDS[key][0] < 2}
+        properties = _seen(properties)
     elif entry.target.type_key == SUBSCRIPTIONS:
         properties, name = {"state": entry.body.get("state")}, entry.body.get("displayName", name)
     system = None if entry.target.type_key == "microsoft.resources/changes" else entry.system
@@ -239,6 +261,19 @@ def _row(entry: Entry) -> Json:
         "resourceGroup": parts[4].lower() if inside and len(parts) > 4 and parts[3].lower() == "resourcegroups" else "",
         "properties": properties, "tags": entry.body.get("tags"), "systemData": system,
     }  # fmt: skip
+
+
+def _seen(properties: Json) -> Json:
+    """Return what is seen of an exemption's properties."""
+    seen = {key: value for key, value in properties.items() if FIELDS[key][0] < 2} | {"assignmentScopeValidation": None}
+    if "resourceSelectors" in seen:
+        seen["resourceSelectors"] = [_without_principals(one) for one in seen["resourceSelectors"]]
+    return seen
+
+
+def _without_principals(selector: Json) -> Json:
+    kept = [one for one in selector.get("selectors", []) if str(one.get("kind")).lower() not in PRINCIPALS]
+    return selector | ({"selectors": kept} if "selectors" in selector else {})
 
 
 def _names(body: Json, key: str, most: int) -> list[str]:

@@ -51,7 +51,7 @@ class Resources:
         return entry
 
     def get(self, target: Target, version: str, expand: str = "") -> Reply:
-        entry = versions.find(self._store, target) if target.type_key in VERSIONS else self._store.get(target.key)
+        entry = versions.find(self._store, target)
         if entry is None:
             self._store.require_containers(target.scope)
             raise missing(target)

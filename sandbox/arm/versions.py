@@ -10,6 +10,7 @@ where there is just a preview (Azure/Enterprise-Scale 2038).
 """
 
 import re
+from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Final
 
@@ -40,12 +41,21 @@ def numbers(store: Store, definition: Entry) -> list[str]:
 
 
 def find(store: Store, target: Target) -> Entry | None:
-    """Return a version: the seeded one, or else what its definition has to say of its own."""
-    definition = store.get(target.scope_key)
+    """Return what is at a target; a version that was not seeded is what its definition has to say of its own."""
+    definition = store.get(target.scope_key) if target.type_key in VERSIONS else None
     if target.key in store.entries or definition is None or target.name.lower() != own(definition).lower():
         return store.get(target.key)
     kept = {key: value for key, value in _properties(definition).items() if key != "versions"}
     return Entry(target, {"properties": {**kept, "version": own(definition)}}, definition.system)
+
+
+def unseeded(store: Store) -> Iterator[Entry]:
+    """Yield the own versions of definitions, where they were not seeded."""
+    for entry in list(store.entries.values()):
+        if entry.target.type_key in _DEFINITIONS:
+            target = parse(f"{entry.target.id}/versions/{own(entry)}")
+            if target.key not in store.entries and (found := find(store, target)):
+                yield found
 
 
 def every(store: Store, definition: Entry) -> list[Entry]:

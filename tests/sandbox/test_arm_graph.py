@@ -73,6 +73,107 @@ async def test_a_table_has_only_its_own_types(cloud: Cloud, client: Client) -> N
     assert found.body["totalRecords"] == 0
 
 
+async def test_newer_fields_of_exemptions_are_not_shown(cloud: Cloud, client: Client) -> None:
+    inner = [
+        {"kind": "UserPrincipalId", "in": ["u"]}, {"kind": "resourceLocation", "in": ["westeurope"]},
+        {"kind": "groupPrincipalId", "notIn": ["g"]},
+    ]  # fmt: skip
+    selectors = [{"name": "s", "selectors": inner}, {"name": "t"}]
+    newer = {"exemptionManagementMode": "UserSelfServe", "assignmentScopeValidation": "DoNotValidate"}
+    cloud.arm.seed(exemption_id(GROUP, "newer"), exemption(**newer, resourceSelectors=selectors))
+    cloud.arm.seed(exemption_id(GROUP, "plain"), exemption())
+    shown, plain = [row["properties"] for row in (await ask(client, QUERY)).body["data"]]
+    assert "exemptionManagementMode" not in shown
+    assert shown["resourceSelectors"] == [{"name": "s", "selectors": [inner[1]]}, {"name": "t"}]
+    assert (shown["assignmentScopeValidation"], plain["assignmentScopeValidation"]) == (None, None)
+
+
+VERSION_ROWS = "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions/versions'"
+SET_ROWS = "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions' and id in~ ({ids})"
+INITIATIVE_COLUMNS = (
+    "project id, version = properties.version, versions = properties.versions, policyType = properties.policyType, "
+    "members = properties.policyDefinitions"
+)
+
+
+def seed_versions(cloud: Cloud) -> tuple[str, str]:
+    """Seed a built-in with two versions, and an own one of the management group corp."""
+    identity = f"{AUTH}/policySetDefinitions/benchmark"
+    for path, number in (("", "2.0.0"), ("/versions/2.0.0", "2.0.0"), ("/versions/1.0.0", "1.0.0")):
+        members = [{"policyDefinitionId": "x", "policyDefinitionReferenceId": number}]
+        cloud.arm.seed(identity + path, {"properties": {"version": number, "policyDefinitions": members}})
+    return identity, cloud.arm.seed(f"{CORP}{AUTH}/policySetDefinitions/own", {"properties": {}})
+
+
+async def test_initiatives_have_their_versions(cloud: Cloud, client: Client) -> None:
+    identity, own = seed_versions(cloud)
+    where = SET_ROWS.format(ids=f"'{identity.upper()}', '{own}'")
+    rows = (await ask(client, f"{where} | order by tolower(id) asc | {INITIATIVE_COLUMNS}")).body["data"]
+    members = [{"policyDefinitionId": "x", "policyDefinitionReferenceId": "2.0.0"}]
+    assert rows == [
+        {
+            "id": identity,
+            "version": "2.0.0",
+            "versions": ["2.0.0", "1.0.0"],
+            "policyType": "BuiltIn",
+            "members": members,
+        },
+        {"id": own, "version": "1.0.0", "versions": ["1.0.0"], "policyType": "Custom", "members": []},
+    ]
+
+
+async def test_each_version_is_a_row(cloud: Cloud, client: Client) -> None:
+    identity, own = seed_versions(cloud)
+    every = f"{VERSION_ROWS} | order by tolower(id) asc | project id"
+    base = f"{AUTH}/policySetDefinitions/base/versions/1.0.0"
+    shown = [base, f"{identity}/versions/1.0.0", f"{identity}/versions/2.0.0", f"{own}/versions/1.0.0"]
+    assert ids(await ask(client, every)) == shown
+    wanted = f"'{identity}/VERSIONS/1.0.0', '{own}/versions/1.0.0', '{identity}/versions/3.0.0', '{identity}'"
+    rows = (await ask(client, f"{VERSION_ROWS} and id in~ ({wanted}) | {INITIATIVE_COLUMNS}")).body["data"]
+    assert [(row["id"], row["version"], row["versions"]) for row in rows] == [
+        (shown[1], "1.0.0", None), (shown[3], "1.0.0", None),
+    ]  # fmt: skip
+    assert rows[0]["members"][0]["policyDefinitionReferenceId"] == "1.0.0"
+    assert (await ask(client, VERSION_ROWS)).body["data"][0][
+        "type"
+    ] == "microsoft.authorization/policysetdefinitions/versions"
+
+
+async def test_versions_are_where_their_definition_is(cloud: Cloud, client: Client) -> None:
+    _, own = seed_versions(cloud)
+    query = f"{VERSION_ROWS} | order by tolower(id) asc | project id"
+    await client.control("PUT", "permissions", {"o1": []})
+    nobody = await ask(client.as_(token_for("reader", "o1")), query)
+    assert (len(ids(nobody)), f"{own}/versions/1.0.0" in ids(nobody)) == (3, False)
+    assert f"{own}/versions/1.0.0" not in ids(await ask(client, query, subscriptions=[SUB]))
+    above = {"authorizationScopeFilter": "AtScopeAboveAndBelow"}
+    assert f"{own}/versions/1.0.0" in ids(await ask(client, query, subscriptions=[SUB], options=above))
+    assert f"{own}/versions/1.0.0" in ids(await ask(client, query, managementGroups=["corp"]))
+
+
+async def test_versions_lag_as_other_rows_do(cloud: Cloud, client: Client) -> None:
+    identity, own = seed_versions(cloud)
+    await client.control("PUT", "graph", {"frozen": True})
+    cloud.arm.seed(f"{identity}/versions/1.1.0", {"properties": {}})
+    cloud.arm.seed(f"{AUTH}/policySetDefinitions/later", {"properties": {}})
+    query = f"{SET_ROWS.format(ids=f"'{identity}', '{own}'")} | {INITIATIVE_COLUMNS}"
+    assert (await ask(client, query)).body["data"][0]["versions"] == ["2.0.0", "1.0.0"]
+    assert len(ids(await ask(client, f"{VERSION_ROWS} | project id"))) == 4
+    await client.control("PUT", "graph", {"frozen": False})
+    assert (await ask(client, query)).body["data"][0]["versions"] == ["2.0.0", "1.1.0", "1.0.0"]
+    assert len(ids(await ask(client, f"{VERSION_ROWS} | project id"))) == 6
+
+
+async def test_assignments_show_their_pin_and_no_more(cloud: Cloud, client: Client) -> None:
+    identity, _ = seed_versions(cloud)
+    pinned = {"properties": {"policyDefinitionId": identity, "definitionVersion": "1.*.*"}}
+    cloud.arm.seed(f"{SUBSCRIPTION}{AUTH}/policyAssignments/pinned", pinned)
+    query = "policyresources | where type =~ 'microsoft.authorization/policyassignments' | project id, properties"
+    (row,) = (await ask(client, query, subscriptions=[SUB])).body["data"]
+    assert row["properties"]["definitionVersion"] == "1.*.*"
+    assert not {"effectiveDefinitionVersion", "latestDefinitionVersion"} & set(row["properties"])
+
+
 TAGGED = {
     "plain": {"env": "prod"}, "ours": {"Exception": "E-1"}, "talk": {"about": "exception"},
     "both": {"exception": "", "x": "y"},
@@ -247,6 +348,25 @@ async def test_raw_rows_are_among_the_exemptions(cloud: Cloud, client: Client) -
         "text", {"id": seeded[0]}, {"id": seeded[0].upper(), "tenantId": "other"}, {"id": seeded[1]},
     ]  # fmt: skip
     assert len((await ask(client, f"{CONTAINERS} | project id")).body["data"]) == 3
+
+
+async def test_fields_of_rows_are_taken_on_request(cloud: Cloud, client: Client) -> None:
+    ends = exemption(expiresOn="2027-01-01T00:00:00Z", metadata={"owner": "a", "ticket": "b"})
+    for name in ("e1", "e2"):
+        cloud.arm.seed(exemption_id(GROUP, name), ends)
+    taken = {
+        "nulls": {"systemData": "", "properties.expiresOn": "/E2$", "properties.nothing": ""},
+        "drops": {"properties.metadata.owner": "e1", "properties.metadata.x.y": "", "tenantId": "e1"},
+    }
+    await client.control("PUT", "graph", taken)
+    first, second = (await ask(client, QUERY)).body["data"]
+    assert (first["systemData"], second["systemData"]) == (None, None)
+    assert (first["properties"]["expiresOn"], second["properties"]["expiresOn"]) == ("2027-01-01T00:00:00Z", None)
+    assert (first["properties"]["metadata"], "tenantId" in first) == ({"ticket": "b"}, False)
+    assert (second["properties"]["metadata"], "tenantId" in second) == ({"owner": "a", "ticket": "b"}, True)
+    assert (await client.get(first["id"])).body["properties"]["metadata"] == {"owner": "a", "ticket": "b"}
+    await client.control("POST", "reset")
+    assert (await ask(client, QUERY)).body["data"][0]["systemData"]
 
 
 async def test_the_graph_has_no_other_knobs(client: Client) -> None:

@@ -1,7 +1,7 @@
 """The control API under `/_sandbox/` on the ARM listener: JSON in, JSON out, no token needed.
 
 GET    counters | requests | faults | permissions | denials | latency
-POST   faults {path, method, status, code, message, retry_after, latency, count, drop, after}
+POST   faults {path, query, method, status, code, message, retry_after, latency, count, drop, after}
 PUT    latency {seconds}                    PUT  throttle {enforce, limits}
 PUT    permissions {OID: [{scope, actions, notActions}]}      (replaces those of the identities named)
 PUT    denials [{name, id, scope, actions, exceptOids}]
@@ -11,9 +11,11 @@ PUT    graph {frozen, expire, largest, limit_hit, extra, fail {start, times, sta
                                             (any of them; all but the first two: faults.GraphTrouble;
                                             frozen: rows stay as they are now; expire: tokens so far are refused)
 PUT    paging {size}
+PUT    api-versions {TYPE: [VERSION ...], refusal}   (TYPE: policyAssignments ...; the cloud has these versions only;
+                                            refusal: InvalidResourceType or NoRegisteredProviderFound)
 POST   seed {id, body}                      POST subscriptions {subscriptionId, displayName, managementGroup}
 PUT    guest {upn}                            (whoever has no token of the sandbox's is this user; "" for nobody)
-POST   token {name, oid, appid, upn}        DELETE faults | permissions | denials | counters | requests
+POST   token {name, oid, appid, upn}        DELETE faults | permissions | denials | counters | requests | api-versions
 POST   reset                                (all of the above back to normal; resources stay)
 """
 
@@ -44,7 +46,8 @@ class Control:
     async def handle(self, request: web.BaseRequest) -> web.Response:
         name = request.path.removeprefix("/_sandbox/").strip("/")
         text = (await request.content.read()).decode()  # request.text() stops at 1 MiB
-        act = self.extra.get((request.method, name)) or getattr(self, f"_{request.method.lower()}_{name}", None)
+        method = f"_{request.method.lower()}_{name.replace('-', '_')}"
+        act = self.extra.get((request.method, name)) or getattr(self, method, None)
         if act is None:
             return web.json_response({"error": f"There is no {request.method} {name}."}, status=404)
         try:
@@ -143,6 +146,14 @@ class Control:
     def _put_paging(self, body: Any) -> Any:
         self._arm.exemptions.page_size = self._arm.resources.page_size = max(1, int(body["size"]))
         return body
+
+    def _put_api_versions(self, body: Any) -> Any:
+        self._arm.providers.lag(body)
+        return self._arm.providers.supported
+
+    def _delete_api_versions(self, _: Any) -> Any:
+        self._arm.providers.reset()
+        return {}
 
     def _post_seed(self, body: Any) -> Any:
         return [self._arm.seed(one["id"], one.get("body")) for one in (body if isinstance(body, list) else [body])]

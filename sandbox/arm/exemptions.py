@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.arm import listing
-from sandbox.arm.errors import ArmError, not_allowed
+from sandbox.arm.errors import not_allowed
 from sandbox.arm.exemption_body import (
     FIELDS,
     LEVELS,
@@ -34,13 +34,8 @@ class Exemptions:
         self.max_per_scope = MAX_PER_SCOPE
 
     def level(self, version: str) -> int:
-        """Return the level of fields that an api-version knows. Raises ArmError 400 for one that does not exist."""
-        found = LEVELS.get(version.lower())
-        if found is None:
-            supported = ",".join(LEVELS)
-            message = f"The api-version '{version}' is invalid. The supported versions are '{supported}'."
-            raise ArmError(400, "InvalidApiVersionParameter", message)
-        return found
+        """Return the level of fields that an api-version knows."""
+        return max((level for since, level in LEVELS.items() if since <= version.lower()), default=0)
 
     def get(self, target: Target, version: str) -> Reply:
         level = self.level(version)

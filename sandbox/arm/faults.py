@@ -13,13 +13,15 @@ WINDOW_SECONDS = 60.0
 class Fault:
     """One kind of trouble.
 
-    `path` is a regular expression searched in the path, without regard to case; `method` an HTTP method or `*`.
+    `path` and `query` are regular expressions searched in the path and in the query string as it reads decoded
+    (`api-version=...&$expand=...`), without regard to case; `method` is an HTTP method or `*`.
     `count` is how many requests it hits (None: all). `status` answers with that instead; `latency` (seconds) waits
     first; `drop` closes the connection without an answer. With `after` the request is carried out before, so that only
     its answer is lost.
     """
 
     path: str = ""
+    query: str = ""
     method: str = "*"
     status: int = 0
     code: str = "ServiceUnavailable"
@@ -30,8 +32,9 @@ class Fault:
     drop: bool = False
     after: bool = False
 
-    def matches(self, method: str, path: str) -> bool:
-        return self.method in {"*", method} and re.search(self.path, path, re.IGNORECASE) is not None
+    def matches(self, method: str, path: str, query: str) -> bool:
+        searched = ((self.path, path), (self.query, query))
+        return self.method in {"*", method} and all(re.search(one, text, re.IGNORECASE) for one, text in searched)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -39,10 +42,11 @@ class Fault:
         unknown = set(value) - set(cls.__slots__)
         if unknown:
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {', '.join(cls.__slots__)}")
-        try:
-            re.compile(str(value.get("path", "")))
-        except re.error as error:
-            raise ValueError(f"path is not a regular expression: {error}") from error
+        for name in ("path", "query"):
+            try:
+                re.compile(str(value.get(name, "")))
+            except re.error as error:
+                raise ValueError(f"{name} is not a regular expression: {error}") from error
         return cls(**value)
 
 
@@ -57,10 +61,10 @@ class Faults:
         self.rules.clear()
         self.latency = 0.0
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str, query: str) -> Fault | None:
         """Return the fault for this request and use up one of its count."""
         for fault in self.rules:
-            if fault.matches(method, path):
+            if fault.matches(method, path, query):
                 if fault.count is not None:
                     fault.count -= 1
                     if fault.count <= 0:

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from sandbox.arm import providers
 from sandbox.arm.access import Access
 from sandbox.arm.control import Control
 from sandbox.arm.deployments import Deployments
@@ -23,6 +22,7 @@ from sandbox.arm.faults import Fault, Faults, Log, Seen, Throttle
 from sandbox.arm.graph import Graph
 from sandbox.arm.listener import Listener
 from sandbox.arm.operations import Operations, reads_of
+from sandbox.arm.providers import Providers, namespace_of
 from sandbox.arm.reply import Call, Context, Operation, Reply
 from sandbox.arm.resources import Resources
 from sandbox.arm.store import Entry, Json, Store, system_data
@@ -58,6 +58,7 @@ class Arm:
         self.clock = clock
         self.store = Store()
         self.access = Access(self.store)
+        self.providers = Providers()
         self.faults = Faults()
         self.throttle = Throttle()
         self.log = Log()
@@ -122,8 +123,8 @@ class Arm:
         self.store.remove(f"{scope}/providers/Microsoft.Authorization/locks/{name}".lower())
 
     def reset(self) -> None:
-        """Drop faults, latency, permissions, denials, locks, throttling and counts; resources stay."""
-        for part in (self.faults, self.access, self.throttle, self.log):
+        """Drop faults, latency, permissions, denials, locks, throttling, api-versions and counts; resources stay."""
+        for part in (self.faults, self.access, self.throttle, self.log, self.providers):
             part.reset()
         for key in list(self.store.locks):
             self.store.remove(key)
@@ -136,7 +137,7 @@ class Arm:
         if path.startswith("/_sandbox/"):
             return await self.control.handle(request)
         started = time.perf_counter()
-        fault = self.faults.take(request.method, path) if self.faults.rules else None
+        fault = self.faults.take(request.method, path, request.query_string) if self.faults.rules else None
         delay = self.faults.latency + (fault.latency if fault else 0.0)
         if delay:
             await asyncio.sleep(delay)
@@ -219,9 +220,10 @@ class Arm:
             reply = self.graph.query(body, context.caller)
             self._operations.note(context.caller.name, context.client, reads_of(body))
             return reply
-        if method == "GET" and (namespace := providers.namespace_of(path)):
-            return providers.show(namespace)
+        if method == "GET" and (namespace := namespace_of(path)):
+            return self.providers.show(namespace)
         target = parse(path, post=method == "POST")
+        self.providers.require(target, version)
         verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
         if not verb or (not target.name and method != "GET"):
             raise not_allowed(method)
@@ -358,7 +360,7 @@ def _read_json(body: bytes) -> Any:
 def _kind(method: str, path: str) -> str:
     if path.rstrip("/").lower() == _GRAPH:
         return "POST resourceGraph"
-    if providers.namespace_of(path):
+    if namespace_of(path):
         return f"{method} provider"
     target = parse(path, post=method == "POST")
     verb = "LIST" if method == "GET" and not target.name else method

@@ -35,6 +35,10 @@ from tests.recorder import Recorder
 
 _CHUNK: Final = 5_000
 _AUDIENCE: Final = "https://management.azure.com"
+_PINS: Final = (None, "1.*.*", None, "1.4.*")
+"""The pins of assignments, in turn: two of initiatives of the tenant's own, two of built-ins."""
+_VERSIONS: Final = {"2.0.0": 5, "1.4.0": 6, "1.0.0": 4}
+"""The versions of a built-in, the latest first, and how many members each has."""
 
 
 def tenant(size: int) -> Iterator[dict[str, Any]]:
@@ -46,15 +50,14 @@ def tenant(size: int) -> Iterator[dict[str, Any]]:
     assignments = []
     for number, group in enumerate(groups):
         scope = f"/providers/Microsoft.Management/managementGroups/{group}"
-        definitions = [f"{AUTHORIZATION}/policyDefinitions/rule-{n}" for n in range(5)]
-        members = [
-            {"policyDefinitionId": one, "policyDefinitionReferenceId": f"ref{n}"} for n, one in enumerate(definitions)
-        ]
-        initiative = f"{scope}{AUTHORIZATION}/policySetDefinitions/set-{number}"
+        pin = _PINS[number % len(_PINS)]
+        built_in = number % len(_PINS) > 1
+        initiative = f"{'' if built_in else scope}{AUTHORIZATION}/policySetDefinitions/set-{number}"
         assignments.append(f"{scope}{AUTHORIZATION}/policyAssignments/baseline-{number}")
         yield {"id": scope, "body": {"properties": {"displayName": group}}}
-        yield {"id": initiative, "body": {"properties": {"policyDefinitions": members}}}
-        yield {"id": assignments[-1], "body": {"properties": {"policyDefinitionId": initiative}}}
+        yield from _built_in(initiative) if built_in else [_initiative(initiative, "1.0.0", 5)]
+        assigned = {"policyDefinitionId": initiative} | ({"definitionVersion": pin} if pin else {})
+        yield {"id": assignments[-1], "body": {"properties": assigned}}
     for one in subscriptions:
         yield {"id": f"/subscriptions/{one}", "body": {"displayName": one}}
     scopes = [f"/providers/Microsoft.Management/managementGroups/{group}" for group in groups]
@@ -88,6 +91,18 @@ def tenant(size: int) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
         identity = f"{scope}{AUTHORIZATION}/policyExemptions/exemption-{number}"
         yield {"id": identity, "body": {"properties": properties, "systemData": system}}
+
+
+def _built_in(identity: str) -> Iterator[dict[str, Any]]:
+    yield _initiative(identity, *next(iter(_VERSIONS.items())))
+    for version, members in _VERSIONS.items():
+        yield _initiative(f"{identity}/versions/{version}", version, members)
+
+
+def _initiative(identity: str, version: str, members: int) -> dict[str, Any]:
+    rule = f"{AUTHORIZATION}/policyDefinitions/rule"
+    listed = [{"policyDefinitionId": f"{rule}-{n}", "policyDefinitionReferenceId": f"ref{n}"} for n in range(members)]
+    return {"id": identity, "body": {"properties": {"version": version, "policyDefinitions": listed}}}
 
 
 async def seed(arm: str, size: int) -> None:

@@ -195,13 +195,10 @@ class Graph:
             if not _is_in(target.type_key, query):
                 continue
             place = target.key if target.type_key in (SUBSCRIPTIONS, MANAGEMENT_GROUPS) else target.place
-            may = not place or self._access.may(caller, f"{target.type}/read", target.key)
             # no place: a built-in definition, for everybody
-            if (
-                may
-                and (not place or not scopes or within(place))
-                and (not query.tests or query.takes(self._row(entry)))
-            ):
+            may = not place or self._access.may(caller, f"{target.type}/read", target.key)
+            asked = not place or not scopes or within(place)
+            if may and asked and (not query.tests or query.takes(self._row(entry))):
                 chosen.append(entry)
         return sorted(chosen, key=_order)
 

@@ -3,6 +3,8 @@
 PY := .venv/bin/python
 # As many tests at once as there are processors, but not more storage emulators than four.
 AT_ONCE := -n auto --maxprocesses 4 --dist loadgroup
+# Python keeps what it compiled, whatever the environment says: each process of the tests would compile it all anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -188,6 +188,7 @@ def _bypass() -> dict[str, Any]:
         "ends": _maybe_time("Its end."),
         "ends_problem": _maybe("Why its end cannot be read."),
         "unreadable": _maybe("Why it cannot be read."),
+        "covers": _maybe("How many policies of the initiative it is about, in the version that Azure evaluates."),
         "findings": _FINDINGS,
         "expiry_state": _state(),
         "days_left": _days(),

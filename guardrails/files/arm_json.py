@@ -147,7 +147,7 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
         error = node["error"]
         said = f"{str(error.get('code'))[:60]}: {str(error.get('message'))[:200]}"
         yield Problem(place, f"this is an error that Azure answered, not what was asked for ({said})")
-    elif _get(node, "id") is None and (known := foreign.of_object(node)):
+    elif known := foreign.of_object(node):
         yield Problem(place, known)
     else:
         yield _wrong_inside(node, place) or Item(place, powershell.read(node), source)

@@ -34,13 +34,13 @@ _ENDINGS: Final = {
 }  # fmt: skip
 _TEXTS: Final = {
     _PAGE: re.compile(r"\A\s*<(?:!doctype|html)\b", re.IGNORECASE),
+    "Bicep": re.compile(
+        r"^\s*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
+    ),
     _TERRAFORM: re.compile(
         r'^\s*(?:(?:resource|data|variable|output|module|provider)\s+"[^"\n]*"(?:\s+"[^"\n]*")?'
         r"|locals|terraform|moved|import|removed)\s*\{",
         re.MULTILINE,
-    ),
-    "Bicep": re.compile(
-        r"^\s*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
     ),
     _EPAC: re.compile(r'"exemptions"\s*:\s*\['),
 }
@@ -71,7 +71,7 @@ def of_text(text: str, name: str = "") -> str:
 
 
 def of_object(node: Mapping[str, Any]) -> str:
-    """Return what a JSON object is that has no id, and what to give instead; "" if nobody knows."""
+    """Return what a JSON object is that is no resource of Azure, and what to give instead; "" if nobody knows."""
     return _said(_kind(node))
 
 
@@ -88,6 +88,10 @@ def _said(what: str) -> str:
 
 def _kind(node: Mapping[str, Any]) -> str:
     schema, names = str(node.get("$schema") or "").lower(), {str(key).lower() for key in node}
+    if {"verdict", "findings"} <= names or {"judged_at", "exemptions"} <= names:
+        return _REPORT
+    if names & {"id", "resourceid"}:
+        return ""
     inner = {name for name in ("resources", "parameters", "resource") if isinstance(node.get(name), list | Mapping)}
     if "terraform_version" in names or {"format_version", "values"} <= names:
         return "a plan of Terraform" if names & {"planned_values", "resource_changes"} else "a state of Terraform"
@@ -99,8 +103,6 @@ def _kind(node: Mapping[str, Any]) -> str:
         return _TERRAFORM
     if "policyexemption" in names:
         return _FACTORY
-    if "findings" in names or {"judged_at", "exemptions"} <= names:
-        return _REPORT
     entry = "exemptioncategory" in names and names & _TARGETS
     return _EPAC if entry or "exemptions" in names or "policy-exemption-schema" in schema else ""
 

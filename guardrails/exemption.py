@@ -470,15 +470,22 @@ def _texts(value: object, name: str, subject: str) -> tuple[str, ...]:
     if not value:
         return ()
     if isinstance(value, str):
-        return (value,)
-    if isinstance(value, (list, tuple)):
-        return tuple(map(str, value))
-    raise refuse(f"{name} is {_kind_of(value)}, not a list", subject)
+        listed = _json_list(value)
+        if listed is None:
+            return (value,)
+        value = listed
+    if not isinstance(value, (list, tuple)):
+        raise refuse(f"{name} is {_kind_of(value)}, not a list", subject)
+    if odd := next((one for one in value if not isinstance(one, str | int)), None):
+        raise refuse(f"{name} has {_kind_of(odd)} in it", subject)
+    return tuple(map(str, value))
 
 
 def _objects(value: object, subject: str) -> tuple[Mapping[str, Any], ...]:
     if not value:
         return ()
+    if isinstance(value, str):
+        value = _json_list(value)
     items = [value] if isinstance(value, Mapping) else value
     if isinstance(items, list) and all(isinstance(item, Mapping) for item in items):
         return tuple(items)
@@ -500,11 +507,20 @@ def _metadata(value: object, subject: str) -> Mapping[str, Any]:
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
+    found = _json(text)
+    return found if isinstance(found, dict) else None
+
+
+def _json_list(text: str) -> list[Any] | None:
+    found = _json(text) if text.lstrip().startswith("[") else None
+    return found if isinstance(found, list) else None
+
+
+def _json(text: str) -> object:
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):  # not JSON, or nested deeper than anybody nests
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _kind_of(value: object) -> str:

@@ -1,10 +1,14 @@
-"""Judge exemptions in files by the ruleset, offline: what is found, how to mend it, and what would be done.
+r"""Judge exemptions in files by the ruleset, offline: what is found, how to mend it, and what would be done.
 
-Takes what Azure gives: one exemption or a list, from ARM, `az policy exemption list`, PowerShell or Resource Graph.
+Takes what Azure returns: one exemption or a list. Best is ARM's own answer, which has all that applies:
+  az rest --method get --url "/subscriptions/ID/providers/Microsoft.Authorization/policyExemptions?api-version=VERSION"
+with the newest VERSION, 2026-01-01-preview, saved as exemptions.json. What `az policy exemption list`, PowerShell or
+Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md).
 What needs the exempted assignment is unknown, unless --assignments gives it:
   az policy assignment list --disable-scope-strict-match > assignments.json
   az policy set-definition list > initiatives.json
-  python -m guardrails judge exemptions.json --assignments assignments.json --assignments initiatives.json
+  python -m guardrails judge exemptions.json --api-version 2026-01-01-preview \
+    --assignments assignments.json --assignments initiatives.json
 
 Exit code: 0 all pass; 1 there is a violation; 2 something could not be read; 3 no violation, but something is unknown,
 which is not a pass.
@@ -12,22 +16,24 @@ which is not a pass.
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from guardrails.assess import Assessment, Verdict, assess
-from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
+from guardrails.assess import Assessment, Finding, Verdict, assess
+from guardrails.cli.options import add_format, add_ruleset, api_version, moment, ruleset_of
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decide import Plan, Situation, decide
-from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, fingerprint
 from guardrails.facts import Author
-from guardrails.files.arm_json import Item, Problem, Reading, read_bytes
+from guardrails.files.arm_json import Problem, Reading, read_bytes
 from guardrails.files.assignments import Assignments
+from guardrails.files.exemptions import exemptions_of
+from guardrails.files.powershell import CUT_OFF
 from guardrails.recording import facts_of
+from guardrails.rules import all_rules
 from guardrails.ruleset import Ruleset
 
 
@@ -60,6 +66,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="assignments and initiatives; may be repeated",
     )
     parser.add_argument(
+        "--api-version",
+        type=api_version,
+        metavar="VERSION",
+        help="the api-version in the URL of what ARM answered: it says which fields are at their default where absent",
+    )
+    parser.add_argument(
         "--now", type=moment, default=None, metavar="TIME", help="judge as at this time, such as 2027-06-30T00:00:00Z"
     )
     add_ruleset(parser)
@@ -70,13 +82,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Judge all that can be read; say on standard error what cannot."""
     ruleset = ruleset_of(args)
     complaints = Complaints(screen)
-    assignments = Assignments(item.body for _, item in _items(args.assignments, complaints))
-    if args.assignments and not len(assignments):
-        complaints.refuse(args.assignments[0], Problem("", "no assignments or initiatives in what --assignments gives"))
+    assignments = _assignments(args.assignments, complaints)
     now = args.now or datetime.now(UTC)
     judged = [
         judge(exemption, ruleset, assignments, now)
-        for exemption in _exemptions(_items(args.files, complaints), ruleset, complaints)
+        for exemption in _exemptions(args.files, ruleset, args.api_version or "", complaints)
     ]
     if args.format == "json":
         screen.json([one.to_json() for one in judged])
@@ -117,51 +127,63 @@ class Complaints:
         self.refused += 1
         self._screen.problem(f"{file}: {problem}")
 
+    def tell(self, file: str, reading: Reading) -> None:
+        """Say what is wrong with a file, and what is worth knowing of it."""
+        for problem in reading.problems:
+            self.refuse(file, problem)
+        for note in reading.notes:
+            self.note(file, note)
+
     def note(self, file: str, problem: Problem) -> None:
         """Say what is worth knowing of an input that could be read."""
         self._screen.note(f"{file}: {problem}")
 
 
-def _items(files: Iterable[str], complaints: Complaints) -> Iterator[tuple[str, Item]]:
-    """Yield the objects in all files, each with its file's name."""
-    for name in files:
-        reading = _read(name)
-        for problem in reading.problems:
-            complaints.refuse(name, problem)
-        for note in reading.notes:
-            complaints.note(name, note)
-        for item in reading.items:
-            yield name, item
+def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
+    """Return what the files given with --assignments hold. What was cut off in them is not known, and no mistake."""
+    bodies: list[Mapping[str, Any]] = []
+    lost = False
+    for file in files:
+        reading = _read(file)
+        complaints.tell(file, reading)
+        if reading.cut_off:
+            lost = True
+            complaints.note(file, Problem(reading.cut_off, f"left out: {CUT_OFF}"))
+        bodies += [item.body for item in reading.items]
+    assignments = Assignments(bodies)
+    if files and not len(assignments) and not lost:
+        complaints.refuse(files[0], Problem("", "no assignments or initiatives in what --assignments gives"))
+    return assignments
 
 
-def _read(name: str) -> Reading:
+def _read(file: str) -> Reading:
     try:
-        return read_bytes(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+        return read_bytes(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes(), file)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         said = error.strerror if isinstance(error, OSError) else str(error)
         return Reading(problems=(Problem("", f"cannot be read: {said}"),))
 
 
-def _exemptions(items: Iterable[tuple[str, Item]], ruleset: Ruleset, complaints: Complaints) -> Iterator[Exemption]:
+def _exemptions(
+    files: Iterable[str], ruleset: Ruleset, api_version: str, complaints: Complaints
+) -> Iterator[Exemption]:
     """Yield what is an exemption, once: lists of several scopes repeat what is inherited."""
     seen: dict[str, tuple[str, str]] = {}
-    for file, item in items:
-        try:
-            exemption = Exemption.from_arm(item.body, ruleset.names)
-            content = fingerprint(item.body)
-        except Permanent as error:
-            complaints.refuse(file, Problem(item.place, str(error)))
-            continue
-        before, place = seen.setdefault(exemption.id.key, (content, f"{file}: {item.place}"))
-        if place == f"{file}: {item.place}":
-            yield exemption
-        elif before == content:
-            complaints.note(file, Problem(item.place, f"the same exemption as in {place}; judged once"))
-        else:
-            complaints.note(
-                file, Problem(item.place, f"says something else than the same id in {place}; both are judged")
-            )
-            yield exemption
+    for file in files:
+        reading = _read(file)
+        read = exemptions_of(reading, ruleset.names, api_version)
+        complaints.tell(file, replace(reading, problems=read.problems))
+        for place, exemption in read.exemptions:
+            here, content = f"{file}: {place}", fingerprint(exemption.body)
+            before, first = seen.setdefault(exemption.id.key, (content, here))
+            if first == here:
+                yield exemption
+            elif before == content:
+                complaints.note(file, Problem(place, f"the same exemption as in {first}; judged once"))
+            else:
+                said = f"says something else than the same id in {first}; both are judged"
+                complaints.note(file, Problem(place, said))
+                yield exemption
 
 
 def _show(judged: list[Judged], screen: Screen) -> None:
@@ -220,9 +242,31 @@ def _sum_up(judged: list[Judged], screen: Screen) -> None:
     counts = {verdict: sum(one.assessment.verdict is verdict for one in judged) for verdict in Verdict}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {told}")
-    wanting = sum("none of the files given" in f.text for one in judged for f in one.assessment.findings)
+    found = [(one.exemption, finding) for one in judged for finding in one.assessment.findings]
+    wanting = sum("none of the files given" in finding.text for _, finding in found)
     if wanting:
         screen.note(
-            f"{wanting} finding{'' if wanting == 1 else 's'} unknown for want of the assignment or its initiative: "
+            f"{_findings(wanting)} unknown for want of the assignment or its initiative: "
             "give them with --assignments (see python -m guardrails judge --help)"
         )
+    lacking = [exemption.source for exemption, finding in found if _is_for_want_of_a_field(exemption, finding)]
+    if doubtful := sum(bool(source.doubt) for source in lacking):
+        screen.note(
+            f"{_findings(doubtful)} unknown because a file does not say with which api-version it was read: "
+            "give that of its URL with --api-version"
+        )
+    if names := sorted({source.name for source in lacking if not source.doubt}):
+        screen.note(
+            f"{_findings(len(lacking) - doubtful)} unknown because fields are not returned by {' or '.join(names)}: "
+            "save ARM's own answer with az rest (see python -m guardrails judge --help)"
+        )
+
+
+def _findings(count: int) -> str:
+    return f"{count} finding{'' if count == 1 else 's'}"
+
+
+def _is_for_want_of_a_field(exemption: Exemption, finding: Finding) -> bool:
+    """Whether a rule could not tell for its source does not return a field that it needs."""
+    needs = exemption.not_returned.intersection(all_rules()[finding.rule].needs)
+    return finding.status is Verdict.UNKNOWN and not exemption.source.returns.issuperset(needs)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from guardrails.exemption import ExemptionId, parse_time
 from guardrails.ruleset import Ruleset, load_ruleset
+from guardrails.sources import NEWEST, is_api_version
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +74,13 @@ def moment(text: str) -> datetime:
     if time is None:
         raise argparse.ArgumentTypeError("it is blank; write a time such as 2027-06-30T00:00:00Z")
     return time
+
+
+def api_version(text: str) -> str:
+    """Read an api-version for argparse. Raises ArgumentTypeError."""
+    if not is_api_version(text):
+        raise argparse.ArgumentTypeError(f"'{text[:60]}' is not an api-version such as {NEWEST}")
+    return text
 
 
 def operator() -> str:

@@ -6,9 +6,13 @@ whose bodies are at `responses.*.body`. What an object means is not looked at he
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
+
+from guardrails.files import foreign, powershell
+from guardrails.sources import RESOURCE_GRAPH, Source, arm, is_api_version
 
 DEEPEST: Final = 100
 """Levels of nesting that are read; deeper is nobody's exemption, and costs the stack of all that walk it."""
@@ -16,10 +20,11 @@ DEEPEST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One JSON object, and where it stands: `$.value[3]`."""
+    """One JSON object, and where it stands: `$.value[3]`. `source`: who returned it, where its wrapping says so."""
 
     place: str
     body: Mapping[str, Any]
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +46,30 @@ class Reading:
         items: the objects that could be read, in order.
         problems: what could not be read.
         notes: what a reader should know though all was read, such as that the list goes on elsewhere.
+        cut_off: where PowerShell left a text in place of a whole object; "" where it did not.
     """
 
     items: tuple[Item, ...] = ()
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
+    cut_off: str = ""
 
 
-def read_bytes(data: bytes) -> Reading:
-    """Read a file's bytes: UTF-8, UTF-16 or UTF-32, with a byte order mark (PowerShell redirects) or without."""
+def read_bytes(data: bytes, name: str = "") -> Reading:
+    """Read a file's bytes: UTF-8, UTF-16 or UTF-32, with a byte order mark (PowerShell redirects) or without.
+
+    `name`: the file's; its ending may tell what a text is that is no JSON.
+    """
     encoding = json.detect_encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        name = encoding.upper().removesuffix("-SIG")
-        return Reading(problems=(Problem(f"byte {error.start + 1}", f"not {name} text: {error.reason}"),))
-    return read_text(text)
+        kind = encoding.upper().removesuffix("-SIG")
+        return Reading(problems=(Problem(f"byte {error.start + 1}", f"not {kind} text: {error.reason}"),))
+    return read_text(text, name)
 
 
-def read_text(text: str) -> Reading:
+def read_text(text: str, name: str = "") -> Reading:
     """Read a text. Everything that is wrong is in the result; nothing is raised."""
     text = text.removeprefix("\ufeff")
     if not text.strip():
@@ -67,6 +77,8 @@ def read_text(text: str) -> Reading:
     try:
         root = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
+        if known := foreign.of_text(text, name):
+            return Reading(problems=(Problem("", known),))
         said = error.msg[:1].lower() + error.msg[1:]
         return Reading(problems=(Problem(f"line {error.lineno}, column {error.colno}", f"not JSON: {said}"),))
     except ValueError as error:  # NaN, or a number of thousands of digits
@@ -76,9 +88,23 @@ def read_text(text: str) -> Reading:
     found = list(_unwrapped(root, "$"))
     return Reading(
         tuple(part for part in found if isinstance(part, Item)),
-        tuple(part for part in found if isinstance(part, Problem)),
+        once([part for part in found if isinstance(part, Problem)]),
         tuple(_notes(root)),
+        next((part for part in found if isinstance(part, str)), ""),
     )
+
+
+def once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return problems, those that say of many objects that they are none of ours told once, with their number."""
+    first: dict[str, Problem] = {}
+    counts: Counter[str] = Counter()
+    for problem in problems:
+        message = problem.message
+        key = message if message.startswith(foreign.THIS_IS) else f"{problem.place}: {message}"
+        first.setdefault(key, problem)
+        counts[key] += 1
+    more = {key: f" ({count - 1} more like it)" if (count := counts[key]) > 1 else "" for key in first}
+    return tuple(Problem(problem.place, problem.message + more[key]) for key, problem in first.items())
 
 
 class _Repeated(dict[str, Any]):
@@ -101,29 +127,30 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
-def _unwrapped(node: Any, place: str) -> Iterator[Item | Problem]:
-    """Yield the objects below the known wrappings."""
+def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[Item | Problem | str]:
+    """Yield the objects below the known wrappings, and the place of each of which PowerShell left only a text."""
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _unwrapped(item, f"{place}[{index}]")
+            yield from _unwrapped(item, f"{place}[{index}]", source)
+    elif isinstance(node, str) and powershell.is_cut_off(node):
+        yield place
     elif not isinstance(node, dict):
         yield Problem(place, f"a JSON object is wanted here, not {_kind_of(node)}")
     elif isinstance(node, _Repeated):
         yield Problem(place, f"the key '{node.key[:60]}' stands here twice; keep one")
     elif _get(node, "id") is None and (inner := _wrapped(node)) is not None:
         name, value = inner
-        yield from _unwrapped(value, f"{place}.{name}")
+        yield from _unwrapped(value, f"{place}.{name}", RESOURCE_GRAPH if name.lower().startswith("data") else source)
     elif _get(node, "id") is None and isinstance(node.get("responses"), dict):
-        yield from _responses(node["responses"], f"{place}.responses")
+        yield from _responses(node["responses"], f"{place}.responses", _version_of(node.get("parameters")))
     elif _get(node, "id") is None and isinstance(node.get("error"), dict):
         error = node["error"]
         said = f"{str(error.get('code'))[:60]}: {str(error.get('message'))[:200]}"
         yield Problem(place, f"this is an error that Azure answered, not what was asked for ({said})")
-    elif "$schema" in node and isinstance(node.get("resources"), list | dict):
-        yield Problem(place, "this is a deployment template; give the object as Azure Resource Manager returns it")
+    elif known := foreign.of_object(node):
+        yield Problem(place, known)
     else:
-        wrong = _wrong_inside(node, place)
-        yield wrong or Item(place, node)
+        yield _wrong_inside(node, place) or Item(place, powershell.read(node), source)
 
 
 def _wrapped(node: Mapping[str, Any]) -> tuple[str, Any] | None:
@@ -144,13 +171,19 @@ def _rows(table: Mapping[str, Any]) -> list[Any]:
     return [dict(zip(names, row, strict=False)) if isinstance(row, list) else row for row in table["rows"]]
 
 
-def _responses(responses: Mapping[str, Any], place: str) -> Iterator[Item | Problem]:
+def _version_of(parameters: object) -> Source | None:
+    """Return the source of a REST specification example: it names the api-version of the request."""
+    version = parameters.get("api-version") if isinstance(parameters, dict) else None
+    return arm(version) if isinstance(version, str) and is_api_version(version) else None
+
+
+def _responses(responses: Mapping[str, Any], place: str, source: Source | None) -> Iterator[Item | Problem | str]:
     """Yield the bodies of a REST specification example."""
     bodies = {code: told["body"] for code, told in responses.items() if isinstance(told, dict) and "body" in told}
     if not bodies:
         yield Problem(place, "no response in this example has a body")
     for code, body in bodies.items():
-        yield from _unwrapped(body, f"{place}.{code}.body")
+        yield from _unwrapped(body, f"{place}.{code}.body", source)
 
 
 def _wrong_inside(root: Any, place: str) -> Problem | None:

@@ -86,6 +86,7 @@ class Selection:
 
 
 _NONE = Selection()
+_LEFT_OUT = f"resource selectors of the kinds {' and '.join(PRINCIPALS)}"
 _NOTHING = Condition("", None, None)
 
 
@@ -95,14 +96,14 @@ def selection_of(exemption: Exemption) -> Selection:
     if SELECTORS in exemption.not_returned:
         return Selection(doubt=source.lacks(SELECTORS), more=True)
     if not exemption.selectors:
-        return _NONE
+        return _NONE if source.principals else Selection(doubt=source.lacks(_LEFT_OUT), more=True)
     groups = _read(exemption.selectors)
     if groups is None:
         return Selection(doubt="its resource selectors cannot be read", more=True)
     if strange := sorted({c.kind for group in groups for c in group} - _KINDS):
         return Selection(groups, f"a resource selector is of a kind that is not documented: '{clip(strange[0])}'")
     if not source.principals:
-        return Selection(groups, source.lacks(f"resource selectors of the kinds {' and '.join(PRINCIPALS)}"), more=True)
+        return Selection(groups, source.lacks(_LEFT_OUT), more=True)
     return Selection(groups)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from guardrails.sources import NEWEST
+
 from .conftest import NOW, POLICIES, Run, Save, body
 
 CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
@@ -31,7 +33,8 @@ ID = body()["id"]
 )  # fmt: skip
 def test_each_is_told_and_the_rest_goes_on(run: Run, save: Save, content: bytes, said: str) -> None:
     bad, good = save("bad.json", content), save("good.json", body())
-    ran = run("judge", bad, good, "--assignments", save("p.json", POLICIES), "--now", NOW, "--format", "json")
+    known = ("--assignments", save("p.json", POLICIES), "--api-version", NEWEST)
+    ran = run("judge", bad, good, *known, "--now", NOW, "--format", "json")
     assert ran.code == 2
     assert [one["verdict"] for one in ran.json] == ["pass"]
     assert ran.err.startswith(f"guardrails: {bad}: ")
@@ -90,6 +93,7 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
         (("judge", "a.json", "--now", "tomorrow"), "'tomorrow' is not an ISO 8601 time such as 2027-06-30T00:00:00Z"),
         (("judge", "a.json", "--now", ""), "it is blank"),
         (("judge", "a.json", "--format", "xml"), "invalid choice: 'xml'"),
+        (("judge", "a.json", "--api-version", "latest"), "'latest' is not an api-version such as 2026-01-01-preview"),
         (("rules", "expird"), "expird: there is no such rule. Did you mean expired?"),
         (("rules", "EXG100"), "Did you mean exg10"),
         (("history", "/subscriptions/x"), "the id does not name a Microsoft.Authorization/policyExemptions"),

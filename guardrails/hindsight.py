@@ -8,14 +8,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from guardrails.assess import Verdict
 from guardrails.decide import Plan, PutBack
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, fingerprint
-from guardrails.facts import Gone, Unread
+from guardrails.facts import Assignment, Gone, Unread
 from guardrails.hint import Hint
+from guardrails.ports import Arm
 from guardrails.record import HistoryEntry, Row, Status, Stored
 from guardrails.restore import version, vouch
 from guardrails.ruleset import Mode
@@ -112,6 +113,16 @@ class _Then:
         return self.at
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadOnce:
+    """What a look needs of ports.Arm. One read of an assignment serves all looks back: nothing is done by any."""
+
+    arm: Arm
+
+    async def assignment(self, assignment_id: str, **_: object) -> Assignment | Gone | Unread:
+        return await self.arm.assignment(assignment_id)
+
+
 async def look_back(visit: Visit, stored: Stored, history: Sequence[HistoryEntry], seq: int) -> Judged:
     """Judge again the revert that history entry `seq` records. `visit`: today's world and ruleset.
 
@@ -168,7 +179,7 @@ async def _look(visit: Visit, revert: Revert, taken: Exemption) -> Look:
     seen = replace(taken, modified_by=judged.author, modified_by_type=judged.author_kind, modified_at=judged.written_at)
     then = replace(
         visit,
-        world=replace(visit.world, clock=_Then(revert.decided.at)),
+        world=replace(visit.world, arm=cast(Arm, _ReadOnce(visit.world.arm)), clock=_Then(revert.decided.at)),
         hint=Hint("sweep" if revert.did == "remove" else "event"),
         mode=Mode.ENFORCE,
     )

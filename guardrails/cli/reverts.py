@@ -11,10 +11,12 @@ judged, which is no all-clear.
 import argparse
 import asyncio
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
+from math import inf
 from typing import Any, Final
 
 from guardrails.cli.online import with_service
@@ -32,69 +34,68 @@ from guardrails.wiring import Service
 
 _AT_ONCE: Final = 16
 _DID: Final = {"delete": "deleted", "put-back": "edit put back", "remove": "removed, for it had ended", "": "reverted"}
-_CHANGED: Final = "somebody has changed it since, and this would overwrite that"
 
 type Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One past revert, as it is shown.
+    """One past revert, as it is shown; of what it was judged by nothing is kept, for there may be many.
 
     Attributes:
-        id: the exemption's id, as the register has it; a stranger's text.
-        judged: the revert, judged again.
-        now: the present, UTC.
+        at: when it was made, UTC; None where the history does not vouch for that.
+        is_open: whether somebody is to look at it.
+        told: its JSON form.
     """
 
-    id: str
-    judged: Judged
-    now: datetime
+    at: datetime | None
+    is_open: bool
+    told: Mapping[str, Any]
 
     @property
-    def at(self) -> datetime | None:
-        """When it was made; None where the history does not vouch for that."""
-        return self.judged.revert.done.at if self.judged.revert else None
+    def order(self) -> tuple[float, str]:
+        """The key to sort by: what cannot be vouched for, then the latest first."""
+        return -self.at.timestamp() if self.at else -inf, str(self.told["id"]).lower()
 
-    @property
-    def command(self) -> str:
-        """What undoes it, for a shell; "" where it was right, is undone, or is not judged."""
-        one = self.judged
-        if one.hindsight is not Hindsight.MISTAKE or one.since is Since.BACK:
-            return ""
-        return f"python -m guardrails restore {shlex.quote(self.id)} --at {one.entry}"
+    def passes(self, args: argparse.Namespace) -> bool:
+        """Whether --since and --owner let it pass; what the history does not vouch for passes."""
+        if self.at is None:
+            return True
+        owner = str(self.told["owner"]).lower()
+        recent = args.since is None or self.at >= args.since
+        return recent and (not args.owner or any(text_glob(one).fullmatch(owner) for one in args.owner))
 
-    @property
-    def against(self) -> list[str]:
-        """What is known to stand against undoing it."""
-        out = [_CHANGED] if self.judged.since is Since.CHANGED else []
-        end = self.judged.undone.expires_on if self.judged.undone else None
-        if end and is_expired(end, self.now):
-            out.append(f"it ended at {spell_time(end)}: put back, it exempts nothing")
-        return out if self.command else []
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        one, revert, look = self.judged, self.judged.revert, self.judged.look
-        row = revert.decided.row if revert else {}
-        return {
-            "id": self.id,
-            "at": spell_time(self.at) if self.at else None,
-            "did": revert.did if revert else "",
-            "hindsight": str(one.hindsight),
-            "since": str(one.since),
-            "author": row.get("author", ""),
-            "owner": row.get("owner", ""),
-            "entry": one.seq,
-            "why": str(revert.done.facts.get("why", "")) if revert else "",
-            "then": [_compared(finding, look) for finding in revert.violations] if revert else [],
-            "answer": look.plan.answer if look else None,
-            "reasons": list(look.plan.reasons) if look else [],
-            "problem": one.problem,
-            "version": one.entry,
-            "restore": self.command or None,
-            "against": self.against,
-        }
+def _item(name: str, judged: Judged, now: datetime) -> Item:
+    """Return a revert as it is shown. `name`: the exemption's id, as the register has it; a stranger's text."""
+    revert, look = judged.revert, judged.look
+    row = revert.decided.row if revert else {}
+    command, against = "", list[str]()
+    if judged.hindsight is Hindsight.MISTAKE and judged.since is not Since.BACK:
+        command = f"python -m guardrails restore {shlex.quote(name)} --at {judged.entry}"
+        if judged.since is Since.CHANGED:
+            against.append("somebody has changed it since, and this would overwrite that")
+        if judged.undone and judged.undone.expires_on and is_expired(judged.undone.expires_on, now):
+            against.append(f"it ended at {spell_time(judged.undone.expires_on)}: put back, it exempts nothing")
+    told = {
+        "id": name,
+        "at": spell_time(revert.done.at) if revert else None,
+        "did": revert.did if revert else "",
+        "hindsight": str(judged.hindsight),
+        "since": str(judged.since),
+        "author": row.get("author", ""),
+        "owner": row.get("owner", ""),
+        "entry": judged.seq,
+        "why": str(revert.done.facts.get("why", "")) if revert else "",
+        "then": [_compared(one, look) for one in revert.violations] if revert else [],
+        "answer": look.plan.answer if look else None,
+        "reasons": list(look.plan.reasons) if look else [],
+        "problem": judged.problem,
+        "version": judged.entry,
+        "restore": command or None,
+        "against": against,
+    }
+    return Item(revert.done.at if revert else None, judged.is_open, told)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,15 +117,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Judge all reverts again, and list them."""
     now = args.now or datetime.now(UTC)
     with screen.progress("exemptions with reverts") as told:
-        found = [one for one in with_service(lambda service: _judged(service, args, now, told)) if _wanted(one, args)]
-    found.sort(key=lambda one: (one.at is not None, -one.at.timestamp() if one.at else 0, one.id.lower()))
-    shown = [one for one in found if args.all or one.judged.is_open]
+        found = with_service(lambda service: _judged(service, args, now, told))
+    found = sorted((one for one in found if one.passes(args)), key=lambda one: one.order)
+    shown = [one.told for one in found if args.all or one.is_open]
     if args.format == "json":
-        screen.json([one.to_json() for one in shown])
+        screen.json(shown)
     else:
         _show(shown, screen)
     screen.note(_sum_up(found))
-    said = {one.judged.hindsight for one in found if one.judged.is_open}
+    said = {one.told["hindsight"] for one in found if one.is_open}
     return 1 if Hindsight.MISTAKE in said else 3 if Hindsight.NOT_JUDGED in said else 0
 
 
@@ -136,15 +137,17 @@ async def _judged(service: Service, args: argparse.Namespace, now: datetime, tol
     async for exemption, seq in service.register.events(WAYS, args.since, refused.append):
         if not scopes or any(scope.fullmatch(exemption.key) for scope in scopes):
             where.setdefault(exemption.key, (exemption, []))[1].append(seq)
-    items = [Item(error.subject, Judged(0, Hindsight.NOT_JUDGED, problem=error.message), now) for error in refused]
+    items = [_item(error.subject, Judged(0, Hindsight.NOT_JUDGED, problem=error.message), now) for error in refused]
     turns, done = asyncio.Semaphore(_AT_ONCE), count(1)
 
     async def work(exemption: ExemptionId, numbers: Sequence[int]) -> None:
         async with turns:
-            items.extend(Item(exemption.text, one, now) for one in await _look_back(service, exemption, numbers))
+            items.extend(_item(exemption.text, one, now) for one in await _look_back(service, exemption, numbers))
             told(next(done), len(where))
 
-    await asyncio.gather(*(work(*one) for one in where.values()))
+    async with asyncio.TaskGroup() as tasks:
+        for one in where.values():
+            tasks.create_task(work(*one))
     return items
 
 
@@ -161,16 +164,6 @@ async def _look_back(service: Service, exemption: ExemptionId, numbers: Sequence
     return [await look_back(visit, stored, history, seq) for seq in numbers]
 
 
-def _wanted(item: Item, args: argparse.Namespace) -> bool:
-    """Whether it passes --since and --owner; what the history does not vouch for passes."""
-    revert = item.judged.revert
-    if revert is None:
-        return True
-    owner = str(revert.decided.row.get("owner", "")).lower()
-    recent = args.since is None or revert.done.at >= args.since
-    return recent and (not args.owner or any(text_glob(one).fullmatch(owner) for one in args.owner))
-
-
 def _compared(finding: Mapping[str, Any], look: Look | None) -> dict[str, str]:
     """Return a violation of then, and what today's look says of it; "" for today where there is none."""
     code = str(finding.get("code", ""))
@@ -184,29 +177,32 @@ def _compared(finding: Mapping[str, Any], look: Look | None) -> dict[str, str]:
     return {**told, "today": "pass" if on else "off", "why": "", "response": ""}
 
 
-def _show(items: Sequence[Item], screen: Screen) -> None:
-    if screen.terminal and items:
+def _show(shown: Sequence[Mapping[str, Any]], screen: Screen) -> None:
+    if screen.terminal and shown:
         columns = ("hindsight", "reverted", "exemption", "found then", "today")
-        screen.table(columns, [_row(one) for one in items], lines=True)
-        for one in items:
-            if one.command:
-                screen.line(_safe(one.command))
+        screen.table(columns, [_row(told) for told in shown], lines=True)
+        for told in shown:
+            if told["restore"]:
+                screen.line(_safe(told["restore"]))  # below the table, which would break it
         return
-    for one in items:
-        told = one.to_json()
-        screen.line(f"{told['hindsight']}  {told['at'] or '-'}  {_DID[told['did']]}  {one.id}")
-        lines = [*(f"then: {line}" for line in _then(told)), *(f"today: {line}" for line in _today(told)), *_notes(one)]
+    for told in shown:
+        screen.line(f"{told['hindsight']}  {told['at'] or '-'}  {_DID[told['did']]}  {told['id']}")
+        lines = [
+            *(f"then: {line}" for line in _then(told)),
+            *(f"today: {line}" for line in _today(told)),
+            *_notes(told),
+        ]
         for line in lines:
             screen.line(line, indent=2)
-        if one.command:
-            screen.line(f"to undo it: {_safe(one.command)}", indent=2)
+        if told["restore"]:
+            screen.line(f"to undo it: {_safe(told['restore'])}", indent=2)
 
 
-def _row(one: Item) -> tuple[Cell, ...]:
-    told, name = one.to_json(), one.id.rpartition("/")[2]
-    where = [name, f"at {one.id.rpartition('/providers/')[0]}", *([f"owner {told['owner']}"] if told["owner"] else [])]
+def _row(told: Mapping[str, Any]) -> tuple[Cell, ...]:
+    scope, name = told["id"].rpartition("/providers/")[0], told["id"].rpartition("/")[2]
+    where = [name, f"at {scope}", *([f"owner {told['owner']}"] if told["owner"] else [])]
     when = [(told["at"] or "")[:10], _DID[told["did"]]]
-    return told["hindsight"], when, where, _then(told) or [""], [*_today(told), *_notes(one)]
+    return told["hindsight"], when, where, _then(told) or [""], [*_today(told), *_notes(told)]
 
 
 def _then(told: Mapping[str, Any]) -> list[str]:
@@ -228,11 +224,10 @@ def _today(told: Mapping[str, Any]) -> list[str]:
     return [*lines, f"answer: {told['answer']}{f', for {reasons}' if reasons else ''}"]
 
 
-def _notes(one: Item) -> list[str]:
+def _notes(told: Mapping[str, Any]) -> list[str]:
     """Return what is to be known before it is undone, for people."""
-    since = {Since.BACK: "since then what was taken away has stood again", Since.CHANGED: "since then it was changed"}
-    notes = [since[one.judged.since]] if one.judged.since in since else []
-    return notes + [f"against undoing it: {line}" for line in one.against]
+    back = ["since then: what was taken away has stood again"] if told["since"] == Since.BACK else []
+    return [*back, *(f"against undoing it: {line}" for line in told["against"])]
 
 
 def _safe(command: str) -> str:
@@ -241,12 +236,11 @@ def _safe(command: str) -> str:
     return command if shown else "not shown, for a screen cannot show this id whole: see --format json"
 
 
-def _sum_up(items: Sequence[Item]) -> str:
-    mistakes = [one for one in items if one.judged.hindsight is Hindsight.MISTAKE]
-    left = sum(one.judged.is_open for one in mistakes)
-    unjudged = sum(one.judged.hindsight is Hindsight.NOT_JUDGED for one in items)
-    settled = len(mistakes) - left
+def _sum_up(found: Sequence[Item]) -> str:
+    count = Counter(one.told["hindsight"] for one in found)
+    left = sum(one.is_open and one.told["hindsight"] == Hindsight.MISTAKE for one in found)
     return (
-        f"{len(items)} revert{'' if len(items) == 1 else 's'}: {left} to undo, {settled} undone or changed since,"
-        f" {unjudged} not judged, {len(items) - len(mistakes) - unjudged} right"
+        f"{len(found)} revert{'' if len(found) == 1 else 's'}: {left} to undo,"
+        f" {count[Hindsight.MISTAKE] - left} undone or changed since, {count[Hindsight.NOT_JUDGED]} not judged,"
+        f" {count[Hindsight.RIGHT]} right"
     )

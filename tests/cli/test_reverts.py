@@ -206,6 +206,14 @@ async def test_what_is_right_today_is_not_listed(desk: Desk) -> None:
     assert [(found["code"], found["today"]) for found in item["then"]] == [("EXG101", "violation")]
 
 
+async def test_an_assignment_is_read_once_for_all_reverts_from_it(desk: Desk) -> None:
+    for name in ("first", "second", "third"):
+        await reverted(desk, name)
+    desk.world.arm.log.reset()
+    assert [item["hindsight"] for item in await desk.items("--all")] == ["right"] * 3
+    assert desk.world.ours()["GET policyAssignments"] == 1
+
+
 async def test_what_cannot_be_told_today_would_not_be_reverted(desk: Desk) -> None:
     one = await reverted(desk)
     desk.world.fault("GET", "policySetDefinitions", status=403, code="AuthorizationFailed", count=1)

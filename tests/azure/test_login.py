@@ -12,7 +12,6 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from guardrails.azure import login as login_module
-from guardrails.azure import reach as reach_module
 from guardrails.azure.identity import Remembered
 from guardrails.azure.login import Login
 from guardrails.azure.reach import reach
@@ -108,7 +107,7 @@ async def test_a_look_up_that_hangs_is_told_in_time_and_holds_nothing_up(monkeyp
         asyncio.run_coroutine_threadsafe(over.wait(), loop).result(10)
         raise socket.gaierror
 
-    monkeypatch.setattr(reach_module.socket, "getaddrinfo", hangs)
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
     assert (await said_of("https://management.azure.com", 0.2)).endswith("no connection within 0.2 s")
     over.set()
 
@@ -119,7 +118,7 @@ async def test_one_good_address_of_several_is_enough(cloud: Cloud, monkeypatch: 
     def several(*_: object, **__: object) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
 
-    monkeypatch.setattr(reach_module.socket, "getaddrinfo", several)
+    monkeypatch.setattr(socket, "getaddrinfo", several)
     assert await said_of(f"http://management.test:{port}") == ""
 
 

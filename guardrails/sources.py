@@ -104,10 +104,11 @@ REST: Final = Source("a REST export", FIELDS - {MODE}, doubt="its api-version is
 """An answer of ARM that somebody saved. Every api-version since 2022 returns all but the newest field."""
 
 AZ: Final = Source("az policy exemption list", FIELDS - {MODE})
-"""azure-cli 2.77 and newer: 2.91.0 reads 2026-01-01-preview and prints all that its own model has."""
+"""azure-cli 2.77 and newer: 2.91.0 reads 2026-01-01-preview and prints all that its own model has
+(azure/cli/command_modules/resource/aaz/latest/policy/exemption/_list.py)."""
 
 AZ_OLD: Final = Source("az policy exemption list before azure-cli 2.77", BASE | {SYSTEM}, principals=False)
-"""azure-cli to 2.76: reads 2020-07-01-preview and prints null for what is absent."""
+"""azure-cli to 2.76: reads 2020-07-01-preview (azure-cli-core, profiles/_shared.py), prints null for what is absent."""
 
 POWERSHELL_OLD: Final = Source("Get-AzPolicyExemption of Az.Resources before 7", BASE, principals=False)
 """Also of later ones with -BackwardCompatible: the properties of the first api-version, in a bag `Properties`."""
@@ -116,6 +117,25 @@ POWERSHELL_OLD: Final = Source("Get-AzPolicyExemption of Az.Resources before 7",
 def powershell(shown: frozenset[str]) -> Source:
     """Return Get-AzPolicyExemption of Az.Resources 7 and newer, which writes each field of its model, null or not.
 
-    `shown`: the fields, of FIELDS, that an object has. Its model is of 2022-07-01-preview (7.0), later of newer ones.
+    `shown`: the fields, of FIELDS, that an object has. Its model is of 2022-07-01-preview
+    (Azure/azure-powershell, src/Resources/Policy.Autorest/README.md); later ones may have more.
     """
     return Source("Get-AzPolicyExemption", BASE | shown, principals=MODE in shown)
+
+
+EVERY: Final[tuple[tuple[Source, str], ...]] = (
+    (arm("2020-07-01-preview"), ""),
+    (arm("2022-07-01-preview"), ""),
+    (arm("2024-12-01-preview"), ""),
+    (arm("2025-12-01-preview"), "newer ones, too"),
+    (REST, "an answer of ARM in a file"),
+    (AZ, "azure-cli 2.77 and newer; seen in 2.91.0"),
+    (AZ_OLD, "seen in 2.76.0"),
+    (
+        powershell(frozenset({SELECTORS, VALIDATION, SYSTEM})),
+        "Az.Resources 7 and newer, by a model of 2022-07-01-preview",
+    ),
+    (POWERSHELL_OLD, "later ones with -BackwardCompatible, too"),
+    (RESOURCE_GRAPH, ""),
+)
+"""The sources that are known, and what more to say of each."""

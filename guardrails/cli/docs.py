@@ -1,12 +1,12 @@
-"""Write the generated pages: docs/rules, docs/notices, the schemas, docs/settings.md and local.settings.sample.json.
+"""Write the generated pages: docs/rules, docs/notices, schemas, docs/settings.md, docs/sources.md and sample settings.
 
-They are made from the rules, the settings and the shipped ruleset. --check writes nothing and exits 1 where a page is
-stale.
+They are made from the rules, the sources, the settings and the shipped ruleset. --check writes nothing and exits 1
+where a page is stale.
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from guardrails.cli.rule_text import Option, changes_of, options_of, text_of
 from guardrails.cli.rules import everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
+from guardrails.cli.source_text import FILES, NOTES, SOURCES
 from guardrails.notice import SERVICE, SEVERITIES, Kind
 from guardrails.policy.refusal import refusal_of
 from guardrails.rules import all_rules
@@ -24,6 +25,7 @@ from guardrails.rules.sample import BODY
 from guardrails.ruleset import BoundRule, Ruleset, load_ruleset
 from guardrails.ruleset_schema import published
 from guardrails.settings import Settings
+from guardrails.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
 from guardrails.tell import TITLES
 
 ROOT: Final = Path(__file__).parents[2]
@@ -72,6 +74,7 @@ def pages() -> dict[str, str]:
     made["docs/ruleset.schema.json"] = _json(published(tuple(Kind)))
     made["docs/scan.schema.json"] = _json(scan_schema())
     made["docs/settings.md"] = _settings(ruleset)
+    made["docs/sources.md"] = _sources()
     made["local.settings.sample.json"] = json.dumps(sample_settings(ruleset), indent=2) + "\n"
     return made
 
@@ -180,6 +183,7 @@ def _page(rule: Rule, bound: BoundRule | None, control: str) -> str:
         ("severity", str(rule.severity)),
         ("shipped response", str(bound.response) if bound else "off"),
         ("SOC 2 criteria", ", ".join(rule.soc2)),
+        *([("needs a [source](../sources.md) that returns", _names(rule.needs))] if rule.needs else []),
     ]
     parts = [
         _made_from(f"guardrails/rules/{rule.check.__module__.rpartition('.')[2]}.py"),
@@ -243,6 +247,34 @@ def _settings(ruleset: Ruleset) -> str:
             [("`FUNCTIONS_WORKER_RUNTIME`", "`python`", "Which worker runs; for Core Tools. Azure sets it itself.")],
         ),
     )
+
+
+def _sources() -> str:
+    optional = (SELECTORS, VALIDATION, MODE, SYSTEM)
+    rows = []
+    for source, more in EVERY:
+        lacking = {name for name in optional if name not in source.returns}
+        if not source.principals:
+            lacking.add(SELECTORS)
+        rules = [f"`{rule.name}`" for rule in all_rules().values() if lacking.intersection(rule.needs)]
+        cells = ["yes" if name in source.returns else "no" for name in optional]
+        cells.insert(1, "yes" if source.principals else "no")
+        rows.append((f"{source.name}{more and f' ({more})'}", *cells, ", ".join(rules) or "none"))
+    columns = ("source", f"`{SELECTORS}`", f"of them {_names(PRINCIPALS)}", *(f"`{name}`" for name in optional[1:]))
+    return _joined(
+        _made_from("guardrails/sources.py and guardrails/rules"),
+        "# Sources of exemptions",
+        SOURCES,
+        f"All return {_names(sorted(BASE))}. The others differ:",
+        _table((*columns, "rules that may be unknown"), rows),
+        NOTES,
+        "## Files",
+        FILES,
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

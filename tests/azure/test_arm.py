@@ -14,6 +14,7 @@ from guardrails.azure.arm import EXEMPTIONS_VERSION, ArmRest
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Gone, Unread
+from guardrails.sources import FIELDS
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
 from tests.azure.conftest import OID, StaticCredential
@@ -42,6 +43,14 @@ async def test_the_newest_fields_are_seen(arm: ArmRest) -> None:
     assert not isinstance(found, Gone | Unread)
     assert found["properties"]["exemptionManagementMode"] == "Admin"
     assert EXEMPTIONS_VERSION == "2026-01-01-preview"
+
+
+def test_an_older_version_returns_fewer_fields() -> None:
+    credential = StaticCredential()
+    older = ArmRest("https://management.azure.com", credential, VirtualClock(), version="2022-07-01-preview")
+    assert ArmRest("https://management.azure.com", credential, VirtualClock()).source.returns == FIELDS
+    assert older.source.returns == FIELDS - {"exemptionManagementMode"}
+    assert not older.source.principals
 
 
 async def test_deleting_twice_is_no_error(arm: ArmRest, cloud: Cloud) -> None:

@@ -11,7 +11,7 @@ from guardrails.record import Status
 from guardrails.rules import expiry_missing
 from guardrails.visit import LEASE
 from sandbox import tenant
-from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE_ID, World, rules
+from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE_ID, World, in_days, rules
 
 FAULTS: dict[str, dict[str, Any]] = {
     "429": {"status": 429, "retry_after": "17"},
@@ -113,6 +113,24 @@ async def test_an_assignment_that_cannot_be_read_is_unknown_and_retried_ever_lat
     world.arm.faults.reset()
     world.clock.advance(seconds=6)
     assert (await world.look(one)).did == "delete"
+
+
+async def test_without_a_time_of_the_write_nothing_is_reverted_for_it(world: World) -> None:
+    one, far = world.id(), world.id("far")
+    for written, days in ((one, 300), (far, 900)):
+        await world.write(written, expiresOn=in_days(world.clock, days))
+        entry = world.arm.store.get(written.key)
+        assert entry is not None
+        entry.system = None
+        entry.rendered.clear()
+
+    await world.look(one)
+
+    row = await world.row(one)
+    assert (row.status, row.answer, row.written_at) == (Status.UNKNOWN, "none", None)
+    assert set(row.findings) == {"EXG102?"}
+    assert (await world.look(far)).did == "delete"  # too far even from now
+    assert world.writes() == 1
 
 
 async def test_an_assignment_that_throttles_is_unknown_too(world: World) -> None:

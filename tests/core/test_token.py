@@ -1,0 +1,58 @@
+"""The token of the inventory: one body has one, whether Resource Graph or ARM returned it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.exemption import Exemption
+from guardrails.facts import Assignment, Gone
+from guardrails.inventory import token
+from guardrails.rules.base import Case
+from guardrails.rules.sample import ASSIGNMENT, FACTS, INITIATIVE, NOW, body_of
+from guardrails.ruleset import load_ruleset
+from guardrails.sources import ARM, RESOURCE_GRAPH, Source, arm
+
+RULESET = load_ruleset()
+LOCATION = [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
+BODIES = [
+    body_of(Case("", properties))
+    for properties in (
+        {},
+        {"policyDefinitionReferenceIds": None},
+        {"policyDefinitionReferenceIds": [], "resourceSelectors": LOCATION},
+        {"resourceSelectors": [], "assignmentScopeValidation": "DoNotValidate"},
+        {"exemptionManagementMode": "UserSelfServe"},
+        {"expiresOn": "2027-11-30T00:00:00Z"},
+    )
+]
+BODIES.append({key: value for key, value in BODIES[0].items() if key != "systemData"})
+
+
+def _token(body: Mapping[str, Any], source: Source, assignment: Assignment | Gone | None = None) -> str:
+    assert isinstance(FACTS.assignment, Assignment)
+    return token(Exemption.from_arm(body, source=source), assignment or FACTS.assignment, RULESET, NOW)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_who_returned_a_body_does_not_count(body: Mapping[str, Any]) -> None:
+    shown = _token(body, RESOURCE_GRAPH)
+    assert _token(body, ARM) == shown
+    assert _token(body, arm("2022-07-01-preview")) == shown
+
+
+def test_what_it_says_counts() -> None:
+    assert len({_token(body, RESOURCE_GRAPH) for body in BODIES}) == len(BODIES)
+
+
+def test_what_the_rules_find_counts() -> None:
+    grown = Assignment(ASSIGNMENT, INITIATIVE, {"other": "/x"})
+    assert len({_token(BODIES[0], ARM, one) for one in (None, grown, Gone())}) == 3
+
+
+def test_time_alone_changes_it_only_where_a_verdict_turns() -> None:
+    unsigned = Exemption.from_arm(BODIES[-1])
+    assert isinstance(FACTS.assignment, Assignment)
+    tokens = [token(unsigned, FACTS.assignment, RULESET, NOW + timedelta(days=days)) for days in range(60)]
+    assert len(set(tokens)) == 1

@@ -24,7 +24,9 @@ class Assignments:
             if _ASSIGNMENT in key:
                 self._definitions[key] = str(_field(body, "policydefinitionid") or "")
             elif _INITIATIVE in key:
-                self._members[key] = members_of(_field(body, "policydefinitions") or _field(body, "policydefinition"))
+                members = members_of(_field(body, "policydefinitions") or _field(body, "policydefinition"))
+                if key not in self._members or isinstance(members, Mapping):  # one that was read is not unread again
+                    self._members[key] = members
 
     def __len__(self) -> int:
         return len(self._definitions) + len(self._members)

@@ -1,12 +1,12 @@
 """Assess: exemption + facts + ruleset -> findings. Pure; a rule that crashes is a finding, never a pass."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from guardrails.exemption import Exemption
+from guardrails.exemption import Exemption, NotReturned
 from guardrails.facts import Facts
 from guardrails.rules.base import PASS, Outcome, Severity, Unknown, Violation
 from guardrails.ruleset import BoundRule, Response, Ruleset
@@ -95,16 +95,27 @@ _CLEAN = Assessment(())
 
 def assess(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Assessment:
     """Run every rule that is on for this exemption."""
-    findings = []
+    findings = [_finding(bound, outcome) for bound, outcome in _outcomes(exemption, facts, ruleset)]
+    return Assessment(tuple(findings)) if findings else _CLEAN
+
+
+def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:
+    """Return the keys (Finding.key) of what `assess` finds, and no more: for whom asks often, and only what changed."""
+    found = _outcomes(exemption, facts, ruleset)
+    return [bound.rule.code + ("" if isinstance(outcome, Violation) else "?") for bound, outcome in found]
+
+
+def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Iterator[tuple[BoundRule, object]]:
+    """Yield what is no pass. To ask for a field that the exemption's source does not return is Unknown."""
     for bound in ruleset.rules_for(exemption.id):
-        rule = bound.rule
         try:
-            outcome: Outcome = rule.outcome(exemption, facts, bound.options)
+            outcome: Outcome = bound.rule.check(exemption, facts, bound.options)
+        except NotReturned as lacking:
+            outcome = Unknown(str(lacking))
         except Exception as error:  # noqa: BLE001 - whatever a rule's bug raises must show as Unknown, not as a pass
             outcome = Unknown(f"the rule crashed with {type(error).__name__}; this is a defect of the rule")
         if outcome is not PASS:
-            findings.append(_finding(bound, outcome))
-    return Assessment(tuple(findings)) if findings else _CLEAN
+            yield bound, outcome
 
 
 def _finding(bound: BoundRule, outcome: object) -> Finding:

@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from guardrails.assess import assess
+from guardrails.assess import keys_found
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.facts import Assignment, Facts, Gone, Unread, last_write
@@ -39,8 +39,7 @@ def token(exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset:
     author, written_at = last_write(shown, now)
     facts = Facts(now, written_at, assignment, author, approved=ruleset.approved)
     version = assignment.version if isinstance(assignment, Assignment) else ""
-    findings = [finding.key for finding in assess(shown, facts, ruleset).findings]
-    found = ",".join([*findings, f"@{version}"] if version else findings)
+    found = ",".join([*keys_found(shown, facts, ruleset), *([f"@{version}"] if version else ())])
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""
     said = f"{fingerprint(exemption.body)} {at}"
     return sha256(said.encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]

@@ -114,13 +114,17 @@ POWERSHELL_OLD: Final = Source("Get-AzPolicyExemption of Az.Resources before 7",
 """Also of later ones with -BackwardCompatible: the properties of the first api-version, in a bag `Properties`."""
 
 
+POWERSHELL: Final = "Get-AzPolicyExemption"
+"""The name of what `powershell` returns."""
+
+
 def powershell(shown: frozenset[str]) -> Source:
     """Return Get-AzPolicyExemption of Az.Resources 7 and newer, which writes each field of its model, null or not.
 
     `shown`: the fields, of FIELDS, that an object has. Its model is of 2022-07-01-preview
     (Azure/azure-powershell, src/Resources/Policy.Autorest/README.md); later ones may have more.
     """
-    return Source("Get-AzPolicyExemption", BASE | shown, principals=MODE in shown)
+    return Source(POWERSHELL, BASE | shown, principals=MODE in shown)
 
 
 EVERY: Final[tuple[tuple[Source, str], ...]] = (

@@ -28,9 +28,9 @@ class Assignments:
             if _ASSIGNMENT in key:
                 self._assigned[key] = str(said.get("policydefinitionid") or ""), pin_of(said)
             elif _INITIATIVE in key and (base := key_of(key)) != key:
-                self._numbered.setdefault(base, {})[key.rpartition("/")[2]] = definition_of(key, said)
+                _keep(self._numbered.setdefault(base, {}), key.rpartition("/")[2], definition_of(key, said))
             elif _INITIATIVE in key:
-                self._latest[key] = definition_of(key, said)
+                _keep(self._latest, key, definition_of(key, said))
 
     def __len__(self) -> int:
         return len(self._assigned) + len(self._latest) + sum(map(len, self._numbered.values()))
@@ -63,6 +63,12 @@ class Assignments:
         if found is None:
             return Unread(f"version {choice.version} of the initiative is in none of the files given"), choice
         return found.members, choice
+
+
+def _keep(into: dict[str, Definition], name: str, definition: Definition) -> None:
+    """Keep an initiative by its name; one that was read is not unread again."""
+    if name not in into or not isinstance(definition.members, Unread):
+        into[name] = definition
 
 
 def _lifted(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,13 @@ from guardrails.exemption import Exemption
 from guardrails.files import foreign, powershell
 from guardrails.files.arm_json import Item, Problem, Reading, once
 from guardrails.names import Names
-from guardrails.sources import AZ, AZ_OLD, BASE, FIELDS, POWERSHELL_OLD, RESOURCE_GRAPH, REST, SELECTORS, SYSTEM, Source
+from guardrails.sources import Source
 
-_FOLDED: Final = {name.lower(): name for name in FIELDS} | {
-    "policydefinitionreferenceid": "policyDefinitionReferenceIds", "resourceselector": SELECTORS,
+_PART: Final = f"{foreign.THIS_IS}a part of an exemption, as --query and Select-Object leave it; save it whole"
+_ALWAYS: Final = frozenset({"exemptioncategory"})
+_NULL_AT_LEAST: Final = frozenset({"exemptioncategory", "expireson", "metadata"})
+_FOLDED: Final = {name.lower(): name for name in sources.FIELDS} | {
+    "policydefinitionreferenceid": "policyDefinitionReferenceIds", "resourceselector": sources.SELECTORS,
 }  # fmt: skip
 
 
@@ -44,9 +47,10 @@ def exemptions_of(reading: Reading, names: Names, api_version: str = "") -> Read
         return Read(problems=(Problem(place, powershell.CUT_OFF),))
     found, problems = [], list(reading.problems)
     for item, source in zip(reading.items, sources_of(reading.items, api_version), strict=True):
+        known = foreign.of_id(_field(item.body, "id", "resourceid"))
         try:
-            if known := foreign.of_id(_field(item.body, "id", "resourceid")):
-                problems.append(Problem(item.place, known))
+            if known or _is_part(item.body, source):
+                problems.append(Problem(item.place, known or _PART))
             else:
                 found.append((item.place, Exemption.from_arm(item.body, names, source)))
         except Permanent as error:
@@ -62,14 +66,15 @@ def sources_of(items: Iterable[Item], api_version: str = "") -> Iterator[Source]
     """
     items = list(items)
     guessed = [item.source or _guess(item.body) for item in items]
-    if AZ in guessed and any(_is_old(item.body) for item, source in zip(items, guessed, strict=True) if source is AZ):
-        guessed = [AZ_OLD if source is AZ else source for source in guessed]
+    pairs = list(zip(items, guessed, strict=True))
+    if any(source is sources.AZ and _is_old(item.body) for item, source in pairs):
+        guessed = [sources.AZ_OLD if source is sources.AZ else source for source in guessed]
     shown: dict[Source, set[str]] = {}
     for item, source in zip(items, guessed, strict=True):
-        if source is not RESOURCE_GRAPH:
+        if source is not sources.RESOURCE_GRAPH:
             shown.setdefault(source, set()).update(_shown(item.body))
     for source in guessed:
-        if source is REST and api_version:
+        if source is sources.REST and api_version:
             yield sources.arm(api_version)
         elif source in shown and (more := shown[source] - source.returns):
             yield replace(source, returns=source.returns | more)
@@ -77,23 +82,30 @@ def sources_of(items: Iterable[Item], api_version: str = "") -> Iterator[Source]
             yield source
 
 
+def _is_part(body: Mapping[str, Any], source: Source) -> bool:
+    """Whether an object is a part of an exemption: Azure always returns its category, and PowerShell writes nulls."""
+    shown = {str(key).lower() for key in body}
+    always = _NULL_AT_LEAST if source.name == sources.POWERSHELL else _ALWAYS
+    return "policyassignmentid" in shown and "properties" not in shown and not always <= shown
+
+
 def _guess(body: Mapping[str, Any]) -> Source:
     """Return who returned an object, by its shape alone."""
     keys = {str(key): str(key).lower() for key in body}
     kind = _field(body, "type")
     if "tenantid" in keys.values() or (isinstance(kind, str) and kind.islower() and "properties" in keys):
-        return RESOURCE_GRAPH
+        return sources.RESOURCE_GRAPH
     if any(key[:1].isupper() and low in _FOLDED for key, low in keys.items()):
-        system = {SYSTEM} if any(low.startswith(SYSTEM.lower()) for low in keys.values()) else set()
+        system = {sources.SYSTEM} if any(low.startswith(sources.SYSTEM.lower()) for low in keys.values()) else set()
         return sources.powershell(frozenset({_FOLDED[low] for low in keys.values() if low in _FOLDED} | system))
     if "Properties" in keys:
-        return POWERSHELL_OLD
-    return REST if "properties" in keys else AZ
+        return sources.POWERSHELL_OLD
+    return sources.REST if "properties" in keys else sources.AZ
 
 
 def _is_old(body: Mapping[str, Any]) -> bool:
     """Whether the azure-cli that printed an object was one that prints null for what is absent."""
-    return any(value is None and key in BASE for key, value in body.items())
+    return any(value is None and key in sources.BASE for key, value in body.items())
 
 
 def _shown(body: Mapping[str, Any]) -> set[str]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any, Final
 
-from guardrails.exemption import Exemption, NotReturned
+from guardrails.exemption import Exemption
 from guardrails.facts import Facts
 from guardrails.rules.control import Control
 from guardrails.sources import ARM, Source
@@ -124,13 +124,6 @@ class Rule:
     bad: tuple[Case, ...] = ()
     unclear: tuple[Case, ...] = ()
     needs: tuple[str, ...] = ()
-
-    def outcome(self, exemption: Exemption, facts: Facts, options: Any) -> Outcome:
-        """Return what `check` says; Unknown where it asked for a field that the exemption's source does not return."""
-        try:
-            return self.check(exemption, facts, options)
-        except NotReturned as lacking:
-            return Unknown(str(lacking))
 
 
 def paragraphs_of(rule: Rule) -> list[str]:

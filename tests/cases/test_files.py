@@ -245,6 +245,21 @@ def test_a_file_in_which_something_is_lost_is_refused_in_one_line(given: Give, s
     assert "-Depth 10" in judged.err
 
 
+@pytest.mark.parametrize(
+    "saved",
+    [
+        [{key: value for key, value in az().items() if key in ("id", "name", "policyAssignmentId", "expiresOn")}],
+        [{key: value for key, value in flat(f"x{n}").items() if key != "Metadata"} for n in range(9)],
+        {key: flat()[key] for key in ("Id", "PolicyAssignmentId")},
+    ],
+)
+def test_a_part_of_an_exemption_is_refused_in_one_line(given: Give, saved: Any) -> None:
+    judged = given(saved)
+    assert (judged.code, judged.found) == (2, {})
+    assert judged.err.count("\n") == 1
+    assert "save it whole" in judged.err
+
+
 @pytest.mark.parametrize("saved", [pytest.param(saved, id=name) for name, saved in NOT_CUT])
 def test_what_somebody_wrote_is_not_taken_for_lost(given: Give, saved: Any) -> None:
     assert Right(never={"reference-unknown": VIOLATION, **PEOPLE, **EXPIRY}).wrong_in(given(saved)) == []

@@ -52,3 +52,12 @@ def test_what_is_not_in_the_files_is_unread_never_gone() -> None:
 
 def test_other_objects_are_passed_over() -> None:
     assert len(Assignments([{"id": TLS}, {}, {"id": 7}, {"properties": []}])) == 0
+
+
+def test_an_initiative_that_is_there_twice_counts_as_it_could_be_read() -> None:
+    whole: dict[str, Any] = {"id": SET, "policyDefinitions": MEMBERS}
+    names: dict[str, Any] = {"id": SET.upper(), "name": "base"}
+    for files in ([whole, names], [names, whole]):
+        found = Assignments([{"id": ONE, "policyDefinitionId": SET}, *files]).find(ONE)
+        assert isinstance(found, Assignment)
+        assert found.members == {"requiretls": TLS.lower()}

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from guardrails.exemption import NotReturned
 from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Outcome, Violation
+from guardrails.rules.base import Case, Outcome, Rule, Unknown, Violation
 from guardrails.rules.sample import read
 
 METADATA = {
@@ -17,8 +18,16 @@ METADATA = {
 def look(rule: str, *, options: dict[str, Any] | None = None, **case: Any) -> Outcome:
     """Return what a rule says of the sample with changes (the fields of Case)."""
     declared = all_rules()[rule]
-    exemption, facts = read(Case("", **case))
-    return declared.outcome(exemption, facts, declared.options(**(options or {})))
+    return outcome(declared, Case("", options=options or {}, **case))
+
+
+def outcome(rule: Rule, case: Case, options: Any = None) -> Outcome:
+    """Return what a rule says of a case; Unknown where it asks for a field that the source does not return."""
+    exemption, facts = read(case)
+    try:
+        return rule.check(exemption, facts, options or rule.options(**case.options))
+    except NotReturned as lacking:
+        return Unknown(str(lacking))
 
 
 def kind(rule: str, *, options: dict[str, Any] | None = None, **case: Any) -> str:

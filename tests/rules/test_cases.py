@@ -12,7 +12,7 @@ import pytest
 import guardrails.rules
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Rule, Severity, Unknown, Violation
-from guardrails.rules.sample import read
+from tests.rules.looks import outcome
 
 RULES = list(all_rules().values())
 FOLDER = Path(guardrails.rules.__file__).parent
@@ -36,16 +36,15 @@ def _module(rule: Rule) -> str:
 
 @pytest.mark.parametrize(("rule", "case", "expected"), _cases())
 def test_case_comes_out_as_declared(rule: Rule, case: Case, expected: str) -> None:
-    exemption, facts = read(case)
-    outcome = rule.outcome(exemption, facts, rule.options(**case.options))
-    assert type(outcome).__name__ == expected, outcome
-    if isinstance(outcome, Violation):
-        assert outcome.text
-        assert not outcome.text.endswith(".")
-        assert json.loads(json.dumps(outcome.evidence)) == outcome.evidence
-    if isinstance(outcome, Unknown):
-        assert outcome.reason
-        assert not outcome.reason.endswith(".")
+    said = outcome(rule, case)
+    assert type(said).__name__ == expected, said
+    if isinstance(said, Violation):
+        assert said.text
+        assert not said.text.endswith(".")
+        assert json.loads(json.dumps(said.evidence)) == said.evidence
+    if isinstance(said, Unknown):
+        assert said.reason
+        assert not said.reason.endswith(".")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -53,10 +52,9 @@ def test_good_cases_are_clean_under_all_rules(rule: Rule) -> None:
     for case in (Case("the sample"), *rule.good):
         if case.options:
             continue  # it is good only under options of its own
-        exemption, facts = read(case)
         for other in RULES:
-            outcome = other.outcome(exemption, facts, other.options())
-            assert type(outcome).__name__ == "Pass", (case.title, other.name, outcome)
+            said = outcome(other, case)
+            assert type(said).__name__ == "Pass", (case.title, other.name, said)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

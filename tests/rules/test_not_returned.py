@@ -8,9 +8,8 @@ import pytest
 
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Rule, Unknown
-from guardrails.rules.sample import read
 from guardrails.sources import FIELDS, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION, Source
-from tests.rules.looks import look
+from tests.rules.looks import look, outcome
 
 RULES = list(all_rules().values())
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -35,8 +34,7 @@ PARTIAL = Source("x", principals=False)
 
 
 def _kind(rule: Rule, case: Case) -> str:
-    exemption, facts = read(case)
-    return type(rule.outcome(exemption, facts, rule.options(**case.options))).__name__
+    return type(outcome(rule, case)).__name__
 
 
 def _as(case: Case, source: Source, **properties: Any) -> Case:
@@ -79,5 +77,5 @@ def test_without_system_data_only_rules_that_need_it_change_their_mind(rule: Rul
 
 
 def test_the_reason_names_the_source_and_the_field() -> None:
-    outcome = look("self-serve", source=Source("Resource Graph", FIELDS - {MODE}))
-    assert outcome == Unknown("Resource Graph does not return exemptionManagementMode")
+    said = look("self-serve", source=Source("Resource Graph", FIELDS - {MODE}))
+    assert said == Unknown("Resource Graph does not return exemptionManagementMode")

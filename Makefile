@@ -32,8 +32,8 @@ test: lint setup ## lint, types, import contracts, generated docs, tests, permis
 	SANDBOX_OPERATIONS=$(CURDIR)/$(OPERATIONS) $(PY) -m pytest -m "not long" $(AT_ONCE) $(ARGS)
 	$(if $(ARGS),,$(PY) -m tests.permissions $(OPERATIONS))
 
-test-all: lint setup ## the same with the tests marked long
-	$(PY) -m pytest $(AT_ONCE) $(ARGS)
+test-all: lint setup ## the same with the tests marked long, and all flows on Azurite
+	TEST_STORAGE=azurite $(PY) -m pytest $(AT_ONCE) $(ARGS)
 
 lint: python-setup ## style, types, import contracts, generated docs and policies
 	.venv/bin/ruff check .

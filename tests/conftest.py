@@ -1,6 +1,7 @@
-"""What every test may use: a storage emulator that all share, and a clock that only moves when it is told to."""
+"""What every test may use: storage, and a clock that only moves when it is told to."""
 
 import logging
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from sandbox.azurite import Azurite
 
 from . import canaries
+from .storage import Account
 
 
 class VirtualClock:
@@ -32,6 +34,16 @@ def azurite() -> Iterator[str]:
     storage = Azurite().start()
     yield storage.connection_string
     storage.stop()
+
+
+@pytest.fixture
+def storage(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The connection string of storage for whole flows: in memory, or with TEST_STORAGE=azurite Azurite's."""
+    if os.environ.get("TEST_STORAGE") == "azurite":
+        yield request.getfixturevalue("azurite")
+    else:
+        with Account().serve() as account:
+            yield account.connection_string
 
 
 @pytest.fixture

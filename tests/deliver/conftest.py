@@ -11,8 +11,8 @@ from tests.deliver.stage import Stage, stage
 
 
 @pytest.fixture
-async def register(azurite: str, clock: VirtualClock) -> AsyncIterator[TableRegister]:
-    async with connect(clock=clock, connection_string=azurite, table=f"t{uuid4().hex}") as made:
+async def register(storage: str, clock: VirtualClock) -> AsyncIterator[TableRegister]:
+    async with connect(clock=clock, connection_string=storage, table=f"t{uuid4().hex}") as made:
         yield made
 
 

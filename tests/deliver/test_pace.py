@@ -74,16 +74,16 @@ async def test_a_slot_that_was_missed_is_not_used(world: Stage) -> None:
     assert world.sink.asked[0][0] >= START + timedelta(seconds=1.7)
 
 
-async def test_four_couriers_on_one_table_keep_the_pace_together(azurite: str) -> None:
+async def test_four_couriers_on_one_table_keep_the_pace_together(storage: str) -> None:
     """Real tables, real time: four instances with connections of their own, twelve notices at once."""
     table, clock, rules = f"t{uuid4().hex}", SystemClock(), rules_with(PLAIN)
     sink = Sink(clock)
     async with (
-        connect(clock=clock, connection_string=azurite, table=table) as first,
-        connect(clock=clock, connection_string=azurite, table=table) as second,
-        connect(clock=clock, connection_string=azurite, table=table) as third,
-        connect(clock=clock, connection_string=azurite, table=table) as fourth,
-        queues.connect(connection_string=azurite, names={"notices": f"n{uuid4().hex}"}) as queue,
+        connect(clock=clock, connection_string=storage, table=table) as first,
+        connect(clock=clock, connection_string=storage, table=table) as second,
+        connect(clock=clock, connection_string=storage, table=table) as third,
+        connect(clock=clock, connection_string=storage, table=table) as fourth,
+        queues.connect(connection_string=storage, names={"notices": f"n{uuid4().hex}"}) as queue,
     ):
         couriers = [
             Courier(

@@ -122,7 +122,7 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(azurite: str, clock: VirtualClock) -> AsyncIterator[Desk]:
+async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
     names = {name: f"{name}-{uuid4().hex}" for name in ("reconcile", "notices")}
     reconciler, channels, broken = ToldReconciler(), ToldChannels(), list[Misconfigured]()
     good = parse_ruleset(RULES)
@@ -136,10 +136,10 @@ async def desk(azurite: str, clock: VirtualClock) -> AsyncIterator[Desk]:
         clock.advance(seconds=seconds)
 
     async with (
-        table_register.connect(clock=clock, connection_string=azurite, table=f"t{uuid4().hex}") as register,
-        queues.connect(connection_string=azurite, names=names) as real,
-        QueueClient.from_connection_string(azurite, names["reconcile"]) as reconcile,
-        QueueClient.from_connection_string(azurite, names["notices"]) as notices,
+        table_register.connect(clock=clock, connection_string=storage, table=f"t{uuid4().hex}") as register,
+        queues.connect(connection_string=storage, names=names) as real,
+        QueueClient.from_connection_string(storage, names["reconcile"]) as reconcile,
+        QueueClient.from_connection_string(storage, names["notices"]) as notices,
     ):
         await reconcile.create_queue()
         await notices.create_queue()

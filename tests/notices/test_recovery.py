@@ -141,8 +141,8 @@ class Place:
 
 
 @pytest.fixture
-async def place(azurite: str, clock: VirtualClock) -> AsyncIterator[Place]:
-    async with connect(clock=clock, connection_string=azurite, table=f"t{uuid4().hex}") as register:
+async def place(storage: str, clock: VirtualClock) -> AsyncIterator[Place]:
+    async with connect(clock=clock, connection_string=storage, table=f"t{uuid4().hex}") as register:
         yield Place(Azure(clock), register, clock)
 
 

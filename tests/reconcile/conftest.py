@@ -1,4 +1,4 @@
-"""A world for each test: real Azurite, the real adapters, the ARM stand-in over HTTP, and a clock that stands still."""
+"""A world for each test: the real adapters, an ARM over HTTP, storage of its own, and a clock that stands still."""
 
 import json
 from collections.abc import AsyncIterator
@@ -36,17 +36,17 @@ def furnished(clock: VirtualClock) -> Arm:
 
 
 @pytest.fixture
-async def world(azurite: str) -> AsyncIterator[World]:
+async def world(storage: str) -> AsyncIterator[World]:
     clock, watch = VirtualClock(datetime.now(UTC).replace(microsecond=0)), Watch()
     mark = uuid4().hex
     names = {"reconcile": f"r{mark}", "notices": f"n{mark}"}
     arm = furnished(clock)
     async with (
         AsyncExitStack() as closing,
-        table_register.connect(clock=clock, connection_string=azurite, table=f"t{mark}") as register,
-        queues.connect(connection_string=azurite, names=names) as storage_queues,
-        TableClient.from_connection_string(azurite, f"t{mark}") as table,
-        QueueServiceClient.from_connection_string(azurite) as account,
+        table_register.connect(clock=clock, connection_string=storage, table=f"t{mark}") as register,
+        queues.connect(connection_string=storage, names=names) as storage_queues,
+        TableClient.from_connection_string(storage, f"t{mark}") as table,
+        QueueServiceClient.from_connection_string(storage) as account,
         ClientSession() as http,
     ):
         await arm.start()

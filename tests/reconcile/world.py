@@ -1,4 +1,4 @@
-"""One small Azure with its guardrails: everything real but ARM and the clock. What tests do to it and read of it."""
+"""One small Azure with its guardrails: real but for ARM, storage and the clock. What tests do to it and read of it."""
 
 import json
 from collections import Counter

@@ -1,0 +1,368 @@
+"""Table and Queue Storage in the memory of this process: what the asynchronous clients of the Azure SDK are handed.
+
+    account = Account()
+    account.connection_string           # clients that are made of it are the ones below, while `account.serve()` lasts
+
+It knows what the product and its tests ask of storage, and gives the answers and errors of the SDK's own clients over
+Azurite: tests/register/test_storage.py puts the same to both. Every request gives way to other tasks before and after
+it is done, as one over the network does.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from operator import eq, ge, gt, le, lt, ne
+from types import NoneType, SimpleNamespace
+from typing import Any, Final, Self
+from unittest.mock import patch
+from uuid import uuid4
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
+from azure.data.tables.aio import TableClient
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+type Key = tuple[str, str]
+type Test = Callable[[Mapping[str, Any]], bool]
+
+LONGEST: Final = 64 * 1024
+"""Bytes of one column, text as UTF-16."""
+LARGEST: Final = 1024 * 1024
+"""Bytes of one row as Azurite counts them: binary columns in base64."""
+_NUMBERS: Final = count(1)
+_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
+_TERM: Final = re.compile(r"(\w+) (eq|ne|lt|le|gt|ge) '((?:[^']|'')*)'(?: and |$)")
+_COMPARE: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge,
+}  # fmt: skip
+_KINDS: Final = {404: ResourceNotFoundError, 409: ResourceExistsError, 412: ResourceModifiedError}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row as it is kept: its columns without the keys, and its ETag."""
+
+    columns: Mapping[str, Any]
+    etag: str = field(default_factory=lambda: f"W/\"datetime'{next(_NUMBERS)}'\"")
+
+
+class Failed(Exception):
+    """Storage refuses one operation: the HTTP status, and the code in the answer."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(status, code)
+        self.status = status
+        self.code = code
+
+    def error(self) -> HttpResponseError:
+        """Return what the SDK raises."""
+        return self._dressed(_KINDS.get(self.status, HttpResponseError)(message=self.code))
+
+    def in_transaction(self, index: int) -> HttpResponseError:
+        """Return what the SDK raises where it was operation `index` of a transaction."""
+        return self._dressed(TableTransactionError(message=f"{index}:{self.code}"))
+
+    def _dressed[T: HttpResponseError](self, error: T) -> T:
+        error.status_code = self.status
+        error.error_code = self.code  # type: ignore[attr-defined] # the SDK sets it in just this way
+        return error
+
+
+class Account:
+    """One storage account: tables of rows, and queues of messages."""
+
+    def __init__(self) -> None:
+        self.name = f"memory{uuid4().hex}"
+        self.tables: dict[str, dict[Key, Kept]] = {}
+        self.queues: dict[str, list[Message]] = {}
+
+    @property
+    def connection_string(self) -> str:
+        """What the clients of this account are made of; nothing listens at its endpoints."""
+        ends = ";".join(f"{kind}Endpoint=http://127.0.0.1:9/{self.name}" for kind in ("Table", "Queue"))
+        return f"DefaultEndpointsProtocol=http;AccountName={self.name};AccountKey=bWVtb3J5;{ends};"
+
+    @contextmanager
+    def serve(self) -> Iterator[Self]:
+        """Let `from_connection_string` of the SDK's clients return ours, for this account only."""
+        with (
+            self._serving(TableClient, lambda name: MemoryTable(self, name)),
+            self._serving(QueueClient, lambda name: MemoryQueue(self, name)),
+            self._serving(QueueServiceClient, lambda _: MemoryQueues(self)),
+        ):
+            yield self
+
+    def _serving(self, client: Any, ours: Callable[[str], Any]) -> Any:
+        theirs = client.from_connection_string
+
+        def made(connection: str, name: str = "", **more: Any) -> Any:
+            named = (name,) if name else ()
+            return ours(name) if self.name in connection else theirs(connection, *named, **more)
+
+        return patch.object(client, "from_connection_string", made)
+
+
+class _Client:
+    """What all clients have: they are closed, and nothing comes of it."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close it."""
+
+
+# --- Tables ---------------------------------------------------------------------------------------------------------
+
+
+class MemoryTable(_Client):
+    """azure.data.tables.aio.TableClient."""
+
+    def __init__(self, account: Account, name: str) -> None:
+        self._account = account
+        self.table_name = name
+
+    async def create_table(self) -> None:
+        """Make it. Raises ResourceExistsError."""
+        async with _request():
+            if self.table_name in self._account.tables:
+                raise Failed(409, "TableAlreadyExists")
+            self._account.tables[self.table_name] = {}
+
+    async def get_entity(self, partition_key: str, row_key: str) -> TableEntity:
+        """Return one row. Raises ResourceNotFoundError."""
+        async with _request():
+            key = partition_key, row_key
+            return _entity(key, _there(self._rows().get(key)))
+
+    async def query_entities(
+        self, query_filter: str, *, select: Sequence[str] | None = None, results_per_page: int = 1000
+    ) -> AsyncIterator[TableEntity]:
+        """Yield the rows that a filter finds, in the order of their keys: one request for each page."""
+        test, after = _filter(query_filter), ("", "")
+        while True:
+            async with _request():
+                rows = self._rows()
+                keys = sorted(key for key in rows if key > after and test(_all(key, rows[key])))
+                page = [_entity(key, rows[key], select) for key in keys[:results_per_page]]
+            for entity in page:
+                yield entity
+            if len(keys) <= results_per_page:
+                return
+            after = keys[results_per_page - 1]
+
+    def list_entities(self) -> AsyncIterator[TableEntity]:
+        """Yield all rows."""
+        return self.query_entities("")
+
+    async def update_entity(self, entity: Mapping[str, Any], mode: UpdateMode = UpdateMode.MERGE, **guard: Any) -> None:
+        """Change a row that is there."""
+        await self._alone("update", entity, {"mode": mode, **guard})
+
+    async def upsert_entity(self, entity: Mapping[str, Any], mode: UpdateMode = UpdateMode.MERGE) -> None:
+        """Write a row, there or not."""
+        await self._alone("upsert", entity, {"mode": mode})
+
+    async def create_entity(self, entity: Mapping[str, Any]) -> None:
+        """Write a row that is not there."""
+        await self._alone("create", entity, {})
+
+    async def delete_entity(self, partition_key: str, row_key: str) -> None:
+        """Delete a row; one that is not there is no error."""
+        async with _request():
+            self._account.tables.get(self.table_name, {}).pop((partition_key, row_key), None)
+
+    async def submit_transaction(self, operations: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """Do all or none. Raises TableTransactionError."""
+        async with _request():
+            drafts: dict[Key, Kept | None] = {}
+            for index, (how, entity, *options) in enumerate(operations):
+                try:
+                    self._draft(drafts, how, entity, options[0] if options else {})
+                except Failed as failed:
+                    raise failed.in_transaction(index) from None
+            self._settle(drafts)
+            return [{"etag": kept.etag} if kept else {} for kept in drafts.values()]
+
+    async def _alone(self, how: str, entity: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        async with _request():
+            drafts: dict[Key, Kept | None] = {}
+            self._draft(drafts, how, entity, options)
+            self._settle(drafts)
+
+    def _draft(
+        self, drafts: dict[Key, Kept | None], how: str, entity: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> None:
+        """Add to the drafts what one operation makes of its row; None: it is gone. Raises Failed."""
+        key = entity["PartitionKey"], entity["RowKey"]
+        if key in drafts:
+            raise Failed(400, "InvalidDuplicateRow")
+        before, new = self._rows().get(key), _columns(entity)
+        if how == "create" and before is not None:
+            raise Failed(409, "EntityAlreadyExists")
+        if how in {"update", "delete"}:
+            before = _there(before)
+            if options.get("match_condition") is MatchConditions.IfNotModified and options["etag"] != before.etag:
+                raise Failed(412, "UpdateConditionNotSatisfied")
+        merged = before is not None and options.get("mode") is UpdateMode.MERGE
+        drafts[key] = None if how == "delete" else Kept({**before.columns, **new} if before and merged else new)
+
+    def _settle(self, drafts: Mapping[Key, Kept | None]) -> None:
+        rows = self._rows()
+        for key, kept in drafts.items():
+            if kept is None:
+                del rows[key]
+            else:
+                rows[key] = kept
+
+    def _rows(self) -> dict[Key, Kept]:
+        if (rows := self._account.tables.get(self.table_name)) is None:
+            raise Failed(404, "TableNotFound")
+        return rows
+
+
+def _columns(entity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row to write. Raises Failed where one is too long, or all are."""
+    columns = {name: value for name, value in entity.items() if name not in _KEYS and value is not None}
+    total = 0
+    for name, value in columns.items():
+        assert isinstance(value, (str, int, bytes)), f"{name}: no kind of value that this stand-in knows"
+        if isinstance(value, (str, bytes)):
+            raw = value.encode("utf-16-le", "surrogatepass") if isinstance(value, str) else value
+            if len(raw) > LONGEST:
+                raise Failed(400, "PropertyValueTooLarge")
+            total += len(value) if isinstance(value, str) else len(value) * 4 // 3
+    if total > LARGEST:
+        raise Failed(400, "EntityTooLarge")
+    return columns
+
+
+def _there(kept: Kept | None) -> Kept:
+    if kept is None:
+        raise Failed(404, "ResourceNotFound")
+    return kept
+
+
+def _all(key: Key, kept: Kept) -> dict[str, Any]:
+    return {"PartitionKey": key[0], "RowKey": key[1], **kept.columns}
+
+
+def _entity(key: Key, kept: Kept, select: Sequence[str] | None = None) -> TableEntity:
+    entity = TableEntity()
+    entity.update({name: value for name, value in _all(key, kept).items() if select is None or name in select})
+    entity._metadata = {"etag": kept.etag, "timestamp": datetime.now(UTC)}
+    return entity
+
+
+def _filter(text: str) -> Test:
+    """Return what an OData filter finds: comparisons of text, joined by `and`. A column that is missing never fits."""
+    terms, at = [], 0
+    while at < len(text):
+        found = _TERM.match(text, at)
+        assert found, f"no filter that this stand-in knows: {text[at:]!r}"
+        terms.append((found[1], _COMPARE[found[2]], found[3].replace("''", "'")))
+        at = found.end()
+
+    def fits(value: Any, compare: Callable[[str, str], bool], wanted: str) -> bool:
+        assert isinstance(value, (str, NoneType)), f"a filter by what is no text: {value!r}"
+        return value is not None and compare(value, wanted)
+
+    return lambda row: all(fits(row.get(name), compare, wanted) for name, compare, wanted in terms)
+
+
+# --- Queues ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Message:
+    """A message as it is kept: `due` is when it is seen next, in seconds of time.monotonic."""
+
+    due: float
+    id: str
+    text: str
+
+
+class MemoryQueue(_Client):
+    """azure.storage.queue.aio.QueueClient."""
+
+    def __init__(self, account: Account, name: str, encode: Any = None, decode: Any = None) -> None:
+        self._account = account
+        self.queue_name = name
+        self._encode = encode.encode if encode else str
+        self._decode = decode.decode if decode else lambda text, _: text
+
+    async def create_queue(self) -> None:
+        """Make it."""
+        async with _request():
+            self._account.queues.setdefault(self.queue_name, [])
+
+    async def send_message(self, content: str, *, visibility_timeout: float = 0, time_to_live: int = 0) -> None:
+        """Put a message on it, to be seen in so many seconds. It never expires here. Raises ResourceNotFoundError."""
+        assert time_to_live == -1
+        async with _request():
+            due = time.monotonic() + visibility_timeout
+            self._messages().append(Message(due, str(next(_NUMBERS)), self._encode(content)))
+
+    async def receive_messages(
+        self, *, messages_per_page: int = 1, max_messages: int | None = None, visibility_timeout: float = 30
+    ) -> AsyncIterator[QueueMessage]:
+        """Yield what is there now, oldest first, and hide it for so many seconds."""
+        del messages_per_page
+        async with _request():
+            queue, now = self._messages(), time.monotonic()
+            found = sorted((one for one in queue if one.due <= now), key=lambda one: one.due)[:max_messages]
+            for message in found:
+                message.due = now + visibility_timeout
+        for message in found:
+            yield QueueMessage(self._decode(message.text, None), id=message.id)
+
+    async def delete_message(self, message: QueueMessage) -> None:
+        """Take one that was received off the queue."""
+        async with _request():
+            queue = self._messages()
+            queue[:] = [one for one in queue if one.id != message.id]
+
+    async def get_queue_properties(self) -> Any:
+        """Return how many messages there are, hidden ones too. Raises ResourceNotFoundError."""
+        async with _request():
+            return SimpleNamespace(approximate_message_count=len(self._messages()))
+
+    def _messages(self) -> list[Message]:
+        if (messages := self._account.queues.get(self.queue_name)) is None:
+            raise Failed(404, "QueueNotFound")
+        return messages
+
+
+class MemoryQueues(_Client):
+    """azure.storage.queue.aio.QueueServiceClient."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def get_queue_client(
+        self, name: str, *, message_encode_policy: Any = None, message_decode_policy: Any = None
+    ) -> MemoryQueue:
+        """Return a client of one queue."""
+        return MemoryQueue(self._account, name, message_encode_policy, message_decode_policy)
+
+
+class _request:  # noqa: N801 - used as a function is
+    """A request on its way and back, on which others run; what storage refuses is raised as the SDK raises it."""
+
+    async def __aenter__(self) -> None:
+        await asyncio.sleep(0)
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await asyncio.sleep(0)
+        if isinstance(error, Failed):
+            raise error.error() from None

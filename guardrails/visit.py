@@ -121,20 +121,21 @@ class Visit:
             )
         max_age = _SWEPT if self.hint.source == "sweep" else timedelta.max
         assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=max_age)
-        look = await self._judged(exemption, same, content, assignment)
-        if look.plan.reverts and not (await self._judged(exemption, same, content, _NOT_READ)).plan.reverts:
-            now_is = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
-            look = look if now_is == assignment else await self._judged(exemption, same, content, now_is)
-        return look
+        facts, situation = self._judged(exemption, same, content, assignment)
+        if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
+            assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
+            facts, situation = self._judged(exemption, same, content, assignment)
+        plan = decide(situation)
+        back = plan.action or plan.withheld
+        if isinstance(back, PutBack) and not await self._still_good(back, facts):
+            situation = replace(situation, may_put_back=False)
+            plan = decide(situation)
+        return Look(exemption, situation, facts, plan, self._listed(situation, assignment))
 
-    async def _judged(
-        self,
-        exemption: Exemption,
-        same: Row | None,
-        content: str,
-        assignment: Assignment | Gone | Unread,
-    ) -> Look:
-        """Assess and decide by this assignment."""
+    def _judged(
+        self, exemption: Exemption, same: Row | None, content: str, assignment: Assignment | Gone | Unread
+    ) -> tuple[Facts, Situation]:
+        """Return what the rules may know and what they find, by this assignment."""
         now = self.world.clock.now()
         facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content)
         situation = Situation(
@@ -149,12 +150,7 @@ class Visit:
             blocked=same.blocked if same and same.content == content and self.hint.source != "operator" else "",
             may_remove=self.hint.source == "sweep",
         )
-        plan = decide(situation)
-        back = plan.action or plan.withheld
-        if isinstance(back, PutBack) and not await self._still_good(back, facts):
-            situation = replace(situation, may_put_back=False)
-            plan = decide(situation)
-        return Look(exemption, situation, facts, plan, self._listed(situation, assignment))
+        return facts, situation
 
     def _was_before(self, exemption: Exemption) -> bool:
         """Whether an exemption that the register does not know was there before the guardrails."""

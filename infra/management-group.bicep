@@ -59,7 +59,7 @@ param deadLetterContainer string = 'dead-letters'
 ])
 param deadLetterIdentity string = 'UserAssigned'
 
-@description('Resource id of the identity that writes dead letters, in the resource group of the function app. Needed for UserAssigned.')
+@description('Resource id of the identity that writes dead letters, in the resource group of the function app. For UserAssigned the deployment is refused without it.')
 param eventsIdentityId string
 
 @description('Types of resources, such as Microsoft.Storage/storageAccounts, whose writes and deletes wake the guardrails up: the types that `python -m guardrails targets` names. At most 11.')
@@ -129,7 +129,12 @@ module assignments 'modules/role-assignments.bicep' = {
   }
 }
 
-module onboarding 'modules/onboarding.bicep' = if (onboard) {
+// In a condition, which is evaluated before anything is made: without it a role would go to an identity that is not there.
+var onboards = onboard && deadLetterIdentity == 'UserAssigned' && empty(eventsIdentityId)
+  ? fail('deadLetterIdentity is UserAssigned, but eventsIdentityId is empty. Give the id of the identity that writes dead letters (GUARDRAILS_EVENTS_IDENTITY_ID, an output of main.bicep), or set deadLetterIdentity to SystemAssigned.')
+  : onboard
+
+module onboarding 'modules/onboarding.bicep' = if (onboards) {
   name: 'guardrails-onboarding'
   params: {
     location: location

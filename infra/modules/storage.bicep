@@ -49,8 +49,8 @@ param locked bool
 
 var roles = loadJsonContent('data-roles.json')
 
-// Storage refuses /32: one address stands alone.
-var addresses = [for block in allowedRanges: endsWith(block, '/32') ? split(block, '/')[0] : block]
+// Storage refuses /32: one address stands alone. A loop has no place in an object with a spread, so it stands here.
+var ipRules = [for block in allowedRanges: { value: endsWith(block, '/32') ? split(block, '/')[0] : block }]
 var queueNames = ['reconcile', 'reconcile-poison', 'notices', 'notices-poison']
 var packageContainer = 'packages'
 var deadLetterContainer = 'dead-letters'
@@ -77,7 +77,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     networkAcls: {
       defaultAction: closed ? 'Deny' : 'Allow'
       bypass: 'None'
-      ipRules: [for address in addresses: { value: address }]
+      ipRules: ipRules
     }
   }
 }
@@ -145,7 +145,7 @@ resource deadLetterAccount 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     networkAcls: {
       defaultAction: deadLettersClosed ? 'Deny' : 'Allow'
       bypass: 'AzureServices'
-      ipRules: [for address in addresses: { value: address }]
+      ipRules: ipRules
     }
   }
 }

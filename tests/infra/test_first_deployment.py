@@ -77,9 +77,10 @@ def test_the_policys_identity_may_name_where_dead_letters_go_and_touch_no_other_
 def test_one_address_is_written_as_each_service_takes_it() -> None:
     """Storage refuses /31 and /32 (Microsoft Learn, "Create an IP network rule for Azure Storage")."""
     storage = code("modules/storage")
-    assert "endsWith(block, '/32') ? split(block, '/')[0] : block" in storage
-    assert "ipRules: [for block in allowedRanges" not in storage
-    assert storage.count("ipRules: [for address in addresses: { value: address }]") == 2
+    rule = "{ value: endsWith(block, '/32') ? split(block, '/')[0] : block }"
+    assert variable(storage, "ipRules") == f"for block in allowedRanges: {rule}"
+    accounts = [one for one in resources("modules/storage") if one.type == "Microsoft.Storage/storageAccounts"]
+    assert [value(one.body, "ipRules") for one in accounts] == ["ipRules", "ipRules"]
 
 
 def test_a_network_made_here_finds_what_it_closed() -> None:

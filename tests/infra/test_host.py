@@ -112,9 +112,9 @@ def test_local_authentication_is_off_everywhere_but_at_the_optional_hub() -> Non
     found = {name: said for name in HOST if (said := re.findall(r"disableLocalAuth: (\w+)", code(name), re.IGNORECASE))}
     assert found == {"modules/monitoring": ["true", "true"], "modules/hub": ["false"]}
     assert names(MAIN, "param")["activityHub"] == "bool = false"
-    (publishing,) = (one for one in resources("modules/functions") if "basicPublishing" in one.type)
-    assert value(publishing.body, "allow") == "false"
-    assert "for name in ['ftp', 'scm']" in code("modules/functions")
+    publishing = [one.body for one in resources("modules/functions") if "basicPublishing" in one.type]
+    off = {value(one, "name"): (value(one, "parent"), value(one, "allow")) for one in publishing}
+    assert off == {"'ftp'": ("app", "false"), "'scm'": ("app", "false")}
 
 
 APP, EVENTS, OPERATOR = "appPrincipalId", "eventsPrincipalId", "operatorPrincipalId"

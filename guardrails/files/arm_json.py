@@ -149,8 +149,10 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
         yield Problem(place, f"this is an error that Azure answered, not what was asked for ({said})")
     elif known := foreign.of_object(node):
         yield Problem(place, known)
+    elif wrong := _wrong_inside(node, place):
+        yield wrong
     else:
-        yield _wrong_inside(node, place) or Item(place, powershell.read(node), source)
+        yield Item(place, {key: powershell.read(value) for key, value in node.items()}, source)
 
 
 def _wrapped(node: Mapping[str, Any]) -> tuple[str, Any] | None:

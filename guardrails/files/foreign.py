@@ -35,10 +35,10 @@ _ENDINGS: Final = {
 _TEXTS: Final = {
     _PAGE: re.compile(r"\A\s*<(?:!doctype|html)\b", re.IGNORECASE),
     "Bicep": re.compile(
-        r"^\s*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
+        r"^[ \t]*(?:targetScope\s*=|using\s+(?:'|none\b)|(?:resource|module)\s+\w+\s+'|param\s+\w+[\s=])", re.MULTILINE
     ),
     _TERRAFORM: re.compile(
-        r'^\s*(?:(?:resource|data|variable|output|module|provider)\s+"[^"\n]*"(?:\s+"[^"\n]*")?'
+        r'^[ \t]*(?:(?:resource|data|variable|output|module|provider)\s+"[^"\n]*"(?:\s+"[^"\n]*")?'
         r"|locals|terraform|moved|import|removed)\s*\{",
         re.MULTILINE,
     ),
@@ -47,8 +47,10 @@ _TEXTS: Final = {
 _READ: Final = 100_000
 """Characters of a text that is no JSON in which its kind is looked for."""
 
-_COMMENTS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_COMMAS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
+_PROVIDERS: Final = ("azurerm_", "azapi_")
+
+_COMMENTS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_COMMAS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|,(?=\s*[}\]])')
 
 _RESOURCES: Final = {
     "policyassignments": "a policy assignment, not an exemption; give it with --assignments",
@@ -92,14 +94,14 @@ def _kind(node: Mapping[str, Any]) -> str:
         return _REPORT
     if names & {"id", "resourceid"}:
         return ""
-    inner = {name for name in ("resources", "parameters", "resource") if isinstance(node.get(name), list | Mapping)}
+    inner = {name for name in ("resources", "parameters") if isinstance(node.get(name), list | Mapping)}
     if "terraform_version" in names or {"format_version", "values"} <= names:
         return "a plan of Terraform" if names & {"planned_values", "resource_changes"} else "a state of Terraform"
     if "resources" in inner and names & {"$schema", "contentversion"}:
         return _TEMPLATE
     if "deploymentparameters" in schema or ("contentversion" in names and "parameters" in inner):
         return _PARAMETERS
-    if "resource" in inner and "policy_exemption" in str(node["resource"])[:_READ]:
+    if isinstance(node.get("resource"), Mapping) and any(str(key).startswith(_PROVIDERS) for key in node["resource"]):
         return _TERRAFORM
     if "policyexemption" in names:
         return _FACTORY

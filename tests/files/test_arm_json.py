@@ -130,3 +130,12 @@ def test_every_json_of_the_corpus_gives_items_or_problems() -> None:
         reading = read_bytes(path.read_bytes())
         empty = json.loads(path.read_text(encoding="utf-8-sig")) == {"value": []} if reading == Reading() else False
         assert reading.items or reading.problems or empty, path.name
+
+
+@pytest.mark.parametrize("levels", [DEEPEST - 3, 900, 20_000, 100_000])
+@pytest.mark.parametrize("name", ["properties", "value", "resource", "exemptions", "data"])
+def test_no_depth_makes_it_raise(levels: int, name: str) -> None:
+    text = '{"id": "/a", "' + name + '": ' + '{"a": [' * levels + "]}" * levels + "}"
+    for one in (text, text.replace('"id": "/a", ', "")):
+        reading = read_text(one)
+        assert reading.items or reading.problems or reading.cut_off

@@ -129,3 +129,11 @@ def test_policy_as_code_of_the_corpus_is_named(folder: str) -> None:
             reading = read_bytes(path.read_bytes(), name)
             assert reading.items == (), path.name
             assert [one.message.startswith("this is ") for one in reading.problems] == [True], path.name
+
+
+@pytest.mark.parametrize(
+    "piece", ["/*", "\n", '"', '"\\', ",", " ,", "// x\n", "{", "locals\n", "param ", 'resource "', ";", "\\"]
+)
+def test_no_text_takes_long(piece: str) -> None:
+    for text in (piece * 500_000, "x" + piece * 500_000 + "y"):
+        assert foreign.of_text(text, "exemptions.json") in ("", foreign.of_text(text))

@@ -1,6 +1,6 @@
 """Assess: exemption + facts + ruleset -> findings. Pure; a rule that crashes is a finding, never a pass."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -99,6 +99,27 @@ def assess(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Assessment:
     return Assessment(tuple(findings)) if findings else _CLEAN
 
 
+def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -> list[Assessment]:
+    """Do the same for many, in their order: rule by rule, which takes two thirds of the time."""
+    found: list[list[Finding]] = []
+    groups: dict[int, tuple[tuple[BoundRule, ...], list[tuple[list[Finding], Exemption, Facts]]]] = {}
+    for exemption, facts in looked_at:
+        found.append([])
+        rules = ruleset.rules_for(exemption.id)  # one tuple for all that have the same rules
+        groups.setdefault(id(rules), (rules, []))[1].append((found[-1], exemption, facts))
+    for rules, some in groups.values():
+        for bound in rules:
+            check, options = bound.rule.check, bound.options
+            for findings, exemption, facts in some:
+                try:
+                    outcome: Outcome = check(exemption, facts, options)
+                except Exception as error:  # noqa: BLE001 - see `_outcomes`
+                    outcome = _unknown(error)
+                if outcome is not PASS:
+                    findings.append(_finding(bound, outcome))
+    return [Assessment(tuple(findings)) if findings else _CLEAN for findings in found]
+
+
 def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:
     """Return the keys (Finding.key) of what `assess` finds, and no more: for whom asks often, and only what changed."""
     found = _outcomes(exemption, facts, ruleset)
@@ -110,12 +131,17 @@ def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Iterator[
     for bound in ruleset.rules_for(exemption.id):
         try:
             outcome: Outcome = bound.rule.check(exemption, facts, bound.options)
-        except NotReturned as lacking:
-            outcome = Unknown(str(lacking))
         except Exception as error:  # noqa: BLE001 - whatever a rule's bug raises must show as Unknown, not as a pass
-            outcome = Unknown(f"the rule crashed with {type(error).__name__}; this is a defect of the rule")
+            outcome = _unknown(error)
         if outcome is not PASS:
             yield bound, outcome
+
+
+def _unknown(error: Exception) -> Unknown:
+    """Return what it means that a rule raised something: a field that nobody knows, or a defect."""
+    if isinstance(error, NotReturned):
+        return Unknown(str(error))
+    return Unknown(f"the rule crashed with {type(error).__name__}; this is a defect of the rule")
 
 
 def _finding(bound: BoundRule, outcome: object) -> Finding:

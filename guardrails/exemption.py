@@ -82,12 +82,14 @@ class ExemptionId:
         """Read an id in any casing, with or without its leading slash. Raises Permanent (not-an-exemption)."""
         if not isinstance(text, str) or not text.strip("/ "):
             raise refuse("the exemption has no id")
-        text = "/" + text.strip().strip("/")
-        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            raise refuse("the id holds half a character (a lone surrogate)", ascii(text))
+        if text[0] != "/" or text[1] == "/" or text[-1] == "/" or text[-1].isspace():
+            text = "/" + text.strip().strip("/")
         key = text.lower()
-        if len(key) != len(text):  # a letter such as U+0130 grows in lower case: positions would no longer agree
-            key = "".join(low if len(low := c.lower()) == 1 else c for c in text)
+        if not text.isascii():
+            if any("\ud800" <= c <= "\udfff" for c in text):
+                raise refuse("the id holds half a character (a lone surrogate)", ascii(text))
+            if len(key) != len(text):  # a letter such as U+0130 grows in lower case: positions would no longer agree
+                key = "".join(low if len(low := c.lower()) == 1 else c for c in text)
         at = key.rfind(_TYPE_PATH)
         if at < 0:
             raise refuse(f"the id does not name a {TYPE}", text)
@@ -152,9 +154,9 @@ def scope_kind(scope: str) -> ScopeKind:
     return _scope_of("/" + scope.strip("/").lower(), scope)[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exemption:
-    """One policy exemption as read, never changed.
+    """One policy exemption as read, never changed. (To make a frozen one of so many fields takes three times as long.)
 
     Attributes:
         body: the JSON as it was given; unknown fields live here and survive `put_body`.
@@ -233,10 +235,13 @@ class Exemption:
         return self.said.get("ticket", "")
 
     @classmethod
-    def from_arm(cls, body: object, names: Names = DEFAULT_NAMES, source: Source = ARM) -> "Exemption":
+    def from_arm(
+        cls, body: object, names: Names = DEFAULT_NAMES, source: Source = ARM, known: ExemptionId | None = None
+    ) -> "Exemption":
         """Read an exemption from ARM JSON, or from what the CLI, PowerShell or Resource Graph make of it.
 
-        `source`: who returned the body, and so what a field means that it lacks.
+        `source`: who returned the body, and so what a field means that it lacks. `known`: its id, where that was read
+        before.
 
         Raises Permanent (not-an-exemption), naming what is wrong.
         """
@@ -247,7 +252,7 @@ class Exemption:
         if type(properties) is not dict or "id" not in body or not properties.keys() <= _KNOWN:
             read = canonical(body)
             properties = read["properties"]
-        exemption_id = ExemptionId.parse(read.get("id"))
+        exemption_id = known or ExemptionId.parse(read.get("id"))
         get = properties.get
         assignment = get("policyAssignmentId")
         if not isinstance(assignment, str) or not assignment:

@@ -69,6 +69,8 @@ def expiry_of(expires_on: datetime | None, now: datetime, days: Sequence[int] = 
     left = expires_on - now
     if is_expired(expires_on, now):
         return Expiry(State.EXPIRED, 0, left.days, expires_on)
+    if left.days > 1 and left.days > max(days, default=1):  # the usual case, without a look at each threshold
+        return Expiry(State.ACTIVE, None, left.days)
     within = [count for count in {*days, 1} if left <= timedelta(days=count)]
     if not within:
         return Expiry(State.ACTIVE, None, left.days)

@@ -4,7 +4,7 @@ The inventory finds what is to be looked at. It lags behind Azure, may lack newe
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -67,31 +67,44 @@ class Rows:
 
     def take(self, page: Page) -> Iterator[Exemption]:
         """Yield the exemptions of a page that were not there before."""
-        return self._new(page, lambda row: _exemption(row, self.names), lambda exemption: exemption.id)
+        for row in page.rows:
+            if not self._is_foreign(row):
+                try:
+                    exemption = _exemption(row, self.names)
+                except Permanent as error:
+                    self.refuse(row, error.message)
+                else:
+                    if self._is_new(exemption.id, row):
+                        yield exemption
 
     def ids(self, page: Page) -> Iterator[ExemptionId]:
         """Yield the ids in a page that were not there before; its rows may have nothing else."""
-        return self._new(page, lambda row: ExemptionId.parse(row.get("id")), lambda one: one)
-
-    def _new[T](
-        self, page: Page, read: Callable[[Mapping[str, Any]], T], id_of: Callable[[T], ExemptionId]
-    ) -> Iterator[T]:
         for row in page.rows:
-            tenant = row.get("tenantId")
-            if self.tenant and isinstance(tenant, str) and tenant and tenant.lower() != self.tenant:
-                self._note("foreign tenant", row, tenant)
-                continue
-            try:
-                one = read(row)
-            except Permanent as error:
-                self.refuse(row, error.message)
-                continue
-            key = id_of(one).hash
-            if key in self.seen:
-                self._note("duplicate", row, "the id was there before, in this or another case")
-            else:
-                self.seen.add(key)
-                yield one
+            if not self._is_foreign(row):
+                try:
+                    one = ExemptionId.parse(row.get("id"))
+                except Permanent as error:
+                    self.refuse(row, error.message)
+                else:
+                    if self._is_new(one, row):
+                        yield one
+
+    def _is_foreign(self, row: Mapping[str, Any]) -> bool:
+        tenant = row.get("tenantId")
+        if tenant == self.tenant or not self.tenant or not isinstance(tenant, str) or not tenant:
+            return False
+        if tenant.lower() == self.tenant:
+            return False
+        self._note("foreign tenant", row, tenant)
+        return True
+
+    def _is_new(self, one: ExemptionId, row: Mapping[str, Any]) -> bool:
+        key = one.hash
+        if key in self.seen:
+            self._note("duplicate", row, "the id was there before, in this or another case")
+            return False
+        self.seen.add(key)
+        return True
 
     def refuse(self, row: Mapping[str, Any], why: str) -> None:
         """Count a row as no exemption."""

@@ -6,7 +6,7 @@ the source does not, nobody knows what the field says, and a rule that needs it 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 BASE: Final = frozenset({
@@ -22,6 +22,8 @@ MODE: Final = "exemptionManagementMode"
 
 FIELDS: Final = BASE | {SELECTORS, VALIDATION, MODE, SYSTEM}
 """Every field that says something of an exemption: its ten properties, and systemData."""
+
+_OPTIONAL: Final = (SELECTORS, VALIDATION, MODE)
 
 PRINCIPALS: Final = ("userPrincipalId", "groupPrincipalId")
 """The kinds of resource selectors that pick people. They are younger than the others."""
@@ -45,6 +47,13 @@ class Source:
     returns: frozenset[str] = FIELDS
     principals: bool = True
     doubt: str = ""
+    _withheld: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        withheld = [name for name in _OPTIONAL if name not in self.returns]
+        if SELECTORS in self.returns and not self.principals:
+            withheld.append(SELECTORS)
+        object.__setattr__(self, "_withheld", tuple(withheld))
 
     def lacks(self, field: str) -> str:
         """Return the sentence that says that a field is not known; `field` may be a part of one."""
@@ -57,16 +66,12 @@ class Source:
         among them where the source leaves out some of their kinds. systemData has no default: where it is absent, it
         is not known, whatever the source.
         """
-        missing = [name for name in _OPTIONAL if not self._returns(name) and properties.get(name) in _NOTHING]
+        missing = [name for name in self._withheld if properties.get(name) in _NOTHING]
         if not system:
             missing.append(SYSTEM)
         return frozenset(missing) if missing else _NONE
 
-    def _returns(self, name: str) -> bool:
-        return name in self.returns and (self.principals or name != SELECTORS)
 
-
-_OPTIONAL: Final = (SELECTORS, VALIDATION, MODE)
 _NOTHING: Final = (None, "")
 _NONE: Final[frozenset[str]] = frozenset()
 

@@ -30,7 +30,7 @@ from guardrails.wiring import SystemClock
 from sandbox import tenant
 from sandbox.stack import ROOT, RULESET, Sandbox, _end, _spawn
 from sandbox.tenant import PIPELINE, exemption_id, furnish, in_days, send, waiver
-from tests import bench_durable, bench_sweep
+from tests import bench_durable, bench_scan, bench_sweep
 from tests.deliver.flood import flood
 from tests.recorder import Recorder
 
@@ -199,6 +199,7 @@ def main() -> int:
         "throughput": lambda: asyncio.run(throughput()),
         "durable": lambda: asyncio.run(bench_durable.figures()),
         "sweep": lambda: asyncio.run(bench_sweep.figures()),
+        "scan": lambda: asyncio.run(bench_scan.figures()),
     }
     for name in sys.argv[1:] or measures:
         for figure, value, unit in measures[name]():

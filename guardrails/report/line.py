@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from guardrails.assess import Assessment, Finding, Verdict
 from guardrails.bypass.model import Bypass, Way
@@ -17,6 +16,8 @@ from guardrails.ruleset import Ruleset
 GRADES: Final = ("high", "medium", "low", "info", "unknown", "excluded", "pass")
 """How an exemption or another way stands, the worst first: the severity of its worst violation, or why it has none."""
 
+_RANKS: Final = {grade: rank for rank, grade in enumerate(GRADES)}
+
 UNREADABLE: Final = "unreadable"
 """The expiry state of what says an end that is no time."""
 
@@ -24,8 +25,7 @@ _LONGEST: Final = 200
 """Characters that are kept of a stranger's text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One way past a policy in a report. Texts in it are strangers' and unescaped.
 
     Attributes:
@@ -86,33 +86,33 @@ class Line:
     def order(self) -> tuple[int, bool, int, str, str]:
         """The key to sort by: grade, then days left, those without an end last, then id, then assignment."""
         return (
-            GRADES.index(self.grade), self.days_left is None, self.days_left or 0, self.id.lower(),
+            _RANKS[self.grade], self.days_left is None, self.days_left or 0, self.id.lower(),
             self.assignment.lower(),
         )  # fmt: skip
 
 
 def line_of(exemption: Exemption, assessment: Assessment, ruleset: Ruleset, now: datetime) -> Line:
     """Return the line for a judged exemption. What passes keeps little: short texts, those that recur only once."""
-    exclusion = ruleset.exclusion_for(exemption.id, now)
+    exclusion = ruleset.exclusion_for(exemption.id, now) if ruleset.exclusions else None
     expiry = expiry_of(exemption.expires_on, now, ruleset.reminder_days)
     verdict = "excluded" if exclusion else str(assessment.verdict)
-    grade = str(_worst(assessment.violations)) if verdict == "violation" else verdict
+    said = exemption.said.get
     return Line(
-        id=exemption.id.text,
-        grade=grade,
-        verdict=verdict,
-        findings=assessment.findings,
-        excluded=f"{exclusion.scope}: {exclusion.reason}" if exclusion else "",
-        expires_on=exemption.expires_on,
-        state=UNREADABLE if exemption.expiry_problem else sys.intern(expiry.name),
-        days_left=expiry.days_left,
-        display_name=exemption.display_name[:_LONGEST],
-        category=sys.intern(exemption.category[:_LONGEST]),
-        owner=sys.intern(exemption.owner[:_LONGEST]),
-        ticket=exemption.ticket[:_LONGEST],
-        assignment=sys.intern(exemption.assignment_id),
-        who=sys.intern((exemption.modified_by or exemption.created_by)[:_LONGEST]),
-        since=exemption.modified_at or exemption.created_at,
+        exemption.id.text,
+        str(_worst(assessment.violations)) if verdict == "violation" else verdict,
+        verdict,
+        assessment.findings,
+        f"{exclusion.scope}: {exclusion.reason}" if exclusion else "",
+        exemption.expires_on,
+        UNREADABLE if exemption.expiry_problem else sys.intern(expiry.name),
+        expiry.days_left,
+        exemption.display_name[:_LONGEST],
+        sys.intern(exemption.category[:_LONGEST]),
+        sys.intern(said("owner", "")[:_LONGEST]),
+        said("ticket", "")[:_LONGEST],
+        sys.intern(exemption.assignment_id),
+        sys.intern((exemption.modified_by or exemption.created_by)[:_LONGEST]),
+        exemption.modified_at or exemption.created_at,
     )
 
 

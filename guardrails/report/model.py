@@ -101,9 +101,9 @@ class Report:
         self.grades[line.grade] += 1
         self.states[line.state] += 1
         self.ways[line.way].grades[line.grade] += 1
-        if line.excluded:
+        if line.excluded or not line.findings:
             return
-        if line.findings and not line.bypass:
+        if not line.bypass:
             self.coverage.judged(line.findings)
         for finding in line.findings:
             counted = self.rules.get(finding.code)

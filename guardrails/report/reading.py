@@ -24,7 +24,7 @@ from guardrails.sources import RESOURCE_GRAPH, Source
 AT_ONCE: Final = 4
 """Subscriptions and management groups whose lists are read at the same time."""
 
-_AHEAD: Final = 2  # pages of a list that wait to be judged
+_AHEAD: Final = 2000  # exemptions that wait to be judged, in all lists together
 _TRIES: Final = 4
 _LONGEST_WAIT: Final = 30.0
 _SHOWN: Final = 3
@@ -64,11 +64,15 @@ class Arm(Protocol):
 
 @dataclass(slots=True)
 class _Block:
-    """A container whose list is being read. `ids`: those that Resource Graph shows and are not judged yet, by key."""
+    """A container whose list is being read. `ids`: those that Resource Graph shows and are not judged yet, by key.
+
+    `spelled`: the same by how Resource Graph spells them; ARM mostly does the same.
+    """
 
     container: str
     pages: "asyncio.Queue[Sequence[Mapping[str, Any]]]"
     ids: dict[str, ExemptionId] = field(default_factory=dict)
+    spelled: dict[str, ExemptionId] = field(default_factory=dict)
     reading: "asyncio.Task[str] | None" = None
 
 
@@ -108,6 +112,8 @@ class Reading:
         self._unseen: list[str] = []
         self._unlisted = 0
         self._hasty = False
+        self._waiting = 0
+        self._room = asyncio.Event()
         self._unmet = {*wanted.include, *wanted.exclude}
         self.total = 0
         self.left_out = 0
@@ -145,7 +151,7 @@ class Reading:
                                 yield blocks.popleft()
                             blocks.append(self._begin(one.container))
                             listed.add(one.container)
-                        blocks[-1].ids[one.key] = one
+                        blocks[-1].ids[one.key] = blocks[-1].spelled[one.text] = one
             for container in named:
                 if container not in listed:
                     while len(blocks) >= AT_ONCE:
@@ -191,7 +197,7 @@ class Reading:
         return False
 
     def _begin(self, container: str) -> _Block:
-        block = _Block(container, asyncio.Queue(_AHEAD))
+        block = _Block(container, asyncio.Queue())
         block.reading = asyncio.create_task(self._list(block))
         return block
 
@@ -201,7 +207,7 @@ class Reading:
             tries = 0
             while True:
                 try:
-                    return await self._read(block)
+                    return await self._follow(block)
                 except Retryable as error:
                     tries += 1
                     if tries == _TRIES or self._hasty:
@@ -211,11 +217,15 @@ class Reading:
         finally:
             block.pages.shutdown()
 
-    async def _read(self, block: _Block) -> str:
+    async def _follow(self, block: _Block) -> str:
         async for page in self._arm.list_pages(block.container):
             if isinstance(page, Unread):
                 return page.reason
-            await block.pages.put(page)
+            while self._waiting >= _AHEAD and not block.pages.empty():  # what is judged next is never held up
+                self._room.clear()
+                await self._room.wait()
+            self._waiting += len(page)
+            block.pages.put_nowait(page)
         return ""
 
     async def _drain(self, block: _Block) -> AsyncGenerator[list[Exemption]]:
@@ -226,6 +236,8 @@ class Reading:
                     page = await block.pages.get()
                 except asyncio.QueueShutDown:
                     break
+                self._waiting -= len(page)
+                self._room.set()
                 yield list(self._listed(block, page))
             why = await block.reading if block.reading else ""
         finally:
@@ -238,11 +250,15 @@ class Reading:
             yield await self._look(list(block.ids.values()))
 
     def _listed(self, block: _Block, page: Sequence[Mapping[str, Any]]) -> Iterator[Exemption]:
+        source, names, ids = self._arm.source, self._rows.names, block.ids
         for row in page:
-            exemption = self._exemption(row, self._arm.source)
-            if exemption is None:
-                block.ids.pop("/" + str(row.get("id")).strip("/").lower(), None)
-            elif block.ids.pop(exemption.id.key, None) or self._is_late(exemption.id):
+            known = block.spelled.get(row["id"])
+            try:
+                exemption = Exemption.from_arm(row, names, source, known)
+            except Permanent as error:
+                self._refuse(row, error, ids)
+                continue
+            if ids.pop(exemption.id.key, None) or self._is_late(exemption.id):
                 yield exemption
 
     def _is_late(self, one: ExemptionId) -> bool:
@@ -269,8 +285,8 @@ class Reading:
                 self._ghosts.append(one.text)
             elif isinstance(answer, Unread):
                 self._unseen.append(f"{one.text}: {answer.reason}")
-            elif exemption := self._exemption(answer, self._arm.source):
-                found.append(exemption)
+            else:
+                found += self._read(answer, self._arm.source, {})
         return found
 
     async def _shown(self, ids: Sequence[ExemptionId]) -> list[Exemption]:
@@ -282,20 +298,24 @@ class Reading:
                 if page.missing:
                     self.missing.append(page.missing)
                 for row in page.rows:
-                    exemption = self._exemption(row, RESOURCE_GRAPH)
-                    key = exemption.id.key if exemption else "/" + str(row.get("id")).strip("/").lower()
-                    if left.pop(key, None) and exemption:
-                        found.append(exemption)
+                    found += [one for one in self._read(row, RESOURCE_GRAPH, left) if left.pop(one.id.key, None)]
         self._unseen += [f"{one.text}: it is not shown any more" for one in left.values()]
         self._unlisted += len(found)
         return found
 
-    def _exemption(self, row: Mapping[str, Any], source: Source) -> Exemption | None:
+    def _read(self, row: Mapping[str, Any], source: Source, left: dict[str, ExemptionId]) -> list[Exemption]:
+        """Return the exemption in a row; none where it cannot be read, which is remembered."""
         try:
-            return Exemption.from_arm(row, self._rows.names, source)
+            return [Exemption.from_arm(row, self._rows.names, source)]
         except Permanent as error:
-            self._unreadable.append(f"{str(row.get('id') or 'a row without an id')[:300]}: {error.message[:200]}")
-            return None
+            self._refuse(row, error, left)
+            return []
+
+    def _refuse(self, row: Mapping[str, Any], error: Permanent, left: dict[str, ExemptionId]) -> None:
+        """Remember what cannot be read; it is not looked for any more."""
+        identity = row.get("id")
+        self._unreadable.append(f"{str(identity or 'a row without an id')[:300]}: {error.message[:200]}")
+        left.pop("/" + str(identity).strip("/").lower(), None)
 
 
 async def _end(blocks: Iterable[_Block]) -> None:

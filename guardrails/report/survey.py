@@ -6,7 +6,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
-from guardrails.assess import assess
+from guardrails.assess import assess_all
 from guardrails.bypass.look import look
 from guardrails.bypass.model import Bypass, Way
 from guardrails.exemption import Exemption
@@ -70,9 +70,10 @@ async def survey(
     async with aclosing(reading.exemptions(named)) as found:
         async for some in found:
             await known.learn(some)
-            for exemption in some:
-                facts = facts_of(exemption, None, ruleset, now, known[exemption.assignment_id])
-                report.add(line_of(exemption, assess(exemption, facts, ruleset), ruleset, now))
+            facts = [facts_of(one, None, ruleset, now, known[one.assignment_id]) for one in some]
+            judged = assess_all(list(zip(some, facts, strict=True)), ruleset)
+            for exemption, assessment in zip(some, judged, strict=True):
+                report.add(line_of(exemption, assessment, ruleset, now))
             done += len(some)
             told(done + reading.left_out, reading.total)
     _take_over(report, reading, rows)
@@ -156,11 +157,11 @@ class Known:
         self._listed = listed
         self._arm = arm
         self._asked: dict[str, Assignment | Gone | Unread] = {}
+        self._spelled: dict[str, Assignment | Gone | Unread] = {}  # by their ids as exemptions spell them
         self._gate = asyncio.Semaphore(AT_ONCE)
 
     def __getitem__(self, assignment_id: str) -> Assignment | Gone | Unread:
-        key = _key(assignment_id)
-        return self._asked.get(key) or self._listed[key]
+        return self._spelled[assignment_id]
 
     @property
     def hidden(self) -> int:
@@ -169,8 +170,12 @@ class Known:
 
     async def learn(self, exemptions: Sequence[Exemption]) -> None:
         """Ask ARM, a few at once, for the assignments of these exemptions that are not known whole."""
-        wanting = {key: one.assignment_id for one in exemptions if not self._has(key := _key(one.assignment_id))}
+        spelled = {one.assignment_id: "" for one in exemptions if one.assignment_id not in self._spelled}
+        wanting = {key: one for one in spelled if not self._has(key := _key(one))}
         await asyncio.gather(*(self._ask(key, assignment_id) for key, assignment_id in wanting.items()))
+        for one in spelled:
+            key = _key(one)
+            self._spelled[one] = self._asked.get(key) or self._listed[key]
 
     def _has(self, key: str) -> bool:
         listed = self._listed.get(key)

@@ -83,7 +83,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(
-    world: World, azurite: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    world: World, storage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Desk:
     async def run(*argv: str) -> Ran:
         capsys.readouterr()
@@ -92,7 +92,7 @@ async def desk(
         return Ran(code, said.out, said.err)
 
     for name, value in {
-        "AzureWebJobsStorage": azurite,
+        "AzureWebJobsStorage": storage,
         "GUARDRAILS_TABLE": world.table.table_name,
         "GUARDRAILS_ARM_ENDPOINT": world.arm.address,
         "GUARDRAILS_RULESET": str(tmp_path / "rules.yaml"),

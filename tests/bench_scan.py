@@ -59,8 +59,9 @@ def tenant(size: int) -> Iterator[dict[str, Any]]:
         ]
         initiative = f"{_GROUP}{AUTHORIZATION}/policySetDefinitions/set-{number}"
         assignments.append(f"{_GROUP}{AUTHORIZATION}/policyAssignments/baseline-{number}")
-        yield {"id": initiative, "body": {"properties": {"policyDefinitions": members}}}
-        yield {"id": assignments[-1], "body": {"properties": {"policyDefinitionId": initiative}}}
+        pinned = {"definitionVersion": "1.*.*"} if number % 2 else {}
+        yield {"id": initiative, "body": {"properties": {"version": "1.0.0", "policyDefinitions": members}}}
+        yield {"id": assignments[-1], "body": {"properties": {"policyDefinitionId": initiative, **pinned}}}
     subscriptions = [f"/subscriptions/{uuid5(NAMESPACE_DNS, f'unit-{number}')}" for number in range(SUBSCRIPTIONS)]
     for number, one in enumerate(subscriptions):
         yield {"id": one, "body": {"displayName": f"unit-{number}"}}

@@ -149,27 +149,21 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
         exclude=tuple(args.exclude),
         only=tuple(args.only),
         version=__version__,
-        api_versions={
-            "policyExemptions": settings.exemptions_version,
-            "policyAssignments": settings.policy_version,
-            "policySetDefinitions": settings.policy_version,
-            "resourceGraph": GRAPH_VERSION,
-        },
         started=clock.now(),
     )
     wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)), visible=bool(requested))
-    identity, endpoint, audience = (
-        Remembered(credential(settings.client_id)),
-        settings.arm_endpoint,
-        settings.arm_audience,
-    )
+    identity = Remembered(credential(settings.client_id))
+    endpoint, audience = settings.arm_endpoint, settings.arm_audience
     login = Login(endpoint, identity, audience=audience)
     arm = ArmRest(
         endpoint, identity, clock, audience=audience,
         version=settings.exemptions_version, policy_version=settings.policy_version,
     )  # fmt: skip
     graph = Graph(endpoint, identity, clock, scopes=coverage.requested, audience=audience, sleep=_wait)
+    quiet = logging.NullHandler()  # what is logged of Azure is told in the report; standard error is for the coverage
+    logging.getLogger("guardrails").addHandler(quiet)
     async with AsyncExitStack() as closing:
+        closing.callback(logging.getLogger("guardrails").removeHandler, quiet)
         for part in (identity, login, arm, graph):
             closing.push_async_callback(part.close)
         try:
@@ -183,6 +177,11 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
         except Retryable as error:
             raise _explained(error) from error
     report.made_at = coverage.ended = clock.now()
+    read_by = {"policyExemptions": settings.exemptions_version, **arm.policies.versions, "resourceGraph": GRAPH_VERSION}
+    coverage.api_versions = {kind: version for kind, version in read_by.items() if "/" not in kind}
+    for kind, version in arm.policies.versions.items():
+        if version != settings.policy_version and "/" not in kind:
+            report.notes.append(f"this cloud lacks api-version {settings.policy_version} of {kind}: {version} was used")
     used = arm.policies.versions  # a cloud may lack the one that is set
     coverage.api_versions = {name: used.get(name, version) for name, version in coverage.api_versions.items()}
     if not report.containers and not report.total:

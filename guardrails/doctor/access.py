@@ -100,9 +100,8 @@ def _unseen(world: World, seen: Sequence[str]) -> list[Finding]:
     names = {scope.lower().rpartition("/")[2] for scope in seen}
     listed = world.settings.listed_scopes
     text = "it is listed in GUARDRAILS_SWEEP_SCOPES, and is not there or the identity does not see it"
-    return [
-        failed(text, _ASSIGN + ", or take it off the list", about=one) for one in listed if one.lower() not in names
-    ]
+    mend = _ASSIGN + ", or take it off the list"
+    return [failed(text, mend, about=one) for one in listed if one.lower().removeprefix("mg~") not in names]
 
 
 def _listed(roles: Sequence[str]) -> str:

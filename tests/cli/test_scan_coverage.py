@@ -132,6 +132,24 @@ async def test_what_was_not_judged_is_told_with_its_reason(tenant: Tenant) -> No
     assert "EXG404 self-serve of 1: Resource Graph does not return exemptionManagementMode" in text
 
 
+async def test_the_api_versions_are_those_that_were_used(tenant: Tenant) -> None:
+    tenant.seed(GROUP, "hidden", policyAssignmentId=f"{CORP}/providers/Microsoft.Authorization/policyAssignments/x")
+    tenant.cloud.arm.control._put_api_versions({"policyAssignments": ["2023-04-01", "2022-06-01"]})
+    ran = await tenant.scan("--format", "csv")
+    told = json.loads(ran.err)  # and nothing else is there
+    assert told["api_versions"]["policyAssignments"] == "2023-04-01"
+    assert told["api_versions"]["policySetDefinitions"] == "2025-03-01"
+    assert told["notes"] == ["this cloud lacks api-version 2025-03-01 of policyAssignments: 2023-04-01 was used"]
+
+
+async def test_a_cloud_without_the_api_version_of_exemptions_is_no_clean_tenant(tenant: Tenant) -> None:
+    tenant.seed(GROUP, "fine")
+    tenant.cloud.arm.control._put_api_versions({"policyExemptions": ["2022-07-01-preview"]})
+    ran = await tenant.scan("--format", "json")
+    assert ran.code == 3
+    assert "2022-07-01-preview" in ran.json["coverage"]["subscriptions"]["partly_read"][0]["reason"]
+
+
 # ARM's lists.
 
 

@@ -76,7 +76,7 @@ async def test_an_identity_that_sees_nothing(clinic: Clinic) -> None:
 
 
 async def test_a_scope_that_is_to_be_swept_and_is_not_seen(clinic: Clinic) -> None:
-    clinic.environ["GUARDRAILS_SWEEP_SCOPES"] = f"{SUB.upper()}, 00000000-0000-0000-0000-00000000dead"
+    clinic.environ["GUARDRAILS_SWEEP_SCOPES"] = f"{SUB.upper()}, mg~CORP, 00000000-0000-0000-0000-00000000dead"
     result = await clinic.check("permissions")
     assert states(result) == {"": State.PASS, "00000000-0000-0000-0000-00000000dead": State.FAIL}
 

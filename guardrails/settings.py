@@ -82,8 +82,8 @@ class Settings:
     sweep_scopes: str = _setting(
         "GUARDRAILS_SWEEP_SCOPES",
         "",
-        "Management groups (names) and subscriptions (ids) to sweep, comma-separated; `mg~NAME` is always a group, as the "
-        "root one, whose name is an id. Empty: all that can be seen.",
+        "Management groups (names) and subscriptions (ids) to sweep, comma-separated; `mg~NAME` is always a group, as "
+        "the root one, whose name is an id. Empty: all that can be seen.",
     )
     sweep_schedule: str = _setting(
         "GUARDRAILS_SWEEP_SCHEDULE", "0 10 * * * *", "When to sweep: second minute hour day month weekday, UTC."

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiohttp import ClientConnectorError
+from aiohttp import ClientConnectorError, ClientHttpProxyError
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ServiceRequestTimeoutError
 
@@ -69,7 +69,8 @@ def _no_connection(error: Retryable) -> str:
     if isinstance(cause, ServiceRequestTimeoutError):
         return f"no connection within {SECONDS:g} s"
     inner = getattr(cause, "inner_exception", None)
-    return f"{type(inner).__name__}: {inner}" if isinstance(inner, ClientConnectorError) else ""
+    refused = isinstance(inner, ClientConnectorError | ClientHttpProxyError)  # the latter: by the proxy, for us
+    return f"{type(inner).__name__}: {inner}" if refused else ""
 
 
 def _name_in(body: object, tenant: str) -> str | Unread:

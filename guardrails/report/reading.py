@@ -165,7 +165,7 @@ class Reading:
     def finish(self) -> None:
         """Put what was odd into words, once all was read."""
         if self._unreadable:
-            self.missing.append(_sentence(self._unreadable, "in Azure's lists cannot be read"))
+            self.missing.append(_sentence(self._unreadable, "cannot be read"))
         if self._unseen:
             self.missing.append(_sentence(self._unseen, "that Resource Graph shows could not be read in Azure"))
         if self._ghosts:
@@ -252,7 +252,7 @@ class Reading:
     def _listed(self, block: _Block, page: Sequence[Mapping[str, Any]]) -> Iterator[Exemption]:
         source, names, ids = self._arm.source, self._rows.names, block.ids
         for row in page:
-            known = block.spelled.get(row["id"])
+            known = block.spelled.get(row.get("id", ""))
             try:
                 exemption = Exemption.from_arm(row, names, source, known)
             except Permanent as error:

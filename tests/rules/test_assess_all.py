@@ -1,0 +1,46 @@
+"""Many exemptions judged at once come out as each by itself does, whatever rules are on for it."""
+
+from dataclasses import replace
+
+import pytest
+
+from guardrails.assess import Verdict, assess, assess_all
+from guardrails.rules import all_rules
+from guardrails.rules.sample import FACTS, read
+from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
+from guardrails.sources import RESOURCE_GRAPH
+
+CASES = [case for rule in all_rules().values() for case in (*rule.good, *rule.bad, *rule.unclear)]
+OVERRIDES = parse_ruleset("""
+version: 1
+mode: audit
+rules: {expiry-missing: revert, owner-missing: tag}
+overrides:
+- {scope: '*/resourceGroups/partner-ingestion', rules: {expiry-missing: off, self-serve: alert}}
+notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
+""")
+
+
+@pytest.mark.parametrize("rules", [load_ruleset(), OVERRIDES], ids=["shipped", "overrides"])
+def test_together_as_one_by_one(rules: Ruleset) -> None:
+    looked_at = [read(case) for case in CASES]
+    looked_at += [(exemption.as_of(RESOURCE_GRAPH), facts) for exemption, facts in looked_at]
+    together = assess_all(looked_at, rules)
+    assert together == [assess(exemption, facts, rules) for exemption, facts in looked_at]
+    assert {one.verdict for one in together} == set(Verdict)
+    assert assess_all([], rules) == []
+
+
+def test_a_rule_that_crashes_on_one_is_unknown_for_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = read(CASES[0])[0], read(CASES[1])[0]
+    odd = replace(FACTS, approved=7)  # type: ignore[arg-type]
+    rules = parse_ruleset("""
+version: 1
+mode: audit
+rules: {author-not-approved: alert}
+notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
+""")
+    crashed, sound = assess_all([(first, odd), (second, FACTS)], rules)
+    assert crashed == assess(first, odd, rules)
+    assert "defect of the rule" in crashed.findings[0].text
+    assert sound.verdict is Verdict.PASS

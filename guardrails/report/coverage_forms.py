@@ -82,7 +82,7 @@ def coverage_rows(report: Report, most: int = _SHOWN) -> list[Row]:
     """Return it for people; of long lists the first `most`, and how many more there are."""
     told = report.coverage
     who = told.identity
-    about = f", client {who.application_id}" if who.application_id and who.kind == "user" else ""
+    about = f", client {who.application_id}" if who.application_id not in ("", who.name) else ""
     found = f", found by {who.found_by}" if who.found_by else ""
     options = (("--scope", told.scope), ("--exclude", told.exclude), ("--only", told.only))
     rows: list[Row] = [

@@ -26,9 +26,9 @@ type Bin = Callable[..., Awaitable[Ran]]
 
 
 @pytest.fixture
-def recycled(world: World, azurite: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bin:
+def recycled(world: World, storage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bin:
     """Run `deleted list` on the world's register, as a user does."""
-    monkeypatch.setenv("AzureWebJobsStorage", azurite)
+    monkeypatch.setenv("AzureWebJobsStorage", storage)
     monkeypatch.setenv("GUARDRAILS_TABLE", world.table.table_name)
     monkeypatch.delenv("GUARDRAILS_RULESET", raising=False)
 

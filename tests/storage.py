@@ -20,11 +20,11 @@ from operator import eq, ge, gt, le, lt, ne
 from types import NoneType, SimpleNamespace
 from typing import Any, Final, Self
 from unittest.mock import patch
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
+from azure.data.tables import EdmType, EntityProperty, TableEntity, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
@@ -37,6 +37,7 @@ LONGEST: Final = 64 * 1024
 LARGEST: Final = 1024 * 1024
 """Bytes of one row as Azurite counts them: binary columns in base64."""
 _NUMBERS: Final = count(1)
+_VALUES: Final = (str, int, bytes, float, datetime, UUID, EntityProperty)
 _KEYS: Final = frozenset({"PartitionKey", "RowKey"})
 _TERM: Final = re.compile(r"(\w+) (eq|ne|lt|le|gt|ge) '((?:[^']|'')*)'(?: and |$)")
 _COMPARE: Final[Mapping[str, Callable[[str, str], bool]]] = {
@@ -104,7 +105,7 @@ class Account:
 
         def made(connection: str, name: str = "", **more: Any) -> Any:
             named = (name,) if name else ()
-            return ours(name) if self.name in connection else theirs(connection, *named, **more)
+            return ours(name) if connection == self.connection_string else theirs(connection, *named, **more)
 
         return patch.object(client, "from_connection_string", made)
 
@@ -177,10 +178,16 @@ class MemoryTable(_Client):
         """Write a row that is not there."""
         await self._alone("create", entity, {})
 
-    async def delete_entity(self, partition_key: str, row_key: str) -> None:
-        """Delete a row; one that is not there is no error."""
+    async def delete_entity(self, of: str | Mapping[str, Any], row_key: str = "") -> None:
+        """Delete a row, named by its partition and its key or by itself; one that is not there is no error."""
+        key = (of, row_key) if isinstance(of, str) else (of["PartitionKey"], of["RowKey"])
         async with _request():
-            self._account.tables.get(self.table_name, {}).pop((partition_key, row_key), None)
+            self._account.tables.get(self.table_name, {}).pop(key, None)
+
+    async def delete_table(self) -> None:
+        """Delete all; a table that is not there is no error."""
+        async with _request():
+            self._account.tables.pop(self.table_name, None)
 
     async def submit_transaction(self, operations: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Do all or none. Raises TableTransactionError."""
@@ -236,7 +243,7 @@ def _columns(entity: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: value for name, value in entity.items() if name not in _KEYS and value is not None}
     total = 0
     for name, value in columns.items():
-        assert isinstance(value, (str, int, bytes)), f"{name}: no kind of value that this stand-in knows"
+        assert isinstance(value, _VALUES), f"{name}: no kind of value that this stand-in knows"
         if isinstance(value, (str, bytes)):
             raw = value.encode("utf-16-le", "surrogatepass") if isinstance(value, str) else value
             if len(raw) > LONGEST:
@@ -244,7 +251,17 @@ def _columns(entity: Mapping[str, Any]) -> dict[str, Any]:
             total += len(value) if isinstance(value, str) else len(value) * 4 // 3
     if total > LARGEST:
         raise Failed(400, "EntityTooLarge")
-    return columns
+    return {name: _read(value) for name, value in columns.items()}
+
+
+def _read(value: Any) -> Any:
+    """Return a value as it reads once it was written: only Int64 keeps its kind beside it."""
+    match value:
+        case EntityProperty(value=inner, edm_type=EdmType.DATETIME):
+            return datetime.fromisoformat(inner)
+        case EntityProperty(value=inner, edm_type=EdmType.GUID):
+            return UUID(inner)
+    return value
 
 
 def _there(kept: Kept | None) -> Kept:

@@ -75,10 +75,10 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(azurite: str, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+def shelf(storage: str, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """An empty register, which the commands find by the environment."""
     table = f"t{uuid4().hex}"
-    monkeypatch.setenv("AzureWebJobsStorage", azurite)
+    monkeypatch.setenv("AzureWebJobsStorage", storage)
     monkeypatch.setenv("GUARDRAILS_TABLE", table)
     monkeypatch.delenv("GUARDRAILS_RULESET", raising=False)
-    return Shelf(azurite, table)
+    return Shelf(storage, table)

@@ -1,4 +1,4 @@
-"""reconcile and restore, against the ARM stand-in and real tables."""
+"""reconcile and restore, against the ARM stand-in and a register."""
 
 import asyncio
 import json
@@ -44,14 +44,14 @@ class Desk:
 
 @pytest.fixture
 async def desk(
-    azurite: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    storage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[Desk]:
     (tmp_path / "enforce.yaml").write_text(ENFORCE, encoding="utf-8")
     async with Cloud(time_scale=0.001) as cloud, ClientSession() as session:
         build_tenant(cloud)
         for name, value in {
             **cloud.identity.environment,
-            "AzureWebJobsStorage": azurite,
+            "AzureWebJobsStorage": storage,
             "GUARDRAILS_TABLE": f"t{uuid4().hex}",
             "GUARDRAILS_ARM_ENDPOINT": cloud.addresses["arm"],
             "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",

@@ -30,6 +30,12 @@ ALICE = {"actor": "alice@contoso.com"}
 GROUP = f"{FIRST}/resourceGroups/rg-1"
 
 
+@pytest.fixture
+def storage(azurite: str) -> str:
+    """Azurite: the tests look into its queue as a script does."""
+    return azurite
+
+
 class Container:
     """The folder that the container was downloaded to, and the queue that its letters go on."""
 

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import pty
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,6 @@ from .shelf import AT, FIRST, MARK, NOW, SECOND, Shelf, named, row, shelf
 
 __all__ = ["shelf"]
 
-ROOT = Path(__file__).parents[2]
 DAY = timedelta(days=1)
 HOSTILE = "\t=cmd|'/c calc'!A1\x1b[2J"
 
@@ -117,19 +115,18 @@ def test_what_is_no_place_for_a_file_is_refused(
 
 
 @pytest.mark.parametrize("action", ["export", "list"])
-def test_a_progress_bar_keeps_out_of_the_output(shelf: Shelf, action: str) -> None:
+def test_a_progress_bar_keeps_out_of_the_output(
+    run: Run, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
     shelf.put(row(named(f"e{n}")) for n in range(30))
+    monkeypatch.setenv("TERM", "xterm")
     terminal, inner = pty.openpty()
-    try:
-        ran = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "guardrails", "register", action, "--format", "json"],
-            stdout=subprocess.PIPE, stderr=inner, cwd=ROOT, env={**os.environ, "TERM": "xterm"}, timeout=60, check=True,
-        )  # fmt: skip
-    finally:
-        os.close(inner)
+    with os.fdopen(inner, "w", encoding="utf-8") as screen, monkeypatch.context() as on_a_terminal:
+        on_a_terminal.setattr(sys, "stderr", screen)
+        ran = run("register", action, "--format", "json")
     shown = os.read(terminal, 65536).decode("utf-8", "replace")  # what a slow run shows may be cut anywhere
     os.close(terminal)
-    told = ran.stdout.decode()
-    assert len(lines(told) if action == "export" else json.loads(told)) == 30
+    assert ran.code == 0
+    assert len(lines(ran.out) if action == "export" else ran.json) == 30
     assert "rows" in shown
     assert "policyExemptions" not in shown

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,19 @@ from tools.pictures.samples import sample
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 
 
+@pytest.fixture(scope="module")
+def drawn() -> Collection[str]:
+    """The names of what is drawn."""
+    return cards().keys()
+
+
 @pytest.mark.parametrize("size", list(WIDTHS))
 @pytest.mark.parametrize("name", [*Kind, "owner-addressed", "digest-of-reminders"])
-def test_every_kind_has_a_small_picture(name: str, size: str) -> None:
+def test_every_kind_has_a_small_picture(drawn: Collection[str], name: str, size: str) -> None:
     picture = (FOLDER / f"{name}-{size}.png").read_bytes()
     assert len(picture) < 60_000
     assert struct.unpack_from(">I", picture, 16) == (WIDTHS[size],)
-    assert name in cards()
+    assert name in drawn
 
 
 @pytest.mark.parametrize("kind", list(Kind))

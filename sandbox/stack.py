@@ -101,13 +101,28 @@ class Sandbox:
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=0))
         )
+        self._know(await self._start_parts())
+        await self.start_functions()
+        self._stack.push_async_callback(self.stop_functions)
+
+    async def _start_parts(self) -> dict[str, Any]:
+        """Start storage and the cloud; return what the cloud says of itself."""
         cloud_starts = asyncio.ensure_future(_spawn("cloud", [sys.executable, "-m", "sandbox.cloud"], dict(os.environ)))
         await self._stack.enter_async_context(self.azurite)
         process, cloud = await cloud_starts
         self._stack.push_async_callback(_end, process)
+        return cloud
+
+    @property
+    def connection_string(self) -> str:
+        """Of the storage that all parts share."""
+        return self.azurite.connection_string
+
+    def _know(self, cloud: dict[str, Any]) -> None:
+        """Set addresses and environment by what the cloud says of itself."""
         sink = cloud["sink"]
         self.environment = {
-            "AzureWebJobsStorage": self.azurite.connection_string,
+            "AzureWebJobsStorage": self.connection_string,
             "GUARDRAILS_RULESET": str(self.ruleset),
             "GUARDRAILS_MODE": self.mode,
             "GUARDRAILS_ARM_ENDPOINT": cloud["arm"],
@@ -130,8 +145,6 @@ class Sandbox:
             "identity": cloud["identity"],
             "sink": sink,
         }
-        await self.start_functions()
-        self._stack.push_async_callback(self.stop_functions)
 
     async def start_functions(self) -> None:
         """Start the functions host, and point Event Grid at it. Started again, it listens where it did."""

@@ -14,11 +14,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from operator import eq, ge, gt, le, lt, ne
 from types import NoneType, SimpleNamespace
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
@@ -36,6 +36,8 @@ LONGEST: Final = 64 * 1024
 """Bytes of one column, text as UTF-16."""
 LARGEST: Final = 1024 * 1024
 """Bytes of one row as Azurite counts them: binary columns in base64."""
+WEEK: Final = 7 * 24 * 3600
+"""Seconds that a message stays where nobody says how long."""
 _NUMBERS: Final = count(1)
 _VALUES: Final = (str, int, bytes, float, datetime, UUID, EntityProperty)
 _KEYS: Final = frozenset({"PartitionKey", "RowKey"})
@@ -77,10 +79,14 @@ class Failed(Exception):
 
 
 class Account:
-    """One storage account: tables of rows, and queues of messages."""
+    """One storage account: tables of rows, and queues of messages.
 
-    def __init__(self) -> None:
+    `haste` is how many seconds of a message's delay pass in one.
+    """
+
+    def __init__(self, haste: float = 1.0) -> None:
         self.name = f"memory{uuid4().hex}"
+        self.haste = haste
         self.tables: dict[str, dict[Key, Kept]] = {}
         self.queues: dict[str, list[Message]] = {}
 
@@ -94,24 +100,27 @@ class Account:
     def serve(self) -> Iterator[Self]:
         """Let `from_connection_string` of the SDK's clients return ours, for this account only."""
         with (
-            self._serving(TableClient, lambda name: MemoryTable(self, name)),
-            self._serving(QueueClient, lambda name: MemoryQueue(self, name)),
-            self._serving(QueueServiceClient, lambda _: MemoryQueues(self)),
+            self._serving(TableClient, MemoryTable),
+            self._serving(QueueClient, MemoryQueue),
+            self._serving(QueueServiceClient, MemoryQueues),
         ):
             yield self
 
-    def _serving(self, client: Any, ours: Callable[[str], Any]) -> Any:
+    def _serving(self, client: Any, ours: Any) -> Any:
         theirs = client.from_connection_string
 
-        def made(connection: str, name: str = "", **more: Any) -> Any:
-            named = (name,) if name else ()
-            return ours(name) if connection == self.connection_string else theirs(connection, *named, **more)
+        def made(connection: str, *name: str, **more: Any) -> Any:
+            if connection != self.connection_string:
+                return theirs(connection, *name, **more)
+            return ours(self, *name, **{option: more[option] for option in ours.OPTIONS & more.keys()})
 
         return patch.object(client, "from_connection_string", made)
 
 
 class _Client:
-    """What all clients have: they are closed, and nothing comes of it."""
+    """What all clients have: they are closed, and nothing comes of it. `OPTIONS`: those that change what it does."""
+
+    OPTIONS: ClassVar[frozenset[str]] = frozenset()
 
     async def __aenter__(self) -> Self:
         return self
@@ -304,31 +313,42 @@ def _filter(text: str) -> Test:
 class Message:
     """A message as it is kept: `due` is when it is seen next, in seconds of time.monotonic."""
 
-    due: float
-    id: str
     text: str
+    due: float
+    expires: datetime
+    id: str = field(default_factory=lambda: str(uuid4()))
+    inserted: datetime = field(default_factory=lambda: datetime.now(UTC))
+    receipt: str = ""
+    count: int = 0
+
+    def take(self, due: float) -> None:
+        """Hide it until then, for whoever holds the new receipt."""
+        self.due, self.receipt = due, str(next(_NUMBERS))
 
 
 class MemoryQueue(_Client):
     """azure.storage.queue.aio.QueueClient."""
 
-    def __init__(self, account: Account, name: str, encode: Any = None, decode: Any = None) -> None:
+    OPTIONS = frozenset({"message_encode_policy", "message_decode_policy"})
+
+    def __init__(
+        self, account: Account, name: str, *, message_encode_policy: Any = None, message_decode_policy: Any = None
+    ) -> None:
         self._account = account
         self.queue_name = name
-        self._encode = encode.encode if encode else str
-        self._decode = decode.decode if decode else lambda text, _: text
+        self._encode = message_encode_policy.encode if message_encode_policy else str
+        self._decode = message_decode_policy.decode if message_decode_policy else lambda text, _: text
 
     async def create_queue(self) -> None:
-        """Make it."""
+        """Make it; one that is there is no error."""
         async with _request():
             self._account.queues.setdefault(self.queue_name, [])
 
-    async def send_message(self, content: str, *, visibility_timeout: float = 0, time_to_live: int = 0) -> None:
-        """Put a message on it, to be seen in so many seconds. It never expires here. Raises ResourceNotFoundError."""
-        assert time_to_live == -1
+    async def send_message(self, content: str, *, visibility_timeout: float = 0, time_to_live: int = WEEK) -> None:
+        """Put a message on it, to be seen in so many seconds. Raises ResourceNotFoundError."""
         async with _request():
-            due = time.monotonic() + visibility_timeout
-            self._messages().append(Message(due, str(next(_NUMBERS)), self._encode(content)))
+            ends = datetime.max.replace(tzinfo=UTC) if time_to_live < 0 else _after(time_to_live)
+            self._messages().append(Message(self._encode(content), self._due(visibility_timeout), ends))
 
     async def receive_messages(
         self, *, messages_per_page: int = 1, max_messages: int | None = None, visibility_timeout: float = 30
@@ -336,18 +356,24 @@ class MemoryQueue(_Client):
         """Yield what is there now, oldest first, and hide it for so many seconds."""
         del messages_per_page
         async with _request():
-            queue, now = self._messages(), time.monotonic()
-            found = sorted((one for one in queue if one.due <= now), key=lambda one: one.due)[:max_messages]
-            for message in found:
-                message.due = now + visibility_timeout
-        for message in found:
-            yield QueueMessage(self._decode(message.text, None), id=message.id)
+            now = time.monotonic()
+            found = sorted((one for one in self._messages() if one.due <= now), key=lambda one: one.due)[:max_messages]
+            for one in found:
+                one.count += 1
+                one.take(self._due(visibility_timeout))
+            taken = [self._shown(one) for one in found]
+        for message in taken:
+            yield message
+
+    async def update_message(self, message: QueueMessage, *, visibility_timeout: float) -> None:
+        """Let one that was received be seen in so many seconds."""
+        async with _request():
+            self._held(message).take(self._due(visibility_timeout))
 
     async def delete_message(self, message: QueueMessage) -> None:
         """Take one that was received off the queue."""
         async with _request():
-            queue = self._messages()
-            queue[:] = [one for one in queue if one.id != message.id]
+            self._messages().remove(self._held(message))
 
     async def get_queue_properties(self) -> Any:
         """Return how many messages there are, hidden ones too. Raises ResourceNotFoundError."""
@@ -359,6 +385,28 @@ class MemoryQueue(_Client):
             raise Failed(404, "QueueNotFound")
         return messages
 
+    def _due(self, delay: float) -> float:
+        return time.monotonic() + delay / self._account.haste
+
+    def _held(self, message: QueueMessage) -> Message:
+        """Return a message that was received, for who still holds it."""
+        found = next((one for one in self._messages() if one.id == message.id), None)
+        if found is None:
+            raise Failed(404, "MessageNotFound")
+        if found.receipt != message.pop_receipt:
+            raise Failed(400, "PopReceiptMismatch")
+        return found
+
+    def _shown(self, one: Message) -> QueueMessage:
+        return QueueMessage(
+            self._decode(one.text, None), id=one.id, pop_receipt=one.receipt, dequeue_count=one.count,
+            inserted_on=one.inserted, expires_on=one.expires, next_visible_on=_after(one.due - time.monotonic()),
+        )  # fmt: skip
+
+
+def _after(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
 
 class MemoryQueues(_Client):
     """azure.storage.queue.aio.QueueServiceClient."""
@@ -366,11 +414,9 @@ class MemoryQueues(_Client):
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    def get_queue_client(
-        self, name: str, *, message_encode_policy: Any = None, message_decode_policy: Any = None
-    ) -> MemoryQueue:
+    def get_queue_client(self, name: str, **policies: Any) -> MemoryQueue:
         """Return a client of one queue."""
-        return MemoryQueue(self._account, name, message_encode_policy, message_decode_policy)
+        return MemoryQueue(self._account, name, **policies)
 
 
 class _request:  # noqa: N801 - used as a function is

@@ -40,9 +40,10 @@ class Server:
 
     async def listen(self, port: int) -> tuple[web.ServerRunner, str]:
         """Listen on loopback; port 0 takes a free one. Returns the runner (clean it up at the end) and the address."""
-        runner = web.ServerRunner(web.Server(self.handle, request_factory=_request, access_log=None))
+        server = web.Server(self.handle, request_factory=_request, access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=1).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -102,20 +102,23 @@ class Worker:
         counters.running += 1
         self._running += 1
         self._idle.clear()
-        invocation_id = str(uuid.uuid4())
-        inputs = [(function.trigger["name"], value)]
-        ok = False
+        outcome = Outcome(ok=False)
         try:
-            ok, result, _, error, trace = await invocation_request_native(
-                invocation_id, function.id, inputs, metadata or {}
-            )
+            outcome = await self._call(function, value, metadata or {})
         finally:
             counters.running -= 1
-            counters.successes += ok
-            counters.failures += not ok
+            counters.successes += outcome.ok
+            counters.failures += not outcome.ok
             self._running -= 1
             if not self._running:
                 self._idle.set()
+        return outcome
+
+    async def _call(self, function: Function, value: Datum, metadata: dict[str, Datum]) -> Outcome:
+        """Have the worker library run the function."""
+        invocation_id = str(uuid.uuid4())
+        inputs = [(function.trigger["name"], value)]
+        ok, result, _, error, trace = await invocation_request_native(invocation_id, function.id, inputs, metadata)
         if ok:
             return Outcome(ok=True, value=result)
         log.error("%s failed (invocation %s): %s\n%s", function.name, invocation_id, error, trace)

@@ -1,11 +1,12 @@
-"""One whole sandbox for all tests here: processes of their own, talked to over HTTP, as Azure is."""
+"""One whole sandbox for all tests here, talked to over HTTP, as Azure is: in this process, or in its own processes."""
 
 import asyncio
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from guardrails.wiring import SystemClock
 from sandbox import stack, tenant
 from sandbox.stack import Sandbox
 from sandbox.tenant import ALICE, PIPELINE, Actor, exemption_id, furnish, in_days, send, waiver
+from tests.end_to_end.here import Here
 
 CANARY = "canary7f3a"
 GOOD: dict[str, Any] = {"expiresOn": in_days(120)}
@@ -112,7 +114,7 @@ class Site:
         return [one for one in found if fields.items() <= one.items()]
 
     async def enqueue(self, queue: str, text: str) -> None:
-        connection, encode = self.sandbox.azurite.connection_string, TextBase64EncodePolicy()
+        connection, encode = self.sandbox.connection_string, TextBase64EncodePolicy()
         async with QueueClient.from_connection_string(connection, queue, message_encode_policy=encode) as client:
             await client.send_message(text)
 
@@ -126,26 +128,39 @@ async def until[T](look: Callable[[], Awaitable[T | None]], seconds: float, what
     return found
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+KINDS: Mapping[str, type[Sandbox]] = {"here": Here, "processes": Sandbox}
+
+
+@pytest_asyncio.fixture(
+    scope="session", loop_scope="session", params=["here", pytest.param("processes", marks=pytest.mark.long)]
+)
+async def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The sandbox in this process, quick; then the real one: worker library, Azurite, a process for each part."""
     folder = tmp_path_factory.mktemp("sandbox")
     ruleset = Path(shutil.copy(stack.RULESET, folder / "ruleset.yaml"))
     log = folder / "functions.log"
     with pytest.MonkeyPatch.context() as patch:
         secret = f"/{CANARY}-workflow?sp=run&sig={CANARY}-signature"
         patch.setattr(stack, "ROUTES", {name: path + secret for name, path in stack.ROUTES.items()})
-        async with Sandbox(ruleset, settings=SETTINGS, log=log) as running:
-            await furnish(running)
-            connection = running.azurite.connection_string
+        async with KINDS[request.param](ruleset, settings=SETTINGS, log=log) as running:
+            with settings_of(running):
+                await furnish(running)
+            connection = running.connection_string
             async with table_register.connect(clock=SystemClock(), connection_string=connection) as register:
                 yield Site(running, register, log)
+
+
+def settings_of(sandbox: Sandbox) -> AbstractContextManager[None]:
+    """Give this process the app settings where the functions run in it."""
+    return sandbox.in_force() if isinstance(sandbox, Here) else nullcontext()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(sandbox: Site) -> AsyncIterator[Site]:
     """The sandbox, put right again afterwards."""
-    yield sandbox
     running = sandbox.sandbox
+    with settings_of(running):
+        yield sandbox
     await running.control("DELETE", "faults")
     await running.control("PUT", "eventgrid", {"duplicates": 1, "time_scale": 1.0})
     await running.control("POST", "eventgrid-resume")

@@ -12,8 +12,9 @@ from sandbox.stack import ROOT
 LAST = re.compile(r"demo: OK judged=(\d+) tagged=(\d+) alerted=(\d+) reverted=(\d+) notices=(\d+) lost=0")
 
 
-@pytest.mark.parametrize("mode", ["", "audit"])
+@pytest.mark.parametrize("mode", ["", pytest.param("audit", marks=pytest.mark.long)])
 def test_the_demo_ends_well_in_both_modes(mode: str) -> None:
+    """Audit mode in one process: tests/reconcile/test_audit.py, and test_roles.py for the app as a whole."""
     command = [sys.executable, "-m", "sandbox", "demo", *(["--mode", mode] if mode else [])]
     started = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603

@@ -155,7 +155,7 @@ async def _judge(visit: Visit, stored: Stored, history: Sequence[HistoryEntry], 
 
     async def kept(at: int) -> Exemption:
         body = await version(visit.world.register, visit.id, stored, at, history)
-        return Exemption.from_arm(body, visit.ruleset.names)
+        return Exemption.from_arm(body, visit.ruleset.names, visit.world.arm.source)
 
     taken = undone = await kept(entry)
     look = await _look(visit, revert, taken)

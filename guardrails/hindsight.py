@@ -20,6 +20,7 @@ from guardrails.ports import Arm
 from guardrails.record import HistoryEntry, Row, Status, Stored
 from guardrails.restore import version, vouch
 from guardrails.ruleset import Mode
+from guardrails.sources import Source
 from guardrails.visit import ADOPTED, Look, Visit
 
 WAYS: Final = {"reverted": "delete", "put-back": "put-back", "removed": "remove"}
@@ -118,6 +119,10 @@ class _ReadOnce:
     """What a look needs of ports.Arm. One read of an assignment serves all looks back: nothing is done by any."""
 
     arm: Arm
+
+    @property
+    def source(self) -> Source:
+        return self.arm.source
 
     async def assignment(self, assignment_id: str, **_: object) -> Assignment | Gone | Unread:
         return await self.arm.assignment(assignment_id)

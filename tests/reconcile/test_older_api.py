@@ -1,6 +1,7 @@
 """Exemptions read with an older api-version: what that does not return is no reason to revert."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,8 @@ async def older(world: World) -> AsyncIterator[World]:
 
 
 async def test_a_state_whose_selectors_are_not_known_is_good_enough_to_be_put_back(older: World) -> None:
-    one, said = older.id(), {"policyDefinitionReferenceIds": None, "metadata": NO_OWNER}
+    one = older.id()
+    said: dict[str, Any] = {"policyDefinitionReferenceIds": None, "metadata": NO_OWNER}
     await older.write(one, **said, resourceSelectors=ONE_POLICY)
     assert "EXG302?" in (await older.look(one)).row.findings
     await older.bad(one, **said, resourceSelectors=ONE_POLICY)

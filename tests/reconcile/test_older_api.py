@@ -1,13 +1,13 @@
 """Exemptions read with an older api-version: what that does not return is no reason to revert."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from guardrails.azure.arm import ArmRest
 from guardrails.reconcile import Reconciler
-from guardrails.visit import World as Ports
 from tests.reconcile.world import NO_OWNER, StaticToken, World, rules
 
 ONE_POLICY = [{"name": "one", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["requireTls"]}]}]
@@ -16,7 +16,7 @@ ONE_POLICY = [{"name": "one", "selectors": [{"kind": "policyDefinitionReferenceI
 @pytest.fixture
 async def older(world: World) -> AsyncIterator[World]:
     arm = ArmRest(world.arm.address, StaticToken(), world.clock, version="2020-07-01-preview")
-    world.reconciler = Reconciler(Ports(arm, world.register, world.queues, world.clock), lambda: world.ruleset)
+    world.reconciler = Reconciler(replace(world.reconciler._world, arm=arm), lambda: world.ruleset)
     world.ruleset = rules()
     yield world
     await arm.close()

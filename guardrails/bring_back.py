@@ -186,7 +186,7 @@ async def _approved(visit: Visit, row: Row) -> Exemption | None:
     if row.compliant is None:
         return None
     try:
-        return Exemption.from_arm(await visit.world.register.body(visit.id, row.compliant), visit.ruleset.names)
+        return await visit.kept(row.compliant)
     except Permanent:
         return None
 

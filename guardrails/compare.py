@@ -224,9 +224,9 @@ class Pass:
             watch = known[1]
             listed = one.listed if one.sure else one.listed[:SAID] + watch.listed[SAID:]
             if why := difference(watch, listed, digest, now, closed=self._closed):
-                self._queue(why, sweep_message(one.id, listed))
+                self._queue(why, one.id, listed)
             elif 0 < watch.at - now.timestamp() <= self._horizon:  # what is shown now may be old by then
-                self._queue("soon", sweep_message(one.id, ""), watch.at - now.timestamp())
+                self._queue("soon", one.id, delay=watch.at - now.timestamp())
         await self._send()
 
     @property
@@ -254,8 +254,8 @@ class Pass:
         adopted = await self._adopt(container, since, found, len(before)) if before else frozenset()
         for key, one in found.items():
             if key not in adopted:
-                message = sweep_message(one.id, one.listed, adopt=since if key in before else None)
-                self._queue("unlisted" if key in before else "new", message)
+                there = key in before
+                self._queue("unlisted" if there else "new", one.id, one.listed, adopt=since if there else None)
         await self._send()
 
     async def _adopt(
@@ -282,7 +282,8 @@ class Pass:
                 exemptions[one.id.hash] = one
         visits = []
         for key, one in exemptions.items():
-            hint = Hint("sweep", listed=found[key].listed if key in found else "", adopt=since)
+            listed = found[key].listed if key in found else ""
+            hint = Hint("sweep", listed=listed, adopt=since, seen=self.run.started)
             visits.append((Visit(self.world, one.id, hint, self.ruleset, self.mode), one))
         done = await adopt(visits)
         self.report.adopted += done.count
@@ -304,7 +305,7 @@ class Pass:
         for at in range(0, len(absent), _SENDS):
             for text in await asyncio.gather(*(self.world.register.id_of(*one) for one in absent[at : at + _SENDS])):
                 if text:
-                    self._queue("absent", sweep_message(text, ""))
+                    self._queue("absent", text)
             await self._send()
         for container, count in (+unseen).most_common(NAMED):
             self.report.unseen(container, f"{count} exemption{'s' if count > 1 else ''}")
@@ -316,9 +317,12 @@ class Pass:
         if new:
             await self.sweeps.cover({**self._covered, **new})
 
-    def _queue(self, why: str, message: Mapping[str, Any], delay: float = 0.0) -> None:
+    def _queue(
+        self, why: str, exemption: str, listed: str = "", *, delay: float = 0.0, adopt: datetime | None = None
+    ) -> None:
+        hint = Hint("sweep", listed=listed, adopt=adopt, seen=self.run.started)
         self.report.queued[why] += 1
-        self._messages.append((message, delay))
+        self._messages.append((sweep_message(exemption, hint), delay))
 
     async def _send(self) -> None:
         """Put what was found on the queue."""
@@ -342,12 +346,10 @@ def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed
     return "held" if watch.held and closed else ""
 
 
-def sweep_message(exemption: str, listed: str, *, adopt: datetime | None = None) -> dict[str, Any]:
-    """Return a message of the `reconcile` queue: look at this exemption, which the inventory shows as `listed`.
-
-    `adopt`: it was there before the guardrails if it was last written before this time.
-    """
+def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:
+    """Return a message of the `reconcile` queue: look at this exemption, for what a sweep saw of it."""
     message: dict[str, Any] = {"id": exemption, "sweep": True}
-    if listed:
-        message["listed"] = listed
-    return {**message, "adopt": spell_time(adopt)} if adopt else message
+    if hint.listed:
+        message["listed"] = hint.listed
+    times = {"adopt": hint.adopt, "seen": hint.seen}
+    return message | {name: spell_time(time) for name, time in times.items() if time}

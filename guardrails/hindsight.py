@@ -20,6 +20,7 @@ from guardrails.ports import Arm
 from guardrails.record import HistoryEntry, Row, Status, Stored
 from guardrails.restore import version, vouch
 from guardrails.ruleset import Mode
+from guardrails.sources import Source
 from guardrails.visit import ADOPTED, Look, Visit
 
 WAYS: Final = {"reverted": "delete", "put-back": "put-back", "removed": "remove"}
@@ -119,6 +120,10 @@ class _ReadOnce:
 
     arm: Arm
 
+    @property
+    def source(self) -> Source:
+        return self.arm.source
+
     async def assignment(self, assignment_id: str, **_: object) -> Assignment | Gone | Unread:
         return await self.arm.assignment(assignment_id)
 
@@ -155,7 +160,7 @@ async def _judge(visit: Visit, stored: Stored, history: Sequence[HistoryEntry], 
 
     async def kept(at: int) -> Exemption:
         body = await version(visit.world.register, visit.id, stored, at, history)
-        return Exemption.from_arm(body, visit.ruleset.names)
+        return Exemption.from_arm(body, visit.ruleset.names, visit.world.arm.source)
 
     taken = undone = await kept(entry)
     look = await _look(visit, revert, taken)

@@ -16,6 +16,7 @@ class Hint:
         listed: the token of what the inventory shows, from a sweep; see guardrails.inventory.
         adopt: from a sweep: one that the register does not know was there before the guardrails if it was last written
             before this time, UTC; None where it was not.
+        seen: from a sweep: when it began to look, UTC; what was read before then is not what it saw. None elsewhere.
     """
 
     source: str
@@ -24,3 +25,4 @@ class Hint:
     event_id: str = ""
     listed: str = ""
     adopt: datetime | None = None
+    seen: datetime | None = None

@@ -1,5 +1,6 @@
-"""Initiatives: which policies one holds, as Azure or a file lists them. Pure."""
+"""Initiatives: which policies one holds, as Azure or a file lists them, and the ids of definitions. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,11 +9,26 @@ from guardrails.facts import Unread
 UNSAID: Final = Unread("it does not say which policies it holds")
 _CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
 _ODD: Final = Unread("the list of its policies has entries without an id, or one id twice")
+_VERSIONED: Final = re.compile(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
+
+
+def base_of(definition_id: str) -> str:
+    """Return a definition's or an initiative's id with one slash in front, without the version that it may name."""
+    text = "/" + definition_id.strip("/ ")
+    named = _VERSIONED.fullmatch(text)
+    return named[1] if named else text
+
+
+def version_in(definition_id: str) -> str:
+    """Return the version that an id names at its end; "" for none."""
+    named = _VERSIONED.fullmatch(definition_id.rstrip("/ "))
+    return named[2] if named else ""
 
 
 def members_of(listed: object) -> Mapping[str, str] | Unread:
     """Return reference id -> definition id, both in lower case, of an initiative's `policyDefinitions`.
 
+    The ids are those of definitions, without a version that they may name.
     Keys count in any casing, and a single policy may stand without its list, as PowerShell unrolls it. Where the list,
     or any entry of it, cannot be read, the members are Unread and never fewer: part of an initiative would look like
     the whole of it.
@@ -30,7 +46,7 @@ def members_of(listed: object) -> Mapping[str, str] | Unread:
             isinstance(reference, str) and isinstance(definition, str) and reference.strip() and definition.strip()
         ):
             return _ODD
-        members[reference.lower()] = "/" + definition.strip("/ ").lower()
+        members[reference.lower()] = base_of(definition).lower()
     return _ODD if len(members) < len(listed) else members or UNSAID
 
 

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import datetime
 from typing import Any, Final
 
 from guardrails import tell
@@ -267,7 +268,7 @@ def _message(exemption_id: ExemptionId, hint: Hint) -> str:
     if hint.source == "target":
         body |= {"operation": "", "target": hint.operation.removeprefix(_TARGET)}
     if hint.source == "sweep":
-        body |= sweep_message(exemption_id.text, hint.listed, adopt=hint.adopt)
+        body |= sweep_message(exemption_id.text, hint)
     return json.dumps({key: value for key, value in body.items() if value})
 
 
@@ -277,11 +278,16 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     source = "sweep" if data.get("sweep") is True else "wake-up" if data.get("wake") is True else "queue"
     if source == "queue" and (target := data.get("target")) in ("write", "delete"):
         source, told["operation"] = "target", f"{_TARGET}{target}"
+    adopt, seen = (_time(data.get(name)) if source == "sweep" else None for name in ("adopt", "seen"))
+    return Hint(source, **told, adopt=adopt, seen=seen)
+
+
+def _time(value: object) -> datetime | None:
+    """Return a time in a message; None where it cannot be read."""
     try:
-        adopt = parse_time(data.get("adopt")) if source == "sweep" else None
+        return parse_time(value)
     except ValueError:
-        adopt = None
-    return Hint(source, **told, adopt=adopt)
+        return None
 
 
 def _digest(name: str, length: int) -> str:

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from guardrails.facts import Unread
-from guardrails.initiatives import members_of
+from guardrails.initiatives import base_of, members_of, version_in
 
 PINS_SINCE: Final = "2023-04-01"
 """The first api-version of assignments and initiatives that knows versions; an older one cannot say what is pinned."""
 
 _TYPE: Final = "/providers/microsoft.authorization/policysetdefinitions/"
-_NAMED: Final = re.compile(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
-_VERSION: Final = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-\w+)?", re.ASCII)
-_PATTERN: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}|\*))?(?:\.(\d{1,9}|\*))?(?:-\w+)?", re.ASCII)
+_VERSION: Final = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-[\w.]+)?", re.ASCII)
+_PATTERN: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}|\*))?(?:\.(\d{1,9}|\*))?(?:-[\w.]+)?", re.ASCII)
 
 
 class Pin(NamedTuple):
@@ -62,20 +61,28 @@ class Definition:
 
     def is_meant(self, choice: Choice) -> bool:
         """Whether this, the latest version, is the one that was chosen."""
-        return self.single or not choice.version or same(self.version, choice.version)
+        return self.single or not choice.version or self.version.lower() == choice.version.lower()
+
+    def pick(self, version: str, known: "Mapping[str, Definition]") -> "Definition | None":
+        """Return a version of this initiative among some of them, by number or by the name of its resource.
+
+        A resource may be named without a label such as -preview: 1.2.0 for 1.2.0-preview, unless 1.2.0 is another one.
+        """
+        alike = {name.lower(): one for name, one in known.items() if same(name, version)}
+        others = {listed.lower() for listed in self.versions}
+        return alike.get(version.lower()) or next((one for name, one in alike.items() if name not in others), None)
 
 
 def pin_of(body: Mapping[str, Any], *, told: bool = True) -> Pin:
     """Return the pin in an assignment's properties, or in an assignment whose properties were lifted; keys in any case.
 
-    A `definitionVersion` that is there and null was cut out by the source: then nothing is told.
+    A `definitionVersion` that is there and is no text, such as null, was cut out by the source: then nothing is told.
+    A version that the id of the definition names is told by every api-version.
     """
     said = _lower(body)
-    pattern, effective = said.get("definitionversion", ""), said.get("effectivedefinitionversion")
-    named = _NAMED.fullmatch(str(said.get("policydefinitionid") or "").rstrip("/"))
-    if not pattern and named:
-        pattern = named[2]
-    return Pin(_text(pattern), _text(effective), told and pattern is not None)
+    given, effective = said.get("definitionversion", ""), said.get("effectivedefinitionversion")
+    pattern = _text(given) or version_in(str(said.get("policydefinitionid") or ""))
+    return Pin(pattern, _text(effective), bool(pattern) or (told and isinstance(given, str)))
 
 
 def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
@@ -90,13 +97,6 @@ def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
         versions,
         single=custom and len(versions) <= 1,
     )
-
-
-def base_of(definition_id: str) -> str:
-    """Return an initiative's id with one slash in front, without the version that it may name."""
-    text = "/" + definition_id.strip("/ ")
-    named = _NAMED.fullmatch(text)
-    return named[1] if named else text
 
 
 def key_of(definition_id: str) -> str:
@@ -142,9 +142,9 @@ def pinned(pattern: str, versions: Iterable[str]) -> Choice | Unread:
 def newest(pattern: str, versions: Iterable[str]) -> str | Unread:
     """Return the newest version that a pattern matches; parts that it leaves out are wildcards.
 
-    A pattern with `-preview` takes previews and nothing else, one without it takes none: a pin stays at 1.3.0-preview
-    where 1.4.0 is out (Azure/Azure-Landing-Zones 4190), and `1.*.*` finds nothing where there is just a preview
-    (Azure/Enterprise-Scale 2038).
+    A pattern with `-preview` takes previews and nothing else, one without a label takes none: a pin stays at
+    1.3.0-preview where 1.4.0 is out (Azure/Azure-Landing-Zones 4190), and `1.*.*` finds nothing where there is just a
+    preview (Azure/Enterprise-Scale 2038). Unread, too, where what is listed cannot be read: it may be the newest.
     """
     wanted = _PATTERN.fullmatch(pattern)
     if wanted is None:
@@ -153,8 +153,10 @@ def newest(pattern: str, versions: Iterable[str]) -> str | Unread:
     matching: dict[str, tuple[int, ...]] = {}
     for version in versions:
         read = _VERSION.fullmatch(version)
-        numbers = tuple(map(int, read.groups())) if read else ()
-        alike = len(numbers) == len(parts) and _is_preview(version) == _is_preview(pattern)
+        if read is None:
+            return Unread(f"the versions of the initiative cannot be read: one is '{version[:40]}'")
+        numbers = tuple(map(int, read.groups()))
+        alike = _is_preview(version) == _is_preview(pattern)
         if alike and all(part in (None, number) for part, number in zip(parts, numbers, strict=True)):
             matching[version] = numbers
     if not matching:
@@ -169,7 +171,7 @@ def same(one: str, other: str) -> bool:
 
 
 def _is_preview(version: str) -> bool:
-    return version.lower().endswith("-preview")
+    return version.lower().partition("-")[2].startswith("preview")
 
 
 def _lower(body: Mapping[str, Any]) -> dict[str, Any]:

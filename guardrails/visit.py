@@ -33,8 +33,6 @@ IN_HAND: Final = "in-hand"
 
 NOTHING_DONE: Final = "Nothing was changed in Azure."
 ADOPTED: Final = "it was there before the guardrails"
-_SWEPT: Final = timedelta(minutes=1)
-"""The oldest that an assignment may be kept where a sweep found that something differs: that may be just this."""
 _NOT_READ: Final = Unread("it is left out, to see what rests on it")
 
 
@@ -119,7 +117,7 @@ class Visit:
             same = Row(
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
-        max_age = _SWEPT if self.hint.source == "sweep" else timedelta.max
+        max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=max_age)
         facts, situation = self._judged(exemption, same, content, assignment)
         if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
@@ -167,13 +165,24 @@ class Visit:
             return at.row.listed
         return token(at.exemption, assignment, self.ruleset, at.now)
 
+    async def kept(self, entry: int) -> Exemption:
+        """Return the exemption as history entry `entry` keeps it. Raises Permanent.
+
+        It was read as ARM is read today: what that does not return, nobody knows of it.
+        """
+        body = await self.world.register.body(self.id, entry)
+        return Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
+
     async def _still_good(self, back: PutBack, facts: Facts) -> bool:
-        """Whether the body to put back would itself not be reverted under today's ruleset."""
-        exemption = Exemption.from_arm(await self.world.register.body(self.id, back.entry), self.ruleset.names)
+        """Whether the body to put back would itself not be reverted under today's ruleset, by what Azure says now."""
+        exemption = await self.kept(back.entry)
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         facts = replace(facts, before=None, author=author, written_at=then.written_at)
-        return tolerates(assess(exemption, facts, self.ruleset))
+        if tolerates(assess(exemption, facts, self.ruleset)):
+            return True
+        assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
+        return tolerates(assess(exemption, replace(facts, assignment=assignment), self.ruleset))
 
     async def row_at(self, entry: int) -> Row:
         """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.

@@ -9,7 +9,7 @@ from guardrails.ports import Clock
 
 
 class _Kept[T](NamedTuple):
-    """A value, when it was fetched, and until when it is kept."""
+    """A value, when it was asked for, and until when it is kept."""
 
     value: T
     since: datetime
@@ -39,7 +39,7 @@ class Cache[T]:
         """
         kept = self._kept.get(key)
         now = self._clock.now()
-        if kept and now < kept.until and now - kept.since < max_age:
+        if kept and kept.since <= now < kept.until and now - kept.since < max_age:  # a clock may be set back
             return kept.value
         running = self._fetching.get(key)
         if running is None:
@@ -48,13 +48,13 @@ class Cache[T]:
         return await asyncio.shield(running)
 
     async def _fetch(self, key: str, fetch: Callable[[], Awaitable[T]]) -> T:
+        since = self._clock.now()
         try:
             value = await fetch()
         finally:
             del self._fetching[key]
         self._kept.pop(key, None)
-        now = self._clock.now()
-        self._kept[key] = _Kept(value, now, now + self._lifetime(value))
+        self._kept[key] = _Kept(value, since, self._clock.now() + self._lifetime(value))
         while len(self._kept) > self._limit:
             del self._kept[next(iter(self._kept))]
         return value

@@ -29,9 +29,10 @@ from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
 from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Unread
+from guardrails.initiatives import base_of
 from guardrails.ports import Clock, Page, Surroundings
 from guardrails.transport import transport
-from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
+from guardrails.versions import Choice, Definition, Pin, choose, definition_of, pin_of
 
 _EXEMPTIONS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"
@@ -65,7 +66,7 @@ _SINGLE: Final[tuple[Mapping[str, str], Choice]] = ({}, _NO_CHOICE)
 
 
 class _Assigned(NamedTuple):
-    """What an assignment assigns, and which version of it."""
+    """What an assignment assigns, without a version in its id, and which version of it."""
 
     definition_id: str
     pin: Pin
@@ -101,7 +102,7 @@ class Graph:
         self._reader = Reader(self._rest, clock, top, sleep)
         self._scopes = [scope.strip().lower() for scope in scopes if scope.strip()]
         self._segments = segments(scopes)
-        self._numbered: dict[str, Mapping[str, str]] = {}
+        self._numbered: dict[str, Definition] = {}
 
     @property
     def requests(self) -> int:
@@ -171,29 +172,32 @@ class Graph:
     ) -> dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]]:
         """Return what the version of its initiative holds that Azure evaluates, for each assignment of one."""
         wanted = {one for one in assigned if "/policysetdefinitions/" in one.definition_id.lower()}
-        latest = await self._definitions({key_of(one.definition_id) for one in wanted}, "", missing)
+        latest = await self._definitions({one.definition_id.lower() for one in wanted}, "", missing)
         found: dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]] = {}
-        older: dict[_Assigned, Choice] = {}
+        older: dict[_Assigned, tuple[Definition, Choice]] = {}
         for one in wanted:
-            shown = latest.get(key_of(one.definition_id))
+            shown = latest.get(one.definition_id.lower())
             choice = choose(one.pin, shown) or _UNLISTED if shown else _UNSEEN
             if shown is None or isinstance(choice, Unread):
                 found[one] = _UNSEEN if isinstance(choice, Choice) else choice, _NO_CHOICE
             elif shown.is_meant(choice):
                 found[one] = shown.members, choice
             else:
-                older[one] = choice
-        await self._learn({name for one, choice in older.items() for name in _names(one, choice)}, missing)
-        for one, choice in older.items():
-            names = _names(one, choice)
-            found[one] = next((self._numbered[name] for name in names if name in self._numbered), _UNSEEN), choice
+                older[one] = shown, choice
+        await self._learn({name for one, (_, choice) in older.items() for name in _names(one, choice)}, missing)
+        for one, (shown, choice) in older.items():
+            numbered = {
+                name.rpartition("/")[2]: self._numbered[name] for name in _names(one, choice) if name in self._numbered
+            }
+            picked = shown.pick(choice.version, numbered)
+            found[one] = picked.members if picked else _UNSEEN, choice
         return found
 
     async def _learn(self, names: set[str], missing: list[str]) -> None:
         """Read the members of numbered versions that are not known yet. They never change, so they are kept."""
         new = await self._definitions(names - self._numbered.keys(), "/versions", missing)
-        self._numbered |= {name: one.members for name, one in new.items() if not isinstance(one.members, Unread)}
-        self._numbered = {name: members for name, members in self._numbered.items() if name in names}
+        self._numbered |= {name: one for name, one in new.items() if not isinstance(one.members, Unread)}
+        self._numbered = {name: one for name, one in self._numbered.items() if name in names}
 
     async def _definitions(self, ids: Iterable[str], kind: str, missing: list[str]) -> dict[str, Definition]:
         """Return initiatives, or versions of them, by lower-case id."""
@@ -202,7 +206,9 @@ class Graph:
             text = _INITIATIVES.format(kind=kind, ids=", ".join(quoted(one) for one in some))
             async for row in self._rows(Query(text, "initiatives", above=True), missing):
                 identity = _slashed(str(row.get("id"))).lower()
-                found[identity] = definition_of(identity, row)
+                one = definition_of(identity, row)
+                if identity not in found or not isinstance(one.members, Unread):
+                    found[identity] = one
         return found
 
     async def _containers(self, pages: AsyncIterator[Page], missing: list[str]) -> dict[str, str]:
@@ -260,13 +266,13 @@ def _assigns(row: Mapping[str, Any]) -> _Assigned | None:
     """Return what a row's assignment assigns; None where it does not say."""
     properties = row.get("properties")
     definition = properties.get("policyDefinitionId") if isinstance(properties, Mapping) else None
-    return _Assigned(str(definition), pin_of(cast(Mapping[str, Any], properties))) if definition else None
+    return _Assigned(base_of(str(definition)), pin_of(cast(Mapping[str, Any], properties))) if definition else None
 
 
 def _names(assigned: _Assigned, choice: Choice) -> tuple[str, ...]:
     """Return the ids that a version may have: its resource may be named without a label such as -preview."""
     numbers = dict.fromkeys((choice.version.lower(), choice.version.partition("-")[0]))
-    return tuple(f"{key_of(assigned.definition_id)}/versions/{number}" for number in numbers)
+    return tuple(f"{assigned.definition_id.lower()}/versions/{number}" for number in numbers)
 
 
 def _slashed(identity: str) -> str:

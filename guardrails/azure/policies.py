@@ -18,18 +18,17 @@ from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, json_of, refusal
 from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Gone, Unread
+from guardrails.initiatives import base_of
 from guardrails.ports import Clock
 from guardrails.versions import (
     PINS_SINCE,
     Choice,
     Definition,
     Pin,
-    base_of,
     choose,
     definition_of,
     pin_of,
     pinned,
-    same,
 )
 
 POLICY_VERSION: Final = "2025-03-01"
@@ -47,6 +46,7 @@ _GONE: Final = frozenset(
     {
         "resourcenotfound", "resourcegroupnotfound", "parentresourcenotfound", "managementgroupnotfound", "notfound",
         "policyassignmentnotfound", "policydefinitionnotfound", "policysetdefinitionnotfound",
+        "policysetdefinitionversionnotfound",
     }
 )  # fmt: skip
 _LACKS_VERSION: Final = frozenset(
@@ -54,6 +54,7 @@ _LACKS_VERSION: Final = frozenset(
 )
 _API_VERSION: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:-[a-z]+)?\b", re.IGNORECASE)
 _NONE: Final = Choice("", "")
+_TRIES: Final = 3
 _BRIEFLY: Final = timedelta(seconds=5)
 _IMMUTABLE: Final = timedelta(days=1)
 
@@ -97,9 +98,9 @@ class Policies:
         if isinstance(said, Gone | Unread):
             return _plain(said)
         path, properties = said
-        definition = str(properties.get("policyDefinitionId") or "")
-        if not definition:
+        if not properties.get("policyDefinitionId"):
             return Unread("Azure's answer does not say what the assignment assigns")
+        definition = base_of(str(properties["policyDefinitionId"]))
         if "/policysetdefinitions/" not in definition.lower():
             return Assignment(path, definition, {})
         pin = pin_of(properties, told=self.versions[ASSIGNMENTS] >= PINS_SINCE)
@@ -123,10 +124,9 @@ class Policies:
         return found
 
     async def _evaluated(
-        self, definition_id: str, pin: Pin, *, max_age: timedelta
+        self, base: str, pin: Pin, *, max_age: timedelta
     ) -> tuple[Mapping[str, str] | Unread, Choice] | Unread:
         """Return what the version that Azure evaluates holds, and which one that is."""
-        base = base_of(definition_id)
         latest = await self._initiatives.get(base.lower(), lambda: self._read(INITIATIVES, base), max_age=max_age)
         if isinstance(latest, Gone):
             return Unread("the initiative does not exist")
@@ -140,17 +140,19 @@ class Policies:
             return choice
         if latest.is_meant(choice):
             return latest.members, choice
-        return await self._members(base, choice.version), choice
+        return await self._members(base, latest, choice.version, max_age=max_age), choice
 
-    async def _members(self, base: str, version: str) -> Mapping[str, str] | Unread:
-        """Return what one version of an initiative holds."""
+    async def _members(
+        self, base: str, latest: Definition, version: str, *, max_age: timedelta
+    ) -> Mapping[str, str] | Unread:
+        """Return what one version of an initiative holds. `max_age` is for whether it is there still."""
         path = f"{base}/versions/{version}"
-        found = await self._numbered.get(path.lower(), lambda: self._read(VERSIONS, path))
-        if isinstance(found, Gone):  # its resource may be named without a label such as -preview
-            listed = await self._list(base)
+        found = await self._numbered.get(path.lower(), lambda: self._read(VERSIONS, path), max_age=max_age)
+        if isinstance(found, Gone):  # its resource may have another name
+            listed = await self._list(base, max_age=max_age)
             if isinstance(listed, Unread):
                 return listed
-            found = next((one for number, one in listed.items() if same(number, version)), found)
+            found = latest.pick(version, listed) or found
         if isinstance(found, Gone):
             return Unread(f"version {version} of the initiative, which the assignment evaluates, is not there any more")
         return found if isinstance(found, Unread) else found.members
@@ -198,16 +200,23 @@ class Policies:
         return body
 
     async def _get(self, kind: str, path: str, **query: str) -> Mapping[str, Any] | Gone | Unread:
-        """Read, by another api-version where the cloud lacks the one in use and says which it has."""
-        tried = self.versions[kind]
-        found = await self._follow(self._rest.url(path, tried, **query), path)
-        other = best_of(found.offers) if isinstance(found, _Refused) else ""
-        if not other or other == tried:
-            return found
-        if self.versions[kind] == tried:
-            self.versions |= {one: other for one in self.versions if one.startswith(kind)}
-            log.warning("this cloud lacks api-version %s of %s; %s is used from now on", tried, kind, other)
-        return await self._follow(self._rest.url(path, other, **query), path)
+        """Read, by another api-version where the cloud lacks the one in use and says which it has.
+
+        It may say that twice: first for all of Azure, then for the type.
+        """
+        begun = self.versions[kind]
+        tried, offers = [begun], tuple[str, ...]()
+        while True:
+            found = await self._follow(self._rest.url(path, tried[-1], **query), path)
+            offers = found.offers if isinstance(found, _Refused) else ()
+            other = best_of(one for one in offers if one not in tried)
+            if not other or len(tried) == _TRIES:
+                break
+            tried.append(other)
+        if not offers and self.versions[kind] == begun != tried[-1]:
+            self.versions |= {one: tried[-1] for one in self.versions if one.startswith(kind)}
+            log.warning("this cloud lacks api-version %s of %s; %s is used from now on", begun, kind, tried[-1])
+        return found
 
     async def _follow(self, url: str, path: str) -> Mapping[str, Any] | Gone | Unread:
         try:

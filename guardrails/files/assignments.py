@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from guardrails.facts import Assignment, Unread
-from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of, same
+from guardrails.initiatives import base_of
+from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
 
 _ASSIGNMENT: Final = "/policyassignments/"
 _INITIATIVE: Final = "/policysetdefinitions/"
@@ -40,17 +41,19 @@ class Assignments:
         definition, pin = self._assigned.get(_key(assignment_id), ("", Pin()))
         if not definition:
             return _ABSENT
-        if _INITIATIVE not in definition.lower():
-            return Assignment(assignment_id, definition, {})
-        members, choice = self._evaluated(key_of(definition), pin)
-        return Assignment(assignment_id, definition, members, choice.version, choice.found)
+        base = base_of(definition)
+        if _INITIATIVE not in base.lower():
+            return Assignment(assignment_id, base, {})
+        members, choice = self._evaluated(base.lower(), pin)
+        return Assignment(assignment_id, base, members, choice.version, choice.found)
 
     def _evaluated(self, key: str, pin: Pin) -> tuple[Mapping[str, str] | Unread, Choice]:
         numbered = {one.version or name: one for name, one in self._numbered.get(key, {}).items()}
         latest = self._latest.get(key)
         if latest is None and not (pin.pattern or pin.effective):
             return _ABSENT, _NO_CHOICE
-        choice = choose(pin, latest or Definition(_ABSENT))
+        shown = latest or Definition(_ABSENT)
+        choice = choose(pin, shown)
         if choice is None:  # the files may not hold all versions: what matches among some is not the newest of all
             return Unread(
                 f"which version definitionVersion {pin.pattern} means is in none of the files given"
@@ -59,7 +62,7 @@ class Assignments:
             return choice, _NO_CHOICE
         if latest and latest.is_meant(choice):
             return latest.members, choice
-        found = next((one for number, one in numbered.items() if same(number, choice.version)), None)
+        found = shown.pick(choice.version, numbered)
         if found is None:
             return Unread(f"version {choice.version} of the initiative is in none of the files given"), choice
         return found.members, choice

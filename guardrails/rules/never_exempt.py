@@ -16,6 +16,7 @@ References:
 - https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,7 +75,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 
 @lru_cache(maxsize=64)
 def _folded(definitions: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(text.strip().rstrip("/").lower() for text in definitions)
+    return frozenset(re.sub("/versions/[^/]+$", "", text.strip().rstrip("/").lower()) for text in definitions)
 
 
 def _hits(definitions: Iterable[str], never: frozenset[str]) -> list[str]:

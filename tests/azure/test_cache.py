@@ -101,3 +101,22 @@ async def test_the_oldest_goes_first(cache: Cache[str]) -> None:
         assert await cache.get(key, sources[key]) == "value 1"
     assert await cache.get("a", sources["a"]) == "value 2"
     assert [source.asked for source in sources.values()] == [2, 1, 1, 1]
+
+
+async def test_a_clock_that_is_set_back_makes_nothing_fresh(cache: Cache[str], clock: VirtualClock) -> None:
+    source = Source()
+    await cache.get("a", source)
+    clock.advance(minutes=-30)
+    assert await cache.get("a", source, max_age=timedelta()) == "value 2"
+
+
+async def test_an_answer_is_as_old_as_its_question(cache: Cache[str], clock: VirtualClock) -> None:
+    source = Source(hold=True)
+    asking = asyncio.create_task(cache.get("a", source))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # now it is asked
+    assert source.asked == 1
+    clock.advance(seconds=20)
+    source.go.set()
+    await asking
+    assert await cache.get("a", source, max_age=timedelta(seconds=20)) == "value 2"

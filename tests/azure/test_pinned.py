@@ -174,3 +174,93 @@ async def test_the_api_version_is_a_setting(benchmark: Cloud, make_arm: MakeArm)
     offer(benchmark, policyAssignments=["2024-05-01", "2025-11-01"], policySetDefinitions=["2024-05-01", "2025-11-01"])
     assert await members(make_arm(policy_version="2024-05-01")) == ({"public", "tls"}, "1.1.0")
     assert requests(benchmark) == 3
+
+
+async def test_a_preview_is_not_the_release_of_the_same_number(arm: ArmRest, benchmark: Cloud) -> None:
+    body = initiative("2.0.0-preview", "public", "tls", "old")
+    benchmark.arm.seed(f"{SET}/versions/2.0.0-preview", body)
+    pin(benchmark, "2.*.*-preview")
+    assert await members(arm) == ({"public", "tls", "old"}, "2.0.0-preview")
+
+
+async def test_the_resource_of_a_preview_may_lack_the_label(arm: ArmRest, benchmark: Cloud) -> None:
+    benchmark.arm.seed(f"{SET}/versions/1.2.0", initiative("1.2.0-preview", "public", "new"))
+    pin(benchmark, "1.2.0-preview")
+    assert await members(arm) == ({"public", "new"}, "1.2.0-preview")
+
+
+async def test_a_version_that_disappeared_since_it_was_kept_is_unknown_where_that_counts(
+    arm: ArmRest, benchmark: Cloud
+) -> None:
+    pin(benchmark, "1.0.0")
+    await members(arm)
+    key = f"{SET}/versions/1.0.0".lower()
+    benchmark.arm.store.versions[SET.lower()].pop(key)
+    benchmark.arm.store.entries.pop(key, None)
+    fresh = await arm.assignment(PINNED, max_age=timedelta())
+    assert isinstance(fresh, Assignment)
+    assert isinstance(fresh.members, Unread)
+    assert fresh.members.reason.endswith("is not there any more")
+
+
+async def test_a_version_that_the_id_names_is_told_by_an_old_api_version(benchmark: Cloud, make_arm: MakeArm) -> None:
+    benchmark.arm.seed(PINNED, {"properties": {"policyDefinitionId": f"{SET}/versions/1.1.0/"}})
+    offer(benchmark, policyAssignments=["2021-06-01", "2022-06-01"])
+    arm = make_arm()
+    assert await members(arm) == ({"public", "tls"}, "1.1.0")
+    found = await arm.assignment(PINNED)
+    assert isinstance(found, Assignment)
+    assert found.definition_id == SET
+
+
+async def test_an_api_version_that_all_of_azure_lacks_is_refused_twice(
+    benchmark: Cloud, make_arm: MakeArm, caplog: pytest.LogCaptureFixture
+) -> None:
+    pin(benchmark, "1.*.*")
+    offer(benchmark, policyAssignments=["2021-06-01", "2024-05-01"])
+    arm = make_arm(policy_version="2027-01-01")  # the first answer lists what any type has, the second what this one
+    with caplog.at_level(logging.WARNING, "guardrails"):
+        assert await members(arm) == ({"public", "tls"}, "1.1.0")
+    assert arm.policies.versions["policyAssignments"] == "2024-05-01"
+    assert len([one for one in caplog.records if "policyAssignments" in one.getMessage()]) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unsupported api-version '2025-03-01'. The supported api-versions are '2024-05-01, 2023-04-01'.",
+        "UNSUPPORTED API-VERSION '2025-03-01'. SUPPORTED: \" 2024-05-01 \" , '2023-11-01-PREVIEW'",
+    ],
+)
+async def test_the_api_version_that_is_refused_is_none_that_is_offered(
+    arm: ArmRest, benchmark: Cloud, message: str
+) -> None:
+    pin(benchmark, "1.*.*")
+    benchmark.arm.control._post_faults(
+        {"path": "policyAssignments", "query": "=2025-03-01", "status": 400, "code": "UnsupportedApiVersion",
+         "message": message}
+    )  # fmt: skip
+    assert await members(arm) == ({"public", "tls"}, "1.1.0")
+    assert arm.policies.versions["policyAssignments"] == "2024-05-01"
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 503])
+async def test_an_expand_that_is_refused_once_leaves_no_wrong_version(
+    arm: ArmRest, benchmark: Cloud, clock: VirtualClock, status: int
+) -> None:
+    pin(benchmark, "1.*.*")
+    fail(benchmark, "policyAssignments", status, query=r"\$expand", count=1)
+    found = await arm.assignment(PINNED)
+    assert isinstance(found, Unread) or found.version == "1.1.0"  # type: ignore[union-attr]
+    clock.advance(seconds=6)
+    assert await members(arm) == ({"public", "tls"}, "1.1.0")
+
+
+async def test_a_version_that_is_listed_and_cannot_be_read_is_unknown(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "1.*.*")
+    refuse_expand(benchmark)
+    benchmark.arm.store.entries[SET.lower()].body["properties"]["versions"] = ["2.0.0", "1.9.0", "1.1.0"]
+    told, version = await members(arm)
+    assert (told, version) == (
+        "version 1.9.0 of the initiative, which the assignment evaluates, is not there any more", "1.9.0",
+    )  # fmt: skip

@@ -97,7 +97,7 @@ def test_a_version_that_has_disappeared_is_unknown() -> None:
         ({"definitionVersion": None}, Pin(told=False)),
         ({"policyDefinitionId": BUILT_IN + "/versions/1.2.0"}, Pin("1.2.0")),
         ({"policyDefinitionId": BUILT_IN + "/versions/1.2.0", "definitionVersion": "1.*.*"}, Pin("1.*.*")),
-        ({"definitionVersion": 7}, Pin()),
+        ({"definitionVersion": 7}, Pin(told=False)),
     ],
 )
 def test_a_pin_is_read(body: dict[str, object], pin: Pin) -> None:
@@ -136,3 +136,19 @@ def test_ids_and_numbers_are_compared_as_azure_names_them() -> None:
     assert same("1.2.0-Preview", "1.2.0-preview")
     assert not same("1.2.0-preview", "1.2.0-deprecated")
     assert not same("", "")
+
+
+@pytest.mark.parametrize("odd", ["", "1.5", "next"])
+def test_a_listed_version_that_cannot_be_read_may_be_the_newest(odd: str) -> None:
+    assert isinstance(newest("1.*.*", (*ALL, odd)), Unread)
+
+
+def test_a_numbered_preview_is_a_preview() -> None:
+    versions = ("1.0.0", "1.1.0-preview.2")
+    assert (newest("1.*.*", versions), newest("1.*.*-preview", versions)) == ("1.0.0", "1.1.0-preview.2")
+
+
+def test_a_name_without_a_label_is_that_of_a_preview_unless_it_is_another_version() -> None:
+    known = {"1.2.0": Definition({}, "1.2.0")}
+    assert Definition({}, "2.0.0", ("2.0.0", "1.2.0-preview")).pick("1.2.0-preview", known) is known["1.2.0"]
+    assert Definition({}, "2.0.0", ("2.0.0", "1.2.0", "1.2.0-preview")).pick("1.2.0-preview", known) is None

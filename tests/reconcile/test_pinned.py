@@ -88,3 +88,9 @@ async def test_a_pin_that_cannot_be_resolved_reverts_nothing(pinned: World) -> N
     assert outcome.did == ""
     assert await pinned.body(pinned.id()) is not None
     assert set(outcome.row.findings) == {"EXG302?", "EXG303?", "EXG304?"}
+
+
+async def test_an_initiative_that_is_never_exempted_may_be_assigned_with_its_version_in_the_id(pinned: World) -> None:
+    pinned.arm.seed(PINNED, {"properties": {"policyDefinitionId": f"{SET}/versions/1.0.0"}})
+    pinned.ruleset = rules(on={"never-exempt": {"response": "revert", "options": {"definitions": ["benchmark"]}}})
+    assert (await written(pinned, ["public"])).did == "delete"

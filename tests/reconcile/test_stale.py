@@ -85,3 +85,18 @@ async def test_a_restore_is_not_given_up_for_a_policy_that_is_back_in_the_initia
     world.clock.advance(minutes=5)
     await world.look(one, "queue")
     assert await world.body(one) is not None
+
+
+async def test_the_last_good_state_is_put_back_by_what_the_initiative_holds_now(world: World) -> None:
+    world.ruleset = rules(on={"reference-unknown": "revert"})
+    one = world.id()
+    good = await world.known(one, policyDefinitionReferenceIds=["denyPublicNetwork"])
+    world.clock.advance(minutes=11)
+    hold(world, "requireTls")
+    await world.known(world.id("other"), policyDefinitionReferenceIds=["requireTls"])  # now it is kept without one
+    hold(world, *TWO)
+    await world.bad(one, policyDefinitionReferenceIds=["requireTls"])
+    assert (await world.look(one)).did == "put-back"
+    assert (await world.properties(one))["policyDefinitionReferenceIds"] == good["properties"][
+        "policyDefinitionReferenceIds"
+    ]

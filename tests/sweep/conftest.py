@@ -51,6 +51,7 @@ class Tenant:
                 "sweep" if message.get("sweep") else "queue",
                 listed=message.get("listed", ""),
                 adopt=parse_time(message.get("adopt")),
+                seen=parse_time(message.get("seen")),
             )
             await self.world.reconciler.reconcile(ExemptionId.parse(message["id"]), hint)
         return len(messages)

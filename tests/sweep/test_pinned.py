@@ -48,3 +48,19 @@ async def test_what_is_exempted_is_judged_again_when_azure_moves_the_pin(pinned:
     await tenant.sweep()
     await tenant.work()
     assert set((await pinned.row(one)).findings) <= {"EXG302"}
+
+
+async def test_a_new_pin_is_judged_though_an_event_had_the_old_one_read_a_moment_before(
+    pinned: World, tenant: Tenant
+) -> None:
+    pinned.ruleset = rules("audit")
+    one, other = pinned.id(), pinned.id("other")
+    await pinned.known(one, policyAssignmentId=PINNED, policyDefinitionReferenceIds=["public", "keys"])
+    await tenant.settled()
+    pinned.clock.advance(minutes=60)
+    await pinned.known(other, policyAssignmentId=PINNED, policyDefinitionReferenceIds=["public"])
+    pinned.arm.seed(PINNED, {"properties": {"policyDefinitionId": SET, "definitionVersion": "2.*.*"}})
+    pinned.clock.advance(seconds=20)
+    await tenant.sweep()
+    await tenant.work()
+    assert set((await pinned.row(one)).findings) == {"EXG302"}

@@ -177,14 +177,14 @@ class Ruleset:
         exceptions: what is known of the ways past a policy that are no exemptions.
         delete_expired: how long after its end an exemption is deleted; None where it is kept.
         layers: settings of rules, and where they apply: the first everywhere, later ones override it where they match.
-        bypass_layers: those of them that say something of the rules about bypasses.
+        bypass_layers: the first, and those of the others that say something of the rules about bypasses.
     """
 
     digest: str
     source: str
     mode: Mode
     layers: tuple[Layer, ...]
-    bypass_layers: tuple[Layer, ...] = ()
+    bypass_layers: tuple[Layer, ...]
     exclusions: tuple[Exclusion, ...] = ()
     approved: frozenset[str] = frozenset()
     owners: tuple[Owner, ...] = ()
@@ -219,7 +219,7 @@ class Ruleset:
     def bypass_rules_for(self, scope: str) -> BypassRules:
         """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
         layers = self.bypass_layers
-        matched = _matched(layers, scope.lower() + "/") if layers else ()
+        matched = _matched(layers, scope.lower() + "/") if len(layers) > 1 else _ALWAYS
         bound = self._bypass_bound.get(matched)
         if bound is None:
             bound = self._bypass_bound[matched] = _bind_bypass(_chosen(layers, matched))
@@ -277,16 +277,14 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     if problems:
         raise _broken(name, tuple(problems))
     tagging, breaker = data.get("tagging", {}), data.get("breaker", {})
-    layers = (
-        Layer("", None, _layer(data["rules"])),
-        *(Layer(item["scope"], glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())),
-    )
+    everywhere = Layer("", None, _layer(data["rules"]))
+    overrides = [Layer(item["scope"], glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())]
     return Ruleset(
         digest=hashlib.sha256(text.encode()).hexdigest()[:12],
         source=name,
         mode=Mode(data["mode"]),
-        layers=layers,
-        bypass_layers=tuple(layer for layer in layers if not bypass_rules().keys().isdisjoint(layer.rules)),
+        layers=(everywhere, *overrides),
+        bypass_layers=(everywhere, *(one for one in overrides if not bypass_rules().keys().isdisjoint(one.rules))),
         exclusions=_exclusions(data.get("exclusions", ())),
         approved=frozenset(item.lower() for item in data.get("approved", ())),
         owners=tuple(_owner(item) for item in data.get("owners", ())),

@@ -49,8 +49,8 @@ type Bound = BoundRule | BoundRule[BypassRule]
 
 def everywhere(ruleset: Ruleset) -> dict[str, Bound]:
     """Return name -> rule for what is on where no override says otherwise."""
-    bare = tuple(layer for layer in ruleset.bypass_layers if layer.pattern is None)
-    base = replace(ruleset, layers=ruleset.layers[:1], bypass_layers=bare, _bound={}, _bypass_bound={})
+    layers = ruleset.layers[:1]
+    base = replace(ruleset, layers=layers, bypass_layers=layers, _bound={}, _bypass_bound={})
     bound = {one.rule.name: one for one in base.rules_for(ExemptionId.parse(BODY["id"]))}
     return {**bound, **base.bypass_rules_for("")}
 

@@ -62,7 +62,9 @@ def _find(text: str) -> Declared:
         if wanted in (rule.code.lower(), rule.name):
             return rule
     names = [*rules, *(rule.code.lower() for rule in rules.values())]
-    near = [FORMER[wanted]] if wanted in FORMER else difflib.get_close_matches(wanted, names, n=1)
+    near = difflib.get_close_matches(wanted, names, n=len(names))
+    near.sort(key=lambda name: not name.startswith(wanted[:4]))  # of codes, those of the same group before the others
+    near = [FORMER[wanted]] if wanted in FORMER else near
     hint = f"Did you mean {near[0]}?" if near else "`python -m guardrails rules` lists them."
     raise Permanent("there is no such rule", code="no-such-rule", subject=text, remedy=hint)
 

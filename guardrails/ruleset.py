@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from guardrails.bypass.rules import BypassRule, bypass_rules
 from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
 from guardrails.expiry import DAYS, REVIEW_DAYS, duration
@@ -22,7 +23,7 @@ from guardrails.names import TagNames
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.routing import Person, Route, read_route
 from guardrails.rules import all_rules
-from guardrails.rules.base import Rule, Severity
+from guardrails.rules.base import Declared, NoOptions, Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts
 from guardrails.ruleset_schema import load
 
@@ -52,10 +53,10 @@ class Response(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class BoundRule:
+class BoundRule[R: Declared = Rule]:
     """A rule as it applies at one place: its options and what follows."""
 
-    rule: Rule
+    rule: R
     options: Any
     response: Response
     grace: timedelta
@@ -148,6 +149,10 @@ class Exceptions:
     accepted: tuple[Exclusion, ...] = ()
 
 
+type BypassRules = Mapping[str, BoundRule[BypassRule]]
+"""The rules about bypasses that are on at one place, by name."""
+
+
 class Layer(NamedTuple):
     """Settings of rules by name, and where they apply: `scope` is a glob on ids, "" for everything."""
 
@@ -172,12 +177,14 @@ class Ruleset:
         exceptions: what is known of the ways past a policy that are no exemptions.
         delete_expired: how long after its end an exemption is deleted; None where it is kept.
         layers: settings of rules, and where they apply: the first everywhere, later ones override it where they match.
+        bypass_layers: the first, and those of the others that say something of the rules about bypasses.
     """
 
     digest: str
     source: str
     mode: Mode
     layers: tuple[Layer, ...]
+    bypass_layers: tuple[Layer, ...]
     exclusions: tuple[Exclusion, ...] = ()
     approved: frozenset[str] = frozenset()
     owners: tuple[Owner, ...] = ()
@@ -195,6 +202,7 @@ class Ruleset:
     durability: Durability = field(default_factory=Durability)
     exceptions: Exceptions = field(default_factory=Exceptions)
     _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _bypass_bound: dict[tuple[bool, ...], BypassRules] = field(default_factory=dict, compare=False, repr=False)
 
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
@@ -202,14 +210,19 @@ class Ruleset:
 
     def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
         """Return the rules that are on for this exemption, ordered by code."""
-        matched = _ALWAYS
-        if len(self.layers) > 1:
-            key = exemption_id.key
-            matched = tuple(one.pattern is None or one.pattern.fullmatch(key) is not None for one in self.layers)
+        matched = _matched(self.layers, exemption_id.key) if len(self.layers) > 1 else _ALWAYS
         bound = self._bound.get(matched)
         if bound is None:
-            chosen = [layer.rules for layer, on in zip(self.layers, matched, strict=True) if on]
-            bound = self._bound[matched] = _bind(chosen)
+            bound = self._bound[matched] = _bind(_chosen(self.layers, matched))
+        return bound
+
+    def bypass_rules_for(self, scope: str) -> BypassRules:
+        """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
+        layers = self.bypass_layers
+        matched = _matched(layers, scope.lower() + "/") if len(layers) > 1 else _ALWAYS
+        bound = self._bypass_bound.get(matched)
+        if bound is None:
+            bound = self._bypass_bound[matched] = _bind_bypass(_chosen(layers, matched))
         return bound
 
     def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
@@ -264,14 +277,14 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     if problems:
         raise _broken(name, tuple(problems))
     tagging, breaker = data.get("tagging", {}), data.get("breaker", {})
+    everywhere = Layer("", None, _layer(data["rules"]))
+    overrides = [Layer(item["scope"], glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())]
     return Ruleset(
         digest=hashlib.sha256(text.encode()).hexdigest()[:12],
         source=name,
         mode=Mode(data["mode"]),
-        layers=(
-            Layer("", None, _layer(data["rules"])),
-            *(Layer(item["scope"], glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())),
-        ),
+        layers=(everywhere, *overrides),
+        bypass_layers=(everywhere, *(one for one in overrides if not bypass_rules().keys().isdisjoint(one.rules))),
         exclusions=_exclusions(data.get("exclusions", ())),
         approved=frozenset(item.lower() for item in data.get("approved", ())),
         owners=tuple(_owner(item) for item in data.get("owners", ())),
@@ -344,6 +357,15 @@ def _short(value: object) -> dict[str, Any]:
     return {"enabled": False} if value in (False, "off") else {"enabled": True, "response": value}
 
 
+def _matched(layers: Iterable[Layer], key: str) -> tuple[bool, ...]:
+    """Return which layers apply to an id in lower case."""
+    return tuple(one.pattern is None or one.pattern.fullmatch(key) is not None for one in layers)
+
+
+def _chosen(layers: Iterable[Layer], matched: Iterable[bool]) -> list[Mapping[str, Mapping[str, Any]]]:
+    return [layer.rules for layer, on in zip(layers, matched, strict=True) if on]
+
+
 def _bind(layers: list[Mapping[str, Mapping[str, Any]]]) -> tuple[BoundRule, ...]:
     bound = []
     for name, rule in all_rules().items():
@@ -365,6 +387,19 @@ def _bind(layers: list[Mapping[str, Mapping[str, Any]]]) -> tuple[BoundRule, ...
             )
         )
     return tuple(bound)
+
+
+def _bind_bypass(layers: list[Mapping[str, Mapping[str, Any]]]) -> BypassRules:
+    """Bind the rules about bypasses: on where nothing is said of one, and an alert."""
+    bound = {}
+    for name, rule in bypass_rules().items():
+        said: dict[str, Any] = {}
+        for layer in layers:
+            said.update(layer.get(name, {}))
+        if said.get("enabled", True):
+            severity = Severity(said.get("severity", rule.severity))
+            bound[name] = BoundRule(rule, NoOptions(), Response.ALERT, timedelta(), severity)
+    return bound
 
 
 def _owner(item: Mapping[str, Any]) -> Owner:

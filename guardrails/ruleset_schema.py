@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from guardrails.bypass.rules import FORMER, BypassRule, bypass_rules
 from guardrails.exemption import ROLES, parse_time
 from guardrails.names import TagNames
 from guardrails.rules import all_rules
@@ -58,9 +59,14 @@ CHANNELS = (*CHATS, "webhook", "eventgrid")
 def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a ruleset file. `kinds` are the notices that a route may ask for."""
     kind = {"type": "string", "enum": names} if (names := [str(kind) for kind in kinds]) else _TEXT
-    rules = _object(
-        {name: _rule_schema(rule) for name, rule in all_rules().items()}, "Rules by name; what is not named is off."
-    )
+    rules = {
+        **_object(
+            {name: _rule_schema(rule) for name, rule in all_rules().items()}
+            | {name: _bypass_rule_schema(rule) for name, rule in bypass_rules().items()},
+            "Rules by name; what is not named is off, and an alert where its name begins with `bypass-`.",
+        ),
+        "renamed": FORMER,
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Ruleset of the exemption guardrails",
@@ -76,7 +82,8 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 "overrides": _list(
                     {"scope": _TEXT, "reason": _TEXT, "rules": {**rules, "minProperties": 1}},
                     ("scope", "rules"),
-                    "Other settings for exemptions whose id matches a glob; the last match wins, field by field.",
+                    "Other settings for exemptions whose id matches a glob, and for bypasses at such scopes; the last"
+                    " match wins, field by field.",
                 ),
                 "exclusions": _list(
                     {"scope": _TEXT, "reason": _TEXT, "expires": _DATE},
@@ -259,8 +266,25 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
     return {**whole, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", *RESPONSES]}
 
 
+def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
+    because = {"because": "for what is no exemption is reported, never changed"}
+    whole = _object(
+        {
+            "enabled": {"type": "boolean"},
+            "response": {"type": "string", "enum": ["alert"], **because},
+            "severity": {"type": "string", "enum": [str(s) for s in Severity]},
+        },
+        f"{rule.code}: {rule.mend}",
+    )
+    return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", "alert"]}
+
+
 def published(kinds: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the schema in plain JSON Schema, for editors: our one extension, `enum_scalar`, spelled as anyOf."""
+    """Return the schema in plain JSON Schema, for editors.
+
+    Of our extensions `enum_scalar` is spelled as anyOf; `because`, why no more is allowed, and `renamed`, former keys
+    and what they are now, are for messages and left out.
+    """
     return dict(_plain(schema(kinds)))
 
 
@@ -269,7 +293,7 @@ def _plain(node: Any) -> Any:
         return [_plain(item) for item in node]
     if not isinstance(node, Mapping):
         return node
-    out = {key: _plain(value) for key, value in node.items() if key != "enum_scalar"}
+    out = {key: _plain(value) for key, value in node.items() if key not in ("enum_scalar", "because", "renamed")}
     if "enum_scalar" in node:
         description = out.pop("description", "")
         return {"description": description, "anyOf": [{**out, "type": "object"}, {"enum": list(node["enum_scalar"])}]}
@@ -356,8 +380,10 @@ def _check_object(
         seen.add(key.value)
         below = known.get(key.value, rest if isinstance(rest, Mapping) else None)
         if below is None:
-            near = difflib.get_close_matches(str(key.value), known, n=1)
-            right = f"did you mean {near[0]}?" if near else f"it may be one of {', '.join(known) or 'nothing'}"
+            now = wanted.get("renamed", {}).get(key.value)
+            near = [now] if now else difflib.get_close_matches(str(key.value), known, n=1)
+            right = f"it may be one of {', '.join(known) or 'nothing'}{_because(wanted)}"
+            right = f"did you mean {near[0]}?" if near else right
             yield problem(key, f"{in_quotes(key.value)} is not known here; {right}")
         else:
             yield from _check(value, below, f"{path}.{key.value}", name)
@@ -375,6 +401,7 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
         if value in allowed and isinstance(value, bool) == any(a is value for a in allowed if isinstance(a, bool)):
             return ""
         spelled = ", ".join(dict.fromkeys("off" if item is False else str(item) for item in allowed))
+        spelled += _because(wanted)
         if value is None:
             return f"is empty; it must be one of {spelled}"
         near = difflib.get_close_matches(str(value), [str(item) for item in allowed], n=1)
@@ -403,6 +430,11 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
         except ValueError as error:
             return str(error)
     return ""
+
+
+def _because(wanted: Mapping[str, Any]) -> str:
+    """Return the reason why no more is allowed, to be put behind what is; "" where the schema gives none."""
+    return f", {wanted['because']}" if "because" in wanted else ""
 
 
 def _number_problem(value: int, wanted: Mapping[str, Any]) -> str:

@@ -6,13 +6,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from guardrails.assess import Finding, Verdict
+from guardrails.bypass.rules import (
+    END_MISSING,
+    ENDED,
+    FORMER,
+    NOT_APPROVED,
+    REVIEW_MISSING,
+    TICKET_MISSING,
+    UNREADABLE,
+    BypassRule,
+)
 from guardrails.errors import Permanent
 from guardrails.exemption import TYPE, ExemptionId, canonical_json, parse_time, spell_time
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Exclusion, Response, Ruleset
+from guardrails.ruleset import BypassRules, Exclusion, Response, Ruleset
 
 
 class Way(StrEnum):
@@ -28,39 +38,6 @@ class Way(StrEnum):
     DISABLED = "effect-disabled"
     UNREAD = "unreadable"
     """An assignment, or a property of it, that could not be read: any of the ways may be in it."""
-
-
-class Kind(NamedTuple):
-    """What can be found in a bypass: the parts of a Finding that are always the same."""
-
-    code: str
-    rule: str
-    severity: Severity
-    mend: str
-
-
-UNREADABLE: Final = Kind(
-    "EXG500", "way-unreadable", Severity.MEDIUM, "Look at it in the portal, and write it as Azure documents it."
-)
-NO_TICKET: Final = Kind(
-    "EXG501", "way-ticket-missing", Severity.HIGH,
-    "Name the approval ticket in the assignment's metadata, or in the ticket tag.",
-)  # fmt: skip
-NO_REVIEW: Final = Kind(
-    "EXG502", "way-review-missing", Severity.LOW, "Name the date of the next review in the assignment's metadata."
-)
-NO_END: Final = Kind(
-    "EXG503", "way-end-missing", Severity.MEDIUM,
-    "Say when it ends, as 2027-06-30T00:00:00Z, in the assignment's metadata or in the expiry tag.",
-)  # fmt: skip
-ENDED: Final = Kind("EXG504", "way-ended", Severity.HIGH, "Take it away, or have it approved anew with a later end.")
-NOT_APPROVED: Final = Kind(
-    "EXG505", "way-not-approved", Severity.HIGH,
-    "Take the tags away, or have the exception approved and list its id under `exceptions: approved`.",
-)  # fmt: skip
-
-KINDS: Final = (UNREADABLE, NO_TICKET, NO_REVIEW, NO_END, ENDED, NOT_APPROVED)
-"""All that can be found, by code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +119,16 @@ def container_of(scope: str) -> str:
 
 
 def judged(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Bypass:
-    """Return it with what it lacks at `now` (UTC), and whether the ruleset accepts it."""
+    """Return it with what it lacks at `now` (UTC), and whether the ruleset accepts it.
+
+    What cannot be read is never sound: where the rule about that is off, it is accepted for that reason.
+    """
+    on = ruleset.bypass_rules_for(bypass.scope)
     accepted = next((one for one in ruleset.exceptions.accepted if _accepts(one, bypass, now)), None)
-    return replace(
-        bypass,
-        findings=tuple(_findings(bypass, ruleset, now)),
-        excluded=f"{accepted.scope}: {accepted.reason}" if accepted else "",
-    )
+    excluded = f"{accepted.scope}: {accepted.reason}" if accepted else ""
+    if bypass.unreadable and UNREADABLE.name not in on:
+        excluded = excluded or f"{UNREADABLE.name} is off in the ruleset"
+    return replace(bypass, findings=tuple(_findings(bypass, ruleset, on, now)), excluded=excluded)
 
 
 def token(bypass: Bypass) -> str:
@@ -196,46 +176,63 @@ def from_json(said: Mapping[str, Any]) -> Bypass:
     )
 
 
-def _findings(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Iterator[Finding]:
+def _findings(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> Iterator[Finding]:
+    """Yield what the rules that are on find."""
+    for rule, status, text, evidence in _lacks(bypass, ruleset, on, now):
+        if bound := on.get(rule.name):
+            yield Finding(
+                rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace
+            )
+
+
+type _Lack = tuple[BypassRule, Verdict, str, Mapping[str, Any]]
+"""What a bypass lacks by a rule, and the text and the evidence of the finding."""
+
+
+def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> Iterator[_Lack]:
     if bypass.unreadable:
-        yield _finding(UNREADABLE, bypass.unreadable, status=Verdict.UNKNOWN)
+        yield UNREADABLE, Verdict.UNKNOWN, bypass.unreadable, {}
         return
     tagged = bypass.way is Way.TAG
     if not bypass.ticket:
-        yield _finding(NO_TICKET, "it names no approval ticket")
+        yield TICKET_MISSING, Verdict.VIOLATION, "it names no approval ticket", {}
     if not tagged:
         yield from _about_review(bypass, now)
     if bypass.ends_problem:
-        yield _finding(NO_END, f"its end cannot be read: {bypass.ends_problem}", status=Verdict.UNKNOWN)
+        rule = END_MISSING if END_MISSING.name in on else ENDED
+        yield rule, Verdict.UNKNOWN, f"its end cannot be read: {bypass.ends_problem}", {}
     elif bypass.ends is None:
-        yield _finding(NO_END, "it does not say when it ends")
+        yield END_MISSING, Verdict.VIOLATION, "it does not say when it ends", {}
     elif bypass.ends <= now:
-        yield _finding(ENDED, "its end has passed, and it is still there", {"ends": spell_time(bypass.ends)})
+        evidence = {"ends": spell_time(bypass.ends)}
+        yield ENDED, Verdict.VIOLATION, "its end has passed, and it is still there", evidence
     if tagged:
         yield from _about_approval(bypass, ruleset)
 
 
-def _about_review(bypass: Bypass, now: datetime) -> Iterator[Finding]:
+def _about_review(bypass: Bypass, now: datetime) -> Iterator[_Lack]:
     """On its day a review is due and not yet late, as in the rule review-due."""
     try:
         due = parse_time(bypass.review)
     except ValueError as error:
-        yield _finding(NO_REVIEW, f"its date of review cannot be read: {error}", status=Verdict.UNKNOWN)
+        yield REVIEW_MISSING, Verdict.UNKNOWN, f"its date of review cannot be read: {error}", {}
         return
     if due is None:
-        yield _finding(NO_REVIEW, "it names no date of review")
+        yield REVIEW_MISSING, Verdict.VIOLATION, "it names no date of review", {}
     elif due.date() < now.date():
-        yield _finding(NO_REVIEW, "its review is overdue, and it names no later one", {"review": spell_time(due)})
+        evidence = {"review": spell_time(due)}
+        yield REVIEW_MISSING, Verdict.VIOLATION, "its review is overdue, and it names no later one", evidence
 
 
-def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[Finding]:
+def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[_Lack]:
     """Azure Policy compares the ids without regard to case, but with their blanks, and so do we."""
     tag = ruleset.exceptions.tags.id
     if not bypass.subject:
-        yield _finding(NOT_APPROVED, f"the tags are incomplete: {tag} names no exception", {"tag": tag})
+        text = f"the tags are incomplete: {tag} names no exception"
+        yield NOT_APPROVED, Verdict.VIOLATION, text, {"tag": tag}
     elif bypass.subject.lower() not in _folded(ruleset.exceptions.approved):
         blanks = "" if bypass.subject == bypass.subject.strip() else "; blanks around its id make it another one"
-        yield _finding(NOT_APPROVED, f"the exception is not approved{blanks}", {tag: bypass.subject})
+        yield NOT_APPROVED, Verdict.VIOLATION, f"the exception is not approved{blanks}", {tag: bypass.subject}
 
 
 @lru_cache(maxsize=4)
@@ -243,16 +240,10 @@ def _folded(texts: tuple[str, ...]) -> frozenset[str]:
     return frozenset(one.lower() for one in texts)
 
 
-def _finding(
-    kind: Kind, text: str, evidence: Mapping[str, Any] | None = None, *, status: Verdict = Verdict.VIOLATION
-) -> Finding:
-    code, rule, severity, mend = kind
-    return Finding(code, rule, status, severity, text, evidence or {}, mend, Response.ALERT, timedelta())
-
-
 def _finding_of(said: Mapping[str, Any]) -> Finding:
-    """Read Finding.to_json. What follows a finding is the same for all of ours."""
+    """Read Finding.to_json, whatever its rule was called then. What follows a finding is the same for all of ours."""
     texts = {name: str(said[name]) for name in ("code", "rule", "text", "mend")}
+    texts["rule"] = FORMER.get(texts["rule"], texts["rule"])
     return Finding(
         status=Verdict(said["status"]), severity=Severity(said["severity"]), evidence=dict(said["evidence"]),
         response=Response.ALERT, grace=timedelta(), **texts,

@@ -11,18 +11,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.bypass.rules import BypassRule, bypass_rules
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
-from guardrails.cli.rule_text import Option, changes_of, options_of, text_of
-from guardrails.cli.rules import everywhere
+from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of
+from guardrails.cli.rules import Bound, everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
 from guardrails.cli.source_text import FILES, NOTES, SOURCES
 from guardrails.notice import SERVICE, SEVERITIES, Kind
 from guardrails.policy.refusal import refusal_of
 from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Rule, Severity
+from guardrails.rules.base import Case, Declared, Rule, Severity
 from guardrails.rules.sample import BODY
-from guardrails.ruleset import BoundRule, Ruleset, load_ruleset
+from guardrails.ruleset import Ruleset, load_ruleset
 from guardrails.ruleset_schema import published
 from guardrails.settings import Settings
 from guardrails.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
@@ -66,8 +67,8 @@ def pages() -> dict[str, str]:
     ruleset = load_ruleset()
     bound = everywhere(ruleset)
     made = {f"{_RULES}/README.md": _index(ruleset, bound)}
-    for rule in all_rules().values():
-        made[f"{_RULES}/{rule.name}.md"] = _page(rule, bound.get(rule.name), _control(rule, ruleset))
+    for rule in every_rule().values():
+        made[f"{_RULES}/{rule.name}.md"] = _page(rule, bound.get(rule.name), ruleset)
     made[f"{_NOTICES}/README.md"] = _notices()
     for name, schema in schemas().items():
         made[f"{_NOTICES}/{name}"] = _json(schema)
@@ -120,7 +121,27 @@ def _made_from(source: str) -> str:
     return f"<!-- Made from {source} by `{COMMAND}`; edit that, not this. -->"
 
 
-def _index(ruleset: Ruleset, bound: Mapping[str, BoundRule]) -> str:
+def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
+    return _joined(
+        _made_from("guardrails/rules and guardrails/bypass/rules.py"),
+        "# Rules",
+        "Each rule looks at one exemption or one bypass and gives one of three answers: it passes; it is a violation,"
+        " with the values that show it; or it is unknown, with the reason. Unknown is never a pass and never a reason"
+        " to revert.",
+        "*Response* is what the shipped ruleset does about a violation once it is in `enforce` mode; it ships in"
+        f" `{ruleset.mode}` mode. Every rule can be switched, given options and overridden by scope in"
+        " the [ruleset](../../guardrails/ruleset.yaml); its [JSON Schema](../ruleset.schema.json) helps editors.",
+        "## Exemptions",
+        _listed(all_rules().values(), bound),
+        "## Bypasses",
+        "[Ways past a policy](../ways.md) that are no exemptions. They are reported, never changed: the response is"
+        " `alert` or `off`, and there is neither grace nor an option. A ruleset that does not name one has it on.",
+        _listed(bypass_rules().values(), bound),
+        "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
+    )
+
+
+def _listed(rules: Iterable[Declared], bound: Mapping[str, Bound]) -> str:
     rows = [
         (
             f"[{rule.code}]({rule.name}.md)",
@@ -130,19 +151,9 @@ def _index(ruleset: Ruleset, bound: Mapping[str, BoundRule]) -> str:
             ", ".join(rule.soc2),
             text_of(rule).title,
         )
-        for rule in all_rules().values()
+        for rule in rules
     ]
-    return _joined(
-        _made_from("guardrails/rules"),
-        "# Rules",
-        "Each rule looks at one exemption and gives one of three answers: it passes; it is a violation, with the values"
-        " that show it; or it is unknown, with the reason. Unknown is never a pass and never a reason to revert.",
-        "*Response* is what the shipped ruleset does about a violation once it is in `enforce` mode; it ships in"
-        f" `{ruleset.mode}` mode. Every rule can be switched, given options and overridden by scope in"
-        " the [ruleset](../../guardrails/ruleset.yaml); its [JSON Schema](../ruleset.schema.json) helps editors.",
-        _table(("code", "rule", "severity", "response", "SOC 2", "what it asks"), rows),
-        "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
-    )
+    return _table(("code", "rule", "severity", "response", "SOC 2", "what it asks"), rows)
 
 
 def _notices() -> str:
@@ -166,9 +177,11 @@ def _notices() -> str:
     )
 
 
-def _control(rule: Rule, ruleset: Ruleset) -> str:
+def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     """Return what Azure Policy can do about a rule, by the shipped ruleset."""
-    found = rule.control if isinstance(rule.control, str) else refusal_of(rule, ruleset)
+    if isinstance(rule, BypassRule) or isinstance(rule.control, str):
+        return f"No policy. {rule.control}"
+    found = refusal_of(rule, ruleset)
     if isinstance(found, str):
         return f"No policy. {found}"
     does = "Azure Policy can report or refuse the write" if found.deny else "Azure Policy can report it"
@@ -176,32 +189,44 @@ def _control(rule: Rule, ruleset: Ruleset) -> str:
     return f"{does}: `{found.name}`.{left}"
 
 
-def _page(rule: Rule, bound: BoundRule | None, control: str) -> str:
+def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str:
     text = text_of(rule)
     facts = [
         ("name in the ruleset", f"`{rule.name}`"),
         ("severity", str(rule.severity)),
         ("shipped response", str(bound.response) if bound else "off"),
         ("SOC 2 criteria", ", ".join(rule.soc2)),
-        *([("needs a [source](../sources.md) that returns", _names(rule.needs))] if rule.needs else []),
     ]
+    if isinstance(rule, Rule):
+        source = f"guardrails/rules/{rule.check.__module__.rpartition('.')[2]}.py"
+        facts += [("needs a [source](../sources.md) that returns", _names(rule.needs))] if rule.needs else []
+    else:
+        source = "guardrails/bypass/rules.py"
+        facts += [("looks at", "[ways past a policy](../ways.md) that are no exemptions")]
     parts = [
-        _made_from(f"guardrails/rules/{rule.check.__module__.rpartition('.')[2]}.py"),
+        _made_from(source),
         f"# {rule.code} {rule.name}",
         text.title,
         _table(("", ""), facts),
     ]
     for heading, paragraphs in text.sections.items():
         parts += [f"## {heading}", *paragraphs]
-    parts += ["## To mend it", rule.mend, "## At the control plane", f"{control} [More](../prevention.md)"]
+    control = f"{_control(rule, ruleset)} [More](../prevention.md)"
+    parts += ["## To mend it", rule.mend, "## At the control plane", control]
     parts += ["## Options", _options(options_of(rule))]
-    parts += ["## Cases", f"Changes to a compliant exemption of one storage account (`{BODY['name']}`)."]
-    for title, cases in (("It passes", rule.good), ("It is a violation", rule.bad), ("It is unknown", rule.unclear)):
-        if cases:
-            parts += [f"**{title}:**", "\n".join(_case(case) for case in cases)]
+    parts += _cases(rule) if isinstance(rule, Rule) else ()
     if text.references:
         parts += ["## References", "\n".join(f"- <{reference}>" for reference in text.references)]
     return _joined(*parts, "[All rules](README.md)")
+
+
+def _cases(rule: Rule) -> Iterator[str]:
+    yield "## Cases"
+    yield f"Changes to a compliant exemption of one storage account (`{BODY['name']}`)."
+    for title, cases in (("It passes", rule.good), ("It is a violation", rule.bad), ("It is unknown", rule.unclear)):
+        if cases:
+            yield f"**{title}:**"
+            yield "\n".join(_case(case) for case in cases)
 
 
 def _options(options: Sequence[Option]) -> str:

@@ -245,7 +245,8 @@ def _code(text: str) -> str:
     for rule in all_rules().values():
         if wanted in (rule.code.lower(), rule.name):
             return rule.code
-    raise argparse.ArgumentTypeError(f"there is no rule {text!r}; `python -m guardrails rules` lists them")
+    what = f"there is no rule {text!r} about exemptions"
+    raise argparse.ArgumentTypeError(f"{what}; `python -m guardrails rules` lists them")
 
 
 def _count(text: str) -> int:

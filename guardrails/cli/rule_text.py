@@ -6,9 +6,11 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final, get_type_hints
 
+from guardrails.bypass.rules import BypassRule, bypass_rules
 from guardrails.exemption import spell_time
 from guardrails.facts import Assignment, Gone, Unread
-from guardrails.rules.base import Case, Rule, paragraphs_of, title_of
+from guardrails.rules import all_rules
+from guardrails.rules.base import Case, Declared, Rule, paragraphs_of, title_of
 from guardrails.sources import ARM
 
 HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
@@ -18,7 +20,7 @@ _HEADING: Final = re.compile(rf"({'|'.join(HEADINGS)}|References):\s*")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A rule's docstring.
+    """What a rule says of itself: its docstring, or its text.
 
     Attributes:
         title: its first sentence.
@@ -41,8 +43,13 @@ class Option:
     doc: str
 
 
-def text_of(rule: Rule) -> Text:
-    """Return what the docstring of the rule's module says."""
+def every_rule() -> Mapping[str, Rule | BypassRule]:
+    """Return name -> rule, ordered by code: those about exemptions, then those about bypasses."""
+    return {**all_rules(), **bypass_rules()}
+
+
+def text_of(rule: Declared) -> Text:
+    """Return what the rule says of itself."""
     _, *paragraphs = paragraphs_of(rule)
     sections: dict[str, list[str]] = {}
     references: list[str] = []
@@ -60,8 +67,10 @@ def text_of(rule: Rule) -> Text:
     return Text(title_of(rule), ordered, tuple(references))
 
 
-def options_of(rule: Rule) -> list[Option]:
-    """Return the rule's options as declared."""
+def options_of(rule: Declared) -> list[Option]:
+    """Return the rule's options as declared; only rules about exemptions have any."""
+    if not isinstance(rule, Rule):
+        return []
     hints = get_type_hints(rule.options)
     return [
         Option(

@@ -9,13 +9,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from guardrails.bypass.rules import FORMER, BypassRule
 from guardrails.cli.options import add_format, add_ruleset, ruleset_of
-from guardrails.cli.rule_text import Option, changes_of, options_of, text_of, to_plain
+from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
-from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Rule
+from guardrails.rules.base import Case, Declared, Rule
 from guardrails.rules.sample import BODY
 from guardrails.ruleset import BoundRule, Ruleset
 
@@ -38,34 +38,41 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         else:
             _explain(rule, bound.get(rule.name), screen)
     elif args.format == "json":
-        screen.json([_json(rule, bound.get(rule.name)) for rule in all_rules().values()])
+        screen.json([_json(rule, bound.get(rule.name)) for rule in every_rule().values()])
     else:
         _list(ruleset, bound, screen)
     return 0
 
 
-def everywhere(ruleset: Ruleset) -> dict[str, BoundRule]:
+type Bound = BoundRule | BoundRule[BypassRule]
+
+
+def everywhere(ruleset: Ruleset) -> dict[str, Bound]:
     """Return name -> rule for what is on where no override says otherwise."""
-    base = replace(ruleset, layers=ruleset.layers[:1], _bound={})
-    return {bound.rule.name: bound for bound in base.rules_for(ExemptionId.parse(BODY["id"]))}
+    layers = ruleset.layers[:1]
+    base = replace(ruleset, layers=layers, bypass_layers=layers, _bound={}, _bypass_bound={})
+    bound = {one.rule.name: one for one in base.rules_for(ExemptionId.parse(BODY["id"]))}
+    return {**bound, **base.bypass_rules_for("")}
 
 
-def _find(text: str) -> Rule:
-    rules = all_rules()
+def _find(text: str) -> Declared:
+    rules = every_rule()
     wanted = text.strip().lower()
     for rule in rules.values():
         if wanted in (rule.code.lower(), rule.name):
             return rule
     names = [*rules, *(rule.code.lower() for rule in rules.values())]
-    near = difflib.get_close_matches(wanted, names, n=1)
+    near = difflib.get_close_matches(wanted, names, n=len(names))
+    near.sort(key=lambda name: not name.startswith(wanted[:4]))  # of codes, those of the same group before the others
+    near = [FORMER[wanted]] if wanted in FORMER else near
     hint = f"Did you mean {near[0]}?" if near else "`python -m guardrails rules` lists them."
     raise Permanent("there is no such rule", code="no-such-rule", subject=text, remedy=hint)
 
 
-def _list(ruleset: Ruleset, bound: dict[str, BoundRule], screen: Screen) -> None:
+def _list(ruleset: Ruleset, bound: dict[str, Bound], screen: Screen) -> None:
     rows = [
         (rule.code, rule.name, *_answer(bound.get(rule.name), rule), ", ".join(rule.soc2), text_of(rule).title)
-        for rule in all_rules().values()
+        for rule in every_rule().values()
     ]
     screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "what it asks"), rows)
     screen.line()
@@ -76,14 +83,14 @@ def _list(ruleset: Ruleset, bound: dict[str, BoundRule], screen: Screen) -> None
             screen.line(f"{count} {what}{'' if count == 1 else 's'} by scope; the table shows what holds elsewhere")
 
 
-def _answer(bound: BoundRule | None, rule: Rule) -> tuple[str, str, str]:
+def _answer(bound: Bound | None, rule: Declared) -> tuple[str, str, str]:
     """Return severity, response and grace."""
     if bound is None:
         return str(rule.severity), "off", ""
     return str(bound.severity), str(bound.response), _grace(bound)
 
 
-def _grace(bound: BoundRule) -> str:
+def _grace(bound: Bound) -> str:
     seconds = int(bound.grace.total_seconds())
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds and seconds % size == 0:
@@ -91,7 +98,7 @@ def _grace(bound: BoundRule) -> str:
     return ""
 
 
-def _explain(rule: Rule, bound: BoundRule | None, screen: Screen) -> None:
+def _explain(rule: Declared, bound: Bound | None, screen: Screen) -> None:
     text = text_of(rule)
     severity, response, grace = _answer(bound, rule)
     screen.line(f"{rule.code} {rule.name}", style="bold")
@@ -113,24 +120,29 @@ def _explain(rule: Rule, bound: BoundRule | None, screen: Screen) -> None:
         screen.line("Options", style="bold")
         rows = [(one.name, one.kind, short(one.default), _other(one, bound), one.doc) for one in options]
         screen.table(("option", "type", "default", "in the ruleset", "means"), rows)
+    if isinstance(rule, Rule):
+        _cases(rule, screen)
+    screen.line()
+    for reference in text.references:
+        screen.line(reference)
+
+
+def _cases(rule: Rule, screen: Screen) -> None:
     for title, cases in (("Passes", rule.good), ("Violations", rule.bad), ("Unknown", rule.unclear)):
         if cases:
             screen.line()
             screen.line(title, style="bold")
             for case in cases:
                 screen.line(_case(case), indent=2)
-    screen.line()
-    for reference in text.references:
-        screen.line(reference)
 
 
-def _other(option: Option, bound: BoundRule | None) -> str:
+def _other(option: Option, bound: Bound | None) -> str:
     """Return an option's value in the ruleset where it is not the default."""
     value = value_in(option, bound)
     return "the default" if value == option.default else short(value)
 
 
-def value_in(option: Option, bound: BoundRule | None) -> Any:
+def value_in(option: Option, bound: Bound | None) -> Any:
     """Return an option's value in the ruleset; its default where the rule is off."""
     return option.default if bound is None else to_plain(getattr(bound.options, option.name))
 
@@ -145,12 +157,13 @@ def _case(case: Case) -> str:
     return f"{case.title}: {changes}" if changes else case.title
 
 
-def _json(rule: Rule, bound: BoundRule | None) -> dict[str, Any]:
+def _json(rule: Declared, bound: Bound | None) -> dict[str, Any]:
     severity, response, grace = _answer(bound, rule)
     return {
         "code": rule.code,
         "name": rule.name,
         "title": text_of(rule).title,
+        "about": "bypasses" if isinstance(rule, BypassRule) else "exemptions",
         "enabled": bound is not None,
         "severity": severity,
         "response": response,
@@ -160,7 +173,7 @@ def _json(rule: Rule, bound: BoundRule | None) -> dict[str, Any]:
     }
 
 
-def _full_json(rule: Rule, bound: BoundRule | None) -> dict[str, Any]:
+def _full_json(rule: Declared, bound: Bound | None) -> dict[str, Any]:
     text = text_of(rule)
     return {
         **_json(rule, bound),

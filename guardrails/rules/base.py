@@ -97,8 +97,8 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule as declared.
+class Declared:
+    """What every rule declares, whatever it looks at.
 
     Attributes:
         code: stable id, `EXG` and three digits. Never reused.
@@ -106,6 +106,25 @@ class Rule:
         severity: how bad a violation is, unless the ruleset says otherwise.
         soc2: the Trust Services Criteria (2017) that an auditor files a violation under.
         mend: what the owner does about it, one imperative sentence.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    soc2: tuple[str, ...]
+    mend: str
+
+    @property
+    def doc(self) -> str:
+        """What it asks and why, in the fixed headings."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Declared):
+    """A rule about exemptions as declared.
+
+    Attributes:
         options: a frozen dataclass; every field has a default, a type the ruleset can write (bool, int, str,
             tuple[str, ...]) and `metadata={"doc": ...}`.
         check: (exemption, facts, options) -> Outcome.
@@ -115,11 +134,6 @@ class Rule:
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
     """
 
-    code: str
-    name: str
-    severity: Severity
-    soc2: tuple[str, ...]
-    mend: str
     check: Callable[[Exemption, Facts, Any], Outcome]
     control: Control
     options: type[Any] = NoOptions
@@ -128,13 +142,18 @@ class Rule:
     unclear: tuple[Case, ...] = ()
     needs: tuple[str, ...] = ()
 
+    @property
+    def doc(self) -> str:
+        """Its module's docstring; the registry has imported the module."""
+        return import_module(self.check.__module__).__doc__ or self.name
 
-def paragraphs_of(rule: Rule) -> list[str]:
-    """Return the paragraphs of a rule's module docstring, as they stand there; the registry has imported the module."""
-    return (import_module(rule.check.__module__).__doc__ or rule.name).strip().split("\n\n")
+
+def paragraphs_of(rule: Declared) -> list[str]:
+    """Return the paragraphs of what a rule says of itself, as they stand there."""
+    return rule.doc.strip().split("\n\n")
 
 
-def title_of(rule: Rule) -> str:
+def title_of(rule: Declared) -> str:
     """Return what a rule asks: the first paragraph, on one line."""
     return " ".join(paragraphs_of(rule)[0].split())
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from guardrails.rules import all_rules
+from guardrails.bypass.rules import FORMER, bypass_rules
+from guardrails.cli.rule_text import every_rule
 
 from .conftest import Run, Save
 
@@ -13,8 +14,10 @@ rules:
   expiry-missing: {response: revert, grace: 36h, severity: low}
   expiry-too-far: {response: alert, options: {months: 6}}
   expired: off
+  bypass-ended: {severity: info}
+  bypass-review-missing: off
 overrides:
-  - {scope: "*", rules: {expired: revert}}
+  - {scope: "*", rules: {expired: revert, bypass-ended: off}}
 """
 
 
@@ -23,10 +26,10 @@ def test_the_list_has_every_rule_and_what_follows(run: Run) -> None:
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert lines[0].split() == ["code", "rule", "severity", "response", "grace", "SOC", "2", "what", "it", "asks"]
-    rules = all_rules()
+    rules = every_rule()
     assert [line.split()[:2] for line in lines[1 : 1 + len(rules)]] == [[r.code, r.name] for r in rules.values()]
     assert lines[-1].startswith("ruleset.yaml (")
-    assert "mode audit, 23 of 24 rules on" in lines[-1]
+    assert "mode audit, 29 of 30 rules on" in lines[-1]
 
 
 def test_a_ruleset_of_ones_own_is_shown(run: Run, save: Save) -> None:
@@ -39,9 +42,14 @@ def test_a_ruleset_of_ones_own_is_shown(run: Run, save: Save) -> None:
         "36h",
         "low",
     )
-    assert {name for name, one in listed.items() if one["enabled"]} == {"expiry-missing", "expiry-too-far"}
+    bypasses = set(bypass_rules()) - {"bypass-review-missing"}
+    assert {name for name, one in listed.items() if one["enabled"]} == {"expiry-missing", "expiry-too-far", *bypasses}
+    assert {name for name, one in listed.items() if one["about"] == "bypasses"} == set(bypass_rules())
+    ended, review = listed["bypass-ended"], listed["bypass-review-missing"]
+    assert (ended["response"], ended["grace"], ended["severity"]) == ("alert", "0d", "info")
+    assert (review["response"], review["severity"]) == ("off", "low")
     text = run("rules", "--ruleset", own).out
-    assert "mode enforce, 2 of 24 rules on" in text
+    assert "mode enforce, 7 of 30 rules on" in text
     assert "1 override by scope" in text
 
 
@@ -76,8 +84,27 @@ def test_a_rule_as_json(run: Run, save: Save) -> None:
     ]
 
 
-@pytest.mark.parametrize("rule", list(all_rules()))
+@pytest.mark.parametrize("name", ["EXG504", "exg504", "bypass-ended"])
+def test_a_rule_about_bypasses_is_explained(run: Run, save: Save, name: str) -> None:
+    ran = run("rules", name, "--ruleset", save("own.yaml", OWN))
+    assert ran.code == 0
+    head = "EXG504 bypass-ended\nA bypass that has ended must go.\nseverity info, response alert, SOC 2 CC6.1, CC7.1\n"
+    assert ran.out.startswith(head)
+    headings = [line for line in ran.out.splitlines() if line in ("Options", "Passes", "Why", "Instead", "To mend it")]
+    assert headings == ["Why", "Instead", "To mend it"]
+    told = run("rules", name, "--format", "json").json
+    assert (told["options"], list(told["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER.items())
+def test_a_former_name_leads_to_what_it_is_called_now(run: Run, former: str, name: str) -> None:
+    ran = run("rules", former)
+    assert ran.code == 2
+    assert f"Did you mean {name}?" in ran.err
+
+
+@pytest.mark.parametrize("rule", list(every_rule()))
 def test_every_rule_can_be_explained(run: Run, rule: str) -> None:
     ran = run("rules", rule)
     assert (ran.code, ran.err) == (0, "")
-    assert all_rules()[rule].mend in ran.out
+    assert every_rule()[rule].mend in ran.out

@@ -12,6 +12,7 @@ from sandbox.cloud import Cloud
 from sandbox.identity import token_for
 from tests.sandbox.conftest import CORP, GROUP, INITIATIVE, SINGLE, SUB, VAULT, Client
 
+from .conftest import Save
 from .test_scan import Tenant, tenant
 
 __all__ = ["tenant"]
@@ -67,12 +68,26 @@ async def test_their_violations_make_the_exit_code(tenant: Tenant) -> None:
     assert ran.code == 1
     lines = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert lines[1].startswith(
-        "high not enforced single; DoNotEnforce; at management group corp EXG501 way-ticket-missing;"
+        "high not enforced single; DoNotEnforce; at management group corp EXG501 bypass-ticket-missing;"
     )
     assert "not enforced 1 1 0" in lines
     assert lines[-2] == "1 other way past a policy, 1 with a violation."
     assert lines[-1] == "1 exemption and 1 other way past a policy: 1 violation, 0 unknown, 1 pass, 0 excluded"
     assert (await tenant.scan("--now", "2027-02-01T00:00:00Z", "--exclude", CORP)).code == 0
+
+
+async def test_the_ruleset_says_which_rules_are_on_and_how_bad_it_is(tenant: Tenant, save: Save) -> None:
+    change(tenant.cloud, SINGLE, notScopes=[GROUP], enforcementMode="DoNotEnforce", metadata={})
+    ruleset = save(
+        "own.yaml",
+        "version: 1\nmode: audit\nrules: {expired: alert, bypass-ticket-missing: {severity: low}, bypass-ended: off}\n"
+        f"overrides: [{{scope: '{GROUP}', rules: {{bypass-ticket-missing: off, bypass-end-missing: off}}}}]\n",
+    )
+    told = (await tenant.scan("--format", "json", "--ruleset", ruleset)).json
+    assert ways(told) == {f"not-scope {GROUP}": {"EXG502"}, f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"}}
+    assert {one["way"]: one["severity"] for one in told["bypasses"]} == {"not-scope": "low", "not-enforced": "medium"}
+    lines = [" ".join(line.split()) for line in (await tenant.scan("--ruleset", ruleset)).out.splitlines()]
+    assert lines[1].startswith("medium not enforced single; DoNotEnforce; at management group corp EXG501 bypass-t")
 
 
 async def test_only_and_the_scopes_go_for_them_too(tenant: Tenant) -> None:

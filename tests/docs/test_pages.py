@@ -9,8 +9,8 @@ import pytest
 
 from guardrails.cli import docs
 from guardrails.cli.main import main
-from guardrails.cli.rule_text import HEADINGS, changes_of, options_of, text_of
-from guardrails.rules import all_rules
+from guardrails.cli.rule_text import HEADINGS, changes_of, every_rule, options_of, text_of
+from guardrails.rules.base import Rule
 from guardrails.ruleset import load_ruleset
 from guardrails.settings import Settings
 
@@ -42,9 +42,9 @@ def test_making_pages_is_deterministic() -> None:
     assert docs.pages() == docs.pages()
 
 
-@pytest.mark.parametrize("rule", all_rules().values(), ids=list(all_rules()))
-def test_a_rule_page_says_all_that_the_rule_declares(rule: object) -> None:
-    declared = next(one for one in all_rules().values() if one is rule)
+@pytest.mark.parametrize("name", list(every_rule()))
+def test_a_rule_page_says_all_that_the_rule_declares(name: str) -> None:
+    declared = every_rule()[name]
     page = (ROOT / "docs/rules" / f"{declared.name}.md").read_text(encoding="utf-8")
     text = text_of(declared)
     assert tuple(text.sections) == HEADINGS
@@ -55,7 +55,7 @@ def test_a_rule_page_says_all_that_the_rule_declares(rule: object) -> None:
     for option in options_of(declared):
         assert f"| `{option.name}` | {option.kind} |" in page
         assert option.doc in page
-    for case in (*declared.good, *declared.bad, *declared.unclear):
+    for case in (*declared.good, *declared.bad, *declared.unclear) if isinstance(declared, Rule) else ():
         assert f"- {case.title}" in page
         assert all(name in page for name, _ in changes_of(case))
     assert f"[{declared.code}]({declared.name}.md)" in (ROOT / "docs/rules/README.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
+from guardrails.bypass.rules import FORMER, bypass_rules
 from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId
 from guardrails.notice import Kind
@@ -20,6 +21,8 @@ HEAD = "version: 1\nmode: audit\n"
 SCHEMA = published(tuple(Kind))
 FITS = jsonschema.Draft202012Validator(SCHEMA)
 DID = " (did you mean revert?)"
+GRACE = "'grace' is not known here; it may be one of enabled, response, severity"
+NEVER = "for what is no exemption is reported, never changed"
 P = "r.yaml:3:44: rules.ticket-format.options.pattern: "
 OK = HEAD + "rules: {expired: alert}\n"
 
@@ -36,7 +39,7 @@ def test_the_schema_is_json_schema() -> None:
     stored = json.loads((ROOT / "docs/ruleset.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(stored)
     assert stored == json.loads(json.dumps(SCHEMA))
-    assert set(stored["properties"]["rules"]["properties"]) == set(all_rules())
+    assert list(stored["properties"]["rules"]["properties"]) == [*all_rules(), *bypass_rules()]
 
 
 GOOD = {
@@ -48,6 +51,9 @@ GOOD = {
     "a list option": HEAD + "rules: {never-exempt: {response: revert, options: {definitions: [a, b]}}}\n",
     "exclusion": OK + "exclusions: [{scope: '/subscriptions/*', reason: r, expires: 2027-06-30}]\n",
     "override": OK + "overrides: [{scope: '*', rules: {expired: off}}]\n",
+    "bypasses": HEAD + "rules: {bypass-ended: off, bypass-unreadable: alert, bypass-end-missing: {severity: low}}\n",
+    "bypasses in full": HEAD + "rules: {bypass-ended: {enabled: true, response: alert, severity: info}}\n",
+    "bypasses in an override": OK + "overrides: [{scope: '*', rules: {bypass-ended: off}}]\n",
     "owner by author": OK + "owners: [{name: x, authors: [a]}]\n",
     "webhook": OK + "notices: [{route: a, channel: webhook, address_setting: A, secret_setting: B, kinds: [tagged]}]\n",
 }  # fmt: skip
@@ -75,6 +81,12 @@ BAD = {
     "unknown kind": OK + "notices: [{route: a, channel: teams, address_setting: A, kinds: [all]}]\n",
     "address in place of a setting": OK + "notices: [{route: a, channel: teams, address_setting: 'https://x'}]\n",
     "negative breaker": OK + "breaker: {reverts_per_hour: -1}\n",
+    "former name": HEAD + "rules: {way-ended: alert}\n",
+    "a tag on a bypass": HEAD + "rules: {bypass-ended: tag}\n",
+    "a revert of a bypass": HEAD + "rules: {bypass-ended: {response: revert}}\n",
+    "grace for a bypass": HEAD + "rules: {bypass-ended: {response: alert, grace: 7d}}\n",
+    "an option for a bypass": HEAD + "rules: {bypass-review-missing: {options: {required: false}}}\n",
+    "a tag on a bypass in an override": OK + "overrides: [{scope: '*', rules: {bypass-ended: tag}}]\n",
     "list for an object": HEAD + "rules: [expired]\n",
 }
 
@@ -112,6 +124,16 @@ def plain(text: str) -> Any:
         (HEAD + "rules:\n  expird: alert\n", "r.yaml:4:3: rules: 'expird' is not known here; did you mean expired?"),
         (HEAD + "rules:\n  expired: revrt\n",
          "r.yaml:4:12: rules.expired: 'revrt' is not allowed; it must be one of off, alert, tag, revert" + DID),
+        (HEAD + "rules:\n  bypass-ended: revert\n",
+         f"r.yaml:4:17: rules.bypass-ended: 'revert' is not allowed; it must be one of off, alert, {NEVER}"),
+        (HEAD + "rules: {bypass-ended: {response: tag}}\n",
+         f"r.yaml:3:34: rules.bypass-ended.response: 'tag' is not allowed; it must be one of alert, {NEVER}"),
+        (HEAD + "rules: {bypass-ended: {grace: 7d}}\n",
+         f"r.yaml:3:24: rules.bypass-ended: {GRACE}, {NEVER}"),
+        (OK + "overrides:\n- scope: '*'\n  rules: {bypass-ended: tag}\n",
+         f"r.yaml:6:25: overrides[0].rules.bypass-ended: 'tag' is not allowed; it must be one of off, alert, {NEVER}"),
+        (HEAD + "rules: {bypass-end: alert}\n",
+         "r.yaml:3:9: rules: 'bypass-end' is not known here; did you mean bypass-ended?"),
         (HEAD + "rules: {expired: }\n",
          "r.yaml:3:18: rules.expired: is empty; it must be one of off, alert, tag, revert"),
         (HEAD + "rules: {expiry-too-far: {options: {months: twelve}}}\n",
@@ -134,6 +156,14 @@ def plain(text: str) -> Any:
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_what_is_right(text: str, wanted: str) -> None:
     assert mistakes(text)[0] == wanted
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER.items())
+def test_a_former_name_is_told_by_what_it_is_called_now(former: str, name: str) -> None:
+    wanted = f"'{former}' is not known here; did you mean {name}?"
+    assert mistakes(HEAD + f"rules: {{{former}: alert}}\n") == [f"r.yaml:3:9: rules: {wanted}"]
+    text = OK + f"overrides:\n- {{scope: '*', rules: {{{former}: off}}}}\n"
+    assert mistakes(text) == [f"r.yaml:5:24: overrides[0].rules: {wanted}"]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

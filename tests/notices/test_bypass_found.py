@@ -16,9 +16,9 @@ from guardrails.rules.base import Severity
 from .samples import AT, HOSTILE, SUBSCRIPTION, finding
 from .test_adoption import fits
 
-TICKET = finding(code="EXG501", rule="way-ticket-missing", severity=Severity.HIGH)
-END = finding(code="EXG503", rule="way-end-missing", severity=Severity.MEDIUM)
-REVIEW = finding(code="EXG502", rule="way-review-missing", severity=Severity.LOW)
+TICKET = finding(code="EXG501", rule="bypass-ticket-missing", severity=Severity.HIGH)
+END = finding(code="EXG503", rule="bypass-end-missing", severity=Severity.MEDIUM)
+REVIEW = finding(code="EXG502", rule="bypass-review-missing", severity=Severity.LOW)
 
 
 def one(number: int, *findings: Finding, way: Way = Way.NOT_SCOPE) -> Bypass:
@@ -44,13 +44,13 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
         "total": 36,
         "ways": {"not-scope": 33, "tag": 3},
         "severities": {"medium": 30, "high": 6},
-        "rules": {"way-end-missing": 33, "way-ticket-missing": 6, "way-review-missing": 3},
+        "rules": {"bypass-end-missing": 33, "bypass-ticket-missing": 6, "bypass-review-missing": 3},
     }
     scopes = [str(shown["evidence"]["scope"]).rpartition("/")[2] for shown in notice.findings]
     assert scopes == ["g100", "g101", "g102", "g200", "g201", "g202", "g000", "g001", "g002", "g003"]
     first = notice.findings[0]
-    assert (first["rule"], first["status"], first["severity"]) == ("way-ticket-missing", "violation", "high")
-    also = "also way-end-missing, way-review-missing"
+    assert (first["rule"], first["status"], first["severity"]) == ("bypass-ticket-missing", "violation", "high")
+    also = "also bypass-end-missing, bypass-review-missing"
     assert first["text"] == f"not-scope (TLS 1.2): excluded; {also}; by jo; owner team"
     assert "assignment" not in notice.findings[3]["evidence"]
     assert "python -m guardrails register ways" in notice.next

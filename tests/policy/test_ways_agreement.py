@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardrails.bypass.model import NOT_APPROVED, judged
+from guardrails.bypass.model import judged
 from guardrails.bypass.read import tagged_of
+from guardrails.bypass.rules import NOT_APPROVED
 from guardrails.policy import tagged
 from guardrails.ruleset import Exceptions, load_ruleset
 from tests.policy.evaluator import READINGS, Policy, Reading

@@ -18,7 +18,7 @@ GROUP = f"/subscriptions/{SUB}/resourceGroups/Demo"
 CORP = "/providers/Microsoft.Management/managementGroups/corp & sons"
 AT = at("2026-11-02T09:30:00+00:00")
 NO_TICKET = Finding(
-    "EXG501", "way-ticket-missing", Verdict.VIOLATION, Severity.HIGH, "none", {"a": "\ud800"}, "Mend it.",
+    "EXG501", "bypass-ticket-missing", Verdict.VIOLATION, Severity.HIGH, "none", {"a": "\ud800"}, "Mend it.",
     Response.ALERT, timedelta(),
 )  # fmt: skip
 

@@ -153,7 +153,7 @@ async def test_csv_has_all_in_one_table(report: Report) -> None:
     [dry] = [one for one in rows if one["name"] == "dry"]
     assert (dry["severity"], dry["place"], dry["detail"], dry["ticket"]) == ("high", "prod", "DoNotEnforce", "SEC-1")
     assert (dry["assignment"], dry["id"]) == (f"{SUB}{ASSIGNMENTS}dry", SUB)
-    assert dry["rules"] == "EXG504 way-ended"
+    assert dry["rules"] == "EXG504 bypass-ended"
     assert {one["name"]: one["detail"] for one in rows if one["way"] == "tag"} == {
         "partner-ingestion": "exception EXC-1", "other": "exception EXC-2"
     }  # fmt: skip
@@ -164,7 +164,7 @@ async def test_markdown_has_the_counts_and_one_table(report: Report) -> None:
     assert "2 exemptions and 9 other ways past a policy: 6 violation, 1 unknown, 3 pass, 1 excluded." in text
     assert "9 other ways past a policy, 5 with a violation." in text
     assert "| Not enforced | 2 | 1 | 0 | 1 |" in text
-    assert "| high | not enforced | dry \\(DoNotEnforce\\) | prod | EXG504 way-ended" in text
+    assert "| high | not enforced | dry \\(DoNotEnforce\\) | prod | EXG504 bypass-ended" in text
 
 
 async def test_who_wrote_it_and_when_is_shown() -> None:

@@ -303,7 +303,7 @@ async def test_what_turns_bad_later_is_told_then(tenant: Tenant) -> None:
     assert await found_notices(world) == []
     await later(tenant, days=31)
     (notice,) = await found_notices(world)
-    assert [one["rule"] for one in notice["findings"]] == ["way-ended"]
+    assert [one["rule"] for one in notice["findings"]] == ["bypass-ended"]
     assert (await row(tenant, Way.TAG)).found == world.clock.now()
     await later(tenant)
     assert len(await found_notices(world)) == 1
@@ -333,6 +333,74 @@ async def test_what_the_ruleset_accepts_is_kept_and_not_told_until_that_ends(ten
     assert await found_notices(world) == []
     await later(tenant, days=4)
     assert len(await found_notices(world)) == 1
+
+
+# What the ruleset says of the rules
+
+
+async def test_what_was_stored_by_former_names_is_no_news_and_is_shown_by_those_of_today(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    tagged(world, policyExceptionId="EX-1")
+    await tenant.settled()
+    before = await every(tenant)
+    async for stored in world.table.query_entities("RowKey ge 'bypass~' and RowKey lt 'bypass~~'"):
+        place = {name: stored[name] for name in ("PartitionKey", "RowKey")}
+        old = {name: text.replace('"bypass-', '"way-') for name, text in stored.items() if name.startswith("bypass")}
+        assert any("way-ticket-missing" in text for text in old.values())
+        await world.table.update_entity({**place, **old})
+    await world.forget()
+    assert await every(tenant) == before
+    world.clock.advance(hours=1)
+    report = await tenant.sweep()
+    assert {name: report.bypasses[name] for name in ("seen", "new", "changed", "violations")} == {
+        "seen": 2, "new": 0, "changed": 0, "violations": 2,
+    }  # fmt: skip
+    assert (await world.told(), world.queues.sent, await every(tenant)) == ([], [], before)
+
+
+async def test_what_is_off_is_not_found_not_counted_and_not_told_until_it_is_on(tenant: Tenant) -> None:
+    world = tenant.world
+    names = ("bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing")
+    world.ruleset = rules(on=dict.fromkeys(names, "off"))
+    assigned(world, enforcementMode="DoNotEnforce")
+    report = await tenant.sweep()
+    assert (report.bypasses["new"], report.bypasses["violations"]) == (1, 0)
+    assert codes(await row(tenant, Way.NOT_ENFORCED)) == []
+    world.ruleset = rules(on={names[0]: "off", names[1]: "off", names[2]: {"severity": "info"}})
+    at = await later(tenant)
+    one = await row(tenant, Way.NOT_ENFORCED)
+    assert (codes(one), one.bypass.grade, one.found) == (["EXG503"], "info", at)
+    (notice,) = await found_notices(world)
+    assert (notice["severity"], notice["digest"]["severities"]) == ("info", {"info": 1})
+    assert [(told["rule"], told["severity"]) for told in notice["findings"]] == [("bypass-end-missing", "info")]
+
+
+async def test_another_severity_is_kept_and_is_no_news(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, enforcementMode="DoNotEnforce")
+    await tenant.sweep()
+    await world.forget()
+    world.ruleset = rules(on={"bypass-ticket-missing": {"severity": "info"}})
+    await later(tenant)
+    assert (await row(tenant, Way.NOT_ENFORCED)).bypass.grade == "medium"
+    world.ruleset = rules(overrides=[{"scope": places.GROUP, "rules": {"bypass-ticket-missing": "off"}}])
+    await later(tenant)
+    assert codes(await row(tenant, Way.NOT_ENFORCED)) == ["EXG502", "EXG503"]
+    assert await world.told() == []
+
+
+async def test_what_cannot_be_read_is_neither_unknown_nor_sound_where_its_rule_is_off(tenant: Tenant) -> None:
+    world = tenant.world
+    assigned(world, notScopes=7)
+    world.ruleset = rules(on={"bypass-unreadable": "off"})
+    report = await tenant.sweep()
+    assert (report.bypasses["new"], report.bypasses["unknown"], report.bypasses["violations"]) == (1, 0, 0)
+    one = await row(tenant, Way.UNREAD)
+    assert (one.bypass.verdict, codes(one)) == ("excluded", [])
+    world.ruleset = rules()
+    world.clock.advance(hours=1)
+    assert (await tenant.sweep()).bypasses["unknown"] == 1
 
 
 # Trouble

@@ -11,6 +11,7 @@ it is done, as one over the network does.
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from operator import eq, ge, gt, le, lt, ne
 from types import NoneType, SimpleNamespace
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
@@ -41,7 +42,7 @@ WEEK: Final = 7 * 24 * 3600
 _NUMBERS: Final = count(1)
 _VALUES: Final = (str, int, bytes, float, datetime, UUID, EntityProperty)
 _KEYS: Final = frozenset({"PartitionKey", "RowKey"})
-_TERM: Final = re.compile(r"(\w+) (eq|ne|lt|le|gt|ge) '((?:[^']|'')*)'(?: and |$)")
+_TOKEN: Final = re.compile(r" *(?:(\w+) (eq|ne|lt|le|gt|ge) '((?:[^']|'')*)'|(and|or|\(|\)))")
 _COMPARE: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge,
 }  # fmt: skip
@@ -84,9 +85,9 @@ class Account:
     `haste` is how many seconds of a message's delay pass in one.
     """
 
-    def __init__(self, haste: float = 1.0) -> None:
+    def __init__(self) -> None:
         self.name = f"memory{uuid4().hex}"
-        self.haste = haste
+        self.haste = 1.0
         self.tables: dict[str, dict[Key, Kept]] = {}
         self.queues: dict[str, list[Message]] = {}
 
@@ -291,19 +292,52 @@ def _entity(key: Key, kept: Kept, select: Sequence[str] | None = None) -> TableE
 
 
 def _filter(text: str) -> Test:
-    """Return what an OData filter finds: comparisons of text, joined by `and`. A column that is missing never fits."""
-    terms, at = [], 0
-    while at < len(text):
-        found = _TERM.match(text, at)
-        assert found, f"no filter that this stand-in knows: {text[at:]!r}"
-        terms.append((found[1], _COMPARE[found[2]], found[3].replace("''", "'")))
-        at = found.end()
+    """Return what an OData filter finds: comparisons of text, `and`, `or`, brackets; "" finds everything.
 
-    def fits(value: Any, compare: Callable[[str, str], bool], wanted: str) -> bool:
+    A column that is missing never fits.
+    """
+    rest, at = deque[Any](), 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        assert found, f"no filter that this stand-in knows: {text[at:]!r}"
+        rest.append(found[4] or _term(found[1], _COMPARE[found[2]], found[3].replace("''", "'")))
+        at = found.end()
+    test = _either(rest) if rest else lambda _: True
+    assert not rest, f"no filter that this stand-in knows: {text!r}"
+    return test
+
+
+def _either(rest: deque[Any]) -> Test:
+    tests = [_both(rest)]
+    while rest and rest[0] == "or":
+        rest.popleft()
+        tests.append(_both(rest))
+    return lambda row: any(test(row) for test in tests)
+
+
+def _both(rest: deque[Any]) -> Test:
+    tests = [_one(rest)]
+    while rest and rest[0] == "and":
+        rest.popleft()
+        tests.append(_one(rest))
+    return lambda row: all(test(row) for test in tests)
+
+
+def _one(rest: deque[Any]) -> Test:
+    test: Any = rest.popleft()
+    if test == "(":
+        test = _either(rest)
+        rest.popleft()
+    return cast(Test, test)
+
+
+def _term(name: str, compare: Callable[[str, str], bool], wanted: str) -> Test:
+    def fits(row: Mapping[str, Any]) -> bool:
+        value = row.get(name)
         assert isinstance(value, (str, NoneType)), f"a filter by what is no text: {value!r}"
         return value is not None and compare(value, wanted)
 
-    return lambda row: all(fits(row.get(name), compare, wanted) for name, compare, wanted in terms)
+    return fits
 
 
 # --- Queues ---------------------------------------------------------------------------------------------------------

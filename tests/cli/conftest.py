@@ -85,9 +85,3 @@ POLICIES = [
         },
     },
 ]
-
-
-@pytest.fixture
-def storage(azurite: str) -> str:
-    """Commands read the register as it is stored: in Azurite."""
-    return azurite

@@ -1,15 +1,18 @@
 """Where all is well every check passes, and the world is as it was."""
 
 import json
+from functools import partial
 
 import pytest
 
-from guardrails.doctor import examine
+from guardrails.azure.estate import Estate
+from guardrails.doctor import examine, world
 from guardrails.doctor.examine import CHECKS
 from guardrails.doctor.model import Finding, State
 from guardrails.doctor.needs import ROLES
 from guardrails.doctor.world import World
 from sandbox.arm.faults import Fault
+from tests.sweep.conftest import no_wait
 
 from .conftest import CANARY, CORP, Clinic, states
 
@@ -52,7 +55,8 @@ async def test_audit_mode_needs_only_the_reader(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize("check", ["clock", "versions", "permissions", "events"])
-async def test_with_azure_away_it_is_unknown(clinic: Clinic, check: str) -> None:
+async def test_with_azure_away_it_is_unknown(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, check: str) -> None:
+    monkeypatch.setattr(world, "Estate", partial(Estate, sleep=no_wait))
     clinic.cloud.arm.faults.rules.append(Fault(drop=True))
     report = await clinic.examine(check)
     assert (report.state, report.exit_code) == (State.UNKNOWN, 3), report

@@ -30,15 +30,13 @@ from tests.storage import Account
 
 log = logging.getLogger("sandbox.host")
 DRAIN = 5.0
-HASTE = 10.0
-"""How much sooner messages come back than they ask for: nobody waits ten seconds for the next try."""
 
 
 class Here(Sandbox):
     """The whole sandbox in this process and event loop, which has the app's settings only within `in_force`."""
 
     async def _start_parts(self) -> dict[str, Any]:
-        self._account = self._stack.enter_context(Account(HASTE).serve())
+        self.storage = self._stack.enter_context(Account().serve())
         if self.log:
             self._stack.enter_context(_written(self.log))
         cloud = await self._stack.enter_async_context(Cloud())
@@ -47,7 +45,7 @@ class Here(Sandbox):
 
     @property
     def connection_string(self) -> str:
-        return self._account.connection_string
+        return self.storage.connection_string
 
     @contextmanager
     def in_force(self) -> Iterator[None]:

@@ -78,29 +78,30 @@ async def test_while_arm_is_down_events_wait_on_the_queue(site: Site, path: str,
 
 
 async def test_a_sink_that_is_down_costs_nothing_but_time(site: Site) -> None:
-    await site.sandbox.control("POST", "fail", {"count": None, "status": 503}, part="sink")
-    paths = some("unheard", 5)
-    await asyncio.gather(*(site.put(path, ALICE) for path in paths))
-    for path in paths:
-        await site.settled(path, Status.GONE, "reverted")
+    with site.in_a_hurry():
+        await site.sandbox.control("POST", "fail", {"count": None, "status": 503}, part="sink")
+        paths = some("unheard", 5)
+        await asyncio.gather(*(site.put(path, ALICE) for path in paths))
+        for path in paths:
+            await site.settled(path, Status.GONE, "reverted")
 
-    ids = {notice_id(ExemptionId.parse(path), 1, Kind.REVERTED): path for path in paths}
+        ids = {notice_id(ExemptionId.parse(path), 1, Kind.REVERTED): path for path in paths}
 
-    async def refused() -> list[str]:
-        found = [one for one in await site.sandbox.control("GET", "received", part="sink") if one["status"] == 503]
-        cards = [one["body"] for one in found if one["channel"] == "teams" and "unheard-" in one["body"]]
-        return cards if set(ids) <= {one["id"] for one in found} and len(cards) >= len(paths) else []
+        async def refused() -> list[str]:
+            found = [one for one in await site.sandbox.control("GET", "received", part="sink") if one["status"] == 503]
+            cards = [one["body"] for one in found if one["channel"] == "teams" and "unheard-" in one["body"]]
+            return cards if set(ids) <= {one["id"] for one in found} and len(cards) >= len(paths) else []
 
-    cards = await until(refused, 10, "the notices were not tried")
-    await site.sandbox.control("POST", "fail", {"count": 0}, part="sink")
-    for identity, path in ids.items():
-        (notice,) = await site.about(path, seconds=25)
-        assert notice["id"] == identity
+        cards = await until(refused, 10, "the notices were not tried")
+        await site.sandbox.control("POST", "fail", {"count": 0}, part="sink")
+        for identity, path in ids.items():
+            (notice,) = await site.about(path, seconds=25)
+            assert notice["id"] == identity
 
-    async def heard() -> bool:
-        return set(cards) <= {one["body"] for one in await site.notices("teams")}
+        async def heard() -> bool:
+            return set(cards) <= {one["body"] for one in await site.notices("teams")}
 
-    await until(heard, 15, "the cards did not come")
+        await until(heard, 15, "the cards did not come")
 
 
 async def test_a_message_that_cannot_be_processed_is_seen_and_told(site: Site) -> None:

@@ -28,6 +28,7 @@ VALUES = (
 FILTERS = (
     "", "PartitionKey eq 'a'", "PartitionKey eq 'b''c' and RowKey ge 'row~' and RowKey lt 'row~~'", "RowKey gt 'row~1'",
     "PartitionKey ge ''", "RowKey le 'row~2' and one eq 'x'", "one ne ''", "two ge 'x' and one lt 'z'",
+    "RowKey ge 'row~' and (one eq 'x' or two eq '')", "one eq 'x' or two eq 'x' and one ne ''",
 )  # fmt: skip
 SELECTS = (None, ["RowKey"], ["PartitionKey", "RowKey", "one", "never"])
 GUARD = {"match_condition": MatchConditions.IfNotModified}

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from types import ModuleType
@@ -35,10 +35,12 @@ DRAIN = 5.0
 class Here(Sandbox):
     """The whole sandbox in this process and event loop, which has the app's settings only within `in_force`."""
 
+    _in_force = 0
+
     async def _start_parts(self) -> dict[str, Any]:
         self.storage = self._stack.enter_context(Account().serve())
         if self.log:
-            self._stack.enter_context(_written(self.log))
+            self._stack.enter_context(_written(self.log, lambda: self._in_force > 0))
         cloud = await self._stack.enter_async_context(Cloud())
         more = {"environment": cloud.identity.environment, "webhook_secret": cloud.sink.webhook_secret}
         return cloud.addresses | more
@@ -53,7 +55,9 @@ class Here(Sandbox):
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
+            self._in_force += 1
             yield
+            self._in_force -= 1
 
     async def start_functions(self) -> None:
         """Connect the functions anew, and have a host call them; it listens where one before did."""
@@ -139,9 +143,10 @@ def _app(intake: Any) -> ModuleType:
 
 
 @contextmanager
-def _written(file: Any) -> Iterator[None]:
-    """Write what this process logs into a file, as the host's process does."""
+def _written(file: Any, ours: Callable[[], bool]) -> Iterator[None]:
+    """Write what this process logs into a file, as the host's process does, while the tests of this sandbox run."""
     handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    handler.addFilter(lambda _: ours())
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     try:

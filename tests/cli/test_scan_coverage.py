@@ -1,5 +1,6 @@
 """scan states its coverage, refuses what it cannot see, says soon that there is no Azure, and writes what it can."""
 
+import asyncio
 import csv
 import io
 import json
@@ -304,6 +305,16 @@ async def test_an_azure_that_breaks_is_not_taken_for_an_empty_tenant(
 
 
 # Files that cannot be written.
+
+
+async def test_what_is_no_file_is_written_into_and_stays_what_it_is(tenant: Tenant, tmp_path: Path) -> None:
+    tenant.seed(GROUP, "fine")
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read_text, encoding="utf-8"))
+    assert (await tenant.scan("--out", str(pipe))).code == 0
+    assert json.loads(await reading)["counts"]["pass"] == 1
+    assert pipe.is_fifo()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110

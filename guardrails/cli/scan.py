@@ -139,7 +139,6 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
     from guardrails.azure.identity import Remembered, credential  # noqa: PLC0415
     from guardrails.azure.login import Login  # noqa: PLC0415
 
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # what it tried in vain is said in our own error
     settings, clock = Settings.read(storage=False), _Clock()
     requested = [*map(management_group, args.management_group), *map(subscription, args.subscription)]
     named = [*requested, *filter(None, map(scope, args.scope))]

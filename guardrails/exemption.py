@@ -481,8 +481,9 @@ def _texts(value: object, name: str, subject: str) -> tuple[str, ...]:
         value = listed
     if not isinstance(value, (list, tuple)):
         raise refuse(f"{name} is {_kind_of(value)}, not a list", subject)
-    if odd := next((one for one in value if not isinstance(one, str | int)), None):
-        raise refuse(f"{name} has {_kind_of(odd)} in it", subject)
+    for one in value:
+        if not isinstance(one, str | int) or isinstance(one, bool):
+            raise refuse(f"{name} has {_kind_of(one)} in it", subject)
     return tuple(map(str, value))
 
 

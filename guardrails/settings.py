@@ -206,7 +206,7 @@ def _is_address(text: str) -> bool:
     """Whether it is an https address, or an http one on this machine."""
     try:
         parts = urlsplit(text)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port  # to ask for a port that is none raises
     except ValueError:
         return False
     local = host in ("127.0.0.1", "localhost", "::1")

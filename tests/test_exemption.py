@@ -182,7 +182,8 @@ def test_digit_strings_stay_as_they_are() -> None:
         _with(policyAssignmentId=""), _with(policyAssignmentId=None), _with(policyAssignmentId=["x"]),
         _with(metadata=7), _with(metadata=[1]), _with(metadata="{"), _with(metadata='{"a":' * 90_000 + "}" * 90_000),
         _with(resourceSelectors="x"), _with(resourceSelectors=[1]), _with(policyDefinitionReferenceIds=7),
-        _with(policyDefinitionReferenceIds={"a": 1}),
+        _with(policyDefinitionReferenceIds={"a": 1}), _with(policyDefinitionReferenceIds=["tls", None]),
+        _with(policyDefinitionReferenceIds=[None]), _with(policyDefinitionReferenceIds=[True]),
     ],
 )  # fmt: skip
 def test_bodies_that_are_refused_with_one_clear_message(body: object) -> None:

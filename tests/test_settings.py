@@ -83,8 +83,10 @@ def test_a_budget_that_event_grid_would_not_wait_for(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "ftp://x", "https://", "http://example.com", "https://[x", "https://[::1", "https:x", "\u2100://x"]
-)
+    "value",
+    ["", "ftp://x", "https://", "http://example.com", "https://[x", "https://[::1", "https:x", "\u2100://x", "https://x:70000",
+     "https://x:y"],
+)  # fmt: skip
 def test_addresses_that_are_none(value: str) -> None:
     assert len(problems(GUARDRAILS_ARM_ENDPOINT=value)) == 1
 

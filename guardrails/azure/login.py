@@ -1,5 +1,6 @@
 """The login that a scan runs by: what its token says, whether Azure can be reached, what the tenant is called."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from guardrails.transport import transport
 TENANTS_VERSION: Final = "2022-12-01"
 SECONDS: Final = 4.0
 """For looking up a name and connecting, and once more for TLS."""
+
+ANSWER: Final = 4.7
+"""Seconds for the first answer, TLS among them. An Azure that takes 4 s to answer is slow, and is scanned."""
 
 _PATH: Final = "/tenants"
 
@@ -47,11 +51,14 @@ class Login:
         """Return the display name of a tenant (its id, lower case), where this login may read it.
 
         It is the first request of a scan. Raises Retryable (arm-unreachable) within five seconds where there is no
-        connection to Azure; how long an answer takes is no sign of that.
+        connection to Azure, or one on which nothing comes.
         """
         await reach(self._rest.endpoint, SECONDS)
         try:
-            response = await self._rest.exchange("GET", self._rest.url(_PATH, TENANTS_VERSION), _PATH)
+            async with asyncio.timeout(ANSWER):
+                response = await self._rest.exchange("GET", self._rest.url(_PATH, TENANTS_VERSION), _PATH)
+        except TimeoutError as error:
+            raise unreachable(self._rest.endpoint, f"a connection, and no answer within {ANSWER:g} s") from error
         except Retryable as error:
             if why := _no_connection(error):
                 raise unreachable(self._rest.endpoint, why) from error

@@ -23,7 +23,10 @@ async def reach(endpoint: str, seconds: float) -> None:
 
     Raises Retryable (arm-unreachable), naming the address, after at most `seconds`.
     """
-    host, port, proxied = _way_to(endpoint)
+    try:
+        host, port, proxied = _way_to(endpoint)
+    except ValueError as error:  # the endpoint was looked at when the settings were read
+        raise unreachable(endpoint, f"the address of the proxy cannot be read: {error}") from error
     try:
         async with asyncio.timeout(seconds):
             await _connect(await _look_up(host, port), port)

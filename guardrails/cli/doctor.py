@@ -9,7 +9,6 @@ Exit code 0: all is well; 1: something fails; 3: nothing fails, and something is
 
 import argparse
 import asyncio
-import logging
 import os
 
 from guardrails.cli.options import add_format
@@ -36,7 +35,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Check, and show what was found."""
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # what it tried in vain is a finding here
     report = asyncio.run(examine(os.environ, only=args.only, send=args.send, app=args.function_app))
     if args.format == "json":
         screen.json(report.to_json())

@@ -11,7 +11,7 @@ What needs the exempted assignment is unknown, unless --assignments gives it:
     --assignments assignments.json --assignments initiatives.json
 
 Exit code: 0 all pass; 1 there is a violation; 2 something could not be read; 3 no violation, but something is unknown,
-which is not a pass.
+or a file holds only a page of a longer list; neither is a pass.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from guardrails.cli.screen import Cell, Screen
 from guardrails.decide import Plan, Situation, decide
 from guardrails.exemption import Exemption, fingerprint
 from guardrails.facts import Author
-from guardrails.files.arm_json import Problem, Reading, read_bytes
+from guardrails.files.arm_json import NoObject, Problem, Reading, read_bytes
 from guardrails.files.assignments import Assignments
 from guardrails.files.exemptions import exemptions_of
 from guardrails.files.powershell import CUT_OFF
@@ -95,7 +95,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     verdicts = {one.assessment.verdict for one in judged}
     if complaints.refused:
         return 2
-    return 1 if Verdict.VIOLATION in verdicts else 3 if Verdict.UNKNOWN in verdicts else 0
+    if Verdict.VIOLATION in verdicts:
+        return 1
+    return 3 if Verdict.UNKNOWN in verdicts or complaints.pages else 0
 
 
 def judge(exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now: datetime) -> Judged:
@@ -116,11 +118,17 @@ def judge(exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now:
 
 
 class Complaints:
-    """What could not be read, said at once, and counted."""
+    """What could not be read, said at once, and counted.
+
+    Attributes:
+        refused: how many inputs, or parts of them, could not be read.
+        pages: how many files hold a page of a list that goes on elsewhere.
+    """
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self.refused = 0
+        self.pages = 0
 
     def refuse(self, file: str, problem: Problem) -> None:
         """Say what is wrong with an input."""
@@ -133,6 +141,7 @@ class Complaints:
             self.refuse(file, problem)
         for note in reading.notes:
             self.note(file, note)
+        self.pages += bool(reading.notes)
 
     def note(self, file: str, problem: Problem) -> None:
         """Say what is worth knowing of an input that could be read."""
@@ -140,19 +149,20 @@ class Complaints:
 
 
 def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
-    """Return what the files given with --assignments hold. What was cut off in them is not known, and no mistake."""
+    """Return what the files given with --assignments hold. What is left out of them is not known, and no mistake."""
     bodies: list[Mapping[str, Any]] = []
-    lost = False
     for file in files:
         reading = _read(file)
-        complaints.tell(file, reading)
-        if reading.cut_off:
-            lost = True
-            complaints.note(file, Problem(reading.cut_off, f"left out: {CUT_OFF}"))
+        left_out: list[Problem] = [problem for problem in reading.problems if isinstance(problem, NoObject)]
+        left_out += [Problem(reading.cut_off, CUT_OFF)] if reading.cut_off else []
+        complaints.tell(file, replace(reading, problems=tuple(one for one in reading.problems if one not in left_out)))
+        for problem in left_out:
+            complaints.note(file, Problem(problem.place, f"left out: {problem.message}"))
         bodies += [item.body for item in reading.items]
     assignments = Assignments(bodies)
-    if files and not len(assignments) and not lost:
-        complaints.refuse(files[0], Problem("", "no assignments or initiatives in what --assignments gives"))
+    if files and not len(assignments) and not complaints.refused:
+        say = complaints.refuse if any(bodies) else complaints.note
+        say(files[0], Problem("", "no assignments or initiatives in what --assignments gives"))
     return assignments
 
 

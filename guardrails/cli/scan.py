@@ -139,7 +139,6 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
     from guardrails.azure.identity import Remembered, credential  # noqa: PLC0415
     from guardrails.azure.login import Login  # noqa: PLC0415
 
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # what it tried in vain is said in our own error
     settings, clock = Settings.read(storage=False), _Clock()
     requested = [*map(management_group, args.management_group), *map(subscription, args.subscription)]
     named = [*requested, *filter(None, map(scope, args.scope))]
@@ -182,8 +181,6 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
     for kind, version in arm.policies.versions.items():
         if version != settings.policy_version and "/" not in kind:
             report.notes.append(f"this cloud lacks api-version {settings.policy_version} of {kind}: {version} was used")
-    used = arm.policies.versions  # a cloud may lack the one that is set
-    coverage.api_versions = {name: used.get(name, version) for name, version in coverage.api_versions.items()}
     if not report.containers and not report.total:
         raise _nothing(report)
     return report
@@ -262,20 +259,27 @@ def _pieces(form: str, report: Report, lines: Sequence[Line]) -> Iterable[str]:
 
 
 def _write(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None:
-    """Write a file whole or not at all. Raises OSError."""
+    """Write a file whole or not at all; a device or a pipe is written into, and stays what it is. Raises OSError."""
+    if path.exists() and not path.is_file():
+        _fill(path, form, report, lines)
+        return
     partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            if form == "table":
-                with redirect_stdout(file):
-                    _show(report, lines, Screen())
-            else:
-                file.writelines(_pieces(form, report, lines))
+        _fill(partial, form, report, lines)
         partial.replace(path)
     except OSError:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+def _fill(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        if form == "table":
+            with redirect_stdout(file):
+                _show(report, lines, Screen())
+        else:
+            file.writelines(_pieces(form, report, lines))
 
 
 def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:

@@ -8,7 +8,7 @@ whose bodies are at `responses.*.body`. What an object means is not looked at he
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
 from guardrails.files import foreign, powershell
@@ -16,6 +16,9 @@ from guardrails.sources import RESOURCE_GRAPH, Source, arm, is_api_version
 
 DEEPEST: Final = 100
 """Levels of nesting that are read; deeper is nobody's exemption, and costs the stack of all that walk it."""
+
+_NEXT: Final = frozenset({"nextlink", "skip_token", "skiptoken", "$skiptoken"})
+"""The fields that lead to the next page of a list, as ARM, the CLI, PowerShell and Resource Graph call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class NoObject(Problem):
+    """Some other JSON value, such as null or a name, where an object is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ def once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
         first.setdefault(key, problem)
         counts[key] += 1
     more = {key: f" ({count - 1} more like it)" if (count := counts[key]) > 1 else "" for key in first}
-    return tuple(Problem(problem.place, problem.message + more[key]) for key, problem in first.items())
+    return tuple(replace(problem, message=problem.message + more[key]) for key, problem in first.items())
 
 
 class _Repeated(dict[str, Any]):
@@ -135,7 +143,7 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
     elif isinstance(node, str) and powershell.is_cut_off(node):
         yield place
     elif not isinstance(node, dict):
-        yield Problem(place, f"a JSON object is wanted here, not {_kind_of(node)}")
+        yield NoObject(place, f"a JSON object is wanted here, not {_kind_of(node)}")
     elif isinstance(node, _Repeated):
         yield Problem(place, f"the key '{node.key[:60]}' stands here twice; keep one")
     elif _get(node, "id") is None and (inner := _wrapped(node)) is not None:
@@ -207,8 +215,9 @@ def _wrong_inside(root: Any, place: str) -> Problem | None:
 def _notes(root: Any) -> Iterator[Problem]:
     """Say where a list is only a page of a longer one."""
     if isinstance(root, dict) and _get(root, "id") is None:
-        for name in ("nextLink", "skip_token", "$skipToken"):
-            if root.get(name):
+        for name, value in root.items():
+            folded = name.lower()
+            if (folded in _NEXT and value) or (folded == "resulttruncated" and str(value).lower() == "true"):
                 yield Problem(f"$.{name}", "the list goes on; only this page of it was read")
 
 

@@ -83,10 +83,14 @@ def sources_of(items: Iterable[Item], api_version: str = "") -> Iterator[Source]
 
 
 def _is_part(body: Mapping[str, Any], source: Source) -> bool:
-    """Whether an object is a part of an exemption: Azure always returns its category, and PowerShell writes nulls."""
-    shown = {str(key).lower() for key in body}
+    """Whether an object is a part of an exemption: Azure always returns its category, and PowerShell writes nulls.
+
+    A row of Resource Graph may lack anything.
+    """
+    inner = _field(body, "properties")
+    shown = {str(key).lower() for key in (*body, *(inner if isinstance(inner, Mapping) else ()))}
     always = _NULL_AT_LEAST if source.name == sources.POWERSHELL else _ALWAYS
-    return "policyassignmentid" in shown and "properties" not in shown and not always <= shown
+    return "policyassignmentid" in shown and source is not sources.RESOURCE_GRAPH and not always <= shown
 
 
 def _guess(body: Mapping[str, Any]) -> Source:

@@ -26,6 +26,7 @@ _TYPE: Final = re.compile(
     re.ASCII,
 )
 _OBJECT: Final = re.compile(r"@\{.*\}", re.DOTALL)
+_NO_WORD: Final = re.compile(r"[\s,;|&{}]|\A[\W_]*\Z")
 
 _LISTS: Final = frozenset({"policydefinitionreferenceids", "policydefinitionreferenceid"})
 _SELECTORS: Final = frozenset({"resourceselectors", "resourceselector"})
@@ -84,12 +85,13 @@ def _lost(body: Mapping[str, Any], place: str) -> Iterator[str]:
 
 
 def _joined(value: object, place: str) -> Iterator[str]:
-    """Yield where a list of texts became one text; one without blanks is a list of one, or what the list was."""
+    """Yield where a list of texts became one text, which is one word only where the list had one; or a text in it."""
     if isinstance(value, str):
-        if (not value.strip() or len(value.split()) > 1 or is_cut_off(value)) and not _is_list(value):
+        if (_NO_WORD.search(value.strip()) or is_cut_off(value)) and not _is_list(value):
             yield place
     else:
-        yield from _texts(value, place)
+        for one, here in _each(value, place):
+            yield from (here,) if one == "" else _texts(one, here)
 
 
 def _selectors(value: object, place: str) -> Iterator[str]:

@@ -62,7 +62,8 @@ def translated(service: str, subject: str) -> Iterator[None]:
         yield
     except (ServiceRequestError, ServiceResponseError) as error:
         message = f"{service} storage cannot be reached: {type(error).__name__}"
-        raise Retryable(message, code="storage-unreachable", subject=subject) from error
+        remedy = "Look at the network, and at AzureWebJobsStorage"
+        raise Retryable(message, code="storage-unreachable", subject=subject, remedy=remedy) from error
     except HttpResponseError as error:
         raise _answered(service, subject, error) from error
     except AzureError as error:
@@ -76,7 +77,8 @@ def _answered(service: str, subject: str, error: HttpResponseError) -> Exception
     code = str(getattr(code, "value", code))
     if status is None and isinstance(error, ClientAuthenticationError):
         message = f"{service} storage cannot be used: the identity gives no token"
-        return Retryable(message, code="no-token", subject=subject, delay=60.0)
+        remedy = "Log in with `az login`; for the function app, look at its managed identity"
+        return Retryable(message, code="no-token", subject=subject, remedy=remedy, delay=60.0)
     if status in _BUSY or code in _PASSING:
         message = f"{service} storage answered {status} {code}".rstrip()
         return Retryable(message, code="storage-busy", subject=subject, delay=_retry_after(error))

@@ -89,7 +89,7 @@ def coverage_rows(report: Report, most: int = _SHOWN) -> list[Row]:
         ("tenant", [_tenant(told)]),
         ("identity", [f"{who.shown}{about}{found}"]),
         ("asked for", shortened([words_of(key, told.read) for key in told.requested], most)),
-        ("read", [_sum(told)]),
+        ("read", [_sum(told), *shortened(_names(told), most)]),
         ("read in part", shortened([f"{words_of(key, told.read)}: {why}" for key, why in told.partly.items()], most)),
         ("not readable", shortened([f"{words_of(key)}: {why}" for key, why in told.unread.items()], most)),
         ("filters", shortened([f"{option} {text}" for option, texts in options for text in texts], most)),
@@ -103,9 +103,8 @@ def coverage_rows(report: Report, most: int = _SHOWN) -> list[Row]:
     return [(label, lines) for label, lines in rows if lines]
 
 
-def read_names(report: Report) -> list[str]:
+def _names(told: Coverage) -> list[str]:
     """Return what was read, management groups first, for people."""
-    told = report.coverage
     keys = [*told.names_of(groups=True), *told.names_of(groups=False)]
     return [words_of(key, told.read) for key in keys]
 

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from guardrails.notify.text import plain
-from guardrails.report.coverage_forms import coverage_rows, read_names, shortened
+from guardrails.report.coverage_forms import coverage_rows
 from guardrails.report.line import GRADES, Line, evidence, expiry_text, spelled
 from guardrails.report.model import Report
 from guardrails.report.texts import LONGEST
@@ -29,7 +29,9 @@ ROWS: Final = 5000
 """Lines that the page lists, the worst first: browsers stay quick, and the file stays below some 15 MB."""
 
 NAMES: Final = 500
-"""Subscriptions and management groups that the page names."""
+"""Lines of what is long in the coverage, such as the subscriptions that were read; all but FEW unfold on a click."""
+
+FEW: Final = 11
 
 _FOLDER: Final = Path(__file__).parent
 
@@ -84,7 +86,7 @@ def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
         rules=rules,
         states=report.states_in_order(),
         coverage=coverage_rows(report, NAMES),
-        read=shortened(read_names(report), NAMES),
+        few=FEW,
         picture=timeline(report.lines, report.at),
         rows=(_row(report, line) for line in lines[:ROWS]),
         listed=min(len(lines), ROWS),

@@ -16,9 +16,7 @@ from guardrails.report.coverage_forms import (
     SCHEMA,
     coverage_json,
     coverage_rows,
-    read_names,
     ruleset_json,
-    shortened,
 )
 from guardrails.report.line import (
     Line,
@@ -37,7 +35,7 @@ LONGEST: Final = 4000
 """Characters of one text."""
 
 _NAMES: Final = 50
-"""Subscriptions and management groups that are named in markdown."""
+"""Lines in markdown of what is long in the coverage, such as the subscriptions that were read."""
 
 COLUMNS: Final = (
     "way", "verdict", "severity", "name", "place", "rules", "found", "mend", "expiry_state", "days_left", "expires_on",
@@ -170,8 +168,7 @@ def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
 
 def _coverage(report: Report) -> Iterator[str]:
     yield "\n## Coverage\n\n" + _row("What", "Of this scan") + _row("---", "---")
-    rows = [*coverage_rows(report), ("names", shortened(read_names(report), _NAMES))]
-    for label, lines in rows:
+    for label, lines in coverage_rows(report, _NAMES):
         for number, line in enumerate(lines):
             yield _row("" if number else label, markdown(line, LONGEST))
 

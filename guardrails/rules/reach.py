@@ -22,11 +22,15 @@ _KINDS = frozenset({"resourcelocation", "resourcetype", "resourcewithoutlocation
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of a resource selector: its kind in lower case, and the values that it takes in or leaves out."""
+    """One condition of a resource selector: its kind in lower case, and the values that it takes in or leaves out.
+
+    `doubt`: why it may pick something else than that, a phrase for people; "" where that is sure.
+    """
 
     kind: str
     within: tuple[str, ...] | None
     without: tuple[str, ...] | None
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Selection:
         """Whether it surely narrows no policies: there is no selector, or one that says nothing of policies."""
         if not self.groups:
             return not self.more
-        return any(all(c.kind in _KINDS and c.kind != REFERENCE for c in group) for group in self.groups)
+        return any(all(c.kind != REFERENCE and not c.doubt for c in group) for group in self.groups)
 
     @property
     def narrows(self) -> bool:
@@ -80,7 +84,7 @@ class Selection:
                     if condition.without is not None:
                         left.difference_update(condition.without)
             most |= left
-            if all(condition.kind in _KINDS for condition in group):
+            if not any(condition.doubt for condition in group):
                 least |= left
         return least, most
 
@@ -100,11 +104,10 @@ def selection_of(exemption: Exemption) -> Selection:
     groups = _read(exemption.selectors)
     if groups is None:
         return Selection(doubt="its resource selectors cannot be read", more=True)
-    if strange := sorted({c.kind for group in groups for c in group} - _KINDS):
-        return Selection(groups, f"a resource selector is of a kind that is not documented: '{clip(strange[0])}'")
-    if not source.principals:
-        return Selection(groups, source.lacks(_LEFT_OUT), more=True)
-    return Selection(groups)
+    more = not source.principals
+    if doubts := {c.doubt for group in groups for c in group if c.doubt}:
+        return Selection(groups, f"a resource selector {min(doubts)}", more)
+    return Selection(groups, source.lacks(_LEFT_OUT) if more else "", more)
 
 
 def _read(selectors: tuple[Mapping[str, object], ...]) -> tuple[tuple[Condition, ...], ...] | None:
@@ -123,8 +126,15 @@ def _read(selectors: tuple[Mapping[str, object], ...]) -> tuple[tuple[Condition,
 
 
 def _condition(condition: Mapping[str, object]) -> Condition:
-    said = _folded(condition)
-    return Condition(str(said.get("kind") or "").lower(), _values(said.get("in")), _values(said.get("notin")))
+    said = {name: value for name, value in _folded(condition).items() if value is not None}
+    kind = str(said.pop("kind", "")).lower()
+    values = {name: _values(value) for name, value in said.items()}
+    doubt = ""
+    if kind not in _KINDS:
+        doubt = f"is of a kind that is not documented: '{clip(kind)}'" if kind or values else ""
+    elif kind == REFERENCE and (not values or None in values.values() or not values.keys() <= {"in", "notin"}):
+        doubt = "picks policies in a way that is not documented"
+    return Condition(kind, values.get("in"), values.get("notin"), doubt)
 
 
 def _folded(value: Mapping[str, object]) -> dict[str, object]:
@@ -132,10 +142,11 @@ def _folded(value: Mapping[str, object]) -> dict[str, object]:
 
 
 def _values(value: object) -> tuple[str, ...] | None:
-    """Return the values of `in` or `notIn`, lower case; None where it is absent."""
-    if isinstance(value, str):
-        return (value.lower(),)
-    return tuple(str(item).lower() for item in value) if isinstance(value, list) else None
+    """Return the values of `in` or `notIn`, lower case; None where it is absent, or no list of texts."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(one, str | int) for one in values):
+        return None
+    return tuple(str(one).lower() for one in values)
 
 
 @lru_cache(maxsize=256)

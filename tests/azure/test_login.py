@@ -99,6 +99,21 @@ async def test_an_address_that_swallows_connections_is_told_in_time() -> None:
     assert login_module.SECONDS < 5
 
 
+async def test_a_connection_on_which_nothing_comes_is_told_in_time(
+    credential: StaticCredential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 4 < login_module.ANSWER < 5
+    monkeypatch.setattr(login_module, "ANSWER", 0.3)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        made = Login(f"http://127.0.0.1:{server.getsockname()[1]}", credential, audience=AUDIENCE)
+        with pytest.raises(Retryable, match=r"a connection, and no answer within 0\.3 s") as caught:
+            await made.tenant_name(TENANT_ID)
+        await made.close()
+    assert caught.value.code == "arm-unreachable"
+
+
 async def test_a_look_up_that_hangs_is_told_in_time_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -130,6 +145,8 @@ async def test_behind_a_proxy_it_is_the_proxy_that_is_reached(cloud: Cloud, monk
     monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
     said = await said_of("https://management.invalid")
     assert f"https://management.invalid: 127.0.0.1:{port} (the proxy): connection refused" in said
+    monkeypatch.setenv("https_proxy", "127.0.0.1:99999")
+    assert "the address of the proxy cannot be read: Port out of range" in await said_of("https://management.invalid")
 
 
 # The first request.

@@ -251,6 +251,8 @@ def test_a_file_in_which_something_is_lost_is_refused_in_one_line(given: Give, s
         [{key: value for key, value in az().items() if key in ("id", "name", "policyAssignmentId", "expiresOn")}],
         [{key: value for key, value in flat(f"x{n}").items() if key != "Metadata"} for n in range(9)],
         {key: flat()[key] for key in ("Id", "PolicyAssignmentId")},
+        {"id": _id("one"), "properties": {"policyAssignmentId": ASSIGNMENT}},
+        {"ResourceId": _id("one"), "Properties": {"PolicyAssignmentId": ASSIGNMENT, "ExpiresOn": None}},
     ],
 )
 def test_a_part_of_an_exemption_is_refused_in_one_line(given: Give, saved: Any) -> None:
@@ -275,6 +277,13 @@ def test_assignments_of_which_only_texts_are_left_are_no_mistake(given: Give) ->
     judged = given(rest(), ["@{Name=base; Properties=}"])
     assert Right({"whole-initiative": UNKNOWN}, MEMBERS).wrong_in(judged) == []
     assert "left out" in judged.err
+
+
+@pytest.mark.parametrize("left", ["base", None, 7, ["base", "other"], {}, [], ""], ids=str)
+def test_what_stands_in_place_of_an_initiative_is_left_out_and_no_mistake(given: Give, left: Any) -> None:
+    for saved in ([initiative()[0], left], [left]):
+        judged = given(rest(), saved)
+        assert Right({"whole-initiative": UNKNOWN, "reference-unknown": UNKNOWN}, MEMBERS).wrong_in(judged) == []
 
 
 def test_no_ids_are_the_whole_initiative_whatever_it_holds(given: Give) -> None:
@@ -324,6 +333,40 @@ def test_a_kind_of_selector_that_is_not_documented(
     selectors = [{"name": kind, "selectors": [{"kind": kind, "in": ["x"]}]} for kind in kinds]
     judged = given(rest(policyDefinitionReferenceIds=references, resourceSelectors=selectors))
     assert Right(right).wrong_in(judged) == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [{}, {"in": None}, {"in": 7}, {"in": {"a": 1}}, {"in": [None]}, {"like": ["tls*"]},
+     {"in": ["tls"], "notIn": {"a": 1}}, {"in": ALL, "like": ["tls*"]}],
+    ids=str,
+)  # fmt: skip
+def test_a_selector_that_picks_policies_in_an_unknown_way_accuses_nobody(
+    given: Give, condition: dict[str, Any]
+) -> None:
+    selectors = [{"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", **condition}]}]
+    judged = given(rest(policyDefinitionReferenceIds=[], resourceSelectors=selectors))
+    never = MEMBERS | {"identity-based": VIOLATION}
+    assert Right({"identity-based": UNKNOWN, "reference-unknown": UNKNOWN}, never).wrong_in(judged) == []
+    wide = [*selectors, {"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
+    judged = given(rest(policyDefinitionReferenceIds=[], resourceSelectors=wide))
+    assert Right({"whole-initiative": VIOLATION}).wrong_in(judged) == []
+
+
+def test_a_row_of_resource_graph_may_show_other_people_beside_a_selector_that_is_not_documented(given: Give) -> None:
+    strange = [{"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["tls"]}, {"kind": "new"}]}]
+    judged = given({"data": [graph(policyDefinitionReferenceIds=[], resourceSelectors=strange)]})
+    assert Right({"whole-initiative": UNKNOWN, "identity-based": UNKNOWN}).wrong_in(judged) == []
+
+
+def test_a_page_of_a_longer_list_is_no_pass(given: Give) -> None:
+    version = ("--api-version", "2026-01-01-preview")
+    assert given({"value": [rest()]}, more=version).code == 0
+    judged = given({"value": [rest()], "nextLink": "https://management.azure.com/more"}, more=version)
+    assert (judged.code, judged.found) == (3, {})
+    assert "the list goes on" in judged.err
+    judged = given({"value": [rest(expiresOn=None)], "nextLink": "https://x"}, more=version)
+    assert judged.code == 1
 
 
 def test_other_files_are_judged_beside_a_refused_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

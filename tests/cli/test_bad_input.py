@@ -1,6 +1,7 @@
 """Bad input: one clear message that names file and place, the rest goes on, no traceback, exit 2."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,22 @@ def test_settings_that_are_missing_are_told(run: Run, monkeypatch: pytest.Monkey
     assert (ran.code, ran.out) == (2, "")
     assert len(ran.err.splitlines()) == 3
     assert "AzureWebJobsStorage: no storage account" in ran.err
+
+
+@pytest.mark.parametrize("command", [("register", "list"), ("reverts",)], ids=" ".join)
+def test_without_any_login_one_line_says_how_to_log_in(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AzureWebJobsStorage", "IDENTITY_", "AZURE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no az there
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    monkeypatch.setenv("AzureWebJobsStorage__accountName", "nobody")
+    ran = run(*command)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+    assert "az login" in ran.err
+    assert ran.err.endswith("[no-token]\n")
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the repository")

@@ -1,5 +1,6 @@
 """scan states its coverage, refuses what it cannot see, says soon that there is no Azure, and writes what it can."""
 
+import asyncio
 import csv
 import io
 import json
@@ -75,9 +76,10 @@ async def test_the_json_states_it_and_is_as_published(tenant: Tenant) -> None:
 async def test_every_other_form_states_it_too(tenant: Tenant) -> None:
     tenant.seed(GROUP, "fine")
     for form in ("table", "markdown", "html"):
-        text = (await tenant.scan("--format", form, "--subscription", SUB)).out.replace("\\", "")
-        for part in ("Contoso", TENANT_ID, own(tenant), f"subscription {SUB} (demo)", __version__, "digest"):
-            assert part in text, (form, part)
+        for more in ((), ("--subscription", SUB)):
+            text = (await tenant.scan("--format", form, *more)).out.replace("\\", "")
+            for part in ("Contoso", TENANT_ID, own(tenant), f"subscription {SUB} (demo)", __version__, "digest"):
+                assert part in text, (form, part)
 
 
 async def test_beside_csv_there_is_a_file_and_on_standard_output_standard_error(tenant: Tenant, tmp_path: Path) -> None:
@@ -304,6 +306,16 @@ async def test_an_azure_that_breaks_is_not_taken_for_an_empty_tenant(
 
 
 # Files that cannot be written.
+
+
+async def test_what_is_no_file_is_written_into_and_stays_what_it_is(tenant: Tenant, tmp_path: Path) -> None:
+    tenant.seed(GROUP, "fine")
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read_text, encoding="utf-8"))
+    assert (await tenant.scan("--out", str(pipe))).code == 0
+    assert json.loads(await reading)["counts"]["pass"] == 1
+    assert pipe.is_fifo()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110

@@ -91,11 +91,22 @@ def test_a_bad_item_costs_only_itself() -> None:
     ]
 
 
-@pytest.mark.parametrize("field", ["nextLink", "skip_token"])
-def test_a_page_of_a_longer_list_is_told(field: str) -> None:
-    reading = read_text(json.dumps({"value": [A], field: "more"}))
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("nextLink", "more"), ("skip_token", "more"), ("$skipToken", "more"), ("SkipToken", "more"),
+     ("resultTruncated", "true"), ("ResultTruncated", True)],
+)  # fmt: skip
+def test_a_page_of_a_longer_list_is_told(field: str, value: object) -> None:
+    reading = read_text(json.dumps({"value": [A], field: value}))
     assert len(reading.items) == 1
     assert [str(note) for note in reading.notes] == [f"$.{field}: the list goes on; only this page of it was read"]
+
+
+@pytest.mark.parametrize("field", ["nextLink", "skip_token", "SkipToken", "resultTruncated"])
+@pytest.mark.parametrize("value", [None, "", "false", False])
+def test_a_whole_list_is_none(field: str, value: object) -> None:
+    whole = field == "resultTruncated" or not value
+    assert (not read_text(json.dumps({"value": [A], field: value})).notes) == whole
 
 
 @pytest.mark.parametrize(

@@ -138,12 +138,19 @@ async def test_people_read_it_in_every_form() -> None:
     assert rows["tenant"] == ["Contoso (t-1)"]
     assert rows["identity"] == ["jo@contoso.com (user, object id o-1), client 04b07795, found by AzureCliCredential"]
     assert rows["asked for"] == [f"subscription {SUB} (prod)", "management group gone"]
+    assert f"subscription {SUB} (prod)" in rows["read"]
     assert rows["not readable"] == ["management group gone: Resource Graph does not show it"]
     assert rows["filters"] == ["--scope */x", "--exclude */y", "--only violation"]
     assert rows["time"] == ["2026-11-21T12:00:00Z to 2026-11-21T12:00:00Z"]
     for form, text in texts(report):
         shown = text.replace("\\", "").replace("[.]", ".")
-        for part in ("Contoso (t-1)", "AzureCliCredential", f"exemption guardrails {__version__}", "not readable"):
+        for part in (
+            f"subscription {SUB} (prod)",
+            "Contoso (t-1)",
+            "AzureCliCredential",
+            f"exemption guardrails {__version__}",
+            "not readable",
+        ):
             assert part in shown, form
 
 
@@ -162,6 +169,7 @@ async def test_long_lists_are_cut_for_people_and_whole_in_json() -> None:
     report = await surveyed(Coverage(requested=tuple(names)), shelf)
     rows = dict(coverage_rows(report))
     assert rows["asked for"][-1] == "and 590 more"
+    assert (rows["read"][0][:3], rows["read"][-1]) == ("601", "and 591 more")
     assert len(coverage_json(report)["subscriptions"]["read"]) == 601
     for form, text in texts(report):
         assert "and 101 more" in text or "and 551 more" in text, form

@@ -56,8 +56,10 @@ class Here(Sandbox):
             for name, value in self.environment.items():
                 patch.setenv(name, value)
             self._in_force += 1
-            yield
-            self._in_force -= 1
+            try:
+                yield
+            finally:
+                self._in_force -= 1
 
     async def start_functions(self) -> None:
         """Connect the functions anew, and have a host call them; it listens where one before did."""

@@ -50,7 +50,7 @@ def blurred(rule: str, one: Judged) -> bool:
     """Whether it is left because of the place: overrides that meet, or globs that Azure's one wildcard cannot say."""
     key = one.exemption.id.key
     overrides = [layer for layer in one.ruleset.layers[1:] if rule in layer.rules]
-    matching = [layer for layer in overrides if layer.pattern is not None and layer.pattern.fullmatch(key)]
+    matching = [layer for layer in overrides if layer.pattern is not None and layer.pattern.matches(key)]
     if len(matching) > 1:
         return True
     if matching and len(_pieces(matching[0].scope)) > 2:
@@ -59,7 +59,7 @@ def blurred(rule: str, one: Judged) -> bool:
         return True
     running = [item for item in one.ruleset.exclusions if item.expires is None or one.now < item.expires]
     places = [(layer.scope, layer.pattern) for layer in overrides] + [(item.scope, item.pattern) for item in running]
-    others = [scope for scope, pattern in places if not (pattern and pattern.fullmatch(key))]
+    others = [scope for scope, pattern in places if not (pattern and pattern.matches(key))]
     return any(_resembles(key, glob) for glob in others if len(_WILD.split(glob)) > 1)
 
 

@@ -61,6 +61,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
     """Show the registered exemptions that a pattern would match no more in version 2."""
     compared = Comparison(ruleset.patterns if ruleset.version == 1 else ())
+    if not compared.found:
+        screen.note("none of its patterns on exemptions would change in version 2: there is nothing to compare")
     refused: list[Permanent] = []
 
     async def work(service: "Service") -> int:
@@ -73,6 +75,7 @@ def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
     from guardrails.cli.online import with_service  # noqa: PLC0415 - all else here is offline
 
     count = with_service(work) if compared.found else 0
+    changed = len({text for ids in compared.found.values() for text in ids})
     if form == "json":
         screen.json([_compared(one, ids) for one, ids in compared.found.items()])
     else:
@@ -80,8 +83,8 @@ def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
             screen.line(f"{ruleset.source}:{one.place}: {one.path}: {one.text}", style="bold")
             for text in ids or ["none"]:
                 screen.line(text, indent=2)
-    changed = sum(map(len, compared.found.values()))
-    screen.note(f"{changed} of {count} registered exemptions would be matched no more; write ** where they should be")
+    if compared.found:
+        screen.note(f"{changed} of {count} registered exemptions would be matched no more; write ** to keep them")
     for error in refused:
         screen.problem(str(error))
 

@@ -134,7 +134,7 @@ def test_version_1_is_used_as_it_was_and_each_pattern_that_would_change_is_named
         f"r.yaml:4:89: exclusions[1].scope: 'resourceGroup/x' {NEITHER}",
         "r.yaml:5:54: owners[0].metadata.team: 'a*/b' is in version 2 'a**/b'",
         "r.yaml:6:10: people: '*@contoso.com' is in version 2 '**@contoso.com'",
-        "r.yaml:6:65: people: '**/x' has the ** of version 2; in version 1 it means what * does",
+        "r.yaml:6:62: people: '**/x' has the ** of version 2; in version 1 it means what * does",
     ]
     (told,) = parse_ruleset(text_of(1, ""), "r.yaml").warnings
     assert told.endswith("none of its patterns would change: write version: 2")

@@ -9,8 +9,9 @@ RE2, which knows neither look-around nor back references. https://github.com/goo
 """
 
 import re
-from collections.abc import Iterable
-from functools import cache, lru_cache
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 LONGEST: Final = 2000
@@ -19,6 +20,7 @@ LONGEST: Final = 2000
 _TOKEN: Final = re.compile(r"\*+|\?|\[!?+\]?+[^\]]*+\]|[^*?\[]+|\[")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _ANY: Final = ".*"
+_BELOW: Final = "(?:/.*)?"
 _NO_CHARACTER: Final = r"[^\x{0}-\x{10ffff}]"
 _MEMORY: Final = 2**20
 """Bytes that RE2 may take for one pattern. A larger one is refused; text that would need more takes longer."""
@@ -29,9 +31,12 @@ class Glob:
 
     Attributes:
         text: the glob in the form of version 2, as it is spelled.
+        plain: the text that it is, in lower case where case does not matter; None where it has wildcards.
+        expression: the same for RE2, without what is below.
+        needed: the longest text that stands in all that it matches.
     """
 
-    __slots__ = ("_below", "_expression", "_needed", "_plain", "_regex", "_start", "text")
+    __slots__ = ("_below", "_opened", "_regex", "_start", "expression", "needed", "plain", "text")
 
     def __init__(self, text: str, *, below: bool = False, fold: bool = True) -> None:
         self.text = text
@@ -40,26 +45,75 @@ class Glob:
         literals = [literal for literal, _ in parts]
         self._below = below
         self._start = literals[0] if literals else ""
-        self._needed = max(literals, key=len, default="")
-        self._plain = len(parts) < 2 and not any(wild for _, wild in parts)
-        opened = len(parts) == 2 and parts[0][0] and parts[1][1] == _ANY
-        body = "".join(wild or re.escape(literal) for literal, wild in parts)
-        self._expression = "" if opened else f"(?s){body}(?:/.*)?" if below else f"(?s){body}"
+        self.needed = max(literals, key=len, default="")
+        self.plain = None if any(wild for _, wild in parts) else "".join(literals)
+        self._opened = len(parts) == 2 and bool(parts[0][0]) and parts[1][1] == _ANY
+        self.expression = "".join(wild or re.escape(literal) for literal, wild in parts)
         self._regex: Any = None
 
     def matches(self, text: str) -> bool:
         """Whether it matches the whole text; one on scopes matches what is below, too."""
+        if self.plain is not None:
+            return text == self.plain or (self._below and text.startswith(f"{self.plain}/"))
         if not text.startswith(self._start):
             return False
-        if self._plain:
-            return len(text) == len(self._start) or (self._below and text[len(self._start)] == "/")
-        if not self._expression:
+        if self._opened:
             return True
-        if self._needed not in text:
+        if self.needed not in text:
             return False
         if self._regex is None:
-            self._regex = _compiled(_clean(self._expression))
+            self._regex = _compiled(f"(?s){self.expression}{_BELOW if self._below else ''}")
         return _whole(self._regex, text)
+
+
+class Scopes:
+    """Many globs on scopes: as many as there may be, an id is looked up among them in a few steps.
+
+    What is plain is looked up by the id and by each scope above it; the others are asked one by one where any matches.
+    """
+
+    __slots__ = ("_any", "_longest", "_plain", "_wild")
+
+    def __init__(self, globs: Iterable[Glob]) -> None:
+        self._plain: dict[str, list[int]] = {}
+        self._wild: list[tuple[str, int, Glob]] = []
+        self._any: Any = None
+        for index, one in enumerate(globs):
+            if one.plain is None:
+                self._wild.append((one.needed, index, one))
+            else:
+                self._plain.setdefault(one.plain, []).append(index)
+        if len(self._wild) >= _MANY:
+            with suppress(ValueError):  # too large for one: they are asked one by one
+                self._any = _together(tuple(one.expression for _, _, one in self._wild))
+        self._longest = max(map(len, self._plain), default=-1)
+
+    def matching(self, key: str) -> tuple[int, ...]:
+        """Return the numbers of the globs that match a lower-cased id, or are above it, in their order."""
+        found: list[int] = []
+        end = key.find("/")
+        while 0 <= end <= self._longest:
+            found += self._plain.get(key[:end], ())
+            end = key.find("/", end + 1)
+        if len(key) <= self._longest:
+            found += self._plain.get(key, ())
+        if self._any is None or _whole(self._any, key):
+            found += [index for needed, index, one in self._wild if needed in key and one.matches(key)]
+        return tuple(sorted(found))
+
+
+_MANY: Final = 24
+"""So many globs with wildcards are worth one expression for all."""
+
+
+def _together(expressions: Sequence[str]) -> Any:
+    """Return one expression for RE2 that matches what any of these does. Raises ValueError: it would be too large."""
+    import re2  # noqa: PLC0415 - see _compiled
+
+    try:
+        return _compiled(f"(?s)(?:{'|'.join(expressions)}){_BELOW}", 8 * _MEMORY)
+    except re2.error as error:
+        raise ValueError(_reason(error)) from None
 
 
 def glob(text: str) -> Glob:
@@ -175,7 +229,7 @@ class Regex:
         import re2  # noqa: PLC0415 - see _compiled
 
         try:
-            self._regex = _compiled(_clean(text))
+            self._regex = _compiled(text)
         except re2.error as error:
             raise ValueError(_reason(error)) from None
         if odd := _NO_REPETITION.search(_QUOTED.sub("", text)):
@@ -233,18 +287,11 @@ def _whole(compiled: Any, text: str) -> bool:
     return compiled.fullmatch(_clean(text)) is not None
 
 
-def _compiled(expression: str) -> Any:
+def _compiled(expression: str, memory: int = _MEMORY) -> Any:
     """Compile for RE2. Raises re2.error."""
     import re2  # noqa: PLC0415 - 3 MiB: most patterns are settled without it, and indexing needs none
 
-    return re2.compile(expression, _options())
-
-
-@cache
-def _options() -> Any:
-    import re2  # noqa: PLC0415
-
     options = re2.Options()
-    options.max_mem = _MEMORY
+    options.max_mem = memory
     options.log_errors = False
-    return options
+    return re2.compile(_clean(expression), options)

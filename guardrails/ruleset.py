@@ -18,7 +18,7 @@ from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
 from guardrails.expiry import DAYS, REVIEW_DAYS, duration
 from guardrails.names import TagNames
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
-from guardrails.patterns import Glob, exact_glob, glob, modern, text_glob
+from guardrails.patterns import Glob, Scopes, exact_glob, glob, modern, text_glob
 from guardrails.routing import Person, Route, read_route
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
@@ -32,8 +32,6 @@ KINDS: Mapping[str, KindFacts] = {
     kind: KindFacts(tuple(map(str, SEVERITIES[kind])), about_one=kind not in SERVICE) for kind in Kind
 }
 """What the check of a ruleset must know of the kinds of notices."""
-
-_ALWAYS: tuple[bool, ...] = (True,)
 
 
 class Mode(StrEnum):
@@ -199,7 +197,8 @@ class Ruleset:
     version: int = NEWEST
     warnings: tuple[str, ...] = ()
     patterns: tuple[Written, ...] = ()
-    _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _bound: dict[tuple[int, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _places: dict[str, Scopes] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
@@ -207,22 +206,24 @@ class Ruleset:
 
     def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
         """Return the rules that are on for this exemption, ordered by code."""
-        matched = _ALWAYS
-        if len(self.layers) > 1:
-            key = exemption_id.key
-            matched = tuple(one.pattern is None or one.pattern.matches(key) for one in self.layers)
+        matched = self._matching("layers", self.layers, exemption_id) if len(self.layers) > 1 else (0,)
         bound = self._bound.get(matched)
         if bound is None:
-            chosen = [layer.rules for layer, on in zip(self.layers, matched, strict=True) if on]
-            bound = self._bound[matched] = _bind(chosen)
+            bound = self._bound[matched] = _bind([self.layers[number].rules for number in matched])
         return bound
+
+    def _matching(self, what: str, items: Iterable[Layer | Exclusion], exemption_id: ExemptionId) -> tuple[int, ...]:
+        """Return the numbers of the items whose pattern matches, in their order; one without a pattern always does."""
+        places = self._places.get(what)
+        if places is None:
+            places = self._places[what] = Scopes(one.pattern or glob("") for one in items)
+        return places.matching(exemption_id.key)
 
     def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
         """Return the exclusion that covers this exemption today, if there is one."""
-        for exclusion in self.exclusions:
-            if exclusion.pattern.matches(exemption_id.key) and (exclusion.expires is None or now < exclusion.expires):
-                return exclusion
-        return None
+        matched = self._matching("exclusions", self.exclusions, exemption_id) if self.exclusions else ()
+        running = (self.exclusions[number] for number in matched)
+        return next((one for one in running if one.expires is None or now < one.expires), None)
 
     def owner_of(self, exemption: Exemption, author: str) -> Owner | None:
         """Return the protected owner of this exemption, if it has one."""

@@ -3,6 +3,8 @@ r"""Patterns: what they match in both versions, against an obvious matcher; and 
 import fnmatch
 import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -10,7 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from guardrails.patterns import LONGEST, Glob, exact_glob, glob, id_glob, modern, narrows, pieces, regex, text_glob
+from guardrails.patterns import (
+    LONGEST,
+    Glob,
+    Scopes,
+    exact_glob,
+    glob,
+    id_glob,
+    modern,
+    narrows,
+    pieces,
+    regex,
+    text_glob,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
@@ -247,3 +261,32 @@ def test_what_a_regular_expression_means(pattern: str, text: str, matches: bool)
 def test_a_pattern_of_bytes_that_are_no_text_breaks_nothing() -> None:
     assert regex("\ud800").matches("\udfff")
     assert not regex("\ud800").matches("a")
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 60])
+def test_many_scopes_match_what_each_matches(count: int) -> None:
+    found = 0
+    for seed in range(12):
+        said = cases("ab/**?[", count, seed)
+        globs = [glob(pattern) for pattern, _ in said]
+        together = Scopes(globs)
+        for _, text in cases("a", 40, seed + 50):
+            alone = tuple(number for number, one in enumerate(globs) if one.matches(text))
+            assert together.matching(text) == alone, (text, [one.text for one in globs])
+            found += len(alone)
+    assert found > 20 * count or not count
+
+
+def test_globs_that_are_too_large_for_one_expression_are_asked_one_by_one() -> None:
+    globs = [glob(f"/{number}*{'[!a]' * 400}") for number in range(300)]
+    assert Scopes(globs).matching("/7" + "b" * 400) == (7,)
+    assert Scopes(globs).matching("/7" + "b" * 399 + "/") == (7,)
+
+
+def test_what_is_only_text_needs_no_engine() -> None:
+    code = (
+        "import sys; from guardrails.ruleset import load_ruleset; from guardrails.patterns import Scopes, glob;"
+        "Scopes([glob('/a'), glob('/b*')]).matching('/a/b'); glob('**/x').matches('/a/y'); print('re2' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603
+    assert done.stdout.strip() == "False"

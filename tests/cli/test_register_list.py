@@ -226,3 +226,21 @@ def test_ten_partitions_and_more_than_a_page_of_rows(run: Run, shelf: Shelf, mon
     assert counts == [sum(one.startswith(scopes[0]) for one in wanted) - 1]
     assert f"the first 200 of {counts[0]} are shown; --all shows all" in short.err
     assert f"{counts[0]} of 1250 exemptions in the register" in short.err
+
+
+@pytest.mark.parametrize("pattern", ["*/soon", "*soon", "x" * 2001])
+def test_a_scope_that_can_match_nothing_is_refused(run: Run, full: Shelf, pattern: str) -> None:
+    ran = run("register", "list", "--scope", pattern)
+    assert (ran.code, ran.out) == (2, "")
+    assert "wrong-pattern" in ran.err
+    assert names(run, "--scope", "*") == names(run)
+
+
+def test_scopes_mean_what_they_mean_in_the_ruleset_in_force(
+    run: Run, full: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    for version, found in ((1, ["soon"]), (2, [])):
+        (tmp_path / "r.yaml").write_text(f"version: {version}\nmode: audit\nrules: {{expired: alert}}\n")
+        monkeypatch.setenv("GUARDRAILS_RULESET", str(tmp_path / "r.yaml"))
+        ran = run("register", "list", "--scope", "/subscriptions/*/soon", *MARK, "--format", "json")
+        assert [item["id"].rpartition("/")[2] for item in ran.json] == found

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from guardrails.expiry import duration
-from guardrails.globs import glob, text_glob
 from guardrails.notice import Notice
+from guardrails.patterns import glob, modern, text_glob
 from guardrails.rules.base import Severity
 from guardrails.ruleset_schema import CHATS
 
@@ -55,12 +55,12 @@ class Route:
         key = str(notice.exemption.get("id") or "").lower()
         if not key and (self.scopes or self.subscriptions or self.owners):
             return False
-        if self.scopes and not any(glob(scope).fullmatch(key) for scope in self.scopes):
+        if self.scopes and not any(glob(scope).matches(key) for scope in self.scopes):
             return False
         if self.subscriptions and not key.startswith(tuple(f"/subscriptions/{one}/" for one in self.subscriptions)):
             return False
         owner = str(notice.exemption.get("owner") or "").strip().lower()
-        return not self.owners or any(text_glob(pattern).fullmatch(owner) for pattern in self.owners)
+        return not self.owners or any(text_glob(pattern).matches(owner) for pattern in self.owners)
 
 
 class Person(NamedTuple):
@@ -77,10 +77,12 @@ class Person(NamedTuple):
     name: str
 
 
-def read_route(item: Mapping[str, Any]) -> Route:
-    """Return a route as the file gives it."""
+def read_route(item: Mapping[str, Any], version: int) -> Route:
+    """Return a route as a file of that version gives it; its patterns in the form of version 2."""
     lists = {key: tuple(value) for key, value in item.items() if isinstance(value, list)}
     rest = {key: value for key, value in item.items() if key not in ("route", "digest")} | lists
+    for key in ("scopes", "owners"):
+        rest[key] = tuple(modern(one, version) for one in item.get(key, ()))
     rest["subscriptions"] = tuple(one.lower() for one in item.get("subscriptions", ()))
     return Route(name=item["route"], digest=_digest(item.get("digest"), item["channel"]), **rest)
 

@@ -4,11 +4,10 @@ A ruleset is one YAML file. It is used whole or not at all: an empty, missing, h
 Misconfigured with every mistake and its line, and the caller then acts on nothing.
 """
 
-import fnmatch
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,13 +17,14 @@ from guardrails.bypass.rules import BypassRule, bypass_rules
 from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
 from guardrails.expiry import DAYS, REVIEW_DAYS, duration
-from guardrails.globs import glob, text_glob
 from guardrails.names import TagNames
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
+from guardrails.patterns import Glob, Scopes, exact_glob, glob, modern, text_glob
 from guardrails.routing import Person, Route, read_route
 from guardrails.rules import all_rules
 from guardrails.rules.base import Declared, NoOptions, Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts
+from guardrails.ruleset_patterns import NEWEST, Written
 from guardrails.ruleset_schema import load
 
 DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
@@ -33,8 +33,6 @@ KINDS: Mapping[str, KindFacts] = {
     kind: KindFacts(tuple(map(str, SEVERITIES[kind])), about_one=kind not in SERVICE) for kind in Kind
 }
 """What the check of a ruleset must know of the kinds of notices."""
-
-_ALWAYS: tuple[bool, ...] = (True,)
 
 
 class Mode(StrEnum):
@@ -70,7 +68,7 @@ class Exclusion:
     scope: str
     reason: str
     expires: datetime | None
-    pattern: re.Pattern[str]
+    pattern: Glob
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Owner:
     """
 
     name: str
-    metadata: tuple[tuple[str, re.Pattern[str]], ...]
+    metadata: tuple[tuple[str, Glob], ...]
     authors: frozenset[str]
     restore: bool = False
 
@@ -91,8 +89,7 @@ class Owner:
             return True
         said = exemption.metadata
         return bool(self.metadata) and all(
-            isinstance(said.get(key), str | int) and pattern.fullmatch(str(said[key])) is not None
-            for key, pattern in self.metadata
+            isinstance(said.get(key), str | int) and pattern.matches(str(said[key])) for key, pattern in self.metadata
         )
 
 
@@ -115,14 +112,14 @@ class Durability:
     """
 
     keep: Keep = Keep.NEVER
-    scopes: tuple[tuple[re.Pattern[str], Keep], ...] = ()
+    scopes: tuple[tuple[Glob, Keep], ...] = ()
     wait: timedelta = timedelta(minutes=15)
     times: int = 3
     window: timedelta = timedelta(days=1)
 
     def mode_for(self, exemption_id: ExemptionId) -> Keep:
         """Return what goes for an exemption."""
-        found = [keep for pattern, keep in self.scopes if pattern.fullmatch(exemption_id.key)]
+        found = [keep for pattern, keep in self.scopes if pattern.matches(exemption_id.key)]
         return found[-1] if found else self.keep
 
 
@@ -157,7 +154,7 @@ class Layer(NamedTuple):
     """Settings of rules by name, and where they apply: `scope` is a glob on ids, "" for everything."""
 
     scope: str
-    pattern: re.Pattern[str] | None
+    pattern: Glob | None
     rules: Mapping[str, Mapping[str, Any]]
 
 
@@ -176,6 +173,9 @@ class Ruleset:
         durability: which exemptions are put back when they are gone.
         exceptions: what is known of the ways past a policy that are no exemptions.
         delete_expired: how long after its end an exemption is deleted; None where it is kept.
+        version: of the file's form, 1 or 2: what its patterns mean, and those in the arguments of commands.
+        warnings: what is to be said of the file, with the line; it is used nevertheless.
+        patterns: every pattern in the file.
         layers: settings of rules, and where they apply: the first everywhere, later ones override it where they match.
         bypass_layers: the first, and those of the others that say something of the rules about bypasses.
     """
@@ -201,8 +201,12 @@ class Ruleset:
     delete_expired: timedelta | None = None
     durability: Durability = field(default_factory=Durability)
     exceptions: Exceptions = field(default_factory=Exceptions)
-    _bound: dict[tuple[bool, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
-    _bypass_bound: dict[tuple[bool, ...], BypassRules] = field(default_factory=dict, compare=False, repr=False)
+    version: int = NEWEST
+    warnings: tuple[str, ...] = ()
+    patterns: tuple[Written, ...] = ()
+    _bound: dict[tuple[int, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _bypass_bound: dict[tuple[int, ...], BypassRules] = field(default_factory=dict, compare=False, repr=False)
+    _places: dict[str, Scopes] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
@@ -210,27 +214,36 @@ class Ruleset:
 
     def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
         """Return the rules that are on for this exemption, ordered by code."""
-        matched = _matched(self.layers, exemption_id.key) if len(self.layers) > 1 else _ALWAYS
+        matched = self._matching("layers", self.layers, exemption_id.key) if len(self.layers) > 1 else (0,)
         bound = self._bound.get(matched)
         if bound is None:
-            bound = self._bound[matched] = _bind(_chosen(self.layers, matched))
+            bound = self._bound[matched] = _bind([self.layers[number].rules for number in matched])
         return bound
 
     def bypass_rules_for(self, scope: str) -> BypassRules:
         """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
         layers = self.bypass_layers
-        matched = _matched(layers, scope.lower() + "/") if len(layers) > 1 else _ALWAYS
+        matched = self._matching("bypass_layers", layers, scope.lower() + "/") if len(layers) > 1 else (0,)
         bound = self._bypass_bound.get(matched)
         if bound is None:
-            bound = self._bypass_bound[matched] = _bind_bypass(_chosen(layers, matched))
+            bound = self._bypass_bound[matched] = _bind_bypass([layers[number].rules for number in matched])
         return bound
+
+    def _matching(self, what: str, items: Iterable[Layer | Exclusion], key: str) -> tuple[int, ...]:
+        """Return the numbers of the items whose pattern matches, in their order; one without a pattern always does.
+
+        `key`: an id in lower case.
+        """
+        places = self._places.get(what)
+        if places is None:
+            places = self._places[what] = Scopes(one.pattern or glob("") for one in items)
+        return places.matching(key)
 
     def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
         """Return the exclusion that covers this exemption today, if there is one."""
-        for exclusion in self.exclusions:
-            if exclusion.pattern.fullmatch(exemption_id.key) and (exclusion.expires is None or now < exclusion.expires):
-                return exclusion
-        return None
+        matched = self._matching("exclusions", self.exclusions, exemption_id.key) if self.exclusions else ()
+        running = (self.exclusions[number] for number in matched)
+        return next((one for one in running if one.expires is None or now < one.expires), None)
 
     def owner_of(self, exemption: Exemption, author: str) -> Owner | None:
         """Return the protected owner of this exemption, if it has one."""
@@ -256,7 +269,7 @@ class Ruleset:
     def _people_of(self, notice: Notice) -> Iterator[Person]:
         owner = str(notice.exemption.get("owner") or "") if self.people else ""
         for part in re.split("[,;]", owner.lower())[:20]:
-            known = (person for person in self.people if text_glob(person.owner).fullmatch(part.strip()))
+            known = (person for person in self.people if text_glob(person.owner).matches(part.strip()))
             if part.strip() and (person := next(known, None)):
                 yield person
 
@@ -273,41 +286,56 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
 
 def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     """Read a ruleset from text. Raises Misconfigured with every mistake in it."""
-    data, problems = load(text, name, KINDS)
-    if problems:
-        raise _broken(name, tuple(problems))
+    loaded = load(text, name, KINDS)
+    if loaded.problems:
+        raise _broken(name, tuple(loaded.problems))
+    data = loaded.value
+    version = data["version"]
     tagging, breaker = data.get("tagging", {}), data.get("breaker", {})
-    everywhere = Layer("", None, _layer(data["rules"]))
-    overrides = [Layer(item["scope"], glob(item["scope"]), _layer(item["rules"])) for item in data.get("overrides", ())]
+    everywhere = Layer("", None, _layer(data["rules"], version))
+    overrides = [
+        Layer(item["scope"], _scope(item, version), _layer(item["rules"], version))
+        for item in data.get("overrides", ())
+    ]
     return Ruleset(
         digest=hashlib.sha256(text.encode()).hexdigest()[:12],
         source=name,
         mode=Mode(data["mode"]),
         layers=(everywhere, *overrides),
         bypass_layers=(everywhere, *(one for one in overrides if not bypass_rules().keys().isdisjoint(one.rules))),
-        exclusions=_exclusions(data.get("exclusions", ())),
+        exclusions=_exclusions(data.get("exclusions", ()), version),
         approved=frozenset(item.lower() for item in data.get("approved", ())),
-        owners=tuple(_owner(item) for item in data.get("owners", ())),
+        owners=tuple(_owner(item, version) for item in data.get("owners", ())),
         names=Names({role: tuple(keys) for role, keys in data.get("metadata", {}).items()}),
         tagging=Tagging(**tagging),
         reverts_per_hour=breaker.get("reverts_per_hour", 20),
-        routes=tuple(read_route(item) for item in data.get("notices", ())),
-        exceptions=_exceptions(data.get("exceptions", {})),
-        people=tuple(Person(owner, item["teams"], item["name"]) for owner, item in data.get("people", {}).items()),
+        routes=tuple(read_route(item, version) for item in data.get("notices", ())),
+        exceptions=_exceptions(data.get("exceptions", {}), version),
+        people=tuple(
+            Person(modern(owner, version), item["teams"], item["name"])
+            for owner, item in data.get("people", {}).items()
+        ),
+        version=version,
+        warnings=loaded.warnings,
+        patterns=loaded.patterns,
         **_over_time(data),
     )
 
 
-def _exclusions(items: Iterable[Mapping[str, Any]]) -> tuple[Exclusion, ...]:
+def _scope(item: Mapping[str, Any], version: int) -> Glob:
+    return glob(modern(item["scope"], version))
+
+
+def _exclusions(items: Iterable[Mapping[str, Any]], version: int) -> tuple[Exclusion, ...]:
     return tuple(
-        Exclusion(item["scope"], item["reason"], parse_time(item.get("expires")), glob(item["scope"])) for item in items
+        Exclusion(item["scope"], item["reason"], parse_time(item.get("expires")), _scope(item, version))
+        for item in items
     )
 
 
-def _exceptions(said: Mapping[str, Any]) -> Exceptions:
-    return Exceptions(
-        TagNames(**said.get("tags", {})), tuple(said.get("approved", ())), _exclusions(said.get("accepted", ()))
-    )
+def _exceptions(said: Mapping[str, Any], version: int) -> Exceptions:
+    accepted = _exclusions(said.get("accepted", ()), version)
+    return Exceptions(TagNames(**said.get("tags", {})), tuple(said.get("approved", ())), accepted)
 
 
 def _over_time(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -321,16 +349,16 @@ def _over_time(data: Mapping[str, Any]) -> dict[str, Any]:
         "reminder_at": timedelta(hours=int(hours), minutes=int(minutes)),
         "review_days": tuple(sorted(set(reviews.get("days", REVIEW_DAYS)), reverse=True)),
         "review_months": reviews.get("months", 3),
-        "durability": _durability(data.get("durability", {})),
+        "durability": _durability(data.get("durability", {}), data["version"]),
         "delete_expired": None if kept is None else timedelta(days=kept),
     }
 
 
-def _durability(said: Mapping[str, Any]) -> Durability:
+def _durability(said: Mapping[str, Any], version: int) -> Durability:
     fights, usual = said.get("fights", {}), Durability()
     return Durability(
         Keep(said.get("mode", usual.keep)),
-        tuple((glob(item["scope"]), Keep(item["mode"])) for item in said.get("scopes", ())),
+        tuple((_scope(item, version), Keep(item["mode"])) for item in said.get("scopes", ())),
         duration(said["wait"]) if "wait" in said else usual.wait,
         fights.get("times", usual.times),
         duration(fights["window"]) if "window" in fights else usual.window,
@@ -347,23 +375,23 @@ def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
     )
 
 
-def _layer(rules: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings of a `rules` block, its short forms (`off`, `tag`) spelled out."""
-    return {name: dict(value) if isinstance(value, Mapping) else _short(value) for name, value in rules.items()}
+def _layer(rules: Mapping[str, Any], version: int) -> dict[str, dict[str, Any]]:
+    """Return the settings of a `rules` block, its short forms (`off`, `tag`) spelled out, patterns as in version 2."""
+    layer = {name: dict(value) if isinstance(value, Mapping) else _short(value) for name, value in rules.items()}
+    for name, said in layer.items():
+        if "options" not in said:
+            continue
+        globs = {one.name for one in fields(all_rules()[name].options) if one.metadata.get("glob")}
+        options = said["options"]
+        modernized = {key: [modern(one, version) for one in options[key]] for key in globs & options.keys()}
+        if modernized:
+            said["options"] = options | modernized
+    return layer
 
 
 def _short(value: object) -> dict[str, Any]:
     """Return what `off` or a response alone says. A response switches on, in an override too."""
     return {"enabled": False} if value in (False, "off") else {"enabled": True, "response": value}
-
-
-def _matched(layers: Iterable[Layer], key: str) -> tuple[bool, ...]:
-    """Return which layers apply to an id in lower case."""
-    return tuple(one.pattern is None or one.pattern.fullmatch(key) is not None for one in layers)
-
-
-def _chosen(layers: Iterable[Layer], matched: Iterable[bool]) -> list[Mapping[str, Mapping[str, Any]]]:
-    return [layer.rules for layer, on in zip(layers, matched, strict=True) if on]
 
 
 def _bind(layers: list[Mapping[str, Mapping[str, Any]]]) -> tuple[BoundRule, ...]:
@@ -402,7 +430,7 @@ def _bind_bypass(layers: list[Mapping[str, Mapping[str, Any]]]) -> BypassRules:
     return bound
 
 
-def _owner(item: Mapping[str, Any]) -> Owner:
-    metadata = tuple((key, re.compile(fnmatch.translate(value))) for key, value in item.get("metadata", {}).items())
+def _owner(item: Mapping[str, Any], version: int) -> Owner:
+    metadata = tuple((key, exact_glob(modern(value, version))) for key, value in item.get("metadata", {}).items())
     authors = frozenset(author.lower() for author in item.get("authors", ()))
     return Owner(item["name"], metadata, authors, item.get("restore", False))

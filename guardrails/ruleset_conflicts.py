@@ -3,13 +3,13 @@
 What has no form is passed over here, for the check against the schema names it.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import yaml
 
 from guardrails.names import TagNames
+from guardrails.patterns import start_of
 from guardrails.rules.base import Severity
 
 
@@ -99,7 +99,7 @@ def _kind_problem(kind: str, facts: KindFacts | None, mildest: object, narrowing
 
 def _may_be_in(scope: str, subscriptions: set[str]) -> bool:
     """Whether a glob on exemption ids can match below one of the subscriptions, as far as its start tells."""
-    start = re.split(r"[*?\[]", scope, maxsplit=1)[0]
+    start = start_of(scope)
     above = start if len(start) < len(scope) else start.rstrip("/") + "/"
     paths = [f"/subscriptions/{subscription}/" for subscription in subscriptions]
     return any(path.startswith(above) or above.startswith(path) for path in paths)

@@ -10,16 +10,18 @@ import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import yaml
 
 from guardrails.bypass.rules import FORMER, BypassRule, bypass_rules
 from guardrails.exemption import ROLES, parse_time
 from guardrails.names import TagNames
+from guardrails.patterns import LONGEST, regex
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts, contradictions, in_quotes, place, unmatchable
+from guardrails.ruleset_patterns import NEWEST, Written, problem_of, suggestion, warnings, written
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JSON_TYPES = {bool: "boolean", int: "integer", str: "string"}
@@ -30,10 +32,14 @@ _DURATION = {"type": "string", "pattern": r"^\d{1,4}[mhd]$", "examples": ["30m",
 _DATE = {
     "type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}([T ].*)?$", "format": "iso-8601", "examples": ["2027-06-30"],
 }  # fmt: skip
+_PLACE = {**_TEXT, "glob": "scope"}
 _SCOPE = {
-    "type": "string", "pattern": r"^[/*?\[].*$",
+    "type": "string", "pattern": r"^[/*?\[].*$", "glob": "scope",
     "examples": ["/subscriptions/*/resourceGroups/prod-*", "/providers/Microsoft.Management/managementGroups/corp"],
 }  # fmt: skip
+_OWNERS = {"type": "array", "items": {**_TEXT, "glob": "owner"}, "minItems": 1}
+_OURS = frozenset({"because", "enum_scalar", "glob", "narrow", "renamed"})
+"""Our extensions of JSON Schema, as `published` leaves them out."""
 _GUID = {
     "type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
     "examples": ["66666666-7777-8888-9999-000000000000"],
@@ -49,6 +55,8 @@ _KEEP = {"type": "string", "enum": ["never", "collateral", "always"]}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 3650}
 _DAYS = {"type": "array", "items": _COUNT}
 _HOUR = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["06:00"]}
+_GLOBS = {"scope": "target", "assignment": "assignment"}
+"""What a rule's option says that its patterns are on -> the kind of pattern; see guardrails.ruleset_patterns."""
 RESPONSES = ("alert", "tag", "revert")
 CHATS = ("teams", "slack")
 """Channels that people read."""
@@ -72,7 +80,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
         "title": "Ruleset of the exemption guardrails",
         **_object(
             {
-                "version": {"type": "integer", "enum": [1], "description": "Version of this file's form."},
+                "version": {"type": "integer", "enum": [1, 2], "description": "Version of its form; 2 is the newest."},
                 "mode": {
                     "type": "string",
                     "enum": ["audit", "enforce"],
@@ -80,13 +88,13 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 },
                 "rules": {**rules, "minProperties": 1},
                 "overrides": _list(
-                    {"scope": _TEXT, "reason": _TEXT, "rules": {**rules, "minProperties": 1}},
+                    {"scope": _PLACE, "reason": _TEXT, "rules": {**rules, "minProperties": 1}},
                     ("scope", "rules"),
-                    "Other settings for exemptions whose id matches a glob, and for bypasses at such scopes; the last"
-                    " match wins, field by field.",
+                    "Other settings for exemptions whose id matches a pattern, and for bypasses at such scopes; the"
+                    " last match wins, field by field.",
                 ),
                 "exclusions": _list(
-                    {"scope": _TEXT, "reason": _TEXT, "expires": _DATE},
+                    {"scope": {**_PLACE, "narrow": True}, "reason": _TEXT, "expires": _DATE},
                     ("scope", "reason"),
                     "Exemptions (by a glob on the id) that are recorded and otherwise left alone, until a day.",
                 ),
@@ -94,7 +102,9 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 "owners": _list(
                     {
                         "name": _TEXT,
-                        "metadata": {"type": "object", "additionalProperties": _TEXT, "minProperties": 1},
+                        "metadata": {
+                            "type": "object", "additionalProperties": {**_TEXT, "glob": "metadata"}, "minProperties": 1,
+                        },
                         "authors": _TEXTS,
                         "restore": {"type": "boolean", "description": "Put theirs back too; else left to their tool."},
                     },
@@ -129,6 +139,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 ),
                 "people": {
                     "type": "object",
+                    "propertyNames": {"glob": "owner"},
                     "additionalProperties": _object({"teams": _USER, "name": _TEXT}, "", ("teams", "name")),
                     "description": "Who can be addressed: a glob on an exemption's owner -> the Teams user to mention.",
                 },
@@ -147,7 +158,7 @@ def _exceptions() -> dict[str, Any]:
             "tags": _object(tags, "The tags that a tag-driven exception carries together."),
             "approved": {"type": "array", "items": _ID, "description": "Exception ids that tags may name."},
             "accepted": _list(
-                {"scope": _SCOPE, "reason": _TEXT, "expires": _DATE},
+                {"scope": {**_SCOPE, "narrow": True}, "reason": _TEXT, "expires": _DATE},
                 ("scope", "reason"),
                 "What is known, by a glob on its scope or on its assignment's id: listed, and not found fault with.",
             ),
@@ -214,7 +225,7 @@ def _route_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
         "min_severity": {"type": "string", "enum": [str(s) for s in Severity], "description": "The mildest."},
         "scopes": {**_KEYS, "items": _SCOPE, "description": "Globs on the exemption's id; all below counts."},
         "subscriptions": {**_KEYS, "items": _GUID, "description": "Subscription ids."},
-        "owners": {**_KEYS, "description": "Globs on the exemption's owner; case does not matter."},
+        "owners": {**_OWNERS, "description": "Globs on the exemption's owner; case does not matter."},
         "default": {"type": "boolean", "description": "Also gets what no route wants. None so: the first route does."},
         "digest": {**digest, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off"]},
     }
@@ -248,6 +259,9 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
         limits = {k: v for k, v in item.metadata.items() if k == "minimum"}
         if item.metadata.get("pattern"):
             limits["format"] = "regex"
+        if item.metadata.get("glob"):
+            glob = _GLOBS[item.metadata["glob"]]
+            kind["items"] = {**_TEXT, "glob": glob, "narrow": True}
         default = None if item.default is MISSING else item.default
         options[item.name] = {
             **kind, **limits, "description": item.metadata["doc"],
@@ -280,11 +294,7 @@ def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
 
 
 def published(kinds: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the schema in plain JSON Schema, for editors.
-
-    Of our extensions `enum_scalar` is spelled as anyOf; `because`, why no more is allowed, and `renamed`, former keys
-    and what they are now, are for messages and left out.
-    """
+    """Return the schema in plain JSON Schema, for editors: `enum_scalar` as anyOf, the rest of ours left out."""
     return dict(_plain(schema(kinds)))
 
 
@@ -293,33 +303,68 @@ def _plain(node: Any) -> Any:
         return [_plain(item) for item in node]
     if not isinstance(node, Mapping):
         return node
-    out = {key: _plain(value) for key, value in node.items() if key not in ("enum_scalar", "because", "renamed")}
+    out = {key: _plain(value) for key, value in node.items() if key not in _OURS}
     if "enum_scalar" in node:
         description = out.pop("description", "")
         return {"description": description, "anyOf": [{**out, "type": "object"}, {"enum": list(node["enum_scalar"])}]}
     return out
 
 
-def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingProxyType({})) -> tuple[Any, list[str]]:
-    """Read YAML and check it. Return its value and every problem found, as `name:line:column: what; what is right`.
+class Loaded(NamedTuple):
+    """A file as it was read.
 
-    The value is None where there is a problem.
+    Attributes:
+        value: None where there is a problem.
+        problems: every one found, as `name:line:column: what; what is right`.
+        warnings: what stands nothing in the way of using the file, likewise.
+        patterns: every pattern in it.
     """
+
+    value: Any
+    problems: list[str]
+    warnings: tuple[str, ...] = ()
+    patterns: tuple[Written, ...] = ()
+
+
+def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingProxyType({})) -> Loaded:
+    """Read YAML and check it."""
     try:
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         hint = "; a tab stands there: indent with spaces" if mark and _tab_at(text, mark.line, mark.column) else ""
-        return None, [f"{name}:{place}: not YAML: {error.problem or error.context}{hint}"]
+        return Loaded(None, [f"{name}:{place}: not YAML: {error.problem or error.context}{hint}"])
     except yaml.YAMLError as error:
-        return None, [f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"]
+        return Loaded(None, [f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"])
     except RecursionError:
-        return None, [f"{name}:1:1: it is nested too deep"]
+        return Loaded(None, [f"{name}:1:1: it is nested too deep"])
     if root is None:
-        return None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"]
-    problems = [*_check(root, schema(kinds), "", name), *contradictions(root, name), *unmatchable(root, name, kinds)]
-    return None if problems else _value(root), problems
+        return Loaded(None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"])
+    wanted = schema(kinds)
+    problems = [*_check(root, wanted, "", name), *contradictions(root, name), *unmatchable(root, name, kinds)]
+    patterns = tuple(written(root, wanted))
+    version, at = _version(root)
+    told: tuple[str, ...] = ()
+    if version == 1:
+        problems += [f"{name}:{one.place}: {one.path}: {problem_of(one, 1)}" for one in patterns if _too_long(one)]
+        told = tuple(warnings(patterns, at, name))
+    else:
+        checked = ((one, problem_of(one, version)) for one in patterns)
+        problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
+    return Loaded(None if problems else _value(root), problems, () if problems else told, patterns)
+
+
+def _too_long(one: Written) -> bool:
+    return len(one.text) > LONGEST
+
+
+def _version(root: yaml.Node) -> tuple[int, str]:
+    """Return the version that a file says it has, the newest where it says none that is known; and where."""
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == "version" and isinstance(value, yaml.ScalarNode) and _value(value) == 1:
+            return 1, place(key)
+    return NEWEST, "1:1"
 
 
 def _tab_at(text: str, line: int, column: int) -> bool:
@@ -418,12 +463,13 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
         return "is blank"
     if kind == "string" and "pattern" in wanted and not re.fullmatch(wanted["pattern"], value):
         right = ", ".join(wanted.get("examples", [wanted["pattern"]]))
-        return f"{in_quotes(value)} has the wrong form; write it like {right}"
+        meant = suggestion(value) if "glob" in wanted else ""
+        return f"{in_quotes(value)} has the wrong form; write it like {right}{meant}"
     if kind == "string" and wanted.get("format") == "regex":
         try:
-            re.compile(value)
-        except (re.error, OverflowError, RecursionError) as error:
-            return f"{in_quotes(value)} is not a regular expression: {error}"
+            regex(value)
+        except ValueError as error:
+            return f"{in_quotes(value)} is not a regular expression that runs in linear time: {error}"
     if kind == "string" and wanted.get("format") == "iso-8601":
         try:
             parse_time(value)

@@ -78,9 +78,12 @@ class RulesetFile:
 
     def _load(self) -> Ruleset | Misconfigured:
         try:
-            return load_ruleset(self._path)
+            ruleset = load_ruleset(self._path)
         except Misconfigured as error:
             return error
+        for one in ruleset.warnings:
+            log.warning("%s", one)
+        return ruleset
 
 
 class Destinations(Mapping[str, Destination]):

@@ -254,4 +254,4 @@ def _accepts(accepted: Exclusion, bypass: Bypass, now: datetime) -> bool:
     if accepted.expires is not None and now >= accepted.expires:
         return False
     keys = (bypass.scope.lower(), "" if bypass.way is Way.TAG else bypass.subject.lower())
-    return any(key and accepted.pattern.fullmatch(key) for key in keys)
+    return any(key and accepted.pattern.matches(key) for key in keys)

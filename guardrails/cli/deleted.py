@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     some = actions.add_parser("list", help="list what is gone, the latest first")
     some.add_argument(
         "--scope", action="append", default=[], metavar="GLOB",
-        help="on the id, as in the ruleset: a scope covers all below it, * is any text; may be repeated",
+        help="on the id, as in the ruleset: a scope covers all below it, ** is any text; may be repeated",
     )  # fmt: skip
     some.add_argument(
         "--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing; may be repeated"

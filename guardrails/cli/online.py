@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from guardrails.errors import Permanent
+from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption import ExemptionId
+from guardrails.ruleset_patterns import NEWEST
 from guardrails.wiring import Service, connect
 
 
@@ -19,6 +20,14 @@ def with_service[T](work: Callable[[Service], Awaitable[T]]) -> T:
             await service.close()
 
     return asyncio.run(run())
+
+
+def version_of(service: Service) -> int:
+    """Return the version of the ruleset in force, the newest where it is broken: what patterns in arguments mean."""
+    try:
+        return service.ruleset().version
+    except Misconfigured:
+        return NEWEST
 
 
 def never_seen(exemption: ExemptionId) -> Permanent:

@@ -3,10 +3,13 @@
 import argparse
 import getpass
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId, parse_time
+from guardrails.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
 from guardrails.ruleset import Ruleset, load_ruleset
 from guardrails.sources import NEWEST, is_api_version
 
@@ -34,7 +37,8 @@ def add_scopes(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--scope", action="append", default=[], metavar="GLOB",
-        help="judge only what is at or below this scope: an id, `*` for any text; may be repeated",
+        help="judge only what is at or below this scope: an id or a pattern as in the ruleset, `**` for any text;"
+        " may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="GLOB",
@@ -52,6 +56,30 @@ def add_by(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", metavar="NAME", default=operator(), help="who asks, for the record; default: %(default)s"
     )
+
+
+def scope_globs(texts: Sequence[str], version: int) -> tuple[Glob, ...]:
+    """Return the globs on scopes that arguments give, as a ruleset of that version has them.
+
+    Raises Misconfigured (wrong-pattern) for one that can match nothing.
+    """
+    for text in texts:
+        if version > 1 and is_nothing(text):
+            message = f"'{text[:60]}' matches nothing: * does not cross the / with which ids begin"
+            raise Misconfigured(message, code="wrong-pattern", remedy=f"Write '*{text[:60]}'.")
+    return tuple(glob(modern(_short(text), version)) for text in texts)
+
+
+def owner_globs(texts: Sequence[str], version: int) -> tuple[Glob, ...]:
+    """Return the globs on owners that arguments give. Raises Misconfigured (wrong-pattern)."""
+    return tuple(text_glob(modern(_short(text), version)) for text in texts)
+
+
+def _short(text: str) -> str:
+    if len(text) > LONGEST:
+        message = f"'{text[:60]}…' has {len(text):,} characters"
+        raise Misconfigured(message, code="wrong-pattern", remedy=f"Write a pattern of {LONGEST:,} at most.")
+    return text
 
 
 def ruleset_of(args: argparse.Namespace) -> Ruleset:

@@ -1,23 +1,24 @@
 """The register's rows as `register list` and `register export` take them: filtered, and where they stand now."""
 
 import argparse
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from guardrails.cli.options import moment
+from guardrails.cli.options import moment, owner_globs, scope_globs
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.expiry import DAYS, Expiry, State, expiry_of
-from guardrails.globs import glob, text_glob
+from guardrails.patterns import Glob
 from guardrails.record import Row, Status, Stored
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Ruleset
+from guardrails.ruleset_patterns import NEWEST
 from guardrails.wiring import Service
 
 ALTERED: Final = "altered"
@@ -71,7 +72,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which rows are wanted. An empty filter lets all pass; a row must pass every filter, by any of its values."""
+    """Which rows are wanted. An empty filter lets all pass; a row must pass every filter, by any of its values.
+
+    Scopes and owners are globs, as the ruleset in force has them.
+    """
 
     states: frozenset[str]
     statuses: frozenset[str]
@@ -83,14 +87,14 @@ class Filters:
     held: bool
     now: datetime
 
-    def want(self, found: Found) -> bool:
-        """Return whether a row passes."""
+    def want(self, found: Found, scopes: Sequence[Glob], owners: Sequence[Glob]) -> bool:
+        """Return whether a row passes; `scopes` and `owners` are those of the filter, ready to match."""
         row = found.row
         return (
             self._in_state(found)
             and (not self.rules or any(key.rstrip("?") in self.rules for key in row.findings))
-            and (not self.scopes or any(glob(one).fullmatch(found.id.key) for one in self.scopes))
-            and (not self.owners or any(text_glob(one).fullmatch(row.owner.lower()) for one in self.owners))
+            and (not self.scopes or any(one.matches(found.id.key) for one in scopes))
+            and (not self.owners or any(one.matches(row.owner.lower()) for one in owners))
             and (self.days_left is None or self._ends(found, timedelta(days=self.days_left)))
             and (not self.adopted or row.adopted is not None)
             and (not self.held or row.held != "")
@@ -126,7 +130,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--scope", action="append", default=[], metavar="GLOB",
-        help="on the id, as in the ruleset: a scope covers all below it, * is any text",
+        help="on the id, as in the ruleset: a scope covers all below it, ** is any text",
     )  # fmt: skip
     parser.add_argument("--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing")
     parser.add_argument("--days-left", type=_count, metavar="N", help="it has not ended, and ends within N days")
@@ -173,6 +177,8 @@ class Reading:
         What cannot be trusted is kept aside whatever the filters, for nothing that it says counts.
         """
         ruleset = self._ruleset(service)
+        version = ruleset.version if ruleset else NEWEST
+        scopes, owners = scope_globs(self._filters.scopes, version), owner_globs(self._filters.owners, version)
         async for stored in service.register.rows(self._refuse):
             self.count += 1
             told(self.count, 0)
@@ -181,7 +187,7 @@ class Reading:
             except Permanent as error:  # an id that is none, under a seal that fits
                 self.untrusted.append(error)
                 continue
-            if self._filters.want(found):
+            if self._filters.want(found, scopes, owners):
                 yield found
 
     def altered(self) -> list[dict[str, Any]]:

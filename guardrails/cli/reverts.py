@@ -19,16 +19,16 @@ from itertools import count
 from math import inf
 from typing import Any, Final
 
-from guardrails.cli.online import with_service
-from guardrails.cli.options import add_format, moment
+from guardrails.cli.online import version_of, with_service
+from guardrails.cli.options import add_format, moment, owner_globs, scope_globs
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.expiry import is_expired
-from guardrails.globs import glob, text_glob
 from guardrails.hindsight import WAYS, Hindsight, Judged, Since, look_back
 from guardrails.hint import Hint
 from guardrails.notify.text import plain
+from guardrails.patterns import Glob
 from guardrails.visit import Look
 from guardrails.wiring import Service
 
@@ -57,13 +57,13 @@ class Item:
         """The key to sort by: what cannot be vouched for, then the latest first."""
         return -self.at.timestamp() if self.at else -inf, str(self.told["id"]).lower()
 
-    def passes(self, args: argparse.Namespace) -> bool:
+    def passes(self, since: datetime | None, owners: Sequence[Glob]) -> bool:
         """Whether --since and --owner let it pass; what the history does not vouch for passes."""
         if self.at is None:
             return True
         owner = str(self.told["owner"]).lower()
-        recent = args.since is None or self.at >= args.since
-        return recent and (not args.owner or any(text_glob(one).fullmatch(owner) for one in args.owner))
+        recent = since is None or self.at >= since
+        return recent and (not owners or any(one.matches(owner) for one in owners))
 
 
 def _item(name: str, judged: Judged, now: datetime) -> Item:
@@ -104,7 +104,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=moment, metavar="DATE", help="made then or later, such as 2026-11-01")
     parser.add_argument(
         "--scope", action="append", default=[], metavar="GLOB",
-        help="on the id, as in the ruleset: a scope covers all below it, * is any text; may be repeated",
+        help="on the id, as in the ruleset: a scope covers all below it, ** is any text; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing; may be repeated"
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     now = args.now or datetime.now(UTC)
     with screen.progress("exemptions with reverts") as told:
         found = with_service(lambda service: _judged(service, args, now, told))
-    found = sorted((one for one in found if one.passes(args)), key=lambda one: one.order)
+    found.sort(key=lambda one: one.order)
     shown = [one.told for one in found if args.all or one.is_open]
     if args.format == "json":
         screen.json(shown)
@@ -132,10 +132,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 async def _judged(service: Service, args: argparse.Namespace, now: datetime, told: Told) -> list[Item]:
     """Find the reverts, and judge them again: three requests to the register for an exemption with one, or more."""
     refused: list[Permanent] = []
-    scopes = [glob(one) for one in args.scope]
+    version = version_of(service)
+    scopes, owners = scope_globs(args.scope, version), owner_globs(args.owner, version)
     where: dict[str, tuple[ExemptionId, list[int]]] = {}
     async for exemption, seq in service.register.events(WAYS, args.since, refused.append):
-        if not scopes or any(scope.fullmatch(exemption.key) for scope in scopes):
+        if not scopes or any(scope.matches(exemption.key) for scope in scopes):
             where.setdefault(exemption.key, (exemption, []))[1].append(seq)
     items = [_item(error.subject, Judged(0, Hindsight.NOT_JUDGED, problem=error.message), now) for error in refused]
     turns, done = asyncio.Semaphore(_AT_ONCE), count(1)
@@ -148,7 +149,7 @@ async def _judged(service: Service, args: argparse.Namespace, now: datetime, tol
     async with asyncio.TaskGroup() as tasks:
         for one in where.values():
             tasks.create_task(work(*one))
-    return items
+    return [one for one in items if one.passes(args.since, owners)]
 
 
 async def _look_back(service: Service, exemption: ExemptionId, numbers: Sequence[int]) -> list[Judged]:

@@ -1,13 +1,14 @@
 """List the rules and what follows from each; with CODE or NAME, explain one.
 
-The ruleset is checked first: every mistake in it is shown, with its line and what would be right.
+The ruleset is checked first: every mistake in it is shown, with its line and what would be right. With --registered the
+register is read too.
 """
 
 import argparse
 import difflib
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardrails.bypass.rules import FORMER, BypassRule
 from guardrails.cli.options import add_format, add_ruleset, ruleset_of
@@ -15,23 +16,36 @@ from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of,
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
+from guardrails.patterns import modern
 from guardrails.rules.base import Case, Declared, Rule
 from guardrails.rules.sample import BODY
 from guardrails.ruleset import BoundRule, Ruleset
+from guardrails.ruleset_patterns import Comparison, Written
+
+if TYPE_CHECKING:
+    from guardrails.wiring import Service
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     parser.add_argument("rule", nargs="?", metavar="CODE|NAME", help="such as EXG101 or expiry-missing")
     add_ruleset(parser)
+    parser.add_argument(
+        "--registered", action="store_true",
+        help="for a ruleset of version 1: the registered exemptions whose match would change in version 2",
+    )  # fmt: skip
     add_format(parser)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """List them all, or explain one."""
     ruleset = ruleset_of(args)
+    for one in ruleset.warnings:
+        screen.note(one)
     bound = everywhere(ruleset)
-    if args.rule:
+    if args.registered:
+        _compare(ruleset, args.format, screen)
+    elif args.rule:
         rule = _find(args.rule)
         if args.format == "json":
             screen.json(_full_json(rule, bound.get(rule.name)))
@@ -45,6 +59,41 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 
 type Bound = BoundRule | BoundRule[BypassRule]
+
+
+def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
+    """Show the registered exemptions that a pattern would match no more in version 2."""
+    compared = Comparison(ruleset.patterns if ruleset.version == 1 else ())
+    if not compared.found:
+        screen.note("none of its patterns on exemptions would change in version 2: there is nothing to compare")
+    refused: list[Permanent] = []
+
+    async def work(service: "Service") -> int:
+        count = 0
+        async for stored in service.register.rows(refused.append):
+            count += 1
+            compared.add(ExemptionId.parse(stored.row.id), stored.row.assignment, stored.row.owner)
+        return count
+
+    from guardrails.cli.online import with_service  # noqa: PLC0415 - all else here is offline
+
+    count = with_service(work) if compared.found else 0
+    changed = len({text for ids in compared.found.values() for text in ids})
+    if form == "json":
+        screen.json([_compared(one, ids) for one, ids in compared.found.items()])
+    else:
+        for one, ids in compared.found.items():
+            screen.line(f"{ruleset.source}:{one.place}: {one.path}: {one.text}", style="bold")
+            for text in ids or ["none"]:
+                screen.line(text, indent=2)
+    if compared.found:
+        screen.note(f"{changed} of {count} registered exemptions would be matched no more; write ** to keep them")
+    for error in refused:
+        screen.problem(str(error))
+
+
+def _compared(one: Written, ids: list[str]) -> dict[str, Any]:
+    return {"path": one.path, "place": one.place, "pattern": one.text, "version_2": modern(one.text), "exemptions": ids}
 
 
 def everywhere(ruleset: Ruleset) -> dict[str, Bound]:

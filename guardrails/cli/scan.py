@@ -3,7 +3,7 @@
 Nothing needs to be deployed. Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so
 on. The role Reader is enough.
   python -m guardrails scan
-  python -m guardrails scan --management-group corp --exclude '*/resourceGroups/break-glass' --only violation
+  python -m guardrails scan --management-group corp --exclude '**/resourceGroups/break-glass' --only violation
   python -m guardrails scan --out scan.html --out scan.csv
 
 Exit code: 0 all pass; 1 there is a violation; 2 it could not run; 3 no violation, but something is unknown or could
@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from guardrails import __version__
-from guardrails.cli.options import add_ruleset, add_scopes, moment, ruleset_of
+from guardrails.cli.options import add_ruleset, add_scopes, moment, ruleset_of, scope_globs
 from guardrails.cli.screen import Cell, Screen
 from guardrails.errors import Misconfigured, Retryable
 from guardrails.facts import Unread
-from guardrails.globs import glob
 from guardrails.report.coverage import Coverage, identity_of
 from guardrails.report.coverage_forms import coverage_rows
 from guardrails.report.filters import Filter
@@ -150,7 +149,8 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
         version=__version__,
         started=clock.now(),
     )
-    wanted = Filter(tuple(map(glob, args.scope)), tuple(map(glob, args.exclude)), visible=bool(requested))
+    include, exclude = (scope_globs(texts, ruleset.version) for texts in (args.scope, args.exclude))
+    wanted = Filter(include, exclude, visible=bool(requested))
     identity = Remembered(credential(settings.client_id))
     endpoint, audience = settings.arm_endpoint, settings.arm_audience
     login = Login(endpoint, identity, audience=audience)

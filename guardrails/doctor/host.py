@@ -23,6 +23,7 @@ _VERSION_SETTING: Final = "GUARDRAILS_EXEMPTIONS_API_VERSION"
 _POLICY_TYPES: Final = (ASSIGNMENTS, INITIATIVES)
 _POLICY_SETTING: Final = "GUARDRAILS_POLICY_API_VERSION"
 _SHOWN: Final = 4
+_MODERNIZE: Final = "Write the patterns as version 2 has them: docs/decisions.md#patterns"
 
 
 async def settings(world: World) -> list[Finding]:
@@ -51,7 +52,8 @@ async def ruleset(world: World) -> list[Finding]:
     held = " (GUARDRAILS_MODE holds it at audit)" if world.settings.mode else ""
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"
-    return [passed(f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen)]
+    stands = passed(f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen)
+    return [stands, *(passed(one, mend=_MODERNIZE) for one in found.warnings)]
 
 
 async def versions(world: World) -> list[Finding]:

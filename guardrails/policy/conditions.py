@@ -1,13 +1,14 @@
 """Globs of a ruleset as conditions on the id of the exemption that is written. Pure.
 
-A glob of an override or an exclusion covers the ids that it matches and all below them (guardrails.globs); Azure's
-`like` takes one `*`. So some globs have no exact condition, and get one that covers more.
+A glob of an override or an exclusion covers the ids that it matches and all below them (guardrails.patterns);
+Azure's `like` takes one `*`, which is any text. So some globs have no exact condition, and get one that covers more.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from guardrails.rules.control import ID, Condition, around, every, pieces, some
+from guardrails.patterns import pieces, start_of
+from guardrails.rules.control import ID, Condition, around, every, some
 from guardrails.ruleset import Exclusion
 
 
@@ -48,7 +49,7 @@ def outside(glob: str) -> Condition:
 
 def may_meet(one: str, other: str) -> bool:
     """Whether two globs may cover one id: what stands before the first wildcard of one begins that of the other."""
-    start, other_start = (pieces(glob.rstrip("/").lower())[0][0] for glob in (one, other))
+    start, other_start = (start_of(glob.rstrip("/").lower()) for glob in (one, other))
     return start.startswith(other_start) or other_start.startswith(start)
 
 
@@ -56,7 +57,7 @@ def not_excluded(exclusions: Iterable[Exclusion]) -> list[Condition]:
     """Return the conditions that no exclusion covers the id now."""
     found = []
     for one in exclusions:
-        condition = outside(one.scope)
+        condition = outside(one.pattern.text)
         if one.expires is not None:
             over = {"value": "[utcNow()]", "greaterOrEquals": _as_azure(one.expires)}
             condition = some((condition, over))

@@ -98,10 +98,14 @@ def _form(rule: Rule, ruleset: Ruleset, layer: Layer | None) -> Form | str:
 def _where(layer: Layer | None, touching: Sequence[Layer]) -> list[Condition] | None:
     """Return the conditions that an override applies, or none, and no other; None where they cannot be said."""
     if layer is None:
-        return [outside(other.scope) for other in touching]
-    here = covers(layer.scope)
-    meeting = (other for other in touching if other is not layer and may_meet(layer.scope, other.scope))
-    return None if here is None else [here, *(outside(other.scope) for other in meeting)]
+        return [outside(_text(other)) for other in touching]
+    here = covers(_text(layer))
+    meeting = (other for other in touching if other is not layer and may_meet(_text(layer), _text(other)))
+    return None if here is None else [here, *(outside(_text(other)) for other in meeting)]
+
+
+def _text(layer: Layer) -> str:
+    return layer.pattern.text if layer.pattern else layer.scope
 
 
 def _any_of(branches: Sequence[Condition]) -> Condition:
@@ -131,8 +135,9 @@ def _blurred(touching: Sequence[Layer], ruleset: Ruleset) -> list[str]:
     said = []
     if len(touching) > 1:
         said.append("All where two overrides of the rule apply.")
-    scopes = [*(layer.scope for layer in touching), *(one.scope for one in ruleset.exclusions)]
-    globs = [scope for scope in dict.fromkeys(scopes) if covers(scope) is None]
+    places = {layer.scope: _text(layer) for layer in touching}
+    places |= {one.scope: one.pattern.text for one in ruleset.exclusions}
+    globs = [scope for scope, text in places.items() if covers(text) is None]
     if globs:
         listed = ", ".join(f"`{glob}`" for glob in globs)
         said.append(f"All at ids that hold the texts between the wildcards of {listed}: Azure has one wildcard.")

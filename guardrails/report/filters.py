@@ -1,9 +1,10 @@
 """Which exemptions, and which other ways past a policy, a report is about. Pure."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from guardrails.patterns import Glob
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +16,15 @@ class Filter:
     the ones that were asked for.
     """
 
-    include: Sequence[re.Pattern[str]] = ()
-    exclude: Sequence[re.Pattern[str]] = ()
+    include: Sequence[Glob] = ()
+    exclude: Sequence[Glob] = ()
     visible: bool = False
 
     def wants(self, key: str) -> bool:
         """Whether it wants what has this id, in lower case."""
-        if any(pattern.fullmatch(key) for pattern in self.exclude):
+        if any(pattern.matches(key) for pattern in self.exclude):
             return False
-        return not self.include or any(pattern.fullmatch(key) for pattern in self.include)
+        return not self.include or any(pattern.matches(key) for pattern in self.include)
 
 
 EVERYTHING: Final = Filter()

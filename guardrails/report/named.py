@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from guardrails.patterns import start_of
 from guardrails.report.coverage import GROUP, Identity, words_of
 
 _SHOWN: Final = 3
@@ -14,7 +15,6 @@ _PART: Final = 0.75
 """How much a name counts for alike that is a part of the other."""
 _ALIKE_IDS: Final = 0.8
 """Ids of subscriptions are alike by chance: hexadecimal digits and hyphens."""
-_WILD: Final = re.compile(r"[*?\[]")
 _IN_SUBSCRIPTION: Final = re.compile(r"/?subscriptions/([^/]+)(/|$)")
 _IN_GROUP: Final = re.compile(r"/?providers/microsoft\.management/managementgroups/([^/]+)(/|$)")
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -42,7 +42,7 @@ def management_group(text: str) -> Named:
 def scope(glob: str) -> Named | None:
     """Return the subscription or management group that a `--scope` names before its first wildcard; None for none."""
     text = glob.strip().lower()
-    fixed = _WILD.split(text, maxsplit=1)[0]
+    fixed = start_of(text)
     for pattern, prefix in ((_IN_SUBSCRIPTION, ""), (_IN_GROUP, GROUP)):
         found = pattern.match(fixed)
         if found and (found[2] or fixed == text):  # a wildcard right behind the name is a part of it

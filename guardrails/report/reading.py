@@ -5,7 +5,6 @@ than what is being judged. Where ARM refuses a list, Resource Graph's own rows a
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -16,6 +15,7 @@ from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId
 from guardrails.facts import Assignment, Gone, Unread
 from guardrails.inventory import Rows
+from guardrails.patterns import Glob
 from guardrails.ports import Inventory, Page
 from guardrails.report.coverage import words_of
 from guardrails.report.filters import Filter
@@ -171,7 +171,7 @@ class Reading:
         if self._ghosts:
             self.notes.append(_sentence(self._ghosts, "that Resource Graph shows left out: Azure says they are gone"))
 
-    def matches(self, pattern: re.Pattern[str]) -> bool:
+    def matches(self, pattern: Glob) -> bool:
         """Whether a glob of the filter matched any exemption."""
         return pattern not in self._unmet
 
@@ -190,7 +190,7 @@ class Reading:
         """Whether a new exemption is wanted; counts it."""
         self.held.add(one.container)
         if self._unmet:
-            self._unmet = {pattern for pattern in self._unmet if not pattern.fullmatch(one.key)}
+            self._unmet = {pattern for pattern in self._unmet if not pattern.matches(one.key)}
         if self._wanted.wants(one.key):
             return True
         self.left_out += 1

@@ -159,5 +159,6 @@ def title_of(rule: Declared) -> str:
 
 
 def option(default: Any, doc: str, **limits: Any) -> Any:
-    """Declare a rule option: its default, what it means, and limits: `minimum`, `pattern` (a regular expression)."""
+    """Declare a rule option: its default, what it means, and limits: `minimum`, `pattern` (a regular
+    expression), `glob` (patterns, on what: `scope` or `assignment`)."""
     return field(default=default, metadata={"doc": doc, **limits})

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from guardrails.names import Names, fold_name
+from guardrails.patterns import pieces
 
 type Condition = Mapping[str, Any]
 """A condition of a policy rule, JSON-ready."""
@@ -22,7 +23,6 @@ FURTHEST: Final = 36_500
 
 _BELOW: Final = f"/providers/{TYPE}/"
 _SAFE: Final = re.compile(r"[a-z0-9:]+")
-_WILD: Final = re.compile(r"\*|\?|\[!?\]?[^\]]*\]|\[")
 
 NO_TIME: Final = "An expiry that is no RFC 3339 time, such as a bare date: how Azure compares it is not documented."
 ONLY_KEYS: Final = "A key that is there and says nothing, or stands inside another value."
@@ -113,15 +113,6 @@ def lacks(role: str, names: Names) -> Condition | None:
 def odd_keys(role: str) -> str:
     """Return why there is no form where `lacks` gives none."""
     return f"A metadata key for {role} in the ruleset has other characters than letters and digits."
-
-
-def pieces(glob: str) -> tuple[list[str], bool]:
-    """Return the texts between a glob's wildcards, and whether `*` is its only wildcard.
-
-    Every `[` counts as a wildcard: where it opens no class it is a text, but one that starts an expression in Azure.
-    """
-    texts = _WILD.split(re.sub(r"\*+", "*", glob))
-    return texts, all(sign == "*" for sign in _WILD.findall(glob))
 
 
 def matches(subject: Condition, glob: str) -> Condition | None:

@@ -25,9 +25,10 @@ from types import MappingProxyType
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Unread
 from guardrails.names import Names
+from guardrails.patterns import matches_any
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.control import Condition, Form, alias, every, matches, some
-from guardrails.rules.reach import globs, selection_of
+from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
 from guardrails.sources import RESOURCE_GRAPH, SELECTORS
@@ -41,7 +42,7 @@ class Options:
         (), "ids or names of policy definitions and initiatives; a name is the last part of an id"
     )
     assignments: tuple[str, ...] = option(
-        (), "ids or names of assignments; * is any text, case does not matter, a name is the last part of an id"
+        (), "ids or names of assignments, as patterns; a name is the last part of an id", glob="assignment"
     )
 
 
@@ -49,8 +50,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     """Violation where a listed thing is exempted; Unknown where what is listed needs a fact that could not be read."""
     if options.assignments:
         given = exemption.assignment_id.rstrip("/")
-        listed = globs(options.assignments)
-        if listed.match(given) or listed.match(_name(given)):
+        if matches_any(options.assignments, given) or matches_any(options.assignments, _name(given)):
             return Violation("its assignment must never be exempted", {"assignment": clip(given)})
     if not options.definitions:
         return PASS
@@ -139,7 +139,7 @@ RULE = Rule(
         Case("another policy is listed, whatever the selectors", properties={"resourceSelectors": _STRANGE}, options={
             "definitions": ("require-tls",),
         }),
-        Case("another assignment is listed", options={"assignments": ("*/policyAssignments/audit-logs",)}),
+        Case("another assignment is listed", options={"assignments": ("**/policyAssignments/audit-logs",)}),
     ),
     bad=(
         Case("the policy, by name", options={"definitions": ("Deny-Public-Network",)}),

@@ -5,11 +5,8 @@ when any one selector does. https://learn.microsoft.com/azure/governance/policy/
 The specification leaves their kinds open: what an undocumented one picks, people or policies, nobody can tell.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import translate
-from functools import lru_cache
 
 from guardrails.exemption import Exemption
 from guardrails.rules.words import clip
@@ -147,9 +144,3 @@ def _values(value: object) -> tuple[str, ...] | None:
     if not isinstance(values, list) or not all(isinstance(one, str | int) for one in values):
         return None
     return tuple(str(one).lower() for one in values)
-
-
-@lru_cache(maxsize=256)
-def globs(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """Return one pattern for globs on ids: `*` is any text, case does not matter, a last slash neither."""
-    return re.compile("|".join(translate(glob.rstrip("/")) for glob in patterns), re.IGNORECASE)

@@ -22,9 +22,9 @@ from typing import Final
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
 from guardrails.names import Names
+from guardrails.patterns import matches_any
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
 from guardrails.rules.control import ID, Condition, Form, around_scope, every, some
-from guardrails.rules.reach import globs
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
 from guardrails.rules.words import clip
 
@@ -37,7 +37,7 @@ class Options:
         ("management group", "subscription"),
         "levels that are too broad, of: management group, subscription, resource group, resource",
     )
-    allowed: tuple[str, ...] = option((), "scope ids that are let pass; * is any text, case does not matter")
+    allowed: tuple[str, ...] = option((), "scope ids that are let pass, as patterns", glob="scope")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001
@@ -46,7 +46,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     if kind not in options.levels:
         return PASS
     scope = exemption.id.scope
-    if options.allowed and globs(options.allowed).match(scope):
+    if matches_any(options.allowed, scope):
         return PASS
     return Violation(f"it exempts a whole {kind}", {"level": kind.value, "scope": clip(scope)})
 

@@ -15,12 +15,11 @@ References:
 - https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
+from guardrails.patterns import regex
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.words import LONGEST, clip
 
@@ -38,7 +37,7 @@ FORMS = (
 class Options:
     """What a ticket looks like."""
 
-    pattern: str = option(FORMS, "regular expression that the whole ticket must match", pattern=True)
+    pattern: str = option(FORMS, "regular expression (RE2) that the whole ticket must match", pattern=True)
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001
@@ -46,20 +45,13 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     ticket = exemption.said.get("ticket")
     if ticket is None:
         return PASS
-    pattern = _compiled(options.pattern)
-    if pattern is None:
+    try:
+        pattern = regex(options.pattern)
+    except ValueError:
         return Unknown("the option 'pattern' is not a regular expression")
-    if pattern.fullmatch(ticket[:LONGEST]):
+    if pattern.matches(ticket[:LONGEST]):
         return PASS
     return Violation("its ticket is not of the agreed form", {"ticket": clip(ticket), "pattern": clip(options.pattern)})
-
-
-@lru_cache(maxsize=64)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
-        return None
 
 
 def _with_ticket(ticket: object) -> dict[str, object]:

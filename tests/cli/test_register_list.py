@@ -65,8 +65,8 @@ def test_the_worst_and_the_most_urgent_first(run: Run, full: Shelf) -> None:
         (["--rule", "exg104"], ["for-ever", "ended"]),
         (["--rule", "expiry-missing", "--rule", "EXG201"], ["soon-and-bad", "for-ever", "unclear", "excluded"]),
         (["--scope", FIRST.upper()], ["for-ever", "soon", "too-far", "fine"]),
-        (["--scope", "*/managementGroups/corp"], ["locked", "excluded"]),
-        (["--scope", "*/managementGroups/*", "--scope", "*/ended"], ["locked", "ended", "excluded"]),
+        (["--scope", "**/managementGroups/corp"], ["locked", "excluded"]),
+        (["--scope", "**/managementGroups/*", "--scope", "**/ended"], ["locked", "ended", "excluded"]),
         (["--owner", "*@CONTOSO.com"], ["fine"]),
         (["--owner", "*contoso.com"], ["for-ever", "fine"]),
         (["--owner", ""], ["soon-and-bad", "soon", "locked", "too-far", "ended", "unclear", "excluded", "gone"]),
@@ -83,7 +83,7 @@ def test_filters(run: Run, full: Shelf, argv: list[str], expected: list[str]) ->
 
 
 def test_what_json_says(run: Run, full: Shelf) -> None:
-    found = run("register", "list", "--scope", "*/soon", *MARK, "--format", "json").json
+    found = run("register", "list", "--scope", "**/soon", *MARK, "--format", "json").json
     assert found == [
         {
             "id": named("soon"), "status": "violation", "severity": "medium", "findings": ["EXG102"],
@@ -108,7 +108,7 @@ def test_what_is_lost_is_in_no_expiry_state_but_gone(run: Run, shelf: Shelf) -> 
 
 def test_states_are_those_of_the_time_that_is_asked_for(run: Run, full: Shelf) -> None:
     def state(now: str) -> list[Any]:
-        item = run("register", "list", "--scope", "*/soon", "--now", now, "--format", "json").json[0]
+        item = run("register", "list", "--scope", "**/soon", "--now", now, "--format", "json").json[0]
         return [item["expiry_state"], item["days_left"]]
 
     assert state("2026-12-03T11:59:59Z") == ["expiring-1", 0]
@@ -162,7 +162,7 @@ notices: [{{route: r, channel: teams, address_setting: TEAMS_WEBHOOK_URL, defaul
     assert (found["soon"]["expiry_state"], found["soon-and-bad"]["expiry_state"]) == ("active", "expiring-10")
 
     (tmp_path / "r.yaml").write_text("broken")
-    ran = run("register", "list", "--scope", "*/for-ever", "--format", "json")
+    ran = run("register", "list", "--scope", "**/for-ever", "--format", "json")
     assert (ran.code, ran.json[0]["severity"]) == (0, "high")
     assert "the ruleset has" in ran.err
 
@@ -182,7 +182,7 @@ def test_a_row_that_cannot_be_trusted_is_listed_and_fails_the_command(run: Run, 
 
 def test_a_row_that_was_rebuilt_is_trusted_and_says_so(run: Run, full: Shelf) -> None:
     full.edit(named("fine"), {"owner": "eve"})
-    ran = run("register", "list", "--scope", "*/fine", "--format", "json")
+    ran = run("register", "list", "--scope", "**/fine", "--format", "json")
     assert ran.code == 0
     assert (ran.json[0]["owner"], ran.json[0]["rebuilt"]) == (
         "Data-Platform@contoso.com", "the row's columns do not fit its seal",
@@ -226,3 +226,21 @@ def test_ten_partitions_and_more_than_a_page_of_rows(run: Run, shelf: Shelf, mon
     assert counts == [sum(one.startswith(scopes[0]) for one in wanted) - 1]
     assert f"the first 200 of {counts[0]} are shown; --all shows all" in short.err
     assert f"{counts[0]} of 1250 exemptions in the register" in short.err
+
+
+@pytest.mark.parametrize("pattern", ["*/soon", "*soon", "x" * 2001])
+def test_a_scope_that_can_match_nothing_is_refused(run: Run, full: Shelf, pattern: str) -> None:
+    ran = run("register", "list", "--scope", pattern)
+    assert (ran.code, ran.out) == (2, "")
+    assert "wrong-pattern" in ran.err
+    assert names(run, "--scope", "*") == names(run)
+
+
+def test_scopes_mean_what_they_mean_in_the_ruleset_in_force(
+    run: Run, full: Shelf, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    for version, found in ((1, ["soon"]), (2, [])):
+        (tmp_path / "r.yaml").write_text(f"version: {version}\nmode: audit\nrules: {{expired: alert}}\n")
+        monkeypatch.setenv("GUARDRAILS_RULESET", str(tmp_path / "r.yaml"))
+        ran = run("register", "list", "--scope", "/subscriptions/*/soon", *MARK, "--format", "json")
+        assert [item["id"].rpartition("/")[2] for item in ran.json] == found

@@ -455,7 +455,7 @@ async def test_filters_and_the_order(desk: Desk) -> None:
     assert await names("--since", later) == ["second"]
     assert await names("--since", spell_time(desk.world.clock.now() + timedelta(seconds=1))) == []
     assert await names("--owner", "*@payments.CONTOSO.com") == ["first"]
-    assert await names("--scope", "*/FIRST", "--scope", "*/second") == ["second", "first"]
+    assert await names("--scope", "**/FIRST", "--scope", "**/second") == ["second", "first"]
     assert await names("--scope", "/subscriptions/none") == []
 
 

@@ -6,6 +6,9 @@ from guardrails.bypass.rules import FORMER, bypass_rules
 from guardrails.cli.rule_text import every_rule
 
 from .conftest import Run, Save
+from .shelf import FIRST, GROUP, Shelf, named, row, shelf
+
+__all__ = ["shelf"]
 
 OWN = """
 version: 1
@@ -108,3 +111,38 @@ def test_every_rule_can_be_explained(run: Run, rule: str) -> None:
     ran = run("rules", rule)
     assert (ran.code, ran.err) == (0, "")
     assert every_rule()[rule].mend in ran.out
+
+
+OLD = """
+version: 1
+mode: audit
+rules: {expired: alert}
+exclusions:
+  - {scope: "/subscriptions/*/policyExemptions/odd", reason: r}
+  - {scope: "/subscriptions/*", reason: r}
+durability: {scopes: [{scope: "*/policyExemptions/even", mode: never}]}
+"""
+
+
+def test_registered_exemptions_that_version_2_would_match_no_more_are_shown(run: Run, save: Save, shelf: Shelf) -> None:
+    shelf.put([row(named("odd")), row(named("even", FIRST)), row(named("odd", GROUP))])
+    own = save("old.yaml", OLD)
+    ran = run("rules", "--registered", "--ruleset", own, "--format", "json")
+    assert ran.code == 0
+    assert [(one["place"], one["version_2"], one["exemptions"]) for one in ran.json] == [
+        ("6:13", "/subscriptions/**/policyExemptions/odd", [named("odd")]),
+        ("8:31", "**/policyExemptions/even", [named("even", FIRST)]),
+    ]
+    assert "old.yaml:6:13: exclusions[0].scope: '/subscriptions/*/policyExemptions/odd' is in version 2 " in ran.err
+    assert "2 of 3 registered exemptions would be matched no more" in ran.err
+    text = run("rules", "--registered", "--ruleset", own).out.splitlines()
+    assert text[0] == "old.yaml:6:13: exclusions[0].scope: /subscriptions/*/policyExemptions/odd"
+    assert text[1] == f"  {named('odd')}"
+
+
+def test_what_version_1_means_is_told_offline_and_version_2_has_nothing_to_compare(run: Run, save: Save) -> None:
+    ran = run("rules", "--ruleset", save("old.yaml", OLD))
+    assert (ran.code, ran.err.count("is in version 2")) == (0, 2)
+    ran = run("rules", "--registered", "--format", "json")
+    assert (ran.code, ran.json) == (0, [])
+    assert "nothing to compare" in ran.err

@@ -153,8 +153,8 @@ async def test_filters(tenant: Tenant) -> None:
         return [one["id"].rpartition("/")[2] for one in told["exemptions"]], told["counts"]["exemptions"]
 
     assert await listed("--scope", GROUP.upper()) == (["a", "b"], 2)
-    assert await listed("--scope", "*/vaults/*", "--scope", CORP) == (["group", "b"], 2)
-    assert await listed("--exclude", "*/vaults/kv1", "--exclude", CORP) == (["a"], 1)
+    assert await listed("--scope", "**/vaults/*", "--scope", CORP) == (["group", "b"], 2)
+    assert await listed("--exclude", "**/vaults/kv1", "--exclude", CORP) == (["a"], 1)
     assert await listed("--subscription", SUB) == (["a", "b"], 2)
     assert await listed("--only", "pass") == (["b"], 3)
     assert sorted((await listed("--management-group", "corp"))[0]) == ["a", "b", "group"]

@@ -49,7 +49,7 @@ async def test_the_json_states_it_and_is_as_published(tenant: Tenant) -> None:
     tenant.seed(CORP, "group")
     tenant.seed(GROUP, "never", expiresOn=None)
     tenant.cloud.arm.tenant_name = "Fabrikam"
-    ran = await tenant.scan("--format", "json", "--exclude", "*/nothing", "--only", "violation")
+    ran = await tenant.scan("--format", "json", "--exclude", "**/nothing", "--only", "violation")
     assert (ran.code, ran.err) == (1, "")
     jsonschema.Draft202012Validator(SCHEMA).validate(ran.json)
     told = ran.json["coverage"]
@@ -63,7 +63,7 @@ async def test_the_json_states_it_and_is_as_published(tenant: Tenant) -> None:
     assert told["subscriptions"]["read"] == [{"id": SUB, "name": "demo"}]
     assert [one["id"] for one in told["management_groups"]["read"]] == ["corp", "root"]
     assert told["subscriptions"]["requested"] == told["management_groups"]["requested"] == []
-    assert told["filters"] == {"scope": [], "exclude": ["*/nothing"], "only": ["violation"]}
+    assert told["filters"] == {"scope": [], "exclude": ["**/nothing"], "only": ["violation"]}
     assert (told["version"], told["ruleset"]["mode"]) == (__version__, "audit")
     assert told["api_versions"]["policyExemptions"] == "2026-01-01-preview"
     assert set(told["api_versions"]) == {
@@ -241,7 +241,7 @@ async def test_a_visible_place_without_exemptions_is_fine_and_said(tenant: Tenan
         (("--subscription", OTHER), f"Azure shows no exemption in subscription {OTHER} (empty)"),
         (("--subscription", SUB, "--scope", empty), f"--scope {empty} matches no exemption"),
         (("--scope", f"{GROUP}x"), f"--scope {GROUP}x matches no exemption"),
-        (("--scope", "*/typo/*"), "--scope */typo/* matches no exemption"),
+        (("--scope", "**/typo/*"), "--scope **/typo/* matches no exemption"),
         (("--scope", f"{empty}*"), f"--scope {empty}* matches no exemption"),
     ):  # fmt: skip
         ran = await tenant.scan(*argv)

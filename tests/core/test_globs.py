@@ -1,8 +1,8 @@
-"""Globs on ids: case does not matter, `*` crosses slashes, and a scope covers everything below it, but no neighbour."""
+"""Globs of version 1: case does not matter, `*` crosses slashes, and a scope covers all below it, but no neighbour."""
 
 import pytest
 
-from guardrails.globs import glob
+from guardrails.patterns import glob, modern
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 ONE = f"{SUB}/resourcegroups/web/providers/microsoft.authorization/policyexemptions/x"
@@ -32,14 +32,14 @@ ONE = f"{SUB}/resourcegroups/web/providers/microsoft.authorization/policyexempti
     ],
 )
 def test_what_a_glob_covers(pattern: str, matches: bool) -> None:
-    assert (glob(pattern).fullmatch(ONE) is not None) is matches
+    assert glob(modern(pattern)).matches(ONE) is matches
 
 
 def test_a_neighbour_with_a_longer_name_is_not_covered() -> None:
     longer = ONE.replace("/web/", "/web-prod/")
-    assert glob(f"{SUB}/resourceGroups/web").fullmatch(longer) is None
+    assert glob(f"{SUB}/resourceGroups/web").matches(longer) is False
 
 
 def test_a_line_break_in_an_id_cannot_escape_a_glob() -> None:
-    assert glob(f"{SUB}/*").fullmatch(ONE + "\n") is not None
-    assert glob(f"{SUB}/resourceGroups/web").fullmatch(ONE.replace("/web/", "/web\n/")) is None
+    assert glob(f"{SUB}/*").matches(ONE + "\n")
+    assert glob(f"{SUB}/resourceGroups/web").matches(ONE.replace("/web/", "/web\n/")) is False

@@ -102,3 +102,15 @@ async def test_a_login_of_ones_own_says_nothing_of_the_app(clinic: Clinic) -> No
 async def test_the_wrong_identity_of_the_app(clinic: Clinic) -> None:
     clinic.environ["GUARDRAILS_PRINCIPAL_ID"] = "00000000-0000-0000-0000-000000000001"
     assert states(await clinic.check("identity"))["who"] is State.FAIL
+
+
+async def test_what_version_2_would_change_is_told_of_a_ruleset_of_version_1(clinic: Clinic) -> None:
+    told = (await clinic.check("ruleset")).findings
+    assert len(told) == 1
+    text = clinic.ruleset.read_text(encoding="utf-8").replace("version: 2", "version: 1")
+    text += "\nexclusions: [{scope: '/subscriptions/*/resourceGroups/x', reason: r}]\n"
+    clinic.ruleset.write_text(text, encoding="utf-8")
+    result = await clinic.check("ruleset")
+    assert result.state is State.PASS
+    assert any("'/subscriptions/*/resourceGroups/x' is in version 2 " in one.seen for one in result.findings)
+    assert all(one.mend for one in result.findings[1:])

@@ -40,7 +40,7 @@ def told(notice: Notice, rules: Ruleset) -> list[str]:
         ({"scopes": (GROUP.upper() + "/",)}, True),
         ({"scopes": (GROUP[:-1],)}, False),
         ({"scopes": ("/subscriptions/*/resourceGroups/partner-*",)}, True),
-        ({"scopes": ("/providers/Microsoft.Management/*", "*/storageAccounts/*")}, True),
+        ({"scopes": ("/providers/Microsoft.Management/*", "**/storageAccounts/*")}, True),
         ({"scopes": ("/providers/Microsoft.Management/*",)}, False),
         ({"subscriptions": (SUBSCRIPTION,)}, True),
         ({"subscriptions": (OTHER, SUBSCRIPTION)}, True),

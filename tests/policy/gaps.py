@@ -14,6 +14,7 @@ from typing import Any, Final
 from guardrails.exemption import Exemption, put_body
 from guardrails.expiry import months_after
 from guardrails.names import fold_name
+from guardrails.patterns import narrows
 from guardrails.ruleset import Ruleset
 
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
@@ -47,19 +48,24 @@ def explained(rule: str, one: Judged) -> bool:
 
 
 def blurred(rule: str, one: Judged) -> bool:
-    """Whether it is left because of the place: overrides that meet, or globs that Azure's one wildcard cannot say."""
+    """Whether it is left because of the place: overrides that meet, or globs that Azure's one wildcard cannot say.
+
+    That wildcard is any text, so that it is no `*` that does not cross slashes.
+    """
     key = one.exemption.id.key
     overrides = [layer for layer in one.ruleset.layers[1:] if rule in layer.rules]
-    matching = [layer for layer in overrides if layer.pattern is not None and layer.pattern.fullmatch(key)]
+    matching = [layer for layer in overrides if layer.pattern is not None and layer.pattern.matches(key)]
     if len(matching) > 1:
         return True
     if matching and len(_pieces(matching[0].scope)) > 2:
         return True
     if matching and any(sign in matching[0].scope for sign in "?["):
         return True
+    if matching and matching[0].pattern and narrows(matching[0].pattern.text):
+        return True
     running = [item for item in one.ruleset.exclusions if item.expires is None or one.now < item.expires]
     places = [(layer.scope, layer.pattern) for layer in overrides] + [(item.scope, item.pattern) for item in running]
-    others = [scope for scope, pattern in places if not (pattern and pattern.fullmatch(key))]
+    others = [scope for scope, pattern in places if not (pattern and pattern.matches(key))]
     return any(_resembles(key, glob) for glob in others if len(_WILD.split(glob)) > 1)
 
 
@@ -128,8 +134,12 @@ def _most_days(months: int) -> int:
 def _never_exempt(one: Judged) -> bool:
     """Ids that end in a slash, listed definitions, and globs of which one wildcard is not enough."""
     given = one.exemption.assignment_id
-    hard = [glob for glob in one.options.assignments if len(_pieces(glob)) > 2 or any(sign in glob for sign in "?[")]
+    hard = [glob for glob in one.options.assignments if _is_hard(glob)]
     return given.endswith("/") or bool(one.options.definitions) or any(_resembles(given, glob) for glob in hard)
+
+
+def _is_hard(glob: str) -> bool:
+    return len(_pieces(glob)) > 2 or any(sign in glob for sign in "?[") or narrows(glob)
 
 
 def _too_broad(one: Judged) -> bool:

@@ -57,6 +57,25 @@ PLACES: Final[dict[str, Any]] = {
     ],
 }  # fmt: skip
 
+NEWER: Final[dict[str, Any]] = {
+    "rules": {
+        **PLACES["rules"], "never-exempt": {"options": {"assignments": [f"{FIRST}/*/audit", "guard*", "**/STORAGE-*"]}},
+        "scope-too-broad": {"options": {
+            "levels": ["subscription", "resource group"], "allowed": [f"{FIRST}/*/prod", "**/sandbox*"],
+        }},
+    },
+    "overrides": [
+        {"scope": "/subscriptions/*/resourceGroups/sandbox", "rules": {"ticket-missing": "off"}},
+        {"scope": f"{FIRST}/resourceGroups/prod*", "rules": {"expiry-too-far": {"options": {"months": 1}}}},
+        {"scope": "**/resourceGroups/prod-data", "rules": {"owner-missing": "tag", "expiry-missing": "off"}},
+        {"scope": f"{SECOND}/**/prod*", "rules": {"owner-missing": "revert"}},
+    ],
+    "exclusions": [
+        {"scope": f"{FIRST}/resourceGroups/*/providers/*/vaults/*", "reason": "x"},
+        {"scope": "**/storageAccounts/**/everything", "reason": "x"},
+    ],
+}  # fmt: skip
+
 NAMES: Final[dict[str, Any]] = {
     "metadata": {
         "ticket": ["ref"], "owner": ["Cost Center", "ü"], "review": ['ap"proval', "reviewDate"],
@@ -79,14 +98,15 @@ def fixed() -> dict[str, Ruleset]:
         "shipped": load_ruleset(),
         "everything": ruleset({"rules": EVERYTHING}),
         "places": ruleset(PLACES),
+        "places of version 2": ruleset(NEWER, 2),
         "names": ruleset(NAMES),
         "nothing": ruleset({"rules": {"kept-alive": "alert"}}),
     }
 
 
-def ruleset(said: dict[str, Any]) -> Ruleset:
+def ruleset(said: dict[str, Any], version: int = 1) -> Ruleset:
     """Return a ruleset of the given sections."""
-    return parse_ruleset(yaml.safe_dump({"version": 1, "mode": "audit", **said}))
+    return parse_ruleset(yaml.safe_dump({"version": version, "mode": "audit", **said}))
 
 
 def generated(seed: int) -> Ruleset:

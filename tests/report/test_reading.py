@@ -10,9 +10,9 @@ import pytest
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption
 from guardrails.facts import Unread
-from guardrails.globs import glob
 from guardrails.inventory import Rows
 from guardrails.names import DEFAULT_NAMES
+from guardrails.patterns import glob
 from guardrails.ports import Page
 from guardrails.report.coverage import Coverage
 from guardrails.report.filters import EVERYTHING, Filter
@@ -94,7 +94,7 @@ async def test_places_come_in_any_order_and_each_exemption_once() -> None:
 async def test_only_places_with_something_wanted_are_listed() -> None:
     shelf = Shelf(row("a"), row("b", OTHER), row("c", OTHER))
     shelf.lists[SECOND] = [[row(name, OTHER) for name in ("b", "c", "late-b", "late")]]
-    report = await look(shelf, Filter((glob("*/policyExemptions/*b"),)))
+    report = await look(shelf, Filter((glob("**/policyExemptions/*b"),)))
     assert verdicts(report) == {"b": "pass", "late-b": "pass"}
     assert shelf.listed == [SECOND]
     assert report.left_out == 3
@@ -242,13 +242,13 @@ async def test_places_and_globs_that_hold_nothing_are_notes() -> None:
     shelf = Shelf(row("a"))
     shelf.around = type(shelf.around)({KEY: "prod", SECOND: "empty", "mg~corp": "Corp"}, shelf.around.assignments)
     shelf.lists |= {SECOND: [], "mg~corp": []}
-    wanted = Filter((glob(SUB), glob("*/nothing")), (glob("*/neither"), glob("*/b")))
+    wanted = Filter((glob(SUB), glob("**/nothing")), (glob("**/neither"), glob("**/b")))
     report = await look(
-        shelf, wanted, requested=(KEY, SECOND, "mg~corp"), scope=(SUB, "*/nothing"), exclude=("*/neither", "*/b")
+        shelf, wanted, requested=(KEY, SECOND, "mg~corp"), scope=(SUB, "**/nothing"), exclude=("**/neither", "**/b")
     )
     assert report.notes == [
-        f"Azure shows no exemption in subscription {SECOND} (empty)", "--scope */nothing matches no exemption",
-        "--exclude */neither matches no exemption", "--exclude */b matches no exemption",
+        f"Azure shows no exemption in subscription {SECOND} (empty)", "--scope **/nothing matches no exemption",
+        "--exclude **/neither matches no exemption", "--exclude **/b matches no exemption",
     ]  # fmt: skip
     assert report.missing == []
 

@@ -9,7 +9,7 @@ import pytest
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Unread
-from guardrails.globs import glob
+from guardrails.patterns import glob
 from guardrails.ports import Page, Surroundings
 from guardrails.report.line import Line, line_of
 from guardrails.report.survey import AT_ONCE, survey
@@ -78,8 +78,9 @@ async def test_filters_take_and_leave_out_globs_on_the_id_in_any_case() -> None:
         row("c", f"{SUB}/resourceGroups/other/providers/M.X/y/z"),
     ]
     for include, exclude, left in (
-        ((), (), "abc"), (("*/resourcegroups/OTHER",), (), "bc"), ((), ("*/resourceGroups/other/providers/m.x",), "ab"),
-        ((GROUP, "*/other"), ("*/y/z/*",), "ab"), (("*/b",), ("*",), ""),
+        ((), (), "abc"), (("**/resourcegroups/OTHER",), (), "bc"),
+        ((), ("**/resourceGroups/other/providers/m.x",), "ab"),
+        ((GROUP, "**/other"), ("**/y/z/*",), "ab"), (("**/b",), ("*",), ""),
     ):  # fmt: skip
         report = await report_on(*rows, include=tuple(map(glob, include)), exclude=tuple(map(glob, exclude)))
         assert "".join(sorted(names(report.lines))) == left

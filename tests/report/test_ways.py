@@ -13,7 +13,7 @@ import pytest
 
 from guardrails.bypass.model import Way
 from guardrails.facts import Assignment, Gone, Unread
-from guardrails.globs import glob
+from guardrails.patterns import glob
 from guardrails.ports import Page
 from guardrails.report.filters import Filter
 from guardrails.report.model import Report

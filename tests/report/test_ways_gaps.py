@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.bypass.model import Way
-from guardrails.globs import glob
+from guardrails.patterns import glob
 from guardrails.ports import Page
 from guardrails.report.filters import Filter
 from guardrails.report.survey import survey

@@ -42,7 +42,7 @@ def test_levels(scope: str, expected: str) -> None:
     assert kind("scope-too-broad", id=scope + EXEMPTIONS + "x") == expected
 
 
-@pytest.mark.parametrize("allowed", [SUBSCRIPTION, SUBSCRIPTION.upper() + "/", "*/11111111-*", "*"])
+@pytest.mark.parametrize("allowed", [SUBSCRIPTION, SUBSCRIPTION.upper() + "/", "**/11111111-*", "*"])
 def test_allowed_scopes(allowed: str) -> None:
     options = {"allowed": ("/subscriptions/other", allowed)}
     assert kind("scope-too-broad", id=SUBSCRIPTION + EXEMPTIONS + "x", options=options) == "Pass"
@@ -126,7 +126,7 @@ def test_reference_ids_that_do_not_exist() -> None:
         ({"definitions": ("require-tls",)}, "Pass"),
         ({"assignments": (ASSIGNMENT.lower(),)}, "Violation"),
         ({"assignments": ("STORAGE-BASELINE",)}, "Violation"),
-        ({"assignments": ("*/policyassignments/storage-*",)}, "Violation"),
+        ({"assignments": ("**/policyassignments/storage-*",)}, "Violation"),
         ({"assignments": ("storage",)}, "Pass"),
     ],
 )

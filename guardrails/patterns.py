@@ -284,7 +284,7 @@ def _clean(text: str) -> str:
 
 
 def _whole(compiled: Any, text: str) -> bool:
-    return compiled.fullmatch(_clean(text)) is not None
+    return compiled.fullmatch(_clean(text).encode()) is not None  # bytes: re2 works out no positions in the text
 
 
 def _compiled(expression: str, memory: int = _MEMORY) -> Any:
@@ -294,4 +294,5 @@ def _compiled(expression: str, memory: int = _MEMORY) -> Any:
     options = re2.Options()
     options.max_mem = memory
     options.log_errors = False
+    options.never_capture = True
     return re2.compile(_clean(expression), options)

@@ -50,7 +50,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     """Violation where a listed thing is exempted; Unknown where what is listed needs a fact that could not be read."""
     if options.assignments:
         given = exemption.assignment_id.rstrip("/")
-        if matches_any(options.assignments, given) or matches_any(options.assignments, _name(given)):
+        if _is_listed(options.assignments, given):
             return Violation("its assignment must never be exempted", {"assignment": clip(given)})
     if not options.definitions:
         return PASS
@@ -71,6 +71,12 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     if hits:
         return _violation(sorted(hits), assignment.evidence)
     return Unknown(selection.doubt) if _hits((members[name] for name in most), never) else PASS
+
+
+@lru_cache(maxsize=1024)
+def _is_listed(assignments: tuple[str, ...], given: str) -> bool:
+    """Whether an assignment is listed, by its id or its name; kept, for many exemptions share an assignment."""
+    return matches_any(assignments, given) or matches_any(assignments, _name(given))
 
 
 @lru_cache(maxsize=64)

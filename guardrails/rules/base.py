@@ -5,6 +5,7 @@ dataclass, a `check` function and a `RULE`. `check` looks at one exemption and t
 Violation with its evidence, or Unknown with the reason. It never raises on purpose, does no I/O, reads no clock.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -97,7 +98,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(ABC):
     """What every rule declares, whatever it looks at.
 
     Attributes:
@@ -115,9 +116,9 @@ class Declared:
     mend: str
 
     @property
+    @abstractmethod
     def doc(self) -> str:
         """What it asks and why, in the fixed headings."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

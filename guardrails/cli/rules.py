@@ -7,7 +7,6 @@ register is read too.
 import argparse
 import difflib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from guardrails.bypass.rules import FORMER, BypassRule
@@ -16,10 +15,10 @@ from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of,
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
+from guardrails.limits import BoundRule
 from guardrails.patterns import modern
 from guardrails.rules.base import Case, Declared, Rule
-from guardrails.rules.sample import BODY
-from guardrails.ruleset import BoundRule, Ruleset
+from guardrails.ruleset import Ruleset
 from guardrails.ruleset_patterns import Comparison, Written
 
 if TYPE_CHECKING:
@@ -98,10 +97,7 @@ def _compared(one: Written, ids: list[str]) -> dict[str, Any]:
 
 def everywhere(ruleset: Ruleset) -> dict[str, Bound]:
     """Return name -> rule for what is on where no override says otherwise."""
-    layers = ruleset.layers[:1]
-    base = replace(ruleset, layers=layers, bypass_layers=layers, _bound={}, _bypass_bound={})
-    bound = {one.rule.name: one for one in base.rules_for(ExemptionId.parse(BODY["id"]))}
-    return {**bound, **base.bypass_rules_for("")}
+    return {**ruleset.limits.bound(), **ruleset.limits.bypass_bound()}
 
 
 def _find(text: str) -> Declared:
@@ -126,10 +122,10 @@ def _list(ruleset: Ruleset, bound: dict[str, Bound], screen: Screen) -> None:
     screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "what it asks"), rows)
     screen.line()
     screen.line(f"{ruleset.source} ({ruleset.digest}): mode {ruleset.mode}, {len(bound)} of {len(rows)} rules on")
-    others = ((len(ruleset.layers) - 1, "override"), (len(ruleset.exclusions), "exclusion"))
+    others = ((len(ruleset.limits.overrides), "override"), (len(ruleset.exclusions), "exclusion"))
     for count, what in others:
         if count:
-            screen.line(f"{count} {what}{'' if count == 1 else 's'} by scope; the table shows what holds elsewhere")
+            screen.line(f"{count} {what}{'' if count == 1 else 's'}; the table shows what holds elsewhere")
 
 
 def _answer(bound: Bound | None, rule: Declared) -> tuple[str, str, str]:

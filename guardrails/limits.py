@@ -136,19 +136,22 @@ class Limits:
             return self._applied(_EVERYWHERE)
         if SELECTORS not in exemption.not_returned and exemption.selectors:
             return self._applied(self._cases(scoped, exemption, facts))
-        alive = facts.assignment, facts.policies, exemption.source
-        said = exemption.assignment_id, exemption.category, exemption.reference_ids
-        key = scoped, said, self._ended(facts.now), *map(id, alive)
+        assignment, policies, source = facts.assignment, facts.policies, exemption.source
+        key = (
+            scoped, exemption.assignment_id, exemption.category, exemption.reference_ids,
+            id(assignment), id(policies), id(source), self._ended(facts.now) if self._ends else 0,
+        )  # fmt: skip
         kept = self._kept.get(key)
         if kept is None:
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
-            kept = self._kept[key] = alive, self._applied(self._cases(scoped, exemption, facts))
+            applied = self._applied(self._cases(scoped, exemption, facts))
+            kept = self._kept[key] = (assignment, policies, source), applied  # as long as they live, so do their ids
         return kept[1]
 
     def overrides_for(self, exemption: Exemption, facts: Facts) -> tuple[int, ...]:
         """Return the numbers of the overrides that surely hold for a control of it, or would if they had not ended."""
-        numbers = self._at(exemption.id)
+        numbers = (*self._others, *self._at(exemption.id))
         cases = cases_of(self.overrides, numbers, self._graded, exemption, facts)
         return tuple(sorted({number for case in cases if case.exempt for number in case.sure}))
 
@@ -156,7 +159,7 @@ class Limits:
         """Return when the next override ends that may hold for an exemption, UTC; None where none does."""
         if self._ended(now) == len(self._ends):
             return None
-        there = (self.overrides[number] for number in self._at(exemption.id))
+        there = (self.overrides[n] for n in (*self._others, *self._at(exemption.id)))
         ends = (one.expires for one in there if one.expires and one.expires > now and one.fits(exemption))
         return min(ends, default=None)
 
@@ -164,10 +167,15 @@ class Limits:
         """Return name -> rule, ordered by code, of what is on where these overrides hold and no others."""
         found = self._bound.get(numbers)
         if found is None:
-            some = [self.overrides[number] for number in numbers]
-            each = (_bind(rule, self.rules.get(name, {}), some) for name, rule in all_rules().items())
+            each = (self._bind(name, rule, numbers) for name, rule in all_rules().items())
             found = self._bound[numbers] = {one.rule.name: one for one in each if one}
         return found
+
+    def _bind(self, name: str, rule: Rule, numbers: Sequence[int]) -> BoundRule | None:
+        some = [one for number in numbers if name in (one := self.overrides[number]).rules]
+        if not some and numbers:
+            return self.bound().get(name)  # the same object for all
+        return _bind(rule, self.rules.get(name, {}), some)
 
     def bypass_rules_for(self, scope: str, now: datetime) -> BypassRules:
         """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
@@ -185,10 +193,9 @@ class Limits:
     def _is_about_bypasses(self, number: int, now: datetime) -> bool:
         return _runs(self.overrides[number], now) and not bypass_rules().keys().isdisjoint(self.overrides[number].rules)
 
-    def _at(self, exemption_id: ExemptionId) -> Iterator[int]:
-        """Yield the numbers of the overrides whose scope fits, or that have none."""
-        yield from self._others
-        yield from (self._scoped[index] for index in self._scopes.matching(exemption_id.key))
+    def _at(self, exemption_id: ExemptionId) -> tuple[int, ...]:
+        """Return the numbers of the overrides whose scope fits."""
+        return tuple(self._scoped[index] for index in self._scopes.matching(exemption_id.key))
 
     def _ended(self, now: datetime) -> int:
         """Return how many overrides have ended."""

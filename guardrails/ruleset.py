@@ -238,7 +238,9 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         source=name,
         mode=Mode(data["mode"]),
         limits=Limits(
-            _settings(data["rules"], version), tuple(_overrides(data, loaded.places)), tuple(_graded(data))
+            _settings(data["rules"], version),
+            tuple(_overrides(data, loaded.places)),
+            tuple(_graded(data)),
         ),
         exclusions=_exclusions(data.get("exclusions", ()), version),
         approved=frozenset(item.lower() for item in data.get("approved", ())),

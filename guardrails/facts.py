@@ -6,6 +6,8 @@ Every fact that had to be fetched can also be `Unread`: it could not be had, and
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.sources import SYSTEM
@@ -54,6 +56,24 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What a policy definition's metadata says of it, by its latest version.
+
+    Attributes:
+        category, severity: as they are spelled there; "" where it does not say one.
+    """
+
+    category: str = ""
+    severity: str = ""
+
+
+type PoliciesById = Mapping[str, Policy | Gone | Unread]
+"""Policies by the id of their definition: in lower case, with one slash in front, without a version."""
+
+NO_POLICIES: Final[PoliciesById] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
 class Author:
     """Who wrote the exemption, by systemData; our own tagging is seen through.
 
@@ -94,6 +114,8 @@ class Facts:
         dates: when it was seen with which expiry, oldest first: pairs of (seen at, expires on), UTC; () where unknown.
         approved: identities (lower case: UPN, object id, application id) that may write exemptions.
         recreated: how often we put it back because its target went and came again; 0 where that is not known.
+        policies: at least those that the exemption may switch off, where the ruleset asks for them. One that is not
+            among them was not looked up, or is not shown: nothing is known of it.
     """
 
     now: datetime
@@ -104,6 +126,7 @@ class Facts:
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     approved: frozenset[str] = frozenset()
     recreated: int = 0
+    policies: PoliciesById = NO_POLICIES
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:

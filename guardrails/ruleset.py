@@ -208,6 +208,11 @@ class Ruleset:
     _bypass_bound: dict[tuple[int, ...], BypassRules] = field(default_factory=dict, compare=False, repr=False)
     _places: dict[str, Scopes] = field(default_factory=dict, init=False, compare=False, repr=False)
 
+    @property
+    def asks_policies(self) -> bool:
+        """Whether an override asks for the category or the severity of policies."""
+        return False
+
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
         return self.digest if mode is self.mode else f"{self.digest}+{mode}"

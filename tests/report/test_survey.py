@@ -118,8 +118,8 @@ async def test_the_listener_hears_how_far_it_is() -> None:
 
 async def test_trouble_that_stops_everything_is_raised() -> None:
     class Down(Shelf):
-        async def surroundings(self) -> Surroundings:
-            raise Retryable("Azure is down", code="graph-down")
+        async def surroundings(self, *, policies: bool = False) -> Surroundings:
+            raise Retryable("Azure is down", code="graph-down", subject=str(policies))
 
     with pytest.raises(Retryable):
         await survey(Down(), Down(), RULESET, NOW)

@@ -136,11 +136,12 @@ def _fight(visit: Visit, row: Row) -> Against | None:
 
 async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | _Later | None:
     """Return what stands against it, beside its scope."""
-    now, arm = visit.world.clock.now(), visit.world.arm
-    against = obstacle(row, exemption, await arm.assignment(exemption.assignment_id), visit.ruleset, now)
+    now = visit.world.clock.now()
+    assignment, policies = await visit.exempted(exemption)
+    against = obstacle(row, exemption, assignment, visit.ruleset, now, policies=policies)
     if isinstance(against, Against):  # what is kept of the assignment may be out of date
-        assignment = await arm.assignment(exemption.assignment_id, max_age=timedelta())
-        against = obstacle(row, exemption, assignment, visit.ruleset, now)
+        assignment, policies = await visit.exempted(exemption, max_age=timedelta())
+        against = obstacle(row, exemption, assignment, visit.ruleset, now, policies=policies)
     if isinstance(against, Unread):
         return _Later(f"it cannot be told whether it may come back: {against.reason}")
     if against is not None:

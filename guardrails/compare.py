@@ -13,12 +13,13 @@ from typing import Any, Final, NamedTuple
 from guardrails.adopt import adopt
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_time
-from guardrails.facts import Unread
+from guardrails.facts import Assignment, Unread
 from guardrails.hint import Hint
 from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows, token
 from guardrails.perform import tell_breaker
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
+from guardrails.rules.reach import policies_of
 from guardrails.ruleset import Mode, Ruleset
 from guardrails.visit import Visit, World
 
@@ -116,7 +117,7 @@ class Shown(NamedTuple):
     Attributes:
         key: ExemptionId.hash.
         listed: its token.
-        sure: whether its assignment was there to be seen, so that all of the token counts.
+        sure: whether its assignment, and its policies, were there to be seen, so that all of the token counts.
     """
 
     key: bytes
@@ -156,7 +157,7 @@ class Pass:
         The register is read while the inventory is: what the inventory showed by then waits to be compared.
         """
         async with asyncio.TaskGroup() as tasks:
-            around = tasks.create_task(self.inventory.surroundings())
+            around = tasks.create_task(self.inventory.surroundings(policies=self.ruleset.asks_policies))
             covered = tasks.create_task(self.sweeps.covered())
             breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
@@ -197,18 +198,24 @@ class Pass:
         if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
             ahead = "ahead of" if page.skew > 0 else "behind"
             self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is told by ours")
-        now = self.world.clock.now()
+        now, around = self.world.clock.now(), self._around
         for one in self._rows.take(page):
-            assignment = self._around.assignments.get("/" + one.assignment_id.strip("/ ").lower())
+            assignment = around.assignments.get("/" + one.assignment_id.strip("/ ").lower())
             try:
-                listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now)
+                listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now, around.policies)
             except Permanent as error:
                 self._rows.refuse(one.body, error.message)
                 continue
             container = intern(one.id.container)
-            sure = assignment is not None or not self._around.missing
+            sure = not around.missing or self._is_shown(one, assignment)
             self._visible.add(container)
             self._shown.append(Shown(one.id.hash, one.id.text, container, one.modified_at, listed, sure))
+
+    def _is_shown(self, exemption: Exemption, assignment: Assignment | None) -> bool:
+        """Whether what an exemption is judged by was there to be seen, while something else was not."""
+        if assignment is None:
+            return False
+        return not self.ruleset.asks_policies or policies_of(exemption, assignment) <= self._around.policies.keys()
 
     async def _compare(self, crew: asyncio.TaskGroup) -> None:
         """Compare what was shown so far with the register, and hand over what differs."""

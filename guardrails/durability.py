@@ -10,7 +10,7 @@ from guardrails.assess import Verdict, assess
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId
 from guardrails.expiry import is_expired
-from guardrails.facts import Assignment, Author, Facts, Gone, Unread
+from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
 from guardrails.hint import Hint
 from guardrails.record import Row
 from guardrails.ruleset import Keep, Ruleset
@@ -78,7 +78,13 @@ def may_delete(actor: str, exemption: Exemption, ruleset: Ruleset) -> bool:
 
 
 def obstacle(
-    row: Row, exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset: Ruleset, now: datetime
+    row: Row,
+    exemption: Exemption,
+    assignment: Assignment | Gone | Unread,
+    ruleset: Ruleset,
+    now: datetime,
+    *,
+    policies: PoliciesById = NO_POLICIES,
 ) -> Against | Unread | None:
     """Return why an exemption is not put back any more; None where nothing stands against it; Unread: ask later."""
     if is_expired(exemption.expires_on, now):
@@ -100,7 +106,9 @@ def obstacle(
         if lacking:
             return Against(f"the initiative has no policy '{lacking[0]}' any more")
     author = Author(row.author, row.author_kind) if row.author else Unread("the register does not know it")
-    facts = Facts(now, row.written_at, assignment, author, dates=row.dates, approved=ruleset.approved)
+    facts = Facts(
+        now, row.written_at, assignment, author, dates=row.dates, approved=ruleset.approved, policies=policies
+    )
     found = assess(exemption, facts, ruleset)
     if found.verdict is Verdict.VIOLATION and not found.is_sound:
         rules = ", ".join(f"{one.code} {one.rule}" for one in found.violations)

@@ -57,10 +57,20 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the metadata of a policy definition say; "" for what they do not say."""
+    """What a policy definition's metadata says of it, by its latest version.
 
-    category: str
-    severity: str
+    Attributes:
+        category, severity: as they are spelled there; "" where it does not say one.
+    """
+
+    category: str = ""
+    severity: str = ""
+
+
+type PoliciesById = Mapping[str, Policy | Gone | Unread]
+"""Policies by the id of their definition: in lower case, with one slash in front, without a version."""
+
+NO_POLICIES: Final[PoliciesById] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +101,6 @@ class Before:
     ticket: str = ""
 
 
-_NO_POLICIES: Final[Mapping[str, Policy | Gone | Unread]] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that rules may look at beside the exemption.
@@ -107,7 +114,8 @@ class Facts:
         dates: when it was seen with which expiry, oldest first: pairs of (seen at, expires on), UTC; () where unknown.
         approved: identities (lower case: UPN, object id, application id) that may write exemptions.
         recreated: how often we put it back because its target went and came again; 0 where that is not known.
-        policies: policy definitions by lower-case id, where the ruleset asks for them; what is absent is not known.
+        policies: at least those that the exemption may switch off, where the ruleset asks for them. One that is not
+            among them was not looked up, or is not shown: nothing is known of it.
     """
 
     now: datetime
@@ -118,7 +126,7 @@ class Facts:
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     approved: frozenset[str] = frozenset()
     recreated: int = 0
-    policies: Mapping[str, Policy | Gone | Unread] = _NO_POLICIES
+    policies: PoliciesById = NO_POLICIES
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:

@@ -14,7 +14,7 @@ from guardrails.assess import Verdict
 from guardrails.decide import Plan, PutBack
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, fingerprint
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.hint import Hint
 from guardrails.ports import Arm
 from guardrails.record import HistoryEntry, Row, Status, Stored
@@ -116,7 +116,10 @@ class _Then:
 
 @dataclass(frozen=True, slots=True)
 class _ReadOnce:
-    """What a look needs of ports.Arm. One read of an assignment serves all looks back: nothing is done by any."""
+    """What a look needs of ports.Arm. One read of an assignment, or of a policy, serves all looks back.
+
+    Nothing is done by any of them.
+    """
 
     arm: Arm
 
@@ -126,6 +129,9 @@ class _ReadOnce:
 
     async def assignment(self, assignment_id: str, **_: object) -> Assignment | Gone | Unread:
         return await self.arm.assignment(assignment_id)
+
+    async def policies(self, ids: Collection[str], **_: object) -> PoliciesById:
+        return await self.arm.policies(ids)
 
 
 async def look_back(visit: Visit, stored: Stored, history: Sequence[HistoryEntry], seq: int) -> Judged:
@@ -206,6 +212,9 @@ def verdict(revert: Revert, look: Look) -> tuple[Hindsight, str]:
     unknown = any(one.status is Verdict.UNKNOWN for one in look.assessment.findings)
     if unknown and isinstance(assignment, Unread):
         return Hindsight.NOT_JUDGED, f"its assignment cannot be read now: {assignment.reason}"
+    unread = next((one for one in look.facts.policies.values() if isinstance(one, Unread)), None)
+    if unknown and unread:
+        return Hindsight.NOT_JUDGED, f"a policy that it exempts from cannot be read now: {unread.reason}"
     return Hindsight.MISTAKE, ""
 
 

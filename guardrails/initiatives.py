@@ -1,14 +1,20 @@
-"""Initiatives: which policies one holds, as Azure or a file lists them, and the ids of definitions. Pure."""
+"""Initiatives: which policies one holds, as Azure or a file lists them; policies, and the ids of definitions. Pure."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from guardrails.facts import Unread
+from guardrails.facts import Policy, Unread
 
 UNSAID: Final = Unread("it does not say which policies it holds")
 _CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
 _ODD: Final = Unread("the list of its policies has entries without an id, or one id twice")
+_NO_METADATA: Final = Unread("its metadata is no object; in PowerShell, save it with ConvertTo-Json -Depth 10")
+_SILENT: Final = Unread("it says neither its metadata nor its rule")
+_POLICY: Final = re.compile(
+    r"(?:/subscriptions/[^/]+|/providers/microsoft\.management/managementgroups/[^/]+)?"
+    r"/providers/microsoft\.authorization/policydefinitions/[^/]+"
+)
 _VERSIONED: Final = re.compile(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -23,6 +29,26 @@ def version_in(definition_id: str) -> str:
     """Return the version that an id names at its end; "" for none."""
     named = _VERSIONED.fullmatch(definition_id.rstrip("/ "))
     return named[2] if named else ""
+
+
+def is_policy(key: str) -> bool:
+    """Whether a lower-case id, as `base_of` returns it, is that of a policy definition and leads nowhere else."""
+    return _POLICY.fullmatch(key) is not None and key.isprintable() and not {".", ".."}.intersection(key.split("/"))
+
+
+def policy_of(said: Mapping[str, Any]) -> Policy | Unread:
+    """Return what the properties of a policy definition say of it, or a row with its metadata; keys in any case.
+
+    Metadata that is null says nothing. Where it is absent and the rule is, too, the definition was not read whole.
+    """
+    folded = _folded(said)
+    metadata = folded.get("metadata")
+    if isinstance(metadata, Mapping):
+        texts = {key: value for key, value in _folded(metadata).items() if isinstance(value, str)}
+        return Policy(texts.get("category", ""), texts.get("severity", ""))
+    if metadata is not None:
+        return _NO_METADATA
+    return Policy() if folded.keys() & {"metadata", "policyrule"} else _SILENT
 
 
 def members_of(listed: object) -> Mapping[str, str] | Unread:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from guardrails.assess import keys_found
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
-from guardrails.facts import Assignment, Facts, Gone, Unread, last_write
+from guardrails.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread, last_write
 from guardrails.names import Names
 from guardrails.ports import Page
 from guardrails.ruleset import Ruleset
@@ -27,7 +27,13 @@ SAID: Final = 20
 _SHOWN: Final = 10
 
 
-def token(exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset: Ruleset, now: datetime) -> str:
+def token(
+    exemption: Exemption,
+    assignment: Assignment | Gone | Unread,
+    ruleset: Ruleset,
+    now: datetime,
+    policies: PoliciesById = NO_POLICIES,
+) -> str:
     """Return a name for what is seen of an exemption without the register.
 
     Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
@@ -37,7 +43,7 @@ def token(exemption: Exemption, assignment: Assignment | Gone | Unread, ruleset:
     """
     shown = exemption.as_of(RESOURCE_GRAPH)
     author, written_at = last_write(shown, now)
-    facts = Facts(now, written_at, assignment, author, approved=ruleset.approved)
+    facts = Facts(now, written_at, assignment, author, approved=ruleset.approved, policies=policies)
     version = assignment.version if isinstance(assignment, Assignment) else ""
     found = ",".join([*keys_found(shown, facts, ruleset), *([f"@{version}"] if version else ())])
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""

@@ -1,6 +1,6 @@
 """What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from guardrails.bypass.record import Partitions
 from guardrails.digest import Gathered, Kept
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.facts import NO_POLICIES, Assignment, Gone, PoliciesById, Unread
 from guardrails.lane import Lane
 from guardrails.notice import Notice
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
@@ -62,6 +62,12 @@ class Arm(Protocol):
     async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
         """Return the assignment and what its initiative holds, cached for a while, and no older than `max_age`."""
 
+    async def policies(self, ids: Collection[str], *, max_age: timedelta = timedelta.max) -> PoliciesById:
+        """Return what policy definitions say of themselves, for each of these ids; cached as assignments are.
+
+        Unread, too, for what is no id of a policy definition: that is not asked for.
+        """
+
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge one tag on a subscription, resource group or resource; None removes it."""
 
@@ -100,6 +106,7 @@ class Surroundings:
         assigned: the rows of all assignments as the inventory gives them: id, tenantId, properties, systemData; some
             may be odd.
         whole: whether these are all assignments; False where a part could not be read.
+        policies: the policy definitions, where they were asked for; those that are not shown are not in it.
     """
 
     containers: Mapping[str, str]
@@ -108,13 +115,14 @@ class Surroundings:
     missing: tuple[str, ...] = ()
     assigned: Sequence[Mapping[str, Any]] = ()
     whole: bool = True
+    policies: PoliciesById = NO_POLICIES
 
 
 class Inventory(Protocol):
     """Everything in the tenant, as Resource Graph shows it: late at times, and never the verdict. Raises Retryable."""
 
-    async def surroundings(self) -> Surroundings:
-        """Return what is visible, and the assignments."""
+    async def surroundings(self, *, policies: bool = False) -> Surroundings:
+        """Return what is visible, and the assignments; `policies`: the policy definitions, too."""
 
     def exemptions(self) -> AsyncGenerator[Page]:
         """Yield all exemptions, page by page, in the order of their ids."""

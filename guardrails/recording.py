@@ -9,7 +9,7 @@ from guardrails.assess import Assessment, Verdict
 from guardrails.decide import Plan, Situation
 from guardrails.exemption import MARKER_KEY, Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
-from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread, last_write
+from guardrails.facts import NO_POLICIES, Assignment, Author, Before, Facts, Gone, PoliciesById, Unread, last_write
 from guardrails.hint import Hint
 from guardrails.limits import Response
 from guardrails.record import Entry, Row, Status, Stored
@@ -46,6 +46,7 @@ def facts_of(
     assignment: Assignment | Gone | Unread,
     *,
     content: str = "",
+    policies: PoliciesById = NO_POLICIES,
 ) -> Facts:
     """Return what the rules may know.
 
@@ -62,7 +63,7 @@ def facts_of(
     if row is not None and row.compliant is not None and row.compliant_at is not None:
         before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
     dates, recreated = (row.dates, len(row.restored)) if row else ((), 0)
-    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated)
+    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies)
 
 
 def says_the_same(exemption: Exemption, row: Row | None, content: str) -> bool:

@@ -173,6 +173,11 @@ class Ruleset:
     patterns: tuple[Written, ...] = ()
     _excluding: list[Scopes] = field(default_factory=list, init=False, compare=False, repr=False)
 
+    @property
+    def asks_policies(self) -> bool:
+        """Whether an override asks for the category or the severity of policies."""
+        return self.limits.asks_policies
+
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
         return self.digest if mode is self.mode else f"{self.digest}+{mode}"

@@ -67,8 +67,8 @@ class Settings:
     policy_version: str = _setting(
         "GUARDRAILS_POLICY_API_VERSION",
         "2025-03-01",
-        "api-version for policy assignments and initiatives. Where a cloud lacks it, the newest that its answer names "
-        "is used; none before 2023-04-01 says which version of an initiative is pinned.",
+        "api-version for policy assignments, initiatives and definitions. Where a cloud lacks it, the newest that its "
+        "answer names is used; none before 2023-04-01 says which version of an initiative is pinned.",
     )
     table: str = _setting("GUARDRAILS_TABLE", "guardrails", "Name of the register's table; it is made when missing.")
     budget_seconds: str = _setting(
@@ -77,7 +77,7 @@ class Settings:
         "Seconds that an event may take before it goes on the queue; at most 25.",
     )
     facts_minutes: str = _setting(
-        "GUARDRAILS_FACTS_MINUTES", "10", "Minutes that assignments and initiatives are kept in memory."
+        "GUARDRAILS_FACTS_MINUTES", "10", "Minutes that assignments, initiatives and policies are kept in memory."
     )
     sweep_scopes: str = _setting(
         "GUARDRAILS_SWEEP_SCOPES",

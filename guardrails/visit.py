@@ -13,13 +13,14 @@ from guardrails.decide import Plan, PutBack, Situation, decide
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
-from guardrails.facts import Assignment, Author, Facts, Gone, Unread
+from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
 from guardrails.hint import Hint
 from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
 from guardrails.recording import facts_of, row_after, row_of_same, tolerates
+from guardrails.rules.reach import policies_of
 from guardrails.ruleset import Mode, Ruleset
 
 MAX_DELAY: Final = timedelta(days=7)
@@ -118,24 +119,45 @@ class Visit:
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
-        assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=max_age)
-        facts, situation = self._judged(exemption, same, content, assignment)
+        about = await self.exempted(exemption, max_age=max_age)
+        facts, situation = self._judged(exemption, same, content, *about)
         if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
-            assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
-            facts, situation = self._judged(exemption, same, content, assignment)
+            about = await self.exempted(exemption, max_age=timedelta())
+            facts, situation = self._judged(exemption, same, content, *about)
         plan = decide(situation)
         back = plan.action or plan.withheld
         if isinstance(back, PutBack) and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
-        return Look(exemption, situation, facts, plan, self._listed(situation, assignment))
+        return Look(exemption, situation, facts, plan, self._listed(situation, *about))
+
+    async def exempted(
+        self, exemption: Exemption, *, max_age: timedelta = timedelta.max
+    ) -> tuple[Assignment | Gone | Unread, PoliciesById]:
+        """Return what it exempts from: the assignment, and, where the ruleset asks for them, the policies.
+
+        Nothing of it was read longer ago than `max_age`.
+        """
+        assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=max_age)
+        return assignment, await self._policies(exemption, assignment, max_age)
+
+    async def _policies(
+        self, exemption: Exemption, assignment: Assignment | Gone | Unread, max_age: timedelta
+    ) -> PoliciesById:
+        ids = policies_of(exemption, assignment) if self.ruleset.asks_policies else ()
+        return await self.world.arm.policies(ids, max_age=max_age) if ids else NO_POLICIES
 
     def _judged(
-        self, exemption: Exemption, same: Row | None, content: str, assignment: Assignment | Gone | Unread
+        self,
+        exemption: Exemption,
+        same: Row | None,
+        content: str,
+        assignment: Assignment | Gone | Unread,
+        policies: PoliciesById = NO_POLICIES,
     ) -> tuple[Facts, Situation]:
-        """Return what the rules may know and what they find, by this assignment."""
+        """Return what the rules may know and what they find, by this assignment and these policies."""
         now = self.world.clock.now()
-        facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content)
+        facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content, policies=policies)
         situation = Situation(
             exemption,
             assess(exemption, facts, self.ruleset),
@@ -157,13 +179,13 @@ class Visit:
         before, written = self.hint.adopt, exemption.modified_at
         return before is not None and (written is None or written < before)
 
-    def _listed(self, at: Situation, assignment: Assignment | Gone | Unread) -> str:
+    def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
         """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be."""
         if self.hint.listed:
             return self.hint.listed
         if at.row and at.row.listed and at.row.content == at.content:
             return at.row.listed
-        return token(at.exemption, assignment, self.ruleset, at.now)
+        return token(at.exemption, assignment, self.ruleset, at.now, policies)
 
     async def kept(self, entry: int) -> Exemption:
         """Return the exemption as history entry `entry` keeps it. Raises Permanent.
@@ -178,11 +200,12 @@ class Visit:
         exemption = await self.kept(back.entry)
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
-        facts = replace(facts, before=None, author=author, written_at=then.written_at)
+        policies = await self._policies(exemption, facts.assignment, timedelta.max)
+        facts = replace(facts, before=None, author=author, written_at=then.written_at, policies=policies)
         if tolerates(assess(exemption, facts, self.ruleset)):
             return True
-        assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
-        return tolerates(assess(exemption, replace(facts, assignment=assignment), self.ruleset))
+        assignment, policies = await self.exempted(exemption, max_age=timedelta())
+        return tolerates(assess(exemption, replace(facts, assignment=assignment, policies=policies), self.ruleset))
 
     async def row_at(self, entry: int) -> Row:
         """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.

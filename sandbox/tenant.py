@@ -63,9 +63,13 @@ def seeds() -> list[dict[str, Any]]:
         {"policyDefinitionId": definition, "policyDefinitionReferenceId": reference}
         for definition, reference in zip(definitions, ("denyPublicNetwork", "requireTls"), strict=True)
     ]
+    told = {"category": "Storage"}
     rule = {"if": {"field": "type", "equals": "Microsoft.Storage/storageAccounts"}, "then": {"effect": "deny"}}
     return [
-        *({"id": one, "body": {"properties": {"policyRule": rule, "mode": "All"}}} for one in definitions),
+        *(
+            {"id": one, "body": {"properties": {"policyRule": rule, "mode": "All", "metadata": told}}}
+            for one in definitions
+        ),
         {"id": initiative, "body": {"properties": {"policyDefinitions": members}}},
         {"id": ASSIGNMENT, "body": {"properties": {"policyDefinitionId": initiative}}},
         {"id": SINGLE, "body": {"properties": {"policyDefinitionId": definitions[0]}}},

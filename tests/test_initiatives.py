@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Unread
-from guardrails.initiatives import members_of
+from guardrails.facts import Policy, Unread
+from guardrails.initiatives import is_policy, members_of, policy_of
 
 TLS, KEYS = "/providers/Microsoft.Authorization/policyDefinitions/TLS", "/providers/x/policyDefinitions/keys"
 A = {"policyDefinitionReferenceId": "requireTls", "policyDefinitionId": TLS}
@@ -66,3 +66,64 @@ def test_a_thousand_members() -> None:
     members = members_of(many)
     assert not isinstance(members, Unread)
     assert len(members) == 1000
+
+
+@pytest.mark.parametrize(
+    ("said", "policy"),
+    [
+        ({"metadata": {"category": "Storage", "severity": "High"}}, Policy("Storage", "High")),
+        ({"Metadata": {"Category": "Storage", "SEVERITY": " high "}}, Policy("Storage", " high ")),
+        ({"metadata": {"category": "Storage"}}, Policy("Storage", "")),
+        ({"metadata": {"category": 7, "severity": ["High"]}}, Policy()),
+        ({"metadata": {"category": None, "severity": {"High": True}}}, Policy()),
+        ({"metadata": {}}, Policy()),
+        ({"metadata": None}, Policy()),
+        ({"policyRule": {"if": {}}, "displayName": "without"}, Policy()),
+        ({"PolicyRule": "@{if=; then=}"}, Policy()),
+        ({"metadata": {"category": "@{x=y}"}}, Policy("@{x=y}", "")),
+    ],
+    ids=str,
+)
+def test_what_a_policy_says_of_itself_is_read_in_any_casing(said: Any, policy: Policy) -> None:
+    assert policy_of(said) == policy
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"metadata": "@{category=Storage}"}, "-Depth 10"),
+        ({"metadata": ""}, "-Depth 10"),
+        ({"metadata": "System.Object", "policyRule": {}}, "-Depth 10"),
+        ({"metadata": [{"category": "Storage"}]}, "-Depth 10"),
+        ({"metadata": 7}, "-Depth 10"),
+        ({}, "neither its metadata nor its rule"),
+        ({"displayName": "names only"}, "neither its metadata nor its rule"),
+    ],
+    ids=str,
+)
+def test_what_was_cut_out_of_a_policy_is_not_taken_for_unsaid(said: Any, reason: str) -> None:
+    found = policy_of(said)
+    assert isinstance(found, Unread)
+    assert reason in found.reason
+
+
+AUTH, CORP = "/providers/microsoft.authorization", "/providers/microsoft.management/managementgroups/corp"
+
+
+@pytest.mark.parametrize("scope", ["", "/subscriptions/11111111-2222-3333-4444-555555555555", CORP])
+@pytest.mark.parametrize("name", ["tls", "a.b", "ünï cödé", "..."])
+def test_definitions_are_known_by_their_ids(scope: str, name: str) -> None:
+    assert is_policy(f"{scope}{AUTH}/policydefinitions/{name}")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "", "/", f"{AUTH}/policysetdefinitions/a", f"{AUTH}/policydefinitions/", f"{AUTH}/policydefinitions/a/b",
+        f"{AUTH}/policydefinitions/..", f"/subscriptions/..{AUTH}/policydefinitions/a", f"x{AUTH}/policydefinitions/a",
+        f"/subscriptions/1/resourcegroups/g{AUTH}/policydefinitions/a", f"{AUTH}/policydefinitions/a\n",
+        f"{AUTH}/policyDefinitions/A",
+    ],
+)  # fmt: skip
+def test_what_is_no_id_of_a_definition_is_told(key: str) -> None:
+    assert not is_policy(key)

@@ -6,7 +6,7 @@ that the cloud offers: a PUT with an older one drops the fields that it does not
 """
 
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, cast
 
@@ -18,7 +18,7 @@ from guardrails.azure.policies import POLICY_VERSION, Policies
 from guardrails.azure.rest import AGENT, RETRY_CODES, Rest, delay_of, error_of, json_of, refusal
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.ports import Clock
 from guardrails.sources import NEWEST, arm
 from guardrails.transport import transport
@@ -41,9 +41,9 @@ class ArmRest:
         endpoint: https://management.azure.com, or a sovereign cloud's; http only on loopback.
         credential: who calls; its token audience is the endpoint.
         clock: for the cache's lifetimes.
-        facts_lifetime: how long assignments and initiatives are kept.
+        facts_lifetime: how long assignments, initiatives and policies are kept.
         version: the api-version for exemptions.
-        policy_version: the api-version for assignments and initiatives, to begin with.
+        policy_version: the api-version for assignments, initiatives and policies, to begin with.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ArmRest:
         self._version = version
         self.source = arm(version)
         self._rest = Rest(endpoint, credential, transport(), audience=audience)
-        self.policies = Policies(self._rest, clock, lifetime=facts_lifetime, version=policy_version)
+        self._policies = Policies(self._rest, clock, lifetime=facts_lifetime, version=policy_version)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -151,7 +151,16 @@ class ArmRest:
 
     async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
         """Return the assignment and the members of its initiative, kept for a while, and no older than `max_age`."""
-        return await self.policies.assignment(assignment_id, max_age=max_age)
+        return await self._policies.assignment(assignment_id, max_age=max_age)
+
+    async def policies(self, ids: Collection[str], *, max_age: timedelta = timedelta.max) -> PoliciesById:
+        """Return what policy definitions say of themselves, at most 8 read at once, and kept as assignments are."""
+        return await self._policies.policies(ids, max_age=max_age)
+
+    @property
+    def policy_versions(self) -> Mapping[str, str]:
+        """The api-versions in use for assignments, initiatives and policies, by type."""
+        return self._policies.versions
 
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge or remove one tag on a scope by the Tags API. Raises Permanent (cannot-act), Retryable."""

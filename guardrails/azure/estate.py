@@ -52,7 +52,7 @@ class Estate:
         sleep: waits where Azure asks for it, in seconds.
 
     Attributes:
-        policies: assignments and initiatives, by the api-version that is set, or by one that the cloud has.
+        policies: assignments, initiatives and policies, by the api-version that is set, or by one that the cloud has.
     """
 
     def __init__(

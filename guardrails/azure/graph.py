@@ -28,8 +28,8 @@ from guardrails.azure.graph_tagged import tagged
 from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
 from guardrails.errors import Retryable
-from guardrails.facts import Assignment, Unread
-from guardrails.initiatives import base_of
+from guardrails.facts import NO_POLICIES, Assignment, PoliciesById, Policy, Unread
+from guardrails.initiatives import base_of, is_policy, policy_of
 from guardrails.ports import Clock, Page, Surroundings
 from guardrails.transport import transport
 from guardrails.versions import Choice, Definition, Pin, choose, definition_of, pin_of
@@ -56,6 +56,12 @@ _INITIATIVES: Final = (
     "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions{kind}' and id in~ ({ids})"
     " | order by tolower(id) asc | project id, version = properties.version, versions = properties.versions,"
     " policyType = properties.policyType, policyDefinitions = properties.policyDefinitions"
+)
+_POLICIES: Final = Query(
+    "policyresources | where type =~ 'microsoft.authorization/policydefinitions' | order by tolower(id) asc"
+    " | project id, metadata = properties.metadata",
+    "policy definitions",
+    above=True,
 )
 _GROUP: Final = "/providers/microsoft.management/managementgroups/"
 _SUBSCRIPTION: Final = "/subscriptions/"
@@ -142,8 +148,11 @@ class Graph:
         missing: list[str] = []
         return await self._containers(self._reader.pages(CONTAINERS, Segment()), missing), missing
 
-    async def surroundings(self) -> Surroundings:
-        """Return what is visible, and the assignments with the members of their initiatives. Raises Retryable."""
+    async def surroundings(self, *, policies: bool = False) -> Surroundings:
+        """Return what is visible, and the assignments with the members of their initiatives. Raises Retryable.
+
+        `policies`: the policy definitions, too, by one query over all of them.
+        """
         missing: list[str] = []
         containers = await self._containers(self._pages(CONTAINERS), missing)
         missing += [sentence for scope in self._scopes if (sentence := _unseen(scope, containers, missing))]
@@ -157,8 +166,10 @@ class Graph:
             members, choice = evaluated.get(said, _SINGLE)
             one = Assignment(identity, said.definition_id, members, choice.version, choice.found)
             assignments[identity.lower()] = one
+        known = await self._policies(missing) if policies else NO_POLICIES
         told = tuple(dict.fromkeys(missing))
-        return Surroundings(containers, assignments, await self._tenant(), told, found, whole=not unread)
+        tenant = await self._tenant()
+        return Surroundings(containers, assignments, tenant, told, found, whole=not unread, policies=known)
 
     def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
         """Yield what carries any of these tags, and who changed them last. Raises Retryable.
@@ -209,6 +220,15 @@ class Graph:
                 one = definition_of(identity, row)
                 if identity not in found or not isinstance(one.members, Unread):
                     found[identity] = one
+        return found
+
+    async def _policies(self, missing: list[str]) -> PoliciesById:
+        """Return all policy definitions."""
+        found: dict[str, Policy | Unread] = {}
+        async for row in self._rows(_POLICIES, missing):
+            key = _slashed(str(row.get("id"))).lower()
+            if is_policy(key):
+                found[key] = policy_of(row)
         return found
 
     async def _containers(self, pages: AsyncIterator[Page], missing: list[str]) -> dict[str, str]:

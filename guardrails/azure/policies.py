@@ -1,13 +1,14 @@
-"""Policy assignments and the initiatives that they assign, as Azure Resource Manager gives them.
+"""Policy assignments, the initiatives that they assign and their policies, as Azure Resource Manager gives them.
 
 What Azure evaluates is asked of Azure: `$expand=EffectiveDefinitionVersion` names the version of the initiative, and
 `policySetDefinitions/NAME/versions/VERSION` has its policies. Where a cloud refuses `$expand`, the pin is resolved
 against all versions. guardrails.versions decides; here is what has to be read for it, and what is kept.
 """
 
+import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -17,8 +18,8 @@ from azure.core.rest import AsyncHttpResponse
 from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, json_of, refusal
 from guardrails.errors import Retryable
-from guardrails.facts import Assignment, Gone, Unread
-from guardrails.initiatives import base_of
+from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
+from guardrails.initiatives import base_of, is_policy, policy_of
 from guardrails.ports import Clock
 from guardrails.versions import (
     PINS_SINCE,
@@ -27,16 +28,18 @@ from guardrails.versions import (
     Pin,
     choose,
     definition_of,
+    key_of,
     pin_of,
     pinned,
 )
 
 POLICY_VERSION: Final = "2025-03-01"
-"""The api-version of assignments and initiatives, unless the settings or the cloud say otherwise."""
+"""The api-version of assignments, initiatives and policies, unless the settings or the cloud say otherwise."""
 
 ASSIGNMENTS: Final = "policyAssignments"
 INITIATIVES: Final = "policySetDefinitions"
 VERSIONS: Final = "policySetDefinitions/versions"
+DEFINITIONS: Final = "policyDefinitions"
 
 EXPAND: Final = "LatestDefinitionVersion, EffectiveDefinitionVersion"
 
@@ -54,6 +57,8 @@ _LACKS_VERSION: Final = frozenset(
 )
 _API_VERSION: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:-[a-z]+)?\b", re.IGNORECASE)
 _NONE: Final = Choice("", "")
+_NO_POLICY: Final = Unread("that is no id of a policy definition")
+_AT_ONCE: Final = 8  # policy definitions that are read at the same time
 _TRIES: Final = 3
 _BRIEFLY: Final = timedelta(seconds=5)
 _IMMUTABLE: Final = timedelta(days=1)
@@ -67,12 +72,12 @@ class _Said(NamedTuple):
 
 
 class Policies:
-    """Reads assignments and initiatives, and keeps each part for a while.
+    """Reads assignments, initiatives and policies, and keeps each part for a while.
 
     Args:
         rest: the way to Resource Manager.
         clock: for the caches' lifetimes.
-        lifetime: how long assignments and initiatives are kept. What a numbered version holds never changes.
+        lifetime: how long assignments, initiatives and policies are kept. What a numbered version holds never changes.
         version: the api-version to begin with.
 
     Attributes:
@@ -82,11 +87,13 @@ class Policies:
     def __init__(self, rest: Rest, clock: Clock, *, lifetime: timedelta, version: str = POLICY_VERSION) -> None:
         self._rest = rest
         self._expands = True
-        self.versions = dict.fromkeys((ASSIGNMENTS, INITIATIVES, VERSIONS), version)
+        self.versions = dict.fromkeys((ASSIGNMENTS, INITIATIVES, VERSIONS, DEFINITIONS), version)
         self._assignments: Cache[_Said | Gone | Unread] = Cache(clock, _lifetime(lifetime))
         self._initiatives: Cache[Definition | Gone | Unread] = Cache(clock, _lifetime(lifetime))
         self._lists: Cache[Mapping[str, Definition] | Gone | Unread] = Cache(clock, _lifetime(lifetime))
         self._numbered: Cache[Definition | Gone | Unread] = Cache(clock, _lifetime(_IMMUTABLE))
+        self._policies: Cache[Policy | Gone | Unread] = Cache(clock, _lifetime(lifetime))
+        self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
         """Return the assignment, with the members of its initiative in the version that Azure evaluates.
@@ -96,7 +103,7 @@ class Policies:
         path = "/" + assignment_id.strip("/")
         said = await self._assignments.get(path.lower(), lambda: self._read_assignment(path), max_age=max_age)
         if isinstance(said, Gone | Unread):
-            return _plain(said)
+            return _plain(said, "assignment")
         path, properties = said
         if not properties.get("policyDefinitionId"):
             return Unread("Azure's answer does not say what the assignment assigns")
@@ -107,9 +114,15 @@ class Policies:
         found = await self._evaluated(definition, pin, max_age=max_age)
         members, choice = (found, _NONE) if isinstance(found, Unread) else found
         if isinstance(members, _Busy):
-            return _plain(members)
+            return _plain(members, "assignment")
         members = Unread(members.reason) if isinstance(members, Unread) else members
         return Assignment(path, definition, members, choice.version, choice.found)
+
+    async def policies(self, ids: Collection[str], *, max_age: timedelta = timedelta.max) -> PoliciesById:
+        """Return what policy definitions say of themselves, for each of these ids. `max_age`: as of `assignment`."""
+        keys = list(dict.fromkeys(map(key_of, ids)))
+        found = await asyncio.gather(*(self._policy(key, max_age=max_age) for key in keys))
+        return dict(zip(keys, found, strict=True))
 
     async def in_use(self, scope: str) -> Mapping[str, str | Unread]:
         """Return the api-versions in use, of assignments and of initiatives, once a list at a scope was read by each.
@@ -173,6 +186,17 @@ class Policies:
             found = without
         return _Said(path, _properties(found)) if isinstance(found, Mapping) else found
 
+    async def _policy(self, key: str, *, max_age: timedelta) -> Policy | Gone | Unread:
+        if not is_policy(key):
+            return _NO_POLICY
+        found = await self._policies.get(key, lambda: self._read_policy(key), max_age=max_age)
+        return _plain(found, "policy definition") if isinstance(found, Gone | Unread) else found
+
+    async def _read_policy(self, key: str) -> Policy | Gone | Unread:
+        async with self._gate:
+            found = await self._get(DEFINITIONS, key)
+        return policy_of(_properties(found)) if isinstance(found, Mapping) else found
+
     async def _read(self, kind: str, path: str) -> Definition | Gone | Unread:
         found = await self._get(kind, path)
         return definition_of(path, _properties(found)) if isinstance(found, Mapping) else found
@@ -222,7 +246,7 @@ class Policies:
         try:
             response = await self._rest.send("GET", url, path)
         except Retryable as error:
-            return _Busy(f"the assignment could not be read now: {error.message}")
+            return _Busy(error.message)
         if response.status_code == 200:
             body = json_of(response)
             return body if isinstance(body, Mapping) else Unread("Azure's answer is not a JSON object")
@@ -275,8 +299,10 @@ def _reason(answer: Gone | Unread) -> Unread:
     return Unread("it is not there") if isinstance(answer, Gone) else Unread(answer.reason)
 
 
-def _plain(found: Gone | Unread) -> Gone | Unread:
-    return Unread(found.reason) if isinstance(found, _Refused | _Busy) else found
+def _plain(found: Gone | Unread, what: str) -> Gone | Unread:
+    if isinstance(found, _Busy):
+        return Unread(f"the {what} could not be read now: {found.reason}")
+    return Unread(found.reason) if isinstance(found, _Refused) else found
 
 
 def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:

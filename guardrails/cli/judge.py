@@ -9,6 +9,8 @@ What needs the exempted assignment is unknown, unless --assignments gives it:
   az policy set-definition list > initiatives.json
   python -m guardrails judge exemptions.json --api-version 2026-01-01-preview \
     --assignments assignments.json --assignments initiatives.json
+A ruleset that asks for the category or the severity of policies wants these, too, given the same way:
+  az policy definition list > definitions.json
 
 Exit code: 0 all pass; 1 there is a violation; 2 something could not be read; 3 no violation, but something is unknown,
 or a file holds only a page of a longer list; neither is a pass.
@@ -27,13 +29,14 @@ from guardrails.cli.options import add_format, add_ruleset, api_version, moment,
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decide import Plan, Situation, decide
 from guardrails.exemption import Exemption, fingerprint
-from guardrails.facts import Author
+from guardrails.facts import NO_POLICIES, Author
 from guardrails.files.arm_json import NoObject, Problem, Reading, read_bytes
 from guardrails.files.assignments import Assignments
 from guardrails.files.exemptions import exemptions_of
 from guardrails.files.powershell import CUT_OFF
 from guardrails.recording import facts_of
 from guardrails.rules import all_rules
+from guardrails.rules.reach import policies_of
 from guardrails.ruleset import Ruleset
 
 
@@ -63,7 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="assignments and initiatives; may be repeated",
+        help="assignments, initiatives and policy definitions; may be repeated",
     )
     parser.add_argument(
         "--api-version",
@@ -102,7 +105,9 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def judge(exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now: datetime) -> Judged:
     """Return the findings on an exemption of which the register knows nothing, and what would be done."""
-    facts = facts_of(exemption, None, ruleset, now, assignments.find(exemption.assignment_id))
+    assignment = assignments.find(exemption.assignment_id)
+    policies = assignments.policies(policies_of(exemption, assignment)) if ruleset.asks_policies else NO_POLICIES
+    facts = facts_of(exemption, None, ruleset, now, assignment, policies=policies)
     assessment = assess(exemption, facts, ruleset)
     situation = Situation(
         exemption,
@@ -162,7 +167,7 @@ def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
     assignments = Assignments(bodies)
     if files and not len(assignments) and not complaints.refused:
         say = complaints.refuse if any(bodies) else complaints.note
-        say(files[0], Problem("", "no assignments or initiatives in what --assignments gives"))
+        say(files[0], Problem("", "no assignments, initiatives or policies in what --assignments gives"))
     return assignments
 
 
@@ -256,7 +261,7 @@ def _sum_up(judged: list[Judged], screen: Screen) -> None:
     wanting = sum("none of the files given" in finding.text for _, finding in found)
     if wanting:
         screen.note(
-            f"{_findings(wanting)} unknown for want of the assignment or its initiative: "
+            f"{_findings(wanting)} unknown for want of the assignment, its initiative or its policies: "
             "give them with --assignments (see python -m guardrails judge --help)"
         )
     lacking = [exemption.source for exemption, finding in found if _is_for_want_of_a_field(exemption, finding)]

@@ -137,6 +137,7 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
     from guardrails.azure.graph_pages import GRAPH_VERSION  # noqa: PLC0415
     from guardrails.azure.identity import Remembered, credential  # noqa: PLC0415
     from guardrails.azure.login import Login  # noqa: PLC0415
+    from guardrails.azure.policies import DEFINITIONS  # noqa: PLC0415
 
     settings, clock = Settings.read(storage=False), _Clock()
     requested = [*map(management_group, args.management_group), *map(subscription, args.subscription)]
@@ -176,9 +177,10 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
         except Retryable as error:
             raise _explained(error) from error
     report.made_at = coverage.ended = clock.now()
-    read_by = {"policyExemptions": settings.exemptions_version, **arm.policies.versions, "resourceGraph": GRAPH_VERSION}
+    used = {one: version for one, version in arm.policy_versions.items() if one != DEFINITIONS or ruleset.asks_policies}
+    read_by = {"policyExemptions": settings.exemptions_version, **used, "resourceGraph": GRAPH_VERSION}
     coverage.api_versions = {kind: version for kind, version in read_by.items() if "/" not in kind}
-    for kind, version in arm.policies.versions.items():
+    for kind, version in used.items():
         if version != settings.policy_version and "/" not in kind:
             report.notes.append(f"this cloud lacks api-version {settings.policy_version} of {kind}: {version} was used")
     if not report.containers and not report.total:

@@ -29,7 +29,7 @@ _TABLE: Final = {
         "refused, with what to give instead"
     ),
     "tables (CSV), web pages, reports of judge and scan": "refused, with what to give instead",
-    "policy assignments, initiatives, definitions": "refused; `--assignments` takes the first two",
+    "policy assignments, initiatives, definitions": "refused; `--assignments` takes them",
     "an initiative whose policies are missing or cut off": (
         "the rules that need them are unknown; the file is no mistake"
     ),

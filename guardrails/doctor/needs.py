@@ -17,6 +17,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "reader": (
         "Microsoft.Authorization/permissions/read",
         "Microsoft.Authorization/policyAssignments/read",
+        "Microsoft.Authorization/policyDefinitions/read",
         "Microsoft.Authorization/policyExemptions/read",
         "Microsoft.Authorization/policySetDefinitions/read",
         "Microsoft.Authorization/policySetDefinitions/versions/read",

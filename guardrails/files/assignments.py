@@ -1,13 +1,14 @@
-"""Policy assignments and initiatives in files: what `judge --assignments` knows about what is exempted. Pure.
+"""Policy assignments, initiatives and policies in files: what `judge --assignments` knows of what is exempted. Pure.
 
-As `az policy assignment list`, `az policy set-definition list`, PowerShell, ARM or Resource Graph give them.
+As `az policy assignment list`, `az policy set-definition list`, `az policy definition list`, PowerShell, ARM or
+Resource Graph give them.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from guardrails.facts import Assignment, Unread
-from guardrails.initiatives import base_of
+from guardrails.facts import Assignment, PoliciesById, Policy, Unread
+from guardrails.initiatives import base_of, is_policy, policy_of
 from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
 
 _ASSIGNMENT: Final = "/policyassignments/"
@@ -17,12 +18,13 @@ _NO_CHOICE: Final = Choice("", "")
 
 
 class Assignments:
-    """The assignments of some files, by id in any casing. What they do not hold is Unread: a file proves no absence."""
+    """What some files hold, by id in any casing. What they do not hold is Unread: a file proves no absence."""
 
     def __init__(self, bodies: Iterable[Mapping[str, Any]] = ()) -> None:
         self._assigned: dict[str, tuple[str, Pin]] = {}
         self._latest: dict[str, Definition] = {}
         self._numbered: dict[str, dict[str, Definition]] = {}
+        self._policies: dict[str, Policy | Unread] = {}
         for body in bodies:
             said = _lifted(body)
             key = _key(said.get("id") or said.get("resourceid") or said.get("policyassignmentid"))
@@ -32,9 +34,14 @@ class Assignments:
                 _keep(self._numbered.setdefault(base, {}), key.rpartition("/")[2], definition_of(key, said))
             elif _INITIATIVE in key:
                 _keep(self._latest, key, definition_of(key, said))
+            elif is_policy(key) and said.keys() & {"metadata", "policyrule"}:
+                policy = policy_of(said)
+                if key not in self._policies or isinstance(policy, Policy):
+                    self._policies[key] = policy
 
     def __len__(self) -> int:
-        return len(self._assigned) + len(self._latest) + sum(map(len, self._numbered.values()))
+        numbered = sum(map(len, self._numbered.values()))
+        return len(self._assigned) + len(self._latest) + numbered + len(self._policies)
 
     def find(self, assignment_id: str) -> Assignment | Unread:
         """Return the assignment, with the members of its initiative in the version that Azure evaluates."""
@@ -46,6 +53,10 @@ class Assignments:
             return Assignment(assignment_id, base, {})
         members, choice = self._evaluated(base.lower(), pin)
         return Assignment(assignment_id, base, members, choice.version, choice.found)
+
+    def policies(self, ids: Iterable[str]) -> PoliciesById:
+        """Return what the files say of policies, for each of these ids in lower case."""
+        return {one: self._policies.get(one, _ABSENT) for one in ids}
 
     def _evaluated(self, key: str, pin: Pin) -> tuple[Mapping[str, str] | Unread, Choice]:
         numbered = {one.version or name: one for name, one in self._numbered.get(key, {}).items()}

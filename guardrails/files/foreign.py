@@ -55,7 +55,7 @@ _COMMAS: Final = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|,(?=\s*[}\]])')
 _RESOURCES: Final = {
     "policyassignments": "a policy assignment, not an exemption; give it with --assignments",
     "policysetdefinitions": "an initiative, not an exemption; give it with --assignments",
-    "policydefinitions": "a policy definition, not an exemption; judge needs none",
+    "policydefinitions": "a policy definition, not an exemption; give it with --assignments",
 }
 _RESOURCE: Final = re.compile(rf"/({'|'.join(_RESOURCES)}|policyexemptions)/", re.IGNORECASE)
 _TARGETS: Final = frozenset({

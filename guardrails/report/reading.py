@@ -6,14 +6,24 @@ than what is being judged. Where ARM refuses a list, Resource Graph's own rows a
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.inventory import Rows
 from guardrails.patterns import Glob
 from guardrails.ports import Inventory, Page
@@ -60,6 +70,9 @@ class Arm(Protocol):
 
     async def assignment(self, assignment_id: str) -> Assignment | Gone | Unread:
         """Return the assignment and what its initiative holds."""
+
+    async def policies(self, ids: Collection[str]) -> PoliciesById:
+        """Return what policy definitions say of themselves, a few read at once."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The survey: every exemption and every other way past a policy, judged by the ruleset. Reads only; keeps little."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,7 @@ from guardrails.assess import assess_all
 from guardrails.bypass.look import look
 from guardrails.bypass.model import Bypass, Way
 from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.inventory import Rows
 from guardrails.ports import Inventory, Surroundings
 from guardrails.recording import facts_of
@@ -19,6 +19,7 @@ from guardrails.report.filters import EVERYTHING, Filter
 from guardrails.report.line import line_of, line_of_bypass
 from guardrails.report.model import Report
 from guardrails.report.reading import Arm, Listing, Reading, Sleep
+from guardrails.rules.reach import policies_of
 from guardrails.ruleset import Ruleset
 
 AT_ONCE: Final = 8
@@ -56,21 +57,23 @@ async def survey(
         sleep: waits, in seconds, where Azure asks for it.
 
     Raises Retryable where nothing can be read.
-    The inventory knows the assignments; what is not among them is asked of ARM, so that only what ARM says is gone
-    counts as gone.
+    The inventory knows the assignments, and the policies where the ruleset asks for them; what is not among them is
+    asked of ARM, so that only what ARM says is gone counts as gone.
     """
     report = Report.begin(ruleset, now, coverage or Coverage())
-    around = await inventory.surroundings()
+    around = await inventory.surroundings(policies=ruleset.asks_policies)
     report.containers = report.coverage.read = around.containers
     report.missing.extend(around.missing)
     rows = Rows(ruleset.names, around.tenant)
     reading = Reading(inventory, arm, rows, wanted, sleep=sleep)
-    known = Known(around.assignments, arm)
+    known = Known(around, arm, ask_policies=ruleset.asks_policies)
     done = 0
     async with aclosing(reading.exemptions(named)) as found:
         async for some in found:
             await known.learn(some)
-            facts = [facts_of(one, None, ruleset, now, known[one.assignment_id]) for one in some]
+            facts = [
+                facts_of(one, None, ruleset, now, known[one.assignment_id], policies=known.policies) for one in some
+            ]
             judged = assess_all(list(zip(some, facts, strict=True)), ruleset)
             for exemption, assessment in zip(some, judged, strict=True):
                 report.add(line_of(exemption, assessment, ruleset, now))
@@ -151,11 +154,17 @@ def _is_elsewhere(bypass: Bypass, around: Surroundings) -> bool:
 
 
 class Known:
-    """Assignments by id: those of the inventory, and what ARM said of others."""
+    """Assignments by id: those of the inventory, and what ARM said of others.
 
-    def __init__(self, listed: Mapping[str, Assignment], arm: Arm) -> None:
-        self._listed = listed
+    Attributes:
+        policies: policies, the same way; {} where they are not asked for.
+    """
+
+    def __init__(self, around: Surroundings, arm: Arm, *, ask_policies: bool) -> None:
+        self._listed = around.assignments
         self._arm = arm
+        self._ask_policies = ask_policies
+        self.policies: PoliciesById = around.policies
         self._asked: dict[str, Assignment | Gone | Unread] = {}
         self._spelled: dict[str, Assignment | Gone | Unread] = {}  # by their ids as exemptions spell them
         self._gate = asyncio.Semaphore(AT_ONCE)
@@ -169,13 +178,17 @@ class Known:
         return sum(not isinstance(said, Gone) for key, said in self._asked.items() if key not in self._listed)
 
     async def learn(self, exemptions: Sequence[Exemption]) -> None:
-        """Ask ARM, a few at once, for the assignments of these exemptions that are not known whole."""
+        """Ask ARM, a few at once, for what these exemptions exempt from and is not known whole."""
         spelled = {one.assignment_id: "" for one in exemptions if one.assignment_id not in self._spelled}
         wanting = {key: one for one in spelled if not self._has(key := _key(one))}
         await asyncio.gather(*(self._ask(key, assignment_id) for key, assignment_id in wanting.items()))
         for one in spelled:
             key = _key(one)
             self._spelled[one] = self._asked.get(key) or self._listed[key]
+        if self._ask_policies:
+            exempted = {policy for one in exemptions for policy in policies_of(one, self[one.assignment_id])}
+            if unknown := exempted - self.policies.keys():
+                self.policies = {**self.policies, **await self._arm.policies(unknown)}
 
     def _has(self, key: str) -> bool:
         listed = self._listed.get(key)

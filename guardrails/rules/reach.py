@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from guardrails.exemption import Exemption
+from guardrails.facts import Assignment, Gone, Unread
 from guardrails.rules.words import clip
 from guardrails.sources import PRINCIPALS, SELECTORS
 
@@ -105,6 +106,22 @@ def selection_of(exemption: Exemption) -> Selection:
     if doubts := {c.doubt for group in groups for c in group if c.doubt}:
         return Selection(groups, f"a resource selector {min(doubts)}", more)
     return Selection(groups, source.lacks(_LEFT_OUT) if more else "", more)
+
+
+def policies_of(exemption: Exemption, assignment: Assignment | Gone | Unread) -> frozenset[str]:
+    """Return the ids (lower case) of the policy definitions that an exemption may switch off.
+
+    None where the assignment, or what its initiative holds, is not known.
+    """
+    if not isinstance(assignment, Assignment):
+        return frozenset()
+    if not assignment.is_initiative:
+        return frozenset((assignment.definition_id.lower(),))
+    members = assignment.members
+    if isinstance(members, Unread):
+        return frozenset()
+    _, most = selection_of(exemption).exempts(exemption, members)
+    return frozenset(members[name] for name in most)
 
 
 def _read(selectors: tuple[Mapping[str, object], ...]) -> tuple[tuple[Condition, ...], ...] | None:

@@ -158,8 +158,8 @@ async def test_a_cloud_that_lacks_the_api_version_is_asked_by_the_newest_that_it
         assert await members(arm) == ({"public", "tls"}, "1.1.0")
         await arm.assignment(PINNED, max_age=timedelta())
     assert len(caplog.records) == 2  # once for each type
-    assert arm.policies.versions["policyAssignments"] == "2024-05-01"
-    assert arm.policies.versions["policySetDefinitions"] == "2023-04-01"
+    assert arm.policy_versions["policyAssignments"] == "2024-05-01"
+    assert arm.policy_versions["policySetDefinitions"] == "2023-04-01"
 
 
 async def test_what_an_old_api_version_cannot_say_is_unknown(benchmark: Cloud, make_arm: MakeArm) -> None:
@@ -221,7 +221,7 @@ async def test_an_api_version_that_all_of_azure_lacks_is_refused_twice(
     arm = make_arm(policy_version="2027-01-01")  # the first answer lists what any type has, the second what this one
     with caplog.at_level(logging.WARNING, "guardrails"):
         assert await members(arm) == ({"public", "tls"}, "1.1.0")
-    assert arm.policies.versions["policyAssignments"] == "2024-05-01"
+    assert arm.policy_versions["policyAssignments"] == "2024-05-01"
     assert len([one for one in caplog.records if "policyAssignments" in one.getMessage()]) == 1
 
 
@@ -241,7 +241,7 @@ async def test_the_api_version_that_is_refused_is_none_that_is_offered(
          "message": message}
     )  # fmt: skip
     assert await members(arm) == ({"public", "tls"}, "1.1.0")
-    assert arm.policies.versions["policyAssignments"] == "2024-05-01"
+    assert arm.policy_versions["policyAssignments"] == "2024-05-01"
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 503])

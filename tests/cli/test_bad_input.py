@@ -82,7 +82,7 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
     given = save("a.json", body())
     ran = run("judge", given, "--assignments", given, "--now", NOW)
     assert ran.code == 2
-    assert "no assignments or initiatives in what --assignments gives" in ran.err
+    assert "no assignments, initiatives or policies in what --assignments gives" in ran.err
 
 
 @pytest.mark.parametrize(

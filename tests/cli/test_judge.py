@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from guardrails.ruleset import DEFAULT_PATH
+from guardrails.rules.sample import DENY_PUBLIC
+from guardrails.ruleset import DEFAULT_PATH, load_ruleset
 from guardrails.sources import NEWEST
+from tests.categories import CODE, asking
 
 from .conftest import NOW, POLICIES, Ran, Run, Save, body
 
@@ -179,3 +181,28 @@ def test_an_exclusion_is_shown_for_what_it_is(judge: Any, save: Save) -> None:
     own = save("own.yaml", ENFORCE + "\nexclusions: [{scope: '/subscriptions/*', reason: break-glass}]\n")
     ran = judge(body(expiresOn=None), more=("--ruleset", own))
     assert "  because: excluded by the ruleset (/subscriptions/*): break-glass" in ran.out.splitlines()
+
+
+def test_policy_definitions_are_known_by_the_files_given_with_assignments(
+    run: Run, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guardrails.cli.judge.ruleset_of", lambda _: asking(load_ruleset()))
+    given, policies = save("exemptions.json", body()), save("policies.json", POLICIES)
+    listed = save("definitions.json", [{"id": DENY_PUBLIC.upper(), "metadata": {"Category": "Sealed"}}])
+    argv = ("judge", given, "--assignments", policies, "--now", NOW, "--api-version", NEWEST)
+    assert run(*argv).code == 3
+    ran = run(*argv, "--assignments", listed, "--format", "json")
+    assert (ran.code, ran.err, [one["code"] for one in ran.json[0]["findings"]]) == (1, "", [CODE])
+
+
+def test_policy_definitions_alone_are_no_mistake_in_what_assignments_gives(run: Run, save: Save) -> None:
+    given = save("exemptions.json", body())
+    listed = save("definitions.json", {"value": [{"id": DENY_PUBLIC, "properties": {"metadata": None}}]})
+    ran = run("judge", given, "--assignments", listed, "--now", NOW, "--api-version", NEWEST)
+    assert (ran.code, "no assignments" in ran.err) == (3, False)
+
+
+def test_a_policy_definition_given_for_an_exemption_is_told_where_it_belongs(run: Run, save: Save) -> None:
+    ran = run("judge", save("definitions.json", [{"id": DENY_PUBLIC, "metadata": {}}]))
+    assert ran.code == 2
+    assert "this is a policy definition, not an exemption; give it with --assignments" in ran.err

@@ -14,8 +14,10 @@ import jsonschema
 import pytest
 
 from guardrails import __version__
+from guardrails.ruleset import DEFAULT_PATH
 from sandbox.arm.access import Grant
 from sandbox.identity import TENANT_ID
+from tests.azure.inventory import trouble
 from tests.azure.test_login import black_hole, free_port
 from tests.sandbox.conftest import CORP, GROUP, SUB, SUBSCRIPTION, VAULT
 
@@ -142,6 +144,18 @@ async def test_the_api_versions_are_those_that_were_used(tenant: Tenant) -> None
     assert told["api_versions"]["policyAssignments"] == "2023-04-01"
     assert told["api_versions"]["policySetDefinitions"] == "2025-03-01"
     assert told["notes"] == ["this cloud lacks api-version 2025-03-01 of policyAssignments: 2023-04-01 was used"]
+
+
+async def test_policies_that_the_ruleset_asks_for_are_among_what_was_read(tenant: Tenant, tmp_path: Path) -> None:
+    tenant.seed(GROUP, "fine")
+    asking = tmp_path / "asking.yaml"
+    override = "overrides: [{policy_category: Storage, rules: {expired: tag}}]\n"
+    asking.write_text(DEFAULT_PATH.read_text(encoding="utf-8") + override, encoding="utf-8")
+    tenant.cloud.arm.control._put_api_versions({"policyDefinitions": ["2021-06-01"]})
+    trouble(tenant.cloud, nulls={"id": "policyDefinitions/"})  # so that ARM is asked
+    told = (await tenant.scan("--format", "json", "--ruleset", str(asking))).json["coverage"]
+    assert told["api_versions"]["policyDefinitions"] == "2021-06-01"
+    assert "this cloud lacks api-version 2025-03-01 of policyDefinitions: 2021-06-01 was used" in told["notes"]
 
 
 async def test_a_cloud_without_the_api_version_of_exemptions_is_no_clean_tenant(tenant: Tenant) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Gone
+from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
 from guardrails.inventory import token
 from guardrails.rules.base import Case
-from guardrails.rules.sample import ASSIGNMENT, FACTS, INITIATIVE, NOW, body_of
+from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, NOW, REQUIRE_TLS, body_of
 from guardrails.ruleset import load_ruleset
 from guardrails.sources import ARM, RESOURCE_GRAPH, Source, arm
+from tests.categories import asking
 
 RULESET = load_ruleset()
 LOCATION = [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
@@ -49,6 +50,18 @@ def test_what_it_says_counts() -> None:
 def test_what_the_rules_find_counts() -> None:
     grown = Assignment(ASSIGNMENT, INITIATIVE, {"other": "/x"})
     assert len({_token(BODIES[0], ARM, one) for one in (None, grown, Gone())}) == 3
+
+
+def test_what_the_rules_find_by_the_policies_counts() -> None:
+    ruleset, exemption = asking(load_ruleset()), Exemption.from_arm(BODIES[0])
+    told: tuple[PoliciesById, ...] = (
+        {}, {DENY_PUBLIC: Unread("403")}, {DENY_PUBLIC: Policy("Sealed")}, {DENY_PUBLIC: Policy("Network")},
+        {DENY_PUBLIC: Policy("Network"), REQUIRE_TLS: Policy("Sealed")}, {DENY_PUBLIC: Policy("Storage")},
+    )  # fmt: skip
+    assert isinstance(FACTS.assignment, Assignment)
+    one, two, sealed, *fine = (token(exemption, FACTS.assignment, ruleset, NOW, policies) for policies in told)
+    assert one == two
+    assert len({one, sealed, *fine}) == 3
 
 
 def test_time_alone_changes_it_only_where_a_verdict_turns() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Assignment, Unread
+from guardrails.facts import Assignment, Policy, Unread
 from guardrails.files.assignments import Assignments
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -61,3 +61,44 @@ def test_an_initiative_that_is_there_twice_counts_as_it_could_be_read() -> None:
         found = Assignments([{"id": ONE, "policyDefinitionId": SET}, *files]).find(ONE)
         assert isinstance(found, Assignment)
         assert found.members == {"requiretls": TLS.lower()}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": TLS, "properties": {"metadata": {"category": "Storage", "severity": "High"}, "policyRule": {}}},
+        {"id": TLS, "metadata": {"category": "Storage", "severity": "High", "version": "1.0.0"}, "policyRule": {}},
+        {"Id": TLS, "Name": "TLS", "Metadata": {"Category": "Storage", "Severity": "High"}, "PolicyRule": {}},
+        {"ResourceId": TLS, "Properties": {"Metadata": {"category": "Storage", "severity": "High"}},
+         "PolicyDefinitionId": TLS},
+        {"id": TLS.lower() + "/", "type": "microsoft.authorization/policydefinitions", "tenantId": "t",
+         "properties": {"metadata": {"category": "Storage", "severity": "High"}}},
+    ],
+    ids=["ARM", "CLI", "PowerShell", "PowerShell before 7", "Resource Graph"],
+)  # fmt: skip
+def test_a_policy_says_its_category_and_severity(body: dict[str, Any]) -> None:
+    files = Assignments([body])
+    assert files.policies([TLS.lower()]) == {TLS.lower(): Policy("Storage", "High")}
+    assert len(files) == 1
+
+
+def test_a_policy_that_no_file_holds_is_unread_never_gone() -> None:
+    assert Assignments().policies([TLS.lower()]) == {
+        TLS.lower(): Unread("it is in none of the files given with --assignments")
+    }
+    assert Assignments([{"id": TLS, "metadata": {}}]).policies([]) == {}
+
+
+def test_a_policy_that_is_there_twice_counts_as_it_could_be_read() -> None:
+    whole: dict[str, Any] = {"id": TLS, "metadata": {"category": "Storage"}}
+    cut: dict[str, Any] = {"id": TLS.upper(), "Metadata": "@{category=Storage}"}
+    for files in ([whole, cut], [cut, whole], [whole, {"id": TLS, "name": "TLS"}]):
+        assert Assignments(files).policies([TLS.lower()]) == {TLS.lower(): Policy("Storage")}
+    (found,) = Assignments([cut]).policies([TLS.lower()]).values()
+    assert isinstance(found, Unread)
+    assert "-Depth 10" in found.reason
+
+
+def test_a_version_of_a_policy_is_not_the_policy() -> None:
+    versioned: dict[str, Any] = {"id": f"{TLS}/versions/1.0.0", "metadata": {"category": "Old"}}
+    assert len(Assignments([versioned])) == 0

@@ -1,7 +1,7 @@
 """Compliant again: told once to those who were told of the trouble, and never to anybody else."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId, spell_time
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.hint import Hint
 from guardrails.reconcile import Reconciler
 from guardrails.record import Status
@@ -94,6 +94,9 @@ class Azure:
         assert max_age
         assert assignment_id == BODY["properties"]["policyAssignmentId"]
         return FACTS.assignment if self.known else Unread("Azure is slow")
+
+    async def policies(self, ids: Collection[str], *, max_age: timedelta = timedelta.max) -> PoliciesById:
+        raise AssertionError(f"nobody asked for policies: {ids}, {max_age}")
 
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         raise AssertionError(f"nobody asked for a tag on a scope: {scope} {name} {value}")

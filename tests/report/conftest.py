@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
 from guardrails.ports import Page, Surroundings
 from guardrails.report.filters import Filter
 from guardrails.report.model import Report
@@ -58,7 +58,8 @@ class Shelf:
     """An inventory over rows, two a page unless told otherwise; and an ARM that lists them, where it is not told else.
 
     `lists`: what ARM answers to a list, by container: pages of rows, Unread, or an error to raise. `bodies`: what it
-    answers to a read of one exemption, by its id; Gone for others. `waits`: seconds that were waited.
+    answers to a read of one exemption, by its id; Gone for others. `waits`: seconds that were waited. `definitions`:
+    what ARM says of policies, by id. `asked`: the ids of what ARM was asked for, beside exemptions.
     """
 
     source = ARM
@@ -80,8 +81,11 @@ class Shelf:
         self.listed: list[str] = []
         self.read: list[str] = []
         self.waits: list[float] = []
+        self.definitions: dict[str, Policy | Gone | Unread] = {}
+        self.with_policies: list[bool] = []
 
-    async def surroundings(self) -> Surroundings:
+    async def surroundings(self, *, policies: bool = False) -> Surroundings:
+        self.with_policies.append(policies)
         return self.around
 
     async def exemptions(self) -> AsyncGenerator[Page]:
@@ -143,6 +147,10 @@ class Shelf:
         await asyncio.sleep(0)
         self.at_once -= 1
         return self.answer
+
+    async def policies(self, ids: Collection[str]) -> PoliciesById:
+        self.asked += sorted(ids)
+        return {one: self.definitions.get(one, Gone()) for one in ids}
 
 
 def container_of(row: Mapping[str, Any]) -> str:

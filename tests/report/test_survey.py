@@ -2,18 +2,21 @@
 
 import tracemalloc
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from guardrails.errors import Retryable
 from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Unread
+from guardrails.facts import Assignment, Gone, Policy, Unread
 from guardrails.patterns import glob
 from guardrails.ports import Page, Surroundings
 from guardrails.report.line import Line, line_of
 from guardrails.report.survey import AT_ONCE, survey
+from guardrails.rules.sample import DENY_PUBLIC, REQUIRE_TLS
 from guardrails.ruleset import parse_ruleset
+from tests.categories import asking
 
 from .conftest import GROUP, KNOWN, NOW, RULES, SUB, Shelf, report_on, row
 
@@ -118,8 +121,8 @@ async def test_the_listener_hears_how_far_it_is() -> None:
 
 async def test_trouble_that_stops_everything_is_raised() -> None:
     class Down(Shelf):
-        async def surroundings(self) -> Surroundings:
-            raise Retryable("Azure is down", code="graph-down")
+        async def surroundings(self, *, policies: bool = False) -> Surroundings:
+            raise Retryable("Azure is down", code="graph-down", subject=str(policies))
 
     with pytest.raises(Retryable):
         await survey(Down(), Down(), RULESET, NOW)
@@ -159,3 +162,28 @@ async def test_a_compliant_exemption_keeps_little() -> None:
     tracemalloc.stop()
     assert len(report.lines) == 4000
     assert kept / 4000 < 1000
+
+
+async def test_where_nothing_asks_for_policies_neither_is_asked() -> None:
+    shelf = Shelf(row(), row("whole", policyDefinitionReferenceIds=None))
+    await survey(shelf, shelf, RULESET, NOW)
+    assert (shelf.with_policies, shelf.asked) == ([False], [])
+
+
+async def test_arm_is_asked_once_for_policies_that_the_inventory_does_not_show() -> None:
+    shelf = Shelf(*(row(f"e{n}", policyDefinitionReferenceIds=None) for n in range(5)), row("public"))
+    shelf.around = replace(shelf.around, policies={DENY_PUBLIC: Policy("Network")})
+    shelf.definitions = {REQUIRE_TLS: Policy("Sealed")}
+    report = await survey(shelf, shelf, asking(parse_ruleset(RULES)), NOW)
+    assert (shelf.with_policies, shelf.asked) == ([True], [REQUIRE_TLS])
+    assert {line.name: line.grade for line in report.lines} == {"public": "pass"} | {
+        f"e{n}": "medium" for n in range(5)
+    }
+
+
+@pytest.mark.parametrize("said", [Unread("AuthorizationFailed: no"), Gone()])
+async def test_a_policy_that_is_not_told_is_unknown(said: Unread | Gone) -> None:
+    shelf = Shelf(row())
+    shelf.definitions = {DENY_PUBLIC: said}
+    report = await survey(shelf, shelf, asking(parse_ruleset(RULES)), NOW)
+    assert report.verdicts() == {"violation": 0, "unknown": 1, "pass": 0, "excluded": 0}

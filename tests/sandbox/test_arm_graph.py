@@ -122,6 +122,28 @@ async def test_initiatives_have_their_versions(cloud: Cloud, client: Client) -> 
     ]
 
 
+DEFINITION_ROWS = (
+    "policyresources | where type =~ 'microsoft.authorization/policydefinitions' | order by tolower(id) asc"
+)
+
+
+async def test_policy_definitions_have_their_metadata_and_are_no_versions(cloud: Cloud, client: Client) -> None:
+    told = {"category": "Storage", "version": "1.0.0"}
+    own = cloud.arm.seed(f"{CORP}{AUTH}/policyDefinitions/own", {"properties": {"metadata": told}})
+    cloud.arm.seed(f"{own}/versions/0.9.0", {"properties": {"metadata": {"category": "Old"}}})
+    query = f"{DEFINITION_ROWS} | project id, metadata = properties.metadata, category = properties.metadata.category"
+    rows = [
+        {"id": f"{AUTH}/policyDefinitions/tls", "metadata": None, "category": None},
+        {"id": own, "metadata": told, "category": "Storage"},
+    ]
+    assert (await ask(client, query)).body["data"] == rows
+    assert (await ask(client, query, subscriptions=[SUB])).body["data"] == rows[:1]
+    above = {"authorizationScopeFilter": "AtScopeAboveAndBelow"}
+    assert (await ask(client, query, subscriptions=[SUB], options=above)).body["data"] == rows
+    await client.control("PUT", "permissions", {"o1": []})
+    assert (await ask(client.as_(token_for("reader", "o1")), query)).body["data"] == rows[:1]
+
+
 async def test_each_version_is_a_row(cloud: Cloud, client: Client) -> None:
     identity, own = seed_versions(cloud)
     every = f"{VERSION_ROWS} | order by tolower(id) asc | project id"

@@ -85,6 +85,16 @@ async def test_assignments_and_definitions(client: Client) -> None:
     assert (await client.get(f"{AUTH}/policyDefinitions/no")).code == "PolicyDefinitionNotFound"
 
 
+async def test_policy_definitions_keep_their_metadata_as_it_is_spelled(client: Client) -> None:
+    own = f"{CORP}{AUTH}/policyDefinitions/own"
+    said = {"mode": "All", "policyRule": {"if": {}}, "metadata": {"Category": "Storage", "severity": "High"}}
+    assert (await client.put(own, {"properties": said}, version="2025-03-01")).status == 201
+    found = await client.get(own.upper(), version="2021-06-01")
+    assert found.body["properties"] == {**said, "policyType": "Custom"}
+    listed = (await client.get(f"{CORP}{AUTH}/policyDefinitions", version="2025-03-01")).body["value"]
+    assert {row["name"]: row["properties"].get("metadata") for row in listed} == {"own": said["metadata"], "tls": None}
+
+
 async def test_the_management_group_tree(client: Client) -> None:
     sales = "/providers/Microsoft.Management/managementGroups/sales"
     parent = {"properties": {"displayName": "Sales", "details": {"parent": {"id": CORP}}}}

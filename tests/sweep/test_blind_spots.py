@@ -164,8 +164,8 @@ async def test_assignments_that_cannot_be_read_once_do_not_have_all_exemptions_r
     await swept(tenant)
     around = tenant.sweeper._inventory.surroundings
 
-    async def without() -> Any:
-        found = await around()
+    async def without(*, policies: bool = False) -> Any:
+        found = await around(policies=policies)
         return type(found)(found.containers, {}, found.tenant, ("the policy assignments could not be read: busy",))
 
     tenant.sweeper._inventory.surroundings = without  # type: ignore[method-assign]
@@ -177,8 +177,8 @@ async def test_assignments_that_cannot_be_read_once_do_not_have_all_exemptions_r
 async def test_a_container_that_the_list_of_containers_lacks_is_covered_all_the_same(tenant: Tenant) -> None:
     around = tenant.sweeper._inventory.surroundings
 
-    async def without() -> Any:
-        found = await around()
+    async def without(*, policies: bool = False) -> Any:
+        found = await around(policies=policies)
         return type(found)({k: v for k, v in found.containers.items() if "mg~" not in k}, found.assignments)
 
     tenant.sweeper._inventory.surroundings = without  # type: ignore[method-assign]

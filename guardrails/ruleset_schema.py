@@ -21,7 +21,7 @@ from guardrails.patterns import LONGEST, regex
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts, contradictions, in_quotes, place, unmatchable
-from guardrails.ruleset_patterns import NEWEST, Written, problem_of, suggestion, warnings, written
+from guardrails.ruleset_patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JSON_TYPES = {bool: "boolean", int: "integer", str: "string"}
@@ -318,12 +318,14 @@ class Loaded(NamedTuple):
         problems: every one found, as `name:line:column: what; what is right`.
         warnings: what stands nothing in the way of using the file, likewise.
         patterns: every pattern in it.
+        places: where the items of its lists stand: a path, such as `overrides[3]`, -> line and column.
     """
 
     value: Any
     problems: list[str]
     warnings: tuple[str, ...] = ()
     patterns: tuple[Written, ...] = ()
+    places: Mapping[str, str] = types.MappingProxyType({})
 
 
 def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingProxyType({})) -> Loaded:
@@ -345,14 +347,26 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     problems = [*_check(root, wanted, "", name), *contradictions(root, name), *unmatchable(root, name, kinds)]
     patterns = tuple(written(root, wanted))
     version, at = _version(root)
-    told: tuple[str, ...] = ()
+    told = tuple(pointless(patterns, name))
     if version == 1:
         problems += [f"{name}:{one.place}: {one.path}: {problem_of(one, 1)}" for one in patterns if _too_long(one)]
-        told = tuple(warnings(patterns, at, name))
+        told = (*warnings(patterns, at, name), *told)
     else:
         checked = ((one, problem_of(one, version)) for one in patterns)
         problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
-    return Loaded(None if problems else _value(root), problems, () if problems else told, patterns)
+    if problems:
+        return Loaded(None, problems, patterns=patterns)
+    return Loaded(_value(root), [], told, patterns, dict(_places(root)))
+
+
+def _places(node: yaml.Node, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield where the items of lists stand."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield f"{path}[{index}]", place(item)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _places(value, f"{path}.{key.value}".lstrip("."))
 
 
 def _too_long(one: Written) -> bool:

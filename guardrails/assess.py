@@ -8,8 +8,10 @@ from typing import Any
 
 from guardrails.exemption import Exemption, NotReturned
 from guardrails.facts import Facts
-from guardrails.rules.base import PASS, Outcome, Severity, Unknown, Violation
-from guardrails.ruleset import BoundRule, Response, Ruleset
+from guardrails.limits import Alternatives, Applied, BoundRule, Response
+from guardrails.rules.base import PASS, Severity, Unknown, Violation
+from guardrails.ruleset import Ruleset
+from guardrails.strictest import strictest
 
 
 class Verdict(StrEnum):
@@ -102,20 +104,17 @@ def assess(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Assessment:
 def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -> list[Assessment]:
     """Do the same for many, in their order: rule by rule, which takes two thirds of the time."""
     found: list[list[Finding]] = []
-    groups: dict[int, tuple[tuple[BoundRule, ...], list[tuple[list[Finding], Exemption, Facts]]]] = {}
+    groups: dict[int, tuple[Applied, list[tuple[list[Finding], Exemption, Facts]]]] = {}
     for exemption, facts in looked_at:
         found.append([])
-        rules = ruleset.rules_for(exemption.id)  # one tuple for all that have the same rules
+        rules = ruleset.limits.rules_for(exemption, facts)  # one tuple for all that have the same rules
         groups.setdefault(id(rules), (rules, []))[1].append((found[-1], exemption, facts))
     for rules, some in groups.values():
         for bound in rules:
-            check, options = bound.rule.check, bound.options
             for findings, exemption, facts in some:
-                try:
-                    outcome: Outcome = check(exemption, facts, options)
-                except Exception as error:  # noqa: BLE001 - see `_outcomes`
-                    outcome = _unknown(error)
-                if outcome is not PASS:
+                if isinstance(bound, Alternatives):
+                    findings.extend(_finding(*one) for one in _strictest(bound, exemption, facts))
+                elif (outcome := _outcome(bound, exemption, facts)) is not PASS:
                     findings.append(_finding(bound, outcome))
     return [Assessment(tuple(findings)) if findings else _CLEAN for findings in found]
 
@@ -127,14 +126,24 @@ def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str
 
 
 def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Iterator[tuple[BoundRule, object]]:
-    """Yield what is no pass. To ask for a field that the exemption's source does not return is Unknown."""
-    for bound in ruleset.rules_for(exemption.id):
-        try:
-            outcome: Outcome = bound.rule.check(exemption, facts, bound.options)
-        except Exception as error:  # noqa: BLE001 - whatever a rule's bug raises must show as Unknown, not as a pass
-            outcome = _unknown(error)
-        if outcome is not PASS:
+    """Yield what is no pass."""
+    for bound in ruleset.limits.rules_for(exemption, facts):
+        if isinstance(bound, Alternatives):
+            yield from _strictest(bound, exemption, facts)
+        elif (outcome := _outcome(bound, exemption, facts)) is not PASS:
             yield bound, outcome
+
+
+def _strictest(rule: Alternatives, exemption: Exemption, facts: Facts) -> Iterator[tuple[BoundRule, object]]:
+    return strictest(rule, lambda bound: _outcome(bound, exemption, facts))
+
+
+def _outcome(bound: BoundRule, exemption: Exemption, facts: Facts) -> object:
+    """Return what a rule gives. To ask for a field that the exemption's source does not return is Unknown."""
+    try:
+        return bound.rule.check(exemption, facts, bound.options)
+    except Exception as error:  # noqa: BLE001 - whatever a rule's bug raises must show as Unknown, not as a pass
+        return _unknown(error)
 
 
 def _unknown(error: Exception) -> Unknown:
@@ -148,6 +157,8 @@ def _finding(bound: BoundRule, outcome: object) -> Finding:
     rule = bound.rule
     if isinstance(outcome, Violation):
         status, text, evidence = Verdict.VIOLATION, outcome.text, outcome.evidence
+        if bound.overrides:
+            evidence = {**evidence, "override": ", ".join(bound.overrides)}
     else:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
         status, text, evidence = Verdict.UNKNOWN, reason, {}

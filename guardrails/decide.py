@@ -12,9 +12,10 @@ from typing import Any
 from guardrails.assess import Assessment, Finding, Verdict
 from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
 from guardrails.expiry import is_expired
+from guardrails.limits import Response
 from guardrails.notice import Kind
 from guardrails.record import Row, Status
-from guardrails.ruleset import Mode, Response, Ruleset
+from guardrails.ruleset import Mode, Ruleset
 
 UNKNOWN_RETRY = timedelta(minutes=10)
 UNKNOWN_RETRY_MAX = timedelta(hours=6)

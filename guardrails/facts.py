@@ -6,6 +6,8 @@ Every fact that had to be fetched can also be `Unread`: it could not be had, and
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.sources import SYSTEM
@@ -54,6 +56,14 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What the metadata of a policy definition say; "" for what they do not say."""
+
+    category: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Author:
     """Who wrote the exemption, by systemData; our own tagging is seen through.
 
@@ -81,6 +91,9 @@ class Before:
     ticket: str = ""
 
 
+_NO_POLICIES: Final[Mapping[str, Policy | Gone | Unread]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that rules may look at beside the exemption.
@@ -94,6 +107,7 @@ class Facts:
         dates: when it was seen with which expiry, oldest first: pairs of (seen at, expires on), UTC; () where unknown.
         approved: identities (lower case: UPN, object id, application id) that may write exemptions.
         recreated: how often we put it back because its target went and came again; 0 where that is not known.
+        policies: policy definitions by lower-case id, where the ruleset asks for them; what is absent is not known.
     """
 
     now: datetime
@@ -104,6 +118,7 @@ class Facts:
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     approved: frozenset[str] = frozenset()
     recreated: int = 0
+    policies: Mapping[str, Policy | Gone | Unread] = _NO_POLICIES
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:

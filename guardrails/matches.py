@@ -4,17 +4,19 @@ What matches none may be a slip, and people believe that it does something; or i
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
 from guardrails.exemption import Exemption, parse_time, spell_time
 from guardrails.facts import Assignment, Facts, Gone, Unread
+from guardrails.limits import NONE_HOLDS
+from guardrails.overrides import Override
 from guardrails.record import Run
-from guardrails.ruleset import Exclusion, Override, Owner, Ruleset, spell_day
+from guardrails.ruleset import Exclusion, Owner, Ruleset, spell_day
 
-_LISTS: Final = ("exclusions", "overrides", "owners")
+_COUNTS: Final = ("exclusions", "overrides", "owners", "unclear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Matches:
         exemptions: how many it counted.
         whole: whether it saw all there are, and all that an override may ask of; else there may be more matches.
         exclusions, overrides, owners: how many exemptions each matches, in the order of the file.
+        unclear: of how many exemptions it cannot be told whether each override holds for them.
     """
 
     ruleset: str
@@ -36,15 +39,16 @@ class Matches:
     exclusions: tuple[int, ...] = ()
     overrides: tuple[int, ...] = ()
     owners: tuple[int, ...] = ()
+    unclear: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return its JSON form: of 1,000 overrides at most 8 KB."""
+        """Return its JSON form: of 1,000 overrides at most 16 KB."""
         return {
             "ruleset": self.ruleset,
             "at": spell_time(self.at),
             "exemptions": self.exemptions,
             "whole": self.whole,
-            **{name: list(getattr(self, name)) for name in _LISTS},
+            **{name: list(getattr(self, name)) for name in _COUNTS},
         }
 
     @classmethod
@@ -53,16 +57,20 @@ class Matches:
         try:
             if not isinstance(said, Mapping) or not (at := parse_time(said["at"])):
                 return None
-            lists = {name: tuple(map(int, said[name])) for name in _LISTS}
-            return cls(str(said["ruleset"]), at, int(said["exemptions"]), said["whole"] is True, **lists)
+            counts = {name: tuple(map(int, said[name])) for name in _COUNTS}
+            return cls(str(said["ruleset"]), at, int(said["exemptions"]), said["whole"] is True, **counts)
         except (KeyError, TypeError, ValueError):
             return None
 
     def is_of(self, ruleset: Ruleset) -> bool:
         """Whether it was counted by this very ruleset."""
-        return self.ruleset == ruleset.digest and all(
-            len(getattr(self, name)) == len(getattr(ruleset, name)) for name in _LISTS
-        )
+        lengths = [len(getattr(self, name)) for name in _COUNTS]
+        return self.ruleset == ruleset.digest and lengths == list(map(len, _listed(ruleset)))
+
+
+def _listed(ruleset: Ruleset) -> Sequence[Sequence[Exclusion | Override | Owner]]:
+    """Return what is counted, as in _COUNTS."""
+    return ruleset.exclusions, ruleset.limits.overrides, ruleset.owners, ruleset.limits.overrides
 
 
 class Counting:
@@ -78,16 +86,15 @@ class Counting:
 
     def add(self, exemption: Exemption, assignment: Assignment | Gone | Unread, now: datetime) -> None:
         """Count an exemption, each once. `assignment`: as far as it is known."""
-        ruleset = self._ruleset
-        overrides: tuple[int, ...] = ()
-        if ruleset.overrides:
-            overrides = ruleset.overrides_for(exemption, Facts(now, None, assignment))
+        ruleset, holding = self._ruleset, NONE_HOLDS
+        if ruleset.limits.overrides:
+            holding = ruleset.limits.overrides_for(exemption, Facts(now, None, assignment))
         owners = ruleset.owners_of(exemption, exemption.modified_by)
-        self._found[(ruleset.exclusions_on(exemption.id), overrides, owners)] += 1
+        self._found[(ruleset.exclusions_on(exemption.id), holding.sure, owners, holding.maybe)] += 1
 
     def matches(self, at: datetime, *, whole: bool) -> Matches:
         """Return what was counted by now."""
-        counts = [[0] * len(getattr(self._ruleset, name)) for name in _LISTS]
+        counts = [[0] * len(items) for items in _listed(self._ruleset)]
         for found, count in self._found.items():
             for numbers, of_list in zip(found, counts, strict=True):
                 for number in numbers:
@@ -106,6 +113,7 @@ class Counted(NamedTuple):
         reason: "" where none is given.
         expires: UTC; None for no end.
         exemptions: how many it matches; None where that is not known.
+        unclear: of how many exemptions it cannot be told whether it matches them.
         whole: whether all exemptions were seen.
     """
 
@@ -116,17 +124,21 @@ class Counted(NamedTuple):
     reason: str
     expires: datetime | None
     exemptions: int | None
+    unclear: int
     whole: bool
 
     @property
     def idle(self) -> str:
         """Say that it matches none; "" where it does, or that is not known."""
-        return "" if self.exemptions != 0 else "matches none" if self.whole else "matches none that was seen"
+        if self.exemptions != 0:
+            return ""
+        return "matches none" + (" for sure" if self.unclear else "" if self.whole else " that was seen")
 
     def flags(self, now: datetime) -> tuple[str, ...]:
-        """Return what is to be looked at: that it matches none, that it has ended."""
+        """Return what is to be looked at: that it matches none, that it cannot be told, that it has ended."""
+        unclear = f"{self.unclear} cannot be told" if self.unclear else ""
         ended = f"ended {spell_day(self.expires)}" if self.expires is not None and self.expires <= now else ""
-        return tuple(filter(None, (self.idle, ended)))
+        return tuple(filter(None, (self.idle, unclear, ended)))
 
     def to_json(self, now: datetime) -> dict[str, Any]:
         """Return it JSON-ready."""
@@ -150,19 +162,15 @@ def uncounted(ruleset: Ruleset, found: Matches | None) -> tuple[str, str]:
 def counted(ruleset: Ruleset, matches: Matches | None) -> list[Counted]:
     """Return what a ruleset lists, in its order, with the counts where they are of this ruleset."""
     known = matches if matches is not None and matches.is_of(ruleset) else None
-    return [
-        Counted(
-            what, f"{ruleset.source}:{one.place}", one.path, *_said(one), _count(known, what, number),
-            known is not None and known.whole,
-        )
-        for what, number, one in _listed(ruleset)
-    ]  # fmt: skip
-
-
-def _listed(ruleset: Ruleset) -> Iterator[tuple[str, int, Exclusion | Override | Owner]]:
-    for name in _LISTS:
-        for number, one in enumerate(getattr(ruleset, name)):
-            yield name[:-1], number, one
+    whole = known is not None and known.whole
+    found = []
+    for name, items in zip(_COUNTS[:-1], _listed(ruleset), strict=False):
+        for number, one in enumerate(items):
+            count = getattr(known, name)[number] if known else None
+            unclear = known.unclear[number] if known and name == "overrides" else 0
+            at = f"{ruleset.source}:{one.place}"
+            found.append(Counted(name[:-1], at, one.path, *_said(one), count, unclear, whole))
+    return found
 
 
 def _said(one: Exclusion | Override | Owner) -> tuple[str, str, datetime | None]:
@@ -170,7 +178,3 @@ def _said(one: Exclusion | Override | Owner) -> tuple[str, str, datetime | None]
     if isinstance(one, Owner):
         return one.name, "", None
     return one.about if isinstance(one, Override) else one.scope, one.reason, one.expires
-
-
-def _count(known: Matches | None, what: str, number: int) -> int | None:
-    return None if known is None else getattr(known, f"{what}s")[number]

@@ -54,6 +54,7 @@ class Row:
         since: since when it has this status.
         content: fingerprint of what it says; "" when it is gone.
         findings: code -> when that finding was first seen in this run of it; unknown ones as `CODE?`.
+        severity: the worst severity of its violations, as the ruleset had it; "" where there is none.
         ruleset: digest of the ruleset that judged it; `+audit` behind it where a setting held it at audit mode.
         answer: what was done, or in audit mode would be done: none, alert, tag, untag, delete, put-back, remove.
         expires_on, owner, ticket, assignment: as the exemption says, for lists and reminders.
@@ -97,6 +98,7 @@ class Row:
     since: datetime
     content: str = ""
     findings: Mapping[str, datetime] = field(default_factory=dict)
+    severity: str = ""
     ruleset: str = ""
     answer: str = "none"
     expires_on: datetime | None = None

@@ -11,8 +11,9 @@ from guardrails.exemption import MARKER_KEY, Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
 from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread, last_write
 from guardrails.hint import Hint
+from guardrails.limits import Response
 from guardrails.record import Entry, Row, Status, Stored
-from guardrails.ruleset import Mode, Response, Ruleset
+from guardrails.ruleset import Mode, Ruleset
 
 _DATES: Final = 20
 """How many changes of its expiry a row keeps: the first, and the last ones."""
@@ -103,6 +104,7 @@ def row_after(
         since=base.since if same_status else at.now,
         content=at.content,
         findings={finding.key: base.findings.get(finding.key, at.now) for finding in at.assessment.findings},
+        severity=_worst(at.assessment),
         ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,
         expires_on=exemption.expires_on,
@@ -158,6 +160,8 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     turns = [turn for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, over) if turn and turn > now]
     if over and over <= now and not at.may_remove and at.mode is Mode.ENFORCE:  # a sweep is to decide on that, or has
         turns += [over] if plan.answer != "remove" else [base.turn] if base.turn else []
+    if (end_of_override := rules.limits.next_end(at.exemption, now)) is not None:
+        turns.append(end_of_override)
     dates = base.dates if base.dates and base.dates[-1][1] == end else (*base.dates, (now, end))
     return {
         "expiry": expiry_of(end, now, rules.reminder_days).name,
@@ -181,6 +185,11 @@ def _written_at(exemption: Exemption, base: Row, facts: Facts, *, same: bool) ->
     return base.written_at or facts.written_at if same else exemption.modified_at
 
 
+def _worst(assessment: Assessment) -> str:
+    severities = (finding.severity for finding in assessment.violations)
+    return str(min(severities, key=lambda severity: severity.rank, default=""))
+
+
 def tolerates(assessment: Assessment) -> bool:
     """Whether no violation found asks for a revert."""
     return all(finding.response is not Response.REVERT for finding in assessment.violations)
@@ -199,9 +208,9 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
         return replace(row, intent=None)
     base = row or Row(exemption_id, Status.GONE, now)
     return replace(
-        base, status=Status.GONE, since=now, content="", findings={}, answer="none", undo=base.snapshot, due=None,
-        attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="", kept_why="",
-        adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
+        base, status=Status.GONE, since=now, content="", findings={}, severity="", answer="none", undo=base.snapshot,
+        due=None, attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="",
+        kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
     )  # fmt: skip
 
 

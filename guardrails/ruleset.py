@@ -6,23 +6,23 @@ Misconfigured with every mistake and its line, and the caller then acts on nothi
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from guardrails.bypass.rules import BypassRule, bypass_rules
 from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time, spell_time
 from guardrails.expiry import DAYS, REVIEW_DAYS, duration
+from guardrails.limits import Limits, Settings
 from guardrails.names import TagNames
 from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
-from guardrails.patterns import Glob, Scopes, exact_glob, glob, modern, text_glob
+from guardrails.overrides import Graded, Override
+from guardrails.patterns import Glob, Scopes, exact_glob, glob, id_glob, modern, text_glob
 from guardrails.routing import Person, Route, read_route
 from guardrails.rules import all_rules
-from guardrails.rules.base import Declared, NoOptions, Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts
 from guardrails.ruleset_patterns import NEWEST, Written
 from guardrails.ruleset_schema import Loaded, load
@@ -40,25 +40,6 @@ class Mode(StrEnum):
 
     AUDIT = "audit"
     ENFORCE = "enforce"
-
-
-class Response(StrEnum):
-    """What follows a violation."""
-
-    ALERT = "alert"
-    TAG = "tag"
-    REVERT = "revert"
-
-
-@dataclass(frozen=True, slots=True)
-class BoundRule[R: Declared = Rule]:
-    """A rule as it applies at one place: its options and what follows."""
-
-    rule: R
-    options: Any
-    response: Response
-    grace: timedelta
-    severity: Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +136,6 @@ class Exceptions:
     accepted: tuple[Exclusion, ...] = ()
 
 
-type BypassRules = Mapping[str, BoundRule[BypassRule]]
-"""The rules about bypasses that are on at one place, by name."""
-
-
-class Layer(NamedTuple):
-    """Settings of rules by name, and where they apply: `scope` is a glob on ids, "" for everything."""
-
-    scope: str
-    pattern: Glob | None
-    rules: Mapping[str, Mapping[str, Any]]
-
-
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """A ruleset, ready to judge by.
@@ -185,15 +154,13 @@ class Ruleset:
         version: of the file's form, 1 or 2: what its patterns mean, and those in the arguments of commands.
         warnings: what is to be said of the file, with the line; it is used nevertheless.
         patterns: every pattern in the file.
-        layers: settings of rules, and where they apply: the first everywhere, later ones override it where they match.
-        bypass_layers: the first, and those of the others that say something of the rules about bypasses.
+        limits: which rules apply where, with which options, and what follows a violation.
     """
 
     digest: str
     source: str
     mode: Mode
-    layers: tuple[Layer, ...]
-    bypass_layers: tuple[Layer, ...]
+    limits: Limits
     exclusions: tuple[Exclusion, ...] = ()
     approved: frozenset[str] = frozenset()
     owners: tuple[Owner, ...] = ()
@@ -213,44 +180,19 @@ class Ruleset:
     version: int = NEWEST
     warnings: tuple[str, ...] = ()
     patterns: tuple[Written, ...] = ()
-    _bound: dict[tuple[int, ...], tuple[BoundRule, ...]] = field(default_factory=dict, compare=False, repr=False)
-    _bypass_bound: dict[tuple[int, ...], BypassRules] = field(default_factory=dict, compare=False, repr=False)
-    _places: dict[str, Scopes] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _excluding: list[Scopes] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
         return self.digest if mode is self.mode else f"{self.digest}+{mode}"
 
-    def rules_for(self, exemption_id: ExemptionId) -> tuple[BoundRule, ...]:
-        """Return the rules that are on for this exemption, ordered by code."""
-        matched = self._matching("layers", self.layers, exemption_id.key) if len(self.layers) > 1 else (0,)
-        bound = self._bound.get(matched)
-        if bound is None:
-            bound = self._bound[matched] = _bind([self.layers[number].rules for number in matched])
-        return bound
-
-    def bypass_rules_for(self, scope: str) -> BypassRules:
-        """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
-        layers = self.bypass_layers
-        matched = self._matching("bypass_layers", layers, scope.lower() + "/") if len(layers) > 1 else (0,)
-        bound = self._bypass_bound.get(matched)
-        if bound is None:
-            bound = self._bypass_bound[matched] = _bind_bypass([layers[number].rules for number in matched])
-        return bound
-
-    def _matching(self, what: str, items: Iterable[Layer | Exclusion], key: str) -> tuple[int, ...]:
-        """Return the numbers of the items whose pattern matches, in their order; one without a pattern always does.
-
-        `key`: an id in lower case.
-        """
-        places = self._places.get(what)
-        if places is None:
-            places = self._places[what] = Scopes(one.pattern or glob("") for one in items)
-        return places.matching(key)
-
     def exclusions_on(self, exemption_id: ExemptionId) -> tuple[int, ...]:
         """Return the numbers of the exclusions that match this exemption, those that have ended included."""
-        return self._matching("exclusions", self.exclusions, exemption_id.key) if self.exclusions else ()
+        if not self.exclusions:
+            return ()
+        if not self._excluding:
+            self._excluding.append(Scopes(one.pattern for one in self.exclusions))
+        return self._excluding[0].matching(exemption_id.key)
 
     def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
         """Return the exclusion that covers this exemption today, if there is one."""
@@ -267,7 +209,7 @@ class Ruleset:
 
     def ended(self, now: datetime) -> tuple[str, ...]:
         """Return what is to be said of the exclusions and overrides that have ended, with the line; it stays valid."""
-        dated: tuple[Exclusion | Override, ...] = (*self.exclusions, *self.overrides, *self.exceptions.accepted)
+        dated: tuple[Exclusion | Override, ...] = (*self.exclusions, *self.limits.overrides, *self.exceptions.accepted)
         return tuple(
             f"{self.source}:{one.place}: {one.path}: it ended {spell_day(one.expires)} and does not apply;"
             " take it out, or give it a later day"
@@ -323,17 +265,11 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     data = loaded.value
     version = data["version"]
     tagging, breaker = data.get("tagging", {}), data.get("breaker", {})
-    everywhere = Layer("", None, _layer(data["rules"], version))
-    overrides = [
-        Layer(item["scope"], _scope(item, version), _layer(item["rules"], version))
-        for item in data.get("overrides", ())
-    ]
     return Ruleset(
         digest=hashlib.sha256(text.encode()).hexdigest()[:12],
         source=name,
         mode=Mode(data["mode"]),
-        layers=(everywhere, *overrides),
-        bypass_layers=(everywhere, *(one for one in overrides if not bypass_rules().keys().isdisjoint(one.rules))),
+        limits=Limits(_settings(data["rules"], version), tuple(_overrides(loaded)), tuple(_graded(data))),
         exclusions=_exclusions(data.get("exclusions", ()), loaded, "exclusions"),
         approved=frozenset(item.lower() for item in data.get("approved", ())),
         owners=tuple(_owner(item, version, *at) for at, item in _placed(data.get("owners", ()), loaded, "owners")),
@@ -351,6 +287,47 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         patterns=loaded.patterns,
         **_over_time(data),
     )
+
+
+def _overrides(loaded: Loaded) -> Iterator[Override]:
+    version = loaded.value["version"]
+    for (path, place), item in _placed(loaded.value.get("overrides", ()), loaded, "overrides"):
+        yield Override(
+            path,
+            place,
+            item.get("reason", ""),
+            parse_time(item.get("expires")),
+            said=item.get("scope", ""),
+            scope=_scope(item, version) if "scope" in item else None,
+            policy_category=_globs(item, "policy_category", version, text_glob),
+            severity=_globs(item, "severity", version, text_glob),
+            exemption_category=tuple(one.lower() for one in _listed(item.get("exemption_category", ()))),
+            rules=_settings(item["rules"], version),
+            assignment=_globs(item, "assignment", version, id_glob),
+            **_controls(item, version),
+        )
+
+
+def _graded(data: Mapping[str, Any]) -> Iterator[Graded]:
+    for item in data.get("severities", ()):
+        yield Graded(severity=item["severity"], **_controls(item, data["version"]))
+
+
+def _controls(item: Mapping[str, Any], version: int) -> dict[str, tuple[Glob, ...]]:
+    """Return what an entry says of the controls that it is about."""
+    return {
+        "initiative": _globs(item, "initiative", version, id_glob),
+        "definition": _globs(item, "definition", version, id_glob),
+        "reference": _globs(item, "reference", version, text_glob),
+    }
+
+
+def _globs(item: Mapping[str, Any], name: str, version: int, make: Callable[[str], Glob]) -> tuple[Glob, ...]:
+    return tuple(make(modern(one, version)) for one in _listed(item.get(name, ())))
+
+
+def _listed(said: str | Iterable[str]) -> Iterable[str]:
+    return (said,) if isinstance(said, str) else said
 
 
 def _scope(item: Mapping[str, Any], version: int) -> Glob:
@@ -416,7 +393,7 @@ def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
     )
 
 
-def _layer(rules: Mapping[str, Any], version: int) -> dict[str, dict[str, Any]]:
+def _settings(rules: Mapping[str, Any], version: int) -> Settings:
     """Return the settings of a `rules` block, its short forms (`off`, `tag`) spelled out, patterns as in version 2."""
     layer = {name: dict(value) if isinstance(value, Mapping) else _short(value) for name, value in rules.items()}
     for name, said in layer.items():
@@ -433,42 +410,6 @@ def _layer(rules: Mapping[str, Any], version: int) -> dict[str, dict[str, Any]]:
 def _short(value: object) -> dict[str, Any]:
     """Return what `off` or a response alone says. A response switches on, in an override too."""
     return {"enabled": False} if value in (False, "off") else {"enabled": True, "response": value}
-
-
-def _bind(layers: list[Mapping[str, Mapping[str, Any]]]) -> tuple[BoundRule, ...]:
-    bound = []
-    for name, rule in all_rules().items():
-        said: dict[str, Any] = {}
-        options: dict[str, Any] = {}
-        for layer in layers:
-            options.update(layer.get(name, {}).get("options", {}))
-            said.update(layer.get(name, {}))
-        if not said or not said.get("enabled", True):
-            continue
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-        bound.append(
-            BoundRule(
-                rule,
-                rule.options(**values),
-                Response(said.get("response", "alert")),
-                duration(said.get("grace", "0d")),
-                Severity(said.get("severity", rule.severity)),
-            )
-        )
-    return tuple(bound)
-
-
-def _bind_bypass(layers: list[Mapping[str, Mapping[str, Any]]]) -> BypassRules:
-    """Bind the rules about bypasses: on where nothing is said of one, and an alert."""
-    bound = {}
-    for name, rule in bypass_rules().items():
-        said: dict[str, Any] = {}
-        for layer in layers:
-            said.update(layer.get(name, {}))
-        if said.get("enabled", True):
-            severity = Severity(said.get("severity", rule.severity))
-            bound[name] = BoundRule(rule, NoOptions(), Response.ALERT, timedelta(), severity)
-    return bound
 
 
 def _owner(item: Mapping[str, Any], version: int, path: str, place: str) -> Owner:

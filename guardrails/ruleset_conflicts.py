@@ -3,11 +3,12 @@
 What has no form is passed over here, for the check against the schema names it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import yaml
 
+from guardrails.bypass.rules import bypass_rules
 from guardrails.names import TagNames
 from guardrails.patterns import start_of
 from guardrails.rules.base import Severity
@@ -20,8 +21,8 @@ class KindFacts(NamedTuple):
     about_one: bool
 
 
-def contradictions(root: yaml.Node, name: str) -> Iterator[str]:
-    """Yield where two fields, or two items of a list, do not agree."""
+def contradictions(root: yaml.Node, name: str, matchers: Iterable[str] = ()) -> Iterator[str]:
+    """Yield where two fields, or two items of a list, do not agree. `matchers`: what an override may ask for."""
     seen: set[str] = set()
     for index, item, said in _items(root, "notices"):
         route = said.get("route")
@@ -34,9 +35,28 @@ def contradictions(root: yaml.Node, name: str) -> Iterator[str]:
         if isinstance(channel, yaml.ScalarNode) and channel.value == "webhook" and "secret_setting" not in said:
             yield f"{name}:{place(item)}: notices[{index}]: a webhook is signed; give secret_setting"
     yield from _exceptions(root, name)
+    yield from _overrides(root, name, matchers)
     for index, item, said in _items(root, "owners"):
         if "metadata" not in said and not ("authors" in said and said["authors"].value):
             yield f"{name}:{place(item)}: owners[{index}]: nothing would be theirs; give metadata or authors"
+
+
+def _overrides(root: yaml.Node, name: str, matchers: Iterable[str]) -> Iterator[str]:
+    """Yield where an override names nothing that it is for, or asks of bypasses what only exemptions have."""
+    for index, item, said in _items(root, "overrides"):
+        asked = [key for key in matchers if key in said]
+        if not asked:
+            text = f"it would hold nowhere; give one of {', '.join(matchers)}"
+            yield f"{name}:{place(item)}: overrides[{index}]: {text}"
+        others = [key for key in asked if key != "scope"]
+        for rule in _fields(said.get("rules")):
+            if rule in bypass_rules() and others:
+                text = f"a rule about bypasses goes by scope alone; leave out {', '.join(others)}"
+                yield f"{name}:{place(_fields(said['rules'])[rule])}: overrides[{index}].rules.{rule}: {text}"
+    for index, item, said in _items(root, "severities"):
+        if not said.keys() & {"initiative", "definition", "reference"}:
+            text = "it is of no policy; give initiative, definition or reference"
+            yield f"{name}:{place(item)}: severities[{index}]: {text}"
 
 
 def _exceptions(root: yaml.Node, name: str) -> Iterator[str]:
@@ -118,6 +138,16 @@ def _items(root: yaml.Node, section: str) -> Iterator[tuple[int, yaml.Node, dict
             for index, item in enumerate(value.value):
                 if isinstance(item, yaml.MappingNode):
                     yield index, item, {k.value: v for k, v in item.value if isinstance(k, yaml.ScalarNode)}
+
+
+def item_places(node: yaml.Node, path: str = "") -> dict[str, str]:
+    """Return where the items of the file's lists stand: `overrides[3]` -> `line:column`."""
+    if isinstance(node, yaml.SequenceNode):
+        return {f"{path}[{index}]": place(item) for index, item in enumerate(node.value)}
+    found: dict[str, str] = {}
+    for key, below in _fields(node).items():
+        found |= item_places(below, f"{path}.{key}".lstrip("."))
+    return found
 
 
 def in_quotes(value: object) -> str:

@@ -39,7 +39,7 @@ class Written(NamedTuple):
         place: line and column, from 1.
         path: such as `exclusions[0].scope`.
         kind: what it matches: `scope` an id and all below, `target` a scope, `assignment` an assignment's id or name,
-            `owner` an owner, `metadata` a value.
+            `policy` a definition's or an initiative's id or name, `owner` an owner, `metadata` a value, `text` a word.
         narrow: whether it would be a mistake to match everything with it.
         leading: whether the schema itself sees to how it begins.
     """
@@ -78,9 +78,9 @@ def problem_of(one: Written, version: int) -> str:
         return f"{in_quotes(text)} has {len(text):,} characters; {LONGEST:,} are the most"
     if one.narrow and is_everything(text):
         return f"{in_quotes(text)} matches everything; name what it is about"
-    if one.kind in ("owner", "metadata") or is_everything(text):
+    if one.kind in ("owner", "metadata", "text") or is_everything(text):
         return ""
-    if one.kind == "assignment" and "/" not in text:
+    if one.kind in ("assignment", "policy") and "/" not in text:
         return ""
     if version > 1 and is_nothing(text):
         return f"the first * of {in_quotes(text)} does not cross the / with which ids begin; write '*{text}'"
@@ -88,7 +88,7 @@ def problem_of(one: Written, version: int) -> str:
         if one.leading:
             return ""
         return f"{in_quotes(text)} begins with neither / nor *{suggestion(text, version)}"
-    if one.kind == "assignment":
+    if one.kind in ("assignment", "policy"):
         return ""
     return _part_problem(text, version)
 
@@ -230,8 +230,8 @@ def warnings(patterns: Sequence[Written], version_at: str, name: str) -> Iterato
 
 
 def pointless(patterns: Iterable[Written], name: str) -> Iterator[str]:
-    """Yield what is said of a pattern that says nothing: of an override that matches everything by it."""
+    """Yield what is said of overrides at a scope that is everything: such a scope says nothing."""
     for one in patterns:
-        if one.path.startswith("overrides[") and ".rules." not in one.path and is_everything(one.text):
-            text = f"{in_quotes(one.text)} matches everything; say it under rules"
+        if one.path.startswith("overrides[") and one.path.endswith("].scope") and is_everything(one.text):
+            text = f"{in_quotes(one.text)} matches everything; leave it out, or say under rules what holds everywhere"
             yield f"{name}:{one.place}: {one.path}: {text}"

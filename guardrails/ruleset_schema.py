@@ -20,7 +20,7 @@ from guardrails.names import TagNames
 from guardrails.patterns import LONGEST, regex
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
-from guardrails.ruleset_conflicts import KindFacts, contradictions, in_quotes, place, unmatchable
+from guardrails.ruleset_conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
 from guardrails.ruleset_patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,6 +33,29 @@ _DATE = {
     "type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}([T ].*)?$", "format": "iso-8601", "examples": ["2027-06-30"],
 }  # fmt: skip
 _PLACE = {**_TEXT, "glob": "scope"}
+
+
+def _some(item: Mapping[str, Any], description: str) -> dict[str, Any]:
+    """Return the schema of one text, or of a list of them."""
+    return {**item, "type": ["string", "array"], "items": item, "minItems": 1, "description": description}
+
+
+_POLICY = {**_TEXT, "glob": "policy", "narrow": True}
+_WORD = {**_TEXT, "glob": "text", "narrow": True}
+_OF_CONTROLS = {
+    "initiative": _some(_POLICY, "Patterns on the id or the name of the assigned initiative."),
+    "definition": _some(_POLICY, "Patterns on the id or the name of the policy definition."),
+    "reference": _some(_WORD, "Patterns on the policy's reference id in its initiative."),
+}
+_MATCHERS: Mapping[str, Any] = {
+    "scope": _PLACE,
+    "assignment": _some({**_POLICY, "glob": "assignment"}, "Patterns on the id or the name of the assignment."),
+    **_OF_CONTROLS,
+    "policy_category": _some(_WORD, "Patterns on metadata.category of the policy, such as Storage."),
+    "severity": _some(_WORD, "Patterns on the policy's severity: by `severities`, else by its metadata.severity."),
+    "exemption_category": _some({"type": "string", "enum": ["Waiver", "Mitigated"]}, "Of the exemption."),
+}
+"""What an override may ask for; all of it must hold."""
 _SCOPE = {
     "type": "string", "pattern": r"^[/*?\[].*$", "glob": "scope",
     "examples": ["/subscriptions/*/resourceGroups/prod-*", "/providers/Microsoft.Management/managementGroups/corp"],
@@ -88,10 +111,17 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 },
                 "rules": {**rules, "minProperties": 1},
                 "overrides": _list(
-                    {"scope": _PLACE, "reason": _TEXT, "rules": {**rules, "minProperties": 1}},
-                    ("scope", "rules"),
-                    "Other settings for exemptions whose id matches a pattern, and for bypasses at such scopes; the"
-                    " last match wins, field by field.",
+                    {**_MATCHERS, "reason": _TEXT, "expires": _DATE, "rules": {**rules, "minProperties": 1}},
+                    ("rules",),
+                    "Other settings for exemptions, or for controls, that match; for one control the last match wins,"
+                    " field by field, and an exemption from several gets the strictest.",
+                    anyOf=[{"required": [name]} for name in _MATCHERS],
+                ),
+                "severities": _list(
+                    {**_OF_CONTROLS, "severity": _TEXT},
+                    ("severity",),
+                    "The severities of policies, for overrides by severity; the last match wins, before the metadata.",
+                    anyOf=[{"required": [name]} for name in _OF_CONTROLS],
                 ),
                 "exclusions": _list(
                     {"scope": {**_PLACE, "narrow": True}, "reason": _TEXT, "expires": _DATE},
@@ -344,7 +374,8 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     if root is None:
         return Loaded(None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"])
     wanted = schema(kinds)
-    problems = [*_check(root, wanted, "", name), *contradictions(root, name), *unmatchable(root, name, kinds)]
+    problems = [*_check(root, wanted, "", name)]
+    problems += [*contradictions(root, name, _MATCHERS), *unmatchable(root, name, kinds)]
     patterns = tuple(written(root, wanted))
     version, at = _version(root)
     told = tuple(pointless(patterns, name))
@@ -356,17 +387,7 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
         problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
     if problems:
         return Loaded(None, problems, patterns=patterns)
-    return Loaded(_value(root), [], told, patterns, dict(_places(root)))
-
-
-def _places(node: yaml.Node, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield where the items of lists stand."""
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield f"{path}[{index}]", place(item)
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _places(value, f"{path}.{key.value}".lstrip("."))
+    return Loaded(_value(root), [], told, patterns, item_places(root))
 
 
 def _too_long(one: Written) -> bool:

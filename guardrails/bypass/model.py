@@ -21,8 +21,9 @@ from guardrails.bypass.rules import (
 )
 from guardrails.errors import Permanent
 from guardrails.exemption import TYPE, ExemptionId, canonical_json, parse_time, spell_time
+from guardrails.limits import BypassRules, Response
 from guardrails.rules.base import Severity
-from guardrails.ruleset import BypassRules, Exclusion, Response, Ruleset
+from guardrails.ruleset import Exclusion, Ruleset
 
 
 class Way(StrEnum):
@@ -123,7 +124,7 @@ def judged(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Bypass:
 
     What cannot be read is never sound: where the rule about that is off, it is accepted for that reason.
     """
-    on = ruleset.bypass_rules_for(bypass.scope)
+    on = ruleset.limits.bypass_rules_for(bypass.scope, now)
     accepted = next((one for one in ruleset.exceptions.accepted if _accepts(one, bypass, now)), None)
     excluded = f"{accepted.scope}: {accepted.reason}" if accepted else ""
     if bypass.unreadable and UNREADABLE.name not in on:

@@ -213,7 +213,7 @@ class Reading:
             return service.ruleset()
         except Misconfigured as error:
             why = f"{error.subject}: {error.message}"
-            self._screen.note(f"severities and thresholds are the shipped ones, for the ruleset cannot be read: {why}")
+            self._screen.note(f"thresholds are the shipped ones, for the ruleset cannot be read: {why}")
             return None
 
 
@@ -224,17 +224,15 @@ def _found(stored: Stored, ruleset: Ruleset | None, now: datetime) -> Found:
         expiry = Expiry(State.GONE, since=row.since)
     else:
         expiry = expiry_of(row.expires_on, now, ruleset.reminder_days if ruleset else DAYS)
-    return Found(stored, exemption, _grade(row, exemption, ruleset), expiry)
+    return Found(stored, exemption, _grade(row), expiry)
 
 
-def _grade(row: Row, exemption: ExemptionId, ruleset: Ruleset | None) -> str:
+def _grade(row: Row) -> str:
     if row.status in (Status.GONE, Status.LOST, Status.EXCLUDED):
         return str(row.status)
-    severities = dict(_own_severities())
-    if ruleset and row.findings:
-        severities |= {bound.rule.code: bound.severity for bound in ruleset.rules_for(exemption)}
-    worst = min((severities.get(key, Severity.INFO) for key in row.findings if key[-1:] != "?"), key=_rank, default="")
-    return str(worst) or ("unknown" if row.unclear else "pass")
+    broken = [_own_severities().get(key, Severity.INFO) for key in row.findings if key[-1:] != "?"]
+    worst = row.severity or str(min(broken, key=_rank, default=""))  # rows of older versions do not say it
+    return worst or ("unknown" if row.unclear else "pass")
 
 
 def _rank(severity: Severity) -> int:

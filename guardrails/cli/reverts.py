@@ -174,7 +174,7 @@ def _compared(finding: Mapping[str, Any], look: Look | None) -> dict[str, str]:
     for one in look.assessment.findings:
         if one.code == code:
             return {**told, "today": str(one.status), "why": one.text, "response": str(one.response)}
-    on = any(bound.rule.code == code for bound in look.situation.ruleset.rules_for(look.exemption.id))
+    on = any(one.rule.code == code for one in look.situation.ruleset.limits.rules_for(look.exemption, look.facts))
     return {**told, "today": "pass" if on else "off", "why": "", "response": ""}
 
 

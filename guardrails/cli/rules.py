@@ -1,14 +1,13 @@
 """List the rules and what follows from each; with CODE or NAME, explain one.
 
-The ruleset is checked first: every mistake in it is shown, with its line and what would be right. Exclusions and overrides
-that have ended are named, too. With --registered and --counts the register is read; 1 with --counts: no sweep has counted
-by this ruleset.
+The ruleset is checked first: every mistake in it is shown, with its line and what would be right. Exclusions and
+overrides that have ended are named, too. With --registered and --counts the register is read; 1 with --counts: no sweep
+has counted by this ruleset.
 """
 
 import argparse
 import difflib
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,11 @@ from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of,
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, spell_time
+from guardrails.limits import BoundRule
 from guardrails.matches import Counted, counted, last_counted, uncounted
 from guardrails.patterns import modern
 from guardrails.rules.base import Case, Declared, Rule
-from guardrails.rules.sample import BODY
-from guardrails.ruleset import BoundRule, Ruleset
+from guardrails.ruleset import Ruleset
 from guardrails.ruleset_patterns import Comparison, Written
 
 if TYPE_CHECKING:
@@ -139,10 +138,7 @@ def _counted_row(one: Counted, now: datetime) -> tuple[str, ...]:
 
 def everywhere(ruleset: Ruleset) -> dict[str, Bound]:
     """Return name -> rule for what is on where no override says otherwise."""
-    layers = ruleset.layers[:1]
-    base = replace(ruleset, layers=layers, bypass_layers=layers, _bound={}, _bypass_bound={})
-    bound = {one.rule.name: one for one in base.rules_for(ExemptionId.parse(BODY["id"]))}
-    return {**bound, **base.bypass_rules_for("")}
+    return {**ruleset.limits.bound(), **ruleset.limits.bypass_bound()}
 
 
 def _find(text: str) -> Declared:
@@ -167,10 +163,10 @@ def _list(ruleset: Ruleset, bound: dict[str, Bound], screen: Screen) -> None:
     screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "what it asks"), rows)
     screen.line()
     screen.line(f"{ruleset.source} ({ruleset.digest}): mode {ruleset.mode}, {len(bound)} of {len(rows)} rules on")
-    others = ((len(ruleset.layers) - 1, "override"), (len(ruleset.exclusions), "exclusion"))
+    others = ((len(ruleset.limits.overrides), "override"), (len(ruleset.exclusions), "exclusion"))
     for count, what in others:
         if count:
-            screen.line(f"{count} {what}{'' if count == 1 else 's'} by scope; the table shows what holds elsewhere")
+            screen.line(f"{count} {what}{'' if count == 1 else 's'}; the table shows what holds elsewhere")
 
 
 def _answer(bound: Bound | None, rule: Declared) -> tuple[str, str, str]:

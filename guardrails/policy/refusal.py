@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from guardrails.exemption import ExemptionId
+from guardrails.limits import Limits
+from guardrails.overrides import Override
 from guardrails.policy.conditions import covers, may_meet, not_excluded, outside
-from guardrails.rules.base import Rule
-from guardrails.rules.control import TYPE, Condition, Form, Parameter, every, some
-from guardrails.rules.sample import BODY
-from guardrails.ruleset import Layer, Ruleset
+from guardrails.rules.base import Rule, is_as_strict
+from guardrails.rules.control import TYPE, Condition, Form, Parameter, alias, every, some
+from guardrails.ruleset import Ruleset
 
 _IS_EXEMPTION: Final[Condition] = {"field": "type", "equals": TYPE}
-_ANY: Final = ExemptionId.parse(BODY["id"])
 _OFF: Final = "It is off in the ruleset."
 _NO_GLOB: Final = "All of it, for Azure cannot say this scope with its one wildcard."
+_NOT_SEEN: Final = "All of it, for a policy does not see what the exemption exempts from."
+_HELD_OFF: Final = "it may let more pass, and a policy does not see where it holds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,61 +52,93 @@ class Refusal:
 
 def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     """Return what the ruleset refuses by a rule, or why it refuses nothing."""
-    touching = _touching(rule, ruleset.layers)
+    limits = ruleset.limits
+    touching = _touching(rule, limits)
+    by_scope = [number for number in touching if limits.overrides[number].by_scope_alone]
     branches: list[Condition] = []
     forms: list[Form] = []
     leaves: list[str] = []
     reasons: list[str] = []
     parameters: Mapping[str, Parameter] = {}
-    for layer in (None, *touching):
-        form = _form(rule, ruleset, layer)
-        where = _where(layer, touching)
+    for number in (None, *by_scope):
+        form = _form(rule, ruleset, number)
+        where = _where(rule, limits, number, touching)
         if isinstance(form, str):
-            reasons.append(_at(layer, form))
-        elif where is None:
-            leaves.append(_at(layer, _NO_GLOB))
+            reasons.append(_at(limits, number, form))
+        elif isinstance(where, str):
+            leaves.append(_at(limits, number, where))
         else:
             forms.append(form)
-            branches.append(every((*where, form.condition if layer is None else _with_defaults(form))))
-            leaves += [_at(layer, text) for text in form.leaves]
-            parameters = parameters if layer else form.parameters
+            branches.append(every((*where, form.condition if number is None else _with_defaults(form))))
+            leaves += [_at(limits, number, text) for text in form.leaves]
+            parameters = form.parameters if number is None else parameters
     if not branches:
         return " ".join((*reasons, *leaves))
     leaves += [text for text in reasons if not text.endswith(_OFF)]
+    leaves += [_at(limits, number, _NOT_SEEN) for number in touching if number not in by_scope]
     condition = every((_IS_EXEMPTION, *not_excluded(ruleset.exclusions), _any_of(branches)))
     deny = all(form.deny for form in forms)
-    return Refusal(rule, condition, parameters, (*leaves, *_blurred(touching, ruleset)), deny)
+    return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset)), deny)
 
 
-def _touching(rule: Rule, layers: Sequence[Layer]) -> list[Layer]:
-    """Return the overrides that may change what is a violation of a rule, not only what follows."""
-    base, *others = ({"enabled": True, **said} if (said := layer.rules.get(rule.name)) else {} for layer in layers)
+def _touching(rule: Rule, limits: Limits) -> list[int]:
+    """Return the numbers of the overrides that may change what is a violation, not only what follows."""
+    settings = (limits.rules, *(one.rules for one in limits.overrides))
+    base, *others = ({"enabled": True, **said} if (said := one.get(rule.name)) else {} for one in settings)
     switches = len({said["enabled"] for said in (base or {"enabled": False}, *others) if said}) > 1
-    return [layer for layer, said in zip(layers[1:], others, strict=True) if said.get("options") or (said and switches)]
+    return [number for number, said in enumerate(others) if said.get("options") or (said and switches)]
 
 
-def _form(rule: Rule, ruleset: Ruleset, layer: Layer | None) -> Form | str:
-    """Return the rule's form where one override applies, or none; why there is none."""
-    over = () if layer is None else (layer._replace(scope="", pattern=None),)
-    there = replace(ruleset, layers=(ruleset.layers[0], *over), _bound={})
-    bound = next((one for one in there.rules_for(_ANY) if one.rule is rule), None)
+def _form(rule: Rule, ruleset: Ruleset, number: int | None) -> Form | str:
+    """Return the rule's form where one override holds, or none; why there is none."""
+    bound = ruleset.limits.bound(() if number is None else (number,)).get(rule.name)
     if bound is None:
         return _OFF
     control = rule.control
     return control(bound.options, ruleset.names) if callable(control) else control
 
 
-def _where(layer: Layer | None, touching: Sequence[Layer]) -> list[Condition] | None:
-    """Return the conditions that an override applies, or none, and no other; None where they cannot be said."""
-    if layer is None:
-        return [outside(_text(other)) for other in touching]
-    here = covers(_text(layer))
-    meeting = (other for other in touching if other is not layer and may_meet(_text(layer), _text(other)))
-    return None if here is None else [here, *(outside(_text(other)) for other in meeting)]
+def _where(rule: Rule, limits: Limits, number: int | None, touching: Sequence[int]) -> list[Condition] | str:
+    """Return the conditions that an override holds, or none, and no other that lets more pass; why there are none."""
+    this = None if number is None else limits.overrides[number]
+    found: list[Condition] = []
+    if this is not None:
+        here = covers(_text(this))
+        if here is None:
+            return _NO_GLOB
+        found.append(here)
+    for other in touching:
+        one = limits.overrides[other]
+        if other == number or (this and one.scope and not may_meet(_text(this), _text(one))):
+            continue
+        if one.by_scope_alone:
+            found.append(outside(_text(one)))
+        elif _lets_more_pass(rule, limits, number, other):
+            away = _away(one)
+            if away is None:
+                return f"All of it, for {one.path} holds for some controls: {_HELD_OFF}"
+            found.append(away)
+    return found
 
 
-def _text(layer: Layer) -> str:
-    return layer.pattern.text if layer.pattern else layer.scope
+def _lets_more_pass(rule: Rule, limits: Limits, number: int | None, other: int) -> bool:
+    """Whether, where another override holds too, a violation may be none any more."""
+    before = limits.bound(() if number is None else (number,)).get(rule.name)
+    after = limits.bound(tuple(sorted((other, *(() if number is None else (number,)))))).get(rule.name)
+    return before is not None and (after is None or not is_as_strict(after.options, before.options))
+
+
+def _away(override: Override) -> Condition | None:
+    """Return a condition that holds nowhere where the override does, by what a policy sees; None where it sees none."""
+    found = [outside(_text(override))] if override.scope else []
+    if override.exemption_category:
+        category = {"field": alias("exemptionCategory")}
+        found.append(every({**category, "notEquals": one} for one in override.exemption_category))
+    return some(found) if found else None
+
+
+def _text(override: Override) -> str:
+    return override.scope.text if override.scope else ""
 
 
 def _any_of(branches: Sequence[Condition]) -> Condition:
@@ -116,8 +149,11 @@ def _any_of(branches: Sequence[Condition]) -> Condition:
     return every((*shared, some(map(every, rests)))) if all(rests) else every(shared)
 
 
-def _at(layer: Layer | None, text: str) -> str:
-    return text if layer is None else f"At `{layer.scope}`: {text}"
+def _at(limits: Limits, number: int | None, text: str) -> str:
+    if number is None:
+        return text
+    override = limits.overrides[number]
+    return f"At `{override.said}`: {text}" if override.by_scope_alone else f"Where {override.path} holds: {text}"
 
 
 def _with_defaults(form: Form) -> Condition:
@@ -130,12 +166,13 @@ def _with_defaults(form: Form) -> Condition:
     return made
 
 
-def _blurred(touching: Sequence[Layer], ruleset: Ruleset) -> list[str]:
+def _blurred(touching: Sequence[int], ruleset: Ruleset) -> list[str]:
     """Return what is left because of where the rule applies."""
     said = []
     if len(touching) > 1:
         said.append("All where two overrides of the rule apply.")
-    places = {layer.scope: _text(layer) for layer in touching}
+    overrides = (ruleset.limits.overrides[number] for number in touching)
+    places = {one.said: _text(one) for one in overrides}
     places |= {one.scope: one.pattern.text for one in ruleset.exclusions}
     globs = [scope for scope, text in places.items() if covers(text) is None]
     if globs:

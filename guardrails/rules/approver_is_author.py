@@ -33,7 +33,7 @@ _READ: Final = 2000
 class Options:
     """Whether an approver must be there."""
 
-    required: bool = option(False, "whether a missing approver is a violation")  # noqa: FBT003
+    required: bool = option(False, "whether a missing approver is a violation", stricter="more")  # noqa: FBT003
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

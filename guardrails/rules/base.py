@@ -6,11 +6,12 @@ Violation with its evidence, or Unknown with the reason. It never raises on purp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
@@ -161,5 +162,29 @@ def title_of(rule: Declared) -> str:
 
 def option(default: Any, doc: str, **limits: Any) -> Any:
     """Declare a rule option: its default, what it means, and limits: `minimum`, `pattern` (a regular
-    expression), `glob` (patterns, on what: `scope` or `assignment`)."""
+    expression), `glob` (patterns, on what: `scope` or `assignment`), `stricter` (which value lets less pass: `less` or
+    `more`; left out where neither does)."""
     return field(default=default, metadata={"doc": doc, **limits})
+
+
+def strictness(options: Any) -> tuple[float, ...]:
+    """Return how strict the options of a rule are, to be compared with others of the same rule, field by field."""
+    return tuple(sign * getattr(options, name) for name, sign in _signs(cast(Hashable, type(options))).items() if sign)
+
+
+def is_as_strict(options: Any, others: Any) -> bool:
+    """Whether options of a rule surely let no more pass than others of the same rule."""
+    for name, sign in _signs(cast(Hashable, type(options))).items():
+        one, other = getattr(options, name), getattr(others, name)
+        if one != other and not (sign and sign * one > sign * other):
+            return False
+    return True
+
+
+@cache
+def _signs(options: Hashable) -> Mapping[str, int]:
+    """Return name of an option -> 1 where more is stricter, -1 where less is, 0 where neither is."""
+    return {one.name: _SIGNS[one.metadata.get("stricter", "")] for one in fields(cast(Any, options))}
+
+
+_SIGNS: Final = {"more": 1, "less": -1, "": 0}

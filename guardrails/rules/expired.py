@@ -27,7 +27,9 @@ from guardrails.rules.control import FURTHEST, NO_TIME, Form, ends
 class Options:
     """How long an expired exemption may stay."""
 
-    keep_days: int = option(0, "days for which an expired exemption may stay before it is reported", minimum=0)
+    keep_days: int = option(
+        0, "days for which an expired exemption may stay before it is reported", minimum=0, stricter="less"
+    )
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

@@ -29,7 +29,9 @@ from guardrails.rules.words import clip, says_nothing
 class Options:
     """What counts as an extension."""
 
-    tolerance_days: int = option(1, "days by which a date may move, for tools that write it in another form", minimum=0)
+    tolerance_days: int = option(
+        1, "days by which a date may move, for tools that write it in another form", minimum=0, stricter="less"
+    )
     allow_with_new_ticket: bool = option(
         True,  # noqa: FBT003
         "whether a later date passes when the edit also names another ticket than before",

@@ -31,8 +31,10 @@ from guardrails.sources import SYSTEM
 class Options:
     """How far ahead an exemption may end."""
 
-    months: int = option(12, "calendar months from the write to the latest allowed expiry", minimum=1)
-    tolerance_days: int = option(1, "days beyond that which are let pass, for time zones and whole days", minimum=0)
+    months: int = option(12, "calendar months from the write to the latest allowed expiry", minimum=1, stricter="less")
+    tolerance_days: int = option(
+        1, "days beyond that which are let pass, for time zones and whole days", minimum=0, stricter="less"
+    )
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

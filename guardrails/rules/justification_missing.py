@@ -30,7 +30,9 @@ from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, wo
 class Options:
     """What is enough."""
 
-    min_length: int = option(15, "characters that the description or the justification must have", minimum=1)
+    min_length: int = option(
+        15, "characters that the description or the justification must have", minimum=1, stricter="more"
+    )
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # noqa: ARG001

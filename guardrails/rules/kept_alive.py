@@ -33,8 +33,12 @@ from guardrails.sources import SYSTEM
 class Options:
     """How long an exemption may live in all."""
 
-    months: int = option(24, "calendar months from its first sight to the latest allowed expiry", minimum=1)
-    tolerance_days: int = option(1, "days by which a date may move and is still the same date", minimum=0)
+    months: int = option(
+        24, "calendar months from its first sight to the latest allowed expiry", minimum=1, stricter="less"
+    )
+    tolerance_days: int = option(
+        1, "days by which a date may move and is still the same date", minimum=0, stricter="less"
+    )
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

@@ -38,7 +38,7 @@ _MARK: Final = "coLocated"
 class Options:
     """How often is often."""
 
-    times: int = option(3, "how often it was put back before that is told", minimum=1)
+    times: int = option(3, "how often it was put back before that is told", minimum=1, stricter="less")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

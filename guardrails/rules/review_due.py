@@ -31,7 +31,7 @@ from guardrails.rules.words import clip
 class Options:
     """Whether a review date must be there."""
 
-    required: bool = option(True, "whether a missing review date is a violation")  # noqa: FBT003
+    required: bool = option(True, "whether a missing review date is a violation", stricter="more")  # noqa: FBT003
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:

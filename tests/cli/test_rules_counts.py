@@ -52,7 +52,7 @@ def swept(shelf: Shelf, matches: Matches | None, **report: Any) -> None:
 
 def counts(own: str, *, whole: bool = True, owner: int = 0) -> Matches:
     digest = load_ruleset(Path(own)).digest
-    return Matches(digest, AT, 500, whole, exclusions=(12, 0), overrides=(3,), owners=(owner,))
+    return Matches(digest, AT, 500, whole, exclusions=(12, 0), overrides=(3,), owners=(owner,), unclear=(0,))
 
 
 def test_the_counts_are_shown_with_their_lines_and_what_is_idle_or_over_is_flagged(
@@ -82,8 +82,8 @@ def test_they_are_json_for_programs(run: Run, save: Save, shelf: Shelf) -> None:
     assert told["ruleset"] == load_ruleset(Path(own)).digest
     assert told["items"][1] == {
         "what": "exclusion", "at": "own.yaml:6:5", "path": "exclusions[1]", "about": "/subscriptions/s2",
-        "reason": "it moved", "expires": "2026-06-30T00:00:00Z", "exemptions": 0, "whole": True,
-        "flags": ["matches none", "ended 2026-06-30"],
+        "reason": "it moved", "expires": "2026-06-30T00:00:00Z", "exemptions": 0, "unclear": 0,
+        "whole": True, "flags": ["matches none", "ended 2026-06-30"],
     }  # fmt: skip
     assert [one["flags"] for one in told["items"]][2:] == [[], []]
 

@@ -8,10 +8,11 @@ from typing import Any
 from guardrails.assess import Assessment, Finding, Verdict
 from guardrails.decide import Situation
 from guardrails.exemption import Exemption, fingerprint
+from guardrails.limits import Response
 from guardrails.record import Row, Status
 from guardrails.rules.base import Case, Severity
 from guardrails.rules.sample import BODY, body_of
-from guardrails.ruleset import Response, Ruleset, parse_ruleset
+from guardrails.ruleset import Ruleset, parse_ruleset
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CONTENT = fingerprint(BODY)

@@ -16,11 +16,12 @@ from guardrails.bypass.read import bypasses_of, tagged_of
 from guardrails.bypass.record import codes_of
 from guardrails.bypass.rules import bypass_rules
 from guardrails.errors import Permanent
-from guardrails.exemption import TYPE, ExemptionId
+from guardrails.exemption import TYPE
 from guardrails.ports import Page, Surroundings
 from guardrails.rules import all_rules
 from guardrails.rules.base import NoOptions
 from guardrails.ruleset import Ruleset, parse_ruleset
+from tests.limits import bound_at
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -325,13 +326,13 @@ def said(rules: str, overrides: str = "") -> Ruleset:
 
 
 def test_they_are_alerts_where_a_ruleset_does_not_name_them() -> None:
-    on = RULESET.bypass_rules_for(GROUP)
+    on = RULESET.limits.bypass_rules_for(GROUP, NOW)
     assert list(on) == list(bypass_rules())
     assert {(str(bound.response), bound.grace, bound.options) for bound in on.values()} == {
         ("alert", timedelta(), NoOptions())
     }
     assert all(bound.severity is bound.rule.severity for bound in on.values())
-    assert RULESET.rules_for(ExemptionId.parse(f"{GROUP}/providers/{TYPE}/x"))[0].rule.name == "expired"
+    assert next(iter(bound_at(RULESET, f"{GROUP}/providers/{TYPE}/x"))) == "expired"
 
 
 def test_what_is_off_is_not_found_and_does_not_count() -> None:
@@ -400,15 +401,16 @@ overrides:
   - {{scope: "{GROUP}", rules: {{bypass-ticket-missing: {{response: alert}}, bypass-end-missing: off}}}}
 """
     ruleset = said("bypass-ticket-missing: off, bypass-ended: off", overrides)
-    there, beside = ruleset.bypass_rules_for(GROUP), ruleset.bypass_rules_for(f"{SUB}/resourceGroups/other")
-    assert sorted(ruleset.bypass_rules_for(CORP)) == [
+    there, beside = (
+        ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other")
+    )
+    assert sorted(ruleset.limits.bypass_rules_for(CORP, NOW)) == [
         "bypass-end-missing", "bypass-not-approved", "bypass-review-missing", "bypass-unreadable",
     ]  # fmt: skip
     assert "bypass-ended" in beside
     assert "bypass-ticket-missing" not in beside, "a severity alone switches nothing on that is off"
     assert "bypass-ticket-missing" not in there
     assert "bypass-end-missing" not in there
-    assert len(ruleset.bypass_layers) == 3, "the override that names none is not asked"
 
 
 def test_what_was_stored_by_former_names_is_shown_by_those_of_today() -> None:

@@ -79,22 +79,22 @@ def test_what_is_kept_can_be_read_back_and_a_thousand_overrides_are_small() -> N
     kept = json.dumps(found.to_json())
     assert Matches.from_json(json.loads(kept)) == found
     assert (found.overrides[7], sum(found.overrides)) == (3, 3)
-    most = Matches("0" * 12, AT, 100_000, whole=True, overrides=(100_000,) * 1000)
-    assert len(json.dumps(most.to_json())) < 9_000
+    most = Matches("0" * 12, AT, 100_000, whole=True, overrides=(100_000,) * 1000, unclear=(100_000,) * 1000)
+    assert len(json.dumps(most.to_json())) < 17_000
+
+
+SAID = Matches("x", AT, 1, whole=True).to_json()
 
 
 @pytest.mark.parametrize(
     "said",
     [
-        None, [], {}, "x", {"ruleset": "x"},
-        {"ruleset": "x", "at": "soon", "exemptions": 1, "whole": True, "exclusions": [], "overrides": [], "owners": []},
-        {"ruleset": "x", "at": "2026-11-21T12:00:00Z", "exemptions": 1, "whole": True, "exclusions": 3, "overrides": [],
-         "owners": []},
-        {"ruleset": "x", "at": "2026-11-21T12:00:00Z", "exemptions": 1, "whole": True, "exclusions": [None],
-         "overrides": [], "owners": []},
+        None, [], {}, "x", {"ruleset": "x"}, SAID | {"exclusions": 3}, SAID | {"exclusions": [None]},
+        SAID | {"owners": None}, SAID | {"at": "soon"}, SAID | {"at": None}, SAID | {"exemptions": "many"},
     ],
 )  # fmt: skip
 def test_what_no_sweep_wrote_is_no_count(said: object) -> None:
+    assert Matches.from_json(SAID) is not None
     assert Matches.from_json(said) is None
 
 
@@ -114,6 +114,21 @@ def test_what_matches_none_or_has_ended_is_flagged_with_its_line() -> None:
     assert found[5].about == "EPAC"
     later = AT.replace(second=1)
     assert found[2].flags(later) == ("matches none", "ended 2026-11-21T12:00:01Z")
+
+
+def test_an_override_of_which_it_cannot_be_told_whether_it_holds_is_not_said_to_match_none() -> None:
+    overrides = """overrides:
+  - {policy_category: Storage, rules: {expired: tag}}
+  - {scope: /subscriptions/none, severity: high, rules: {expired: tag}, reason: strict}
+  - {assignment: "*", exemption_category: Waiver, rules: {expired: off}}
+"""
+    ruleset = parse_ruleset(RULES + overrides.replace('assignment: "*"', "assignment: audit-*"))
+    found = counted(ruleset, count(ruleset, exemption("web"), exemption("web", "f")))
+    assert [(one.about, one.exemptions, one.flags(AT)) for one in found] == [
+        ("policy_category Storage", 0, ("matches none for sure", "2 cannot be told")),
+        ("scope /subscriptions/none; severity high", 0, ("matches none",)),
+        ("assignment audit-*; exemption_category waiver", 0, ("matches none",)),
+    ]
 
 
 def test_of_a_sweep_that_did_not_see_all_nothing_is_said_to_match_none() -> None:
@@ -150,8 +165,8 @@ def test_what_has_ended_is_told_with_its_line_and_the_ruleset_stays_valid() -> N
 def test_an_override_that_matches_everything_is_said_to_be_pointless_and_is_used(version: int, scope: str) -> None:
     text = RULES.replace("2", str(version)) + f"overrides:\n- {{scope: '{scope}', rules: {{expired: tag}}}}\n"
     ruleset = parse_ruleset(text, "r.yaml")
-    said = f"r.yaml:5:11: overrides[0].scope: '{scope}' matches everything; say it under rules"
-    assert [one for one in ruleset.warnings if "version" not in one] == [said]
+    (said,) = (one for one in ruleset.warnings if "version" not in one)
+    assert said.startswith(f"r.yaml:5:11: overrides[0].scope: '{scope}' matches everything; leave it out, or say ")
     assert count(ruleset, exemption("web")).overrides == (1,)
 
 

@@ -5,9 +5,9 @@ import pytest
 from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId
 from guardrails.policy.conditions import covers
-from guardrails.rules.sample import BODY
 from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
 from guardrails.ruleset_patterns import Comparison
+from tests.limits import bound_at
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 BREAK_GLASS = "/subscriptions/*/resourceGroups/break-glass"
@@ -142,7 +142,7 @@ def test_version_1_is_used_as_it_was_and_each_pattern_that_would_change_is_named
 def test_the_shipped_rulesets_are_of_version_2_and_nothing_is_said_of_them() -> None:
     shipped = load_ruleset()
     assert (shipped.version, shipped.warnings) == (2, ())
-    never = next(one for one in shipped.rules_for(ExemptionId.parse(BODY["id"])) if one.rule.name == "never-exempt")
+    never = shipped.limits.bound()["never-exempt"]
     (glob,) = never.options.assignments
     assert covers(glob) is not None  # Azure Policy can say it
 
@@ -163,8 +163,8 @@ def test_the_version_is_one_that_is_known() -> None:
 def test_a_thousand_overrides_are_read_and_each_mistake_among_them_has_its_line() -> None:
     lines = [f"- {{scope: /subscriptions/s{n}/*/x, rules: {{expired: tag}}}}" for n in range(1000)]
     ruleset = parse_ruleset(text_of(2, "overrides:\n" + "\n".join(lines)))
-    assert len(ruleset.layers) == 1001
-    assert len(ruleset.rules_for(ExemptionId.parse(SUB + BELOW))) == 1
+    assert len(ruleset.limits.overrides) == 1000
+    assert len(bound_at(ruleset, SUB + BELOW)) == 1
     lines[700] = lines[700].replace("subscriptions", "subscription")
     (problem,) = mistakes("overrides:\n" + "\n".join(lines))
     assert problem.startswith("r.yaml:705:11: overrides[700].scope: ")

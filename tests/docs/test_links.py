@@ -11,9 +11,11 @@ import pytest
 
 from guardrails.cli.main import COMMANDS
 from guardrails.exemption import ExemptionId
+from guardrails.limits import Response
 from guardrails.notice import Kind
-from guardrails.ruleset import Mode, Response, parse_ruleset
+from guardrails.ruleset import Mode, parse_ruleset
 from guardrails.ruleset_schema import schema
+from tests.limits import bound_at
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
@@ -118,10 +120,10 @@ def test_the_worked_ruleset_is_one_and_does_as_the_page_says() -> None:
     ruleset = parse_ruleset(snippets[0], "docs/decisions.md")
     assert ruleset.mode is Mode.ENFORCE
 
-    prod = {bound.rule.name: bound for bound in ruleset.rules_for(ExemptionId.parse(PROD + NAME))}
+    prod = bound_at(ruleset, PROD + NAME)
     assert (prod["expiry-missing"].response, prod["expiry-missing"].grace) == (Response.REVERT, timedelta(days=3))
     assert "expired" not in prod  # what is not named is off
-    dev = {bound.rule.name: bound for bound in ruleset.rules_for(ExemptionId.parse(DEV + NAME))}
+    dev = bound_at(ruleset, DEV + NAME)
     assert dev["expiry-missing"].response is Response.ALERT
     assert dev["expiry-missing"].grace == timedelta(days=3)  # field by field
     assert "whole-initiative" not in dev

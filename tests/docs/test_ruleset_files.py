@@ -10,11 +10,12 @@ import yaml
 
 from guardrails.bypass.rules import FORMER, bypass_rules
 from guardrails.errors import Misconfigured
-from guardrails.exemption import ExemptionId
+from guardrails.limits import Response
 from guardrails.notice import Kind
 from guardrails.rules import all_rules
-from guardrails.ruleset import Mode, Response, Ruleset, load_ruleset, parse_ruleset
+from guardrails.ruleset import Mode, Ruleset, load_ruleset, parse_ruleset
 from guardrails.ruleset_schema import published
+from tests.limits import bound_at
 
 ROOT = Path(__file__).parents[2]
 HEAD = "version: 1\nmode: audit\n"
@@ -212,11 +213,11 @@ def test_a_response_in_an_override_switches_on_what_is_off_elsewhere() -> None:
     text = HEAD + "rules: {expired: off}\noverrides: [{scope: '/subscriptions/1111*', rules: {expired: tag}}]\n"
     ruleset = parse_ruleset(text)
     there, elsewhere = (
-        ExemptionId.parse(f"/subscriptions/{name}/providers/Microsoft.Authorization/policyExemptions/e")
+        f"/subscriptions/{name}/providers/Microsoft.Authorization/policyExemptions/e"
         for name in ("1111", "2222")
     )
-    assert [(bound.rule.name, bound.response) for bound in ruleset.rules_for(there)] == [("expired", Response.TAG)]
-    assert ruleset.rules_for(elsewhere) == ()
+    assert {name: bound.response for name, bound in bound_at(ruleset, there).items()} == {"expired": Response.TAG}
+    assert bound_at(ruleset, elsewhere) == {}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from guardrails.bypass.model import Bypass, Way
 from guardrails.bypass.notice import bypass_found
 from guardrails.digest import Gathered, compose
 from guardrails.exemption import Exemption, ExemptionId
+from guardrails.limits import Response
 from guardrails.notice import SERVICE, Kind, Notice
 from guardrails.record import Row, Status
 from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
 from guardrails.rules.sample import BODY, EXEMPTIONS
-from guardrails.ruleset import Response
 from guardrails.tell import about, expiry, partial, review, service
 
 AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)

@@ -53,18 +53,18 @@ def blurred(rule: str, one: Judged) -> bool:
     That wildcard is any text, so that it is no `*` that does not cross slashes.
     """
     key = one.exemption.id.key
-    overrides = [layer for layer in one.ruleset.layers[1:] if rule in layer.rules]
-    matching = [layer for layer in overrides if layer.pattern is not None and layer.pattern.matches(key)]
+    overrides = [layer for layer in one.ruleset.limits.overrides if rule in layer.rules]
+    matching = [layer for layer in overrides if layer.scope is not None and layer.scope.matches(key)]
     if len(matching) > 1:
         return True
-    if matching and len(_pieces(matching[0].scope)) > 2:
+    if matching and len(_pieces(matching[0].said)) > 2:
         return True
-    if matching and any(sign in matching[0].scope for sign in "?["):
+    if matching and any(sign in matching[0].said for sign in "?["):
         return True
-    if matching and matching[0].pattern and narrows(matching[0].pattern.text):
+    if matching and matching[0].scope and narrows(matching[0].scope.text):
         return True
     running = [item for item in one.ruleset.exclusions if item.expires is None or one.now < item.expires]
-    places = [(layer.scope, layer.pattern) for layer in overrides] + [(item.scope, item.pattern) for item in running]
+    places = [(layer.said, layer.scope) for layer in overrides] + [(item.scope, item.pattern) for item in running]
     others = [scope for scope, pattern in places if not (pattern and pattern.matches(key))]
     return any(_resembles(key, glob) for glob in others if len(_WILD.split(glob)) > 1)
 

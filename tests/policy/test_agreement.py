@@ -23,6 +23,7 @@ from guardrails.policy.build import build
 from guardrails.rules import all_rules
 from guardrails.rules.base import Unknown, Violation
 from guardrails.ruleset import Ruleset
+from tests.limits import bound_for
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy
 from tests.policy.gaps import Judged, explained, no_time
@@ -93,7 +94,7 @@ def compare(
     facts = Facts(now=now, written_at=now)
     excluded = ruleset.exclusion_for(exemption.id, now) is not None
     undated = no_time(exemption)
-    bound = {one.rule.name: one for one in ruleset.rules_for(exemption.id)}
+    bound = bound_for(ruleset, exemption)
     for name, rule in all_rules().items():
         if name in DATED and undated:
             continue

@@ -9,9 +9,9 @@ from guardrails.assess import Finding, Verdict
 from guardrails.bypass.model import Bypass, Way, token
 from guardrails.bypass.record import Kept
 from guardrails.errors import Permanent
+from guardrails.limits import Response
 from guardrails.ports import Bypasses
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Response
 from tests.register.conftest import SUB, World, at
 
 GROUP = f"/subscriptions/{SUB}/resourceGroups/Demo"

@@ -11,6 +11,7 @@ import pytest
 from guardrails import __version__
 from guardrails.assess import Finding, Verdict
 from guardrails.facts import Unread
+from guardrails.limits import Response
 from guardrails.report.coverage import Coverage, Identity, identity_of
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA, coverage_json, coverage_rows
 from guardrails.report.model import Report
@@ -18,7 +19,7 @@ from guardrails.report.page import as_html
 from guardrails.report.survey import survey
 from guardrails.report.texts import as_coverage, as_json, as_markdown
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Response, parse_ruleset
+from guardrails.ruleset import parse_ruleset
 
 from .conftest import HOSTILE, NOW, RULES, Shelf, report_on, row
 

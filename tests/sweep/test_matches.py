@@ -4,6 +4,7 @@ import pytest
 
 from guardrails.errors import Retryable
 from guardrails.matches import Matches, last_counted
+from guardrails.ports import Surroundings
 from guardrails.ruleset import Ruleset
 from guardrails.sweep import LEASE
 from sandbox import tenant as places
@@ -80,13 +81,18 @@ async def test_a_row_that_is_no_exemption_may_be_one_that_an_exclusion_matches(t
     assert found.whole is False
 
 
-async def test_a_sweep_that_breaks_off_keeps_the_counts_of_the_one_before(tenant: Tenant) -> None:
+async def test_a_sweep_that_breaks_off_keeps_the_counts_of_the_one_before(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks_off(**_: object) -> Surroundings:
+        raise Retryable("Azure is away", code="azure-away")
+
     world, world.ruleset = tenant.world, listing()
     await world.write(world.id())
     await tenant.settled()
     before = await kept(tenant)
     world.clock.advance(hours=1)
-    world.fault("POST", "ResourceGraph", status=500)
+    monkeypatch.setattr(tenant.graph, "surroundings", breaks_off)
     with pytest.raises(Retryable):
         await tenant.sweep()
     assert before is not None

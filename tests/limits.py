@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from guardrails.exemption import Exemption, ExemptionId
+from guardrails.facts import Policy
 from guardrails.limits import BoundRule
 from guardrails.rules.base import Case
-from guardrails.rules.sample import FACTS, read
+from guardrails.rules.sample import DENY_PUBLIC, FACTS, REQUIRE_TLS, read
 from guardrails.ruleset import Ruleset
 
 
@@ -17,6 +18,7 @@ def bound_at(ruleset: Ruleset, exemption: str | ExemptionId) -> Mapping[str, Bou
 
 def bound_for(ruleset: Ruleset, exemption: Exemption) -> Mapping[str, BoundRule]:
     """Return the same for an exemption."""
-    applied = ruleset.limits.rules_for(exemption, replace(FACTS))
+    facts = replace(FACTS, policies=dict.fromkeys((DENY_PUBLIC, REQUIRE_TLS), Policy("", "")))
+    applied = ruleset.limits.rules_for(exemption, facts)
     assert all(isinstance(one, BoundRule) for one in applied)
     return {one.rule.name: one for one in applied if isinstance(one, BoundRule)}

@@ -136,6 +136,7 @@ class Limits:
         self._scoped = [number for number, one in enumerate(overrides) if one.scope]
         self._others = [number for number, one in enumerate(overrides) if not one.scope]
         self._scopes = Scopes(one.scope for one in overrides if one.scope)
+        self._last: tuple[str, tuple[int, ...]] = "", ()
         self._ends = sorted(one.expires for one in overrides if one.expires)
         self._bound: dict[tuple[int, ...], Mapping[str, BoundRule]] = {}
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
@@ -152,7 +153,7 @@ class Limits:
         """Return the rules that are on for an exemption: one tuple for all to which the same apply."""
         if not self.overrides:
             return self._applied(_EVERYWHERE)
-        scoped = self._scopes.matching(exemption.id.key)
+        scoped = self._fitting(exemption.id.key)
         if not scoped and not self._others:
             return self._applied(_EVERYWHERE)
         kind = self._kind(scoped, exemption, facts)
@@ -167,7 +168,7 @@ class Limits:
 
     def overrides_for(self, exemption: Exemption, facts: Facts) -> Holding:
         """Return which overrides hold for a control of an exemption, as if none had ended."""
-        scoped = self._scopes.matching(exemption.id.key)
+        scoped = self._fitting(exemption.id.key)
         if not scoped and not self._others:
             return NONE_HOLDS
         kind = self._kind(scoped, exemption, facts)
@@ -178,6 +179,12 @@ class Limits:
             if kind:
                 _keep(self._holding, kind.key, kept)
         return kept[1]
+
+    def _fitting(self, key: str) -> tuple[int, ...]:
+        """Return which scopes fit an id in lower case; each exemption is asked about more than once, one by one."""
+        if self._last[0] != key:
+            self._last = key, self._scopes.matching(key)
+        return self._last[1]
 
     def _kind(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> _Kind | None:
         """Return what exemptions have in common for which the same overrides hold; None where that is not kept."""
@@ -191,7 +198,7 @@ class Limits:
         """Return when the next override ends that may hold for an exemption, UTC; None where none does."""
         if self._ended(now) == len(self._ends):
             return None
-        numbers = self._numbers(self._scopes.matching(exemption.id.key))
+        numbers = self._numbers(self._fitting(exemption.id.key))
         there = (self.overrides[number] for number in numbers)
         ends = (one.expires for one in there if one.expires and one.expires > now and one.fits(exemption))
         return min(ends, default=None)

@@ -72,7 +72,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Read, judge, report."""
     ruleset, targets = ruleset_of(args), _targets(args)
-    note_ended(ruleset, args.now or datetime.now(UTC), screen)
+    if targets or args.format != "csv":  # else standard error is for the coverage alone
+        note_ended(ruleset, args.now or datetime.now(UTC), screen)
     with screen.progress("exemptions", quiet=args.quiet) as told:
         report = asyncio.run(_survey(args, ruleset, told))
     lines = [line for line in report.lines if not args.only or line.verdict in args.only]

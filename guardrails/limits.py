@@ -110,16 +110,6 @@ class Holding(NamedTuple):
 NONE_HOLDS: Final = Holding((), ())
 
 
-class _Kind(NamedTuple):
-    """What exemptions have in common for which the same overrides hold.
-
-    `alive`: whose ids are in the key; they mean something as long as these are kept.
-    """
-
-    key: tuple[object, ...]
-    alive: tuple[object, ...]
-
-
 class Limits:
     """What applies where.
 
@@ -136,13 +126,12 @@ class Limits:
         self._scoped = [number for number, one in enumerate(overrides) if one.scope]
         self._others = [number for number, one in enumerate(overrides) if not one.scope]
         self._scopes = Scopes(one.scope for one in overrides if one.scope)
-        self._last: tuple[str, tuple[int, ...]] = "", ()
         self._ends = sorted(one.expires for one in overrides if one.expires)
         self._bound: dict[tuple[int, ...], Mapping[str, BoundRule]] = {}
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
         self._by_cases: dict[tuple[Case, ...], Applied] = {}
         self._kept: dict[tuple[object, ...], tuple[object, Applied]] = {}
-        self._holding: dict[tuple[object, ...], tuple[object, Holding]] = {}
+        self._held: dict[tuple[object, ...], tuple[object, Holding]] = {}
 
     @property
     def asks_policies(self) -> bool:
@@ -153,53 +142,51 @@ class Limits:
         """Return the rules that are on for an exemption: one tuple for all to which the same apply."""
         if not self.overrides:
             return self._applied(_EVERYWHERE)
-        scoped = self._fitting(exemption.id.key)
+        scoped = self._scopes.matching(exemption.id.key)
         if not scoped and not self._others:
             return self._applied(_EVERYWHERE)
-        kind = self._kind(scoped, exemption, facts)
-        if kind is None:
+        if SELECTORS not in exemption.not_returned and exemption.selectors:
             return self._applied(self._cases(scoped, exemption, facts))
-        key = self._ended(facts.now), *kind.key
+        assignment, policies, source = facts.assignment, facts.policies, exemption.source
+        key = (
+            scoped, exemption.assignment_id, exemption.category, exemption.reference_ids,
+            id(assignment), id(policies), id(source), self._ended(facts.now) if self._ends else 0,
+        )  # fmt: skip
         kept = self._kept.get(key)
         if kept is None:
-            kept = kind.alive, self._applied(self._cases(scoped, exemption, facts))
-            _keep(self._kept, key, kept)
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            applied = self._applied(self._cases(scoped, exemption, facts))
+            kept = self._kept[key] = (assignment, policies, source), applied  # as long as they live, so do their ids
         return kept[1]
 
     def overrides_for(self, exemption: Exemption, facts: Facts) -> Holding:
         """Return which overrides hold for a control of an exemption, as if none had ended."""
-        scoped = self._fitting(exemption.id.key)
+        scoped = self._scopes.matching(exemption.id.key)
         if not scoped and not self._others:
             return NONE_HOLDS
-        kind = self._kind(scoped, exemption, facts)
-        kept = self._holding.get(kind.key) if kind else None
+        if SELECTORS not in exemption.not_returned and exemption.selectors:
+            return self._holding_in(scoped, exemption, facts)
+        alive = facts.assignment, facts.policies, exemption.source
+        key = scoped, exemption.assignment_id, exemption.category, exemption.reference_ids, *map(id, alive)
+        kept = self._held.get(key)
         if kept is None:
-            found = _holding(cases_of(self.overrides, self._numbers(scoped), self._graded, exemption, facts))
-            kept = (kind.alive if kind else None), found
-            if kind:
-                _keep(self._holding, kind.key, kept)
+            if len(self._held) >= _KEPT:
+                self._held.clear()
+            kept = self._held[key] = alive, self._holding_in(scoped, exemption, facts)
         return kept[1]
 
-    def _fitting(self, key: str) -> tuple[int, ...]:
-        """Return which scopes fit an id in lower case; each exemption is asked about more than once, one by one."""
-        if self._last[0] != key:
-            self._last = key, self._scopes.matching(key)
-        return self._last[1]
-
-    def _kind(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> _Kind | None:
-        """Return what exemptions have in common for which the same overrides hold; None where that is not kept."""
-        if SELECTORS not in exemption.not_returned and exemption.selectors:
-            return None
-        alive = facts.assignment, facts.policies, exemption.source
-        said = exemption.assignment_id, exemption.category, exemption.reference_ids
-        return _Kind((scoped, said, *map(id, alive)), alive)
+    def _holding_in(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> Holding:
+        cases = cases_of(self.overrides, self._numbers(scoped), self._graded, exemption, facts)
+        sure = {number for case in cases if case.exempt for number in case.sure}
+        maybe = {number for case in cases for number in (*case.sure, *case.open)}
+        return Holding(tuple(sorted(sure)), tuple(sorted(maybe - sure)))
 
     def next_end(self, exemption: Exemption, now: datetime) -> datetime | None:
         """Return when the next override ends that may hold for an exemption, UTC; None where none does."""
         if self._ended(now) == len(self._ends):
             return None
-        numbers = self._numbers(self._fitting(exemption.id.key))
-        there = (self.overrides[number] for number in numbers)
+        there = (self.overrides[number] for number in self._numbers(self._scopes.matching(exemption.id.key)))
         ends = (one.expires for one in there if one.expires and one.expires > now and one.fits(exemption))
         return min(ends, default=None)
 
@@ -207,10 +194,15 @@ class Limits:
         """Return name -> rule, ordered by code, of what is on where these overrides hold and no others."""
         found = self._bound.get(numbers)
         if found is None:
-            some = [self.overrides[number] for number in numbers]
-            each = (_bind(rule, self.rules.get(name, {}), some) for name, rule in all_rules().items())
+            each = (self._bind(name, rule, numbers) for name, rule in all_rules().items())
             found = self._bound[numbers] = {one.rule.name: one for one in each if one}
         return found
+
+    def _bind(self, name: str, rule: Rule, numbers: Sequence[int]) -> BoundRule | None:
+        some = [one for number in numbers if name in (one := self.overrides[number]).rules]
+        if not some and numbers:
+            return self.bound().get(name)  # the same object for all
+        return _bind(rule, self.rules.get(name, {}), some)
 
     def bypass_rules_for(self, scope: str, now: datetime) -> BypassRules:
         """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
@@ -229,7 +221,7 @@ class Limits:
         return _runs(self.overrides[number], now) and not bypass_rules().keys().isdisjoint(self.overrides[number].rules)
 
     def _numbers(self, scoped: tuple[int, ...]) -> list[int]:
-        """Return the numbers of the overrides whose scope fits, in their order, and of those that have none."""
+        """Return the numbers of the overrides with these scopes, and of those that have none, in their order."""
         return sorted((*self._others, *(self._scoped[index] for index in scoped)))
 
     def _ended(self, now: datetime) -> int:
@@ -244,9 +236,10 @@ class Limits:
     def _applied(self, cases: tuple[Case, ...]) -> Applied:
         applied = self._by_cases.get(cases)
         if applied is None:
+            if len(self._by_cases) >= _KEPT:
+                self._by_cases.clear()
             each = (self._one(rule, cases) for rule in all_rules().values())
-            applied = tuple(one for one in each if one)
-            _keep(self._by_cases, cases, applied)
+            applied = self._by_cases[cases] = tuple(one for one in each if one)
         return applied
 
     def _one(self, rule: Rule, cases: tuple[Case, ...]) -> BoundRule | Alternatives | None:
@@ -268,20 +261,6 @@ class Limits:
         if settled and len(alike) == 1:
             return next(iter(alike.values()))
         return Alternatives(rule, tuple(choices), names, why, settled) if any(alike.values()) else None
-
-
-def _holding(cases: Sequence[Case]) -> Holding:
-    """Return which overrides hold by an exemption's cases."""
-    sure = {number for case in cases if case.exempt for number in case.sure}
-    maybe = {number for case in cases for number in (*case.sure, *case.open)}
-    return Holding(tuple(sorted(sure)), tuple(sorted(maybe - sure)))
-
-
-def _keep[K, V](kept: dict[K, V], key: K, value: V) -> None:
-    """Keep a value, among so many at most."""
-    if len(kept) >= _KEPT:
-        kept.clear()
-    kept[key] = value
 
 
 def _runs(override: Override, now: datetime) -> bool:

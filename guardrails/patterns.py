@@ -9,6 +9,7 @@ RE2, which knows neither look-around nor back references. https://github.com/goo
 """
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -20,6 +21,8 @@ LONGEST: Final = 2000
 _TOKEN: Final = re.compile(r"\*+|\?|\[!?+\]?+[^\]]*+\]|[^*?\[]+|\[")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _ANY: Final = ".*"
+_IN_PART: Final = "[^/]*"
+_ENDS: Final = ("", _IN_PART, _ANY)
 _BELOW: Final = "(?:/.*)?"
 _NO_CHARACTER: Final = r"[^\x{0}-\x{10ffff}]"
 _MEMORY: Final = 2**20
@@ -34,9 +37,10 @@ class Glob:
         plain: the text that it is, in lower case where case does not matter; None where it has wildcards.
         expression: the same for RE2, without what is below.
         needed: the longest text that stands in all that it matches.
+        parts: how many of an id's parts, from its start, tell whether it matches; a great number where all may do.
     """
 
-    __slots__ = ("_below", "_opened", "_regex", "_start", "expression", "needed", "plain", "text")
+    __slots__ = ("_below", "_opened", "_regex", "_start", "expression", "needed", "parts", "plain", "text")
 
     def __init__(self, text: str, *, below: bool = False, fold: bool = True) -> None:
         self.text = text
@@ -50,6 +54,8 @@ class Glob:
         self._opened = len(parts) == 2 and bool(parts[0][0]) and parts[1][1] == _ANY
         self.expression = "".join(wild or re.escape(literal) for literal, wild in parts)
         self._regex: Any = None
+        crossing = any(wild not in ("", _IN_PART) for _, wild in parts[:-1]) or (parts and parts[-1][1] not in _ENDS)
+        self.parts = sys.maxsize if crossing or not below else 1 + "".join(literals).count("/")
 
     def matches(self, text: str) -> bool:
         """Whether it matches the whole text; one on scopes matches what is below, too."""
@@ -69,51 +75,97 @@ class Glob:
 class Scopes:
     """Many globs on scopes: as many as there may be, an id is looked up among them in a few steps.
 
-    What is plain is looked up by the id and by each scope above it; the others are asked one by one where any matches.
+    Most say all in the first parts of an id, up to a resource group: what matches there is kept for the next id in it.
     """
 
-    __slots__ = ("_any", "_longest", "_plain", "_wild")
+    __slots__ = ("_far", "_kept", "_near")
 
     def __init__(self, globs: Iterable[Glob]) -> None:
+        numbered = list(enumerate(globs))
+        self._near = _Lookup((index, one) for index, one in numbered if one.parts <= _PARTS)
+        self._far = _Lookup((index, one) for index, one in numbered if one.parts > _PARTS)
+        self._kept: dict[str, tuple[int, ...]] = {}
+
+    def matching(self, key: str) -> tuple[int, ...]:
+        """Return the numbers of the globs that match a lower-cased id, or are above it, in their order."""
+        start = key.split("/", _PARTS)
+        top = key[: -len(start[-1]) - 1] if len(start) > _PARTS else key
+        near = self._kept.get(top)
+        if near is None:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            near = self._kept[top] = tuple(sorted(self._near.matching(top)))
+        far = self._far.matching(key)
+        return tuple(sorted((*near, *far))) if far else near
+
+
+class _Lookup:
+    """Globs by number. What is plain is looked up by the id and by each scope above it; of the others RE2 tells at once
+    which match.
+    """
+
+    __slots__ = ("_longest", "_plain", "_together", "_wild")
+
+    def __init__(self, globs: Iterable[tuple[int, Glob]]) -> None:
         self._plain: dict[str, list[int]] = {}
-        self._wild: list[tuple[str, int, Glob]] = []
-        self._any: Any = None
-        for index, one in enumerate(globs):
+        self._wild: list[tuple[int, Glob]] = []
+        self._together: Any = None
+        for index, one in globs:
             if one.plain is None:
-                self._wild.append((one.needed, index, one))
+                self._wild.append((index, one))
             else:
                 self._plain.setdefault(one.plain, []).append(index)
         if len(self._wild) >= _MANY:
             with suppress(ValueError):  # too large for one: they are asked one by one
-                self._any = _together(tuple(one.expression for _, _, one in self._wild))
+                self._together = _together(tuple(one.expression for _, one in self._wild))
         self._longest = max(map(len, self._plain), default=-1)
 
-    def matching(self, key: str) -> tuple[int, ...]:
-        """Return the numbers of the globs that match a lower-cased id, or are above it, in their order."""
+    def matching(self, key: str) -> list[int]:
         found: list[int] = []
-        end = key.find("/")
-        while 0 <= end <= self._longest:
-            found += self._plain.get(key[:end], ())
-            end = key.find("/", end + 1)
-        if len(key) <= self._longest:
-            found += self._plain.get(key, ())
-        if self._any is None or _whole(self._any, key):
-            found += [index for needed, index, one in self._wild if needed in key and one.matches(key)]
-        return tuple(sorted(found))
+        if self._plain:
+            end, longest, plain = key.find("/"), self._longest, self._plain
+            while 0 <= end <= longest:
+                if (above := key[:end]) in plain:
+                    found += plain[above]
+                end = key.find("/", end + 1)
+            if len(key) <= longest:
+                found += plain.get(key, ())
+        if self._wild:
+            found += self._matching_wild(key)
+        return found
+
+    def _matching_wild(self, key: str) -> Sequence[int]:
+        if self._together is not None:
+            matched = self._together.Match(_clean(key).encode())
+            if matched == _EVERY:
+                return ()
+            if matched and 0 in matched:  # the one that matches everything: RE2 did not run out of memory
+                return [self._wild[number - 1][0] for number in matched if number]
+        return [index for index, one in self._wild if one.matches(key)]
 
 
-_MANY: Final = 24
-"""So many globs with wildcards are worth one expression for all."""
+_EVERY: Final = [0]
+_MANY: Final = 8
+"""So many globs with wildcards are worth one look for all."""
+
+_PARTS: Final = 5
+"""The parts of an id up to a resource group, what stands before its first slash included."""
+
+_KEPT: Final = 10_000
 
 
 def _together(expressions: Sequence[str]) -> Any:
-    """Return one expression for RE2 that matches what any of these does. Raises ValueError: it would be too large."""
+    """Return what RE2 looks for at once, first of all whatever there is. Raises ValueError: it would be too large."""
     import re2  # noqa: PLC0415 - see _compiled
 
+    every = re2.Set.FullMatchSet(_options(8 * _MEMORY))
     try:
-        return _compiled(f"(?s)(?:{'|'.join(expressions)}){_BELOW}", 8 * _MEMORY)
+        for expression in ("(?s).*", *(f"(?s){one}{_BELOW}" for one in expressions)):
+            every.Add(_clean(expression))
+        every.Compile()
     except re2.error as error:
         raise ValueError(_reason(error)) from None
+    return every
 
 
 def glob(text: str) -> Glob:
@@ -198,7 +250,7 @@ def _tokens(text: str) -> list[tuple[str, int]]:
 def _translated(said: str, *, last: bool) -> tuple[str, str]:
     """Return a part of a glob as a text, or as a regular expression."""
     if said[0] == "*":
-        return "", _ANY if last or len(said) > 1 else "[^/]*"
+        return "", _ANY if last or len(said) > 1 else _IN_PART
     if said == "?":
         return "", "."
     return ("", _class(said[1:-1])) if len(said) > 1 and said[0] == "[" else (said, "")
@@ -287,12 +339,18 @@ def _whole(compiled: Any, text: str) -> bool:
     return compiled.fullmatch(_clean(text).encode()) is not None  # bytes: re2 works out no positions in the text
 
 
-def _compiled(expression: str, memory: int = _MEMORY) -> Any:
+def _compiled(expression: str) -> Any:
     """Compile for RE2. Raises re2.error."""
     import re2  # noqa: PLC0415 - 3 MiB: most patterns are settled without it, and indexing needs none
+
+    return re2.compile(_clean(expression), _options(_MEMORY))
+
+
+def _options(memory: int) -> Any:
+    import re2  # noqa: PLC0415 - see _compiled
 
     options = re2.Options()
     options.max_mem = memory
     options.log_errors = False
     options.never_capture = True
-    return re2.compile(_clean(expression), options)
+    return options

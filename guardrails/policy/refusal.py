@@ -16,6 +16,7 @@ _IS_EXEMPTION: Final[Condition] = {"field": "type", "equals": TYPE}
 _OFF: Final = "It is off in the ruleset."
 _NO_GLOB: Final = "All of it, for Azure cannot say this scope with its one wildcard."
 _NOT_SEEN: Final = "All of it, for a policy does not see what the exemption exempts from."
+_ENDS: Final = "All of it, for it holds only until a day."
 _HELD_OFF: Final = "it may let more pass, and a policy does not see where it holds."
 
 
@@ -54,7 +55,7 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     """Return what the ruleset refuses by a rule, or why it refuses nothing."""
     limits = ruleset.limits
     touching = _touching(rule, limits)
-    by_scope = [number for number in touching if limits.overrides[number].by_scope_alone]
+    by_scope = [number for number in touching if _is_place(limits.overrides[number])]
     branches: list[Condition] = []
     forms: list[Form] = []
     leaves: list[str] = []
@@ -75,10 +76,16 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     if not branches:
         return " ".join((*reasons, *leaves))
     leaves += [text for text in reasons if not text.endswith(_OFF)]
-    leaves += [_at(limits, number, _NOT_SEEN) for number in touching if number not in by_scope]
+    others = [number for number in touching if number not in by_scope]
+    leaves += [_at(limits, n, _ENDS if limits.overrides[n].by_scope_alone else _NOT_SEEN) for n in others]
     condition = every((_IS_EXEMPTION, *not_excluded(ruleset.exclusions), _any_of(branches)))
     deny = all(form.deny for form in forms)
     return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset)), deny)
+
+
+def _is_place(override: Override) -> bool:
+    """Whether a policy can say where an override holds, by its scope alone and for ever."""
+    return override.by_scope_alone and override.expires is None
 
 
 def _touching(rule: Rule, limits: Limits) -> list[int]:
@@ -111,7 +118,7 @@ def _where(rule: Rule, limits: Limits, number: int | None, touching: Sequence[in
         one = limits.overrides[other]
         if other == number or (this and one.scope and not may_meet(_text(this), _text(one))):
             continue
-        if one.by_scope_alone:
+        if _is_place(one):
             found.append(outside(_text(one)))
         elif _lets_more_pass(rule, limits, number, other):
             away = _away(one)

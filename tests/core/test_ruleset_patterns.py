@@ -1,9 +1,12 @@
 """The patterns of a ruleset file: what is refused in version 2, with its line; what version 1 keeps, and is told."""
 
+from random import Random
+
 import pytest
 
 from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId
+from guardrails.patterns import Scopes, glob
 from guardrails.policy.conditions import covers
 from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
 from guardrails.ruleset_patterns import Comparison
@@ -189,3 +192,18 @@ def test_registered_exemptions_whose_match_would_change_are_found() -> None:
         "rules.never-exempt.options.assignments[1]": [],
     }
     assert compared("people: {'team * x': {teams: jo@contoso.com, name: Jo}}") == {"people": both}
+
+
+def test_many_globs_are_looked_up_as_each_is_asked() -> None:
+    """Short ids and long ones, globs of each form, few and many: what is kept of one id is right for the next."""
+    random = Random(5)  # noqa: S311
+    words = ("a", "ab", "b", "subscriptions", "x-1", "**", "*", "a*", "*b", "?", "[ab]", "[!a]", "a**", "x-*")
+    for count in (1, 3, 12, 60):
+        for _ in range(12):
+            texts = ["/".join(("", *random.choices(words, k=random.randint(1, 8)))) for _ in range(count)]
+            globs = [glob(text) for text in [*texts, random.choice(("", "*", "**/b", "/a/*"))]]
+            scopes = Scopes(globs)
+            for _ in range(60):
+                key = "/".join(("", *random.choices(("a", "ab", "b", "x-1", "x-12", "c"), k=random.randint(1, 9))))
+                expected = tuple(number for number, one in enumerate(globs) if one.matches(key))
+                assert scopes.matching(key) == expected, (key, [one.text for one in globs])

@@ -130,6 +130,27 @@ def generated(seed: int) -> Ruleset:
     return ruleset({"rules": _some_rules(pick, pick.randrange(3, len(EVERYTHING))), **kept})
 
 
+def by_control(seed: int) -> Ruleset:
+    """Return a ruleset with overrides that ask for more than the scope, or that end."""
+    pick = random.Random(seed)  # noqa: S311 - nothing secret
+    overrides = []
+    for _ in range(pick.randrange(1, 4)):
+        asked = pick.choice(
+            (
+                {"policy_category": "Storage"},
+                {"severity": "high"},
+                {"reference": "a"},
+                {"assignment": "audit*"},
+                {"initiative": "both"},
+                {"exemption_category": pick.choice(("Waiver", "Mitigated"))},
+                {"expires": f"{pick.randrange(2023, 2031)}-06-30", "scope": pick.choice(_GLOBS)},
+            )
+        )
+        where = {"scope": pick.choice(_GLOBS)} if pick.randrange(2) else {}
+        overrides.append({**where, **asked, "rules": _some_rules(pick, pick.randrange(1, 6))})
+    return ruleset({"rules": _some_rules(pick, pick.randrange(3, len(EVERYTHING))), "overrides": overrides})
+
+
 def _some_rules(pick: random.Random, count: int) -> dict[str, Any]:
     return {name: _setting(name, pick) for name in pick.sample(sorted(EVERYTHING), count)}
 

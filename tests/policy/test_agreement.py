@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from guardrails.assess import assess
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, put_body
-from guardrails.facts import Facts
+from guardrails.facts import Assignment, Facts
+from guardrails.facts import Policy as PolicyFact
 from guardrails.policy.build import build
 from guardrails.rules import all_rules
 from guardrails.rules.base import Unknown, Violation
@@ -254,6 +256,44 @@ def test_other_types_are_left_alone(kind: str) -> None:
     for ruleset in rulesets.fixed().values():
         for name, policy in policies_of(ruleset).items():
             assert set(policy.answers(body, NOW).values()) == {""}, name
+
+
+def test_no_policy_refuses_what_an_override_lets_pass_that_it_cannot_see() -> None:
+    low = "/providers/microsoft.authorization/policydefinitions/"
+    initiative = "/providers/Microsoft.Authorization/policySetDefinitions/both"
+    assignment = Assignment("/a", initiative, {"a": low + "a", "b": low + "b"})
+    policies = {low + "a": PolicyFact("Storage", "high"), low + "b": PolicyFact("Network", "")}
+    fired, wrong, kept = 0, [], 0
+    for seed in range(60):
+        ruleset = rulesets.by_control(seed)
+        refusing = policies_of(ruleset)
+        kept += len(refusing)
+        for body, now in cases(seed, 40):
+            try:
+                exemption = Exemption.from_arm(body, ruleset.names)
+            except Permanent:
+                continue
+            facts = Facts(now=now, written_at=now, assignment=assignment, policies=policies)
+            broken = {finding.rule for finding in assess(exemption, facts, ruleset).violations}
+            for name, policy in refusing.items():
+                if any(policy.answers(exemption.body, now).values()):
+                    fired += 1
+                    if name not in broken and not (name in DATED and no_time(exemption)):
+                        wrong.append(f"seed {seed}: {name} refuses, and the rule lets pass: {shown(exemption, now)}")
+    assert not wrong, wrong[:5]
+    assert fired > 200, "there was something to refuse"
+    assert kept > 200
+
+
+def test_what_an_override_lets_pass_nowhere_keeps_its_policy() -> None:
+    stricter = {"severity": "high", "rules": {"expiry-too-far": {"options": {"months": 3}}}}
+    looser = {"severity": "high", "rules": {"expiry-too-far": {"options": {"months": 30}}}}
+    rules = {"expiry-too-far": "alert"}
+    (kept,) = policies_of(rulesets.ruleset({"rules": rules, "overrides": [stricter]}, 2)).values()
+    assert "Where overrides[0] holds: All of it, for a policy does not see" in " ".join(kept.metadata["leaves"])
+    assert policies_of(rulesets.ruleset({"rules": rules, "overrides": [looser]}, 2)) == {}
+    mitigated = {**looser, "exemption_category": "Mitigated"}
+    assert policies_of(rulesets.ruleset({"rules": rules, "overrides": [mitigated]}, 2)).keys() == {"expiry-too-far"}
 
 
 def test_an_exclusion_ends_with_its_date() -> None:

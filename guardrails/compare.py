@@ -15,7 +15,8 @@ from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_time
 from guardrails.facts import Assignment, Unread
 from guardrails.hint import Hint
-from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows, token
+from guardrails.inventory import NO_ASSIGNMENT, NO_EXEMPTION, SAID, Rows, token
+from guardrails.matches import Counting, Matches
 from guardrails.perform import tell_breaker
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
@@ -58,6 +59,8 @@ class Report:
         told: names of the notices about the sweep that were sent.
         bypasses: counts of the ways past a policy that are no exemptions; {} where they could not be looked at.
         bypasses_told: when the last sweep began whose findings on these people were told of, UTC; None for never.
+        matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
+            read; None where none counted yet.
     """
 
     started: datetime
@@ -72,6 +75,7 @@ class Report:
     told: list[str] = field(default_factory=list)
     bypasses: Mapping[str, int] = field(default_factory=dict)
     bypasses_told: datetime | None = None
+    matches: Matches | None = None
 
     @classmethod
     def after(cls, run: Run) -> "Report":
@@ -80,7 +84,8 @@ class Report:
             until = parse_time(run.report.get("bypasses_told"))
         except ValueError:  # a hand was in the row: told twice is better than not
             until = None
-        return cls(run.started, told=list(run.report.get("told", ())), bypasses_told=until)
+        matches = Matches.from_json(run.report.get("matches"))
+        return cls(run.started, told=list(run.report.get("told", ())), bypasses_told=until, matches=matches)
 
     def remark(self, text: str) -> None:
         """Note what is odd; of thousands, the first are enough."""
@@ -108,6 +113,7 @@ class Report:
             "told": self.told,
             "bypasses": dict(self.bypasses),
             "bypasses_told": spell_time(self.bypasses_told) if self.bypasses_told else None,
+            "matches": self.matches.to_json() if self.matches else None,
         }
 
 
@@ -148,8 +154,12 @@ class Pass:
     _visible: set[str] = field(default_factory=set)
     _crew: set[asyncio.Task[None]] = field(default_factory=set)
     _rows: Rows = field(default_factory=lambda: Rows(DEFAULT_NAMES))
+    _counting: Counting = field(init=False)
     _closed: bool = True
     _hole: bool = False
+
+    def __post_init__(self) -> None:
+        self._counting = Counting(self.ruleset)
 
     async def go(self) -> Surroundings:
         """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent.
@@ -172,6 +182,8 @@ class Pass:
                     self._take(page)
                     if loading.done():
                         await self._compare(crew)
+            whole = not self.report.missing and not self._rows.odd[NO_EXEMPTION]
+            self.report.matches = self._counting.matches(self.report.started, whole=whole)
             await loading
             await self._compare(crew)
             await self._hand_over_new(crew)
@@ -209,6 +221,7 @@ class Pass:
             container = intern(one.id.container)
             sure = not around.missing or self._is_shown(one, assignment)
             self._visible.add(container)
+            self._counting.add(one, assignment or NO_ASSIGNMENT, now)
             self._shown.append(Shown(one.id.hash, one.id.text, container, one.modified_at, listed, sure))
 
     def _is_shown(self, exemption: Exemption, assignment: Assignment | None) -> bool:

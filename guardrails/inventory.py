@@ -24,6 +24,9 @@ NO_ASSIGNMENT: Final = Unread("Resource Graph does not show the assignment")
 SAID: Final = 20
 """How much of a token is about what the exemption says; the rest is about what the rules find."""
 
+NO_EXEMPTION: Final = "no exemption"
+"""The oddity of a row that has an exemption's type and no exemption in it."""
+
 _SHOWN: Final = 10
 
 
@@ -114,7 +117,7 @@ class Rows:
 
     def refuse(self, row: Mapping[str, Any], why: str) -> None:
         """Count a row as no exemption."""
-        self._note("no exemption", row, why)
+        self._note(NO_EXEMPTION, row, why)
 
     def problems(self) -> list[str]:
         """Return what was odd, a sentence each, with examples."""

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from guardrails.bypass.rules import BypassRule, bypass_rules
-from guardrails.exemption import Exemption, ExemptionId
+from guardrails.exemption import Exemption
 from guardrails.expiry import duration
 from guardrails.facts import Facts
 from guardrails.overrides import Case, Graded, Override, cases_of
@@ -100,6 +100,16 @@ _OPEN: Final = 6
 """Of so many overrides of one rule every combination is looked at where it cannot be told whether they hold."""
 
 
+class Holding(NamedTuple):
+    """The numbers of the overrides that surely hold for a control of an exemption, and of those that may."""
+
+    sure: tuple[int, ...]
+    maybe: tuple[int, ...]
+
+
+NONE_HOLDS: Final = Holding((), ())
+
+
 class Limits:
     """What applies where.
 
@@ -121,6 +131,7 @@ class Limits:
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
         self._by_cases: dict[tuple[Case, ...], Applied] = {}
         self._kept: dict[tuple[object, ...], tuple[object, Applied]] = {}
+        self._held: dict[tuple[object, ...], tuple[object, Holding]] = {}
 
     @property
     def asks_policies(self) -> bool:
@@ -149,17 +160,33 @@ class Limits:
             kept = self._kept[key] = (assignment, policies, source), applied  # as long as they live, so do their ids
         return kept[1]
 
-    def overrides_for(self, exemption: Exemption, facts: Facts) -> tuple[int, ...]:
-        """Return the numbers of the overrides that surely hold for a control of it, or would if they had not ended."""
-        numbers = (*self._others, *self._at(exemption.id))
-        cases = cases_of(self.overrides, numbers, self._graded, exemption, facts)
-        return tuple(sorted({number for case in cases if case.exempt for number in case.sure}))
+    def overrides_for(self, exemption: Exemption, facts: Facts) -> Holding:
+        """Return which overrides hold for a control of an exemption, as if none had ended."""
+        scoped = self._scopes.matching(exemption.id.key)
+        if not scoped and not self._others:
+            return NONE_HOLDS
+        if SELECTORS not in exemption.not_returned and exemption.selectors:
+            return self._holding_in(scoped, exemption, facts)
+        alive = facts.assignment, facts.policies, exemption.source
+        key = scoped, exemption.assignment_id, exemption.category, exemption.reference_ids, *map(id, alive)
+        kept = self._held.get(key)
+        if kept is None:
+            if len(self._held) >= _KEPT:
+                self._held.clear()
+            kept = self._held[key] = alive, self._holding_in(scoped, exemption, facts)
+        return kept[1]
+
+    def _holding_in(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> Holding:
+        cases = cases_of(self.overrides, self._numbers(scoped), self._graded, exemption, facts)
+        sure = {number for case in cases if case.exempt for number in case.sure}
+        maybe = {number for case in cases for number in (*case.sure, *case.open)}
+        return Holding(tuple(sorted(sure)), tuple(sorted(maybe - sure)))
 
     def next_end(self, exemption: Exemption, now: datetime) -> datetime | None:
         """Return when the next override ends that may hold for an exemption, UTC; None where none does."""
         if self._ended(now) == len(self._ends):
             return None
-        there = (self.overrides[n] for n in (*self._others, *self._at(exemption.id)))
+        there = (self.overrides[number] for number in self._numbers(self._scopes.matching(exemption.id.key)))
         ends = (one.expires for one in there if one.expires and one.expires > now and one.fits(exemption))
         return min(ends, default=None)
 
@@ -193,9 +220,9 @@ class Limits:
     def _is_about_bypasses(self, number: int, now: datetime) -> bool:
         return _runs(self.overrides[number], now) and not bypass_rules().keys().isdisjoint(self.overrides[number].rules)
 
-    def _at(self, exemption_id: ExemptionId) -> tuple[int, ...]:
-        """Return the numbers of the overrides whose scope fits."""
-        return tuple(self._scoped[index] for index in self._scopes.matching(exemption_id.key))
+    def _numbers(self, scoped: tuple[int, ...]) -> list[int]:
+        """Return the numbers of the overrides with these scopes, and of those that have none, in their order."""
+        return sorted((*self._others, *(self._scoped[index] for index in scoped)))
 
     def _ended(self, now: datetime) -> int:
         """Return how many overrides have ended."""
@@ -203,8 +230,7 @@ class Limits:
 
     def _cases(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> tuple[Case, ...]:
         """Return the cases of an exemption, of whose id these of the scopes fit."""
-        numbers = sorted((*self._others, *(self._scoped[index] for index in scoped)))
-        running = [number for number in numbers if _runs(self.overrides[number], facts.now)]
+        running = [number for number in self._numbers(scoped) if _runs(self.overrides[number], facts.now)]
         return cases_of(self.overrides, running, self._graded, exemption, facts)
 
     def _applied(self, cases: tuple[Case, ...]) -> Applied:

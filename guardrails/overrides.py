@@ -57,6 +57,16 @@ class Override:
         return f"{self.path} ({self.reason[:200]})" if self.reason else self.path
 
     @property
+    def about(self) -> str:
+        """What it asks for, on one line, patterns as version 2 has them."""
+        asked = {
+            "scope": (self.said,) if self.said else (),
+            **{name: [one.text for one in getattr(self, name)] for name in ("assignment", *ABOUT_CONTROLS)},
+            "exemption_category": self.exemption_category,
+        }
+        return "; ".join(f"{name} {', '.join(texts)}" for name, texts in asked.items() if texts)
+
+    @property
     def by_scope_alone(self) -> bool:
         """Whether nothing but the id says if it holds."""
         return not (self.assignment or self.exemption_category or self.about_controls)

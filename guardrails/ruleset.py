@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrails.errors import Misconfigured
-from guardrails.exemption import Exemption, ExemptionId, Names, parse_time
+from guardrails.exemption import Exemption, ExemptionId, Names, parse_time, spell_time
 from guardrails.expiry import DAYS, REVIEW_DAYS, duration
 from guardrails.limits import Limits, Settings
 from guardrails.names import TagNames
@@ -25,7 +25,7 @@ from guardrails.routing import Person, Route, read_route
 from guardrails.rules import all_rules
 from guardrails.ruleset_conflicts import KindFacts
 from guardrails.ruleset_patterns import NEWEST, Written
-from guardrails.ruleset_schema import load
+from guardrails.ruleset_schema import Loaded, load
 
 DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
 
@@ -44,34 +44,43 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Exemptions that are left alone. `expires` is UTC; None means until it is taken out of the file."""
+    """Exemptions that are left alone. `expires` is UTC; None means until it is taken out of the file.
+
+    `path` and `place` say where it stands: such as `exclusions[0]`, and line and column.
+    """
 
     scope: str
     reason: str
     expires: datetime | None
     pattern: Glob
+    path: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
     """A protected owner: known by metadata (every key must match its glob) or by the author's identity.
 
-    `restore`: whether we put back what is theirs; else that is left to their tool.
+    `restore`: whether we put back what is theirs; else that is left to their tool. `path` and `place`: see Exclusion.
     """
 
     name: str
     metadata: tuple[tuple[str, Glob], ...]
     authors: frozenset[str]
     restore: bool = False
+    path: str = ""
+    place: str = ""
 
     def owns(self, exemption: Exemption, author: str) -> bool:
         """Whether the exemption is this owner's. `author` is the last writer who was not us."""
         if author and author.lower() in self.authors:
             return True
         said = exemption.metadata
-        return bool(self.metadata) and all(
-            isinstance(said.get(key), str | int) and pattern.matches(str(said[key])) for key, pattern in self.metadata
-        )
+        for key, pattern in self.metadata:
+            value = said.get(key)
+            if not isinstance(value, (str, int)) or not pattern.matches(str(value)):
+                return False
+        return bool(self.metadata)
 
 
 class Keep(StrEnum):
@@ -182,18 +191,36 @@ class Ruleset:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
         return self.digest if mode is self.mode else f"{self.digest}+{mode}"
 
-    def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
-        """Return the exclusion that covers this exemption today, if there is one."""
+    def exclusions_on(self, exemption_id: ExemptionId) -> tuple[int, ...]:
+        """Return the numbers of the exclusions that match this exemption, those that have ended included."""
         if not self.exclusions:
-            return None
+            return ()
         if not self._excluding:
             self._excluding.append(Scopes(one.pattern for one in self.exclusions))
-        running = (self.exclusions[number] for number in self._excluding[0].matching(exemption_id.key))
-        return next((one for one in running if one.expires is None or now < one.expires), None)
+        return self._excluding[0].matching(exemption_id.key)
+
+    def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
+        """Return the exclusion that covers this exemption today, if there is one."""
+        matched = (self.exclusions[number] for number in self.exclusions_on(exemption_id))
+        return next((one for one in matched if one.expires is None or now < one.expires), None)
+
+    def owners_of(self, exemption: Exemption, author: str) -> tuple[int, ...]:
+        """Return the numbers of the protected owners of this exemption."""
+        return tuple([number for number, owner in enumerate(self.owners) if owner.owns(exemption, author)])
 
     def owner_of(self, exemption: Exemption, author: str) -> Owner | None:
-        """Return the protected owner of this exemption, if it has one."""
+        """Return the protected owner of this exemption, if it has one: the first."""
         return next((owner for owner in self.owners if owner.owns(exemption, author)), None)
+
+    def ended(self, now: datetime) -> tuple[str, ...]:
+        """Return what is to be said of the exclusions and overrides that have ended, with the line; it stays valid."""
+        dated: tuple[Exclusion | Override, ...] = (*self.exclusions, *self.limits.overrides, *self.exceptions.accepted)
+        return tuple(
+            f"{self.source}:{one.place}: {one.path}: it ended {spell_day(one.expires)} and does not apply;"
+            " take it out, or give it a later day"
+            for one in dated
+            if one.expires is not None and one.expires <= now
+        )
 
     def routes_for(self, notice: Notice) -> tuple[Route, ...]:
         """Return the routes that want a notice; none means that it goes to `default_routes`."""
@@ -220,6 +247,11 @@ class Ruleset:
                 yield person
 
 
+def spell_day(time: datetime) -> str:
+    """Write a UTC time as a ruleset may have it: 2027-06-30, with the hour where it is not midnight."""
+    return spell_time(time).removesuffix("T00:00:00Z")
+
+
 def load_ruleset(path: Path | None = None) -> Ruleset:
     """Read a ruleset file. Raises Misconfigured with every mistake in it."""
     path = path or DEFAULT_PATH
@@ -242,19 +274,15 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         digest=hashlib.sha256(text.encode()).hexdigest()[:12],
         source=name,
         mode=Mode(data["mode"]),
-        limits=Limits(
-            _settings(data["rules"], version),
-            tuple(_overrides(data, loaded.places)),
-            tuple(_graded(data)),
-        ),
-        exclusions=_exclusions(data.get("exclusions", ()), version),
+        limits=Limits(_settings(data["rules"], version), tuple(_overrides(loaded)), tuple(_graded(data))),
+        exclusions=_exclusions(data.get("exclusions", ()), loaded, "exclusions"),
         approved=frozenset(item.lower() for item in data.get("approved", ())),
-        owners=tuple(_owner(item, version) for item in data.get("owners", ())),
+        owners=tuple(_owner(item, version, *at) for at, item in _placed(data.get("owners", ()), loaded, "owners")),
         names=Names({role: tuple(keys) for role, keys in data.get("metadata", {}).items()}),
         tagging=Tagging(**tagging),
         reverts_per_hour=breaker.get("reverts_per_hour", 20),
         routes=tuple(read_route(item, version) for item in data.get("notices", ())),
-        exceptions=_exceptions(data.get("exceptions", {}), version),
+        exceptions=_exceptions(data.get("exceptions", {}), loaded),
         people=tuple(
             Person(modern(owner, version), item["teams"], item["name"])
             for owner, item in data.get("people", {}).items()
@@ -266,13 +294,12 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
     )
 
 
-def _overrides(data: Mapping[str, Any], places: Mapping[str, str]) -> Iterator[Override]:
-    version = data["version"]
-    for number, item in enumerate(data.get("overrides", ())):
-        path = f"overrides[{number}]"
+def _overrides(loaded: Loaded) -> Iterator[Override]:
+    version = loaded.value["version"]
+    for (path, place), item in _placed(loaded.value.get("overrides", ()), loaded, "overrides"):
         yield Override(
             path,
-            places[path],
+            place,
             item.get("reason", ""),
             parse_time(item.get("expires")),
             said=item.get("scope", ""),
@@ -312,15 +339,25 @@ def _scope(item: Mapping[str, Any], version: int) -> Glob:
     return glob(modern(item["scope"], version))
 
 
-def _exclusions(items: Iterable[Mapping[str, Any]], version: int) -> tuple[Exclusion, ...]:
+def _exclusions(items: Iterable[Mapping[str, Any]], loaded: Loaded, where: str) -> tuple[Exclusion, ...]:
+    version = loaded.value["version"]
     return tuple(
-        Exclusion(item["scope"], item["reason"], parse_time(item.get("expires")), _scope(item, version))
-        for item in items
+        Exclusion(item["scope"], item["reason"], parse_time(item.get("expires")), _scope(item, version), *at)
+        for at, item in _placed(items, loaded, where)
     )
 
 
-def _exceptions(said: Mapping[str, Any], version: int) -> Exceptions:
-    accepted = _exclusions(said.get("accepted", ()), version)
+def _placed(
+    items: Iterable[Mapping[str, Any]], loaded: Loaded, where: str
+) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+    """Yield the items of a list, each with its path and with the place of that in the file."""
+    for number, item in enumerate(items):
+        path = f"{where}[{number}]"
+        yield (path, loaded.places[path]), item
+
+
+def _exceptions(said: Mapping[str, Any], loaded: Loaded) -> Exceptions:
+    accepted = _exclusions(said.get("accepted", ()), loaded, "exceptions.accepted")
     return Exceptions(TagNames(**said.get("tags", {})), tuple(said.get("approved", ())), accepted)
 
 
@@ -380,7 +417,7 @@ def _short(value: object) -> dict[str, Any]:
     return {"enabled": False} if value in (False, "off") else {"enabled": True, "response": value}
 
 
-def _owner(item: Mapping[str, Any], version: int) -> Owner:
+def _owner(item: Mapping[str, Any], version: int, path: str, place: str) -> Owner:
     metadata = tuple((key, exact_glob(modern(value, version))) for key, value in item.get("metadata", {}).items())
     authors = frozenset(author.lower() for author in item.get("authors", ()))
-    return Owner(item["name"], metadata, authors, item.get("restore", False))
+    return Owner(item["name"], metadata, authors, item.get("restore", False), path, place)

@@ -140,12 +140,13 @@ def _items(root: yaml.Node, section: str) -> Iterator[tuple[int, yaml.Node, dict
                     yield index, item, {k.value: v for k, v in item.value if isinstance(k, yaml.ScalarNode)}
 
 
-def item_places(root: yaml.Node) -> dict[str, str]:
-    """Return where the items of the lists at the top of the file stand: `overrides[3]` -> `line:column`."""
+def item_places(node: yaml.Node, path: str = "") -> dict[str, str]:
+    """Return where the items of the file's lists stand: `overrides[3]` -> `line:column`."""
+    if isinstance(node, yaml.SequenceNode):
+        return {f"{path}[{index}]": place(item) for index, item in enumerate(node.value)}
     found: dict[str, str] = {}
-    for section, node in _fields(root).items():
-        items = node.value if isinstance(node, yaml.SequenceNode) else ()
-        found |= {f"{section}[{index}]": place(item) for index, item in enumerate(items)}
+    for key, below in _fields(node).items():
+        found |= item_places(below, f"{path}.{key}".lstrip("."))
     return found
 
 

@@ -227,3 +227,11 @@ def warnings(patterns: Sequence[Written], version_at: str, name: str) -> Iterato
             yield f"{at}{in_quotes(one.text)} has the ** of version 2; in version 1 it means what * does"
         if problem := problem_of(one, 1):
             yield f"{at}{problem}"
+
+
+def pointless(patterns: Iterable[Written], name: str) -> Iterator[str]:
+    """Yield what is said of overrides at a scope that is everything: such a scope says nothing."""
+    for one in patterns:
+        if one.path.startswith("overrides[") and one.path.endswith("].scope") and is_everything(one.text):
+            text = f"{in_quotes(one.text)} matches everything; leave it out, or say under rules what holds everywhere"
+            yield f"{name}:{one.place}: {one.path}: {text}"

@@ -21,7 +21,7 @@ from guardrails.patterns import LONGEST, regex
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule, Severity
 from guardrails.ruleset_conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
-from guardrails.ruleset_patterns import NEWEST, Written, problem_of, suggestion, warnings, written
+from guardrails.ruleset_patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JSON_TYPES = {bool: "boolean", int: "integer", str: "string"}
@@ -348,7 +348,7 @@ class Loaded(NamedTuple):
         problems: every one found, as `name:line:column: what; what is right`.
         warnings: what stands nothing in the way of using the file, likewise.
         patterns: every pattern in it.
-        places: where the items of lists at its top stand: `overrides[3]` -> `line:column`.
+        places: where the items of its lists stand: a path, such as `overrides[3]`, -> line and column.
     """
 
     value: Any
@@ -378,14 +378,16 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     problems += [*contradictions(root, name, _MATCHERS), *unmatchable(root, name, kinds)]
     patterns = tuple(written(root, wanted))
     version, at = _version(root)
-    told: tuple[str, ...] = ()
+    told = tuple(pointless(patterns, name))
     if version == 1:
         problems += [f"{name}:{one.place}: {one.path}: {problem_of(one, 1)}" for one in patterns if _too_long(one)]
-        told = tuple(warnings(patterns, at, name))
+        told = (*warnings(patterns, at, name), *told)
     else:
         checked = ((one, problem_of(one, version)) for one in patterns)
         problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
-    return Loaded(None if problems else _value(root), problems, () if problems else told, patterns, item_places(root))
+    if problems:
+        return Loaded(None, problems, patterns=patterns)
+    return Loaded(_value(root), [], told, patterns, item_places(root))
 
 
 def _too_long(one: Written) -> bool:

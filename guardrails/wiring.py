@@ -81,7 +81,7 @@ class RulesetFile:
             ruleset = load_ruleset(self._path)
         except Misconfigured as error:
             return error
-        for one in ruleset.warnings:
+        for one in (*ruleset.warnings, *ruleset.ended(self._clock.now())):
             log.warning("%s", one)
         return ruleset
 

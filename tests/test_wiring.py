@@ -40,6 +40,21 @@ def test_a_change_is_seen_within_15_seconds(path: Path, clock: VirtualClock) -> 
     assert ruleset().mode is Mode.ENFORCE
 
 
+def test_what_has_ended_is_logged_once_when_the_file_is_read(
+    path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    day = clock.now().date()
+    path.write_text(AUDIT + f"exclusions: [{{scope: /subscriptions/s1, reason: r, expires: {day}}}]\n")
+    ruleset = RulesetFile(path, clock)
+    for _ in range(3):
+        ruleset()
+        clock.advance(minutes=1)
+    said = [one.message for one in caplog.records if "exclusions[0]" in one.message]
+    assert len(said) == 1
+    assert said[0].startswith("ruleset.yaml:")
+    assert f"it ended {day} and does not apply" in said[0]
+
+
 def test_an_unchanged_file_is_not_parsed_again(path: Path, clock: VirtualClock) -> None:
     ruleset = RulesetFile(path, clock)
     first = ruleset()

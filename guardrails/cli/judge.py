@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from guardrails.assess import Assessment, Finding, Verdict, assess
-from guardrails.cli.options import add_format, add_ruleset, api_version, moment, ruleset_of
+from guardrails.cli.options import add_format, add_ruleset, api_version, moment, note_ended, ruleset_of
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decide import Plan, Situation, decide
 from guardrails.exemption import Exemption, fingerprint
@@ -83,10 +83,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Judge all that can be read; say on standard error what cannot."""
-    ruleset = ruleset_of(args)
+    ruleset, now = ruleset_of(args), args.now or datetime.now(UTC)
+    note_ended(ruleset, now, screen)
     complaints = Complaints(screen)
     assignments = _assignments(args.assignments, complaints)
-    now = args.now or datetime.now(UTC)
     judged = [
         judge(exemption, ruleset, assignments, now)
         for exemption in _exemptions(args.files, ruleset, args.api_version or "", complaints)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
 from guardrails.exemption import ExemptionId, parse_time
 from guardrails.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
@@ -86,6 +87,12 @@ def ruleset_of(args: argparse.Namespace) -> Ruleset:
     """Return the ruleset that the arguments name. Raises Misconfigured with every mistake in it."""
     path = args.ruleset or os.environ.get("GUARDRAILS_RULESET", "").strip()
     return load_ruleset(Path(path) if path else None)
+
+
+def note_ended(ruleset: Ruleset, now: datetime, screen: Screen) -> None:
+    """Say which exclusions and overrides have ended: by them nothing is judged any more."""
+    for one in ruleset.ended(now):
+        screen.note(one)
 
 
 def exemption_id(args: argparse.Namespace) -> ExemptionId:

@@ -1,12 +1,14 @@
 """List the rules and what follows from each; with CODE or NAME, explain one.
 
-The ruleset is checked first: every mistake in it is shown, with its line and what would be right. With --registered the
-register is read too.
+The ruleset is checked first: every mistake in it is shown, with its line and what would be right. Exclusions and
+overrides that have ended are named, too. With --registered and --counts the register is read; 1 with --counts: no sweep
+has counted by this ruleset.
 """
 
 import argparse
 import difflib
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from guardrails.bypass.rules import FORMER, BypassRule
@@ -14,14 +16,16 @@ from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
+from guardrails.exemption import ExemptionId, spell_time
 from guardrails.limits import BoundRule
+from guardrails.matches import Counted, counted, last_counted, uncounted
 from guardrails.patterns import modern
 from guardrails.rules.base import Case, Declared, Rule
 from guardrails.ruleset import Ruleset
 from guardrails.ruleset_patterns import Comparison, Written
 
 if TYPE_CHECKING:
+    from guardrails.record import Run
     from guardrails.wiring import Service
 
 
@@ -29,19 +33,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     parser.add_argument("rule", nargs="?", metavar="CODE|NAME", help="such as EXG101 or expiry-missing")
     add_ruleset(parser)
-    parser.add_argument(
+    online = parser.add_mutually_exclusive_group()
+    online.add_argument(
         "--registered", action="store_true",
         help="for a ruleset of version 1: the registered exemptions whose match would change in version 2",
+    )  # fmt: skip
+    online.add_argument(
+        "--counts", action="store_true",
+        help="how many registered exemptions each exclusion, override and owner matches, by the last sweep",
     )  # fmt: skip
     add_format(parser)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """List them all, or explain one."""
-    ruleset = ruleset_of(args)
-    for one in ruleset.warnings:
+    ruleset, now = ruleset_of(args), datetime.now(UTC)
+    for one in (*ruleset.warnings, *ruleset.ended(now)):
         screen.note(one)
     bound = everywhere(ruleset)
+    if args.counts:
+        return _count(ruleset, now, args.format, screen)
     if args.registered:
         _compare(ruleset, args.format, screen)
     elif args.rule:
@@ -93,6 +104,36 @@ def _compare(ruleset: Ruleset, form: str, screen: Screen) -> None:
 
 def _compared(one: Written, ids: list[str]) -> dict[str, Any]:
     return {"path": one.path, "place": one.place, "pattern": one.text, "version_2": modern(one.text), "exemptions": ids}
+
+
+def _count(ruleset: Ruleset, now: datetime, form: str, screen: Screen) -> int:
+    """Show how many exemptions each exclusion, override and owner matches; return the exit code."""
+
+    async def last(service: "Service") -> "Run | None":
+        return await service.register.sweeps.last()
+
+    from guardrails.cli.online import with_service  # noqa: PLC0415 - see _compare
+
+    matches = last_counted(with_service(last))
+    known = matches if matches is not None and matches.is_of(ruleset) else None
+    found = counted(ruleset, known)
+    if form == "json":
+        sweep = known and {"at": spell_time(known.at), "exemptions": known.exemptions, "whole": known.whole}
+        screen.json({"ruleset": ruleset.digest, "sweep": sweep, "items": [one.to_json(now) for one in found]})
+    else:
+        columns = ("what", "where", "about", "reason", "exemptions", "flag")
+        screen.table(columns, [_counted_row(one, now) for one in found])
+    if known is None:
+        message, remedy = uncounted(ruleset, matches)
+        raise Permanent(message, code="not-counted", subject=ruleset.source, remedy=remedy)
+    partly = "" if known.whole else ", which could not see all: python -m guardrails sweep show"
+    screen.note(f"{known.exemptions} exemptions counted by the sweep of {spell_time(known.at)}{partly}")
+    return 0
+
+
+def _counted_row(one: Counted, now: datetime) -> tuple[str, ...]:
+    count = "unknown" if one.exemptions is None else str(one.exemptions)
+    return one.what, one.at, one.about, one.reason, count, ", ".join(one.flags(now))
 
 
 def everywhere(ruleset: Ruleset) -> dict[str, Bound]:

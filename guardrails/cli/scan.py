@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from guardrails import __version__
-from guardrails.cli.options import add_ruleset, add_scopes, moment, ruleset_of, scope_globs
+from guardrails.cli.options import add_ruleset, add_scopes, moment, note_ended, ruleset_of, scope_globs
 from guardrails.cli.screen import Cell, Screen
 from guardrails.errors import Misconfigured, Retryable
 from guardrails.facts import Unread
@@ -72,6 +72,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Read, judge, report."""
     ruleset, targets = ruleset_of(args), _targets(args)
+    if targets or args.format != "csv":  # else standard error is for the coverage alone
+        note_ended(ruleset, args.now or datetime.now(UTC), screen)
     with screen.progress("exemptions", quiet=args.quiet) as told:
         report = asyncio.run(_survey(args, ruleset, told))
     lines = [line for line in report.lines if not args.only or line.verdict in args.only]

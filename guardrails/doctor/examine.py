@@ -7,6 +7,7 @@ from typing import Final
 from guardrails.doctor import access, host, storage
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.events import events
+from guardrails.doctor.matches import matches
 from guardrails.doctor.model import Finding, Report, Result, State, failed, unknown
 from guardrails.doctor.routes import routes
 from guardrails.doctor.sweep import sweep
@@ -27,6 +28,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "routes": routes,
     "clock": host.clock,
     "sweep": sweep,
+    "matches": matches,
     "letters": storage.letters,
     "breaker": storage.breaker,
     "versions": host.versions,

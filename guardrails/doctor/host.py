@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from guardrails.azure.policies import ASSIGNMENTS, INITIATIVES
-from guardrails.doctor.model import Finding, failed, passed, unknown
+from guardrails.doctor.model import Finding, failed, passed, told_of, unknown
 from guardrails.doctor.routes import unfit
 from guardrails.doctor.world import World
 from guardrails.errors import Misconfigured
@@ -23,7 +23,8 @@ _VERSION_SETTING: Final = "GUARDRAILS_EXEMPTIONS_API_VERSION"
 _POLICY_TYPES: Final = (ASSIGNMENTS, INITIATIVES)
 _POLICY_SETTING: Final = "GUARDRAILS_POLICY_API_VERSION"
 _SHOWN: Final = 4
-_MODERNIZE: Final = "Write the patterns as version 2 has them: docs/decisions.md#patterns"
+_ENDED: Final = "python -m guardrails rules --counts shows what each would match"
+_PATTERNS: Final = "docs/decisions.md#patterns says what patterns mean, and how version 1 becomes version 2"
 
 
 async def settings(world: World) -> list[Finding]:
@@ -53,7 +54,8 @@ async def ruleset(world: World) -> list[Finding]:
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"
     stands = passed(f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen)
-    return [stands, *(passed(one, mend=_MODERNIZE) for one in found.warnings)]
+    ended = [("", one) for one in found.ended(world.clock.now())]
+    return [stands, *(passed(one, mend=_PATTERNS) for one in found.warnings), *told_of(ended, _ENDED)]
 
 
 async def versions(world: World) -> list[Finding]:

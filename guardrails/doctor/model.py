@@ -15,6 +15,8 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
+_MOST: Final = 12
+"""So many findings of a kind are told; the rest is counted."""
 _WORST: Final = (State.FAIL, State.UNKNOWN, State.PASS, State.SKIPPED)
 
 
@@ -56,6 +58,12 @@ def failed(seen: str, mend: str, *, about: str = "") -> Finding:
 def unknown(seen: str, mend: str, *, about: str = "") -> Finding:
     """Return a finding that it cannot be told."""
     return Finding(State.UNKNOWN, seen, mend, about)
+
+
+def told_of(lines: Sequence[tuple[str, str]], mend: str) -> list[Finding]:
+    """Return findings that are no failures, as (about, seen): the first ones, and how many more there are."""
+    more = [passed(f"{len(lines) - _MOST} more like these", mend=mend)] if len(lines) > _MOST else []
+    return [*(passed(seen, about=about, mend=mend) for about, seen in lines[:_MOST]), *more]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,24 @@ async def test_all_four_scopes_are_seen_and_the_worst_stands_first(tenant: Tenan
     assert ran.json["missing"] == []
 
 
+async def test_what_has_ended_in_the_ruleset_is_said_but_where_standard_error_is_for_the_coverage(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "version: 2\nmode: audit\nrules: {expired: alert}\n"
+        "exclusions: [{scope: /subscriptions/s1, reason: r, expires: 2026-11-21}]\n"
+        "overrides: [{assignment: audit-*, rules: {expired: off}, expires: 2026-11-22}]\n",
+        encoding="utf-8",
+    )
+    tenant.seed(VAULT, "one")
+    ran = await tenant.scan("--ruleset", str(own), "--format", "json")
+    then = "it ended 2026-11-21 and does not apply; take it out, or give it a later day"
+    assert (ran.code, ran.err) == (0, f"own.yaml:4:14: exclusions[0]: {then}\n")
+    ran = await tenant.scan("--ruleset", str(own), "--format", "csv")
+    assert json.loads(ran.err)["ruleset"]
+
+
 async def test_people_read_a_table_and_the_sums(tenant: Tenant) -> None:
     tenant.seed(VAULT, "never", expiresOn=None)
     tenant.seed(GROUP, "fine")

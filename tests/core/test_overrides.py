@@ -15,6 +15,7 @@ from guardrails.assess import Assessment, Verdict, assess, assess_all
 from guardrails.decide import decide
 from guardrails.errors import Misconfigured
 from guardrails.facts import Assignment, Gone, Policy, Unread
+from guardrails.limits import Holding
 from guardrails.recording import row_after
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, REQUIRE_TLS, SUBSCRIPTION, read
@@ -372,7 +373,7 @@ def test_a_thousand_overrides_are_looked_up_and_kept() -> None:
     rules = ruleset(*overrides, {"definition": "deny-public-network", "rules": THREE})
     exemption, facts = read(Case("", facts={"policies": POLICIES}))
     assert rules.limits.rules_for(exemption, facts) is rules.limits.rules_for(replace(exemption), facts)
-    assert rules.limits.overrides_for(exemption, facts) == (999,)
+    assert rules.limits.overrides_for(exemption, facts) == Holding((999,), ())
 
 
 def test_what_is_kept_is_not_taken_for_another() -> None:

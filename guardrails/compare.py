@@ -221,7 +221,7 @@ class Pass:
             container = intern(one.id.container)
             sure = not around.missing or self._is_shown(one, assignment)
             self._visible.add(container)
-            self._counting.add(one, assignment or NO_ASSIGNMENT, now)
+            self._counting.add(one, assignment or NO_ASSIGNMENT, now, around.policies)
             self._shown.append(Shown(one.id.hash, one.id.text, container, one.modified_at, listed, sure))
 
     def _is_shown(self, exemption: Exemption, assignment: Assignment | None) -> bool:

@@ -4,7 +4,7 @@ The ruleset says what holds everywhere; overrides (guardrails.overrides) say oth
 of the controls that an exemption exempts from. Where several hold for one control, the last one wins, field by field.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,9 +12,9 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from guardrails.bypass.rules import BypassRule, bypass_rules
-from guardrails.exemption import Exemption
+from guardrails.exemption import Exemption, ExemptionId
 from guardrails.expiry import duration
-from guardrails.facts import Facts
+from guardrails.facts import Assignment, Facts
 from guardrails.overrides import Case, Graded, Override, cases_of
 from guardrails.patterns import Scopes
 from guardrails.rules import all_rules
@@ -93,7 +93,7 @@ type Applied = tuple[BoundRule | Alternatives, ...]
 
 _EVERYWHERE: Final = (Case(()),)
 
-_KEPT: Final = 10_000
+_KEPT: Final = 4_096
 """For so many kinds of exemptions it is kept what applies to them."""
 
 _OPEN: Final = 6
@@ -108,6 +108,44 @@ class Holding(NamedTuple):
 
 
 NONE_HOLDS: Final = Holding((), ())
+
+
+class _Kinds[T]:
+    """What was found for exemptions of one kind: at the same overrides' scopes, alike in all that overrides ask for."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], tuple[object, T]] = {}
+
+    def get(
+        self,
+        scoped: tuple[int, ...],
+        exemption: Exemption,
+        facts: Facts,
+        ended: int,
+        find: Callable[[tuple[int, ...], Exemption, Facts], T],
+    ) -> T:
+        """Return what is kept, or find it. `ended`: how many overrides have."""
+        if SELECTORS not in exemption.not_returned and exemption.selectors:
+            return find(scoped, exemption, facts)
+        assignment, policies, source = facts.assignment, facts.policies, exemption.source
+        said: object = assignment
+        if isinstance(assignment, Assignment):
+            assigned, said = assignment.definition_id, assignment.members  # one object for all that were read together
+        else:
+            assigned = ""
+        key = (
+            scoped, ended, exemption.assignment_id, exemption.category, exemption.reference_ids,
+            assigned, id(said), id(policies), id(source),
+        )  # fmt: skip
+        kept = self._found.get(key)
+        if kept is None:
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            kept = self._found[key] = (said, policies, source), find(scoped, exemption, facts)  # alive: ids last
+        return kept[1]
+
+    def clear(self) -> None:
+        self._found.clear()
 
 
 class Limits:
@@ -130,8 +168,8 @@ class Limits:
         self._bound: dict[tuple[int, ...], Mapping[str, BoundRule]] = {}
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
         self._by_cases: dict[tuple[Case, ...], Applied] = {}
-        self._kept: dict[tuple[object, ...], tuple[object, Applied]] = {}
-        self._held: dict[tuple[object, ...], tuple[object, Holding]] = {}
+        self._applied_to = _Kinds[Applied]()
+        self._holding = _Kinds[Holding]()
 
     @property
     def asks_policies(self) -> bool:
@@ -145,36 +183,30 @@ class Limits:
         scoped = self._scopes.matching(exemption.id.key)
         if not scoped and not self._others:
             return self._applied(_EVERYWHERE)
-        if SELECTORS not in exemption.not_returned and exemption.selectors:
-            return self._applied(self._cases(scoped, exemption, facts))
-        assignment, policies, source = facts.assignment, facts.policies, exemption.source
-        key = (
-            scoped, exemption.assignment_id, exemption.category, exemption.reference_ids,
-            id(assignment), id(policies), id(source), self._ended(facts.now) if self._ends else 0,
-        )  # fmt: skip
-        kept = self._kept.get(key)
-        if kept is None:
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
-            applied = self._applied(self._cases(scoped, exemption, facts))
-            kept = self._kept[key] = (assignment, policies, source), applied  # as long as they live, so do their ids
-        return kept[1]
+        ended = self._ended(facts.now) if self._ends else 0
+        return self._applied_to.get(scoped, exemption, facts, ended, self._rules_for)
+
+    def _rules_for(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> Applied:
+        running = [number for number in self._numbers(scoped) if _runs(self.overrides[number], facts.now)]
+        return self._applied(cases_of(self.overrides, running, self._graded, exemption, facts))
 
     def overrides_for(self, exemption: Exemption, facts: Facts) -> Holding:
         """Return which overrides hold for a control of an exemption, as if none had ended."""
         scoped = self._scopes.matching(exemption.id.key)
         if not scoped and not self._others:
             return NONE_HOLDS
-        if SELECTORS not in exemption.not_returned and exemption.selectors:
-            return self._holding_in(scoped, exemption, facts)
-        alive = facts.assignment, facts.policies, exemption.source
-        key = scoped, exemption.assignment_id, exemption.category, exemption.reference_ids, *map(id, alive)
-        kept = self._held.get(key)
-        if kept is None:
-            if len(self._held) >= _KEPT:
-                self._held.clear()
-            kept = self._held[key] = alive, self._holding_in(scoped, exemption, facts)
-        return kept[1]
+        return self._holding.get(scoped, exemption, facts, 0, self._holding_in)
+
+    def by_scope(self, exemption_id: ExemptionId, now: datetime) -> Mapping[str, BoundRule]:
+        """Return name -> rule of what is on as far as an exemption's id alone tells."""
+        there = (self._scoped[index] for index in self._scopes.matching(exemption_id.key))
+        numbers = (n for n in there if self.overrides[n].by_scope_alone and _runs(self.overrides[n], now))
+        return self.bound(tuple(numbers))
+
+    def forget(self) -> None:
+        """Let go of what was kept of assignments and policies that nobody has any more."""
+        self._applied_to.clear()
+        self._holding.clear()
 
     def _holding_in(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> Holding:
         cases = cases_of(self.overrides, self._numbers(scoped), self._graded, exemption, facts)
@@ -227,11 +259,6 @@ class Limits:
     def _ended(self, now: datetime) -> int:
         """Return how many overrides have ended."""
         return sum(end <= now for end in self._ends)
-
-    def _cases(self, scoped: tuple[int, ...], exemption: Exemption, facts: Facts) -> tuple[Case, ...]:
-        """Return the cases of an exemption, of whose id these of the scopes fit."""
-        running = [number for number in self._numbers(scoped) if _runs(self.overrides[number], facts.now)]
-        return cases_of(self.overrides, running, self._graded, exemption, facts)
 
     def _applied(self, cases: tuple[Case, ...]) -> Applied:
         applied = self._by_cases.get(cases)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
 from guardrails.exemption import Exemption, parse_time, spell_time
-from guardrails.facts import Assignment, Facts, Gone, Unread
+from guardrails.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread
 from guardrails.limits import NONE_HOLDS
 from guardrails.overrides import Override
 from guardrails.record import Run
@@ -84,11 +84,17 @@ class Counting:
         self._ruleset = ruleset
         self._found: Counter[tuple[tuple[int, ...], ...]] = Counter()
 
-    def add(self, exemption: Exemption, assignment: Assignment | Gone | Unread, now: datetime) -> None:
-        """Count an exemption, each once. `assignment`: as far as it is known."""
+    def add(
+        self,
+        exemption: Exemption,
+        assignment: Assignment | Gone | Unread,
+        now: datetime,
+        policies: PoliciesById = NO_POLICIES,
+    ) -> None:
+        """Count an exemption, each once. `assignment`, `policies`: as far as they are known."""
         ruleset, holding = self._ruleset, NONE_HOLDS
         if ruleset.limits.overrides:
-            holding = ruleset.limits.overrides_for(exemption, Facts(now, None, assignment))
+            holding = ruleset.limits.overrides_for(exemption, Facts(now, None, assignment, policies=policies))
         owners = ruleset.owners_of(exemption, exemption.modified_by)
         self._found[(ruleset.exclusions_on(exemption.id), holding.sure, owners, holding.maybe)] += 1
 

@@ -89,6 +89,7 @@ class Sweeper:
                 await self._tell_partial(report)
                 raise first from None
             finally:
+                ruleset.limits.forget()
                 report.seconds = time.monotonic() - began
                 await self._sweeps.end(held(), self._world.clock.now(), report.to_json(), whole=whole)
         log.info("sweep: %s", report.to_json())

@@ -213,7 +213,7 @@ class Reading:
             return service.ruleset()
         except Misconfigured as error:
             why = f"{error.subject}: {error.message}"
-            self._screen.note(f"thresholds are the shipped ones, for the ruleset cannot be read: {why}")
+            self._screen.note(f"severities and thresholds are the shipped ones, for the ruleset cannot be read: {why}")
             return None
 
 
@@ -224,15 +224,23 @@ def _found(stored: Stored, ruleset: Ruleset | None, now: datetime) -> Found:
         expiry = Expiry(State.GONE, since=row.since)
     else:
         expiry = expiry_of(row.expires_on, now, ruleset.reminder_days if ruleset else DAYS)
-    return Found(stored, exemption, _grade(row), expiry)
+    return Found(stored, exemption, _grade(row, exemption, ruleset, now), expiry)
 
 
-def _grade(row: Row) -> str:
+def _grade(row: Row, exemption: ExemptionId, ruleset: Ruleset | None, now: datetime) -> str:
     if row.status in (Status.GONE, Status.LOST, Status.EXCLUDED):
         return str(row.status)
-    broken = [_own_severities().get(key, Severity.INFO) for key in row.findings if key[-1:] != "?"]
-    worst = row.severity or str(min(broken, key=_rank, default=""))  # rows of older versions do not say it
-    return worst or ("unknown" if row.unclear else "pass")
+    return row.severity or _by_ruleset(row, exemption, ruleset, now) or ("unknown" if row.unclear else "pass")
+
+
+def _by_ruleset(row: Row, exemption: ExemptionId, ruleset: Ruleset | None, now: datetime) -> str:
+    """Return the worst severity of a row that does not say it, as older versions wrote it; "" where there is none."""
+    severities = dict(_own_severities())
+    if ruleset and row.findings:
+        bound = ruleset.limits.by_scope(exemption, now).values()
+        severities |= {one.rule.code: one.severity for one in bound}
+    broken = (severities.get(key, Severity.INFO) for key in row.findings if key[-1:] != "?")
+    return str(min(broken, key=_rank, default=""))
 
 
 def _rank(severity: Severity) -> int:

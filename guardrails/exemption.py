@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from guardrails.errors import Permanent
-from guardrails.ids import key_of, resource_id
+from guardrails.ids import folded, resource_id
 from guardrails.names import DEFAULT_NAMES, ROLES, Names
 from guardrails.sources import ARM, MODE, SELECTORS, SYSTEM, VALIDATION, Source
 
@@ -64,7 +64,7 @@ class ExemptionId:
 
     Attributes:
         text: the id in its one spelling, its casing as given: what Azure is asked for.
-        key: `text` in lower case, by guardrails.ids.key_of.
+        key: `text` in lower case, by guardrails.ids.folded.
         scope: the target scope: the part before the *last* /providers/Microsoft.Authorization/policyExemptions/.
         name: the exemption's own name.
         kind: the level of the scope.
@@ -90,7 +90,7 @@ class ExemptionId:
             spelled = resource_id(text)
         except ValueError as error:
             raise refuse(f"the id cannot name one exemption: {error}", text) from None
-        key = key_of(spelled)
+        key = folded(spelled)
         at = key.rfind(_TYPE_PATH)
         if at < 0:
             raise refuse(f"the id does not name a {TYPE}", spelled)
@@ -157,7 +157,7 @@ def scope_kind(scope: str) -> ScopeKind:
 
 def scope_container(scope: str) -> str:
     """Return what ExemptionId.container is for exemptions at a scope. Raises Permanent (not-an-exemption)."""
-    return _scope_of(key_of("/" + scope.strip("/")), scope)[1]
+    return _scope_of(folded("/" + scope.strip("/")), scope)[1]
 
 
 @dataclass(slots=True)

@@ -51,7 +51,7 @@ def resource_id(text: str) -> str:
     return plain if _REPLACED not in plain or _REPLACED in text else text  # what is no UTF-8 was no encoding
 
 
-def key_of(text: str) -> str:
+def folded(text: str) -> str:
     """Return a text in lower case, character by character, where that can be undone; its length stays.
 
     Azure's ids ignore case. Letters that merely share a lower case are others: the sign of Kelvin is no k.
@@ -66,7 +66,7 @@ def is_same(answered: object, asked: str) -> bool:
     if answered == asked:
         return True
     try:
-        return key_of(resource_id(answered)) == key_of(resource_id(asked))
+        return folded(resource_id(answered)) == folded(resource_id(asked))
     except ValueError:
         return False
 

@@ -4,7 +4,7 @@ import pytest
 
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
-from guardrails.ids import LONGEST, is_same, key_of, resource_id
+from guardrails.ids import LONGEST, folded, is_same, resource_id
 from guardrails.rules.sample import EXEMPTIONS, GROUP, RESOURCE, SUBSCRIPTION
 
 ELSEWHERE = {
@@ -98,7 +98,7 @@ def test_letters_that_look_alike_name_two_objects(one: str, other: str) -> None:
 def test_casing_of_any_alphabet_is_one_object(name: str) -> None:
     lower = "".join(letter.lower() for letter in name)  # as Azure does: letter by letter
     assert ExemptionId.parse(f"{RESOURCE}{EXEMPTIONS}{name}") == ExemptionId.parse(f"{RESOURCE}{EXEMPTIONS}{lower}")
-    assert key_of(name) == lower
+    assert folded(name) == lower
 
 
 def test_an_exemption_of_an_exemption_is_neither_of_the_two_others() -> None:

@@ -19,7 +19,7 @@ from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, answer_of, json_of, refusal
 from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
-from guardrails.ids import is_same, key_of, resource_id
+from guardrails.ids import folded, is_same, resource_id
 from guardrails.initiatives import base_of, is_policy, policy_of
 from guardrails.ports import Clock
 from guardrails.versions import (
@@ -104,7 +104,7 @@ class Policies:
         asked = _path_of(assignment_id, ASSIGNMENTS)
         if isinstance(asked, Unread):
             return asked
-        said = await self._assignments.get(key_of(asked), lambda: self._read_assignment(asked), max_age=max_age)
+        said = await self._assignments.get(folded(asked), lambda: self._read_assignment(asked), max_age=max_age)
         if isinstance(said, Gone | Unread):
             return _plain(said, "assignment")
         path, properties = said
@@ -146,7 +146,7 @@ class Policies:
         self, base: str, pin: Pin, *, max_age: timedelta
     ) -> tuple[Mapping[str, str] | Unread, Choice] | Unread:
         """Return what the version that Azure evaluates holds, and which one that is."""
-        latest = await self._initiatives.get(key_of(base), lambda: self._read(INITIATIVES, base), max_age=max_age)
+        latest = await self._initiatives.get(folded(base), lambda: self._read(INITIATIVES, base), max_age=max_age)
         if isinstance(latest, Gone):
             return Unread("the initiative does not exist")
         if isinstance(latest, Unread):
@@ -166,7 +166,7 @@ class Policies:
     ) -> Mapping[str, str] | Unread:
         """Return what one version of an initiative holds. `max_age` is for whether it is there still."""
         path = f"{base}/versions/{version}"
-        found = await self._numbered.get(key_of(path), lambda: self._read(VERSIONS, path), max_age=max_age)
+        found = await self._numbered.get(folded(path), lambda: self._read(VERSIONS, path), max_age=max_age)
         if isinstance(found, Gone):  # its resource may have another name
             listed = await self._list(base, max_age=max_age)
             if isinstance(listed, Unread):
@@ -178,7 +178,7 @@ class Policies:
 
     async def _list(self, base: str, *, max_age: timedelta = timedelta.max) -> Mapping[str, Definition] | Unread:
         """Return all versions of an initiative by number."""
-        found = await self._lists.get(key_of(base), lambda: self._read_list(f"{base}/versions"), max_age=max_age)
+        found = await self._lists.get(folded(base), lambda: self._read_list(f"{base}/versions"), max_age=max_age)
         return Unread("Azure does not list the versions of the initiative") if isinstance(found, Gone) else found
 
     async def _read_assignment(self, path: str) -> _Said | Gone | Unread:

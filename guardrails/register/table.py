@@ -75,7 +75,7 @@ class Write:
     def size(self) -> int:
         """Bytes of the columns as they travel: base64 for bytes, JSON in ASCII for text."""
         return sum(
-            len(value) * 4 // 3 if isinstance(value, bytes) else len(json.dumps(value))
+            len(value) * 4 // 3 if isinstance(value, bytes) else len(json.dumps(value, default=str))
             for value in self.columns.values()
         )
 

@@ -15,6 +15,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint, put_body, spell_time, with_marker
 from guardrails.facts import Gone, Unread
 from guardrails.hint import Hint
+from guardrails.ids import is_same
 from guardrails.notice import Kind, Notice
 from guardrails.perform import conclude
 from guardrails.record import Entry, Intent, Row, Status, Stored
@@ -53,7 +54,7 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
     if exemption is None or not is_durable(row, exemption, visit.ruleset, now):
         return False
     gone = row_gone(row, visit.id.text, now)
-    loss = judge_loss(row, exemption, await _believed(visit), visit.ruleset)
+    loss = await _accepted_before(visit, row) or judge_loss(row, exemption, await _believed(visit), visit.ruleset)
     if isinstance(loss, Accepted):
         entry = entry_for("deleted", now, visit.hint, why="Azure says that it does not exist", accepted=loss.why)
         return await _record(visit, stored, gone, entry)
@@ -103,7 +104,7 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
         return await _wait(visit, stored, _NO_TARGET)
     if isinstance(beside, Unread):
         return await _wait(visit, stored, _Later(f"its scope cannot be read: {beside.reason}"))
-    if any(str(one.get("id", "")).lower().strip("/") == visit.id.key.strip("/") for one in beside):
+    if any(is_same(one.get("id"), visit.id.text) for one in beside):
         return await _wait(visit, stored, _Later("Azure lists it, and does not show it"), now + _SOON)
     for other in twins(exemption, beside, now):
         if not await _was_beside(visit, row, other):
@@ -199,6 +200,18 @@ async def _believed(visit: Visit) -> Hint:
             if entry.event == "deleted" and entry.facts.get("event") == visit.hint.event_id:
                 return replace(visit.hint, operation="", actor="")
     return visit.hint
+
+
+async def _accepted_before(visit: Visit, row: Row) -> Accepted | None:
+    """Return why a delete was accepted after which nobody has written it: Azure showed what was gone once more."""
+    if row.undo is None:  # it never went
+        return None
+    for entry in reversed(await visit.world.register.history(visit.id)):
+        why = entry.facts.get("accepted")
+        if entry.event == "deleted" and why and row.written_at is not None:
+            same = row.written_at == Row.from_json(entry.row).written_at  # by Azure's clock, which may be ahead of ours
+            return Accepted(str(why)) if same or row.written_at <= entry.at else None
+    return None
 
 
 async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:

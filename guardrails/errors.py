@@ -16,6 +16,13 @@ from typing import Final
 _FRAMES: Final = 12
 
 
+def plain(text: str) -> str:
+    """Return what a stranger may have written as one line that a log can hold: what does not print is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 class GuardrailsError(Exception):
     """Base of all errors that this product raises on purpose.
 
@@ -36,7 +43,7 @@ class GuardrailsError(Exception):
     def __str__(self) -> str:
         about = f"{self.subject}: " if self.subject else ""
         then = f". {self.remedy}" if self.remedy else ""
-        return f"{about}{self.message}{then} [{self.code}]"
+        return plain(f"{about}{self.message}{then} [{self.code}]")
 
 
 class Retryable(GuardrailsError):

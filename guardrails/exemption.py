@@ -13,13 +13,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from guardrails.errors import Permanent
+from guardrails.ids import folded, resource_id
 from guardrails.names import DEFAULT_NAMES, ROLES, Names
 from guardrails.sources import ARM, MODE, SELECTORS, SYSTEM, VALIDATION, Source
 
 __all__ = [
     "DEFAULT_NAMES", "MARKER_FIELDS", "MARKER_KEY", "ROLES", "TYPE", "Exemption", "ExemptionId", "Names", "NotReturned",
     "ScopeKind", "canonical", "canonical_json", "fingerprint", "marker_of", "parse_time", "put_body", "refuse",
-    "scope_kind", "spell_time", "with_marker",
+    "scope_container", "scope_kind", "spell_time", "with_marker",
 ]  # fmt: skip
 
 MARKER_KEY: Final = "guardrails"
@@ -62,8 +63,8 @@ class ExemptionId:
     """A policy exemption's resource id. Equal and hashed by `key`, for Azure's ids ignore case.
 
     Attributes:
-        text: the id as given, with one leading slash.
-        key: `text` in lower case.
+        text: the id in its one spelling, its casing as given: what Azure is asked for.
+        key: `text` in lower case, by guardrails.ids.folded.
         scope: the target scope: the part before the *last* /providers/Microsoft.Authorization/policyExemptions/.
         name: the exemption's own name.
         kind: the level of the scope.
@@ -79,25 +80,25 @@ class ExemptionId:
 
     @classmethod
     def parse(cls, text: object) -> "ExemptionId":
-        """Read an id in any casing, with or without its leading slash. Raises Permanent (not-an-exemption)."""
+        """Read an id in any casing, with or without its leading slash: see guardrails.ids for what is one spelling.
+
+        Raises Permanent (not-an-exemption) where it names no exemption, or not one alone.
+        """
         if not isinstance(text, str) or not text.strip("/ "):
             raise refuse("the exemption has no id")
-        if text[0] != "/" or text[1] == "/" or text[-1] == "/" or text[-1].isspace():
-            text = "/" + text.strip().strip("/")
-        key = text.lower()
-        if not text.isascii():
-            if any("\ud800" <= c <= "\udfff" for c in text):
-                raise refuse("the id holds half a character (a lone surrogate)", ascii(text))
-            if len(key) != len(text):  # a letter such as U+0130 grows in lower case: positions would no longer agree
-                key = "".join(low if len(low := c.lower()) == 1 else c for c in text)
+        try:
+            spelled = resource_id(text)
+        except ValueError as error:
+            raise refuse(f"the id cannot name one exemption: {error}", text) from None
+        key = folded(spelled)
         at = key.rfind(_TYPE_PATH)
         if at < 0:
-            raise refuse(f"the id does not name a {TYPE}", text)
-        scope, name = text[:at], text[at + len(_TYPE_PATH) :]
+            raise refuse(f"the id does not name a {TYPE}", spelled)
+        scope, name = spelled[:at], spelled[at + len(_TYPE_PATH) :]
         if not name or "/" in name:
-            raise refuse("the id does not end in one exemption name", text)
-        kind, container = _scope_of(key[:at], text)
-        return cls(text, key, scope, name, kind, container)
+            raise refuse("the id does not end in one exemption name", spelled)
+        kind, container = _scope_of(key[:at], spelled)
+        return cls(spelled, key, scope, name, kind, container)
 
     @property
     def hash(self) -> bytes:
@@ -152,6 +153,11 @@ def _scope_of(scope: str, text: str) -> tuple[ScopeKind, str]:
 def scope_kind(scope: str) -> ScopeKind:
     """Return the level of a scope id. Raises Permanent (not-an-exemption) when it is none of the four."""
     return _scope_of("/" + scope.strip("/").lower(), scope)[0]
+
+
+def scope_container(scope: str) -> str:
+    """Return what ExemptionId.container is for exemptions at a scope. Raises Permanent (not-an-exemption)."""
+    return _scope_of(folded("/" + scope.strip("/")), scope)[1]
 
 
 @dataclass(slots=True)

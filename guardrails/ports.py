@@ -217,6 +217,9 @@ class Register(Protocol):
     async def held(self) -> list[str]:
         """Return the ids of exemptions whose revert waits for the breaker."""
 
+    async def take_unseen(self, now: datetime) -> bool:
+        """Count one more row of an exemption that Azure never showed; False where no more are kept."""
+
     async def bury(self, letter: Letter) -> bool:
         """Keep something that could not be processed; burying it again replaces it. Return whether it is new."""
 

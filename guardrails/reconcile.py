@@ -12,7 +12,7 @@ from guardrails import tell
 from guardrails.act import Done
 from guardrails.bring_back import bring_back, lose, unread
 from guardrails.decide import Tag, retry_at
-from guardrails.errors import Retryable
+from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import is_expired
 from guardrails.facts import Gone, Unread
@@ -59,7 +59,7 @@ class Reconciler:
             elif isinstance(seen, Exemption):
                 outcome = await _present(visit, seen, stored)
             else:
-                outcome = await _absent(visit, stored, seen)
+                outcome = await (_absent(visit, stored, seen) if stored else _never_known(visit, seen))
             if outcome is not None:
                 return replace(outcome, did=outcome.did or did)
         raise Retryable("others keep changing it", code="lost-race", subject=exemption_id.text, delay=5)
@@ -125,6 +125,25 @@ def _event(stored: Stored | None, row: Row) -> str:
     if stored is None or stored.row.status in (Status.GONE, Status.LOST):
         return "written"
     return "edited" if stored.row.content != row.content else "judged"
+
+
+async def _never_known(visit: Visit, seen: Gone | Unread) -> Outcome | None:
+    """Take note of what neither Azure shows nor the register knows: anybody may name any number of ids.
+
+    What does not exist leaves no row, what cannot be read one of a limited number. Raises Permanent beyond.
+    """
+    named = visit.hint.source not in ("sweep", "operator")
+    now = visit.world.clock.now()
+    if named and isinstance(seen, Gone):
+        return Outcome(visit.id, "", wrote=False, row=row_gone(None, visit.id.text, now))
+    if named and isinstance(seen, Unread) and not await visit.world.register.take_unseen(now):
+        raise Permanent(
+            f"it cannot be read: {seen.reason}. The register keeps no more rows of what Azure never showed",
+            code="too-many-unseen",
+            subject=visit.id.text,
+            remedy="Nothing was changed. A sweep finds it once it can be read; look for who names so many",
+        )
+    return await _absent(visit, None, seen)
 
 
 async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> Outcome | None:

@@ -3,6 +3,9 @@
 The Functions host sends the lines of the worker to Application Insights, where they are traces; queries read them with
 `parse_json(Message).event`. A line names the fact and what it is about, and holds no body, address or secret. All lines
 of one wake-up carry the id of what woke us.
+
+What others wrote is one line in every log of this product: control characters and the like are escaped in what is
+filled into its lines, from the import of this module on.
 """
 
 import json
@@ -12,9 +15,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from guardrails.errors import Defect, GuardrailsError, defect
+from guardrails.errors import Defect, GuardrailsError, defect, plain
 
 log = logging.getLogger("guardrails.telemetry")
 
@@ -26,6 +29,25 @@ CORRELATION: Final = "correlation"
 
 _LONGEST: Final = 1000
 _correlation: ContextVar[str] = ContextVar("correlation", default="")
+
+
+_record: Final = logging.getLogRecordFactory()
+
+
+def _on_one_line(*args: Any, **more: Any) -> logging.LogRecord:
+    """Make a record of the log; where it is one of ours, texts and errors in it become plain."""
+    record = _record(*args, **more)
+    if record.name.partition(".")[0] == "guardrails" and isinstance(record.args, tuple):
+        record.args = tuple(_plain(one) for one in record.args)
+    return record
+
+
+def _plain(said: object) -> object:
+    """Return a text or an error as `errors.plain` has it; errors of ours are so, and their lists keep their lines."""
+    return plain(str(said)) if isinstance(said, str | Exception) and not isinstance(said, GuardrailsError) else said
+
+
+logging.setLogRecordFactory(_on_one_line)
 
 
 class Fact(StrEnum):

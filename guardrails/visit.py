@@ -97,14 +97,26 @@ class Visit:
     mode: Mode
 
     async def observe(self) -> tuple[Stored | None, Exemption | Gone | Unread]:
-        """Return the register's row and the exemption as Azure has it now, read at the same time."""
-        stored, body = await asyncio.gather(self.world.register.read(self.id), self.world.arm.get(self.id))
+        """Return the register's row, and then the exemption as Azure has it.
+
+        In this order: so Azure's answer is never older than the row, and what rests on a row that changed meanwhile is
+        not committed. Azure may be behind by itself: where it shows what the register knows to be gone, and nobody has
+        written it since, Azure is asked once more.
+        """
+        stored = await self.world.register.read(self.id)
+        seen = await self._seen()
+        if stored and isinstance(seen, Exemption) and _went(stored.row, seen):
+            seen = await self._seen()
+        return stored, seen
+
+    async def _seen(self) -> Exemption | Gone | Unread:
+        body = await self.world.arm.get(self.id)
         if isinstance(body, Gone | Unread):
-            return stored, body
+            return body
         try:
-            return stored, Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
+            return Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
         except Permanent as error:
-            return stored, Unread(error.message)
+            return Unread(error.message)
 
     async def look(self, exemption: Exemption, row: Row | None) -> Look:
         """Assess and decide, with every fact that the rules need.
@@ -312,6 +324,13 @@ class Visit:
                 return stored
             now = again
         return after if after.seq == stored.seq else stored
+
+
+def _went(row: Row, exemption: Exemption) -> bool:
+    """Whether the register knows it to be gone since a time after which Azure knows of no write."""
+    gone = row.status in (Status.GONE, Status.LOST)
+    written = exemption.modified_at  # by Azure's clock, which may be ahead of ours
+    return gone and (written is None or written == row.written_at or written <= row.since)
 
 
 def next_seq(stored: Stored | None) -> int:

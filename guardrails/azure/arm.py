@@ -9,13 +9,14 @@ import zlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.policies import POLICY_VERSION, Policies
-from guardrails.azure.rest import AGENT, RETRY_CODES, Rest, delay_of, error_of, json_of, refusal
+from guardrails.azure.rest import AGENT, PLAIN, RETRY_CODES, Rest, answer_of, delay_of, error_of, json_of, refusal
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, PoliciesById, Unread
@@ -72,18 +73,25 @@ class ArmRest:
         return await self._read(exemption.text, self._version, _GONE_CODES)
 
     async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create or replace the exemption. Raises Permanent (no-target, cannot-act), Retryable."""
+        """Create or replace the exemption. Raises Permanent (no-target, cannot-act), Retryable.
+
+        An answer that is not this exemption says nothing of the write: Retryable (not-verified), look again.
+        """
         response = await self._send("PUT", exemption.text, self._version, body)
         if isinstance(refusal(response, _NO_TARGET_CODES), Gone):
             message, remedy = ": ".join(error_of(response)), "It can be written once its scope is there again."
             raise Permanent(message, code="no-target", subject=exemption.text, remedy=remedy)
-        return self._written(response, exemption.text)
+        self._accepted(response, exemption.text)
+        written = answer_of(response, exemption.text)
+        if isinstance(written, Unread):
+            raise Retryable(f"it was written. {written.reason}", code="not-verified", subject=exemption.text)
+        return written
 
     async def delete(self, exemption: ExemptionId) -> None:
         """Delete the exemption. Raises Permanent (cannot-act), Retryable."""
         response = await self._send("DELETE", exemption.text, self._version)
         if response.status_code != 404:
-            self._written(response, exemption.text)
+            self._accepted(response, exemption.text)
 
     async def list(self, container: str) -> Sequence[Mapping[str, Any]] | Unread:
         """Return the exemptions in a subscription (id), or at one management group (mg~name); none inherited.
@@ -177,7 +185,8 @@ class ArmRest:
             retry_total=0,
             user_agent=AGENT,
         )
-        where, wire = scope.lstrip("/"), cast(dict[str, Any], {"enforce_https": self._rest.https})
+        # the SDK takes it as a part of an address: a `#` or `?` in a name would cut it off
+        where, wire = quote(scope.lstrip("/"), safe=PLAIN), cast(dict[str, Any], {"enforce_https": self._rest.https})
         async with client:
             try:
                 operation, tags = "Merge", {name: value or ""}
@@ -194,17 +203,12 @@ class ArmRest:
 
     async def _read(self, path: str, version: str, gone: frozenset[str]) -> Mapping[str, Any] | Gone | Unread:
         response = await self._send("GET", path, version)
-        if response.status_code == 200:
-            body = json_of(response)
-            if isinstance(body, Mapping):
-                return body
-            return Unread("Azure's answer is not a JSON object")
-        return refusal(response, gone)
+        return answer_of(response, path) if response.status_code == 200 else refusal(response, gone)
 
-    def _written(self, response: AsyncHttpResponse, subject: str) -> Mapping[str, Any]:
+    @staticmethod
+    def _accepted(response: AsyncHttpResponse, subject: str) -> None:
         if response.status_code in (200, 201, 202, 204):
-            body = json_of(response)
-            return body if isinstance(body, Mapping) else {}
+            return
         code, message = error_of(response)
         raise Permanent(f"{code}: {message}", code="cannot-act", subject=subject)
 

@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.cache import Cache
-from guardrails.azure.rest import Rest, json_of, refusal
+from guardrails.azure.rest import Rest, answer_of, json_of, refusal
 from guardrails.errors import Retryable
 from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
+from guardrails.ids import folded, is_same, resource_id
 from guardrails.initiatives import base_of, is_policy, policy_of
 from guardrails.ports import Clock
 from guardrails.versions import (
@@ -100,8 +101,10 @@ class Policies:
 
         `max_age`: read again what may have changed since and was read longer ago.
         """
-        path = "/" + assignment_id.strip("/")
-        said = await self._assignments.get(path.lower(), lambda: self._read_assignment(path), max_age=max_age)
+        asked = _path_of(assignment_id, ASSIGNMENTS)
+        if isinstance(asked, Unread):
+            return asked
+        said = await self._assignments.get(folded(asked), lambda: self._read_assignment(asked), max_age=max_age)
         if isinstance(said, Gone | Unread):
             return _plain(said, "assignment")
         path, properties = said
@@ -110,8 +113,11 @@ class Policies:
         definition = base_of(str(properties["policyDefinitionId"]))
         if "/policysetdefinitions/" not in definition.lower():
             return Assignment(path, definition, {})
+        named = _path_of(definition, INITIATIVES)
+        if isinstance(named, Unread):
+            return Assignment(path, definition, named)
         pin = pin_of(properties, told=self.versions[ASSIGNMENTS] >= PINS_SINCE)
-        found = await self._evaluated(definition, pin, max_age=max_age)
+        found = await self._evaluated(named, pin, max_age=max_age)
         members, choice = (found, _NONE) if isinstance(found, Unread) else found
         if isinstance(members, _Busy):
             return _plain(members, "assignment")
@@ -132,7 +138,7 @@ class Policies:
         found: dict[str, str | Unread] = {}
         for kind in (ASSIGNMENTS, INITIATIVES):
             path = f"{scope}/providers/Microsoft.Authorization/{kind}"
-            answer = await self._get(kind, path, filter="atExactScope()")
+            answer = await self._get(kind, path, listed=True, filter="atExactScope()")
             found[kind] = self.versions[kind] if isinstance(answer, Mapping) else _reason(answer)
         return found
 
@@ -140,7 +146,7 @@ class Policies:
         self, base: str, pin: Pin, *, max_age: timedelta
     ) -> tuple[Mapping[str, str] | Unread, Choice] | Unread:
         """Return what the version that Azure evaluates holds, and which one that is."""
-        latest = await self._initiatives.get(base.lower(), lambda: self._read(INITIATIVES, base), max_age=max_age)
+        latest = await self._initiatives.get(folded(base), lambda: self._read(INITIATIVES, base), max_age=max_age)
         if isinstance(latest, Gone):
             return Unread("the initiative does not exist")
         if isinstance(latest, Unread):
@@ -160,7 +166,7 @@ class Policies:
     ) -> Mapping[str, str] | Unread:
         """Return what one version of an initiative holds. `max_age` is for whether it is there still."""
         path = f"{base}/versions/{version}"
-        found = await self._numbered.get(path.lower(), lambda: self._read(VERSIONS, path), max_age=max_age)
+        found = await self._numbered.get(folded(path), lambda: self._read(VERSIONS, path), max_age=max_age)
         if isinstance(found, Gone):  # its resource may have another name
             listed = await self._list(base, max_age=max_age)
             if isinstance(listed, Unread):
@@ -172,12 +178,12 @@ class Policies:
 
     async def _list(self, base: str, *, max_age: timedelta = timedelta.max) -> Mapping[str, Definition] | Unread:
         """Return all versions of an initiative by number."""
-        found = await self._lists.get(base.lower(), lambda: self._read_list(f"{base}/versions"), max_age=max_age)
+        found = await self._lists.get(folded(base), lambda: self._read_list(f"{base}/versions"), max_age=max_age)
         return Unread("Azure does not list the versions of the initiative") if isinstance(found, Gone) else found
 
     async def _read_assignment(self, path: str) -> _Said | Gone | Unread:
-        expand = {"expand": EXPAND} if self._expands and self.versions[ASSIGNMENTS] >= PINS_SINCE else {}
-        found = await self._get(ASSIGNMENTS, path, **expand)
+        expand = EXPAND if self._expands and self.versions[ASSIGNMENTS] >= PINS_SINCE else ""
+        found = await (self._get(ASSIGNMENTS, path, expand=expand) if expand else self._get(ASSIGNMENTS, path))
         if expand and isinstance(found, _Refused) and found.status == 400:
             without = await self._get(ASSIGNMENTS, path)
             if isinstance(without, Mapping) and self._expands:
@@ -205,12 +211,14 @@ class Policies:
         """Read the list of an initiative's versions to its end."""
         found: dict[str, Definition] = {}
         seen: set[str] = set()
-        body = await self._get(VERSIONS, path)
+        body = await self._get(VERSIONS, path, listed=True)
         while isinstance(body, Mapping):
             rows = body.get("value")
             if not isinstance(rows, list):
                 return Unread("Azure's answer is not a list of versions")
             for row in rows:
+                if isinstance(row, Mapping) and not is_same(str(row.get("id")).rpartition("/")[0], path):
+                    return Unread("Azure's list of versions has one of another initiative in it")
                 one = definition_of(path, _properties(row)) if isinstance(row, Mapping) else None
                 if one and (number := one.version or str(row.get("name") or "")):
                     found[number] = one
@@ -220,18 +228,24 @@ class Policies:
             if url in seen or not self._rest.is_ours(url):
                 return Unread("Azure's list of versions goes on at an address that is not followed")
             seen.add(url)
-            body = await self._follow(url, path)
+            body = await self._follow(url, path, listed=True)
         return body
 
-    async def _get(self, kind: str, path: str, **query: str) -> Mapping[str, Any] | Gone | Unread:
+    async def _get(
+        self, kind: str, path: str, *, listed: bool = False, **query: str
+    ) -> Mapping[str, Any] | Gone | Unread:
         """Read, by another api-version where the cloud lacks the one in use and says which it has.
 
-        It may say that twice: first for all of Azure, then for the type.
+        It may say that twice: first for all of Azure, then for the type. `listed`: a list is read, which has no id.
         """
+        try:
+            path = resource_id(path)
+        except ValueError as error:
+            return Unread(f"its id cannot name one object: {error}")
         begun = self.versions[kind]
         tried, offers = [begun], tuple[str, ...]()
         while True:
-            found = await self._follow(self._rest.url(path, tried[-1], **query), path)
+            found = await self._follow(self._rest.url(path, tried[-1], **query), path, listed=listed)
             offers = found.offers if isinstance(found, _Refused) else ()
             other = best_of(one for one in offers if one not in tried)
             if not other or len(tried) == _TRIES:
@@ -242,12 +256,14 @@ class Policies:
             log.warning("this cloud lacks api-version %s of %s; %s is used from now on", begun, kind, tried[-1])
         return found
 
-    async def _follow(self, url: str, path: str) -> Mapping[str, Any] | Gone | Unread:
+    async def _follow(self, url: str, path: str, *, listed: bool) -> Mapping[str, Any] | Gone | Unread:
         try:
             response = await self._rest.send("GET", url, path)
         except Retryable as error:
             return _Busy(error.message)
         if response.status_code == 200:
+            if not listed:
+                return answer_of(response, path)
             body = json_of(response)
             return body if isinstance(body, Mapping) else Unread("Azure's answer is not a JSON object")
         said = refusal(response, _GONE)
@@ -293,6 +309,16 @@ def _lifetime(whole: timedelta) -> Callable[[object], timedelta]:
         return _BRIEFLY if isinstance(holds, Gone | Unread) else whole
 
     return lifetime
+
+
+def _path_of(text: str, kind: str) -> str | Unread:
+    """Return the id of an assignment or an initiative as it is asked for; Unread where it names none, or not one."""
+    try:
+        path = resource_id(text)
+    except ValueError as error:
+        return Unread(f"the id cannot name one of Azure's {kind}: {error}")
+    _, found, name = path.lower().rpartition(f"/providers/microsoft.authorization/{kind.lower()}/")
+    return path if found and name and "/" not in name else Unread(f"the id names none of Azure's {kind}")
 
 
 def _reason(answer: Gone | Unread) -> Unread:

@@ -15,14 +15,18 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserA
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from guardrails.errors import Retryable
+from guardrails.errors import Retryable, plain
 from guardrails.facts import Gone, Unread
+from guardrails.ids import is_same
 
 RETRY_CODES: Final = frozenset({401, 408, 429, 500, 502, 503, 504})
 """Statuses that may pass. 401 is one of them: the next token may be good."""
 
 AGENT: Final = "exemption-guardrails"
 """How we are called in Azure's logs."""
+
+PLAIN: Final = "/-._~()"
+"""What stands in an address as it does in an id, beside letters and digits; all else is percent-encoded."""
 
 _MAX_DELAY: Final = 3600.0
 _WRITES: Final = frozenset({"PUT", "PATCH"})
@@ -62,7 +66,7 @@ class Rest:
     def url(self, path: str, version: str, **query: str) -> str:
         """Return the address of a resource id; `query` are options such as filter, for $filter."""
         more = "".join(f"&${name}={quote(value, safe='()')}" for name, value in query.items())
-        return f"{self.endpoint}{quote(path, safe='/-._~()')}?api-version={version}{more}"
+        return f"{self.endpoint}{quote(path, safe=PLAIN)}?api-version={version}{more}"
 
     def is_ours(self, url: str) -> bool:
         """Whether an address that an answer names is on our endpoint: our token goes nowhere else."""
@@ -75,7 +79,7 @@ class Rest:
         self, method: str, url: str, subject: str, body: Mapping[str, Any] | None = None
     ) -> AsyncHttpResponse:
         """Send one request; return its answer whatever it is, read whole. Raises Retryable where there is none."""
-        request = HttpRequest(method, url, json=body)
+        request = HttpRequest(method, url) if body is None else _written(method, url, body)
         try:
             return await self._client.send_request(request, enforce_https=self.https)
         except ClientAuthenticationError as error:
@@ -95,6 +99,29 @@ class Rest:
             said = code if method in _WRITES else f"{code}: {message}"  # what refuses a write may quote its body
             raise Retryable(said, code="arm-busy", subject=subject, delay=delay_of(response.headers))
         return response
+
+
+def _written(method: str, url: str, body: Mapping[str, Any]) -> HttpRequest:
+    """Return a request with a body, in UTF-8: as ASCII, six bytes a letter, what Azure took would be too long for it.
+
+    Half a character becomes its JSON escape.
+    """
+    raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return HttpRequest(method, url, content=raw, headers={"Content-Type": "application/json"})
+
+
+def answer_of(response: AsyncHttpResponse, asked: str) -> Mapping[str, Any] | Unread:
+    """Return the object of an answer; Unread unless it is the one with the id that was asked for.
+
+    What stands in between may answer with another: a redirect, a cache, a path that was rewritten.
+    """
+    body = json_of(response)
+    if not isinstance(body, Mapping):
+        return Unread("Azure's answer is not a JSON object")
+    if not is_same(found := body.get("id"), asked):
+        said = plain(found[:300]) if isinstance(found, str) else "nothing that has an id"
+        return Unread(f"Azure was asked for one object and answered with another: {said}")
+    return body
 
 
 def json_of(response: AsyncHttpResponse) -> Any:

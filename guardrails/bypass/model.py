@@ -20,7 +20,7 @@ from guardrails.bypass.rules import (
     BypassRule,
 )
 from guardrails.errors import Permanent
-from guardrails.exemption import TYPE, ExemptionId, canonical_json, parse_time, spell_time
+from guardrails.exemption import canonical_json, parse_time, scope_container, spell_time
 from guardrails.limits import BypassRules, Response
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Exclusion, Ruleset
@@ -114,7 +114,7 @@ class Bypass:
 def container_of(scope: str) -> str:
     """Return what ExemptionId.container is for exemptions at a scope; "" where it is none of the four kinds."""
     try:
-        return ExemptionId.parse(f"{scope.rstrip('/')}/providers/{TYPE}/x").container
+        return scope_container(scope)
     except Permanent:
         return ""
 

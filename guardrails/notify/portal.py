@@ -37,10 +37,7 @@ def link(exemption: Mapping[str, Any], portal: str = PUBLIC) -> str | None:
     found = identity(exemption)
     if found is None:
         return None
-    segments = found.scope.strip("/").split("/")
-    if any(segment in (".", "..") for segment in segments):
-        return None
-    path = "/".join(quote(segment, safe="", errors="replace") for segment in segments)
+    path = "/".join(quote(segment, safe="", errors="replace") for segment in found.scope.strip("/").split("/"))
     address = f"{portal.rstrip('/')}/#@/resource/{path}"
     return address if len(address) <= _LONGEST else None
 

@@ -12,6 +12,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     container       bypass~KEY                a way past a policy that is no exemption; KEY is Bypass.key
     breaker         breaker                   the reverts of the last hour
     letters         letter~ID                 what could not be processed
+    unseen          count                     how many rows there are of what Azure never showed
     lanes           lane~NAME                 what all instances share about an address of notices
     gathered~ROUTE  notice~ID                 a notice that waits for its route's digest
     sweep           run, covered              who sweeps, what the last sweep came to; which containers it covers
@@ -29,6 +30,7 @@ _LONGEST: Final = 200
 
 BREAKER: Final = ("breaker", "breaker")
 LETTERS: Final = "letters"
+UNSEEN: Final = ("unseen", "count")
 LANES: Final = "lanes"
 DIGESTS: Final = "digests"
 BYPASS: Final = "bypass~"

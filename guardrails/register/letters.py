@@ -1,5 +1,6 @@
 """Dead letters: what could not be processed, kept as text until somebody replays or drops it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,6 +11,9 @@ from guardrails.register.keys import LETTERS, escape, starting_with
 from guardrails.register.table import Entity, Rejected, Table, Write
 
 PAYLOAD_BYTES: Final = 256 * 1024
+MOST: Final = 1_000
+"""Letters of one source whose content strangers choose. Of what comes beyond, one letter keeps the last."""
+_STRANGERS: Final = frozenset({"event", "reconcile"})
 
 
 class Letters:
@@ -21,8 +25,12 @@ class Letters:
     async def bury(self, letter: Letter) -> bool:
         """Keep a letter; one with the same id is replaced. A payload beyond 256 KiB of UTF-8 is cut and says so.
 
-        Return whether the letter is new: of many callers at once, one hears that it is.
+        Return whether the letter is new: of many callers at once, one hears that it is. Where there are as many as are
+        kept of its source, it goes into the one letter of what came beyond.
         """
+        if letter.source in _STRANGERS and await self._is_full(letter):
+            reason = f"{MOST} letters of this source are kept already; of what came since this is the last: "
+            letter = replace(letter, id=f"{letter.source}-beyond", reason=reason + letter.reason)
         columns: dict[str, Value] = {
             "letter": brief(letter.id),
             "source": brief(letter.source),
@@ -37,6 +45,12 @@ class Letters:
             await self._table.transact(LETTERS, [Write("put", _row(letter.id), columns)], letter.id)
             return False
         return True
+
+    async def _is_full(self, letter: Letter) -> bool:
+        """Whether there is no place for a letter that is not there yet."""
+        where = starting_with(f"letter~{letter.source}-", LETTERS)
+        there = {row["RowKey"] async for row in self._table.query(where, ("RowKey",))}
+        return len(there) >= MOST and _row(letter.id) not in there
 
     async def all(self) -> list[Letter]:
         """Return the letters, oldest first."""

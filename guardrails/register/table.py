@@ -1,5 +1,6 @@
 """One table of Table Storage, over azure-data-tables: get, query, and transactions."""
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,9 +73,9 @@ class Write:
 
     @property
     def size(self) -> int:
-        """Bytes of the columns as they travel: base64 for bytes, UTF-8 for text."""
+        """Bytes of the columns as they travel: base64 for bytes, JSON in ASCII for text."""
         return sum(
-            len(value) * 4 // 3 if isinstance(value, bytes) else len(str(value).encode("utf-8", "replace"))
+            len(value) * 4 // 3 if isinstance(value, bytes) else len(json.dumps(value, default=str))
             for value in self.columns.values()
         )
 

@@ -18,7 +18,7 @@ from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_
 from guardrails.ports import BreakerState, Clock
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored, Watch
 from guardrails.register import chain, columns, state
-from guardrails.register.account import table_client
+from guardrails.register.account import table_client, too_large
 from guardrails.register.backup import Backup
 from guardrails.register.breaker import Breaker
 from guardrails.register.bypasses import Bypasses
@@ -29,14 +29,16 @@ from guardrails.register.lanes import Lanes
 from guardrails.register.letters import Letters
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
-from guardrails.register.table import Entity, Rejected, Table, Write
+from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write
 from guardrails.register.under import Under
+from guardrails.register.unseen import Unseen
 from guardrails.register.verify import problems_of
 
 _LOG: Final = logging.getLogger(__name__)
 _ENTRY_BYTES: Final = 960 * 1024
 """What we let a history entry reach, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
 _DELETES: Final = 90
+_BODY: Final = "body~"
 _VERIFY: Final = (
     "`python -m guardrails history ID --verify` lists what is wrong; mend or delete those rows in the table"
 )
@@ -79,6 +81,7 @@ class TableRegister:
         self._breaker = Breaker(self._table)
         self._letters = Letters(self._table)
         self._under = Under(self._table)
+        self._unseen = Unseen(self._table)
         self.lanes = Lanes(self._table)
         self.gathering = Gathering(self._table)
         self.sweeps = Sweeps(self._table)
@@ -115,17 +118,21 @@ class TableRegister:
     ) -> Stored | None:
         """Write row, history entry and outbox in one transaction: one request. None when somebody else was first.
 
+        A body that does not fit into one goes ahead in rows of its own, of which nobody knows until the entry is there.
+
         The ids of `outgoing` are added to the row's outbox. The result has that row and its new ETag, so that the next
         commit or `sent` needs no read. A None can also mean that an earlier try of this very commit went through
         unheard; reading again shows it.
 
-        Raises Permanent: body-too-large beyond 100 rows or 4 MiB; register-altered where the place of the new history
-        entry is taken although the row has not changed.
+        Raises Permanent: body-too-large beyond 100 rows, 4 MiB beside the body, or 16 MiB of it; register-altered where
+        the place of the new history entry is taken although the row has not changed.
         """
         place, now = address(exemption), self._clock.now()
         pending = (*row.outbox, *(message.id for message in outgoing if message.id not in row.outbox))
         row = _with_outbox(row, pending)
         packed = columns.pack(entry.body) if entry.body is not None else None
+        if packed and packed.size > columns.KEPT_BYTES:
+            raise too_large(exemption.text, f"its body has {packed.size} bytes; {columns.KEPT_BYTES} are kept")
         seq, previous = (before.seq + 1, before.head) if before else (1, "")
         link = chain.link(entry, row, seq, previous, packed.digest if packed else "")
         current = state.state_columns(place, row, seq, link.hash, now)
@@ -134,6 +141,11 @@ class TableRegister:
             *_entry_writes(place, link, packed),
             *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
         ]
+        if sum(write.size for write in writes) > MOST_BYTES:
+            ahead = [write for write in writes if write.row.startswith(_BODY)]  # named by its digest: always the same
+            for write in ahead:
+                await self._commits.transact(place.partition, [write], exemption.text)
+            writes = [write for write in writes if not write.row.startswith(_BODY)]
         try:
             etags = await self._commits.transact(place.partition, writes, exemption.text)
         except Rejected as lost:
@@ -233,7 +245,7 @@ class TableRegister:
         error (register-altered; its subject is the id that the row claims), and where there is no `refused`, the log.
         """
         async for found in self._table.query(starting_with("state~")):
-            place = Address(found["PartitionKey"], found["RowKey"].removeprefix("state~"))
+            place = _place(found)
             try:
                 yield await self._opened(place, found, str(found.get("id", place.state)))
             except Permanent as error:
@@ -277,8 +289,12 @@ class TableRegister:
 
     async def id_of(self, container: str, key: bytes) -> str:
         """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
-        found = await self._table.get(container, f"state~{key.hex()}")
-        return str(found.get("id") or "") if found else ""
+        place = Address(container, key.hex())
+        found = await self._table.get(place.partition, place.state)
+        named = _named(place, found.get("id")) if found else None
+        if found and named is None:
+            _LOG.error("row %s/%s names no exemption whose row it is, and is passed over", container, place.state)
+        return named.text if named else ""
 
     async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids of the lost, or of those that are there, at a scope (lower case) or below it."""
@@ -290,15 +306,17 @@ class TableRegister:
         async for found in self._table.query(where, ("id", "status", "codes", "expiry", "owner")):
             codes = tuple(filter(None, str(found.get("codes")).split(",")))
             status, expiry, owner = (str(found.get(name) or "") for name in ("status", "expiry", "owner"))
-            try:
-                yield Adopted(ExemptionId.parse(found.get("id")), codes, status, expiry, owner)
-            except Permanent as error:
-                _LOG.error("a row was changed from outside, and is not told of: %s", error)
+            named = _named(_place(found), found.get("id"))
+            if named is None:
+                _LOG.error("row %s was changed from outside, and is not told of", found["RowKey"])
+            else:
+                yield Adopted(named, codes, status, expiry, owner)
 
     async def held(self) -> list[str]:
         """Return the ids of exemptions whose revert waits for the breaker."""
         where = f"{starting_with('state~')} and held ne ''"
-        return [found["id"] async for found in self._table.query(where, ("id",)) if found.get("id")]
+        rows = [(_place(found), found.get("id")) async for found in self._table.query(where, ("id",))]
+        return [named.text for place, text in rows if (named := _named(place, text))]
 
     async def take_revert(self, now: datetime, per_hour: int, *, opens: bool = True) -> BreakerState:
         """Count one revert. It may be done exactly when the returned state says that it is `taken`."""
@@ -315,6 +333,10 @@ class TableRegister:
     async def close_breaker(self, now: datetime) -> None:  # noqa: ARG002 - the port's shape; closing forgets all times
         """Close the breaker and forget the reverts that opened it."""
         await self._breaker.close()
+
+    async def take_unseen(self, now: datetime) -> bool:
+        """Count one more row of an exemption that Azure never showed; False where no more are kept."""
+        return await self._unseen.take(now)
 
     async def bury(self, letter: Letter) -> bool:
         """Keep something that could not be processed; burying it again replaces it. Return whether it is new."""
@@ -338,9 +360,12 @@ class TableRegister:
     async def _opened(self, place: Address, found: Entity, subject: str) -> Stored:
         """Return what a state row says, or where it was altered what the newest history entry says."""
         try:
-            return state.read_state(found)
+            stored = state.read_state(found)
+            _check(place, stored.row)
         except ValueError as error:
             wrong = str(error)
+        else:
+            return stored
         history = await self._chain(place)
         if history.problems or history.newest is None:
             more = history.problems[0] if history.problems else "it has no history"
@@ -348,6 +373,7 @@ class TableRegister:
         newest = history.newest
         try:
             row = chain.row_of(newest)
+            _check(place, row)
         except ValueError as error:
             raise _altered(subject, f"{wrong}; entry {newest.seq}: {error}") from error
         return Stored(row, newest.seq, newest.hash, found["odata.etag"], wrong)
@@ -369,6 +395,16 @@ def _altered(subject: str, why: str) -> Permanent:
     return Permanent(
         f"the register was changed from outside: {why}", code="register-altered", subject=subject, remedy=_VERIFY
     )
+
+
+def _place(found: Entity) -> Address:
+    return Address(found["PartitionKey"], found["RowKey"].removeprefix("state~"))
+
+
+def _check(place: Address, row: Row) -> None:
+    """Raise ValueError where a row names no exemption, or one whose rows stand elsewhere."""
+    if _named(place, row.id) is None:
+        raise ValueError("it names no exemption whose row it is")
 
 
 def _named(place: Address, text: object) -> ExemptionId | None:

@@ -13,7 +13,7 @@ from typing import Final
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
 from guardrails.record import Status
-from guardrails.register.keys import partition_of, starting_with
+from guardrails.register.keys import address, partition_of, starting_with
 from guardrails.register.table import Table
 
 _LOG: Final = logging.getLogger(__name__)
@@ -70,6 +70,9 @@ class Under:
                 exemption = ExemptionId.parse(row.get("id"))
             except Permanent as error:
                 _LOG.error("row %s was changed from outside, and is passed over: %s", row["RowKey"], error)
+                continue
+            if address(exemption).state != row["RowKey"]:
+                _LOG.error("row %s was changed from outside, and is passed over: it names another", row["RowKey"])
             else:
                 found.append((exemption.key[: len(exemption.scope)], exemption.text))
         return found

@@ -17,7 +17,7 @@ class Fault:
     (`api-version=...&$expand=...`), without regard to case; `method` is an HTTP method or `*`.
     `count` is how many requests it hits (None: all). `status` answers with that instead; `latency` (seconds) waits
     first; `drop` closes the connection without an answer. With `after` the request is carried out before, so that only
-    its answer is lost.
+    its answer is lost. `instead` answers with what is at another path: as a cache or a rewritten path does.
     """
 
     path: str = ""
@@ -31,6 +31,7 @@ class Fault:
     count: int | None = None
     drop: bool = False
     after: bool = False
+    instead: str = ""
 
     def matches(self, method: str, path: str, query: str) -> bool:
         searched = ((self.path, path), (self.query, query))

@@ -36,6 +36,7 @@ _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview|-privatepreview|-alpha|-beta)
 _GRAPH = "/providers/microsoft.resourcegraph/resources"
 _VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 _KNOWN_TOKENS = 4096
+_MOST_BYTES = 4 * 1024 * 1024
 
 
 @cache
@@ -177,7 +178,11 @@ class Arm:
                 headers["x-ms-correlation-request-id"], request.remote or "127.0.0.1",
                 request.headers.get("User-Agent", ""),
             )  # fmt: skip
-            reply = self.execute(method, path, query, _read_json(body), context)
+            _check_size(body)
+            if not (fault and fault.instead and method == "GET"):
+                reply = self.execute(method, path, query, _read_json(body), context)
+            if fault and fault.instead:
+                reply = self.execute("GET", fault.instead, query, None, context)
             if fault and fault.status:
                 raise _fail(fault)
         except ArmError as error:
@@ -325,6 +330,11 @@ def _unauthorized(code: str, message: str, why: str) -> ArmError:
         f'error_description="{why}"'
     )
     return ArmError(401, code, message, {"WWW-Authenticate": challenge})
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > _MOST_BYTES:
+        raise ArmError(413, "RequestContentTooLarge", f"The request content exceeds {_MOST_BYTES} bytes.")
 
 
 def _fail(fault: Fault) -> ArmError:

@@ -62,7 +62,7 @@ async def test_deleting_twice_is_no_error(arm: ArmRest, cloud: Cloud) -> None:
     assert [seen.status for seen in cloud.arm.log.requests] == [201, 200, 404, 204, 404]
 
 
-@pytest.mark.parametrize("name", ["with space", "what?", "a#b", "50%25", "ü-漢", "plus+and&amp", "per%cent"])
+@pytest.mark.parametrize("name", ["with space", "what?", "a#b", "50%", "ü-漢", "plus+and&amp", "per%cent"])
 @pytest.mark.parametrize("scope", [CORP, SUBSCRIPTION, GROUP, VAULT])
 async def test_any_name_at_any_scope_reaches_its_exemption(arm: ArmRest, cloud: Cloud, scope: str, name: str) -> None:
     cloud.arm.seed(exemption_id(scope, name), exemption(displayName=name))

@@ -8,6 +8,7 @@ import pytest
 
 from guardrails.azure.arm import ArmRest
 from guardrails.facts import Assignment, Unread
+from sandbox.arm.faults import Fault
 from sandbox.cloud import Cloud
 from tests.azure.conftest import MakeArm
 from tests.azure.test_facts import fail, requests
@@ -264,3 +265,54 @@ async def test_a_version_that_is_listed_and_cannot_be_read_is_unknown(arm: ArmRe
     assert (told, version) == (
         "version 1.9.0 of the initiative, which the assignment evaluates, is not there any more", "1.9.0",
     )  # fmt: skip
+
+
+OTHER_SET = f"{AUTH}/policySetDefinitions/another"
+
+
+@pytest.mark.parametrize("path", ["policyAssignments/", "policySetDefinitions/[^/]+$", "/versions/1.1.0"])
+async def test_an_answer_about_another_object_is_unknown(arm: ArmRest, benchmark: Cloud, path: str) -> None:
+    pin(benchmark, "1.*.*")
+    benchmark.arm.seed(OTHER_SET, initiative("1.1.0", "public"))
+    benchmark.arm.seed(f"{OTHER_SET}/versions/1.1.0", initiative("1.1.0", "public"))
+    instead = f"{OTHER_SET}/versions/1.1.0" if "versions" in path else OTHER_SET
+    benchmark.arm.faults.rules.append(Fault(path=path, method="GET", instead=instead))
+    found = await arm.assignment(PINNED)
+    unread = found if isinstance(found, Unread) else found.members  # type: ignore[union-attr]
+    assert isinstance(unread, Unread)
+    assert "answered with another" in unread.reason
+
+
+async def test_a_list_of_another_initiatives_versions_is_unknown(arm: ArmRest, benchmark: Cloud) -> None:
+    pin(benchmark, "1.*.*")
+    fail(benchmark, "benchmark/versions/1.1.0", 404, "ResourceNotFound")
+    for number in ("1.1.0", "1.9.0"):
+        benchmark.arm.seed(f"{OTHER_SET}/versions/{number}", initiative(number, "public"))
+    benchmark.arm.seed(OTHER_SET, initiative("1.9.0", "public"))
+    benchmark.arm.faults.rules.append(Fault(path="benchmark/versions$", method="GET", instead=f"{OTHER_SET}/versions"))
+    said, _ = await members(arm)
+    assert "another initiative" in said
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        f"{AUTH}/policySetDefinitions/..", f"{AUTH}/policySetDefinitions/x/../benchmark",
+        f"{AUTH}/policySetDefinitions/%2e%2e", f"{AUTH}/policySetDefinitions/a/b/c", f"/policySetDefinitions/{'x' * 9}",
+        f"{AUTH}/policySetDefinitions/\ud800", f"{AUTH}/policySetDefinitions/a\nb",
+    ],
+)  # fmt: skip
+async def test_the_id_of_an_initiative_that_leads_elsewhere_is_not_asked_for(
+    arm: ArmRest, benchmark: Cloud, definition: str
+) -> None:
+    pin(benchmark, "1.*.*", definition)
+    before = requests(benchmark)
+    said, _ = await members(arm)
+    assert isinstance(said, str)
+    assert requests(benchmark) == before + 1
+
+
+@pytest.mark.parametrize("text", ["", "/", "..", "\ud800", f"{PINNED}/..", SET, f"{PINNED}\0", f"{PINNED}/a/b"])
+async def test_an_id_that_names_no_assignment_is_not_asked_for(arm: ArmRest, benchmark: Cloud, text: str) -> None:
+    assert isinstance(await arm.assignment(text), Unread)
+    assert requests(benchmark) == 0

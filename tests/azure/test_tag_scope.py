@@ -28,6 +28,18 @@ async def test_a_tag_is_merged_changed_and_removed(arm: ArmRest, cloud: Cloud, s
     assert tags(cloud, scope) == {"owner": "data"}
 
 
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a b", "ü", "a%", "a;b"])
+async def test_a_tag_of_an_oddly_named_scope_is_on_no_other(arm: ArmRest, cloud: Cloud, name: str) -> None:
+    kind = f"{GROUP}/providers/Microsoft.KeyVault/vaults"
+    for one in ("a", name):
+        cloud.arm.seed(f"{kind}/{one}", {})
+    await arm.tag_scope(f"{kind}/{name}", NAME, "violation: E001")
+    assert tags(cloud, f"{kind}/{name}") == {NAME: "violation: E001"}
+    assert tags(cloud, f"{kind}/a") == {}
+    await arm.tag_scope(f"{kind}/{name}", NAME, None)
+    assert tags(cloud, f"{kind}/{name}") == {}
+
+
 async def test_a_tag_of_another_casing_is_removed_too(arm: ArmRest, cloud: Cloud) -> None:
     cloud.arm.store.entries[GROUP.lower()].body["tags"] = {NAME.upper(): "x", "owner": "data"}
     await arm.tag_scope(GROUP, NAME, None)

@@ -24,7 +24,7 @@ def hostile() -> dict[str, object]:
         expiresOn=HOSTILE, displayName=HOSTILE, description=HOSTILE, exemptionCategory=HOSTILE,
         policyDefinitionReferenceIds=[HOSTILE], metadata={"owner": HOSTILE, "approvalTicket": HOSTILE},
     )  # fmt: skip
-    id_part = HOSTILE.replace("/", "").replace("\ud800", "")  # Azure would not take half a character in an id
+    id_part = "".join(c for c in HOSTILE if c.isprintable() or c == "\u202e").replace("/", "")  # as Azure would take it
     return made | {"id": made["id"] + id_part}
 
 

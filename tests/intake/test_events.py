@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.record import Letter
+from guardrails.register import letters
 from guardrails.visit import IN_HAND, Outcome
 from tests.canaries import BODY
 
@@ -179,3 +181,24 @@ async def test_different_malformed_events_are_different_letters(desk: Desk) -> N
     await desk.intake.malformed("b", "", "not JSON")
     await desk.intake.malformed("b", "e-1", "not JSON")
     assert len(await desk.letters()) == 3
+
+
+@pytest.mark.parametrize("source", ["event", "reconcile"])
+async def test_of_what_strangers_send_a_limited_number_is_kept(
+    desk: Desk, source: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(letters, "MOST", 3)
+    for number in range(6):
+        text = json.dumps({"id": f"/subscriptions/s/../{number}\n"})
+        if source == "event":
+            await desk.intake.malformed(text, f"event-{number}\nERROR", "it names\nno exemption")
+        else:
+            await desk.intake.message(text)
+    kept = {letter.id: letter for letter in await desk.letters()}
+    assert len(kept) == 4
+    last = kept[f"{source}-beyond"]
+    assert last.payload == text
+    assert "3 letters of this source are kept already" in last.reason
+    assert all(one.getMessage().isprintable() for one in caplog.records)
+    await desk.register.bury(Letter("notices-x", "notices", "a notice that could not be delivered", "{}", last.at))
+    assert len(await desk.letters()) == 5

@@ -1,9 +1,7 @@
 """What is hard on sweeps: blind spots that last, rows that Graph shows in part, runs that break off, storms."""
 
 import asyncio
-import base64
 import json
-import random
 from collections import Counter
 from typing import Any
 
@@ -11,13 +9,14 @@ import pytest
 
 from guardrails.errors import Misconfigured, Retryable
 from guardrails.record import Status
+from guardrails.register import columns
 from sandbox import tenant as places
 from sandbox.arm.faults import Fault
 from tests.reconcile.world import ABOVE, ALICE, CORP, US_OID, World, rules
 from tests.sweep.conftest import Tenant
 
-NOISE = base64.b64encode(random.Random(1).randbytes(3_500_000)).decode()  # noqa: S311
-"""A text that takes more than 4 MiB in a transaction, compressed."""
+NOISE = "x" * columns.KEPT_BYTES
+"""A text that is longer than what the register keeps."""
 EVERYWHERE: dict[str, Any] = {"policyAssignmentId": ABOVE, "policyDefinitionReferenceIds": None}
 
 

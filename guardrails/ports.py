@@ -178,7 +178,19 @@ class Register(Protocol):
         """Return committed messages that are still in the outbox, delays counted from now."""
 
     async def body(self, exemption: ExemptionId, seq: int) -> Mapping[str, Any]:
-        """Return the ARM body that a history entry keeps. Raises Permanent when it is absent or fails its hash."""
+        """Return the ARM body that a history entry keeps.
+
+        Raises Permanent: no-body where it keeps none, or none any more; register-altered where it fails its hash.
+        """
+
+    async def entry(self, exemption: ExemptionId, seq: int) -> HistoryEntry:
+        """Return one history entry, without its body. Raises Permanent (register-altered) where it is not sound."""
+
+    async def prune(self, exemption: ExemptionId, stored: Stored) -> Stored | None:
+        """Delete bodies that nothing needs, ten at the most, and record that; None when somebody else was there first.
+
+        guardrails.bodies says which and when.
+        """
 
     async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
         """Return the entries, oldest first."""

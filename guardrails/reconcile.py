@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Done
+from guardrails.bodies import is_due
 from guardrails.bring_back import bring_back, lose, unread
 from guardrails.decide import Tag, retry_at
 from guardrails.errors import Retryable
@@ -54,6 +55,10 @@ class Reconciler:
         did = ""
         for _ in range(ROUNDS):
             stored, seen = await visit.observe()
+            if stored and is_due(stored.row, stored.seq, self._world.clock.now()) and not stored.altered:
+                stored = await self._world.register.prune(exemption_id, stored)
+                if stored is None:
+                    continue
             if stored and stored.row.intent:
                 outcome = await _settle(visit, stored, stored.row.intent, seen)
             elif isinstance(seen, Exemption):

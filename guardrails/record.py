@@ -91,6 +91,8 @@ class Row:
         intent: an ARM write under way.
         outbox: ids of messages that are committed and not yet on their queue.
         outbox_at: when they were committed; who committed them sends them, others only when that is long ago.
+        bodies: entries that keep a body which nothing above names, oldest first; None in rows of before this was known.
+        taken: when the next body that was taken away may have been kept for long enough; see guardrails.bodies.
     """
 
     id: str
@@ -142,6 +144,8 @@ class Row:
     intent: Intent | None = None
     outbox: tuple[str, ...] = ()
     outbox_at: datetime | None = None
+    bodies: tuple[int, ...] | None = ()
+    taken: datetime | None = None
 
     @property
     def wanted_back(self) -> bool:
@@ -172,6 +176,8 @@ class Row:
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
             values["outbox"] = tuple(values.get("outbox", ()))
+            known = values.get("bodies")
+            values["bodies"] = None if known is None else tuple(map(_number, known))
             for name in ("restored", "fought"):
                 values[name] = tuple(map(_time, values.get(name, ())))
             values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
@@ -187,12 +193,12 @@ class Row:
 _TIMES = frozenset(
     {
         "since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at",
-        "adopted", "review_on", "turn", "lost",
+        "adopted", "review_on", "turn", "lost", "taken",
     }
 )  # fmt: skip
 
 
-_ALWAYS: Final = ("id", "status", "since")
+_ALWAYS: Final = ("id", "status", "since", "bodies")
 _DEFAULTS: Final = tuple(
     (item.name, object() if item.name in _ALWAYS else {} if item.name == "findings" else item.default)
     for item in fields(Row)
@@ -207,6 +213,12 @@ def _time(text: str) -> datetime:
     if time is None:
         raise ValueError("a time is missing")
     return time
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no number of an entry")
+    return value
 
 
 def _to_json(value: Any) -> Any:
@@ -228,7 +240,8 @@ class Entry:
     Attributes:
         at: when, UTC.
         event: adopted, written, edited, deleted, judged, intent, reverted, put-back, removed, tagged, untagged,
-            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded.
+            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded,
+            pruned.
         facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
         body: the exemption's ARM body, where this entry keeps it.
     """
@@ -278,7 +291,7 @@ class Watch(NamedTuple):
     def of(cls, row: Row) -> "Watch":
         """Return what is kept of a row. What was begun and not ended is to be looked at as soon as it is left alone."""
         begun = [row.intent.at] if row.intent else [row.outbox_at or row.since] if row.outbox else []
-        at = min((time for time in (row.due, row.turn, *begun) if time), default=None)
+        at = min((time for time in (row.due, row.turn, row.taken, *begun) if time), default=None)
         return cls(
             row.listed, row.ruleset, ceil(at.timestamp()) if at else 0, row.status is Status.GONE, row.held != ""
         )
@@ -345,7 +358,9 @@ class HistoryEntry:
         previous: hash of the entry before; "" for the first.
         hash: sha256 (hex) over the entry's canonical JSON, `previous` included.
         row: the row as it stood after this entry, as JSON.
-        body_digest: sha256 (hex) of the body that it keeps; "" where it keeps none.
+        body_digest: sha256 (hex) of the body that it keeps, or kept; "" where it never did.
+        pruned: when that body was deleted, for nothing needs it; None where it is kept, and where the entry was not
+            read together with those that followed.
     """
 
     seq: int
@@ -356,6 +371,12 @@ class HistoryEntry:
     body_digest: str
     previous: str
     hash: str
+    pruned: datetime | None = None
+
+    @property
+    def keeps_body(self) -> bool:
+        """Whether it keeps a body."""
+        return self.body_digest != "" and self.pruned is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ async def version(
     """Return the body that a history entry keeps, if each entry from there to the newest vouches for the one before.
 
     The body's own hash shows that it is whole; the chain shows that nobody wrote another body and another hash.
-    Raises Permanent: no-body, register-altered.
+    Raises Permanent: no-body (it never kept one, or that was pruned), register-altered.
     """
     if 1 <= entry <= stored.seq:
         vouch(exemption, stored, entry, history)
@@ -73,7 +73,7 @@ async def version(
     except Permanent as error:
         if error.code != "no-body":
             raise
-        kept = [str(one.seq) for one in history if one.seq <= stored.seq and one.body_digest]
+        kept = [str(one.seq) for one in history if one.seq <= stored.seq and one.keeps_body]
         remedy = f"Of its entries these keep one: {', '.join(kept[-_KEPT:])}" if kept else "None of its entries does."
         raise Permanent(error.message, code="no-body", subject=exemption.text, remedy=remedy) from None
 

@@ -23,6 +23,15 @@ BODY_ROW_BYTES: Final = 12 * PIECE_BYTES
 BODY_LIMIT: Final = 64 * 1024 * 1024
 _ASCII_PIECE: Final = 32_000
 _WIDE_PIECE: Final = 16_000
+_MOST_PIECES: Final = 17
+"""More columns of text than a row can hold, by their size."""
+
+ENTRY: Final = (
+    "id", "seq", "at", "event", "body_digest", "previous", "hash", "until", "pruned",
+    *("facts" + (f"_{n}" if n else "") for n in range(_MOST_PIECES)),
+    *("row" + (f"_{n}" if n else "") for n in range(_MOST_PIECES)),
+)  # fmt: skip
+"""All columns of a history entry but those of its body."""
 
 
 def split_text(name: str, text: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
+from guardrails import bodies
 from guardrails.adoption import Adopted
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
@@ -27,6 +28,7 @@ from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.lanes import Lanes
 from guardrails.register.letters import Letters
+from guardrails.register.pruning import Pruning, kept_until, no_body
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import Entity, Rejected, Table, Write
@@ -75,6 +77,7 @@ class TableRegister:
         self._client = client
         self._table = Table(client)
         self._commits = GroupCommit(self._table)
+        self._pruning = Pruning(self._table, self._commits)
         self._clock = clock
         self._breaker = Breaker(self._table)
         self._letters = Letters(self._table)
@@ -124,9 +127,10 @@ class TableRegister:
         """
         place, now = address(exemption), self._clock.now()
         pending = (*row.outbox, *(message.id for message in outgoing if message.id not in row.outbox))
-        row = _with_outbox(row, pending)
         packed = columns.pack(entry.body) if entry.body is not None else None
         seq, previous = (before.seq + 1, before.head) if before else (1, "")
+        old = before.row if before else None
+        row = bodies.counted(old, _with_outbox(row, pending), seq, now, body=packed is not None)
         link = chain.link(entry, row, seq, previous, packed.digest if packed else "")
         current = state.state_columns(place, row, seq, link.hash, now)
         writes = [
@@ -134,13 +138,33 @@ class TableRegister:
             *_entry_writes(place, link, packed),
             *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
         ]
+        taken = bodies.freed(old, row)
+        marks = [] if taken is None else [kept_until(taken, now + bodies.TAKEN_FOR, place)]
         try:
-            etags = await self._commits.transact(place.partition, writes, exemption.text)
+            etags = await self._transact(place, writes, marks, exemption.text)
         except Rejected as lost:
             if lost.status == 409:
                 await self._explain(place, before, exemption.text)
             return None
         return Stored(row, seq, link.hash, etags[0])
+
+    async def _transact(
+        self, place: Address, writes: Sequence[Write], marks: Sequence[Write], subject: str
+    ) -> list[str]:  # fmt: skip
+        """Do writes, and marks on history entries that should be there: one that a hand took out stops nothing."""
+        try:
+            return await self._commits.transact(place.partition, [*writes, *marks], subject)
+        except Rejected as lost:
+            if not marks or lost.status != 404:
+                raise
+        return await self._commits.transact(place.partition, writes, subject)
+
+    async def prune(self, exemption: ExemptionId, stored: Stored) -> Stored | None:
+        """Delete up to ten bodies that nothing needs, and record that; None when somebody else was there first.
+
+        Two or three requests and one transaction; guardrails.bodies says which and when.
+        """
+        return await self._pruning.prune(address(exemption), exemption.text, stored, self._clock.now())
 
     async def sent(self, exemption: ExemptionId, stored: Stored, ids: Sequence[str]) -> Stored | None:
         """Take messages out of the outbox; ids that are no longer there are no error. None on a lost race."""
@@ -196,25 +220,38 @@ class TableRegister:
         place = address(exemption)
         entity = await self._table.get(place.partition, place.history(seq))
         if entity is None or not entity.get("body_digest"):
-            raise Permanent(
-                f"history entry {seq} keeps no body",
-                code="no-body",
-                subject=exemption.text,
-                remedy="List the entries with `python -m guardrails history ID`",
-            )
+            raise no_body(seq, exemption.text, None)
         try:
             digest = chain.read_entry(entity).body_digest
             data = columns.join_bytes("body", entity)
             if not data:
                 rows = self._rows(place, f"body~{place.key}~{digest}~")
                 data = b"".join([columns.join_bytes("body", part) async for part in rows])
+            pruned = None if data else await self._pruned(place, seq)
+            if pruned is not None:
+                raise no_body(seq, exemption.text, pruned)
             body: Mapping[str, Any] = json.loads(columns.unpack(data, digest))
         except ValueError as error:
             raise _altered(exemption.text, f"history entry {seq}: {error}") from error
         return body
 
+    async def entry(self, exemption: ExemptionId, seq: int) -> HistoryEntry:
+        """Return one history entry, without its body: one request. Raises Permanent (register-altered)."""
+        place = address(exemption)
+        found = await self._table.get(place.partition, place.history(seq), columns.ENTRY)
+        if found is None:
+            raise _altered(exemption.text, f"history entry {seq} is missing")
+        try:
+            return chain.read_entry(found)
+        except ValueError as error:
+            raise _altered(exemption.text, f"history entry {seq}: {error}") from error
+
+    async def _pruned(self, place: Address, seq: int) -> HistoryEntry | None:
+        """Return an entry whose body was pruned, as a later entry vouches; None elsewhere."""
+        return next((one for one in (await self._chain(place)).entries if one.seq == seq and one.pruned), None)
+
     async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
-        """Return the sound entries, oldest first; `verify` says what is wrong with others."""
+        """Return the sound entries, oldest first, without bodies; `verify` says what is wrong with others."""
         return list((await self._chain(address(exemption))).entries)
 
     async def verify(self, exemption: ExemptionId) -> list[str]:
@@ -332,7 +369,7 @@ class TableRegister:
         return self._table.query(starting_with(prefix, place.partition), select)
 
     async def _chain(self, place: Address) -> chain.Chain:
-        rows = self._rows(place, f"history~{place.key}~")
+        rows = self._rows(place, f"history~{place.key}~", columns.ENTRY)
         return chain.read_chain([(found["RowKey"], found) async for found in rows])
 
     async def _opened(self, place: Address, found: Entity, subject: str) -> Stored:

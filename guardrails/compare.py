@@ -30,6 +30,9 @@ _HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
 _SKEW: Final = 60.0
 """Seconds that our clock may differ from Azure's before it is told."""
 
+_AHEAD: Final = timedelta(minutes=10)
+"""How far ahead of ours the clock of an earlier sweep may have been."""
+
 _CREW: Final = 4
 """Containers that are adopted at the same time."""
 
@@ -61,6 +64,7 @@ class Report:
         bypasses_told: when the last sweep began whose findings on these people were told of, UTC; None for never.
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.
+        altered: which of the rows that all instances share were changed from outside, a sentence each, until told.
     """
 
     started: datetime
@@ -76,6 +80,7 @@ class Report:
     bypasses: Mapping[str, int] = field(default_factory=dict)
     bypasses_told: datetime | None = None
     matches: Matches | None = None
+    altered: list[str] = field(default_factory=list)
 
     @classmethod
     def after(cls, run: Run) -> "Report":
@@ -84,8 +89,9 @@ class Report:
             until = parse_time(run.report.get("bypasses_told"))
         except ValueError:  # a hand was in the row: told twice is better than not
             until = None
+        told, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))
         matches = Matches.from_json(run.report.get("matches"))
-        return cls(run.started, told=list(run.report.get("told", ())), bypasses_told=until, matches=matches)
+        return cls(run.started, told=told, bypasses_told=until, matches=matches, altered=altered)
 
     def remark(self, text: str) -> None:
         """Note what is odd; of thousands, the first are enough."""
@@ -114,6 +120,7 @@ class Report:
             "bypasses": dict(self.bypasses),
             "bypasses_told": spell_time(self.bypasses_told) if self.bypasses_told else None,
             "matches": self.matches.to_json() if self.matches else None,
+            "altered": self.altered[:NAMED],
         }
 
 
@@ -157,6 +164,7 @@ class Pass:
     _counting: Counting = field(init=False)
     _closed: bool = True
     _hole: bool = False
+    _anew: bool = False
 
     def __post_init__(self) -> None:
         self._counting = Counting(self.ruleset)
@@ -168,9 +176,12 @@ class Pass:
         """
         async with asyncio.TaskGroup() as tasks:
             around = tasks.create_task(self.inventory.surroundings(policies=self.ruleset.asks_policies))
-            covered = tasks.create_task(self.sweeps.covered())
+            covered = tasks.create_task(self._read_covered())
             breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
+        if breaker.result().damaged:
+            text = "the breaker's row cannot be read, and counts as open until `python -m guardrails breaker close`"
+            self.report.altered.append(f"{text}: {breaker.result().damaged}")
         tell_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
         self.report.missing.extend(self._around.missing)
         self._rows = Rows(self.ruleset.names, self._around.tenant)
@@ -196,6 +207,17 @@ class Pass:
         for text in self._rows.problems():
             self.report.remark(text)
         return self._around
+
+    async def _read_covered(self) -> dict[str, datetime]:
+        """Return the containers that are covered; nothing is since a time that is not yet."""
+        wrong = list[str]()
+        found = await self.sweeps.covered(wrong.append)
+        covered = {name: at for name, at in found.items() if at <= self.run.started + _AHEAD}
+        if len(covered) < len(found):
+            wrong.append("the row of covered containers has times that are not yet, and is made anew")
+        self.report.altered += wrong
+        self._anew = bool(wrong)
+        return covered
 
     async def _load(self) -> None:
         async for container, key, watch in self.world.register.watches():
@@ -334,7 +356,7 @@ class Pass:
         """Remember which containers are swept: what is written in them from now on was not there before."""
         started = self.run.adopting or self.run.started
         new = {name: started for name in sorted(self._visible) if name not in self._covered}
-        if new:
+        if new or self._anew:
             await self.sweeps.cover({**self._covered, **new})
 
     def _queue(

@@ -144,12 +144,14 @@ class BreakerState:
         recent: reverts in the last hour.
         told: whether the notice that it is open is on its way.
         taken: whether the revert that was asked for may be done.
+        damaged: what is wrong with its row, which then counts as open; "" where nothing is.
     """
 
     opened_at: datetime | None
     recent: int
     told: bool = False
     taken: bool = False
+    damaged: str = ""
 
 
 class Register(Protocol):
@@ -254,8 +256,11 @@ class Sweeps(Protocol):
     async def last(self) -> Run | None:
         """Return the run under way, or the last one; None where there was none."""
 
-    async def covered(self) -> Mapping[str, datetime]:
-        """Return the containers that an earlier sweep saw whole, and since when."""
+    async def covered(self, refused: Callable[[str], object] | None = None) -> Mapping[str, datetime]:
+        """Return the containers that an earlier sweep saw whole, and since when.
+
+        What cannot be read counts as not covered; `refused` is given a sentence for it.
+        """
 
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them."""

@@ -304,7 +304,7 @@ class Watch(NamedTuple):
     def parse(cls, text: str) -> "Watch":
         """Read it. One that cannot be read asks for a look: a damaged row must not be passed over."""
         parts = text.split("/")
-        if len(parts) != 4 or not parts[2].lstrip("-").isdigit():
+        if len(parts) != 4 or not (parts[2].isascii() and parts[2].isdigit()):
             return cls("", "", 1)
         return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3])
 

@@ -192,7 +192,8 @@ def _until(row: Mapping[str, Any] | None) -> datetime | None:
 
 
 def _number(row: Mapping[str, Any]) -> int:
-    return int(row["RowKey"].rpartition("~")[2])
+    number = row["RowKey"].rpartition("~")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def no_body(seq: int, subject: str, entry: HistoryEntry | None) -> Permanent:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ _LOG: Final = logging.getLogger(__name__)
 _ENTRY_BYTES: Final = 960 * 1024
 """What we let a history entry reach, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
 _DELETES: Final = 90
+_KEY: Final = re.compile("[0-9a-f]{40}")
 _VERIFY: Final = (
     "`python -m guardrails history ID --verify` lists what is wrong; mend or delete those rows in the table"
 )
@@ -310,7 +312,10 @@ class TableRegister:
         """
         async for found in self._table.query("RowKey ge 'state~'", ("watch",)):
             key = found["RowKey"].removeprefix("state~")
-            yield intern(found["PartitionKey"]), bytes.fromhex(key), Watch.parse(str(found.get("watch") or ""))
+            if _KEY.fullmatch(key):
+                yield intern(found["PartitionKey"]), bytes.fromhex(key), Watch.parse(str(found.get("watch") or ""))
+            else:
+                _LOG.error("row %s of the register is none of ours", found["RowKey"])
 
     async def id_of(self, container: str, key: bytes) -> str:
         """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
@@ -449,7 +454,7 @@ def _message_columns(message: Outgoing, now: datetime) -> dict[str, columns.Valu
 def _message(entity: Entity, now: datetime) -> Outgoing:
     """Read an outbox row; the delay is what is left of it. Raises ValueError when it was damaged."""
     try:
-        due, body = parse_time(entity["due"]), json.loads(columns.join_text("body", entity))
+        due, body = parse_time(entity["due"]), columns.read_json(columns.join_text("body", entity))
         if due is None or not isinstance(body, dict):
             raise ValueError("it has no time or no body")
         return Outgoing(entity["message"], entity["queue"], body, max(0.0, (due - now).total_seconds()))

@@ -155,6 +155,8 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
     if isinstance(result, Blocked):
         return await _blocked(visit, look, stored, result)
     undo = stored.row.undo if intent.action in ("tag", "untag") else stored.row.snapshot
+    if intent.action == "restore" and not stored.row.content:
+        undo = None  # it replaced nothing
     after, body, told = None, None, {}
     if isinstance(result.exemption, Gone):
         row = replace(row_gone(stored.row, visit.id.text, now), answer=intent.action, undo=undo)

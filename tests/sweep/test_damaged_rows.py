@@ -133,5 +133,3 @@ async def test_what_could_not_be_told_is_told_by_the_next(tenant: Tenant) -> Non
     tenant.world.clock.advance(hours=1)
     await tenant.sweep()
     assert "register-altered" in await tenant.world.told()
-
-

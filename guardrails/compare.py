@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -165,6 +165,7 @@ class Pass:
     _closed: bool = True
     _hole: bool = False
     _anew: bool = False
+    _unread: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._counting = Counting(self.ruleset)
@@ -239,6 +240,7 @@ class Pass:
                 listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now, around.policies)
             except Permanent as error:
                 self._rows.refuse(one.body, error.message)
+                self._unread.add(one.id.hash)
                 continue
             container = intern(one.id.container)
             sure = not around.missing or self._is_shown(one, assignment)
@@ -332,25 +334,43 @@ class Pass:
         return frozenset(exemptions).difference(done.refused)
 
     async def _absent(self) -> None:
-        """Hand over what the inventory does not show any more, unless it could not be seen."""
+        """Hand over what the inventory does not show any more, unless it could not be seen; and all that is due.
+
+        What was begun and not ended is looked at whether or not its exemption is there, or its container can be seen.
+        """
         unseen: Counter[str] = Counter()
-        absent = []
+        absent, due = [], []
+        now = self.world.clock.now()
         for key, (container, watch) in self._known.items():
-            if key in self._rows.seen or (watch.gone and not watch.listed):
+            shown, visible = key in self._rows.seen, container in self._visible
+            if shown and key not in self._unread:
                 continue
-            if container in self._visible:
+            if is_due(watch, now) and (visible or watch.begun):
+                due.append((container, key))
+            elif shown or (watch.gone and not watch.listed):
+                continue
+            elif visible:
                 absent.append((container, key))
             else:
                 unseen[container] += not watch.gone
         if self._hole:  # it may pass; where it lasts, some are asked for at each sweep
             absent = sample(absent, min(len(absent), _BLIND)) if self.run.report.get("missing") else []
-        for at in range(0, len(absent), _SENDS):
-            for text in await asyncio.gather(*(self.world.register.id_of(*one) for one in absent[at : at + _SENDS])):
-                if text:
-                    self._queue("absent", text)
-            await self._send()
+        await self._ask_for("due", due)
+        await self._ask_for("absent", absent)
         for container, count in (+unseen).most_common(NAMED):
             self.report.unseen(container, f"{count} exemption{'s' if count > 1 else ''}")
+
+    async def _ask_for(self, why: str, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Hand over exemptions by their rows alone: container and ExemptionId.hash."""
+        for at in range(0, len(rows), _SENDS):
+            some = rows[at : at + _SENDS]
+            ids = await asyncio.gather(*(self.world.register.id_of(*one) for one in some))
+            for (container, key), text in zip(some, ids, strict=True):
+                if text:
+                    self._queue(why, text)
+                else:
+                    self.report.remark(f"a row of {container} does not say whose it is, and is left: state~{key.hex()}")
+            await self._send()
 
     async def _cover(self) -> None:
         """Remember which containers are swept: what is written in them from now on was not there before."""
@@ -383,9 +403,14 @@ def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed
         return "changed"
     if watch.ruleset != ruleset and not watch.gone:
         return "rules"
-    if watch.at and watch.at <= now.timestamp():
+    if is_due(watch, now):
         return "due"
     return "held" if watch.held and closed else ""
+
+
+def is_due(watch: Watch, now: datetime) -> bool:
+    """Whether a row is to be looked at, whatever the inventory shows."""
+    return 0 < watch.at <= now.timestamp()
 
 
 def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:

@@ -170,6 +170,8 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
 
 
 def _row_unread(visit: Visit, old: Row | None) -> Row:
+    if old is not None and old.status is Status.GONE and visit.hint.source in ("sweep", "wake-up"):
+        return old  # nobody says that it is there again
     now = visit.world.clock.now()
     base = old or Row(visit.id.text, Status.UNKNOWN, now)
     due = retry_at(old, base.content, now)
@@ -189,6 +191,7 @@ async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption 
         delay = (LEASE - age).total_seconds()
         raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=delay)
     if isinstance(seen, Unread):
+        await visit.unchanged(stored)
         raise Retryable(
             f"a write was begun and it cannot be read: {seen.reason}", code="unsettled", subject=visit.id.text, delay=60
         )

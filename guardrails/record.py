@@ -279,6 +279,8 @@ class Watch(NamedTuple):
         at: when to look again without being asked, in seconds since 1970, UTC; 0 for never.
         gone: whether it is gone.
         held: whether a revert waits for the breaker.
+        begun: whether something is left to do: messages to send, a write to settle, a look that is due; not just time
+            that turns its expiry.
     """
 
     listed: str
@@ -286,27 +288,28 @@ class Watch(NamedTuple):
     at: int
     gone: bool = False
     held: bool = False
+    begun: bool = False
 
     @classmethod
     def of(cls, row: Row) -> "Watch":
         """Return what is kept of a row. What was begun and not ended is to be looked at as soon as it is left alone."""
         begun = [row.intent.at] if row.intent else [row.outbox_at or row.since] if row.outbox else []
-        at = min((time for time in (row.due, row.turn, row.taken, *begun) if time), default=None)
-        return cls(
-            row.listed, row.ruleset, ceil(at.timestamp()) if at else 0, row.status is Status.GONE, row.held != ""
-        )
+        left = [time for time in (row.due, row.taken, *begun) if time]
+        at = min([*left, *([row.turn] if row.turn else [])], default=None)
+        when = max(ceil(at.timestamp()), 1) if at else 0
+        return cls(row.listed, row.ruleset, when, row.status is Status.GONE, row.held != "", begun=bool(left))
 
     def __str__(self) -> str:
         """Return it as `parse` reads it."""
-        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}"
+        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}{'b' * self.begun}"
 
     @classmethod
     def parse(cls, text: str) -> "Watch":
         """Read it. One that cannot be read asks for a look: a damaged row must not be passed over."""
         parts = text.split("/")
         if len(parts) != 4 or not (parts[2].isascii() and parts[2].isdigit()):
-            return cls("", "", 1)
-        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3])
+            return cls("", "", 1, begun=True)
+        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3], "b" in parts[3])
 
 
 @dataclass(frozen=True, slots=True)

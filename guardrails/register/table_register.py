@@ -318,9 +318,20 @@ class TableRegister:
                 _LOG.error("row %s of the register is none of ours", found["RowKey"])
 
     async def id_of(self, container: str, key: bytes) -> str:
-        """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
-        found = await self._table.get(container, f"state~{key.hex()}")
-        return str(found.get("id") or "") if found else ""
+        """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read.
+
+        One request; where a hand was in that column, or it was cut, for the id is long, the rest of the row, or the
+        history, may tell.
+        """
+        place = Address(container, key.hex())
+        found = await self._table.get(container, place.state)
+        if found is None:
+            return ""
+        named = _named(place, found.get("id")) or _named(place, _id_in(columns.join_text("row", found)))
+        if named is not None:
+            return named.text
+        entries = (await self._chain(place)).entries
+        return next((str(one.row["id"]) for one in reversed(entries) if _named(place, one.row.get("id"))), "")
 
     async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids of the lost, or of those that are there, at a scope (lower case) or below it."""
@@ -420,6 +431,14 @@ def _named(place: Address, text: object) -> ExemptionId | None:
     except Permanent:
         return None
     return exemption if address(exemption) == place else None
+
+
+def _id_in(text: str) -> object:
+    """Return the id in a row's JSON; None where that cannot be read."""
+    try:
+        return columns.read_object(text).get("id")
+    except ValueError:
+        return None
 
 
 def _with_outbox(row: Row, ids: tuple[str, ...]) -> Row:

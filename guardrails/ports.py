@@ -29,8 +29,9 @@ class Clock(Protocol):
 class Arm(Protocol):
     """Azure Resource Manager. Every method raises Retryable when it is throttled, down or slow.
 
-    Writes raise Permanent with code `cannot-act` where Azure forbids them for good: locks, deny assignments, missing
-    permissions, a body that it refuses. `source` says which fields of an exemption it returns.
+    Writes raise Permanent with code `cannot-act` where Azure does not allow them: locks, deny assignments, missing
+    permissions, a body that it does not take; Retryable for all that may pass by itself. `source` says which fields of
+    an exemption it returns.
     """
 
     source: Source
@@ -39,7 +40,7 @@ class Arm(Protocol):
         """Return the exemption's body now; Gone when Azure says that it or its scope is not there."""
 
     async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create or replace it; return the body as Azure then has it.
+        """Create or replace it; return the body as Azure then has it; {} where its answer could not be read.
 
         Raises Permanent (no-target) where Azure says that what it is attached to is not there.
         """

@@ -84,7 +84,8 @@ class Row:
         restored: when we put it back, the last times, oldest first; `fought`: those after somebody had deleted it.
         dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
         scope_tagged: whether our tag is on the target scope.
-        blocked: why we cannot act on this content; "" where we can.
+        blocked: why Azure did not let us act on this content; "" where it did, or it is to be tried again.
+        refused: how often in a row it did not; `retry_on`: when it is tried again.
         held: why a decided revert waits: "" or "breaker".
         due: when to look again without being asked; None where nothing is pending.
         attempts: how often in a row it was Unknown.
@@ -138,6 +139,8 @@ class Row:
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     scope_tagged: bool = False
     blocked: str = ""
+    refused: int = 0
+    retry_on: datetime | None = None
     held: str = ""
     due: datetime | None = None
     attempts: int = 0
@@ -193,7 +196,7 @@ class Row:
 _TIMES = frozenset(
     {
         "since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at",
-        "adopted", "review_on", "turn", "lost", "taken",
+        "adopted", "review_on", "turn", "lost", "taken", "retry_on",
     }
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from guardrails.errors import Retryable
 from guardrails.facts import Gone, Unread
 
 RETRY_CODES: Final = frozenset({401, 408, 429, 500, 502, 503, 504})
-"""Statuses that may pass. 401 is one of them: the next token may be good."""
+"""Statuses that may pass, whatever was asked. 401 is one of them: the next token may be good. Writes: refusals.py."""
 
 AGENT: Final = "exemption-guardrails"
 """How we are called in Azure's logs."""

@@ -18,7 +18,7 @@ from guardrails.adoption import Adopted
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
 from guardrails.ports import BreakerState, Clock
-from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored, Watch
+from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Status, Stored, Watch
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client
 from guardrails.register.backup import Backup
@@ -310,10 +310,13 @@ class TableRegister:
 
         One scan of the table, in pages of 1,000: no other rows have keys at or behind `state~`.
         """
-        async for found in self._table.query("RowKey ge 'state~'", ("watch",)):
+        async for found in self._table.query("RowKey ge 'state~'", ("watch", "status")):
             key = found["RowKey"].removeprefix("state~")
             if _KEY.fullmatch(key):
-                yield intern(found["PartitionKey"]), bytes.fromhex(key), Watch.parse(str(found.get("watch") or ""))
+                watch = Watch.parse(str(found.get("watch") or ""))
+                if not watch.begun and found.get("status") == Status.CANNOT_ACT:  # of before those were tried again
+                    watch = watch._replace(at=1, begun=True)
+                yield intern(found["PartitionKey"]), bytes.fromhex(key), watch
             else:
                 _LOG.error("row %s of the register is none of ours", found["RowKey"])
 

@@ -176,6 +176,8 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
         after = await visit.look(result.exemption, known)
         row, body = after.row_after(stored)
         row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)
+        if after.plan.action is not None and after.plan.action.name != intent.action:
+            row = replace(row, due=now)  # at once, by a message of its own: no event may tell of our write
     entry = entry_for(_EVENTS[intent.action], now, visit.hint, body, why=intent.why, **told)
     notices = [Notice.from_json(intent.notice)] if intent.notice else []
     saved = await visit.commit(stored, row, entry, notices)

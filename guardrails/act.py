@@ -29,7 +29,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Azure does not allow it, and trying again will not help."""
+    """Azure does not allow it, and would not in a moment."""
 
     reason: str
 
@@ -70,12 +70,23 @@ async def _delete(arm: Arm, exemption: Exemption) -> Done:
 
 
 async def _put(arm: Arm, exemption: Exemption, body: Mapping[str, Any]) -> Done | Changed:
-    written = Exemption.from_arm(await arm.put(exemption.id, body), source=arm.source)
+    """Write it, and look: that tells whether it stands, even where Azure's answer to the write breaks off."""
+    answer = await arm.put(exemption.id, body)
     now = await arm.get(exemption.id)
-    if not isinstance(now, Mapping):
+    if isinstance(now, Unread):
+        why = f"it was written and cannot be read: {now.reason}"
+        raise Retryable(why, code="not-verified", subject=exemption.id.text, delay=60)
+    if isinstance(now, Gone):
         return Changed()
-    found = Exemption.from_arm(now, source=arm.source)
-    return Done(found) if found.modified_at == written.modified_at else Changed()
+    try:
+        found = Exemption.from_arm(now, source=arm.source)
+    except Permanent as error:
+        raise Retryable(error.message, code="not-verified", subject=exemption.id.text, delay=60) from error
+    try:
+        ours = Exemption.from_arm(answer, source=arm.source).modified_at == found.modified_at
+    except Permanent:
+        ours = fingerprint(found.body) == fingerprint(body)
+    return Done(found) if ours else Changed()
 
 
 async def _tag(arm: Arm, exemption: Exemption, tag: Tag, body: Mapping[str, Any]) -> Done | Changed:

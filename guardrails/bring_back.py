@@ -172,12 +172,15 @@ async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome 
         return None
     try:
         said = await visit.world.arm.put(visit.id, body)
-        written = Exemption.from_arm(said, visit.ruleset.names, visit.world.arm.source)
     except Permanent as error:
         if error.code == "no-target":  # Azure lists at a scope that is not there: each try is two entries of history
             return await _wait(visit, saved, _NO_TARGET, now + _AGAIN)
         refused = Against(f"Azure refuses it: {error.message}", may_pass=True)
         return await _give_up(visit, saved, exemption, refused, row.due)
+    try:
+        written = Exemption.from_arm(said, visit.ruleset.names, visit.world.arm.source)
+    except Permanent:  # the answer broke off
+        return None
     if fingerprint(written.body) != intent.content:
         return None  # the settling of the intent looks again
     return await conclude(visit, None, saved, Done(written))

@@ -19,6 +19,8 @@ from guardrails.ruleset import Mode, Ruleset
 
 UNKNOWN_RETRY = timedelta(minutes=10)
 UNKNOWN_RETRY_MAX = timedelta(hours=6)
+REFUSED_RETRY = timedelta(days=1)
+REFUSED_RETRY_MAX = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Situation:
         now: the present, UTC.
         mode: the mode in force: the ruleset's, or audit where a setting lowers it.
         blocked: why Azure does not let us change this content; "" where that is not known to be so.
+        retry_on: when that is tried again; None where nothing is blocked.
         may_remove: whether an exemption that ended long ago may be deleted now: only sweeps ask for that.
         may_put_back: False where the last good body turned out to be no good any more.
     """
@@ -122,6 +125,7 @@ class Situation:
     now: datetime
     mode: Mode
     blocked: str = ""
+    retry_on: datetime | None = None
     may_remove: bool = False
     may_put_back: bool = True
 
@@ -153,6 +157,8 @@ def decide(at: Situation) -> Plan:
         plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, tell=Kind.UNKNOWN)
     else:
         plan = _answer(at, name)
+    if at.retry_on is not None:
+        plan = replace(plan, due=min(filter(None, (plan.due, at.retry_on))))
     return _in_mode(plan, at.mode)
 
 
@@ -174,6 +180,11 @@ def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
     attempts = row.attempts if row and row.unclear else 0
     wait: timedelta = min(UNKNOWN_RETRY * (1 << min(attempts, 10)), UNKNOWN_RETRY_MAX)
     return now + wait
+
+
+def refused_until(refused: int, now: datetime) -> datetime:
+    """Return when something that Azure did not allow is tried again; `refused`: how often in a row it did not."""
+    return now + (REFUSED_RETRY if refused <= 1 else REFUSED_RETRY_MAX)
 
 
 def _clear(at: Situation, owner: str) -> Plan:

@@ -205,17 +205,23 @@ def admit(lane: Lane, route: Route, kind: Kind, now: datetime, daily: timedelta)
         return lane, None
     if kind in REMINDERS:
         box = box_of(route.name)
-        state = _current(lane.route(box), window_of(now, DAY, daily))
+        state = _current(lane.route(box), window_of(now, DAY, daily), window_of(now + 2 * DAY, DAY, daily))
         return lane, Window(box, state.window, DAY, state.woken)
-    state = _current(lane.route(route.name), window_of(now, route.digest.window))
+    length = route.digest.window
+    state = _current(lane.route(route.name), window_of(now, length), window_of(now + 2 * DAY, length))
     if state.count < route.digest.first:
         return lane.with_route(route.name, replace(state, count=state.count + 1)), None
-    return lane, Window(route.name, state.window, route.digest.window, state.woken)
+    return lane, Window(route.name, state.window, length, state.woken)
 
 
-def _current(state: RouteState, window: str) -> RouteState:
-    """Return the state for a window; as it is where it is in that window already, or a clock is behind."""
-    return replace(state, window=window, count=0, woken=False) if window > state.window else state
+def _current(state: RouteState, window: str, latest: str) -> RouteState:
+    """Return the state for a window; as it is where it is in that window already, or a clock is behind.
+
+    No clock is so far behind that another is in a window after `latest`: a hand was in that row.
+    """
+    if state.window < window or state.window > latest:
+        return replace(state, window=window, count=0, woken=False)
+    return state
 
 
 def woken(lane: Lane, box: str, window: str) -> tuple[Lane, None]:

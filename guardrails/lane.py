@@ -3,6 +3,7 @@
 Routes that name the same channel and the same address share a lane, for it is the address that limits its callers.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,8 @@ from guardrails.exemption import parse_time, spell_time
 
 ALERT_LEASE: Final = timedelta(seconds=5)
 """How long an alert is left to the instance that began to send it; shorter than a crash hides a message (host.json)."""
+
+_WINDOW: Final = re.compile(r"[0-9]{8}T[0-9]{4}Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,13 @@ class RouteState:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RouteState":
         """Read what `to_json` wrote. Raises ValueError."""
-        count = data.get("count", 0)
+        count, window = data.get("count", 0), str(data.get("window", ""))
         if type(count) is not int:
             raise ValueError("the count of a window is not a number")
+        if window and not _WINDOW.fullmatch(window):
+            raise ValueError(f"'{window[:60]}' is no window")
         return cls(
-            window=str(data.get("window", "")),
+            window=window,
             count=count,
             woken=data.get("woken") is True,
             disabled_at=parse_time(data.get("disabled_at")),
@@ -105,7 +110,7 @@ def enabled(lane: Lane, route: str) -> tuple[Lane, bool]:
 def claimed(lane: Lane, route: str, trouble: str, now: datetime) -> tuple[Lane, bool]:
     """Take it on to tell of a trouble; False where that is done, or another instance is at it."""
     state = lane.route(route)
-    if state.told == trouble or (state.telling_at is not None and now - state.telling_at < ALERT_LEASE):
+    if state.told == trouble or (state.telling_at is not None and abs(now - state.telling_at) < ALERT_LEASE):
         return lane, False
     return lane.with_route(route, replace(state, telling_at=now)), True
 

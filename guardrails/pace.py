@@ -30,6 +30,9 @@ EARLY: Final = timedelta(seconds=1)
 LONGEST_HOLD: Final = timedelta(minutes=1)
 """How long a Retry-After holds up other notices for its address. The one that it answered waits as long as asked."""
 
+FARTHEST: Final = timedelta(days=7)
+"""How far ahead a slot may be: a queue hides no message for longer."""
+
 MAX_ATTEMPTS: Final = 40
 """How often a message is tried before it becomes a letter: with the delays below, for more than a day."""
 
@@ -57,14 +60,19 @@ def take_slot(lane: Lane, channel: str, now: datetime, misses: int = 0) -> tuple
     gap = GAPS.get(channel)
     if gap is None:
         return lane, None
-    slot = max(lane.free, millis(now + LEAD * (misses + 1)))
+    slot = max(_free(lane, now), millis(now + LEAD * (misses + 1)))
     return replace(lane, free=slot + millis_of(gap)), moment(slot)
 
 
 def hold(lane: Lane, asked: float, now: datetime) -> tuple[Lane, None]:
     """Promise no slot for the seconds that an address asked for, a minute at most: it has had too many requests."""
     until = now + min(timedelta(seconds=asked), LONGEST_HOLD)
-    return replace(lane, free=max(lane.free, millis(until))), None
+    return replace(lane, free=max(_free(lane, now), millis(until))), None
+
+
+def _free(lane: Lane, now: datetime) -> int:
+    """Return the first moment that is not promised; one so far ahead was not promised by us, and silences nobody."""
+    return lane.free if lane.free <= millis(now + FARTHEST) else 0
 
 
 def missed(slot: datetime, now: datetime) -> bool:

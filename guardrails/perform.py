@@ -6,7 +6,7 @@ from typing import Any
 
 from guardrails import tell
 from guardrails.act import Blocked, Changed, Done, act
-from guardrails.decide import Action, Delete, PutBack, Remove
+from guardrails.decide import Action, Delete, PutBack, Remove, refused_until
 from guardrails.exemption import fingerprint, spell_time
 from guardrails.facts import Gone
 from guardrails.notice import Kind, Notice
@@ -99,6 +99,7 @@ async def _record_intent(
     row = replace(
         row,
         status=old.status if old else row.status,
+        since=old.since if old else row.since,
         answer=old.answer if old else "none",
         reminded=old.reminded if old else "",
         review_reminded=old.review_reminded if old else "",
@@ -155,12 +156,15 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
     if isinstance(result, Blocked):
         return await _blocked(visit, look, stored, result)
     undo = stored.row.undo if intent.action in ("tag", "untag") else stored.row.snapshot
+    if intent.action == "restore" and not stored.row.content:
+        undo = None  # it replaced nothing
     after, body, told = None, None, {}
     if isinstance(result.exemption, Gone):
         row = replace(row_gone(stored.row, visit.id.text, now), answer=intent.action, undo=undo)
     else:
         tagged = stored.row.scope_tagged if result.scope_tagged is None else result.scope_tagged
         known = replace(stored.row, intent=None, own_write_at=result.exemption.modified_at, scope_tagged=tagged)
+        known = replace(known, blocked="", refused=0, retry_on=None)
         if intent.body is not None:  # what was written back is its author's again
             then = await visit.row_at(intent.body)
             known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
@@ -172,6 +176,8 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
         after = await visit.look(result.exemption, known)
         row, body = after.row_after(stored)
         row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)
+        if after.plan.action is not None and after.plan.action.name != intent.action:
+            row = replace(row, due=now)  # at once, by a message of its own: no event may tell of our write
     entry = entry_for(_EVENTS[intent.action], now, visit.hint, body, why=intent.why, **told)
     notices = [Notice.from_json(intent.notice)] if intent.notice else []
     saved = await visit.commit(stored, row, entry, notices)
@@ -183,13 +189,17 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
 
 
 async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Blocked) -> Outcome | None:
-    """Record that Azure forbids the change for good: told once, not tried again until something changes."""
+    """Record that Azure does not allow the change: told once, tried again after a day, then weekly."""
     now = visit.world.clock.now()
     row = replace(stored.row, intent=None)
-    if (
-        stored.row.intent is None or stored.row.intent.action != "restore"
-    ):  # a refused restore leaves things as they are
-        row = replace(row, status=Status.CANNOT_ACT, since=now, answer="none", blocked=result.reason, due=None)
+    restoring = stored.row.intent is not None and stored.row.intent.action == "restore"
+    if not restoring:  # a refused restore leaves things as they are
+        retry_on = refused_until(row.refused + 1, now)
+        row = replace(
+            row, status=Status.CANNOT_ACT, since=now if row.status is not Status.CANNOT_ACT else row.since,
+            answer="none", blocked=result.reason, refused=row.refused + 1, retry_on=retry_on,
+            due=min(filter(None, (row.due, retry_on))),
+        )  # fmt: skip
     notice = tell.about(
         Kind.CANNOT_ACT,
         visit.id,
@@ -202,7 +212,8 @@ async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Bloc
         assessment=look.assessment if look else None,
         row=stored.row,
     )
-    saved = await visit.commit(stored, row, entry_for("cannot-act", now, visit.hint, why=result.reason), [notice])
+    told = [notice] if restoring or row.refused == 1 or visit.hint.source == "operator" else []
+    saved = await visit.commit(stored, row, entry_for("cannot-act", now, visit.hint, why=result.reason), told)
     if saved is None:
         return None
     assessment, plan = (look.assessment, look.plan) if look else (None, None)

@@ -29,8 +29,9 @@ class Clock(Protocol):
 class Arm(Protocol):
     """Azure Resource Manager. Every method raises Retryable when it is throttled, down or slow.
 
-    Writes raise Permanent with code `cannot-act` where Azure forbids them for good: locks, deny assignments, missing
-    permissions, a body that it refuses. `source` says which fields of an exemption it returns.
+    Writes raise Permanent with code `cannot-act` where Azure does not allow them: locks, deny assignments, missing
+    permissions, a body that it does not take; Retryable for all that may pass by itself. `source` says which fields of
+    an exemption it returns.
     """
 
     source: Source
@@ -39,7 +40,7 @@ class Arm(Protocol):
         """Return the exemption's body now; Gone when Azure says that it or its scope is not there."""
 
     async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create or replace it; return the body as Azure then has it.
+        """Create or replace it; return the body as Azure then has it; {} where its answer could not be read.
 
         Raises Permanent (no-target) where Azure says that what it is attached to is not there.
         """
@@ -144,12 +145,14 @@ class BreakerState:
         recent: reverts in the last hour.
         told: whether the notice that it is open is on its way.
         taken: whether the revert that was asked for may be done.
+        damaged: what is wrong with its row, which then counts as open; "" where nothing is.
     """
 
     opened_at: datetime | None
     recent: int
     told: bool = False
     taken: bool = False
+    damaged: str = ""
 
 
 class Register(Protocol):
@@ -178,7 +181,19 @@ class Register(Protocol):
         """Return committed messages that are still in the outbox, delays counted from now."""
 
     async def body(self, exemption: ExemptionId, seq: int) -> Mapping[str, Any]:
-        """Return the ARM body that a history entry keeps. Raises Permanent when it is absent or fails its hash."""
+        """Return the ARM body that a history entry keeps.
+
+        Raises Permanent: no-body where it keeps none, or none any more; register-altered where it fails its hash.
+        """
+
+    async def entry(self, exemption: ExemptionId, seq: int) -> HistoryEntry:
+        """Return one history entry, without its body. Raises Permanent (register-altered) where it is not sound."""
+
+    async def prune(self, exemption: ExemptionId, stored: Stored) -> Stored | None:
+        """Delete bodies that nothing needs, ten at the most, and record that; None when somebody else was there first.
+
+        guardrails.bodies says which and when.
+        """
 
     async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
         """Return the entries, oldest first."""
@@ -245,8 +260,11 @@ class Sweeps(Protocol):
     async def last(self) -> Run | None:
         """Return the run under way, or the last one; None where there was none."""
 
-    async def covered(self) -> Mapping[str, datetime]:
-        """Return the containers that an earlier sweep saw whole, and since when."""
+    async def covered(self, refused: Callable[[str], object] | None = None) -> Mapping[str, datetime]:
+        """Return the containers that an earlier sweep saw whole, and since when.
+
+        What cannot be read counts as not covered; `refused` is given a sentence for it.
+        """
 
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them."""

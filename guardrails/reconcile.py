@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Done
+from guardrails.bodies import is_due
 from guardrails.bring_back import bring_back, lose, unread
 from guardrails.decide import Tag, retry_at
 from guardrails.errors import Permanent, Retryable
@@ -54,6 +55,10 @@ class Reconciler:
         did = ""
         for _ in range(ROUNDS):
             stored, seen = await visit.observe()
+            if stored and is_due(stored.row, stored.seq, self._world.clock.now()) and not stored.altered:
+                stored = await self._world.register.prune(exemption_id, stored)
+                if stored is None:
+                    continue
             if stored and stored.row.intent:
                 outcome = await _settle(visit, stored, stored.row.intent, seen)
             elif isinstance(seen, Exemption):
@@ -184,6 +189,8 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
 
 
 def _row_unread(visit: Visit, old: Row | None) -> Row:
+    if old is not None and old.status is Status.GONE and visit.hint.source in ("sweep", "wake-up"):
+        return old  # nobody says that it is there again
     now = visit.world.clock.now()
     base = old or Row(visit.id.text, Status.UNKNOWN, now)
     due = retry_at(old, base.content, now)
@@ -203,6 +210,7 @@ async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption 
         delay = (LEASE - age).total_seconds()
         raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=delay)
     if isinstance(seen, Unread):
+        await visit.unchanged(stored)
         raise Retryable(
             f"a write was begun and it cannot be read: {seen.reason}", code="unsettled", subject=visit.id.text, delay=60
         )

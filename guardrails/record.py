@@ -84,13 +84,16 @@ class Row:
         restored: when we put it back, the last times, oldest first; `fought`: those after somebody had deleted it.
         dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
         scope_tagged: whether our tag is on the target scope.
-        blocked: why we cannot act on this content; "" where we can.
+        blocked: why Azure did not let us act on this content; "" where it did, or it is to be tried again.
+        refused: how often in a row it did not; `retry_on`: when it is tried again.
         held: why a decided revert waits: "" or "breaker".
         due: when to look again without being asked; None where nothing is pending.
         attempts: how often in a row it was Unknown.
         intent: an ARM write under way.
         outbox: ids of messages that are committed and not yet on their queue.
         outbox_at: when they were committed; who committed them sends them, others only when that is long ago.
+        bodies: entries that keep a body which nothing above names, oldest first; None in rows of before this was known.
+        taken: when the next body that was taken away may have been kept for long enough; see guardrails.bodies.
     """
 
     id: str
@@ -136,12 +139,16 @@ class Row:
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     scope_tagged: bool = False
     blocked: str = ""
+    refused: int = 0
+    retry_on: datetime | None = None
     held: str = ""
     due: datetime | None = None
     attempts: int = 0
     intent: Intent | None = None
     outbox: tuple[str, ...] = ()
     outbox_at: datetime | None = None
+    bodies: tuple[int, ...] | None = ()
+    taken: datetime | None = None
 
     @property
     def wanted_back(self) -> bool:
@@ -172,6 +179,8 @@ class Row:
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
             values["outbox"] = tuple(values.get("outbox", ()))
+            known = values.get("bodies")
+            values["bodies"] = None if known is None else tuple(map(_number, known))
             for name in ("restored", "fought"):
                 values[name] = tuple(map(_time, values.get(name, ())))
             values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
@@ -187,12 +196,12 @@ class Row:
 _TIMES = frozenset(
     {
         "since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at",
-        "adopted", "review_on", "turn", "lost",
+        "adopted", "review_on", "turn", "lost", "taken", "retry_on",
     }
 )  # fmt: skip
 
 
-_ALWAYS: Final = ("id", "status", "since")
+_ALWAYS: Final = ("id", "status", "since", "bodies")
 _DEFAULTS: Final = tuple(
     (item.name, object() if item.name in _ALWAYS else {} if item.name == "findings" else item.default)
     for item in fields(Row)
@@ -207,6 +216,12 @@ def _time(text: str) -> datetime:
     if time is None:
         raise ValueError("a time is missing")
     return time
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no number of an entry")
+    return value
 
 
 def _to_json(value: Any) -> Any:
@@ -228,7 +243,8 @@ class Entry:
     Attributes:
         at: when, UTC.
         event: adopted, written, edited, deleted, judged, intent, reverted, put-back, removed, tagged, untagged,
-            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded.
+            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded,
+            pruned.
         facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
         body: the exemption's ARM body, where this entry keeps it.
     """
@@ -266,6 +282,8 @@ class Watch(NamedTuple):
         at: when to look again without being asked, in seconds since 1970, UTC; 0 for never.
         gone: whether it is gone.
         held: whether a revert waits for the breaker.
+        begun: whether something is left to do: messages to send, a write to settle, a look that is due; not just time
+            that turns its expiry.
     """
 
     listed: str
@@ -273,27 +291,28 @@ class Watch(NamedTuple):
     at: int
     gone: bool = False
     held: bool = False
+    begun: bool = False
 
     @classmethod
     def of(cls, row: Row) -> "Watch":
         """Return what is kept of a row. What was begun and not ended is to be looked at as soon as it is left alone."""
         begun = [row.intent.at] if row.intent else [row.outbox_at or row.since] if row.outbox else []
-        at = min((time for time in (row.due, row.turn, *begun) if time), default=None)
-        return cls(
-            row.listed, row.ruleset, ceil(at.timestamp()) if at else 0, row.status is Status.GONE, row.held != ""
-        )
+        left = [time for time in (row.due, row.taken, *begun) if time]
+        at = min([*left, *([row.turn] if row.turn else [])], default=None)
+        when = max(ceil(at.timestamp()), 1) if at else 0
+        return cls(row.listed, row.ruleset, when, row.status is Status.GONE, row.held != "", begun=bool(left))
 
     def __str__(self) -> str:
         """Return it as `parse` reads it."""
-        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}"
+        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}{'b' * self.begun}"
 
     @classmethod
     def parse(cls, text: str) -> "Watch":
         """Read it. One that cannot be read asks for a look: a damaged row must not be passed over."""
         parts = text.split("/")
-        if len(parts) != 4 or not parts[2].lstrip("-").isdigit():
-            return cls("", "", 1)
-        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3])
+        if len(parts) != 4 or not (parts[2].isascii() and parts[2].isdigit()):
+            return cls("", "", 1, begun=True)
+        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3], "b" in parts[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +364,9 @@ class HistoryEntry:
         previous: hash of the entry before; "" for the first.
         hash: sha256 (hex) over the entry's canonical JSON, `previous` included.
         row: the row as it stood after this entry, as JSON.
-        body_digest: sha256 (hex) of the body that it keeps; "" where it keeps none.
+        body_digest: sha256 (hex) of the body that it keeps, or kept; "" where it never did.
+        pruned: when that body was deleted, for nothing needs it; None where it is kept, and where the entry was not
+            read together with those that followed.
     """
 
     seq: int
@@ -356,6 +377,12 @@ class HistoryEntry:
     body_digest: str
     previous: str
     hash: str
+    pruned: datetime | None = None
+
+    @property
+    def keeps_body(self) -> bool:
+        """Whether it keeps a body."""
+        return self.body_digest != "" and self.pruned is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | No
     if (gone or moved) and content != row.compliant_content:
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
-            compliant_ticket="", tolerated=None, tolerated_content="", findings={}, blocked="", scope_tagged=False,
-            dates=() if moved else row.dates,
+            compliant_ticket="", tolerated=None, tolerated_content="", findings={}, scope_tagged=False,
+            blocked="", refused=0, retry_on=None, dates=() if moved else row.dates,
         )  # fmt: skip
     return row
 
@@ -118,6 +118,8 @@ def row_after(
         own_write_at=base.own_write_at if own else None,
         snapshot=snapshot,
         blocked=at.blocked,
+        retry_on=at.retry_on,
+        refused=_refused(at, plan, base),
         held="",
         due=plan.due,
         attempts=base.attempts + (1 if plan.due != base.due else 0) if unknown_again else 0,
@@ -174,6 +176,13 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     }
 
 
+def _refused(at: Situation, plan: Plan, base: Row) -> int:
+    """Return how often in a row Azure did not let us change this content; once where an old row only says that."""
+    if at.blocked:
+        return max(base.refused, 1)
+    return base.refused if plan.action is not None and base.content == at.content else 0
+
+
 def _told(date: datetime | None, now: datetime, days: Sequence[int], told: str, at: timedelta) -> str:
     due = reminder(date, now, days, told, at)
     return told if due is None or date is None else mark(date, due, told)
@@ -210,8 +219,9 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     base = row or Row(exemption_id, Status.GONE, now)
     return replace(
         base, status=Status.GONE, since=now, content="", findings={}, severity="", answer="none", undo=base.snapshot,
-        due=None, attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="",
-        kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
+        due=None, attempts=0, held="", blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False,
+        own_write_at=None, kept="", kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None,
+        review_on=None,
     )  # fmt: skip
 
 

@@ -14,11 +14,12 @@ from guardrails.act import Blocked, Changed, act
 from guardrails.decide import PutBack
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
+from guardrails.facts import Gone, Unread
 from guardrails.notice import Kind
 from guardrails.perform import conclude, withdraw
 from guardrails.ports import Register
-from guardrails.record import HistoryEntry, Intent, Stored
-from guardrails.recording import entry_for
+from guardrails.record import HistoryEntry, Intent, Row, Stored
+from guardrails.recording import entry_for, row_gone
 from guardrails.visit import IN_HAND, LEASE, Visit, next_seq
 
 _ROUNDS: Final = 3
@@ -29,16 +30,23 @@ _KEPT: Final = 20
 async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool) -> Mapping[str, Any]:
     """Write back a body that the register keeps, and return it. It is then left alone until somebody changes it.
 
+    What was restored is not restored once more: whoever repeats the command, for he did not hear how it ended, must not
+    take back what it did.
+
     `at`: the number of the history entry that keeps it; None for what was last taken away.
 
     Raises Permanent when there is nothing to undo (nothing-to-undo), the history keeps no such body (no-body), it was
     changed by a hand (register-altered) or Azure does not allow it (cannot-act); Retryable when others write at the
     same time.
     """
+    written: Mapping[str, Any] | None = None
     for _ in range(_ROUNDS):
         stored, seen = await visit.observe()
-        entry = None if stored is None else stored.row.undo if at is None else at
-        if stored is None or entry is None:
+        present, row = seen if isinstance(seen, Exemption) else None, stored.row if stored else None
+        if row is not None and row.content and isinstance(seen, Gone):  # somebody deleted it, and nobody told us
+            row = row_gone(row, visit.id.text, visit.world.clock.now())
+        entry = row.undo if row is not None and at is None else at
+        if stored is None or row is None or entry is None:
             raise Permanent(
                 "there is nothing to restore",
                 code="nothing-to-undo",
@@ -47,15 +55,36 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
             )
         if stored.row.intent and not dry_run:
             raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=LEASE.seconds)
+        if written and present and fingerprint(present.body) == fingerprint(written):
+            return written  # and somebody else has recorded it
+        if at is None and present and is_restored(row, present):
+            raise _stands(visit, row)
         history = await visit.world.register.history(visit.id)
         target = await version(visit.world.register, visit.id, stored, entry, history)
-        present = seen if isinstance(seen, Exemption) else None
         if present and fingerprint(present.body) == fingerprint(target):
             raise Permanent("it stands as it would be restored", code="nothing-to-undo", subject=visit.id.text)
+        if isinstance(seen, Unread) and not dry_run:
+            raise Retryable(f"it cannot be read now: {seen.reason}", code="unread", subject=visit.id.text, delay=60)
         why = f"restored by {by}" + (f", as history entry {at} has it" if at is not None else "")
-        if dry_run or await _write_back(visit, stored, entry, target, present=present, by=by, why=why):
+        written = target
+        if dry_run or await _write_back(visit, stored, row, entry, target, present=present, by=by, why=why):
             return target
     raise Retryable("others keep changing it", code="lost-race", subject=visit.id.text, delay=5)
+
+
+def is_restored(row: Row, present: Exemption) -> bool:
+    """Whether what stands is what an operator's restore wrote: to restore once more would take just that back."""
+    return row.kept != "" and row.adopted is None and row.kept == fingerprint(present.body)
+
+
+def _stands(visit: Visit, row: Row) -> Permanent:
+    instead = f"What that replaced is history entry {row.undo}: `python -m guardrails restore ID --at {row.undo}`"
+    return Permanent(
+        f"it stands as it was {row.kept_why}",
+        code="nothing-to-undo",
+        subject=visit.id.text,
+        remedy=instead if row.undo is not None else "",
+    )
 
 
 async def version(
@@ -64,7 +93,7 @@ async def version(
     """Return the body that a history entry keeps, if each entry from there to the newest vouches for the one before.
 
     The body's own hash shows that it is whole; the chain shows that nobody wrote another body and another hash.
-    Raises Permanent: no-body, register-altered.
+    Raises Permanent: no-body (it never kept one, or that was pruned), register-altered.
     """
     if 1 <= entry <= stored.seq:
         vouch(exemption, stored, entry, history)
@@ -73,7 +102,7 @@ async def version(
     except Permanent as error:
         if error.code != "no-body":
             raise
-        kept = [str(one.seq) for one in history if one.seq <= stored.seq and one.body_digest]
+        kept = [str(one.seq) for one in history if one.seq <= stored.seq and one.keeps_body]
         remedy = f"Of its entries these keep one: {', '.join(kept[-_KEPT:])}" if kept else "None of its entries does."
         raise Permanent(error.message, code="no-body", subject=exemption.text, remedy=remedy) from None
 
@@ -92,13 +121,19 @@ def vouch(exemption: ExemptionId, stored: Stored, entry: int, history: Sequence[
 
 
 async def _write_back(
-    visit: Visit, stored: Stored, entry: int, target: Mapping[str, Any], *, present: Exemption | None, by: str, why: str
+    visit: Visit,
+    stored: Stored,
+    row: Row,
+    entry: int,
+    target: Mapping[str, Any],
+    *,
+    present: Exemption | None,
+    by: str,
+    why: str,
 ) -> bool:
-    """Do it; False when somebody else was quicker."""
-    now, exemption, row, kept = visit.world.clock.now(), Exemption.from_arm(target), stored.row, None
-    if present is None:
-        row = replace(row, snapshot=None)
-    elif row.content != fingerprint(present.body):
+    """Do it; False when somebody else was quicker. `row`: what is known of it now."""
+    now, exemption, kept = visit.world.clock.now(), Exemption.from_arm(target), None
+    if present is not None and row.content != fingerprint(present.body):
         row, kept = replace(row, content=fingerprint(present.body), snapshot=next_seq(stored)), present.body
     notice = tell.about(
         Kind.RESTORED,

@@ -23,7 +23,7 @@ from guardrails.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
 from guardrails.record import Run
 from guardrails.ruleset import Mode, Ruleset
-from guardrails.tell import partial
+from guardrails.tell import altered, partial
 from guardrails.visit import World
 
 log = logging.getLogger("guardrails")
@@ -158,6 +158,9 @@ class Sweeper:
 
         Return whether all that was adopted is told of: some may yet come off the queue, one by one.
         """
+        if report.altered:
+            await self._say_once(altered(report.altered, at=self._world.clock.now()), report)
+            report.altered = []
         if report.missing:
             await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
         since, now = run.adopting or run.started, self._world.clock.now()

@@ -250,6 +250,16 @@ def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severi
     return replace(service(Kind.SWEEP_PARTIAL, key, at=at, done=done, why=shown), severity=str(severity))
 
 
+def altered(wrong: Sequence[str], *, at: datetime) -> Notice:
+    """Return the notice that rows which all instances share were changed from outside: `wrong` has a sentence each.
+
+    Its id is the same for the same rows on one day (UTC).
+    """
+    rows = chr(0).join(sorted({line.partition(": ")[0] for line in wrong}))
+    key = f"{at.astimezone(UTC):%Y%m%d}-{sha256(rows.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return service(Kind.REGISTER_ALTERED, key, at=at, done="The sweep went on without what they said.", why=wrong)
+
+
 def outgoing(notice: Notice, ruleset: Ruleset) -> tuple[Outgoing, ...]:
     """Return one message a route that wants the notice; what nobody wants goes to the default routes, and is logged."""
     routes = ruleset.routes_for(notice)

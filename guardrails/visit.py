@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.assess import Assessment, assess
-from guardrails.decide import Plan, PutBack, Situation, decide
+from guardrails.decide import Plan, PutBack, Situation, decide, refused_until
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
@@ -169,6 +169,7 @@ class Visit:
     ) -> tuple[Facts, Situation]:
         """Return what the rules may know and what they find, by this assignment and these policies."""
         now = self.world.clock.now()
+        blocked, retry_on = self._blocked(same, content, now)
         facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content, policies=policies)
         situation = Situation(
             exemption,
@@ -179,10 +180,22 @@ class Visit:
             author="" if isinstance(facts.author, Unread) else facts.author.name,
             now=now,
             mode=self.mode,
-            blocked=same.blocked if same and same.content == content and self.hint.source != "operator" else "",
+            blocked=blocked,
+            retry_on=retry_on,
             may_remove=self.hint.source == "sweep",
         )
         return facts, situation
+
+    def _blocked(self, same: Row | None, content: str, now: datetime) -> tuple[str, datetime | None]:
+        """Return why Azure does not let us change this content, and when that is tried again.
+
+        Nothing is blocked for an operator, who asks now, nor once its time has come. A row of before there was one
+        waits for as long as after a first refusal.
+        """
+        if same is None or not same.blocked or same.content != content or self.hint.source == "operator":
+            return "", None
+        retry_on = same.retry_on or refused_until(1, now)
+        return (same.blocked, retry_on) if now < retry_on else ("", None)
 
     def _was_before(self, exemption: Exemption) -> bool:
         """Whether an exemption that the register does not know was there before the guardrails."""
@@ -222,12 +235,9 @@ class Visit:
     async def row_at(self, entry: int) -> Row:
         """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.
 
-        Raises Permanent (register-altered) where there is no such entry any more.
+        Raises Permanent (register-altered) where there is no such entry any more. No body is read.
         """
-        for one in await self.world.register.history(self.id):
-            if one.seq == entry:
-                return Row.from_json(one.row)
-        raise Permanent(f"history entry {entry} is not sound", code="register-altered", subject=self.id.text)
+        return Row.from_json((await self.world.register.entry(self.id, entry)).row)
 
     def about(self, kind: Kind, look: Look, stored: Stored | None, done: str, why: Sequence[str]) -> Notice:
         """Return the notice about what was seen and decided, bound to the next history entry."""

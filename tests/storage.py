@@ -150,11 +150,13 @@ class MemoryTable(_Client):
                 raise Failed(409, "TableAlreadyExists")
             self._account.tables[self.table_name] = {}
 
-    async def get_entity(self, partition_key: str, row_key: str) -> TableEntity:
-        """Return one row. Raises ResourceNotFoundError."""
+    async def get_entity(
+        self, partition_key: str, row_key: str, *, select: Sequence[str] | None = None
+    ) -> TableEntity:  # fmt: skip
+        """Return one row, or these columns of it. Raises ResourceNotFoundError."""
         async with _request():
             key = partition_key, row_key
-            return _entity(key, _there(self._rows().get(key)))
+            return _entity(key, _there(self._rows().get(key)), select)
 
     async def query_entities(
         self, query_filter: str, *, select: Sequence[str] | None = None, results_per_page: int = 1000

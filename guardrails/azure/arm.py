@@ -16,7 +16,8 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.policies import POLICY_VERSION, Policies
-from guardrails.azure.rest import AGENT, PLAIN, RETRY_CODES, Rest, answer_of, delay_of, error_of, json_of, refusal
+from guardrails.azure.refusals import is_refusal, wait_after
+from guardrails.azure.rest import AGENT, PLAIN, Rest, answer_of, delay_of, error_of, json_of, refusal
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, PoliciesById, Unread
@@ -73,9 +74,9 @@ class ArmRest:
         return await self._read(exemption.text, self._version, _GONE_CODES)
 
     async def put(self, exemption: ExemptionId, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create or replace the exemption. Raises Permanent (no-target, cannot-act), Retryable.
+        """Create or replace the exemption; return Azure's answer, {} where it is not this exemption or broken.
 
-        An answer that is not this exemption says nothing of the write: Retryable (not-verified), look again.
+        Raises Permanent (no-target, cannot-act), Retryable.
         """
         response = await self._send("PUT", exemption.text, self._version, body)
         if isinstance(refusal(response, _NO_TARGET_CODES), Gone):
@@ -83,9 +84,7 @@ class ArmRest:
             raise Permanent(message, code="no-target", subject=exemption.text, remedy=remedy)
         self._accepted(response, exemption.text)
         written = answer_of(response, exemption.text)
-        if isinstance(written, Unread):
-            raise Retryable(f"it was written. {written.reason}", code="not-verified", subject=exemption.text)
-        return written
+        return {} if isinstance(written, Unread) else written
 
     async def delete(self, exemption: ExemptionId) -> None:
         """Delete the exemption. Raises Permanent (cannot-act), Retryable."""
@@ -210,7 +209,12 @@ class ArmRest:
         if response.status_code in (200, 201, 202, 204):
             return
         code, message = error_of(response)
-        raise Permanent(f"{code}: {message}", code="cannot-act", subject=subject)
+        status = response.status_code
+        if is_refusal(status, code):
+            raise Permanent(f"{code}: {message}", code="cannot-act", subject=subject)
+        # what refuses a write may quote its body, and this is logged
+        wait = wait_after(status, delay_of(response.headers))
+        raise Retryable(f"{code} (HTTP {status})", code="arm-refused", subject=subject, delay=wait)
 
     async def _send(
         self, method: str, path: str, version: str, body: Mapping[str, Any] | None = None
@@ -233,10 +237,11 @@ def _is_at(row: object, exemption: ExemptionId) -> bool:
 def _tag_error(error: Exception, scope: str) -> Permanent | Retryable:
     response = error.response if isinstance(error, HttpResponseError) else None
     status = (response.status_code if response else 0) or 0
-    if status < 400 or status in RETRY_CODES:  # below 400: an answer that breaks off
-        message = f"the scope could not be tagged: {type(error).__name__}"
-        return Retryable(
-            message, code="arm-busy", subject=scope, delay=delay_of(cast(Any, response).headers if response else {})
-        )
-    message = str(getattr(error, "message", "") or status).splitlines()[0][:300]
-    return Permanent(f"the scope cannot be tagged: {message}", code="cannot-act", subject=scope)
+    said = str(getattr(getattr(error, "error", None), "code", None) or "")
+    if is_refusal(status, said) or (status == 404 and said.lower() in _NO_TARGET_CODES):
+        message = str(getattr(error, "message", "") or status).splitlines()[0][:300]
+        return Permanent(f"the scope cannot be tagged: {message}", code="cannot-act", subject=scope)
+    asked = delay_of(cast(Any, response).headers if response else {})
+    wait = wait_after(status, asked) if status >= 400 else asked  # below: an answer that breaks off
+    message = f"the scope could not be tagged: {type(error).__name__}"
+    return Retryable(message, code="arm-busy", subject=scope, delay=wait)

@@ -20,7 +20,7 @@ from guardrails.facts import Gone, Unread
 from guardrails.ids import is_same
 
 RETRY_CODES: Final = frozenset({401, 408, 429, 500, 502, 503, 504})
-"""Statuses that may pass. 401 is one of them: the next token may be good."""
+"""Statuses that may pass, whatever was asked. 401 is one of them: the next token may be good. Writes: refusals.py."""
 
 AGENT: Final = "exemption-guardrails"
 """How we are called in Azure's logs."""

@@ -42,14 +42,16 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     else:
         screen.table(("entry", "at", "event", "by", "what", "body", "hash"), map(_cells, entries))
         if args.verify and not problems:
-            screen.line(f"sound: {len(entries)} entries, each carrying the hash of the one before", style="sound")
+            pruned = sum(entry.pruned is not None for entry in entries)
+            less = f"; bodies pruned, as the history says: {pruned}" if pruned else ""
+            screen.line(f"sound: {len(entries)} entries, each carrying the hash of the one before{less}", style="sound")
     for problem in problems:
         screen.problem(f"{exemption.text}: {problem}")
     return 1 if problems else 0
 
 
 def _cells(entry: HistoryEntry) -> tuple[Cell, ...]:
-    body = "kept" if entry.body_digest else "-"
+    body = "pruned" if entry.pruned else "kept" if entry.body_digest else "-"
     who, what = _who(entry.facts), _what(entry.facts)
     return str(entry.seq), spell_time(entry.at), entry.event, who, what, body, entry.hash[:12]
 
@@ -62,6 +64,7 @@ def _json(entry: HistoryEntry) -> dict[str, Any]:
         "facts": dict(entry.facts),
         "row": dict(entry.row),
         "body_digest": entry.body_digest,
+        "pruned": spell_time(entry.pruned) if entry.pruned else None,
         "previous": entry.previous,
         "hash": entry.hash,
     }

@@ -13,7 +13,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.register_text import writing
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
-from guardrails.register.backup import Writer, check, read
+from guardrails.register.backup import Writer, check, is_pruned, read
 from guardrails.register.reinstate import Tally
 from guardrails.wiring import Service
 
@@ -25,6 +25,7 @@ _LINES: Final = (
     ("kept", "exemptions of which the table has as much or more: kept"),
     ("replaced", "exemptions replaced, for they had another history"),
     ("rows", "other rows put back"),
+    ("pruned", "bodies in their histories were pruned before the copy, or here"),
 )
 """Numbers of a Tally, and what they are said to be."""
 _FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "held", "now")
@@ -41,13 +42,16 @@ def import_arguments(parser: argparse.ArgumentParser) -> None:
 def export(name: str | None, screen: Screen) -> int:
     """Write a full copy to a file, or to standard output; 1 where an exemption's rows are not sound."""
     problems: list[str] = []
+    pruned = 0
     with writing(name) as put, screen.progress("rows", quiet=screen.terminal and not name) as told:
 
         async def work(service: Service) -> int:
+            nonlocal pruned
             writer = Writer(put, service.settings.table, datetime.now(UTC))
             async for _, rows, wrong in service.register.backup.partitions():
                 for row in rows.values():
                     writer.row(row)
+                    pruned += is_pruned(row)
                 problems.extend(wrong)
                 told(writer.count, 0)
             writer.end()
@@ -55,7 +59,8 @@ def export(name: str | None, screen: Screen) -> int:
 
         count = with_service(work)
     if name:
-        screen.note(f"{count} row{'' if count == 1 else 's'} copied to {name}")
+        less = f"; {pruned} bod{'y' if pruned == 1 else 'ies'} had been pruned" if pruned else ""
+        screen.note(f"{count} row{'' if count == 1 else 's'} copied to {name}{less}")
     _say("copied as it is, and not sound", problems, screen)
     return 1 if problems else 0
 

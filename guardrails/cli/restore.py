@@ -1,7 +1,7 @@
 """Write back what our last revert of an exemption, or anybody's delete, took away; with --at an older version of it.
 
-It is then left alone until somebody changes it. --dry-run shows the body and writes nothing. `history ID` shows which
-entries keep a body, `deleted list` what is gone and can be had back.
+It is then left alone until somebody changes it, by this command too: it may be repeated. --dry-run shows the body and
+writes nothing. `history ID` shows which entries keep a body, `deleted list` what is gone and can be had back.
 """
 
 import argparse

@@ -18,6 +18,7 @@ from azure.data.tables import EdmType, EntityProperty
 
 from guardrails.errors import Misconfigured
 from guardrails.exemption import spell_time
+from guardrails.register.columns import ENTRY, join_bytes
 from guardrails.register.keys import Address, starting_with
 from guardrails.register.table import Entity, Table
 from guardrails.register.verify import problems_of
@@ -27,6 +28,8 @@ _VERSION: Final = 1
 _TRIES: Final = 5
 _KINDS: Final = ("state", "history", "body", "outbox")
 _NOT_OURS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
+_BESIDE: Final = frozenset({"until", "pruned"})
+"""Columns of a history entry that change after it was written."""
 
 type Rows = Mapping[str, Entity]
 """Rows of one partition, by row key; each with its keys and its ETag, "" where it comes from a file."""
@@ -115,6 +118,18 @@ def name_of(rows: Rows, key: str) -> str:
 def same(one: Entity, other: Entity) -> bool:
     """Return whether two rows have the same columns."""
     return _columns(one) == _columns(other)
+
+
+def same_entry(one: Entity, other: Entity) -> bool:
+    """Return whether two rows are the same history entry; in one of them its body may be pruned, or not yet."""
+    alike = [{name: row[name] for name in ENTRY if name in row and name not in _BESIDE} for row in (one, other)]
+    bodies = [join_bytes("body", row) for row in (one, other)]
+    return alike[0] == alike[1] and (bodies[0] == bodies[1] or is_pruned(one) or is_pruned(other))
+
+
+def is_pruned(row: Entity) -> bool:
+    """Return whether a row is a history entry whose body was pruned."""
+    return bool(row.get("pruned")) and row["RowKey"].startswith("history~")
 
 
 class Writer:

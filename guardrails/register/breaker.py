@@ -11,7 +11,7 @@ from typing import Any, Final
 from guardrails.errors import Retryable
 from guardrails.exemption import parse_time, spell_time
 from guardrails.ports import BreakerState
-from guardrails.register.columns import Value, join_text, split_text
+from guardrails.register.columns import Value, join_text, read_json, split_text
 from guardrails.register.keys import BREAKER
 from guardrails.register.table import Entity, Rejected, Table, Write
 
@@ -28,6 +28,7 @@ class _Held:
     opened_at: datetime | None
     told: bool
     etag: str
+    damaged: str = ""
 
 
 class Breaker:
@@ -61,7 +62,7 @@ class Breaker:
     async def look(self, now: datetime) -> BreakerState:
         """Return the state without changing it."""
         held = await self._read(now)
-        return BreakerState(held.opened_at, len(_recent(held, now)), held.told)
+        return BreakerState(held.opened_at, len(_recent(held, now)), held.told, damaged=held.damaged)
 
     async def remember_told(self, opened_at: datetime) -> None:
         """Write down that people know; nothing where it was closed, or opened anew, since. Raises Retryable."""
@@ -86,9 +87,9 @@ class Breaker:
         etag = found["odata.etag"]
         try:
             return _Held(_times(found), _opened_at(found), found.get("told") == "yes", etag)
-        except ValueError:
+        except ValueError as error:
             # A row that somebody damaged must not let reverts through: open until an operator closes it.
-            return _Held((), _written_at(found) or now, told=False, etag=etag)
+            return _Held((), _written_at(found) or now, told=False, etag=etag, damaged=str(error))
 
     async def _write(self, etag: str, columns: dict[str, Value]) -> bool:
         partition, row = BREAKER
@@ -110,7 +111,7 @@ def _columns(times: tuple[int, ...], opened: datetime | None, *, told: bool = Fa
 
 
 def _times(found: Entity) -> tuple[int, ...]:
-    times = json.loads(join_text("reverts", found))
+    times = read_json(join_text("reverts", found))
     if not isinstance(times, list) or not all(type(time) is int for time in times):
         raise ValueError("the times of reverts are not numbers")
     return tuple(times)

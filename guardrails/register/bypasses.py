@@ -8,7 +8,6 @@ read; the next sweep writes it anew where it does not look like what was written
 """
 
 import asyncio
-import json
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from guardrails.bypass.model import Way, from_json, to_json
 from guardrails.bypass.record import Kept, Known, Partitions, codes_of
 from guardrails.errors import Permanent
 from guardrails.exemption import canonical_json, parse_time, spell_time
-from guardrails.register.columns import Value, brief, join_text, split_text
+from guardrails.register.columns import Value, brief, join_text, read_json, split_text
 from guardrails.register.keys import BYPASS, bypass_row, partition_of, starting_with
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
@@ -164,7 +163,7 @@ def _kept(row: Entity) -> Kept:
     first_seen, changed, found, gone = (parse_time(row[name]) for name in ("first_seen", "changed", "found", "gone"))
     if first_seen is None or changed is None:
         raise ValueError("it does not say since when it is known")
-    bypass = from_json(json.loads(join_text("bypass", row)))
+    bypass = from_json(read_json(join_text("bypass", row)))
     if bypass_row(bypass.key) != row["RowKey"]:
         raise ValueError("it says what another row should say")
     return Kept(bypass, str(row["token"]), first_seen, changed, found, gone)

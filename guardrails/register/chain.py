@@ -9,8 +9,8 @@ with `facts` and `row` exactly as they stand in the table.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from guardrails.exemption import canonical_json, parse_time, spell_time
@@ -19,6 +19,11 @@ from guardrails.register.columns import Value, brief, join_text, split_text
 
 FACTS_LIMIT: Final = 100_000
 _KEPT: Final = 1_000
+
+PRUNED: Final = "pruned"
+"""The event of an entry that says which earlier ones keep no body any more."""
+PRUNED_ENTRIES: Final = "entries"
+"""The fact of such an entry that lists them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,19 @@ def read_chain(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Chain:
             problems.append(f"entry {place}: it does not follow the entry before it")
         previous, known = entry.hash, True
         entries.append(entry)
-    return Chain(tuple(entries), tuple(problems))
+    return Chain(tuple(_without_pruned(entries)), tuple(problems))
+
+
+def _without_pruned(entries: list[HistoryEntry]) -> Iterator[HistoryEntry]:
+    """Yield the entries, each with when its body was pruned: a later entry says so, under its own hash."""
+    pruned: dict[int, Any] = {}
+    for entry in entries:
+        listed = entry.facts.get(PRUNED_ENTRIES) if entry.event == PRUNED else ()
+        for seq in listed if isinstance(listed, list) else ():
+            if isinstance(seq, int) and seq < entry.seq:
+                pruned[seq] = entry.at
+    for entry in entries:
+        yield replace(entry, pruned=pruned[entry.seq]) if entry.seq in pruned else entry
 
 
 def _missing(first: int, last: int) -> str:

@@ -5,6 +5,7 @@ the Table service data model", Microsoft Learn). Longer values continue in colum
 """
 
 import hashlib
+import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,15 @@ KEPT_BYTES: Final = 16 * 1024 * 1024
 """The longest body that is kept, as JSON in ASCII: what Azure takes has 4 MiB of UTF-8, at most three times as long."""
 _ASCII_PIECE: Final = 32_000
 _WIDE_PIECE: Final = 16_000
+_MOST_PIECES: Final = 17
+"""More columns of text than a row can hold, by their size."""
+
+ENTRY: Final = (
+    "id", "seq", "at", "event", "body_digest", "previous", "hash", "until", "pruned",
+    *("facts" + (f"_{n}" if n else "") for n in range(_MOST_PIECES)),
+    *("row" + (f"_{n}" if n else "") for n in range(_MOST_PIECES)),
+)  # fmt: skip
+"""All columns of a history entry but those of its body."""
 
 
 def split_text(name: str, text: str) -> dict[str, str]:
@@ -41,6 +51,22 @@ def split_text(name: str, text: str) -> dict[str, str]:
 def join_text(name: str, columns: Mapping[str, Any]) -> str:
     """Return the text that `split_text` split; "" where the first column is missing or no text."""
     return "".join(_pieces(name, columns, str))
+
+
+def read_json(text: str | bytes) -> Any:
+    """Read JSON that a hand may have changed. Raises ValueError, for what is nested too deeply too."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_object(text: str | bytes) -> dict[str, Any]:
+    """Read a JSON object that a hand may have changed. Raises ValueError."""
+    found = read_json(text)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
 
 
 def split_bytes(name: str, data: bytes) -> dict[str, bytes]:

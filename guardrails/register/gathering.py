@@ -4,7 +4,6 @@ A digest is written whole, in one transaction, before it is sent, and what was g
 delivered. Whatever crashes in between, it is made again with the same id and the same content.
 """
 
-import json
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, Final
 from guardrails.digest import Gathered, Kept
 from guardrails.exemption import canonical_json, spell_time
 from guardrails.notice import Notice
-from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, split_bytes, split_text
+from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_json, split_bytes, split_text
 from guardrails.register.keys import DIGESTS, escape, gathered_partition, starting_with
 from guardrails.register.table import Entity, Rejected, Table, Write
 
@@ -44,7 +43,7 @@ class Gathering:
         where = f"PartitionKey eq '{gathered_partition(route)}' and window le '{window}'"
         async for row in self._table.query(where):
             try:
-                found.append(Gathered(str(row["window"]), Notice.from_json(json.loads(join_text("notice", row)))))
+                found.append(Gathered(str(row["window"]), Notice.from_json(read_json(join_text("notice", row)))))
             except (ValueError, KeyError, AttributeError) as error:
                 _LOG.error("gathered notice %s of route %s cannot be read: %s", row["RowKey"], route, error)
         return sorted(found, key=lambda one: (one.window, one.notice.at, one.notice.id))
@@ -75,7 +74,7 @@ class Gathering:
         head = await self._table.get(DIGESTS, _head(digest_id))
         if head is None:
             return None
-        notice = Notice.from_json(json.loads(join_text("notice", head)))
+        notice = Notice.from_json(read_json(join_text("notice", head)))
         return Kept(notice, str(head["route"]), tuple(await self._entries(digest_id)))
 
     async def was_delivered(self, digest_id: str) -> bool:
@@ -153,8 +152,8 @@ def _unpacked(row: Entity) -> list[dict[str, Any]]:
     """Read one row of entries; [] where hands have damaged it."""
     try:
         raw = zlib.decompressobj().decompress(join_bytes("entries", row), BODY_LIMIT)
-        found = json.loads(raw)
+        found = read_json(raw)
     except (ValueError, zlib.error) as error:
         _LOG.error("digest row %s cannot be read: %s", row["RowKey"], error)
         return []
-    return [entry for entry in found if isinstance(entry, dict) and "id" in entry]
+    return [entry for entry in found if isinstance(entry, dict) and "id" in entry] if isinstance(found, list) else []

@@ -9,7 +9,7 @@ from typing import Final
 
 from guardrails.errors import Retryable
 from guardrails.lane import Lane, RouteState
-from guardrails.register.columns import Value, join_text, split_text
+from guardrails.register.columns import Value, join_text, read_json, split_text
 from guardrails.register.keys import LANES, escape
 from guardrails.register.table import Entity, Rejected, Table, Write
 
@@ -27,7 +27,7 @@ class Lanes:
 
     async def look(self, name: str) -> Lane:
         """Return a lane; an empty one where there is none yet, or where its row was damaged. One request."""
-        return _lane(await self._table.get(LANES, _row(name)))
+        return _lane(await self._table.get(LANES, _row(name)))[0]
 
     async def change[T](self, name: str, step: Callable[[Lane], tuple[Lane, T]]) -> T:
         """Apply `step` to the lane. Callers of one process take turns; between processes the ETag decides.
@@ -37,9 +37,9 @@ class Lanes:
         async with self._turns.setdefault(name, asyncio.Lock()):
             for _ in range(_TRIES):
                 found = await self._table.get(LANES, _row(name))
-                before = _lane(found)
+                before, sound = _lane(found)
                 after, result = step(before)
-                if after == before or await self._write(name, found, after):
+                if (after == before and sound) or await self._write(name, found, after):
                     return result
                 await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - spreads callers, no secret
         raise Retryable("too many workers deliver to one address at once", code="lane-contended", delay=5.0)
@@ -64,13 +64,17 @@ def _columns(name: str, lane: Lane) -> dict[str, Value]:
     return {"lane": name, "free": str(lane.free), **split_text("routes", json.dumps(routes))}
 
 
-def _lane(found: Entity | None) -> Lane:
-    """Read a lane. One that hands have damaged is an empty one: notices then go on, and the next writes it anew."""
+def _lane(found: Entity | None) -> tuple[Lane, bool]:
+    """Read a lane, and whether its row is sound.
+
+    One that hands have damaged is an empty one: notices then go on, and the next writes it anew.
+    """
     if found is None:
-        return Lane()
+        return Lane(), True
     try:
-        routes = json.loads(join_text("routes", found))
-        return Lane(int(found["free"]), {route: RouteState.from_json(state) for route, state in routes.items()})
+        routes = read_json(join_text("routes", found))
+        states = {route: RouteState.from_json(state) for route, state in routes.items()}
+        return Lane(int(found["free"]), states), True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         _LOG.error("lane row %s cannot be read and is begun anew: %s", found.get("RowKey"), error)
-        return Lane()
+        return Lane(), False

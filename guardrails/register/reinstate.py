@@ -14,10 +14,12 @@ from guardrails.register.backup import (
     Rows,
     by_exemption,
     columns_of,
+    is_pruned,
     key_in,
     name_of,
     of_kind,
     same,
+    same_entry,
     soundness,
 )
 from guardrails.register.group_commit import GroupCommit
@@ -50,6 +52,7 @@ class Tally:
         unsound: ids of those that are sound in the table and not in the copy, which were left as they are.
         missed: ids of those that somebody wrote at the same moment: run it again.
         problems: what is wrong with them now, a sentence each.
+        pruned: history entries among what is there now whose bodies were pruned.
     """
 
     restored: int = 0
@@ -63,6 +66,7 @@ class Tally:
     unsound: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    pruned: int = 0
 
     def count(self, what: str, exemption: str) -> None:
         """Count one exemption under the name of an attribute."""
@@ -109,6 +113,7 @@ class Reinstate:
             now = by_exemption(await self._backup.partition(name))
             for key in copies:
                 own = now.get(key, {})
+                tally.pruned += sum(map(is_pruned, own.values()))
                 tally.problems += [f"{name_of(own, key)}: {wrong}" for wrong in soundness(Address(name, key), own)]
 
 
@@ -162,7 +167,7 @@ def _plan(place: Address, there: Rows, copy: Rows, *, force: bool) -> _Plan:
         return _Plan("unsound")
     ours, theirs = of_kind(copy, "history"), of_kind(there, "history")
     shared = ours.keys() & theirs.keys()
-    another = not all(same(ours[name], theirs[name]) for name in shared) or bool(ours and theirs and not shared)
+    another = not all(same_entry(ours[name], theirs[name]) for name in shared) or bool(ours and theirs and not shared)
     if force and (another or (wrong and soundness(place, {**_lasting(copy), **there}))):
         return _Plan("replaced", _replace(place, there, copy))
     if another:
@@ -181,8 +186,14 @@ def _newest(place: Address, rows: Rows) -> int:
 
 
 def _missing(there: Rows, copy: Rows) -> list[Write]:
-    """Add what is missing of history and bodies; they are never changed, so they may come from any copy."""
-    return [Write("create", name, columns_of(row)) for name, row in _lasting(copy).items() if name not in there]
+    """Add what is missing of history and bodies, which may come from any copy; what was pruned stays pruned."""
+    entries = {**of_kind(copy, "history"), **of_kind(there, "history")}
+    kept = {row.get("body_digest") for row in entries.values() if not is_pruned(row)}
+    missing = {name: row for name, row in _lasting(copy).items() if name not in there}
+    for name in of_kind(missing, "body"):
+        if name.split("~")[2] not in kept:
+            del missing[name]
+    return [Write("create", name, columns_of(row)) for name, row in missing.items()]
 
 
 def _lasting(copy: Rows) -> dict[str, Entity]:
@@ -190,10 +201,15 @@ def _lasting(copy: Rows) -> dict[str, Entity]:
 
 
 def _forward(place: Address, there: Rows, copy: Rows) -> list[Write]:
-    """Go on to the state of the copy. A message that only the older state waits for has been sent since."""
-    outbox = of_kind(copy, "outbox")
+    """Go on to the state of the copy. A message that only the older state waits for has been sent since.
+
+    What the copy has pruned since is pruned here, too.
+    """
+    outbox, pruned = of_kind(copy, "outbox"), {name for name, row in copy.items() if is_pruned(row)}
     return [
         *_missing(there, copy),
+        *(Write("put", name, columns_of(copy[name])) for name in sorted(pruned & there.keys())),
+        *(Write("delete", name, {}) for name in of_kind(there, "body") if name not in copy),
         *(Write("delete", name, {}) for name in of_kind(there, "outbox") if name not in outbox),
         *(Write("put", name, columns_of(row)) for name, row in outbox.items()),
         *([_over(copy[place.state], there.get(place.state))] if place.state in copy else []),

@@ -7,22 +7,30 @@
 The lease is a time in a row, taken and held under its ETag: of two that want it, storage lets one win.
 """
 
-import json
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from types import NoneType
 from typing import Any, Final
 
 from guardrails.exemption import canonical_json, parse_time, spell_time
 from guardrails.record import Run
-from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, split_bytes, split_text
+from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_object, split_bytes, split_text
 from guardrails.register.keys import COVERED, SWEEP
 from guardrails.register.table import Entity, Rejected, Table, Write
 
 _LOG: Final = logging.getLogger(__name__)
 _TIMES: Final = ("started", "until", "adopting", "before")
+_SKEW: Final = timedelta(minutes=10)
+"""How far ahead of ours another instance's clock may be."""
+_SHAPES: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("started", "bypasses_told"), str),
+    **dict.fromkeys(("missing", "remarks", "told", "altered"), list),
+    **dict.fromkeys(("queued", "odd", "bypasses", "matches"), dict),
+}
+"""What the parts of a report are, where they are anything."""
 
 
 class Sweeps:
@@ -33,7 +41,8 @@ class Sweeps:
 
     async def begin(self, now: datetime, holder: str, lease: timedelta) -> Run | None:
         """Take the lease; None while another run holds it, or where somebody else was quicker."""
-        last = await self.last()
+        found = await self._table.get(*SWEEP)
+        last = None if found is None else _run(found, latest=now + lease + _SKEW)
         if last is not None and last.until is not None and now < last.until:
             return None
         run = Run(
@@ -66,17 +75,32 @@ class Sweeps:
         found = await self._table.get(*SWEEP)
         return None if found is None else _run(found)
 
-    async def covered(self) -> Mapping[str, datetime]:
-        """Return the containers that an earlier sweep saw whole. What cannot be read counts as not covered."""
+    async def covered(self, refused: Callable[[str], object] | None = None) -> Mapping[str, datetime]:
+        """Return the containers that an earlier sweep saw whole. What cannot be read counts as not covered.
+
+        `refused` is given a sentence for what cannot be read; the log has it too.
+        """
         found = await self._table.get(*COVERED)
         if found is None:
             return {}
+        covered: dict[str, datetime] = {}
         try:
             text = zlib.decompressobj().decompress(join_bytes("containers", found), BODY_LIMIT)
-            return {name: time for name, at in json.loads(text).items() if (time := parse_time(at))}
-        except (ValueError, zlib.error, AttributeError) as error:
-            _LOG.error("the row of covered containers cannot be read, and is made anew: %s", error)
-            return {}
+            times, wrong = read_object(text), ""
+        except (ValueError, zlib.error) as error:
+            times, wrong = {}, str(error)
+        for name, at in times.items():
+            time, why = _time(at)
+            if time is None:
+                wrong = f"{name}: {why or 'it has no time'}"
+            else:
+                covered[name] = time
+        if wrong:
+            said = f"the row of covered containers cannot be read, and is made anew: {wrong}"
+            _LOG.error("%s", said)
+            if refused is not None:
+                refused(said)
+        return covered
 
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them, whatever was there."""
@@ -99,17 +123,39 @@ class Sweeps:
         return replace(run, etag=etags[0])
 
 
-def _run(found: Entity) -> Run:
-    """Read a run's row. One that was damaged holds no lease and has no report; its ETag still guards it."""
-    times: dict[str, Any] = {}
-    report: Any = {}
+def _run(found: Entity, *, latest: datetime | None = None) -> Run:
+    """Read a run's row. What was damaged in it counts as not said, and is said in its report; its ETag still guards it.
+
+    `latest`: the last moment until which somebody can hold the lease, and at which anything can have begun.
+    """
+    wrong: list[str] = []
+    times: dict[str, datetime | None] = {}
+    for name in _TIMES:
+        times[name], why = _time(found.get(name))
+        if latest is not None and (at := times[name]) is not None and at > latest:
+            times[name], why = None, f"{spell_time(at)} is not yet"
+        wrong += [f"{name}: {why}"] if why else []
+    said: dict[str, Any] = {}
     try:
-        times = {name: parse_time(found.get(name)) for name in _TIMES}
-        report = json.loads(join_text("report", found) or "{}")
+        said = read_object(join_text("report", found) or "{}")
     except ValueError as error:
-        _LOG.error("the row of sweeps cannot be read, and is made anew: %s", error)
-    started = times.get("started") or datetime.fromtimestamp(0).astimezone()
-    report = report if isinstance(report, Mapping) else {}
+        wrong.append(f"report: {error}")
+    odd = [name for name, value in said.items() if not isinstance(value, (_SHAPES.get(name, object), NoneType))]
+    wrong += [f"report: {name} is not what a sweep writes" for name in odd]
+    report = {name: value for name, value in said.items() if name not in odd}
+    if wrong:
+        text = f"the row of sweeps was changed from outside, and is made anew: {'; '.join(wrong)}"
+        _LOG.error("%s", text)
+        report["altered"] = [*(report.get("altered") or []), text]
     return Run(
-        **{**times, "started": started}, holder=str(found.get("holder")), report=report, etag=found["odata.etag"]
-    )
+        times["started"] or datetime.fromtimestamp(0, UTC), str(found.get("holder")), times["until"], times["adopting"],
+        times["before"], report, found["odata.etag"],
+    )  # fmt: skip
+
+
+def _time(value: object) -> tuple[datetime | None, str]:
+    """Return a time of a row, or why it cannot be read."""
+    try:
+        return parse_time(value), ""
+    except ValueError as error:
+        return None, str(error)

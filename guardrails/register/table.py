@@ -87,11 +87,12 @@ class Table:
         self._client = client
         self.name = client.table_name
 
-    async def get(self, partition: str, row: str) -> Entity | None:
-        """Return one row; None where it is not there. One request."""
+    async def get(self, partition: str, row: str, select: Sequence[str] = ()) -> Entity | None:
+        """Return one row, or these columns of it; None where it is not there. One request."""
+        fields = {"select": ["PartitionKey", "RowKey", *select]} if select else {}
         with translated("table", row):
             try:
-                return _entity(await self._client.get_entity(partition, row))
+                return _entity(await self._client.get_entity(partition, row, **fields))
             except ResourceNotFoundError:
                 return None
 

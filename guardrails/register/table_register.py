@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,11 +13,12 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
+from guardrails import bodies
 from guardrails.adoption import Adopted
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
 from guardrails.ports import BreakerState, Clock
-from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Stored, Watch
+from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Status, Stored, Watch
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client, too_large
 from guardrails.register.backup import Backup
@@ -27,6 +29,7 @@ from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.lanes import Lanes
 from guardrails.register.letters import Letters
+from guardrails.register.pruning import Pruning, kept_until, no_body
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write
@@ -39,6 +42,7 @@ _ENTRY_BYTES: Final = 960 * 1024
 """What we let a history entry reach, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
 _DELETES: Final = 90
 _BODY: Final = "body~"
+_KEY: Final = re.compile("[0-9a-f]{40}")
 _VERIFY: Final = (
     "`python -m guardrails history ID --verify` lists what is wrong; mend or delete those rows in the table"
 )
@@ -77,6 +81,7 @@ class TableRegister:
         self._client = client
         self._table = Table(client)
         self._commits = GroupCommit(self._table)
+        self._pruning = Pruning(self._table, self._commits)
         self._clock = clock
         self._breaker = Breaker(self._table)
         self._letters = Letters(self._table)
@@ -129,11 +134,12 @@ class TableRegister:
         """
         place, now = address(exemption), self._clock.now()
         pending = (*row.outbox, *(message.id for message in outgoing if message.id not in row.outbox))
-        row = _with_outbox(row, pending)
         packed = columns.pack(entry.body) if entry.body is not None else None
         if packed and packed.size > columns.KEPT_BYTES:
             raise too_large(exemption.text, f"its body has {packed.size} bytes; {columns.KEPT_BYTES} are kept")
         seq, previous = (before.seq + 1, before.head) if before else (1, "")
+        old = before.row if before else None
+        row = bodies.counted(old, _with_outbox(row, pending), seq, now, body=packed is not None)
         link = chain.link(entry, row, seq, previous, packed.digest if packed else "")
         current = state.state_columns(place, row, seq, link.hash, now)
         writes = [
@@ -146,13 +152,33 @@ class TableRegister:
             for write in ahead:
                 await self._commits.transact(place.partition, [write], exemption.text)
             writes = [write for write in writes if not write.row.startswith(_BODY)]
+        taken = bodies.freed(old, row)
+        marks = [] if taken is None else [kept_until(taken, now + bodies.TAKEN_FOR, place)]
         try:
-            etags = await self._commits.transact(place.partition, writes, exemption.text)
+            etags = await self._transact(place, writes, marks, exemption.text)
         except Rejected as lost:
             if lost.status == 409:
                 await self._explain(place, before, exemption.text)
             return None
         return Stored(row, seq, link.hash, etags[0])
+
+    async def _transact(
+        self, place: Address, writes: Sequence[Write], marks: Sequence[Write], subject: str
+    ) -> list[str]:  # fmt: skip
+        """Do writes, and marks on history entries that should be there: one that a hand took out stops nothing."""
+        try:
+            return await self._commits.transact(place.partition, [*writes, *marks], subject)
+        except Rejected as lost:
+            if not marks or lost.status != 404:
+                raise
+        return await self._commits.transact(place.partition, writes, subject)
+
+    async def prune(self, exemption: ExemptionId, stored: Stored) -> Stored | None:
+        """Delete up to ten bodies that nothing needs, and record that; None when somebody else was there first.
+
+        Two or three requests and one transaction; guardrails.bodies says which and when.
+        """
+        return await self._pruning.prune(address(exemption), exemption.text, stored, self._clock.now())
 
     async def sent(self, exemption: ExemptionId, stored: Stored, ids: Sequence[str]) -> Stored | None:
         """Take messages out of the outbox; ids that are no longer there are no error. None on a lost race."""
@@ -208,25 +234,38 @@ class TableRegister:
         place = address(exemption)
         entity = await self._table.get(place.partition, place.history(seq))
         if entity is None or not entity.get("body_digest"):
-            raise Permanent(
-                f"history entry {seq} keeps no body",
-                code="no-body",
-                subject=exemption.text,
-                remedy="List the entries with `python -m guardrails history ID`",
-            )
+            raise no_body(seq, exemption.text, None)
         try:
             digest = chain.read_entry(entity).body_digest
             data = columns.join_bytes("body", entity)
             if not data:
                 rows = self._rows(place, f"body~{place.key}~{digest}~")
                 data = b"".join([columns.join_bytes("body", part) async for part in rows])
+            pruned = None if data else await self._pruned(place, seq)
+            if pruned is not None:
+                raise no_body(seq, exemption.text, pruned)
             body: Mapping[str, Any] = json.loads(columns.unpack(data, digest))
         except ValueError as error:
             raise _altered(exemption.text, f"history entry {seq}: {error}") from error
         return body
 
+    async def entry(self, exemption: ExemptionId, seq: int) -> HistoryEntry:
+        """Return one history entry, without its body: one request. Raises Permanent (register-altered)."""
+        place = address(exemption)
+        found = await self._table.get(place.partition, place.history(seq), columns.ENTRY)
+        if found is None:
+            raise _altered(exemption.text, f"history entry {seq} is missing")
+        try:
+            return chain.read_entry(found)
+        except ValueError as error:
+            raise _altered(exemption.text, f"history entry {seq}: {error}") from error
+
+    async def _pruned(self, place: Address, seq: int) -> HistoryEntry | None:
+        """Return an entry whose body was pruned, as a later entry vouches; None elsewhere."""
+        return next((one for one in (await self._chain(place)).entries if one.seq == seq and one.pruned), None)
+
     async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
-        """Return the sound entries, oldest first; `verify` says what is wrong with others."""
+        """Return the sound entries, oldest first, without bodies; `verify` says what is wrong with others."""
         return list((await self._chain(address(exemption))).entries)
 
     async def verify(self, exemption: ExemptionId) -> list[str]:
@@ -283,18 +322,31 @@ class TableRegister:
 
         One scan of the table, in pages of 1,000: no other rows have keys at or behind `state~`.
         """
-        async for found in self._table.query("RowKey ge 'state~'", ("watch",)):
+        async for found in self._table.query("RowKey ge 'state~'", ("watch", "status")):
             key = found["RowKey"].removeprefix("state~")
-            yield intern(found["PartitionKey"]), bytes.fromhex(key), Watch.parse(str(found.get("watch") or ""))
+            if _KEY.fullmatch(key):
+                watch = Watch.parse(str(found.get("watch") or ""))
+                if not watch.begun and found.get("status") == Status.CANNOT_ACT:  # of before those were tried again
+                    watch = watch._replace(at=1, begun=True)
+                yield intern(found["PartitionKey"]), bytes.fromhex(key), watch
+            else:
+                _LOG.error("row %s of the register is none of ours", found["RowKey"])
 
     async def id_of(self, container: str, key: bytes) -> str:
-        """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
+        """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read.
+
+        One request; where a hand was in that column, or it was cut, for the id is long, the rest of the row, or the
+        history, may tell.
+        """
         place = Address(container, key.hex())
-        found = await self._table.get(place.partition, place.state)
-        named = _named(place, found.get("id")) if found else None
-        if found and named is None:
-            _LOG.error("row %s/%s names no exemption whose row it is, and is passed over", container, place.state)
-        return named.text if named else ""
+        found = await self._table.get(container, place.state)
+        if found is None:
+            return ""
+        named = _named(place, found.get("id")) or _named(place, _id_in(columns.join_text("row", found)))
+        if named is not None:
+            return named.text
+        entries = (await self._chain(place)).entries
+        return next((str(one.row["id"]) for one in reversed(entries) if _named(place, one.row.get("id"))), "")
 
     async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids of the lost, or of those that are there, at a scope (lower case) or below it."""
@@ -354,7 +406,7 @@ class TableRegister:
         return self._table.query(starting_with(prefix, place.partition), select)
 
     async def _chain(self, place: Address) -> chain.Chain:
-        rows = self._rows(place, f"history~{place.key}~")
+        rows = self._rows(place, f"history~{place.key}~", columns.ENTRY)
         return chain.read_chain([(found["RowKey"], found) async for found in rows])
 
     async def _opened(self, place: Address, found: Entity, subject: str) -> Stored:
@@ -416,6 +468,14 @@ def _named(place: Address, text: object) -> ExemptionId | None:
     return exemption if address(exemption) == place else None
 
 
+def _id_in(text: str) -> object:
+    """Return the id in a row's JSON; None where that cannot be read."""
+    try:
+        return columns.read_object(text).get("id")
+    except ValueError:
+        return None
+
+
 def _with_outbox(row: Row, ids: tuple[str, ...]) -> Row:
     return row if row.outbox == ids else replace(row, outbox=ids)
 
@@ -448,7 +508,7 @@ def _message_columns(message: Outgoing, now: datetime) -> dict[str, columns.Valu
 def _message(entity: Entity, now: datetime) -> Outgoing:
     """Read an outbox row; the delay is what is left of it. Raises ValueError when it was damaged."""
     try:
-        due, body = parse_time(entity["due"]), json.loads(columns.join_text("body", entity))
+        due, body = parse_time(entity["due"]), columns.read_json(columns.join_text("body", entity))
         if due is None or not isinstance(body, dict):
             raise ValueError("it has no time or no body")
         return Outgoing(entity["message"], entity["queue"], body, max(0.0, (due - now).total_seconds()))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from guardrails.azure.arm import EXEMPTIONS_VERSION, ArmRest
+from guardrails.azure.refusals import REFUSALS, UNKNOWN_DELAY
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Gone, Unread
@@ -287,5 +288,44 @@ async def test_an_error_without_particulars_is_told_by_its_status(body: bytes) -
 async def test_a_redirect_is_not_followed(status: str) -> None:
     answer = http(status, b"", more="Location: https://elsewhere.invalid/\r\n")
     assert isinstance(await answered(answer, lambda arm: arm.get(HERE)), Unread)
-    with pytest.raises(Permanent):
+    with pytest.raises(Retryable):
         await answered(answer, lambda arm: arm.put(HERE, BODY))
+
+
+@pytest.mark.parametrize("call", ["put", "delete"])
+@pytest.mark.parametrize("status", [400, 403, 405, 409, 410, 412, 413, 415, 423, 425, 451, 499, 501, 507, 520, 598])
+@pytest.mark.parametrize("code", ["", "SomethingNew"])
+async def test_a_refusal_that_is_not_in_the_list_may_pass(
+    arm: ArmRest, cloud: Cloud, status: int, code: str, call: str
+) -> None:
+    cloud.arm.control._post_faults({"status": status, "code": code, "message": "who knows"})
+    with pytest.raises(Retryable) as caught:
+        await (arm.put(HERE, BODY) if call == "put" else arm.delete(HERE))
+    assert "who knows" not in caught.value.message  # it may quote the body, and this is logged
+    momentary = status >= 500 or status in (409, 412, 423, 425)
+    assert caught.value.delay == (10 if momentary else UNKNOWN_DELAY)
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 413])
+async def test_a_refusal_in_the_list_is_cannot_act_by_its_code_and_in_any_casing(
+    arm: ArmRest, cloud: Cloud, status: int, code: str
+) -> None:
+    for spelled in (code, code.lower(), code.upper()):
+        cloud.arm.control._post_faults({"status": status, "code": spelled, "message": "as told"})
+        with pytest.raises(Permanent) as caught:
+            await arm.put(HERE, BODY)
+        assert caught.value.code == "cannot-act"
+        cloud.arm.reset()
+
+
+@pytest.mark.parametrize("status", [500, 503, 507, 520])
+async def test_a_fault_of_the_server_is_no_refusal_whatever_its_code(arm: ArmRest, cloud: Cloud, status: int) -> None:
+    cloud.arm.control._post_faults({"status": status, "code": "AuthorizationFailed", "message": "later"})
+    with pytest.raises(Retryable):
+        await arm.put(HERE, BODY)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"id": "/subscri', b"<html>"])
+async def test_an_answer_to_a_write_that_breaks_off_says_nothing_and_refuses_nothing(body: bytes) -> None:
+    assert await answered(http("200 OK", body), lambda arm: arm.put(HERE, BODY)) == {}

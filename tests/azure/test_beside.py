@@ -105,7 +105,7 @@ async def test_writing_where_no_target_is_says_so(arm: ArmRest, scope: str, code
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(404, "SubscriptionNotFound"), (404, "PolicyAssignmentNotFound"), (403, "ResourceNotFound")]
+    ("status", "code"), [(404, "SubscriptionNotFound"), (404, "PolicyAssignmentNotFound"), (403, "AuthorizationFailed")]
 )
 async def test_other_refusals_stay_cannot_act(arm: ArmRest, cloud: Cloud, status: int, code: str) -> None:
     fail(cloud, path="policyExemptions", status=status, code=code, message="as told")

@@ -36,6 +36,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "int | None": some.none() | some.integers(1, 10**6),
     "datetime | None": some.none() | TIME,
     "Intent | None": some.none() | INTENT,
+    "tuple[int, ...] | None": some.none() | some.lists(some.integers(1, 99), max_size=4).map(tuple),
     "tuple[str, ...]": some.lists(TEXT, max_size=4).map(tuple),
     "tuple[datetime, ...]": some.lists(TIME, max_size=3).map(tuple),
     "tuple[tuple[datetime, datetime | None], ...]": some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(
@@ -69,7 +70,7 @@ def test_a_row_survives_json(known: Row) -> None:
 
 def test_what_is_left_out_is_the_default() -> None:
     bare = Row("/x", Status.COMPLIANT, NOW)
-    assert bare.to_json() == {"id": "/x", "status": "compliant", "since": "2026-11-21T12:00:00Z"}
+    assert bare.to_json() == {"id": "/x", "status": "compliant", "since": "2026-11-21T12:00:00Z", "bodies": []}
     assert Row.from_json(bare.to_json()) == bare
 
 

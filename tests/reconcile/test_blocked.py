@@ -1,13 +1,20 @@
-"""What Azure forbids: locks, deny assignments, missing permissions. Told once, not tried again until it may work."""
+"""What Azure does not allow, such as a lock: told once, tried after a day, then weekly; all else may pass."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.azure.refusals import REFUSALS
+from guardrails.errors import Retryable
+from guardrails.record import Entry, Status
 from sandbox import tenant
-from tests.reconcile.world import ALICE, NO_TICKET, World, rules
+from sandbox.stack import ROOT
+from sandbox.tenant import APPROVAL
+from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, World, rules
 
 DELETE = "Microsoft.Authorization/policyExemptions/delete"
 WRITE = "Microsoft.Authorization/policyExemptions/write"
@@ -33,7 +40,7 @@ def no_exempt_action(world: World) -> None:
 
 
 @pytest.mark.parametrize("forbid", [lock, deny, no_role])
-async def test_a_revert_that_azure_forbids_is_told_once_and_given_up(
+async def test_a_revert_that_azure_forbids_is_told_once_and_left_for_a_day(
     world: World, forbid: Callable[[World], None]
 ) -> None:
     one = world.id()
@@ -45,7 +52,8 @@ async def test_a_revert_that_azure_forbids_is_told_once_and_given_up(
 
     assert world.azure() == before
     row = await world.row(one)
-    assert (row.status, row.answer, row.intent, row.due) == (Status.CANNOT_ACT, "none", None, None)
+    assert (row.status, row.answer, row.intent) == (Status.CANNOT_ACT, "none", None)
+    assert row.due == row.retry_on == world.clock.time + timedelta(days=1)
     assert row.blocked
     assert outcome.did == ""
     assert await world.events(one) == ["intent", "cannot-act"]
@@ -148,3 +156,212 @@ async def test_a_body_that_azure_refuses_to_take_back(world: World) -> None:
     assert await world.body(one) == edited
     assert (await world.row(one)).status is Status.CANNOT_ACT
     assert await world.told() == ["cannot-act"]
+
+
+async def days(world: World, one: Any, count: int, source: str = "wake-up") -> list[int]:
+    """Look each hour for so many days; return the days, counted from here, on which something was tried."""
+    tried, began = list[int](), world.clock.time
+    for _ in range(24 * count):
+        world.clock.advance(hours=1)
+        before = world.writes()
+        await world.look(one, source)
+        if world.writes() > before:
+            tried.append((world.clock.time - began).days)
+    return tried
+
+
+@pytest.mark.parametrize("source", ["wake-up", "event", "sweep"])
+async def test_it_is_tried_after_a_day_then_weekly_and_told_once(world: World, source: str) -> None:
+    one = world.id()
+    await world.bad(one)
+    lock(world)
+    await world.look(one)
+    assert await days(world, one, 24, source) == [1, 8, 15, 22]
+    assert await world.told() == ["cannot-act"]
+    row = await world.row(one)
+    assert (row.status, row.refused) == (Status.CANNOT_ACT, 5)
+    assert row.since < world.clock.time - timedelta(days=23)
+    world.arm.unlock(tenant.GROUP)
+    assert await days(world, one, 7, source) == [5]
+    assert await world.body(one) is None
+    assert "reverted" in await world.told()
+    row = await world.row(one)
+    assert (row.status, row.blocked, row.refused, row.retry_on) == (Status.GONE, "", 0, None)
+
+
+async def test_its_wake_ups_are_on_the_queue(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    lock(world)
+    await world.look(one)
+    assert world.wakes() == [86_400]
+    world.clock.advance(days=1)
+    await world.look(one, "wake-up")
+    assert world.wakes() == [86_400, 7 * 86_400]
+
+
+async def test_a_tag_and_an_untag_that_are_refused_are_tried_again(world: World) -> None:
+    one = world.id()
+    await world.write(one, ALICE, metadata=NO_TICKET)
+    deny(world)
+    await world.look(one)
+    assert await days(world, one, 2) == [1]
+    world.arm.reset()
+    assert await days(world, one, 8) == [6]
+    assert await world.marker(one) is not None
+    await world.write(one, metadata={**APPROVAL, "guardrails": await world.marker(one)})
+    deny(world)
+    await world.look(one)
+    assert await days(world, one, 2) == [1]
+    assert (await world.row(one)).refused == 2
+    world.arm.reset()
+    assert await days(world, one, 8) == [6]
+    assert await world.marker(one) is None
+    row = await world.row(one)
+    assert (row.status, row.refused, row.retry_on, row.due) == (Status.COMPLIANT, 0, None, None)
+
+
+async def test_an_edit_begins_anew_at_once(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    lock(world)
+    await world.look(one)
+    world.clock.advance(hours=1)
+    await world.bad(one, displayName="changed")
+    await world.look(one)
+    row = await world.row(one)
+    assert (row.refused, row.retry_on) == (1, world.clock.time + timedelta(days=1))
+    assert await world.told() == ["cannot-act", "cannot-act"]
+
+
+@pytest.mark.parametrize("status", [Status.CANNOT_ACT, Status.COMPLIANT])
+async def test_a_row_of_before_waits_a_day_from_now_then_a_week(world: World, status: Status) -> None:
+    """It says that Azure refused, and not when it is to be tried again."""
+    one = world.id()
+    await world.bad(one)
+    lock(world)
+    await world.look(one)
+    stored = await world.stored(one)
+    old = replace(stored.row, status=status, retry_on=None, refused=0, due=None)
+    await world.register.commit(one, stored, old, Entry(world.clock.time, "cannot-act", {}))
+    world.clock.advance(days=90)
+    await world.forget()
+    if status is Status.CANNOT_ACT:  # nothing in the row's watch says that there is something to do
+        (watch,) = [watch async for _, _, watch in world.register.watches()]
+        assert (watch.at, watch.begun) == (1, True)
+    await world.look(one, "sweep")
+    assert world.writes() == 0
+    assert await days(world, one, 9) == [1, 8]
+    world.arm.unlock(tenant.GROUP)
+    assert await days(world, one, 7) == [6]
+    assert await world.body(one) is None
+
+
+# What may pass
+
+
+MAY_PASS = [400, 403, 409, 412, 423, 425, 501, 507, 520, 598]
+
+
+@pytest.mark.parametrize("status", MAY_PASS)
+@pytest.mark.parametrize("what", ["delete", "put-back", "tag"])
+async def test_a_single_refusal_that_is_in_no_list_is_tried_again_and_nobody_hears_of_it(
+    world: World, status: int, what: str
+) -> None:
+    one = world.id()
+    if what == "put-back":
+        await world.known(one)
+    changes: dict[str, Any] = {"metadata": NO_TICKET} if what == "tag" else {"expiresOn": None}
+    await world.write(one, ALICE, **changes)
+    world.fault("DELETE" if what == "delete" else "PUT", status=status, code="SomethingNew", count=1)
+    with pytest.raises(Retryable):
+        await world.look(one)
+    assert (await world.row(one)).status is not Status.CANNOT_ACT
+    world.after_lease()
+    assert (await world.look(one, "queue")).did == what
+    assert await world.told() == ["tagged" if what == "tag" else "reverted"]
+    row = await world.row(one)
+    assert (row.blocked, row.intent) == ("", None)
+
+
+@pytest.mark.parametrize("status", MAY_PASS)
+async def test_one_that_lasts_is_tried_for_as_long_and_done_once_it_passes(world: World, status: int) -> None:
+    one = world.id()
+    await world.bad(one)
+    world.fault("DELETE", status=status, code="SomethingNew")
+    for _ in range(30):
+        with suppress(Retryable):
+            await world.look(one, "queue")
+        world.clock.advance(hours=1)
+    assert await world.told() == []
+    world.arm.reset()
+    assert (await world.look(one, "sweep")).did == "delete"
+    assert await world.body(one) is None
+
+
+def breaks_off(world: World) -> None:
+    """Have Azure's answers to writes of exemptions break off: what is written stands."""
+    rest = world.reconciler._world.arm._port  # type: ignore[attr-defined] # a watched port
+    put = rest.put
+
+    async def put_and_break_off(*args: Any) -> dict[str, Any]:
+        await put(*args)
+        return {}
+
+    rest.put = put_and_break_off
+
+
+@pytest.mark.parametrize("what", ["put-back", "tag", "untag", "restore"])
+async def test_an_answer_that_breaks_off_is_settled_by_looking(world: World, what: str) -> None:
+    one = world.id()
+    good = await world.known(one)
+    if what == "untag":
+        await world.write(one, ALICE, metadata=NO_TICKET)
+        await world.settle(one)
+        await world.write(one, metadata={**APPROVAL, "guardrails": await world.marker(one)})
+    elif what == "tag":
+        await world.write(one, ALICE, metadata=NO_TICKET)
+    else:
+        await world.bad(one)
+    if what == "restore":
+        await world.delete(one)
+        await world.look(one)
+    breaks_off(world)
+    if what == "restore":
+        await world.reconciler.restore(one, OPERATOR)
+    else:
+        assert (await world.look(one)).did == what
+    row = await world.row(one)
+    assert (row.intent, row.blocked) == (None, "")
+    if what == "tag":
+        assert await world.marker(one) is not None
+    elif what != "restore":
+        assert await world.properties(one) == good["properties"]
+    assert await world.register.letters() == []
+
+
+async def test_an_edit_meanwhile_is_not_taken_for_ours_where_the_answer_breaks_off(world: World) -> None:
+    one = world.id()
+    await world.known(one)
+    await world.bad(one)
+    rest = world.reconciler._world.arm._port  # type: ignore[attr-defined]
+    put = rest.put
+
+    async def put_and_edit(*args: Any) -> dict[str, Any]:
+        rest.put = put
+        await put(*args)
+        await world.bad(one, displayName="quicker")
+        return {}
+
+    rest.put = put_and_edit
+    assert (await world.look(one)).did == "put-back"
+    assert (await world.properties(one)).get("displayName") != "quicker"
+    bodies = [await world.register.body(one, e.seq) for e in await world.history(one) if e.keeps_body]
+    assert any(body["properties"].get("displayName") == "quicker" for body in bodies)
+
+
+def test_what_is_documented_is_what_is_in_the_list() -> None:
+    text = (ROOT / "docs/decisions.md").read_text()
+    table = text[text.index("| Azure's code |") :].split("\n\n")[0]
+    told = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in table.splitlines()[2:]]
+    assert dict(told) == dict(REFUSALS)

@@ -40,13 +40,13 @@ async def test_each_version_can_be_had_back(world: World) -> None:
     assert await world.told() == ["restored", "restored"]
 
 
-async def test_it_is_undone_by_a_restore_and_that_again(world: World) -> None:
+async def test_it_is_undone_by_the_version_that_it_replaced_and_that_again(world: World) -> None:
     one = world.id()
     bodies = await edited_twice(world, one)
     await restore(world, one, (await versions(world, one))[0])
     await world.settle(one)
     for body in (bodies[2], bodies[0], bodies[2]):
-        await restore(world, one)
+        await restore(world, one, (await world.row(one)).undo)
         assert await world.properties(one) == body["properties"]
         await world.settle(one)
 

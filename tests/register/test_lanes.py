@@ -7,10 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from guardrails.digest import Gathered, compose
+from guardrails.digest import Gathered, admit, compose
 from guardrails.lane import Lane, RouteState, claimed, disabled, enabled, told
-from guardrails.pace import take_slot
+from guardrails.notice import Kind
+from guardrails.pace import GAPS, hold, millis, take_slot
 from guardrails.register.table_register import connect
+from guardrails.routing import Digest, Route
 from tests.notify.samples import notice
 from tests.register.conftest import World, at
 
@@ -141,3 +143,41 @@ async def test_a_damaged_gathered_notice_does_not_stop_the_others(empty: World) 
         await gathering.add("secops", WINDOW, notice(id=name))
     await empty.sdk.update_entity({"PartitionKey": "gathered~secops", "RowKey": "notice~a", "notice": "{half"})
     assert [one.notice.id for one in await gathering.waiting("secops", WINDOW)] == ["b"]
+
+
+@pytest.mark.parametrize("free", [10**30, 10**15, -(10**30)])
+def test_a_slot_that_was_never_promised_silences_nobody(free: int) -> None:
+    lane, slot = take_slot(Lane(free), "slack", NOW)
+    assert slot is not None
+    assert slot - NOW < timedelta(seconds=1)
+    assert hold(Lane(free), 10.0, NOW)[0].free == millis(NOW + timedelta(seconds=10))
+    assert take_slot(lane, "slack", NOW)[1] == slot + GAPS["slack"]
+
+
+def test_a_day_of_promised_slots_stands() -> None:
+    lane = Lane(millis(NOW + timedelta(days=1)))
+    assert take_slot(lane, "slack", NOW)[1] == NOW + timedelta(days=1)
+
+
+def test_a_moment_that_is_not_yet_keeps_nobody_from_telling() -> None:
+    lane = Lane(routes={"r": RouteState(telling_at=NOW + timedelta(days=400))})
+    assert claimed(lane, "r", "t", NOW)[1] is True
+
+
+@pytest.mark.parametrize("routes", ['{"a": {"window": "zzz"}}', '{"a": {"window": 5}}', "[" * 30_000])
+async def test_a_window_that_is_none_begins_the_lane_anew_and_is_said_once(
+    empty: World, routes: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await empty.register.lanes.change("x", step)
+    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", "routes": routes})
+    for _ in range(3):
+        await empty.register.lanes.change("x", lambda lane: (lane, None))
+    assert len([one for one in caplog.messages if "begun anew" in one]) == 1
+
+
+def test_a_window_that_is_not_yet_holds_back_nothing() -> None:
+    route = Route("r", "slack", address_setting="A", digest=Digest(first=0, window=timedelta(hours=1)))
+    lane = Lane(routes={"r": RouteState(window="29990101T0000Z", count=9, woken=True)})
+    _, window = admit(lane, route, Kind.VIOLATION, NOW, timedelta())
+    assert window is not None
+    assert (window.name, window.woken) == ("20261102T0900Z", False)

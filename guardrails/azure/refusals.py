@@ -1,0 +1,48 @@
+"""Which answers of Azure to a write say that it is not allowed; every other refusal may pass, and is tried again. Pure.
+
+A status alone says too little: a 400, 403 or 409 may come of another operation under way, or of a proxy between. So the
+error's code decides ("Common Azure deployment errors" and "Lock your resources", Microsoft Learn).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+REFUSALS: Final[Mapping[str, str]] = {
+    "AuthorizationFailed": "our identity lacks a role",
+    "LinkedAuthorizationFailed": "our identity lacks a role on something that the exemption names",
+    "DenyAssignmentAuthorizationFailed": "a deny assignment",
+    "RequestDisallowedByPolicy": "a policy of the tenant's",
+    "RequestDisallowedByAzure": "a restriction by Azure",
+    "ScopeLocked": "a lock",
+    "ReadOnlyDisabledSubscription": "the subscription is disabled, and may only be read",
+    "InvalidRequestContent": "Azure does not take the body",
+    "InvalidCreatePolicyExemptionRequest": "Azure does not take the body: what it names is not there any more",
+    "InvalidPolicyDefinitionReference": "the initiative does not have the policy any more that the body names",
+    "InvalidPolicyAssignmentIdUpdate": "an exemption cannot go over to another assignment",
+    "InvalidPolicyExemptionName": "Azure does not take the name",
+    "PolicyExemptionQuotaExceeded": "the scope has as many exemptions as it may have",
+    "PolicyAssignmentNotFound": "the assignment is not there any more",
+    "SubscriptionNotFound": "the subscription is not there any more",
+    "RequestEntityTooLarge": "the body is too large",
+    "TagsNotSupported": "the scope takes no tags",
+    "InvalidTagCount": "the scope takes no more tags",
+    "InvalidTagNameCharacters": "the scope does not take the tag's name",
+    "InvalidTagValueLength": "the scope does not take the tag's value",
+}
+"""ARM's error codes, and what each means."""
+
+_CODES: Final = frozenset(map(str.lower, REFUSALS))
+_MOMENTARY: Final = frozenset({408, 409, 412, 423, 425, 429})
+UNKNOWN_DELAY: Final = 900.0
+"""Seconds until a write is tried again that was refused for a reason which is not in the list: others wait, too."""
+
+
+def is_refusal(status: int, code: str) -> bool:
+    """Whether an answer says that a write is not allowed, and would not be in a moment."""
+    return 400 <= status < 500 and code.lower() in _CODES
+
+
+def wait_after(status: int, asked: float) -> float:
+    """Return the seconds to wait after another answer; `asked`: what it asked for."""
+    momentary = status >= 500 or status in _MOMENTARY
+    return asked if momentary else max(asked, UNKNOWN_DELAY)

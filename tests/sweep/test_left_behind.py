@@ -1,0 +1,252 @@
+"""What was begun and not ended is found by a sweep, whatever became of the exemption, its container or its row."""
+
+from contextlib import suppress
+
+import pytest
+
+from guardrails.exemption import ExemptionId, canonical_json
+from guardrails.record import Row, Status
+from guardrails.register.keys import address
+from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target, target_deleted
+from tests.reconcile.ports import Died
+from tests.reconcile.world import ALICE, NO_TICKET, US_OID, World
+from tests.sweep.conftest import Tenant
+
+
+async def swept(tenant: Tenant) -> World:
+    await tenant.settled()
+    tenant.world.clock.advance(hours=1)
+    await tenant.world.forget()
+    return tenant.world
+
+
+async def sweeps(tenant: Tenant, times: int = 3) -> None:
+    """Sweep each hour and work off what is found."""
+    for _ in range(times):
+        tenant.world.clock.advance(hours=1)
+        await tenant.sweep()
+        with suppress(Exception):
+            await tenant.work()
+
+
+async def unheard(world: World, one: ExemptionId, source: str = "event") -> None:
+    """Look while the queue is away: what is to be told stays in the outbox."""
+    world.queues.down = True
+    with pytest.raises(Exception, match="queue is down"):
+        await world.look(one, source, operation="target-delete" if source == "target" else "")
+    world.queues.down = False
+    assert (await world.row(one)).outbox != ()
+
+
+def hide(tenant: Tenant, how: str) -> None:
+    """Take the container, or part of the inventory, out of sight."""
+    if how == "container":
+        tenant.world.arm.control._put_permissions({US_OID: []})
+
+
+async def hole(tenant: Tenant, how: str) -> None:
+    if how == "page":
+        await tenant.world.arm_graph(fail={"start": 0, "times": 99, "status": 500})
+
+
+HIDDEN = ["nothing", "page", "container"]
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("source", ["event", "target"])
+async def test_the_notice_of_a_deletion_is_sent(tenant: Tenant, hidden: str, source: str) -> None:
+    world, one = tenant.world, tenant.world.id()
+    await world.known(one)
+    await swept(tenant)
+    await drop_target(world)
+    await unheard(world, one, source)
+    assert (await world.row(one)).status is Status.GONE
+    hide(tenant, hidden)
+    await hole(tenant, hidden)
+    await sweeps(tenant)
+    assert "deleted" in await world.told()
+    row = await world.row(one)
+    assert (row.status, row.outbox) == (Status.GONE, ())
+    assert [told["notice"]["kind"] for told in await world.notices()].count("deleted") == 1
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+async def test_what_was_to_be_told_of_one_that_is_there_is_sent(tenant: Tenant, hidden: str) -> None:
+    world, one = tenant.world, tenant.world.id()
+    await swept(tenant)
+    await world.write(one, ALICE, metadata=NO_TICKET)
+    await unheard(world, one)
+    hide(tenant, hidden)
+    await hole(tenant, hidden)
+    await sweeps(tenant)
+    assert "tagged" in await world.told()
+    assert (await world.row(one)).outbox == ()
+
+
+@pytest.mark.parametrize("hidden", ["nothing", "page"])
+@pytest.mark.parametrize("write", [2, 3])
+async def test_a_put_back_of_a_lost_one_that_died_is_settled(tenant: Tenant, hidden: str, write: int) -> None:
+    world = tenant.world
+    one = await approved(world)
+    before = await world.properties(one)
+    await swept(tenant)
+    await drop_target(world)
+    await target_deleted(world, one)
+    await recreate_target(world)
+    world.clock.advance(hours=1)
+    world.watch.die_at(write, after=True)
+    with suppress(Died):
+        await world.look(one, "target", operation="target-write")
+    world.watch.revive()
+    assert (await world.row(one)).intent is not None or await world.body(one) is not None
+    await hole(tenant, hidden)
+    await sweeps(tenant)
+    row = await world.row(one)
+    assert (row.status, row.intent, row.outbox) == (Status.COMPLIANT, None, ())
+    assert await world.properties(one) == before
+    assert (await world.told()).count("restored") == 1
+
+
+@pytest.mark.parametrize("hidden", ["nothing", "page"])
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_revert_that_died_and_whose_exemption_is_gone_is_settled(
+    tenant: Tenant, hidden: str, after: bool
+) -> None:  # fmt: skip
+    world, one = tenant.world, tenant.world.id()
+    await swept(tenant)
+    await world.bad(one)
+    world.watch.die_at(3, after=after)
+    with suppress(Died):
+        await world.look(one)
+    world.watch.revive()
+    assert (await world.row(one)).intent is not None
+    await world.delete(one)
+    await hole(tenant, hidden)
+    await sweeps(tenant)
+    row = await world.row(one)
+    assert (row.status, row.intent, row.outbox) == (Status.GONE, None, ())
+
+
+async def test_a_write_that_cannot_be_settled_now_is_no_reason_to_tell_nothing(tenant: Tenant) -> None:
+    """A row with an intent and an outbox, whose container cannot be seen: the outbox goes, the intent stays."""
+    world, one = tenant.world, tenant.world.id()
+    await swept(tenant)
+    await world.write(one, ALICE, metadata=NO_TICKET)
+    await unheard(world, one)
+    world.after_lease()
+    stored = await world.stored(one)
+    outbox = stored.row.outbox
+    await world.bad(one)
+    world.queues.down = True
+    world.watch.die_at(3, after=False)
+    with suppress(Died, Exception):
+        await world.look(one)
+    world.watch.revive()
+    world.queues.down = False
+    row = await world.row(one)
+    assert row.intent is not None
+    assert row.outbox == outbox
+    hide(tenant, "container")
+    await sweeps(tenant)
+    row = await world.row(one)
+    assert row.outbox == ()
+    assert row.intent is not None
+    world.arm.reset()
+    await sweeps(tenant)
+    assert (await world.row(one)).intent is None
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+async def test_what_is_due_is_looked_at_and_what_only_turns_is_left(tenant: Tenant, hidden: str) -> None:
+    """Durable, deleted by somebody: due after a wait, its message lost. Beside it one that only has an end."""
+    world = tenant.world
+    one, other = await approved(world), world.id("other")
+    await world.known(other)
+    before = await world.row(other)
+    await swept(tenant)
+    await world.delete(one)
+    await deleted_by(world, one, "alice@contoso.com")
+    assert (await world.row(one)).due is not None
+    await world._drain("reconcile")
+    await hole(tenant, hidden)
+    hide(tenant, hidden)
+    await sweeps(tenant)
+    row = await world.row(one)
+    assert row.due is None
+    assert row.status is (Status.LOST if hidden == "container" else Status.COMPLIANT)
+    assert (await world.row(other)).status is before.status
+
+
+async def test_what_cannot_be_seen_and_has_nothing_left_to_do_is_left_however_long(tenant: Tenant) -> None:
+    world, ids = tenant.world, [tenant.world.id(f"n-{n}") for n in range(3)]
+    for one in ids:
+        await world.known(one)
+    await world.delete(ids[0])
+    await world.look(ids[0])
+    await swept(tenant)
+    rows = [await world.row(one) for one in ids]
+    hide(tenant, "container")
+    world.clock.advance(days=200)  # their ends have come and gone
+    report = await tenant.sweep()
+    assert report.queued == {}
+    assert [await world.row(one) for one in ids] == rows
+
+
+@pytest.mark.parametrize("column", ["id", "row", "both"])
+async def test_a_row_whose_id_a_hand_was_in_is_found_by_its_history(tenant: Tenant, column: str) -> None:
+    world, one = tenant.world, tenant.world.id()
+    await world.known(one)
+    await swept(tenant)
+    await world.delete(one)
+    other = world.id("other")
+    forged = canonical_json({"id": other.text})
+    wrong = {"id": {"id": other.text}, "row": {"row": forged}, "both": {"id": "", "row": forged}}[column]
+    await world.edit_row(one, **wrong)
+    await sweeps(tenant)
+    assert (await world.row(one)).status is Status.GONE
+    assert "deleted" in await world.told()
+    world.ids.discard(other)
+
+
+async def test_a_row_that_does_not_say_whose_it_is_is_named(tenant: Tenant) -> None:
+    world, one = tenant.world, tenant.world.id()
+    await world.known(one)
+    await swept(tenant)
+    await world.delete(one)
+    await world.edit_row(one, id="", row="")
+    for seq in range(1, (await world.history(one))[-1].seq + 1):
+        await world.table.delete_entity(address(one).partition, address(one).history(seq))
+    report = await tenant.sweep()
+    assert any("does not say whose it is" in text for text in report.remarks)
+    world.sound = False
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("hidden", ["nothing", "page"])
+async def test_a_watch_that_a_hand_was_in_asks_for_a_look_wherever_it_is(
+    tenant: Tenant, gone: bool, hidden: str
+) -> None:  # fmt: skip
+    world, one = tenant.world, tenant.world.id()
+    await world.known(one)
+    await swept(tenant)
+    if gone:
+        await world.delete(one)
+        await world.look(one)
+    await world.edit_row(one, watch="mended by hand")
+    await hole(tenant, hidden)
+    report = await tenant.sweep()
+    assert report.queued.total() == 1
+    await tenant.work()
+    assert "register-altered" in await world.told()
+    assert "due" not in (await tenant.sweep()).queued
+
+
+async def test_a_gone_one_with_nothing_left_costs_nothing(tenant: Tenant) -> None:
+    world, one = tenant.world, tenant.world.id()
+    await world.known(one)
+    await world.delete(one)
+    await world.look(one)
+    await swept(tenant)
+    assert Row.from_json((await world.row(one)).to_json()).outbox == ()
+    await sweeps(tenant, 2)
+    assert (await tenant.sweep()).queued == {}

@@ -113,7 +113,7 @@ class Visit:
         """
         now = self.world.clock.now()
         content = fingerprint(exemption.body)
-        same = row_of_same(row, exemption, content)
+        same = row_of_same(row, exemption, content, now)
         if same is None and self._was_before(exemption):
             same = Row(
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
@@ -201,7 +201,7 @@ class Visit:
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
-        facts = replace(facts, before=None, author=author, written_at=then.written_at, policies=policies)
+        facts = replace(facts, before=None, stood=None, author=author, written_at=then.written_at, policies=policies)
         if tolerates(assess(exemption, facts, self.ruleset)):
             return True
         assignment, policies = await self.exempted(exemption, max_age=timedelta())

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from guardrails.decide import Plan, decide
+from guardrails.assess import Assessment
+from guardrails.decide import Plan, Situation, decide
 from guardrails.facts import Author
 from guardrails.grace import TOGGLES, WINDOW, Broken, Period, after, over
 from guardrails.record import Row, Status, Stored
 from guardrails.recording import row_after, row_gone, row_of_same
 from guardrails.rules.sample import BODY, FACTS
 from guardrails.ruleset import Mode
-from tests.core.situations import NOW, exemption, finding, ruleset, situation
+from tests.core.situations import NOW, exemption, finding, ruleset
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MALLORY, BOB = "mallory@contoso.com", "bob@contoso.com"
@@ -111,10 +112,7 @@ class Life:
             finding(code, days=self.graces[code] / DAY, unknown=code in self.unknown)
             for code in sorted({*self.broken, *self.unknown})
         ]
-        at = situation(
-            *found, exemption=one, row=same, content=self.content, author=self.author, now=self.now, mode=Mode.ENFORCE,
-            ruleset=RULES,
-        )  # fmt: skip
+        at = Situation(one, Assessment(tuple(found)), same, RULES, self.content, self.author, self.now, Mode.ENFORCE)
         plan = decide(at)
         facts = replace(FACTS, now=self.now, written_at=self.written, author=Author(self.author, "User"))
         stored = Stored(self.row, 1, "h", "e") if self.row else None

@@ -267,7 +267,7 @@ def broken_at(at: Situation) -> Broken:
 def _grace(at: Situation) -> tuple[bool, datetime | None, str]:
     """Return whether the grace of a rule is over, when the next one's will be, and why it was over early; else ""."""
     broken = broken_at(at)
-    ends = over(at.row.grace if at.row else (), broken, at.author, at.now)
+    ends = over(at.row.account if at.row else (), broken, at.author, at.now)
     early = all(at.now < broken.seen[code] + broken.graces[code] for code, end in ends.items() if at.now >= end)
     why = "the time to mend it was used up before, within the last 30 days" if early else ""
     return (
@@ -282,7 +282,7 @@ def toggling(at: Situation) -> str:
 
     This is where an attempt to evade the rules by toggling is told.
     """
-    times = times_broken_again(at.row.grace if at.row else (), at.author, at.now)
+    times = times_broken_again(at.row.account if at.row else (), at.author, at.now)
     return f"{at.author} broke it again {times} times after it was mended, within 30 days" if times > TOGGLES else ""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 from sys import intern
@@ -169,6 +169,15 @@ class Row:
     def running(self) -> Mapping[str, datetime]:
         """Code -> since when it is broken without a look that found it kept."""
         return {**self.paused, **{key: seen for key, seen in self.findings.items() if not key.endswith("?")}}
+
+    @property
+    def account(self) -> Account:
+        """The periods of `grace`; in a row of before there were any, the one that its findings tell of."""
+        waits = self.status is Status.VIOLATION and self.due is not None and not self.unclear
+        if self.grace or not waits or self.due is None or self.kept == self.content or not self.findings:
+            return self.grace
+        start, none = min(self.findings.values()), dict.fromkeys(self.findings, timedelta())
+        return (Period(start, None, (self.author.lower(),), max(self.due - start, timedelta()), none),)
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON: times spelled as ARM does, fields with their default left out."""

@@ -60,9 +60,12 @@ def _past(row: Row, exemption: Exemption, now: datetime, *, moved: bool, gone: b
 
 def baseline_of(row: Row) -> Baseline | None:
     """Return the end that an exemption was accepted with; None where none was."""
-    if row.baseline is None and row.compliant_at is not None:  # a row of before there were baselines
+    if row.baseline is not None:
+        return row.baseline
+    if row.compliant_at is not None:  # a row of before there were baselines
         return first(row.compliant_expires_on, row.compliant_ticket, row.compliant_at)
-    return row.baseline
+    stands = row.status is Status.VIOLATION and row.tolerated_content == row.content != ""
+    return first(row.expires_on, row.ticket, row.since) if stands else None
 
 
 def facts_of(
@@ -145,7 +148,7 @@ def row_after(
         content=at.content,
         findings={finding.key: seen.get(finding.key, at.now) for finding in at.assessment.findings},
         paused={code: running[code] for code in broken.unclear if code in running.keys() - broken.seen.keys()},
-        grace=after(base.grace, broken, at.author, at.now, running=running, edited=edited),
+        grace=after(base.account, broken, at.author, at.now, running=running, edited=edited),
         severity=_worst(at.assessment),
         ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,
@@ -270,7 +273,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     base = row or Row(exemption_id, Status.GONE, now)
     return replace(
         base, status=Status.GONE, since=now, content="", findings={}, paused={},
-        grace=closed(base.grace, base.running, now), severity="", answer="none", undo=base.snapshot,
+        grace=closed(base.account, base.running, now), severity="", answer="none", undo=base.snapshot,
         due=None, attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="",
         kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
     )  # fmt: skip

@@ -261,7 +261,8 @@ def broken_at(at: Situation) -> Broken:
     violations = at.assessment.violations
     graces = {one.code: one.grace for one in violations if one.response is Response.REVERT}
     seen = {one.code: running.get(one.code, at.now) for one in violations}
-    return Broken(graces, seen, [one.code for one in at.assessment.findings if one.status is Verdict.UNKNOWN])
+    unclear = [one.code for one in at.assessment.findings if one.status is Verdict.UNKNOWN]
+    return Broken(graces, seen, unclear, at.exemption.reference_ids)
 
 
 def _grace(at: Situation) -> tuple[bool, datetime | None, str]:

@@ -28,6 +28,8 @@ ANYBODY: Final = "*"
 _PERIODS: Final = 12
 """Ended periods that an account keeps. Beyond that the two oldest become one, of the same length: none is lost."""
 _AUTHORS: Final = 5
+_CONTROLS: Final = 20
+_NONE: Final = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Period:
         longest: the longest grace of these rules.
         used: code of each of these rules -> how long it was broken in runs that ended within the period.
         mended: whether an edit ended it; False for a delete, a revert, or rules that changed.
+        controls: reference ids of what it exempted from meanwhile, lower case; () is all of the assignment.
     """
 
     start: datetime
@@ -49,6 +52,7 @@ class Period:
     longest: timedelta = timedelta()
     used: Mapping[str, timedelta] = field(default_factory=dict)
     mended: bool = False
+    controls: tuple[str, ...] = ()
 
     @property
     def length(self) -> timedelta:
@@ -68,17 +72,18 @@ class Period:
         """Return what `read` reads: times as ARM spells them, lengths in seconds."""
         end, longest = spell_time(self.end) if self.end else None, _seconds(self.longest)
         used = {code: _seconds(time) for code, time in self.used.items()}
-        return [spell_time(self.start), end, list(self.authors), longest, used, self.mended]
+        return [spell_time(self.start), end, list(self.authors), longest, used, self.mended, list(self.controls)]
 
     @classmethod
     def read(cls, data: Sequence[Any]) -> "Period":
         """Read what `to_json` wrote. Raises ValueError or TypeError where it is no period."""
-        start, end, authors, longest, used, mended = data
+        start, end, authors, longest, used, mended, controls = data
         began = parse_time(start)
         if began is None:
             raise ValueError("a period of grace has no start")
         times = {code: timedelta(seconds=time) for code, time in used.items()}
-        return cls(began, parse_time(end), tuple(authors), timedelta(seconds=longest), times, bool(mended))
+        allowed = timedelta(seconds=longest)
+        return cls(began, parse_time(end), tuple(authors), allowed, times, bool(mended), tuple(controls))
 
 
 type Account = tuple[Period, ...]
@@ -92,11 +97,13 @@ class Broken(NamedTuple):
         graces: code -> its grace, of those that ask for a revert.
         seen: code -> since when it is broken without a look that found it kept; at least those of `graces`.
         unclear: codes of rules that are Unknown.
+        controls: reference ids of what it exempts from; () is all of the assignment.
     """
 
     graces: Mapping[str, timedelta]
     seen: Mapping[str, datetime]
     unclear: Collection[str] = ()
+    controls: Collection[str] = ()
 
 
 def over(account: Account, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
@@ -116,8 +123,8 @@ def over(account: Account, broken: Broken, author: str, now: datetime) -> Mappin
     last = _over(start, [(one.counts_until, one.length, one.longest) for one in before], longest)
     ends = {}
     for code, grace in broken.graces.items():
-        used = lasting.used.get(code, timedelta()) if lasting else timedelta()
-        uses = [(one.counts_until, one.used.get(code, timedelta()), timedelta()) for one in before]
+        used = lasting.used.get(code, _NONE) if lasting else _NONE
+        uses = [(one.counts_until, one.used.get(code, _NONE), _NONE) for one in before]
         ends[code] = min(_over(broken.seen.get(code, now) - used, uses, grace), last)
     return ends
 
@@ -157,17 +164,51 @@ def after(
     """
     lasting = _lasting(account)
     if broken.graces:
-        name = author.lower()
-        usual = lasting or Period(_start(account, broken, now), None, ())
-        authors = usual.authors if name in usual.authors else (*usual.authors, name)
-        used = dict.fromkeys(broken.graces, timedelta()) | _used(usual, broken, running, edited, now)
-        longest = max(usual.longest, *broken.graces.values())
-        period = replace(usual, authors=authors if len(authors) <= _AUTHORS else (ANYBODY,), longest=longest, used=used)
+        began = lasting or Period(_start(account, broken, now), None, (), controls=_lower(broken.controls))
+        period = replace(
+            began,
+            authors=_together(began.authors, (author.lower(),)),
+            longest=max(began.longest, *broken.graces.values()),
+            used=dict.fromkeys(broken.graces, _NONE) | _used(began, broken, running, edited, now),
+            controls=_controls(began.controls, _lower(broken.controls)),
+        )
         return (*account[:-1], period) if lasting else (*account, period)
     if lasting is None or (lasting.used.keys() & running.keys() & set(broken.unclear)):
         return account
     end, used = _end(lasting.start, edited, now), _used(lasting, broken, running, edited, now)
     return _bounded((*account[:-1], replace(lasting, end=end, used=used, mended=end == edited)), now)
+
+
+def begins(account: Account, broken: Broken) -> bool:
+    """Whether a period begins with this look, of which some time may be used up already."""
+    return _lasting(account) is None and any(broken.graces.values())
+
+
+def inherit(account: Account, others: Iterable[Account], broken: Broken, author: str, now: datetime) -> Account:
+    """Return the account of an exemption with what its author used in others of the same control at the same scope.
+
+    For an account in which no period lasts. Time that passed for several at once counts once. A period of another that
+    lasts still counts until `now`.
+    """
+    controls = _lower(broken.controls)
+    like = [
+        replace(one, end=min(one.end or now, now), authors=(author.lower(),), mended=False)
+        for other in others
+        for one in other
+        if one.start < now < one.counts_until and one.is_by({author.lower()}) and _overlap(one.controls, controls)
+    ]
+    if not like:
+        return account
+    merged: list[Period] = []
+    for one in sorted((*account, *like), key=lambda one: one.start):
+        last = merged[-1] if merged else None
+        if last and last.end and one.start < last.end:
+            merged[-1] = replace(
+                _one(last, one), start=last.start, end=max(last.end, one.end or now), used=_most(last, one)
+            )
+        else:
+            merged.append(one)
+    return _bounded(merged, now)
 
 
 def closed(account: Account, running: Mapping[str, datetime], now: datetime) -> Account:
@@ -210,8 +251,8 @@ def _used(
     return used
 
 
-def _bounded(account: Account, now: datetime) -> Account:
-    """Return an account without what counts no more, and of no more periods than are kept."""
+def _bounded(account: Iterable[Period], now: datetime) -> Account:
+    """Return ended periods without what counts no more, and no more of them than are kept."""
     kept = [one for one in account if one.counts_until > now]
     while len(kept) > _PERIODS:
         kept[:2] = [_one(kept[0], kept[1])]
@@ -219,19 +260,44 @@ def _bounded(account: Account, now: datetime) -> Account:
 
 
 def _one(first: Period, second: Period) -> Period:
-    """Return one period for two: as long as both together, of the authors of both, and it ends with the second."""
-    authors = tuple(dict.fromkeys((*first.authors, *second.authors)))
-    used = {
-        code: first.used.get(code, timedelta()) + second.used.get(code, timedelta())
-        for code in first.used.keys() | second.used.keys()
-    }
+    """Return one period for two: as long as both together, and it ends with the second."""
+    used = {code: first.used.get(code, _NONE) + second.used.get(code, _NONE) for code in {**first.used, **second.used}}
     return Period(
         second.start - first.length,
         second.end,
-        authors if len(authors) <= _AUTHORS else (ANYBODY,),
+        _together(first.authors, second.authors),
         max(first.longest, second.longest),
         used,
+        first.mended or second.mended,
+        _controls(first.controls, second.controls),
     )
+
+
+def _most(first: Period, second: Period) -> dict[str, timedelta]:
+    """Return what each rule used in two periods at the same time."""
+    return {
+        code: max(first.used.get(code, _NONE), second.used.get(code, _NONE)) for code in {**first.used, **second.used}
+    }
+
+
+def _together(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the authors of both; ANYBODY for more than are kept."""
+    both = tuple(dict.fromkeys((*some, *others)))
+    return both if len(both) <= _AUTHORS else (ANYBODY,)
+
+
+def _controls(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the controls of both; () for all of them, as for more than are kept."""
+    both = tuple(sorted({*some, *others}))
+    return both if some and others and len(both) <= _CONTROLS else ()
+
+
+def _overlap(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return not some or not others or not set(some).isdisjoint(others)
+
+
+def _lower(controls: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(one.lower() for one in controls))
 
 
 def _whole(time: timedelta) -> timedelta:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.assess import Assessment, assess
-from guardrails.decide import Plan, PutBack, Situation, decide
+from guardrails.decide import Plan, PutBack, Situation, broken_at, decide
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
 from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
+from guardrails.grace import begins, inherit
 from guardrails.hint import Hint
 from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
@@ -121,6 +122,9 @@ class Visit:
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
         facts, situation = self._judged(exemption, same, content, *about)
+        if (known := await self._with_others(situation)) is not same:
+            same = known
+            facts, situation = self._judged(exemption, same, content, *about)
         if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
             about = await self.exempted(exemption, max_age=timedelta())
             facts, situation = self._judged(exemption, same, content, *about)
@@ -130,6 +134,18 @@ class Visit:
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
         return Look(exemption, situation, facts, plan, self._listed(situation, *about))
+
+    async def _with_others(self, at: Situation) -> Row | None:
+        """Return the row, with what its author used of the grace of other exemptions like it.
+
+        That is asked where a period begins, and then stands in the row.
+        """
+        account, broken = at.row.account if at.row else (), broken_at(at)
+        if not begins(account, broken):
+            return at.row
+        others = await self.world.register.accounts_beside(at.exemption.id, at.exemption.assignment_id)
+        known = inherit(account, others, broken, at.author, at.now)
+        return at.row if known == account else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
 
     async def exempted(
         self, exemption: Exemption, *, max_age: timedelta = timedelta.max

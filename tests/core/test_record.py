@@ -40,6 +40,7 @@ PERIOD = some.builds(
     LENGTH,
     some.dictionaries(TEXT, LENGTH, max_size=3),
     some.booleans(),
+    some.lists(TEXT, max_size=3).map(tuple),
 )
 DATES = some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(tuple)
 BASELINE = some.builds(Baseline, some.none() | TIME, some.none() | TIME, TIME, some.lists(TEXT, max_size=3).map(tuple))
@@ -106,8 +107,8 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
         {"id": "/x", "status": "gone", "since": "2026-11-21", "findings": []},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "paused": []},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [[]]},
-        {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [["x", None, [], 0, {}, False]]},
-        {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [[None, None, [], 0, {}, False]]},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [["x", None, [], 0, {}, False, []]]},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [[None, None, [], 0, {}, False, []]]},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "baseline": [None, None, None, []]},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "former": [["a"]]},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "intent": {"action": "delete"}},

@@ -8,6 +8,7 @@ import pytest
 
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.record import Status
+from sandbox import tenant
 from sandbox.tenant import APPROVAL, Actor
 from tests.reconcile.world import ABOVE, ALICE, NO_TICKET, OPERATOR, PIPELINE, World, in_days, rules
 
@@ -117,6 +118,70 @@ async def test_deleted_and_made_again(world: World, one: ExemptionId) -> None:
     world.clock.advance(days=1)
     assert await edit(world, one, **NEVER_ENDS, displayName="a new one")
     assert await has_left(world, one, 2 * HOUR)
+
+
+async def test_another_name(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    await gone(world, one)
+    other, third = world.id("another-name"), world.id("a-third-name")
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await stands(world, other, HOUR)
+    await gone(world, other)
+    assert await edit(world, third, **NEVER_ENDS)
+    assert await has_left(world, third, HOUR)
+    assert await world.body(third) is None
+
+
+async def test_several_names_at_once_and_in_turn(world: World, one: ExemptionId) -> None:
+    other = world.id("another-name")
+    await edit(world, one, **NEVER_ENDS)
+    await stands(world, one, timedelta(hours=4))
+    await edit(world, other, **NEVER_ENDS)
+    await stands(world, other, timedelta(hours=4))
+    await edit(world, one)
+    await edit(world, other)
+    assert await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, 3 * HOUR)
+    await edit(world, one)
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await has_left(world, other, HOUR)
+
+
+@pytest.mark.parametrize(
+    ("scope", "actor", "changes"),
+    [
+        (tenant.RESOURCE, ALICE, {"policyDefinitionReferenceIds": ["requireTls"]}),
+        (tenant.ARCHIVE, ALICE, {}),
+        (tenant.RESOURCE, PIPELINE, {}),
+        (tenant.RESOURCE, ALICE, ELSEWHERE),
+    ],
+    ids=["another control", "another scope", "another author", "another assignment"],
+)
+async def test_what_is_not_alike_has_a_grace_of_its_own(
+    world: World, one: ExemptionId, scope: str, actor: Actor, changes: dict[str, Any]
+) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    await stands(world, one, TEN)
+    other = world.id("another-name", scope)
+    await edit(world, other, actor, **NEVER_ENDS, **changes)
+    assert await has_left(world, other, 12 * HOUR)
+
+
+async def test_what_others_used_is_read_where_a_period_begins_and_nowhere_else(world: World, one: ExemptionId) -> None:
+    def reads() -> int:
+        return world.watch.calls["register.accounts_beside"]
+
+    await edit(world, one)
+    assert reads() == 0
+    await edit(world, one, **NEVER_ENDS)
+    assert reads() == 1
+    await stands(world, one, TEN)
+    await edit(world, one, **NEVER_ENDS, displayName="another name")
+    assert reads() == 1
+    world.ruleset = rules()
+    await edit(world, world.id("reverted-at-once"), **NEVER_ENDS)
+    assert reads() == 1
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])

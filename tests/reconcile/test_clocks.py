@@ -267,6 +267,8 @@ async def test_in_audit_mode_it_is_counted_alike(world: World, one: ExemptionId)
 
 @pytest.fixture
 def approved(world: World) -> ExemptionId:
+    """Some months before the ends that these tests write."""
+    world.clock.time = datetime(2027, 2, 1, 9, tzinfo=UTC)
     world.ruleset = rules(on={"expiry-extended": "revert", "expiry-missing": "alert"})
     return world.id()
 
@@ -276,141 +278,137 @@ def ends(days: float, ticket: str = "SEC-1234", **more: Any) -> dict[str, Any]:
     return {"expiresOn": spell_time(end), "metadata": {**APPROVAL, "approvalTicket": ticket, **more}}
 
 
-@pytest.fixture
-def june(world: World) -> None:
-    """The present lies some months before the ends that these tests write."""
-    world.clock.time = datetime(2027, 2, 1, 9, tzinfo=UTC)
+async def test_a_day_with_each_edit_adds_up(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    assert await edit(world, approved, **ends(1))
+    assert not await edit(world, approved, **ends(2))
+    assert (await world.properties(approved))["expiresOn"] == ends(1)["expiresOn"]
+    for hours in (25, 30, 47):
+        assert not await edit(world, approved, **ends(hours / 24)), hours
+    assert await edit(world, approved, **ends(1), displayName="the same end")
 
 
-@pytest.mark.usefixtures("june")
-class TestTheEnd:
-    """Of an exemption, which was accepted until 1 June 2027."""
+async def test_an_earlier_end_is_what_later_ones_are_compared_with(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await edit(world, approved, **ends(-60))
+    assert not await edit(world, approved, **ends(0))
 
-    async def test_a_day_with_each_edit_adds_up(self, world: World, approved: ExemptionId) -> None:
-        await edit(world, approved, **ends(0))
-        assert await edit(world, approved, **ends(1))
-        assert not await edit(world, approved, **ends(2))
-        assert (await world.properties(approved))["expiresOn"] == ends(1)["expiresOn"]
-        for hours in (25, 30, 47):
-            assert not await edit(world, approved, **ends(hours / 24)), hours
-        assert await edit(world, approved, **ends(1), displayName="the same end")
 
-    async def test_an_earlier_end_is_what_later_ones_are_compared_with(
-        self, world: World, approved: ExemptionId
-    ) -> None:
-        await edit(world, approved, **ends(0))
-        await edit(world, approved, **ends(-60))
-        assert not await edit(world, approved, **ends(0))
+async def test_a_new_ticket_renews_it_and_an_old_one_does_not(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    assert await edit(world, approved, **ends(30, "SEC-2"))
+    assert await edit(world, approved, **ends(31, "SEC-2"))
+    for ticket in ("SEC-2", "SEC-1234", " sec-1234 ", "", "none"):
+        assert not await edit(world, approved, **ends(60, ticket)), ticket
+    assert await edit(world, approved, **ends(60, "SEC-3"))
 
-    async def test_a_new_ticket_renews_it_and_an_old_one_does_not(self, world: World, approved: ExemptionId) -> None:
-        await edit(world, approved, **ends(0))
-        assert await edit(world, approved, **ends(30, "SEC-2"))
-        assert await edit(world, approved, **ends(31, "SEC-2"))
-        for ticket in ("SEC-2", "SEC-1234", " sec-1234 ", "", "none"):
-            assert not await edit(world, approved, **ends(60, ticket)), ticket
-        assert await edit(world, approved, **ends(60, "SEC-3"))
 
-    async def test_a_very_long_ticket_is_no_new_one_each_time(self, world: World, approved: ExemptionId) -> None:
-        await edit(world, approved, **ends(0, "SEC-1234 " + "x" * 300))
-        assert not await edit(world, approved, **ends(30, "SEC-1234 " + "x" * 300))
-        assert not await edit(world, approved, **ends(30, "SEC-1234 " + "x" * 300 + "y"))
+async def test_a_very_long_ticket_is_no_new_one_each_time(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0, "SEC-1234 " + "x" * 300))
+    assert not await edit(world, approved, **ends(30, "SEC-1234 " + "x" * 300))
+    assert not await edit(world, approved, **ends(30, "SEC-1234 " + "x" * 300 + "y"))
 
-    async def test_deleted_and_made_again_it_is_compared_with_what_it_was(
-        self, world: World, approved: ExemptionId
-    ) -> None:
-        await edit(world, approved, **ends(0))
-        await world.delete(approved)
-        await world.look(approved)
-        world.clock.advance(days=29)
-        assert not await edit(world, approved, **ends(60))
-        assert await world.body(approved) is None
-        assert await edit(world, approved, **ends(60, "SEC-2"))
 
-    async def test_a_month_later_it_is_a_new_one(self, world: World, approved: ExemptionId) -> None:
-        await edit(world, approved, **ends(0))
-        await world.delete(approved)
-        await world.look(approved)
-        world.clock.advance(days=30)
-        assert await edit(world, approved, **ends(60))
+async def test_deleted_and_made_again_it_is_compared_with_what_it_was(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await world.delete(approved)
+    await world.look(approved)
+    world.clock.advance(days=29)
+    assert not await edit(world, approved, **ends(60))
+    assert await world.body(approved) is None
+    assert await edit(world, approved, **ends(60, "SEC-2"))
 
-    @pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
-    async def test_by_way_of_another_assignment(self, world: World, approved: ExemptionId, seen: bool) -> None:
-        await edit(world, approved, **ends(0))
-        await gone(world, approved, seen=seen)
-        assert await edit(world, approved, **ends(60), **ELSEWHERE)
-        await gone(world, approved, seen=seen)
-        assert not await edit(world, approved, **ends(60))
-        assert await edit(world, approved, **ends(60), **ELSEWHERE)
-        await gone(world, approved, seen=seen)
-        assert await edit(world, approved, **ends(0))
-        await gone(world, approved, seen=seen)
-        assert not await edit(world, approved, **ends(90), **ELSEWHERE)
 
-    async def test_what_never_was_compliant_is_compared_too(self, world: World, approved: ExemptionId) -> None:
-        world.ruleset = rules(on={"expiry-extended": "revert", "ticket-missing": "alert", "expiry-lost": "revert"})
-        without = {"metadata": NO_TICKET}
-        await edit(world, approved, **{**ends(0), **without})
-        assert await edit(world, approved, **{**ends(1), **without})
-        assert not await edit(world, approved, **{**ends(2), **without})
-        assert (await world.properties(approved))["expiresOn"] == ends(1)["expiresOn"]
-        assert not await edit(world, approved, **{**ends(0), **without, "expiresOn": None})
+async def test_a_month_later_it_is_a_new_one(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await world.delete(approved)
+    await world.look(approved)
+    world.clock.advance(days=30)
+    assert await edit(world, approved, **ends(60))
 
-    async def test_where_it_is_only_told_it_stays_told(self, world: World, approved: ExemptionId) -> None:
-        world.ruleset = rules(on={"expiry-extended": "alert", "ticket-missing": "alert"})
-        without = {"metadata": NO_TICKET}
-        await edit(world, approved, **{**ends(0), **without})
-        for days in (20, 21, 22):
-            await edit(world, approved, **{**ends(days), **without})
-            assert "EXG103" in (await world.row(approved)).findings
 
-    async def test_what_was_extended_while_the_rule_was_off_is_not_held_against_it(
-        self, world: World, approved: ExemptionId
-    ) -> None:
-        before, world.ruleset = world.ruleset, rules()
-        await edit(world, approved, **ends(0))
-        await edit(world, approved, **ends(5))
-        await edit(world, approved, **ends(60))
-        world.ruleset = before
-        await world.settle(approved)
-        assert (await world.row(approved)).status is Status.COMPLIANT
-        assert await edit(world, approved, **ends(60), displayName="another name")
-        assert not await edit(world, approved, **ends(62))
+@pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
+async def test_by_way_of_another_assignment(world: World, approved: ExemptionId, seen: bool) -> None:
+    await edit(world, approved, **ends(0))
+    await gone(world, approved, seen=seen)
+    assert await edit(world, approved, **ends(60), **ELSEWHERE)
+    await gone(world, approved, seen=seen)
+    assert not await edit(world, approved, **ends(60))
+    assert await edit(world, approved, **ends(60), **ELSEWHERE)
+    await gone(world, approved, seen=seen)
+    assert await edit(world, approved, **ends(0))
+    await gone(world, approved, seen=seen)
+    assert not await edit(world, approved, **ends(90), **ELSEWHERE)
 
-    async def test_a_smaller_tolerance_takes_back_nothing_that_stands(
-        self, world: World, approved: ExemptionId
-    ) -> None:
-        await edit(world, approved, **ends(0))
-        await edit(world, approved, **ends(1))
-        strict = {"response": "revert", "options": {"tolerance_days": 0}}
-        world.ruleset = rules(on={"expiry-extended": strict, "expiry-missing": "alert"})
-        await world.settle(approved)
-        assert (await world.row(approved)).status is Status.COMPLIANT
-        assert await edit(world, approved, **ends(1), displayName="another name")
 
-    async def test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register(
-        self, world: World, approved: ExemptionId
-    ) -> None:
-        world.ruleset = rules()
-        await edit(world, approved, **ends(30))
-        first = (await world.row(approved)).dates[0]
-        await edit(world, approved, **ends(-50))
-        for day in range(40):
-            await edit(world, approved, **ends(day))
-        dates = (await world.row(approved)).dates
-        assert len(dates) == 20
-        assert dates[0] == first
-        assert spell_time(dates[1][1] or world.clock.time) == ends(-50)["expiresOn"]
-        assert spell_time(dates[-1][1] or world.clock.time) == ends(39)["expiresOn"]
-        assert [seen for seen, _ in dates] == sorted(seen for seen, _ in dates)
+async def test_what_never_was_compliant_is_compared_too(world: World, approved: ExemptionId) -> None:
+    world.ruleset = rules(on={"expiry-extended": "revert", "ticket-missing": "alert", "expiry-lost": "revert"})
+    without = {"metadata": NO_TICKET}
+    await edit(world, approved, **{**ends(0), **without})
+    assert await edit(world, approved, **{**ends(1), **without})
+    assert not await edit(world, approved, **{**ends(2), **without})
+    assert (await world.properties(approved))["expiresOn"] == ends(1)["expiresOn"]
+    assert not await edit(world, approved, **{**ends(0), **without, "expiresOn": None})
 
-    async def test_reminders_are_told_however_the_end_moves(self, world: World, approved: ExemptionId) -> None:
-        world.ruleset = rules()
-        await edit(world, approved, expiresOn=in_days(world.clock, 40))
-        told = []
-        for day in range(40):
-            end = in_days(world.clock, 40 - day) if day % 2 else in_days(world.clock, 40 - day + 0.01)
-            await edit(world, approved, expiresOn=end)
-            told += [one["notice"]["kind"] for one in await world.notices()]
-            await world.forget()
-            world.clock.advance(days=1)
-        assert told.count("expiring") >= 4
+
+async def test_where_it_is_only_told_it_stays_told(world: World, approved: ExemptionId) -> None:
+    world.ruleset = rules(on={"expiry-extended": "alert", "ticket-missing": "alert"})
+    without = {"metadata": NO_TICKET}
+    await edit(world, approved, **{**ends(0), **without})
+    for days in (20, 21, 22):
+        await edit(world, approved, **{**ends(days), **without})
+        assert "EXG103" in (await world.row(approved)).findings
+
+
+async def test_what_was_extended_while_the_rule_was_off_is_not_held_against_it(
+    world: World, approved: ExemptionId
+) -> None:
+    before, world.ruleset = world.ruleset, rules()
+    await edit(world, approved, **ends(0))
+    await edit(world, approved, **ends(5))
+    await edit(world, approved, **ends(60))
+    world.ruleset = before
+    await world.settle(approved)
+    assert (await world.row(approved)).status is Status.COMPLIANT
+    assert await edit(world, approved, **ends(60), displayName="another name")
+    assert not await edit(world, approved, **ends(62))
+
+
+async def test_a_smaller_tolerance_takes_back_nothing_that_stands(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await edit(world, approved, **ends(1))
+    strict = {"response": "revert", "options": {"tolerance_days": 0}}
+    world.ruleset = rules(on={"expiry-extended": strict, "expiry-missing": "alert"})
+    await world.settle(approved)
+    assert (await world.row(approved)).status is Status.COMPLIANT
+    assert await edit(world, approved, **ends(1), displayName="another name")
+
+
+async def test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register(
+    world: World, approved: ExemptionId
+) -> None:
+    world.ruleset = rules()
+    await edit(world, approved, **ends(30))
+    first = (await world.row(approved)).dates[0]
+    await edit(world, approved, **ends(-50))
+    for day in range(40):
+        await edit(world, approved, **ends(day))
+    dates = (await world.row(approved)).dates
+    assert len(dates) == 20
+    assert dates[0] == first
+    assert spell_time(dates[1][1] or world.clock.time) == ends(-50)["expiresOn"]
+    assert spell_time(dates[-1][1] or world.clock.time) == ends(39)["expiresOn"]
+    assert [seen for seen, _ in dates] == sorted(seen for seen, _ in dates)
+
+
+async def test_reminders_are_told_however_the_end_moves(world: World, approved: ExemptionId) -> None:
+    world.ruleset = rules()
+    await edit(world, approved, expiresOn=in_days(world.clock, 40))
+    told = []
+    for day in range(40):
+        end = in_days(world.clock, 40 - day) if day % 2 else in_days(world.clock, 40 - day + 0.01)
+        await edit(world, approved, expiresOn=end)
+        told += [one["notice"]["kind"] for one in await world.notices()]
+        await world.forget()
+        world.clock.advance(days=1)
+    assert told.count("expiring") >= 4

@@ -12,7 +12,7 @@ from typing import Any
 from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
 from guardrails.expiry import is_expired
-from guardrails.grace import TOGGLES, Broken, over, times_broken_again
+from guardrails.grace import TOGGLES, Broken, over, times_mended
 from guardrails.limits import Response
 from guardrails.notice import Kind
 from guardrails.record import Row, Status
@@ -281,10 +281,11 @@ def _grace(at: Situation) -> tuple[bool, datetime | None, str]:
 def toggling(at: Situation) -> str:
     """Return what to say of an author who mends an exemption and breaks it again and again; "" where that is not so.
 
-    This is where an attempt to evade the rules by toggling is told.
+    This is where an attempt to evade the rules by toggling is known.
     """
-    times = times_broken_again(at.row.account if at.row else (), at.author, at.now)
-    return f"{at.author} broke it again {times} times after it was mended, within 30 days" if times > TOGGLES else ""
+    times = times_mended(at.row.account if at.row else (), at.author, at.now)
+    again = times > TOGGLES and bool(broken_at(at).graces)
+    return f"{at.author} broke it again {times} times after it was mended, within 30 days" if again else ""
 
 
 def _revert(at: Situation) -> Delete | PutBack:

@@ -216,10 +216,8 @@ def closed(account: Account, running: Mapping[str, datetime], now: datetime) -> 
     return after(account, Broken({}, {}), "", now, running=running, edited=None)
 
 
-def times_broken_again(account: Account, author: str, now: datetime) -> int:
-    """Return how often within the window an exemption was broken by this author, mended, and now is broken again."""
-    if not any(one.end is None for one in account):
-        return 0
+def times_mended(account: Account, author: str, now: datetime) -> int:
+    """Return how often within the window an edit mended what this author had broken."""
     return sum(one.mended and one.counts_until > now and one.is_by({author.lower()}) for one in account)
 
 

@@ -16,7 +16,7 @@ from guardrails.exemption import ExemptionId, canonical_json
 from guardrails.grace import Account, read_account
 from guardrails.record import Row
 from guardrails.register.columns import brief, join_text, split_text
-from guardrails.register.keys import Address, address, starting_with
+from guardrails.register.keys import GRACE, Address, address, starting_with
 from guardrails.register.table import Table, Write
 
 _LOG: Final = logging.getLogger(__name__)
@@ -53,4 +53,4 @@ def account_writes(exemption: ExemptionId, place: Address, before: Row | None, r
 
 def _prefix(exemption: ExemptionId, assignment_id: str) -> str:
     control = f"{exemption.key[: len(exemption.scope)]}\n{assignment_id.lower().strip('/')}"
-    return f"grace~{hashlib.sha256(control.encode('utf-8', 'backslashreplace')).hexdigest()[:24]}~"
+    return f"{GRACE}{hashlib.sha256(control.encode('utf-8', 'backslashreplace')).hexdigest()[:24]}~"

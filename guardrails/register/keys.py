@@ -33,6 +33,7 @@ LETTERS: Final = "letters"
 LANES: Final = "lanes"
 DIGESTS: Final = "digests"
 BYPASS: Final = "bypass~"
+GRACE: Final = "grace~"
 SWEEP: Final = ("sweep", "run")
 COVERED: Final = ("sweep", "covered")
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from guardrails.assess import Assessment, Finding, Verdict
+from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
 from guardrails.expiry import is_expired
+from guardrails.grace import TOGGLES, Broken, over, times_mended
 from guardrails.limits import Response
 from guardrails.notice import Kind
 from guardrails.record import Row, Status
@@ -220,17 +221,20 @@ def _answer(at: Situation, owner: str) -> Plan:
     violations = at.assessment.violations
     reasons = [f"{finding.code} {finding.rule}: {finding.text}" for finding in violations]
     reverting = [finding for finding in violations if finding.response is Response.REVERT]
-    ripe, due = _grace(reverting, at.row, at.now)
+    ripe, due, used_up = _grace(at)
     spared = _spared(at, owner)
     if reverting and spared:
         reasons.append(f"not reverted: {spared}")
-        ripe, due = [], at.ruleset.adopted_until if at.adopted else None
+        ripe, due = False, at.ruleset.adopted_until if at.adopted else None
     elif due and not ripe:
         reasons.append(f"not reverted before {spell_time(due)}, to give time to mend it")
     if at.blocked and (ripe or not owner):
         return Plan(Status.CANNOT_ACT, "none", reasons=(*reasons, f"nothing can be changed: {at.blocked}"))
+    reasons += filter(None, (toggling(at),))
     if ripe:
         action = _revert(at)
+        if used_up:
+            reasons.append(used_up)
         back = isinstance(action, PutBack)
         reasons.append(
             "its last good state is put back" if back else "it has no good state to go back to; it is deleted"
@@ -262,12 +266,37 @@ def _spared(at: Situation, owner: str) -> str:
     return at.row.kept_why or "it is kept"
 
 
-def _grace(reverting: list[Finding], row: Row | None, now: datetime) -> tuple[list[Finding], datetime | None]:
-    """Return the findings whose grace is over, and when the next one's will be."""
-    seen = row.findings if row else {}
-    ends = [(finding, seen.get(finding.key, now) + finding.grace) for finding in reverting]
-    ripe = [finding for finding, end in ends if now >= end]
-    return ripe, min((end for _, end in ends if now < end), default=None)
+def broken_at(at: Situation) -> Broken:
+    """Return the rules that are found broken, and since when."""
+    running = at.row.running if at.row else {}
+    violations = at.assessment.violations
+    graces = {one.code: one.grace for one in violations if one.response is Response.REVERT}
+    seen = {one.code: running.get(one.code, at.now) for one in violations}
+    unclear = [one.code for one in at.assessment.findings if one.status is Verdict.UNKNOWN]
+    return Broken(graces, seen, unclear, at.exemption.reference_ids)
+
+
+def _grace(at: Situation) -> tuple[bool, datetime | None, str]:
+    """Return whether the grace of a rule is over, when the next one's will be, and why it was over early; else ""."""
+    broken = broken_at(at)
+    ends = over(at.row.account if at.row else (), broken, at.author, at.now)
+    early = all(at.now < broken.seen[code] + broken.graces[code] for code, end in ends.items() if at.now >= end)
+    why = "the time to mend it was used up before, within the last 30 days" if early else ""
+    return (
+        any(at.now >= end for end in ends.values()),
+        min((end for end in ends.values() if at.now < end), default=None),
+        why,
+    )
+
+
+def toggling(at: Situation) -> str:
+    """Return what to say of an author who mends an exemption and breaks it again and again; "" where that is not so.
+
+    This is where an attempt to evade the rules by toggling is known.
+    """
+    times = times_mended(at.row.account if at.row else (), at.author, at.now)
+    again = times > TOGGLES and bool(broken_at(at).graces)
+    return f"{at.author} broke it again {times} times after it was mended, within 30 days" if again else ""
 
 
 def _revert(at: Situation) -> Delete | PutBack:

@@ -91,14 +91,18 @@ class Before:
     """What the register knows of the exemption's last compliant state.
 
     Attributes:
-        expires_on: its expiry then, UTC; None where it had none.
+        expires_on: the expiry that was accepted, UTC; None where it had none. Small steps since have not moved it.
         ticket: the ticket that it named then; "" where none.
         seen_at: when we recorded it, UTC.
+        latest: the latest expiry that was let pass since, UTC; None where that is not known.
+        tickets: marks of all tickets that it named before; see guardrails.baseline.
     """
 
     expires_on: datetime | None
     seen_at: datetime
     ticket: str = ""
+    latest: datetime | None = None
+    tickets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class Facts:
         recreated: how often we put it back because its target went and came again; 0 where that is not known.
         policies: at least those that the exemption may switch off, where the ruleset asks for them. One that is not
             among them was not looked up, or is not shown: nothing is known of it.
+        stood: what was accepted where there is no compliant state: of an exemption that never was compliant and was
+            let stand, or that was deleted and made anew; None elsewhere.
     """
 
     now: datetime
@@ -127,6 +133,7 @@ class Facts:
     approved: frozenset[str] = frozenset()
     recreated: int = 0
     policies: PoliciesById = NO_POLICIES
+    stood: Before | None = None
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:

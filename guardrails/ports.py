@@ -13,6 +13,7 @@ from guardrails.digest import Gathered, Kept
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
 from guardrails.facts import NO_POLICIES, Assignment, Gone, PoliciesById, Unread
+from guardrails.grace import Account
 from guardrails.lane import Lane
 from guardrails.notice import Notice
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
@@ -224,6 +225,12 @@ class Register(Protocol):
 
         `container`: that of the scope, as ExemptionId.container; `scope`: in lower case, as in ExemptionId.key. What
         was committed before the call is in it.
+        """
+
+    async def accounts_beside(self, exemption: ExemptionId, assignment_id: str) -> Sequence[Account]:
+        """Return the accounts of grace of the other exemptions at the same scope from the same assignment, gone too.
+
+        They are as of some moment: what was committed before the call is in them.
         """
 
     def adopted(self, since: datetime) -> AsyncIterator[Adopted]:

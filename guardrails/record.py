@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 from sys import intern
 from typing import Any, Final, NamedTuple
 
+from guardrails.baseline import Baseline, Former
 from guardrails.exemption import parse_time, spell_time
+from guardrails.grace import Account, Period, read_account
 
 
 class Status(StrEnum):
@@ -54,6 +56,8 @@ class Row:
         since: since when it has this status.
         content: fingerprint of what it says; "" when it is gone.
         findings: code -> when that finding was first seen in this run of it; unknown ones as `CODE?`.
+        paused: code -> the same of a finding that is Unknown now and was a violation before: its run goes on.
+        grace: the periods in which it broke rules that ask for a revert; see guardrails.grace.
         severity: the worst severity of its violations, as the ruleset had it; "" where there is none.
         ruleset: digest of the ruleset that judged it; `+audit` behind it where a setting held it at audit mode.
         answer: what was done, or in audit mode would be done: none, alert, tag, untag, delete, put-back, remove.
@@ -67,6 +71,9 @@ class Row:
         compliant_at: when that state was recorded; None where it never was.
         tolerated, tolerated_content: the same for the last state with violations of which none asks for a revert: what
             an edit goes back to where there never was a compliant state.
+        baseline: the end that later ones are compared with; see guardrails.baseline. None where none was accepted, and
+            in rows of before there were baselines: there it is what the compliant state said.
+        former: what is remembered of exemptions from other assignments under this name, the last ones.
         undo: the entry whose body our last write replaced or deleted; what `restore` brings back.
         kept: fingerprint of content that is reported but not reverted: adopted, or restored by an operator.
         kept_why: why that is.
@@ -82,7 +89,8 @@ class Row:
         lost_by: who is known to have deleted it; "" where nobody is: its target was deleted, or the event was lost.
         settled: why it is not put back after all.
         restored: when we put it back, the last times, oldest first; `fought`: those after somebody had deleted it.
-        dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
+        dates: when it was seen with which expiry, oldest first, at most 20, the first and the one with the earliest end
+            among them: each a pair of (seen at, expires on).
         scope_tagged: whether our tag is on the target scope.
         blocked: why Azure did not let us act on this content; "" where it did, or it is to be tried again.
         refused: how often in a row it did not; `retry_on`: when it is tried again.
@@ -101,6 +109,8 @@ class Row:
     since: datetime
     content: str = ""
     findings: Mapping[str, datetime] = field(default_factory=dict)
+    paused: Mapping[str, datetime] = field(default_factory=dict)
+    grace: Account = ()
     severity: str = ""
     ruleset: str = ""
     answer: str = "none"
@@ -120,6 +130,8 @@ class Row:
     compliant_at: datetime | None = None
     tolerated: int | None = None
     tolerated_content: str = ""
+    baseline: Baseline | None = None
+    former: tuple[Former, ...] = ()
     undo: int | None = None
     kept: str = ""
     kept_why: str = ""
@@ -160,6 +172,20 @@ class Row:
         """Whether it, or a rule on it, could not be told: that is looked at again."""
         return self.status is Status.UNKNOWN or any(key.endswith("?") for key in self.findings)
 
+    @property
+    def running(self) -> Mapping[str, datetime]:
+        """Code -> since when it is broken without a look that found it kept."""
+        return {**self.paused, **{key: seen for key, seen in self.findings.items() if not key.endswith("?")}}
+
+    @property
+    def account(self) -> Account:
+        """The periods of `grace`; in a row of before there were any, the one that its findings tell of."""
+        waits = self.status is Status.VIOLATION and self.due is not None and not self.unclear
+        if self.grace or not waits or self.due is None or self.kept == self.content or not self.findings:
+            return self.grace
+        start, none = min(self.findings.values()), dict.fromkeys(self.findings, timedelta())
+        return (Period(start, None, (self.author.lower(),), max(self.due - start, timedelta()), none),)
+
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON: times spelled as ARM does, fields with their default left out."""
         out: dict[str, Any] = {}
@@ -177,7 +203,11 @@ class Row:
             for name in _TIMES & values.keys():
                 values[name] = parse_time(values[name])
             values["status"] = Status(values["status"])
-            values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
+            for name in _BY_CODE:
+                values[name] = {code: parse_time(at) for code, at in values.get(name, {}).items()}
+            values["grace"] = read_account(values.get("grace", ()))
+            values["baseline"] = Baseline.read(values["baseline"]) if values.get("baseline") else None
+            values["former"] = tuple(map(Former.read, values.get("former", ())))
             values["outbox"] = tuple(values.get("outbox", ()))
             known = values.get("bodies")
             values["bodies"] = None if known is None else tuple(map(_number, known))
@@ -201,9 +231,10 @@ _TIMES = frozenset(
 )  # fmt: skip
 
 
+_BY_CODE: Final = ("findings", "paused")
 _ALWAYS: Final = ("id", "status", "since", "bodies")
 _DEFAULTS: Final = tuple(
-    (item.name, object() if item.name in _ALWAYS else {} if item.name == "findings" else item.default)
+    (item.name, object() if item.name in _ALWAYS else {} if item.name in _BY_CODE else item.default)
     for item in fields(Row)
 )
 """The fields of a row, and what they hold where nothing is said."""
@@ -227,6 +258,8 @@ def _number(value: object) -> int:
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return spell_time(value)
+    if isinstance(value, Period | Baseline | Former):
+        return value.to_json()
     if isinstance(value, Intent):
         return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
     if isinstance(value, Mapping):

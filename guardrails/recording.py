@@ -2,28 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.assess import Assessment, Verdict
-from guardrails.decide import Plan, Situation
+from guardrails.assess import Assessment, Verdict, keys_found
+from guardrails.baseline import Baseline, come_back, cut, first, leave
+from guardrails.decide import Plan, Situation, broken_at
 from guardrails.exemption import MARKER_KEY, Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
 from guardrails.facts import NO_POLICIES, Assignment, Author, Before, Facts, Gone, PoliciesById, Unread, last_write
+from guardrails.grace import WINDOW, after, closed
 from guardrails.hint import Hint
 from guardrails.limits import Response
 from guardrails.record import Entry, Row, Status, Stored
+from guardrails.rules.expiry_extended import RULE as EXTENDS
 from guardrails.ruleset import Mode, Ruleset
 
 _DATES: Final = 20
-"""How many changes of its expiry a row keeps: the first, and the last ones."""
+"""How many changes of its expiry a row keeps: see guardrails.baseline.cut."""
+
+_FAR: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | None:
+def row_of_same(row: Row | None, exemption: Exemption, content: str, now: datetime | None = None) -> Row | None:
     """Return what the register knows of this very exemption.
 
     One that was gone and came back, or that now exempts from another assignment (which an update cannot do), is a new
-    exemption under an old name: it has no compliant past to go back to, unless it says just what that past said.
+    exemption under an old name: it has no compliant past to go back to, unless it says just what that past said. What
+    must not begin anew by that goes on: the account of grace, and, within 30 days, the end that it was accepted with.
+    `now`: the present, UTC; None is as long ago as it can be.
     """
     if row is None:
         return None
@@ -32,10 +39,33 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | No
     if (gone or moved) and content != row.compliant_content:
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
-            compliant_ticket="", tolerated=None, tolerated_content="", findings={}, scope_tagged=False,
-            blocked="", refused=0, retry_on=None, dates=() if moved else row.dates,
+            compliant_ticket="", tolerated=None, tolerated_content="", scope_tagged=False, blocked="", refused=0,
+            retry_on=None, **_past(row, exemption, now or row.since, moved=moved, gone=gone),
         )  # fmt: skip
     return row
+
+
+def _past(row: Row, exemption: Exemption, now: datetime, *, moved: bool, gone: bool) -> dict[str, Any]:
+    """Return the part of a row that a new exemption takes over from the one that had its name before."""
+    left, known = row.since if gone else now, baseline_of(row)
+    if not moved:
+        return {"baseline": known if now - left < WINDOW else None}
+    baseline, dates = come_back(row.former, exemption.assignment_id, now)
+    return {
+        "baseline": baseline,
+        "dates": dates,
+        "former": leave(row.former, row.assignment, left, known, row.dates),
+    }
+
+
+def baseline_of(row: Row) -> Baseline | None:
+    """Return the end that an exemption was accepted with; None where none was."""
+    if row.baseline is not None:
+        return row.baseline
+    if row.compliant_at is not None:  # a row of before there were baselines
+        return first(row.compliant_expires_on, row.compliant_ticket, row.compliant_at)
+    stands = row.status is Status.VIOLATION and row.tolerated_content == row.content != ""
+    return first(row.expires_on, row.ticket, row.since) if stands else None
 
 
 def facts_of(
@@ -59,11 +89,20 @@ def facts_of(
         author, written_at = Author(row.author, row.author_kind), row.written_at and min(row.written_at, now)
     else:
         author, written_at = last_write(exemption, now)
-    before = None
-    if row is not None and row.compliant is not None and row.compliant_at is not None:
-        before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
+    before, stood = _accepted(row) if row else (None, None)
     dates, recreated = (row.dates, len(row.restored)) if row else ((), 0)
-    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies)
+    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies, stood)
+
+
+def _accepted(row: Row) -> tuple[Before | None, Before | None]:
+    """Return what is known of its last compliant state, and, where it has none, of what was accepted else."""
+    known = baseline_of(row)
+    if known is None:
+        return None, None
+    tickets = frozenset(known.tickets)
+    if row.compliant is None or row.compliant_at is None:
+        return None, Before(known.end, known.at, "", known.latest, tickets)
+    return Before(known.end, row.compliant_at, row.compliant_ticket, known.latest, tickets), None
 
 
 def says_the_same(exemption: Exemption, row: Row | None, content: str) -> bool:
@@ -98,13 +137,18 @@ def row_after(
     same_status = old is not None and old.status is plan.status
     unclear = any(finding.status is Verdict.UNKNOWN for finding in at.assessment.findings)
     unknown_again = unclear and old is not None and old.unclear and old.content == at.content
+    broken, running = broken_at(at), base.running
+    seen = {**base.findings, **broken.seen}
+    edited = None if own or base.content == at.content else facts.written_at
     row = replace(
         base,
         id=exemption.id.text,
         status=plan.status,
         since=base.since if same_status else at.now,
         content=at.content,
-        findings={finding.key: base.findings.get(finding.key, at.now) for finding in at.assessment.findings},
+        findings={finding.key: seen.get(finding.key, at.now) for finding in at.assessment.findings},
+        paused={code: running[code] for code in broken.unclear if code in running.keys() - broken.seen.keys()},
+        grace=after(base.account, broken, at.author, at.now, running=running, edited=edited),
         severity=_worst(at.assessment),
         ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,
@@ -139,10 +183,29 @@ def row_after(
         row = replace(
             row, compliant=snapshot, compliant_content=at.content, compliant_expires_on=exemption.expires_on,
             compliant_at=at.now, compliant_ticket=exemption.ticket[:200],
+            baseline=_baseline(at, facts, base),
         )  # fmt: skip
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
-        row = replace(row, tolerated=snapshot, tolerated_content=at.content)
+        changed = row.compliant is None and row.tolerated_content != at.content
+        known = _baseline(at, facts, base) if changed and not _extends(at) else row.baseline
+        row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
+
+
+def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
+    """Return the end that later ones are compared with, once this state is accepted."""
+    known, end, ticket = baseline_of(base), at.exemption.expires_on, at.exemption.ticket
+    if known is None:
+        return first(end, ticket, at.now)
+    near = False
+    if known.end is not None and end is not None and end > known.end and not _extends(at):
+        far = replace(at.exemption, expires_on=_FAR)  # what lets even this pass is no tolerance
+        near = any(key.rstrip("?") == EXTENDS.code for key in keys_found(far, facts, at.ruleset))
+    return known.follow(end, ticket, at.now, near=near)
+
+
+def _extends(at: Situation) -> bool:
+    return any(finding.code == EXTENDS.code for finding in at.assessment.findings)
 
 
 def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, Any]:
@@ -172,7 +235,7 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
         "review_on": review,
         "review_reminded": reviewed,
         "turn": min(turns, default=None),
-        "dates": dates if len(dates) <= _DATES else (dates[0], *dates[1 - _DATES :]),
+        "dates": cut(dates, _DATES),
     }
 
 
@@ -218,10 +281,10 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
         return replace(row, intent=None)
     base = row or Row(exemption_id, Status.GONE, now)
     return replace(
-        base, status=Status.GONE, since=now, content="", findings={}, severity="", answer="none", undo=base.snapshot,
-        due=None, attempts=0, held="", blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False,
-        own_write_at=None, kept="", kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None,
-        review_on=None,
+        base, status=Status.GONE, since=now, content="", findings={}, paused={},
+        grace=closed(base.account, base.running, now), severity="", answer="none", undo=base.snapshot, due=None,
+        attempts=0, held="", blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False, own_write_at=None,
+        kept="", kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
     )  # fmt: skip
 
 

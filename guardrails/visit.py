@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from guardrails import tell
 from guardrails.assess import Assessment, assess
-from guardrails.decide import Plan, PutBack, Situation, decide, refused_until
+from guardrails.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
 from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
+from guardrails.grace import begins, inherit
 from guardrails.hint import Hint
 from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
@@ -125,7 +126,7 @@ class Visit:
         """
         now = self.world.clock.now()
         content = fingerprint(exemption.body)
-        same = row_of_same(row, exemption, content)
+        same = row_of_same(row, exemption, content, now)
         if same is None and self._was_before(exemption):
             same = Row(
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
@@ -133,6 +134,9 @@ class Visit:
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
         facts, situation = self._judged(exemption, same, content, *about)
+        if (known := await self._with_others(situation)) is not same:
+            same = known
+            facts, situation = self._judged(exemption, same, content, *about)
         if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
             about = await self.exempted(exemption, max_age=timedelta())
             facts, situation = self._judged(exemption, same, content, *about)
@@ -142,6 +146,18 @@ class Visit:
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
         return Look(exemption, situation, facts, plan, self._listed(situation, *about))
+
+    async def _with_others(self, at: Situation) -> Row | None:
+        """Return the row, with what its author used of the grace of other exemptions like it.
+
+        That is asked where a period begins, and then stands in the row.
+        """
+        account, broken = at.row.account if at.row else (), broken_at(at)
+        if not begins(account, broken):
+            return at.row
+        others = await self.world.register.accounts_beside(at.exemption.id, at.exemption.assignment_id)
+        known = inherit(account, others, broken, at.author, at.now)
+        return at.row if known == account else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
 
     async def exempted(
         self, exemption: Exemption, *, max_age: timedelta = timedelta.max
@@ -226,7 +242,7 @@ class Visit:
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
-        facts = replace(facts, before=None, author=author, written_at=then.written_at, policies=policies)
+        facts = replace(facts, before=None, stood=None, author=author, written_at=then.written_at, policies=policies)
         if tolerates(assess(exemption, facts, self.ruleset)):
             return True
         assignment, policies = await self.exempted(exemption, max_age=timedelta())

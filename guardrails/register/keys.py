@@ -9,6 +9,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     container       history~KEY~SEQ           one history entry; SEQ has ten digits
     container       outbox~KEY~ID             a message that is not yet on its queue
     container       body~KEY~DIGEST~N         piece N of a body that is too long for its history entry
+    container       grace~CONTROL~KEY         what an exemption used of its grace; see guardrails.register.accounts
     container       bypass~KEY                a way past a policy that is no exemption; KEY is Bypass.key
     breaker         breaker                   the reverts of the last hour
     letters         letter~ID                 what could not be processed
@@ -34,6 +35,7 @@ UNSEEN: Final = ("unseen", "count")
 LANES: Final = "lanes"
 DIGESTS: Final = "digests"
 BYPASS: Final = "bypass~"
+GRACE: Final = "grace~"
 SWEEP: Final = ("sweep", "run")
 COVERED: Final = ("sweep", "covered")
 

@@ -23,7 +23,7 @@ from guardrails.register.backup import (
     soundness,
 )
 from guardrails.register.group_commit import GroupCommit
-from guardrails.register.keys import BREAKER, LANES, SWEEP, UNSEEN, Address
+from guardrails.register.keys import BREAKER, GRACE, LANES, SWEEP, UNSEEN, Address
 from guardrails.register.probe import PARTITION as DOCTOR
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
@@ -135,7 +135,8 @@ class _Writing:
     async def other(self, row: Entity, old: Entity | None, *, force: bool) -> None:
         """Put back a row that belongs to no exemption; `old` is what is there."""
         subject = f"{self._partition}/{row['RowKey']}"
-        if old is not None and (self._partition in _OF_NOW or same(old, row)):
+        newer = self._partition in _OF_NOW or row["RowKey"].startswith(GRACE)
+        if old is not None and (newer or same(old, row)):
             return
         if old is not None and not force:
             self._tally.rows_kept.append(subject)

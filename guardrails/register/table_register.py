@@ -17,10 +17,12 @@ from guardrails import bodies
 from guardrails.adoption import Adopted
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
+from guardrails.grace import Account
 from guardrails.ports import BreakerState, Clock
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Status, Stored, Watch
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client, too_large
+from guardrails.register.accounts import Accounts, account_writes
 from guardrails.register.backup import Backup
 from guardrails.register.breaker import Breaker
 from guardrails.register.bypasses import Bypasses
@@ -87,6 +89,7 @@ class TableRegister:
         self._letters = Letters(self._table)
         self._under = Under(self._table)
         self._unseen = Unseen(self._table)
+        self._accounts = Accounts(self._table)
         self.lanes = Lanes(self._table)
         self.gathering = Gathering(self._table)
         self.sweeps = Sweeps(self._table)
@@ -145,6 +148,7 @@ class TableRegister:
         writes = [
             Write("replace", place.state, current, before.etag) if before else Write("create", place.state, current),
             *_entry_writes(place, link, packed),
+            *account_writes(exemption, place, before.row if before else None, row),
             *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
         ]
         if sum(write.size for write in writes) > MOST_BYTES:
@@ -351,6 +355,10 @@ class TableRegister:
     async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids of the lost, or of those that are there, at a scope (lower case) or below it."""
         return await self._under.ids(container, scope, lost=lost)
+
+    async def accounts_beside(self, exemption: ExemptionId, assignment_id: str) -> list[Account]:
+        """Return the accounts of grace of the other exemptions at the same scope from the same assignment."""
+        return await self._accounts.beside(exemption, assignment_id)
 
     async def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
         """Yield what was adopted at a time or later."""

@@ -1,8 +1,11 @@
 """An edit must not push an expiry out.
 
-What it does: compares `expiresOn` with the exemption's last compliant state in the register. An expiry that was
-removed, or that is later by more than the tolerance, is a violation. A later date under a ticket that the exemption did
-not name before is a renewal and passes. Without a compliant state to compare with, it passes.
+What it does: compares `expiresOn` with the end that was accepted: of the exemption's compliant states in the register,
+or, where it has none, of the states that were let stand. An expiry that was removed, or that is later by more than the
+tolerance, is a violation. Steps within the tolerance do not move the accepted end: they add up. A later date under a
+ticket that the exemption did not name before is a renewal and passes; the accepted end is then the new one, as it is
+after an earlier date. An exemption that is deleted and made anew within 30 days is compared with what it was. Where
+nothing was accepted, it passes.
 
 Why: Azure lets anybody who may write the exemption write a later date, as often as they like, and tells nobody. A year
 of monthly extensions is an exemption for a year that was approved for a month.
@@ -16,9 +19,10 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from guardrails.baseline import ticket_mark
 from guardrails.exemption import Exemption, spell_time
 from guardrails.facts import Before, Facts
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
@@ -40,25 +44,28 @@ class Options:
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     """Violation where the expiry was removed or moved out; Unknown where it cannot be read now."""
-    before = facts.before
+    before = facts.before or facts.stood
     if before is None or before.expires_on is None:
         return PASS
     then, now = before.expires_on, exemption.expires_on
     if now is None:
+        if facts.before is None:
+            return PASS  # expiry-lost says so
         if exemption.expiry_problem:
             return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
         return Violation("its expiry was removed", _evidence(before, then, None))
-    if now <= then:
+    if now <= max(then, before.latest or then):
         return PASS
     if (now - then).total_seconds() <= options.tolerance_days * 86_400:
         return PASS
-    if options.allow_with_new_ticket and _is_new(exemption.ticket, before.ticket):
+    if options.allow_with_new_ticket and _is_new(exemption.ticket, before):
         return PASS
     return Violation("its expiry was pushed out", {**_evidence(before, then, now), "ticket": clip(exemption.ticket)})
 
 
-def _is_new(ticket: str, before: str) -> bool:
-    return ticket.casefold() != before.strip().casefold() and not says_nothing(ticket)
+def _is_new(ticket: str, before: Before) -> bool:
+    mark = ticket_mark(ticket)
+    return mark != ticket_mark(before.ticket) and mark not in before.tickets and not says_nothing(ticket)
 
 
 def _evidence(before: Before, then: datetime, now: datetime | None) -> dict[str, str | None]:
@@ -95,6 +102,21 @@ RULE = Rule(
     bad=(
         Case("removed", properties={"expiresOn": None}, facts={"before": _BEFORE}),
         Case("two months later", properties={"expiresOn": "2027-05-31T00:00:00Z"}, facts={"before": _BEFORE}),
+        Case(
+            "a day later, for the third time",
+            properties={"expiresOn": "2027-04-03T00:00:00Z"},
+            facts={"before": replace(_BEFORE, latest=datetime(2027, 4, 1, tzinfo=UTC))},
+        ),
+        Case(
+            "renewed under a ticket that it named before the last one",
+            properties=_RENEWED,
+            facts={"before": replace(_BEFORE, tickets=frozenset({ticket_mark("SEC-2345")}))},
+        ),
+        Case(
+            "two months later, and never compliant",
+            properties={"expiresOn": "2027-05-31T00:00:00Z"},
+            facts={"stood": _BEFORE},
+        ),
         Case(
             "a new ticket where that is not enough",
             properties=_RENEWED,

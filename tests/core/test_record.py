@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from guardrails.baseline import Baseline, Former
+from guardrails.grace import Period
 from guardrails.notice import Kind
 from guardrails.record import Intent, Row, Status
 from tests.core.situations import NOW, row
@@ -29,6 +31,20 @@ INTENT = some.builds(
     some.none() | some.integers(1, 99),
     some.none() | some.dictionaries(TEXT, JSON, max_size=3),
 )
+LENGTH = some.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seconds))
+PERIOD = some.builds(
+    Period,
+    TIME,
+    some.none() | TIME,
+    some.lists(TEXT, max_size=3).map(tuple),
+    LENGTH,
+    some.dictionaries(TEXT, LENGTH, max_size=3),
+    some.booleans(),
+    some.lists(TEXT, max_size=3).map(tuple),
+)
+DATES = some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(tuple)
+BASELINE = some.builds(Baseline, some.none() | TIME, some.none() | TIME, TIME, some.lists(TEXT, max_size=3).map(tuple))
+FORMER = some.builds(Former, TEXT, TIME, some.none() | BASELINE, DATES)
 OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "str": TEXT,
     "int": some.integers(0, 10**6),
@@ -39,9 +55,10 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "tuple[int, ...] | None": some.none() | some.lists(some.integers(1, 99), max_size=4).map(tuple),
     "tuple[str, ...]": some.lists(TEXT, max_size=4).map(tuple),
     "tuple[datetime, ...]": some.lists(TIME, max_size=3).map(tuple),
-    "tuple[tuple[datetime, datetime | None], ...]": some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(
-        tuple
-    ),
+    "tuple[tuple[datetime, datetime | None], ...]": DATES,
+    "Account": some.lists(PERIOD, max_size=3).map(tuple),
+    "Baseline | None": some.none() | BASELINE,
+    "tuple[Former, ...]": some.lists(FORMER, max_size=2).map(tuple),
     "Mapping[str, datetime]": some.dictionaries(TEXT, TIME, max_size=4),
 }
 
@@ -49,7 +66,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
 def type_name(annotation: Any) -> str:
     name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
     text = str(annotation) if "|" in str(annotation) or "[" in str(annotation) else name
-    for prefix in ("collections.abc.", "datetime.", "guardrails.record."):
+    for prefix in ("collections.abc.", "datetime.", "guardrails.record.", "guardrails.baseline."):
         text = text.replace(prefix, "")
     return text
 
@@ -89,6 +106,12 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
         {"id": "/x", "status": "gone", "since": None},
         {"id": "/x", "status": "gone", "since": "some day"},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "findings": []},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "paused": []},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [[]]},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [["x", None, [], 0, {}, False, []]]},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "grace": [[None, None, [], 0, {}, False, []]]},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "baseline": [None, None, None, []]},
+        {"id": "/x", "status": "gone", "since": "2026-11-21", "former": [["a"]]},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "intent": {"action": "delete"}},
         {"id": "/x", "status": "gone", "since": "2026-11-21", "intent": {"at": "2026-11-21", "unheard": 1}},
     ],

@@ -1,0 +1,414 @@
+"""Who may write one exemption cannot restart a clock, nor move in small steps what later edits are compared with."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.exemption import ExemptionId, spell_time
+from guardrails.record import Status
+from sandbox import tenant
+from sandbox.tenant import APPROVAL, Actor
+from tests.reconcile.world import ABOVE, ALICE, NO_TICKET, OPERATOR, PIPELINE, World, in_days, rules
+
+HOUR = timedelta(hours=1)
+NEVER_ENDS: Mapping[str, Any] = {"expiresOn": None}
+NO_MEMBER: Mapping[str, Any] = {"policyDefinitionReferenceIds": None}
+ELSEWHERE: Mapping[str, Any] = {"policyAssignmentId": ABOVE, "policyDefinitionReferenceIds": None}
+GRACE = {"response": "revert", "grace": "12h"}
+TEN = timedelta(hours=10)
+
+
+@pytest.fixture
+def one(world: World) -> ExemptionId:
+    world.ruleset = rules(on={"expiry-missing": GRACE, "whole-initiative": GRACE})
+    return world.id()
+
+
+async def stands(world: World, one: ExemptionId, time: timedelta) -> bool:
+    """Let time pass, with a look whenever one is due; return whether it was left alone all the while."""
+    end = world.clock.time + time
+    row = await world.row(one)
+    while row.due and row.due <= end:
+        world.clock.time = max(row.due, world.clock.time + timedelta(seconds=1))
+        if (await world.look(one, "queue")).did in ("delete", "put-back"):
+            return False
+        row = await world.row(one)
+    world.clock.time = max(end, world.clock.time)
+    return True
+
+
+async def edit(world: World, one: ExemptionId, actor: Actor = ALICE, **changes: Any) -> bool:
+    """Write it and let all events of that be handled; return whether it was left alone."""
+    await world.write(one, actor, **changes)
+    before = len(await world.events(one))
+    await world.settle(one)
+    return not {"reverted", "put-back"} & set((await world.events(one))[before:])
+
+
+async def gone(world: World, one: ExemptionId, *, seen: bool = True) -> None:
+    """Delete it: an update cannot name another assignment."""
+    await world.delete(one)
+    if seen:
+        await world.look(one)
+
+
+async def has_left(world: World, one: ExemptionId, time: timedelta) -> bool:
+    """Whether it is reverted after this time, and not a second before."""
+    return await stands(world, one, time - timedelta(seconds=1)) and not await stands(world, one, timedelta(seconds=1))
+
+
+async def test_alternating_between_two_rules(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    assert await edit(world, one, **NO_MEMBER)
+    assert await has_left(world, one, 2 * HOUR)
+    assert await world.body(one) is None
+    assert await world.told() == ["reverted", "tagged", "tagged"]
+
+
+async def test_mended_for_a_moment(world: World, one: ExemptionId) -> None:
+    await edit(world, one)
+    good = await world.properties(one)
+    await edit(world, one, **NEVER_ENDS)
+    await stands(world, one, TEN)
+    await edit(world, one)
+    world.clock.advance(minutes=1)
+    assert await edit(world, one, **NEVER_ENDS)
+    assert await has_left(world, one, 2 * HOUR)
+    assert await world.properties(one) == {**good, "expiresOn": (await world.properties(one))["expiresOn"]}
+    assert not await edit(world, one, **NEVER_ENDS)
+
+
+async def test_an_assignment_that_cannot_be_read(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NO_MEMBER)
+    assert await stands(world, one, TEN)
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    world.clock.advance(hours=1)
+    assert (await world.look(one)).row.status is Status.UNKNOWN
+    world.arm.faults.reset()
+    world.clock.advance(minutes=30)
+    assert (await world.look(one)).row.status is Status.VIOLATION
+    assert await has_left(world, one, timedelta(minutes=30))
+
+
+async def test_an_unreadable_assignment_past_the_end_is_no_reason_to_revert(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NO_MEMBER)
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    world.clock.advance(hours=1)
+    await world.look(one)
+    assert await stands(world, one, timedelta(days=3))
+    assert await world.body(one) is not None
+
+
+async def test_an_exemption_that_cannot_be_read(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    world.fault("GET", "policyExemptions", status=403, code="AuthorizationFailed", count=1)
+    assert (await world.look(one)).row.status is Status.UNKNOWN
+    assert await has_left(world, one, 2 * HOUR)
+
+
+async def test_deleted_and_made_again(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    await world.delete(one)
+    await world.look(one)
+    world.clock.advance(days=1)
+    assert await edit(world, one, **NEVER_ENDS, displayName="a new one")
+    assert await has_left(world, one, 2 * HOUR)
+
+
+async def test_another_name(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    await gone(world, one)
+    other, third = world.id("another-name"), world.id("a-third-name")
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await stands(world, other, HOUR)
+    await gone(world, other)
+    assert await edit(world, third, **NEVER_ENDS)
+    assert await has_left(world, third, HOUR)
+    assert await world.body(third) is None
+
+
+async def test_several_names_at_once_and_in_turn(world: World, one: ExemptionId) -> None:
+    other = world.id("another-name")
+    await edit(world, one, **NEVER_ENDS)
+    await stands(world, one, timedelta(hours=4))
+    await edit(world, other, **NEVER_ENDS)
+    await stands(world, other, timedelta(hours=4))
+    await edit(world, one)
+    await edit(world, other)
+    assert await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, 3 * HOUR)
+    await edit(world, one)
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await has_left(world, other, HOUR)
+
+
+@pytest.mark.parametrize(
+    ("scope", "actor", "changes"),
+    [
+        (tenant.RESOURCE, ALICE, {"policyDefinitionReferenceIds": ["requireTls"]}),
+        (tenant.ARCHIVE, ALICE, {}),
+        (tenant.RESOURCE, PIPELINE, {}),
+        (tenant.RESOURCE, ALICE, ELSEWHERE),
+    ],
+    ids=["another control", "another scope", "another author", "another assignment"],
+)
+async def test_what_is_not_alike_has_a_grace_of_its_own(
+    world: World, one: ExemptionId, scope: str, actor: Actor, changes: dict[str, Any]
+) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    await stands(world, one, TEN)
+    other = world.id("another-name", scope)
+    await edit(world, other, actor, **NEVER_ENDS, **changes)
+    assert await has_left(world, other, 12 * HOUR)
+
+
+async def test_what_others_used_is_read_where_a_period_begins_and_nowhere_else(world: World, one: ExemptionId) -> None:
+    def reads() -> int:
+        return world.watch.calls["register.accounts_beside"]
+
+    await edit(world, one)
+    assert reads() == 0
+    await edit(world, one, **NEVER_ENDS)
+    assert reads() == 1
+    await stands(world, one, TEN)
+    await edit(world, one, **NEVER_ENDS, displayName="another name")
+    assert reads() == 1
+    world.ruleset = rules()
+    await edit(world, world.id("reverted-at-once"), **NEVER_ENDS)
+    assert reads() == 1
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
+async def test_another_assignment_and_back(world: World, one: ExemptionId, seen: bool) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, timedelta(hours=5))
+    await gone(world, one, seen=seen)
+    assert await edit(world, one, **NEVER_ENDS, **ELSEWHERE)
+    assert await stands(world, one, timedelta(hours=5))
+    await gone(world, one, seen=seen)
+    assert await edit(world, one, **NEVER_ENDS)
+    assert await has_left(world, one, 2 * HOUR)
+
+
+async def test_an_exclusion_or_an_owner_that_comes_and_goes(world: World, one: ExemptionId) -> None:
+    on = {"expiry-missing": GRACE}
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, timedelta(hours=4))
+    world.ruleset = rules(on=on, exclusions=[{"scope": "/subscriptions/**", "reason": "for a while"}])
+    await world.look(one)
+    assert await stands(world, one, timedelta(hours=4))
+    world.ruleset = rules(on=on, owners=[{"name": "Alice's tool", "authors": ["alice@contoso.com"]}])
+    await world.look(one)
+    assert await stands(world, one, timedelta(hours=2))
+    world.ruleset = rules(on=on)
+    await world.look(one)
+    assert await has_left(world, one, 2 * HOUR)
+
+
+async def test_a_category_for_which_it_is_only_an_alert(world: World, one: ExemptionId) -> None:
+    mild = {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
+    world.ruleset = rules(on={"expiry-missing": GRACE}, overrides=[mild])
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    await edit(world, one, **NEVER_ENDS, exemptionCategory="Mitigated")
+    assert await stands(world, one, timedelta(days=3))
+    assert not await edit(world, one, **NEVER_ENDS)
+
+
+async def test_a_rule_switched_off_and_on(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    before, world.ruleset = world.ruleset, rules(on={"expiry-missing": "off"})
+    await world.settle(one)
+    world.clock.advance(days=2)
+    world.ruleset = before
+    await world.settle(one)
+    assert await has_left(world, one, 2 * HOUR)
+
+
+async def test_what_an_operator_restored_is_kept_and_the_next_edit_is_not(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert not await stands(world, one, 12 * HOUR)
+    await world.reconciler.restore(one, OPERATOR)
+    assert await stands(world, one, timedelta(days=3))
+    await world.look(one)
+    assert not await edit(world, one, **NEVER_ENDS, displayName="kept no more")
+
+
+async def test_somebody_else_has_a_grace_of_his_own(world: World, one: ExemptionId) -> None:
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    await edit(world, one)
+    await edit(world, one, PIPELINE, **NEVER_ENDS)
+    assert await has_left(world, one, 12 * HOUR)
+
+
+async def test_in_audit_mode_it_is_counted_alike(world: World, one: ExemptionId) -> None:
+    world.ruleset = rules("audit", on={"expiry-missing": GRACE})
+    await edit(world, one, **NEVER_ENDS)
+    await stands(world, one, TEN)
+    await edit(world, one)
+    await edit(world, one, **NEVER_ENDS)
+    assert (await world.row(one)).due == world.clock.time + 2 * HOUR
+    await stands(world, one, 2 * HOUR)
+    row = await world.row(one)
+    assert (row.answer, row.due) == ("put-back", None)
+    assert world.writes() == 0
+
+
+# What edits are compared with
+
+
+@pytest.fixture
+def approved(world: World) -> ExemptionId:
+    """Some months before the ends that these tests write."""
+    world.clock.time = datetime(2027, 2, 1, 9, tzinfo=UTC)
+    world.ruleset = rules(on={"expiry-extended": "revert", "expiry-missing": "alert"})
+    return world.id()
+
+
+def ends(days: float, ticket: str = "SEC-1234", **more: Any) -> dict[str, Any]:
+    end = datetime(2027, 6, 1, tzinfo=UTC) + timedelta(days=days)
+    return {"expiresOn": spell_time(end), "metadata": {**APPROVAL, "approvalTicket": ticket, **more}}
+
+
+async def test_a_day_with_each_edit_adds_up(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    assert await edit(world, approved, **ends(1))
+    assert not await edit(world, approved, **ends(2))
+    assert (await world.properties(approved))["expiresOn"] == ends(1)["expiresOn"]
+    for hours in (25, 30, 47):
+        assert not await edit(world, approved, **ends(hours / 24)), hours
+    assert await edit(world, approved, **ends(1), displayName="the same end")
+
+
+async def test_an_earlier_end_is_what_later_ones_are_compared_with(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await edit(world, approved, **ends(-60))
+    assert not await edit(world, approved, **ends(0))
+
+
+async def test_a_new_ticket_renews_it_and_an_old_one_does_not(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    assert await edit(world, approved, **ends(30, "SEC-2"))
+    assert await edit(world, approved, **ends(31, "SEC-2"))
+    for ticket in ("SEC-2", "SEC-1234", " sec-1234 ", "", "none"):
+        assert not await edit(world, approved, **ends(60, ticket)), ticket
+    assert await edit(world, approved, **ends(60, "SEC-3"))
+
+
+async def test_a_very_long_ticket_is_no_new_one_each_time(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0, "SEC-1234 " + "x" * 300))
+    assert not await edit(world, approved, **ends(30, "SEC-1234 " + "x" * 300))
+    assert not await edit(world, approved, **ends(30, "SEC-1234 " + "x" * 300 + "y"))
+
+
+async def test_deleted_and_made_again_it_is_compared_with_what_it_was(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await world.delete(approved)
+    await world.look(approved)
+    world.clock.advance(days=29)
+    assert not await edit(world, approved, **ends(60))
+    assert await world.body(approved) is None
+    assert await edit(world, approved, **ends(60, "SEC-2"))
+
+
+async def test_a_month_later_it_is_a_new_one(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await world.delete(approved)
+    await world.look(approved)
+    world.clock.advance(days=30)
+    assert await edit(world, approved, **ends(60))
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
+async def test_by_way_of_another_assignment(world: World, approved: ExemptionId, seen: bool) -> None:
+    await edit(world, approved, **ends(0))
+    await gone(world, approved, seen=seen)
+    assert await edit(world, approved, **ends(60), **ELSEWHERE)
+    await gone(world, approved, seen=seen)
+    assert not await edit(world, approved, **ends(60))
+    assert await edit(world, approved, **ends(60), **ELSEWHERE)
+    await gone(world, approved, seen=seen)
+    assert await edit(world, approved, **ends(0))
+    await gone(world, approved, seen=seen)
+    assert not await edit(world, approved, **ends(90), **ELSEWHERE)
+
+
+async def test_what_never_was_compliant_is_compared_too(world: World, approved: ExemptionId) -> None:
+    world.ruleset = rules(on={"expiry-extended": "revert", "ticket-missing": "alert", "expiry-lost": "revert"})
+    without = {"metadata": NO_TICKET}
+    await edit(world, approved, **{**ends(0), **without})
+    assert await edit(world, approved, **{**ends(1), **without})
+    assert not await edit(world, approved, **{**ends(2), **without})
+    assert (await world.properties(approved))["expiresOn"] == ends(1)["expiresOn"]
+    assert not await edit(world, approved, **{**ends(0), **without, "expiresOn": None})
+
+
+async def test_where_it_is_only_told_it_stays_told(world: World, approved: ExemptionId) -> None:
+    world.ruleset = rules(on={"expiry-extended": "alert", "ticket-missing": "alert"})
+    without = {"metadata": NO_TICKET}
+    await edit(world, approved, **{**ends(0), **without})
+    for days in (20, 21, 22):
+        await edit(world, approved, **{**ends(days), **without})
+        assert "EXG103" in (await world.row(approved)).findings
+
+
+async def test_what_was_extended_while_the_rule_was_off_is_not_held_against_it(
+    world: World, approved: ExemptionId
+) -> None:
+    before, world.ruleset = world.ruleset, rules()
+    await edit(world, approved, **ends(0))
+    await edit(world, approved, **ends(5))
+    await edit(world, approved, **ends(60))
+    world.ruleset = before
+    await world.settle(approved)
+    assert (await world.row(approved)).status is Status.COMPLIANT
+    assert await edit(world, approved, **ends(60), displayName="another name")
+    assert not await edit(world, approved, **ends(62))
+
+
+async def test_a_smaller_tolerance_takes_back_nothing_that_stands(world: World, approved: ExemptionId) -> None:
+    await edit(world, approved, **ends(0))
+    await edit(world, approved, **ends(1))
+    strict = {"response": "revert", "options": {"tolerance_days": 0}}
+    world.ruleset = rules(on={"expiry-extended": strict, "expiry-missing": "alert"})
+    await world.settle(approved)
+    assert (await world.row(approved)).status is Status.COMPLIANT
+    assert await edit(world, approved, **ends(1), displayName="another name")
+
+
+async def test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register(
+    world: World, approved: ExemptionId
+) -> None:
+    world.ruleset = rules()
+    await edit(world, approved, **ends(30))
+    first = (await world.row(approved)).dates[0]
+    await edit(world, approved, **ends(-50))
+    for day in range(40):
+        await edit(world, approved, **ends(day))
+    dates = (await world.row(approved)).dates
+    assert len(dates) == 20
+    assert dates[0] == first
+    assert spell_time(dates[1][1] or world.clock.time) == ends(-50)["expiresOn"]
+    assert spell_time(dates[-1][1] or world.clock.time) == ends(39)["expiresOn"]
+    assert [seen for seen, _ in dates] == sorted(seen for seen, _ in dates)
+
+
+async def test_reminders_are_told_however_the_end_moves(world: World, approved: ExemptionId) -> None:
+    world.ruleset = rules()
+    await edit(world, approved, expiresOn=in_days(world.clock, 40))
+    told = []
+    for day in range(40):
+        end = in_days(world.clock, 40 - day) if day % 2 else in_days(world.clock, 40 - day + 0.01)
+        await edit(world, approved, expiresOn=end)
+        told += [one["notice"]["kind"] for one in await world.notices()]
+        await world.forget()
+        world.clock.advance(days=1)
+    assert told.count("expiring") >= 4

@@ -232,11 +232,11 @@ _TIMES = frozenset(
 
 
 _BY_CODE: Final = ("findings", "paused")
-_ALWAYS: Final = ("id", "status", "since", "bodies")
-_DEFAULTS: Final = tuple(
-    (item.name, object() if item.name in _ALWAYS else {} if item.name in _BY_CODE else item.default)
-    for item in fields(Row)
-)
+_ALWAYS: Final = ("id", "status", "since")
+_UNSAID: Final[dict[str, Any]] = {
+    **{name: object() for name in _ALWAYS}, **{name: {} for name in _BY_CODE}, "bodies": None,
+}  # fmt: skip
+_DEFAULTS: Final = tuple((item.name, _UNSAID.get(item.name, item.default)) for item in fields(Row))
 """The fields of a row, and what they hold where nothing is said."""
 
 _PLAIN: Final = frozenset({str, int, bool})

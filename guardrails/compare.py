@@ -15,9 +15,9 @@ from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_time
 from guardrails.facts import Assignment, Unread
 from guardrails.hint import Hint
+from guardrails.hold_back import tell_breaker
 from guardrails.inventory import NO_ASSIGNMENT, NO_EXEMPTION, SAID, Rows, token
 from guardrails.matches import Counting, Matches
-from guardrails.perform import tell_breaker
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
 from guardrails.rules.reach import policies_of
@@ -61,6 +61,7 @@ class Report:
         bypasses_told: when the last sweep began whose findings on these people were told of, UTC; None for never.
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.
+        open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
     """
 
     started: datetime
@@ -76,6 +77,7 @@ class Report:
     bypasses: Mapping[str, int] = field(default_factory=dict)
     bypasses_told: datetime | None = None
     matches: Matches | None = None
+    open_since: datetime | None = None
 
     @classmethod
     def after(cls, run: Run) -> "Report":
@@ -171,6 +173,7 @@ class Pass:
             covered = tasks.create_task(self.sweeps.covered())
             breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
+        self.report.open_since = breaker.result().opened_at
         tell_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
         self.report.missing.extend(self._around.missing)
         self._rows = Rows(self.ruleset.names, self._around.tenant)

@@ -8,6 +8,7 @@ from math import ceil
 from sys import intern
 from typing import Any, Final, NamedTuple
 
+from guardrails.budgets import BREAKER
 from guardrails.exemption import parse_time, spell_time
 
 
@@ -42,6 +43,26 @@ class Intent:
     at: datetime
     body: int | None = None
     notice: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An operator's word that an exemption, as it stands, is left alone for a while. Times are UTC.
+
+    Attributes:
+        by, reason: who said so, and why.
+        at: when.
+        until: when it ends by itself.
+        content: the fingerprint of what the operator saw: what says something else is not held.
+        reminded: how many hours before its end the last reminder was told; 0 for none yet.
+    """
+
+    by: str
+    reason: str
+    at: datetime
+    until: datetime
+    content: str
+    reminded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +106,10 @@ class Row:
         dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
         scope_tagged: whether our tag is on the target scope.
         blocked: why we cannot act on this content; "" where we can.
-        held: why a decided revert waits: "" or "breaker".
+        held: why a decided revert or restore waits: "", breaker or the name of a budget; see guardrails.budgets.WAITS.
+        reverts: when a revert of it was begun, the last times, oldest first.
+        warned: the budget of its own of which people were last told that it is used up, and when, as `fight/time`.
+        hold: an operator's hold on it; None where there is none.
         due: when to look again without being asked; None where nothing is pending.
         attempts: how often in a row it was Unknown.
         intent: an ARM write under way.
@@ -137,6 +161,9 @@ class Row:
     scope_tagged: bool = False
     blocked: str = ""
     held: str = ""
+    reverts: tuple[datetime, ...] = ()
+    warned: str = ""
+    hold: Hold | None = None
     due: datetime | None = None
     attempts: int = 0
     intent: Intent | None = None
@@ -172,11 +199,13 @@ class Row:
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
             values["outbox"] = tuple(values.get("outbox", ()))
-            for name in ("restored", "fought"):
+            for name in ("restored", "fought", "reverts"):
                 values[name] = tuple(map(_time, values.get(name, ())))
             values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
             if values.get("intent"):
                 values["intent"] = Intent(**{**values["intent"], "at": parse_time(values["intent"]["at"])})
+            if values.get("hold"):
+                values["hold"] = _hold(values["hold"])
             if values["since"] is None or not values["id"]:
                 raise ValueError("a row needs an id and a time")
             return cls(**values)
@@ -209,10 +238,15 @@ def _time(text: str) -> datetime:
     return time
 
 
+def _hold(data: Mapping[str, Any]) -> Hold:
+    known = {item.name: data[item.name] for item in fields(Hold) if item.name in data}
+    return Hold(**{**known, "at": _time(data["at"]), "until": _time(data["until"])})
+
+
 def _to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return spell_time(value)
-    if isinstance(value, Intent):
+    if isinstance(value, Intent | Hold):
         return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
     if isinstance(value, Mapping):
         return {key: _to_json(item) for key, item in value.items()}
@@ -228,7 +262,8 @@ class Entry:
     Attributes:
         at: when, UTC.
         event: adopted, written, edited, deleted, judged, intent, reverted, put-back, removed, tagged, untagged,
-            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded.
+            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded, hold,
+            released.
         facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
         body: the exemption's ARM body, where this entry keeps it.
     """
@@ -265,7 +300,7 @@ class Watch(NamedTuple):
         listed, ruleset: as in the row.
         at: when to look again without being asked, in seconds since 1970, UTC; 0 for never.
         gone: whether it is gone.
-        held: whether a revert waits for the breaker.
+        held: whether a revert waits for the breaker; what waits for a budget has a time.
     """
 
     listed: str
@@ -280,7 +315,7 @@ class Watch(NamedTuple):
         begun = [row.intent.at] if row.intent else [row.outbox_at or row.since] if row.outbox else []
         at = min((time for time in (row.due, row.turn, *begun) if time), default=None)
         return cls(
-            row.listed, row.ruleset, ceil(at.timestamp()) if at else 0, row.status is Status.GONE, row.held != ""
+            row.listed, row.ruleset, ceil(at.timestamp()) if at else 0, row.status is Status.GONE, row.held == BREAKER
         )
 
     def __str__(self) -> str:

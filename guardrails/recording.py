@@ -11,6 +11,8 @@ from guardrails.exemption import MARKER_KEY, Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
 from guardrails.facts import NO_POLICIES, Assignment, Author, Before, Facts, Gone, PoliciesById, Unread, last_write
 from guardrails.hint import Hint
+from guardrails.holds import hold_after
+from guardrails.holds import turns as turns_of
 from guardrails.limits import Response
 from guardrails.record import Entry, Row, Status, Stored
 from guardrails.ruleset import Mode, Ruleset
@@ -119,6 +121,7 @@ def row_after(
         snapshot=snapshot,
         blocked=at.blocked,
         held="",
+        hold=hold_after(base, at.content, at.now),
         due=plan.due,
         attempts=base.attempts + (1 if plan.due != base.due else 0) if unknown_again else 0,
         kept=base.kept if base.kept == at.content else "",
@@ -158,7 +161,12 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     over = later(end, rules.delete_expired) if end and rules.delete_expired is not None else None
     reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
     ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
-    turns = [turn for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, over) if turn and turn > now]
+    looks = turns_of(hold_after(base, at.content, now), now)
+    turns = [
+        turn
+        for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, *looks, over)
+        if turn and turn > now
+    ]
     if over and over <= now and not at.may_remove and at.mode is Mode.ENFORCE:  # a sweep is to decide on that, or has
         turns += [over] if plan.answer != "remove" else [base.turn] if base.turn else []
     if (end_of_override := rules.limits.next_end(at.exemption, now)) is not None:
@@ -210,8 +218,8 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     base = row or Row(exemption_id, Status.GONE, now)
     return replace(
         base, status=Status.GONE, since=now, content="", findings={}, severity="", answer="none", undo=base.snapshot,
-        due=None, attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="",
-        kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
+        due=None, attempts=0, held="", hold=None, blocked="", intent=None, scope_tagged=False, own_write_at=None,
+        kept="", kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ _LINES: Final = (
     ("rows", "other rows put back"),
 )
 """Numbers of a Tally, and what they are said to be."""
-_FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "held", "now")
+_FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "held", "on_hold", "now")
 
 
 def import_arguments(parser: argparse.ArgumentParser) -> None:

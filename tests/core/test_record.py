@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from guardrails.notice import Kind
-from guardrails.record import Intent, Row, Status
+from guardrails.record import Hold, Intent, Row, Status
 from tests.core.situations import NOW, row
 
 TEXT = some.text(max_size=20)
@@ -29,6 +29,7 @@ INTENT = some.builds(
     some.none() | some.integers(1, 99),
     some.none() | some.dictionaries(TEXT, JSON, max_size=3),
 )
+HOLD = some.builds(Hold, TEXT, TEXT, TIME, TIME, TEXT, some.integers(0, 168))
 OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "str": TEXT,
     "int": some.integers(0, 10**6),
@@ -36,6 +37,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "int | None": some.none() | some.integers(1, 10**6),
     "datetime | None": some.none() | TIME,
     "Intent | None": some.none() | INTENT,
+    "Hold | None": some.none() | HOLD,
     "tuple[str, ...]": some.lists(TEXT, max_size=4).map(tuple),
     "tuple[datetime, ...]": some.lists(TIME, max_size=3).map(tuple),
     "tuple[tuple[datetime, datetime | None], ...]": some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(

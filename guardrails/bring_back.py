@@ -10,6 +10,7 @@ from typing import Final
 
 from guardrails import tell
 from guardrails.act import Done
+from guardrails.budgets import BREAKER, RESTORES, WAITS, Use, full_of_one
 from guardrails.durability import Accepted, Against, is_durable, judge_loss, obstacle, twins
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint, put_body, spell_time, with_marker
@@ -26,10 +27,14 @@ from guardrails.visit import NOTHING_DONE, Outcome, Visit, next_seq
 
 @dataclass(frozen=True, slots=True)
 class _Later:
-    """It is not put back now, and why. An event about its target, or the next sweep, has it tried again."""
+    """It is not put back now, and why. An event about its target, or the next sweep, has it tried again.
+
+    `held`: the budget, or the breaker, that keeps it back; "" where that is something else.
+    """
 
     why: str
     answer: str = "none"
+    held: str = ""
 
 
 _TRIES: Final = 5
@@ -42,6 +47,7 @@ _AGAIN: Final = timedelta(days=1)
 """When a write that Azure refused for want of the target is tried again without an event."""
 
 _NO_TARGET: Final = _Later("its target is not there; it is put back once that is")
+_BREAKER: Final = _Later("the breaker is open: nothing is written until an operator closes it", held=BREAKER)
 _ALTERED: Final = Against("what the register has of it was changed by a hand")
 
 
@@ -110,7 +116,7 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
         if not await _was_beside(visit, row, other):
             stands = f"the exemption '{other.name}' at the same scope stands for it"
             return await _end(visit, stored, exemption, Against(stands))
-    return await _write(visit, stored, exemption)
+    return await _within_budget(visit, stored, exemption)
 
 
 async def _was_beside(visit: Visit, row: Row, other: ExemptionId) -> bool:
@@ -149,9 +155,26 @@ async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | 
         return against
     if visit.mode is Mode.AUDIT:
         return _Later("audit mode: nothing is changed in Azure", answer="bring-back")
-    if (await visit.world.register.breaker(now)).opened_at is not None:
-        return _Later("the breaker is open: nothing is written until an operator closes it")
     return None
+
+
+async def _within_budget(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome | None:
+    """Put it back if the breaker is closed and the budgets for restores have room for it; else it waits.
+
+    Asked for again, one loss takes one share. What its target takes with it counts for nobody.
+    """
+    row, now, budget = stored.row, visit.world.clock.now(), visit.ruleset.restores
+    refused = full_of_one(row.restored, budget.exemption, now)
+    if refused is None:
+        asked = Use.of(visit.id, row.lost_by, row.lost or now)
+        state = await visit.world.register.take_restore(now, budget, asked)
+        if state.taken:
+            return await _write(visit, stored, exemption)
+        if state.opened_at or state.refused is None:
+            return await _wait(visit, stored, _BREAKER)
+        refused = state.refused
+    held = RESTORES if refused.name == "total" else f"{RESTORES}-{refused.name}"
+    return await _wait(visit, stored, _Later(f"not put back now: {WAITS[held]}", held=held), refused.until)
 
 
 async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome | None:
@@ -237,7 +260,7 @@ async def _wait(visit: Visit, stored: Stored, later: _Later, due: datetime | Non
     """Leave it lost for now; before `due` only an event about its target has it tried again."""
     now, due = visit.world.clock.now(), due or stored.row.due
     due = due if due and now < due else None  # it was tried before its time
-    row = replace(stored.row, status=Status.LOST, due=due, answer=later.answer, intent=None)
+    row = replace(stored.row, status=Status.LOST, due=due, answer=later.answer, held=later.held, intent=None)
     return await _put_off(visit, stored, row, later.why)
 
 
@@ -254,7 +277,7 @@ async def _give_up(
         return await _end(visit, stored, exemption, against)
     if not early:
         due, tries = now + visit.ruleset.durability.wait * 2**tries, tries + 1
-    row = replace(stored.row, status=Status.LOST, due=due, attempts=tries, answer="none", intent=None)
+    row = replace(stored.row, status=Status.LOST, due=due, attempts=tries, answer="none", held="", intent=None)
     return await _put_off(visit, stored, row, against.why)
 
 
@@ -270,7 +293,7 @@ async def _end(
 ) -> Outcome | None:
     """It is not put back any more: record that, and say so once."""
     now = visit.world.clock.now()
-    row = replace(stored.row, status=Status.GONE, settled=against.why, due=None, answer="none", intent=None)
+    row = replace(stored.row, status=Status.GONE, settled=against.why, due=None, answer="none", held="", intent=None)
     notice = tell.about(
         kind, visit.id, next_seq(stored), at=now, actor=stored.row.lost_by, done=NOTHING_DONE, why=(against.why,),
         exemption=exemption, row=stored.row,

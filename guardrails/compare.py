@@ -15,9 +15,9 @@ from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_time
 from guardrails.facts import Assignment, Unread
 from guardrails.hint import Hint
+from guardrails.hold_back import tell_breaker
 from guardrails.inventory import NO_ASSIGNMENT, NO_EXEMPTION, SAID, Rows, token
 from guardrails.matches import Counting, Matches
-from guardrails.perform import tell_breaker
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
 from guardrails.rules.reach import policies_of
@@ -65,6 +65,7 @@ class Report:
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.
         altered: which of the rows that all instances share were changed from outside, a sentence each, until told.
+        open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
     """
 
     started: datetime
@@ -81,6 +82,7 @@ class Report:
     bypasses_told: datetime | None = None
     matches: Matches | None = None
     altered: list[str] = field(default_factory=list)
+    open_since: datetime | None = None
 
     @classmethod
     def after(cls, run: Run) -> "Report":
@@ -183,6 +185,7 @@ class Pass:
         if breaker.result().damaged:
             text = "the breaker's row cannot be read, and counts as open until `python -m guardrails breaker close`"
             self.report.altered.append(f"{text}: {breaker.result().damaged}")
+        self.report.open_since = breaker.result().opened_at
         tell_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
         self.report.missing.extend(self._around.missing)
         self._rows = Rows(self.ruleset.names, self._around.tenant)

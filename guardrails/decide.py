@@ -1,6 +1,7 @@
 """Decide: assessment + register row + mode -> plan. Pure: a plan is a value: printed, tested, shown in a dry run.
 
-The order of the questions is the order of safety: exclusion, ownership, adoption, what Azure forbids, grace, mode.
+The order of the questions is the order of safety: exclusion, ownership, adoption, what Azure forbids, grace, an
+operator's hold, mode.
 The breaker and the re-read come later, at the moment of acting (reconcile.py).
 """
 
@@ -13,9 +14,10 @@ from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
 from guardrails.expiry import is_expired
 from guardrails.grace import TOGGLES, Broken, over, times_mended
+from guardrails.holds import is_held, on_hold
 from guardrails.limits import Response
 from guardrails.notice import Kind
-from guardrails.record import Row, Status
+from guardrails.record import Hold, Row, Status
 from guardrails.ruleset import Mode, Ruleset
 
 UNKNOWN_RETRY = timedelta(minutes=10)
@@ -160,7 +162,16 @@ def decide(at: Situation) -> Plan:
         plan = _answer(at, name)
     if at.retry_on is not None:
         plan = replace(plan, due=min(filter(None, (plan.due, at.retry_on))))
+    if at.row and at.row.hold and is_held(at.row, at.content, at.now):
+        return _left_alone(plan, at.row.hold)
     return _in_mode(plan, at.mode)
+
+
+def _left_alone(plan: Plan, hold: Hold) -> Plan:
+    """Return the plan as an operator's hold allows it: judged and told, and nothing is done in Azure."""
+    tell = Kind.VIOLATION if plan.tell in (Kind.REVERTED, Kind.TAGGED) else plan.tell
+    tell = None if tell is Kind.REMOVED else tell
+    return replace(plan, action=None, reasons=(*plan.reasons, on_hold(hold)), tell=tell)
 
 
 def _long_over(at: Situation) -> str:

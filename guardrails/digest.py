@@ -29,6 +29,8 @@ URGENT: Final = frozenset(
         Kind.ADOPTED,
         Kind.FIGHT,
         Kind.BYPASS_FOUND,
+        Kind.BUDGET_REACHED,
+        Kind.HOLD,
     }
 )
 """Kinds that are never gathered."""

@@ -38,12 +38,15 @@ class Kind(StrEnum):
     NOT_RESTORED = "not-restored"
     FIGHT = "fight"
     BYPASS_FOUND = "bypass-found"
+    BUDGET_REACHED = "budget-reached"
+    HOLD = "hold"
+    HOLD_ENDING = "hold-ending"
 
 
 SERVICE: Final = frozenset(
     {
         Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.POISON, Kind.DIGEST, Kind.ADOPTED,
-        Kind.SWEEP_PARTIAL, Kind.BYPASS_FOUND,
+        Kind.SWEEP_PARTIAL, Kind.BYPASS_FOUND, Kind.BUDGET_REACHED,
     }
 )  # fmt: skip
 """Kinds about the service itself, or about many exemptions: their `exemption` is {}."""
@@ -77,6 +80,9 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.NOT_RESTORED: _HIGH,
     Kind.FIGHT: _HIGH,
     Kind.BYPASS_FOUND: _ANY,
+    Kind.BUDGET_REACHED: _HIGH,
+    Kind.HOLD: (Severity.HIGH, Severity.MEDIUM),
+    Kind.HOLD_ENDING: (Severity.MEDIUM,),
 }
 """The severities that a notice of a kind can have, worst first."""
 

@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from guardrails import tell
 from guardrails.act import Blocked, Changed, Done, act
+from guardrails.budgets import REMEMBERED, Use, full, full_of_one
 from guardrails.decide import Action, Delete, PutBack, Remove, refused_until
-from guardrails.exemption import fingerprint, spell_time
+from guardrails.exemption import fingerprint
 from guardrails.facts import Gone
+from guardrails.hold_back import hold_back, tell_breaker
 from guardrails.notice import Kind, Notice
-from guardrails.ports import BreakerState
 from guardrails.record import Intent, Status, Stored
-from guardrails.recording import entry_for, is_news, particulars, row_gone
-from guardrails.telemetry import Fact, fact
+from guardrails.recording import entry_for, particulars, row_gone
 from guardrails.visit import Look, Outcome, Visit, next_seq
 
-_RESTORES = 20
-"""How many times that an exemption was put back are remembered, beside the newest."""
+_REVERTING = ("delete", "put-back")
 
 _EVENTS = {
     "delete": "reverted", "put-back": "put-back", "remove": "removed", "restore": "restored",
@@ -27,41 +27,71 @@ _EVENTS = {
 
 async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
     """Carry out `look.plan.action`. None: the exemption or its row changed meanwhile, look again."""
-    action, exemption = look.plan.action, look.exemption
+    action = look.plan.action
     if action is None:
         raise ValueError("the plan has no action")
-    now, register = look.situation.now, visit.world.register
-    removal, limit = isinstance(action, Remove), visit.ruleset.reverts_per_hour
-    most = limit // 2 if removal else limit  # tidying up takes half of what the breaker allows, and never opens it
     if look.plan.reverts:
-        state = await register.breaker(now)
-        if removal and (state.opened_at or state.recent >= most):
-            return await _put_off(visit, look, stored)
-        if state.opened_at is not None:
-            tell_breaker(state)
-            return await _hold(visit, look, stored, state)
-    target = await visit.world.register.body(visit.id, action.entry) if isinstance(action, PutBack) else None
-    saved = await _record_intent(visit, look, stored, action, target)
+        return await _revert(visit, look, stored, action)
+    saved = await _record_intent(visit, look, stored, action)
+    return None if saved is None else await _carry_out(visit, look, saved, action, None)
+
+
+async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Action) -> Outcome | None:
+    """Take the exemption or its last edit away, if the breaker is closed and every budget has room for it."""
+    now, register, rules = look.situation.now, visit.world.register, visit.ruleset
+    removal = isinstance(action, Remove)
+    since, earlier = _begun(look, stored)
+    asked = Use.of(visit.id, look.situation.author, since, removal=removal)
+    state = await register.breaker(now)
+    refused = full(state.reverts, asked, rules.budget, now)
+    if removal and (state.opened_at or refused):
+        return await _put_off(visit, look, stored)
+    if state.opened_at:
+        return await hold_back(visit, look, stored, state, None)
+    if not removal:
+        own = full_of_one(earlier, rules.budget.exemption, now, rules.fights)
+        if own or (refused and refused.key):
+            return await hold_back(visit, look, stored, state, own or refused)
+    target = await register.body(visit.id, action.entry) if isinstance(action, PutBack) else None
+    saved = await _record_intent(
+        visit, look, stored, action, target, reverts=earlier if removal else (*earlier[-REMEMBERED:], since)
+    )
     if saved is None:
         return None
-    if look.plan.reverts:  # counted by the one worker whose intent stands: an event that comes thrice is one revert
-        state = await register.take_revert(now, most, opens=not removal)
-        situation = replace(look.situation, row=replace(saved.row, intent=None))
-        if not state.taken and removal:
-            return await _put_off(visit, replace(look, situation=situation), saved)
-        tell_breaker(state, limit)
-        if not state.taken:
-            return await _hold(visit, replace(look, situation=situation), saved, state)
-    result = await act(visit.world.arm, exemption, action, target, look.situation.content)
+    # counted by the one worker whose intent stands: an event that comes thrice is one revert
+    state = await register.take_revert(now, rules.budget, asked)
+    if not state.taken:
+        situation = replace(look.situation, row=replace(saved.row, intent=None, reverts=earlier))
+        look = replace(look, situation=situation)
+        if removal:
+            return await _put_off(visit, look, saved)
+        return await hold_back(visit, look, saved, state, None if state.opened_at else state.refused)
+    tell_breaker(state, rules.budget.total)
+    return await _carry_out(visit, look, saved, action, target)
+
+
+async def _carry_out(
+    visit: Visit, look: Look, saved: Stored, action: Action, target: Mapping[str, Any] | None
+) -> Outcome | None:
+    """Do in Azure what is recorded as the intent, and record what came of it."""
+    result = await act(visit.world.arm, look.exemption, action, target, look.situation.content)
     if isinstance(result, Changed):
         await withdraw(visit, saved)
         return None
     return await conclude(visit, look, saved, result)
 
 
-def tell_breaker(state: BreakerState, limit: int | None = None) -> None:
-    """Log how the breaker stands."""
-    fact(Fact.BREAKER, state="open" if state.opened_at else "closed", recent=state.recent, limit=limit)
+def _begun(look: Look, stored: Stored | None) -> tuple[datetime, tuple[datetime, ...]]:
+    """Return since when this very revert is under way, and when earlier ones of the exemption were begun.
+
+    One that a crash or an error of Azure cut short, and that is wanted still, is the same revert: it is counted once.
+    """
+    row = stored.row if stored else None
+    if row is None or not row.reverts:
+        return look.situation.now, ()
+    if row.intent and row.intent.action in _REVERTING and row.content == look.situation.content:
+        return row.reverts[-1], row.reverts[:-1]
+    return look.situation.now, row.reverts
 
 
 async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
@@ -80,9 +110,15 @@ async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome |
 
 
 async def _record_intent(
-    visit: Visit, look: Look, stored: Stored | None, action: Action, target: Mapping[str, Any] | None
+    visit: Visit,
+    look: Look,
+    stored: Stored | None,
+    action: Action,
+    target: Mapping[str, Any] | None = None,
+    *,
+    reverts: tuple[datetime, ...] | None = None,
 ) -> Stored | None:
-    """Write down what is about to be done, why, and the body that it takes away."""
+    """Write down what is about to be done, why, and the body that it takes away; `reverts`: None where it is none."""
     row, body = look.row_after(stored)
     notice = None
     if look.plan.tell:
@@ -104,6 +140,7 @@ async def _record_intent(
         reminded=old.reminded if old else "",
         review_reminded=old.review_reminded if old else "",
         intent=intent,
+        reverts=row.reverts if reverts is None else reverts,
     )
     told = particulars(look.assessment, look.plan)
     entry = entry_for("intent", look.situation.now, visit.hint, body, action=action.name, author=row.author, **told)
@@ -115,37 +152,6 @@ async def withdraw(visit: Visit, stored: Stored) -> None:
     row = replace(stored.row, intent=None)
     why = "somebody changed the exemption at the same time; it is looked at anew"
     await visit.commit(stored, row, entry_for("withdrawn", visit.world.clock.now(), visit.hint, why=why))
-
-
-async def _hold(visit: Visit, look: Look, stored: Stored | None, state: BreakerState) -> Outcome | None:
-    """Record that the breaker keeps a revert back; tell once that it is open."""
-    row, body = look.row_after(stored)
-    row = replace(row, held="breaker")
-    if stored and row == stored.row:
-        await visit.unchanged(stored)
-        return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
-    notices: list[Notice] = []
-    if state.opened_at and not state.told:
-        notices.append(_breaker_notice(visit, look, state))
-    plan = replace(look.plan, reasons=(*look.plan.reasons, "not reverted now: the breaker is open"), action=None)
-    if is_news(stored.row if stored else None, row):
-        done = "Nothing was changed in Azure: the breaker is open."
-        notices.append(visit.about(Kind.VIOLATION, look, stored, done, plan.reasons))
-    told = particulars(look.assessment, plan)
-    entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, **told)
-    saved = await visit.commit(stored, row, entry, notices)
-    if saved is None:
-        return None
-    if state.opened_at and not state.told:
-        await visit.world.register.breaker_told(state.opened_at)
-    return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=plan)
-
-
-def _breaker_notice(visit: Visit, look: Look, state: BreakerState) -> Notice:
-    key = "".join(c for c in spell_time(state.opened_at or look.situation.now) if c.isalnum())
-    why = (f"more than {visit.ruleset.reverts_per_hour} reverts in an hour", "reverts wait until an operator closes it")
-    done = "Nothing is reverted while it is open."
-    return tell.service(Kind.BREAKER_OPEN, key, at=look.situation.now, done=done, why=why)
 
 
 async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done | Blocked) -> Outcome | None:
@@ -169,10 +175,18 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
             then = await visit.row_at(intent.body)
             known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
         if intent.action == "bring-back":
-            fought = (*known.fought[-_RESTORES:], now) if known.lost_by else known.fought
-            known = replace(known, restored=(*known.restored[-_RESTORES:], now), fought=fought)
+            fought = (*known.fought[-REMEMBERED:], now) if known.lost_by else known.fought
+            known = replace(known, restored=(*known.restored[-REMEMBERED:], now), fought=fought)
         if intent.action == "restore":
-            known = replace(known, kept=fingerprint(result.exemption.body), kept_why=intent.why, restored=(), fought=())
+            known = replace(
+                known,
+                kept=fingerprint(result.exemption.body),
+                kept_why=intent.why,
+                restored=(),
+                fought=(),
+                reverts=(),
+                warned="",
+            )
         after = await visit.look(result.exemption, known)
         row, body = after.row_after(stored)
         row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)

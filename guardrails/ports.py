@@ -1,11 +1,12 @@
 """What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from guardrails.adoption import Adopted
+from guardrails.budgets import Budget, Full, Use
 from guardrails.bypass.record import Kept as KeptBypass
 from guardrails.bypass.record import Known as KnownBypass
 from guardrails.bypass.record import Partitions
@@ -139,13 +140,16 @@ class Inventory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BreakerState:
-    """The limit on reverts.
+    """The limit on reverts and restores.
 
     Attributes:
         opened_at: when it opened, UTC; None while it is closed.
         recent: reverts in the last hour.
         told: whether the notice that it is open is on its way.
-        taken: whether the revert that was asked for may be done.
+        taken: whether what was asked for may be done.
+        refused: the budget that had no room for it; None where it is taken, or nothing was asked for.
+        reverts, restores: those of the last hour, removals among the reverts.
+        said: Full.whose of the budgets of which people were told within the hour that they are used up.
         damaged: what is wrong with its row, which then counts as open; "" where nothing is.
     """
 
@@ -153,6 +157,10 @@ class BreakerState:
     recent: int
     told: bool = False
     taken: bool = False
+    refused: Full | None = field(default=None, compare=False)
+    reverts: tuple[Use, ...] = field(default=(), compare=False)
+    restores: tuple[Use, ...] = field(default=(), compare=False)
+    said: frozenset[str] = field(default=frozenset(), compare=False)
     damaged: str = ""
 
 
@@ -199,17 +207,23 @@ class Register(Protocol):
     async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:
         """Return the entries, oldest first."""
 
-    async def take_revert(self, now: datetime, per_hour: int, *, opens: bool = True) -> BreakerState:
-        """Count one revert against the limit, unless that is reached; return the state.
+    async def take_revert(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
+        """Count one revert or removal against its budgets, unless one is used up; return the state.
 
-        `opens`: whether reaching it opens the breaker.
+        A revert that the total refuses opens the breaker. Asked again with the same `asked`, it is counted once.
         """
+
+    async def take_restore(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
+        """Count one restore, likewise; it never opens the breaker, and while that is open nothing is taken."""
 
     async def breaker(self, now: datetime) -> BreakerState:
         """Return the breaker's state."""
 
     async def breaker_told(self, opened_at: datetime) -> None:
         """Remember that people were told of the breaker that opened then; no error when it is closed again."""
+
+    async def budget_told(self, whose: str, now: datetime) -> None:
+        """Remember for an hour that people were told that a budget is used up; `whose`: Full.whose."""
 
     async def close_breaker(self, now: datetime) -> None:
         """Close the breaker and forget the reverts that opened it."""
@@ -236,8 +250,11 @@ class Register(Protocol):
     def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
         """Yield what was adopted at a time or later."""
 
-    async def held(self) -> list[str]:
-        """Return the ids of exemptions whose revert waits for the breaker."""
+    async def held(self) -> dict[str, str]:
+        """Return the ids of exemptions whose revert or restore waits for a budget -> Row.held."""
+
+    async def on_hold(self) -> dict[str, str]:
+        """Return the ids of exemptions that an operator holds -> until when, as ARM spells times."""
 
     async def take_unseen(self, now: datetime) -> bool:
         """Count one more row of an exemption that Azure never showed; False where no more are kept."""

@@ -6,6 +6,7 @@ matter, only what Azure and the register say now. Safe to run twice, at once, la
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from guardrails import tell
@@ -18,6 +19,7 @@ from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import is_expired
 from guardrails.facts import Gone, Unread
 from guardrails.hint import Hint
+from guardrails.hold import hold, release
 from guardrails.notice import Kind
 from guardrails.perform import conclude, perform
 from guardrails.record import Intent, Row, Status, Stored
@@ -80,6 +82,16 @@ class Reconciler:
             if settled.did == "restore" and begun.body is not None and at in (None, begun.body):
                 return await self._world.register.body(exemption_id, begun.body)
         return await restore(self.visit(exemption_id, hint), by, at=at, dry_run=dry_run)
+
+    async def hold(self, exemption_id: ExemptionId, by: str, *, until: datetime, reason: str) -> Row:
+        """Leave an exemption alone, as it stands, until a time; see guardrails.hold."""
+        return await hold(self.visit(exemption_id, Hint("operator", actor=by)), by, until=until, reason=reason)
+
+    async def release(self, exemption_id: ExemptionId, by: str) -> Outcome:
+        """End a hold, and look at the exemption like at any other."""
+        hint = Hint("operator", actor=by)
+        await release(self.visit(exemption_id, hint), by)
+        return await self.reconcile(exemption_id, hint)
 
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""
@@ -171,7 +183,7 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
         if visit.hint.source == "sweep":  # whether the inventory shows it still is known from now on
             row = replace(row, listed=visit.hint.listed)
             event = "judged" if old is not None and old.status is Status.GONE else event
-        was_good = old is not None and old.content != "" and old.compliant is not None
+        was_good = old is not None and old.content != "" and (old.compliant is not None or old.hold is not None)
         kind = Kind.DELETED if old and was_good and not is_expired(old.expires_on, now) else None
     else:
         row, event, why = _row_unread(visit, old), "unknown", f"it cannot be read: {seen.reason}"

@@ -9,6 +9,7 @@ from sys import intern
 from typing import Any, Final, NamedTuple
 
 from guardrails.baseline import Baseline, Former
+from guardrails.budgets import BREAKER
 from guardrails.exemption import parse_time, spell_time
 from guardrails.grace import Account, Period, read_account
 
@@ -44,6 +45,26 @@ class Intent:
     at: datetime
     body: int | None = None
     notice: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An operator's word that an exemption, as it stands, is left alone for a while. Times are UTC.
+
+    Attributes:
+        by, reason: who said so, and why.
+        at: when.
+        until: when it ends by itself.
+        content: the fingerprint of what the operator saw: what says something else is not held.
+        reminded: how many hours before its end the last reminder was told; 0 for none yet.
+    """
+
+    by: str
+    reason: str
+    at: datetime
+    until: datetime
+    content: str
+    reminded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +115,10 @@ class Row:
         scope_tagged: whether our tag is on the target scope.
         blocked: why Azure did not let us act on this content; "" where it did, or it is to be tried again.
         refused: how often in a row it did not; `retry_on`: when it is tried again.
-        held: why a decided revert waits: "" or "breaker".
+        held: why a decided revert or restore waits: "", breaker or the name of a budget; see guardrails.budgets.WAITS.
+        reverts: when a revert of it was begun, the last times, oldest first.
+        warned: the budget of its own of which people were last told that it is used up, and when, as `fight/time`.
+        hold: an operator's hold on it; None where there is none.
         due: when to look again without being asked; None where nothing is pending.
         attempts: how often in a row it was Unknown.
         intent: an ARM write under way.
@@ -154,6 +178,9 @@ class Row:
     refused: int = 0
     retry_on: datetime | None = None
     held: str = ""
+    reverts: tuple[datetime, ...] = ()
+    warned: str = ""
+    hold: Hold | None = None
     due: datetime | None = None
     attempts: int = 0
     intent: Intent | None = None
@@ -211,11 +238,13 @@ class Row:
             values["outbox"] = tuple(values.get("outbox", ()))
             known = values.get("bodies")
             values["bodies"] = None if known is None else tuple(map(_number, known))
-            for name in ("restored", "fought"):
+            for name in ("restored", "fought", "reverts"):
                 values[name] = tuple(map(_time, values.get(name, ())))
             values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
             if values.get("intent"):
                 values["intent"] = Intent(**{**values["intent"], "at": parse_time(values["intent"]["at"])})
+            if values.get("hold"):
+                values["hold"] = _hold(values["hold"])
             if values["since"] is None or not values["id"]:
                 raise ValueError("a row needs an id and a time")
             return cls(**values)
@@ -253,6 +282,9 @@ def _number(value: object) -> int:
     if type(value) is not int:
         raise TypeError(f"{value!r} is no number of an entry")
     return value
+def _hold(data: Mapping[str, Any]) -> Hold:
+    known = {item.name: data[item.name] for item in fields(Hold) if item.name in data}
+    return Hold(**{**known, "at": _time(data["at"]), "until": _time(data["until"])})
 
 
 def _to_json(value: Any) -> Any:
@@ -260,7 +292,7 @@ def _to_json(value: Any) -> Any:
         return spell_time(value)
     if isinstance(value, Period | Baseline | Former):
         return value.to_json()
-    if isinstance(value, Intent):
+    if isinstance(value, Intent | Hold):
         return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
     if isinstance(value, Mapping):
         return {key: _to_json(item) for key, item in value.items()}
@@ -277,7 +309,7 @@ class Entry:
         at: when, UTC.
         event: adopted, written, edited, deleted, judged, intent, reverted, put-back, removed, tagged, untagged,
             restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded,
-            pruned.
+            pruned, hold, released.
         facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
         body: the exemption's ARM body, where this entry keeps it.
     """
@@ -314,7 +346,7 @@ class Watch(NamedTuple):
         listed, ruleset: as in the row.
         at: when to look again without being asked, in seconds since 1970, UTC; 0 for never.
         gone: whether it is gone.
-        held: whether a revert waits for the breaker.
+        held: whether a revert waits for the breaker; what waits for a budget has a time.
         begun: whether something is left to do: messages to send, a write to settle, a look that is due; not just time
             that turns its expiry.
     """
@@ -333,7 +365,7 @@ class Watch(NamedTuple):
         left = [time for time in (row.due, row.taken, *begun) if time]
         at = min([*left, *([row.turn] if row.turn else [])], default=None)
         when = max(ceil(at.timestamp()), 1) if at else 0
-        return cls(row.listed, row.ruleset, when, row.status is Status.GONE, row.held != "", begun=bool(left))
+        return cls(row.listed, row.ruleset, when, row.status is Status.GONE, row.held == BREAKER, begun=bool(left))
 
     def __str__(self) -> str:
         """Return it as `parse` reads it."""

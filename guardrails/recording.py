@@ -13,6 +13,8 @@ from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_tu
 from guardrails.facts import NO_POLICIES, Assignment, Author, Before, Facts, Gone, PoliciesById, Unread, last_write
 from guardrails.grace import WINDOW, after, closed
 from guardrails.hint import Hint
+from guardrails.holds import hold_after
+from guardrails.holds import turns as turns_of
 from guardrails.limits import Response
 from guardrails.record import Entry, Row, Status, Stored
 from guardrails.rules.expiry_extended import RULE as EXTENDS
@@ -165,6 +167,7 @@ def row_after(
         retry_on=at.retry_on,
         refused=_refused(at, plan, base),
         held="",
+        hold=hold_after(base, at.content, at.now),
         due=plan.due,
         attempts=base.attempts + (1 if plan.due != base.due else 0) if unknown_again else 0,
         kept=base.kept if base.kept == at.content else "",
@@ -223,7 +226,12 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     over = later(end, rules.delete_expired) if end and rules.delete_expired is not None else None
     reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
     ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
-    turns = [turn for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, over) if turn and turn > now]
+    looks = turns_of(hold_after(base, at.content, now), now)
+    turns = [
+        turn
+        for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, *looks, over)
+        if turn and turn > now
+    ]
     if over and over <= now and not at.may_remove and at.mode is Mode.ENFORCE:  # a sweep is to decide on that, or has
         turns += [over] if plan.answer != "remove" else [base.turn] if base.turn else []
     if (end_of_override := rules.limits.next_end(at.exemption, now)) is not None:
@@ -283,8 +291,9 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     return replace(
         base, status=Status.GONE, since=now, content="", findings={}, paused={},
         grace=closed(base.account, base.running, now), severity="", answer="none", undo=base.snapshot, due=None,
-        attempts=0, held="", blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False, own_write_at=None,
-        kept="", kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
+        attempts=0, held="", hold=None, blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False,
+        own_write_at=None, kept="", kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None,
+        review_on=None,
     )  # fmt: skip
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from guardrails.budgets import Budget, Fights
 from guardrails.errors import Misconfigured
 from guardrails.exemption import Exemption, ExemptionId, Names, parse_time, spell_time
 from guardrails.expiry import DAYS, REVIEW_DAYS, duration
@@ -28,6 +29,10 @@ from guardrails.ruleset_patterns import NEWEST, Written
 from guardrails.ruleset_schema import Loaded, load
 
 DEFAULT_PATH = Path(__file__).with_name("ruleset.yaml")
+REVERTS: Final = 20
+"""Reverts in an hour, unless a ruleset says otherwise."""
+RESTORES: Final = 1_000
+LONGEST_HOLD: Final = timedelta(days=90)
 
 KINDS: Mapping[str, KindFacts] = {
     kind: KindFacts(tuple(map(str, SEVERITIES[kind])), about_one=kind not in SERVICE) for kind in Kind
@@ -40,6 +45,11 @@ class Mode(StrEnum):
 
     AUDIT = "audit"
     ENFORCE = "enforce"
+
+
+def restores_of(total: int, said: Mapping[str, int] | None = None) -> Budget:
+    """Return a budget for restores. A target that is made anew often is nobody's fight: its exemptions have more."""
+    return Budget.of(total, said, exemption=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,10 @@ class Ruleset:
     Attributes:
         digest: 12 hex digits over the file's text; recorded with each decision.
         source: the file's name, for messages.
-        reverts_per_hour: the breaker's limit; 0 forbids every revert.
+        budget: how many reverts an hour lets through; a total of 0 forbids every revert.
+        restores: the same for exemptions that are put back after a loss.
+        fights: how many reverts of one exemption are a fight.
+        longest_hold: the longest that an operator may hold an exemption.
         adopted_until: when exemptions that were there before are answered like any other, UTC; None for never.
         reminder_days, review_days: days before an end, or a review, at which owners are reminded.
         reminder_at: when a day's digest of reminders goes, since midnight UTC.
@@ -166,7 +179,10 @@ class Ruleset:
     owners: tuple[Owner, ...] = ()
     names: Names = field(default_factory=Names)
     tagging: Tagging = field(default_factory=Tagging)
-    reverts_per_hour: int = 20
+    budget: Budget = field(default_factory=lambda: Budget.of(REVERTS))
+    restores: Budget = field(default_factory=lambda: restores_of(RESTORES))
+    fights: Fights = field(default_factory=Fights)
+    longest_hold: timedelta = LONGEST_HOLD
     routes: tuple[Route, ...] = ()
     people: tuple[Person, ...] = ()
     adopted_until: datetime | None = None
@@ -186,6 +202,11 @@ class Ruleset:
     def asks_policies(self) -> bool:
         """Whether an override asks for the category or the severity of policies."""
         return self.limits.asks_policies
+
+    @property
+    def reverts_per_hour(self) -> int:
+        """The limit on reverts in all."""
+        return self.budget.total
 
     def digest_in(self, mode: Mode) -> str:
         """Return the digest as a row keeps it: with the mode behind it where a setting changes that."""
@@ -280,7 +301,10 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         owners=tuple(_owner(item, version, *at) for at, item in _placed(data.get("owners", ()), loaded, "owners")),
         names=Names({role: tuple(keys) for role, keys in data.get("metadata", {}).items()}),
         tagging=Tagging(**tagging),
-        reverts_per_hour=breaker.get("reverts_per_hour", 20),
+        budget=Budget.of(breaker.get("reverts_per_hour", REVERTS), breaker.get("reverts")),
+        restores=restores_of(breaker.get("restores_per_hour", RESTORES), breaker.get("restores")),
+        fights=_fights(breaker.get("fights", {})),
+        longest_hold=timedelta(days=data.get("holds", {}).get("longest_days", LONGEST_HOLD.days)),
         routes=tuple(read_route(item, version) for item in data.get("notices", ())),
         exceptions=_exceptions(data.get("exceptions", {}), loaded),
         people=tuple(
@@ -386,6 +410,12 @@ def _durability(said: Mapping[str, Any], version: int) -> Durability:
         fights.get("times", usual.times),
         duration(fights["window"]) if "window" in fights else usual.window,
     )
+
+
+def _fights(said: Mapping[str, Any]) -> Fights:
+    usual = Fights()
+    window = duration(said["window"]) if "window" in said else usual.window
+    return Fights(said.get("times", usual.times), window)
 
 
 def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import yaml
 
+from guardrails.budgets import REMEMBERED
 from guardrails.bypass.rules import FORMER, BypassRule, bypass_rules
 from guardrails.exemption import ROLES, parse_time
 from guardrails.names import TagNames
@@ -154,9 +155,10 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                     },
                     "Where the answer `tag` writes.",
                 ),
-                "breaker": _object(
-                    {"reverts_per_hour": {"type": "integer", "minimum": 0, "description": "More open the breaker."}},
-                    "The limit on reverts.",
+                "breaker": _breaker(),
+                "holds": _object(
+                    {"longest_days": {**_COUNT, "minimum": 1, "description": "90 if left out."}},
+                    "How long an operator may hold an exemption.",
                 ),
                 **_over_time(),
                 "exceptions": _exceptions(),
@@ -178,6 +180,31 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
             required=("version", "mode", "rules"),
         ),
     }  # fmt: skip
+
+
+def _breaker() -> dict[str, Any]:
+    """Return the section about how much an hour may see."""
+    total = {"type": "integer", "minimum": 0}
+    few = {"type": "integer", "minimum": 1, "maximum": REMEMBERED}
+    narrow = {
+        "author": {**total, "minimum": 1, "description": "Of what one author wrote. Half of all if left out."},
+        "subscription": {**total, "minimum": 1, "description": "Of one of them. Three quarters of all if left out."},
+    }
+    reverts = {"exemption": {**few, "description": "Of one exemption. 3 if left out."}, **narrow}
+    restores = {"exemption": {**few, "description": "Of one exemption. 10 if left out."}, **narrow}
+    return _object(
+        {
+            "reverts_per_hour": {**total, "description": "In all; more open the breaker. 20 if left out."},
+            "reverts": _object(reverts, "Reverts in an hour; what is beyond waits."),
+            "restores_per_hour": {**total, "description": "In all; more wait. 1000 if left out."},
+            "restores": _object(restores, "Exemptions put back in an hour; the author is who deleted them."),
+            "fights": _object(
+                {"times": few, "window": _DURATION},
+                "So many reverts of one exemption are a fight: told, then one revert an hour. 5, 1d.",
+            ),
+        },
+        "The limits on reverts and restores.",
+    )
 
 
 def _exceptions() -> dict[str, Any]:

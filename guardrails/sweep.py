@@ -19,6 +19,7 @@ from guardrails.bypass.sweep import Tally, sweep_bypasses
 from guardrails.compare import NAMED, Pass, Report
 from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.exemption import spell_time
+from guardrails.hold_back import breaker_open
 from guardrails.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
 from guardrails.record import Run
@@ -164,6 +165,9 @@ class Sweeper:
         if report.missing:
             await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
         since, now = run.adopting or run.started, self._world.clock.now()
+        if report.open_since and (days := (now - report.open_since).days):
+            limit = self._ruleset().reverts_per_hour
+            await self._say_once(breaker_open(report.open_since, limit, at=now, days=days), report)
         if report.queued["unlisted"] and run.started - since < _PATIENCE:
             return False
         if report.adopted or since < run.started:

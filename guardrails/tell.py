@@ -14,6 +14,7 @@ from typing import Any, Final
 from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ExemptionId, spell_time
 from guardrails.expiry import is_expired
+from guardrails.holds import on_hold
 from guardrails.notice import SEVERITIES, Kind, Notice
 from guardrails.record import Outgoing, Row
 from guardrails.rules.base import Severity
@@ -55,8 +56,11 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.SWEEP_PARTIAL: "A sweep could not see everything",
     Kind.LOST: "A policy exemption was lost",
     Kind.NOT_RESTORED: "A lost policy exemption is not restored",
-    Kind.FIGHT: "A policy exemption is restored and deleted again and again",
+    Kind.FIGHT: "The guardrails and somebody undo each other's changes to a policy exemption",
     Kind.BYPASS_FOUND: "Ways past a policy that are no exemptions",
+    Kind.BUDGET_REACHED: "A budget for reverts is used up: what is beyond it waits",
+    Kind.HOLD: "An operator's hold on a policy exemption",
+    Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -87,6 +91,9 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: python -m guardrails restore ID",
     Kind.BYPASS_FOUND: "Begin with the worst. All of them: python -m guardrails register ways"
     " (for a file: --format csv)",
+    Kind.BUDGET_REACHED: "Look at what waits: python -m guardrails register list --held; agree with who writes it.",
+    Kind.HOLD: "All that are on hold: python -m guardrails register list --on-hold",
+    Kind.HOLD_ENDING: "Mend the exemption by then; where that takes longer: python -m guardrails hold ID",
 }
 
 
@@ -136,10 +143,13 @@ def about(
         actor=actor[:_TEXT_LIMIT],
         done=done,
         why=tuple(line[:_TEXT_LIMIT] for line in why[:_REASONS]),
-        next=NEXT[kind].replace(" ID", f" '{exemption_id.text}'")
-        if len(exemption_id.text) < _TEXT_LIMIT
-        else NEXT[kind],
+        next=naming(NEXT[kind], exemption_id),
     )
+
+
+def naming(text: str, exemption_id: ExemptionId) -> str:
+    """Return what to do next, with the exemption's id in the place of ID, unless that is too long to read."""
+    return text.replace(" ID", f" '{exemption_id.text}'") if len(exemption_id.text) < _TEXT_LIMIT else text
 
 
 def expiry(
@@ -188,6 +198,30 @@ def review(
     why = f"its review {'was' if due_on <= at else 'is'} due at {_clock(due_on)}"
     about_it = {**_particulars(exemption_id, exemption, row), "reviewOn": spell_time(due_on)}
     return _reminder(Kind.REVIEW_DUE, key, severity=Severity.LOW, at=at, why=why, exemption=about_it)
+
+
+def about_hold(
+    exemption_id: ExemptionId, seq: int, old: Row | None, row: Row, *, at: datetime, over: str
+) -> Notice | None:
+    """Return the notice about an operator's hold that a row says, and the row before it did not; None for no news.
+
+    `over`: why a hold has ended; "" where none has.
+    """
+    before, hold = old.hold if old else None, row.hold
+    if before is not None and over:
+        done, edited = "The hold has ended.", row.content not in ("", before.content)
+        made = about(
+            Kind.HOLD, exemption_id, seq, at=at, actor=row.author, done=done, why=(over, on_hold(before)), row=row
+        )
+        return replace(made, severity=str(Severity.HIGH if edited else Severity.MEDIUM))
+    if hold is None or hold == before:
+        return None
+    if before is not None and hold.at == before.at:
+        why = (on_hold(hold), "then it is judged like any other, at once")
+        done = "Nothing was changed in Azure."
+        return about(Kind.HOLD_ENDING, exemption_id, seq, at=at, actor=hold.by, done=done, why=why, row=row)
+    done = "Nothing was changed in Azure. As it stands it is not reverted, tagged or removed while it is held."
+    return about(Kind.HOLD, exemption_id, seq, at=at, actor=hold.by, done=done, why=(on_hold(hold),), row=row)
 
 
 def _reminder(

@@ -16,6 +16,7 @@ from guardrails.expiry import threshold_of
 from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
 from guardrails.grace import begins, inherit
 from guardrails.hint import Hint
+from guardrails.holds import ended
 from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
 from guardrails.ports import Arm, Clock, Queues, Register
@@ -274,7 +275,13 @@ class Visit:
     ) -> Stored | None:
         """Commit, then put what it has to say on the queues. None: somebody else was there first."""
         seq = next_seq(stored)
-        notices = [*notices, *self._reminders(stored.row if stored else None, row, entry.at)]
+        old = stored.row if stored else None
+        notices = [*notices, *self._reminders(old, row, entry.at)]
+        over = ended(old, row, entry.event, self.hint.actor, entry.at)
+        if hold := tell.about_hold(self.id, seq, old, row, at=entry.at, over=over):
+            notices.append(hold)
+        if over:
+            entry = replace(entry, facts={**entry.facts, "hold": over})
         messages = [message for notice in notices for message in tell.outgoing(notice, self.ruleset)]
         lost = tell.unrouted(notices, self.ruleset)
         if lost:

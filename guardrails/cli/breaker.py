@@ -1,4 +1,4 @@
-"""The breaker: how many reverts the last hour saw, whether it is open, and which reverts wait for it.
+"""The breaker: how many reverts the last hour saw, whether it is open, and which reverts wait, for it or for a budget.
 
 `close` lets reverts happen again and puts what waits on the reconcile queue. Look at the reverts first: an open breaker
 mostly means a wrong ruleset, or a pipeline that writes many exemptions at once.
@@ -7,6 +7,7 @@ mostly means a wrong ruleset, or a pipeline that writes many exemptions at once.
 import argparse
 from typing import Any
 
+from guardrails.budgets import BREAKER
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
@@ -30,19 +31,22 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     since = f" since {told['opened_at']}" if told["opened_at"] else ""
     limit = f" of {told['limit']}" if told["limit"] is not None else ""
     screen.line(f"{told['state']}{since}: {told['recent']}{limit} reverts in the last hour", style=told["state"])
-    for exemption in told["held"]:
-        screen.line(f"{'queued' if args.action == 'close' else 'waits'}: {exemption}")
+    for exemption, why in told["waits"].items():
+        what = "queued" if args.action == "close" else "waits" if why == BREAKER else f"waits ({why})"
+        screen.line(f"{what}: {exemption}")
     return 0
 
 
 async def _look(service: Service) -> dict[str, Any]:
     state = await service.register.breaker(service.world.clock.now())
+    waits = await service.register.held()
     return {
         "state": "open" if state.opened_at else "closed",
         "opened_at": spell_time(state.opened_at) if state.opened_at else None,
         "recent": state.recent,
         "limit": _limit(service),
-        "held": await service.register.held(),
+        "held": list(waits),
+        "waits": waits,
     }
 
 

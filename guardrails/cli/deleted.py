@@ -81,7 +81,7 @@ def _filters(args: argparse.Namespace, now: datetime) -> Filters:
     nothing: frozenset[str] = frozenset()
     return Filters(
         states=nothing, statuses=nothing, rules=nothing, scopes=tuple(args.scope), owners=tuple(args.owner),
-        days_left=None, adopted=False, held=False, now=now,
+        days_left=None, adopted=False, held=False, on_hold=False, now=now,
     )  # fmt: skip
 
 

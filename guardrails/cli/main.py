@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "rules": "list and explain the rules; check a ruleset",
     "reconcile": "look at an exemption in Azure now, and do what is right",
     "restore": "undo a revert or a delete; go back to an older version",
+    "hold": "break-glass: leave an exemption alone, as it stands, until a time",
+    "release": "end a hold on an exemption",
     "deleted": "the recycle bin: what is gone, why, and what would be put back",
     "reverts": "past mistakes: the reverts that today's judgement would not have made; how to undo each",
     "history": "what happened to an exemption; whether the record is sound",

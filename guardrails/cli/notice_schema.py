@@ -41,9 +41,15 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.SWEEP_PARTIAL: "a sweep could not see part of the tenant; the reasons say which",
     Kind.LOST: "a durable exemption is gone; it is put back by itself, as soon as its target is there",
     Kind.NOT_RESTORED: "a durable exemption is gone and is not put back; the reasons say why",
-    Kind.FIGHT: "it was put back and deleted again and again: it is left alone until an operator restores it",
+    Kind.FIGHT: "it was put back and deleted again and again: it is left alone until an operator restores it; or it was"
+    " reverted and written again and again: it is reverted once an hour while that goes on",
     Kind.BYPASS_FOUND: "ways past a policy that are no exemptions are new, or newly against the rules; those of a sweep"
     " all in one: counts, and the worst ten",
+    Kind.BUDGET_REACHED: "one author, or one subscription, used up its share of the reverts of an hour: what is beyond"
+    " waits, all else goes on",
+    Kind.HOLD: "an operator holds an exemption as it stands, or a hold on it ended: by its time, an edit, a delete or"
+    " an operator",
+    Kind.HOLD_ENDING: "an operator's hold on an exemption ends soon",
 }
 """What each kind tells, one line of markdown."""
 

@@ -6,6 +6,7 @@
 import argparse
 from typing import Any
 
+from guardrails.budgets import WAITS
 from guardrails.cli.judge import finding_lines
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_by, add_format, add_id, exemption_id
@@ -104,7 +105,7 @@ def _show(told: dict[str, Any], screen: Screen) -> None:
     else:
         screen.line(f"changed in Azure: {told['did'] or 'nothing'}; answer: {told['answer']}")
         if told["held"]:
-            screen.line("the revert waits, for the breaker is open: python -m guardrails breaker show")
+            screen.line(f"it waits, for {WAITS.get(told['held'], told['held'])}: python -m guardrails breaker show")
     for reason in told["reasons"]:
         if not reason.startswith("EXG"):
             screen.line(f"because: {reason}")

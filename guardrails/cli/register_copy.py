@@ -28,7 +28,7 @@ _LINES: Final = (
     ("pruned", "bodies in their histories were pruned before the copy, or here"),
 )
 """Numbers of a Tally, and what they are said to be."""
-_FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "held", "now")
+_FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "held", "on_hold", "now")
 
 
 def import_arguments(parser: argparse.ArgumentParser) -> None:

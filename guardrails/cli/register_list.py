@@ -16,7 +16,8 @@ FIRST: Final = 200
 
 COLUMNS: Final = (
     "id", "status", "severity", "findings", "expiry_state", "days_left", "expiry_since", "expires_on", "owner",
-    "ticket", "assignment", "since", "adopted", "held", "rebuilt", "problem",
+    "ticket", "assignment", "since", "adopted", "held", "hold_until",
+    "hold_by", "hold_reason", "rebuilt", "problem",
 )  # fmt: skip
 
 
@@ -66,6 +67,9 @@ def _items(found: Sequence[Found]) -> Iterator[dict[str, Any]]:
             "since": spell_time(row.since),
             "adopted": spell_time(row.adopted) if row.adopted else None,
             "held": row.held,
+            "hold_until": spell_time(row.hold.until) if row.hold else None,
+            "hold_by": row.hold.by if row.hold else "",
+            "hold_reason": row.hold.reason if row.hold else "",
             "rebuilt": one.stored.altered,
         }
 

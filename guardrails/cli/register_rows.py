@@ -85,6 +85,7 @@ class Filters:
     days_left: int | None
     adopted: bool
     held: bool
+    on_hold: bool
     now: datetime
 
     def want(self, found: Found, scopes: Sequence[Glob], owners: Sequence[Glob]) -> bool:
@@ -98,6 +99,7 @@ class Filters:
             and (self.days_left is None or self._ends(found, timedelta(days=self.days_left)))
             and (not self.adopted or row.adopted is not None)
             and (not self.held or row.held != "")
+            and (not self.on_hold or row.hold is not None)
         )
 
     def _in_state(self, found: Found) -> bool:
@@ -135,7 +137,8 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing")
     parser.add_argument("--days-left", type=_count, metavar="N", help="it has not ended, and ends within N days")
     parser.add_argument("--adopted", action="store_true", help="it was there before the guardrails")
-    parser.add_argument("--held", action="store_true", help="its revert waits for the breaker")
+    parser.add_argument("--held", action="store_true", help="its revert or restore waits, for the breaker or a budget")
+    parser.add_argument("--on-hold", action="store_true", help="an operator holds it")
     parser.add_argument(
         "--now", type=moment, metavar="TIME", help="expiry as at this time, such as 2027-06-30T00:00:00Z"
     )
@@ -153,6 +156,7 @@ def filters_of(args: argparse.Namespace) -> Filters:
         days_left=args.days_left,
         adopted=args.adopted,
         held=args.held,
+        on_hold=args.on_hold,
         now=args.now or datetime.now(UTC),
     )
 

@@ -133,7 +133,7 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
 def _every() -> Filters:
     return Filters(
         states=frozenset(), statuses=frozenset(), rules=frozenset(), scopes=(), owners=(), days_left=None,
-        adopted=False, held=False, now=datetime.now(UTC),
+        adopted=False, held=False, on_hold=False, now=datetime.now(UTC),
     )  # fmt: skip
 
 

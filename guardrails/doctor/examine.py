@@ -31,6 +31,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "matches": matches,
     "letters": storage.letters,
     "breaker": storage.breaker,
+    "holds": storage.holds,
     "versions": host.versions,
 }
 """Name -> check, in the order in which they are told."""

@@ -1,5 +1,6 @@
 """Checks of the storage account: the register's table, the queues, and what lies in them."""
 
+from collections import Counter
 from typing import Final
 
 from guardrails.doctor.model import Finding, failed, passed, unknown
@@ -60,8 +61,23 @@ async def letters(world: World) -> list[Finding]:
 
 async def breaker(world: World) -> list[Finding]:
     """The limit on reverts is not reached. Raises what storage does."""
-    state = await world.service.register.breaker(world.clock.now())
-    if state.opened_at is None:
-        return [passed(f"closed, {state.recent} reverts in the last hour")]
-    seen = f"open since {spell_time(state.opened_at)}: nothing is reverted"
-    return [failed(seen, "Find out why so much was to be reverted, then: python -m guardrails breaker close")]
+    register = world.service.register
+    state = await register.breaker(world.clock.now())
+    if state.opened_at is not None:
+        seen = f"open since {spell_time(state.opened_at)}: nothing is reverted"
+        return [failed(seen, "Find out why so much was to be reverted, then: python -m guardrails breaker close")]
+    waits = Counter((await register.held()).values())
+    seen = f"closed, {state.recent} reverts in the last hour"
+    if not waits:
+        return [passed(seen)]
+    counts = ", ".join(f"{count} for the budget {name}" for name, count in sorted(waits.items()))
+    return [passed(f"{seen}; some wait: {counts}", mend="python -m guardrails register list --held")]
+
+
+async def holds(world: World) -> list[Finding]:
+    """What operators hold, which is neither reverted nor tagged. Raises what storage does."""
+    held = await world.service.register.on_hold()
+    if not held:
+        return [passed("nothing is on hold")]
+    seen = f"{len(held)} on hold by operators, the first until {min(held.values())}"
+    return [passed(seen, mend="python -m guardrails register list --on-hold")]

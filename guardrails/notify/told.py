@@ -25,7 +25,8 @@ LABELS: Final[Mapping[str, str]] = {
     "removed": "deleted after its end",
     "adopted": "there before",
     "sweep-partial": "not all was seen",
-    "fight": "restored and deleted in turn",
+    "fight": "undone in turn",
+    "hold-ending": "a hold ends soon",
     "bypass-found": "policies bypassed",
 }
 """Kinds whose name is not what a reader should see; the others are shown with spaces for hyphens."""

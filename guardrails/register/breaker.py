@@ -1,99 +1,162 @@
-"""The breaker: one row with the reverts of the last hour, changed under its ETag by everybody at once."""
+"""The breaker: one row with the reverts and restores of the last hour, changed under its ETag by everybody at once."""
 
 import asyncio
-import json
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
+from guardrails.budgets import WINDOW, Budget, Full, Use, full, millis, recent
 from guardrails.errors import Retryable
-from guardrails.exemption import parse_time, spell_time
+from guardrails.exemption import canonical_json, parse_time, spell_time
 from guardrails.ports import BreakerState
 from guardrails.register.columns import Value, join_text, read_json, split_text
 from guardrails.register.keys import BREAKER
 from guardrails.register.table import Entity, Rejected, Table, Write
 
-_WINDOW: Final = timedelta(hours=1)
 _TRIES: Final = 40
 _PAUSE_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What the row says: `times` of reverts in milliseconds since 1970, UTC; `etag` is "" where there is no row."""
+class _Kept:
+    """What the row says; `etag` is "" where there is no row.
 
-    times: tuple[int, ...]
-    opened_at: datetime | None
-    told: bool
-    etag: str
+    Attributes:
+        reverts, restores: what was let through, oldest first.
+        opened_at, told: since when it is open, and whether people know.
+        said: of which budgets people know that they are used up, and since when, in milliseconds since 1970.
+        damaged: what is wrong with it, so that it counts as open; "" where nothing is.
+    """
+
+    reverts: tuple[Use, ...] = ()
+    restores: tuple[Use, ...] = ()
+    opened_at: datetime | None = None
+    told: bool = False
+    said: Mapping[str, int] = field(default_factory=dict)
+    etag: str = ""
     damaged: str = ""
+
+    def as_of(self, now: datetime) -> "_Kept":
+        """Return it without what does not count any more."""
+        said = {name: at for name, at in self.said.items() if at > millis(now - WINDOW)}
+        return replace(self, reverts=recent(self.reverts, now), restores=recent(self.restores, now), said=said)
+
+    def state(self, *, taken: bool = False, refused: Full | None = None) -> BreakerState:
+        """Return what the use cases see of it."""
+        count = sum(not use.removal for use in self.reverts)
+        return BreakerState(
+            self.opened_at, count, self.told, taken, refused, self.reverts, self.restores, frozenset(self.said),
+            self.damaged,
+        )  # fmt: skip
+
+    def columns(self) -> dict[str, Value]:
+        """Return the columns of the row. `reverts` has the times alone, as older versions read it."""
+        return {
+            "opened_at": spell_time(self.opened_at) if self.opened_at else "",
+            "told": "yes" if self.told else "",
+            **_times_of("reverts", self.reverts),
+            **_times_of("restores", self.restores),
+            **split_text("said", canonical_json(self.said)),
+        }
 
 
 class Breaker:
-    """Counts reverts and opens when an hour would see too many."""
+    """Counts reverts and restores, and opens when an hour would see too many reverts in all."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._turn = asyncio.Lock()
 
-    async def take(self, now: datetime, per_hour: int, *, opens: bool = True) -> BreakerState:
-        """Count a revert if the breaker is closed and an hour has room for it; else open it, or leave it as it is.
+    async def take_revert(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
+        """Count a revert if the breaker is closed and every budget has room for it.
 
+        What a narrow budget refuses leaves all as it was. What the total refuses opens the breaker, a removal aside.
         Callers of one process take turns; between processes the ETag decides. Raises Retryable (breaker-contended).
         """
         async with self._turn:
             for _ in range(_TRIES):
-                held = await self._read(now)
-                recent = _recent(held, now)
-                if held.opened_at is not None:
-                    return BreakerState(held.opened_at, len(recent), held.told)
-                full = len(recent) >= per_hour
-                if full and not opens:
-                    return BreakerState(None, len(recent), held.told)
-                opened = now if full else None
-                times = recent if opened else (*recent, _millis(now))
-                if await self._write(held.etag, _columns(times, opened)):
-                    return BreakerState(opened, len(times), taken=opened is None)
-                await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - spreads callers, no secret
+                kept = (await self._read(now)).as_of(now)
+                if kept.opened_at is not None or asked.among(kept.reverts):
+                    return kept.state(taken=kept.opened_at is None)
+                refused = full(kept.reverts, asked, budget, now)
+                if refused and (refused.name != "total" or asked.removal):
+                    return kept.state(refused=refused)
+                after = (
+                    replace(kept, opened_at=now)
+                    if refused
+                    else replace(kept, reverts=(*kept.reverts, asked._replace(at=millis(now))))
+                )
+                if await self._write(after):
+                    return after.state(taken=not refused, refused=refused)
+                await _pause()
+        raise _contended()
+
+    async def take_restore(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
+        """Count a restore if the breaker is closed and every budget has room for it; it never opens it.
+
+        Raises Retryable (breaker-contended).
+        """
+        async with self._turn:
+            for _ in range(_TRIES):
+                kept = (await self._read(now)).as_of(now)
+                if kept.opened_at is not None or asked.among(kept.restores):
+                    return kept.state(taken=kept.opened_at is None)
+                if refused := full(kept.restores, asked, budget, now):
+                    return kept.state(refused=refused)
+                if await self._write(replace(kept, restores=(*kept.restores, asked._replace(at=millis(now))))):
+                    return kept.state(taken=True)
+                await _pause()
         raise _contended()
 
     async def look(self, now: datetime) -> BreakerState:
         """Return the state without changing it."""
-        held = await self._read(now)
-        return BreakerState(held.opened_at, len(_recent(held, now)), held.told, damaged=held.damaged)
+        return (await self._read(now)).as_of(now).state()
 
     async def remember_told(self, opened_at: datetime) -> None:
         """Write down that people know; nothing where it was closed, or opened anew, since. Raises Retryable."""
         for _ in range(_TRIES):
-            held = await self._read(opened_at)
-            if held.told or held.opened_at != opened_at:
+            kept = await self._read(opened_at)
+            if kept.told or kept.opened_at != opened_at:
                 return
-            if await self._write(held.etag, _columns(held.times, opened_at, told=True)):
+            if await self._write(replace(kept, told=True)):
                 return
-            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - spreads callers, no secret
+            await _pause()
+        raise _contended()
+
+    async def remember_said(self, whose: str, now: datetime) -> None:
+        """Write down that people know that a budget is used up. Raises Retryable."""
+        for _ in range(_TRIES):
+            kept = (await self._read(now)).as_of(now)
+            if whose in kept.said or await self._write(replace(kept, said={**kept.said, whose: millis(now)})):
+                return
+            await _pause()
         raise _contended()
 
     async def close(self) -> None:
         """Close it, whatever the row says, and forget the reverts."""
         partition, row = BREAKER
-        await self._table.transact(partition, [Write("put", row, _columns((), None))])
+        await self._table.transact(partition, [Write("put", row, _Kept().columns())])
 
-    async def _read(self, now: datetime) -> _Held:
+    async def _read(self, now: datetime) -> _Kept:
         found = await self._table.get(*BREAKER)
         if found is None:
-            return _Held((), None, told=False, etag="")
+            return _Kept()
         etag = found["odata.etag"]
         try:
-            return _Held(_times(found), _opened_at(found), found.get("told") == "yes", etag)
+            return _Kept(
+                _uses("reverts", found), _uses("restores", found), _opened_at(found), found.get("told") == "yes",
+                _said(found), etag,
+            )  # fmt: skip
         except ValueError as error:
             # A row that somebody damaged must not let reverts through: open until an operator closes it.
-            return _Held((), _written_at(found) or now, told=False, etag=etag, damaged=str(error))
+            return _Kept(opened_at=_written_at(found) or now, etag=etag, damaged=str(error))
 
-    async def _write(self, etag: str, columns: dict[str, Value]) -> bool:
+    async def _write(self, kept: _Kept) -> bool:
         partition, row = BREAKER
-        write = Write("replace", row, columns, etag) if etag else Write("create", row, columns)
+        columns = kept.columns()
+        write = Write("replace", row, columns, kept.etag) if kept.etag else Write("create", row, columns)
         try:
             await self._table.transact(partition, [write])
         except Rejected:
@@ -101,20 +164,41 @@ class Breaker:
         return True
 
 
+async def _pause() -> None:
+    await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - spreads callers, no secret
+
+
 def _contended() -> Retryable:
     return Retryable("too many workers change the breaker at once", code="breaker-contended", delay=5.0)
 
 
-def _columns(times: tuple[int, ...], opened: datetime | None, *, told: bool = False) -> dict[str, Value]:
-    since = spell_time(opened) if opened else ""
-    return {"opened_at": since, "told": "yes" if told else "", **split_text("reverts", json.dumps(times))}
+def _times_of(name: str, uses: Sequence[Use]) -> dict[str, str]:
+    times, whose = canonical_json([use.at for use in uses]), canonical_json([str(use) for use in uses])
+    return {**split_text(name, times), **split_text(f"{name}_by", whose)}
 
 
-def _times(found: Entity) -> tuple[int, ...]:
-    times = read_json(join_text("reverts", found))
-    if not isinstance(times, list) or not all(type(time) is int for time in times):
+def _uses(name: str, found: Entity) -> tuple[Use, ...]:
+    """Read what was let through. A row of an older version has no restores, and does not say whose a revert was."""
+    times = _list(name, found) if name == "reverts" or name in found else []
+    if not all(type(time) is int for time in times):
         raise ValueError("the times of reverts are not numbers")
-    return tuple(times)
+    if f"{name}_by" not in found:
+        return tuple(Use(at=at) for at in times)
+    return tuple(Use.parse(at, whose) for at, whose in zip(times, _list(f"{name}_by", found), strict=True))
+
+
+def _list(name: str, found: Entity) -> list[Any]:
+    read = read_json(join_text(name, found))
+    if not isinstance(read, list):
+        raise ValueError(f"{name} is no list")
+    return read
+
+
+def _said(found: Entity) -> dict[str, int]:
+    said = read_json(join_text("said", found) or "{}")
+    if not isinstance(said, dict) or not all(type(at) is int for at in said.values()):
+        raise ValueError("it does not say of which budgets people know")
+    return said
 
 
 def _opened_at(found: Mapping[str, Any]) -> datetime | None:
@@ -129,12 +213,3 @@ def _written_at(found: Mapping[str, Any]) -> datetime | None:
         return parse_time(found.get("Timestamp"))
     except ValueError:
         return None
-
-
-def _recent(held: _Held, now: datetime) -> tuple[int, ...]:
-    since = _millis(now - _WINDOW)
-    return tuple(time for time in held.times if time > since)
-
-
-def _millis(time: datetime) -> int:
-    return int(time.astimezone(UTC).timestamp() * 1000)

@@ -31,6 +31,7 @@ def state_columns(place: Address, row: Row, seq: int, head: str, now: datetime) 
         "owner": brief(row.owner),
         "ticket": brief(row.ticket),
         "held": brief(row.held),
+        "hold_until": _time(row.hold.until) if row.hold else "",
         "due": _time(row.due),
         "adopted": _time(row.adopted),
         "expiry": row.expiry,

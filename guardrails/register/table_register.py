@@ -15,6 +15,7 @@ from azure.data.tables.aio import TableClient
 
 from guardrails import bodies
 from guardrails.adoption import Adopted
+from guardrails.budgets import Budget, Use
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
 from guardrails.grace import Account
@@ -372,15 +373,26 @@ class TableRegister:
             else:
                 yield Adopted(named, codes, status, expiry, owner)
 
-    async def held(self) -> list[str]:
-        """Return the ids of exemptions whose revert waits for the breaker."""
-        where = f"{starting_with('state~')} and held ne ''"
-        rows = [(_place(found), found.get("id")) async for found in self._table.query(where, ("id",))]
-        return [named.text for place, text in rows if (named := _named(place, text))]
+    async def held(self) -> dict[str, str]:
+        """Return the ids of exemptions whose revert or restore waits for a budget -> Row.held."""
+        return await self._column("held")
 
-    async def take_revert(self, now: datetime, per_hour: int, *, opens: bool = True) -> BreakerState:
+    async def on_hold(self) -> dict[str, str]:
+        """Return the ids of exemptions that an operator holds -> until when."""
+        return await self._column("hold_until")
+
+    async def _column(self, name: str) -> dict[str, str]:
+        where = f"{starting_with('state~')} and {name} gt ''"
+        found = [(_place(row), row) async for row in self._table.query(where, ("id", name))]
+        return {one.text: str(row.get(name)) for place, row in found if (one := _named(place, row.get("id")))}
+
+    async def take_revert(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
         """Count one revert. It may be done exactly when the returned state says that it is `taken`."""
-        return await self._breaker.take(now, per_hour, opens=opens)
+        return await self._breaker.take_revert(now, budget, asked)
+
+    async def take_restore(self, now: datetime, budget: Budget, asked: Use) -> BreakerState:
+        """Count one restore; it may be done when the returned state says that it is `taken`."""
+        return await self._breaker.take_restore(now, budget, asked)
 
     async def breaker(self, now: datetime) -> BreakerState:
         """Return the breaker's state. An entry that cannot be read counts as open."""
@@ -389,6 +401,10 @@ class TableRegister:
     async def breaker_told(self, opened_at: datetime) -> None:
         """Remember that people were told of the breaker that opened then; no error when it is closed again."""
         await self._breaker.remember_told(opened_at)
+
+    async def budget_told(self, whose: str, now: datetime) -> None:
+        """Remember for an hour that people were told that a budget is used up."""
+        await self._breaker.remember_said(whose, now)
 
     async def close_breaker(self, now: datetime) -> None:  # noqa: ARG002 - the port's shape; closing forgets all times
         """Close the breaker and forget the reverts that opened it."""

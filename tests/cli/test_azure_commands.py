@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession
 
 from guardrails.cli.main import main
+from guardrails.exemption import spell_time
 from guardrails.ruleset import DEFAULT_PATH
 from guardrails.wiring import connect
 from sandbox.cloud import Cloud
@@ -182,3 +183,31 @@ async def test_a_second_sweep_at_once_is_refused(desk: Desk) -> None:
     ran = await desk.run("sweep", "run")
     assert ran.code == 1
     assert ran.out.startswith("a sweep is under way since")
+
+
+def in_days(days: int) -> str:
+    return spell_time((datetime.now(UTC) + timedelta(days=days)).replace(microsecond=0))
+
+
+async def test_a_hold_keeps_it_and_a_release_has_it_answered(desk: Desk) -> None:
+    await desk.arm.put(desk.id, BAD)
+    until = in_days(2)
+    done = await desk.run("hold", desk.id, "--until", until, "--reason", "incident 4711", "--by", "ops")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"on hold until {until} by ops: {desk.id}\n")
+    looked = await desk.run("reconcile", desk.id)
+    assert "changed in Azure: nothing" in looked.out
+    assert "by ops: incident 4711" in looked.out
+    released = await desk.run("release", desk.id, "--by", "ops", "--format", "json")
+    assert released.json["did"] in ("tag", "delete")
+    assert (await desk.run("release", desk.id)).err.startswith(f"guardrails: {desk.id}: it is not on hold")
+
+
+@pytest.mark.parametrize(
+    "more", [("--until", "2001-01-01", "--reason", "x"), ("--until", "2099-01-01", "--reason", "x")]
+)
+async def test_a_hold_without_an_end_in_reach_is_refused(desk: Desk, more: tuple[str, ...]) -> None:
+    await desk.arm.put(desk.id, BAD)
+    ran = await desk.run("hold", desk.id, *more)
+    assert (ran.code, ran.out) == (1, "")
+    assert "[wrong-hold]" in ran.err

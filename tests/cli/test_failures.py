@@ -25,6 +25,7 @@ __all__ = ["shelf"]
 
 ID = named("e")
 ARGUMENTS = {
+    "hold": [ID, "--until", "2099-01-01", "--reason", "x"], "release": [ID],
     "judge": ["x.json"], "reconcile": [ID], "restore": [ID], "deleted": ["list"], "history": [ID],
     "register": ["list"], "deadletters": ["replay", "dead"], "notices": ["failed"], "policy": ["build"],
 }  # fmt: skip

@@ -13,6 +13,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
+from guardrails.budgets import Budget, Use
 from guardrails.exemption import ExemptionId
 from guardrails.notice import Kind
 from guardrails.record import Entry, Letter, Row, Status, Stored
@@ -137,7 +138,7 @@ def test_the_breaker_opens_is_shown_and_closed_and_what_waits_is_queued(run: Run
     assert run("breaker").out == "closed: 0 of 20 reverts in the last hour\n"
     store.commit(held="breaker")
     now = datetime.now(UTC)
-    store.do(lambda register: register.take_revert(now, 0))
+    store.do(lambda register: register.take_revert(now, Budget.of(0), Use()))
     shown = run("breaker", "show")
     assert shown.out.startswith("open since ")
     assert shown.out.splitlines()[1:] == [f"waits: {store.id}"]

@@ -12,6 +12,7 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient
 
+from guardrails.budgets import Budget, Use
 from guardrails.exemption import ExemptionId
 from guardrails.record import Entry, Letter, Outgoing, Row, Status, Stored
 from guardrails.register.backup import Writer, check, read
@@ -114,7 +115,7 @@ def filled(table: Table) -> Table:
 
     async def more(register: TableRegister) -> None:
         await register.bury(Letter("l1", "reconcile", "it was odd", "{}", AT))
-        await register.take_revert(AT, 10)
+        await register.take_revert(AT, Budget.of(10), Use())
         await register.sweeps.cover({"one": AT})
 
     async def stray(client: TableClient) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.budgets import Budget, Use
 from guardrails.bypass.model import Bypass, Way, token
 from guardrails.bypass.record import Kept
 from guardrails.errors import Misconfigured
@@ -48,7 +49,7 @@ def test_other_ways_past_a_policy_are_copied_and_put_back(run: Run, table: Table
 
 def test_an_open_breaker_is_not_closed_by_an_older_copy(run: Run, filled: Table, tmp_path: Path) -> None:
     name = copy(run, tmp_path)
-    filled.work(lambda register: register.take_revert(AT, 0))
+    filled.work(lambda register: register.take_revert(AT, Budget.of(0), Use()))
     assert row_of(filled, "breaker", "breaker")["opened_at"]
     assert imported(run, name, "--force") == (0, {"same": 3})
     assert row_of(filled, "breaker", "breaker")["opened_at"]

@@ -2,12 +2,12 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.record import Hold, Status
 
 from .conftest import Run
 from .shelf import AT, FIRST, GROUP, MARK, SECOND, Shelf, named, row, shelf
@@ -16,6 +16,7 @@ __all__ = ["shelf"]
 
 HIGH, MEDIUM, LOW = {"EXG101": AT}, {"EXG102": AT}, {"EXG104": AT}
 DAY = timedelta(days=1)
+HOLD = Hold("olga@contoso.com", "incident 4711", AT, datetime(2026, 12, 1, tzinfo=UTC), "c")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def full(shelf: Shelf) -> Shelf:
     shelf.put([
         row(named("fine"), Status.COMPLIANT, 100 * DAY, owner="Data-Platform@contoso.com"),
         row(named("for-ever"), findings=HIGH | LOW, owner="x@payments.contoso.com", held="breaker"),
-        row(named("too-far"), Status.VIOLATION, 500 * DAY, findings=MEDIUM),
+        row(named("too-far"), Status.VIOLATION, 500 * DAY, findings=MEDIUM, hold=HOLD),
         row(named("soon"), Status.VIOLATION, 12 * DAY, findings=MEDIUM, adopted=AT),
         row(named("soon-and-bad", SECOND), Status.VIOLATION, 6 * DAY, findings=HIGH),
         row(named("ended", SECOND), Status.VIOLATION, -3 * DAY, findings=LOW),
@@ -76,6 +77,7 @@ def test_the_worst_and_the_most_urgent_first(run: Run, full: Shelf) -> None:
         (["--adopted"], ["soon"]),
         (["--held"], ["for-ever"]),
         (["--held", "--adopted"], []),
+        (["--on-hold"], ["too-far"]),
     ],
 )
 def test_filters(run: Run, full: Shelf, argv: list[str], expected: list[str]) -> None:
@@ -89,7 +91,8 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
             "id": named("soon"), "status": "violation", "severity": "medium", "findings": ["EXG102"],
             "expiry_state": "expiring-14", "days_left": 12, "expiry_since": "2026-11-19T12:00:00Z",
             "expires_on": "2026-12-03T12:00:00Z", "owner": "", "ticket": "", "assignment": "",
-            "since": "2026-11-02T09:30:00Z", "adopted": "2026-11-02T09:30:00Z", "held": "", "rebuilt": "",
+            "since": "2026-11-02T09:30:00Z", "adopted": "2026-11-02T09:30:00Z", "held": "", "hold_until": None,
+            "hold_by": "", "hold_reason": "", "rebuilt": "",
         }
     ]  # fmt: skip
     gone = run("register", "list", "--state", "gone", "--format", "json").json[0]
@@ -244,3 +247,13 @@ def test_scopes_mean_what_they_mean_in_the_ruleset_in_force(
         monkeypatch.setenv("GUARDRAILS_RULESET", str(tmp_path / "r.yaml"))
         ran = run("register", "list", "--scope", "/subscriptions/*/soon", *MARK, "--format", "json")
         assert [item["id"].rpartition("/")[2] for item in ran.json] == found
+
+
+def test_a_hold_is_listed_with_who_and_why(run: Run, full: Shelf) -> None:
+    (found,) = run("register", "list", "--on-hold", "--format", "json").json
+    assert {key: value for key, value in found.items() if key.startswith("hold_")} == {
+        "hold_until": "2026-12-01T00:00:00Z", "hold_by": "olga@contoso.com", "hold_reason": "incident 4711",
+    }  # fmt: skip
+    assert "2026-12-01T00:00:00Z,olga@contoso.com,incident 4711" in run("register", "list", "--format", "csv").out
+    shown = run("register", "show", named("too-far")).out
+    assert "incident 4711" in shown

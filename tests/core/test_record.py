@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from guardrails.baseline import Baseline, Former
 from guardrails.grace import Period
 from guardrails.notice import Kind
-from guardrails.record import Intent, Row, Status
+from guardrails.record import Hold, Intent, Row, Status
 from tests.core.situations import NOW, row
 
 TEXT = some.text(max_size=20)
@@ -45,6 +45,7 @@ PERIOD = some.builds(
 DATES = some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(tuple)
 BASELINE = some.builds(Baseline, some.none() | TIME, some.none() | TIME, TIME, some.lists(TEXT, max_size=3).map(tuple))
 FORMER = some.builds(Former, TEXT, TIME, some.none() | BASELINE, DATES)
+HOLD = some.builds(Hold, TEXT, TEXT, TIME, TIME, TEXT, some.integers(0, 168))
 OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "str": TEXT,
     "int": some.integers(0, 10**6),
@@ -53,6 +54,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "datetime | None": some.none() | TIME,
     "Intent | None": some.none() | INTENT,
     "tuple[int, ...] | None": some.none() | some.lists(some.integers(1, 99), max_size=4).map(tuple),
+    "Hold | None": some.none() | HOLD,
     "tuple[str, ...]": some.lists(TEXT, max_size=4).map(tuple),
     "tuple[datetime, ...]": some.lists(TIME, max_size=3).map(tuple),
     "tuple[tuple[datetime, datetime | None], ...]": DATES,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.data.tables.aio import TableClient
 
+from guardrails.budgets import Budget, Use
 from guardrails.doctor.model import State
 from guardrails.doctor.storage import QUEUES
 from guardrails.exemption import spell_time
@@ -113,7 +114,7 @@ async def test_letters_that_wait_are_told(clinic: Clinic) -> None:
 async def test_an_open_breaker_fails(clinic: Clinic) -> None:
     now = datetime.now(UTC)
     for _ in range(2):
-        await clinic.register.take_revert(now, 1)
+        await clinic.register.take_revert(now, Budget.of(1), Use())
     result = await clinic.check("breaker")
     assert result.state is State.FAIL
     assert "breaker close" in result.findings[0].mend

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from guardrails.budgets import Budget, Use
 from guardrails.exemption import spell_time
 from guardrails.record import Status
 from sandbox import tenant as places
@@ -231,7 +232,7 @@ async def test_an_open_breaker_holds_it_back(world: World) -> None:
     await drop_target(world)
     await target_deleted(world, one)
     await recreate_target(world)
-    await world.register.take_revert(world.clock.now(), 0)
+    await world.register.take_revert(world.clock.now(), Budget.of(0), Use())
     await target_written(world, one)
     assert await world.body(one) is None
     await world.register.close_breaker(world.clock.now())

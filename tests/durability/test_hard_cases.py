@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from guardrails.budgets import Budget, Use
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import fingerprint
 from guardrails.facts import Unread
@@ -214,7 +215,7 @@ async def test_waiting_does_not_grow_the_history(world: World, why: str) -> None
 
         cast(Any, world.reconciler._world.arm).beside = unread
     elif why == "breaker":
-        await world.register.take_revert(world.clock.now(), 0)
+        await world.register.take_revert(world.clock.now(), Budget.of(0), Use())
     else:
         world.ruleset = keeping("audit")
     world.clock.advance(minutes=20)

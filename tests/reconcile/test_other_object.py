@@ -273,7 +273,7 @@ async def test_a_column_that_names_another_exemption_has_that_one_left_alone(wor
     await world.known(one)
     await world.edit_row(one, id=other.text, held="breaker", adopted="2026-01-01T00:00:00Z")
     assert await world.register.id_of(one.container, one.hash) == one.text, "as the rest of the row says"
-    assert await world.register.held() == []
+    assert await world.register.held() == {}
     assert await world.register.under(one.container, one.key[: len(one.scope)], lost=False) == []
     assert [found async for found in world.register.adopted(world.clock.now().replace(year=2025))] == []
     world.sound = False

@@ -52,7 +52,7 @@ async def test_every_row_and_its_history_is_sound_and_says_what_it_said(before: 
     for name, status in STATUS.items():
         assert (await before.row(before.id(name))).status is status
         assert await before.register.verify(before.id(name)) == []
-    assert await before.register.held() == [before.id("held-2").text]
+    assert await before.register.held() == {before.id("held-2").text: "breaker"}
     assert (await before.register.breaker(before.clock.now())).opened_at == START + HOUR
 
 

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from guardrails.budgets import Budget, Use
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
 from guardrails.ports import Register
@@ -233,7 +234,7 @@ async def test_all_rows_and_the_held_ones_are_found_over_partitions(empty: World
         one = ExemptionId.parse(f"/subscriptions/s-{n}{AUTH}/e")
         row = Row(one.text, Status.VIOLATION, now, held="breaker" if n in (1, 3) else "")
         assert await empty.register.commit(one, None, row, Entry(now, "judged", {}), [message("n-1")])
-    await empty.register.take_revert(now, 20)
+    await empty.register.take_revert(now, Budget.of(20), Use())
     rows = [stored.row.id async for stored in empty.register.rows()]
     assert sorted(rows) == [f"/subscriptions/s-{n}{AUTH}/e" for n in range(5)]
     assert sorted(await empty.register.held()) == [f"/subscriptions/s-{n}{AUTH}/e" for n in (1, 3)]

@@ -210,3 +210,43 @@ async def test_a_message_that_a_crash_left_in_the_outbox_is_sent(tenant: Tenant)
     world.after_lease()
     await tenant.settled()
     assert "tagged" in await world.told()
+
+
+async def test_a_breaker_that_stays_open_reminds_each_day(tenant: Tenant) -> None:
+    world = await swept(tenant)
+    world.ruleset = rules(breaker={"reverts_per_hour": 0})
+    one = world.id()
+    await world.bad(one)
+    await world.look(one)
+    for _ in range(50):
+        world.clock.advance(hours=1)
+        await tenant.sweep()
+        await tenant.work()
+    told = {each["notice"]["id"]: each["notice"] for each in await world.notices()}
+    found = [notice for notice in told.values() if notice["kind"] == "breaker-open"]
+    assert [notice["why"][0] for notice in found[1:]] == [
+        f"it is open since {spell_time(world.clock.now() - timedelta(hours=50))}: {days} day{'s' * (days > 1)}"
+        for days in (1, 2)
+    ]
+    await world.register.close_breaker(world.clock.now())
+    await world.forget()
+    world.clock.advance(days=2)
+    await tenant.sweep()
+    assert "breaker-open" not in await world.told()
+
+
+async def test_what_waits_for_a_budget_is_asked_for_when_its_time_has_come_and_not_before(tenant: Tenant) -> None:
+    world = await swept(tenant)
+    world.ruleset = rules(breaker={"reverts": {"author": 1}})
+    first, second = world.id("first"), world.id("second")
+    for one in (first, second):
+        await world.bad(one)
+        await world.look(one)
+    assert (await world.row(second)).held == "author"
+    await tenant.sweep()
+    await tenant.work()
+    assert await world.body(second) is not None
+    world.clock.advance(hours=1)
+    assert (await tenant.sweep()).queued["due"] == 1
+    await tenant.work()
+    assert await world.body(second) is None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.budgets import Budget, Use
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.expiry import mark, next_turn, reminder, reminder_turns
 from guardrails.hint import Hint
@@ -75,7 +76,7 @@ async def test_where_nothing_may_be_deleted_an_edit_is_still_recorded(tenant: Te
 async def test_a_removal_that_the_breaker_kept_back_is_done_after_an_event_too(tenant: Tenant) -> None:
     (one,) = await ended(tenant)
     world = tenant.world
-    await world.register.take_revert(world.clock.now(), 0)
+    await world.register.take_revert(world.clock.now(), Budget.of(0), Use())
     await tenant.sweep()
     await tenant.work()
     assert await world.body(one) is not None

@@ -82,6 +82,9 @@ _DONE: Final[Mapping[str, str]] = {
     "lost": "It is put back once its target is there, not before 2026-11-21T12:45:00Z.",
     "not-restored": "Nothing was changed in Azure.",
     "fight": "Nothing was changed in Azure.",
+    "budget-reached": "What is beyond this budget is not reverted now; nothing else is held back.",
+    "hold": "Nothing was changed in Azure. As it stands it is not reverted, tagged or removed while it is held.",
+    "hold-ending": "Nothing was changed in Azure.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
@@ -101,6 +104,15 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "not-restored": ("the assignment that it exempts from is gone",),
     "fight": (
         "the guardrails put it back 3 times since 2026-11-21T09:10:00Z, and jo.doe@contoso.com deleted it each time",
+    ),
+    "budget-reached": (
+        "10 reverts in an hour of what was written by jo.doe@contoso.com",
+        "what is beyond waits, and is reverted as soon as there is room; all else goes on",
+    ),
+    "hold": ("on hold until 2026-11-23T18:00:00Z by jo.doe@contoso.com: incident 4711, the partner must be reachable",),
+    "hold-ending": (
+        "on hold until 2026-11-23T18:00:00Z by jo.doe@contoso.com: incident 4711, the partner must be reachable",
+        "then it is judged like any other, at once",
     ),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),

@@ -1,0 +1,45 @@
+"""Break-glass: leave one exemption alone, as it stands, until a time. It is judged and told of as ever meanwhile.
+
+While it is held it is not reverted, tagged or removed. What stands now is held: whoever edits it ends the hold, and so
+does `release`. People are reminded before the end; then it is judged like any other, at once. Nothing is written in
+Azure.
+"""
+
+import argparse
+
+from guardrails.cli.online import with_service
+from guardrails.cli.options import add_by, add_format, add_id, exemption_id, moment
+from guardrails.cli.screen import Screen
+from guardrails.exemption import spell_time
+from guardrails.record import Row
+from guardrails.wiring import Service
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    add_id(parser)
+    parser.add_argument(
+        "--until", type=moment, required=True, metavar="TIME", help="when it ends, such as 2027-06-30T18:00:00Z"
+    )
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record and for notices")
+    add_by(parser)
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Hold it, and say until when."""
+    exemption = exemption_id(args)
+
+    async def work(service: Service) -> Row:
+        return await service.reconciler.hold(exemption, args.by, until=args.until, reason=args.reason)
+
+    row = with_service(work)
+    until = spell_time(row.hold.until if row.hold else args.until)
+    if args.format == "json":
+        screen.json({"id": exemption.text, "status": str(row.status), "until": until, "by": args.by})
+    else:
+        screen.line(f"on hold until {until} by {args.by}: {exemption.text}")
+        screen.line(
+            "It is held as it stands now; an edit ends the hold. `release` ends it, `hold` again moves its end."
+        )
+    return 0

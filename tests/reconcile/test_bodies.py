@@ -59,6 +59,7 @@ async def test_a_put_back_reads_two_bodies_however_long_the_history(world: World
     await fought(world, one, 8)
     kept = await keep(world, one)
     assert len(kept) == 9
+    world.clock.advance(hours=1)
     await world.bad(one, displayName="once more")
     read = list[int]()
     table = world.register._table

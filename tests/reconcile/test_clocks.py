@@ -264,12 +264,15 @@ async def test_in_audit_mode_it_is_counted_alike(world: World, one: ExemptionId)
 
 # What edits are compared with
 
+MANY = {"reverts": {"exemption": 20, "author": 99, "subscription": 99}, "fights": {"times": 20, "window": "1d"}}
+"""Budgets that these tests do not use up."""
+
 
 @pytest.fixture
 def approved(world: World) -> ExemptionId:
     """Some months before the ends that these tests write."""
     world.clock.time = datetime(2027, 2, 1, 9, tzinfo=UTC)
-    world.ruleset = rules(on={"expiry-extended": "revert", "expiry-missing": "alert"})
+    world.ruleset = rules(on={"expiry-extended": "revert", "expiry-missing": "alert"}, breaker=MANY)
     return world.id()
 
 

@@ -29,6 +29,7 @@ URGENT: Final = frozenset(
         Kind.ADOPTED,
         Kind.FIGHT,
         Kind.BYPASS_FOUND,
+        Kind.EVASION_ATTEMPTED,
     }
 )
 """Kinds that are never gathered."""

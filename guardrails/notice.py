@@ -38,6 +38,7 @@ class Kind(StrEnum):
     NOT_RESTORED = "not-restored"
     FIGHT = "fight"
     BYPASS_FOUND = "bypass-found"
+    EVASION_ATTEMPTED = "evasion-attempted"
 
 
 SERVICE: Final = frozenset(
@@ -77,6 +78,7 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.NOT_RESTORED: _HIGH,
     Kind.FIGHT: _HIGH,
     Kind.BYPASS_FOUND: _ANY,
+    Kind.EVASION_ATTEMPTED: _HIGH,
 }
 """The severities that a notice of a kind can have, worst first."""
 

@@ -91,6 +91,7 @@ class Row:
         intent: an ARM write under way.
         outbox: ids of messages that are committed and not yet on their queue.
         outbox_at: when they were committed; who committed them sends them, others only when that is long ago.
+        evaded: the habits of evasion that people were told of, each once; see guardrails.evasion.
     """
 
     id: str
@@ -142,6 +143,7 @@ class Row:
     intent: Intent | None = None
     outbox: tuple[str, ...] = ()
     outbox_at: datetime | None = None
+    evaded: tuple[str, ...] = ()
 
     @property
     def wanted_back(self) -> bool:
@@ -171,7 +173,8 @@ class Row:
                 values[name] = parse_time(values[name])
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
-            values["outbox"] = tuple(values.get("outbox", ()))
+            for name in _TEXTS & values.keys():
+                values[name] = tuple(map(str, values[name]))
             for name in ("restored", "fought"):
                 values[name] = tuple(map(_time, values.get(name, ())))
             values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
@@ -191,6 +194,8 @@ _TIMES = frozenset(
     }
 )  # fmt: skip
 
+
+_TEXTS: Final = frozenset({"outbox", "evaded"})
 
 _ALWAYS: Final = ("id", "status", "since")
 _DEFAULTS: Final = tuple(

@@ -57,6 +57,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.NOT_RESTORED: "A lost policy exemption is not restored",
     Kind.FIGHT: "A policy exemption is restored and deleted again and again",
     Kind.BYPASS_FOUND: "Ways past a policy that are no exemptions",
+    Kind.EVASION_ATTEMPTED: "Somebody tries to get past the guardrails",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -87,7 +88,13 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: python -m guardrails restore ID",
     Kind.BYPASS_FOUND: "Begin with the worst. All of them: python -m guardrails register ways"
     " (for a file: --format csv)",
+    Kind.EVASION_ATTEMPTED: "Ask who wrote it; what was done to it: python -m guardrails history ID",
 }
+
+
+def evasion_id(exemption_id: ExemptionId, habit: str) -> str:
+    """Return the id of a notice about a habit: one an exemption and habit, however often it is met."""
+    return f"{_short(exemption_id)}-evasion-{habit}"
 
 
 def notice_id(exemption_id: ExemptionId, seq: int, kind: Kind) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final
 
-from guardrails import tell
+from guardrails import evasion, tell
 from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, decide
 from guardrails.errors import Permanent, Retryable
@@ -236,7 +236,8 @@ class Visit:
     ) -> Stored | None:
         """Commit, then put what it has to say on the queues. None: somebody else was there first."""
         seq = next_seq(stored)
-        notices = [*notices, *self._reminders(stored.row if stored else None, row, entry.at)]
+        old = stored.row if stored else None
+        notices = [*notices, *self._reminders(old, row, entry.at), *self._evasions(old, row, entry.at)]
         messages = [message for notice in notices for message in tell.outgoing(notice, self.ruleset)]
         lost = tell.unrouted(notices, self.ruleset)
         if lost:
@@ -274,6 +275,11 @@ class Visit:
             days = threshold_of(row.review_reminded)
             notices.append(tell.review(self.id, row.review_on, at=at, threshold=days, row=row))
         return notices
+
+    def _evasions(self, old: Row | None, row: Row, at: datetime) -> list[Notice]:
+        """Return the notices about the habits of evasion that a row notes, and the row before it did not."""
+        actor = row.author or self.hint.actor
+        return [evasion.notice(self.id, habit, at=at, actor=actor, row=row) for habit in evasion.news(old, row)]
 
     def _is_left(self, row: Row) -> bool:
         """Whether what the outbox holds was left behind, and is not just being sent by who committed it."""

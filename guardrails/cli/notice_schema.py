@@ -44,6 +44,8 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.FIGHT: "it was put back and deleted again and again: it is left alone until an operator restores it",
     Kind.BYPASS_FOUND: "ways past a policy that are no exemptions are new, or newly against the rules; those of a sweep"
     " all in one: counts, and the worst ten",
+    Kind.EVASION_ATTEMPTED: "somebody tries to escape a rule, to silence a notice or to stop the service for others;"
+    " told once an exemption and habit",
 }
 """What each kind tells, one line of markdown."""
 

@@ -27,6 +27,7 @@ LABELS: Final[Mapping[str, str]] = {
     "sweep-partial": "not all was seen",
     "fight": "restored and deleted in turn",
     "bypass-found": "policies bypassed",
+    "evasion-attempted": "evasion attempted",
 }
 """Kinds whose name is not what a reader should see; the others are shown with spaces for hyphens."""
 

@@ -82,6 +82,7 @@ _DONE: Final[Mapping[str, str]] = {
     "lost": "It is put back once its target is there, not before 2026-11-21T12:45:00Z.",
     "not-restored": "Nothing was changed in Azure.",
     "fight": "Nothing was changed in Azure.",
+    "evasion-attempted": "The exemption is judged like any other.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
@@ -101,6 +102,10 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "not-restored": ("the assignment that it exempts from is gone",),
     "fight": (
         "the guardrails put it back 3 times since 2026-11-21T09:10:00Z, and jo.doe@contoso.com deleted it each time",
+    ),
+    "evasion-attempted": (
+        "it was written to say that it belongs to a protected owner, or to whom else may delete it: that is a claim of"
+        " its writer, and protects nothing",
     ),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),

@@ -1,7 +1,7 @@
 """Evasion: somebody tries to escape a rule, to silence a notice, or to stop the service for others. Pure.
 
-Each habit is told once an exemption, ever: what a writer repeats must not flood those who are told. To raise one, commit
-a row made by `attempted`: whoever commits a row that notes a habit, and the row before it did not, tells of it.
+Each habit is told once an exemption, ever: what a writer repeats must not flood those who are told. To raise one,
+commit a row made by `attempted`: who commits a row that notes a habit, and the row before it did not, tells of it.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Habit(StrEnum):
 WHY: Final[Mapping[Habit, str]] = {
     Habit.CLAIMED_OWNER: "it was written to say that it belongs to a protected owner, or to whom else may delete it:"
     " that is a claim of its writer, and protects nothing",
-    Habit.TOGGLING: "it is changed to and fro between violations, which wins no time: the grace that was used counts on",
+    Habit.TOGGLING: "it is changed to and fro between violations, which wins no time: the grace used counts on",
     Habit.FLOOD: "it is rewritten again and again: its reverts are held to a budget, and those of others go on",
     Habit.FORGED_ID: "an event named it by an id that is not its own: the event was not followed",
 }

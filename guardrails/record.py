@@ -77,9 +77,11 @@ class Row:
         review_on: when a review is due; None where unknown.
         review_reminded: the same as `reminded`, for reviews.
         turn: when its expiry or review state next changes by itself; None where it never does.
-        wanted: what its own metadata says of putting it back: "", yes or no.
+        wanted: what its metadata says of putting it back, as who may delete it wrote that: "", yes or no.
         lost: since when it is gone although it is durable; None elsewhere. While `settled` is "" it is to be put back.
         lost_by: who is known to have deleted it; "" where nobody is: its target was deleted, or the event was lost.
+        lost_said: who deleted it by an event alone, until the activity log was asked; "" elsewhere.
+        lost_untold: whether nobody was told of the loss yet.
         settled: why it is not put back after all.
         restored: when we put it back, the last times, oldest first; `fought`: those after somebody had deleted it.
         dates: when it was seen with which expiry, oldest first, at most 20: each a pair of (seen at, expires on).
@@ -92,6 +94,13 @@ class Row:
         outbox: ids of messages that are committed and not yet on their queue.
         outbox_at: when they were committed; who committed them sends them, others only when that is long ago.
         evaded: the habits of evasion that people were told of, each once; see guardrails.evasion.
+        theirs: the protected owner that it is known to be of, by metadata seen before somebody else edited it.
+        theirs_by: who is known to write it for that owner, lower case; () where nobody is.
+        theirs_at, theirs_content: the entry that keeps what that owner wrote last, and its fingerprint.
+        claimed: the protected owner that an edit said it is of: a claim, which protects nothing.
+        vouched: whether the next two are known: not in rows of a version that did not ask.
+        creator: who created it, by systemData, lower case.
+        owners: who else may delete it, lower case: its owners as its creator, or who may delete it, wrote them.
     """
 
     id: str
@@ -131,6 +140,8 @@ class Row:
     wanted: str = ""
     lost: datetime | None = None
     lost_by: str = ""
+    lost_said: str = ""
+    lost_untold: bool = False
     settled: str = ""
     restored: tuple[datetime, ...] = ()
     fought: tuple[datetime, ...] = ()
@@ -144,6 +155,14 @@ class Row:
     outbox: tuple[str, ...] = ()
     outbox_at: datetime | None = None
     evaded: tuple[str, ...] = ()
+    theirs: str = ""
+    theirs_by: tuple[str, ...] = ()
+    theirs_at: int | None = None
+    theirs_content: str = ""
+    claimed: str = ""
+    vouched: bool = False
+    creator: str = ""
+    owners: tuple[str, ...] = ()
 
     @property
     def wanted_back(self) -> bool:
@@ -195,7 +214,7 @@ _TIMES = frozenset(
 )  # fmt: skip
 
 
-_TEXTS: Final = frozenset({"outbox", "evaded"})
+_TEXTS: Final = frozenset({"outbox", "evaded", "theirs_by", "owners"})
 
 _ALWAYS: Final = ("id", "status", "since")
 _DEFAULTS: Final = tuple(

@@ -17,7 +17,8 @@ from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, Polic
 from guardrails.hint import Hint
 from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
-from guardrails.ports import Arm, Clock, Queues, Register
+from guardrails.ownership import Written, claimed_by, unseen_claims
+from guardrails.ports import ActivityLog, Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
 from guardrails.recording import facts_of, row_after, row_of_same, tolerates
 from guardrails.rules.reach import policies_of
@@ -39,12 +40,13 @@ _NOT_READ: Final = Unread("it is left out, to see what rests on it")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ports, together."""
+    """The ports, together. `log`: None where the activity log is not read."""
 
     arm: Arm
     register: Register
     queues: Queues
     clock: Clock
+    log: ActivityLog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +120,19 @@ class Visit:
             same = Row(
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
+        before = await self._claimed_before(exemption, same, content)
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
-        facts, situation = self._judged(exemption, same, content, *about)
-        if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
-            about = await self.exempted(exemption, max_age=timedelta())
-            facts, situation = self._judged(exemption, same, content, *about)
+        facts, situation = self._judged(exemption, same, content, *about, before=before)
+        if decide(situation).reverts:
+            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before)
+            if not decide(unread).reverts:
+                about = await self.exempted(exemption, max_age=timedelta())
+                facts, situation = self._judged(exemption, same, content, *about, before=before)
         plan = decide(situation)
         back = plan.action or plan.withheld
-        if isinstance(back, PutBack) and not await self._still_good(back, facts):
+        owners = situation.ownership.kept is not None
+        if isinstance(back, PutBack) and not owners and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
         return Look(exemption, situation, facts, plan, self._listed(situation, *about))
@@ -154,6 +160,8 @@ class Visit:
         content: str,
         assignment: Assignment | Gone | Unread,
         policies: PoliciesById = NO_POLICIES,
+        *,
+        before: frozenset[str] | None,
     ) -> tuple[Facts, Situation]:
         """Return what the rules may know and what they find, by this assignment and these policies."""
         now = self.world.clock.now()
@@ -169,8 +177,22 @@ class Visit:
             mode=self.mode,
             blocked=same.blocked if same and same.content == content and self.hint.source != "operator" else "",
             may_remove=self.hint.source == "sweep",
+            before=before,
         )
         return facts, situation
+
+    async def _claimed_before(self, exemption: Exemption, same: Row | None, content: str) -> frozenset[str] | None:
+        """Return the owners that it claimed before this edit, where the row does not tell; None where nothing asks.
+
+        It is read once: from then on the row knows. What cannot be read is no reason to revert.
+        """
+        it = Written(exemption, "", content, same)
+        if same is None or same.snapshot is None or not unseen_claims(it, self.ruleset):
+            return None
+        try:
+            return claimed_by(await self.kept(same.snapshot), self.ruleset)
+        except Permanent:
+            return claimed_by(exemption, self.ruleset)
 
     def _was_before(self, exemption: Exemption) -> bool:
         """Whether an exemption that the register does not know was there before the guardrails."""

@@ -103,10 +103,7 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "fight": (
         "the guardrails put it back 3 times since 2026-11-21T09:10:00Z, and jo.doe@contoso.com deleted it each time",
     ),
-    "evasion-attempted": (
-        "it was written to say that it belongs to a protected owner, or to whom else may delete it: that is a claim of"
-        " its writer, and protects nothing",
-    ),
+    "evasion-attempted": ("it was written to say that it belongs to a protected owner, which protects nothing",),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),
 }

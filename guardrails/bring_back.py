@@ -231,15 +231,20 @@ async def _approved(visit: Visit, row: Row) -> Exemption | None:
 
 
 async def _believed(visit: Visit) -> Hint:
-    """Return what woke us, its actor only where it tells of a delete, and not once more of an earlier one."""
+    """Return what woke us, its actor only where it tells of a delete, and not once more of an earlier one.
+
+    An earlier one was accepted, or it was never decided on, for the exemption came back.
+    """
     if visit.hint.operation != "delete":
         return replace(visit.hint, actor="")
-    if visit.hint.event_id:
-        for entry in await visit.world.register.history(visit.id):
-            told = entry.event == "deleted" or (entry.event == "lost" and entry.facts.get("actor"))
-            if told and entry.facts.get("event") == visit.hint.event_id:
-                return replace(visit.hint, operation="", actor="")
-    return visit.hint
+    old: set[object] = set()
+    for entry in await visit.world.register.history(visit.id) if visit.hint.event_id else ():
+        said = entry.event == "deleted" or (entry.event == "lost" and entry.row.get("lost_said"))
+        if said and entry.facts.get("event") == visit.hint.event_id:
+            old.add(entry.row.get("lost"))
+        elif entry.event == "lost" and not entry.row.get("lost_said"):
+            old.discard(entry.row.get("lost"))
+    return replace(visit.hint, operation="", actor="") if old else visit.hint
 
 
 async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:

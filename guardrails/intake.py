@@ -264,7 +264,8 @@ def _tell(outcome: Outcome, hint: Hint) -> None:
 
 
 def _message(exemption_id: ExemptionId, hint: Hint) -> str:
-    body: dict[str, Any] = {"id": exemption_id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
+    body: dict[str, Any] = {"id": exemption_id.text, "operation": hint.operation}
+    body |= {"actor": hint.actor, "event": hint.event_id}
     if hint.verified:
         body["verified"] = True
     if hint.source == "target":

@@ -237,13 +237,14 @@ async def _believed(visit: Visit) -> Hint:
     """
     if visit.hint.operation != "delete":
         return replace(visit.hint, actor="")
-    old: set[object] = set()
+    old, there = set[int](), 0
     for entry in await visit.world.register.history(visit.id) if visit.hint.event_id else ():
         said = entry.event == "deleted" or (entry.event == "lost" and entry.row.get("lost_said"))
+        there = entry.seq if entry.row.get("content") else there  # the loss is the one after this entry
         if said and entry.facts.get("event") == visit.hint.event_id:
-            old.add(entry.row.get("lost"))
+            old.add(there)
         elif entry.event == "lost" and not entry.row.get("lost_said"):
-            old.discard(entry.row.get("lost"))
+            old.discard(there)
     return replace(visit.hint, operation="", actor="") if old else visit.hint
 
 

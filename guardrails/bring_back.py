@@ -59,14 +59,14 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
         return False
     gone = row_gone(row, visit.id.text, now)
     said = (await _believed(visit)).actor
-    by = said if _is_verified(visit) else ""
+    by = said if visit.hint.verified else ""
     loss = judge_loss(row, exemption, by, visit.ruleset)
     if isinstance(loss, Accepted):
         entry = entry_for("deleted", now, visit.hint, why="Azure says that it does not exist", accepted=loss.why)
         return await _record(visit, stored, gone, entry)
     if said and not by and turns_on_who(visit.id, visit.ruleset):
         after = replace(_lost(gone, now), lost_said=said, lost_untold=True, due=now + visit.ruleset.durability.verify)
-        return await _record(visit, stored, after, entry_for("lost", now, visit.hint, why=_UNVERIFIED))
+        return await _unverified(visit, stored, after)
     due: datetime | None = now + visit.ruleset.durability.wait
     if not said and isinstance(await visit.world.arm.beside(visit.id), Gone):
         due = None  # its target went with it: nobody deleted just this one
@@ -97,11 +97,6 @@ def _notice(visit: Visit, stored: Stored, exemption: Exemption, loss: Lost, due:
         Kind.LOST, visit.id, next_seq(stored), at=visit.world.clock.now(), actor=loss.by, done=then,
         why=(_why(loss), *why), exemption=exemption,
     )  # fmt: skip
-
-
-def _is_verified(visit: Visit) -> bool:
-    """Whether what woke us is believed at once: the activity log says it, or the ruleset does not wait for that."""
-    return visit.hint.verified or not visit.ruleset.durability.verify
 
 
 async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) -> Outcome | None:
@@ -256,10 +251,10 @@ async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:
     exemption, now = await _approved(visit, stored.row), visit.world.clock.now()
     if exemption is None:
         return await _end(visit, stored, None, _ALTERED)
-    if not _is_verified(visit):
+    if not hint.verified:
         due = now + visit.ruleset.durability.verify if turns_on_who(visit.id, visit.ruleset) else stored.row.due
         row = replace(stored.row, status=Status.LOST, lost_said=hint.actor, due=due, intent=None)
-        return await _record(visit, stored, row, entry_for("lost", now, visit.hint, why=_UNVERIFIED))
+        return await _unverified(visit, stored, row)
     loss = judge_loss(stored.row, exemption, hint.actor, visit.ruleset)
     if isinstance(loss, Accepted):
         return await _accept(visit, stored, loss)
@@ -268,6 +263,15 @@ async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:
     notices = [_notice(visit, stored, exemption, loss, due)] if row.lost_untold else []
     row = replace(row, lost_untold=False)
     return await _record(visit, stored, row, entry_for("lost", now, visit.hint, why=f"{loss.by} deleted it"), *notices)
+
+
+async def _unverified(visit: Visit, stored: Stored, row: Row) -> Outcome | None:
+    """Note who is said to have deleted it. Nothing follows before it is due; that may be now."""
+    now = visit.world.clock.now()
+    saved = await visit.commit(stored, row, entry_for("lost", now, visit.hint, why=_UNVERIFIED))
+    if saved is not None and row.due is not None and row.due <= now and turns_on_who(visit.id, visit.ruleset):
+        return await _verify(visit, saved)
+    return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)
 
 
 async def _verify(visit: Visit, stored: Stored) -> Outcome | None:

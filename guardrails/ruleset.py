@@ -219,6 +219,15 @@ class Ruleset:
         """Who may write and delete exemptions by the ruleset's word, lower case: what it approves, and its owners."""
         return self.approved.union(*(owner.authors for owner in self.owners))
 
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What is to be said of its owners that metadata alone tell, a sentence each: anybody can write that."""
+        return tuple(
+            f"the owner '{owner.name}' names no authors: a new exemption that claims it is not reverted"
+            for owner in self.owners
+            if not owner.authors
+        )
+
     def ended(self, now: datetime) -> tuple[str, ...]:
         """Return what is to be said of the exclusions and overrides that have ended, with the line; it stays valid."""
         dated: tuple[Exclusion | Override, ...] = (*self.exclusions, *self.limits.overrides, *self.exceptions.accepted)
@@ -247,7 +256,8 @@ class Ruleset:
         return tuple(found.values())
 
     def _people_of(self, notice: Notice) -> Iterator[Person]:
-        owner = str(notice.exemption.get("owner") or "") if self.people else ""
+        about = notice.exemption
+        owner = str(about.get("knownOwner", about.get("owner")) or "") if self.people else ""
         for part in re.split("[,;]", owner.lower())[:20]:
             known = (person for person in self.people if text_glob(person.owner).matches(part.strip()))
             if part.strip() and (person := next(known, None)):

@@ -15,6 +15,7 @@ from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ExemptionId, spell_time
 from guardrails.expiry import is_expired
 from guardrails.notice import SEVERITIES, Kind, Notice
+from guardrails.ownership import is_claim
 from guardrails.record import Outgoing, Row
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Ruleset
@@ -124,7 +125,10 @@ def about(
     assessment: Assessment | None = None,
     row: Row | None = None,
 ) -> Notice:
-    """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted."""
+    """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted.
+
+    `row`: what the register has of it, which tells whose it is known to be; and all else where it is gone.
+    """
     findings = assessment.findings if assessment else ()
     found = assessment.severity if assessment else Severity.INFO
     values = sum(min(len(finding.evidence), _VALUES) for finding in findings)
@@ -300,6 +304,8 @@ def _particulars(exemption_id: ExemptionId, exemption: Exemption | None, row: Ro
             "owner": row.owner[:_TEXT_LIMIT],
             "ticket": row.ticket[:_TEXT_LIMIT],
         }
+    if row is not None and is_claim(row):
+        out["knownOwner"] = ", ".join(row.owners)[:_TEXT_LIMIT]
     return out
 
 

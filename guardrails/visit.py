@@ -251,6 +251,7 @@ class Visit:
             why=why,
             exemption=look.exemption,
             assessment=look.assessment,
+            row=look.row_after(stored)[0],
         )
 
     async def commit(

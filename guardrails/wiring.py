@@ -82,7 +82,7 @@ class RulesetFile:
             ruleset = load_ruleset(self._path)
         except Misconfigured as error:
             return error
-        for one in (*ruleset.warnings, *ruleset.ended(self._clock.now())):
+        for one in (*ruleset.warnings, *ruleset.ended(self._clock.now()), *ruleset.gaps):
             log.warning("%s", one)
         return ruleset
 

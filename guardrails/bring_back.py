@@ -240,7 +240,7 @@ async def _believed(visit: Visit) -> Hint:
             old.add(there)
         elif entry.event == "lost" and not entry.row.get("lost_said"):
             old.discard(there)
-    return replace(visit.hint, operation="", actor="") if old else visit.hint
+    return replace(visit.hint, operation="", actor="") if old - {there} else visit.hint
 
 
 async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:

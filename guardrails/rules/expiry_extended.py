@@ -2,7 +2,8 @@
 
 What it does: compares `expiresOn` with the exemption's last compliant state in the register. An expiry that was
 removed, or that is later by more than the tolerance, is a violation. A later date under a ticket that the exemption did
-not name before is a renewal and passes. Without a compliant state to compare with, it passes.
+not name before is a renewal and passes; that ticket is a claim of who wrote it, so where that is not enough switch
+`allow_with_new_ticket` off. Without a compliant state to compare with, it passes.
 
 Why: Azure lets anybody who may write the exemption write a later date, as often as they like, and tells nobody. A year
 of monthly extensions is an exemption for a year that was approved for a month.

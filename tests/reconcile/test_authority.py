@@ -25,7 +25,7 @@ async def whys(world: World) -> str:
 async def like_an_older_version(world: World, one: ExemptionId) -> None:
     """Leave the register's row as a version wrote it that did not ask whose an exemption is."""
     stored = await world.stored(one)
-    plain = {"theirs": "", "theirs_by": (), "theirs_at": None, "theirs_content": "", "claimed": ""}
+    plain: dict[str, Any] = {"theirs": "", "theirs_by": (), "theirs_at": None, "theirs_content": "", "claimed": ""}
     old = replace(stored.row, **plain, vouched=False, creator="", owners=())
     assert await world.register.commit(one, stored, old, Entry(world.clock.now(), "judged", {}))
     await world.forget()

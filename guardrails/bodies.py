@@ -2,8 +2,8 @@
 
 Entries and the hashes of bodies stay for ever; a body is pruned once nothing needs it. Kept are
 
-- what the row names: the current body, the last compliant and the last tolerated one, what `restore` brings back, and
-  what a write under way is to write;
+- what the row names: the current body, the last compliant and the last tolerated one, what its owner wrote last, what
+  `restore` brings back, and what a write under way is to write;
 - what was taken away by a revert, a restore or a delete: until 400 days after something else was taken away;
 - of all others the newest twenty.
 """
@@ -30,7 +30,7 @@ UNCOUNTED: Final = KEPT + SLACK
 def named(row: Row) -> frozenset[int]:
     """Return the entries whose bodies a row needs."""
     begun = row.intent.body if row.intent else None
-    found = (row.snapshot, row.compliant, row.tolerated, row.undo, begun)
+    found = (row.snapshot, row.compliant, row.tolerated, row.undo, row.theirs_at, begun)
     return frozenset(entry for entry in found if entry is not None)
 
 

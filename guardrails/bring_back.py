@@ -4,6 +4,7 @@ At most three requests to Azure: the look that found nothing, a list of what is 
 target there, is it put back under another name), and the write, whose answer shows what stands then.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from guardrails import tell
 from guardrails.act import Done
 from guardrails.budgets import BREAKER, RESTORES, WAITS, Use, full_of_one
-from guardrails.durability import Accepted, Against, is_durable, judge_loss, obstacle, twins
+from guardrails.durability import Accepted, Against, Lost, is_durable, judge_loss, obstacle, turns_on_who, twins
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint, put_body, spell_time, with_marker
 from guardrails.facts import Gone, Unread
@@ -48,6 +49,10 @@ _AGAIN: Final = timedelta(days=1)
 
 _NO_TARGET: Final = _Later("its target is not there; it is put back once that is")
 _BREAKER: Final = _Later("the breaker is open: nothing is written until an operator closes it", held=BREAKER)
+_LOOK_BACK: Final = timedelta(days=1)
+"""How long before we saw it gone it may have been deleted: Event Grid delivers within 24 hours."""
+
+_UNVERIFIED: Final = "an event says that somebody deleted it; what follows waits for the activity log"
 _ALTERED: Final = Against("what the register has of it was changed by a hand")
 
 
@@ -60,27 +65,45 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
     if exemption is None or not is_durable(row, exemption, visit.ruleset, now):
         return False
     gone = row_gone(row, visit.id.text, now)
-    loss = await _accepted_before(visit, row) or judge_loss(row, exemption, await _believed(visit), visit.ruleset)
+    said = (await _believed(visit)).actor
+    by = said if visit.hint.verified else ""
+    loss = await _accepted_before(visit, row) or judge_loss(row, exemption, by, visit.ruleset)
     if isinstance(loss, Accepted):
         entry = entry_for("deleted", now, visit.hint, why="Azure says that it does not exist", accepted=loss.why)
         return await _record(visit, stored, gone, entry)
+    if said and not by and turns_on_who(visit.id, visit.ruleset):
+        after = replace(_lost(gone, now), lost_said=said, lost_untold=True, due=now + visit.ruleset.durability.verify)
+        return await _unverified(visit, stored, after)
     due: datetime | None = now + visit.ruleset.durability.wait
-    if not loss.by and isinstance(await visit.world.arm.beside(visit.id), Gone):
+    if not said and isinstance(await visit.world.arm.beside(visit.id), Gone):
         due = None  # its target went with it: nobody deleted just this one
-    after = replace(gone, status=Status.LOST, lost=now, lost_by=loss.by, settled="", due=due, turn=None)
-    why = "nobody is known to have deleted it: its target may be gone"
-    if loss.by:
-        why = f"{loss.by} deleted it, who may not"
-    then = "It is put back once its target is there" + (f", not before {spell_time(due)}." if due else ".")
-    if visit.mode is Mode.AUDIT:
-        then = f"{NOTHING_DONE} Audit mode; enforce mode would put it back."
-    notice = tell.about(
-        Kind.LOST, visit.id, next_seq(stored), at=now, actor=loss.by, done=then, why=(why,), exemption=exemption
-    )
+    after = replace(_lost(gone, now), lost_by=loss.by, lost_said="" if by else said, due=due)
+    why, notice = _why(loss), _notice(visit, stored, exemption, loss, due)
     saved = await visit.commit(stored, after, entry_for("lost", now, visit.hint, why=why), [notice])
     if saved is not None and visit.hint.source == "target" and not loss.by:  # its target may be there again already
         return await bring_back(visit, saved, returned=True)
     return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)
+
+
+def _lost(gone: Row, now: datetime) -> Row:
+    return replace(gone, status=Status.LOST, lost=now, lost_by="", lost_said="", lost_untold=False, settled="")
+
+
+def _why(loss: Lost) -> str:
+    if loss.by:
+        return f"{loss.by} deleted it, who may not"
+    return "nobody is known to have deleted it: its target may be gone"
+
+
+def _notice(visit: Visit, stored: Stored, exemption: Exemption, loss: Lost, due: datetime | None, *why: str) -> Notice:
+    """Return the notice that it is lost; `due`: before when it is not put back."""
+    then = "It is put back once its target is there" + (f", not before {spell_time(due)}." if due else ".")
+    if visit.mode is Mode.AUDIT:
+        then = f"{NOTHING_DONE} Audit mode; enforce mode would put it back."
+    return tell.about(
+        Kind.LOST, visit.id, next_seq(stored), at=visit.world.clock.now(), actor=loss.by, done=then,
+        why=(_why(loss), *why), exemption=exemption,
+    )  # fmt: skip
 
 
 async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) -> Outcome | None:
@@ -89,8 +112,8 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
     Raises Retryable while Azure or the store is busy.
     """
     row, now, hint = stored.row, visit.world.clock.now(), visit.hint
-    if hint.operation == "delete" and hint.actor and not row.lost_by:
-        return await _late_news(visit, stored)
+    if (step := _about_who(visit, row, now)) is not None:
+        return await step(visit, stored)
     fresh = row.lost is not None and row.due == row.lost + visit.ruleset.durability.wait  # who did it may yet be told
     returned = returned or (hint.source == "target" and not row.lost_by and not fresh)
     if row.due and now < row.due and not returned and hint.source != "operator":
@@ -119,6 +142,16 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
     return await _within_budget(visit, stored, exemption)
 
 
+def _about_who(visit: Visit, row: Row, now: datetime) -> Callable[[Visit, Stored], Awaitable[Outcome | None]] | None:
+    """Return what is to be done about who deleted it, before anything else; None where that is settled."""
+    hint = visit.hint
+    if hint.operation == "delete" and hint.actor and not row.lost_by and (hint.verified or not row.lost_said):
+        return _late_news
+    if not row.lost_said or not turns_on_who(visit.id, visit.ruleset):
+        return None
+    return _rest if row.due and now < row.due else _verify  # until then nothing follows, whoever asks
+
+
 async def _was_beside(visit: Visit, row: Row, other: ExemptionId) -> bool:
     """Whether another exemption stood beside this one before it was lost: then it is no new name for it."""
     known = await visit.world.register.read(other)
@@ -135,10 +168,10 @@ def _fight(visit: Visit, row: Row) -> Against | None:
     """Return why it is not put back again and again."""
     fights, now = visit.ruleset.durability, visit.world.clock.now()
     recent = [time for time in row.fought if now - time < fights.window]
-    if not row.lost_by or len(recent) < fights.times:
+    if not (row.lost_by or row.lost_said) or len(recent) < fights.times:
         return None
-    times = f"{len(recent)} times since {spell_time(recent[0])}"
-    return Against(f"the guardrails put it back {times}, and {row.lost_by} deleted it again")
+    times, who = f"{len(recent)} times since {spell_time(recent[0])}", row.lost_by or "somebody"
+    return Against(f"the guardrails put it back {times}, and {who} deleted it again")
 
 
 async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | _Later | None:
@@ -220,12 +253,21 @@ async def _approved(visit: Visit, row: Row) -> Exemption | None:
 
 
 async def _believed(visit: Visit) -> Hint:
-    """Return what woke us, without its actor where that is the event of an earlier delete, delivered once more."""
-    if visit.hint.operation == "delete" and visit.hint.event_id:
-        for entry in await visit.world.register.history(visit.id):
-            if entry.event == "deleted" and entry.facts.get("event") == visit.hint.event_id:
-                return replace(visit.hint, operation="", actor="")
-    return visit.hint
+    """Return what woke us, its actor only where it tells of a delete, and not once more of an earlier one.
+
+    An earlier one was accepted, or it was never decided on, for the exemption came back.
+    """
+    if visit.hint.operation != "delete":
+        return replace(visit.hint, actor="")
+    old, there = set[int](), 0
+    for entry in await visit.world.register.history(visit.id) if visit.hint.event_id else ():
+        said = entry.event == "deleted" or (entry.event == "lost" and entry.row.get("lost_said"))
+        there = entry.seq if entry.row.get("content") else there  # the loss is the one after this entry
+        if said and entry.facts.get("event") == visit.hint.event_id:
+            old.add(there)
+        elif entry.event == "lost" and not entry.row.get("lost_said"):
+            old.discard(there)
+    return replace(visit.hint, operation="", actor="") if old - {there} else visit.hint
 
 
 async def _accepted_before(visit: Visit, row: Row) -> Accepted | None:
@@ -248,12 +290,64 @@ async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:
     exemption, now = await _approved(visit, stored.row), visit.world.clock.now()
     if exemption is None:
         return await _end(visit, stored, None, _ALTERED)
-    loss = judge_loss(stored.row, exemption, hint, visit.ruleset)
+    if not hint.verified:
+        due = now + visit.ruleset.durability.verify if turns_on_who(visit.id, visit.ruleset) else stored.row.due
+        row = replace(stored.row, status=Status.LOST, lost_said=hint.actor, due=due, intent=None)
+        return await _unverified(visit, stored, row)
+    loss = judge_loss(stored.row, exemption, hint.actor, visit.ruleset)
     if isinstance(loss, Accepted):
-        row = replace(stored.row, status=Status.GONE, settled=loss.why, due=None, intent=None)
-        return await _record(visit, stored, row, entry_for("deleted", now, visit.hint, accepted=loss.why))
-    row = replace(stored.row, status=Status.LOST, lost_by=loss.by, due=now + visit.ruleset.durability.wait, intent=None)
-    return await _record(visit, stored, row, entry_for("lost", now, visit.hint, why=f"{loss.by} deleted it"))
+        return await _accept(visit, stored, loss)
+    due = now + visit.ruleset.durability.wait
+    row = replace(stored.row, status=Status.LOST, lost_by=loss.by, lost_said="", due=due, intent=None)
+    notices = [_notice(visit, stored, exemption, loss, due)] if row.lost_untold else []
+    row = replace(row, lost_untold=False)
+    return await _record(visit, stored, row, entry_for("lost", now, visit.hint, why=f"{loss.by} deleted it"), *notices)
+
+
+async def _unverified(visit: Visit, stored: Stored, row: Row) -> Outcome | None:
+    """Note who is said to have deleted it. Nothing follows before it is due; that may be now."""
+    now = visit.world.clock.now()
+    saved = await visit.commit(stored, row, entry_for("lost", now, visit.hint, why=_UNVERIFIED))
+    if saved is not None and row.due is not None and row.due <= now and turns_on_who(visit.id, visit.ruleset):
+        return await _verify(visit, saved)
+    return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)
+
+
+async def _verify(visit: Visit, stored: Stored) -> Outcome | None:
+    """Decide by what is known of who deleted it: by the activity log, or, where that cannot be read, by the event."""
+    row, now = stored.row, visit.world.clock.now()
+    exemption = await _approved(visit, row)
+    if exemption is None:
+        return await _end(visit, stored, None, _ALTERED)
+    by, known = await _deleter(visit, row, now)
+    loss = judge_loss(row, exemption, by, visit.ruleset)
+    if isinstance(loss, Accepted):
+        return await _accept(visit, stored, loss, known)
+    due = (row.lost or now) + visit.ruleset.durability.wait
+    after = replace(row, status=Status.LOST, lost_by=loss.by, lost_said="", lost_untold=False, due=due, intent=None)
+    notices = [_notice(visit, stored, exemption, loss, due, known)] if row.lost_untold else []
+    entry = entry_for("lost", now, visit.hint, why=_why(loss), known=known)
+    saved = await visit.commit(stored, after, entry, notices)
+    return None if saved is None else await bring_back(replace(visit, hint=replace(visit.hint, operation="")), saved)
+
+
+async def _deleter(visit: Visit, row: Row, now: datetime) -> tuple[str, str]:
+    """Return who deleted it, "" where nobody is known to have, and how that is known: our words."""
+    since = max(filter(None, (row.written_at, row.own_write_at, (row.lost or now) - _LOOK_BACK)))
+    found = await visit.world.log.deleted_by(visit.id, since) if visit.world.log else Unread("it is not read here")
+    if isinstance(found, Unread):
+        return row.lost_said, f"who deleted it is what an event says: the activity log was not read: {found.reason}"
+    return found, "who deleted it is what the activity log says" if found else "the activity log knows no such delete"
+
+
+async def _accept(visit: Visit, stored: Stored, loss: Accepted, known: str = "") -> Outcome | None:
+    """It stays gone: record why, and tell nobody."""
+    row, lost = stored.row, None if stored.row.lost_untold else stored.row.lost
+    row = replace(
+        row, status=Status.GONE, lost=lost, settled=loss.why, lost_said="", lost_untold=False, due=None, intent=None
+    )
+    entry = entry_for("deleted", visit.world.clock.now(), visit.hint, accepted=loss.why, known=known)
+    return await _record(visit, stored, row, entry)
 
 
 async def _wait(visit: Visit, stored: Stored, later: _Later, due: datetime | None = None) -> Outcome | None:
@@ -293,7 +387,10 @@ async def _end(
 ) -> Outcome | None:
     """It is not put back any more: record that, and say so once."""
     now = visit.world.clock.now()
-    row = replace(stored.row, status=Status.GONE, settled=against.why, due=None, answer="none", held="", intent=None)
+    row = replace(
+        stored.row, status=Status.GONE, settled=against.why, lost_said="", lost_untold=False, due=None, answer="none",
+        held="", intent=None,
+    )  # fmt: skip
     notice = tell.about(
         kind, visit.id, next_seq(stored), at=now, actor=stored.row.lost_by, done=NOTHING_DONE, why=(against.why,),
         exemption=exemption, row=stored.row,

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from guardrails.assess import Assessment, Verdict
-from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
+from guardrails.exemption import Exemption, ScopeKind, marker_of, parse_time, spell_time
 from guardrails.expiry import is_expired
 from guardrails.grace import TOGGLES, Broken, over, times_mended
 from guardrails.holds import is_held, on_hold
 from guardrails.limits import Response
 from guardrails.notice import Kind
+from guardrails.ownership import Ownership, Written, ownership_of
 from guardrails.record import Hold, Row, Status
 from guardrails.ruleset import Mode, Ruleset
 
@@ -117,6 +118,7 @@ class Situation:
         retry_on: when that is tried again; None where nothing is blocked.
         may_remove: whether an exemption that ended long ago may be deleted now: only sweeps ask for that.
         may_put_back: False where the last good body turned out to be no good any more.
+        before: the protected owners that it claimed before its last edit, where that had to be read.
     """
 
     exemption: Exemption
@@ -131,6 +133,17 @@ class Situation:
     retry_on: datetime | None = None
     may_remove: bool = False
     may_put_back: bool = True
+    before: frozenset[str] | None = None
+
+    @property
+    def written(self) -> Written:
+        """The exemption as somebody wrote it."""
+        return Written(self.exemption, self.author, self.content, self.row, self.before)
+
+    @property
+    def ownership(self) -> Ownership:
+        """Whose it is."""
+        return ownership_of(self.written, self.ruleset)
 
     @property
     def adopted(self) -> bool:
@@ -146,20 +159,20 @@ def decide(at: Situation) -> Plan:
     if exclusion is not None:
         reason = f"excluded by the ruleset ({exclusion.scope}): {exclusion.reason}"
         return Plan(Status.EXCLUDED, "none", reasons=(reason,), due=exclusion.expires)
-    owner = at.ruleset.owner_of(at.exemption, at.author)
-    name = owner.name if owner else ""
-    if not name and not at.blocked and (over := _long_over(at)):
+    whose = at.ownership
+    name = whose.name
+    if not name and not whose.violated and not at.blocked and (over := _long_over(at)):
         status = Status.VIOLATION if at.assessment.findings else Status.COMPLIANT
         action, kind = (Remove(), Kind.REMOVED) if at.may_remove else (None, None)
         plan = Plan(status, "remove", action, reasons=(over,), tell=kind)
     elif at.assessment.verdict is Verdict.PASS:
-        plan = _clear(at, name)
+        plan = _clear(at, name or whose.pretended)  # a tag is left where it may be a tool's: it wins nobody anything
     elif at.assessment.verdict is Verdict.UNKNOWN:
         reasons = tuple(f"{finding.code} cannot be told: {finding.text}" for finding in at.assessment.findings)
         due = retry_at(at.row, at.content, at.now)
         plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, tell=Kind.UNKNOWN)
     else:
-        plan = _answer(at, name)
+        plan = _answer(at, whose)
     if at.retry_on is not None:
         plan = replace(plan, due=min(filter(None, (plan.due, at.retry_on))))
     if at.row and at.row.hold and is_held(at.row, at.content, at.now):
@@ -222,18 +235,22 @@ def _recovery(row: Row | None) -> Kind | None:
         Status.VIOLATION: row.answer != "none",
         Status.UNKNOWN: row.due is not None,
         Status.CANNOT_ACT: True,
-        Status.LOST: True,
+        Status.LOST: not row.lost_untold,
     }
     return Kind.COMPLIANT if told.get(row.status, False) else None
 
 
-def _answer(at: Situation, owner: str) -> Plan:
+def _answer(at: Situation, whose: Ownership) -> Plan:
     """Return the plan for an exemption that breaks rules."""
-    violations = at.assessment.violations
+    violations, owner = at.assessment.violations, whose.name
     reasons = [f"{finding.code} {finding.rule}: {finding.text}" for finding in violations]
+    if whose.pretended:
+        reasons.append(f"it claims to belong to {whose.pretended}, which protects nothing: {_PRETENDED}")
+    if whose.violated:
+        reasons.append(f"it belongs to {whose.violated.name}, and who wrote this is not known to write for it")
     reverting = [finding for finding in violations if finding.response is Response.REVERT]
     ripe, due, used_up = _grace(at)
-    spared = _spared(at, owner)
+    spared = _spared(at, whose)
     if reverting and spared:
         reasons.append(f"not reverted: {spared}")
         ripe, due = False, at.ruleset.adopted_until if at.adopted else None
@@ -244,12 +261,8 @@ def _answer(at: Situation, owner: str) -> Plan:
     reasons += filter(None, (toggling(at),))
     if ripe:
         action = _revert(at)
-        if used_up:
-            reasons.append(used_up)
-        back = isinstance(action, PutBack)
-        reasons.append(
-            "its last good state is put back" if back else "it has no good state to go back to; it is deleted"
-        )
+        reasons += [used_up] if used_up else []
+        reasons.append(_ENDS[type(action), whose.violated is not None])
         return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), tell=Kind.REVERTED)
     if len(violations) < len(at.assessment.findings):
         due = min(filter(None, (due, retry_at(at.row, at.content, at.now))))
@@ -268,10 +281,20 @@ def _answer(at: Situation, owner: str) -> Plan:
     return Plan(Status.VIOLATION, "alert", reasons=tuple(reasons), due=due, tell=Kind.VIOLATION)
 
 
-def _spared(at: Situation, owner: str) -> str:
+_PRETENDED = "who wrote it is none of that owner's authors, or only added the claim by an edit"
+_GAP = "by what its metadata claim and nothing else, which anybody can write: name its `authors` in the ruleset"
+_ENDS = {
+    (PutBack, False): "its last good state is put back",
+    (PutBack, True): "what its owner wrote last is put back",
+    (Delete, False): "it has no good state to go back to; it is deleted",
+    (Delete, True): "nothing is kept of what its owner wrote; it is deleted",
+}
+
+
+def _spared(at: Situation, whose: Ownership) -> str:
     """Return why a revert is out of the question; "" where it is not."""
-    if owner:
-        return f"it belongs to {owner}"
+    if whose.owner:
+        return f"it belongs to {whose.name}" + (f" {_GAP}" if whose.claim else "")
     if at.row is None or at.row.kept != at.content or (at.row.adopted and not at.adopted):
         return ""
     return at.row.kept_why or "it is kept"
@@ -312,6 +335,8 @@ def toggling(at: Situation) -> str:
 
 def _revert(at: Situation) -> Delete | PutBack:
     row = at.row
+    if at.ownership.kept is not None:
+        return PutBack(at.ownership.kept)  # whatever it was: that was reported, and left to its owner
     if row is None or not at.may_put_back:
         return Delete()
     if row.compliant is not None and row.compliant_content != at.content:
@@ -331,9 +356,17 @@ def _tag(at: Situation) -> Tag | None:
     on_scope = _tags_scope(at) and not told
     if not on_exemption and not on_scope:
         return None
-    since = found.get("since") if isinstance(found.get("since"), str) else spell_time(at.now.replace(microsecond=0))
-    marker = {"status": "violation", "codes": codes, "since": since}
+    marker = {"status": "violation", "codes": codes, "since": _since(found.get("since"), at.now)}
     return Tag(marker, on_exemption=on_exemption, on_scope=on_scope)
+
+
+def _since(found: object, now: datetime) -> str:
+    """Return since when it is tagged: what stands there, where that is a time that has passed, for anybody wrote it."""
+    try:
+        since = parse_time(found) if isinstance(found, str) else None
+    except ValueError:
+        since = None
+    return spell_time((since if since and since < now else now).replace(microsecond=0))
 
 
 def _tags_scope(at: Situation) -> bool:

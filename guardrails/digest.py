@@ -31,6 +31,7 @@ URGENT: Final = frozenset(
         Kind.BYPASS_FOUND,
         Kind.BUDGET_REACHED,
         Kind.HOLD,
+        Kind.EVASION_ATTEMPTED,
     }
 )
 """Kinds that are never gathered."""
@@ -328,7 +329,8 @@ def _reminded(notice: Notice, now: datetime) -> dict[str, Any]:
     """Return a reminder as one finding of its digest: what is due, when, and whose it is."""
     about, date = notice.exemption, _date_of(notice)
     when = f"{date:%Y-%m-%d %H:%M} UTC" if date else ""
-    said = [f"{name} {str(about.get(name) or 'none')[:_SHORT]}" for name in ("owner", "ticket")]
+    terms = {"claims owner" if "knownOwner" in about else "owner": "owner", "ticket": "ticket"}
+    said = [f"{term} {str(about.get(name) or 'none')[:_SHORT]}" for term, name in terms.items()]
     shown = _shown(notice)
     return {**shown, "code": str(notice.kind), "rule": _due(notice.kind, date, now), "text": "; ".join([when, *said])}
 

@@ -1,6 +1,5 @@
 """Durability: whether an exemption that is gone is to be put back, and what stands against it. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId
 from guardrails.expiry import is_expired
 from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
-from guardrails.hint import Hint
+from guardrails.ownership import Written, may_delete, ownership_of
 from guardrails.record import Row
 from guardrails.ruleset import Keep, Ruleset
 
@@ -54,27 +53,24 @@ def _is_wanted(row: Row, exemption: Exemption, ruleset: Ruleset) -> bool:
     return ruleset.durability.mode_for(exemption.id) is not Keep.NEVER
 
 
-def judge_loss(row: Row, exemption: Exemption, hint: Hint, ruleset: Ruleset) -> Accepted | Lost:
-    """Say what becomes of a durable exemption that is not there any more."""
+def judge_loss(row: Row, exemption: Exemption, by: str, ruleset: Ruleset) -> Accepted | Lost:
+    """Say what becomes of a durable exemption that is not there any more. `by` is known to have deleted it."""
     if tool := _tool(row, exemption, ruleset):
         return Accepted(f"it is left to {tool}")
-    by = hint.actor if hint.operation == "delete" else ""
-    if by and ruleset.durability.mode_for(exemption.id) is not Keep.ALWAYS and may_delete(by, exemption, ruleset):
+    if by and turns_on_who(exemption.id, ruleset) and may_delete(by, row, exemption, ruleset):
         return Accepted(f"{by} deleted it, who may")
     return Lost(by)
 
 
+def turns_on_who(exemption_id: ExemptionId, ruleset: Ruleset) -> bool:
+    """Whether it matters who deleted it: else it is put back, whoever did."""
+    return ruleset.durability.mode_for(exemption_id) is not Keep.ALWAYS
+
+
 def _tool(row: Row, exemption: Exemption, ruleset: Ruleset) -> str:
     """Return the name of the protected owner that puts it back itself; "" where there is none."""
-    owner = ruleset.owner_of(exemption, row.author)
-    return owner.name if owner is not None and not owner.restore else ""
-
-
-def may_delete(actor: str, exemption: Exemption, ruleset: Ruleset) -> bool:
-    """Whether somebody may delete an exemption: approved identities, protected owners, and its own owner."""
-    name = actor.strip().lower()
-    owners = {part.strip() for part in re.split("[,;]", exemption.owner.lower())}
-    return name in ruleset.approved or name in owners or any(name in owner.authors for owner in ruleset.owners)
+    found = ownership_of(Written(exemption, row.author, row.content or row.compliant_content, row), ruleset)
+    return found.name if found.owner is not None and not found.owner.restore else ""
 
 
 def obstacle(

@@ -100,8 +100,9 @@ def _before(end: datetime, days: int) -> datetime:
 def review_on(said: Mapping[str, str], written_at: datetime | None, months: int) -> datetime | None:
     """Return when a review is due: the date that the exemption names, else `months` after its last one.
 
-    The last review is the one that its metadata names, else the last time that somebody wrote the exemption. None
-    where that is not known, where the date cannot be read, and for `months` 0 where no date is named.
+    The last review is the one that its metadata names, but not after the exemption was last written, else that write:
+    nobody can have reviewed it later. None where that is not known, where the date cannot be read, and for `months` 0
+    where no date is named.
     """
     try:
         named = parse_time(said["review"]) if said.get("review") else None
@@ -110,7 +111,7 @@ def review_on(said: Mapping[str, str], written_at: datetime | None, months: int)
         return None
     if named is not None or last is None or not months:
         return named
-    return months_after(last, months)
+    return months_after(min(last, written_at or last), months)
 
 
 def months_after(start: datetime, months: int) -> datetime:

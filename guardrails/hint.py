@@ -17,6 +17,7 @@ class Hint:
         adopt: from a sweep: one that the register does not know was there before the guardrails if it was last written
             before this time, UTC; None where it was not.
         seen: from a sweep: when it began to look, UTC; what was read before then is not what it saw. None elsewhere.
+        verified: whether Azure's activity log says so; an event can be sent by whoever holds the key of its endpoint.
     """
 
     source: str
@@ -26,3 +27,4 @@ class Hint:
     listed: str = ""
     adopt: datetime | None = None
     seen: datetime | None = None
+    verified: bool = False

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from guardrails import tell
 from guardrails.budgets import BREAKER, WAITS, WINDOW, Full
+from guardrails.evasion import Habit, attempted
 from guardrails.exemption import parse_time, spell_time
 from guardrails.notice import Kind, Notice
 from guardrails.ports import BreakerState
@@ -39,7 +40,7 @@ async def hold_back(
     own = refused if refused and not refused.key else None
     warns = own is not None and warns_anew(row.warned, own, look.situation.now, visit.ruleset.fights.window)
     if warns and own:
-        row = replace(row, warned=f"{own.name}/{spell_time(look.situation.now)}")
+        row = attempted(replace(row, warned=f"{own.name}/{spell_time(look.situation.now)}"), Habit.FLOOD)
     if stored and row == stored.row:
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)

@@ -264,7 +264,10 @@ def _tell(outcome: Outcome, hint: Hint) -> None:
 
 
 def _message(exemption_id: ExemptionId, hint: Hint) -> str:
-    body = {"id": exemption_id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
+    body: dict[str, Any] = {"id": exemption_id.text, "operation": hint.operation}
+    body |= {"actor": hint.actor, "event": hint.event_id}
+    if hint.verified:
+        body["verified"] = True
     if hint.source == "target":
         body |= {"operation": "", "target": hint.operation.removeprefix(_TARGET)}
     if hint.source == "sweep":
@@ -279,7 +282,7 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     if source == "queue" and (target := data.get("target")) in ("write", "delete"):
         source, told["operation"] = "target", f"{_TARGET}{target}"
     adopt, seen = (_time(data.get(name)) if source == "sweep" else None for name in ("adopt", "seen"))
-    return Hint(source, **told, adopt=adopt, seen=seen)
+    return Hint(source, **told, adopt=adopt, seen=seen, verified=data.get("verified") is True)
 
 
 def _time(value: object) -> datetime | None:

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     BUDGET_REACHED = "budget-reached"
     HOLD = "hold"
     HOLD_ENDING = "hold-ending"
+    EVASION_ATTEMPTED = "evasion-attempted"
 
 
 SERVICE: Final = frozenset(
@@ -83,6 +84,7 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.BUDGET_REACHED: _HIGH,
     Kind.HOLD: (Severity.HIGH, Severity.MEDIUM),
     Kind.HOLD_ENDING: (Severity.MEDIUM,),
+    Kind.EVASION_ATTEMPTED: _HIGH,
 }
 """The severities that a notice of a kind can have, worst first."""
 

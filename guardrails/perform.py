@@ -175,7 +175,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
             then = await visit.row_at(intent.body)
             known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
         if intent.action == "bring-back":
-            fought = (*known.fought[-REMEMBERED:], now) if known.lost_by else known.fought
+            fought = (*known.fought[-REMEMBERED:], now) if known.lost_by or known.lost_said else known.fought
             known = replace(known, restored=(*known.restored[-REMEMBERED:], now), fought=fought)
         if intent.action == "restore":
             known = replace(

@@ -75,6 +75,16 @@ class Arm(Protocol):
         """Merge one tag on a subscription, resource group or resource; None removes it."""
 
 
+class ActivityLog(Protocol):
+    """Azure's own record of who did what. It lags behind events: some minutes, at times twenty."""
+
+    async def deleted_by(self, exemption: ExemptionId, since: datetime) -> str | Unread:
+        """Return who deleted the exemption last since then (UTC), as in Hint; "" where nobody did: its target went.
+
+        Raises Retryable.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of the inventory.

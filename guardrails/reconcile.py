@@ -28,6 +28,8 @@ from guardrails.restore import restore
 from guardrails.ruleset import Mode, Ruleset
 from guardrails.visit import IN_HAND, LEASE, NOTHING_DONE, Look, Outcome, Visit, World, next_seq
 
+_SAID: Final = "who deleted it is what an event says; the activity log has the last word"
+
 ROUNDS: Final = 5
 """How often one call looks again when others write at the same time, before it gives way."""
 
@@ -194,7 +196,9 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
     notices = []
     if kind:
         seq, actor = next_seq(stored), visit.hint.actor
-        notices.append(tell.about(kind, visit.id, seq, at=now, actor=actor, done=NOTHING_DONE, why=(why,), row=old))
+        said = (_SAID,) if actor and visit.hint.operation == "delete" and not visit.hint.verified else ()
+        whys = (why, *said)
+        notices.append(tell.about(kind, visit.id, seq, at=now, actor=actor, done=NOTHING_DONE, why=whys, row=old))
     entry = entry_for(event, now, visit.hint, why=why, altered=stored.altered if stored else "")
     saved = await visit.commit(stored, row, entry, notices)
     return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)

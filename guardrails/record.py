@@ -105,9 +105,11 @@ class Row:
         review_on: when a review is due; None where unknown.
         review_reminded: the same as `reminded`, for reviews.
         turn: when its expiry or review state next changes by itself; None where it never does.
-        wanted: what its own metadata says of putting it back: "", yes or no.
+        wanted: what its metadata says of putting it back, as who may delete it wrote that: "", yes or no.
         lost: since when it is gone although it is durable; None elsewhere. While `settled` is "" it is to be put back.
         lost_by: who is known to have deleted it; "" where nobody is: its target was deleted, or the event was lost.
+        lost_said: who deleted it by an event alone, until the activity log was asked; "" elsewhere.
+        lost_untold: whether nobody was told of the loss yet.
         settled: why it is not put back after all.
         restored: when we put it back, the last times, oldest first; `fought`: those after somebody had deleted it.
         dates: when it was seen with which expiry, oldest first, at most 20, the first and the one with the earliest end
@@ -126,6 +128,14 @@ class Row:
         outbox_at: when they were committed; who committed them sends them, others only when that is long ago.
         bodies: entries that keep a body which nothing above names, oldest first; None in rows of before this was known.
         taken: when the next body that was taken away may have been kept for long enough; see guardrails.bodies.
+        evaded: the habits of evasion that people were told of, each once; see guardrails.evasion.
+        theirs: the protected owner that it is known to be of, by metadata seen before somebody else edited it.
+        theirs_by: who is known to write it for that owner, lower case; () where nobody is.
+        theirs_at, theirs_content: the entry that keeps what that owner wrote last, and its fingerprint.
+        claimed: the protected owner that an edit said it is of: a claim, which protects nothing.
+        vouched: whether the next two are known: not in rows of a version that did not ask.
+        creator: who created it, by systemData, lower case.
+        owners: who else may delete it, lower case: its owners as its creator, or who may delete it, wrote them.
     """
 
     id: str
@@ -169,6 +179,8 @@ class Row:
     wanted: str = ""
     lost: datetime | None = None
     lost_by: str = ""
+    lost_said: str = ""
+    lost_untold: bool = False
     settled: str = ""
     restored: tuple[datetime, ...] = ()
     fought: tuple[datetime, ...] = ()
@@ -188,6 +200,15 @@ class Row:
     outbox_at: datetime | None = None
     bodies: tuple[int, ...] | None = ()
     taken: datetime | None = None
+    evaded: tuple[str, ...] = ()
+    theirs: str = ""
+    theirs_by: tuple[str, ...] = ()
+    theirs_at: int | None = None
+    theirs_content: str = ""
+    claimed: str = ""
+    vouched: bool = False
+    creator: str = ""
+    owners: tuple[str, ...] = ()
 
     @property
     def wanted_back(self) -> bool:
@@ -235,7 +256,8 @@ class Row:
             values["grace"] = read_account(values.get("grace", ()))
             values["baseline"] = Baseline.read(values["baseline"]) if values.get("baseline") else None
             values["former"] = tuple(map(Former.read, values.get("former", ())))
-            values["outbox"] = tuple(values.get("outbox", ()))
+            for name in _TEXTS & values.keys():
+                values[name] = tuple(map(str, values[name]))
             known = values.get("bodies")
             values["bodies"] = None if known is None else tuple(map(_number, known))
             for name in ("restored", "fought", "reverts"):
@@ -261,6 +283,7 @@ _TIMES = frozenset(
 
 
 _BY_CODE: Final = ("findings", "paused")
+_TEXTS: Final = frozenset({"outbox", "evaded", "theirs_by", "owners"})
 _ALWAYS: Final = ("id", "status", "since")
 _UNSAID: Final[dict[str, Any]] = {
     **{name: object() for name in _ALWAYS}, **{name: {} for name in _BY_CODE}, "bodies": None,

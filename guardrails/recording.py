@@ -8,7 +8,8 @@ from typing import Any, Final
 from guardrails.assess import Assessment, Verdict, keys_found
 from guardrails.baseline import Baseline, come_back, cut, first, leave
 from guardrails.decide import Plan, Situation, broken_at
-from guardrails.exemption import MARKER_KEY, Exemption
+from guardrails.evasion import Habit, attempted
+from guardrails.exemption import Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
 from guardrails.facts import NO_POLICIES, Assignment, Author, Before, Facts, Gone, PoliciesById, Unread, last_write
 from guardrails.grace import WINDOW, after, closed
@@ -16,6 +17,7 @@ from guardrails.hint import Hint
 from guardrails.holds import hold_after
 from guardrails.holds import turns as turns_of
 from guardrails.limits import Response
+from guardrails.ownership import owner_after, rights_after
 from guardrails.record import Entry, Row, Status, Stored
 from guardrails.rules.expiry_extended import RULE as EXTENDS
 from guardrails.ruleset import Mode, Ruleset
@@ -38,6 +40,8 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str, now: dateti
         return None
     moved = row.assignment.lower().strip("/") != exemption.assignment_id.lower().strip("/") and row.assignment != ""
     gone = row.content == ""  # whatever its status says: it may have been unreadable since
+    if (gone or moved) and not is_own_write(exemption, row):  # whose it was, it does not inherit
+        row = replace(row, content="", theirs="", theirs_by=(), theirs_at=None, theirs_content="", claimed="")
     if (gone or moved) and content != row.compliant_content:
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
@@ -158,7 +162,7 @@ def row_after(
         owner=exemption.owner[:200],
         ticket=exemption.ticket[:200],
         assignment=exemption.assignment_id,
-        author=facts.author.name if isinstance(facts.author, Author) else "",
+        author=_name(facts),
         author_kind=facts.author.kind if isinstance(facts.author, Author) else "",
         written_at=_written_at(exemption, base, facts, same=says_the_same(exemption, old, at.content)),
         own_write_at=base.own_write_at if own else None,
@@ -174,13 +178,20 @@ def row_after(
         kept_why=base.kept_why if base.kept == at.content else "",
         adopted=base.adopted if base.kept == at.content else None,
         listed=listed,
-        wanted=wanted_of(exemption),
         lost=None,
         lost_by="",
+        lost_said="",
+        lost_untold=False,
         settled="",
         intent=None,
+        **rights_after(base, at.written, at.ruleset, own=own),
+        **owner_after(at.ownership, base, at.written, snapshot),
         **_over_time(at, plan, facts, base),
     )
+    if at.ownership.added:
+        row = attempted(row, Habit.CLAIMED_OWNER)
+    if toggling(at):
+        row = attempted(row, Habit.TOGGLING)
     approved = plan.status is Status.COMPLIANT or (plan.status is Status.VIOLATION and at.assessment.is_sound)
     if approved and row.compliant_content != at.content:
         row = replace(
@@ -209,6 +220,8 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
 
 def _extends(at: Situation) -> bool:
     return any(finding.code == EXTENDS.code for finding in at.assessment.findings)
+def _name(facts: Facts) -> str:
+    return facts.author.name if isinstance(facts.author, Author) else ""
 
 
 def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, Any]:
@@ -274,13 +287,6 @@ def _worst(assessment: Assessment) -> str:
 def tolerates(assessment: Assessment) -> bool:
     """Whether no violation found asks for a revert."""
     return all(finding.response is not Response.REVERT for finding in assessment.violations)
-
-
-def wanted_of(exemption: Exemption) -> str:
-    """Return what its metadata says of putting it back, as `guardrails: {restore: true}` or `guardrails.restore`."""
-    ours = exemption.metadata.get(MARKER_KEY)
-    said = ours.get("restore") if isinstance(ours, Mapping) else exemption.metadata.get(f"{MARKER_KEY}.restore")
-    return {"true": "yes", "false": "no"}.get(str(said).lower(), "")
 
 
 def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:

@@ -69,8 +69,9 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A protected owner: known by metadata (every key must match its glob) or by the author's identity.
+    """A protected owner: known by the author's identity, by metadata (every key must match its glob), or by both.
 
+    Where an entry names both, both must match. By metadata alone it is no more than a claim: see guardrails.ownership.
     `restore`: whether we put back what is theirs; else that is left to their tool. `path` and `place`: see Exclusion.
     """
 
@@ -81,16 +82,19 @@ class Owner:
     path: str = ""
     place: str = ""
 
-    def owns(self, exemption: Exemption, author: str) -> bool:
-        """Whether the exemption is this owner's. `author` is the last writer who was not us."""
-        if author and author.lower() in self.authors:
-            return True
+    def is_claimed_by(self, exemption: Exemption) -> bool:
+        """Whether the exemption's metadata say that it is this owner's. Anybody who may write it can write that."""
         said = exemption.metadata
         for key, pattern in self.metadata:
             value = said.get(key)
             if not isinstance(value, (str, int)) or not pattern.matches(str(value)):
                 return False
         return bool(self.metadata)
+
+    def is_named_by(self, exemption: Exemption, author: str) -> bool:
+        """Whether all that the entry names fits an exemption, whatever that is worth."""
+        known = not self.authors or author.lower() in self.authors
+        return known and (not self.metadata or self.is_claimed_by(exemption))
 
 
 class Keep(StrEnum):
@@ -108,12 +112,14 @@ class Durability:
     Attributes:
         keep: for all; `scopes`, by a glob on the id, go before it, the last that fits first.
         wait: how long a deleted one is left alone, for half of a pipeline's replace is a delete.
+        verify: how long who deleted it is not believed, for the activity log that shows it lags behind events.
         times, window: so many restores within so long are a fight, and end in an alert.
     """
 
     keep: Keep = Keep.NEVER
     scopes: tuple[tuple[Glob, Keep], ...] = ()
     wait: timedelta = timedelta(minutes=15)
+    verify: timedelta = timedelta(minutes=20)
     times: int = 3
     window: timedelta = timedelta(days=1)
 
@@ -226,12 +232,22 @@ class Ruleset:
         return next((one for one in matched if one.expires is None or now < one.expires), None)
 
     def owners_of(self, exemption: Exemption, author: str) -> tuple[int, ...]:
-        """Return the numbers of the protected owners of this exemption."""
-        return tuple([number for number, owner in enumerate(self.owners) if owner.owns(exemption, author)])
+        """Return the numbers of the protected owners that fit this exemption."""
+        return tuple([number for number, owner in enumerate(self.owners) if owner.is_named_by(exemption, author)])
 
-    def owner_of(self, exemption: Exemption, author: str) -> Owner | None:
-        """Return the protected owner of this exemption, if it has one: the first."""
-        return next((owner for owner in self.owners if owner.owns(exemption, author)), None)
+    @property
+    def trusted(self) -> frozenset[str]:
+        """Who may write and delete exemptions by the ruleset's word, lower case: what it approves, and its owners."""
+        return self.approved.union(*(owner.authors for owner in self.owners))
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What is to be said of its owners that metadata alone tell, a sentence each: anybody can write that."""
+        return tuple(
+            f"the owner '{owner.name}' names no authors: a new exemption that claims it is not reverted"
+            for owner in self.owners
+            if not owner.authors
+        )
 
     def ended(self, now: datetime) -> tuple[str, ...]:
         """Return what is to be said of the exclusions and overrides that have ended, with the line; it stays valid."""
@@ -261,7 +277,8 @@ class Ruleset:
         return tuple(found.values())
 
     def _people_of(self, notice: Notice) -> Iterator[Person]:
-        owner = str(notice.exemption.get("owner") or "") if self.people else ""
+        about = notice.exemption
+        owner = str(about.get("knownOwner", about.get("owner")) or "") if self.people else ""
         for part in re.split("[,;]", owner.lower())[:20]:
             known = (person for person in self.people if text_glob(person.owner).matches(part.strip()))
             if part.strip() and (person := next(known, None)):
@@ -407,6 +424,7 @@ def _durability(said: Mapping[str, Any], version: int) -> Durability:
         Keep(said.get("mode", usual.keep)),
         tuple((_scope(item, version), Keep(item["mode"])) for item in said.get("scopes", ())),
         duration(said["wait"]) if "wait" in said else usual.wait,
+        duration(said["verify"]) if "verify" in said else usual.verify,
         fights.get("times", usual.times),
         duration(fights["window"]) if "window" in fights else usual.window,
     )

@@ -253,6 +253,7 @@ def _over_time() -> dict[str, Any]:
                 "mode": {**_KEEP, "description": "collateral: all but what was deleted by who may. never if left out."},
                 "scopes": _list({"scope": _SCOPE, "mode": _KEEP}, ("scope", "mode"), "Another mode for a glob on ids."),
                 "wait": {**_DURATION, "description": "Before a deleted one is put back. 15m if left out."},
+                "verify": {**_DURATION, "description": "Before an event is believed who deleted it. 20m if left out."},
                 "fights": _object(
                     {"times": {**_COUNT, "minimum": 1}, "window": _DURATION}, "So many restores end in an alert. 3, 1d."
                 ),

@@ -16,6 +16,7 @@ from guardrails.exemption import Exemption, ExemptionId, spell_time
 from guardrails.expiry import is_expired
 from guardrails.holds import on_hold
 from guardrails.notice import SEVERITIES, Kind, Notice
+from guardrails.ownership import is_claim
 from guardrails.record import Outgoing, Row
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Ruleset
@@ -61,6 +62,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.BUDGET_REACHED: "A budget for reverts is used up: what is beyond it waits",
     Kind.HOLD: "An operator's hold on a policy exemption",
     Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
+    Kind.EVASION_ATTEMPTED: "Somebody tries to get past the guardrails",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -94,7 +96,13 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.BUDGET_REACHED: "Look at what waits: python -m guardrails register list --held; agree with who writes it.",
     Kind.HOLD: "All that are on hold: python -m guardrails register list --on-hold",
     Kind.HOLD_ENDING: "Mend the exemption by then; where that takes longer: python -m guardrails hold ID",
+    Kind.EVASION_ATTEMPTED: "Ask who wrote it; what was done to it: python -m guardrails history ID",
 }
+
+
+def evasion_id(exemption_id: ExemptionId, habit: str) -> str:
+    """Return the id of a notice about a habit: one an exemption and habit, however often it is met."""
+    return f"{_short(exemption_id)}-evasion-{habit}"
 
 
 def notice_id(exemption_id: ExemptionId, seq: int, kind: Kind) -> str:
@@ -124,7 +132,10 @@ def about(
     assessment: Assessment | None = None,
     row: Row | None = None,
 ) -> Notice:
-    """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted."""
+    """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted.
+
+    `row`: what the register has of it, which tells whose it is known to be; and all else where it is gone.
+    """
     findings = assessment.findings if assessment else ()
     found = assessment.severity if assessment else Severity.INFO
     values = sum(min(len(finding.evidence), _VALUES) for finding in findings)
@@ -337,6 +348,8 @@ def _particulars(exemption_id: ExemptionId, exemption: Exemption | None, row: Ro
             "owner": row.owner[:_TEXT_LIMIT],
             "ticket": row.ticket[:_TEXT_LIMIT],
         }
+    if row is not None and is_claim(row):
+        out["knownOwner"] = ", ".join(row.owners)[:_TEXT_LIMIT]
     return out
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final
 
-from guardrails import tell
+from guardrails import evasion, tell
 from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.errors import Permanent, Retryable
@@ -19,7 +19,8 @@ from guardrails.hint import Hint
 from guardrails.holds import ended
 from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
-from guardrails.ports import Arm, Clock, Queues, Register
+from guardrails.ownership import Written, claimed_by, unseen_claims
+from guardrails.ports import ActivityLog, Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
 from guardrails.recording import facts_of, row_after, row_of_same, tolerates
 from guardrails.rules.reach import policies_of
@@ -41,12 +42,13 @@ _NOT_READ: Final = Unread("it is left out, to see what rests on it")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ports, together."""
+    """The ports, together. `log`: None where the activity log is not read."""
 
     arm: Arm
     register: Register
     queues: Queues
     clock: Clock
+    log: ActivityLog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +134,22 @@ class Visit:
             same = Row(
                 self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
             )
+        before = await self._claimed_before(exemption, same, content)
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
-        facts, situation = self._judged(exemption, same, content, *about)
+        facts, situation = self._judged(exemption, same, content, *about, before=before)
         if (known := await self._with_others(situation)) is not same:
             same = known
-            facts, situation = self._judged(exemption, same, content, *about)
-        if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
-            about = await self.exempted(exemption, max_age=timedelta())
-            facts, situation = self._judged(exemption, same, content, *about)
+            facts, situation = self._judged(exemption, same, content, *about, before=before)
+        if decide(situation).reverts:
+            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before)
+            if not decide(unread).reverts:
+                about = await self.exempted(exemption, max_age=timedelta())
+                facts, situation = self._judged(exemption, same, content, *about, before=before)
         plan = decide(situation)
         back = plan.action or plan.withheld
-        if isinstance(back, PutBack) and not await self._still_good(back, facts):
+        owners = situation.ownership.kept is not None
+        if isinstance(back, PutBack) and not owners and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
         return Look(exemption, situation, facts, plan, self._listed(situation, *about))
@@ -183,6 +189,8 @@ class Visit:
         content: str,
         assignment: Assignment | Gone | Unread,
         policies: PoliciesById = NO_POLICIES,
+        *,
+        before: frozenset[str] | None,
     ) -> tuple[Facts, Situation]:
         """Return what the rules may know and what they find, by this assignment and these policies."""
         now = self.world.clock.now()
@@ -200,6 +208,7 @@ class Visit:
             blocked=blocked,
             retry_on=retry_on,
             may_remove=self.hint.source == "sweep",
+            before=before,
         )
         return facts, situation
 
@@ -213,6 +222,18 @@ class Visit:
             return "", None
         retry_on = same.retry_on or refused_until(1, now)
         return (same.blocked, retry_on) if now < retry_on else ("", None)
+    async def _claimed_before(self, exemption: Exemption, same: Row | None, content: str) -> frozenset[str] | None:
+        """Return the owners that it claimed before this edit, where the row does not tell; None where nothing asks.
+
+        It is read once: from then on the row knows. What cannot be read is no reason to revert.
+        """
+        it = Written(exemption, "", content, same)
+        if same is None or same.snapshot is None or not unseen_claims(it, self.ruleset):
+            return None
+        try:
+            return claimed_by(await self.kept(same.snapshot), self.ruleset)
+        except Permanent:
+            return claimed_by(exemption, self.ruleset)
 
     def _was_before(self, exemption: Exemption) -> bool:
         """Whether an exemption that the register does not know was there before the guardrails."""
@@ -268,6 +289,7 @@ class Visit:
             why=why,
             exemption=look.exemption,
             assessment=look.assessment,
+            row=look.row_after(stored)[0],
         )
 
     async def commit(
@@ -276,7 +298,7 @@ class Visit:
         """Commit, then put what it has to say on the queues. None: somebody else was there first."""
         seq = next_seq(stored)
         old = stored.row if stored else None
-        notices = [*notices, *self._reminders(old, row, entry.at)]
+        notices = [*notices, *self._reminders(old, row, entry.at), *self._evasions(old, row, entry.at)]
         over = ended(old, row, entry.event, self.hint.actor, entry.at)
         if hold := tell.about_hold(self.id, seq, old, row, at=entry.at, over=over):
             notices.append(hold)
@@ -319,6 +341,11 @@ class Visit:
             days = threshold_of(row.review_reminded)
             notices.append(tell.review(self.id, row.review_on, at=at, threshold=days, row=row))
         return notices
+
+    def _evasions(self, old: Row | None, row: Row, at: datetime) -> list[Notice]:
+        """Return the notices about the habits of evasion that a row notes, and the row before it did not."""
+        actor = row.author or self.hint.actor
+        return [evasion.notice(self.id, habit, at=at, actor=actor, row=row) for habit in evasion.news(old, row)]
 
     def _is_left(self, row: Row) -> bool:
         """Whether what the outbox holds was left behind, and is not just being sent by who committed it."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from guardrails.azure.arm import ArmRest
+from guardrails.azure.deletions import Deletions
 from guardrails.azure.graph import Graph
 from guardrails.azure.identity import credential
 from guardrails.deliver import Courier
@@ -81,7 +82,7 @@ class RulesetFile:
             ruleset = load_ruleset(self._path)
         except Misconfigured as error:
             return error
-        for one in (*ruleset.warnings, *ruleset.ended(self._clock.now())):
+        for one in (*ruleset.warnings, *ruleset.ended(self._clock.now()), *ruleset.gaps):
             log.warning("%s", one)
         return ruleset
 
@@ -177,6 +178,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         policy_version=settings.policy_version,
         audience=settings.arm_audience,
     )
+    deletions = Deletions(settings.arm_endpoint, identity, clock, audience=settings.arm_audience)
     places = Destinations(ruleset, environ)
     bounds = Bounds(read_hosts(settings.allowed_hosts), settings.allow_loopback.lower() == "true")
     channels = HttpChannels(
@@ -189,9 +191,9 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         mentions=lambda notice: _mentions(ruleset, notice),
     )
     closing = AsyncExitStack()
-    for part in (arm, register, outward, channels, identity, *((storage,) if storage else ())):
+    for part in (arm, deletions, register, outward, channels, identity, *((storage,) if storage else ())):
         closing.push_async_callback(part.close)
-    world = World(arm, register, outward, clock)
+    world = World(arm, register, outward, clock, deletions)
     reconciler = Reconciler(world, ruleset, audit_only=settings.mode == "audit")
     fallback = (FALLBACK,) if settings.alert_address else ()
     letterbox = Letterbox(register, outward, clock, ruleset, fallback)

@@ -29,11 +29,12 @@ def read_records(raw: str) -> Iterator[tuple[str, Wanted | Dropped | Malformed]]
     found = message.get("records", message) if isinstance(message, dict) else message
     records = found if isinstance(found, list) else [found]
     for record in records:
-        read = _read(record) if isinstance(record, dict) else Malformed("", "a record is not a JSON object")
+        read = read_record(record) if isinstance(record, dict) else Malformed("", "a record is not a JSON object")
         yield json.dumps(record), read
 
 
-def _read(record: Mapping[str, Any]) -> Wanted | Dropped | Malformed:
+def read_record(record: Mapping[str, Any]) -> Wanted | Dropped | Malformed:
+    """Read one record."""
     said = {str(key).lower(): value for key, value in record.items()}
     event_id = _value(said.get("eventdataid") or said.get("correlationid"))
     verb = _OPERATIONS.get(_value(said.get("operationname")).lower())
@@ -51,7 +52,7 @@ def _read(record: Mapping[str, Any]) -> Wanted | Dropped | Malformed:
     if exemption is None:
         return Malformed(event_id, f"its operation is a {verb} of an exemption, but it names none")
     actor = actor_of(who) or _value(said.get("caller"))[:200]
-    return Wanted(exemption, Hint("event", verb, actor, event_id))
+    return Wanted(exemption, Hint("event", verb, actor, event_id, verified=True))
 
 
 def _exemption(*candidates: str) -> ExemptionId | None:

@@ -16,6 +16,7 @@ from guardrails.cli.register_rows import Filters, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.exemption import spell_time
+from guardrails.ownership import is_claim
 from guardrails.wiring import Service
 
 FIRST: Final = 200
@@ -115,6 +116,7 @@ def _folded(one: Departure) -> tuple[Cell, ...]:
     told, row = one.to_json(), one.found.row
     ends = f"ends {told['expires_on'][:10]}" if told["expires_on"] else "without an end"
     what = [f"version {one.version}, {ends}", f"from {told['assignment'].rpartition('/')[2]}"]
-    where = [one.found.id.name, f"at {one.found.id.scope}", *([f"owner {row.owner}"] if row.owner else [])]
+    owner = f"{'claims ' if is_claim(row) else ''}owner {row.owner}"
+    where = [one.found.id.name, f"at {one.found.id.scope}", *([owner] if row.owner else [])]
     gone = [f"{one.how} {spell_time(one.at)[:10]}", one.why]
     return gone, one.by or "not known", where, what if told["restorable"] else ["nothing"], list(one.against) or [""]

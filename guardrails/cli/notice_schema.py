@@ -50,6 +50,8 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.HOLD: "an operator holds an exemption as it stands, or a hold on it ended: by its time, an edit, a delete or"
     " an operator",
     Kind.HOLD_ENDING: "an operator's hold on an exemption ends soon",
+    Kind.EVASION_ATTEMPTED: "somebody tries to escape a rule, to silence a notice or to stop the service for others;"
+    " told once an exemption and habit",
 }
 """What each kind tells, one line of markdown."""
 
@@ -135,7 +137,11 @@ def _exemption() -> dict[str, Any]:
         "assignment": _text("The id of the policy assignment that it exempts from."),
         "category": _text("Waiver or Mitigated; else as its author wrote it."),
         "expiresOn": blank_or_time,
-        "owner": _text("As its author wrote it."),
+        "owner": _text("As its author wrote it: a claim where knownOwner stands beside it."),
+        "knownOwner": _text(
+            "Whose it is by what the register knows, where the owner is no more than a claim of who wrote that; may be"
+            " empty."
+        ),
         "ticket": _text("As its author wrote it."),
         "reviewOn": {**_TIME, "description": "When its review is due, UTC. In notices of reviews."},
     }

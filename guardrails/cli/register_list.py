@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from guardrails.cli.online import with_service
-from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of
+from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of, owner_shown
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.exemption import spell_time
@@ -97,7 +97,7 @@ def _flat(one: Found) -> tuple[Cell, ...]:
     times = [spell_time(time) if time else "-" for time in (expiry.since, row.expires_on)]
     left = "-" if expiry.days_left is None else str(expiry.days_left)
     codes = ",".join(row.findings) or "-"
-    return one.severity or "-", str(row.status), codes, expiry.name, left, *times, row.owner or "-", row.id
+    return one.severity or "-", str(row.status), codes, expiry.name, left, *times, owner_shown(row) or "-", row.id
 
 
 def _folded(one: Found) -> tuple[Cell, ...]:
@@ -108,4 +108,4 @@ def _folded(one: Found) -> tuple[Cell, ...]:
     if expiry.since is not None:
         state.append(f"since {spell_time(expiry.since)[:10]}")
     where = [one.id.name, f"at {one.id.scope}"]
-    return one.severity, str(row.status), list(row.findings) or [""], state, row.owner, where
+    return one.severity, str(row.status), list(row.findings) or [""], state, owner_shown(row), where

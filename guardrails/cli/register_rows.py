@@ -12,6 +12,7 @@ from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.expiry import DAYS, Expiry, State, expiry_of
+from guardrails.ownership import is_claim
 from guardrails.patterns import Glob
 from guardrails.record import Row, Status, Stored
 from guardrails.report.line import GRADES
@@ -273,3 +274,8 @@ def _count(text: str) -> int:
     if not 0 <= count <= 3_660_000:
         raise argparse.ArgumentTypeError("give a number of days, 0 or more")
     return count
+
+
+def owner_shown(row: Row) -> str:
+    """Return the owner that a row names, for a table: a claim of who wrote it is shown as one."""
+    return f"claims {row.owner}" if is_claim(row) else row.owner

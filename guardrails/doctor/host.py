@@ -23,6 +23,7 @@ _VERSION_SETTING: Final = "GUARDRAILS_EXEMPTIONS_API_VERSION"
 _POLICY_TYPES: Final = (ASSIGNMENTS, INITIATIVES)
 _POLICY_SETTING: Final = "GUARDRAILS_POLICY_API_VERSION"
 _SHOWN: Final = 4
+_NAME_AUTHORS: Final = "Name the tool's identities as its `authors`: docs/decisions.md#owners"
 _ENDED: Final = "python -m guardrails rules --counts shows what each would match"
 _PATTERNS: Final = "docs/decisions.md#patterns says what patterns mean, and how version 1 becomes version 2"
 
@@ -53,7 +54,8 @@ async def ruleset(world: World) -> list[Finding]:
     held = " (GUARDRAILS_MODE holds it at audit)" if world.settings.mode else ""
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"
-    stands = passed(f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen)
+    seen = "; ".join([f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen, *found.gaps])
+    stands = passed(seen, mend=_NAME_AUTHORS if found.gaps else "")
     ended = [("", one) for one in found.ended(world.clock.now())]
     return [stands, *(passed(one, mend=_PATTERNS) for one in found.warnings), *told_of(ended, _ENDED)]
 

@@ -23,6 +23,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         "Microsoft.Authorization/policySetDefinitions/versions/read",
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
         "Microsoft.EventGrid/systemTopics/read",
+        "Microsoft.Insights/eventtypes/values/read",
         "Microsoft.Management/managementGroups/read",
         "Microsoft.ResourceGraph/resources/read",
         "Microsoft.Resources/subscriptions/read",

@@ -28,6 +28,7 @@ LABELS: Final[Mapping[str, str]] = {
     "fight": "undone in turn",
     "hold-ending": "a hold ends soon",
     "bypass-found": "policies bypassed",
+    "evasion-attempted": "evasion attempted",
 }
 """Kinds whose name is not what a reader should see; the others are shown with spaces for hyphens."""
 
@@ -114,11 +115,13 @@ def terms(notice: Notice, detail: Detail) -> list[Row]:
     if not about:
         return []
     assignment = str(about.get("assignment") or "").rstrip("/").rsplit("/", 1)[-1]
+    claim = "knownOwner" in about
     agreed = [inert(about.get("category") or "", detail.name), _expiry(about.get("expiresOn"), detail)]
     return _filled(
         ("Control", [inert(assignment, detail.name)]),
         ("Terms", [", ".join(filter(None, agreed))]),
-        ("Owner", [inert(about.get("owner") or "none", detail.name)]),
+        ("Claims owner" if claim else "Owner", [inert(about.get("owner") or "none", detail.name)]),
+        ("Known owner", [inert(about["knownOwner"] or "none", detail.name)] if claim else []),
         ("Ticket", [inert(about.get("ticket") or "none", detail.name)]),
         ("Review", [_time(about.get("reviewOn"))]),
     )

@@ -2,7 +2,8 @@
 
 What it does: compares the approver in the metadata (`approver` and its aliases) with the last writer and with the
 creator in systemData. Casing, "Name <address>", guest accounts and an address without its domain do not hide a match.
-Where several approve, one other person is enough. A missing approver passes unless `required` is on.
+Where several approve, one other person is enough. A missing approver passes unless `required` is on. The name is a
+claim of who wrote it: nobody asks that person.
 
 Why: separation of duties. An approval by the person who asks for it is no approval.
 

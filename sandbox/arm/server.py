@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from sandbox.arm import tenants
+from sandbox.arm import activity, tenants
 from sandbox.arm.access import Access
 from sandbox.arm.control import Control
 from sandbox.arm.deployments import Deployments
@@ -69,6 +69,7 @@ class Arm:
         self.resources = Resources(self.store, clock)
         self._operations = Operations()
         self.graph = Graph(self.store, self.access, clock)
+        self.activity = activity.ActivityLog()
         self.listeners: list[Callable[[Operation], None]] = []
         self._tags = Tags(self.store, clock)
         self._deployments = Deployments(self.store, clock)
@@ -232,6 +233,10 @@ class Arm:
             return self.providers.show(namespace)
         if method == "GET" and tenants.asked_by(path):
             return tenants.show(self.tenant_name)
+        if method == "GET" and (scope := activity.asked_at(path)):
+            self._operations.note(context.caller.name, context.client, (activity.ACTION,))
+            self.access.check(context.caller, activity.ACTION, scope)
+            return self.activity.show(query, self.clock())
         target = parse(path, post=method == "POST")
         self.providers.require(target, version)
         verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
@@ -306,9 +311,10 @@ class Arm:
         raise not_allowed(method)
 
     def _tell(self, call: Call, action: str, *, created: bool, succeeded: bool) -> None:
-        if call.method == "GET" or not self.listeners:
+        if call.method == "GET" or (not self.listeners and call.target.type_key != EXEMPTIONS):
             return
         operation = Operation(call.method, action, call.target, call.context, created, succeeded, self.clock())
+        self.activity.note(operation)
         for listener in self.listeners:
             listener(operation)
 
@@ -379,6 +385,8 @@ def _kind(method: str, path: str) -> str:
         return f"{method} provider"
     if tenants.asked_by(path):
         return f"{method} tenants"
+    if activity.asked_at(path):
+        return f"{method} activityLog"
     target = parse(path, post=method == "POST")
     verb = "LIST" if method == "GET" and not target.name else method
     return f"{verb} {target.short_type}"

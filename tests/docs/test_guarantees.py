@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
-NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+THREATS = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE + THREATS)
 AZURE = frozenset({"azure.core", "azure.data", "azure.storage", "azure.identity", "azure.mgmt", "aiohttp", "yaml"})
 
 

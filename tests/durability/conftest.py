@@ -1,15 +1,30 @@
 """The world of tests/reconcile, with exemptions that are put back when they are gone."""
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from guardrails.azure.deletions import Deletions
 from guardrails.exemption import ExemptionId
 from guardrails.ruleset import Ruleset
 from sandbox import tenant as places
 from tests.reconcile.conftest import world
-from tests.reconcile.world import PIPELINE, World, rules
+from tests.reconcile.world import PIPELINE, StaticToken, World, rules
 from tests.sweep.conftest import tenant
 
-__all__ = ["tenant", "world"]
+__all__ = ["logged", "tenant", "world"]
+
+
+@pytest.fixture
+async def logged(world: World) -> AsyncIterator[World]:
+    """The same world, with an activity log that can be asked."""
+    log = Deletions(world.arm.address, StaticToken(), world.clock)
+    reconciler: Any = world.reconciler
+    reconciler._world = replace(reconciler._world, log=log)
+    yield world
+    await log.close()
 
 KEPT: dict[str, Any] = {"durability": {"mode": "collateral", "wait": "15m"}, "reviews": {"months": 0}}
 

@@ -215,7 +215,7 @@ async def test_a_delete_that_epac_did_not_make_is_undone_as_it_had_it(world: Wor
     one = await seen(world, wanted)
     await world.delete(one, ALICE)
     await deleted_by(world, one, "alice@contoso.com")
-    world.clock.advance(minutes=15)
+    world.clock.advance(minutes=20)
     assert (await world.look(one, "wake-up")).did == "bring-back"
     assert epac(await deployed(world, one), wanted) == UNCHANGED
 

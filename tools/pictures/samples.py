@@ -85,6 +85,7 @@ _DONE: Final[Mapping[str, str]] = {
     "budget-reached": "What is beyond this budget is not reverted now; nothing else is held back.",
     "hold": "Nothing was changed in Azure. As it stands it is not reverted, tagged or removed while it is held.",
     "hold-ending": "Nothing was changed in Azure.",
+    "evasion-attempted": "The exemption is judged like any other.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
@@ -114,6 +115,7 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
         "on hold until 2026-11-23T18:00:00Z by jo.doe@contoso.com: incident 4711, the partner must be reachable",
         "then it is judged like any other, at once",
     ),
+    "evasion-attempted": ("it was written to say that it belongs to a protected owner, which protects nothing",),
     "poison": ("the host gave up on it after repeated failures",),
     "delivery-failing": ("route 'platform': the webhook answered 404 Not Found",),
 }

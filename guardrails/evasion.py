@@ -1,0 +1,74 @@
+"""Evasion: somebody tries to escape a rule, to silence a notice, or to stop the service for others. Pure.
+
+Each habit is told once an exemption, ever: what a writer repeats must not flood those who are told. To raise one,
+commit a row made by `attempted`: who commits a row that notes a habit, and the row before it did not, tells of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from guardrails import tell
+from guardrails.exemption import Exemption, ExemptionId
+from guardrails.notice import Kind, Notice
+from guardrails.record import Row
+
+
+class Habit(StrEnum):
+    """How it is tried."""
+
+    CLAIMED_OWNER = "claimed-owner"
+    TOGGLING = "toggling"
+    FLOOD = "flood"
+    FORGED_ID = "forged-id"
+
+
+WHY: Final[Mapping[Habit, str]] = {
+    Habit.CLAIMED_OWNER: "it was written to say that it belongs to a protected owner, or to whom else may delete it:"
+    " that is a claim of its writer, and protects nothing",
+    Habit.TOGGLING: "it is changed to and fro between violations, which wins no time: the grace used counts on",
+    Habit.FLOOD: "it is rewritten again and again: its reverts are held to a budget, and those of others go on",
+    Habit.FORGED_ID: "an event named it by an id that is not its own: the event was not followed",
+}
+
+DONE: Final[Mapping[Habit, str]] = {
+    Habit.CLAIMED_OWNER: "The exemption is judged like any other.",
+    Habit.TOGGLING: "The exemption is judged like any other.",
+    Habit.FLOOD: "What is over the budget waits.",
+    Habit.FORGED_ID: "Nothing was changed in Azure.",
+}
+
+
+def attempted(row: Row, habit: Habit) -> Row:
+    """Return the row with a habit noted; committed, it is told. One that was told before is noted no second time."""
+    return row if habit in row.evaded else replace(row, evaded=(*row.evaded, str(habit)))
+
+
+def news(old: Row | None, row: Row) -> list[Habit]:
+    """Return the habits that a row notes, and the row before it did not."""
+    known = old.evaded if old else ()
+    return [habit for habit in Habit if habit in row.evaded and habit not in known]
+
+
+def notice(
+    exemption_id: ExemptionId,
+    habit: Habit,
+    *,
+    at: datetime,
+    actor: str,
+    row: Row | None = None,
+    exemption: Exemption | None = None,
+    why: str = "",
+) -> Notice:
+    """Return the notice about a habit, with `why` beside what is always said: our words.
+
+    Its id is the same for the same exemption and habit. Where there is no row that remembers it, as for a forged id,
+    who sends it sends it once a day and service at most, not once an event.
+    """
+    made = tell.about(
+        Kind.EVASION_ATTEMPTED, exemption_id, 0, at=at, actor=actor, done=DONE[habit],
+        why=[WHY[habit], *([why] if why else [])], exemption=exemption, row=row,
+    )  # fmt: skip
+    return replace(made, id=tell.evasion_id(exemption_id, habit))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict, keys_found
 from guardrails.baseline import Baseline, come_back, cut, first, leave
-from guardrails.decide import Plan, Situation, broken_at
+from guardrails.decide import Plan, Situation, broken_at, toggling
 from guardrails.evasion import Habit, attempted
 from guardrails.exemption import Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on

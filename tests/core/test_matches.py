@@ -58,10 +58,10 @@ def test_each_that_matches_is_counted_whatever_goes_before_it_and_whether_or_not
         ruleset,
         exemption("break-glass", pacOwnerId="x1"),
         exemption("Break-Glass", "f"),
-        exemption("web", author="Robot@contoso.com"),
+        exemption("web", author="Robot@contoso.com", pacOwnerId="x9"),
         exemption("web", "g", pacOwnerId=7),
     )
-    assert (found.exclusions, found.overrides, found.owners) == ((2, 2, 0), (2, 4), (2, 2))
+    assert (found.exclusions, found.overrides, found.owners) == ((2, 2, 0), (2, 4), (3, 1))
     assert (found.exemptions, found.whole, found.at, found.ruleset) == (4, True, AT, ruleset.digest)
 
 

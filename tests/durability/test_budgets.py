@@ -8,7 +8,6 @@ from guardrails.exemption import ExemptionId
 from guardrails.record import Status
 from tests.durability.conftest import (
     approved,
-    deleted_by,
     drop_target,
     keeping,
     recreate_target,
@@ -23,7 +22,7 @@ MALLORY, BOB = "mallory@contoso.com", "bob@contoso.com"
 async def deleted(world: World, name: str, by: str) -> ExemptionId:
     one = await approved(world, name)
     await world.delete(one, ALICE)
-    await deleted_by(world, one, by)
+    await world.look(one, "event", actor=by, operation="delete", verified=True)
     return one
 
 

@@ -284,7 +284,7 @@ async def test_a_column_that_names_another_exemption_has_that_one_left_alone(wor
 
 async def _deleted_by_its_owner(world: World, one: ExemptionId) -> None:
     await world.delete(one, PIPELINE)
-    outcome = await world.reconciler.reconcile(one, Hint("event", "delete", OPERATOR, "e-9"))
+    outcome = await world.reconciler.reconcile(one, Hint("event", "delete", OPERATOR, "e-9", verified=True))
     assert outcome.row.status is Status.GONE
     assert "accepted" in (await world.history(one))[-1].facts
 

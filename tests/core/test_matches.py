@@ -58,11 +58,13 @@ def test_each_that_matches_is_counted_whatever_goes_before_it_and_whether_or_not
         ruleset,
         exemption("break-glass", pacOwnerId="x1"),
         exemption("Break-Glass", "f"),
-        exemption("web", author="Robot@contoso.com", pacOwnerId="x9"),
+        exemption("web", author="Robot@contoso.com"),
         exemption("web", "g", pacOwnerId=7),
+        exemption("web", "h", author="ROBOT@contoso.com", pacOwnerId="x2"),
     )
-    assert (found.exclusions, found.overrides, found.owners) == ((2, 2, 0), (2, 4), (3, 1))
-    assert (found.exemptions, found.whole, found.at, found.ruleset) == (4, True, AT, ruleset.digest)
+    assert (found.exclusions, found.overrides) == ((2, 2, 0), (3, 5))
+    assert found.owners == (3, 1), "where an entry names authors and metadata, both must match"
+    assert (found.exemptions, found.whole, found.at, found.ruleset) == (5, True, AT, ruleset.digest)
 
 
 def test_a_ruleset_that_lists_nothing_counts_the_exemptions() -> None:

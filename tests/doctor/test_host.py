@@ -114,3 +114,13 @@ async def test_what_version_2_would_change_is_told_of_a_ruleset_of_version_1(cli
     assert result.state is State.PASS
     assert any("'/subscriptions/*/resourceGroups/x' is in version 2 " in one.seen for one in result.findings)
     assert all(one.mend for one in result.findings[1:])
+
+
+async def test_owners_that_metadata_alone_tell_are_named(clinic: Clinic, caplog: pytest.LogCaptureFixture) -> None:
+    told = (await clinic.check("ruleset")).findings[0]
+    assert "the owner 'Enterprise Azure Policy as Code' names no authors" in told.seen
+    assert "authors" in told.mend
+    assert "names no authors" in caplog.text, "the log at start-up says so, too"
+    text = clinic.ruleset.read_text(encoding="utf-8").replace('pacOwnerId: "*"}', 'pacOwnerId: "*"}\n    authors: [x]')
+    clinic.ruleset.write_text(text, encoding="utf-8")
+    assert "names no authors" not in (await clinic.check("ruleset")).findings[0].seen

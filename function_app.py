@@ -79,7 +79,7 @@ async def on_scope_changed(event: str) -> None:
 
 async def _set_aside(raw: str, event: Malformed | Dropped) -> None:
     if isinstance(event, Malformed):
-        await intake().malformed(raw, event.event_id, event.reason)
+        await intake().malformed(raw, event.event_id, event.reason, forged=event.forged)
     else:
         log.info("event dropped, number %d of this worker: %s", next(_dropped), event.reason)
 

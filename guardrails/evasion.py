@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from guardrails import tell
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.notice import Kind, Notice
+from guardrails.exemption import Exemption, ExemptionId, ScopeKind
+from guardrails.notice import SEVERITIES, Kind, Notice
 from guardrails.record import Row
 
 
@@ -64,11 +65,37 @@ def notice(
 ) -> Notice:
     """Return the notice about a habit, with `why` beside what is always said: our words.
 
-    Its id is the same for the same exemption and habit. Where there is no row that remembers it, as for a forged id,
-    who sends it sends it once a day and service at most, not once an event.
+    Its id is the same for the same exemption and habit.
     """
     made = tell.about(
         Kind.EVASION_ATTEMPTED, exemption_id, 0, at=at, actor=actor, done=DONE[habit],
         why=[WHY[habit], *([why] if why else [])], exemption=exemption, row=row,
     )  # fmt: skip
     return replace(made, id=tell.evasion_id(exemption_id, habit))
+
+
+def forged_id(text: str, *, at: datetime) -> Notice:
+    """Return the notice about an event that names an exemption by an id that none can have. `text`: a stranger's.
+
+    No row remembers it: who sends it sends it once an hour at most, not once an event.
+    """
+    text = text.encode("utf-8", "replace").decode()
+    scope, _, name = text.rpartition("/")
+    shown = {"id": text[:_SHOWN], "name": name[:_SHOWN] or "?", "scope": scope[:_SHOWN] or "?"}
+    digest = sha256(f"{text} {at}".encode()).hexdigest()[:32]
+    return Notice(
+        id=f"{digest}-evasion-{Habit.FORGED_ID}",
+        kind=Kind.EVASION_ATTEMPTED,
+        severity=str(SEVERITIES[Kind.EVASION_ATTEMPTED][0]),
+        at=at,
+        title=tell.TITLES[Kind.EVASION_ATTEMPTED],
+        exemption={**shown, "scopeKind": str(ScopeKind.RESOURCE)},
+        findings=(),
+        actor="",
+        done=DONE[Habit.FORGED_ID],
+        why=(WHY[Habit.FORGED_ID],),
+        next="Find out who holds the key of the function's endpoint, and renew it: python -m guardrails letters list",
+    )
+
+
+_SHOWN: Final = 300

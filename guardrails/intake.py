@@ -18,6 +18,7 @@ from guardrails import tell
 from guardrails.compare import Report, sweep_message
 from guardrails.deliver import Courier
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable, defect
+from guardrails.evasion import Habit, forged_id
 from guardrails.exemption import TYPE, ExemptionId, parse_time
 from guardrails.hint import Hint
 from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
@@ -143,10 +144,17 @@ class Intake:
             _tell(outcome, hint)
             return outcome
 
-    async def malformed(self, raw: str, event_id: str, reason: str) -> None:
-        """Keep an event that cannot be read, and answer it: sending it again would not mend it."""
+    async def malformed(self, raw: str, event_id: str, reason: str, *, forged: str = "") -> None:
+        """Keep an event that cannot be read, and answer it: sending it again would not mend it.
+
+        `forged`: the id of no exemption that it names; people are told of that once an hour.
+        """
         log.warning("malformed event %s kept as a letter: %s", event_id or "without id", reason)
-        await self.bury("event", raw, reason, event_id or raw)
+        register, now = self._world.register, self._world.clock.now()
+        new = await self.bury("event", raw, reason, event_id or raw)
+        if forged and new and Habit.FORGED_ID not in (await register.breaker(now)).said:
+            await self._letterbox.say(forged_id(forged, at=now))
+            await register.budget_told(Habit.FORGED_ID, now)
 
     async def message(self, text: str) -> Outcome | None:
         """Work off one message of the `reconcile` queue. Raises what is a defect; the host then counts and poisons."""

@@ -47,10 +47,14 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An event that cannot be read; sending it again would not mend it."""
+    """An event that cannot be read; sending it again would not mend it.
+
+    `forged`: the id by which it names an exemption, where that cannot name one object, so that Azure never wrote it.
+    """
 
     event_id: str
     reason: str
+    forged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +105,16 @@ def read_event(raw: str) -> Wanted | Dropped | Malformed:
     name = event.operation
     if name and not name.startswith(_OPERATION):
         return Dropped("operation on something else")
+    forged = ""
     for candidate in event.ids():
         try:
             exemption_id = ExemptionId.parse(candidate)
         except Permanent:
+            forged = forged or (candidate if f"/{TYPE}/".lower() in candidate.lower() else "")
             continue
         return Wanted(exemption_id, Hint("event", event.verb, actor_of(event.data), event.event_id))
     if name:
-        return Malformed(event.event_id, f"its operation is {name[:80]}, but it names no exemption")
+        return Malformed(event.event_id, f"its operation is {name[:80]}, but it names no exemption", forged)
     return Dropped("operation on something else")
 
 

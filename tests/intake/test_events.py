@@ -6,7 +6,9 @@ import logging
 
 import pytest
 
+from guardrails.azure.events import Malformed, read_event
 from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.exemption import TYPE
 from guardrails.record import Letter
 from guardrails.register import letters
 from guardrails.visit import IN_HAND, Outcome
@@ -202,3 +204,19 @@ async def test_of_what_strangers_send_a_limited_number_is_kept(
     assert all(one.getMessage().isprintable() for one in caplog.records)
     await desk.register.bury(Letter("notices-x", "notices", "a notice that could not be delivered", "{}", last.at))
     assert len(await desk.letters()) == 5
+
+
+async def test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evasion(desk: Desk) -> None:
+    for number in range(3):
+        forged = f"/subscriptions/s/../{number}/providers/{TYPE}/a\ud800<b>"
+        event = {"id": f"e-{number}", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": forged}
+        raw = json.dumps({**event, "data": {"operationName": f"{TYPE}/write", "resourceUri": forged}})
+        read = read_event(raw)
+        assert isinstance(read, Malformed)
+        await desk.intake.malformed(raw, read.event_id, read.reason, forged=read.forged)
+    notices = [message["notice"] for message in await desk.messages("notices")]
+    assert {(one["id"], one["kind"]) for one in notices} == {(notices[0]["id"], "evasion-attempted")}
+    assert notices[0]["exemption"]["name"] == "a?<b>"
+    assert len(await desk.letters()) == 3
+    await desk.intake.malformed("{}", "e-4", "not an object")
+    assert len(await desk.messages("notices")) == 0

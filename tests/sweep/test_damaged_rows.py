@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from datetime import date
 from typing import Any
 
 import pytest
@@ -31,15 +32,17 @@ async def damage(tenant: Tenant, place: tuple[str, str], **columns: Any) -> None
 
 
 async def goes_on(tenant: Tenant, told: list[str], *, close: bool = False) -> None:
-    """This sweep and the next ones see everything; people hear of the damage once."""
+    """This sweep and the next ones see everything; people hear of the damage once, and each day while it lasts."""
+    days = set[date]()
     for _ in range(3):
+        days.add(tenant.world.clock.now().date())
         report = await tenant.sweep()
         assert (report.seen, report.missing) == (2, [])
         await tenant.work()
         tenant.world.clock.advance(hours=1)
     if close:
         await tenant.world.register.close_breaker(tenant.world.clock.now())
-    assert await tenant.world.told() == told
+    assert await tenant.world.told() == told * (len(days) if close else 1)
     new = tenant.world.id("new")
     await tenant.world.bad(new)  # what comes after the first sweep is not there before
     tenant.world.clock.advance(minutes=1)

@@ -351,5 +351,7 @@ def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:
     message: dict[str, Any] = {"id": exemption, "sweep": True}
     if hint.listed:
         message["listed"] = hint.listed
+    if hint.together:
+        message["together"] = dict(hint.together)
     times = {"adopt": hint.adopt, "seen": hint.seen}
     return message | {name: spell_time(time) for name, time in times.items() if time}

@@ -14,6 +14,7 @@ from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
 from guardrails.expiry import is_expired
 from guardrails.notice import Kind
 from guardrails.record import Row, Status
+from guardrails.rules import all_rules
 from guardrails.ruleset import Mode, Response, Ruleset
 
 UNKNOWN_RETRY = timedelta(minutes=10)
@@ -148,7 +149,7 @@ def decide(at: Situation) -> Plan:
         plan = _clear(at, name)
     elif at.assessment.verdict is Verdict.UNKNOWN:
         reasons = tuple(f"{finding.code} cannot be told: {finding.text}" for finding in at.assessment.findings)
-        due = retry_at(at.row, at.content, at.now)
+        due = retry_at(at.row, at.content, at.now) if _may_clear(at.assessment) else None
         plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, tell=Kind.UNKNOWN)
     else:
         plan = _answer(at, name)
@@ -164,6 +165,12 @@ def _long_over(at: Situation) -> str:
     if wait is None or end is None or restored or not is_expired(end, at.now - wait):
         return ""
     return f"it ended at {spell_time(end)}, and the ruleset deletes such exemptions after {wait.days} days"
+
+
+def _may_clear(assessment: Assessment) -> bool:
+    """Whether anything is Unknown that another look may tell; what only a sweep can tell, a sweep brings."""
+    rules = all_rules()
+    return any(one.status is Verdict.UNKNOWN and not rules[one.rule].swept for one in assessment.findings)
 
 
 def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
@@ -190,13 +197,15 @@ def _recovery(row: Row | None) -> Kind | None:
     """Return the kind of notice that ends a trouble that people were told of; None where they were told of none.
 
     A row can say violation or unknown before anybody was told: an action on a new exemption was begun, and no more.
-    Its answer is then still none, and nothing is due.
+    Its answer is then still none, and nothing is due. Nor is it where only a sweep can tell more; then nothing but that
+    was found.
     """
     if row is None:
         return None
+    unknown = bool(row.findings) and all(key.endswith("?") for key in row.findings)
     told = {
         Status.VIOLATION: row.answer != "none",
-        Status.UNKNOWN: row.due is not None,
+        Status.UNKNOWN: unknown or row.due is not None,
         Status.CANNOT_ACT: True,
         Status.LOST: True,
     }
@@ -224,7 +233,7 @@ def _answer(at: Situation, owner: str) -> Plan:
             "its last good state is put back" if back else "it has no good state to go back to; it is deleted"
         )
         return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), tell=Kind.REVERTED)
-    if len(violations) < len(at.assessment.findings):
+    if _may_clear(at.assessment):
         due = min(filter(None, (due, retry_at(at.row, at.content, at.now))))
     tagging = any(finding.response is not Response.ALERT for finding in violations)
     if tagging and owner and not at.ruleset.tagging.protected:

@@ -6,6 +6,7 @@ Every fact that had to be fetched can also be `Unread`: it could not be had, and
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.sources import SYSTEM
@@ -34,6 +35,7 @@ class Assignment:
             that Azure evaluates; empty for an assignment of a single policy; Unread where they could not be read.
         version: the number of that version; "" where it is not known, and for a single policy.
         version_found: how that version was found, a phrase.
+        not_scopes: the scopes that it leaves out (`notScopes`), as it spells them.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Assignment:
     members: Mapping[str, str] | Unread
     version: str = ""
     version_found: str = ""
+    not_scopes: tuple[str, ...] = ()
 
     @property
     def is_initiative(self) -> bool:
@@ -82,6 +85,63 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """An exemption that was written before another one. `written`: when, by others than us, UTC; None where unknown."""
+
+    id: str
+    written: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What an exemption repeats, or completes: others of its assignment that had not ended and were written before it.
+
+    Attributes:
+        others: the first of them, oldest first.
+        count: how many they are.
+        controls: reference ids that they switch off, lower case, the first in their order; of an assignment of a single
+            policy, the definition's id.
+        policies: how many controls these are.
+        whole: whether they and it cover the whole initiative together; else each says the same as it does.
+    """
+
+    others: tuple[Earlier, ...]
+    count: int
+    controls: tuple[str, ...]
+    policies: int
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An assignment that does not apply where an exemption stands.
+
+    Attributes:
+        scope: the assignment's scope.
+        not_scope: the entry of its notScopes that leaves the exemption's scope out; "" where it is not below `scope`.
+        groups: names of the management groups that the exemption's scope is in, lower case, the nearest first.
+    """
+
+    scope: str
+    not_scope: str = ""
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What only a look at all exemptions, and at the tree, can tell of one: told by the last sweep, or by a scan.
+
+    None: nothing was found, or nobody has looked yet.
+    """
+
+    overlap: Overlap | Unread | None = None
+    outside: Outside | Unread | None = None
+
+
+NOBODY_LOOKED: Final = Together()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that rules may look at beside the exemption.
 
@@ -94,6 +154,7 @@ class Facts:
         dates: when it was seen with which expiry, oldest first: pairs of (seen at, expires on), UTC; () where unknown.
         approved: identities (lower case: UPN, object id, application id) that may write exemptions.
         recreated: how often we put it back because its target went and came again; 0 where that is not known.
+        together: what the last sweep told of it, or this scan.
     """
 
     now: datetime
@@ -104,6 +165,7 @@ class Facts:
     dates: tuple[tuple[datetime, datetime | None], ...] = ()
     approved: frozenset[str] = frozenset()
     recreated: int = 0
+    together: Together = NOBODY_LOOKED
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:

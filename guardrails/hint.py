@@ -1,7 +1,9 @@
 """What wakes the service up. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Hint:
         listed: the token of what the inventory shows, from a sweep; see guardrails.inventory.
         adopt: from a sweep: one that the register does not know was there before the guardrails if it was last written
             before this time, UTC; None where it was not.
+        together: from a sweep: what it tells of the exemption beside others; see guardrails.together.
         seen: from a sweep: when it began to look, UTC; what was read before then is not what it saw. None elsewhere.
     """
 
@@ -26,3 +29,4 @@ class Hint:
     listed: str = ""
     adopt: datetime | None = None
     seen: datetime | None = None
+    together: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -1,11 +1,12 @@
 """What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from guardrails.adoption import Adopted
+from guardrails.applies import Chain
 from guardrails.bypass.record import Kept as KeptBypass
 from guardrails.bypass.record import Known as KnownBypass
 from guardrails.bypass.record import Partitions
@@ -62,6 +63,12 @@ class Arm(Protocol):
     async def assignment(self, assignment_id: str, *, max_age: timedelta = timedelta.max) -> Assignment | Gone | Unread:
         """Return the assignment and what its initiative holds, cached for a while, and no older than `max_age`."""
 
+    async def leaves_out(self, scope: str, assignment_id: str) -> tuple[str, ...] | Unread | None:
+        """Return the notScopes of an assignment, if Azure lists it at a scope now, for it was made there or above it.
+
+        None where it is not among those that are. Raises nothing: Unread where Azure does not list all of them.
+        """
+
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge one tag on a subscription, resource group or resource; None removes it."""
 
@@ -100,6 +107,8 @@ class Surroundings:
         assigned: the rows of all assignments as the inventory gives them: id, tenantId, properties, systemData; some
             may be odd.
         whole: whether these are all assignments; False where a part could not be read.
+        above: the management groups above each container, as far as they are known; by ExemptionId.container.
+        in_order: whether exemptions come with all management groups first, and each subscription's in one run.
     """
 
     containers: Mapping[str, str]
@@ -108,6 +117,8 @@ class Surroundings:
     missing: tuple[str, ...] = ()
     assigned: Sequence[Mapping[str, Any]] = ()
     whole: bool = True
+    above: Mapping[str, Chain] = field(default_factory=dict)
+    in_order: bool = True
 
 
 class Inventory(Protocol):

@@ -1,7 +1,7 @@
 """What the register keeps of an exemption: its current row, and the entries of its history. Pure values."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from math import ceil
@@ -71,6 +71,7 @@ class Row:
         kept_why: why that is.
         adopted: when its present content was adopted, for it was there before the guardrails; None elsewhere.
         listed: the token of what the inventory shows of it; see guardrails.inventory.
+        together: what the last sweep told of it beside others, as JSON; see guardrails.together.
         expiry: its expiry state when last looked at, such as active or expiring-14.
         reminded: the last reminders of its expiry that were told, as `date/threshold`, one a date, the newest last.
         review_on: when a review is due; None where unknown.
@@ -120,6 +121,7 @@ class Row:
     kept_why: str = ""
     adopted: datetime | None = None
     listed: str = ""
+    together: Mapping[str, Any] = field(default_factory=dict)
     expiry: str = ""
     reminded: str = ""
     review_on: datetime | None = None
@@ -169,6 +171,7 @@ class Row:
                 values[name] = parse_time(values[name])
             values["status"] = Status(values["status"])
             values["findings"] = {code: parse_time(at) for code, at in values.get("findings", {}).items()}
+            values["together"] = dict(values.get("together", {}))
             values["outbox"] = tuple(values.get("outbox", ()))
             for name in ("restored", "fought"):
                 values[name] = tuple(map(_time, values.get(name, ())))
@@ -192,7 +195,7 @@ _TIMES = frozenset(
 
 _ALWAYS: Final = ("id", "status", "since")
 _DEFAULTS: Final = tuple(
-    (item.name, object() if item.name in _ALWAYS else {} if item.name == "findings" else item.default)
+    (item.name, object() if item.name in _ALWAYS else {} if item.default is MISSING else item.default)
     for item in fields(Row)
 )
 """The fields of a row, and what they hold where nothing is said."""

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict
 from guardrails.decide import Plan, Situation
 from guardrails.exemption import MARKER_KEY, Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
-from guardrails.facts import Assignment, Author, Before, Facts, Gone, Unread, last_write
+from guardrails.facts import NOBODY_LOOKED, Assignment, Author, Before, Facts, Gone, Together, Unread, last_write
 from guardrails.hint import Hint
 from guardrails.record import Entry, Row, Status, Stored
 from guardrails.ruleset import Mode, Response, Ruleset
@@ -32,7 +33,7 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str) -> Row | No
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
             compliant_ticket="", tolerated=None, tolerated_content="", findings={}, blocked="", scope_tagged=False,
-            dates=() if moved else row.dates,
+            dates=() if moved else row.dates, together={},
         )  # fmt: skip
     return row
 
@@ -45,11 +46,13 @@ def facts_of(
     assignment: Assignment | Gone | Unread,
     *,
     content: str = "",
+    together: Together = NOBODY_LOOKED,
 ) -> Facts:
     """Return what the rules may know.
 
     The author is who last changed what the exemption says: not we, and not somebody who wrote the same again.
-    `content` is its fingerprint; without one only our own writes are seen through.
+    `content` is its fingerprint; without one only our own writes are seen through. `together`: what a sweep or a scan
+    told.
     """
     author: Author | Unread
     written_at: datetime | None
@@ -61,7 +64,7 @@ def facts_of(
     if row is not None and row.compliant is not None and row.compliant_at is not None:
         before = Before(row.compliant_expires_on, row.compliant_at, row.compliant_ticket)
     dates, recreated = (row.dates, len(row.restored)) if row else ((), 0)
-    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated)
+    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated, together)
 
 
 def says_the_same(exemption: Exemption, row: Row | None, content: str) -> bool:
@@ -75,11 +78,17 @@ def is_own_write(exemption: Exemption, row: Row | None) -> bool:
 
 
 def row_after(
-    at: Situation, plan: Plan, facts: Facts, stored: Stored | None, listed: str = ""
+    at: Situation,
+    plan: Plan,
+    facts: Facts,
+    stored: Stored | None,
+    listed: str = "",
+    *,
+    together: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Row, Mapping[str, Any] | None]:
     """Return the row for a judged exemption, and the body that its history entry must keep: None where one does.
 
-    `listed` is the token of what the inventory shows of it.
+    `listed` is the token of what the inventory shows of it, `together` what a sweep told of it beside others, as JSON.
     """
     old, exemption = at.row, at.exemption
     seq = stored.seq + 1 if stored else 1
@@ -122,6 +131,7 @@ def row_after(
         kept_why=base.kept_why if base.kept == at.content else "",
         adopted=base.adopted if base.kept == at.content else None,
         listed=listed,
+        together=dict(together),
         wanted=wanted_of(exemption),
         lost=None,
         lost_by="",
@@ -201,7 +211,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     return replace(
         base, status=Status.GONE, since=now, content="", findings={}, answer="none", undo=base.snapshot, due=None,
         attempts=0, held="", blocked="", intent=None, scope_tagged=False, own_write_at=None, kept="", kept_why="",
-        adopted=None, listed="", expiry=str(State.GONE), turn=None, review_on=None,
+        adopted=None, listed="", together={}, expiry=str(State.GONE), turn=None, review_on=None,
     )  # fmt: skip
 
 

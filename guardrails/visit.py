@@ -8,12 +8,13 @@ from math import ceil
 from typing import Any, Final
 
 from guardrails import tell
+from guardrails.applies import applies_now
 from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, decide
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
-from guardrails.facts import Assignment, Author, Facts, Gone, Unread
+from guardrails.facts import Assignment, Author, Facts, Gone, Outside, Unread
 from guardrails.hint import Hint
 from guardrails.inventory import token
 from guardrails.notice import Kind, Notice
@@ -21,6 +22,7 @@ from guardrails.ports import Arm, Clock, Queues, Register
 from guardrails.record import Entry, Outgoing, Row, Status, Stored
 from guardrails.recording import facts_of, row_after, row_of_same, tolerates
 from guardrails.ruleset import Mode, Ruleset
+from guardrails.together import from_json, merged, named, to_json, without
 
 MAX_DELAY: Final = timedelta(days=7)
 """The longest that a storage queue hides a message (REST reference, Put Message, visibilitytimeout)."""
@@ -74,6 +76,7 @@ class Look:
     facts: Facts
     plan: Plan
     listed: str
+    together: Mapping[str, Any]
 
     @property
     def assessment(self) -> Assessment:
@@ -82,7 +85,7 @@ class Look:
 
     def row_after(self, stored: Stored | None) -> tuple[Row, Mapping[str, Any] | None]:
         """Return the row for what was seen and decided, and the body that its history entry must keep."""
-        return row_after(self.situation, self.plan, self.facts, stored, self.listed)
+        return row_after(self.situation, self.plan, self.facts, stored, self.listed, together=self.together)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ class Visit:
     async def look(self, exemption: Exemption, row: Row | None) -> Look:
         """Assess and decide, with every fact that the rules need.
 
-        What is kept of an assignment may be out of date: a revert that rests on it is decided by what Azure says now.
+        What is kept of an assignment may be out of date, and so may be what a sweep told of where it applies: a revert
+        that rests on them is decided by what Azure says now.
         """
         now = self.world.clock.now()
         content = fingerprint(exemption.body)
@@ -119,23 +123,49 @@ class Visit:
             )
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=max_age)
-        facts, situation = self._judged(exemption, same, content, assignment)
-        if decide(situation).reverts and not decide(self._judged(exemption, same, content, _NOT_READ)[1]).reverts:
-            assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
-            facts, situation = self._judged(exemption, same, content, assignment)
+        told = self.told(same)
+        facts, situation = self._judged(exemption, same, content, assignment, told)
+        if decide(situation).reverts:
+            less = self._judged(exemption, same, content, _NOT_READ, without(told, "outside"))[1]
+            if not decide(less).reverts:
+                assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=timedelta())
+                told = await self._confirmed(exemption, told)
+                facts, situation = self._judged(exemption, same, content, assignment, told)
         plan = decide(situation)
         back = plan.action or plan.withheld
         if isinstance(back, PutBack) and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
-        return Look(exemption, situation, facts, plan, self._listed(situation, assignment))
+        return Look(exemption, situation, facts, plan, named(self._listed(situation, assignment), told), told)
+
+    def told(self, row: Row | None) -> Mapping[str, Any]:
+        """Return what a sweep told of the exemption beside others, as JSON: this one, else as the register has it."""
+        return merged(self.hint.listed, self.hint.together, row.together if row else {})
+
+    async def _confirmed(self, exemption: Exemption, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the same by what Azure lists now, where a sweep told that the assignment does not apply."""
+        if not isinstance(from_json(told).outside, Outside):
+            return told
+        identity = exemption.id
+        listed = await self.world.arm.leaves_out(identity.scope, exemption.assignment_id)
+        scope = identity.key[: len(identity.scope)]
+        applies = listed if isinstance(listed, Unread) else applies_now(scope, identity.container, listed)
+        if isinstance(applies, Unread):
+            return {**told, "outside": to_json(applies)}
+        return without(told, "outside") if applies else told
 
     def _judged(
-        self, exemption: Exemption, same: Row | None, content: str, assignment: Assignment | Gone | Unread
+        self,
+        exemption: Exemption,
+        same: Row | None,
+        content: str,
+        assignment: Assignment | Gone | Unread,
+        told: Mapping[str, Any],
     ) -> tuple[Facts, Situation]:
-        """Return what the rules may know and what they find, by this assignment."""
+        """Return what the rules may know and what they find, by this assignment and what a sweep told."""
         now = self.world.clock.now()
-        facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content)
+        together = from_json(told)
+        facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content, together=together)
         situation = Situation(
             exemption,
             assess(exemption, facts, self.ruleset),

@@ -153,6 +153,14 @@ class ArmRest:
         """Return the assignment and the members of its initiative, kept for a while, and no older than `max_age`."""
         return await self.policies.assignment(assignment_id, max_age=max_age)
 
+    async def leaves_out(self, scope: str, assignment_id: str) -> tuple[str, ...] | Unread | None:
+        """Return the notScopes of an assignment, if it is listed at a scope, for it was made there or above it.
+
+        None where ARM lists all that are and this is not among them. Raises nothing.
+        """
+        listed = await self.policies.at(scope)
+        return listed if isinstance(listed, Unread) else listed.get("/" + assignment_id.strip("/ ").lower())
+
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge or remove one tag on a scope by the Tags API. Raises Permanent (cannot-act), Retryable."""
         # imported here: most installations tag exemptions, not scopes, and the SDK costs cold start

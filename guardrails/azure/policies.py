@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from azure.core.rest import AsyncHttpResponse
 
+from guardrails.applies import not_scopes_of
 from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, json_of, refusal
 from guardrails.errors import Retryable
@@ -55,6 +56,7 @@ _LACKS_VERSION: Final = frozenset(
 _API_VERSION: Final = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:-[a-z]+)?\b", re.IGNORECASE)
 _NONE: Final = Choice("", "")
 _TRIES: Final = 3
+_PAGES: Final = 100
 _BRIEFLY: Final = timedelta(seconds=5)
 _IMMUTABLE: Final = timedelta(days=1)
 
@@ -101,15 +103,32 @@ class Policies:
         if not properties.get("policyDefinitionId"):
             return Unread("Azure's answer does not say what the assignment assigns")
         definition = base_of(str(properties["policyDefinitionId"]))
+        left_out = not_scopes_of(properties.get("notScopes"))
         if "/policysetdefinitions/" not in definition.lower():
-            return Assignment(path, definition, {})
+            return Assignment(path, definition, {}, not_scopes=left_out)
         pin = pin_of(properties, told=self.versions[ASSIGNMENTS] >= PINS_SINCE)
         found = await self._evaluated(definition, pin, max_age=max_age)
         members, choice = (found, _NONE) if isinstance(found, Unread) else found
         if isinstance(members, _Busy):
             return _plain(members)
         members = Unread(members.reason) if isinstance(members, Unread) else members
-        return Assignment(path, definition, members, choice.version, choice.found)
+        return Assignment(path, definition, members, choice.version, choice.found, left_out)
+
+    async def at(self, scope: str) -> Mapping[str, tuple[str, ...]] | Unread:
+        """Return the assignments that ARM lists at a scope, made there or above it: id (lower case) -> its notScopes.
+
+        Raises nothing: Unread where ARM does not list all of them now.
+        """
+        path = f"{scope}/providers/Microsoft.Authorization/{ASSIGNMENTS}"
+        rows = await self._list_of(await self._get(ASSIGNMENTS, path, filter="atScope()"), path, "assignments")
+        if isinstance(rows, Gone | Unread):
+            return _reason(rows)
+        found = {}
+        for row in rows:
+            if not isinstance(row, Mapping) or not isinstance(row.get("id"), str):
+                return Unread("Azure's list of assignments has entries without an id")
+            found["/" + row["id"].strip("/").lower()] = not_scopes_of(_properties(row).get("notScopes"))
+        return found
 
     async def in_use(self, scope: str) -> Mapping[str, str | Unread]:
         """Return the api-versions in use, of assignments and of initiatives, once a list at a scope was read by each.
@@ -179,22 +198,32 @@ class Policies:
 
     async def _read_list(self, path: str) -> Mapping[str, Definition] | Gone | Unread:
         """Read the list of an initiative's versions to its end."""
+        rows = await self._list_of(await self._get(VERSIONS, path), path, "versions")
+        if isinstance(rows, Gone | Unread):
+            return rows
         found: dict[str, Definition] = {}
+        for row in rows:
+            one = definition_of(path, _properties(row)) if isinstance(row, Mapping) else None
+            if one and (number := one.version or str(row.get("name") or "")):
+                found[number] = one
+        return found
+
+    async def _list_of(
+        self, body: Mapping[str, Any] | Gone | Unread, path: str, what: str
+    ) -> list[Any] | Gone | Unread:
+        """Return all rows of a list, of which `body` is the first page."""
+        found: list[Any] = []
         seen: set[str] = set()
-        body = await self._get(VERSIONS, path)
         while isinstance(body, Mapping):
             rows = body.get("value")
             if not isinstance(rows, list):
-                return Unread("Azure's answer is not a list of versions")
-            for row in rows:
-                one = definition_of(path, _properties(row)) if isinstance(row, Mapping) else None
-                if one and (number := one.version or str(row.get("name") or "")):
-                    found[number] = one
+                return Unread(f"Azure's answer is not a list of {what}")
+            found += rows
             url = str(body.get("nextLink") or "")
             if not url:
                 return found
-            if url in seen or not self._rest.is_ours(url):
-                return Unread("Azure's list of versions goes on at an address that is not followed")
+            if url in seen or len(seen) >= _PAGES or not self._rest.is_ours(url):
+                return Unread(f"Azure's list of {what} goes on at an address that is not followed")
             seen.add(url)
             body = await self._follow(url, path)
         return body

@@ -133,6 +133,9 @@ class Rule(Declared):
             is not known and would settle the matter, the rule is Unknown.
         control: its form at the control plane, or one sentence why it has none; see guardrails.rules.control.
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
+        swept: whether it only says what a sweep or a scan told of the exemption (Facts.together): a look at the
+            exemption alone cannot tell more.
+        no_revert: why the ruleset cannot have it revert, a phrase; "" where it can.
     """
 
     check: Callable[[Exemption, Facts, Any], Outcome]
@@ -142,6 +145,8 @@ class Rule(Declared):
     bad: tuple[Case, ...] = ()
     unclear: tuple[Case, ...] = ()
     needs: tuple[str, ...] = ()
+    swept: bool = False
+    no_revert: str = ""
 
     @property
     def doc(self) -> str:

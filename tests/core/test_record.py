@@ -42,6 +42,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
         tuple
     ),
     "Mapping[str, datetime]": some.dictionaries(TEXT, TIME, max_size=4),
+    "Mapping[str, typing.Any]": some.dictionaries(TEXT, JSON, max_size=3),
 }
 
 

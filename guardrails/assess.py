@@ -30,6 +30,7 @@ class Finding:
         evidence: the values that show it; strangers' texts, unescaped.
         mend: what to do about it; our words.
         response, grace: what the ruleset says follows a violation.
+        swept: whether only a sweep or a scan can tell it: see guardrails.rules.base.Rule.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Finding:
     mend: str
     response: Response
     grace: timedelta
+    swept: bool = False
 
     @property
     def key(self) -> str:
@@ -151,4 +153,6 @@ def _finding(bound: BoundRule, outcome: object) -> Finding:
     else:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
         status, text, evidence = Verdict.UNKNOWN, reason, {}
-    return Finding(rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace)
+    return Finding(
+        rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace, rule.swept
+    )  # fmt: skip

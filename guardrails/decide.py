@@ -14,7 +14,6 @@ from guardrails.exemption import Exemption, ScopeKind, marker_of, spell_time
 from guardrails.expiry import is_expired
 from guardrails.notice import Kind
 from guardrails.record import Row, Status
-from guardrails.rules import all_rules
 from guardrails.ruleset import Mode, Response, Ruleset
 
 UNKNOWN_RETRY = timedelta(minutes=10)
@@ -169,8 +168,7 @@ def _long_over(at: Situation) -> str:
 
 def _may_clear(assessment: Assessment) -> bool:
     """Whether anything is Unknown that another look may tell; what only a sweep can tell, a sweep brings."""
-    rules = all_rules()
-    return any(one.status is Verdict.UNKNOWN and not rules[one.rule].swept for one in assessment.findings)
+    return any(one.status is Verdict.UNKNOWN and not one.swept for one in assessment.findings)
 
 
 def retry_at(row: Row | None, content: str, now: datetime) -> datetime:

@@ -220,6 +220,10 @@ class Ruleset:
             bound = self._bound[matched] = _bind([self.layers[number].rules for number in matched])
         return bound
 
+    def judges(self, rule: str) -> bool:
+        """Whether a rule is on anywhere."""
+        return any(rule in layer.rules and layer.rules[rule].get("enabled", True) for layer in self.layers)
+
     def bypass_rules_for(self, scope: str) -> BypassRules:
         """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
         layers = self.bypass_layers

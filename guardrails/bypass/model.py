@@ -246,7 +246,7 @@ def _finding_of(said: Mapping[str, Any]) -> Finding:
     texts["rule"] = FORMER.get(texts["rule"], texts["rule"])
     return Finding(
         status=Verdict(said["status"]), severity=Severity(said["severity"]), evidence=dict(said["evidence"]),
-        response=Response.ALERT, grace=timedelta(), **texts,
+        response=Response.ALERT, grace=timedelta(), swept=False, **texts,
     )  # fmt: skip
 
 

@@ -1,0 +1,464 @@
+"""Siblings: what a sweep tells of exemptions by looking at all of them, and at the tree: guardrails.together.
+
+Resource Graph shows which exemptions may overlap, by their ids and reference ids alone. What they really switch off,
+and since when, is read from Azure and from the register; but only where something among them is not as it was when that
+was last done. A name for what was looked at stands in the register's token (guardrails.together), so that a sweep of an
+unchanged tenant reads nothing for this.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from sys import intern
+from typing import Any, Final, NamedTuple
+
+from guardrails.applies import Chain, chain_of, outside
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import Exemption, ExemptionId, fingerprint
+from guardrails.expiry import is_expired
+from guardrails.facts import Assignment, Outside, Unread
+from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows
+from guardrails.overlap import Members, Sibling, Told, better, compare, may_overlap, members_of, sibling_of, sites
+from guardrails.overlap import written_at as written_by_body
+from guardrails.ports import Surroundings
+from guardrails.record import Watch
+from guardrails.recording import facts_of, row_of_same
+from guardrails.rules.reach import Selection
+from guardrails.ruleset import Ruleset
+from guardrails.together import BASE, NAME, name_of, names_in, to_json, with_names
+from guardrails.visit import World
+
+GROUPS: Final = "mg~"
+_AT_ONCE: Final = 16
+_NOTHING: Final[Mapping[str, Any]] = {}
+_KEEP: Final[Mapping[str, Any]] = {"name": ""}
+
+
+class Shown(NamedTuple):
+    """What a pass keeps of an exemption that the inventory shows.
+
+    Attributes:
+        key: ExemptionId.hash.
+        listed: its token.
+        sure: whether its assignment was there to be seen, so that all of the token counts.
+        cut: how long its scope is, in its id.
+        assigned: its assignment's id, in lower case; "" where it is not compared with others, for it has ended.
+        named: its reference ids, in lower case.
+        outside: whether its assignment applies, as JSON (guardrails.together); {} where it does.
+        together: what is told of it, where the token alone does not say that the register has it.
+    """
+
+    key: bytes
+    id: str
+    container: str
+    modified_at: datetime | None
+    listed: str
+    sure: bool
+    cut: int = 0
+    assigned: str = ""
+    named: tuple[str, ...] = ()
+    outside: Mapping[str, Any] = _NOTHING
+    together: Mapping[str, Any] = _NOTHING
+
+    @property
+    def scope(self) -> str:
+        """Its scope, in lower case."""
+        return self.id[: self.cut].lower()
+
+
+class _Site(NamedTuple):
+    """Exemptions of one assignment that may overlap at a scope.
+
+    Attributes:
+        assigned: the assignment, as in Shown.
+        scope: the scope, in lower case.
+        own, above: the exemptions at it, and at scopes above it in the same subscription.
+        over: those at management groups above it, where the site is in a subscription.
+        doubt: why it is not known which of those at management groups are above it; "" where that is known.
+        name: of all that was looked at.
+    """
+
+    assigned: str
+    scope: str
+    own: list[Shown]
+    above: list[Shown]
+    over: list[Shown]
+    doubt: str
+    name: str
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of exemptions, by Shown.key: None where Azure says that there is no such sibling any more."""
+
+    siblings: dict[bytes, Sibling | None] = field(default_factory=dict)
+    bodies: dict[bytes, Exemption] = field(default_factory=dict)
+    written: dict[bytes, datetime | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Siblings:
+    """The use case, for one sweep.
+
+    Args:
+        world, ruleset: as the sweep has them.
+        around: what exemptions are judged by.
+        rows: what the inventory has shown so far.
+        known: the register's rows, by ExemptionId.hash: container and watch.
+        visible: the containers that can be seen.
+
+    Attributes:
+        hole: whether a part of the inventory was lost.
+    """
+
+    world: World
+    ruleset: Ruleset
+    around: Surroundings
+    rows: Rows
+    known: Mapping[bytes, tuple[str, Watch]]
+    visible: set[str]
+    hole: bool = False
+    _compares: bool = False
+    _places: bool = False
+    _members: dict[str, tuple[Members, bytes]] = field(default_factory=dict)
+    _over: dict[str, list[Shown]] = field(default_factory=dict)
+    _shared: dict[Any, Any] = field(default_factory=dict)
+    _groups: _Read = field(default_factory=_Read)
+    _from_below: dict[bytes, list[tuple[str, Told]]] = field(default_factory=dict)
+    _undecided: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._compares = self.ruleset.judges("duplicate")
+        self._places = self.ruleset.judges("assignment-not-applicable")
+
+    def shown(
+        self, one: Exemption, listed: str, now: datetime, *, assigned: str, assignment: Assignment | None
+    ) -> Shown:
+        """Return what is kept of an exemption. `listed`: its token; `assigned`: its assignment's id, lower case."""
+        identity, shared = one.id, self._shared
+        sure = assignment is not None or not self.around.missing
+        container, cut, named, beside = intern(identity.container), len(identity.scope), (), ""
+        if self._compares and not is_expired(one.expires_on, now):
+            beside = shared.setdefault(assigned, assigned)
+            if one.reference_ids and (assignment is None or assignment.members):  # a single policy has no members
+                names = tuple(sorted(map(str.lower, one.reference_ids)))
+                named = shared.setdefault(names, names)
+        told = _NOTHING
+        if self._places:
+            above = self.around.above
+            found = outside(identity.key[:cut], container, assignment, above) if assignment else NO_ASSIGNMENT
+            if found is not None:
+                told = self._told_of_place(found)
+        shown = Shown(identity.hash, identity.text, container, one.modified_at, listed, sure, cut, beside, named, told)
+        if beside and container.startswith(GROUPS):
+            self._over.setdefault(beside, []).append(shown)
+        return shown
+
+    def _told_of_place(self, found: Outside | Unread) -> Mapping[str, Any]:
+        if isinstance(found, Unread) and self.around.missing:  # it may pass: what the register has stays
+            return _KEEP
+        told: Mapping[str, Any] = self._shared.get(found) or self._shared.setdefault(found, to_json(found))
+        return told
+
+    def settled(self, shown: Sequence[Shown]) -> list[Shown] | None:
+        """Return the exemptions of one subscription with their tokens whole; None where that needs something read."""
+        names = self._expected(self._sites(shown)) if self._compares else {}
+        out = []
+        for one in shown:
+            known = self.known.get(one.key)
+            listed = known[1].listed if known else ""
+            name = names.get(one.key, "") if names else ""
+            if (name or len(listed) > BASE) and self._compares and name != names_in(listed)[0]:
+                return None
+            out.append(self._whole(one, listed, name) if name or one.outside or not one.sure else one)
+        return out
+
+    async def settle(self, shown: Sequence[Shown]) -> list[Shown]:
+        """Return the same, and read what is needed. Raises Permanent."""
+        every = list(self._sites(shown))
+        told = await self._decided(every, shown)
+        return [await self._with(one, told) for one in shown]
+
+    async def finish(self, shown: Sequence[Shown]) -> list[Shown]:
+        """Return the same of all exemptions at management groups, once all others are settled."""
+        if not self._compares:
+            return [self._whole(one, self._listed(one), "") for one in shown]
+        told = await self._decided(list(self._sites_of_groups(shown)), shown)
+        for key, some in self._from_below.items():
+            name, own = told.get(key, ("", None))
+            best = own
+            for _, one in sorted(some, key=lambda item: (isinstance(item[1], Unread), item[0])):
+                best = better(best, one)
+            told[key] = name_of([name, to_json(best)]), best
+        for key in self._undecided:
+            told.pop(key, None)
+        return [await self._with(one, told) for one in shown]
+
+    async def _with(self, one: Shown, told: Mapping[bytes, tuple[str, Told | None]]) -> Shown:
+        """Return an exemption with its token whole, and what is told of it."""
+        listed = self._listed(one)
+        before = names_in(listed)[0]
+        if one.key in self._undecided:
+            return self._whole(one, listed, before)
+        name, found = told.get(one.key, ("", None))
+        if self._compares and before and before != name and await self._rests_on_unseen(one):
+            return self._whole(one, listed, before)
+        return self._whole(one, listed, name, to_json(found, name) if name and name != before else _NOTHING)
+
+    def _whole(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = _NOTHING) -> Shown:
+        """Return an exemption with its token whole. `listed`: the register's; `name`, `overlap`: of what is told."""
+        base = one.listed if one.sure or not listed else one.listed[:SAID] + listed[SAID:BASE]
+        place = str(one.outside.get("name", "")) if one.outside else ""
+        told = {"overlap": overlap} if overlap else {}
+        if one.outside is _KEEP:
+            place = names_in(listed)[1]
+        elif place:
+            told["outside"] = one.outside
+        return one._replace(listed=with_names(base, name, place), together=told)
+
+    def _listed(self, one: Shown) -> str:
+        known = self.known.get(one.key)
+        return known[1].listed if known else ""
+
+    # What may overlap
+
+    def _sites(self, shown: Sequence[Shown]) -> Iterator[_Site]:
+        """Yield where exemptions of one subscription may overlap, scopes before those below them."""
+        for assigned, some in _by_assignment(shown).items():
+            over, doubt = self._groups_above(assigned, some[0].container)
+            if len(some) + len(over) < 2:
+                continue
+            members, said = self._members_of(assigned)
+            names_over = [one.named for one in over]
+            at: dict[str, list[Shown]] = {}
+            for one in some:
+                at.setdefault(one.scope, []).append(one)
+            for scope, own, above in sites(at):
+                if len(own) + len(above) + len(over) > 1 and may_overlap(
+                    [one.named for one in own], [*(one.named for one in above), *names_over], members
+                ):
+                    yield _Site(assigned, scope, own, above, over, doubt, _name(scope, said, doubt, own, above, over))
+
+    def _sites_of_groups(self, shown: Sequence[Shown]) -> Iterator[_Site]:
+        """Yield where exemptions at management groups may overlap."""
+        for assigned, some in _by_assignment(shown).items():
+            if len(some) < 2:
+                continue
+            members, said = self._members_of(assigned)
+            at: dict[str, list[Shown]] = {}
+            for one in some:
+                at.setdefault(one.container, []).append(one)
+            for container in sorted(at):
+                over, doubt = self._groups_above(assigned, container)
+                own = at[container]
+                above = [one for one in over if one.container != container]
+                if may_overlap([one.named for one in own], [one.named for one in above], members):
+                    scope = own[0].scope
+                    yield _Site(assigned, scope, own, above, [], doubt, _name(scope, said, doubt, own, above, []))
+
+    def _groups_above(self, assigned: str, container: str) -> tuple[list[Shown], str]:
+        """Return the exemptions at management groups above a container; all of them where the chain is not known."""
+        some = self._over.get(assigned)
+        if not some:
+            return [], ""
+        chain: Chain = chain_of(container, self.around.above)
+        if isinstance(chain, Unread):
+            return some, f"which management groups are above it is not known: {chain.reason}"
+        return [one for one in some if one.container.removeprefix(GROUPS) in chain], ""
+
+    def _members_of(self, assigned: str) -> tuple[Members, bytes]:
+        """Return what an assignment assigns, and a digest of that."""
+        found = self._members.get(assigned)
+        if found is None:
+            members = members_of(self.around.assignments.get(assigned) or NO_ASSIGNMENT)
+            said = members.reason if isinstance(members, Unread) else "\n".join(sorted(members))
+            found = self._members[assigned] = members, hashlib.sha256(f"{assigned}\n{said}".encode()).digest()
+        return found
+
+    def _expected(self, every: Iterable[_Site]) -> dict[bytes, str]:
+        """Return the name that each exemption has in its token, where nothing is new and nothing in doubt."""
+        names: dict[bytes, list[str]] = {}
+        for site in every:
+            for one in (*site.own, *site.above):
+                names.setdefault(one.key, []).append(site.name)
+        return {key: _joined(some) for key, some in names.items()}
+
+    # What they say
+
+    async def _decided(self, every: list[_Site], shown: Sequence[Shown]) -> dict[bytes, tuple[str, Told | None]]:
+        """Return what is told of exemptions that may overlap, by Shown.key, and the name of it in their tokens.
+
+        Only sites of assignments of which something changed are looked at; of the others the names alone are told.
+        """
+        expected = self._expected(every)
+        changed = {one.assigned for one in shown if one.assigned and self._is_changed(one, expected)}
+        found: dict[bytes, Told] = {}
+        names: dict[bytes, list[str]] = {}
+        read = self._groups if shown and shown[0].container.startswith(GROUPS) else _Read()
+        for site in every:
+            name = site.name
+            if site.assigned in changed:
+                try:
+                    told = await self._look(site, read)
+                except Retryable:
+                    self._undecided.update(one.key for one in (*site.own, *site.above, *site.over))
+                    continue
+                name = self._take(site, told, found)
+            for one in (*site.own, *site.above):
+                names.setdefault(one.key, []).append(name)
+        return {key: (_joined(some), found.get(key)) for key, some in names.items()}
+
+    def _is_changed(self, one: Shown, expected: Mapping[bytes, str]) -> bool:
+        return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
+
+    def _take(self, site: _Site, told: Mapping[bytes, Told], found: dict[bytes, Told]) -> str:
+        """Take what a site tells; return the name of it, another one where the next sweep is to look again."""
+        again: list[str] = []
+        over = {one.key for one in site.over}
+        for key, one in told.items():
+            if isinstance(one, Unread) and self.around.missing:  # it may pass: what the register has stays
+                self._undecided.add(key)
+            elif key in over:
+                self._from_below.setdefault(key, []).append((site.scope, one))
+                again.append("above")
+            else:
+                found[key] = better(found.get(key), one)
+            if isinstance(one, Unread):
+                again.append(one.reason)
+        return name_of([site.name, sorted(again)]) if again else site.name
+
+    async def _look(self, site: _Site, read: _Read) -> dict[bytes, Told]:
+        """Return what is told of exemptions at a site, by Shown.key. Raises Retryable."""
+        await self._read([*site.own, *site.above], read)
+        await self._read(site.over, self._groups)
+        own, above = self._siblings(site.own, read), self._siblings(site.above, read)
+        over = self._siblings(site.over, self._groups)
+        if site.doubt and site.over:
+            over = {key: replace(one, doubt=site.doubt) for key, one in over.items()}
+        elif site.doubt:
+            above = {key: replace(one, doubt=site.doubt) for key, one in above.items()}
+        every = own | above | over
+        if not compare(list(own.values()), [*above.values(), *over.values()]):
+            return {}
+        await self._date(every, read)
+        dated = {
+            key: replace(one, written=(read if key in read.written else self._groups).written[key])
+            for key, one in every.items()
+        }
+        told = compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
+        keys = {one.key: key for key, one in dated.items()}
+        return {keys[one]: said for one, said in told.items()}
+
+    def _siblings(self, some: Iterable[Shown], read: _Read) -> dict[bytes, Sibling]:
+        return {one.key: sibling for one in some if (sibling := read.siblings.get(one.key)) is not None}
+
+    async def _read(self, some: Sequence[Shown], read: _Read) -> None:
+        """Read what exemptions say now. Raises Retryable."""
+        for container in dict.fromkeys(one.container for one in some if one.key not in read.siblings):
+            if container.startswith(GROUPS):  # all that is there at once: it may be above many subscriptions
+                there = [one for shown in self._over.values() for one in shown if one.container == container]
+            else:
+                there = [one for one in some if one.container == container]
+            bodies = await self.world.arm.list(container)
+            if isinstance(bodies, Unread):
+                doubt = f"Azure does not list the exemptions there: {bodies.reason}"
+                read.siblings |= {one.key: self._unread(one, doubt) for one in there}
+                continue
+            wanted = {one.id.lower(): one for one in there}
+            read.siblings |= {one.key: None for one in there}
+            for body in bodies:
+                shown = wanted.get(str(body.get("id")).lower())
+                exemption = self._running(body) if shown else None
+                if shown and exemption and "/" + exemption.assignment_id.strip("/ ").lower() == shown.assigned:
+                    members, _ = self._members_of(shown.assigned)
+                    read.bodies[shown.key] = exemption
+                    read.siblings[shown.key] = sibling_of(
+                        exemption, members, written_by_body(exemption), single=self._is_single(shown.assigned)
+                    )
+
+    def _unread(self, one: Shown, doubt: str) -> Sibling:
+        """Return an exemption of which nobody knows the selectors."""
+        named = frozenset[str]() if self._is_single(one.assigned) else frozenset(one.named)
+        members, _ = self._members_of(one.assigned)
+        return Sibling(one.id, one.scope, one.modified_at, named, Selection(doubt=doubt, more=True), members, doubt)
+
+    def _is_single(self, assigned: str) -> bool:
+        assignment = self.around.assignments.get(assigned)
+        return assignment is not None and not assignment.is_initiative
+
+    def _running(self, body: Mapping[str, Any]) -> Exemption | None:
+        """Return an exemption that has not ended; None for any other, and for what cannot be read."""
+        try:
+            exemption = Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
+        except Permanent:
+            return None
+        return None if is_expired(exemption.expires_on, self.world.clock.now()) else exemption
+
+    async def _date(self, every: Mapping[bytes, Sibling], read: _Read) -> None:
+        """Find out when exemptions were last written by others than us: by the register, else by what they say."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(key: bytes, sibling: Sibling) -> None:
+            store = read if key in read.siblings else self._groups
+            if key in store.written:
+                return
+            exemption = store.bodies.get(key)
+            if exemption is None or key not in self.known:
+                store.written[key] = sibling.written
+                return
+            async with gate:
+                store.written[key] = await self._written(exemption)
+
+        await asyncio.gather(*(ask(key, sibling) for key, sibling in every.items()))
+
+    async def _written(self, exemption: Exemption) -> datetime | None:
+        try:
+            stored = await self.world.register.read(exemption.id)
+        except Permanent:  # altered by a hand: it is not believed
+            stored = None
+        if stored is None:
+            return written_by_body(exemption)
+        content, now = fingerprint(exemption.body), self.world.clock.now()
+        row = row_of_same(stored.row, exemption, content)
+        return facts_of(exemption, row, self.ruleset, now, NO_ASSIGNMENT, content=content).written_at
+
+    # What is not to be withdrawn
+
+    async def _rests_on_unseen(self, one: Shown) -> bool:
+        """Whether what the register has of an exemption rests on another one that this sweep could not see."""
+        try:
+            stored = await self.world.register.read(ExemptionId.parse(one.id))
+        except Permanent:
+            return False
+        told = stored.row.together.get("overlap", {}) if stored else {}
+        before = told.get("before", ()) if isinstance(told, Mapping) else ()
+        return any(self._is_unseen(str(other[0])) for other in before if isinstance(other, list) and other)
+
+    def _is_unseen(self, other: str) -> bool:
+        try:
+            identity = ExemptionId.parse(other)
+        except Permanent:
+            return False
+        return identity.hash not in self.rows.seen and (self.hole or identity.container not in self.visible)
+
+
+def _by_assignment(shown: Iterable[Shown]) -> dict[str, list[Shown]]:
+    found: dict[str, list[Shown]] = {}
+    for one in shown:
+        if one.assigned:
+            found.setdefault(one.assigned, []).append(one)
+    return found
+
+
+def _name(scope: str, members: bytes, doubt: str, *groups: Iterable[Shown]) -> str:
+    """Return a name for all that a site is: who is there and what they say, as the inventory shows it."""
+    said = sorted(one.key + one.listed[:SAID].encode() for some in groups for one in some)
+    whole = b"\n".join((scope.encode("utf-8", "replace"), members, doubt.encode("utf-8", "replace"), *said))
+    return hashlib.sha256(whole).hexdigest()[:NAME]
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Return the name for several sites."""
+    return names[0] if len(names) == 1 else name_of(sorted(names))

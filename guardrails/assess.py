@@ -30,7 +30,7 @@ class Finding:
         evidence: the values that show it; strangers' texts, unescaped.
         mend: what to do about it; our words.
         response, grace: what the ruleset says follows a violation.
-        swept: whether only a sweep or a scan can tell it: see guardrails.rules.base.Rule.
+        swept, no_tag: as its rule has them: whether only a sweep or a scan can tell it, and why it keeps our tag off.
     """
 
     code: str
@@ -43,6 +43,7 @@ class Finding:
     response: Response
     grace: timedelta
     swept: bool = False
+    no_tag: str = ""
 
     @property
     def key(self) -> str:
@@ -154,5 +155,6 @@ def _finding(bound: BoundRule, outcome: object) -> Finding:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
         status, text, evidence = Verdict.UNKNOWN, reason, {}
     return Finding(
-        rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace, rule.swept
+        rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace,
+        rule.swept, rule.no_tag,
     )  # fmt: skip

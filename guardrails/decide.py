@@ -240,8 +240,9 @@ def _answer(at: Situation, owner: str) -> Plan:
     if tagging and at.adopted:
         reasons.append("not tagged: it was there before the guardrails")
         tagging, due = False, min(filter(None, (due, at.ruleset.adopted_until)), default=None)
-    if tagging and not at.ruleset.tagging.exemption and not _tags_scope(at):
-        reasons.append("not tagged: the ruleset tags nothing here")
+    if tagging and not _tags_exemption(at) and not _tags_scope(at):
+        why = next((one.no_tag for one in violations if one.no_tag), "the ruleset tags nothing here")
+        reasons.append(f"not tagged: {why}")
         tagging = False
     if tagging:
         return Plan(Status.VIOLATION, "tag", _tag(at), reasons=tuple(reasons), due=due, tell=Kind.TAGGED)
@@ -280,7 +281,7 @@ def _tag(at: Situation) -> Tag | None:
     """Return the tag to write; None where it stands there already."""
     codes = sorted(finding.code for finding in at.assessment.violations)
     found = marker_of(at.exemption.metadata)
-    on_exemption = at.ruleset.tagging.exemption and (found.get("status"), found.get("codes")) != ("violation", codes)
+    on_exemption = _tags_exemption(at) and (found.get("status"), found.get("codes")) != ("violation", codes)
     known = [key for key in at.row.findings if not key.endswith("?")] if at.row else []
     told = at.row is not None and at.row.scope_tagged and codes == sorted(known)
     on_scope = _tags_scope(at) and not told
@@ -289,6 +290,11 @@ def _tag(at: Situation) -> Tag | None:
     since = found.get("since") if isinstance(found.get("since"), str) else spell_time(at.now.replace(microsecond=0))
     marker = {"status": "violation", "codes": codes, "since": since}
     return Tag(marker, on_exemption=on_exemption, on_scope=on_scope)
+
+
+def _tags_exemption(at: Situation) -> bool:
+    """Whether exemptions are tagged, and this one can be: Azure refuses some writes."""
+    return at.ruleset.tagging.exemption and not any(one.no_tag for one in at.assessment.violations)
 
 
 def _tags_scope(at: Situation) -> bool:

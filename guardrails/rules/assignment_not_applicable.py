@@ -4,7 +4,8 @@ What it does: looks, at a sweep or in a scan, whether the exemption's scope is t
 management groups that are above it now, and not left out by the assignment's `notScopes`. Where the chain of groups
 cannot be read and the answer needs it, it is unknown. Where assignmentScopeValidation is DoNotValidate it passes, for
 such an exemption may stand elsewhere; so it does where the assignment is gone. An exemption that no sweep has seen yet
-passes; what the last sweep told stays until the next. Before a revert that rests on it, Azure is asked again.
+passes; what the last sweep told stays until the next. Before a revert that rests on it, Azure is asked again. Our tag
+cannot be written into such an exemption, for Azure refuses any write of it.
 
 Why: the exemption does nothing, until the subscription is moved back, or the scope is no longer left out: it then
 switches off a control that nobody has assessed.
@@ -77,4 +78,5 @@ RULE = Rule(
     ),
     needs=(VALIDATION,),
     swept=True,
+    no_tag="Azure takes no write of an exemption where its assignment does not apply",
 )  # fmt: skip

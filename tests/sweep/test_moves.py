@@ -1,11 +1,11 @@
-"""An assignment that no longer applies where an exemption stands is told by the next sweep; and so is that it does again."""
+"""An assignment that no longer applies where an exemption stands is told by the next sweep; so is that it does again."""
 
 import pytest
 
 from guardrails.exemption import ExemptionId
 from guardrails.record import Status
 from sandbox import tenant as places
-from tests.reconcile.world import ABOVE, ALICE, CORP, PIPELINE, World, rules
+from tests.reconcile.world import ABOVE, CORP, NO_OWNER, PIPELINE, World, rules
 from tests.sweep.conftest import Tenant
 from tests.sweep.test_duplicates import hour
 
@@ -57,9 +57,9 @@ async def test_a_move_is_a_violation_at_the_next_sweep_and_the_move_back_ends_it
     found = (await world.history(one))[-1].facts["findings"]
     assert found[0]["evidence"]["managementGroups"] == ["sandboxes"]
     since = (await world.row(one)).findings[MOVED]
-    await world.write(one, ALICE, policyAssignmentId=ABOVE, policyDefinitionReferenceIds=None, displayName="Edited")
-    await world.look(one)
-    assert (await world.row(one)).findings == {MOVED: since}
+    for source in ("event", "wake-up", "operator"):
+        await world.look(one, source)
+        assert (await world.row(one)).findings == {MOVED: since}
     assert (await tenant.settled()).queued == {}
     await move(world, CORP)
     await hour(tenant)
@@ -105,7 +105,8 @@ async def test_what_an_assignment_leaves_out(
 
 async def test_an_exemption_above_its_assignment(tenant: Tenant) -> None:
     world = tenant.world
-    one = await exempted(world, CORP, policyAssignmentId=places.SINGLE, assignmentScopeValidation=None)
+    one = world.id("one", CORP)
+    world.arm.seed(one.text, world.waiver(policyAssignmentId=places.SINGLE, policyDefinitionReferenceIds=None))
     two = await exempted(world, places.SUBSCRIPTION, policyAssignmentId=places.SINGLE)
     await hour(tenant)
     assert await keys(world, one) == [MOVED]
@@ -164,6 +165,20 @@ async def test_containers_that_are_not_read_this_once_end_nothing_and_begin_noth
     await world.arm_graph(absent=[])
     await hour(tenant)
     assert (await world.row(one)).findings == since
+
+
+async def test_azure_refuses_a_tag_so_none_is_tried(tenant: Tenant) -> None:
+    world = tenant.world
+    world.ruleset = rules(on={"assignment-not-applicable": "tag", "owner-missing": "tag"})
+    one = await exempted(world, metadata=NO_OWNER)
+    await world.settle(one)
+    marker = await world.marker(one)
+    await move(world, SANDBOXES)
+    await hour(tenant)
+    row = await world.row(one)
+    assert (row.status, row.answer, set(row.findings)) == (Status.VIOLATION, "alert", {MOVED, "EXG203"})
+    assert await world.marker(one) == marker
+    assert (await tenant.sweep()).queued == {}
 
 
 async def test_a_revert_is_done_once_azure_itself_says_so(tenant: Tenant) -> None:

@@ -4,7 +4,7 @@ An assignment applies at its scope and below it, less what its notScopes leave o
 can be moved, and takes its exemptions along: their assignment may then apply there no more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -15,7 +15,8 @@ type Chain = tuple[str, ...] | Unread
 
 GROUP: Final = "/providers/microsoft.management/managementgroups/"
 _ASSIGNMENT: Final = "/providers/microsoft.authorization/policyassignments/"
-_MARK: Final = "mg~"
+MARK: Final = "mg~"
+"""Before the name of a management group, in ids of containers (ExemptionId.container)."""
 _ASK: Final = Unread("Azure Resource Manager does not tell whether a management group in its notScopes is above it")
 
 
@@ -23,11 +24,24 @@ def chain_of(container: str, above: Mapping[str, Chain]) -> Chain:
     """Return the management groups above a container (ExemptionId.container), itself first where it is one."""
     chain = above.get(container)
     if chain is None:
-        kind = "management group" if container.startswith(_MARK) else "subscription"
-        chain = Unread(f"Resource Graph does not show {kind} {container.removeprefix(_MARK)}")
-    if isinstance(chain, Unread) or not container.startswith(_MARK):
+        kind = "management group" if container.startswith(MARK) else "subscription"
+        chain = Unread(f"Resource Graph does not show {kind} {container.removeprefix(MARK)}")
+    if isinstance(chain, Unread) or not container.startswith(MARK):
         return chain
-    return (container.removeprefix(_MARK), *chain)
+    return (container.removeprefix(MARK), *chain)
+
+
+def at_groups_above[T](
+    some: list[T], container: str, above: Mapping[str, Chain], of: Callable[[T], str]
+) -> tuple[list[T], str]:
+    """Return those of `some` at management groups that are above a container, or are it; all where nobody knows.
+
+    And why nobody does; "" elsewhere. `of`: returns the management group of one of them, as ExemptionId.container.
+    """
+    chain = chain_of(container, above) if some else ()
+    if isinstance(chain, Unread):
+        return some, f"which management groups are above it is not known: {chain.reason}"
+    return [one for one in some if of(one).removeprefix(MARK) in chain], ""
 
 
 def outside(scope: str, container: str, assignment: Assignment, above: Mapping[str, Chain]) -> Outside | Unread | None:
@@ -47,7 +61,7 @@ def outside(scope: str, container: str, assignment: Assignment, above: Mapping[s
 
 def _outside(at: str, left_out: Iterable[str], scope: str, container: str, chain: Chain) -> Outside | Unread | None:
     """Return the same for an assignment's scope and the scopes that it leaves out."""
-    own = (container.removeprefix(_MARK),) if container.startswith(_MARK) else ()
+    own = (container.removeprefix(MARK),) if container.startswith(MARK) else ()
     sure = chain if isinstance(chain, tuple) else own
     groups = chain if isinstance(chain, tuple) else ()
     doubt: Unread | None = None
@@ -78,7 +92,7 @@ def applies_now(scope: str, container: str, not_scopes: Iterable[str] | None) ->
     """
     if not_scopes is None:
         return False
-    own = (container.removeprefix(_MARK),) if container.startswith(_MARK) else ()
+    own = (container.removeprefix(MARK),) if container.startswith(MARK) else ()
     keys = ["/" + entry.strip("/ ").lower() for entry in not_scopes]
     if any(_holds(key, scope, own) for key in keys):
         return False

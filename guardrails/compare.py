@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.adopt import adopt
+from guardrails.applies import MARK
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_time
 from guardrails.facts import Unread
@@ -20,7 +21,7 @@ from guardrails.perform import tell_breaker
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
 from guardrails.ruleset import Mode, Ruleset
-from guardrails.siblings import GROUPS, Shown, Siblings
+from guardrails.siblings import Shown, Siblings
 from guardrails.visit import Visit, World
 
 _HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
@@ -200,7 +201,7 @@ class Pass:
     def _keep(self, shown: Shown) -> None:
         """Keep an exemption until all of its subscription are shown; at a management group, until all others are."""
         self._visible.add(shown.container)
-        if shown.container.startswith(GROUPS):
+        if shown.container.startswith(MARK):
             self._groups.append(shown)
             return
         if self._around.in_order and shown.container not in self._open:

@@ -227,6 +227,14 @@ def better(one: Told | None, other: Told) -> Told:
     return one
 
 
+def best(own: Told | None, below: Iterable[tuple[str, Told]]) -> Told:
+    """Return what is to be told of an exemption at a management group.
+
+    `own`: what is told of it at its scope; `below`: what at scopes (lower case) in subscriptions below, at least one.
+    """
+    return better(own, min(below, key=lambda item: (isinstance(item[1], Unread), item[0]))[1])
+
+
 def in_order(siblings: Iterable[Sibling]) -> list[Sibling]:
     """Return exemptions in the order of their writing; by id where a time is one and the same, or any is not known."""
     every = list(siblings)

@@ -14,13 +14,13 @@ from datetime import datetime
 from sys import intern
 from typing import Any, Final, NamedTuple
 
-from guardrails.applies import Chain, chain_of, outside
+from guardrails.applies import MARK, at_groups_above, outside
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import is_expired
 from guardrails.facts import Assignment, Outside, Unread
 from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows
-from guardrails.overlap import Members, Sibling, Told, better, compare, may_overlap, members_of, sibling_of, sites
+from guardrails.overlap import Members, Sibling, Told, best, better, compare, may_overlap, members_of, sibling_of, sites
 from guardrails.overlap import written_at as written_by_body
 from guardrails.ports import Surroundings
 from guardrails.record import Watch
@@ -30,7 +30,6 @@ from guardrails.ruleset import Ruleset
 from guardrails.together import BASE, NAME, name_of, names_in, to_json, with_names
 from guardrails.visit import World
 
-GROUPS: Final = "mg~"
 _AT_ONCE: Final = 16
 _NOTHING: Final[Mapping[str, Any]] = {}
 _KEEP: Final[Mapping[str, Any]] = {"name": ""}
@@ -152,7 +151,7 @@ class Siblings:
             if found is not None:
                 told = self._told_of_place(found)
         shown = Shown(identity.hash, identity.text, container, one.modified_at, listed, sure, cut, beside, named, told)
-        if beside and container.startswith(GROUPS):
+        if beside and container.startswith(MARK):
             self._over.setdefault(beside, []).append(shown)
         return shown
 
@@ -188,10 +187,8 @@ class Siblings:
         told = await self._decided(list(self._sites_of_groups(shown)), shown)
         for key, some in self._from_below.items():
             name, own = told.get(key, ("", None))
-            best = own
-            for _, one in sorted(some, key=lambda item: (isinstance(item[1], Unread), item[0])):
-                best = better(best, one)
-            told[key] = name_of([name, to_json(best)]), best
+            whole = best(own, some)
+            told[key] = name_of([name, to_json(whole)]), whole
         for key in self._undecided:
             told.pop(key, None)
         return [await self._with(one, told) for one in shown]
@@ -260,13 +257,7 @@ class Siblings:
 
     def _groups_above(self, assigned: str, container: str) -> tuple[list[Shown], str]:
         """Return the exemptions at management groups above a container; all of them where the chain is not known."""
-        some = self._over.get(assigned)
-        if not some:
-            return [], ""
-        chain: Chain = chain_of(container, self.around.above)
-        if isinstance(chain, Unread):
-            return some, f"which management groups are above it is not known: {chain.reason}"
-        return [one for one in some if one.container.removeprefix(GROUPS) in chain], ""
+        return at_groups_above(self._over.get(assigned, []), container, self.around.above, lambda one: one.container)
 
     def _members_of(self, assigned: str) -> tuple[Members, bytes]:
         """Return what an assignment assigns, and a digest of that."""
@@ -296,7 +287,7 @@ class Siblings:
         changed = {one.assigned for one in shown if one.assigned and self._is_changed(one, expected)}
         found: dict[bytes, Told] = {}
         names: dict[bytes, list[str]] = {}
-        read = self._groups if shown and shown[0].container.startswith(GROUPS) else _Read()
+        read = self._groups if shown and shown[0].container.startswith(MARK) else _Read()
         for site in every:
             name = site.name
             if site.assigned in changed:
@@ -357,7 +348,7 @@ class Siblings:
     async def _read(self, some: Sequence[Shown], read: _Read) -> None:
         """Read what exemptions say now. Raises Retryable."""
         for container in dict.fromkeys(one.container for one in some if one.key not in read.siblings):
-            if container.startswith(GROUPS):  # all that is there at once: it may be above many subscriptions
+            if container.startswith(MARK):  # all that is there at once: it may be above many subscriptions
                 there = [one for shown in self._over.values() for one in shown if one.container == container]
             else:
                 there = [one for one in some if one.container == container]

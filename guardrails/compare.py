@@ -216,19 +216,20 @@ class Pass:
         whole, self._whole = self._whole, []
         for shown in whole:
             settled = self._siblings.settled(shown)
-            if settled is not None and all(one.key in self._known for one in settled):
-                self._hand_over(settled)
+            if settled and all(one.key in self._known for one in shown):
+                self._hand_over(shown)
                 continue
-            await self._have(crew, self._settle(shown, settled))
+            await self._have(crew, self._settle(shown, settled=settled))
         await self._send()
 
     async def _compare_groups(self, crew: asyncio.TaskGroup) -> None:
         """Do the same for what is at management groups, which is above the rest."""
         found: dict[str, list[Shown]] = {}
-        for one in await self._siblings.finish(self._groups):
+        await self._siblings.finish(self._groups)
+        for one in self._groups:
             found.setdefault(one.container, []).append(one)
         for shown in found.values():
-            await self._have(crew, self._settle(shown, shown))
+            await self._have(crew, self._settle(shown, settled=True))
 
     async def _have(self, crew: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         """Have somebody of the crew do something; wait while all are busy."""
@@ -238,20 +239,20 @@ class Pass:
         self._crew.add(task)
         task.add_done_callback(self._crew.discard)
 
-    async def _settle(self, shown: Sequence[Shown], settled: Sequence[Shown] | None) -> None:
+    async def _settle(self, shown: Sequence[Shown], *, settled: bool) -> None:
         """Compare what is in one subscription or management group, once what is to be told of it was found out."""
-        if settled is None:
-            settled = await self._siblings.settle(shown)
-        new = {one.key: one for one in settled if one.key not in self._known}
-        self._hand_over(one for one in settled if one.key not in new)
+        if not settled:
+            await self._siblings.settle(shown)
+        new = {one.key: one for one in shown if one.key not in self._known}
+        self._hand_over(one for one in shown if one.key not in new)
         if new:
             await self._new(new)
         await self._send()
 
-    def _hand_over(self, settled: Iterable[Shown]) -> None:
+    def _hand_over(self, shown: Iterable[Shown]) -> None:
         """Queue what the register knows, and has otherwise than it is shown, or what is due."""
         digest, now, horizon = self.ruleset.digest_in(self.mode), self.world.clock.now(), self._horizon
-        for one in settled:
+        for one in shown:
             watch = self._known[one.key][1]
             if why := difference(watch, one.listed, digest, now, closed=self._closed):
                 self._queue(why, one.id, one.listed, together=one.together)

@@ -5,7 +5,7 @@ controls for the same resources as another that was written before repeats it. A
 apply, several may cover the whole initiative though none does alone: the one whose writing completed that is told.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -159,39 +159,51 @@ def written_at(exemption: Exemption) -> datetime | None:
     return (marker_of(exemption.metadata) and exemption.created_at) or exemption.modified_at
 
 
-def sites[T](at: Mapping[str, list[T]]) -> Iterator[tuple[str, list[T], list[T]]]:
-    """Yield each scope (lower case) with what is there, and what is at scopes above it within the same subscription."""
-    above: list[tuple[str, list[T]]] = []
-    for scope in sorted(at, key=_path) if len(at) > 1 else at:
-        while above and not scope.startswith(above[-1][0]):
-            above.pop()
-        yield scope, at[scope], [one for _, some in above for one in some]
-        above.append((scope + "/", at[scope]))
+def sites(scopes: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each scope (lower case, of one subscription) with those of the others that are above it, the highest first.
+
+    What is above comes before what is below it.
+    """
+    above: tuple[str, ...] = ()
+    for scope in sorted(scopes, key=_path) if len(scopes) > 1 else scopes:
+        while above and not scope.startswith(above[-1] + "/"):
+            above = above[:-1]
+        yield scope, above
+        above = (*above, scope)
 
 
 def _path(scope: str) -> str:
     return scope + "/"
 
 
-def may_overlap(own: Collection[Collection[str]], above: Collection[Collection[str]], members: Members) -> bool:
+def named_by(every: Iterable[Collection[str]]) -> frozenset[str] | None:
+    """Return the reference ids that some exemptions name together; None where one of them names none: it takes all."""
+    together: set[str] = set()
+    for one in every:
+        if not one:
+            return None
+        together.update(one)
+    return frozenset(together)
+
+
+def may_overlap(own: Collection[Collection[str]], above: Collection[frozenset[str] | None], members: Members) -> bool:
     """Whether `compare` can find anything at a site, by reference ids alone: whatever selectors say. Quick.
 
     Args:
-        own, above: the reference ids (lower case; none for all) of the exemptions at the scope, and of those above it.
+        own: the reference ids (lower case; none for all) of each exemption at the scope, at least one.
+        above: those of exemptions above it, by any parts, as `named_by` returns them.
         members: as Sibling has them.
     """
     if len(own) > 1 and _meet(own):
         return True
-    if len(own) + len(above) < 2 or not own:
+    if len(own) < 2 and not above:
         return False
-    every = [*own, *above]
     if isinstance(members, Unread):
         return True
     if len(members) < 2:
         return False
-    if all(every):
-        return sum(map(len, every)) >= len(members) and members.issubset(name for one in every for name in one)
-    return True
+    every = [*own, *above]
+    return not all(every) or members.issubset(set().union(*filter(None, every)))
 
 
 def _meet(named: Iterable[Collection[str]]) -> bool:

@@ -8,10 +8,11 @@ unchanged tenant reads nothing for this.
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from sys import intern
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from guardrails.applies import MARK, at_groups_above, outside
@@ -20,23 +21,37 @@ from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import is_expired
 from guardrails.facts import Assignment, Outside, Unread
 from guardrails.inventory import NO_ASSIGNMENT, SAID, Rows
-from guardrails.overlap import Members, Sibling, Told, best, better, compare, may_overlap, members_of, sibling_of, sites
+from guardrails.overlap import (
+    Members,
+    Sibling,
+    Told,
+    best,
+    better,
+    compare,
+    may_overlap,
+    members_of,
+    named_by,
+    sibling_of,
+    sites,
+)
 from guardrails.overlap import written_at as written_by_body
 from guardrails.ports import Surroundings
 from guardrails.record import Watch
 from guardrails.recording import facts_of, row_of_same
 from guardrails.rules.reach import Selection
 from guardrails.ruleset import Ruleset
-from guardrails.together import BASE, NAME, name_of, names_in, to_json, with_names
+from guardrails.together import BASE, NAME, PARTS, name_of, names_in, to_json, with_names
 from guardrails.visit import World
 
 _AT_ONCE: Final = 16
-_NOTHING: Final[Mapping[str, Any]] = {}
-_KEEP: Final[Mapping[str, Any]] = {"name": ""}
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_KEEP: Final[Mapping[str, Any]] = MappingProxyType({"name": ""})
+"""For what this sweep cannot tell: what the register has stays."""
 
 
-class Shown(NamedTuple):
-    """What a pass keeps of an exemption that the inventory shows.
+@dataclass(slots=True, eq=False)
+class Shown:
+    """What a pass keeps of an exemption that the inventory shows. What is to be told of it is put in once it is known.
 
     Attributes:
         key: ExemptionId.hash.
@@ -67,25 +82,61 @@ class Shown(NamedTuple):
         return self.id[: self.cut].lower()
 
 
+@dataclass(slots=True)
+class _Unit:
+    """Exemptions of one assignment in one subscription, or at management groups, some of which may overlap.
+
+    Attributes:
+        assigned: the assignment, as in Shown.
+        at: the exemptions, by scope.
+        over: those at management groups above, where these are in a subscription.
+        doubt: why it is not known which of those at management groups are above; "" where that is known.
+        sites: where they may overlap, what is above before what is below it.
+        names: by scope, names of the sites that its exemptions are in.
+    """
+
+    assigned: str
+    at: Mapping[str, list[Shown]]
+    over: list[Shown]
+    doubt: str
+    sites: "list[_Site]" = field(default_factory=list)
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    def name(self, scopes: Iterable[str], name: str) -> None:
+        """Take in a name for what is at some scopes."""
+        for scope in scopes:
+            self.names.setdefault(scope, []).append(name)
+
+    def named(self) -> Iterator[tuple[Shown, str]]:
+        """Yield the exemptions that are at any site, each with one name for all of its sites."""
+        for scope, some in self.names.items():
+            joined = _joined(some)
+            for one in self.at[scope]:
+                yield one, joined
+
+
 class _Site(NamedTuple):
     """Exemptions of one assignment that may overlap at a scope.
 
     Attributes:
-        assigned: the assignment, as in Shown.
-        scope: the scope, in lower case.
-        own, above: the exemptions at it, and at scopes above it in the same subscription.
-        over: those at management groups above it, where the site is in a subscription.
-        doubt: why it is not known which of those at management groups are above it; "" where that is known.
+        scope: the scope, in lower case; `above`: others above it, of the same subscription.
         name: of all that was looked at.
     """
 
-    assigned: str
+    unit: _Unit
     scope: str
-    own: list[Shown]
-    above: list[Shown]
-    over: list[Shown]
-    doubt: str
+    above: tuple[str, ...]
     name: str
+
+    @property
+    def own(self) -> list[Shown]:
+        """The exemptions at the scope."""
+        return self.unit.at[self.scope]
+
+    @property
+    def higher(self) -> list[Shown]:
+        """Those at the scopes above it."""
+        return [one for scope in self.above for one in self.unit.at[scope]]
 
 
 @dataclass(slots=True)
@@ -138,13 +189,15 @@ class Siblings:
         """Return what is kept of an exemption. `listed`: its token; `assigned`: its assignment's id, lower case."""
         identity, shared = one.id, self._shared
         sure = assignment is not None or not self.around.missing
-        container, cut, named, beside = intern(identity.container), len(identity.scope), (), ""
+        container, cut, beside = intern(identity.container), len(identity.scope), ""
+        named: tuple[str, ...] = ()
         if self._compares and not is_expired(one.expires_on, now):
             beside = shared.setdefault(assigned, assigned)
             if one.reference_ids and (assignment is None or assignment.members):  # a single policy has no members
-                names = tuple(sorted(map(str.lower, one.reference_ids)))
-                named = shared.setdefault(names, names)
-        told = _NOTHING
+                named = shared.get(one.reference_ids) or shared.setdefault(
+                    one.reference_ids, tuple(sorted(map(str.lower, one.reference_ids)))
+                )
+        told: Mapping[str, Any] = _NOTHING
         if self._places:
             above = self.around.above
             found = outside(identity.key[:cut], container, assignment, above) if assignment else NO_ASSIGNMENT
@@ -161,59 +214,59 @@ class Siblings:
         told: Mapping[str, Any] = self._shared.get(found) or self._shared.setdefault(found, to_json(found))
         return told
 
-    def settled(self, shown: Sequence[Shown]) -> list[Shown] | None:
-        """Return the exemptions of one subscription with their tokens whole; None where that needs something read."""
-        names = self._expected(self._sites(shown)) if self._compares else {}
-        out = []
-        for one in shown:
-            known = self.known.get(one.key)
-            listed = known[1].listed if known else ""
+    def settled(self, shown: Sequence[Shown]) -> bool:
+        """Complete the tokens of the exemptions of one subscription. Return whether nothing had to be read for it."""
+        names = self._expected(self._units(shown)) if self._compares else {}
+        listed = list(map(self._listed, shown))
+        if self._compares:
+            for one, known in zip(shown, listed, strict=True):
+                name = names.get(one.key, "") if names else ""
+                if (name or len(known) > BASE) and name != names_in(known)[0]:
+                    return False
+        for one, known in zip(shown, listed, strict=True):
             name = names.get(one.key, "") if names else ""
-            if (name or len(listed) > BASE) and self._compares and name != names_in(listed)[0]:
-                return None
-            out.append(self._whole(one, listed, name) if name or one.outside or not one.sure else one)
-        return out
+            if name or one.outside or not one.sure:
+                self._complete(one, known, name)
+        return True
 
-    async def settle(self, shown: Sequence[Shown]) -> list[Shown]:
-        """Return the same, and read what is needed. Raises Permanent."""
-        every = list(self._sites(shown))
-        told = await self._decided(every, shown)
-        return [await self._with(one, told) for one in shown]
+    async def settle(self, shown: Sequence[Shown]) -> None:
+        """Do the same where something has to be read."""
+        told = await self._decided(list(self._units(shown)), shown)
+        for one in shown:
+            await self._tell(one, told)
 
-    async def finish(self, shown: Sequence[Shown]) -> list[Shown]:
-        """Return the same of all exemptions at management groups, once all others are settled."""
-        if not self._compares:
-            return [self._whole(one, self._listed(one), "") for one in shown]
-        told = await self._decided(list(self._sites_of_groups(shown)), shown)
+    async def finish(self, shown: Sequence[Shown]) -> None:
+        """Do the same for all exemptions at management groups, once all others are settled."""
+        told: dict[bytes, tuple[str, Told | None]] = {}
+        if self._compares:
+            told = await self._decided(list(self._units_of_groups(shown)), shown)
         for key, some in self._from_below.items():
             name, own = told.get(key, ("", None))
             whole = best(own, some)
             told[key] = name_of([name, to_json(whole)]), whole
-        for key in self._undecided:
-            told.pop(key, None)
-        return [await self._with(one, told) for one in shown]
+        for one in shown:
+            await self._tell(one, told)
 
-    async def _with(self, one: Shown, told: Mapping[bytes, tuple[str, Told | None]]) -> Shown:
-        """Return an exemption with its token whole, and what is told of it."""
+    async def _tell(self, one: Shown, told: Mapping[bytes, tuple[str, Told | None]]) -> None:
+        """Complete the token of an exemption, and say what is told of it. `told`: by Shown.key: its name, and what."""
         listed = self._listed(one)
         before = names_in(listed)[0]
-        if one.key in self._undecided:
-            return self._whole(one, listed, before)
         name, found = told.get(one.key, ("", None))
-        if self._compares and before and before != name and await self._rests_on_unseen(one):
-            return self._whole(one, listed, before)
-        return self._whole(one, listed, name, to_json(found, name) if name and name != before else _NOTHING)
+        keeps = one.key in self._undecided or (
+            self._compares and before not in ("", name) and await self._rests_on_unseen(one)
+        )
+        if keeps:
+            name = before
+        self._complete(one, listed, name, {} if name in ("", before) else to_json(found, name))
 
-    def _whole(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = _NOTHING) -> Shown:
-        """Return an exemption with its token whole. `listed`: the register's; `name`, `overlap`: of what is told."""
+    def _complete(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = _NOTHING) -> None:
+        """Complete a token. `listed`: the register's; `name`: of what is told; `overlap`: that, where it is new."""
         base = one.listed if one.sure or not listed else one.listed[:SAID] + listed[SAID:BASE]
-        place = str(one.outside.get("name", "")) if one.outside else ""
-        told = {"overlap": overlap} if overlap else {}
-        if one.outside is _KEEP:
-            place = names_in(listed)[1]
-        elif place:
-            told["outside"] = one.outside
-        return one._replace(listed=with_names(base, name, place), together=told)
+        place = names_in(listed)[1] if one.outside is _KEEP else str(one.outside.get("name", ""))
+        one.listed = with_names(base, name, place)
+        one.together = {
+            part: said for part, said in zip(PARTS, (overlap, one.outside), strict=True) if said and said is not _KEEP
+        }
 
     def _listed(self, one: Shown) -> str:
         known = self.known.get(one.key)
@@ -221,39 +274,63 @@ class Siblings:
 
     # What may overlap
 
-    def _sites(self, shown: Sequence[Shown]) -> Iterator[_Site]:
-        """Yield where exemptions of one subscription may overlap, scopes before those below them."""
+    def _units(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
+        """Yield where exemptions of one subscription may overlap."""
         for assigned, some in _by_assignment(shown).items():
-            over, doubt = self._groups_above(assigned, some[0].container)
+            over, doubt = self._groups_above(assigned, some[0].container) if self._over else ([], "")
             if len(some) + len(over) < 2:
                 continue
-            members, said = self._members_of(assigned)
-            names_over = [one.named for one in over]
             at: dict[str, list[Shown]] = {}
             for one in some:
                 at.setdefault(one.scope, []).append(one)
-            for scope, own, above in sites(at):
-                if len(own) + len(above) + len(over) > 1 and may_overlap(
-                    [one.named for one in own], [*(one.named for one in above), *names_over], members
-                ):
-                    yield _Site(assigned, scope, own, above, over, doubt, _name(scope, said, doubt, own, above, over))
+            unit = _Unit(assigned, at, over, doubt)
+            self._find(unit, sites(at))
+            if unit.sites:
+                yield unit
 
-    def _sites_of_groups(self, shown: Sequence[Shown]) -> Iterator[_Site]:
+    def _units_of_groups(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
         """Yield where exemptions at management groups may overlap."""
         for assigned, some in _by_assignment(shown).items():
-            if len(some) < 2:
-                continue
-            members, said = self._members_of(assigned)
             at: dict[str, list[Shown]] = {}
-            for one in some:
-                at.setdefault(one.container, []).append(one)
-            for container in sorted(at):
-                over, doubt = self._groups_above(assigned, container)
-                own = at[container]
-                above = [one for one in over if one.container != container]
-                if may_overlap([one.named for one in own], [one.named for one in above], members):
-                    scope = own[0].scope
-                    yield _Site(assigned, scope, own, above, [], doubt, _name(scope, said, doubt, own, above, []))
+            for one in sorted(some, key=lambda one: one.container):
+                at.setdefault(one.scope, []).append(one)
+            for scope, own in at.items() if len(some) > 1 else ():
+                over, doubt = self._groups_above(assigned, own[0].container)
+                above = dict.fromkeys(one.scope for one in over if one.container != own[0].container)
+                unit = _Unit(assigned, at, [], doubt)
+                self._find(unit, [(scope, tuple(above))])
+                if unit.sites:
+                    yield unit
+
+    def _find(self, unit: _Unit, places: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        """Find the sites of a unit, among scopes and those above each."""
+        members, said = self._members_of(unit.assigned)
+        over = [named_by(one.named for one in unit.over)] if unit.over else []
+        doubt = unit.doubt.encode("utf-8", "replace")
+        together: dict[str, frozenset[str] | None] = {}
+        digests: dict[str, bytes] = {"": _digest(unit.over) if over else b""}
+        for scope, above in places:
+            own = unit.at[scope]
+            if len(own) < 2 and not above and not over:
+                continue
+            for one in above:
+                if one not in together:
+                    together[one] = named_by(shown.named for shown in unit.at[one])
+            if not may_overlap([one.named for one in own], [*(together[one] for one in above), *over], members):
+                continue
+            for one in (scope, *above):
+                if one not in digests:
+                    digests[one] = _digest(unit.at[one])
+            whole = (
+                scope.encode("utf-8", "replace"),
+                said,
+                doubt,
+                digests[""],
+                *(digests[one] for one in (scope, *above)),
+            )
+            name = hashlib.sha256(b"\n".join(whole)).hexdigest()[:NAME]
+            unit.sites.append(_Site(unit, scope, above, name))
+            unit.name((scope, *above), name)
 
     def _groups_above(self, assigned: str, container: str) -> tuple[list[Shown], str]:
         """Return the exemptions at management groups above a container; all of them where the chain is not known."""
@@ -268,46 +345,44 @@ class Siblings:
             found = self._members[assigned] = members, hashlib.sha256(f"{assigned}\n{said}".encode()).digest()
         return found
 
-    def _expected(self, every: Iterable[_Site]) -> dict[bytes, str]:
+    def _expected(self, units: Iterable[_Unit]) -> dict[bytes, str]:
         """Return the name that each exemption has in its token, where nothing is new and nothing in doubt."""
-        names: dict[bytes, list[str]] = {}
-        for site in every:
-            for one in (*site.own, *site.above):
-                names.setdefault(one.key, []).append(site.name)
-        return {key: _joined(some) for key, some in names.items()}
+        names: dict[bytes, str] = {}
+        for unit in units:
+            for one, name in unit.named():
+                names[one.key] = name if one.key not in names else name_of([names[one.key], name])
+        return names
 
     # What they say
 
-    async def _decided(self, every: list[_Site], shown: Sequence[Shown]) -> dict[bytes, tuple[str, Told | None]]:
+    async def _decided(self, units: list[_Unit], shown: Sequence[Shown]) -> dict[bytes, tuple[str, Told | None]]:
         """Return what is told of exemptions that may overlap, by Shown.key, and the name of it in their tokens.
 
-        Only sites of assignments of which something changed are looked at; of the others the names alone are told.
+        Only assignments of which something changed are looked at; of the others the names alone are told.
         """
-        expected = self._expected(every)
+        expected = self._expected(units)
         changed = {one.assigned for one in shown if one.assigned and self._is_changed(one, expected)}
-        found: dict[bytes, Told] = {}
-        names: dict[bytes, list[str]] = {}
+        asked = [site for unit in units if unit.assigned in changed for site in unit.sites]
         read = self._groups if shown and shown[0].container.startswith(MARK) else _Read()
-        for site in every:
-            name = site.name
-            if site.assigned in changed:
-                try:
-                    told = await self._look(site, read)
-                except Retryable:
-                    self._undecided.update(one.key for one in (*site.own, *site.above, *site.over))
-                    continue
-                name = self._take(site, told, found)
-            for one in (*site.own, *site.above):
-                names.setdefault(one.key, []).append(name)
-        return {key: (_joined(some), found.get(key)) for key, some in names.items()}
+        found: dict[bytes, Told] = {}
+        try:
+            await self._read({one.key: one for site in asked for one in (*site.own, *site.higher)}.values(), read)
+            await self._read({one.key: one for site in asked for one in site.unit.over}.values(), self._groups)
+            for site in asked:
+                told = await self._look(site, read)
+                if again := self._take(site, told, found):
+                    site.unit.name((site.scope, *site.above), name_of([site.name, sorted(again)]))
+        except Retryable:
+            self._undecided.update(one.key for site in asked for one in (*site.own, *site.higher, *site.unit.over))
+        return {key: (name, found.get(key)) for key, name in self._expected(units).items()}
 
     def _is_changed(self, one: Shown, expected: Mapping[bytes, str]) -> bool:
         return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
 
-    def _take(self, site: _Site, told: Mapping[bytes, Told], found: dict[bytes, Told]) -> str:
-        """Take what a site tells; return the name of it, another one where the next sweep is to look again."""
+    def _take(self, site: _Site, told: Mapping[bytes, Told], found: dict[bytes, Told]) -> list[str]:
+        """Take what a site tells; return why the next sweep is to look again, for that gives it another name."""
         again: list[str] = []
-        over = {one.key for one in site.over}
+        over = {one.key for one in site.unit.over}
         for key, one in told.items():
             if isinstance(one, Unread) and self.around.missing:  # it may pass: what the register has stays
                 self._undecided.add(key)
@@ -318,18 +393,16 @@ class Siblings:
                 found[key] = better(found.get(key), one)
             if isinstance(one, Unread):
                 again.append(one.reason)
-        return name_of([site.name, sorted(again)]) if again else site.name
+        return again
 
     async def _look(self, site: _Site, read: _Read) -> dict[bytes, Told]:
-        """Return what is told of exemptions at a site, by Shown.key. Raises Retryable."""
-        await self._read([*site.own, *site.above], read)
-        await self._read(site.over, self._groups)
-        own, above = self._siblings(site.own, read), self._siblings(site.above, read)
-        over = self._siblings(site.over, self._groups)
-        if site.doubt and site.over:
-            over = {key: replace(one, doubt=site.doubt) for key, one in over.items()}
-        elif site.doubt:
-            above = {key: replace(one, doubt=site.doubt) for key, one in above.items()}
+        """Return what is told of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
+        own, above = self._siblings(site.own, read), self._siblings(site.higher, read)
+        over, doubt = self._siblings(site.unit.over, self._groups), site.unit.doubt
+        if doubt and over:
+            over = {key: replace(one, doubt=doubt) for key, one in over.items()}
+        elif doubt:
+            above = {key: replace(one, doubt=doubt) for key, one in above.items()}
         every = own | above | over
         if not compare(list(own.values()), [*above.values(), *over.values()]):
             return {}
@@ -345,7 +418,7 @@ class Siblings:
     def _siblings(self, some: Iterable[Shown], read: _Read) -> dict[bytes, Sibling]:
         return {one.key: sibling for one in some if (sibling := read.siblings.get(one.key)) is not None}
 
-    async def _read(self, some: Sequence[Shown], read: _Read) -> None:
+    async def _read(self, some: Collection[Shown], read: _Read) -> None:
         """Read what exemptions say now. Raises Retryable."""
         for container in dict.fromkeys(one.container for one in some if one.key not in read.siblings):
             if container.startswith(MARK):  # all that is there at once: it may be above many subscriptions
@@ -443,11 +516,9 @@ def _by_assignment(shown: Iterable[Shown]) -> dict[str, list[Shown]]:
     return found
 
 
-def _name(scope: str, members: bytes, doubt: str, *groups: Iterable[Shown]) -> str:
-    """Return a name for all that a site is: who is there and what they say, as the inventory shows it."""
-    said = sorted(one.key + one.listed[:SAID].encode() for some in groups for one in some)
-    whole = b"\n".join((scope.encode("utf-8", "replace"), members, doubt.encode("utf-8", "replace"), *said))
-    return hashlib.sha256(whole).hexdigest()[:NAME]
+def _digest(some: Iterable[Shown]) -> bytes:
+    """Return a digest of exemptions: who they are and what they say, as the inventory shows it."""
+    return hashlib.sha256(b"".join(sorted([one.key + one.listed[:SAID].encode() for one in some]))).digest()
 
 
 def _joined(names: Sequence[str]) -> str:

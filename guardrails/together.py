@@ -29,16 +29,18 @@ _UNREADABLE: Final = Unread("what the last sweep told of it cannot be read")
 _LONGEST: Final = 500
 
 
-def names_in(listed: str) -> tuple[str, ...]:
+def names_in(listed: str) -> tuple[str, str]:
     """Return the names in a token's tail, one for each of PARTS; "" for nothing to tell."""
-    tail = listed[BASE:]
-    names = (tail[at * NAME : (at + 1) * NAME] for at in range(len(PARTS)))
-    return tuple("" if name == NOTHING else name for name in names)
+    if len(listed) <= BASE:
+        return "", ""
+    overlap, outside = listed[BASE : BASE + NAME], listed[BASE + NAME :]
+    return "" if overlap == NOTHING else overlap, "" if outside == NOTHING else outside
 
 
-def with_names(listed: str, *names: str) -> str:
-    """Return a token with another tail; `names`, one for each of PARTS, "" for nothing to tell."""
-    return listed[:BASE] + ("".join(name or NOTHING for name in names) if any(names) else "")
+def with_names(listed: str, overlap: str, outside: str) -> str:
+    """Return a token with another tail: names for each of PARTS, "" for nothing to tell."""
+    base = listed if len(listed) == BASE else listed[:BASE]
+    return f"{base}{overlap or NOTHING}{outside or NOTHING}" if overlap or outside else base
 
 
 def name_of(told: object) -> str:
@@ -70,7 +72,8 @@ def merged(listed: str, said: Json, known: Json) -> Json:
 
 def named(listed: str, kept: Json) -> str:
     """Return a token with the tail that goes with what is kept."""
-    return with_names(listed, *(str(kept[part].get("name", "")) if part in kept else "" for part in PARTS))
+    overlap, outside = (str(kept[part].get("name", "")) if part in kept else "" for part in PARTS)
+    return with_names(listed, overlap, outside)
 
 
 def to_json(told: Overlap | Outside | Unread | None, name: str = "") -> dict[str, Any]:

@@ -20,6 +20,7 @@ from guardrails.overlap import (
     compare,
     may_overlap,
     members_of,
+    named_by,
     sibling_of,
     sites,
     written_at,
@@ -98,10 +99,11 @@ class Beside:
             over, doubt = self._above(assigned, container)
             if len(some) + len(over) < 2:
                 continue
-            higher = {one.id.key for one in over}
-            for scope, own, above in sites(_by(some, _scope)):
-                found = self._compared(own, above, over, doubt)
-                for key in higher & found.keys():
+            groups = {one.id.key for one in over}
+            at = _by(some, _scope)
+            for scope, higher in sites(at):
+                found = self._compared(at[scope], [one for place in higher for one in at[place]], over, doubt)
+                for key in groups & found.keys():
                     self._below.setdefault(key, []).append((scope, found.pop(key)))
                 _take(told, found)
         return [self._looked(one, told) for one in held]
@@ -119,7 +121,8 @@ class Beside:
         if isinstance(assignment, Gone) or len(own) + len(higher) < 2:
             return {}
         members, single = members_of(assignment), isinstance(assignment, Assignment) and not assignment.is_initiative
-        if not may_overlap(_named(own, single=single), _named(higher, single=single), members):
+        named = _named(higher, single=single)
+        if not may_overlap(_named(own, single=single), [named_by([one]) for one in named], members):
             return {}
         here, there = ([_sibling(one, members, single=single) for one in some] for some in (own, above))
         groups = [replace(_sibling(one, members, single=single), doubt=doubt) for one in over]

@@ -1,4 +1,4 @@
-"""An assignment that no longer applies where an exemption stands is told by the next sweep; so is that it does again."""
+"""An assignment that applies no more where an exemption stands is told by the next sweep; so is that it does again."""
 
 import pytest
 

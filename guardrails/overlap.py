@@ -164,16 +164,14 @@ def sites(scopes: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
 
     What is above comes before what is below it.
     """
-    above: tuple[str, ...] = ()
-    for scope in sorted(scopes, key=_path) if len(scopes) > 1 else scopes:
-        while above and not scope.startswith(above[-1] + "/"):
-            above = above[:-1]
+    below: list[tuple[str, tuple[str, ...]]] = []  # a scope, and what is above all that is below it
+    for path in sorted([scope + "/" for scope in scopes]):
+        while below and not path.startswith(below[-1][0]):
+            below.pop()
+        above = below[-1][1] if below else ()
+        scope = path[:-1]
         yield scope, above
-        above = (*above, scope)
-
-
-def _path(scope: str) -> str:
-    return scope + "/"
+        below.append((path, (*above, scope)))
 
 
 def named_by(every: Iterable[Collection[str]]) -> frozenset[str] | None:

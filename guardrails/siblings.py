@@ -44,6 +44,7 @@ from guardrails.together import BASE, NAME, PARTS, name_of, names_in, to_json, w
 from guardrails.visit import World
 
 _AT_ONCE: Final = 16
+_NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _KEEP: Final[Mapping[str, Any]] = MappingProxyType({"name": ""})
 """For what this sweep cannot tell: what the register has stays."""
@@ -217,16 +218,18 @@ class Siblings:
     def settled(self, shown: Sequence[Shown]) -> bool:
         """Complete the tokens of the exemptions of one subscription. Return whether nothing had to be read for it."""
         names = self._expected(self._units(shown)) if self._compares else {}
-        listed = list(map(self._listed, shown))
-        if self._compares:
-            for one, known in zip(shown, listed, strict=True):
-                name = names.get(one.key, "") if names else ""
-                if (name or len(known) > BASE) and name != names_in(known)[0]:
+        tails = []
+        for one in shown:
+            known = self.known.get(one.key)
+            listed, name = known[1].listed if known else "", names.get(one.key, "")
+            if name or len(listed) > BASE:
+                if self._compares and name != names_in(listed)[0]:
                     return False
-        for one, known in zip(shown, listed, strict=True):
-            name = names.get(one.key, "") if names else ""
-            if name or one.outside or not one.sure:
-                self._complete(one, known, name)
+            elif one.sure and not one.outside:  # most are so
+                continue
+            tails.append((one, listed, name))
+        for one, listed, name in tails:
+            self._complete(one, listed, name)
         return True
 
     async def settle(self, shown: Sequence[Shown]) -> None:
@@ -305,29 +308,23 @@ class Siblings:
     def _find(self, unit: _Unit, places: Iterable[tuple[str, tuple[str, ...]]]) -> None:
         """Find the sites of a unit, among scopes and those above each."""
         members, said = self._members_of(unit.assigned)
-        over = [named_by(one.named for one in unit.over)] if unit.over else []
-        doubt = unit.doubt.encode("utf-8", "replace")
-        together: dict[str, frozenset[str] | None] = {}
-        digests: dict[str, bytes] = {"": _digest(unit.over) if over else b""}
+        doubt, least = unit.doubt.encode("utf-8", "replace"), 2 if isinstance(members, Unread) else len(members)
+        digests: dict[str, bytes] = {"": _digest(unit.over)}
+        together: dict[tuple[str, ...], frozenset[str] | None] = {}
         for scope, above in places:
             own = unit.at[scope]
-            if len(own) < 2 and not above and not over:
-                continue
-            for one in above:
-                if one not in together:
-                    together[one] = named_by(shown.named for shown in unit.at[one])
-            if not may_overlap([one.named for one in own], [*(together[one] for one in above), *over], members):
+            if above not in together:
+                higher = [one for place in above for one in unit.at[place]] + unit.over
+                together[above] = named_by(one.named for one in higher)
+            union = together[above]
+            if len(own) == 1 and union is not None and (not union or 0 < len(own[0].named) < least - len(union)):
+                continue  # nothing is above, or all is too little: most are so
+            if not may_overlap([one.named for one in own], () if union == _NONE else (union,), members):
                 continue
             for one in (scope, *above):
                 if one not in digests:
                     digests[one] = _digest(unit.at[one])
-            whole = (
-                scope.encode("utf-8", "replace"),
-                said,
-                doubt,
-                digests[""],
-                *(digests[one] for one in (scope, *above)),
-            )
+            whole = (scope.encode("utf-8", "replace"), said, doubt, *(digests[one] for one in ("", scope, *above)))
             name = hashlib.sha256(b"\n".join(whole)).hexdigest()[:NAME]
             unit.sites.append(_Site(unit, scope, above, name))
             unit.name((scope, *above), name)
@@ -518,7 +515,8 @@ def _by_assignment(shown: Iterable[Shown]) -> dict[str, list[Shown]]:
 
 def _digest(some: Iterable[Shown]) -> bytes:
     """Return a digest of exemptions: who they are and what they say, as the inventory shows it."""
-    return hashlib.sha256(b"".join(sorted([one.key + one.listed[:SAID].encode() for one in some]))).digest()
+    said = sorted([one.key + one.listed[:SAID].encode() for one in some])
+    return said[0] if len(said) == 1 else hashlib.sha256(b"".join(said)).digest()
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -254,7 +254,7 @@ async def rules_ratio(size: int) -> float:
     The median of several pairs of sweeps, one right after the other: a machine that does more besides slows down both.
     """
     off, on = (await measure(size, "rules"))["unchanged"]
-    return median(with_them / without for without, with_them in zip(off, on, strict=True))
+    return float(median(with_them / without for without, with_them in zip(off, on, strict=True)))
 
 
 async def figures() -> list[tuple[str, float, str]]:

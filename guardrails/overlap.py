@@ -18,11 +18,9 @@ from guardrails.rules.reach import REFERENCE, Condition, Selection, selection_of
 
 SHOWN: Final = 5
 """Exemptions that are named as written before."""
-CONTROLS: Final = 20
+CONTROLS: Final = 10
 """Reference ids that are named."""
 
-_LONGEST: Final = 500
-"""Characters of an id."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 type Members = frozenset[str] | Unread
@@ -184,24 +182,26 @@ def named_by(every: Iterable[Collection[str]]) -> frozenset[str] | None:
     return frozenset(together)
 
 
-def may_overlap(own: Collection[Collection[str]], above: Collection[frozenset[str] | None], members: Members) -> bool:
+def may_overlap(own: Sequence[Collection[str]], above: frozenset[str] | None, members: Members) -> bool:
     """Whether `compare` can find anything at a site, by reference ids alone: whatever selectors say. Quick.
 
     Args:
         own: the reference ids (lower case; none for all) of each exemption at the scope, at least one.
-        above: those of exemptions above it, by any parts, as `named_by` returns them.
+        above: those of all exemptions above it, as `named_by` returns them.
         members: as Sibling has them.
     """
-    if len(own) > 1 and _meet(own):
+    alone = len(own) < 2
+    if not alone and _meet(own):
         return True
-    if len(own) < 2 and not above:
+    if alone and above is not None and not above:
         return False
     if isinstance(members, Unread):
         return True
     if len(members) < 2:
         return False
-    every = [*own, *above]
-    return not all(every) or members.issubset(set().union(*filter(None, every)))
+    if above is None or not all(own):
+        return True
+    return sum(map(len, own)) + len(above) >= len(members) and members.issubset(above.union(*own))
 
 
 def _meet(named: Iterable[Collection[str]]) -> bool:
@@ -330,7 +330,7 @@ def _may_complete(
 
 
 def _overlap(before: Sequence[Sibling], controls: Collection[str], *, whole: bool = False) -> Overlap:
-    others = tuple(Earlier(one.id[:_LONGEST], one.written) for one in before[:SHOWN])
+    others = tuple(Earlier(one.id, one.written) for one in before[:SHOWN])
     return Overlap(others, len(before), tuple(sorted(controls)[:CONTROLS]), len(controls), whole)
 
 

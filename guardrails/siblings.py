@@ -44,7 +44,6 @@ from guardrails.together import BASE, NAME, PARTS, name_of, names_in, to_json, w
 from guardrails.visit import World
 
 _AT_ONCE: Final = 16
-_NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _KEEP: Final[Mapping[str, Any]] = MappingProxyType({"name": ""})
 """For what this sweep cannot tell: what the register has stays."""
@@ -308,18 +307,14 @@ class Siblings:
     def _find(self, unit: _Unit, places: Iterable[tuple[str, tuple[str, ...]]]) -> None:
         """Find the sites of a unit, among scopes and those above each."""
         members, said = self._members_of(unit.assigned)
-        doubt, least = unit.doubt.encode("utf-8", "replace"), 2 if isinstance(members, Unread) else len(members)
+        doubt = unit.doubt.encode("utf-8", "replace")
         digests: dict[str, bytes] = {"": _digest(unit.over)}
         together: dict[tuple[str, ...], frozenset[str] | None] = {}
         for scope, above in places:
-            own = unit.at[scope]
             if above not in together:
                 higher = [one for place in above for one in unit.at[place]] + unit.over
                 together[above] = named_by(one.named for one in higher)
-            union = together[above]
-            if len(own) == 1 and union is not None and (not union or 0 < len(own[0].named) < least - len(union)):
-                continue  # nothing is above, or all is too little: most are so
-            if not may_overlap([one.named for one in own], () if union == _NONE else (union,), members):
+            if not may_overlap([one.named for one in unit.at[scope]], together[above], members):
                 continue
             for one in (scope, *above):
                 if one not in digests:

@@ -26,7 +26,13 @@ PARTS: Final = ("overlap", "outside")
 """What is told, in the order of the names in a tail."""
 
 _UNREADABLE: Final = Unread("what the last sweep told of it cannot be read")
-_LONGEST: Final = 500
+_ID: Final = 400
+"""Characters that are kept of an id."""
+
+_TEXT: Final = 90
+"""Characters that are kept of any other text; of the reason why nothing can be told, four times as many."""
+
+_MOST: Final = 10
 
 
 def names_in(listed: str) -> tuple[str, str]:
@@ -80,18 +86,18 @@ def to_json(told: Overlap | Outside | Unread | None, name: str = "") -> dict[str
     """Return one part as JSON. `name`: its name; made of what it says where none is given."""
     said: dict[str, Any] = {}
     if isinstance(told, Unread):
-        said = {"unknown": told.reason[:_LONGEST]}
+        said = {"unknown": told.reason[: 4 * _TEXT]}
     elif isinstance(told, Overlap):
         said = {
-            "before": [[one.id, spell_time(one.written) if one.written else ""] for one in told.others],
+            "before": [[one.id[:_ID], spell_time(one.written) if one.written else ""] for one in told.others],
             "count": told.count,
-            "controls": [one[:_LONGEST] for one in told.controls],
+            "controls": [one[:_TEXT] for one in told.controls[:_MOST]],
             "policies": told.policies,
             "whole": told.whole,
         }
     elif isinstance(told, Outside):
-        groups = [one[:_LONGEST] for one in told.groups[:20]]
-        said = {"scope": told.scope[:_LONGEST], "notScope": told.not_scope[:_LONGEST], "groups": groups}
+        groups = [one[:_TEXT] for one in told.groups[:_MOST]]
+        said = {"scope": told.scope[:_ID], "notScope": told.not_scope[:_ID], "groups": groups}
     return {"name": name or name_of(said), **said}
 
 

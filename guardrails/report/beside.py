@@ -121,8 +121,7 @@ class Beside:
         if isinstance(assignment, Gone) or len(own) + len(higher) < 2:
             return {}
         members, single = members_of(assignment), isinstance(assignment, Assignment) and not assignment.is_initiative
-        named = _named(higher, single=single)
-        if not may_overlap(_named(own, single=single), [named_by([one]) for one in named], members):
+        if not may_overlap(_named(own, single=single), named_by(_named(higher, single=single)), members):
             return {}
         here, there = ([_sibling(one, members, single=single) for one in some] for some in (own, above))
         groups = [replace(_sibling(one, members, single=single), doubt=doubt) for one in over]

@@ -159,8 +159,7 @@ def test_against_the_model(made: list[Made]) -> None:
     # two that come to the same in other words, as `in: [a, b]` and two selectors, are not told; those that say it are
     assert spelled | ({whole} if whole else set()) == found.keys()
     if found:
-        higher = [named_by([one.named]) for one in above]
-        assert may_overlap([one.named for one in own], higher, frozenset(MEMBERS))
+        assert may_overlap([one.named for one in own], named_by(one.named for one in above), frozenset(MEMBERS))
 
 
 @settings(max_examples=100, deadline=None)

@@ -240,6 +240,18 @@ async def test_a_new_exemption_under_an_old_name_begins_with_nothing(tenant: Ten
     assert await told(world, second) is None
 
 
+async def test_so_does_one_from_another_assignment_whose_delete_nobody_saw(tenant: Tenant) -> None:
+    world = tenant.world
+    _, second = await written(world, "first", "second")
+    await hour(tenant)
+    await world.delete(second)
+    await world.write(second, policyAssignmentId=places.SINGLE, policyDefinitionReferenceIds=None)
+    await world.look(second)
+    assert await told(world, second) is None
+    await hour(tenant)
+    assert await told(world, second) is None
+
+
 async def test_adopted_exemptions_are_told_too(tenant: Tenant) -> None:
     world = tenant.world
     first, second = world.id("first"), world.id("second")
@@ -307,11 +319,11 @@ async def test_a_list_that_is_refused_is_unknown(tenant: Tenant) -> None:
 async def test_a_page_that_is_lost_ends_nothing(tenant: Tenant) -> None:
     world = tenant.world
     tenant.graph._reader._top = 1
-    first, second = await written(world, "first", "second")
+    first, second = await written(world, "zebra", "aardvark")
     await hour(tenant)
     assert await told(world, second) is not None
     world.clock.advance(hours=1)
-    await world.arm_graph(fail={"start": 0, "times": 9})
+    await world.arm_graph(fail={"start": 1, "times": 9})
     report = await tenant.sweep()
     await tenant.work()
     assert report.missing

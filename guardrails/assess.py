@@ -32,6 +32,7 @@ class Finding:
         evidence: the values that show it; strangers' texts, unescaped.
         mend: what to do about it; our words.
         response, grace: what the ruleset says follows a violation.
+        swept, no_tag: as its rule has them: whether only a sweep or a scan can tell it, and why it keeps our tag off.
     """
 
     code: str
@@ -43,6 +44,8 @@ class Finding:
     mend: str
     response: Response
     grace: timedelta
+    swept: bool = False
+    no_tag: str = ""
 
     @property
     def key(self) -> str:
@@ -162,4 +165,7 @@ def _finding(bound: BoundRule, outcome: object) -> Finding:
     else:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
         status, text, evidence = Verdict.UNKNOWN, reason, {}
-    return Finding(rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace)
+    return Finding(
+        rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace,
+        rule.swept, rule.no_tag,
+    )  # fmt: skip

@@ -2,26 +2,28 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import sample
-from sys import intern
-from typing import Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final
 
 from guardrails.adopt import adopt
+from guardrails.applies import MARK
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import DEFAULT_NAMES, Exemption, parse_time, spell_time
 from guardrails.facts import Assignment, Unread
 from guardrails.hint import Hint
 from guardrails.hold_back import tell_breaker
-from guardrails.inventory import NO_ASSIGNMENT, NO_EXEMPTION, SAID, Rows, token
+from guardrails.inventory import NO_ASSIGNMENT, NO_EXEMPTION, Rows, token
 from guardrails.matches import Counting, Matches
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.record import Run, Watch
 from guardrails.rules.reach import policies_of
 from guardrails.ruleset import Mode, Ruleset
+from guardrails.siblings import Shown, Siblings
 from guardrails.visit import Visit, World
 
 _HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
@@ -126,23 +128,6 @@ class Report:
         }
 
 
-class Shown(NamedTuple):
-    """What a pass keeps of an exemption that the inventory shows.
-
-    Attributes:
-        key: ExemptionId.hash.
-        listed: its token.
-        sure: whether its assignment, and its policies, were there to be seen, so that all of the token counts.
-    """
-
-    key: bytes
-    id: str
-    container: str
-    modified_at: datetime | None
-    listed: str
-    sure: bool
-
-
 @dataclass(slots=True, eq=False)
 class Pass:
     """One pass. Keeps a small tuple of each register row and of each new exemption while it goes on."""
@@ -157,15 +142,16 @@ class Pass:
     _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
     _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
     _covered: Mapping[str, datetime] = field(default_factory=dict)
-    _shown: list[Shown] = field(default_factory=list)
-    _unlisted: dict[bytes, Shown] = field(default_factory=dict)
+    _open: dict[str, list[Shown]] = field(default_factory=dict)
+    _groups: list[Shown] = field(default_factory=list)
+    _whole: list[list[Shown]] = field(default_factory=list)
     _messages: list[tuple[Mapping[str, Any], float]] = field(default_factory=list)
     _visible: set[str] = field(default_factory=set)
     _crew: set[asyncio.Task[None]] = field(default_factory=set)
     _rows: Rows = field(default_factory=lambda: Rows(DEFAULT_NAMES))
     _counting: Counting = field(init=False)
+    _siblings: Siblings = field(init=False)
     _closed: bool = True
-    _hole: bool = False
     _anew: bool = False
     _unread: set[bytes] = field(default_factory=set)
 
@@ -190,6 +176,7 @@ class Pass:
         self.report.missing.extend(self._around.missing)
         self._rows = Rows(self.ruleset.names, self._around.tenant)
         self._visible = set(self._around.containers)
+        self._siblings = Siblings(self.world, self.ruleset, self._around, self._rows, self._known, self._visible)
         async with asyncio.TaskGroup() as crew:
             loading = crew.create_task(self._load())
             async with aclosing(self.inventory.exemptions()) as pages:
@@ -200,8 +187,11 @@ class Pass:
             whole = not self.report.missing and not self._rows.odd[NO_EXEMPTION]
             self.report.matches = self._counting.matches(self.report.started, whole=whole)
             await loading
+            self._end_of({*self._open})
             await self._compare(crew)
-            await self._hand_over_new(crew)
+            while self._crew:
+                await asyncio.wait(self._crew)
+            await self._compare_groups(crew)
         await self._absent()
         await self._send()
         await self._cover()
@@ -232,24 +222,36 @@ class Pass:
         """Judge the exemptions of one page."""
         if page.missing:
             self.report.missing.append(page.missing)
-            self._hole = self._hole or page.lost
+            self._siblings.hole = self._siblings.hole or page.lost
         if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
             ahead = "ahead of" if page.skew > 0 else "behind"
             self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is told by ours")
         now, around = self.world.clock.now(), self._around
         for one in self._rows.take(page):
-            assignment = around.assignments.get("/" + one.assignment_id.strip("/ ").lower())
+            assigned = "/" + one.assignment_id.strip("/ ").lower()
+            assignment = self._around.assignments.get(assigned)
             try:
                 listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now, around.policies)
             except Permanent as error:
                 self._rows.refuse(one.body, error.message)
                 self._unread.add(one.id.hash)
                 continue
-            container = intern(one.id.container)
-            sure = not around.missing or self._is_shown(one, assignment)
-            self._visible.add(container)
             self._counting.add(one, assignment or NO_ASSIGNMENT, now, around.policies)
-            self._shown.append(Shown(one.id.hash, one.id.text, container, one.modified_at, listed, sure))
+            sure = not around.missing or self._is_shown(one, assignment)
+            self._keep(self._siblings.shown(one, listed, now, assigned=assigned, assignment=assignment, sure=sure))
+
+    def _keep(self, shown: Shown) -> None:
+        """Keep an exemption until all of its subscription are shown; at a management group, until all others are."""
+        self._visible.add(shown.container)
+        if shown.container.startswith(MARK):
+            self._groups.append(shown)
+            return
+        if self._around.in_order and shown.container not in self._open:
+            self._end_of({*self._open})
+        self._open.setdefault(shown.container, []).append(shown)
+
+    def _end_of(self, containers: Iterable[str]) -> None:
+        self._whole += [self._open.pop(one) for one in sorted(containers)]
 
     def _is_shown(self, exemption: Exemption, assignment: Assignment | None) -> bool:
         """Whether what an exemption is judged by was there to be seen, while something else was not."""
@@ -258,40 +260,58 @@ class Pass:
         return not self.ruleset.asks_policies or policies_of(exemption, assignment) <= self._around.policies.keys()
 
     async def _compare(self, crew: asyncio.TaskGroup) -> None:
-        """Compare what was shown so far with the register, and hand over what differs."""
-        shown, self._shown = self._shown, []
-        digest, now = self.ruleset.digest_in(self.mode), self.world.clock.now()
-        for one in shown:
-            known = self._known.get(one.key)
-            if known is None:
-                if self._unlisted and next(iter(self._unlisted.values())).container != one.container:
-                    await self._hand_over_new(crew)
-                self._unlisted[one.key] = one
+        """Compare what was shown whole so far with the register, and hand over what differs."""
+        whole, self._whole = self._whole, []
+        for shown in whole:
+            settled = self._siblings.settled(shown)
+            if settled and all(one.key in self._known for one in shown):
+                self._hand_over(shown)
                 continue
-            watch = known[1]
-            listed = one.listed if one.sure else one.listed[:SAID] + watch.listed[SAID:]
-            if why := difference(watch, listed, digest, now, closed=self._closed):
-                self._queue(why, one.id, listed)
-            elif 0 < watch.at - now.timestamp() <= self._horizon:  # what is shown now may be old by then
-                self._queue("soon", one.id, delay=watch.at - now.timestamp())
+            await self._have(crew, self._settle(shown, settled=settled))
         await self._send()
+
+    async def _compare_groups(self, crew: asyncio.TaskGroup) -> None:
+        """Do the same for what is at management groups, which is above the rest."""
+        found: dict[str, list[Shown]] = {}
+        await self._siblings.finish(self._groups)
+        for one in self._groups:
+            found.setdefault(one.container, []).append(one)
+        for shown in found.values():
+            await self._have(crew, self._settle(shown, settled=True))
+
+    async def _have(self, crew: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+        """Have somebody of the crew do something; wait while all are busy."""
+        while len(self._crew) >= _CREW:
+            await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
+        task = crew.create_task(work)
+        self._crew.add(task)
+        task.add_done_callback(self._crew.discard)
+
+    async def _settle(self, shown: Sequence[Shown], *, settled: bool) -> None:
+        """Compare what is in one subscription or management group, once what is to be told of it was found out."""
+        if not settled:
+            await self._siblings.settle(shown)
+        new = {one.key: one for one in shown if one.key not in self._known}
+        self._hand_over(one for one in shown if one.key not in new)
+        if new:
+            await self._new(new)
+        await self._send()
+
+    def _hand_over(self, shown: Iterable[Shown]) -> None:
+        """Queue what the register knows, and has otherwise than it is shown, or what is due."""
+        digest, now, horizon = self.ruleset.digest_in(self.mode), self.world.clock.now(), self._horizon
+        for one in shown:
+            watch = self._known[one.key][1]
+            if why := difference(watch, one.listed, digest, now, closed=self._closed):
+                self._queue(why, one.id, one.listed, together=one.together)
+            elif 0 < watch.at - now.timestamp() <= horizon:  # what is shown now may be old by then
+                self._queue("soon", one.id, delay=watch.at - now.timestamp())
 
     @property
     def _horizon(self) -> float:
         """Seconds to the next sweep, by when the last one was."""
         since = self.run.started - self.run.before if self.run.before else _HORIZON[0]
         return min(max(since, _HORIZON[0]), _HORIZON[1]).total_seconds()
-
-    async def _hand_over_new(self, crew: asyncio.TaskGroup) -> None:
-        """Have somebody of the crew look after the new exemptions of one container; wait while all are busy."""
-        found, self._unlisted = self._unlisted, {}
-        if not found:
-            return
-        while len(self._crew) >= _CREW:
-            await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
-        task = crew.create_task(self._new(found))
-        self._crew.add(task)
-        task.add_done_callback(self._crew.discard)
 
     async def _new(self, found: dict[bytes, Shown]) -> None:
         """Adopt what was there before; hand over what came since and nobody told of."""
@@ -302,7 +322,8 @@ class Pass:
         for key, one in found.items():
             if key not in adopted:
                 there = key in before
-                self._queue("unlisted" if there else "new", one.id, one.listed, adopt=since if there else None)
+                adopt, why = (since, "unlisted") if there else (None, "new")
+                self._queue(why, one.id, one.listed, adopt=adopt, together=one.together)
         await self._send()
 
     async def _adopt(
@@ -329,8 +350,8 @@ class Pass:
                 exemptions[one.id.hash] = one
         visits = []
         for key, one in exemptions.items():
-            listed = found[key].listed if key in found else ""
-            hint = Hint("sweep", listed=listed, adopt=since, seen=self.run.started)
+            listed, together = (found[key].listed, found[key].together) if key in found else ("", {})
+            hint = Hint("sweep", listed=listed, adopt=since, seen=self.run.started, together=together)
             visits.append((Visit(self.world, one.id, hint, self.ruleset, self.mode), one))
         done = await adopt(visits)
         self.report.adopted += done.count
@@ -356,7 +377,7 @@ class Pass:
                 absent.append((container, key))
             else:
                 unseen[container] += not watch.gone
-        if self._hole:  # it may pass; where it lasts, some are asked for at each sweep
+        if self._siblings.hole:  # it may pass; where it lasts, some are asked for at each sweep
             absent = sample(absent, min(len(absent), _BLIND)) if self.run.report.get("missing") else []
         await self._ask_for("due", due)
         await self._ask_for("absent", absent)
@@ -383,9 +404,16 @@ class Pass:
             await self.sweeps.cover({**self._covered, **new})
 
     def _queue(
-        self, why: str, exemption: str, listed: str = "", *, delay: float = 0.0, adopt: datetime | None = None
+        self,
+        why: str,
+        exemption: str,
+        listed: str = "",
+        *,
+        delay: float = 0.0,
+        adopt: datetime | None = None,
+        together: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        hint = Hint("sweep", listed=listed, adopt=adopt, seen=self.run.started)
+        hint = Hint("sweep", listed=listed, adopt=adopt, seen=self.run.started, together=together)
         self.report.queued[why] += 1
         self._messages.append((sweep_message(exemption, hint), delay))
 
@@ -421,5 +449,7 @@ def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:
     message: dict[str, Any] = {"id": exemption, "sweep": True}
     if hint.listed:
         message["listed"] = hint.listed
+    if hint.together:
+        message["together"] = dict(hint.together)
     times = {"adopt": hint.adopt, "seen": hint.seen}
     return message | {name: spell_time(time) for name, time in times.items() if time}

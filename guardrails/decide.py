@@ -169,7 +169,7 @@ def decide(at: Situation) -> Plan:
         plan = _clear(at, name or whose.pretended)  # a tag is left where it may be a tool's: it wins nobody anything
     elif at.assessment.verdict is Verdict.UNKNOWN:
         reasons = tuple(f"{finding.code} cannot be told: {finding.text}" for finding in at.assessment.findings)
-        due = retry_at(at.row, at.content, at.now)
+        due = retry_at(at.row, at.content, at.now) if _may_clear(at.assessment) else None
         plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, tell=Kind.UNKNOWN)
     else:
         plan = _answer(at, whose)
@@ -196,6 +196,11 @@ def _long_over(at: Situation) -> str:
     if wait is None or end is None or restored or not is_expired(end, at.now - wait):
         return ""
     return f"it ended at {spell_time(end)}, and the ruleset deletes such exemptions after {wait.days} days"
+
+
+def _may_clear(assessment: Assessment) -> bool:
+    """Whether anything is Unknown that another look may tell; what only a sweep can tell, a sweep brings."""
+    return any(one.status is Verdict.UNKNOWN and not one.swept for one in assessment.findings)
 
 
 def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
@@ -227,13 +232,15 @@ def _recovery(row: Row | None) -> Kind | None:
     """Return the kind of notice that ends a trouble that people were told of; None where they were told of none.
 
     A row can say violation or unknown before anybody was told: an action on a new exemption was begun, and no more.
-    Its answer is then still none, and nothing is due.
+    Its answer is then still none, and nothing is due. Nor is it where only a sweep can tell more; then nothing but that
+    was found.
     """
     if row is None:
         return None
+    unknown = bool(row.findings) and all(key.endswith("?") for key in row.findings)
     told = {
         Status.VIOLATION: row.answer != "none",
-        Status.UNKNOWN: row.due is not None,
+        Status.UNKNOWN: unknown or row.due is not None,
         Status.CANNOT_ACT: True,
         Status.LOST: not row.lost_untold,
     }
@@ -264,7 +271,7 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
         reasons += [used_up] if used_up else []
         reasons.append(_ENDS[type(action), whose.violated is not None])
         return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), tell=Kind.REVERTED)
-    if len(violations) < len(at.assessment.findings):
+    if _may_clear(at.assessment):
         due = min(filter(None, (due, retry_at(at.row, at.content, at.now))))
     tagging = any(finding.response is not Response.ALERT for finding in violations)
     if tagging and owner and not at.ruleset.tagging.protected:
@@ -273,8 +280,9 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
     if tagging and at.adopted:
         reasons.append("not tagged: it was there before the guardrails")
         tagging, due = False, min(filter(None, (due, at.ruleset.adopted_until)), default=None)
-    if tagging and not at.ruleset.tagging.exemption and not _tags_scope(at):
-        reasons.append("not tagged: the ruleset tags nothing here")
+    if tagging and not _tags_exemption(at) and not _tags_scope(at):
+        why = next((one.no_tag for one in violations if one.no_tag), "the ruleset tags nothing here")
+        reasons.append(f"not tagged: {why}")
         tagging = False
     if tagging:
         return Plan(Status.VIOLATION, "tag", _tag(at), reasons=tuple(reasons), due=due, tell=Kind.TAGGED)
@@ -350,7 +358,7 @@ def _tag(at: Situation) -> Tag | None:
     """Return the tag to write; None where it stands there already."""
     codes = sorted(finding.code for finding in at.assessment.violations)
     found = marker_of(at.exemption.metadata)
-    on_exemption = at.ruleset.tagging.exemption and (found.get("status"), found.get("codes")) != ("violation", codes)
+    on_exemption = _tags_exemption(at) and (found.get("status"), found.get("codes")) != ("violation", codes)
     known = [key for key in at.row.findings if not key.endswith("?")] if at.row else []
     told = at.row is not None and at.row.scope_tagged and codes == sorted(known)
     on_scope = _tags_scope(at) and not told
@@ -367,6 +375,9 @@ def _since(found: object, now: datetime) -> str:
     except ValueError:
         since = None
     return spell_time((since if since and since < now else now).replace(microsecond=0))
+def _tags_exemption(at: Situation) -> bool:
+    """Whether exemptions are tagged, and this one can be: Azure refuses some writes."""
+    return at.ruleset.tagging.exemption and not any(one.no_tag for one in at.assessment.violations)
 
 
 def _tags_scope(at: Situation) -> bool:

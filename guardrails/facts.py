@@ -36,6 +36,7 @@ class Assignment:
             that Azure evaluates; empty for an assignment of a single policy; Unread where they could not be read.
         version: the number of that version; "" where it is not known, and for a single policy.
         version_found: how that version was found, a phrase.
+        not_scopes: the scopes that it leaves out (`notScopes`), as it spells them.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Assignment:
     members: Mapping[str, str] | Unread
     version: str = ""
     version_found: str = ""
+    not_scopes: tuple[str, ...] = ()
 
     @property
     def is_initiative(self) -> bool:
@@ -106,6 +108,63 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """An exemption that was written before another one. `written`: when, by others than us, UTC; None where unknown."""
+
+    id: str
+    written: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What an exemption repeats, or completes: others of its assignment that had not ended and were written before it.
+
+    Attributes:
+        others: the first of them, oldest first.
+        count: how many they are.
+        controls: reference ids that they switch off, lower case, the first in their order; of an assignment of a single
+            policy, the definition's id.
+        policies: how many controls these are.
+        whole: whether they and it cover the whole initiative together; else each says the same as it does.
+    """
+
+    others: tuple[Earlier, ...]
+    count: int
+    controls: tuple[str, ...]
+    policies: int
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An assignment that does not apply where an exemption stands.
+
+    Attributes:
+        scope: the assignment's scope.
+        not_scope: the entry of its notScopes that leaves the exemption's scope out; "" where it is not below `scope`.
+        groups: names of the management groups that the exemption's scope is in, lower case, the nearest first.
+    """
+
+    scope: str
+    not_scope: str = ""
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What only a look at all exemptions, and at the tree, can tell of one: told by the last sweep, or by a scan.
+
+    None: nothing was found, or nobody has looked yet.
+    """
+
+    overlap: Overlap | Unread | None = None
+    outside: Outside | Unread | None = None
+
+
+NOBODY_LOOKED: Final = Together()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that rules may look at beside the exemption.
 
@@ -122,6 +181,7 @@ class Facts:
             among them was not looked up, or is not shown: nothing is known of it.
         stood: what was accepted where there is no compliant state: of an exemption that never was compliant and was
             let stand, or that was deleted and made anew; None elsewhere.
+        together: what the last sweep told of it, or this scan.
     """
 
     now: datetime
@@ -134,6 +194,7 @@ class Facts:
     recreated: int = 0
     policies: PoliciesById = NO_POLICIES
     stood: Before | None = None
+    together: Together = NOBODY_LOOKED
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:

@@ -1,7 +1,9 @@
 """What wakes the service up. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Hint:
         listed: the token of what the inventory shows, from a sweep; see guardrails.inventory.
         adopt: from a sweep: one that the register does not know was there before the guardrails if it was last written
             before this time, UTC; None where it was not.
+        together: from a sweep: what it tells of the exemption beside others; see guardrails.together.
         seen: from a sweep: when it began to look, UTC; what was read before then is not what it saw. None elsewhere.
         verified: whether Azure's activity log says so; an event can be sent by whoever holds the key of its endpoint.
     """
@@ -28,3 +31,4 @@ class Hint:
     adopt: datetime | None = None
     seen: datetime | None = None
     verified: bool = False
+    together: Mapping[str, Any] = field(default_factory=dict, hash=False)

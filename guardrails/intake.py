@@ -290,7 +290,9 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     if source == "queue" and (target := data.get("target")) in ("write", "delete"):
         source, told["operation"] = "target", f"{_TARGET}{target}"
     adopt, seen = (_time(data.get(name)) if source == "sweep" else None for name in ("adopt", "seen"))
-    return Hint(source, **told, adopt=adopt, seen=seen, verified=data.get("verified") is True)
+    together = data.get("together") if source == "sweep" else None
+    beside = together if isinstance(together, Mapping) else {}
+    return Hint(source, **told, adopt=adopt, seen=seen, together=beside, verified=data.get("verified") is True)
 
 
 def _time(value: object) -> datetime | None:

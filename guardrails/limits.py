@@ -176,6 +176,11 @@ class Limits:
         """Whether an override asks for the category or the severity of policies."""
         return any(one.asks_policies for one in self.overrides)
 
+    def judges(self, rule: str) -> bool:
+        """Whether a rule is on anywhere."""
+        settings = (self.rules, *(one.rules for one in self.overrides))
+        return any(rule in said and said[rule].get("enabled", True) for said in settings)
+
     def rules_for(self, exemption: Exemption, facts: Facts) -> Applied:
         """Return the rules that are on for an exemption: one tuple for all to which the same apply."""
         if not self.overrides:

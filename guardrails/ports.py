@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from guardrails.adoption import Adopted
+from guardrails.applies import Chain
 from guardrails.budgets import Budget, Full, Use
 from guardrails.bypass.record import Kept as KeptBypass
 from guardrails.bypass.record import Known as KnownBypass
@@ -71,6 +72,12 @@ class Arm(Protocol):
         Unread, too, for what is no id of a policy definition: that is not asked for.
         """
 
+    async def leaves_out(self, scope: str, assignment_id: str) -> tuple[str, ...] | Unread | None:
+        """Return the notScopes of an assignment, if Azure lists it at a scope now, for it was made there or above it.
+
+        None where it is not among those that are. Raises nothing: Unread where Azure does not list all of them.
+        """
+
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge one tag on a subscription, resource group or resource; None removes it."""
 
@@ -120,6 +127,8 @@ class Surroundings:
             may be odd.
         whole: whether these are all assignments; False where a part could not be read.
         policies: the policy definitions, where they were asked for; those that are not shown are not in it.
+        above: the management groups above each container, as far as they are known; by ExemptionId.container.
+        in_order: whether exemptions come with all management groups first, and each subscription's in one run.
     """
 
     containers: Mapping[str, str]
@@ -129,6 +138,8 @@ class Surroundings:
     assigned: Sequence[Mapping[str, Any]] = ()
     whole: bool = True
     policies: PoliciesById = NO_POLICIES
+    above: Mapping[str, Chain] = field(default_factory=dict)
+    in_order: bool = True
 
 
 class Inventory(Protocol):

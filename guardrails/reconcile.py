@@ -26,6 +26,7 @@ from guardrails.record import Intent, Row, Status, Stored
 from guardrails.recording import entry_for, is_news, particulars, row_gone
 from guardrails.restore import restore
 from guardrails.ruleset import Mode, Ruleset
+from guardrails.together import named
 from guardrails.visit import IN_HAND, LEASE, NOTHING_DONE, Look, Outcome, Visit, World, next_seq
 
 _SAID: Final = "who deleted it is what an event says; the activity log has the last word"
@@ -213,9 +214,11 @@ def _row_unread(visit: Visit, old: Row | None) -> Row:
     again = old is not None and old.status is Status.UNKNOWN
     attempts = base.attempts + (1 if due != base.due else 0) if again else 0
     since = base.since if again else now
+    told = visit.told(base)
     return replace(
-        base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None,
-        turn=None, listed=visit.hint.listed or base.listed, ruleset=visit.ruleset.digest_in(visit.mode),
+        base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None, turn=None,
+        listed=named(visit.hint.listed or base.listed, told), together=told,
+        ruleset=visit.ruleset.digest_in(visit.mode),
     )  # fmt: skip
 
 

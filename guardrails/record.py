@@ -100,6 +100,7 @@ class Row:
         kept_why: why that is.
         adopted: when its present content was adopted, for it was there before the guardrails; None elsewhere.
         listed: the token of what the inventory shows of it; see guardrails.inventory.
+        together: what the last sweep told of it beside others, as JSON; see guardrails.together.
         expiry: its expiry state when last looked at, such as active or expiring-14.
         reminded: the last reminders of its expiry that were told, as `date/threshold`, one a date, the newest last.
         review_on: when a review is due; None where unknown.
@@ -171,6 +172,7 @@ class Row:
     kept_why: str = ""
     adopted: datetime | None = None
     listed: str = ""
+    together: Mapping[str, Any] = field(default_factory=dict)
     expiry: str = ""
     reminded: str = ""
     review_on: datetime | None = None
@@ -253,6 +255,7 @@ class Row:
             values["status"] = Status(values["status"])
             for name in _BY_CODE:
                 values[name] = {code: parse_time(at) for code, at in values.get(name, {}).items()}
+            values["together"] = dict(values.get("together", {}))
             values["grace"] = read_account(values.get("grace", ()))
             values["baseline"] = Baseline.read(values["baseline"]) if values.get("baseline") else None
             values["former"] = tuple(map(Former.read, values.get("former", ())))
@@ -286,7 +289,7 @@ _BY_CODE: Final = ("findings", "paused")
 _TEXTS: Final = frozenset({"outbox", "evaded", "theirs_by", "owners"})
 _ALWAYS: Final = ("id", "status", "since")
 _UNSAID: Final[dict[str, Any]] = {
-    **{name: object() for name in _ALWAYS}, **{name: {} for name in _BY_CODE}, "bodies": None,
+    **{name: object() for name in _ALWAYS}, **{name: {} for name in _BY_CODE}, "together": {}, "bodies": None,
 }  # fmt: skip
 _DEFAULTS: Final = tuple((item.name, _UNSAID.get(item.name, item.default)) for item in fields(Row))
 """The fields of a row, and what they hold where nothing is said."""

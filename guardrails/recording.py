@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict, keys_found
@@ -11,7 +12,19 @@ from guardrails.decide import Plan, Situation, broken_at, toggling
 from guardrails.evasion import Habit, attempted
 from guardrails.exemption import Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
-from guardrails.facts import NO_POLICIES, Assignment, Author, Before, Facts, Gone, PoliciesById, Unread, last_write
+from guardrails.facts import (
+    NO_POLICIES,
+    NOBODY_LOOKED,
+    Assignment,
+    Author,
+    Before,
+    Facts,
+    Gone,
+    PoliciesById,
+    Together,
+    Unread,
+    last_write,
+)
 from guardrails.grace import WINDOW, after, closed
 from guardrails.hint import Hint
 from guardrails.holds import hold_after
@@ -46,7 +59,7 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str, now: dateti
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
             compliant_ticket="", tolerated=None, tolerated_content="", scope_tagged=False, blocked="", refused=0,
-            retry_on=None, **_past(row, exemption, now or row.since, moved=moved, gone=gone),
+            retry_on=None, together={}, **_past(row, exemption, now or row.since, moved=moved, gone=gone),
         )  # fmt: skip
     return row
 
@@ -83,11 +96,13 @@ def facts_of(
     *,
     content: str = "",
     policies: PoliciesById = NO_POLICIES,
+    together: Together = NOBODY_LOOKED,
 ) -> Facts:
     """Return what the rules may know.
 
     The author is who last changed what the exemption says: not we, and not somebody who wrote the same again.
-    `content` is its fingerprint; without one only our own writes are seen through.
+    `content` is its fingerprint; without one only our own writes are seen through. `together`: what a sweep or a scan
+    told.
     """
     author: Author | Unread
     written_at: datetime | None
@@ -97,7 +112,9 @@ def facts_of(
         author, written_at = last_write(exemption, now)
     before, stood = _accepted(row) if row else (None, None)
     dates, recreated = (row.dates, len(row.restored)) if row else ((), 0)
-    return Facts(now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies, stood)
+    return Facts(
+        now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies, stood, together
+    )  # fmt: skip
 
 
 def _accepted(row: Row) -> tuple[Before | None, Before | None]:
@@ -122,11 +139,17 @@ def is_own_write(exemption: Exemption, row: Row | None) -> bool:
 
 
 def row_after(
-    at: Situation, plan: Plan, facts: Facts, stored: Stored | None, listed: str = ""
+    at: Situation,
+    plan: Plan,
+    facts: Facts,
+    stored: Stored | None,
+    listed: str = "",
+    *,
+    together: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Row, Mapping[str, Any] | None]:
     """Return the row for a judged exemption, and the body that its history entry must keep: None where one does.
 
-    `listed` is the token of what the inventory shows of it.
+    `listed` is the token of what the inventory shows of it, `together` what a sweep told of it beside others, as JSON.
     """
     old, exemption = at.row, at.exemption
     seq = stored.seq + 1 if stored else 1
@@ -178,6 +201,7 @@ def row_after(
         kept_why=base.kept_why if base.kept == at.content else "",
         adopted=base.adopted if base.kept == at.content else None,
         listed=listed,
+        together=dict(together),
         lost=None,
         lost_by="",
         lost_said="",
@@ -298,8 +322,8 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
         base, status=Status.GONE, since=now, content="", findings={}, paused={},
         grace=closed(base.account, base.running, now), severity="", answer="none", undo=base.snapshot, due=None,
         attempts=0, held="", hold=None, blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False,
-        own_write_at=None, kept="", kept_why="", adopted=None, listed="", expiry=str(State.GONE), turn=None,
-        review_on=None,
+        own_write_at=None, kept="", kept_why="", adopted=None, listed="", together={}, expiry=str(State.GONE),
+        turn=None, review_on=None,
     )  # fmt: skip
 
 

@@ -226,6 +226,10 @@ class Ruleset:
             self._excluding.append(Scopes(one.pattern for one in self.exclusions))
         return self._excluding[0].matching(exemption_id.key)
 
+    def judges(self, rule: str) -> bool:
+        """Whether a rule is on anywhere."""
+        return self.limits.judges(rule)
+
     def exclusion_for(self, exemption_id: ExemptionId, now: datetime) -> Exclusion | None:
         """Return the exclusion that covers this exemption today, if there is one."""
         matched = (self.exclusions[number] for number in self.exclusions_on(exemption_id))

@@ -325,17 +325,20 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
             **kind, **limits, "description": item.metadata["doc"],
             "default": list(default) if isinstance(default, tuple) else default,
         }  # fmt: skip
+    because = {"because": f"for {rule.no_revert}"} if rule.no_revert else {}
+    responses = [one for one in RESPONSES if one != "revert" or not because]
+    grace = {"grace": {**_DURATION, "description": "Time to mend before a revert."}}
     whole = _object(
         {
             "enabled": {"type": "boolean"},
-            "response": {"type": "string", "enum": list(RESPONSES)},
-            "grace": {**_DURATION, "description": "Time to mend before a revert."},
+            "response": {"type": "string", "enum": responses, **because},
+            **({} if because else grace),
             "severity": {"type": "string", "enum": [str(s) for s in Severity]},
             "options": _object(options, ""),
         },
         f"{rule.code}: {rule.mend}",
     )
-    return {**whole, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", *RESPONSES]}
+    return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", *responses]}
 
 
 def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:

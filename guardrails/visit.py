@@ -8,12 +8,13 @@ from math import ceil
 from typing import Any, Final
 
 from guardrails import evasion, tell
+from guardrails.applies import applies_now
 from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import threshold_of
-from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
+from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, Outside, PoliciesById, Unread
 from guardrails.grace import begins, inherit
 from guardrails.hint import Hint
 from guardrails.holds import ended
@@ -25,6 +26,7 @@ from guardrails.record import Entry, Outgoing, Row, Status, Stored
 from guardrails.recording import facts_of, row_after, row_of_same, tolerates
 from guardrails.rules.reach import policies_of
 from guardrails.ruleset import Mode, Ruleset
+from guardrails.together import from_json, merged, named, to_json, without
 
 MAX_DELAY: Final = timedelta(days=7)
 """The longest that a storage queue hides a message (REST reference, Put Message, visibilitytimeout)."""
@@ -79,6 +81,7 @@ class Look:
     facts: Facts
     plan: Plan
     listed: str
+    together: Mapping[str, Any]
 
     @property
     def assessment(self) -> Assessment:
@@ -87,7 +90,7 @@ class Look:
 
     def row_after(self, stored: Stored | None) -> tuple[Row, Mapping[str, Any] | None]:
         """Return the row for what was seen and decided, and the body that its history entry must keep."""
-        return row_after(self.situation, self.plan, self.facts, stored, self.listed)
+        return row_after(self.situation, self.plan, self.facts, stored, self.listed, together=self.together)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ class Visit:
     async def look(self, exemption: Exemption, row: Row | None) -> Look:
         """Assess and decide, with every fact that the rules need.
 
-        What is kept of an assignment may be out of date: a revert that rests on it is decided by what Azure says now.
+        What is kept of an assignment may be out of date, and so may be what a sweep told of where it applies: a revert
+        that rests on them is decided by what Azure says now.
         """
         now = self.world.clock.now()
         content = fingerprint(exemption.body)
@@ -137,22 +141,25 @@ class Visit:
         before = await self._claimed_before(exemption, same, content)
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
-        facts, situation = self._judged(exemption, same, content, *about, before=before)
+        told = self.told(same)
+        facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
         if (known := await self._with_others(situation)) is not same:
             same = known
-            facts, situation = self._judged(exemption, same, content, *about, before=before)
+            facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
         if decide(situation).reverts:
-            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before)
+            less = without(told, "outside")
+            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before, told=less)
             if not decide(unread).reverts:
                 about = await self.exempted(exemption, max_age=timedelta())
-                facts, situation = self._judged(exemption, same, content, *about, before=before)
+                told = await self._confirmed(exemption, told)
+                facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
         plan = decide(situation)
         back = plan.action or plan.withheld
         owners = situation.ownership.kept is not None
         if isinstance(back, PutBack) and not owners and not await self._still_good(back, facts):
             situation = replace(situation, may_put_back=False)
             plan = decide(situation)
-        return Look(exemption, situation, facts, plan, self._listed(situation, *about))
+        return Look(exemption, situation, facts, plan, named(self._listed(situation, *about), told), told)
 
     async def _with_others(self, at: Situation) -> Row | None:
         """Return the row, with what its author used of the grace of other exemptions like it.
@@ -182,6 +189,22 @@ class Visit:
         ids = policies_of(exemption, assignment) if self.ruleset.asks_policies else ()
         return await self.world.arm.policies(ids, max_age=max_age) if ids else NO_POLICIES
 
+    def told(self, row: Row | None) -> Mapping[str, Any]:
+        """Return what a sweep told of the exemption beside others, as JSON: this one, else as the register has it."""
+        return merged(self.hint.listed, self.hint.together, row.together if row else {})
+
+    async def _confirmed(self, exemption: Exemption, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the same by what Azure lists now, where a sweep told that the assignment does not apply."""
+        if not isinstance(from_json(told).outside, Outside):
+            return told
+        identity = exemption.id
+        listed = await self.world.arm.leaves_out(identity.scope, exemption.assignment_id)
+        scope = identity.key[: len(identity.scope)]
+        applies = listed if isinstance(listed, Unread) else applies_now(scope, identity.container, listed)
+        if isinstance(applies, Unread):
+            return {**told, "outside": to_json(applies)}
+        return without(told, "outside") if applies else told
+
     def _judged(
         self,
         exemption: Exemption,
@@ -191,11 +214,15 @@ class Visit:
         policies: PoliciesById = NO_POLICIES,
         *,
         before: frozenset[str] | None,
+        told: Mapping[str, Any],
     ) -> tuple[Facts, Situation]:
-        """Return what the rules may know and what they find, by this assignment and these policies."""
+        """Return what the rules may know and what they find, by these and by what a sweep told."""
         now = self.world.clock.now()
         blocked, retry_on = self._blocked(same, content, now)
-        facts = facts_of(exemption, same, self.ruleset, now, assignment, content=content, policies=policies)
+        together = from_json(told)
+        facts = facts_of(
+            exemption, same, self.ruleset, now, assignment, content=content, policies=policies, together=together
+        )
         situation = Situation(
             exemption,
             assess(exemption, facts, self.ruleset),

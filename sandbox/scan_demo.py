@@ -58,6 +58,8 @@ FAULTS: Final = {
     "no-control": 5, "deleted-assignment": 3,
 }  # fmt: skip
 """What is wrong with an exemption, and how often of a hundred."""
+BY_CHANCE: Final = {"EXG306", "EXG406"}
+"""What is found of exemptions that chance has put beside others, or where their assignment leaves the scope out."""
 HOSTILE: Final = '=HYPERLINK("http://evil") <script>alert(1)</script> [x](http://evil) \u202etxt.exe'
 
 
@@ -229,10 +231,12 @@ def check(wrong: dict[str, str], ways: list[Expected], page: Path, table: Path, 
         "no-expiry": "EXG101", "too-far": "EXG102", "expired": "EXG104", "no-ticket": "EXG201", "no-owner": "EXG203",
         "whole": "EXG302", "broad": "EXG301", "no-control": "EXG205", "deleted-assignment": "EXG401",
     }  # fmt: skip
+    if not set().union(*codes.values()) >= BY_CHANCE:
+        raise ScanDemoFailed(f"{sorted(BY_CHANCE)} are wrong with some exemptions, and not all of them were found")
     for identity, fault in wrong.items():
         if fault != "fine" and expected[fault] not in codes[identity]:
             raise ScanDemoFailed(f"{identity}: {fault} was not found, but {sorted(codes[identity])}")
-        if fault == "fine" and codes[identity]:
+        if fault == "fine" and codes[identity] - BY_CHANCE:
             raise ScanDemoFailed(f"{identity}: it keeps every rule, and {sorted(codes[identity])} was found")
     check_ways(told, ways)
     kinds = {ExemptionId.parse(identity).kind for identity in codes}

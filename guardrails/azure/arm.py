@@ -169,6 +169,14 @@ class ArmRest:
         """The api-versions in use for assignments, initiatives and policies, by type."""
         return self._policies.versions
 
+    async def leaves_out(self, scope: str, assignment_id: str) -> tuple[str, ...] | Unread | None:
+        """Return the notScopes of an assignment, if it is listed at a scope, for it was made there or above it.
+
+        None where ARM lists all that are and this is not among them. Raises nothing.
+        """
+        listed = await self._policies.at(scope)
+        return listed if isinstance(listed, Unread) else listed.get("/" + assignment_id.strip("/ ").lower())
+
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge or remove one tag on a scope by the Tags API. Raises Permanent (cannot-act), Retryable."""
         # imported here: most installations tag exemptions, not scopes, and the SDK costs cold start

@@ -5,11 +5,13 @@ Assignments are read whole, for they open ways past a policy too; what carries t
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any, Final, NamedTuple, cast
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
+from guardrails.applies import Chain, not_scopes_of
 from guardrails.azure.graph_pages import (
     CONTAINERS,
     MARK,
@@ -67,6 +69,7 @@ _GROUP: Final = "/providers/microsoft.management/managementgroups/"
 _SUBSCRIPTION: Final = "/subscriptions/"
 _UNSEEN: Final = Unread("Resource Graph does not show its initiative")
 _UNLISTED: Final = Unread("Resource Graph does not show the versions of its initiative")
+_NO_CHAIN: Final = Unread("Resource Graph does not show the management groups above it")
 _NO_CHOICE: Final = Choice("", "")
 _SINGLE: Final[tuple[Mapping[str, str], Choice]] = ({}, _NO_CHOICE)
 
@@ -146,7 +149,7 @@ class Graph:
         As Surroundings has them, and what could not be read, a sentence each. Raises Retryable.
         """
         missing: list[str] = []
-        return await self._containers(self._reader.pages(CONTAINERS, Segment()), missing), missing
+        return (await self._containers(self._reader.pages(CONTAINERS, Segment()), missing))[0], missing
 
     async def surroundings(self, *, policies: bool = False) -> Surroundings:
         """Return what is visible, and the assignments with the members of their initiatives. Raises Retryable.
@@ -154,22 +157,29 @@ class Graph:
         `policies`: the policy definitions, too, by one query over all of them.
         """
         missing: list[str] = []
-        containers = await self._containers(self._pages(CONTAINERS), missing)
+        containers, above = await self._containers(self._pages(CONTAINERS), missing)
         missing += [sentence for scope in self._scopes if (sentence := _unseen(scope, containers, missing))]
         unread: list[str] = []
         found = [row async for row in self._rows(_ASSIGNMENTS, unread)]
         missing += unread
         assigned = {_slashed(str(row["id"])): said for row in found if row.get("id") and (said := _assigns(row))}
+        left_out = {_slashed(str(row["id"])): some for row in found if row.get("id") and (some := _left_out(row))}
         evaluated = await self._evaluated(assigned.values(), missing)
         assignments = {}
         for identity, said in assigned.items():
             members, choice = evaluated.get(said, _SINGLE)
-            one = Assignment(identity, said.definition_id, members, choice.version, choice.found)
+            one = Assignment(
+                identity, said.definition_id, members, choice.version, choice.found, left_out.get(identity, ())
+            )
             assignments[identity.lower()] = one
         known = await self._policies(missing) if policies else NO_POLICIES
         told = tuple(dict.fromkeys(missing))
         tenant = await self._tenant()
-        return Surroundings(containers, assignments, tenant, told, found, whole=not unread, policies=known)
+        in_order = sum(bool(segment.groups) for segment in self._segments) < 2
+        return Surroundings(
+            containers, assignments, tenant, told, found,
+            whole=not unread, policies=known, above=above, in_order=in_order,
+        )  # fmt: skip
 
     def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
         """Yield what carries any of these tags, and who changed them last. Raises Retryable.
@@ -231,10 +241,17 @@ class Graph:
                 found[key] = policy_of(row)
         return found
 
-    async def _containers(self, pages: AsyncIterator[Page], missing: list[str]) -> dict[str, str]:
-        found = dict([_container(row) async for row in _rows_of(pages, missing)])
-        found.pop("", None)
-        return found
+    async def _containers(
+        self, pages: AsyncIterator[Page], missing: list[str]
+    ) -> tuple[dict[str, str], dict[str, Chain]]:
+        """Return the names of containers, and the management groups above them."""
+        found: dict[str, str] = {}
+        above: dict[str, Chain] = {}
+        async for row in _rows_of(pages, missing):
+            key, name = _container(row)
+            if key:
+                found[key], above[key] = name, _above(row)
+        return found, above
 
     def _rows(self, query: Query, missing: list[str]) -> AsyncIterator[Mapping[str, Any]]:
         return _rows_of(self._pages(query), missing)
@@ -270,6 +287,18 @@ def _container(row: Mapping[str, Any]) -> tuple[str, str]:
     return key.removeprefix(_SUBSCRIPTION) if key.startswith(_SUBSCRIPTION) else "", shown
 
 
+def _above(row: Mapping[str, Any]) -> Chain:
+    """Return the management groups above a container, the nearest first.
+
+    So Resource Graph lists them: https://learn.microsoft.com/azure/governance/management-groups/resource-graph-samples
+    """
+    listed = next((row[name] for name in ("above", "groupsAbove") if row.get(name) is not None), None)
+    if not isinstance(listed, list):
+        return _NO_CHAIN
+    names = [str(one.get("name") or "") if isinstance(one, Mapping) else "" for one in listed]
+    return tuple(intern(name.lower()) for name in names) if all(names) else _NO_CHAIN
+
+
 def _unseen(scope: str, containers: Mapping[str, str], missing: Sequence[str]) -> str:
     """Return what to say of a listed scope that is not visible; "" where it is, or where it was said already."""
     listed, name = is_subscription(scope), scope.removeprefix(MARK)
@@ -287,6 +316,12 @@ def _assigns(row: Mapping[str, Any]) -> _Assigned | None:
     properties = row.get("properties")
     definition = properties.get("policyDefinitionId") if isinstance(properties, Mapping) else None
     return _Assigned(base_of(str(definition)), pin_of(cast(Mapping[str, Any], properties))) if definition else None
+
+
+def _left_out(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the scopes that a row's assignment leaves out."""
+    properties = row.get("properties")
+    return not_scopes_of(properties.get("notScopes")) if isinstance(properties, Mapping) else ()
 
 
 def _names(assigned: _Assigned, choice: Choice) -> tuple[str, ...]:

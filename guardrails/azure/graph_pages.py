@@ -50,10 +50,11 @@ class Query:
 CONTAINERS: Final = Query(
     "resourcecontainers"
     " | where type in~ ('microsoft.resources/subscriptions', 'microsoft.management/managementgroups')"
-    " | order by tolower(id) asc | project id, name, displayName = properties.displayName",
+    " | order by tolower(id) asc | project id, name, displayName = properties.displayName,"
+    " above = properties.managementGroupAncestorsChain, groupsAbove = properties.details.managementGroupAncestorsChain",
     "subscriptions and management groups",
 )
-"""Where we can look."""
+"""Where we can look, and what is above it; a subscription has that elsewhere than a management group."""
 
 
 @dataclass(frozen=True, slots=True)

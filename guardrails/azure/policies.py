@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from azure.core.rest import AsyncHttpResponse
 
+from guardrails.applies import not_scopes_of
 from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, answer_of, json_of, refusal
 from guardrails.errors import Retryable
@@ -61,6 +62,7 @@ _NONE: Final = Choice("", "")
 _NO_POLICY: Final = Unread("that is no id of a policy definition")
 _AT_ONCE: Final = 8  # policy definitions that are read at the same time
 _TRIES: Final = 3
+_PAGES: Final = 100
 _BRIEFLY: Final = timedelta(seconds=5)
 _IMMUTABLE: Final = timedelta(days=1)
 
@@ -111,18 +113,36 @@ class Policies:
         if not properties.get("policyDefinitionId"):
             return Unread("Azure's answer does not say what the assignment assigns")
         definition = base_of(str(properties["policyDefinitionId"]))
+        left_out = not_scopes_of(properties.get("notScopes"))
         if "/policysetdefinitions/" not in definition.lower():
-            return Assignment(path, definition, {})
+            return Assignment(path, definition, {}, not_scopes=left_out)
         named = _path_of(definition, INITIATIVES)
         if isinstance(named, Unread):
-            return Assignment(path, definition, named)
+            return Assignment(path, definition, named, not_scopes=left_out)
         pin = pin_of(properties, told=self.versions[ASSIGNMENTS] >= PINS_SINCE)
         found = await self._evaluated(named, pin, max_age=max_age)
         members, choice = (found, _NONE) if isinstance(found, Unread) else found
         if isinstance(members, _Busy):
             return _plain(members, "assignment")
         members = Unread(members.reason) if isinstance(members, Unread) else members
-        return Assignment(path, definition, members, choice.version, choice.found)
+        return Assignment(path, definition, members, choice.version, choice.found, left_out)
+
+    async def at(self, scope: str) -> Mapping[str, tuple[str, ...]] | Unread:
+        """Return the assignments that ARM lists at a scope, made there or above it: id (lower case) -> its notScopes.
+
+        Raises nothing: Unread where ARM does not list all of them now.
+        """
+        path = f"{scope}/providers/Microsoft.Authorization/{ASSIGNMENTS}"
+        first = await self._get(ASSIGNMENTS, path, listed=True, filter="atScope()")
+        rows = await self._list_of(first, path, "assignments")
+        if isinstance(rows, Gone | Unread):
+            return _reason(rows)
+        found = {}
+        for row in rows:
+            if not isinstance(row, Mapping) or not isinstance(row.get("id"), str):
+                return Unread("Azure's list of assignments has entries without an id")
+            found["/" + row["id"].strip("/").lower()] = not_scopes_of(_properties(row).get("notScopes"))
+        return found
 
     async def policies(self, ids: Collection[str], *, max_age: timedelta = timedelta.max) -> PoliciesById:
         """Return what policy definitions say of themselves, for each of these ids. `max_age`: as of `assignment`."""
@@ -209,24 +229,34 @@ class Policies:
 
     async def _read_list(self, path: str) -> Mapping[str, Definition] | Gone | Unread:
         """Read the list of an initiative's versions to its end."""
+        rows = await self._list_of(await self._get(VERSIONS, path, listed=True), path, "versions")
+        if isinstance(rows, Gone | Unread):
+            return rows
         found: dict[str, Definition] = {}
+        for row in rows:
+            if isinstance(row, Mapping) and not is_same(str(row.get("id")).rpartition("/")[0], path):
+                return Unread("Azure's list of versions has one of another initiative in it")
+            one = definition_of(path, _properties(row)) if isinstance(row, Mapping) else None
+            if one and (number := one.version or str(row.get("name") or "")):
+                found[number] = one
+        return found
+
+    async def _list_of(
+        self, body: Mapping[str, Any] | Gone | Unread, path: str, what: str
+    ) -> list[Any] | Gone | Unread:
+        """Return all rows of a list, of which `body` is the first page."""
+        found: list[Any] = []
         seen: set[str] = set()
-        body = await self._get(VERSIONS, path, listed=True)
         while isinstance(body, Mapping):
             rows = body.get("value")
             if not isinstance(rows, list):
-                return Unread("Azure's answer is not a list of versions")
-            for row in rows:
-                if isinstance(row, Mapping) and not is_same(str(row.get("id")).rpartition("/")[0], path):
-                    return Unread("Azure's list of versions has one of another initiative in it")
-                one = definition_of(path, _properties(row)) if isinstance(row, Mapping) else None
-                if one and (number := one.version or str(row.get("name") or "")):
-                    found[number] = one
+                return Unread(f"Azure's answer is not a list of {what}")
+            found += rows
             url = str(body.get("nextLink") or "")
             if not url:
                 return found
-            if url in seen or not self._rest.is_ours(url):
-                return Unread("Azure's list of versions goes on at an address that is not followed")
+            if url in seen or len(seen) >= _PAGES or not self._rest.is_ours(url):
+                return Unread(f"Azure's list of {what} goes on at an address that is not followed")
             seen.add(url)
             body = await self._follow(url, path, listed=True)
         return body

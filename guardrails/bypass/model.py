@@ -243,11 +243,11 @@ def _folded(texts: tuple[str, ...]) -> frozenset[str]:
 
 def _finding_of(said: Mapping[str, Any]) -> Finding:
     """Read Finding.to_json, whatever its rule was called then. What follows a finding is the same for all of ours."""
-    texts = {name: str(said[name]) for name in ("code", "rule", "text", "mend")}
-    texts["rule"] = FORMER.get(texts["rule"], texts["rule"])
+    rule = FORMER.get(str(said["rule"]), str(said["rule"]))
     return Finding(
-        status=Verdict(said["status"]), severity=Severity(said["severity"]), evidence=dict(said["evidence"]),
-        response=Response.ALERT, grace=timedelta(), **texts,
+        code=str(said["code"]), rule=rule, status=Verdict(said["status"]), severity=Severity(said["severity"]),
+        text=str(said["text"]), evidence=dict(said["evidence"]), mend=str(said["mend"]),
+        response=Response.ALERT, grace=timedelta(),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Takes what Azure returns: one exemption or a list. Best is ARM's own answer, whi
   az rest --method get --url "/subscriptions/ID/providers/Microsoft.Authorization/policyExemptions?api-version=VERSION"
 with the newest VERSION, 2026-01-01-preview, saved as exemptions.json. What `az policy exemption list`, PowerShell or
 Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md).
+What a file cannot tell (duplicate, assignment-not-applicable) is left to scan, and said so.
 What needs the exempted assignment is unknown, unless --assignments gives it:
   az policy assignment list --disable-scope-strict-match > assignments.json
   az policy set-definition list > initiatives.json
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.format == "json":
         screen.json([one.to_json() for one in judged])
     else:
-        _show(judged, screen)
+        _show(judged, ruleset, screen)
     verdicts = {one.assessment.verdict for one in judged}
     if complaints.refused:
         return 2
@@ -201,7 +202,7 @@ def _exemptions(
                 yield exemption
 
 
-def _show(judged: list[Judged], screen: Screen) -> None:
+def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
     if screen.terminal and judged:
         columns = ("verdict", "exemption", "what was found", "what would be done")
         screen.table(columns, [_row(one) for one in judged], lines=True)
@@ -216,6 +217,9 @@ def _show(judged: list[Judged], screen: Screen) -> None:
             for line in _plan_lines(one.plan):
                 screen.line(line, indent=2)
     _sum_up(judged, screen)
+    swept = [name for name, rule in all_rules().items() if rule.swept and ruleset.judges(name)]
+    if judged and swept:
+        screen.note(f"not judged: {' and '.join(swept)}; only scan and sweeps tell these, for they see all exemptions")
 
 
 def _row(one: Judged) -> tuple[Cell, ...]:

@@ -7,6 +7,7 @@ Resource Graph give them.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from guardrails.applies import not_scopes_of
 from guardrails.facts import Assignment, PoliciesById, Policy, Unread
 from guardrails.initiatives import base_of, is_policy, policy_of
 from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
@@ -21,7 +22,7 @@ class Assignments:
     """What some files hold, by id in any casing. What they do not hold is Unread: a file proves no absence."""
 
     def __init__(self, bodies: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._assigned: dict[str, tuple[str, Pin]] = {}
+        self._assigned: dict[str, tuple[str, Pin, tuple[str, ...]]] = {}
         self._latest: dict[str, Definition] = {}
         self._numbered: dict[str, dict[str, Definition]] = {}
         self._policies: dict[str, Policy | Unread] = {}
@@ -29,7 +30,8 @@ class Assignments:
             said = _lifted(body)
             key = _key(said.get("id") or said.get("resourceid") or said.get("policyassignmentid"))
             if _ASSIGNMENT in key:
-                self._assigned[key] = str(said.get("policydefinitionid") or ""), pin_of(said)
+                left_out = not_scopes_of(said.get("notscopes") or said.get("notscope"))
+                self._assigned[key] = str(said.get("policydefinitionid") or ""), pin_of(said), left_out
             elif _INITIATIVE in key and (base := key_of(key)) != key:
                 _keep(self._numbered.setdefault(base, {}), key.rpartition("/")[2], definition_of(key, said))
             elif _INITIATIVE in key:
@@ -45,14 +47,14 @@ class Assignments:
 
     def find(self, assignment_id: str) -> Assignment | Unread:
         """Return the assignment, with the members of its initiative in the version that Azure evaluates."""
-        definition, pin = self._assigned.get(_key(assignment_id), ("", Pin()))
+        definition, pin, left_out = self._assigned.get(_key(assignment_id), ("", Pin(), ()))
         if not definition:
             return _ABSENT
         base = base_of(definition)
         if _INITIATIVE not in base.lower():
-            return Assignment(assignment_id, base, {})
+            return Assignment(assignment_id, base, {}, not_scopes=left_out)
         members, choice = self._evaluated(base.lower(), pin)
-        return Assignment(assignment_id, base, members, choice.version, choice.found)
+        return Assignment(assignment_id, base, members, choice.version, choice.found, left_out)
 
     def policies(self, ids: Iterable[str]) -> PoliciesById:
         """Return what the files say of policies, for each of these ids in lower case."""

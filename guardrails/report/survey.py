@@ -14,6 +14,7 @@ from guardrails.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.inventory import Rows
 from guardrails.ports import Inventory, Surroundings
 from guardrails.recording import facts_of
+from guardrails.report.beside import Beside, Looked
 from guardrails.report.coverage import GROUP, Coverage, words_of
 from guardrails.report.filters import EVERYTHING, Filter
 from guardrails.report.line import line_of, line_of_bypass
@@ -67,18 +68,17 @@ async def survey(
     rows = Rows(ruleset.names, around.tenant)
     reading = Reading(inventory, arm, rows, wanted, sleep=sleep)
     known = Known(around, arm, ask_policies=ruleset.asks_policies)
+    beside = Beside(ruleset, around, known.__getitem__, now)
     done = 0
     async with aclosing(reading.exemptions(named)) as found:
         async for some in found:
             await known.learn(some)
-            facts = [
-                facts_of(one, None, ruleset, now, known[one.assignment_id], policies=known.policies) for one in some
-            ]
-            judged = assess_all(list(zip(some, facts, strict=True)), ruleset)
-            for exemption, assessment in zip(some, judged, strict=True):
-                report.add(line_of(exemption, assessment, ruleset, now))
+            _judge(beside.take(some), known, report, ruleset)
             done += len(some)
             told(done + reading.left_out, reading.total)
+    _judge(beside.rest(), known, report, ruleset)
+    if reading.left_out and ruleset.judges("duplicate"):
+        report.notes.append(f"{reading.left_out:,} exemptions were not looked at: what they overlap with is not told")
     _take_over(report, reading, rows)
     report.ways[Way.EXEMPTION].whole = not report.missing
     if hidden := known.hidden:
@@ -87,6 +87,18 @@ async def survey(
     _cover(report.coverage, reading, wanted, report)
     report.finish()
     return report
+
+
+def _judge(some: Sequence[Looked], known: "Known", report: Report, ruleset: Ruleset) -> None:
+    """Put exemptions into the report, judged as at its time."""
+    now = report.at
+    looked_at = []
+    for one, together in some:
+        assignment = known[one.assignment_id]
+        facts = facts_of(one, None, ruleset, now, assignment, policies=known.policies, together=together)
+        looked_at.append((one, facts))
+    for (exemption, _), assessment in zip(looked_at, assess_all(looked_at, ruleset), strict=True):
+        report.add(line_of(exemption, assessment, ruleset, now))
 
 
 def _take_over(report: Report, reading: Reading, rows: Rows) -> None:

@@ -134,6 +134,10 @@ class Rule(Declared):
             is not known and would settle the matter, the rule is Unknown.
         control: its form at the control plane, or one sentence why it has none; see guardrails.rules.control.
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
+        swept: whether it only says what a sweep or a scan told of the exemption (Facts.together): a look at the
+            exemption alone cannot tell more.
+        no_tag: why our tag cannot be written into an exemption that breaks it, a phrase; "" where it can.
+        no_revert: why the ruleset cannot have it revert, a phrase; "" where it can.
     """
 
     check: Callable[[Exemption, Facts, Any], Outcome]
@@ -143,6 +147,9 @@ class Rule(Declared):
     bad: tuple[Case, ...] = ()
     unclear: tuple[Case, ...] = ()
     needs: tuple[str, ...] = ()
+    swept: bool = False
+    no_tag: str = ""
+    no_revert: str = ""
 
     @property
     def doc(self) -> str:

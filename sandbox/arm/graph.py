@@ -62,6 +62,7 @@ class Graph:
         """Hold the rows as they are now, so that queries lag behind ARM, or let them follow again."""
         every = chain(self._store.entries.values(), versions.unseeded(self._store)) if on else ()
         self._frozen = [self._versioned(entry) for entry in every] if on else None
+        self._above = dict(self._store.above) if on else self._store.above
         self._kept.clear()
 
     def expire_tokens(self) -> None:
@@ -225,7 +226,23 @@ class Graph:
         return query.project(self.trouble.spoil(self._row(row))) if isinstance(row, Entry) else row
 
     def _row(self, entry: Entry) -> Json:
-        return _row(entry if self._frozen is not None else self._versioned(entry))
+        row = _row(entry if self._frozen is not None else self._versioned(entry))
+        chain = {"managementGroupAncestorsChain": self._chain(entry.target.key)}
+        if entry.target.type_key == SUBSCRIPTIONS:
+            row["properties"] = row["properties"] | chain
+        elif entry.target.type_key == MANAGEMENT_GROUPS:
+            row["properties"] = row["properties"] | {"details": (row["properties"].get("details") or {}) | chain}
+        return row
+
+    def _chain(self, key: str) -> list[Json]:
+        """Return the management groups above a subscription or management group, the nearest first."""
+        chain = []
+        while key := self._above.get(key, ""):
+            entry = self._store.entries.get(key)
+            name = entry.target.name if entry else key.rpartition("/")[2]
+            shown = entry.body.get("properties", {}).get("displayName", name) if entry else name
+            chain.append({"name": name, "displayName": shown})
+        return chain
 
 
 def _is_in(type_key: str, query: Query) -> bool:

@@ -189,6 +189,8 @@ class Resources:
         if kind == MANAGEMENT_GROUPS:
             properties = self._place_management_group(target, properties)
         if kind == MEMBERS:
+            left = self._store.above.get(f"/subscriptions/{target.name.lower()}")
+            self._store.entries.pop(f"{left}/subscriptions/{target.name.lower()}", None)  # it is in one group only
             self._store.above[f"/subscriptions/{target.name.lower()}"] = target.key.rpartition("/subscriptions/")[0]
         return {**kept, "properties": properties}
 

@@ -9,7 +9,7 @@ from guardrails.facts import Assignment, Gone, Unread
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID
 from tests.conftest import VirtualClock
-from tests.sandbox.conftest import AUTH, CORP, INITIATIVE, SINGLE
+from tests.sandbox.conftest import AUTH, CORP, GROUP, INITIATIVE, SINGLE, SUBSCRIPTION, VAULT
 
 ROOT = "/providers/Microsoft.Management/managementGroups/root"
 SET = f"{AUTH}/policySetDefinitions/base"
@@ -142,3 +142,35 @@ async def test_an_assignment_id_with_odd_letters_is_gone_not_an_error(arm: ArmRe
     assert await arm.assignment(f"{CORP}{AUTH}/policyAssignments/what? #1") == Gone()
     assert isinstance(await arm.assignment("nonsense"), Gone | Unread)
     assert isinstance(await arm.assignment(""), Gone | Unread)
+
+
+@pytest.mark.parametrize("scope", [GROUP, VAULT, SUBSCRIPTION, CORP])
+async def test_what_is_assigned_at_a_scope_or_above_it(arm: ArmRest, cloud: Cloud, scope: str) -> None:
+    cloud.arm.resources.page_size = 1
+    assert await arm.leaves_out(scope, SINGLE.upper()) == ()
+    left_out = [f"{GROUP}/x", CORP]
+    cloud.arm.seed(SINGLE, {"properties": {"policyDefinitionId": POLICY, "notScopes": left_out}})
+    assert await arm.leaves_out(scope, SINGLE) == tuple(left_out)
+    of_it = {"properties": {"policyDefinitionId": POLICY}}
+    below = cloud.arm.seed(f"{VAULT}/keys/one{AUTH}/policyAssignments/b", of_it)
+    assert await arm.leaves_out(scope, below) is None
+    assert await arm.leaves_out(scope, f"{CORP}{AUTH}/policyAssignments/absent") is None
+
+
+async def test_what_is_assigned_is_unread_where_azure_does_not_list_all_of_it(arm: ArmRest, cloud: Cloud) -> None:
+    assert isinstance(await arm.leaves_out("/subscriptions/22222222-0000-4000-8000-000000000000", SINGLE), Unread)
+    cloud.arm.resources.page_size = 1
+    fail(cloud, "policyAssignments$", 403, "AuthorizationFailed", query="skiptoken", count=1)
+    assert isinstance(await arm.leaves_out(GROUP, f"{CORP}{AUTH}/policyAssignments/absent"), Unread)
+    fail(cloud, "policyAssignments$", 503)
+    assert isinstance(await arm.leaves_out(GROUP, SINGLE), Unread)
+
+
+async def test_an_assignment_says_what_it_leaves_out(arm: ArmRest, cloud: Cloud) -> None:
+    cloud.arm.seed(SINGLE, {"properties": {"policyDefinitionId": POLICY, "notScopes": [GROUP]}})
+    assert await arm.assignment(SINGLE) == Assignment(SINGLE, POLICY, {}, not_scopes=(GROUP,))
+    known = cloud.arm.store.entries[INITIATIVE.lower()].body["properties"]
+    cloud.arm.seed(INITIATIVE, {"properties": known | {"notScopes": [GROUP]}})
+    found = await arm.assignment(INITIATIVE)
+    assert isinstance(found, Assignment)
+    assert found.not_scopes == (GROUP,)

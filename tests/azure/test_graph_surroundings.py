@@ -215,3 +215,38 @@ async def test_a_group_that_is_called_like_a_subscription_can_be_listed(graph_of
     assert found.missing == ()
     [sentence] = (await graph_of(scopes=["mg~absent"]).surroundings()).missing
     assert sentence.startswith("management group absent ")
+
+
+async def test_the_management_groups_above_come_the_nearest_first(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.add_management_group("Sand", parent="corp")
+    assert (await graph_of().surroundings()).above == {
+        "mg~root": (), "mg~corp": ("root",), "mg~sand": ("corp", "root"), SUB: ("corp", "root"),
+    }  # fmt: skip
+    cloud.arm.seed(f"/providers/Microsoft.Management/managementGroups/Sand/subscriptions/{SUB}")
+    assert (await graph_of().surroundings()).above[SUB] == ("sand", "corp", "root")
+
+
+@pytest.mark.parametrize("field", ["properties.managementGroupAncestorsChain", "properties.details"])
+async def test_a_chain_that_is_not_shown_is_unread(graph_of: MakeGraph, cloud: Cloud, field: str) -> None:
+    trouble(cloud, nulls={field: ""})
+    found = await graph_of().surroundings()
+    hidden = {SUB} if "Ancestors" in field else {"mg~corp", "mg~root"}
+    assert {key for key, chain in found.above.items() if isinstance(chain, Unread)} == hidden
+    assert found.missing == ()
+
+
+async def test_assignments_say_what_they_leave_out(graph_of: MakeGraph, cloud: Cloud) -> None:
+    cloud.arm.seed(SINGLE, {"properties": {"policyDefinitionId": POLICY, "notScopes": [GROUP, 7, ""]}})
+    found = (await graph_of().surroundings()).assignments
+    assert found[SINGLE.lower()].not_scopes == (GROUP,)
+    assert found[INITIATIVE.lower()].not_scopes == ()
+
+
+MANY = tuple(f"mg{number}" for number in range(11))
+
+
+@pytest.mark.parametrize(("scopes", "in_order"), [((), True), (("corp", SUB), True), (MANY, False)])
+async def test_groups_come_first_unless_they_are_too_many_for_a_query(
+    graph_of: MakeGraph, scopes: tuple[str, ...], in_order: bool
+) -> None:
+    assert (await graph_of(scopes=list(scopes)).surroundings()).in_order == in_order

@@ -251,7 +251,7 @@ async def test_a_login_that_sees_nothing_is_no_clean_tenant(tenant: Tenant) -> N
 
 async def test_a_bar_on_a_terminal_and_none_when_quiet_or_in_a_pipe(tenant: Tenant) -> None:
     for number in range(3):
-        tenant.seed(GROUP, f"e{number}")
+        tenant.seed(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/s{number}", f"e{number}")
     shown = await asyncio.to_thread(on_terminal, "scan", "--now", NOW, "--scope", GROUP)
     assert "exemptions" in shown
     assert "3/3" in shown

@@ -62,6 +62,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "Baseline | None": some.none() | BASELINE,
     "tuple[Former, ...]": some.lists(FORMER, max_size=2).map(tuple),
     "Mapping[str, datetime]": some.dictionaries(TEXT, TIME, max_size=4),
+    "Mapping[str, typing.Any]": some.dictionaries(TEXT, JSON, max_size=3),
 }
 
 

@@ -22,6 +22,8 @@ HEAD = "version: 1\nmode: audit\n"
 SCHEMA = published(tuple(Kind))
 FITS = jsonschema.Draft202012Validator(SCHEMA)
 DID = " (did you mean revert?)"
+REVERT = "'revert' is not allowed; it must be one of"
+PEOPLE = "for which of the two is to go, people decide"
 GRACE = "'grace' is not known here; it may be one of enabled, response, severity"
 NEVER = "for what is no exemption is reported, never changed"
 P = "r.yaml:3:44: rules.ticket-format.options.pattern: "
@@ -84,6 +86,8 @@ BAD = {
     "address in place of a setting": OK + "notices: [{route: a, channel: teams, address_setting: 'https://x'}]\n",
     "negative breaker": OK + "breaker: {reverts_per_hour: -1}\n",
     "former name": HEAD + "rules: {way-ended: alert}\n",
+    "a revert of a duplicate": HEAD + "rules: {duplicate: revert}\n",
+    "grace for a duplicate": HEAD + "rules: {duplicate: {response: alert, grace: 7d}}\n",
     "a tag on a bypass": HEAD + "rules: {bypass-ended: tag}\n",
     "a revert of a bypass": HEAD + "rules: {bypass-ended: {response: revert}}\n",
     "grace for a bypass": HEAD + "rules: {bypass-ended: {response: alert, grace: 7d}}\n",
@@ -134,6 +138,12 @@ def plain(text: str) -> Any:
          f"r.yaml:3:24: rules.bypass-ended: {GRACE}, {NEVER}"),
         (OK + "overrides:\n- scope: '*'\n  rules: {bypass-ended: tag}\n",
          f"r.yaml:6:25: overrides[0].rules.bypass-ended: 'tag' is not allowed; it must be one of off, alert, {NEVER}"),
+        (HEAD + "rules:\n  duplicate: revert\n",
+         f"r.yaml:4:14: rules.duplicate: 'revert' is not allowed; it must be one of off, alert, tag, {PEOPLE}"),
+        (HEAD + "rules: {duplicate: {response: revert}}\n",
+         f"r.yaml:3:31: rules.duplicate.response: 'revert' is not allowed; it must be one of alert, tag, {PEOPLE}"),
+        (OK + "overrides:\n- scope: '*'\n  rules: {duplicate: revert}\n",
+         f"r.yaml:6:22: overrides[0].rules.duplicate: {REVERT} off, alert, tag, {PEOPLE}"),
         (HEAD + "rules: {bypass-end: alert}\n",
          "r.yaml:3:9: rules: 'bypass-end' is not known here; did you mean bypass-ended?"),
         (HEAD + "rules: {expired: }\n",

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from guardrails.compare import sweep_message
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.hint import Hint
 from guardrails.pace import MAX_ATTEMPTS, backoff
@@ -135,6 +136,23 @@ async def test_what_the_host_gave_up_on_is_kept_once_and_told(
     notices = await desk.messages("notices")
     assert sorted(one["route"] for one in notices) == ["audit", "team"]
     assert {one["notice"]["kind"] for one in notices} == {"poison"}
+
+
+async def test_what_a_sweep_tells_is_handed_on_from_turn_to_turn(desk: Desk) -> None:
+    told = {"overlap": {"name": "0a1b2c3d", "unknown": "not shown"}}
+    hint = Hint("sweep", listed="a" * 28 + "0a1b2c3d00000000", seen=desk.clock.now(), together=told)
+    desk.reconciler.answers = [BUSY, outcome()]
+    await desk.intake.message(json.dumps(sweep_message(EXEMPTION.text, hint)))
+    [again] = await desk.messages("reconcile")
+    await desk.intake.message(json.dumps(again))
+    assert [one for _, one in desk.reconciler.asked] == [hint, hint]
+
+
+@pytest.mark.parametrize("together", [7, "x", [], None])
+async def test_what_no_sweep_told_is_no_matter(desk: Desk, together: object) -> None:
+    await desk.intake.message(json.dumps({"id": EXEMPTION.text, "sweep": True, "listed": "x", "together": together}))
+    await desk.intake.message(json.dumps({"id": EXEMPTION.text, "together": {"overlap": {"name": "y"}}}))
+    assert [one.together for _, one in desk.reconciler.asked] == [{}, {}]
 
 
 async def test_poison_under_a_broken_ruleset_is_told_on_the_fallback_route(desk: Desk) -> None:

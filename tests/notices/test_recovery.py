@@ -101,6 +101,9 @@ class Azure:
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         raise AssertionError(f"nobody asked for a tag on a scope: {scope} {name} {value}")
 
+    async def leaves_out(self, scope: str, assignment_id: str) -> tuple[str, ...] | Unread | None:
+        raise AssertionError(f"nothing here rests on where {assignment_id} applies, such as {scope}")
+
     async def _may_write(self, exemption: ExemptionId) -> None:
         assert exemption == ID
         if self.locked:

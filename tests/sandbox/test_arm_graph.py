@@ -67,6 +67,22 @@ async def test_containers_are_rows_with_their_names(client: Client) -> None:
     }
 
 
+async def test_containers_show_what_is_above_them_and_that_lags_too(cloud: Cloud, client: Client) -> None:
+    chain = "above = properties.managementGroupAncestorsChain, over = properties.details.managementGroupAncestorsChain"
+
+    async def shown() -> dict[str, list[str]]:
+        rows = (await ask(client, f"{CONTAINERS} | project name, {chain}")).body["data"]
+        return {row["name"]: [one["name"] for one in row["above"] or row["over"] or []] for row in rows}
+
+    assert await shown() == {"corp": ["root"], "root": [], "demo": ["corp", "root"]}
+    cloud.arm.graph.freeze(on=True)
+    moved = await client.put(f"/providers/Microsoft.Management/managementGroups/root/subscriptions/{SUB}", {})
+    assert moved.status == 200
+    assert (await shown())["demo"] == ["corp", "root"]
+    cloud.arm.graph.freeze(on=False)
+    assert (await shown())["demo"] == ["root"]
+
+
 async def test_a_table_has_only_its_own_types(cloud: Cloud, client: Client) -> None:
     seed(cloud, 1)
     found = await ask(client, QUERY.replace("policyresources", "resourcecontainers"))

@@ -52,6 +52,7 @@ class Tenant:
                 listed=message.get("listed", ""),
                 adopt=parse_time(message.get("adopt")),
                 seen=parse_time(message.get("seen")),
+                together=message.get("together", {}),
             )
             await self.world.reconciler.reconcile(ExemptionId.parse(message["id"]), hint)
         return len(messages)

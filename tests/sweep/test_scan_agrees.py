@@ -89,11 +89,11 @@ async def test_scopes_that_need_several_queries(tenant: Tenant) -> None:
         world.clock.advance(seconds=1)
     for number in range(11):
         world.arm.add_management_group(f"one-{number}")
+    world.arm.add_management_group("one-3", parent="contoso")
     await move(world, "/providers/Microsoft.Management/managementGroups/one-3")
     world.arm.add_subscription(places.DEV, management_group="one-3")  # its exemption comes between the two
     between = world.id("between", f"/subscriptions/{places.DEV}")
     await world.write(between, policyAssignmentId=GROUP_ASSIGNMENT, policyDefinitionReferenceIds=["a"])
-    world.arm.add_management_group("one-3", parent="contoso")
     tenant.graph._segments = segments([*(f"one-{number}" for number in range(11)), "contoso"])
     assert len(tenant.graph._segments) == 2
     world.clock.advance(hours=1)

@@ -44,8 +44,10 @@ def policy_of(said: Mapping[str, Any]) -> Policy | Unread:
     folded = _folded(said)
     metadata = folded.get("metadata")
     if isinstance(metadata, Mapping):
-        texts = {key: value for key, value in _folded(metadata).items() if isinstance(value, str)}
-        return Policy(texts.get("category", ""), texts.get("severity", ""))
+        said = _folded(metadata)
+        category, severity = said.get("category"), said.get("severity")
+        severity = str(severity) if isinstance(severity, int | float) else severity  # some write `"severity": 8`
+        return Policy(*(text if isinstance(text, str) else "" for text in (category, severity)))
     if metadata is not None:
         return _NO_METADATA
     return Policy() if folded.keys() & {"metadata", "policyrule"} else _SILENT

@@ -96,6 +96,9 @@ _EVERYWHERE: Final = (Case(()),)
 _KEPT: Final = 4_096
 """For so many kinds of exemptions it is kept what applies to them."""
 
+_WAYS: Final = 65_536
+"""So many settings of rules are kept: what some overrides together have of one rule."""
+
 _OPEN: Final = 6
 """Of so many overrides of one rule every combination is looked at where it cannot be told whether they hold."""
 
@@ -166,6 +169,7 @@ class Limits:
         self._scopes = Scopes(one.scope for one in overrides if one.scope)
         self._ends = sorted(one.expires for one in overrides if one.expires)
         self._bound: dict[tuple[int, ...], Mapping[str, BoundRule]] = {}
+        self._ways: dict[tuple[str, tuple[int, ...]], BoundRule | None] = {}
         self._bypass_bound: dict[tuple[int, ...], BypassRules] = {}
         self._by_cases: dict[tuple[Case, ...], Applied] = {}
         self._applied_to = _Kinds[Applied]()
@@ -231,15 +235,22 @@ class Limits:
         """Return name -> rule, ordered by code, of what is on where these overrides hold and no others."""
         found = self._bound.get(numbers)
         if found is None:
-            each = (self._bind(name, rule, numbers) for name, rule in all_rules().items())
+            each = (self._way(rule, self._saying(name, numbers)) for name, rule in all_rules().items())
             found = self._bound[numbers] = {one.rule.name: one for one in each if one}
         return found
 
-    def _bind(self, name: str, rule: Rule, numbers: Sequence[int]) -> BoundRule | None:
-        some = [one for number in numbers if name in (one := self.overrides[number]).rules]
-        if not some and numbers:
-            return self.bound().get(name)  # the same object for all
-        return _bind(rule, self.rules.get(name, {}), some)
+    def _saying(self, name: str, numbers: Iterable[int]) -> tuple[int, ...]:
+        """Return the numbers of those of these overrides that say something of a rule."""
+        return tuple([number for number in numbers if name in self.overrides[number].rules])
+
+    def _way(self, rule: Rule, saying: tuple[int, ...]) -> BoundRule | None:
+        """Return a rule as these overrides have it, and no others: one object for all; None where it is off."""
+        key = rule.name, saying
+        if key not in self._ways:
+            if len(self._ways) >= _WAYS:
+                self._ways.clear()
+            self._ways[key] = _bind(rule, self.rules.get(rule.name, {}), [self.overrides[number] for number in saying])
+        return self._ways[key]
 
     def bypass_rules_for(self, scope: str, now: datetime) -> BypassRules:
         """Return the rules about bypasses that are on at a scope; an override fits it, or all that is below it."""
@@ -276,23 +287,31 @@ class Limits:
 
     def _one(self, rule: Rule, cases: tuple[Case, ...]) -> BoundRule | Alternatives | None:
         """Return how a rule applies to an exemption with these cases; None where it is off for all."""
+        alike: dict[tuple[tuple[int, ...], tuple[int, ...]], bool] = {}
+        for case in cases:
+            key = self._saying(rule.name, case.sure), self._saying(rule.name, case.open)
+            alike[key] = alike.get(key, False) or case.exempt
         choices: list[Choice] = []
         settled = True
-        unsettled = {number for case in cases for number in case.open if rule.name in self.overrides[number].rules}
-        names = tuple(self.overrides[number].name for number in sorted(unsettled))
+        for (sure, maybe), exempt in alike.items():
+            several = _differ([self.overrides[number].rules[rule.name] for number in maybe])
+            settled = settled and not (several and len(maybe) > _OPEN)
+            held = _subsets(maybe) if several else ((), *((number,) for number in maybe))  # of several the last counts
+            ways = [self._way(rule, tuple(sorted((*sure, *some)))) for some in held]
+            choices.append(Choice(tuple({way and way.said: way for way in ways}.values()), exempt))
+        every = {way and way.said: way for choice in choices for way in choice.ways}
+        if settled and len(every) == 1:
+            return next(iter(every.values()))
+        if not any(every.values()):
+            return None
+        names = tuple(self.overrides[number].name for number in sorted({n for _, maybe in alike for n in maybe}))
         why = next((case.why for case in cases if case.why), "")
-        for case in cases:
-            some = [number for number in case.open if number in unsettled]
-            settled = settled and len(some) <= _OPEN
-            ways: dict[object, BoundRule | None] = {}
-            for held in _subsets(some):
-                way = self.bound(tuple(sorted((*case.sure, *held)))).get(rule.name)
-                ways[way and way.said] = way
-            choices.append(Choice(tuple(ways.values()), case.exempt))
-        alike = {way and way.said: way for choice in choices for way in choice.ways}
-        if settled and len(alike) == 1:
-            return next(iter(alike.values()))
-        return Alternatives(rule, tuple(choices), names, why, settled) if any(alike.values()) else None
+        return Alternatives(rule, tuple(choices), names, why, settled)
+
+
+def _differ(said: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether some of these settings of a rule say something of it that others leave open."""
+    return len({(tuple(sorted(one)), tuple(sorted(one.get("options", ())))) for one in said}) > 1
 
 
 def _runs(override: Override, now: datetime) -> bool:

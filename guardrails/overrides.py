@@ -6,7 +6,7 @@ reference id, the policy's category and severity). What cannot be read leaves it
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -148,15 +148,46 @@ def cases_of(
     if not asking:
         return (Case(tuple(fitting)),)
     plain = tuple(number for number in fitting if not overrides[number].about_controls)
+    may_hold = _Naming({number: overrides[number] for number in asking})
+    grades = _Naming(dict(enumerate(graded)))
     found: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[bool, str]] = {}
     for control, exempt, why in _controls(exemption, facts.assignment):
-        looking = _Looking(control, graded, facts.policies, why)
-        answers = {number: looking.holds(overrides[number]) for number in asking}
+        looking = _Looking(control, graded, grades, facts.policies, why)
+        answers = {number: looking.holds(overrides[number]) for number in may_hold.of(control)}
         sure = tuple(sorted((*plain, *(number for number, holds in answers.items() if holds))))
         unsettled = tuple(number for number, holds in answers.items() if holds is None)
         before, reason = found.get((sure, unsettled), (False, ""))
         found[sure, unsettled] = before or exempt, reason or why or looking.why
     return tuple(Case(*key, exempt, why) for key, (exempt, why) in found.items()) or (Case(plain),)
+
+
+class _Naming:
+    """Finds which of many overrides, or severities, may be about a control: those that name one are looked up."""
+
+    def __init__(self, numbered: Mapping[int, Override | Graded]) -> None:
+        self._others: list[int] = []
+        self._named: dict[str, dict[str, list[int]]] = {name: {} for name in ("reference", "definition", "initiative")}
+        for number, one in numbered.items():
+            for name, named in self._named.items():
+                globs: tuple[Glob, ...] = getattr(one, name)
+                texts = {glob.plain for glob in globs}
+                if texts and None not in texts:
+                    for text in texts:
+                        named.setdefault(text or "", []).append(number)
+                    break
+            else:
+                self._others.append(number)
+
+    def of(self, control: Control) -> list[int]:
+        """Return the numbers of all that may be about a control, in their order."""
+        found = set(self._others)
+        for name, named in self._named.items():
+            said = getattr(control, name)
+            if said is None:
+                found.update(*named.values())
+            else:
+                found.update(named.get(said, ()), named.get(said[said.rfind("/") + 1 :], ()))
+        return sorted(found)
 
 
 def _controls(exemption: Exemption, assignment: Assignment | Gone | Unread) -> Iterator[tuple[Control, bool, str]]:
@@ -191,8 +222,10 @@ class _Looking:
 
     control: Control
     graded: Sequence[Graded]
+    grades: _Naming
     policies: Mapping[str, Policy | Gone | Unread]
     why: str
+    _found: list[str | None] = field(default_factory=list)
 
     def holds(self, override: Override) -> bool | None:
         """Whether an override holds for it; None where that cannot be told."""
@@ -221,8 +254,13 @@ class _Looking:
         return policy.category if policy else None
 
     def _severity(self) -> str | None:
-        """Return its severity: what the last entry of the list says that names it, else its metadata."""
-        for one in reversed(self.graded):
+        """Return its severity, once found: what the last entry of the list says that names it, else its metadata."""
+        if not self._found:
+            self._found.append(self._find_severity())
+        return self._found[0]
+
+    def _find_severity(self) -> str | None:
+        for one in (self.graded[number] for number in reversed(self.grades.of(self.control))):
             named = _all(
                 (
                     self._is(one.initiative, self.control.initiative),

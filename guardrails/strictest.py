@@ -46,6 +46,8 @@ def strictest(rule: Alternatives, check: Check) -> Iterator[tuple[BoundRule, obj
     if most > least:
         found = next(one for one in judged.values() if one.most == most)
         yield found.bound, found.outcome if found.least != found.most else Unknown(_open(rule))
+    elif not rule.settled and not most and len({way.bound.options for way in judged.values()}) > 1:
+        yield next(iter(judged.values())).bound, Unknown(_open(rule))  # two that pass may together not
 
 
 def _judged(bound: BoundRule, outcome: object) -> _Judged:

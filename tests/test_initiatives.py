@@ -75,6 +75,8 @@ def test_a_thousand_members() -> None:
         ({"Metadata": {"Category": "Storage", "SEVERITY": " high "}}, Policy("Storage", " high ")),
         ({"metadata": {"category": "Storage"}}, Policy("Storage", "")),
         ({"metadata": {"category": 7, "severity": ["High"]}}, Policy()),
+        ({"metadata": {"category": "Storage", "severity": 8}}, Policy("Storage", "8")),
+        ({"metadata": {"severity": 7.5}}, Policy("", "7.5")),
         ({"metadata": {"category": None, "severity": {"High": True}}}, Policy()),
         ({"metadata": {}}, Policy()),
         ({"metadata": None}, Policy()),

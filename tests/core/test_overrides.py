@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from guardrails import limits as limiting
+from guardrails import overrides as overriding
 from guardrails.assess import Assessment, Verdict, assess, assess_all
 from guardrails.decide import decide
 from guardrails.errors import Misconfigured
 from guardrails.facts import Assignment, Gone, Policy, Unread
 from guardrails.limits import Holding
 from guardrails.recording import row_after
+from guardrails.rules import all_rules
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, REQUIRE_TLS, SUBSCRIPTION, read
 from guardrails.ruleset import Ruleset, parse_ruleset
@@ -294,6 +297,15 @@ def test_of_too_many_that_cannot_be_told_only_the_unknown_is_told() -> None:
     assert verdict(ruleset(*many), {"expiresOn": "2026-12-01"}, {"policies": {}}) == "pass"
 
 
+def test_of_too_many_that_cannot_be_told_none_is_a_pass_where_two_together_may_be_broken() -> None:
+    """Three months alone, or a strict limit alone, let this end pass; both of them do not."""
+    wide = {"expiry-too-far": {"options": {"months": 12, "tolerance_days": 40}}}
+    limits: list[dict[str, Any]] = [{"months": 3}, {"tolerance_days": 0}, *[{"months": 12, "tolerance_days": 40}] * 6]
+    many = [{"severity": f"s{n}", "rules": {"expiry-too-far": {"options": one}}} for n, one in enumerate(limits)]
+    assert verdict(ruleset(*many[:2], rules=wide), facts={"policies": {}}) == "unknown"
+    assert verdict(ruleset(*many, rules=wide), facts={"policies": {}}) == "unknown"
+
+
 def test_judging_asks_for_policies_only_where_an_override_does() -> None:
     assert not ruleset({"definition": "x", "rules": THREE}).limits.asks_policies
     assert ruleset({"severity": "x", "rules": THREE}).limits.asks_policies
@@ -374,6 +386,49 @@ def test_a_thousand_overrides_are_looked_up_and_kept() -> None:
     exemption, facts = read(Case("", facts={"policies": POLICIES}))
     assert rules.limits.rules_for(exemption, facts) is rules.limits.rules_for(replace(exemption), facts)
     assert rules.limits.overrides_for(exemption, facts) == Holding((999,), ())
+
+
+def test_many_controls_and_many_that_cannot_be_told_are_bound_rule_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six open overrides of each rule, and one by control: what one rule leaves open multiplies no other's work."""
+    names, bound, bind = list(all_rules()), Counter[str](), limiting._bind
+
+    def counting(rule: Any, *args: Any) -> Any:
+        bound[rule.name] += 1
+        return bind(rule, *args)
+
+    monkeypatch.setattr(limiting, "_bind", counting)
+    members = {f"p{n}": f"/providers/microsoft.authorization/policydefinitions/d{n}" for n in range(50)}
+    several = [{"severity": f"s{n}", "rules": {name: "alert" if n % 2 else "off"}} for name in names for n in range(6)]
+    own = [{"reference": f"p{n}", "rules": THREE} for n in range(50)]
+    facts = {"assignment": Assignment(ASSIGNMENT, INITIATIVE, members), "policies": {}}
+    judged(ruleset(*several, *own, rules=dict.fromkeys(names, "alert")), BOTH, facts)
+    assert bound["expired"] <= 64
+    assert bound["expiry-too-far"] <= 51 * 64
+
+
+def test_of_many_overrides_only_those_that_name_a_control_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    holds = overriding._Looking.holds
+
+    def counting(looking: Any, override: Any) -> bool | None:
+        asked.append(override)
+        return holds(looking, override)
+
+    monkeypatch.setattr(overriding._Looking, "holds", counting)
+    members = {f"p{n}": f"/providers/microsoft.authorization/policydefinitions/d{n}" for n in range(300)}
+    by = [
+        {"reference": "P%d", "severity": "high"}, {"definition": ["D%d", "x"]}, {"definition": "/providers/Microsoft."
+        "Authorization/policyDefinitions/d%d/"}, {"reference": ["p%d"], "initiative": "other"},
+    ]  # fmt: skip
+    many = [json.loads(json.dumps(by[n % 4]).replace("%d", str(n))) | {"rules": THREE} for n in range(1000)]
+    rules = ruleset(*many, {"initiative": "storage-baseline", "reference": "p29[89]", "rules": THREE})
+    exemption, facts = read(
+        Case("", BOTH, facts={"assignment": Assignment(ASSIGNMENT, INITIATIVE, members), "policies": POLICIES})
+    )
+    held = rules.limits.overrides_for(exemption, facts)
+    assert held.sure == (*sorted(n for n in range(300) if n % 4 in (1, 2)), 1000)
+    assert held.maybe == tuple(n for n in range(300) if n % 4 == 0), "the metadata are not known"
+    assert len(asked) <= 2 * 300 + 300
 
 
 def test_what_is_kept_is_not_taken_for_another() -> None:

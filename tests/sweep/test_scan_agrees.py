@@ -89,6 +89,7 @@ async def test_scopes_that_need_several_queries(tenant: Tenant) -> None:
         world.clock.advance(seconds=1)
     for number in range(11):
         world.arm.add_management_group(f"one-{number}")
+    world.arm.add_management_group("one-3", parent="contoso")
     await move(world, "/providers/Microsoft.Management/managementGroups/one-3")
     world.arm.add_subscription(places.DEV, management_group="one-3")  # its exemption comes between the two
     world.arm.add_management_group("one-3", parent="contoso")

@@ -59,6 +59,11 @@ def outside(scope: str, container: str, assignment: Assignment, above: Mapping[s
     return _outside(at, assignment.not_scopes, scope, container, chain)
 
 
+def is_uniform(assignment: Assignment) -> bool:
+    """Whether an assignment applies throughout a subscription that it applies anywhere in."""
+    return not assignment.not_scopes and scope_of(assignment.id).startswith(GROUP)
+
+
 def _outside(at: str, left_out: Iterable[str], scope: str, container: str, chain: Chain) -> Outside | Unread | None:
     """Return the same for an assignment's scope and the scopes that it leaves out."""
     own = (container.removeprefix(MARK),) if container.startswith(MARK) else ()

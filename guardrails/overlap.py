@@ -5,7 +5,7 @@ controls for the same resources as another that was written before repeats it. A
 apply, several may cover the whole initiative though none does alone: the one whose writing completed that is told.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -157,19 +157,20 @@ def written_at(exemption: Exemption) -> datetime | None:
     return (marker_of(exemption.metadata) and exemption.created_at) or exemption.modified_at
 
 
-def sites(scopes: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each scope (lower case, of one subscription) with those of the others that are above it, the highest first.
+def sites(scopes: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return each scope with those of the others that are above it, the highest first.
 
-    What is above comes before what is below it.
+    What is above comes before what is below. `scopes`: of one subscription, in lower case, a slash at the end of each.
     """
+    found: list[tuple[str, tuple[str, ...]]] = []
     below: list[tuple[str, tuple[str, ...]]] = []  # a scope, and what is above all that is below it
-    for path in sorted([scope + "/" for scope in scopes]):
-        while below and not path.startswith(below[-1][0]):
+    for scope in sorted(scopes):
+        while below and not scope.startswith(below[-1][0]):
             below.pop()
         above = below[-1][1] if below else ()
-        scope = path[:-1]
-        yield scope, above
-        below.append((path, (*above, scope)))
+        found.append((scope, above))
+        below.append((scope, (*above, scope)))
+    return found
 
 
 def named_by(every: Iterable[Collection[str]]) -> frozenset[str] | None:
@@ -190,18 +191,17 @@ def may_overlap(own: Sequence[Collection[str]], above: frozenset[str] | None, me
         above: those of all exemptions above it, as `named_by` returns them.
         members: as Sibling has them.
     """
-    alone = len(own) < 2
-    if not alone and _meet(own):
-        return True
-    if alone and above is not None and not above:
+    if len(own) > 1:
+        if _meet(own):
+            return True
+    elif above is not None and not above:
         return False
     if isinstance(members, Unread):
         return True
-    if len(members) < 2:
-        return False
     if above is None or not all(own):
-        return True
-    return sum(map(len, own)) + len(above) >= len(members) and members.issubset(above.union(*own))
+        return len(members) > 1
+    most = len(above) + (len(own[0]) if len(own) == 1 else sum(map(len, own)))
+    return most >= len(members) > 1 and members.issubset(above.union(*own))
 
 
 def _meet(named: Iterable[Collection[str]]) -> bool:

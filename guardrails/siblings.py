@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from sys import intern
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from guardrails.applies import MARK, at_groups_above, outside
+from guardrails.applies import MARK, at_groups_above, is_uniform, outside
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.expiry import is_expired
@@ -40,7 +40,7 @@ from guardrails.record import Watch
 from guardrails.recording import facts_of, row_of_same
 from guardrails.rules.reach import Selection
 from guardrails.ruleset import Ruleset
-from guardrails.together import BASE, NAME, PARTS, name_of, names_in, to_json, with_names
+from guardrails.together import BASE, NAME, name_of, names_in, to_json, with_names
 from guardrails.visit import World
 
 _AT_ONCE: Final = 16
@@ -82,13 +82,17 @@ class Shown:
         return self.id[: self.cut].lower()
 
 
+type _Site = tuple[str, tuple[str, ...], str]
+"""Where exemptions of a unit may overlap: the scope, those above it, and a name for all that was looked at."""
+
+
 @dataclass(slots=True)
 class _Unit:
     """Exemptions of one assignment in one subscription, or at management groups, some of which may overlap.
 
     Attributes:
         assigned: the assignment, as in Shown.
-        at: the exemptions, by scope.
+        at: the exemptions, by scope, in lower case, a slash at its end.
         over: those at management groups above, where these are in a subscription.
         doubt: why it is not known which of those at management groups are above; "" where that is known.
         sites: where they may overlap, what is above before what is below it.
@@ -99,13 +103,25 @@ class _Unit:
     at: Mapping[str, list[Shown]]
     over: list[Shown]
     doubt: str
-    sites: "list[_Site]" = field(default_factory=list)
+    sites: list[_Site] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=dict)
 
-    def name(self, scopes: Iterable[str], name: str) -> None:
-        """Take in a name for what is at some scopes."""
-        for scope in scopes:
-            self.names.setdefault(scope, []).append(name)
+    def own(self, site: _Site) -> list[Shown]:
+        """Return the exemptions at a site's scope."""
+        return self.at[site[0]]
+
+    def higher(self, site: _Site) -> list[Shown]:
+        """Return those at the scopes above it, of the same subscription."""
+        return [one for scope in site[1] for one in self.at[scope]]
+
+    def name(self, site: _Site, name: str) -> None:
+        """Take in a name for what is at a site, and above it."""
+        names = self.names
+        for scope in (site[0], *site[1]):
+            if scope in names:
+                names[scope].append(name)
+            else:
+                names[scope] = [name]
 
     def named(self) -> Iterator[tuple[Shown, str]]:
         """Yield the exemptions that are at any site, each with one name for all of its sites."""
@@ -113,30 +129,6 @@ class _Unit:
             joined = _joined(some)
             for one in self.at[scope]:
                 yield one, joined
-
-
-class _Site(NamedTuple):
-    """Exemptions of one assignment that may overlap at a scope.
-
-    Attributes:
-        scope: the scope, in lower case; `above`: others above it, of the same subscription.
-        name: of all that was looked at.
-    """
-
-    unit: _Unit
-    scope: str
-    above: tuple[str, ...]
-    name: str
-
-    @property
-    def own(self) -> list[Shown]:
-        """The exemptions at the scope."""
-        return self.unit.at[self.scope]
-
-    @property
-    def higher(self) -> list[Shown]:
-        """Those at the scopes above it."""
-        return [one for scope in self.above for one in self.unit.at[scope]]
 
 
 @dataclass(slots=True)
@@ -175,6 +167,7 @@ class Siblings:
     _members: dict[str, tuple[Members, bytes]] = field(default_factory=dict)
     _over: dict[str, list[Shown]] = field(default_factory=dict)
     _shared: dict[Any, Any] = field(default_factory=dict)
+    _uniform: set[tuple[str, str]] = field(default_factory=set)
     _groups: _Read = field(default_factory=_Read)
     _from_below: dict[bytes, list[tuple[str, Told]]] = field(default_factory=dict)
     _undecided: set[bytes] = field(default_factory=set)
@@ -200,11 +193,13 @@ class Siblings:
                     one.reference_ids, tuple(sorted(map(str.lower, one.reference_ids)))
                 )
         told: Mapping[str, Any] = _NOTHING
-        if self._places:
+        if self._places and (container, assigned) not in self._uniform:
             above = self.around.above
             found = outside(identity.key[:cut], container, assignment, above) if assignment else NO_ASSIGNMENT
             if found is not None:
                 told = self._told_of_place(found)
+            elif assignment and is_uniform(assignment):
+                self._uniform.add((container, assigned))
         shown = Shown(identity.hash, identity.text, container, one.modified_at, listed, sure, cut, beside, named, told)
         if beside and container.startswith(MARK):
             self._over.setdefault(beside, []).append(shown)
@@ -219,10 +214,10 @@ class Siblings:
     def settled(self, shown: Sequence[Shown]) -> bool:
         """Complete the tokens of the exemptions of one subscription. Return whether nothing had to be read for it."""
         names = self._expected(self._units(shown)) if self._compares else {}
-        tails = []
+        known, tails = self.known, []
         for one in shown:
-            known = self.known.get(one.key)
-            listed, name = known[1].listed if known else "", names.get(one.key, "")
+            row = known.get(one.key)
+            listed, name = row[1].listed if row else "", names.get(one.key, "") if names else ""
             if name or len(listed) > BASE:
                 if self._compares and name != names_in(listed)[0]:
                     return False
@@ -266,11 +261,15 @@ class Siblings:
     def _complete(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = _NOTHING) -> None:
         """Complete a token. `listed`: the register's; `name`: of what is told; `overlap`: that, where it is new."""
         base = one.listed if one.sure or not listed else one.listed[:SAID] + listed[SAID:BASE]
-        place = names_in(listed)[1] if one.outside is _KEEP else str(one.outside.get("name", ""))
-        one.listed = with_names(base, name, place)
-        one.together = {
-            part: said for part, said in zip(PARTS, (overlap, one.outside), strict=True) if said and said is not _KEEP
-        }
+        if not one.outside:
+            one.listed = with_names(base, name, "")
+        elif one.outside is _KEEP:
+            one.listed = with_names(base, name, names_in(listed)[1])
+        else:
+            one.listed = with_names(base, name, str(one.outside.get("name", "")))
+            one.together = {"outside": one.outside}
+        if overlap:
+            one.together = {**one.together, "overlap": overlap}
 
     def _listed(self, one: Shown) -> str:
         known = self.known.get(one.key)
@@ -280,13 +279,8 @@ class Siblings:
 
     def _units(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
         """Yield where exemptions of one subscription may overlap."""
-        for assigned, some in _by_assignment(shown).items():
-            over, doubt = self._groups_above(assigned, some[0].container) if self._over else ([], "")
-            if len(some) + len(over) < 2:
-                continue
-            at: dict[str, list[Shown]] = {}
-            for one in some:
-                at.setdefault(one.scope, []).append(one)
+        for assigned, at in _by_assignment(shown).items():
+            over, doubt = self._groups_above(assigned, shown[0].container) if self._over else ([], "")
             unit = _Unit(assigned, at, over, doubt)
             self._find(unit, sites(at))
             if unit.sites:
@@ -294,13 +288,10 @@ class Siblings:
 
     def _units_of_groups(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
         """Yield where exemptions at management groups may overlap."""
-        for assigned, some in _by_assignment(shown).items():
-            at: dict[str, list[Shown]] = {}
-            for one in sorted(some, key=lambda one: one.container):
-                at.setdefault(one.scope, []).append(one)
-            for scope, own in at.items() if len(some) > 1 else ():
+        for assigned, at in _by_assignment(shown).items():
+            for scope, own in sorted(at.items()):
                 over, doubt = self._groups_above(assigned, own[0].container)
-                above = dict.fromkeys(one.scope for one in over if one.container != own[0].container)
+                above = dict.fromkeys(one.scope + "/" for one in over if one.container != own[0].container)
                 unit = _Unit(assigned, at, [], doubt)
                 self._find(unit, [(scope, tuple(above))])
                 if unit.sites:
@@ -312,19 +303,23 @@ class Siblings:
         doubt = unit.doubt.encode("utf-8", "replace")
         digests: dict[str, bytes] = {"": _digest(unit.over)}
         together: dict[tuple[str, ...], frozenset[str] | None] = {}
+        at, last = unit.at, tuple[str, ...]()
+        union = together[last] = named_by(one.named for one in unit.over)
         for scope, above in places:
-            if above not in together:
-                higher = [one for place in above for one in unit.at[place]] + unit.over
-                together[above] = named_by(one.named for one in higher)
-            if not may_overlap([one.named for one in unit.at[scope]], together[above], members):
-                continue
-            for one in (scope, *above):
-                if one not in digests:
-                    digests[one] = _digest(unit.at[one])
-            whole = (scope.encode("utf-8", "replace"), said, doubt, *(digests[one] for one in ("", scope, *above)))
-            name = hashlib.sha256(b"\n".join(whole)).hexdigest()[:NAME]
-            unit.sites.append(_Site(unit, scope, above, name))
-            unit.name((scope, *above), name)
+            if above is not last:
+                last = above
+                if above not in together:
+                    together[above] = named_by(one.named for one in (*unit.higher((scope, above, "")), *unit.over))
+                union = together[above]
+            own = at[scope]
+            if may_overlap([one.named for one in own] if len(own) > 1 else (own[0].named,), union, members):
+                for one in (scope, *above):
+                    if one not in digests:
+                        digests[one] = _digest(at[one])
+                whole = (scope.encode("utf-8", "replace"), said, doubt, *(digests[one] for one in ("", scope, *above)))
+                site = scope, above, hashlib.sha256(b"\n".join(whole)).hexdigest()[:NAME]
+                unit.sites.append(site)
+                unit.name(site, site[2])
 
     def _groups_above(self, assigned: str, container: str) -> tuple[list[Shown], str]:
         """Return the exemptions at management groups above a container; all of them where the chain is not known."""
@@ -356,32 +351,34 @@ class Siblings:
         """
         expected = self._expected(units)
         changed = {one.assigned for one in shown if one.assigned and self._is_changed(one, expected)}
-        asked = [site for unit in units if unit.assigned in changed for site in unit.sites]
+        asked = [(unit, site) for unit in units if unit.assigned in changed for site in unit.sites]
+        there = {one.key: one for unit, site in asked for one in (*unit.own(site), *unit.higher(site))}
+        over = {one.key: one for unit, _ in asked for one in unit.over}
         read = self._groups if shown and shown[0].container.startswith(MARK) else _Read()
         found: dict[bytes, Told] = {}
         try:
-            await self._read({one.key: one for site in asked for one in (*site.own, *site.higher)}.values(), read)
-            await self._read({one.key: one for site in asked for one in site.unit.over}.values(), self._groups)
-            for site in asked:
-                told = await self._look(site, read)
-                if again := self._take(site, told, found):
-                    site.unit.name((site.scope, *site.above), name_of([site.name, sorted(again)]))
+            await self._read(there.values(), read)
+            await self._read(over.values(), self._groups)
+            for unit, site in asked:
+                told = await self._look(unit, site, read)
+                if again := self._take(unit, site, told, found):
+                    unit.name(site, name_of([site[2], sorted(again)]))
         except Retryable:
-            self._undecided.update(one.key for site in asked for one in (*site.own, *site.higher, *site.unit.over))
+            self._undecided.update(there, over)
         return {key: (name, found.get(key)) for key, name in self._expected(units).items()}
 
     def _is_changed(self, one: Shown, expected: Mapping[bytes, str]) -> bool:
         return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
 
-    def _take(self, site: _Site, told: Mapping[bytes, Told], found: dict[bytes, Told]) -> list[str]:
+    def _take(self, unit: _Unit, site: _Site, told: Mapping[bytes, Told], found: dict[bytes, Told]) -> list[str]:
         """Take what a site tells; return why the next sweep is to look again, for that gives it another name."""
         again: list[str] = []
-        over = {one.key for one in site.unit.over}
+        over = {one.key for one in unit.over}
         for key, one in told.items():
             if isinstance(one, Unread) and self.around.missing:  # it may pass: what the register has stays
                 self._undecided.add(key)
             elif key in over:
-                self._from_below.setdefault(key, []).append((site.scope, one))
+                self._from_below.setdefault(key, []).append((site[0], one))
                 again.append("above")
             else:
                 found[key] = better(found.get(key), one)
@@ -389,10 +386,10 @@ class Siblings:
                 again.append(one.reason)
         return again
 
-    async def _look(self, site: _Site, read: _Read) -> dict[bytes, Told]:
+    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, Told]:
         """Return what is told of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
-        own, above = self._siblings(site.own, read), self._siblings(site.higher, read)
-        over, doubt = self._siblings(site.unit.over, self._groups), site.unit.doubt
+        own, above = self._siblings(unit.own(site), read), self._siblings(unit.higher(site), read)
+        over, doubt = self._siblings(unit.over, self._groups), unit.doubt
         if doubt and over:
             over = {key: replace(one, doubt=doubt) for key, one in over.items()}
         elif doubt:
@@ -502,11 +499,20 @@ class Siblings:
         return identity.hash not in self.rows.seen and (self.hole or identity.container not in self.visible)
 
 
-def _by_assignment(shown: Iterable[Shown]) -> dict[str, list[Shown]]:
-    found: dict[str, list[Shown]] = {}
+def _by_assignment(shown: Iterable[Shown]) -> dict[str, dict[str, list[Shown]]]:
+    """Return the exemptions that are compared, by assignment and scope, as _Unit has them."""
+    found: dict[str, dict[str, list[Shown]]] = {}
     for one in shown:
-        if one.assigned:
-            found.setdefault(one.assigned, []).append(one)
+        if not one.assigned:
+            continue
+        scope = one.id[: one.cut].lower() + "/"
+        at = found.get(one.assigned)
+        if at is None:
+            found[one.assigned] = {scope: [one]}
+        elif scope in at:
+            at[scope].append(one)
+        else:
+            at[scope] = [one]
     return found
 
 

@@ -132,7 +132,7 @@ class Beside:
             return None
         assignment = self.assignment(one.assignment_id)
         if isinstance(assignment, Assignment):
-            return outside(_scope(one), one.id.container, assignment, self.around.above)
+            return outside(one.id.key[: len(one.id.scope)], one.id.container, assignment, self.around.above)
         return assignment if isinstance(assignment, Unread) else None
 
     def _looked(self, one: Exemption, told: Mapping[str, Told | None]) -> Looked:
@@ -165,4 +165,4 @@ def _key(one: Exemption) -> str:
 
 
 def _scope(one: Exemption) -> str:
-    return one.id.key[: len(one.id.scope)]
+    return one.id.key[: len(one.id.scope)] + "/"

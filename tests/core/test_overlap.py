@@ -280,9 +280,10 @@ def test_scopes_above_one_another() -> None:
     ]  # fmt: skip
     for _ in range(5):
         Random(_).shuffle(scopes)  # noqa: S311
-        found = dict(sites(scopes))
+        found = dict(sites(scope + "/" for scope in scopes))
         assert found == {
-            scope: tuple(sorted((one for one in scopes if scope.startswith(one + "/")), key=len)) for scope in scopes
+            scope + "/": tuple(sorted((one + "/" for one in scopes if scope.startswith(one + "/")), key=len))
+            for scope in scopes
         }
 
 

@@ -344,8 +344,9 @@ async def _accept(visit: Visit, stored: Stored, loss: Accepted, known: str = "")
     """It stays gone: record why, and tell nobody."""
     row, lost = stored.row, None if stored.row.lost_untold else stored.row.lost
     row = replace(
-        row, status=Status.GONE, lost=lost, settled=loss.why, lost_said="", lost_untold=False, due=None, intent=None
-    )
+        row, status=Status.GONE, lost=lost, settled=loss.why, lost_said="", lost_untold=False, due=None, answer="none",
+        held="", intent=None,
+    )  # fmt: skip
     entry = entry_for("deleted", visit.world.clock.now(), visit.hint, accepted=loss.why, known=known)
     return await _record(visit, stored, row, entry)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.exemption import fingerprint
 from guardrails.record import Status
 from sandbox.tenant import APPROVAL
 from tests.durability.conftest import (
@@ -184,3 +185,20 @@ async def test_a_management_groups_log_is_not_asked(logged: World) -> None:
     log: Any = logged.reconciler
     found = await log._world.log.deleted_by(logged.id("x", CORP), logged.clock.now())
     assert "management group" in found.reason
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["unverified", "nobody told"])
+async def test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_than_by_an_edit(
+    logged: World, told: bool
+) -> None:
+    one = await approved(logged)
+    good = fingerprint(await logged.body(one) or {})
+    await logged.delete(one, ALICE)
+    await (deleted_by(logged, one, OWNER) if told else logged.look(one, "sweep"))
+    await logged.bad(one, ALICE, displayName="mine")
+    assert (await logged.look(one)).did == "put-back"
+    assert fingerprint(await logged.body(one) or {}) == good
+    await logged.settle(one)
+    logged.clock.advance(minutes=MINUTES)
+    assert not (await logged.look(one, "wake-up")).wrote
+    assert (await logged.told()).count("reverted") == 1

@@ -13,7 +13,7 @@ from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
-from guardrails.expiry import threshold_of
+from guardrails.expiry import is_expired, threshold_of
 from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, Outside, PoliciesById, Unread
 from guardrails.grace import begins, inherit
 from guardrails.hint import Hint
@@ -326,6 +326,12 @@ class Visit:
         seq = next_seq(stored)
         old = stored.row if stored else None
         notices = [*notices, *self._reminders(old, row, entry.at), *self._evasions(old, row, entry.at)]
+        if _replaced(old, row, entry.at):
+            whys = ("it exempts from another assignment now: it was deleted, and another was made under its name",)
+            actor = row.author or self.hint.actor
+            notices.append(
+                tell.about(Kind.DELETED, self.id, seq, at=entry.at, actor=actor, done=NOTHING_DONE, why=whys, row=old)
+            )
         over = ended(old, row, entry.event, self.hint.actor, entry.at)
         if hold := tell.about_hold(self.id, seq, old, row, at=entry.at, over=over):
             notices.append(hold)
@@ -418,6 +424,14 @@ def _went(row: Row, exemption: Exemption) -> bool:
     gone = row.status in (Status.GONE, Status.LOST)
     written = exemption.modified_at  # by Azure's clock, which may be ahead of ours
     return gone and (written is None or written == row.written_at or written <= row.since)
+
+
+def _replaced(old: Row | None, row: Row, now: datetime) -> bool:
+    """Whether one that was approved went unseen, for somebody made another under its name."""
+    if old is None or old.compliant is None or not (old.content and row.content) or row.own_write_at is not None:
+        return False
+    same = old.assignment.lower().strip("/") == row.assignment.lower().strip("/")
+    return not same and old.assignment != "" and not is_expired(old.expires_on, now)
 
 
 def next_seq(stored: Stored | None) -> int:

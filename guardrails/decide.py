@@ -378,6 +378,8 @@ def _since(found: object, now: datetime) -> str:
     except ValueError:
         since = None
     return spell_time((since if since and since < now else now).replace(microsecond=0))
+
+
 def _tags_exemption(at: Situation) -> bool:
     """Whether exemptions are tagged, and this one can be: Azure refuses some writes."""
     return at.ruleset.tagging.exemption and not any(one.no_tag for one in at.assessment.violations)

@@ -245,6 +245,8 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
 
 def _extends(at: Situation) -> bool:
     return any(finding.code == EXTENDS.code for finding in at.assessment.findings)
+
+
 def _name(facts: Facts) -> str:
     return facts.author.name if isinstance(facts.author, Author) else ""
 

@@ -438,8 +438,10 @@ def _went(row: Row, exemption: Exemption) -> bool:
 
 
 def _replaced(old: Row | None, row: Row, now: datetime) -> bool:
-    """Whether one that was approved went unseen, for somebody made another under its name."""
-    if old is None or old.compliant is None or not (old.content and row.content) or row.own_write_at is not None:
+    """Whether one that was approved is not to come back, for somebody made another under its name."""
+    if old is None or old.compliant is None or not (old.content or old.wanted_back):
+        return False
+    if not row.content or row.own_write_at is not None:
         return False
     same = old.assignment.lower().strip("/") == row.assignment.lower().strip("/")
     return not same and old.assignment != "" and not is_expired(old.expires_on, now)

@@ -17,6 +17,7 @@ from tests.durability.conftest import (
     target_deleted,
     target_written,
 )
+from tests.reconcile.test_clocks import ELSEWHERE
 from tests.reconcile.world import ALICE, CORP, PIPELINE, World
 
 OWNER = str(APPROVAL["owner"])
@@ -202,3 +203,17 @@ async def test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_tha
     logged.clock.advance(minutes=MINUTES)
     assert not (await logged.look(one, "wake-up")).wrote
     assert (await logged.told()).count("reverted") == 1
+
+
+@pytest.mark.parametrize("source", ["event", "sweep"])
+async def test_another_under_its_name_from_another_assignment_does_not_silence_the_loss(
+    logged: World, source: str
+) -> None:
+    one = await approved(logged)
+    await logged.delete(one, ALICE)
+    await deleted_by(logged, one, OWNER)
+    await logged.bad(one, ALICE, **ELSEWHERE)
+    for _ in range(3):
+        await logged.look(one, source)
+        logged.clock.advance(minutes=MINUTES)
+    assert await logged.told() == ["deleted", "reverted"]

@@ -217,3 +217,21 @@ async def test_another_under_its_name_from_another_assignment_does_not_silence_t
         await logged.look(one, source)
         logged.clock.advance(minutes=MINUTES)
     assert await logged.told() == ["deleted", "reverted"]
+
+
+async def test_a_bad_one_under_another_name_does_not_stand_for_it(logged: World) -> None:
+    one, other = await approved(logged), logged.id("another-name")
+    await logged.delete(one, ALICE)
+    await deleted_by(logged, one, OWNER)
+    logged.clock.advance(minutes=1)
+    await logged.bad(other, ALICE)
+    logged.arm.lock(other.scope, "CanNotDelete")
+    await logged.look(other)
+    logged.clock.advance(minutes=MINUTES)
+    await logged.look(one, "wake-up")
+    assert (await logged.row(one)).status is Status.LOST
+    logged.arm.unlock(other.scope)
+    assert (await logged.look(other, "operator")).did == "delete"
+    logged.clock.advance(hours=1)
+    assert (await logged.look(one, "sweep")).did == "bring-back"
+    assert await logged.told() == ["cannot-act", "lost", "restored", "reverted"]

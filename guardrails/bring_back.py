@@ -136,9 +136,9 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
     if any(is_same(one.get("id"), visit.id.text) for one in beside):
         return await _wait(visit, stored, _Later("Azure lists it, and does not show it"), now + _SOON)
     for other in twins(exemption, beside, now):
-        if not await _was_beside(visit, row, other):
-            stands = f"the exemption '{other.name}' at the same scope stands for it"
-            return await _end(visit, stored, exemption, Against(stands))
+        known = await visit.world.register.read(other)
+        if known is None or not _was_beside(known.row, row):
+            return await _stood_for(visit, stored, exemption, other, known)
     return await _within_budget(visit, stored, exemption)
 
 
@@ -152,11 +152,25 @@ def _about_who(visit: Visit, row: Row, now: datetime) -> Callable[[Visit, Stored
     return _rest if row.due and now < row.due else _verify  # until then nothing follows, whoever asks
 
 
-async def _was_beside(visit: Visit, row: Row, other: ExemptionId) -> bool:
+def _was_beside(other: Row, row: Row) -> bool:
     """Whether another exemption stood beside this one before it was lost: then it is no new name for it."""
-    known = await visit.world.register.read(other)
-    since = known.row.dates[0][0] if known and known.row.dates else None
+    since = other.dates[0][0] if other.dates else None
     return since is not None and row.lost is not None and since <= row.lost
+
+
+def _may_stand(other: Row) -> bool:
+    """Whether another exemption was judged, and nothing asks for a revert of it: a bad one stands for nothing."""
+    return other.content != "" and other.content in (other.compliant_content, other.tolerated_content, other.kept)
+
+
+async def _stood_for(
+    visit: Visit, stored: Stored, exemption: Exemption, other: ExemptionId, known: Stored | None
+) -> Outcome | None:
+    """Leave it to another exemption under a new name; wait while that may yet be reverted. `known`: of that one."""
+    stands = f"the exemption '{other.name}' at the same scope stands for it"
+    if known is None or _may_stand(known.row):
+        return await _end(visit, stored, exemption, Against(stands))
+    return await _wait(visit, stored, _Later(f"{stands}, if that is not reverted"))
 
 
 async def unread(visit: Visit, stored: Stored, seen: Unread) -> Outcome | None:
@@ -344,8 +358,9 @@ async def _accept(visit: Visit, stored: Stored, loss: Accepted, known: str = "")
     """It stays gone: record why, and tell nobody."""
     row, lost = stored.row, None if stored.row.lost_untold else stored.row.lost
     row = replace(
-        row, status=Status.GONE, lost=lost, settled=loss.why, lost_said="", lost_untold=False, due=None, intent=None
-    )
+        row, status=Status.GONE, lost=lost, settled=loss.why, lost_said="", lost_untold=False, due=None, answer="none",
+        held="", intent=None,
+    )  # fmt: skip
     entry = entry_for("deleted", visit.world.clock.now(), visit.hint, accepted=loss.why, known=known)
     return await _record(visit, stored, row, entry)
 

@@ -152,6 +152,11 @@ class Situation:
         kept = self.row is not None and self.row.adopted is not None and self.row.kept == self.content
         return kept and (until is None or self.now < until)
 
+    @property
+    def may_stand(self) -> bool:
+        """Whether what it says is reported and not reverted: adopted, or restored by an operator."""
+        return self.row is not None and self.row.kept == self.content and (not self.row.adopted or self.adopted)
+
 
 def decide(at: Situation) -> Plan:
     """Return the plan for an exemption that is there."""
@@ -303,16 +308,14 @@ def _spared(at: Situation, whose: Ownership) -> str:
     """Return why a revert is out of the question; "" where it is not."""
     if whose.owner:
         return f"it belongs to {whose.name}" + (f" {_GAP}" if whose.claim else "")
-    if at.row is None or at.row.kept != at.content or (at.row.adopted and not at.adopted):
-        return ""
-    return at.row.kept_why or "it is kept"
+    return (at.row.kept_why or "it is kept") if at.row and at.may_stand else ""
 
 
 def broken_at(at: Situation) -> Broken:
-    """Return the rules that are found broken, and since when."""
+    """Return the rules that are found broken, and since when. What may stand as it is uses up no time to mend it."""
     running = at.row.running if at.row else {}
     violations = at.assessment.violations
-    graces = {one.code: one.grace for one in violations if one.response is Response.REVERT}
+    graces = {one.code: one.grace for one in violations if one.response is Response.REVERT and not at.may_stand}
     seen = {one.code: running.get(one.code, at.now) for one in violations}
     unclear = [one.code for one in at.assessment.findings if one.status is Verdict.UNKNOWN]
     return Broken(graces, seen, unclear, at.exemption.reference_ids)
@@ -375,6 +378,8 @@ def _since(found: object, now: datetime) -> str:
     except ValueError:
         since = None
     return spell_time((since if since and since < now else now).replace(microsecond=0))
+
+
 def _tags_exemption(at: Situation) -> bool:
     """Whether exemptions are tagged, and this one can be: Azure refuses some writes."""
     return at.ruleset.tagging.exemption and not any(one.no_tag for one in at.assessment.violations)

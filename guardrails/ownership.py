@@ -77,7 +77,9 @@ def _standing(owner: Owner, it: Written) -> Ownership:
     """Return how an exemption stands to one owner."""
     claims, author, row = owner.is_claimed_by(it.exemption), it.author.lower(), it.row
     if owner.metadata and not claims:
-        return Ownership()
+        if owner.authors or row is None or row.theirs != owner.name or _is_among(author, row.theirs_by):
+            return Ownership()
+        return Ownership(violated=owner, kept=row.theirs_at)  # nobody else gives away what is theirs
     if owner.authors:
         if author in owner.authors or (claims and not author):  # who wrote it is not known: no reason to revert
             return Ownership(owner)
@@ -127,6 +129,8 @@ def owner_after(found: Ownership, base: Row, it: Written, at: int) -> dict[str, 
     whose = found.owner or found.violated
     if found.pretended:
         return {"claimed": found.pretended}
+    if whose is None and base.theirs and base.content != it.content:  # its owner gave it away
+        return {"theirs": "", "theirs_by": (), "theirs_at": None, "theirs_content": ""}
     if whose is None or whose.authors:
         return {}
     known: dict[str, Any] = {"theirs": whose.name}

@@ -52,7 +52,7 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
         own = full_of_one(earlier, rules.budget.exemption, now, rules.fights)
         if own or (refused and refused.key):
             return await hold_back(visit, look, stored, state, own or refused)
-    target = await register.body(visit.id, action.entry) if isinstance(action, PutBack) else None
+    target = (look.target or await register.body(visit.id, action.entry)) if isinstance(action, PutBack) else None
     saved = await _record_intent(
         visit, look, stored, action, target, reverts=earlier if removal else (*earlier[-REMEMBERED:], since)
     )

@@ -308,6 +308,8 @@ def _number(value: object) -> int:
     if type(value) is not int:
         raise TypeError(f"{value!r} is no number of an entry")
     return value
+
+
 def _hold(data: Mapping[str, Any]) -> Hold:
     known = {item.name: data[item.name] for item in fields(Hold) if item.name in data}
     return Hold(**{**known, "at": _time(data["at"]), "until": _time(data["until"])})

@@ -45,7 +45,8 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str, now: dateti
     """Return what the register knows of this very exemption.
 
     One that was gone and came back, or that now exempts from another assignment (which an update cannot do), is a new
-    exemption under an old name: it has no compliant past to go back to, unless it says just what that past said. What
+    exemption under an old name: it has no compliant past to go back to, unless it says just what that past said, or it
+    is to be put back: who deletes an approved one and makes it anew gets no further than who edits it. What
     must not begin anew by that goes on: the account of grace, and, within 30 days, the end that it was accepted with.
     `now`: the present, UTC; None is as long ago as it can be.
     """
@@ -55,7 +56,7 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str, now: dateti
     gone = row.content == ""  # whatever its status says: it may have been unreadable since
     if (gone or moved) and not is_own_write(exemption, row):  # whose it was, it does not inherit
         row = replace(row, content="", theirs="", theirs_by=(), theirs_at=None, theirs_content="", claimed="")
-    if (gone or moved) and content != row.compliant_content:
+    if ((gone and not row.wanted_back) or moved) and content != row.compliant_content:
         return replace(
             row, compliant=None, compliant_content="", compliant_expires_on=None, compliant_at=None,
             compliant_ticket="", tolerated=None, tolerated_content="", scope_tagged=False, blocked="", refused=0,
@@ -244,6 +245,8 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
 
 def _extends(at: Situation) -> bool:
     return any(finding.code == EXTENDS.code for finding in at.assessment.findings)
+
+
 def _name(facts: Facts) -> str:
     return facts.author.name if isinstance(facts.author, Author) else ""
 
@@ -285,10 +288,14 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
 
 
 def _refused(at: Situation, plan: Plan, base: Row) -> int:
-    """Return how often in a row Azure did not let us change this content; once where an old row only says that."""
+    """Return how often in a row Azure did not let us change this content; once where an old row only says that.
+
+    What is not tried meanwhile, for it is Unknown or on hold, was not let through either.
+    """
     if at.blocked:
         return max(base.refused, 1)
-    return base.refused if plan.action is not None and base.content == at.content else 0
+    wanted = plan.action is not None or plan.status is not Status.COMPLIANT
+    return base.refused if wanted and base.content == at.content else 0
 
 
 def _told(date: datetime | None, now: datetime, days: Sequence[int], told: str, at: timedelta) -> str:

@@ -13,7 +13,7 @@ from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
-from guardrails.expiry import threshold_of
+from guardrails.expiry import is_expired, threshold_of
 from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, Outside, PoliciesById, Unread
 from guardrails.grace import begins, inherit
 from guardrails.hint import Hint
@@ -74,7 +74,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at an exemption that is there: everything known and decided at one moment."""
+    """One look at an exemption that is there: everything known and decided at one moment.
+
+    `target`: the body that its plan puts back, where the look had to read that; None elsewhere.
+    """
 
     exemption: Exemption
     situation: Situation
@@ -82,6 +85,7 @@ class Look:
     plan: Plan
     listed: str
     together: Mapping[str, Any]
+    target: Mapping[str, Any] | None = None
 
     @property
     def assessment(self) -> Assessment:
@@ -155,11 +159,13 @@ class Visit:
                 facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
         plan = decide(situation)
         back = plan.action or plan.withheld
-        owners = situation.ownership.kept is not None
-        if isinstance(back, PutBack) and not owners and not await self._still_good(back, facts):
-            situation = replace(situation, may_put_back=False)
-            plan = decide(situation)
-        return Look(exemption, situation, facts, plan, named(self._listed(situation, *about), told), told)
+        target = None
+        if isinstance(back, PutBack) and situation.ownership.kept is None:
+            target = await self._still_good(back, facts)
+            if target is None:
+                situation = replace(situation, may_put_back=False)
+                plan = decide(situation)
+        return Look(exemption, situation, facts, plan, named(self._listed(situation, *about), told), told, target)
 
     async def _with_others(self, at: Situation) -> Row | None:
         """Return the row, with what its author used of the grace of other exemptions like it.
@@ -249,6 +255,7 @@ class Visit:
             return "", None
         retry_on = same.retry_on or refused_until(1, now)
         return (same.blocked, retry_on) if now < retry_on else ("", None)
+
     async def _claimed_before(self, exemption: Exemption, same: Row | None, content: str) -> frozenset[str] | None:
         """Return the owners that it claimed before this edit, where the row does not tell; None where nothing asks.
 
@@ -285,17 +292,21 @@ class Visit:
         body = await self.world.register.body(self.id, entry)
         return Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
 
-    async def _still_good(self, back: PutBack, facts: Facts) -> bool:
-        """Whether the body to put back would itself not be reverted under today's ruleset, by what Azure says now."""
+    async def _still_good(self, back: PutBack, facts: Facts) -> Mapping[str, Any] | None:
+        """Return the body to put back; None where it would itself be reverted under today's ruleset.
+
+        That is judged by what Azure says now.
+        """
         exemption = await self.kept(back.entry)
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
         facts = replace(facts, before=None, stood=None, author=author, written_at=then.written_at, policies=policies)
         if tolerates(assess(exemption, facts, self.ruleset)):
-            return True
+            return exemption.body
         assignment, policies = await self.exempted(exemption, max_age=timedelta())
-        return tolerates(assess(exemption, replace(facts, assignment=assignment, policies=policies), self.ruleset))
+        facts = replace(facts, assignment=assignment, policies=policies)
+        return exemption.body if tolerates(assess(exemption, facts, self.ruleset)) else None
 
     async def row_at(self, entry: int) -> Row:
         """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.
@@ -326,6 +337,12 @@ class Visit:
         seq = next_seq(stored)
         old = stored.row if stored else None
         notices = [*notices, *self._reminders(old, row, entry.at), *self._evasions(old, row, entry.at)]
+        if _replaced(old, row, entry.at):
+            whys = ("it exempts from another assignment now: it was deleted, and another was made under its name",)
+            actor = row.author or self.hint.actor
+            notices.append(
+                tell.about(Kind.DELETED, self.id, seq, at=entry.at, actor=actor, done=NOTHING_DONE, why=whys, row=old)
+            )
         over = ended(old, row, entry.event, self.hint.actor, entry.at)
         if hold := tell.about_hold(self.id, seq, old, row, at=entry.at, over=over):
             notices.append(hold)
@@ -418,6 +435,16 @@ def _went(row: Row, exemption: Exemption) -> bool:
     gone = row.status in (Status.GONE, Status.LOST)
     written = exemption.modified_at  # by Azure's clock, which may be ahead of ours
     return gone and (written is None or written == row.written_at or written <= row.since)
+
+
+def _replaced(old: Row | None, row: Row, now: datetime) -> bool:
+    """Whether one that was approved is not to come back, for somebody made another under its name."""
+    if old is None or old.compliant is None or not (old.content or old.wanted_back):
+        return False
+    if not row.content or row.own_write_at is not None:
+        return False
+    same = old.assignment.lower().strip("/") == row.assignment.lower().strip("/")
+    return not same and old.assignment != "" and not is_expired(old.expires_on, now)
 
 
 def next_seq(stored: Stored | None) -> int:

@@ -10,10 +10,11 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from guardrails.exemption import ExemptionId, canonical_json
-from guardrails.grace import Account, read_account
+from guardrails.grace import Account, closed, read_account
 from guardrails.record import Row
 from guardrails.register.columns import brief, join_text, split_text
 from guardrails.register.keys import GRACE, Address, address, starting_with
@@ -42,13 +43,18 @@ class Accounts:
         return found
 
 
-def account_writes(exemption: ExemptionId, place: Address, before: Row | None, row: Row) -> list[Write]:
-    """Return what goes into the transaction that writes a row: nothing where its account is as before."""
-    if row.grace == (before.grace if before else ()):
-        return []
-    periods = canonical_json([one.to_json() for one in row.grace])
-    name = _prefix(exemption, row.assignment) + place.key
-    return [Write("put", name, {"id": brief(row.id), **split_text("periods", periods)})]
+def account_writes(exemption: ExemptionId, place: Address, before: Row | None, row: Row, now: datetime) -> list[Write]:
+    """Return what goes into the transaction that writes a row: nothing where its account is as before.
+
+    One that goes over to another assignment has what it used until `now` with the old one, too.
+    """
+    name, old = (_prefix(exemption, one.assignment if one else "") + place.key for one in (row, before))
+    known = before.grace if before else ()
+    accounts = {name: row.grace} if row.grace != (known if name == old else ()) else {}
+    if before and known and name != old:
+        accounts[old] = closed(known, before.running, now)
+    texts = {at: canonical_json([one.to_json() for one in some]) for at, some in accounts.items()}
+    return [Write("put", at, {"id": brief(row.id), **split_text("periods", text)}) for at, text in texts.items()]
 
 
 def _prefix(exemption: ExemptionId, assignment_id: str) -> str:

@@ -149,7 +149,7 @@ class TableRegister:
         writes = [
             Write("replace", place.state, current, before.etag) if before else Write("create", place.state, current),
             *_entry_writes(place, link, packed),
-            *account_writes(exemption, place, before.row if before else None, row),
+            *account_writes(exemption, place, old, row, now),
             *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
         ]
         if sum(write.size for write in writes) > MOST_BYTES:

@@ -401,9 +401,7 @@ overrides:
   - {{scope: "{GROUP}", rules: {{bypass-ticket-missing: {{response: alert}}, bypass-end-missing: off}}}}
 """
     ruleset = said("bypass-ticket-missing: off, bypass-ended: off", overrides)
-    there, beside = (
-        ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other")
-    )
+    there, beside = (ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other"))
     assert sorted(ruleset.limits.bypass_rules_for(CORP, NOW)) == [
         "bypass-end-missing", "bypass-not-approved", "bypass-review-missing", "bypass-unreadable",
     ]  # fmt: skip

@@ -223,8 +223,7 @@ def test_a_response_in_an_override_switches_on_what_is_off_elsewhere() -> None:
     text = HEAD + "rules: {expired: off}\noverrides: [{scope: '/subscriptions/1111*', rules: {expired: tag}}]\n"
     ruleset = parse_ruleset(text)
     there, elsewhere = (
-        f"/subscriptions/{name}/providers/Microsoft.Authorization/policyExemptions/e"
-        for name in ("1111", "2222")
+        f"/subscriptions/{name}/providers/Microsoft.Authorization/policyExemptions/e" for name in ("1111", "2222")
     )
     assert {name: bound.response for name, bound in bound_at(ruleset, there).items()} == {"expired": Response.TAG}
     assert bound_at(ruleset, elsewhere) == {}

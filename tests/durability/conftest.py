@@ -26,6 +26,7 @@ async def logged(world: World) -> AsyncIterator[World]:
     yield world
     await log.close()
 
+
 KEPT: dict[str, Any] = {"durability": {"mode": "collateral", "wait": "15m"}, "reviews": {"months": 0}}
 
 

@@ -242,6 +242,19 @@ async def test_an_open_breaker_holds_it_back(world: World) -> None:
     assert await world.body(one) is not None
 
 
+async def test_what_an_open_breaker_holds_back_waits_for_nothing_once_its_delete_is_accepted(world: World) -> None:
+    one = await approved(world)
+    await world.register.take_revert(world.clock.now(), Budget.of(0), Use())
+    await world.delete(one)
+    await world.look(one, "sweep")
+    world.clock.advance(minutes=16)
+    await world.look(one, "sweep")
+    assert await world.register.held() == {one.text: "breaker"}
+    await world.look(one, "event", actor=str(APPROVAL["owner"]), operation="delete", verified=True)
+    assert (await world.row(one)).status is Status.GONE
+    assert await world.register.held() == {}
+
+
 async def test_throttling_is_waited_for_and_nothing_is_done_twice(world: World) -> None:
     one = await approved(world)
     await drop_target(world)

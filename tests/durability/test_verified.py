@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.exemption import fingerprint
 from guardrails.record import Status
 from sandbox.tenant import APPROVAL
 from tests.durability.conftest import (
@@ -16,6 +17,7 @@ from tests.durability.conftest import (
     target_deleted,
     target_written,
 )
+from tests.reconcile.test_clocks import ELSEWHERE
 from tests.reconcile.world import ALICE, CORP, PIPELINE, World
 
 OWNER = str(APPROVAL["owner"])
@@ -184,3 +186,52 @@ async def test_a_management_groups_log_is_not_asked(logged: World) -> None:
     log: Any = logged.reconciler
     found = await log._world.log.deleted_by(logged.id("x", CORP), logged.clock.now())
     assert "management group" in found.reason
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["unverified", "nobody told"])
+async def test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_than_by_an_edit(
+    logged: World, told: bool
+) -> None:
+    one = await approved(logged)
+    good = fingerprint(await logged.body(one) or {})
+    await logged.delete(one, ALICE)
+    await (deleted_by(logged, one, OWNER) if told else logged.look(one, "sweep"))
+    await logged.bad(one, ALICE, displayName="mine")
+    assert (await logged.look(one)).did == "put-back"
+    assert fingerprint(await logged.body(one) or {}) == good
+    await logged.settle(one)
+    logged.clock.advance(minutes=MINUTES)
+    assert not (await logged.look(one, "wake-up")).wrote
+    assert (await logged.told()).count("reverted") == 1
+
+
+@pytest.mark.parametrize("source", ["event", "sweep"])
+async def test_another_under_its_name_from_another_assignment_does_not_silence_the_loss(
+    logged: World, source: str
+) -> None:
+    one = await approved(logged)
+    await logged.delete(one, ALICE)
+    await deleted_by(logged, one, OWNER)
+    await logged.bad(one, ALICE, **ELSEWHERE)
+    for _ in range(3):
+        await logged.look(one, source)
+        logged.clock.advance(minutes=MINUTES)
+    assert await logged.told() == ["deleted", "reverted"]
+
+
+async def test_a_bad_one_under_another_name_does_not_stand_for_it(logged: World) -> None:
+    one, other = await approved(logged), logged.id("another-name")
+    await logged.delete(one, ALICE)
+    await deleted_by(logged, one, OWNER)
+    logged.clock.advance(minutes=1)
+    await logged.bad(other, ALICE)
+    logged.arm.lock(other.scope, "CanNotDelete")
+    await logged.look(other)
+    logged.clock.advance(minutes=MINUTES)
+    await logged.look(one, "wake-up")
+    assert (await logged.row(one)).status is Status.LOST
+    logged.arm.unlock(other.scope)
+    assert (await logged.look(other, "operator")).did == "delete"
+    logged.clock.advance(hours=1)
+    assert (await logged.look(one, "sweep")).did == "bring-back"
+    assert await logged.told() == ["cannot-act", "lost", "restored", "reverted"]

@@ -250,3 +250,33 @@ async def test_a_claim_reaches_the_owner_who_is_known_too(world: World) -> None:
     about = sent["notice"]["exemption"]
     assert (about["owner"], about["knownOwner"]) == ("alice@contoso.com", APPROVAL["owner"])
     assert (await world.row(one)).status is Status.COMPLIANT
+
+
+@pytest.mark.parametrize("state", ["good", "bad"])
+async def test_a_stranger_who_takes_the_owners_name_off_it_takes_nothing_from_the_owner(
+    world: World, state: str
+) -> None:
+    world.ruleset = rules(owners=[EPAC])
+    one = world.id()
+    await (world.write if state == "good" else world.bad)(one, PIPELINE, metadata=OWNED)
+    await world.look(one)
+    tools = fingerprint(await world.body(one) or {})
+    await world.write(one, ALICE, displayName="nobody's")
+    await world.settle(one)
+    await world.bad(one, ALICE, displayName="nobody's, for ever")
+    assert (await world.look(one)).did == "put-back"
+    assert fingerprint(await world.body(one) or {}) == tools
+    assert (await world.settle(one)).did == ""
+
+
+async def test_what_its_owner_gives_away_is_not_given_back(world: World) -> None:
+    world.ruleset = rules(owners=[EPAC])
+    one = world.id()
+    await world.known(one, metadata=OWNED)
+    await world.write(one, PIPELINE)
+    await world.look(one)
+    given = fingerprint(await world.body(one) or {})
+    await world.bad(one, ALICE)
+    assert (await world.look(one)).did == "put-back"
+    assert fingerprint(await world.body(one) or {}) == given
+    assert (await world.row(one)).theirs == ""

@@ -365,3 +365,24 @@ def test_what_is_documented_is_what_is_in_the_list() -> None:
     table = text[text.index("| Azure's code |") :].split("\n\n")[0]
     told = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in table.splitlines()[2:]]
     assert dict(told) == dict(REFUSALS)
+
+
+@pytest.mark.parametrize("meanwhile", ["unknown", "hold"])
+async def test_what_is_not_tried_for_a_while_is_not_told_of_anew(world: World, meanwhile: str) -> None:
+    world.ruleset = rules(on={"whole-initiative": "revert"})
+    one = world.id()
+    await world.write(one, ALICE, policyDefinitionReferenceIds=None)
+    lock(world)
+    await world.look(one)
+    if meanwhile == "hold":
+        until = world.clock.now() + timedelta(days=2)
+        await world.reconciler.hold(one, OPERATOR, until=until, reason="it must stand")
+    else:
+        world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+        world.clock.advance(days=1)
+        assert (await world.look(one)).row.status is Status.UNKNOWN
+        world.arm.faults.reset()
+    await days(world, one, 3)
+    row = await world.row(one)
+    assert (row.status, row.refused) == (Status.CANNOT_ACT, 2)
+    assert (await world.told()).count("cannot-act") == 1

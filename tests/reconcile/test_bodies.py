@@ -1,4 +1,4 @@
-"""Bodies: a put-back reads two; those that nothing needs are pruned, and the history still vouches for everything."""
+"""Bodies: a put-back reads one; those that nothing needs are pruned, and the history still vouches for everything."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -15,8 +15,9 @@ from guardrails.exemption import ExemptionId
 from guardrails.record import HistoryEntry, Row
 from guardrails.register import columns
 from guardrails.register.keys import address
+from sandbox.tenant import APPROVAL
 from tests.reconcile.ports import Died
-from tests.reconcile.world import ALICE, NO_OWNER, OPERATOR, World
+from tests.reconcile.world import ALICE, NO_OWNER, OPERATOR, World, rules
 
 
 async def edited(world: World, one: ExemptionId, times: int, **changes: Any) -> None:
@@ -53,7 +54,7 @@ def needed(row: Row) -> set[int]:
     return {entry for entry in (row.snapshot, row.compliant, row.tolerated, row.undo) if entry is not None}
 
 
-async def test_a_put_back_reads_two_bodies_however_long_the_history(world: World) -> None:
+async def test_a_put_back_reads_one_body_however_long_the_history(world: World) -> None:
     one = world.id()
     await world.known(one)
     await fought(world, one, 8)
@@ -79,7 +80,7 @@ async def test_a_put_back_reads_two_bodies_however_long_the_history(world: World
 
     table.get, table.query = noted_get, noted_query  # type: ignore[method-assign]
     assert (await world.look(one)).did == "put-back"
-    assert len(read) == 2
+    assert len(read) == 1
 
 
 async def test_of_many_edits_the_newest_bodies_and_those_that_are_needed_stay(world: World) -> None:
@@ -262,3 +263,15 @@ async def test_long_bodies_go_with_all_their_rows(world: World) -> None:
     await edited(world, one, KEPT + SLACK + 3)
     assert await pieces() == []
     assert await world.register.verify(one) == []
+
+
+async def test_a_put_back_reads_two_bodies_at_the_most_also_where_the_edit_claims_an_owner(world: World) -> None:
+    world.ruleset = rules(owners=[{"name": "EPAC", "metadata": {"pacOwnerId": "*"}}])
+    one = world.id()
+    await world.known(one)
+    await world.write(one, ALICE, displayName="still good")
+    await world.look(one)
+    await world.forget()
+    await world.bad(one, metadata={**APPROVAL, "pacOwnerId": "x"})
+    assert (await world.look(one)).did == "put-back"
+    assert world.watch.calls["register.body"] == 2

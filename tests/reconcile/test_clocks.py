@@ -241,6 +241,38 @@ async def test_what_an_operator_restored_is_kept_and_the_next_edit_is_not(world:
     assert not await edit(world, one, **NEVER_ENDS, displayName="kept no more")
 
 
+@pytest.mark.parametrize("seen", [True, False])
+async def test_what_went_over_to_another_assignment_uses_up_no_more_of_the_old_one(
+    world: World, one: ExemptionId, seen: bool
+) -> None:
+    other = world.id("another-name")
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    await gone(world, one, seen=seen)
+    await edit(world, one, **ELSEWHERE)
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await stands(world, other, HOUR)
+    await gone(world, other)
+    world.clock.advance(days=60)
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await has_left(world, other, timedelta(hours=12))
+
+
+@pytest.mark.parametrize("why", ["adopted", "restored"])
+async def test_what_may_stand_uses_up_nothing(world: World, one: ExemptionId, why: str) -> None:
+    other = world.id("another-name")
+    await world.bad(one)
+    world.clock.advance(days=1)
+    await world.look(one, "sweep", adopt=world.clock.now() if why == "adopted" else None)
+    if why == "restored":
+        assert await stands(world, one, timedelta(hours=11))
+        await gone(world, one)
+        await world.reconciler.restore(one, OPERATOR)
+    assert await stands(world, one, timedelta(days=60))
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await has_left(world, other, timedelta(hours=12))
+
+
 async def test_somebody_else_has_a_grace_of_his_own(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
     assert await stands(world, one, TEN)

@@ -4,7 +4,7 @@ import pytest
 
 from guardrails.record import Status
 from sandbox import tenant
-from tests.reconcile.world import ALICE, NO_TICKET, World, in_days, rules
+from tests.reconcile.world import ABOVE, ALICE, NO_TICKET, World, in_days, rules
 
 
 async def test_a_compliant_one_that_somebody_deletes_is_told_with_what_it_was(world: World) -> None:
@@ -87,3 +87,21 @@ async def test_one_that_went_within_its_grace_is_not_waited_for(world: World) ->
     assert not (await world.look(one, "queue")).wrote
     assert world.wakes() == []
     assert world.writes() == 0
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_one_that_went_unseen_for_another_under_its_name_is_told_once(world: World, good: bool) -> None:
+    one = world.id()
+    await world.known(one)
+    await world.delete(one)
+    await (world.write if good else world.bad)(one, ALICE, policyAssignmentId=ABOVE, policyDefinitionReferenceIds=None)
+    for source in ("event", "sweep", "queue"):
+        await world.look(one, source)
+    told = await world.told()
+    assert told.count("deleted") == 1
+    notice = next(each["notice"] for each in await world.notices() if each["notice"]["kind"] == "deleted")
+    assert "another was made under its name" in str(notice["why"])
+    assert notice["exemption"]["ticket"] == "SEC-1234"
+    await world.reconciler.restore(one, "olga@contoso.com", at=1) if not good else None
+    await world.settle(one)
+    assert (await world.told()).count("deleted") == 1

@@ -50,7 +50,7 @@ async def test_one_that_never_broke_a_rule_has_no_row(empty: World, account: Acc
     await keep(empty, EXEMPTION, ())
     assert await rows(empty) == []
     row = Row(EXEMPTION.text, Status.VIOLATION, empty.clock.now(), assignment=ASSIGNMENT, grace=account)
-    assert account_writes(EXEMPTION, address(EXEMPTION), row, row) == []
+    assert account_writes(EXEMPTION, address(EXEMPTION), row, row, empty.clock.now()) == []
 
 
 @pytest.mark.parametrize("periods", ["", "{", "[1]", "[[]]", '"text"', "null"])

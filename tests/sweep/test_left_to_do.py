@@ -1,12 +1,16 @@
 """What is decided while a write is concluded is done, with no event to remind us: management groups raise none."""
 
+from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from guardrails.budgets import Budget, Use
 from guardrails.exemption import ExemptionId
 from sandbox import tenant as places
+from tests.durability.conftest import deleted_by, keeping
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ABOVE, ALICE, CORP, NO_OWNER, OPERATOR, World, rules
 from tests.sweep.conftest import Tenant
@@ -99,3 +103,36 @@ async def test_what_is_left_to_do_costs_one_message_and_nothing_where_nothing_is
     assert (await world.look(one)).did == "put-back"
     assert [body for queue, body, _ in world.queues.sent if queue == "reconcile"] == []
     assert (await world.row(one)).due is None
+
+
+async def test_what_waits_for_different_things_at_once_is_told_once_each(tenant: Tenant) -> None:
+    world = tenant.world
+    world.ruleset = keeping()
+    await tenant.settled()
+    lost, held, blocked, on_hold = (world.id(name) for name in ("lost", "held", "blocked", "on-hold"))
+    await world.write(lost)
+    await world.look(lost)
+    await world.bad(on_hold)
+    await world.reconciler.hold(
+        on_hold, OPERATOR, until=world.clock.now() + timedelta(hours=30), reason="it must stand"
+    )
+    await world.bad(blocked)
+    world.arm.lock(blocked.scope, "CanNotDelete")
+    await world.look(blocked)
+    world.arm.unlock(blocked.scope)
+    await world.delete(lost)
+    world.arm.lock(blocked.scope, "CanNotDelete")
+    await deleted_by(world, lost, "mallory@contoso.com")
+    await world.bad(held)
+    await world.register.take_revert(world.clock.now(), Budget.of(0), Use())
+    await world.look(held)
+    for hour in range(40):
+        if hour == 3:
+            assert [(await world.row(one)).held for one in (lost, held, blocked, on_hold)] == ["breaker"] * 2 + [""] * 2
+            await world.register.close_breaker(world.clock.now())
+        world.clock.advance(hours=1)
+        await tenant.sweep()
+        await tenant.work()
+    assert await world.body(lost) is not None
+    told = {"breaker-open": 1, "cannot-act": 3, "hold": 2, "hold-ending": 2, "lost": 1, "restored": 1, "violation": 1}
+    assert Counter(await world.told()) == told

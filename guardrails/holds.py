@@ -7,8 +7,8 @@ from typing import Final
 from guardrails.exemption import spell_time
 from guardrails.record import Hold, Row
 
-HOURS: Final = (168, 24, 1)
-"""Hours before its end at which people are reminded of a hold, if it was given for longer than that."""
+MINUTES: Final = (7 * 24 * 60, 24 * 60, 60, 10)
+"""Minutes before its end at which people are reminded of a hold, if it was given for longer than that."""
 
 
 def is_held(row: Row | None, content: str, now: datetime) -> bool:
@@ -23,7 +23,7 @@ def hold_after(row: Row, content: str, now: datetime) -> Hold | None:
     """Return the hold that a row keeps after a look, with the reminder that is told with it; None where it ended."""
     if row.hold is None or not is_held(row, content, now):
         return None
-    passed = [hours for hours in _thresholds(row.hold) if row.hold.until - now <= timedelta(hours=hours)]
+    passed = [before for before in _thresholds(row.hold) if row.hold.until - now <= timedelta(minutes=before)]
     return replace(row.hold, reminded=min(passed)) if passed else row.hold
 
 
@@ -31,12 +31,12 @@ def turns(hold: Hold | None, now: datetime) -> list[datetime]:
     """Return when a hold is to be looked at: at its reminders, and at its end."""
     if hold is None:
         return []
-    ahead = (hold.until - timedelta(hours=hours) for hours in (*_thresholds(hold), 0))
+    ahead = (hold.until - timedelta(minutes=before) for before in (*_thresholds(hold), 0))
     return [turn for turn in ahead if turn > now]
 
 
 def _thresholds(hold: Hold) -> list[int]:
-    return [hours for hours in HOURS if hold.until - hold.at > timedelta(hours=hours)]
+    return [before for before in MINUTES if hold.until - hold.at > timedelta(minutes=before)]
 
 
 def on_hold(hold: Hold) -> str:

@@ -56,7 +56,7 @@ class Hold:
         at: when.
         until: when it ends by itself.
         content: the fingerprint of what the operator saw: what says something else is not held.
-        reminded: how many hours before its end the last reminder was told; 0 for none yet.
+        reminded: how many minutes before its end the last reminder was told; 0 for none yet.
     """
 
     by: str

@@ -45,7 +45,7 @@ PERIOD = some.builds(
 DATES = some.lists(some.tuples(TIME, some.none() | TIME), max_size=3).map(tuple)
 BASELINE = some.builds(Baseline, some.none() | TIME, some.none() | TIME, TIME, some.lists(TEXT, max_size=3).map(tuple))
 FORMER = some.builds(Former, TEXT, TIME, some.none() | BASELINE, DATES)
-HOLD = some.builds(Hold, TEXT, TEXT, TIME, TIME, TEXT, some.integers(0, 168))
+HOLD = some.builds(Hold, TEXT, TEXT, TIME, TIME, TEXT, some.integers(0, 10_080))
 OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "str": TEXT,
     "int": some.integers(0, 10**6),

@@ -104,6 +104,15 @@ async def test_people_are_reminded_once_before_each_end(world: World) -> None:
         await world.look(one, "sweep")
     assert len(await told_of(world, "hold-ending")) == 3
 
+    brief = world.id("brief")
+    await world.bad(brief)
+    row = await hold(world, brief, hours=0.5)
+    assert row.hold is not None
+    for minutes in (11, 10, 5):
+        world.clock.time = row.hold.until - timedelta(minutes=minutes)
+        await world.look(brief, "sweep")
+    assert len(await told_of(world, "hold-ending")) == 4
+
     other = world.id("short")
     await world.bad(other)
     row = await hold(world, other, hours=3)
@@ -111,7 +120,7 @@ async def test_people_are_reminded_once_before_each_end(world: World) -> None:
     assert Watch.of(row).at == (row.hold.until - timedelta(hours=1)).timestamp()
     world.clock.advance(hours=2)
     await world.look(other, "sweep")
-    assert len(await told_of(world, "hold-ending")) == 4
+    assert len(await told_of(world, "hold-ending")) == 5
 
 
 async def test_a_stranger_gains_nothing_by_an_edit_under_it(world: World) -> None:

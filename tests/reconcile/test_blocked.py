@@ -170,7 +170,10 @@ async def days(world: World, one: Any, count: int, source: str = "wake-up") -> l
     return tried
 
 
-@pytest.mark.parametrize("source", ["wake-up", "event", "sweep"])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize("source", [pytest.param("wake-up", marks=LONG), "event", pytest.param("sweep", marks=LONG)])
 async def test_it_is_tried_after_a_day_then_weekly_and_told_once(world: World, source: str) -> None:
     one = world.id()
     await world.bad(one)

@@ -14,7 +14,7 @@ from typing import Final
 from guardrails.exemption import Exemption, marker_of
 from guardrails.facts import Assignment, Earlier, Overlap, Unread
 from guardrails.initiatives import UNSAID
-from guardrails.rules.reach import REFERENCE, Condition, Selection, selection_of
+from guardrails.rules.reach import REFERENCE, Condition, Selection, left_by, selection_of
 
 SHOWN: Final = 5
 """Exemptions that are named as written before."""
@@ -74,7 +74,7 @@ class Sibling:
             return self.named or None
         picked: set[str] = set(self._ids) if self.selection.more or self.doubt else set()
         for group in self.selection.groups or ((),):
-            picked |= _left(group, self._ids)
+            picked |= left_by(group, self._ids)
         return frozenset(picked)
 
     @cached_property
@@ -84,7 +84,7 @@ class Sibling:
             return None
         found: dict[_Narrowing, set[str]] = {}
         for group in self.selection.groups or ((),):
-            found.setdefault(_narrowing(group), set()).update(_left(group, self._ids))
+            found.setdefault(_narrowing(group), set()).update(left_by(group, self._ids))
         wide = found.pop(frozenset(), set())
         left = {narrowing: frozenset(controls - wide) for narrowing, controls in found.items()}
         left[frozenset()] = frozenset(wide)
@@ -137,7 +137,7 @@ class Sibling:
         found: set[str] = set(self._ids) if doubtful and selection.more else set()
         for group in selection.groups:
             if _is_wide(group) and (doubtful or not any(condition.doubt for condition in group)):
-                found |= _left(group, self._ids)
+                found |= left_by(group, self._ids)
         return frozenset(found)
 
 
@@ -337,18 +337,6 @@ def _overlap(before: Sequence[Sibling], controls: Collection[str], *, whole: boo
 def _is_wide(group: Iterable[Condition]) -> bool:
     """Whether a selector may take in every resource."""
     return all(condition.kind == REFERENCE or condition.doubt for condition in group)
-
-
-def _left(group: Iterable[Condition], ids: Iterable[str]) -> set[str]:
-    """Return what the conditions on policies leave of some reference ids."""
-    left = set(ids)
-    for condition in group:
-        if condition.kind == REFERENCE:
-            if condition.within is not None:
-                left.intersection_update(condition.within)
-            if condition.without is not None:
-                left.difference_update(condition.without)
-    return left
 
 
 def _narrowing(group: Iterable[Condition]) -> _Narrowing:

@@ -5,7 +5,7 @@ when any one selector does. https://learn.microsoft.com/azure/governance/policy/
 The specification leaves their kinds open: what an undocumented one picks, people or policies, nobody can tell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from guardrails.exemption import Exemption
@@ -74,17 +74,23 @@ class Selection:
         least: set[str] = set()
         most = set(ids) if self.more else set[str]()
         for group in self.groups:
-            left = set(ids)
-            for condition in group:
-                if condition.kind == REFERENCE:
-                    if condition.within is not None:
-                        left.intersection_update(condition.within)
-                    if condition.without is not None:
-                        left.difference_update(condition.without)
+            left = left_by(group, ids)
             most |= left
             if not any(condition.doubt for condition in group):
                 least |= left
         return least, most
+
+
+def left_by(group: Iterable[Condition], ids: Iterable[str]) -> set[str]:
+    """Return which of these reference ids (lower case) the conditions of one selector on policies leave."""
+    left = set(ids)
+    for condition in group:
+        if condition.kind == REFERENCE:
+            if condition.within is not None:
+                left.intersection_update(condition.within)
+            if condition.without is not None:
+                left.difference_update(condition.without)
+    return left
 
 
 _NONE = Selection()

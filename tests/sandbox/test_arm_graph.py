@@ -67,6 +67,10 @@ async def test_containers_are_rows_with_their_names(client: Client) -> None:
     }
 
 
+TOP = "root"
+"""The name of the highest management group."""
+
+
 async def test_containers_show_what_is_above_them_and_that_lags_too(cloud: Cloud, client: Client) -> None:
     chain = "above = properties.managementGroupAncestorsChain, over = properties.details.managementGroupAncestorsChain"
 
@@ -76,7 +80,7 @@ async def test_containers_show_what_is_above_them_and_that_lags_too(cloud: Cloud
 
     assert await shown() == {"corp": ["root"], "root": [], "demo": ["corp", "root"]}
     cloud.arm.graph.freeze(on=True)
-    moved = await client.put(f"/providers/Microsoft.Management/managementGroups/root/subscriptions/{SUB}", {})
+    moved = await client.put(f"/providers/Microsoft.Management/managementGroups/{TOP}/subscriptions/{SUB}", {})
     assert moved.status == 200
     assert (await shown())["demo"] == ["corp", "root"]
     cloud.arm.graph.freeze(on=False)

@@ -79,17 +79,39 @@ class Failed(Exception):
         return error
 
 
+class Line:
+    """The way to storage and back: each request gives way to other tasks before and after it is done."""
+
+    async def before(self, what: str) -> object:  # noqa: ARG002
+        """Do what comes before a request is done, such as failing; `what`: the SDK's name of it."""
+        await asyncio.sleep(0)
+        return None
+
+    async def after(self, sent: object) -> None:  # noqa: ARG002
+        """Do what comes before its answer arrives, `sent` being what `before` returned; not where it was refused."""
+        await asyncio.sleep(0)
+
+
 class Account:
     """One storage account: tables of rows, and queues of messages.
+
+    Args:
+        line: the way there.
+        of: an account whose tables and queues are those of this one, too: another way to the same.
+        clock: seconds, by which messages become visible.
 
     `haste` is how many seconds of a message's delay pass in one.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, line: Line | None = None, *, of: "Account | None" = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.name = f"memory{uuid4().hex}"
+        self.line = line or Line()
+        self.clock: Callable[[], float] = of.clock if of else clock
         self.haste = 1.0
-        self.tables: dict[str, dict[Key, Kept]] = {}
-        self.queues: dict[str, list[Message]] = {}
+        self.tables: dict[str, dict[Key, Kept]] = of.tables if of else {}
+        self.queues: dict[str, list[Message]] = of.queues if of else {}
 
     @property
     def connection_string(self) -> str:
@@ -145,7 +167,7 @@ class MemoryTable(_Client):
 
     async def create_table(self) -> None:
         """Make it. Raises ResourceExistsError."""
-        async with _request():
+        async with _request(self._account, "create_table"):
             if self.table_name in self._account.tables:
                 raise Failed(409, "TableAlreadyExists")
             self._account.tables[self.table_name] = {}
@@ -154,7 +176,7 @@ class MemoryTable(_Client):
         self, partition_key: str, row_key: str, *, select: Sequence[str] | None = None
     ) -> TableEntity:  # fmt: skip
         """Return one row, or these columns of it. Raises ResourceNotFoundError."""
-        async with _request():
+        async with _request(self._account, "get_entity"):
             key = partition_key, row_key
             return _entity(key, _there(self._rows().get(key)), select)
 
@@ -164,7 +186,7 @@ class MemoryTable(_Client):
         """Yield the rows that a filter finds, in the order of their keys: one request for each page."""
         test, after = _filter(query_filter), ("", "")
         while True:
-            async with _request():
+            async with _request(self._account, "query_entities"):
                 rows = self._rows()
                 keys = sorted(key for key in rows if key > after and test(_all(key, rows[key])))
                 page = [_entity(key, rows[key], select) for key in keys[:results_per_page]]
@@ -193,17 +215,17 @@ class MemoryTable(_Client):
     async def delete_entity(self, of: str | Mapping[str, Any], row_key: str = "") -> None:
         """Delete a row, named by its partition and its key or by itself; one that is not there is no error."""
         key = (of, row_key) if isinstance(of, str) else (of["PartitionKey"], of["RowKey"])
-        async with _request():
+        async with _request(self._account, "delete_entity"):
             self._account.tables.get(self.table_name, {}).pop(key, None)
 
     async def delete_table(self) -> None:
         """Delete all; a table that is not there is no error."""
-        async with _request():
+        async with _request(self._account, "delete_table"):
             self._account.tables.pop(self.table_name, None)
 
     async def submit_transaction(self, operations: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Do all or none. Raises TableTransactionError."""
-        async with _request():
+        async with _request(self._account, "submit_transaction"):
             drafts: dict[Key, Kept | None] = {}
             for index, (how, entity, *options) in enumerate(operations):
                 try:
@@ -214,7 +236,7 @@ class MemoryTable(_Client):
             return [{"etag": kept.etag} if kept else {} for kept in drafts.values()]
 
     async def _alone(self, how: str, entity: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-        async with _request():
+        async with _request(self._account, f"{how}_entity"):
             drafts: dict[Key, Kept | None] = {}
             self._draft(drafts, how, entity, options)
             self._settle(drafts)
@@ -347,7 +369,7 @@ def _term(name: str, compare: Callable[[str, str], bool], wanted: str) -> Test:
 
 @dataclass
 class Message:
-    """A message as it is kept: `due` is when it is seen next, in seconds of time.monotonic."""
+    """A message as it is kept: `due` is when it is seen next, by the account's clock."""
 
     text: str
     due: float
@@ -377,12 +399,12 @@ class MemoryQueue(_Client):
 
     async def create_queue(self) -> None:
         """Make it; one that is there is no error."""
-        async with _request():
+        async with _request(self._account, "create_queue"):
             self._account.queues.setdefault(self.queue_name, [])
 
     async def send_message(self, content: str, *, visibility_timeout: float = 0, time_to_live: int = WEEK) -> None:
         """Put a message on it, to be seen in so many seconds. Raises ResourceNotFoundError."""
-        async with _request():
+        async with _request(self._account, "send_message"):
             ends = datetime.max.replace(tzinfo=UTC) if time_to_live < 0 else _after(time_to_live)
             self._messages().append(Message(self._encode(content), self._due(visibility_timeout), ends))
 
@@ -391,8 +413,8 @@ class MemoryQueue(_Client):
     ) -> AsyncIterator[QueueMessage]:
         """Yield what is there now, oldest first, and hide it for so many seconds."""
         del messages_per_page
-        async with _request():
-            now = time.monotonic()
+        async with _request(self._account, "receive_messages"):
+            now = self._account.clock()
             found = sorted((one for one in self._messages() if one.due <= now), key=lambda one: one.due)[:max_messages]
             for one in found:
                 one.count += 1
@@ -403,17 +425,17 @@ class MemoryQueue(_Client):
 
     async def update_message(self, message: QueueMessage, *, visibility_timeout: float) -> None:
         """Let one that was received be seen in so many seconds."""
-        async with _request():
+        async with _request(self._account, "update_message"):
             self._held(message).take(self._due(visibility_timeout))
 
     async def delete_message(self, message: QueueMessage) -> None:
         """Take one that was received off the queue."""
-        async with _request():
+        async with _request(self._account, "delete_message"):
             self._messages().remove(self._held(message))
 
     async def get_queue_properties(self) -> Any:
         """Return how many messages there are, hidden ones too. Raises ResourceNotFoundError."""
-        async with _request():
+        async with _request(self._account, "get_queue_properties"):
             return SimpleNamespace(approximate_message_count=len(self._messages()))
 
     def _messages(self) -> list[Message]:
@@ -422,7 +444,7 @@ class MemoryQueue(_Client):
         return messages
 
     def _due(self, delay: float) -> float:
-        return time.monotonic() + delay / self._account.haste
+        return self._account.clock() + delay / self._account.haste
 
     def _held(self, message: QueueMessage) -> Message:
         """Return a message that was received, for who still holds it."""
@@ -436,7 +458,7 @@ class MemoryQueue(_Client):
     def _shown(self, one: Message) -> QueueMessage:
         return QueueMessage(
             self._decode(one.text, None), id=one.id, pop_receipt=one.receipt, dequeue_count=one.count,
-            inserted_on=one.inserted, expires_on=one.expires, next_visible_on=_after(one.due - time.monotonic()),
+            inserted_on=one.inserted, expires_on=one.expires, next_visible_on=_after(one.due - self._account.clock()),
         )  # fmt: skip
 
 
@@ -458,10 +480,16 @@ class MemoryQueues(_Client):
 class _request:  # noqa: N801 - used as a function is
     """A request on its way and back, on which others run; what storage refuses is raised as the SDK raises it."""
 
+    def __init__(self, account: Account, what: str) -> None:
+        self._line = account.line
+        self._what = what
+
     async def __aenter__(self) -> None:
-        await asyncio.sleep(0)
+        self._sent = await self._line.before(self._what)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        await asyncio.sleep(0)
         if isinstance(error, Failed):
+            await asyncio.sleep(0)
             raise error.error() from None
+        if error is None:
+            await self._line.after(self._sent)

@@ -19,6 +19,19 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it comes in: the path decoded, the query taken apart, the absolute address it was sent to."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    host: str = ""
+    url: str = ""
+    client_ip: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a request carries besides its path and body."""
 

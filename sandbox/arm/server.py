@@ -24,7 +24,7 @@ from sandbox.arm.graph import Graph
 from sandbox.arm.listener import Listener
 from sandbox.arm.operations import Operations, reads_of
 from sandbox.arm.providers import Providers, namespace_of
-from sandbox.arm.reply import Call, Context, Operation, Reply
+from sandbox.arm.reply import Call, Context, Operation, Reply, Request
 from sandbox.arm.resources import Resources
 from sandbox.arm.store import Entry, Json, Store, system_data
 from sandbox.arm.tags import Tags
@@ -141,7 +141,6 @@ class Arm:
         path = request.path
         if path.startswith("/_sandbox/"):
             return await self.control.handle(request)
-        started = time.perf_counter()
         fault = self.faults.take(request.method, path, request.query_string) if self.faults.rules else None
         delay = self.faults.latency + (fault.latency if fault else 0.0)
         if delay:
@@ -149,18 +148,29 @@ class Arm:
         if fault and fault.drop and not fault.after:
             return _drop(request)
         body = await request.content.read() if request.method in {"PUT", "PATCH", "POST"} else b""
-        reply, kind, who = self._answer(request, body, fault)
+        asked = Request(
+            request.method, path, request.query, request.headers, request.host, str(request.url),
+            request.remote or "127.0.0.1",
+        )  # fmt: skip
+        reply = self.answer(asked, body, fault)
         if fault and fault.drop:
             return _drop(request)
-        self.log.counts[kind] += 1
-        self.log.requests.append(
-            Seen(time.time(), request.method, path, reply.status, (time.perf_counter() - started) * 1000, who)
-        )
-        if request.method == "HEAD":
-            reply = Reply(204 if reply.status == 200 else reply.status, headers=reply.headers)
         return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
 
-    def _answer(self, request: web.BaseRequest, body: bytes, fault: Fault | None) -> tuple[Reply, str, str]:
+    def answer(self, request: Request, body: bytes, fault: Fault | None = None) -> Reply:
+        """Answer one request as it stands, `fault` in force, and write it into the log; what a fault delays is not."""
+        started = time.perf_counter()
+        reply, kind, who = self._answer(request, body, fault)
+        if fault and fault.drop:
+            return reply
+        self.log.counts[kind] += 1
+        spent = (time.perf_counter() - started + self.faults.latency + (fault.latency if fault else 0)) * 1000
+        self.log.requests.append(Seen(time.time(), request.method, request.path, reply.status, spent, who))
+        if request.method == "HEAD":
+            return Reply(204 if reply.status == 200 else reply.status, headers=reply.headers)
+        return reply
+
+    def _answer(self, request: Request, body: bytes, fault: Fault | None) -> tuple[Reply, str, str]:
         path, query, method = request.path, request.query, request.method.replace("HEAD", "GET")
         headers = _headers(request.headers)
         kind, who = f"{method} ?", ""
@@ -175,9 +185,8 @@ class Arm:
                 raise self._throttled()
             kind = _kind(method, path)
             context = Context(
-                caller, request.host, str(request.url), headers["x-ms-client-request-id"],
-                headers["x-ms-correlation-request-id"], request.remote or "127.0.0.1",
-                request.headers.get("User-Agent", ""),
+                caller, request.host, request.url, headers["x-ms-client-request-id"],
+                headers["x-ms-correlation-request-id"], request.client_ip, request.headers.get("User-Agent", ""),
             )  # fmt: skip
             _check_size(body)
             if not (fault and fault.instead and method == "GET"):

@@ -1,0 +1,301 @@
+"""Azure around the workers: Resource Manager, Event Grid, the host of the functions, and what people do there.
+
+All of it happens at once when it is called: nothing here waits but the workers.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any, Final
+
+from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
+from guardrails.exemption import TYPE, ExemptionId
+from guardrails.notice import Notice
+from guardrails.ports import Delivered, Delivery
+from guardrails.ruleset import Ruleset
+from guardrails.wiring import Service
+from sandbox import tenant
+from sandbox.arm.faults import Fault as ArmFault
+from sandbox.arm.reply import Operation, Reply, Request
+from sandbox.arm.server import Arm
+from sandbox.arm.target import EXEMPTIONS
+from sandbox.eventgrid.events import build
+from sandbox.tenant import Actor
+from tests.battery.loop import VirtualLoop
+from tests.battery.worker import Worker
+from tests.reconcile.world import ABOVE, US_ID, US_OID
+from tests.storage import Account, Message
+
+START: Final = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+"""When the loop's time is 0."""
+
+VERSION: Final = "2026-01-01-preview"
+MAX_DEQUEUES: Final = 5
+VISIBILITY: Final = 600.0
+"""Seconds until a message that a dead process held is seen again."""
+
+FAILED: Final = 10.0
+"""Seconds until a message whose function failed is seen again (host.json, visibilityTimeout)."""
+
+RETRIES: Final = (10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
+"""Seconds after which Event Grid delivers again what failed (Microsoft Learn, Event Grid delivery and retry)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One write of ours to Resource Manager that was carried out.
+
+    Attributes:
+        at: when, UTC.
+        mode, rulesets: the mode and rulesets that were in force since the last step began.
+        before, after: the resource's JSON; None where it was not there.
+    """
+
+    at: datetime
+    method: str
+    id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    rulesets: tuple[Ruleset, ...]
+
+
+@dataclass(slots=True)
+class Event:
+    """One event on its way: its JSON, when it comes next (loop's time), and how often it came."""
+
+    text: str
+    due: float
+    about_exemption: bool
+    tries: int = 0
+
+
+class WatchedArm(Arm):
+    """Resource Manager that keeps what we wrote, with what was there before."""
+
+    def __init__(self, clock: Callable[[], datetime], rulesets: Callable[[], tuple[Ruleset, ...]]) -> None:
+        super().__init__(clock=clock)
+        self.deeds: list[Deed] = []
+        self._rulesets = rulesets
+
+    def answer(self, request: Request, body: bytes, fault: ArmFault | None = None) -> Reply:
+        """Answer one request."""
+        if request.method in ("GET", "POST"):
+            return super().answer(request, body, fault)
+        key = request.path.lower().removesuffix("/providers/microsoft.resources/tags/default")
+        before, ours = self.store.get(key), self._is_us(request)
+        reply = super().answer(request, body, fault)
+        after = self.store.get(key)
+        if ours and before is not after:
+            shown = [deepcopy(entry.json()) if entry else None for entry in (before, after)]
+            self.deeds.append(Deed(self.clock(), request.method, key, shown[0], shown[1], self._rulesets()))
+        return reply
+
+    def _is_us(self, request: Request) -> bool:
+        return request.headers.get("User-Agent", "").startswith("exemption-guardrails")
+
+
+@dataclass
+class Cloud:
+    """Everything but the workers' code.
+
+    Attributes:
+        ruleset: what the workers judge by.
+        since: rulesets in force since the last step began.
+        delivered: what routes took, in order: when, route, notice.
+        refuses: says what a route answers; None: it takes all.
+        lossy: which events are lost, come twice, or late.
+    """
+
+    loop: VirtualLoop
+    chance: Random
+    ruleset: Ruleset
+    account: Account = field(init=False)
+    arm: WatchedArm = field(init=False)
+    workers: list[Worker] = field(default_factory=list)
+    since: list[Ruleset] = field(default_factory=list)
+    delivered: list[tuple[datetime, str, Notice]] = field(default_factory=list)
+    refuses: Callable[[Notice, str], Delivery | None] | None = None
+    events: list[Event] = field(default_factory=list)
+    weather: Callable[[], list[float]] = lambda: [0.0]
+    trace: list[str] = field(default_factory=list)
+    _ticks: int = 0
+
+    def __post_init__(self) -> None:
+        self.account = Account(clock=self.loop.time)
+        self.since = [self.ruleset]
+        self.arm = WatchedArm(self._arm_time, lambda: tuple(self.since))
+        self.arm.listeners.append(self._raise_event)
+        self._furnish()
+
+    def _furnish(self) -> None:
+        arm = self.arm
+        arm.add_management_group("contoso")
+        for subscription, name in ((tenant.PROD, "contoso-prod"), (tenant.DEV, "contoso-dev")):
+            arm.add_subscription(subscription, name=name, management_group="contoso")
+        for one in tenant.seeds():
+            arm.seed(one["id"], deepcopy(one["body"]))
+        definition = f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"
+        arm.seed(ABOVE, {"properties": {"policyDefinitionId": definition}})
+
+    # Time
+
+    def now(self) -> datetime:
+        """Return Azure's time, UTC."""
+        return START + timedelta(seconds=self.loop.seconds)
+
+    def _arm_time(self) -> datetime:
+        self._ticks += 1  # no two writes at one time
+        return self.now() + timedelta(microseconds=self._ticks)
+
+    # Workers
+
+    def add_worker(self, skew: timedelta = timedelta()) -> Worker:
+        """Start a process of the service."""
+        made = Worker(
+            self.loop, self.arm, self.account, deliver=self._take, ruleset=self._in_force, start=START, skew=skew,
+            seed=self.chance.randrange(2**32),
+        )  # fmt: skip
+        self.workers.append(made)
+        return made
+
+    def rule(self, ruleset: Ruleset) -> None:
+        """Put another ruleset in force."""
+        self.ruleset = ruleset
+        self.since.append(ruleset)
+
+    def _in_force(self) -> Ruleset:
+        return self.ruleset
+
+    def _take(self, notice: Notice, route: str) -> Delivery:
+        refused = self.refuses(notice, route) if self.refuses else None
+        if refused is not None:
+            return refused
+        self.delivered.append((self.now(), route, notice))
+        return Delivered()
+
+    # People
+
+    def send(self, actor: Actor, method: str, path: str, body: Any = None, version: str = VERSION) -> tuple[int, Any]:
+        """Send a request to Resource Manager; return the status, and the answer's JSON."""
+        headers = {"Authorization": f"Bearer {actor.token}"}
+        raw = b"" if body is None else json.dumps(body).encode()
+        request = Request(method, path, {"api-version": version}, headers, "management.azure.com", f"https://x{path}")
+        reply = self.arm.answer(request, raw)
+        return reply.status, json.loads(reply.body) if reply.body else None
+
+    def body(self, exemption: ExemptionId) -> dict[str, Any] | None:
+        """Return the exemption as Azure has it; None where it is not there."""
+        entry = self.arm.store.get(exemption.key)
+        return deepcopy(entry.json()) if entry else None
+
+    def exemptions(self) -> dict[ExemptionId, dict[str, Any]]:
+        """Return all exemptions that are there."""
+        return {ExemptionId.parse(one.target.id): deepcopy(one.json()) for one in self.arm.store.of_type(EXEMPTIONS)}
+
+    # Events
+
+    def _raise_event(self, operation: Operation) -> None:
+        if (event := build(operation)) is None or not operation.succeeded:
+            return
+        about = f"/{TYPE.lower()}/" in operation.target.key
+        self.events += [Event(json.dumps(event), self.loop.seconds + delay, about) for delay in self.weather()]
+
+    async def deliver_event(self, event: Event, worker: Worker) -> None:
+        """Let Event Grid deliver one event to a process: again later where that fails."""
+        self.events.remove(event)
+        if not await self.run(worker, partial(_on_event, event)) and event.tries < len(RETRIES):
+            again = Event(event.text, self.loop.seconds + RETRIES[event.tries], event.about_exemption, event.tries + 1)
+            self.events.append(again)
+
+    # The host
+
+    def visible(self) -> list[tuple[str, Message]]:
+        """Return the messages that may be taken now, with the names of their queues."""
+        now = self.loop.seconds
+        return [(name, one) for name, queue in self.account.queues.items() for one in queue if one.due <= now]
+
+    def next_due(self) -> float | None:
+        """Return when the next message or event comes, in the loop's time; None where there is none."""
+        waiting = [one.due for queue in self.account.queues.values() for one in queue]
+        return min([*waiting, *(event.due for event in self.events)], default=None)
+
+    async def take(self, queue: str, message: Message, worker: Worker) -> None:
+        """Let the host hand one message to a process, and take it off its queue once that is done with it."""
+        messages = self.account.queues[queue]
+        message.count += 1
+        message.take(self.loop.seconds + VISIBILITY)
+        receipt = message.receipt
+        done = await self.run(worker, partial(_on_message, queue, base64.b64decode(message.text).decode()))
+        if message.receipt != receipt or message not in messages:
+            return
+        if done:
+            messages.remove(message)
+        elif done is False:
+            message.due = self.loop.seconds + FAILED
+            if message.count >= MAX_DEQUEUES and not queue.endswith("-poison"):
+                messages.remove(message)
+                self.account.queues.setdefault(f"{queue}-poison", []).append(
+                    Message(message.text, self.loop.seconds, message.expires)
+                )
+
+    async def sweep(self, worker: Worker) -> None:
+        """Let the timer call a process."""
+        await self.run(worker, lambda service: service.intake.sweep())
+
+    async def run(self, worker: Worker, work: Callable[[Service], Any]) -> bool | None:
+        """Return whether a process did it; False where it failed, None where it died of it or meanwhile."""
+        line, task = worker.line, asyncio.ensure_future(work(worker.service))
+        worker.doing.add(task)
+        try:
+            await asyncio.wait([task])
+        finally:
+            worker.doing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if line.dead:
+            self.note("died")
+            return None
+        if error is None:
+            return True
+        if not isinstance(error, Exception):
+            raise error
+        self.note(f"failed {type(error).__name__}")  # as the host sees it
+        return False
+
+    def note(self, what: str) -> None:
+        """Add to the trace."""
+        self.trace.append(f"{self.loop.seconds:.3f} {what}")
+
+
+async def _on_event(event: Event, service: Service) -> None:
+    """What function_app does with an event."""
+    if event.about_exemption:
+        match read_event(event.text):
+            case Wanted() as wanted:
+                await service.intake.event(wanted.id, wanted.hint)
+            case Malformed() as bad:
+                await service.intake.malformed(event.text, bad.event_id, bad.reason, forged=bad.forged)
+        return
+    match read_scope_event(event.text):
+        case Scope(scope, written, actor, event_id):
+            await service.intake.scope(scope, written=written, actor=actor, event_id=event_id)
+        case Malformed() as bad:
+            await service.intake.malformed(event.text, bad.event_id, bad.reason, forged=bad.forged)
+
+
+async def _on_message(queue: str, text: str, service: Service) -> None:
+    """What function_app does with a message."""
+    if queue.endswith("-poison"):
+        await service.intake.poison(queue.removesuffix("-poison"), text)
+    elif queue == "notices":
+        await service.intake.deliver(text)
+    else:
+        await service.intake.message(text)
+
+
+__all__ = ["START", "US_ID", "US_OID", "Cloud", "Deed", "Event"]

@@ -1,0 +1,134 @@
+"""The line between one process and the world: every request takes it there and back, and it may break at either end.
+
+A process that dies is one whose line is cut: whatever it does from then on reaches nobody. What it did before stands.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from tests.storage import Line as StorageLine
+
+CALLED: Final[ContextVar[str]] = ContextVar("CALLED", default="")
+"""Which method of which port is being called, such as `Register.commit`; "" outside of all."""
+
+READS: Final = frozenset(
+    {"get_entity", "query_entities", "receive_messages", "get_queue_properties", "GET", "POST", "deliver nothing"}
+)
+"""Requests that change nothing. POST: Resource Graph is asked so."""
+
+
+class Died(BaseException):
+    """The process is dead. No `Exception`, so that nobody takes it for a failure and goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong with one request.
+
+    Attributes:
+        error: what the client raises.
+        status: what Azure Resource Manager answers instead; 0: nothing is answered.
+        code: its error code.
+        after: whether the request is carried out all the same, and only its answer is lost.
+        cut: whether the answer to what was carried out breaks off.
+    """
+
+    error: Exception | None = None
+    status: int = 0
+    code: str = ""
+    after: bool = False
+    cut: bool = False
+
+
+@dataclass(slots=True)
+class Sent:
+    """One request on its way: its name, such as `submit_transaction` or `PUT`, and the port's method that makes it."""
+
+    what: str
+    port: str
+    fault: Fault | None = None
+    last: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change the world."""
+        return self.what not in READS
+
+
+class Line(StorageLine):
+    """One process's.
+
+    Args:
+        trouble: says what goes wrong with a request; None: nothing ever does.
+        died: called once the process has died, after what it was just doing.
+
+    Attributes:
+        requests: how many were made, by the port's method and the request's name.
+        dead: whether it is cut.
+    """
+
+    def __init__(
+        self, trouble: Callable[[Sent], Fault | None] | None = None, died: Callable[[], object] | None = None
+    ) -> None:
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.dead = False
+        self._trouble = trouble
+        self._died = died
+        self._left: int | None = None
+        self._after = False
+
+    def die_at(self, write: int, *, after: bool) -> None:
+        """Cut it at the request with this number that may change the world, counted from now; the first is 1."""
+        self._left, self._after = write, after
+
+    def cut(self) -> None:
+        """Let the process die now."""
+        self.dead = True
+        if self._died:
+            asyncio.get_running_loop().call_soon(self._died)
+
+    async def depart(self, what: str) -> Sent:
+        """Let others run; return the request, and what is to go wrong with it. Raises Died where the line is cut.
+
+        What comes next is done before anybody else runs.
+        """
+        await asyncio.sleep(0)
+        self._alive()
+        sent = Sent(what, CALLED.get())
+        self.requests[sent.port, what] += 1
+        if self._left is not None and sent.changes:
+            self._left -= 1
+            sent.last = self._left == 0
+        if sent.last:
+            self.cut()
+            if not self._after:
+                raise Died
+        elif self._trouble:
+            sent.fault = self._trouble(sent)
+        return sent
+
+    async def arrive(self) -> None:
+        """Let others run. Raises Died where the line was cut meanwhile."""
+        await asyncio.sleep(0)
+        self._alive()
+
+    async def before(self, what: str) -> Sent:
+        """As `depart`; raises what the client of storage raises where the request fails and is not carried out."""
+        sent = await self.depart(what)
+        if sent.fault and sent.fault.error and not sent.fault.after:
+            raise sent.fault.error
+        return sent
+
+    async def after(self, sent: object) -> None:
+        """As `arrive`; raises what the client of storage raises where the answer is lost."""
+        await self.arrive()
+        if isinstance(sent, Sent) and sent.fault and sent.fault.error:
+            raise sent.fault.error
+
+    def _alive(self) -> None:
+        if self.dead:
+            raise Died

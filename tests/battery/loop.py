@@ -1,0 +1,81 @@
+"""An event loop in virtual time that runs what is ready in an order of its own choosing, the same for the same seed.
+
+    run(7, main)    what `main` returns
+
+Time stands still while anything is ready, and then goes on at once to when the next thing is due. Nothing waits for the
+machine: no sockets, no threads.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+
+class Stuck(RuntimeError):
+    """Nothing is ready, nothing is due, and it has not ended: somebody waits for what nobody does."""
+
+
+class _Selector:
+    """What the loop asks for sockets: there are none, and to wait is to move its time."""
+
+    def __init__(self, loop: "VirtualLoop") -> None:
+        self._loop = loop
+
+    def select(self, timeout: float | None) -> list[Any]:
+        if timeout is None:
+            raise Stuck("nothing is ready and nothing is due")
+        self._loop.seconds += timeout
+        return []
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """The loop. `seconds` is its time; `chance` picks the order of what is ready."""
+
+    def __init__(self, chance: Random) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        self.chance = chance
+        self._selector = _Selector(self)
+
+    def time(self) -> float:
+        """Return the virtual time in seconds since the loop was made."""
+        return self.seconds
+
+    def _run_once(self) -> None:
+        ready: Any = self._ready  # type: ignore[attr-defined]
+        if len(ready) > 1:
+            handles = list(ready)
+            ready.clear()
+            self.chance.shuffle(handles)
+            ready.extend(handles)
+        super()._run_once()  # type: ignore[misc]
+
+    def _process_events(self, events: list[Any]) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        """Nobody calls from another thread."""
+
+
+def run[T](seed: int, main: Callable[[VirtualLoop], Awaitable[T]]) -> T:
+    """Run `main` to its end on a loop of its own, and return what it returns. Raises what it raises, and Stuck."""
+    loop = VirtualLoop(Random(seed))  # noqa: S311
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(_awaited(main, loop))
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _awaited[T](main: Callable[[VirtualLoop], Awaitable[T]], loop: VirtualLoop) -> T:
+    return await main(loop)

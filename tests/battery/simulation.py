@@ -1,0 +1,166 @@
+"""One history by chance: people, pipelines, faults, crashes and the workers, for so many steps; then one clean sweep.
+
+    python -m tests.battery replay 17    the history of seed 17, step by step
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any, Final
+
+from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+
+from guardrails.exemption import ExemptionId
+from tests.battery import acts, invariants, rulesets
+from tests.battery.azure import Cloud
+from tests.battery.line import Fault, Sent
+from tests.battery.loop import VirtualLoop, run
+from tests.battery.worker import Worker
+
+STEPS: Final = 60
+_BUSY: Final = (408, 429, 500, 503, 504)
+_ARM: Final = (401, 408, 429, 500, 502, 503, 504)
+_LATER: Final = timedelta(hours=2)
+
+
+class Broken(AssertionError):
+    """An invariant does not hold: which, of what, and the seed and step."""
+
+
+@dataclass
+class Simulation:
+    """One history.
+
+    Attributes:
+        chance: decides all that happens.
+        clean: whether nothing goes wrong any more: the end.
+    """
+
+    seed: int
+    loop: VirtualLoop
+    cloud: Cloud
+    chance: Random
+    clean: bool = False
+    storminess: float = 0.0
+    people: acts.People = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.people = acts.People(self.cloud, self.chance)
+
+    async def go(self, steps: int) -> None:
+        """Run the history, and check the invariants after each step and at the end. Raises Broken."""
+        cloud, chance = self.cloud, self.chance
+        for _ in range(2):
+            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -90, 90, 300))))
+            worker.trouble = self._trouble
+        cloud.weather = self._weather
+        for step in range(steps):
+            cloud.since = [cloud.ruleset]
+            self.storminess = chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
+            await self._step()
+            self._check(step, invariants.after_step(cloud))
+        await self._end()
+        self._check(steps, await invariants.at_end(cloud, self.people))
+
+    async def _step(self) -> None:
+        """Let people act, let time pass, and let the workers do some of what there is to do, all at once."""
+        chance, cloud = self.chance, self.cloud
+        cloud.note(f"storm {self.storminess}")
+        for _ in range(chance.choice((0, 1, 1, 2))):
+            cloud.note(self.people.act())
+        await asyncio.sleep(chance.choice((0, 1, 20, 60, 600, 3600, 21_600, 86_400)))
+        if chance.random() < 0.3:
+            worker = chance.choice(cloud.workers)
+            worker.line.die_at(chance.randint(1, 12), after=chance.random() < 0.5)
+        tasks: list[Coroutine[Any, Any, Any]] = []
+        if chance.random() < 0.25:
+            tasks.append(cloud.sweep(chance.choice(cloud.workers)))
+        if chance.random() < 0.15:
+            tasks.append(self.people.operate(chance.choice(cloud.workers)))
+        tasks += self._due(0.8)
+        chance.shuffle(tasks)
+        await asyncio.gather(*tasks)
+
+    def _due(self, share: float) -> list[Coroutine[Any, Any, Any]]:
+        """Return the work on events and messages that are due, or of a share of them."""
+        cloud, chance = self.cloud, self.chance
+        due = [one for one in cloud.events if one.due <= self.loop.seconds]
+        tasks = [cloud.deliver_event(one, chance.choice(cloud.workers)) for one in due if chance.random() < share]
+        return tasks + [
+            cloud.take(name, one, chance.choice(cloud.workers))
+            for name, one in cloud.visible()
+            if chance.random() < share
+        ]
+
+    async def _end(self) -> None:
+        """Let nothing go wrong any more: one sweep, and all that follows from it within some hours."""
+        self.clean, self.storminess = True, 0.0
+        cloud = self.cloud
+        cloud.note("end")
+        cloud.since = [cloud.ruleset]
+        cloud.refuses = None
+        self.people.calm()
+        cloud.events.clear()
+        for worker in cloud.workers:
+            worker.start()
+            worker.clock.skew = timedelta()
+        await asyncio.sleep(3600)
+        worker = self.chance.choice(cloud.workers)
+        await cloud.sweep(worker)
+        until = self.loop.seconds + _LATER.total_seconds()
+        while (due := cloud.next_due()) is not None and due <= until:
+            await asyncio.sleep(max(0.0, due - self.loop.seconds))
+            await asyncio.gather(*self._due(1.0))
+
+    def _trouble(self, sent: Sent) -> Fault | None:
+        chance = self.chance
+        if self.clean or chance.random() >= self.storminess:
+            return None
+        after = sent.changes and chance.random() < 0.5
+        if sent.what in ("GET", "PUT", "DELETE", "PATCH", "POST"):
+            match chance.randrange(3):
+                case 0:
+                    return Fault(after=after)
+                case 1:
+                    return Fault(status=chance.choice(_ARM), code="ServerBusy", after=after)
+                case _:
+                    return Fault(cut=True)
+        if chance.random() < 0.5:
+            error: Exception = ServiceResponseError("lost") if after else ServiceRequestError("unreachable")
+            return Fault(error, after=after)
+        status = HttpResponseError(message="ServerBusy")
+        status.status_code = chance.choice(_BUSY)
+        return Fault(status, after=after)
+
+    def _weather(self) -> list[float]:
+        """Return when an event comes, in seconds: at times never, late, or more than once."""
+        chance = self.chance
+        count = chance.choices((0, 1, 2), (1, 8, 1))[0]
+        return [chance.choice((0.0, 1.0, 30.0, 600.0)) for _ in range(count)]
+
+    def _check(self, step: int, broken: list[str]) -> None:
+        if broken:
+            listed = "\n".join(broken)
+            raise Broken(f"seed {self.seed}, after step {step}:\n{listed}")
+
+
+def simulate(seed: int, steps: int = STEPS, seen: Callable[[Cloud], object] | None = None) -> list[str]:
+    """Run the history of a seed; return its trace. Raises Broken. `seen` is shown the cloud at the end, whatever it is.
+    """
+
+    async def main(loop: VirtualLoop) -> list[str]:
+        chance = Random(seed)  # noqa: S311
+        cloud = Cloud(loop, chance, rulesets.some(chance))
+        try:
+            await Simulation(seed, loop, cloud, chance).go(steps)
+        finally:
+            if seen:
+                seen(cloud)
+        return cloud.trace
+
+    return run(seed, main)
+
+
+__all__ = ["Broken", "ExemptionId", "Simulation", "Worker", "simulate"]

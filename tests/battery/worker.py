@@ -1,0 +1,172 @@
+"""One process of the service: all that `guardrails.wiring` connects, over a line that can be cut.
+
+Real: the use cases, the adapters of the register, the queues and Azure, and their wiring. In their place stand the
+storage account, Resource Manager and the channels, all in memory.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from functools import wraps
+from random import Random
+from typing import Any, Final, Protocol
+from unittest.mock import patch
+
+from guardrails import ports, wiring
+from guardrails.notice import Notice
+from guardrails.ports import Delivery
+from guardrails.ruleset import Ruleset
+from sandbox.arm.server import Arm
+from tests.battery.line import CALLED, Fault, Line, Sent
+from tests.battery.loop import VirtualLoop
+from tests.battery.wire import ENDPOINT, over
+from tests.reconcile.world import StaticToken
+from tests.storage import Account
+
+TABLE: Final = "guardrails"
+
+
+class Deliver(Protocol):
+    """What takes a notice: everything that was ever delivered, and whether it is taken."""
+
+    def __call__(self, notice: Notice, route: str) -> Delivery:
+        """Say what becomes of it."""
+
+
+class SkewedClock:
+    """ports.Clock by the loop's time: `start` and what has passed since, and by how much this clock is wrong."""
+
+    def __init__(self, loop: VirtualLoop, start: datetime, skew: timedelta = timedelta()) -> None:
+        self._loop = loop
+        self._start = start
+        self.skew = skew
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return self._start + timedelta(seconds=self._loop.seconds) + self.skew
+
+
+class LineChannels:
+    """ports.Channels over the line: `deliver` of the world takes what is handed over."""
+
+    def __init__(self, line: Line, deliver: Deliver) -> None:
+        self._line = line
+        self._deliver = deliver
+
+    async def deliver(self, notice: Notice, route: str) -> Delivery:
+        """Hand one notice to one route."""
+        await self._line.depart("deliver")
+        answer = self._deliver(notice, route)
+        await self._line.arrive()
+        return answer
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def port_methods() -> dict[str, list[str]]:
+    """Return the methods of every port that has effects or reads, by the port's name: all that guardrails.ports has."""
+    found = {}
+    for name, port in inspect.getmembers(ports, inspect.isclass):
+        if port.__module__ == ports.__name__ and getattr(port, "_is_protocol", False) and name != "Clock":
+            methods = {method: value for method, value in vars(port).items() if not method.startswith("_")}
+            found[name] = [method for method, value in methods.items() if callable(value)]
+    return found
+
+
+class Worker:
+    """A process. `start` begins it anew: what it kept in memory is gone. `trouble` says what goes wrong with requests,
+    `doing` is what the process is at, `deaths` counts those that died.
+
+    Args:
+        loop, arm, account: the time, Azure, and its storage.
+        deliver: takes notices.
+        ruleset: the ruleset in force. Raises Misconfigured.
+        start: what the clock shows when the loop's time is 0, UTC.
+        skew: by how much this process's clock is wrong.
+    """
+
+    def __init__(
+        self, loop: VirtualLoop, arm: Arm, account: Account, *, deliver: Deliver, ruleset: Callable[[], Ruleset],
+        start: datetime, skew: timedelta = timedelta(), seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.clock = SkewedClock(loop, start, skew)
+        self.deaths = 0
+        self.doing: set[asyncio.Future[Any]] = set()
+        self.trouble: Callable[[Sent], Fault | None] | None = None
+        self._arm = arm
+        self._shared = account
+        self._deliver = deliver
+        self._ruleset = ruleset
+        self._chance = Random(seed)  # noqa: S311
+        self.service: wiring.Service
+        self.line: Line
+        self.start()
+
+    def start(self) -> None:
+        """Begin a process, with a line of its own: what an earlier one still does reaches nobody."""
+        self.line = Line(lambda sent: self.trouble(sent) if self.trouble else None, self._die)
+        account = Account(self.line, of=self._shared)
+        environ = {
+            "AzureWebJobsStorage": account.connection_string, "GUARDRAILS_ARM_ENDPOINT": ENDPOINT,
+            "GUARDRAILS_TABLE": TABLE,
+        }  # fmt: skip
+        with account.serve(), over(self._arm, self.line), self._patched():
+            self.service = wiring.connect(environ, self.clock)
+        self.service.intake._chance = self._chance.random
+        self.service.courier._chance = self._chance.random
+        self.service.courier._sleep = _wait
+        self._name_calls()
+
+    def _die(self) -> None:
+        """Let all that the process was doing die with it, and begin another."""
+        self.deaths += 1
+        for task in self.doing:
+            task.cancel()
+        self.start()
+
+    @contextmanager
+    def _patched(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for name, new in (
+                ("credential", lambda *_: StaticToken()),
+                ("RulesetFile", lambda *_: self._ruleset),
+                ("HttpChannels", lambda *_, **__: LineChannels(self.line, self._deliver)),
+            ):
+                stack.enter_context(patch.object(wiring, name, new))
+            yield
+
+    def _name_calls(self) -> None:
+        """Let every request know by which method of which port it is made."""
+        register: Any = self.service.register
+        parts: dict[str, Any] = {
+            "Arm": self.service.world.arm, "ActivityLog": self.service.world.log,
+            "Inventory": self.service.sweeper._inventory, "Register": register, "Sweeps": self.service.sweeper._sweeps,
+            "Bypasses": self.service.sweeper._bypasses, "Queues": self.service.world.queues,
+            "Channels": self.service.courier._channels, "Lanes": self.service.courier._lanes,
+            "Gathering": self.service.courier._gathering,
+        }  # fmt: skip
+        for port, methods in port_methods().items():
+            for method in methods:
+                _name(parts[port], method, f"{port}.{method}")
+
+
+def _name(part: Any, method: str, name: str) -> None:
+    call = getattr(part, method)
+    if inspect.iscoroutinefunction(call):
+
+        @wraps(call)
+        async def named(*args: Any, **more: Any) -> Any:
+            token = CALLED.set(name)
+            try:
+                return await call(*args, **more)
+            finally:
+                CALLED.reset(token)
+
+        setattr(part, method, named)
+
+
+async def _wait(seconds: float) -> None:
+    await asyncio.sleep(seconds)

@@ -122,6 +122,7 @@ class People:
 
     async def _operate(self, worker: Worker) -> None:
         one = self._chance.choice(self.ids)
+        self._cloud.arm.asked.add(one.key)
         reconciler, register = worker.service.reconciler, worker.service.register
         what = self._chance.choice(("restore", "hold", "release", "close"))
         try:

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, Final
 
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
+from guardrails.azure.rest import AGENT
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.notice import Notice
 from guardrails.ports import Delivered, Delivery
@@ -48,21 +49,25 @@ RETRIES: Final = (10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """One write of ours to Resource Manager that was carried out.
+class Change:
+    """One resource that a request to Resource Manager wrote or deleted: the truth that all else is compared with.
 
     Attributes:
-        at: when, UTC.
-        mode, rulesets: the mode and rulesets that were in force since the last step began.
-        before, after: the resource's JSON; None where it was not there.
+        at: when, UTC, by Azure's clock.
+        ours: whether the service did it.
+        id: the resource's id, lower case.
+        before, after: its JSON; None where it was not there.
+        rulesets: those that were in force since the step began.
+        asked: what operators asked for since the step began: exemption ids, lower case.
     """
 
     at: datetime
-    method: str
+    ours: bool
     id: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-    rulesets: tuple[Ruleset, ...]
+    rulesets: tuple[Ruleset, ...] = ()
+    asked: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -76,28 +81,27 @@ class Event:
 
 
 class WatchedArm(Arm):
-    """Resource Manager that keeps what we wrote, with what was there before."""
+    """Resource Manager that keeps a journal of what was written and deleted, oldest first."""
 
-    def __init__(self, clock: Callable[[], datetime], rulesets: Callable[[], tuple[Ruleset, ...]]) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         super().__init__(clock=clock)
-        self.deeds: list[Deed] = []
-        self._rulesets = rulesets
+        self.journal: list[Change] = []
+        self.rulesets: list[Ruleset] = []
+        self.asked: set[str] = set()
 
     def answer(self, request: Request, body: bytes, fault: ArmFault | None = None) -> Reply:
         """Answer one request."""
         if request.method in ("GET", "POST"):
             return super().answer(request, body, fault)
-        key = request.path.lower().removesuffix("/providers/microsoft.resources/tags/default")
-        before, ours = self.store.get(key), self._is_us(request)
+        before = dict(self.store.entries)
         reply = super().answer(request, body, fault)
-        after = self.store.get(key)
-        if ours and before is not after:
-            shown = [deepcopy(entry.json()) if entry else None for entry in (before, after)]
-            self.deeds.append(Deed(self.clock(), request.method, key, shown[0], shown[1], self._rulesets()))
+        after, ours = self.store.entries, request.headers.get("User-Agent") == AGENT
+        changed = [key for key in before.keys() | after.keys() if before.get(key) is not after.get(key)]
+        for key in sorted(changed):
+            shown = [entry.json() if entry else None for entry in (before.get(key), after.get(key))]
+            in_force, asked = tuple(self.rulesets), frozenset(self.asked)
+            self.journal.append(Change(self.clock(), ours, key, shown[0], shown[1], in_force, asked))
         return reply
-
-    def _is_us(self, request: Request) -> bool:
-        return request.headers.get("User-Agent", "").startswith("exemption-guardrails")
 
 
 @dataclass
@@ -105,8 +109,7 @@ class Cloud:
     """Everything but the workers' code.
 
     Attributes:
-        ruleset: what the workers judge by.
-        since: rulesets in force since the last step began.
+        ruleset: what the workers judge by; `ruled`: every ruleset that was in force, and since when.
         delivered: what routes took, in order: when, route, notice.
         refuses: says what a route answers; None: it takes all.
         lossy: which events are lost, come twice, or late.
@@ -115,10 +118,10 @@ class Cloud:
     loop: VirtualLoop
     chance: Random
     ruleset: Ruleset
+    ruled: list[tuple[datetime, Ruleset]] = field(init=False)
     account: Account = field(init=False)
     arm: WatchedArm = field(init=False)
     workers: list[Worker] = field(default_factory=list)
-    since: list[Ruleset] = field(default_factory=list)
     delivered: list[tuple[datetime, str, Notice]] = field(default_factory=list)
     refuses: Callable[[Notice, str], Delivery | None] | None = None
     events: list[Event] = field(default_factory=list)
@@ -128,8 +131,9 @@ class Cloud:
 
     def __post_init__(self) -> None:
         self.account = Account(clock=self.loop.time)
-        self.since = [self.ruleset]
-        self.arm = WatchedArm(self._arm_time, lambda: tuple(self.since))
+        self.arm = WatchedArm(self._arm_time)
+        self.ruled = [(START, self.ruleset)]
+        self.begin()
         self.arm.listeners.append(self._raise_event)
         self._furnish()
 
@@ -153,6 +157,10 @@ class Cloud:
         self._ticks += 1  # no two writes at one time
         return self.now() + timedelta(microseconds=self._ticks)
 
+    def begin(self) -> None:
+        """Begin a step: what was in force and asked for before does not count any more."""
+        self.arm.rulesets, self.arm.asked = [self.ruleset], set()
+
     # Workers
 
     def add_worker(self, skew: timedelta = timedelta()) -> Worker:
@@ -167,7 +175,8 @@ class Cloud:
     def rule(self, ruleset: Ruleset) -> None:
         """Put another ruleset in force."""
         self.ruleset = ruleset
-        self.since.append(ruleset)
+        self.ruled.append((self.now(), ruleset))
+        self.arm.rulesets.append(ruleset)
 
     def _in_force(self) -> Ruleset:
         return self.ruleset
@@ -298,4 +307,4 @@ async def _on_message(queue: str, text: str, service: Service) -> None:
         await service.intake.message(text)
 
 
-__all__ = ["START", "US_ID", "US_OID", "Cloud", "Deed", "Event"]
+__all__ = ["START", "US_ID", "US_OID", "Change", "Cloud", "Event"]

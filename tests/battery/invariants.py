@@ -1,105 +1,207 @@
-"""What always holds, whatever happens. Each returns what is wrong, a sentence each; nothing where all is well."""
+"""What always holds, whatever happens: each function says what is wrong, a sentence each; nothing where all is well.
 
-from collections import Counter
+They compare what Azure's journal, the register and the routes say with a model of their own, never with the product's
+judgement.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from guardrails.exemption import ExemptionId, fingerprint, parse_time
-from guardrails.record import Row, Status
+from guardrails.errors import GuardrailsError
+from guardrails.exemption import ExemptionId, fingerprint
+from guardrails.record import HistoryEntry, Row, Status
 from guardrails.ruleset import Mode, Ruleset
+from tests.battery import model
 from tests.battery.acts import People
-from tests.battery.azure import Cloud, Deed
+from tests.battery.azure import Change, Cloud
 
-_REVERTED: Final = ("expiry-missing", "expiry-too-far", "whole-initiative")
+_ABSENT: Final = (Status.GONE, Status.LOST)
 
 
-def after_step(cloud: Cloud) -> list[str]:
-    """Check what no step may ever do, of what we wrote to Azure in it."""
-    deeds, cloud.arm.deeds = cloud.arm.deeds, []
-    found = []
-    for deed in deeds:
-        if all(ruleset.mode is Mode.AUDIT for ruleset in deed.rulesets):
-            found.append(f"audit mode wrote: {deed.method} {deed.id}")
-        if _is_exemption(deed.id) and deed.before is not None and _taken(deed) and _is_good(deed):
-            found.append(f"a compliant exemption was taken away: {deed.method} {deed.id} {deed.before}")
-    return found
+@dataclass
+class End:
+    """What is compared once all has come to rest.
+
+    Attributes:
+        rows, history: what the register keeps, by exemption.
+        there: the exemptions in Azure, by id.
+        problems: what the register itself says is wrong.
+    """
+
+    cloud: Cloud
+    people: People
+    there: Mapping[ExemptionId, dict[str, Any]]
+    rows: dict[ExemptionId, Row] = field(default_factory=dict)
+    history: dict[ExemptionId, list[HistoryEntry]] = field(default_factory=dict)
+
+    @classmethod
+    async def of(cls, cloud: Cloud, people: People) -> "End":
+        """Read the register."""
+        end = cls(cloud, people, cloud.exemptions())
+        for one in sorted({*people.ids, *end.there}, key=lambda one: one.key):
+            if (stored := await end.register.read(one)) is not None:
+                end.rows[one] = stored.row
+                end.history[one] = await end.register.history(one)
+        return end
+
+    @property
+    def register(self) -> Any:
+        """The register, by a process to which nothing happens any more."""
+        return self.cloud.workers[0].service.register
+
+
+# After each step: what the service wrote in it
+
+
+def audit_mode_writes_nothing(changes: list[Change]) -> Iterator[str]:
+    """In audit mode nothing is written to Azure, unless an operator asks for a restore."""
+    for change in changes:
+        if change.ours and change.id not in change.asked and all(one.mode is Mode.AUDIT for one in change.rulesets):
+            yield f"audit mode wrote {change.id}"
+
+
+def nothing_compliant_is_reverted(changes: list[Change]) -> Iterator[str]:
+    """No exemption that keeps every rule that asks for a revert is deleted or changed, our tag aside."""
+    for change in changes:
+        if not change.ours or change.before is None or change.id in change.asked or not _is_exemption(change.id):
+            continue
+        if model.said(change.before) == model.said(change.after):
+            continue
+        if not any(model.may_be_broken(change.before, one, change.at) for one in change.rulesets):
+            yield f"a compliant exemption was taken away: {change.id}: {change.before['properties']}"
 
 
 def _is_exemption(identity: str) -> bool:
     return "/policyexemptions/" in identity
 
 
-def _taken(deed: Deed) -> bool:
-    """Whether what it says is gone: our tag aside."""
-    return deed.after is None or _said(deed.before) != _said(deed.after)
+# At the end
 
 
-def _said(body: dict[str, Any] | None) -> Any:
-    properties = dict((body or {}).get("properties", {}))
-    metadata = dict(properties.get("metadata") or {})
-    metadata.pop("guardrails", None)
-    return {**properties, "metadata": metadata}
+def _journal(end: End, one: ExemptionId) -> list[Change]:
+    return [change for change in end.cloud.arm.journal if change.id == one.key]
 
 
-def _is_good(deed: Deed) -> bool:
-    """Whether it broke no rule that asks for a revert, by any ruleset in force."""
-    return not any(broken(deed.before or {}, ruleset) for ruleset in deed.rulesets)
-
-
-def broken(body: dict[str, Any], ruleset: Ruleset) -> list[str]:
-    """Return the rules that ask for a revert and that an exemption breaks: by a model of our own, not the product's."""
-    properties = body["properties"]
-    written = parse_time(body["systemData"]["lastModifiedAt"])
-    end = parse_time(properties.get("expiresOn"))
+async def only_what_was_there_is_written(end: End) -> list[str]:
+    """The service invents nothing: what it writes, somebody wrote before under the same name; it adds our tag alone."""
     found = []
-    if end is None:
-        found.append("expiry-missing")
-    elif written and end > written + timedelta(days=400):
-        found.append("expiry-too-far")
-    if not properties.get("policyDefinitionReferenceIds") and "baseline" in properties["policyAssignmentId"]:
-        found.append("whole-initiative")
-    if ruleset.delete_expired is not None and end is not None:
-        found.append("expired")  # may be removed; at_end does not ask for it
+    for one in end.people.ids:
+        seen: list[Any] = []
+        for change in _journal(end, one):
+            if change.after is not None:
+                now = model.said(change.after)
+                if change.ours and now not in seen:
+                    found.append(f"{one.key}: nobody ever wrote {now}")
+                seen.append(now)
     return found
+
+
+async def a_version_is_reverted_once(end: End) -> list[str]:
+    """What somebody wrote is reverted once at most, as long as the ruleset stays the same."""
+    found = []
+    for one in end.people.ids:
+        reverts, rulesets = 0, tuple[Ruleset, ...]()
+        for change in _journal(end, one):
+            other = change.rulesets != rulesets
+            rulesets = change.rulesets
+            if not change.ours or change.id in change.asked or change.before is None or other:
+                reverts = 0  # somebody wrote it, it was put back, or it is judged by something else
+            elif model.said(change.before) != model.said(change.after):
+                reverts += 1
+                if reverts > 1:
+                    found.append(f"{one.key}: reverted {reverts} times without anybody writing it")
+    return found
+
+
+async def no_violation_remains(end: End) -> list[str]:
+    """After one clean sweep nothing stands that breaks a rule whose response is revert, unless something lets it.
+
+    Such are exclusions, adoption, grace, holds, protected owners, new ones that claim an owner without authors, Unknown,
+    an operator's restore, what Azure does not allow, and budgets.
+    """
+    found = []
+    for one, body in end.there.items():
+        rules = model.broken(body, end.cloud.ruleset, end.cloud.now())
+        if end.cloud.ruleset.mode is Mode.AUDIT or not rules:
+            continue
+        if one not in end.rows:
+            found.append(f"{one.key} breaks {rules} and is not in the register")
+        elif not model.excuse(end, one, body, rules):
+            row = end.rows[one]
+            found.append(f"{one.key} stands and breaks {rules}: {row.status} {row.answer} {row.held} due {row.due}")
+    return found
+
+
+async def what_undo_promises_is_kept(end: End) -> list[str]:
+    """Every body that undo promises can be restored."""
+    found = []
+    for one, row in end.rows.items():
+        if row.undo is None:
+            continue
+        try:
+            body = await end.register.body(one, row.undo)
+        except GuardrailsError as error:
+            found.append(f"{one.key}: what was taken away is not kept: {error}")
+            continue
+        if model.said(body) not in [model.said(change.after or change.before) for change in _journal(end, one)]:
+            found.append(f"{one.key}: what is kept was never there")
+    return found
+
+
+async def histories_verify(end: End) -> list[str]:
+    """Every history chain verifies."""
+    return [f"{one.key}: {text}" for one in end.rows for text in await end.register.verify(one)]
+
+
+async def the_register_equals_azure(end: End) -> list[str]:
+    """The register says of every exemption what Azure says."""
+    found = []
+    for one in {*end.rows, *end.there}:
+        body, row = end.there.get(one), end.rows.get(one)
+        if row is None:
+            found.append(f"{one.key} is not in the register")
+        elif body is None and row.status not in _ABSENT:
+            found.append(f"{one.key} is gone, and the register says {row.status}")
+        elif body is not None and (row.status in _ABSENT or row.content != fingerprint(body)):
+            found.append(f"{one.key} is there, and the register says otherwise: {row.status}")
+    return sorted(found)
+
+
+async def nothing_begun_is_left(end: End) -> list[str]:
+    """No write that was begun is left unsettled, and nothing that is to be sent is left unsent."""
+    found = [f"{one.key}: left {row.intent} {row.outbox}" for one, row in end.rows.items() if row.intent or row.outbox]
+    found += [f"left on the queue {name}: {message.text}" for name, message in end.cloud.visible()]
+    return found
+
+
+AFTER_STEP: Final[tuple[Callable[[list[Change]], Iterator[str]], ...]] = (
+    audit_mode_writes_nothing,
+    nothing_compliant_is_reverted,
+)
+AT_END: Final[tuple[Callable[[End], Awaitable[list[str]]], ...]] = (
+    only_what_was_there_is_written,
+    a_version_is_reverted_once,
+    no_violation_remains,
+    what_undo_promises_is_kept,
+    histories_verify,
+    the_register_equals_azure,
+    nothing_begun_is_left,
+)
+INVARIANTS: Final = (*AFTER_STEP, *AT_END)
+
+
+def after_step(cloud: Cloud, since: int) -> list[str]:
+    """Return what is broken of what was written since an entry of the journal."""
+    changes = cloud.arm.journal[since:]
+    return [f"{check.__name__}: {text}" for check in AFTER_STEP for text in check(changes)]
 
 
 async def at_end(cloud: Cloud, people: People) -> list[str]:
-    """Check what holds after one clean sweep."""
-    found = after_step(cloud)
-    register = cloud.workers[0].service.register
-    there = cloud.exemptions()
-    for one in sorted({*people.ids, *there}, key=lambda one: one.key):
-        stored, body = await register.read(one), there.get(one)
-        if stored is None:
-            if body is not None:
-                found.append(f"{one.key} is not in the register")
-            continue
-        row = stored.row
-        found += [f"{one.key}: {problem}" for problem in await register.verify(one)]
-        if row.intent or row.outbox:
-            found.append(f"{one.key}: something begun was not ended: {row.intent} {row.outbox}")
-        if body is None and row.status not in (Status.GONE, Status.LOST):
-            found.append(f"{one.key} is gone, and the register says {row.status}")
-        if body is not None and (row.status in (Status.GONE, Status.LOST) or row.content != fingerprint(body)):
-            found.append(f"{one.key} is there, and the register says otherwise: {row.status}")
-        if row.undo is not None:
-            await register.body(one, row.undo)
-        if body is not None and (why := _stands(body, row, cloud)):
-            found.append(f"{one.key} stands and breaks {why}: {row}")
-    return found
+    """Return what is broken once all has come to rest."""
+    end = await End.of(cloud, people)
+    return [f"{check.__name__}: {text}" for check in AT_END for text in await check(end)]
 
 
-def _stands(body: dict[str, Any], row: Row, cloud: Cloud) -> str:
-    """Return which rules a exemption breaks that nothing lets stand; "" where there is none."""
-    ruleset = cloud.ruleset
-    rules = [rule for rule in broken(body, ruleset) if rule in _REVERTED]
-    if not rules or ruleset.mode is Mode.AUDIT:
-        return ""
-    excused = (
-        row.status in (Status.EXCLUDED, Status.UNKNOWN, Status.CANNOT_ACT) or row.kept == row.content or row.held
-        or row.hold or row.theirs or row.claimed or row.blocked or row.due
-    )  # fmt: skip
-    return "" if excused else ", ".join(rules)
-
-
-__all__ = ["Counter", "ExemptionId", "after_step", "at_end", "broken"]
+__all__ = ["AFTER_STEP", "AT_END", "INVARIANTS", "End", "after_step", "at_end", "timedelta"]

@@ -24,10 +24,20 @@ GRACE: Final = {
 }  # fmt: skip
 
 
+_SAID: Final[dict[str, dict[str, Any]]] = {}
+
+
 @lru_cache(maxsize=4096)
 def read(text: str) -> Ruleset:
     """Return a ruleset, read once."""
-    return parse_ruleset(text)
+    found = parse_ruleset(text)
+    _SAID[found.digest] = json.loads(text)
+    return found
+
+
+def said_by(ruleset: Ruleset) -> dict[str, Any]:
+    """Return what a ruleset's file says, as JSON: what the model goes by."""
+    return _SAID[ruleset.digest]
 
 
 def some(chance: Random) -> Ruleset:

@@ -57,11 +57,14 @@ class Simulation:
             worker.trouble = self._trouble
         cloud.weather = self._weather
         for step in range(steps):
-            cloud.since = [cloud.ruleset]
+            cloud.begin()
             self.storminess = chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
+            since = len(cloud.arm.journal)
             await self._step()
-            self._check(step, invariants.after_step(cloud))
+            self._check(step, invariants.after_step(cloud, since))
+        since = len(cloud.arm.journal)
         await self._end()
+        self._check(steps, invariants.after_step(cloud, since))
         self._check(steps, await invariants.at_end(cloud, self.people))
 
     async def _step(self) -> None:
@@ -99,7 +102,7 @@ class Simulation:
         self.clean, self.storminess = True, 0.0
         cloud = self.cloud
         cloud.note("end")
-        cloud.since = [cloud.ruleset]
+        cloud.begin()
         cloud.refuses = None
         self.people.calm()
         cloud.events.clear()

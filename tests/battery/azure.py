@@ -112,7 +112,9 @@ class Cloud:
         ruleset: what the workers judge by; `ruled`: every ruleset that was in force, and since when.
         delivered: what routes took, in order: when, route, notice.
         refuses: says what a route answers; None: it takes all.
-        lossy: which events are lost, come twice, or late.
+        weather: says in how many seconds an event comes, once for each time.
+        trace: what happened, a line each.
+        faults: how many requests failed.
     """
 
     loop: VirtualLoop
@@ -127,6 +129,7 @@ class Cloud:
     events: list[Event] = field(default_factory=list)
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)
+    faults: int = 0
     _ticks: int = 0
 
     def __post_init__(self) -> None:

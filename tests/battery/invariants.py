@@ -4,6 +4,8 @@ They compare what Azure's journal, the register and the routes say with a model 
 judgement.
 """
 
+import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,11 +13,18 @@ from typing import Any, Final
 
 from guardrails.errors import GuardrailsError
 from guardrails.exemption import ExemptionId, fingerprint
+from guardrails.notice import Kind
 from guardrails.record import HistoryEntry, Row, Status
 from guardrails.ruleset import Mode, Ruleset
 from tests.battery import model
 from tests.battery.acts import People
 from tests.battery.azure import Change, Cloud
+
+_ANNOUNCED: Final = {
+    "reverted": Kind.REVERTED, "put-back": Kind.REVERTED, "removed": Kind.REMOVED, "restored": Kind.RESTORED,
+    "brought-back": Kind.RESTORED,
+}  # fmt: skip
+"""The events of history that change Azure, and the kind of notice that each is worth."""
 
 _ABSENT: Final = (Status.GONE, Status.LOST)
 
@@ -176,6 +185,56 @@ async def nothing_begun_is_left(end: End) -> list[str]:
     return found
 
 
+async def everything_committed_is_announced(end: End) -> list[str]:
+    """Each notice that was committed reaches its route, by itself or in a digest, or is kept as a letter."""
+    reached = await _reached(end)
+    found = []
+    for one, entries in end.history.items():
+        committed = {str(name) for entry in entries for name in entry.row.get("outbox", ())}
+        found += [f"{one.key}: {name} reached nobody" for name in sorted(committed - reached) if "-wake" not in name]
+    return found
+
+
+async def _reached(end: End) -> set[str]:
+    """Return the messages, `NOTICE-ROUTE`, that were delivered, are in a digest that was, or are kept."""
+    reached = {f"{notice.id}-{route}" for _, route, notice in end.cloud.delivered}
+    gathering = end.cloud.workers[0].service.courier._gathering
+    for _, route, notice in end.cloud.delivered:
+        if notice.kind is Kind.DIGEST and (kept := await gathering.kept(notice.id)):
+            reached |= {f"{member}-{route}" for member in kept.members}
+    for letter in await end.register.letters():
+        if letter.source == "notices":
+            data = json.loads(letter.payload)
+            reached.add(f"{data['notice']['id']}-{data['route']}")
+    return reached
+
+
+async def nothing_is_announced_twice(end: End) -> list[str]:
+    """Each notice reaches each route once, and once more at most for each crash and each answer that was lost."""
+    told = Counter((notice.id, route) for _, route, notice in end.cloud.delivered)
+    again = sum(count - 1 for count in told.values())
+    chances = end.cloud.faults + sum(worker.deaths for worker in end.cloud.workers)
+    worst = ", ".join(f"{name} to {route}" for (name, route), count in told.items() if count > 1)
+    if again <= chances:
+        return []
+    return [f"{again} notices were announced again, and there were {chances} crashes and faults: {worst}"]
+
+
+async def each_revert_is_announced(end: End) -> list[str]:
+    """Each revert, removal and restore is announced: its notice leaves with the entry that records it, or before."""
+    found = []
+    for one, entries in end.history.items():
+        announced: set[str] = set()
+        for entry in entries:
+            announced |= {str(name) for name in entry.row.get("outbox", ())}
+            if kind := _ANNOUNCED.get(entry.event):
+                told = [name for name in announced if f"-{kind}-" in name]
+                if not told:
+                    found.append(f"{one.key}: entry {entry.seq}, {entry.event}, is announced to nobody")
+                announced.difference_update(told)
+    return found
+
+
 AFTER_STEP: Final[tuple[Callable[[list[Change]], Iterator[str]], ...]] = (
     audit_mode_writes_nothing,
     nothing_compliant_is_reverted,
@@ -188,6 +247,9 @@ AT_END: Final[tuple[Callable[[End], Awaitable[list[str]]], ...]] = (
     histories_verify,
     the_register_equals_azure,
     nothing_begun_is_left,
+    everything_committed_is_announced,
+    nothing_is_announced_twice,
+    each_revert_is_announced,
 )
 INVARIANTS: Final = (*AFTER_STEP, *AT_END)
 

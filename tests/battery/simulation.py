@@ -121,6 +121,7 @@ class Simulation:
         chance = self.chance
         if self.clean or chance.random() >= self.storminess:
             return None
+        self.cloud.faults += 1
         after = sent.changes and chance.random() < 0.5
         if sent.what in ("GET", "PUT", "DELETE", "PATCH", "POST"):
             match chance.randrange(3):

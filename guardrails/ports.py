@@ -207,6 +207,9 @@ class Register(Protocol):
     async def sent(self, exemption: ExemptionId, stored: Stored, ids: Sequence[str]) -> Stored | None:
         """Take messages out of the outbox once they are on their queue; None when somebody else was there first."""
 
+    async def take_outbox(self, exemption: ExemptionId, stored: Stored, now: datetime) -> Stored | None:
+        """Note that what is left in the outbox is being sent from now on; None when somebody else was there first."""
+
     async def outbox(self, exemption: ExemptionId, ids: Sequence[str]) -> list[Outgoing]:
         """Return committed messages that are still in the outbox, delays counted from now."""
 

@@ -362,7 +362,7 @@ class Visit:
         if soon and (stored is None or row.due != stored.row.due):
             messages.append(self._wake_up(row, seq))
         left = stored.row.outbox if stored and self._is_left(stored.row) else ()
-        if messages:
+        if messages or left:
             row = replace(row, outbox_at=entry.at)
         saved = await self.world.register.commit(self.id, stored, row, entry, messages)
         if saved is not None and left:
@@ -398,13 +398,16 @@ class Visit:
     async def unchanged(self, stored: Stored) -> None:
         """Do what is left where nothing is to be recorded: send what a crash left behind.
 
-        Raises Retryable while whoever committed the messages may still be sending them.
+        Raises Retryable while whoever committed the messages, or found them left, may still be sending them.
         """
         row = stored.row
-        if row.outbox and not self._is_left(row):
+        if not row.outbox:
+            return
+        now, register = self.world.clock.now(), self.world.register
+        taken = await register.take_outbox(self.id, stored, now) if self._is_left(row) else None
+        if taken is None:
             raise Retryable("another worker is telling of it", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds)
-        if row.outbox:
-            await self._send(stored, await self.world.register.outbox(self.id, row.outbox), row.outbox)
+        await self._send(taken, await register.outbox(self.id, row.outbox), row.outbox)
 
     def _wake_up(self, row: Row, seq: int) -> Outgoing:
         wait = (row.due or self.world.clock.now()) - self.world.clock.now()

@@ -191,28 +191,38 @@ class TableRegister:
         wanted = list(dict.fromkeys(ids))
         for at in range(0, len(wanted), _DELETES):
             some = wanted[at : at + _DELETES]
-            after = await self._forget(place, stored, some, some, exemption.text)
+            after = await self._forget(exemption, stored, some, some)
             if after is None:
                 there = {found["RowKey"] async for found in self._rows(place, f"outbox~{place.key}~", ("RowKey",))}
                 left = [name for name in some if place.outbox(name) in there]
-                after = await self._forget(place, stored, some, left, exemption.text) if left != some else None
+                after = await self._forget(exemption, stored, some, left) if left != some else None
             if after is None:
                 return None
             stored = after
         return stored
 
+    async def take_outbox(self, exemption: ExemptionId, stored: Stored, now: datetime) -> Stored | None:
+        """Note that what is left in the outbox is being sent from now on; None on a lost race. One request."""
+        return await self._rewrite(exemption, stored, replace(stored.row, outbox_at=now), ())
+
     async def _forget(
-        self, place: Address, stored: Stored, ids: Sequence[str], rows: Sequence[str], subject: str
+        self, exemption: ExemptionId, stored: Stored, ids: Sequence[str], rows: Sequence[str]
     ) -> Stored | None:
         """Replace the row without `ids` and delete the outbox rows `rows`; None when either is not as expected."""
-        row = _with_outbox(stored.row, tuple(name for name in stored.row.outbox if name not in ids))
+        left = tuple(name for name in stored.row.outbox if name not in ids)
+        place = address(exemption)
+        gone = [Write("delete", place.outbox(name), {}) for name in rows]
+        return await self._rewrite(exemption, stored, _with_outbox(stored.row, left), gone)
+
+    async def _rewrite(
+        self, exemption: ExemptionId, stored: Stored, row: Row, more: Sequence[Write]
+    ) -> Stored | None:
+        """Replace the row without a history entry, which only its outbox allows; None when it is not as expected."""
+        place = address(exemption)
         current = state.state_columns(place, row, stored.seq, stored.head, self._clock.now())
-        writes = [
-            Write("replace", place.state, current, stored.etag),
-            *(Write("delete", place.outbox(name), {}) for name in rows),
-        ]
+        writes = [Write("replace", place.state, current, stored.etag), *more]
         try:
-            etags = await self._commits.transact(place.partition, writes, subject)
+            etags = await self._commits.transact(place.partition, writes, exemption.text)
         except Rejected:
             return None
         return Stored(row, stored.seq, stored.head, etags[0])

@@ -1,11 +1,13 @@
 """Many workers on one exemption at once: one history, one revert, one notice."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from guardrails.errors import Retryable
 from guardrails.record import Status
+from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, World
 
 
@@ -114,3 +116,17 @@ async def test_many_exemptions_at_once_keep_apart(world: World) -> None:
         assert (await world.body(one) is None) is bool(number % 2)
         assert await world.events(one) == (["intent", "reverted"] if number % 2 else ["written"])
     assert await world.told() == ["reverted"] * 6
+
+
+async def test_what_a_crash_left_to_be_sent_is_sent_by_one_of_many(world: World) -> None:
+    one = world.id()
+    await world.bad(one)
+    world.watch.die_at(5, after=False)
+    with suppress(Died):
+        await world.look(one)
+    world.watch.revive()
+    assert (await world.row(one)).outbox != ()
+    world.after_lease()
+    await at_once(world, *["event", "queue", "sweep", "event", "wake-up"])
+    assert (await world.row(one)).outbox == ()
+    assert [message["notice"]["kind"] for message in await world.notices()] == ["reverted"]

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.azure.rest import AGENT
+from guardrails.digest import Kept
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.notice import Notice
 from guardrails.ports import Delivered, Delivery
@@ -114,7 +115,8 @@ class Cloud:
         refuses: says what a route answers; None: it takes all.
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
-        faults: how many requests failed.
+        troubles: when a request failed or a process died, UTC.
+        digests: the ids of the notices in each digest that was made.
     """
 
     loop: VirtualLoop
@@ -129,7 +131,8 @@ class Cloud:
     events: list[Event] = field(default_factory=list)
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)
-    faults: int = 0
+    troubles: list[datetime] = field(default_factory=list)
+    digests: dict[str, frozenset[str]] = field(default_factory=dict)
     _ticks: int = 0
 
     def __post_init__(self) -> None:
@@ -170,7 +173,7 @@ class Cloud:
         """Start a process of the service."""
         made = Worker(
             self.loop, self.arm, self.account, deliver=self._take, ruleset=self._in_force, start=START, skew=skew,
-            seed=self.chance.randrange(2**32),
+            seed=self.chance.randrange(2**32), kept=self._keep,
         )  # fmt: skip
         self.workers.append(made)
         return made
@@ -183,6 +186,9 @@ class Cloud:
 
     def _in_force(self) -> Ruleset:
         return self.ruleset
+
+    def _keep(self, digest: Kept) -> None:
+        self.digests[digest.notice.id] = digest.members
 
     def _take(self, notice: Notice, route: str) -> Delivery:
         refused = self.refuses(notice, route) if self.refuses else None
@@ -271,6 +277,7 @@ class Cloud:
         error = None if task.cancelled() else task.exception()
         if line.dead:
             self.note("died")
+            self.troubles.append(self.now())
             return None
         if error is None:
             return True

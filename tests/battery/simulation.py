@@ -53,7 +53,7 @@ class Simulation:
         """Run the history, and check the invariants after each step and at the end. Raises Broken."""
         cloud, chance = self.cloud, self.chance
         for _ in range(2):
-            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -90, 90, 300))))
+            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -25, 25))))
             worker.trouble = self._trouble
         cloud.weather = self._weather
         for step in range(steps):
@@ -121,7 +121,7 @@ class Simulation:
         chance = self.chance
         if self.clean or chance.random() >= self.storminess:
             return None
-        self.cloud.faults += 1
+        self.cloud.troubles.append(self.cloud.now())
         after = sent.changes and chance.random() < 0.5
         if sent.what in ("GET", "PUT", "DELETE", "PATCH", "POST"):
             match chance.randrange(3):

@@ -6,15 +6,16 @@ storage account, Resource Manager and the channels, all in memory.
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from random import Random
 from typing import Any, Final, Protocol
 from unittest.mock import patch
 
 from guardrails import ports, wiring
+from guardrails.digest import Kept
 from guardrails.notice import Notice
 from guardrails.ports import Delivery
 from guardrails.ruleset import Ruleset
@@ -86,11 +87,12 @@ class Worker:
         ruleset: the ruleset in force. Raises Misconfigured.
         start: what the clock shows when the loop's time is 0, UTC.
         skew: by how much this process's clock is wrong.
+        kept: is shown each digest that is made.
     """
 
     def __init__(
         self, loop: VirtualLoop, arm: Arm, account: Account, *, deliver: Deliver, ruleset: Callable[[], Ruleset],
-        start: datetime, skew: timedelta = timedelta(), seed: int = 0,
+        start: datetime, skew: timedelta = timedelta(), seed: int = 0, kept: Callable[[Kept], object] | None = None,
     ) -> None:  # fmt: skip
         self.clock = SkewedClock(loop, start, skew)
         self.deaths = 0
@@ -100,6 +102,7 @@ class Worker:
         self._shared = account
         self._deliver = deliver
         self._ruleset = ruleset
+        self._kept = kept
         self._chance = Random(seed)  # noqa: S311
         self.service: wiring.Service
         self.line: Line
@@ -138,6 +141,12 @@ class Worker:
                 stack.enter_context(patch.object(wiring, name, new))
             yield
 
+    async def _keep(self, keep: Callable[[Kept], Awaitable[Kept]], digest: Kept) -> Kept:
+        kept = await keep(digest)
+        if self._kept:
+            self._kept(kept)
+        return kept
+
     def _name_calls(self) -> None:
         """Let every request know by which method of which port it is made."""
         register: Any = self.service.register
@@ -148,6 +157,8 @@ class Worker:
             "Channels": self.service.courier._channels, "Lanes": self.service.courier._lanes,
             "Gathering": self.service.courier._gathering,
         }  # fmt: skip
+        keep = parts["Gathering"].keep
+        parts["Gathering"].keep = partial(self._keep, keep)
         for port, methods in port_methods().items():
             for method in methods:
                 _name(parts[port], method, f"{port}.{method}")

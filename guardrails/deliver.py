@@ -89,11 +89,15 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What a lane said: go at `slot` (None: now), be gathered in `window`, or stay away since the route is `shut`."""
+    """What a lane said: go at `slot` (None: now), be gathered in `window`, or stay away since the route is `shut`.
+
+    `taken`: another instance is handing over this very digest.
+    """
 
     slot: datetime | None = None
     window: Window | None = None
     shut: RouteState | None = None
+    taken: bool = False
 
 
 class Courier:
@@ -198,6 +202,9 @@ class Courier:
         if turn.window is not None:
             await self._gather(parcel, name, turn.window)
             return False
+        if turn.taken:  # it may yet die: then this one does it
+            await self._queues.send("notices", parcel.message(), lanes_of.DIGEST_LEASE.total_seconds())
+            return False
         later = await self._wait(route, turn.slot)
         if later is not None:
             slot, wait = later
@@ -221,8 +228,11 @@ class Courier:
                 lane, window = admit(lane, route, parcel.notice.kind, now, daily)
             if window is not None:
                 return lane, _Turn(window=window)
+            digest = parcel.notice.id if parcel.notice.kind is Kind.DIGEST else ""
+            if digest and not parcel.attempt and lanes_of.taken_on(lane, route.name, digest, now):
+                return lane, _Turn(taken=True)
             lane, slot = take_slot(lane, route.channel, now)
-            return lane, _Turn(slot)
+            return lanes_of.take_on(lane, route.name, digest, slot or now) if digest else lane, _Turn(slot)
 
         return await self._lanes.change(name, step)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from guardrails import tell
 from guardrails.budgets import BREAKER, WAITS, WINDOW, Full
@@ -48,11 +49,10 @@ async def hold_back(
     if refused:
         why += f"; looked at again at {spell_time(refused.until)}"
     plan = replace(look.plan, reasons=(*look.plan.reasons, why), action=None)
-    notices: list[Notice] = []
-    if refused is None and state.opened_at and not state.told:
-        notices.append(breaker_open(state.opened_at, visit.ruleset.reverts_per_hour, at=look.situation.now))
-    if refused and refused.key and refused.whose not in state.said:
-        notices.append(_budget_reached(visit, look, refused))
+    untold = _untold(visit, look, state, refused)
+    if untold and not await visit.world.register.take_telling(untold.whose, look.situation.now):
+        untold = None
+    notices = [untold.notice] if untold else []
     if warns and own:
         notices.append(flood_or_fight(visit, replace(look, plan=plan), stored, own, row.reverts))
     elif is_news(old, row):
@@ -63,11 +63,28 @@ async def hold_back(
     saved = await visit.commit(stored, row, entry, notices)
     if saved is None:
         return None
-    if refused is None and state.opened_at and not state.told:
+    if untold and refused is None and state.opened_at:
         await visit.world.register.breaker_told(state.opened_at)
-    if refused and refused.key and refused.whose not in state.said:
-        await visit.world.register.budget_told(refused.whose, look.situation.now)
+    elif untold:
+        await visit.world.register.budget_told(untold.whose, look.situation.now)
     return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=plan)
+
+
+class _Untold(NamedTuple):
+    """What people were not told of yet, as Register.take_telling names it, and the notice of it."""
+
+    whose: str
+    notice: Notice
+
+
+def _untold(visit: Visit, look: Look, state: BreakerState, refused: Full | None) -> _Untold | None:
+    if refused is not None:
+        new = refused.key and refused.whose not in state.said
+        return _Untold(refused.whose, _budget_reached(visit, look, refused)) if new else None
+    if state.opened_at is None or state.told:
+        return None
+    limit = visit.ruleset.reverts_per_hour
+    return _Untold(BREAKER, breaker_open(state.opened_at, limit, at=look.situation.now))
 
 
 def warns_anew(warned: str, own: Full, now: datetime, window: timedelta) -> bool:

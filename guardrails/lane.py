@@ -11,9 +11,13 @@ from typing import Any, Final
 
 from guardrails.exemption import parse_time, spell_time
 
+DIGEST_LEASE: Final = timedelta(minutes=1)
+"""How long a digest is left to the instance that began to hand it over: longer than an attempt takes."""
+
 ALERT_LEASE: Final = timedelta(seconds=5)
 """How long an alert is left to the instance that began to send it; shorter than a crash hides a message (host.json)."""
 
+_TIMES: Final = ("disabled_at", "telling_at", "digest_at")
 _WINDOW: Final = re.compile(r"[0-9]{8}T[0-9]{4}Z")
 
 
@@ -29,6 +33,7 @@ class RouteState:
         disabled_why: the channel's words for it, in ours.
         told: the trouble that people were told of last: a day, or `disabled-` and a time.
         telling_at: when somebody began to tell; None when it is done.
+        digest: the digest that was last taken on to be handed over, and `digest_at`: for when.
     """
 
     window: str = ""
@@ -38,12 +43,14 @@ class RouteState:
     disabled_why: str = ""
     told: str = ""
     telling_at: datetime | None = None
+    digest: str = ""
+    digest_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is at its default."""
         out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.told}
-        out |= {"disabled_why": self.disabled_why}
-        out |= {name: spell_time(at) for name in ("disabled_at", "telling_at") if (at := getattr(self, name))}
+        out |= {"disabled_why": self.disabled_why, "digest": self.digest}
+        out |= {name: spell_time(at) for name in _TIMES if (at := getattr(self, name))}
         return {name: value for name, value in out.items() if value}
 
     @classmethod
@@ -62,6 +69,8 @@ class RouteState:
             disabled_why=str(data.get("disabled_why", "")),
             told=str(data.get("told", "")),
             telling_at=parse_time(data.get("telling_at")),
+            digest=str(data.get("digest", "")),
+            digest_at=parse_time(data.get("digest_at")),
         )
 
     @property
@@ -105,6 +114,17 @@ def enabled(lane: Lane, route: str) -> tuple[Lane, bool]:
     if state.disabled_at is None:
         return lane, False
     return lane.with_route(route, replace(state, disabled_at=None, disabled_why="", told="", telling_at=None)), True
+
+
+def taken_on(lane: Lane, route: str, digest: str, now: datetime) -> bool:
+    """Whether a digest is being handed over by an instance that took it on: several messages may close a window."""
+    state = lane.route(route)
+    return state.digest == digest and state.digest_at is not None and now < state.digest_at + DIGEST_LEASE
+
+
+def take_on(lane: Lane, route: str, digest: str, at: datetime) -> Lane:
+    """Take a digest on, to be handed over at a time."""
+    return lane.with_route(route, replace(lane.route(route), digest=digest, digest_at=at))
 
 
 def claimed(lane: Lane, route: str, trouble: str, now: datetime) -> tuple[Lane, bool]:

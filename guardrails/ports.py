@@ -243,6 +243,12 @@ class Register(Protocol):
     async def breaker(self, now: datetime) -> BreakerState:
         """Return the breaker's state."""
 
+    async def take_telling(self, whose: str, now: datetime) -> bool:
+        """Take it on to tell people that a budget is used up, or the breaker is open; False where that is done.
+
+        False, too, where somebody else took it on a moment ago. `whose`: Full.whose, or budgets.BREAKER.
+        """
+
     async def breaker_told(self, opened_at: datetime) -> None:
         """Remember that people were told of the breaker that opened then; no error when it is closed again."""
 

@@ -4,9 +4,10 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from guardrails.budgets import BREAKER as BREAKER_NAME
 from guardrails.budgets import WINDOW, Budget, Full, Use, full, millis, recent
 from guardrails.errors import Retryable
 from guardrails.exemption import canonical_json, parse_time, spell_time
@@ -14,6 +15,9 @@ from guardrails.ports import BreakerState
 from guardrails.register.columns import Value, join_text, read_json, split_text
 from guardrails.register.keys import BREAKER
 from guardrails.register.table import Entity, Rejected, Table, Write
+
+LEASE: Final = timedelta(seconds=30)
+"""How long telling people is left to who took it on."""
 
 _TRIES: Final = 40
 _PAUSE_SECONDS: Final = 0.02
@@ -27,6 +31,7 @@ class _Kept:
         reverts, restores: what was let through, oldest first.
         opened_at, told: since when it is open, and whether people know.
         said: of which budgets people know that they are used up, and since when, in milliseconds since 1970.
+        telling: since when somebody tells people of a budget, or of the breaker, likewise.
         damaged: what is wrong with it, so that it counts as open; "" where nothing is.
     """
 
@@ -35,13 +40,16 @@ class _Kept:
     opened_at: datetime | None = None
     told: bool = False
     said: Mapping[str, int] = field(default_factory=dict)
+    telling: Mapping[str, int] = field(default_factory=dict)
     etag: str = ""
     damaged: str = ""
 
     def as_of(self, now: datetime) -> "_Kept":
         """Return it without what does not count any more."""
         said = {name: at for name, at in self.said.items() if at > millis(now - WINDOW)}
-        return replace(self, reverts=recent(self.reverts, now), restores=recent(self.restores, now), said=said)
+        telling = {name: at for name, at in self.telling.items() if at > millis(now - LEASE)}
+        reverts, restores = recent(self.reverts, now), recent(self.restores, now)
+        return replace(self, reverts=reverts, restores=restores, said=said, telling=telling)
 
     def state(self, *, taken: bool = False, refused: Full | None = None) -> BreakerState:
         """Return what the use cases see of it."""
@@ -59,6 +67,7 @@ class _Kept:
             **_times_of("reverts", self.reverts),
             **_times_of("restores", self.restores),
             **split_text("said", canonical_json(self.said)),
+            **split_text("telling", canonical_json(self.telling)),
         }
 
 
@@ -114,6 +123,17 @@ class Breaker:
         """Return the state without changing it."""
         return (await self._read(now)).as_of(now).state()
 
+    async def take_telling(self, whose: str, now: datetime) -> bool:
+        """Take it on to tell people; False where they know, or somebody else is telling them. Raises Retryable."""
+        for _ in range(_TRIES):
+            kept = (await self._read(now)).as_of(now)
+            if whose in kept.telling or whose in kept.said or (whose == BREAKER_NAME and kept.told):
+                return False
+            if await self._write(replace(kept, telling={**kept.telling, whose: millis(now)})):
+                return True
+            await _pause()
+        raise _contended()
+
     async def remember_told(self, opened_at: datetime) -> None:
         """Write down that people know; nothing where it was closed, or opened anew, since. Raises Retryable."""
         for _ in range(_TRIES):
@@ -147,7 +167,7 @@ class Breaker:
         try:
             return _Kept(
                 _uses("reverts", found), _uses("restores", found), _opened_at(found), found.get("told") == "yes",
-                _said(found), etag,
+                _said("said", found), _said("telling", found), etag,
             )  # fmt: skip
         except ValueError as error:
             # A row that somebody damaged must not let reverts through: open until an operator closes it.
@@ -194,8 +214,8 @@ def _list(name: str, found: Entity) -> list[Any]:
     return read
 
 
-def _said(found: Entity) -> dict[str, int]:
-    said = read_json(join_text("said", found) or "{}")
+def _said(name: str, found: Entity) -> dict[str, int]:
+    said = read_json(join_text(name, found) or "{}")
     if not isinstance(said, dict) or not all(type(at) is int for at in said.values()):
         raise ValueError("it does not say of which budgets people know")
     return said

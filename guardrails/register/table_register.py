@@ -408,6 +408,10 @@ class TableRegister:
         """Return the breaker's state. An entry that cannot be read counts as open."""
         return await self._breaker.look(now)
 
+    async def take_telling(self, whose: str, now: datetime) -> bool:
+        """Take it on to tell people of a budget or the breaker; False where that is done, or somebody is at it."""
+        return await self._breaker.take_telling(whose, now)
+
     async def breaker_told(self, opened_at: datetime) -> None:
         """Remember that people were told of the breaker that opened then; no error when it is closed again."""
         await self._breaker.remember_told(opened_at)

@@ -128,7 +128,7 @@ async def a_version_is_reverted_once(end: End) -> list[str]:
 async def no_violation_remains(end: End) -> list[str]:
     """After one clean sweep nothing stands that breaks a rule whose response is revert, unless something lets it.
 
-    Such are exclusions, adoption, grace, holds, protected owners, new ones that claim an owner without authors, Unknown,
+    Such are exclusions, adoption, grace, holds, protected owners, new ones that claim one without authors, Unknown,
     an operator's restore, what Azure does not allow, and budgets.
     """
     found = []

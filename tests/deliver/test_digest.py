@@ -1,9 +1,11 @@
 """Digests: the first notices of a window go at once, the rest as one message at its end, whatever crashes."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -36,6 +38,31 @@ async def test_the_first_five_go_at_once_and_the_rest_as_one_at_the_end_of_the_w
     kept = await world.register.gathering.kept(DIGEST)
     assert kept is not None
     assert kept.members == {f"n{n}" for n in range(5, 40)}
+
+
+async def test_two_messages_that_close_a_window_at_once_send_one_digest(world: Stage) -> None:
+    await world.send(*some(9))
+    await world.run(START + timedelta(minutes=14))
+    at, closing = world.queue.pop()
+    world.clock.time = at
+    await asyncio.gather(*(world.courier.deliver(closing) for _ in range(4)))
+    await world.run()
+    assert world.sink.ids() == ["n0", "n1", "n2", "n3", "n4", DIGEST]
+
+
+async def test_a_digest_that_a_dead_worker_took_on_is_sent_by_another(world: Stage) -> None:
+    await world.send(*some(9))
+    await world.run(START + timedelta(minutes=14))
+    at, closing = world.queue.pop()
+    world.clock.time = at
+    world.sink.answer = lambda _told, _route: cast(Delivery, 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await world.courier.deliver(closing)
+    world.sink.answer = lambda _told, _route: Delivered()
+    await world.courier.deliver(closing)
+    assert DIGEST not in world.sink.ids()
+    await world.run()
+    assert world.sink.ids()[-1] == DIGEST
 
 
 async def test_the_next_window_begins_anew(world: Stage) -> None:

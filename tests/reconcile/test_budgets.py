@@ -188,6 +188,9 @@ async def test_two_workers_at_once_take_no_more_than_there_is(world: World) -> N
     assert sum([await world.body(one) is None for one in ids]) == 2
     assert await recent(world) == 2
     assert sorted((await world.register.held()).values()) == ["author"] * 4
+    assert [told for told in await world.told() if told == "budget-reached"] == ["budget-reached"]
+    reached = [message for message in await world.notices() if message["notice"]["kind"] == "budget-reached"]
+    assert len(reached) == 1
 
 
 @pytest.mark.parametrize("write", [1, 2, 3])

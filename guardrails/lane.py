@@ -17,7 +17,6 @@ DIGEST_LEASE: Final = timedelta(minutes=1)
 ALERT_LEASE: Final = timedelta(seconds=5)
 """How long an alert is left to the instance that began to send it; shorter than a crash hides a message (host.json)."""
 
-_TIMES: Final = ("disabled_at", "telling_at", "digest_at")
 _WINDOW: Final = re.compile(r"[0-9]{8}T[0-9]{4}Z")
 
 
@@ -33,7 +32,7 @@ class RouteState:
         disabled_why: the channel's words for it, in ours.
         told: the trouble that people were told of last: a day, or `disabled-` and a time.
         telling_at: when somebody began to tell; None when it is done.
-        digest: the digest that was last taken on to be handed over, and `digest_at`: for when.
+        digests: the digests that were taken on to be handed over, by their ids, and for when.
     """
 
     window: str = ""
@@ -43,14 +42,14 @@ class RouteState:
     disabled_why: str = ""
     told: str = ""
     telling_at: datetime | None = None
-    digest: str = ""
-    digest_at: datetime | None = None
+    digests: Mapping[str, datetime] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is at its default."""
         out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.told}
-        out |= {"disabled_why": self.disabled_why, "digest": self.digest}
-        out |= {name: spell_time(at) for name in _TIMES if (at := getattr(self, name))}
+        out |= {"disabled_why": self.disabled_why}
+        out |= {name: spell_time(at) for name in ("disabled_at", "telling_at") if (at := getattr(self, name))}
+        out |= {"digests": {name: spell_time(at) for name, at in self.digests.items()}}
         return {name: value for name, value in out.items() if value}
 
     @classmethod
@@ -69,8 +68,7 @@ class RouteState:
             disabled_why=str(data.get("disabled_why", "")),
             told=str(data.get("told", "")),
             telling_at=parse_time(data.get("telling_at")),
-            digest=str(data.get("digest", "")),
-            digest_at=parse_time(data.get("digest_at")),
+            digests={str(name): at for name, text in data.get("digests", {}).items() if (at := parse_time(text))},
         )
 
     @property
@@ -118,13 +116,15 @@ def enabled(lane: Lane, route: str) -> tuple[Lane, bool]:
 
 def taken_on(lane: Lane, route: str, digest: str, now: datetime) -> bool:
     """Whether a digest is being handed over by an instance that took it on: several messages may close a window."""
-    state = lane.route(route)
-    return state.digest == digest and state.digest_at is not None and now < state.digest_at + DIGEST_LEASE
+    at = lane.route(route).digests.get(digest)
+    return at is not None and now < at + DIGEST_LEASE
 
 
 def take_on(lane: Lane, route: str, digest: str, at: datetime) -> Lane:
-    """Take a digest on, to be handed over at a time."""
-    return lane.with_route(route, replace(lane.route(route), digest=digest, digest_at=at))
+    """Take a digest on, to be handed over at a time; what was taken on long ago is forgotten."""
+    state = lane.route(route)
+    others = {name: taken for name, taken in state.digests.items() if at < taken + DIGEST_LEASE}
+    return lane.with_route(route, replace(state, digests={**others, digest: at}))
 
 
 def claimed(lane: Lane, route: str, trouble: str, now: datetime) -> tuple[Lane, bool]:

@@ -215,7 +215,7 @@ async def nothing_is_announced_twice(end: End) -> list[str]:
     since: dict[str, datetime] = {}
     for at, route, notice in end.cloud.delivered:
         told[notice.id, route].append(at)
-        since[notice.id] = notice.at - timedelta(minutes=1)
+        since.setdefault(notice.id, notice.at - timedelta(minutes=1))
     found = []
     for (name, route), times in told.items():
         chances = sum(since[name] <= at <= times[-1] for at in end.cloud.troubles)

@@ -141,9 +141,9 @@ class Worker:
                 stack.enter_context(patch.object(wiring, name, new))
             yield
 
-    async def _keep(self, keep: Callable[[Kept], Awaitable[Kept]], digest: Kept) -> Kept:
-        kept = await keep(digest)
-        if self._kept:
+    async def _shown(self, ask: Callable[[Any], Awaitable[Kept | None]], asked: Any) -> Kept | None:
+        kept = await ask(asked)
+        if kept and self._kept:
             self._kept(kept)
         return kept
 
@@ -157,8 +157,8 @@ class Worker:
             "Channels": self.service.courier._channels, "Lanes": self.service.courier._lanes,
             "Gathering": self.service.courier._gathering,
         }  # fmt: skip
-        keep = parts["Gathering"].keep
-        parts["Gathering"].keep = partial(self._keep, keep)
+        for method in ("keep", "kept"):
+            setattr(parts["Gathering"], method, partial(self._shown, getattr(parts["Gathering"], method)))
         for port, methods in port_methods().items():
             for method in methods:
                 _name(parts[port], method, f"{port}.{method}")

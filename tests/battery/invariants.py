@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from guardrails.digest import Closing, route_of
 from guardrails.errors import GuardrailsError
 from guardrails.exemption import ExemptionId, fingerprint
 from guardrails.notice import Kind
@@ -201,12 +202,23 @@ async def _reached(end: End) -> set[str]:
     reached = {f"{notice.id}-{route}" for _, route, notice in end.cloud.delivered}
     for letter in await end.register.letters():
         if letter.source == "notices":
-            data = json.loads(letter.payload)
-            reached.add(f"{data['notice']['id']}-{data['route']}")
+            reached |= await _kept_by(json.loads(letter.payload), end)
     for name, members in end.cloud.digests.items():
         for route in [route for route in _ROUTES if f"{name}-{route}" in reached]:
             reached |= {f"{member}-{route}" for member in members}
     return reached
+
+
+async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
+    """Return the messages that a letter keeps: one notice, or all that was gathered in the window that it closes."""
+    if "notice" in message:
+        return {f"{message['notice']['id']}-{message['route']}"}
+    closing = Closing.read(message)
+    if closing is None:
+        return set()
+    box, gathering = closing.box, end.cloud.workers[0].service.courier._gathering
+    waiting = await gathering.waiting(box, closing.window)
+    return {f"{one.notice.id}-{route_of(box)}" for one in waiting}
 
 
 async def nothing_is_announced_twice(end: End) -> list[str]:

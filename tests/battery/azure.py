@@ -57,6 +57,7 @@ class Change:
         at: when, UTC, by Azure's clock.
         ours: whether the service did it.
         id: the resource's id, lower case.
+        by: who did it, as systemData names identities, lower case.
         before, after: its JSON; None where it was not there.
         rulesets: those that were in force since the step began.
         asked: what operators asked for since the step began: exemption ids, lower case.
@@ -65,6 +66,7 @@ class Change:
     at: datetime
     ours: bool
     id: str
+    by: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     rulesets: tuple[Ruleset, ...] = ()
@@ -100,9 +102,13 @@ class WatchedArm(Arm):
         changed = [key for key in before.keys() | after.keys() if before.get(key) is not after.get(key)]
         for key in sorted(changed):
             shown = [entry.json() if entry else None for entry in (before.get(key), after.get(key))]
-            in_force, asked = tuple(self.rulesets), frozenset(self.asked)
-            self.journal.append(Change(self.clock(), ours, key, shown[0], shown[1], in_force, asked))
+            in_force, asked, by = tuple(self.rulesets), frozenset(self.asked), self._caller(request)
+            self.journal.append(Change(self.clock(), ours, key, by, shown[0], shown[1], in_force, asked))
         return reply
+
+    def _caller(self, request: Request) -> str:
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        return self._callers[token].created_by.lower()
 
 
 @dataclass
@@ -116,6 +122,7 @@ class Cloud:
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
         troubles: when a request failed or a process died, UTC.
+        calm_since: since when nothing goes wrong any more, UTC.
         digests: the ids of the notices in each digest that was made.
     """
 
@@ -132,6 +139,7 @@ class Cloud:
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)
     troubles: list[datetime] = field(default_factory=list)
+    calm_since: datetime = START
     digests: dict[str, frozenset[str]] = field(default_factory=dict)
     _ticks: int = 0
 

@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from guardrails.digest import Closing, route_of
 from guardrails.errors import GuardrailsError
-from guardrails.exemption import ExemptionId, fingerprint
+from guardrails.exemption import ExemptionId, fingerprint, parse_time
 from guardrails.notice import Kind
 from guardrails.record import HistoryEntry, Row, Status
 from guardrails.ruleset import Mode, Ruleset
@@ -57,6 +58,10 @@ class End:
                 end.history[one] = await end.register.history(one)
         return end
 
+    def journal(self, one: ExemptionId) -> list[Change]:
+        """Return what was written to an exemption, and deleted, oldest first."""
+        return [change for change in self.cloud.arm.journal if change.id == one.key]
+
     @property
     def register(self) -> Any:
         """The register, by a process to which nothing happens any more."""
@@ -91,16 +96,12 @@ def _is_exemption(identity: str) -> bool:
 # At the end
 
 
-def _journal(end: End, one: ExemptionId) -> list[Change]:
-    return [change for change in end.cloud.arm.journal if change.id == one.key]
-
-
 async def only_what_was_there_is_written(end: End) -> list[str]:
     """The service invents nothing: what it writes, somebody wrote before under the same name; it adds our tag alone."""
     found = []
     for one in end.people.ids:
         seen: list[Any] = []
-        for change in _journal(end, one):
+        for change in end.journal(one):
             if change.after is not None:
                 now = model.said(change.after)
                 if change.ours and now not in seen:
@@ -114,7 +115,7 @@ async def a_version_is_reverted_once(end: End) -> list[str]:
     found = []
     for one in end.people.ids:
         reverts, rulesets = 0, tuple[Ruleset, ...]()
-        for change in _journal(end, one):
+        for change in end.journal(one):
             other = change.rulesets != rulesets
             rulesets = change.rulesets
             if not change.ours or change.id in change.asked or change.before is None or other:
@@ -156,7 +157,7 @@ async def what_undo_promises_is_kept(end: End) -> list[str]:
         except GuardrailsError as error:
             found.append(f"{one.key}: what was taken away is not kept: {error}")
             continue
-        if model.said(body) not in [model.said(change.after or change.before) for change in _journal(end, one)]:
+        if model.said(body) not in [model.said(change.after or change.before) for change in end.journal(one)]:
             found.append(f"{one.key}: what is kept was never there")
     return found
 
@@ -251,6 +252,40 @@ async def each_revert_is_announced(end: End) -> list[str]:
     return found
 
 
+async def nobody_deletes_by_a_claim(end: End) -> list[str]:
+    """A delete is accepted without a notice only from who may: by who created it, and whom that one named."""
+    found = []
+    for one, entries in end.history.items():
+        for entry in entries:
+            why = str(entry.facts.get("accepted") or "")
+            if not why.endswith("deleted it, who may"):
+                continue
+            actor = why.removesuffix(" deleted it, who may")
+            if not model.may_delete(end, one, actor, entry.at):
+                found.append(f"{one.key}: entry {entry.seq}: {why}")
+    return found
+
+
+async def deletes_are_announced(end: End) -> list[str]:
+    """A compliant exemption that the register knew and that somebody deleted is announced, or accepted from who may."""
+    found = []
+    for one, entries in end.history.items():
+        for entry, after in pairwise(entries):
+            was_good = entry.row.get("status") == "compliant" and entry.row.get("content")
+            if not was_good or after.row.get("content") or after.event in ("removed", "reverted"):
+                continue
+            told = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
+            silent = after.facts.get("accepted") or after.row.get("lost_untold") or _is_over(entry, after)
+            if not told and not silent:
+                found.append(f"{one.key}: entry {after.seq}, {after.event}, is announced to nobody")
+    return found
+
+
+def _is_over(entry: HistoryEntry, after: HistoryEntry) -> bool:
+    end = parse_time(entry.row.get("expires_on"))
+    return end is not None and end <= after.at + timedelta(seconds=30)
+
+
 AFTER_STEP: Final[tuple[Callable[[list[Change]], Iterator[str]], ...]] = (
     audit_mode_writes_nothing,
     nothing_compliant_is_reverted,
@@ -266,6 +301,8 @@ AT_END: Final[tuple[Callable[[End], Awaitable[list[str]]], ...]] = (
     everything_committed_is_announced,
     nothing_is_announced_twice,
     each_revert_is_announced,
+    nobody_deletes_by_a_claim,
+    deletes_are_announced,
 )
 INVARIANTS: Final = (*AFTER_STEP, *AT_END)
 

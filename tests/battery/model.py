@@ -4,6 +4,7 @@ It knows the rules that the battery's rulesets use, and nothing of how the produ
 """
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.exemption import ExemptionId, parse_time
@@ -12,10 +13,16 @@ from guardrails.ruleset import Owner, Ruleset
 from tests.battery.rulesets import said_by
 
 if TYPE_CHECKING:
+    from tests.battery.azure import Change
     from tests.battery.invariants import End
 
 _YEAR: Final = timedelta(days=365 + 2)
 _SKEW: Final = timedelta(minutes=10)
+_HOUR: Final = timedelta(hours=1)
+_SLACK: Final = timedelta(minutes=2)
+_CODES: Final = ("EXG101", "EXG102", "EXG103", "EXG302")
+"""The rules that ask for a revert in the battery's rulesets."""
+
 
 
 def said(body: dict[str, Any] | None) -> Any:
@@ -73,28 +80,97 @@ def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str])
         return "Unknown"
     if row.blocked:
         return "Azure does not allow it"
-    if row.held:
+    if row.held and _is_full(end, one, row):
         return "over a budget"
-    if _in_grace(row, ruleset, now, rules):
+    if _in_grace(end, one, row, rules):
         return "in grace"
-    return _owned(row, ruleset, body)
+    return _owned(end, one, row)
 
 
-def _in_grace(row: Row, ruleset: Ruleset, now: datetime, rules: list[str]) -> bool:
-    graces = filter(None, (grace_of(ruleset, rule) for rule in rules))
-    return row.due is not None and now < row.due <= now + max(graces, default=timedelta())
+def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
+    """Whether what a revert waits for is used up: as many reverts as an hour lets through were done in some hour."""
+    reverts = [change.at for change in end.cloud.arm.journal if change.ours and change.before and _took(change)]
+    since = end.cloud.calm_since - _HOUR
+    if row.held in ("exemption", "fight"):
+        return len([change for change in end.journal(one) if change.ours and _took(change)]) > 0
+    if row.held == "breaker":  # it stays open until an operator closes it
+        least = min(ruleset.budget.total for _, ruleset in end.cloud.ruled)
+        return any(len([at for at in reverts if begin <= at <= begin + _HOUR]) >= least for begin in (*reverts, since))
+    return any(moment > since for moment in reverts)
 
 
-def _owned(row: Row, ruleset: Ruleset, body: dict[str, Any]) -> str:
-    """Return whose it is, by who wrote it; by a claim only where the owner has no authors."""
-    author = str(body["systemData"]["lastModifiedBy"]).lower()
-    for owner in ruleset.owners:
-        if owner.authors and (author in owner.authors or row.author.lower() in owner.authors):
-            return f"owned by {owner.name}"
-        if not owner.authors and _claims(owner, body):
+def _took(change: "Change") -> bool:
+    return said(change.before) != said(change.after)
+
+
+def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str]) -> bool:
+    """Whether its author has time left: within 30 days no more than the longest grace, however often it was fixed."""
+    ruleset, now = end.cloud.ruleset, end.cloud.now()
+    longest = max(filter(None, (grace_of(ruleset, rule) for rule in rules)), default=timedelta())
+    if row.due is None or row.due <= now or not longest:
+        return False
+    return row.due <= now + longest - used(end, one, row.author, now) + _SLACK
+
+
+def used(end: "End", one: ExemptionId, author: str, now: datetime) -> timedelta:
+    """Return for how long, within 30 days, an exemption was known to break a rule as the same author had written it."""
+    total, since = timedelta(), now - timedelta(days=30)
+    entries = end.history[one]
+    for entry, after in pairwise((*entries, None)):
+        assert entry is not None
+        if str(entry.row.get("author", "")).lower() != author.lower() or entry.row.get("status") != "violation":
+            continue
+        if not any(code in _CODES for code in entry.row.get("findings", ())) or entry.row.get("kept"):
+            continue
+        until = after.at if after else now
+        total += max(until - max(entry.at, since), timedelta())
+    return total
+
+
+def _owned(end: "End", one: ExemptionId, row: Row) -> str:
+    """Return whose it is, by who wrote it; by a claim only where the owner has no authors, and it was made with it."""
+    journal = end.journal(one)
+    author = next((change.by for change in reversed(journal) if not change.ours), "")
+    life = journal[max((n for n, change in enumerate(journal) if change.before is None), default=0) :]
+    for owner in end.cloud.ruleset.owners:
+        if owner.authors:
+            if author in owner.authors or row.author.lower() in owner.authors:
+                return f"owned by {owner.name}"
+            continue
+        first = next((change for change in life if change.after and _claims(change.after)), None)
+        if first is None:
+            continue
+        if first is life[0] or first.by in (life[0].by, str(journal[-1].by)) or _came_later(end, owner, first.at):
             return f"claimed for {owner.name}"
     return ""
 
 
-def _claims(owner: Owner, body: dict[str, Any]) -> bool:
-    return bool(owner.metadata) and "pacOwnerId" in (body["properties"].get("metadata") or {})
+def _came_later(end: "End", owner: Owner, at: datetime) -> bool:
+    """Whether some ruleset that was in force since a time had no such owner: then what stood there was its own."""
+    in_force = [ruleset for since, ruleset in end.cloud.ruled if since >= at]
+    before = [ruleset for since, ruleset in end.cloud.ruled if since < at][-1:]
+    return any(owner not in ruleset.owners for ruleset in (*before, *in_force))
+
+
+def _claims(body: dict[str, Any]) -> bool:
+    return "pacOwnerId" in (body["properties"].get("metadata") or {})
+
+
+def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
+    """Whether somebody may delete an exemption that stood until a time.
+
+    Its creator may, an author of one of the ruleset's owners, and who was named as its owner by somebody who may.
+    """
+    name = actor.lower()
+    if any(name in owner.authors for _, ruleset in end.cloud.ruled for owner in ruleset.owners):
+        return True
+    allowed: set[str] = set()
+    for change in end.journal(one):
+        if change.at >= at or change.after is None:
+            continue
+        if change.before is None and not change.ours:
+            allowed = {change.by}
+        if change.by in allowed:
+            owner = str((change.after["properties"].get("metadata") or {}).get("owner", ""))
+            allowed |= {part.strip().lower() for part in owner.replace(";", ",").split(",")}
+    return name in allowed

@@ -53,7 +53,7 @@ class Simulation:
         """Run the history, and check the invariants after each step and at the end. Raises Broken."""
         cloud, chance = self.cloud, self.chance
         for _ in range(2):
-            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -25, 25))))
+            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -12, 12))))
             worker.trouble = self._trouble
         cloud.weather = self._weather
         for step in range(steps):
@@ -102,6 +102,7 @@ class Simulation:
         self.clean, self.storminess = True, 0.0
         cloud = self.cloud
         cloud.note("end")
+        cloud.calm_since = cloud.now()
         cloud.begin()
         cloud.refuses = None
         self.people.calm()

@@ -95,7 +95,8 @@ def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
         return len([change for change in end.journal(one) if change.ours and _took(change)]) > 0
     if row.held == "breaker":  # it stays open until an operator closes it
         least = min(ruleset.budget.total for _, ruleset in end.cloud.ruled)
-        return any(len([at for at in reverts if begin <= at <= begin + _HOUR]) >= least for begin in (*reverts, since))
+        hours = [sum(begin <= moment <= begin + _HOUR for moment in reverts) for begin in (*reverts, since)]
+        return max(hours) >= least
     return any(moment > since for moment in reverts)
 
 

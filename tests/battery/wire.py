@@ -58,6 +58,7 @@ class Wire:
         (bearer,) = (one for one in policies if isinstance(one, AsyncBearerTokenCredentialPolicy))
         self._credential = bearer._credential
         self._scopes = bearer._scopes
+        self._token = ""
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -65,7 +66,8 @@ class Wire:
     async def send_request(self, request: HttpRequest, *, enforce_https: bool) -> Answer:
         """Send one request; return its answer whatever it is. Raises ServiceResponseError where none comes, and Died."""
         del enforce_https
-        token = (await self._credential.get_token(*self._scopes)).token
+        if not self._token:
+            self._token = (await self._credential.get_token(*self._scopes)).token
         method, place, faults = request.method, _place(request.url), self._arm.faults
         sent = await self._line.depart(method)
         fault = _planned(sent.fault) if sent.fault else None
@@ -75,13 +77,15 @@ class Wire:
             await asyncio.sleep(delay)
         lost = fault is not None and fault.drop
         if fault is None or not lost or fault.after:
-            headers = {"Authorization": f"Bearer {token}", "User-Agent": AGENT}
+            headers = {"Authorization": f"Bearer {self._token}", "User-Agent": AGENT}
             asked = Request(method, place.path, place.query, headers, place.host, request.url)
             content: Any = request.content
             reply = self._arm.answer(asked, content or b"", fault)
         await self._line.arrive()
         if lost:
             raise ServiceResponseError("the connection was lost")
+        if reply.status == 401:
+            self._token = ""
         cut = sent.fault is not None and sent.fault.cut
         return Answer(reply, _date(self._arm.clock().replace(microsecond=0)), cut=cut)
 

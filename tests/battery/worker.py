@@ -6,6 +6,7 @@ storage account, Resource Manager and the channels, all in memory.
 
 import asyncio
 import inspect
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -79,7 +80,8 @@ def port_methods() -> dict[str, list[str]]:
 
 class Worker:
     """A process. `start` begins it anew: what it kept in memory is gone. `trouble` says what goes wrong with requests,
-    `doing` is what the process is at, `deaths` counts those that died.
+    `doing` is what the process is at, `deaths` counts those that died, `requests` and `faults` what they asked and what
+    of it went wrong.
 
     Args:
         loop, arm, account: the time, Azure, and its storage.
@@ -96,6 +98,8 @@ class Worker:
     ) -> None:  # fmt: skip
         self.clock = SkewedClock(loop, start, skew)
         self.deaths = 0
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.faults: Counter[str] = Counter()
         self.doing: set[asyncio.Future[Any]] = set()
         self.trouble: Callable[[Sent], Fault | None] | None = None
         self._arm = arm
@@ -110,7 +114,8 @@ class Worker:
 
     def start(self) -> None:
         """Begin a process, with a line of its own: what an earlier one still does reaches nobody."""
-        self.line = Line(lambda sent: self.trouble(sent) if self.trouble else None, self._die)
+        self.line = Line(self._met, self._die)
+        self.line.requests = self.requests
         account = Account(self.line, of=self._shared)
         environ = {
             "AzureWebJobsStorage": account.connection_string, "GUARDRAILS_ARM_ENDPOINT": ENDPOINT,
@@ -122,6 +127,13 @@ class Worker:
         self.service.courier._chance = self._chance.random
         self.service.courier._sleep = _wait
         self._name_calls()
+
+    def _met(self, sent: Sent) -> Fault | None:
+        """Return what goes wrong with a request, and count it."""
+        fault = self.trouble(sent) if self.trouble else None
+        if fault:
+            self.faults[f"{sent.where}: {fault.kind}"] += 1
+        return fault
 
     def _die(self) -> None:
         """Let all that the process was doing die with it, and begin another."""

@@ -1,7 +1,6 @@
 """What the last whole run of the battery came to: build/battery.json, of which docs/guarantees.md is made."""
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ def keep(part: str, counts: dict[str, Any], path: Path = PATH) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.write_text(json.dumps(parts, indent=2) + "\n", "utf-8")
-    os.replace(new, path)
+    new.replace(path)
 
 
 def read(path: Path = PATH) -> dict[str, dict[str, Any]]:

@@ -3,8 +3,8 @@
     with over(arm, line):
         service = wiring.connect(...)    # its adapters for Azure ask `arm`
 
-The adapters are the real ones but for the client of azure.core below them. tests/azure puts the tests that they pass over
-HTTP to them over this wire, too.
+The adapters are the real ones but for the client of azure.core below them. tests/azure puts the tests that they pass
+over HTTP to them over this wire, too.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Wire:
         """Nothing to close."""
 
     async def send_request(self, request: HttpRequest, *, enforce_https: bool) -> Answer:
-        """Send one request; return its answer whatever it is. Raises ServiceResponseError where none comes, and Died."""
+        """Send one request; return its answer whatever it is. Raises ServiceResponseError where none is, and Died."""
         del enforce_https
         if not self._token:
             self._token = (await self._credential.get_token(*self._scopes)).token

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from functools import partial, wraps
+from functools import cache, partial
 from random import Random
 from typing import Any, Final, Protocol
 from unittest.mock import patch
@@ -68,6 +68,7 @@ class LineChannels:
         """Nothing to close."""
 
 
+@cache
 def port_methods() -> dict[str, list[str]]:
     """Return the methods of every port that has effects or reads, by the port's name: all that guardrails.ports has."""
     found = {}
@@ -172,23 +173,26 @@ class Worker:
         for method in ("keep", "kept"):
             setattr(parts["Gathering"], method, partial(self._shown, getattr(parts["Gathering"], method)))
         for port, methods in port_methods().items():
+            part = parts[port]
             for method in methods:
-                _name(parts[port], method, f"{port}.{method}")
+                if _is_coroutine(type(part), method):
+                    setattr(part, method, _named(getattr(part, method), f"{port}.{method}"))
 
 
-def _name(part: Any, method: str, name: str) -> None:
-    call = getattr(part, method)
-    if inspect.iscoroutinefunction(call):
+@cache
+def _is_coroutine(kind: type, method: str) -> bool:
+    return inspect.iscoroutinefunction(getattr(kind, method))
 
-        @wraps(call)
-        async def named(*args: Any, **more: Any) -> Any:
-            token = CALLED.set(name)
-            try:
-                return await call(*args, **more)
-            finally:
-                CALLED.reset(token)
 
-        setattr(part, method, named)
+def _named(call: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
+    async def named(*args: Any, **more: Any) -> Any:
+        token = CALLED.set(name)
+        try:
+            return await call(*args, **more)
+        finally:
+            CALLED.reset(token)
+
+    return named
 
 
 async def _wait(seconds: float) -> None:

@@ -89,7 +89,7 @@ class Line:
         return None
 
     async def after(self, sent: object) -> None:  # noqa: ARG002
-        """Do what comes before its answer arrives, `sent` being what `before` returned; not where it was refused."""
+        """Do what comes before its answer arrives, a refusal's too; `sent`: what `before` returned."""
         await asyncio.sleep(0)
 
 
@@ -499,8 +499,7 @@ class _request:  # noqa: N801 - used as a function is
         self._sent = await self._line.before(self._what)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Failed):
-            await asyncio.sleep(0)
-            raise error.error() from None
-        if error is None:
+        if error is None or isinstance(error, Failed | HttpResponseError):
             await self._line.after(self._sent)
+        if isinstance(error, Failed):
+            raise error.error() from None

@@ -32,8 +32,18 @@ test: lint setup ## lint, types, import contracts, generated docs, tests, permis
 	SANDBOX_OPERATIONS=$(CURDIR)/$(OPERATIONS) $(PY) -m pytest -m "not long" $(AT_ONCE) $(ARGS)
 	$(if $(ARGS),,$(PY) -m tests.permissions $(OPERATIONS))
 
-test-all: lint setup ## the same with the tests marked long, and all flows on Azurite
+test-all: lint setup ## the same with the tests marked long, all flows on Azurite, and the whole battery
 	TEST_STORAGE=azurite $(PY) -m pytest $(AT_ONCE) $(ARGS)
+	$(if $(ARGS),,$(SEEDS) && $(PY) -m tests.battery matrix)
+
+# 20,000 histories by chance; what was counted goes into build/battery.json.
+SEEDS = $(PY) -m tests.battery run 0 20000 --jobs 2 --record build/battery.json
+
+battery: python-setup ## 20,000 seeds, the crash matrix and the mutations; writes what was shown into docs/guarantees.md
+	$(SEEDS)
+	$(PY) -m tests.battery matrix
+	$(PY) -m tests.battery mutations
+	$(PY) -m tests.battery guarantees --from build/battery.json
 
 lint: python-setup ## style, types, import contracts, generated docs and policies
 	.venv/bin/ruff check .
@@ -64,4 +74,4 @@ clean: ## remove what was built and cached, but not what was installed
 distclean: clean ## remove what was installed too
 	rm -rf .venv .tools sandbox/node/node_modules tools/pictures/node_modules
 
-.PHONY: help setup python-setup demo scan-demo sandbox test test-all lint bench docs package pictures clean distclean
+.PHONY: help setup python-setup demo scan-demo sandbox test test-all battery lint bench docs package pictures clean distclean

@@ -304,6 +304,7 @@ class Exemption:
 _NOTHING: Final[Mapping[str, Any]] = {}
 _CATEGORIES: Final = {"waiver": "Waiver", "mitigated": "Mitigated"}
 _SPELLED_CATEGORIES: Final = tuple(_CATEGORIES.values())
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 _PROPERTIES: Final = (
     "policyAssignmentId", "policyDefinitionReferenceIds", "exemptionCategory", "expiresOn", "displayName",
     "description", "metadata", "resourceSelectors", "assignmentScopeValidation", "exemptionManagementMode",
@@ -419,7 +420,7 @@ def fingerprint(body: Mapping[str, Any]) -> str:
 
 def canonical_json(value: object) -> str:
     """Return `value` as JSON in one spelling only: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return _CANONICAL.encode(value)
 
 
 def parse_time(value: object) -> datetime | None:
@@ -455,7 +456,8 @@ def parse_time(value: object) -> datetime | None:
 
 def spell_time(time: datetime) -> str:
     """Write a UTC time as ARM does: 2027-06-30T00:00:00Z, with fractions only where there are any."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return utc.isoformat().replace("+00:00", "Z")
 
 
 def _spelled_time(value: object) -> object:

@@ -242,14 +242,14 @@ class Row:
         for name, default in _DEFAULTS:
             value = getattr(self, name)
             if value is not default and value != default:
-                out[name] = value if type(value) in _PLAIN else _to_json(value)
+                out[name] = _to_json(value)
         return out
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Row":
         """Read what `to_json` wrote. Fields of a newer version are ignored. Raises ValueError when it is not a row."""
         try:
-            values = {item.name: data[item.name] for item in fields(cls) if item.name in data}
+            values = {name: data[name] for name, _ in _DEFAULTS if name in data}
             for name in _TIMES & values.keys():
                 values[name] = parse_time(values[name])
             values["status"] = Status(values["status"])
@@ -316,17 +316,19 @@ def _hold(data: Mapping[str, Any]) -> Hold:
 
 
 def _to_json(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, datetime):
         return spell_time(value)
-    if isinstance(value, Period | Baseline | Former):
-        return value.to_json()
-    if isinstance(value, Intent | Hold):
-        return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
-    if isinstance(value, Mapping):
-        return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
-    return str(value) if isinstance(value, StrEnum) else value
+    if isinstance(value, Mapping):
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, Intent | Hold):
+        return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
+    return value.to_json() if isinstance(value, Period | Baseline | Former) else value
 
 
 @dataclass(frozen=True, slots=True)

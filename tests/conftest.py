@@ -46,6 +46,14 @@ def storage(request: pytest.FixtureRequest) -> Iterator[str]:
             yield account.connection_string
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the battery counted."""
+    for report in terminalreporter.getreports("passed"):
+        for name, said in report.user_properties:
+            if name == "battery":
+                terminalreporter.write_line(f"battery: {said}")
+
+
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()

@@ -12,10 +12,11 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import count
 from operator import eq, ge, gt, le, lt, ne
 from types import NoneType, SimpleNamespace
@@ -31,7 +32,7 @@ from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 type Key = tuple[str, str]
-type Test = Callable[[Mapping[str, Any]], bool]
+type Test = Callable[[Key, Mapping[str, Any]], bool]
 
 LONGEST: Final = 64 * 1024
 """Bytes of one column, text as UTF-16."""
@@ -88,7 +89,7 @@ class Line:
         return None
 
     async def after(self, sent: object) -> None:  # noqa: ARG002
-        """Do what comes before its answer arrives, `sent` being what `before` returned; not where it was refused."""
+        """Do what comes before its answer arrives, a refusal's too; `sent`: what `before` returned."""
         await asyncio.sleep(0)
 
 
@@ -188,7 +189,7 @@ class MemoryTable(_Client):
         while True:
             async with _request(self._account, "query_entities"):
                 rows = self._rows()
-                keys = sorted(key for key in rows if key > after and test(_all(key, rows[key])))
+                keys = sorted(key for key, kept in rows.items() if key > after and test(key, kept.columns))
                 page = [_entity(key, rows[key], select) for key in keys[:results_per_page]]
             for entity in page:
                 yield entity
@@ -310,11 +311,13 @@ def _all(key: Key, kept: Kept) -> dict[str, Any]:
 
 def _entity(key: Key, kept: Kept, select: Sequence[str] | None = None) -> TableEntity:
     entity = TableEntity()
-    entity.update({name: value for name, value in _all(key, kept).items() if select is None or name in select})
+    found = _all(key, kept)
+    entity.update(found if select is None else {name: found[name] for name in found if name in select})
     entity._metadata = {"etag": kept.etag, "timestamp": datetime.now(UTC)}
     return entity
 
 
+@lru_cache(maxsize=1024)
 def _filter(text: str) -> Test:
     """Return what an OData filter finds: comparisons of text, `and`, `or`, brackets; "" finds everything.
 
@@ -326,7 +329,7 @@ def _filter(text: str) -> Test:
         assert found, f"no filter that this stand-in knows: {text[at:]!r}"
         rest.append(found[4] or _term(found[1], _COMPARE[found[2]], found[3].replace("''", "'")))
         at = found.end()
-    test = _either(rest) if rest else lambda _: True
+    test = _either(rest) if rest else lambda *_: True
     assert not rest, f"no filter that this stand-in knows: {text!r}"
     return test
 
@@ -336,7 +339,7 @@ def _either(rest: deque[Any]) -> Test:
     while rest and rest[0] == "or":
         rest.popleft()
         tests.append(_both(rest))
-    return lambda row: any(test(row) for test in tests)
+    return _joined(tests, any)
 
 
 def _both(rest: deque[Any]) -> Test:
@@ -344,7 +347,11 @@ def _both(rest: deque[Any]) -> Test:
     while rest and rest[0] == "and":
         rest.popleft()
         tests.append(_one(rest))
-    return lambda row: all(test(row) for test in tests)
+    return _joined(tests, all)
+
+
+def _joined(tests: list[Test], how: Callable[[Iterable[bool]], bool]) -> Test:
+    return tests[0] if len(tests) == 1 else lambda key, columns: how(test(key, columns) for test in tests)
 
 
 def _one(rest: deque[Any]) -> Test:
@@ -356,8 +363,12 @@ def _one(rest: deque[Any]) -> Test:
 
 
 def _term(name: str, compare: Callable[[str, str], bool], wanted: str) -> Test:
-    def fits(row: Mapping[str, Any]) -> bool:
-        value = row.get(name)
+    if name in _KEYS:
+        index = ("PartitionKey", "RowKey").index(name)
+        return lambda key, _: compare(key[index], wanted)
+
+    def fits(_: Key, columns: Mapping[str, Any]) -> bool:
+        value = columns.get(name)
         assert isinstance(value, (str, NoneType)), f"a filter by what is no text: {value!r}"
         return value is not None and compare(value, wanted)
 
@@ -488,8 +499,7 @@ class _request:  # noqa: N801 - used as a function is
         self._sent = await self._line.before(self._what)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Failed):
-            await asyncio.sleep(0)
-            raise error.error() from None
-        if error is None:
+        if error is None or isinstance(error, Failed | HttpResponseError):
             await self._line.after(self._sent)
+        if isinstance(error, Failed):
+            raise error.error() from None

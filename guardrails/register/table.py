@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Literal
 
 from azure.core import MatchConditions
@@ -74,10 +75,13 @@ class Write:
     @property
     def size(self) -> int:
         """Bytes of the columns as they travel: base64 for bytes, JSON in ASCII for text."""
-        return sum(
-            len(value) * 4 // 3 if isinstance(value, bytes) else len(json.dumps(value, default=str))
-            for value in self.columns.values()
-        )
+        return sum(map(_size_of, self.columns.values()))
+
+
+def _size_of(value: object) -> int:
+    if isinstance(value, str):
+        return len(encode_basestring_ascii(value))
+    return len(value) * 4 // 3 if isinstance(value, bytes) else len(json.dumps(value, default=str))
 
 
 class Table:

@@ -58,7 +58,8 @@ class Call:
     @property
     def url(self) -> str:
         """The absolute address of the target, without a query: what a nextLink starts with."""
-        return f"http://{self.context.host}{self.target.id}"
+        scheme, _, _ = self.context.url.partition("://")
+        return f"{scheme}://{self.context.host}{self.target.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,7 @@ async def test_a_dropped_connection_is_retryable(arm: ArmRest, cloud: Cloud, aft
     assert isinstance(await arm.get(HERE), Gone) is not after
 
 
+@pytest.mark.http
 async def test_no_answer_in_time_is_retryable(hurried_arm: ArmRest, cloud: Cloud) -> None:
     cloud.arm.control._post_faults({"latency": 1.0, "count": 1})
     with pytest.raises(Retryable) as caught:
@@ -208,6 +209,7 @@ async def test_no_answer_in_time_is_retryable(hurried_arm: ArmRest, cloud: Cloud
     assert await hurried_arm.get(HERE) == Gone()
 
 
+@pytest.mark.http
 async def test_nobody_there_is_retryable(arm: ArmRest, cloud: Cloud) -> None:
     await cloud.arm.stop()
     with pytest.raises(Retryable) as caught:

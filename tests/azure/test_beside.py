@@ -59,6 +59,7 @@ async def test_a_scope_that_has_none_is_empty_and_one_that_is_not_there_is_gone(
     assert isinstance(await arm.beside(one("/subscriptions/00000000-0000-0000-0000-00000000dead")), Unread)
 
 
+@pytest.mark.http
 async def test_a_filter_that_is_not_heeded_makes_no_difference() -> None:
     rows = ", ".join(f'{{"id": "{exemption_id(scope, "e")}"}}' for scope in SCOPES)
     answer = http("200 OK", f'{{"value": [{rows}, 5, {{}}, {{"id": "x"}}]}}'.encode())

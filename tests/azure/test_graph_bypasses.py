@@ -16,7 +16,7 @@ from sandbox.arm import changes
 from sandbox.arm.target import parse
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
-from tests.azure.conftest import OID, StaticCredential
+from tests.azure.conftest import OID, Direct, StaticCredential
 from tests.azure.inventory import MakeGraph, Sleep, asked, fail, make, missing, rows, trouble
 from tests.conftest import VirtualClock
 from tests.sandbox.conftest import AUTH, CORP, GROUP, SINGLE, SUB, SUBSCRIPTION, VAULT, Client
@@ -46,8 +46,11 @@ async def graph_of(cloud: Cloud, credential: StaticCredential, clock: VirtualClo
 
 
 @pytest.fixture
-async def ada(cloud: Cloud) -> AsyncIterator[Client]:
+async def ada(cloud: Cloud, wire: str) -> AsyncIterator[Client]:
     token = token_for("Ada", "00000000-0000-4000-8000-0000000000ad", upn="ada@contoso.com")
+    if wire == "memory":
+        yield Direct(cloud.arm, token)
+        return
     async with ClientSession() as session:
         yield Client(session, cloud.addresses["arm"], token)
 

@@ -181,6 +181,7 @@ async def test_a_page_that_fails_twice_is_read(graph_of: MakeGraph, cloud: Cloud
     assert sleep.waits == [2.0, 4.0]
 
 
+@pytest.mark.http
 async def test_an_answer_that_does_not_come_in_time_is_asked_for_again(
     graph_of: MakeGraph, cloud: Cloud, sleep: Sleep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from sandbox.identity import read_token
 from tests.conftest import VirtualClock
 from tests.sandbox.conftest import GROUP, exemption_id
 
+pytestmark = pytest.mark.http
+
 AUDIENCE = "https://management.azure.com"
 SCOPE = AUDIENCE + "/.default"
 MINE = "33333333-0000-4000-8000-000000000003"

@@ -22,6 +22,8 @@ from sandbox.identity import TENANT_ID
 
 from .conftest import StaticCredential
 
+pytestmark = pytest.mark.http
+
 AUDIENCE = "https://management.azure.com"
 
 

@@ -43,6 +43,13 @@ class Fault:
     after: bool = False
     cut: bool = False
 
+    @property
+    def kind(self) -> str:
+        """What it is called where faults are counted."""
+        status = self.status or getattr(self.error, "status_code", None)
+        kind = "an answer that breaks off" if self.cut else f"HTTP {status}" if status else "no answer"
+        return f"{kind}, carried out" if self.after else kind
+
 
 @dataclass(slots=True)
 class Sent:
@@ -57,6 +64,11 @@ class Sent:
     def changes(self) -> bool:
         """Whether it may change the world."""
         return self.what not in READS
+
+    @property
+    def where(self) -> str:
+        """Who is asked."""
+        return "Resource Manager" if self.what.isupper() else "a channel" if self.what == "deliver" else "storage"
 
 
 class Line(StorageLine):

@@ -7,9 +7,15 @@ machine: no sockets, no threads.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
+from unittest.mock import patch
+
+from tests.battery.line import Died
 
 
 class Stuck(RuntimeError):
@@ -63,7 +69,25 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 def run[T](seed: int, main: Callable[[VirtualLoop], Awaitable[T]]) -> T:
     """Run `main` to its end on a loop of its own, and return what it returns. Raises what it raises, and Stuck."""
+    with _seeded(seed):
+        return _run(seed, main)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Let all chance that the code takes from its process be the seed's: that of `random`, and that of uuid4."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        with patch.object(os, "urandom", Random(seed).randbytes):  # noqa: S311
+            yield
+    finally:
+        random.setstate(before)
+
+
+def _run[T](seed: int, main: Callable[[VirtualLoop], Awaitable[T]]) -> T:
     loop = VirtualLoop(Random(seed))  # noqa: S311
+    loop.set_exception_handler(_say)
     try:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(_awaited(main, loop))
@@ -75,6 +99,12 @@ def run[T](seed: int, main: Callable[[VirtualLoop], Awaitable[T]]) -> T:
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _say(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what nobody waited for, except that somebody died."""
+    if not isinstance(context.get("exception"), Died):
+        loop.default_exception_handler(context)
 
 
 async def _awaited[T](main: Callable[[VirtualLoop], Awaitable[T]], loop: VirtualLoop) -> T:

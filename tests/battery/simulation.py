@@ -151,13 +151,18 @@ class Simulation:
             raise Broken(f"seed {self.seed}, after step {step}:\n{listed}")
 
 
-def simulate(seed: int, steps: int = STEPS, seen: Callable[[Cloud], object] | None = None) -> list[str]:
-    """Run the history of a seed; return its trace. Raises Broken. `seen` is shown the cloud at the end, whatever it is.
+def simulate(
+    seed: int, steps: int = STEPS, seen: Callable[[Cloud], object] | None = None, trace: list[str] | None = None
+) -> list[str]:
+    """Run the history of a seed; return its trace, which is kept in `trace`. Raises Broken.
+
+    `seen` is shown the cloud at the end, whatever that is.
     """
 
     async def main(loop: VirtualLoop) -> list[str]:
         chance = Random(seed)  # noqa: S311
         cloud = Cloud(loop, chance, rulesets.some(chance))
+        cloud.trace = [] if trace is None else trace
         try:
             await Simulation(seed, loop, cloud, chance).go(steps)
         finally:

@@ -6,10 +6,11 @@ storage account, Resource Manager and the channels, all in memory.
 
 import asyncio
 import inspect
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from functools import partial, wraps
+from functools import cache, partial
 from random import Random
 from typing import Any, Final, Protocol
 from unittest.mock import patch
@@ -67,6 +68,7 @@ class LineChannels:
         """Nothing to close."""
 
 
+@cache
 def port_methods() -> dict[str, list[str]]:
     """Return the methods of every port that has effects or reads, by the port's name: all that guardrails.ports has."""
     found = {}
@@ -79,7 +81,8 @@ def port_methods() -> dict[str, list[str]]:
 
 class Worker:
     """A process. `start` begins it anew: what it kept in memory is gone. `trouble` says what goes wrong with requests,
-    `doing` is what the process is at, `deaths` counts those that died.
+    `doing` is what the process is at, `deaths` counts those that died, `requests` and `faults` what they asked and what
+    of it went wrong.
 
     Args:
         loop, arm, account: the time, Azure, and its storage.
@@ -96,6 +99,8 @@ class Worker:
     ) -> None:  # fmt: skip
         self.clock = SkewedClock(loop, start, skew)
         self.deaths = 0
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.faults: Counter[str] = Counter()
         self.doing: set[asyncio.Future[Any]] = set()
         self.trouble: Callable[[Sent], Fault | None] | None = None
         self._arm = arm
@@ -110,7 +115,8 @@ class Worker:
 
     def start(self) -> None:
         """Begin a process, with a line of its own: what an earlier one still does reaches nobody."""
-        self.line = Line(lambda sent: self.trouble(sent) if self.trouble else None, self._die)
+        self.line = Line(self._met, self._die)
+        self.line.requests = self.requests
         account = Account(self.line, of=self._shared)
         environ = {
             "AzureWebJobsStorage": account.connection_string, "GUARDRAILS_ARM_ENDPOINT": ENDPOINT,
@@ -122,6 +128,13 @@ class Worker:
         self.service.courier._chance = self._chance.random
         self.service.courier._sleep = _wait
         self._name_calls()
+
+    def _met(self, sent: Sent) -> Fault | None:
+        """Return what goes wrong with a request, and count it."""
+        fault = self.trouble(sent) if self.trouble else None
+        if fault:
+            self.faults[f"{sent.where}: {fault.kind}"] += 1
+        return fault
 
     def _die(self) -> None:
         """Let all that the process was doing die with it, and begin another."""
@@ -160,23 +173,26 @@ class Worker:
         for method in ("keep", "kept"):
             setattr(parts["Gathering"], method, partial(self._shown, getattr(parts["Gathering"], method)))
         for port, methods in port_methods().items():
+            part = parts[port]
             for method in methods:
-                _name(parts[port], method, f"{port}.{method}")
+                if _is_coroutine(type(part), method):
+                    setattr(part, method, _named(getattr(part, method), f"{port}.{method}"))
 
 
-def _name(part: Any, method: str, name: str) -> None:
-    call = getattr(part, method)
-    if inspect.iscoroutinefunction(call):
+@cache
+def _is_coroutine(kind: type, method: str) -> bool:
+    return inspect.iscoroutinefunction(getattr(kind, method))
 
-        @wraps(call)
-        async def named(*args: Any, **more: Any) -> Any:
-            token = CALLED.set(name)
-            try:
-                return await call(*args, **more)
-            finally:
-                CALLED.reset(token)
 
-        setattr(part, method, named)
+def _named(call: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
+    async def named(*args: Any, **more: Any) -> Any:
+        token = CALLED.set(name)
+        try:
+            return await call(*args, **more)
+        finally:
+            CALLED.reset(token)
+
+    return named
 
 
 async def _wait(seconds: float) -> None:

@@ -1,9 +1,13 @@
-"""A register in a table of its own, with every request counted; and the Azure SDK's view of the same table."""
+"""A register in a table of its own, with every request counted; and the Azure SDK's view of the same table.
 
-from collections.abc import AsyncIterator, Callable
+Both on Azurite, and in memory; tests that are marked `http` look at what is sent, or let sending fail.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -16,6 +20,7 @@ from guardrails.record import Entry, Outgoing, Row, Status, Stored
 from guardrails.register.keys import Address, address
 from guardrails.register.table_register import TableRegister, connect
 from tests.conftest import VirtualClock
+from tests.storage import Account, Line
 
 SUB = "ae640e6b-ba3e-4256-9d62-2993eecfa6f2"
 EXEMPTION = ExemptionId.parse(
@@ -45,6 +50,20 @@ class Recorder(AioHttpTransport):  # type: ignore[misc]
         return answer
 
 
+_METHODS: Final = {"get_entity": "GET", "query_entities": "GET", "submit_transaction": "POST", "create_table": "POST"}
+
+
+class Noted(Line):
+    """The line to storage in memory that remembers what went over it, by the HTTP method that it would be."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+
+    async def before(self, what: str) -> None:
+        self.requests.append(SimpleNamespace(method=_METHODS[what]))
+        await super().before(what)
+
+
 @dataclass
 class World:
     """One register, and helpers to write to it and to tamper with it."""
@@ -52,7 +71,7 @@ class World:
     register: TableRegister
     sdk: TableClient
     clock: VirtualClock
-    transport: Recorder
+    transport: Recorder | Noted
     place: Address = field(default_factory=lambda: address(EXEMPTION))
 
     def row(self, **changes: Any) -> Row:
@@ -101,14 +120,37 @@ def table() -> str:
     return f"t{uuid4().hex}"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Put each test that needs a store to both."""
+    if "store" in metafunc.fixturenames:
+        alone = metafunc.definition.get_closest_marker("http")
+        metafunc.parametrize("store", ["azurite"] if alone else ["azurite", "memory"])
+
+
 @pytest.fixture
-async def world(azurite: str, table: str, clock: VirtualClock) -> AsyncIterator[World]:
-    transport = Recorder()
-    async with (
-        connect(clock=clock, connection_string=azurite, table=table, transport=transport) as register,
-        TableClient.from_connection_string(azurite, table) as sdk,
-    ):
-        yield World(register, sdk, clock, transport)
+def memory() -> Iterator[Account]:
+    with Account().serve() as account:
+        yield account
+
+
+@pytest.fixture
+def connection(store: str, memory: Account, request: pytest.FixtureRequest) -> str:
+    """The connection string of either store."""
+    return memory.connection_string if store == "memory" else str(request.getfixturevalue("azurite"))
+
+
+@pytest.fixture
+async def world(
+    store: str, memory: Account, table: str, clock: VirtualClock, connection: str
+) -> AsyncIterator[World]:
+    noted, recorder = Noted(), Recorder()
+    with Account(noted, of=memory).serve() as watched:
+        asked = watched.connection_string if store == "memory" else connection
+        async with (
+            connect(clock=clock, connection_string=asked, table=table, transport=recorder) as register,
+            TableClient.from_connection_string(connection, table) as sdk,
+        ):
+            yield World(register, sdk, clock, noted if store == "memory" else recorder)
 
 
 @pytest.fixture

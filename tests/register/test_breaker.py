@@ -23,9 +23,9 @@ async def test_fifty_at_once_with_a_limit_of_twenty(empty: World) -> None:
     assert await empty.register.breaker(now) == BreakerState(now, 20)
 
 
-async def test_fifty_from_five_processes_with_a_limit_of_twenty(empty: World, azurite: str, table: str) -> None:
+async def test_fifty_from_five_processes_with_a_limit_of_twenty(empty: World, connection: str, table: str) -> None:
     now = empty.clock.now()
-    workers = [connect(clock=empty.clock, connection_string=azurite, table=table) for _ in range(5)]
+    workers = [connect(clock=empty.clock, connection_string=connection, table=table) for _ in range(5)]
     states = await asyncio.gather(*(workers[n % 5].take_revert(now, Budget.of(20), Use()) for n in range(50)))
     for worker in workers:
         await worker.close()
@@ -153,9 +153,9 @@ async def test_asked_for_again_it_is_counted_once(empty: World) -> None:
     assert (state.recent, len(state.reverts), len(state.restores)) == (1, 1, 1)
 
 
-async def test_five_processes_share_a_narrow_budget(empty: World, azurite: str, table: str) -> None:
+async def test_five_processes_share_a_narrow_budget(empty: World, connection: str, table: str) -> None:
     now, budget = empty.clock.now(), Budget.of(99, {"author": 5})
-    workers = [connect(clock=empty.clock, connection_string=azurite, table=table) for _ in range(5)]
+    workers = [connect(clock=empty.clock, connection_string=connection, table=table) for _ in range(5)]
     await asyncio.gather(*(workers[n % 5].take_revert(now, budget, asked("eve", n)) for n in range(30)))
     for worker in workers:
         await worker.close()

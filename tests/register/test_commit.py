@@ -241,10 +241,10 @@ async def test_all_rows_and_the_held_ones_are_found_over_partitions(empty: World
     assert sorted(await empty.register.held()) == [f"/subscriptions/s-{n}{AUTH}/e" for n in (1, 3)]
 
 
-async def test_two_registers_share_a_table(empty: World, azurite: str, table: str) -> None:
+async def test_two_registers_share_a_table(empty: World, connection: str, table: str) -> None:
     stored = await empty.commit()
     other: TableRegister
-    async with connect(clock=empty.clock, connection_string=azurite, table=table) as other:
+    async with connect(clock=empty.clock, connection_string=connection, table=table) as other:
         assert await other.read(EXEMPTION) == stored
 
 

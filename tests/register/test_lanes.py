@@ -25,9 +25,9 @@ def step(lane: Lane) -> tuple[Lane, datetime | None]:
 
 
 async def test_of_forty_askers_in_four_processes_each_gets_a_slot_of_its_own(
-    empty: World, azurite: str, table: str
+    empty: World, connection: str, table: str
 ) -> None:
-    workers = [connect(clock=empty.clock, connection_string=azurite, table=table) for _ in range(4)]
+    workers = [connect(clock=empty.clock, connection_string=connection, table=table) for _ in range(4)]
     slots = await asyncio.gather(*(workers[n % 4].lanes.change("teams-A", step) for n in range(40)))
     for worker in workers:
         await worker.close()

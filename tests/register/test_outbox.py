@@ -10,11 +10,11 @@ from tests.register.conftest import EXEMPTION, World, message
 
 
 async def test_after_a_crash_between_commit_and_sent_the_next_reader_finds_the_messages(
-    empty: World, azurite: str, table: str
+    empty: World, connection: str, table: str
 ) -> None:
     await empty.commit(out=(message("n-1", title="Größe \ud800"), message("n-2", delay=3600)))
 
-    async with connect(clock=empty.clock, connection_string=azurite, table=table) as reborn:
+    async with connect(clock=empty.clock, connection_string=connection, table=table) as reborn:
         read = await reborn.read(EXEMPTION)
         assert read is not None
         assert read.row.outbox == ("n-1", "n-2")

@@ -27,11 +27,11 @@ class Queues:
 
 
 @pytest.fixture
-async def queues(azurite: str) -> AsyncIterator[Queues]:
+async def queues(connection: str) -> AsyncIterator[Queues]:
     name = f"q-{uuid4().hex}"
     async with (
-        connect(connection_string=azurite, names={"notices": name}) as ours,
-        QueueClient.from_connection_string(azurite, name) as sdk,
+        connect(connection_string=connection, names={"notices": name}) as ours,
+        QueueClient.from_connection_string(connection, name) as sdk,
     ):
         yield Queues(ours, sdk)
 

@@ -85,6 +85,7 @@ async def test_many_who_ask_at_once_share_their_reads(filled: World) -> None:
     assert found[:4] == [await under(filled.register, scope, lost=True) for scope in scopes[:4]]
 
 
+@pytest.mark.http
 async def test_nobody_is_told_what_was_read_before_he_asked(filled: World) -> None:
     """Whoever commits and then asks finds it, however many reads are under way."""
 
@@ -123,6 +124,7 @@ async def test_a_register_never_used_has_none(world: World) -> None:
     assert await under(world.register, GROUP, lost=True) == set()
 
 
+@pytest.mark.http
 async def test_a_store_that_is_down_is_retryable_for_all_who_ask(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

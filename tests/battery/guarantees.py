@@ -1,0 +1,60 @@
+"""The part of docs/guarantees.md that the battery writes: what every history keeps, and how much was run to show it."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tests.battery import record
+from tests.battery.invariants import INVARIANTS
+
+PAGE: Final = record.ROOT / "docs" / "guarantees.md"
+BEGIN: Final = "<!-- Made from tests/battery by `make battery`; edit that, not this. -->"
+END: Final = "<!-- The end of what is made from tests/battery. -->"
+
+
+def promises() -> str:
+    """Return the invariants, a line each: the first sentence of each function that checks one."""
+    return "".join(f"- {_first_sentence(one)}\n" for one in INVARIANTS)
+
+
+def _first_sentence(check: object) -> str:
+    text = " ".join((inspect.getdoc(check) or "").split())
+    return re.split(r"(?<=\.)\s|:\s", text, maxsplit=1)[0].rstrip(".") + "."
+
+
+def section(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the section, with the counts of a record. A part that the record lacks is named."""
+    counts = "".join(f"- {_counts(name, parts.get(name))}\n" for name in ("simulation", "matrix", "mutations"))
+    return f"{BEGIN}\n\n{promises()}\nThe last whole run:\n\n{counts}\n{END}\n"
+
+
+def _counts(name: str, part: Mapping[str, Any] | None) -> str:
+    if part is None:
+        return f"{name}: not part of it."
+    said = dict(part)
+    date, broken, faults = said.pop("date"), said.pop("broken", {}), said.pop("faults", {})
+    said = {key: value for key, value in said.items() if isinstance(value, int | float | str)}
+    texts = [f"{_number(value)} {key.replace('_', ' ')}" for key, value in said.items()]
+    texts += [f"{len(broken):,} broken"]
+    by_kind = "; ".join(f"{_number(count)} {kind}" for kind, count in faults.items())
+    return f"{name}, {date}: {', '.join(texts)}." + (f" Faults: {by_kind}." if by_kind else "")
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def written(page: str, made: str) -> str:
+    """Return the page with the section made anew. Raises ValueError where the page has no place for it."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END + "\n")
+    if not begin or not end:
+        raise ValueError(f"{PAGE.name} has no place for it, between {BEGIN} and {END}")
+    return before + made + after
+
+
+def write(source: Path) -> None:
+    """Write the section anew from a record. Raises OSError, ValueError."""
+    PAGE.write_text(written(PAGE.read_text("utf-8"), section(record.read(source))), "utf-8")

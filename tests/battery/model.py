@@ -28,15 +28,23 @@ def said(body: dict[str, Any] | None) -> Any:
     return {**properties, "metadata": metadata}
 
 
-def grace_of(ruleset: Ruleset, rule: str) -> timedelta | None:
-    """Return the grace of a rule that asks for a revert; None where it does not."""
-    found = said_by(ruleset)["rules"].get(rule, "off")
-    asked = found if isinstance(found, dict) else {"response": found}
+def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any]) -> timedelta | None:
+    """Return the grace that a rule gives an exemption; None where it does not ask for its revert."""
+    file = said_by(ruleset)
+    found = file["rules"].get(rule, "off")
+    asked = dict(found) if isinstance(found, dict) else {"response": found}
+    for override in file.get("overrides", ()):
+        if _references(body) == {override["reference"].lower()} and rule in override["rules"]:
+            asked["response"] = override["rules"][rule]
     return timedelta(days=int(str(asked.get("grace", "0d"))[:-1])) if asked["response"] == "revert" else None
 
 
-def _reverts(ruleset: Ruleset, rule: str) -> bool:
-    return grace_of(ruleset, rule) is not None
+def _reverts(ruleset: Ruleset, rule: str, body: dict[str, Any]) -> bool:
+    return grace_of(ruleset, rule, body) is not None
+
+
+def _references(body: dict[str, Any]) -> set[str]:
+    return {one.lower() for one in body["properties"].get("policyDefinitionReferenceIds") or ()}
 
 
 def broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> list[str]:
@@ -48,16 +56,27 @@ def broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> list[str]:
         found.append("expiry-missing")
     elif written and end > written + timedelta(days=400):
         found.append("expiry-too-far")
-    if not properties.get("policyDefinitionReferenceIds") and "storage-baseline" in properties["policyAssignmentId"]:
+    if len(_references(body)) != 1 and "storage-baseline" in properties["policyAssignmentId"]:
         found.append("whole-initiative")
-    return [rule for rule in found if _reverts(ruleset, rule)]
+    return [rule for rule in found if _reverts(ruleset, rule, body)]
 
 
 def may_be_broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> bool:
     """Whether an exemption may break a rule that asks for a revert, or has ended and may be removed."""
     end = parse_time(body["properties"].get("expiresOn"))
     over = ruleset.delete_expired is not None and end is not None and end + ruleset.delete_expired <= now + _SKEW
-    return over or bool(broken(body, ruleset, now)) or _reverts(ruleset, "expiry-extended")
+    return over or bool(broken(body, ruleset, now)) or any(_reverts(ruleset, rule, body) for rule in _doubtful(body))
+
+
+def _doubtful(body: dict[str, Any]) -> list[str]:
+    """Return the rules that an exemption may break by what it said before, or by what its assignment assigns now."""
+    assignment, references = body["properties"]["policyAssignmentId"].rpartition("/")[2], _references(body)
+    found = ["expiry-extended"]
+    if assignment == "pinned" and len(references) != 1:
+        found.append("whole-initiative")
+    if assignment == "everywhere" or (assignment != "require-owner-tag" and references != {"denypublicnetwork"}):
+        found.append("never-exempt")
+    return found
 
 
 def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str]) -> str:
@@ -75,13 +94,13 @@ def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str])
         return "Azure does not allow it"
     if row.held:
         return "over a budget"
-    if _in_grace(row, ruleset, now, rules):
+    if _in_grace(row, ruleset, now, rules, body):
         return "in grace"
     return _owned(row, ruleset, body)
 
 
-def _in_grace(row: Row, ruleset: Ruleset, now: datetime, rules: list[str]) -> bool:
-    graces = filter(None, (grace_of(ruleset, rule) for rule in rules))
+def _in_grace(row: Row, ruleset: Ruleset, now: datetime, rules: list[str], body: dict[str, Any]) -> bool:
+    graces = filter(None, (grace_of(ruleset, rule, body) for rule in rules))
     return row.due is not None and now < row.due <= now + max(graces, default=timedelta())
 
 

@@ -136,6 +136,7 @@ class Operators:
         file = cast(Path, SimpleNamespace(open=lambda **_: io.StringIO(self.copy)))
         check(file)
         tally = Tally()
+        self.cloud.troubles.append(self.cloud.now())  # what waited to be sent when it was copied is sent again
         for partition, rows in read(file):
             await service.register.reinstate.partition(partition, rows, tally, force=force, dry_run=False)
         counts = f"{tally.restored} {tally.forwarded} {tally.same} {tally.kept} {tally.replaced} {len(tally.refused)}"

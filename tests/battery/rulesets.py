@@ -1,16 +1,14 @@
-"""Rulesets by chance, of parts that matter to what is done and when; and what they ask for, by a model of our own.
+"""Rulesets by chance, of parts that matter to what is done and when.
 
 There are no more than NUMBER of them, each in two modes: whoever runs thousands of histories reads each text once.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
 from functools import cache
 from random import Random
 from typing import Any, Final
 
-from guardrails.exemption import parse_time
 from guardrails.ruleset import Ruleset, parse_ruleset
 from sandbox import tenant
 from tests.battery.actors import EPAC_ID, PIPELINE_ID
@@ -127,66 +125,3 @@ def _composed(chance: Random, *, audit: bool) -> dict[str, Any]:
         said["reminders"] = {"days": chance.choice(([30, 7, 1], [2]))}
     return said
 
-
-# A model of what a ruleset asks for
-
-
-def wants(
-    ruleset: Ruleset, properties: Mapping[str, Any], *, written: datetime, members: Collection[str] | None
-) -> dict[str, timedelta]:
-    """Return the rules that an exemption breaks and that ask for a revert of it, each with its grace.
-
-    Those that what it was before decides, expiry-extended among them, are left out.
-
-    Args:
-        properties: what it says.
-        written: when somebody who is not us wrote it last, UTC.
-        members: the reference ids of the initiative that Azure evaluates; None where it exempts from a single policy.
-    """
-    said = said_by(ruleset)
-    broken = set(_broken(properties, written, members))
-    return {
-        rule: _length(answer.get("grace", "0m"))
-        for rule, answer in answers(said, properties).items()
-        if answer["response"] == "revert" and rule in broken
-    }
-
-
-def answers(said: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return each rule's response, and its grace, for an exemption. An override holds where all it exempts is named."""
-    rules = {rule: one if isinstance(one, dict) else {"response": one} for rule, one in said["rules"].items()}
-    for override in said.get("overrides", ()):
-        named = {one.lower() for one in properties.get("policyDefinitionReferenceIds") or ()}
-        if named == {override["reference"].lower()}:
-            rules |= {rule: {**rules.get(rule, {}), "response": one} for rule, one in override["rules"].items()}
-    return rules
-
-
-def _broken(properties: Mapping[str, Any], written: datetime, members: Collection[str] | None) -> Iterator[str]:
-    end = parse_time(properties.get("expiresOn"))
-    if end is None:
-        yield "expiry-missing"
-    elif end > written + timedelta(days=366 + 1):
-        yield "expiry-too-far"
-    if members is None:
-        return
-    named = {one.lower() for one in properties.get("policyDefinitionReferenceIds") or members}
-    whole = {one.lower() for one in members}
-    if whole <= named and (len(whole) > 1 or not properties.get("policyDefinitionReferenceIds")):
-        yield "whole-initiative"
-    if "requiretls" in named:
-        yield "never-exempt"
-
-
-def excludes(ruleset: Ruleset, key: str, now: datetime) -> bool:
-    """Whether an exclusion is in force on an exemption, by its id in lower case."""
-    for one in said_by(ruleset).get("exclusions", ()):
-        ends = parse_time(one.get("expires"))
-        if key.startswith(one["scope"].removesuffix("**").lower()) and (ends is None or now < ends):
-            return True
-    return False
-
-
-def _length(text: str) -> timedelta:
-    unit = {"m": "minutes", "h": "hours", "d": "days"}[text[-1]]
-    return timedelta(**{unit: int(text[:-1])})

@@ -279,6 +279,7 @@ class Surroundings:
                 return Undeliverable("HTTP 410", disable=True)
             case "lost" if self.ledger.twice[route, notice.id] == 0:
                 self.ledger.twice[route, notice.id] += 1
+                self.cloud.troubles.append(self.cloud.now())
                 self.cloud.delivered.append((self.cloud.now(), route, notice))
                 return TryAgain("no answer")
         return None

@@ -122,6 +122,7 @@ class Cloud:
         refuses: says what a route answers; None: it takes all.
         trouble: what is wrong with the ruleset's file; None: nothing.
         defects: errors that nobody foresaw: what they are and where they arose.
+        swept: when the last sweep began, UTC; None before the first.
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
         troubles: when a request failed or a process died, UTC.
@@ -139,6 +140,7 @@ class Cloud:
     refuses: Callable[[Notice, str], Delivery | None] | None = None
     trouble: Misconfigured | None = None
     defects: list[str] = field(default_factory=list)
+    swept: datetime | None = None
     events: list[Event] = field(default_factory=list)
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)
@@ -280,6 +282,7 @@ class Cloud:
 
     async def sweep(self, worker: Worker) -> None:
         """Let the timer call a process."""
+        self.swept = self.now()
         await self.run(worker, lambda service: service.intake.sweep())
 
     async def run(self, worker: Worker, work: Callable[[Service], Any]) -> bool | None:

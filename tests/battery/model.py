@@ -81,7 +81,7 @@ def _doubtful(body: dict[str, Any]) -> list[str]:
 
 def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str]) -> str:
     """Return what lets an exemption stand that breaks rules; "" where nothing does."""
-    row, ruleset, now = end.rows[one], end.cloud.ruleset, end.cloud.now()
+    row, ruleset, now = end.rows[one], end.cloud.ruleset, end.cloud.swept or end.cloud.now()
     if ruleset.exclusion_for(one, now):
         return "excluded"
     if row.kept == row.content and row.content:

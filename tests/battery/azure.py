@@ -17,6 +17,7 @@ from typing import Any, Final
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.azure.rest import AGENT
 from guardrails.digest import Kept
+from guardrails.errors import GuardrailsError, Misconfigured, defect
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.notice import Notice
 from guardrails.ports import Delivered, Delivery
@@ -61,6 +62,7 @@ class Change:
         before, after: its JSON; None where it was not there.
         rulesets: those that were in force since the step began.
         asked: what operators asked for since the step began: exemption ids, lower case.
+        asked_for: the id that was named, lower case; what else changed went with that.
     """
 
     at: datetime
@@ -71,6 +73,7 @@ class Change:
     after: dict[str, Any] | None
     rulesets: tuple[Ruleset, ...] = ()
     asked: frozenset[str] = frozenset()
+    asked_for: str = ""
 
 
 @dataclass(slots=True)
@@ -103,7 +106,8 @@ class WatchedArm(Arm):
         for key in sorted(changed):
             shown = [entry.json() if entry else None for entry in (before.get(key), after.get(key))]
             in_force, asked, by = tuple(self.rulesets), frozenset(self.asked), self._caller(request)
-            self.journal.append(Change(self.clock(), ours, key, by, shown[0], shown[1], in_force, asked))
+            named = request.path.lower()
+            self.journal.append(Change(self.clock(), ours, key, by, shown[0], shown[1], in_force, asked, named))
         return reply
 
     def _caller(self, request: Request) -> str:
@@ -119,6 +123,9 @@ class Cloud:
         ruleset: what the workers judge by; `ruled`: every ruleset that was in force, and since when.
         delivered: what routes took, in order: when, route, notice.
         refuses: says what a route answers; None: it takes all.
+        trouble: what is wrong with the ruleset's file; None: nothing.
+        defects: errors that nobody foresaw: what they are and where they arose.
+        swept: when the last sweep began, UTC; None before the first.
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
         troubles: when a request failed or a process died, UTC.
@@ -135,6 +142,9 @@ class Cloud:
     workers: list[Worker] = field(default_factory=list)
     delivered: list[tuple[datetime, str, Notice]] = field(default_factory=list)
     refuses: Callable[[Notice, str], Delivery | None] | None = None
+    trouble: Misconfigured | None = None
+    defects: list[str] = field(default_factory=list)
+    swept: datetime | None = None
     events: list[Event] = field(default_factory=list)
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)
@@ -142,6 +152,7 @@ class Cloud:
     calm_since: datetime = START
     digests: dict[str, frozenset[str]] = field(default_factory=dict)
     _ticks: int = 0
+    _raised: int = 0
 
     def __post_init__(self) -> None:
         self.account = Account(clock=self.loop.time)
@@ -193,6 +204,8 @@ class Cloud:
         self.arm.rulesets.append(ruleset)
 
     def _in_force(self) -> Ruleset:
+        if self.trouble:
+            raise self.trouble.with_traceback(None)
         return self.ruleset
 
     def _keep(self, digest: Kept) -> None:
@@ -229,6 +242,8 @@ class Cloud:
     def _raise_event(self, operation: Operation) -> None:
         if (event := build(operation)) is None or not operation.succeeded:
             return
+        self._raised += 1
+        event["id"] = event["data"]["correlationId"] = f"event-{self._raised}"  # the same in each replay
         about = f"/{TYPE.lower()}/" in operation.target.key
         self.events += [Event(json.dumps(event), self.loop.seconds + delay, about) for delay in self.weather()]
 
@@ -272,6 +287,7 @@ class Cloud:
 
     async def sweep(self, worker: Worker) -> None:
         """Let the timer call a process."""
+        self.swept = self.now()
         await self.run(worker, lambda service: service.intake.sweep())
 
     async def run(self, worker: Worker, work: Callable[[Service], Any]) -> bool | None:
@@ -291,6 +307,8 @@ class Cloud:
             return True
         if not isinstance(error, Exception):
             raise error
+        if not isinstance(error, GuardrailsError):
+            self.defects.append(defect(error))
         self.note(f"failed {type(error).__name__}")  # as the host sees it
         return False
 

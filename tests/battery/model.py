@@ -35,15 +35,23 @@ def said(body: dict[str, Any] | None) -> Any:
     return {**properties, "metadata": metadata}
 
 
-def grace_of(ruleset: Ruleset, rule: str) -> timedelta | None:
-    """Return the grace of a rule that asks for a revert; None where it does not."""
-    found = said_by(ruleset)["rules"].get(rule, "off")
-    asked = found if isinstance(found, dict) else {"response": found}
+def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any]) -> timedelta | None:
+    """Return the grace that a rule gives an exemption; None where it does not ask for its revert."""
+    file = said_by(ruleset)
+    found = file["rules"].get(rule, "off")
+    asked = dict(found) if isinstance(found, dict) else {"response": found}
+    for override in file.get("overrides", ()):
+        if _references(body) == {override["reference"].lower()} and rule in override["rules"]:
+            asked["response"] = override["rules"][rule]
     return timedelta(days=int(str(asked.get("grace", "0d"))[:-1])) if asked["response"] == "revert" else None
 
 
-def _reverts(ruleset: Ruleset, rule: str) -> bool:
-    return grace_of(ruleset, rule) is not None
+def _reverts(ruleset: Ruleset, rule: str, body: dict[str, Any]) -> bool:
+    return grace_of(ruleset, rule, body) is not None
+
+
+def _references(body: dict[str, Any]) -> set[str]:
+    return {one.lower() for one in body["properties"].get("policyDefinitionReferenceIds") or ()}
 
 
 def broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> list[str]:
@@ -55,21 +63,32 @@ def broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> list[str]:
         found.append("expiry-missing")
     elif written and end > written + timedelta(days=400):
         found.append("expiry-too-far")
-    if not properties.get("policyDefinitionReferenceIds") and "storage-baseline" in properties["policyAssignmentId"]:
+    if len(_references(body)) != 1 and "storage-baseline" in properties["policyAssignmentId"]:
         found.append("whole-initiative")
-    return [rule for rule in found if _reverts(ruleset, rule)]
+    return [rule for rule in found if _reverts(ruleset, rule, body)]
 
 
 def may_be_broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> bool:
     """Whether an exemption may break a rule that asks for a revert, or has ended and may be removed."""
     end = parse_time(body["properties"].get("expiresOn"))
     over = ruleset.delete_expired is not None and end is not None and end + ruleset.delete_expired <= now + _SKEW
-    return over or bool(broken(body, ruleset, now)) or _reverts(ruleset, "expiry-extended")
+    return over or bool(broken(body, ruleset, now)) or any(_reverts(ruleset, rule, body) for rule in _doubtful(body))
+
+
+def _doubtful(body: dict[str, Any]) -> list[str]:
+    """Return the rules that an exemption may break by what it said before, or by what its assignment assigns now."""
+    assignment, references = body["properties"]["policyAssignmentId"].rpartition("/")[2], _references(body)
+    found = ["expiry-extended"]
+    if assignment == "pinned" and len(references) != 1:
+        found.append("whole-initiative")
+    if assignment == "everywhere" or (assignment != "require-owner-tag" and references != {"denypublicnetwork"}):
+        found.append("never-exempt")
+    return found
 
 
 def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str]) -> str:
     """Return what lets an exemption stand that breaks rules; "" where nothing does."""
-    row, ruleset, now = end.rows[one], end.cloud.ruleset, end.cloud.now()
+    row, ruleset, now = end.rows[one], end.cloud.ruleset, end.cloud.swept or end.cloud.now()
     if ruleset.exclusion_for(one, now):
         return "excluded"
     if row.kept == row.content and row.content:
@@ -82,7 +101,7 @@ def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str])
         return "Azure does not allow it"
     if row.held and _is_full(end, one, row):
         return "over a budget"
-    if _in_grace(end, one, row, rules):
+    if _in_grace(end, one, row, rules, body):
         return "in grace"
     return _owned(end, one, row)
 
@@ -96,7 +115,7 @@ def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
     if row.held == "breaker":  # it stays open until an operator closes it
         least = min(ruleset.budget.total for _, ruleset in end.cloud.ruled)
         hours = [sum(begin <= moment <= begin + _HOUR for moment in reverts) for begin in (*reverts, since)]
-        return max(hours) >= least
+        return bool(max(hours) >= least)
     return any(moment > since for moment in reverts)
 
 
@@ -104,10 +123,10 @@ def _took(change: "Change") -> bool:
     return said(change.before) != said(change.after)
 
 
-def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str]) -> bool:
+def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str], body: dict[str, Any]) -> bool:
     """Whether its author has time left: within 30 days no more than the longest grace, however often it was fixed."""
     ruleset, now = end.cloud.ruleset, end.cloud.now()
-    longest = max(filter(None, (grace_of(ruleset, rule) for rule in rules)), default=timedelta())
+    longest = max(filter(None, (grace_of(ruleset, rule, body) for rule in rules)), default=timedelta())
     if row.due is None or row.due <= now or not longest:
         return False
     return row.due <= now + longest - used(end, one, row.author, now) + _SLACK

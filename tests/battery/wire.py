@@ -35,10 +35,14 @@ ENDPOINT: Final = "https://management.azure.com"
 class Answer:
     """What the adapters read of azure.core's AsyncHttpResponse."""
 
-    def __init__(self, reply: Reply, date: str, *, cut: bool) -> None:
+    def __init__(self, reply: Reply, date: str, fault: Fault | None = None) -> None:
         self.status_code = reply.status
         self.headers = {"Date": date, **reply.headers}
-        self._body = reply.body[: len(reply.body) // 2] if cut else reply.body
+        self._body = reply.body
+        if fault and fault.body is not None:
+            self._body = fault.body
+        elif fault and fault.cut:
+            self._body = reply.body[: len(reply.body) // 2]
 
     def text(self) -> str:
         """Return the body, as far as it came."""
@@ -67,9 +71,13 @@ class Wire:
         """Send one request; return its answer whatever it is. Raises ServiceResponseError where none is, and Died."""
         del enforce_https
         if not self._token:
-            self._token = (await self._credential.get_token(*self._scopes)).token
+            credential: Any = self._credential
+            self._token = (await credential.get_token(*self._scopes)).token
         method, place, faults = request.method, _place(request.url), self._arm.faults
         sent = await self._line.depart(method)
+        if sent.fault and sent.fault.error:
+            await self._line.arrive()
+            raise sent.fault.error
         fault = _planned(sent.fault) if sent.fault else None
         if fault is None and faults.rules:
             fault = faults.take(method, place.path, place.text)
@@ -86,8 +94,7 @@ class Wire:
             raise ServiceResponseError("the connection was lost")
         if reply.status == 401:
             self._token = ""
-        cut = sent.fault is not None and sent.fault.cut
-        return Answer(reply, _date(self._arm.clock().replace(microsecond=0)), cut=cut)
+        return Answer(reply, _date(self._arm.clock().replace(microsecond=0)), sent.fault)
 
 
 class _Place(NamedTuple):
@@ -107,10 +114,13 @@ def _place(url: str) -> _Place:
 
 
 def _planned(fault: Fault) -> Planned | None:
-    """Return what the stand-in is to do; None where it answers, and only the answer is cut."""
-    if fault.cut:
+    """Return what the stand-in is to do; None where it answers, and only the answer is spoiled."""
+    if fault.cut or fault.body is not None:
         return None
-    return Planned(status=fault.status, code=fault.code, after=fault.after, drop=not fault.status)
+    return Planned(
+        status=fault.status, code=fault.code, after=fault.after, retry_after=fault.retry_after, instead=fault.instead,
+        drop=not fault.status and not fault.instead,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)

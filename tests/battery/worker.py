@@ -180,7 +180,7 @@ class Worker:
 
 
 @cache
-def _is_coroutine(kind: type, method: str) -> bool:
+def _is_coroutine(kind: Any, method: str) -> bool:
     return inspect.iscoroutinefunction(getattr(kind, method))
 
 

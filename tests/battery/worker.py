@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import cache, partial
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from unittest.mock import patch
 
 from guardrails import ports, wiring
@@ -175,7 +175,7 @@ class Worker:
         for port, methods in port_methods().items():
             part = parts[port]
             for method in methods:
-                if _is_coroutine(type(part), method):
+                if _is_coroutine(cast(Any, type(part)), method):
                     setattr(part, method, _named(getattr(part, method), f"{port}.{method}"))
 
 

@@ -7,7 +7,7 @@ storage account, Resource Manager and the channels, all in memory.
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from random import Random
@@ -166,17 +166,29 @@ class Worker:
 
 def _name(part: Any, method: str, name: str) -> None:
     call = getattr(part, method)
-    if inspect.iscoroutinefunction(call):
 
-        @wraps(call)
-        async def named(*args: Any, **more: Any) -> Any:
-            token = CALLED.set(name)
-            try:
-                return await call(*args, **more)
-            finally:
-                CALLED.reset(token)
+    @wraps(call)
+    async def named(*args: Any, **more: Any) -> Any:
+        token = CALLED.set(name)
+        try:
+            return await call(*args, **more)
+        finally:
+            CALLED.reset(token)
 
-        setattr(part, method, named)
+    @wraps(call)
+    async def named_one_by_one(*args: Any, **more: Any) -> Any:
+        async with aclosing(call(*args, **more)) as found:
+            while True:  # the name holds while the next one is asked for, and not while others work on this one
+                token = CALLED.set(name)
+                try:
+                    one = await anext(found)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    CALLED.reset(token)
+                yield one
+
+    setattr(part, method, named if inspect.iscoroutinefunction(call) else named_one_by_one)
 
 
 async def _wait(seconds: float) -> None:

@@ -40,6 +40,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.seconds = 0.0
         self.chance = chance
         self._selector = _Selector(self)
+        self._clock_resolution = 1e-6  # after a year, a nanosecond more is the same number
 
     def time(self) -> float:
         """Return the virtual time in seconds since the loop was made."""

@@ -243,19 +243,20 @@ class Stage:
     async def _command(self, service: Service, argv: tuple[str, ...]) -> None:
         """Run a command: what it does with the service it does in this process, under this loop."""
         results: list[Any] = []
-        while True:
-            try:
-                with _in_this_loop(service, results):
-                    cli.main(argv)
-            except _Work as work:
-                if self._watching:
-                    self.commands.add(command_of(argv))
+        with patch.object(online, "connect", lambda: replace(service, _closing=AsyncExitStack())):
+            while True:
                 try:
-                    results.append(await work.coroutine)
-                except GuardrailsError as error:
-                    results.append(error)
-            else:
-                return
+                    with _in_this_loop(results):
+                        cli.main(argv)
+                except _Work as work:
+                    if self._watching:
+                        self.commands.add(command_of(argv))
+                    try:
+                        results.append(await work.coroutine)
+                    except GuardrailsError as error:
+                        results.append(error)
+                else:
+                    return
 
 
 def coroutines(kind: type) -> list[str]:
@@ -275,7 +276,7 @@ class _Work(BaseException):
 
 
 @contextmanager
-def _in_this_loop(service: Service, results: list[Any]) -> Iterator[None]:
+def _in_this_loop(results: list[Any]) -> Iterator[None]:
     """Let a command that runs meanwhile find what its calls of the service gave; raise _Work at the next one."""
     given = iter(results)
 
@@ -290,7 +291,6 @@ def _in_this_loop(service: Service, results: list[Any]) -> Iterator[None]:
         return result
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(online, "connect", lambda: replace(service, _closing=AsyncExitStack())))
         stack.enter_context(patch.object(online, "asyncio", _Asyncio(run)))
         stack.enter_context(patch.object(cli, "tell", _tell))
         stack.enter_context(redirect_stdout(io.StringIO()))

@@ -3,100 +3,128 @@
     with over(arm, line):
         service = wiring.connect(...)    # its adapters for Azure ask `arm`
 
-tests/battery/test_wire.py puts the tests of the adapters to it, which they pass over HTTP.
+The adapters are the real ones but for the client of azure.core below them. tests/azure puts the tests that they pass
+over HTTP to them over this wire, too.
 """
 
-import json
+import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
+from datetime import datetime
+from email.utils import format_datetime
+from functools import lru_cache, partial
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ServiceResponseError
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from guardrails.azure.arm import ArmRest, _tag_error
-from guardrails.azure.rest import AGENT, Rest, error_of, json_of
-from guardrails.errors import Retryable
-from sandbox.arm.faults import Fault as ArmFault
+from guardrails.azure.rest import AGENT, error_of, json_of
+from sandbox.arm.faults import Fault as Planned
 from sandbox.arm.reply import Reply, Request
 from sandbox.arm.server import Arm
-from tests.battery.line import Line
+from tests.battery.line import Fault, Line
 
 ENDPOINT: Final = "https://management.azure.com"
-_USERS: Final = ("guardrails.azure.arm.Rest", "guardrails.azure.graph.Rest", "guardrails.azure.deletions.Rest")
 
 
 class Answer:
-    """What the adapters read of an HTTP response."""
+    """What the adapters read of azure.core's AsyncHttpResponse."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, date: str, *, cut: bool) -> None:
         self.status_code = reply.status
-        self.headers = reply.headers
-        self._body = reply.body
+        self.headers = {"Date": date, **reply.headers}
+        self._body = reply.body[: len(reply.body) // 2] if cut else reply.body
 
     def text(self) -> str:
-        """Return the body."""
-        return self._body.decode()
+        """Return the body, as far as it came."""
+        return self._body.decode("utf-8", "replace")
 
 
-class Wire(Rest):
-    """Rest, over a line to an ARM in this process."""
+AsyncHttpResponse.register(Answer)
 
-    def __init__(
-        self, arm: Arm, line: Line, endpoint: str, credential: AsyncTokenCredential, transport: object, *,
-        audience: str = "",
-    ) -> None:  # fmt: skip
-        del transport
-        self.endpoint = endpoint.rstrip("/")
-        self.token_scope = (audience or self.endpoint).rstrip("/") + "/.default"
-        self.https = False
+
+class Wire:
+    """azure.core's AsyncPipelineClient, over a line to an ARM in this process; of its policies, the one for tokens."""
+
+    def __init__(self, arm: Arm, line: Line, endpoint: str, *, policies: list[Any], transport: object) -> None:
+        del endpoint, transport
         self._arm = arm
         self._line = line
-        self._credential = credential
+        (bearer,) = (one for one in policies if isinstance(one, AsyncBearerTokenCredentialPolicy))
+        self._credential = bearer._credential
+        self._scopes = bearer._scopes
+        self._token = ""
 
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def exchange(self, method: str, url: str, subject: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Send one request; return its answer whatever it is. Raises Retryable where there is none, and Died."""
+    async def send_request(self, request: HttpRequest, *, enforce_https: bool) -> Answer:
+        """Send one request; return its answer whatever it is. Raises ServiceResponseError where none is, and Died."""
+        del enforce_https
+        if not self._token:
+            self._token = (await self._credential.get_token(*self._scopes)).token
+        method, place, faults = request.method, _place(request.url), self._arm.faults
         sent = await self._line.depart(method)
-        fault = sent.fault
-        if fault and not fault.status and not fault.after and not fault.cut:
-            await self._line.arrive()
-            raise _no_answer(subject)
-        parts = urlsplit(url)
-        token = (await self._credential.get_token(self.token_scope)).token
-        headers = {"Authorization": f"Bearer {token}", "User-Agent": AGENT}
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        request = Request(method, unquote(parts.path), query, headers, parts.netloc, url)
-        raw = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        planned = self._arm.faults.take(method, request.path, unquote(parts.query)) if self._arm.faults.rules else None
-        if fault and fault.status:
-            planned = ArmFault(status=fault.status, code=fault.code, after=fault.after)
-        reply = self._arm.answer(request, raw, planned)
+        fault = _planned(sent.fault) if sent.fault else None
+        if fault is None and faults.rules:
+            fault = faults.take(method, place.path, place.text)
+        if delay := faults.latency + (fault.latency if fault else 0.0):
+            await asyncio.sleep(delay)
+        lost = fault is not None and fault.drop
+        if fault is None or not lost or fault.after:
+            headers = {"Authorization": f"Bearer {self._token}", "User-Agent": AGENT}
+            asked = Request(method, place.path, place.query, headers, place.host, request.url)
+            content: Any = request.content
+            reply = self._arm.answer(asked, content or b"", fault)
         await self._line.arrive()
-        if (fault and fault.after and not fault.status) or (planned and planned.drop):
-            raise _no_answer(subject)
-        if fault and fault.cut:
-            reply = Reply(reply.status, reply.body[: len(reply.body) // 2], reply.headers)
-        return Answer(reply)
+        if lost:
+            raise ServiceResponseError("the connection was lost")
+        if reply.status == 401:
+            self._token = ""
+        cut = sent.fault is not None and sent.fault.cut
+        return Answer(reply, _date(self._arm.clock().replace(microsecond=0)), cut=cut)
 
 
-def _no_answer(subject: str) -> Retryable:
-    return Retryable("Azure Resource Manager did not answer: ServiceResponseError", code="arm-down", subject=subject)
+class _Place(NamedTuple):
+    """Where a request goes: the path and the query as they read decoded, the query taken apart, and the host."""
+
+    path: str
+    text: str
+    query: Mapping[str, str]
+    host: str
+
+
+@lru_cache(maxsize=4096)
+def _place(url: str) -> _Place:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return _Place(unquote(parts.path), unquote(parts.query), query, parts.netloc)
+
+
+def _planned(fault: Fault) -> Planned | None:
+    """Return what the stand-in is to do; None where it answers, and only the answer is cut."""
+    if fault.cut:
+        return None
+    return Planned(status=fault.status, code=fault.code, after=fault.after, drop=not fault.status)
+
+
+@lru_cache(maxsize=64)
+def _date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
 
 
 @contextmanager
 def over(arm: Arm, line: Line) -> Iterator[None]:
     """Let our adapters that are made meanwhile ask an ARM in this process, over a line."""
-    with ExitStack() as stack:
-        stack.enter_context(patch("guardrails.wiring.ArmRest", WireArm))
-        for user in _USERS:
-            stack.enter_context(patch(user, partial(Wire, arm, line)))
+    with (
+        patch("guardrails.wiring.ArmRest", WireArm),
+        patch("guardrails.azure.rest.AsyncPipelineClient", partial(Wire, arm, line)),
+    ):
         yield
 
 
@@ -117,7 +145,7 @@ class WireArm(ArmRest):
         response = await self._rest.exchange(method, self._rest.url(path, "2021-04-01"), scope, body)
         if response.status_code >= 400:
             code, message = error_of(response)
-            error: Any = HttpResponseError(message=message)
+            error: Any = HttpResponseError(message=f"({code}) {message}")  # as the SDK says it
             error.response, error.error = response, SimpleNamespace(code=code)
             raise _tag_error(error, scope)
         return response

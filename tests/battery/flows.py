@@ -132,6 +132,15 @@ async def in_grace(stage: Stage) -> None:
     await heeded(stage)
 
 
+async def left_to_be_sent(stage: Stage) -> None:
+    """A process died before it said what it had decided, and whoever had it in hand does not repeat that."""
+    stage.write(ALICE, metadata=NO_TICKET)
+    stage.worker.line.die_at(1, after=True)
+    await stage.go_on(1)
+    stage.cloud.events.clear()
+    await stage.go_on(MINUTES)
+
+
 async def held(stage: Stage) -> None:
     """A bad one is on hold."""
     await in_grace(stage)
@@ -710,7 +719,7 @@ _ASKED: Final = "an operator's command that nobody repeats is not carried out"
 _NAMED: Final = "only its event says who deleted it"
 _MESSAGE: Final = "what nobody can read is in the event alone"
 
-FLOWS: Final[Mapping[str, Flow]] = {
+FLOWS: Final[dict[str, Flow]] = {
     "good": Flow(write, nothing),
     "alert": Flow(no_ticket, nothing, {"on": {"ticket-missing": "alert"}}),
     "delete": Flow(bad, nothing),
@@ -747,6 +756,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "adoption": Flow(next_sweep, was_there, fresh=True),
     "found by sweep": Flow(bad_unheard, known),
     "slow sweep": Flow(slow_inventory, known),
+    "left to be sent": Flow(next_sweep, left_to_be_sent, {"on": {"ticket-missing": "alert"}}, scopes=RESOURCE),
     "stricter rules": Flow(stricter, tagged),
     "duplicate": Flow(alike, known, {"on": {"duplicate": "alert"}}),
     "not applicable": Flow(left_out, partial(known, policyAssignmentId=ABOVE, policyDefinitionReferenceIds=None), MOVED),

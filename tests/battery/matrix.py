@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
@@ -25,6 +26,7 @@ from guardrails.exemption import ExemptionId
 from guardrails.notice import Kind
 from guardrails.record import Row
 from tests.battery.flows import FLOWS, Flow, ruleset_of
+from tests.battery.line import Died
 from tests.battery.loop import VirtualLoop, run
 from tests.battery.stage import HOUR, USE_CASES, After, Stage, commands, coroutines
 from tests.battery.worker import port_methods
@@ -130,6 +132,7 @@ def play(name: str, where: str, effect: int = 0, when: str = "", after: After = 
     flow = FLOWS[name]
 
     async def main(loop: VirtualLoop) -> Ending:
+        loop.set_exception_handler(_unless_died)
         with tempfile.TemporaryDirectory() as folder:
             stage = Stage(loop, ruleset_of(flow), where, Path(folder), crc32(f"{name}/{where}".encode()))
             return await _play(stage, flow, effect, when, after)
@@ -139,6 +142,12 @@ def play(name: str, where: str, effect: int = 0, when: str = "", after: After = 
         return run(crc32(name.encode()), main)
     finally:
         logging.disable(level)
+
+
+def _unless_died(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what nobody waits for any more, but that a process died."""
+    if not isinstance(context.get("exception"), Died):
+        loop.default_exception_handler(context)
 
 
 async def _play(stage: Stage, flow: Flow, effect: int, when: str, after: After) -> Ending:
@@ -245,19 +254,22 @@ def never(name: str, where: str) -> Ending:
     return play(name, where, after=After.NEVER)
 
 
+def places(names: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return the flows, each with where it is played: all, or those that are named as in `entries`."""
+    wanted = [name.split("/") for name in names]
+    every = [(name, where) for name, flow in FLOWS.items() for where in flow.scopes]
+    return [place for place in every if not wanted or any(_fits(place, one) for one in wanted)]
+
+
 def entries(names: Iterable[str] = ()) -> Iterator[Entry]:
     """Yield the entries of all flows, or of those that are named: by the flow, and as much more as is given."""
-    wanted = [name.split("/") for name in names]
-    for name, flow in FLOWS.items():
-        for where in flow.scopes:
-            if wanted and not any(_fits((name, where), one) for one in wanted):
-                continue
-            for number in range(1, len(undisturbed(name, where).effects) + 1):
-                for when in ("before", "after"):
-                    for after in (After.REPEATED, After.SWEEPS):
-                        entry = Entry(name, where, number, when, after)
-                        if not wanted or any(_fits(str(entry).split("/"), one) for one in wanted):
-                            yield entry
+    names = list(names)
+    for name, where in places(names):
+        for number in range(1, len(undisturbed(name, where).effects) + 1):
+            for when, after in product(("before", "after"), (After.REPEATED, After.SWEEPS)):
+                entry = Entry(name, where, number, when, after)
+                if not names or any(_fits(str(entry).split("/"), one.split("/")) for one in names):
+                    yield entry
 
 
 def _fits(entry: Sequence[str], wanted: Sequence[str]) -> bool:
@@ -304,46 +316,55 @@ def _difference(found: Result, wanted: Result) -> list[str]:
     return out
 
 
+def few() -> list[str]:
+    """Return each flow with one scope, as `entries` takes them. Names alone decide, here and in `sample`."""
+    return [f"{name}/{flow.scopes[crc32(name.encode()) % len(flow.scopes)]}" for name, flow in FLOWS.items()]
+
+
 def sample() -> list[Entry]:
     """Return few entries: one of each flow, and for each method of a port that changes the world one before and after.
-
-    By their names alone, so that a flow that changes changes no other's.
     """
-    every = sorted(entries(), key=lambda entry: crc32(str(entry).encode()))
+    every = sorted(entries(few()), key=lambda entry: crc32(str(entry).encode()))
     chosen: dict[object, Entry] = {}
     for entry in every:
-        chosen.setdefault(entry.flow, entry)
-        method = undisturbed(entry.flow, entry.where).effects[entry.effect - 1]
-        chosen.setdefault((method, entry.when), entry)
-    return sorted(set(chosen.values()))
+        chosen.setdefault((undisturbed(entry.flow, entry.where).effects[entry.effect - 1], entry.when), entry)
+    played = {entry.flow for entry in chosen.values()}
+    for entry in every:
+        if entry.flow not in played:
+            chosen.setdefault(entry.flow, entry)
+    return sorted(chosen.values())
 
 
-def go(chosen: Iterable[Entry], seen: Seen) -> list[str]:
-    """Play entries; return what is wrong, a sentence each."""
-    found = []
-    for entry in chosen:
-        if (entry.flow, entry.where) not in seen.flows:
-            seen.flows.add((entry.flow, entry.where))
-            _take(undisturbed(entry.flow, entry.where), seen)
-        found += check(entry, seen)
-    return found
+def short(seen: Seen) -> list[str]:
+    """Play a sample; return what is wrong, a sentence each."""
+    return _go(places(few()), sample(), seen)
 
 
-def _take(ending: Ending, seen: Seen) -> None:
-    seen.add(ending)
-    seen.effects += len(ending.effects)
-    seen.changing |= {*ending.effects}
+def whole(names: Iterable[str], seen: Seen) -> list[str]:
+    """Play all entries, or those that are named; return what is wrong, a sentence each."""
+    names = list(names)
+    return _go(places(names), entries(names), seen)
+
+
+def _go(played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen) -> list[str]:
+    for place in played:
+        ending = undisturbed(*place)
+        seen.add(ending)
+        seen.flows.add(place)
+        seen.effects += len(ending.effects)
+        seen.changing |= {*ending.effects}
+    return [problem for entry in chosen for problem in check(entry, seen)]
 
 
 def failures(names: Iterable[str] = ()) -> list[str]:
     """Return what is wrong in all entries, or in those that are named: `tag both`, `tag both/group/3/after/sweeps`."""
-    return go(entries(names), Seen())
+    return whole(names, Seen())
 
 
 def main(argv: Sequence[str]) -> int:
     """Play what is named, or all; print the counts, what is wrong, and how to see each again. Return 1 where it is."""
     seen = Seen()
-    found = go(entries(argv), seen)
+    found = whole(argv, seen)
     if not argv:
         found += seen.gaps()
     for problem in found:
@@ -354,4 +375,4 @@ def main(argv: Sequence[str]) -> int:
     return 1 if found else 0
 
 
-__all__ = ["Entry", "Seen", "asyncio", "entries", "failures", "go", "main", "play", "sample"]
+__all__ = ["Entry", "Seen", "entries", "failures", "main", "play", "sample", "short", "whole"]

@@ -162,6 +162,7 @@ class Worker:
         for port, methods in port_methods().items():
             for method in methods:
                 _name(parts[port], method, f"{port}.{method}")
+        _name(register.reinstate, "partition", "Reinstate.partition")  # no port: the command line has it directly
 
 
 def _name(part: Any, method: str, name: str) -> None:

@@ -438,7 +438,6 @@ LETTER: Final = letter_id("reconcile", NONSENSE)
 
 async def poisoned(stage: Stage) -> None:
     """The host gives a message up."""
-    await bad_unheard(stage)
     await stage.put("reconcile-poison", message_for(stage))
 
 
@@ -479,6 +478,7 @@ async def forged(stage: Stage) -> None:
 async def letter(stage: Stage) -> None:
     """A message about a bad one was given up, and the event was lost."""
     await known(stage)
+    await bad_unheard(stage)
     await poisoned(stage)
     await stage.go_on(MINUTES)
 
@@ -716,6 +716,7 @@ SEALED: Final = {
 MOVED: Final = {"on": {"assignment-not-applicable": "revert"}}
 
 _ASKED: Final = "an operator's command that nobody repeats is not carried out"
+_HOUR: Final = "when the sweep comes, the hour is over in which there was no room"
 _NAMED: Final = "only its event says who deleted it"
 _MESSAGE: Final = "what nobody can read is in the event alone"
 
@@ -738,10 +739,10 @@ FLOWS: Final[dict[str, Flow]] = {
     "policy category": Flow(write, sealed, SEALED),
     "altered row": Flow(altered, known, unheard=_ASKED),
     "pruned": Flow(bad, taken_away_long_ago),
-    "budget used up": Flow(bad, one_reverted, ONE),
+    "budget used up": Flow(bad, one_reverted, ONE, unheard=_HOUR),
     "room in the budget": Flow(time, breaker_open, ONE, 2 * HOUR),
-    "breaker opens": Flow(bad, one_reverted, FEW),
-    "fight begins": Flow(bad, fought, FIGHT),
+    "breaker opens": Flow(bad, one_reverted, FEW, unheard=_HOUR),
+    "fight begins": Flow(bad, fought, FIGHT, unheard=_HOUR),
     "fight ends": Flow(time, stopped_fight, FIGHT, 2 * HOUR),
     "deleted, not durable": Flow(delete, known),
     "deleted by who may not": Flow(delete, known, KEPT, HOUR),

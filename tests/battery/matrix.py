@@ -14,7 +14,7 @@ import logging
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
@@ -340,20 +340,27 @@ def short(seen: Seen) -> list[str]:
     return _go(places(few()), sample(), seen)
 
 
-def whole(names: Iterable[str], seen: Seen) -> list[str]:
-    """Play all entries, or those that are named; return what is wrong, a sentence each."""
+def whole(names: Iterable[str], seen: Seen, told: Callable[[str], object] = str) -> list[str]:
+    """Play all entries, or those that are named; return what is wrong, a sentence each, and `told` it at once."""
     names = list(names)
-    return _go(places(names), entries(names), seen)
+    return _go(places(names), entries(names), seen, told)
 
 
-def _go(played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen) -> list[str]:
+def _go(
+    played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen, told: Callable[[str], object] = str
+) -> list[str]:
     for place in played:
         ending = undisturbed(*place)
         seen.add(ending)
         seen.flows.add(place)
         seen.effects += len(ending.effects)
         seen.changing |= {*ending.effects}
-    return [problem for entry in chosen for problem in check(entry, seen)]
+    found = []
+    for entry in chosen:
+        for problem in check(entry, seen):
+            told(problem)
+            found.append(problem)
+    return found
 
 
 def failures(names: Iterable[str] = ()) -> list[str]:
@@ -364,11 +371,10 @@ def failures(names: Iterable[str] = ()) -> list[str]:
 def main(argv: Sequence[str]) -> int:
     """Play what is named, or all; print the counts, what is wrong, and how to see each again. Return 1 where it is."""
     seen = Seen()
-    found = whole(argv, seen)
-    if not argv:
-        found += seen.gaps()
-    for problem in found:
-        print(problem)
+    found = whole(argv, seen, print)
+    for gap in seen.gaps() if not argv else ():
+        print(gap)
+        found.append(gap)
     for name in dict.fromkeys(problem.partition(" (")[0] for problem in found if "/" in problem):
         print(f'python -m tests.battery matrix "{name}"', file=sys.stderr)
     print(f"crash matrix: {seen}, {len(found)} failures")

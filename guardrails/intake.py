@@ -155,6 +155,8 @@ class Intake:
         if forged and new and await register.take_telling(Habit.FORGED_ID, now):
             await self._letterbox.say(forged_id(forged, at=now))
             await register.budget_told(Habit.FORGED_ID, now)
+        if new:
+            await register.letter_told(new)
 
     async def message(self, text: str) -> Outcome | None:
         """Work off one message of the `reconcile` queue. Raises what is a defect; the host then counts and poisons."""

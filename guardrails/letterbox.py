@@ -39,7 +39,7 @@ class Letterbox:
         self.fallback = fallback
 
     async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
-        """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
+        """Keep a letter under a name made of `name`. Return its id where it is to be told of, or "" where it was."""
         key = letter_id(source, name)
         new = await self._register.bury(Letter(key, source, reason, payload, self.now(), attempts))
         return key if new else ""
@@ -47,9 +47,10 @@ class Letterbox:
     async def bury_and_say(
         self, source: str, payload: str, reason: str, name: str, *, notice: Notice, attempts: int = 0
     ) -> bool:
-        """Keep a letter, and tell of it where it is new; return whether it is.
+        """Keep a letter, and tell of it where nobody has; return whether that was done.
 
-        Where telling fails the letter goes again, so that the next try keeps it, and tells.
+        Where telling fails the letter goes again, so that the next try keeps it, and tells; where the process dies of
+        it, the next that keeps the same letter tells.
         """
         letter = await self.bury(source, payload, reason, name, attempts)
         if not letter:
@@ -59,6 +60,7 @@ class Letterbox:
         except GuardrailsError:
             await self._register.drop_letter(letter)
             raise
+        await self._register.letter_told(letter)
         return True
 
     async def say(self, notice: Notice, *, but: str = "") -> int:

@@ -290,7 +290,13 @@ class Register(Protocol):
         """Count one more row of an exemption that Azure never showed; False where no more are kept."""
 
     async def bury(self, letter: Letter) -> bool:
-        """Keep something that could not be processed; burying it again replaces it. Return whether it is new."""
+        """Keep something that could not be processed; burying it again replaces it.
+
+        Return whether people are to be told of it: it is new, or who was to tell of it has not said that it is done.
+        """
+
+    async def letter_told(self, letter_id: str) -> None:
+        """Remember that people were told of a letter, or need not be; one that is not there is no error."""
 
     async def letters(self) -> list[Letter]:
         """Return what is buried, oldest first."""

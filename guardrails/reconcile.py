@@ -79,11 +79,9 @@ class Reconciler:
     ) -> Mapping[str, Any]:
         """Undo our last revert, or anybody's delete, or go back to history entry `at`; see guardrails.restore."""
         hint = Hint("operator", actor=by)
-        stored = None if dry_run else await self._world.register.read(exemption_id)
-        if stored and (begun := stored.row.intent):  # finish that first; Retryable while another worker is at it
-            settled = await self.reconcile(exemption_id, hint)
-            if settled.did == "restore" and begun.body is not None and at in (None, begun.body):
-                return await self._world.register.body(exemption_id, begun.body)
+        begun, did = (None, "") if dry_run else await self._finish(exemption_id, hint)
+        if begun and did == "restore" and begun.body is not None and at in (None, begun.body):
+            return await self._world.register.body(exemption_id, begun.body)
         return await restore(self.visit(exemption_id, hint), by, at=at, dry_run=dry_run)
 
     async def hold(self, exemption_id: ExemptionId, by: str, *, until: datetime, reason: str) -> Row:
@@ -93,8 +91,20 @@ class Reconciler:
     async def release(self, exemption_id: ExemptionId, by: str) -> Outcome:
         """End a hold, and look at the exemption like at any other."""
         hint = Hint("operator", actor=by)
+        await self._finish(exemption_id, hint)
         await release(self.visit(exemption_id, hint), by)
         return await self.reconcile(exemption_id, hint)
+
+    async def _finish(self, exemption_id: ExemptionId, hint: Hint) -> tuple[Intent | None, str]:
+        """End what a crash cut short, so that an operator who repeats a command ends what it began.
+
+        Return the ARM write that was begun, and what was done in Azure to end it. Raises Retryable while another worker
+        is at it.
+        """
+        stored = await self._world.register.read(exemption_id)
+        if stored is None or not (stored.row.intent or stored.row.outbox):
+            return None, ""
+        return stored.row.intent, (await self.reconcile(exemption_id, hint)).did
 
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""

@@ -4,20 +4,19 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from guardrails.budgets import BREAKER as BREAKER_NAME
 from guardrails.budgets import WINDOW, Budget, Full, Use, full, millis, recent
 from guardrails.errors import Retryable
 from guardrails.exemption import canonical_json, parse_time, spell_time
+from guardrails.lane import ALERT_LEASE
 from guardrails.ports import BreakerState
 from guardrails.register.columns import Value, join_text, read_json, split_text
 from guardrails.register.keys import BREAKER
 from guardrails.register.table import Entity, Rejected, Table, Write
 
-LEASE: Final = timedelta(seconds=30)
-"""How long telling people is left to who took it on."""
 
 _TRIES: Final = 40
 _PAUSE_SECONDS: Final = 0.02
@@ -47,7 +46,7 @@ class _Kept:
     def as_of(self, now: datetime) -> "_Kept":
         """Return it without what does not count any more."""
         said = {name: at for name, at in self.said.items() if at > millis(now - WINDOW)}
-        telling = {name: at for name, at in self.telling.items() if at > millis(now - LEASE)}
+        telling = {name: at for name, at in self.telling.items() if at > millis(now - ALERT_LEASE)}
         reverts, restores = recent(self.reverts, now), recent(self.restores, now)
         return replace(self, reverts=reverts, restores=restores, said=said, telling=telling)
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from guardrails.errors import Retryable
 from guardrails.exemption import parse_time, spell_time
+from guardrails.lane import ALERT_LEASE
 from guardrails.record import Letter
 from guardrails.register.columns import Value, brief, join_text, split_text
 from guardrails.register.keys import LETTERS, escape, starting_with
@@ -14,6 +16,9 @@ PAYLOAD_BYTES: Final = 256 * 1024
 MOST: Final = 1_000
 """Letters of one source whose content strangers choose. Of what comes beyond, one letter keeps the last."""
 _STRANGERS: Final = frozenset({"event", "reconcile"})
+_TRIES: Final = 20
+_TELLING: Final = "telling"
+"""The column that says since when somebody tells of a letter; "" once that is done, or where nobody is told."""
 
 
 class Letters:
@@ -25,8 +30,9 @@ class Letters:
     async def bury(self, letter: Letter) -> bool:
         """Keep a letter; one with the same id is replaced. A payload beyond 256 KiB of UTF-8 is cut and says so.
 
-        Return whether the letter is new: of many callers at once, one hears that it is. Where there are as many as are
-        kept of its source, it goes into the one letter of what came beyond.
+        Return whether people are to be told of it: it is new, or who was to tell of it some seconds ago has not said
+        that it is done. Of many callers at once, one hears that. Where there are as many letters as are kept of its
+        source, it goes into the one letter of what came beyond.
         """
         if letter.source in _STRANGERS and await self._is_full(letter):
             reason = f"{MOST} letters of this source are kept already; of what came since this is the last: "
@@ -39,12 +45,34 @@ class Letters:
             "attempts": letter.attempts,
             **split_text("payload", _cut(letter.payload)),
         }
-        try:
-            await self._table.transact(LETTERS, [Write("create", _row(letter.id), columns)], letter.id)
-        except Rejected:
-            await self._table.transact(LETTERS, [Write("put", _row(letter.id), columns)], letter.id)
-            return False
-        return True
+        row, telling = _row(letter.id), {_TELLING: spell_time(letter.at)}
+        for _ in range(_TRIES):
+            found = await self._table.get(LETTERS, row)
+            if found is None:
+                new, write = True, Write("create", row, {**columns, **telling})
+            else:
+                new, told = _is_untold(found, letter.at), {_TELLING: str(found.get(_TELLING) or "")}
+                write = Write("replace", row, {**columns, **(telling if new else told)}, found["odata.etag"])
+            try:
+                await self._table.transact(LETTERS, [write], letter.id)
+            except Rejected:
+                continue
+            return new
+        raise Retryable("too many workers keep one letter at once", code="storage-busy", subject=letter.id, delay=5.0)
+
+    async def told(self, letter_id: str) -> None:
+        """Remember that people were told of a letter; one that is not there is no error."""
+        for _ in range(_TRIES):
+            found = await self._table.get(LETTERS, _row(letter_id))
+            if found is None or not found.get(_TELLING):
+                return
+            kept = {name: value for name, value in found.items() if name not in ("PartitionKey", "RowKey", "odata.etag")}
+            write = Write("replace", _row(letter_id), {**kept, _TELLING: ""}, found["odata.etag"])
+            try:
+                await self._table.transact(LETTERS, [write], letter_id)
+            except Rejected:
+                continue
+            return
 
     async def _is_full(self, letter: Letter) -> bool:
         """Whether there is no place for a letter that is not there yet."""
@@ -63,6 +91,15 @@ class Letters:
             await self._table.transact(LETTERS, [Write("delete", _row(letter_id), {})], letter_id)
         except Rejected:
             return
+
+
+def _is_untold(found: Entity, now: datetime) -> bool:
+    """Whether who was to tell of a letter may have died."""
+    try:
+        began = parse_time(found.get(_TELLING) or None)
+    except ValueError:
+        return False
+    return began is not None and now - began >= ALERT_LEASE
 
 
 def _row(letter_id: str) -> str:

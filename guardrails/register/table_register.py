@@ -429,8 +429,12 @@ class TableRegister:
         return await self._unseen.take(now)
 
     async def bury(self, letter: Letter) -> bool:
-        """Keep something that could not be processed; burying it again replaces it. Return whether it is new."""
+        """Keep something that could not be processed; burying it again replaces it. Return whether to tell of it."""
         return await self._letters.bury(letter)
+
+    async def letter_told(self, letter_id: str) -> None:
+        """Remember that people were told of a letter; one that is not there is no error."""
+        await self._letters.told(letter_id)
 
     async def letters(self) -> list[Letter]:
         """Return what is buried, oldest first."""

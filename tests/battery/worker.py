@@ -8,11 +8,11 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from datetime import datetime, timedelta
 from functools import cache, partial
 from random import Random
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 from unittest.mock import patch
 
 from guardrails import ports, wiring
@@ -175,8 +175,9 @@ class Worker:
         for port, methods in port_methods().items():
             part = parts[port]
             for method in methods:
-                if _is_coroutine(cast(Any, type(part)), method):
-                    setattr(part, method, _named(getattr(part, method), f"{port}.{method}"))
+                setattr(part, method, _named(part, method, f"{port}.{method}"))
+        # no port: the command line has it directly
+        register.reinstate.partition = _named(register.reinstate, "partition", "Reinstate.partition")
 
 
 @cache
@@ -184,7 +185,9 @@ def _is_coroutine(kind: Any, method: str) -> bool:
     return inspect.iscoroutinefunction(getattr(kind, method))
 
 
-def _named(call: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
+def _named(part: Any, method: str, name: str) -> Callable[..., Any]:
+    call: Callable[..., Any] = getattr(part, method)
+
     async def named(*args: Any, **more: Any) -> Any:
         token = CALLED.set(name)
         try:
@@ -192,7 +195,19 @@ def _named(call: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awai
         finally:
             CALLED.reset(token)
 
-    return named
+    async def named_one_by_one(*args: Any, **more: Any) -> Any:
+        async with aclosing(call(*args, **more)) as found:
+            while True:  # the name holds while the next one is asked for, and not while others work on this one
+                token = CALLED.set(name)
+                try:
+                    one = await anext(found)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    CALLED.reset(token)
+                yield one
+
+    return named if method in ("keep", "kept") or _is_coroutine(type(part), method) else named_one_by_one
 
 
 async def _wait(seconds: float) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.azure.rest import AGENT
 from guardrails.digest import Kept
+from guardrails.errors import GuardrailsError, Misconfigured, defect
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.notice import Notice
 from guardrails.ports import Delivered, Delivery
@@ -56,6 +57,8 @@ class Change:
     Attributes:
         at: when, UTC, by Azure's clock.
         ours: whether the service did it.
+        by: who did it, as systemData calls it.
+        asked_for: the id that was named, lower case; what else changed went with that.
         id: the resource's id, lower case.
         before, after: its JSON; None where it was not there.
         rulesets: those that were in force since the step began.
@@ -69,6 +72,8 @@ class Change:
     after: dict[str, Any] | None
     rulesets: tuple[Ruleset, ...] = ()
     asked: frozenset[str] = frozenset()
+    by: str = ""
+    asked_for: str = ""
 
 
 @dataclass(slots=True)
@@ -101,7 +106,9 @@ class WatchedArm(Arm):
         for key in sorted(changed):
             shown = [entry.json() if entry else None for entry in (before.get(key), after.get(key))]
             in_force, asked = tuple(self.rulesets), frozenset(self.asked)
-            self.journal.append(Change(self.clock(), ours, key, shown[0], shown[1], in_force, asked))
+            by = self._callers[request.headers["Authorization"].partition(" ")[2]].created_by
+            named = request.path.lower()
+            self.journal.append(Change(self.clock(), ours, key, shown[0], shown[1], in_force, asked, by, named))
         return reply
 
 
@@ -113,6 +120,8 @@ class Cloud:
         ruleset: what the workers judge by; `ruled`: every ruleset that was in force, and since when.
         delivered: what routes took, in order: when, route, notice.
         refuses: says what a route answers; None: it takes all.
+        trouble: what is wrong with the ruleset's file; None: nothing.
+        defects: errors that nobody foresaw: what they are and where they arose.
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
         troubles: when a request failed or a process died, UTC.
@@ -128,12 +137,15 @@ class Cloud:
     workers: list[Worker] = field(default_factory=list)
     delivered: list[tuple[datetime, str, Notice]] = field(default_factory=list)
     refuses: Callable[[Notice, str], Delivery | None] | None = None
+    trouble: Misconfigured | None = None
+    defects: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)
     troubles: list[datetime] = field(default_factory=list)
     digests: dict[str, frozenset[str]] = field(default_factory=dict)
     _ticks: int = 0
+    _raised: int = 0
 
     def __post_init__(self) -> None:
         self.account = Account(clock=self.loop.time)
@@ -185,6 +197,8 @@ class Cloud:
         self.arm.rulesets.append(ruleset)
 
     def _in_force(self) -> Ruleset:
+        if self.trouble:
+            raise self.trouble.with_traceback(None)
         return self.ruleset
 
     def _keep(self, digest: Kept) -> None:
@@ -221,6 +235,8 @@ class Cloud:
     def _raise_event(self, operation: Operation) -> None:
         if (event := build(operation)) is None or not operation.succeeded:
             return
+        self._raised += 1
+        event["id"] = event["data"]["correlationId"] = f"event-{self._raised}"  # the same in each replay
         about = f"/{TYPE.lower()}/" in operation.target.key
         self.events += [Event(json.dumps(event), self.loop.seconds + delay, about) for delay in self.weather()]
 
@@ -283,6 +299,8 @@ class Cloud:
             return True
         if not isinstance(error, Exception):
             raise error
+        if not isinstance(error, GuardrailsError):
+            self.defects.append(defect(error))
         self.note(f"failed {type(error).__name__}")  # as the host sees it
         return False
 

@@ -35,6 +35,11 @@ class Fault:
         code: its error code.
         after: whether the request is carried out all the same, and only its answer is lost.
         cut: whether the answer to what was carried out breaks off.
+        name: what it is called.
+        retry_after: the answer's header; "" for none.
+        body: what the answer to what was carried out says instead; None: what it says.
+        instead: the path of what is answered with in place of what was asked for; "" for that itself.
+        delay: seconds that the request is on its way. A slow one is no failure.
     """
 
     error: Exception | None = None
@@ -42,6 +47,16 @@ class Fault:
     code: str = ""
     after: bool = False
     cut: bool = False
+    name: str = ""
+    retry_after: str = ""
+    body: bytes | None = None
+    instead: str = ""
+    delay: float = 0.0
+
+    @property
+    def slow(self) -> bool:
+        """Whether nothing is wrong but how long it takes."""
+        return self.delay > 0
 
 
 @dataclass(slots=True)
@@ -109,6 +124,10 @@ class Line(StorageLine):
                 raise Died
         elif self._trouble:
             sent.fault = self._trouble(sent)
+            if sent.fault and sent.fault.slow:
+                await asyncio.sleep(sent.fault.delay)
+                self._alive()
+                sent.fault = None
         return sent
 
     async def arrive(self) -> None:

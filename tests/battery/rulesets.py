@@ -1,60 +1,192 @@
-"""Rulesets by chance, of parts that matter to what is done and when."""
+"""Rulesets by chance, of parts that matter to what is done and when; and what they ask for, by a model of our own.
+
+There are no more than NUMBER of them, each in two modes: whoever runs thousands of histories reads each text once.
+"""
 
 import json
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Any, Final
 
+from guardrails.exemption import parse_time
 from guardrails.ruleset import Ruleset, parse_ruleset
 from sandbox import tenant
+from tests.battery.actors import EPAC_ID, PIPELINE_ID
 
-ROUTES: Final[tuple[list[dict[str, Any]], ...]] = (
-    [{"route": "audit", "channel": "webhook", "address_setting": "A", "secret_setting": "S", "digest": "off"}],
-    [
-        {"route": "audit", "channel": "webhook", "address_setting": "A", "secret_setting": "S", "digest": "off"},
-        {"route": "team", "channel": "teams", "address_setting": "T", "digest": {"first": 2, "window": "15m"}},
-    ],
-)
+NUMBER: Final = 120
+"""How many there are, in each mode."""
+
+CLAIM: Final = "pacOwnerId"
+"""The metadata key by which an exemption claims to be of the protected owner."""
+
 RULES: Final = {
     "expiry-missing": "revert", "expiry-too-far": "revert", "ticket-missing": "tag", "whole-initiative": "revert",
     "owner-missing": "alert",
 }  # fmt: skip
-GRACE: Final = {
-    "expiry-missing": {"response": "revert", "grace": "1d"}, "expiry-too-far": {"response": "revert", "grace": "2d"},
-}  # fmt: skip
+_MORE: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
+    (5, {}),
+    (4, {
+        "expiry-missing": {"response": "revert", "grace": "1d"}, "expiry-too-far": {"response": "revert", "grace": "2d"},
+    }),
+    (2, {
+        "expiry-missing": {"response": "revert", "grace": "1d"}, "whole-initiative": {"response": "revert", "grace": "1d"},
+    }),
+    (3, {"expiry-extended": "revert"}),
+    (1, {"expiry-extended": {"response": "revert", "grace": "1d"}}),
+    (1, {"never-exempt": {"response": "revert", "options": {"definitions": ["require-tls"]}}}),
+    (2, {
+        "duplicate": "alert", "assignment-not-applicable": "alert", "kept-alive": "alert", "recreated-often": "alert",
+        "expired": "alert", "expiry-lost": "alert", "reference-unknown": "alert", "assignment-gone": "alert",
+    }),
+)  # fmt: skip
+_WEBHOOK: Final = {"route": "audit", "channel": "webhook", "address_setting": "A", "secret_setting": "S"}
+_TEAM: Final = {"route": "team", "channel": "teams", "address_setting": "T"}
+ROUTES: Final[tuple[list[dict[str, Any]], ...]] = (
+    [{**_WEBHOOK, "digest": "off"}],
+    [{**_WEBHOOK, "digest": "off"}, {**_TEAM, "digest": {"first": 2, "window": "15m"}}],
+    [{**_WEBHOOK, "digest": "off"}, {**_TEAM, "digest": {"first": 0, "window": "1h"}}],
+    [
+        {**_WEBHOOK, "digest": "off", "default": True, "kinds": ["cannot-act"]},
+        {**_TEAM, "digest": {"first": 1, "window": "15m"}, "kinds": ["reverted", "restored", "lost", "deleted"]},
+    ],
+    [{**_WEBHOOK, "digest": "off", "default": True}, {**_TEAM, "digest": "off", "min_severity": "high"}],
+)
+_BUDGETS: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
+    (6, {"reverts_per_hour": 100}),
+    (2, {"reverts_per_hour": 2}),
+    (2, {"reverts_per_hour": 100, "reverts": {"exemption": 1}}),
+    (2, {"reverts_per_hour": 100, "reverts": {"author": 1, "subscription": 2}}),
+    (2, {"reverts_per_hour": 100, "fights": {"times": 2, "window": "1d"}}),
+    (1, {"reverts_per_hour": 100, "restores_per_hour": 1}),
+    (1, {"reverts_per_hour": 100, "restores": {"exemption": 1, "author": 1, "subscription": 1}}),
+)
+_DURABILITY: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
+    (2, {"mode": "never"}),
+    (4, {"mode": "collateral", "wait": "15m"}),
+    (1, {"mode": "collateral", "wait": "15m", "verify": "5m", "fights": {"times": 1, "window": "1d"}}),
+    (2, {"mode": "always", "wait": "5m"}),
+    (1, {"mode": "collateral", "wait": "15m", "scopes": [{"scope": "/providers/**", "mode": "never"}]}),
+)
+_OWNERS: Final[tuple[tuple[int, list[dict[str, Any]]], ...]] = (
+    (3, []),
+    (3, [{"name": "EPAC", "metadata": {CLAIM: "*"}}]),
+    (3, [{"name": "EPAC", "metadata": {CLAIM: "*"}, "authors": [EPAC_ID]}]),
+    (1, [{"name": "EPAC", "authors": [EPAC_ID]}]),
+    (1, [{"name": "EPAC", "metadata": {CLAIM: "*"}, "restore": True}]),
+)
+_LOOSENED: Final = {"reference": "requireTls", "rules": {"expiry-missing": "alert"}}
 
-
-_SAID: Final[dict[str, dict[str, Any]]] = {}
-
-
-@lru_cache(maxsize=4096)
-def read(text: str) -> Ruleset:
-    """Return a ruleset, read once."""
-    found = parse_ruleset(text)
-    _SAID[found.digest] = json.loads(text)
-    return found
-
-
-def said_by(ruleset: Ruleset) -> dict[str, Any]:
-    """Return what a ruleset's file says, as JSON: what the model goes by."""
-    return _SAID[ruleset.digest]
+_SAID: Final[dict[str, Mapping[str, Any]]] = {}
 
 
 def some(chance: Random) -> Ruleset:
-    """Return one by chance."""
-    said: dict[str, Any] = {"version": 2, "mode": chance.choices(("enforce", "audit"), (6, 1))[0]}
-    said["rules"] = {**RULES, **chance.choice(({}, {}, GRACE, {"expiry-extended": "revert"}))}
+    """Return one by chance: mostly in enforce mode."""
+    return numbered(chance.randrange(NUMBER), audit=chance.random() < 0.14)
+
+
+@cache
+def numbered(number: int, *, audit: bool = False) -> Ruleset:
+    """Return the ruleset with this number, from 0."""
+    said = _composed(Random(f"ruleset {number}"), audit=audit)  # noqa: S311
+    ruleset = parse_ruleset(json.dumps(said))
+    _SAID[ruleset.digest] = said
+    return ruleset
+
+
+def said_by(ruleset: Ruleset) -> Mapping[str, Any]:
+    """Return the file of a ruleset of ours, as data."""
+    return _SAID[ruleset.digest]
+
+
+def _composed(chance: Random, *, audit: bool) -> dict[str, Any]:
+    def pick(options: Collection[tuple[int, Any]]) -> Any:
+        return chance.choices([one for _, one in options], [weight for weight, _ in options])[0]
+
+    said: dict[str, Any] = {"version": 2, "mode": "audit" if audit else "enforce"}
+    said["rules"] = {**RULES, **pick(_MORE)}
     said["notices"] = chance.choice(ROUTES)
-    said["tagging"] = {"exemption": True, "scope": chance.random() < 0.3}
-    said["breaker"] = chance.choice(({"reverts_per_hour": 100}, {"reverts_per_hour": 100}, {"reverts_per_hour": 2}))
-    said["durability"] = chance.choice(({"mode": "never"}, {"mode": "collateral", "wait": "15m"}))
-    said["reviews"] = {"months": 0}
+    said["tagging"] = {"exemption": chance.random() < 0.9, "scope": chance.random() < 0.3}
+    said["breaker"], said["durability"] = pick(_BUDGETS), pick(_DURABILITY)
+    said["reviews"] = {"months": chance.choice((0, 0, 1))}
+    said["owners"] = pick(_OWNERS)
     if chance.random() < 0.2:
-        said["exclusions"] = [{"scope": f"{tenant.REPORTING}/**", "reason": "test", "expires": "2026-12-15T00:00:00Z"}]
-    owners = chance.randrange(3)
-    if owners:
-        entry: dict[str, Any] = {"name": "EPAC", "metadata": {"pacOwnerId": "*"}}
-        said["owners"] = [entry | ({"authors": ["5f0e9d1c-1111-4222-8333-444455556666"]} if owners == 2 else {})]
+        said["overrides"] = [_LOOSENED]
+    if chance.random() < 0.3:
+        expires = chance.choice(("2026-11-04T00:00:00Z", "2026-11-20T00:00:00Z", "2026-12-15T00:00:00Z", ""))
+        one = {"scope": f"{tenant.REPORTING}/**", "reason": "test"}
+        said["exclusions"] = [one | ({"expires": expires} if expires else {})]
+    if chance.random() < 0.3:
+        said["approved"] = [PIPELINE_ID]
     if chance.random() < 0.2:
-        said["expired"] = {"delete_after_days": 5}
-    return read(json.dumps(said))
+        said["expired"] = {"delete_after_days": chance.choice((0, 5))}
+    if chance.random() < 0.2:
+        said["adoption"] = {"until": "2026-11-12"}
+    if chance.random() < 0.3:
+        said["reminders"] = {"days": chance.choice(([30, 7, 1], [2]))}
+    return said
+
+
+# A model of what a ruleset asks for
+
+
+def wants(
+    ruleset: Ruleset, properties: Mapping[str, Any], *, written: datetime, members: Collection[str] | None
+) -> dict[str, timedelta]:
+    """Return the rules that an exemption breaks and that ask for a revert of it, each with its grace.
+
+    Those that what it was before decides, expiry-extended among them, are left out.
+
+    Args:
+        properties: what it says.
+        written: when somebody who is not us wrote it last, UTC.
+        members: the reference ids of the initiative that Azure evaluates; None where it exempts from a single policy.
+    """
+    said = said_by(ruleset)
+    broken = set(_broken(properties, written, members))
+    return {
+        rule: _length(answer.get("grace", "0m"))
+        for rule, answer in answers(said, properties).items()
+        if answer["response"] == "revert" and rule in broken
+    }
+
+
+def answers(said: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return each rule's response, and its grace, for an exemption. An override holds where all it exempts is named."""
+    rules = {rule: one if isinstance(one, dict) else {"response": one} for rule, one in said["rules"].items()}
+    for override in said.get("overrides", ()):
+        named = {one.lower() for one in properties.get("policyDefinitionReferenceIds") or ()}
+        if named == {override["reference"].lower()}:
+            rules |= {rule: {**rules.get(rule, {}), "response": one} for rule, one in override["rules"].items()}
+    return rules
+
+
+def _broken(properties: Mapping[str, Any], written: datetime, members: Collection[str] | None) -> Iterator[str]:
+    end = parse_time(properties.get("expiresOn"))
+    if end is None:
+        yield "expiry-missing"
+    elif end > written + timedelta(days=366 + 1):
+        yield "expiry-too-far"
+    if members is None:
+        return
+    named = {one.lower() for one in properties.get("policyDefinitionReferenceIds") or members}
+    whole = {one.lower() for one in members}
+    if whole <= named and (len(whole) > 1 or not properties.get("policyDefinitionReferenceIds")):
+        yield "whole-initiative"
+    if "requiretls" in named:
+        yield "never-exempt"
+
+
+def excludes(ruleset: Ruleset, key: str, now: datetime) -> bool:
+    """Whether an exclusion is in force on an exemption, by its id in lower case."""
+    for one in said_by(ruleset).get("exclusions", ()):
+        ends = parse_time(one.get("expires"))
+        if key.startswith(one["scope"].removesuffix("**").lower()) and (ends is None or now < ends):
+            return True
+    return False
+
+
+def _length(text: str) -> timedelta:
+    unit = {"m": "minutes", "h": "hours", "d": "days"}[text[-1]]
+    return timedelta(**{unit: int(text[:-1])})

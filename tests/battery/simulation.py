@@ -4,24 +4,21 @@
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
-from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
-
 from guardrails.exemption import ExemptionId
-from tests.battery import acts, invariants, rulesets
+from tests.battery import acts, faults, invariants, rulesets
 from tests.battery.azure import Cloud
 from tests.battery.line import Fault, Sent
 from tests.battery.loop import VirtualLoop, run
 from tests.battery.worker import Worker
 
 STEPS: Final = 60
-_BUSY: Final = (408, 429, 500, 503, 504)
-_ARM: Final = (401, 408, 429, 500, 502, 503, 504)
 _LATER: Final = timedelta(hours=26)
 
 
@@ -118,25 +115,10 @@ class Simulation:
             await asyncio.gather(*self._due(1.0))
 
     def _trouble(self, sent: Sent) -> Fault | None:
-        chance = self.chance
-        if self.clean or chance.random() >= self.storminess:
+        if self.clean or self.chance.random() >= self.storminess:
             return None
         self.cloud.troubles.append(self.cloud.now())
-        after = sent.changes and chance.random() < 0.5
-        if sent.what in ("GET", "PUT", "DELETE", "PATCH", "POST"):
-            match chance.randrange(3):
-                case 0:
-                    return Fault(after=after)
-                case 1:
-                    return Fault(status=chance.choice(_ARM), code="ServerBusy", after=after)
-                case _:
-                    return Fault(cut=True)
-        if chance.random() < 0.5:
-            error: Exception = ServiceResponseError("lost") if after else ServiceRequestError("unreachable")
-            return Fault(error, after=after)
-        status = HttpResponseError(message="ServerBusy")
-        status.status_code = chance.choice(_BUSY)
-        return Fault(status, after=after)
+        return faults.draw(self.chance, sent)
 
     def _weather(self) -> list[float]:
         """Return when an event comes, in seconds: at times never, late, or more than once."""
@@ -155,6 +137,7 @@ def simulate(seed: int, steps: int = STEPS, seen: Callable[[Cloud], object] | No
     """
 
     async def main(loop: VirtualLoop) -> list[str]:
+        random.seed(seed)  # what waits or samples by chance asks it
         chance = Random(seed)  # noqa: S311
         cloud = Cloud(loop, chance, rulesets.some(chance))
         try:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError
+from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.arm import ArmRest, _tag_error
 from guardrails.azure.rest import AGENT, Rest, error_of, json_of
@@ -40,7 +41,7 @@ class Answer:
 
     def text(self) -> str:
         """Return the body."""
-        return self._body.decode()
+        return self._body.decode(errors="replace")
 
 
 class Wire(Rest):
@@ -65,7 +66,11 @@ class Wire(Rest):
         """Send one request; return its answer whatever it is. Raises Retryable where there is none, and Died."""
         sent = await self._line.depart(method)
         fault = sent.fault
-        if fault and not fault.status and not fault.after and not fault.cut:
+        if fault and fault.error:
+            await self._line.arrive()
+            raise fault.error
+        altered = fault is not None and (fault.cut or fault.body is not None or fault.instead != "")
+        if fault and not fault.status and not fault.after and not altered:
             await self._line.arrive()
             raise _no_answer(subject)
         parts = urlsplit(url)
@@ -75,15 +80,23 @@ class Wire(Rest):
         request = Request(method, unquote(parts.path), query, headers, parts.netloc, url)
         raw = b"" if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
         planned = self._arm.faults.take(method, request.path, unquote(parts.query)) if self._arm.faults.rules else None
-        if fault and fault.status:
-            planned = ArmFault(status=fault.status, code=fault.code, after=fault.after)
+        if fault and (fault.status or fault.instead):
+            planned = ArmFault(
+                status=fault.status, code=fault.code, after=fault.after, retry_after=fault.retry_after,
+                instead=fault.instead,
+            )  # fmt: skip
         reply = self._arm.answer(request, raw, planned)
         await self._line.arrive()
-        if (fault and fault.after and not fault.status) or (planned and planned.drop):
+        if (fault and fault.after and not fault.status and not altered) or (planned and planned.drop):
             raise _no_answer(subject)
         if fault and fault.cut:
             reply = Reply(reply.status, reply.body[: len(reply.body) // 2], reply.headers)
+        if fault and fault.body is not None:
+            reply = Reply(reply.status, fault.body, reply.headers)
         return Answer(reply)
+
+
+AsyncHttpResponse.register(Answer)  # some callers ask what they were given
 
 
 def _no_answer(subject: str) -> Retryable:

@@ -8,6 +8,7 @@ machine: no sockets, no threads.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -32,6 +33,15 @@ class _Selector:
         """Nothing to close."""
 
 
+class Numbered(asyncio.Task[Any]):
+    """A task whose place in a set is the same in each replay: asyncio keeps tasks in sets, and cancels them in order."""
+
+    number = 0
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """The loop. `seconds` is its time; `chance` picks the order of what is ready."""
 
@@ -40,10 +50,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.seconds = 0.0
         self.chance = chance
         self._selector = _Selector(self)
+        self._numbers = count(1)
+        self.set_task_factory(self._numbered)
 
     def time(self) -> float:
         """Return the virtual time in seconds since the loop was made."""
         return self.seconds
+
+    def _numbered(self, _: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Numbered:
+        made = Numbered.__new__(Numbered)
+        made.number = next(self._numbers)  # before it is put into the set of all tasks
+        made.__init__(work, loop=self, **options)  # type: ignore[misc]
+        return made
 
     def _run_once(self) -> None:
         ready: Any = self._ready  # type: ignore[attr-defined]

@@ -58,10 +58,10 @@ class Simulation:
             self.storminess = chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
             since = len(cloud.arm.journal)
             await self._step()
-            self._check(step, invariants.after_step(cloud, since))
+            self._check(step, [*invariants.after_step(cloud, since), *cloud.defects])
         since = len(cloud.arm.journal)
         await self._end()
-        self._check(steps, invariants.after_step(cloud, since))
+        self._check(steps, [*invariants.after_step(cloud, since), *cloud.defects])
         self._check(steps, await invariants.at_end(cloud, self.people))
 
     async def _step(self) -> None:

@@ -63,6 +63,10 @@ def _creator_by_making_it_anew(old: Any, base: Row, it: Written, ruleset: Rulese
     return found
 
 
+def _vouched(row: Row) -> Row:
+    return replace(row, vouched=True)
+
+
 def _tool_by_claim(old: Any, it: Written, ruleset: Ruleset) -> Ownership:
     claimed = next((one for one in ruleset.owners if one.is_claimed_by(it.exemption)), None)
     found: Ownership = Ownership(claimed) if claimed else old(it, ruleset)
@@ -154,6 +158,12 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "An owner that is no identity, a group or a team's name, authorises nobody.",
         _RIGHTS + "test_a_group_authorises_nothing_by_itself",
         instead("guardrails.ownership._identities", lambda owners: owners),
+    ),
+    mutation(
+        "rights-of-rows-of-before",
+        "Who may delete an exemption by a row of before is who may by its last approved state.",
+        _RIGHTS + "test_a_row_of_today_keeps_who_may",
+        around("guardrails.durability.may_delete", lambda old, by, row, *rest: old(by, _vouched(row), *rest)),
     ),
     mutation(
         "tool-by-claim",

@@ -59,6 +59,13 @@ async def _without_due(old: Any, visit: Any, stored: Any, row: Row, entry: Entry
     return found
 
 
+def _with_whose_alone(old: Any, name: str, found: Any) -> tuple[Use, ...]:
+    if name in found and f"{name}_by" not in found:
+        raise ValueError("it does not say whose reverts were")
+    uses: tuple[Use, ...] = old(name, found)
+    return uses
+
+
 async def _nothing(*_: Any) -> None:
     """Do nothing."""
 
@@ -124,6 +131,12 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.sweep.Sweeper._tell", _told_once),
     ),
     mutation(
+        "breaker-of-before",
+        "A breaker's row of before, which does not say whose reverts were, counts in all.",
+        "tests/register/test_breaker.py::test_a_row_of_an_older_version_counts_in_all_and_for_nobody",
+        around("guardrails.register.breaker._uses", _with_whose_alone),
+    ),
+    mutation(
         "held-until-somebody-looks",
         "What waits for a budget goes on by itself when there is room.",
         _TESTS + "test_what_waits_for_its_author_goes_on_when_there_is_room",
@@ -132,7 +145,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "budget-told-each-time",
         "People are told once an hour that a budget is used up.",
-        _TESTS + "test_it_is_told_once_and_goes_on_by_itself_at_the_very_second",
+        "tests/register/test_breaker.py::test_people_are_told_of_a_budget_once_an_hour",
         around("guardrails.register.breaker.Breaker.remember_said", _nothing),
     ),
     mutation(

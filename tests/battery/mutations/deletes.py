@@ -7,7 +7,7 @@ from typing import Any, Final
 from guardrails.digest import URGENT
 from guardrails.evasion import Habit
 from guardrails.exemption import Exemption
-from guardrails.notice import Kind
+from guardrails.notice import Kind, Notice
 from guardrails.record import Row
 from tests.battery.mutations.base import Mutation, Patch, around, instead, mutation
 
@@ -51,6 +51,11 @@ def _untold(habit: Habit) -> tuple[Patch, ...]:
         return found
 
     return tuple(around(f"guardrails.{user}.attempted", attempted) for user in ("recording", "hold_back"))
+
+
+def _by_its_time(old: Any, *args: Any, at: datetime, **more: Any) -> Notice:
+    found: Notice = old(*args, at=at, **more)
+    return replace(found, id=f"{found.id}-{at:%Y%m%d%H%M%S}")
 
 
 async def _unforged(old: Any, intake: Any, raw: str, event_id: str, reason: str, *, forged: str = "") -> None:
@@ -117,13 +122,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "toggling-untold",
         "Who breaks an exemption again each time it is mended is told as evasion.",
-        "tests/reconcile/test_clocks.py",
+        "tests/reconcile/test_clocks.py::test_who_breaks_it_again_each_time_it_is_mended_is_told_once",
         *_untold(Habit.TOGGLING),
     ),
     mutation(
         "flood-untold",
         "Who floods one exemption is told as evasion.",
-        "tests/reconcile/test_budgets.py::test_the_notice_of_a_flood_names_who_writes_and_when_it_goes_on",
+        "tests/reconcile/test_budgets.py::test_it_is_told_once_and_goes_on_by_itself_at_the_very_second",
         *_untold(Habit.FLOOD),
     ),
     mutation(
@@ -137,11 +142,12 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "Evasion is told once an exemption and habit.",
         "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_told_once",
         around("guardrails.evasion.news", lambda _, __, row: [habit for habit in Habit if habit in row.evaded]),
+        around("guardrails.evasion.notice", _by_its_time),
     ),
     mutation(
         "evasion-in-digests",
         "Evasion is told at once, never in a digest.",
-        "tests/deliver/test_digest.py",
+        "tests/deliver/test_digest.py::test_what_cannot_wait_is_never_gathered_and_does_not_count",
         instead("guardrails.digest.URGENT", _WITHOUT),
     ),
 )

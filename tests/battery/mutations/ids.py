@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from guardrails.exemption import Exemption
+from guardrails.errors import Permanent
+from guardrails.exemption import Exemption, ExemptionId
 from guardrails.facts import Gone, Unread
 from guardrails.record import Stored
 from tests.battery.mutations.base import Mutation, around, instead, mutation
@@ -28,6 +29,13 @@ async def _row_of_anything(_: Any, visit: Any, seen: Gone | Unread) -> Any:
     from guardrails import reconcile  # noqa: PLC0415
 
     return await reconcile._absent(visit, None, seen)
+
+
+def _whatever_it_names(old: Any, place: Any, text: object) -> Any:
+    try:
+        return ExemptionId.parse(text)
+    except Permanent:
+        return old(place, text)
 
 
 async def _always(*_: Any) -> bool:
@@ -61,6 +69,12 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         instead("guardrails.exemption.resource_id", _as_given),
     ),
     mutation(
+        "letters-that-look-alike",
+        "Letters that merely share a lower case, as the sign of Kelvin and k, name two objects.",
+        _TESTS + "test_a_name_that_looks_like_another_takes_nothing_of_it",
+        instead("guardrails.exemption.folded", str.lower),
+    ),
+    mutation(
         "answers-about-anything",
         "What Azure answers counts only if it is the object that was asked for.",
         _TESTS + "test_an_answer_with_another_exemption_decides_nothing",
@@ -78,6 +92,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "The register is read before Azure: its answer is never later than Azure's.",
         _TESTS + "test_an_accepted_delete_while_another_worker_looks_stands",
         around("guardrails.visit.Visit.observe", _at_once),
+        around("guardrails.bring_back._accepted_before", _nothing_accepted),
     ),
     mutation(
         "gone-not-asked-again",
@@ -112,9 +127,9 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "rows-of-another",
-        "A row that names another exemption than its key does is not believed.",
-        _TESTS + "test_a_row_that_names_another_exemption_is_not_believed",
-        instead("guardrails.register.table_register._check", lambda *_: None),
+        "A column that names another exemption than its key does is not believed.",
+        _TESTS + "test_a_column_that_names_another_exemption_has_that_one_left_alone",
+        around("guardrails.register.table_register._named", _whatever_it_names),
     ),
     mutation(
         "large-bodies-refused",

@@ -50,13 +50,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "gone-rows-skipped",
         "Sweeps visit the rows of deleted exemptions with something left to do.",
-        "tests/sweep/test_left_to_do.py",
+        "tests/sweep/test_left_behind.py",
         around("guardrails.compare.is_due", _those_that_are_there),
     ),
     mutation(
         "unseen-rows-skipped",
         "Sweeps visit what was begun and not ended, though its container cannot be seen.",
-        "tests/sweep/test_blind_spots.py",
+        "tests/sweep/test_left_behind.py",
         around("guardrails.record.Watch.of", _never_begun),
     ),
     mutation(
@@ -88,6 +88,12 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "Bodies that nothing needs are pruned.",
         _BODIES + "test_of_many_edits_the_newest_bodies_and_those_that_are_needed_stay",
         instead("guardrails.reconcile.is_due", lambda *_: False),
+    ),
+    mutation(
+        "bodies-of-before-uncounted",
+        "The bodies of a row of before are counted and pruned, too.",
+        _BODIES + "test_an_old_row_is_counted_once_and_pruned_step_by_step",
+        around("guardrails.reconcile.is_due", lambda old, row, *rest: row.bodies is not None and old(row, *rest)),
     ),
     mutation(
         "taken-bodies-pruned",

@@ -16,5 +16,5 @@ WATCHERS: Final = (*authority.WATCHERS, *clocks.WATCHERS, *budgets.WATCHERS, *tr
 
 async def watch(end: End) -> list[str]:
     """Return what is broken, once all has come to rest."""
-    book = Book(end)
+    book = await Book.of(end)
     return [f"{check.__name__}: {text}" for check in WATCHERS for text in await check(book)]

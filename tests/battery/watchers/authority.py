@@ -81,7 +81,7 @@ async def nothing_is_inherited_by_name(book: Book) -> list[str]:
         before, row = step.before, step.row
         if before is None or before.content or not row.content or row.own_write_at is not None or not row.theirs:
             continue
-        body = await book.body(step.one, row.snapshot) or {}
+        body = book.state(step.one, step.entry.at)
         makers = {row.author.lower(), str(body.get("systemData", {}).get("createdBy", "")).lower()}
         if not set(row.theirs_by) <= makers:
             found.append(f"{step}: made anew, and {row.theirs_by} may write it for {row.theirs}")
@@ -92,15 +92,18 @@ async def rights_change_by_who_has_them(book: Book) -> list[str]:
     """Who may delete an exemption, and whether it comes back, changes by the edit of who may delete it."""
     found = []
     for step in book:
-        before, row, ruleset = step.before, step.row, book.ruleset(step)
-        if before is None or not before.vouched or not row.content or ruleset is None:
+        before, row = step.before, step.row
+        if before is None or not before.vouched or not row.content:
             continue
         if not before.content and not before.wanted_back:
             continue  # a new one under an old name
+        if before.assignment != row.assignment:
+            continue  # an update cannot do that
         if row.creator != before.creator:
             found.append(f"{step}: its creator was {before.creator} and is {row.creator}")
         author = row.author.lower()
-        may = author == before.creator or author in before.owners or author in ruleset.trusted
+        trusted = frozenset[str]().union(*(one.trusted for one in book.in_force(step.entry.at)))
+        may = author == before.creator or author in before.owners or author in trusted
         if not may and (row.owners, row.wanted) != (before.owners, before.wanted):
             found.append(f"{step}: {author} changed who may delete it to {row.owners}, {row.wanted!r}")
     return found
@@ -110,13 +113,14 @@ async def an_accepted_delete_was_by_who_may(book: Book) -> list[str]:
     """A delete is accepted of its creator, of an identity among its owners, or of whom the ruleset trusts; of no group."""
     found = []
     for step in book:
-        before, why, ruleset = step.before, str(step.entry.facts.get("accepted", "")), book.ruleset(step)
-        if before is None or not before.vouched or ruleset is None:
+        before, why = step.before, str(step.entry.facts.get("accepted", ""))
+        if before is None or not before.vouched:
             continue
         if match := _WHO_MAY.fullmatch(why):
             name = match[1].strip().lower()
             identity = "@" in name or _GUID.fullmatch(name)
-            if name not in ruleset.trusted and name != before.creator and not (name in before.owners and identity):
+            trusted = frozenset[str]().union(*(one.trusted for one in book.in_force(step.entry.at)))
+            if name not in trusted and name != before.creator and not (name in before.owners and identity):
                 found.append(f"{step}: accepted of {name}; it is {before.creator}'s, and {before.owners} may")
         if (match := _LEFT_TO.fullmatch(why)) and before.claimed == match[1]:
             found.append(f"{step}: it was left to {match[1]}, which is a claim of who wrote it")

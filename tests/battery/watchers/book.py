@@ -68,14 +68,20 @@ class Book:
     steps: dict[ExemptionId, list[Step]] = field(default_factory=dict)
     bodies: dict[tuple[ExemptionId, int], Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for one, entries in self.end.history.items():
+    @classmethod
+    async def of(cls, end: End) -> "Book":
+        """Read it, of every exemption that the register knows."""
+        book = cls(end)
+        async for stored in end.register.rows():
+            one = ExemptionId.parse(stored.row.id)
+            entries = end.history.get(one) or await end.register.history(one)
             before, steps = None, []
             for entry in entries:
                 row = Row.from_json(entry.row)
                 steps.append(Step(one, entry, before, row))
                 before = row
-            self.steps[one] = steps
+            book.steps[one] = steps
+        return book
 
     def __iter__(self) -> Iterator[Step]:
         for steps in self.steps.values():
@@ -84,6 +90,17 @@ class Book:
     def ruleset(self, step: Step) -> Ruleset | None:
         """Return the ruleset by which it was decided; None where a setting or an older version had it."""
         return next((one for _, one in self.end.cloud.ruled if one.digest == step.row.ruleset), None)
+
+    def in_force(self, at: datetime) -> list[Ruleset]:
+        """Return the rulesets that were in force at a time, as far as clocks tell."""
+        ruled = self.end.cloud.ruled
+        ends = [since for since, _ in ruled[1:]] + [at + SLACK]
+        return [one for (since, one), until in zip(ruled, ends, strict=True) if since <= at + SLACK and until >= at - SLACK]
+
+    def state(self, one: ExemptionId, at: datetime) -> dict[str, Any]:
+        """Return an exemption as Azure had it at a time; {} where it was not there."""
+        journal = [change for change in self.end.cloud.arm.journal if change.id == one.key and change.at <= at + SLACK]
+        return (journal[-1].after if journal else None) or {}
 
     def owner(self, step: Step, name: str) -> Owner | None:
         """Return the protected owner with a name, as the ruleset of a step has it."""

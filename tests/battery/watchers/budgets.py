@@ -53,16 +53,22 @@ def _exceeded(
 ) -> list[str]:
     counted = defaultdict[tuple[str, str], list[datetime]](list)
     for step, author in zip(done, authors, strict=True):
-        era = sum(at <= step.entry.at for at in closed)
+        era = sum(at <= _taken(step) for at in closed)
         for name, key in (("exemption", step.one.key), ("author", author), ("subscription", step.one.container)):
-            if key and (name == "exemption" or not closed):
-                counted[name, f"{key} {era}" if closed else key].append(step.entry.at)
+            if key:
+                counted[name, f"{key} {era}" if closed else key].append(_taken(step))
     found = []
     for (name, key), times in counted.items():
         most = max(getattr(one, name) for one in budgets)
         if _crowded(times, most):
             found.append(f"{name} {key}: {what} more than {most} times within an hour: {[f'{at:%d %H:%M}' for at in times]}")
     return found
+
+
+def _taken(step: Step) -> datetime:
+    """Return when a share was taken for what a step ended: when it was begun."""
+    begun = step.row.reverts if step.entry.event in _REVERTED else ()
+    return begun[-1] if begun else step.entry.at
 
 
 def _author(book: Book, step: Step) -> str:
@@ -157,6 +163,7 @@ async def what_is_held_stands(book: Book) -> list[str]:
         if step.entry.event == "intent" and intent and intent.action not in ("restore", "bring-back"):
             if hold and hold.content == step.row.content and step.entry.at < hold.until - SLACK:
                 found.append(f"{step}: {intent.action}, though {hold.by} holds it until {hold.until}")
+        hold = step.row.hold if step.entry.event == "hold" else hold
         if any("on hold until" in one for one in step.reasons) and (hold is None or hold.content != step.row.content):
             found.append(f"{step}: left alone, though nobody holds what it says now")
     return found

@@ -134,11 +134,12 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
     blamed: dict[tuple[str, str], set[ExemptionId]] = {}
     first: dict[ExemptionId, dict[str, datetime]] = {}
     ended: set[tuple[str, str]] = set()
+    over: set[str] = set()
     for step in sorted(book, key=lambda one: (one.entry.at, one.entry.seq)):
         one, where = step.one, (step.one.scope.lower(), step.row.assignment.lower())
         if not step.row.content:
             ended |= {(one.scope.lower(), step.before.assignment.lower())} if step.before and one in first else set()
-            first.pop(one, None)
+            over |= {one.key} if first.pop(one, None) else set()
             continue
         told = _told(book, step)
         if told is None:
@@ -150,6 +151,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         for rule in [rule for rule in seen if rule not in told.broken and not told.unclear]:
             del seen[rule]
             ended.add(where)
+            over.add(one.key)
         for rule in told.broken:
             seen.setdefault(rule, step.entry.at)
         if told.broken:
@@ -157,7 +159,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         intent = step.row.intent
         if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS or not told.reverting:
             continue
-        if where in ended or blamed[where] != {one} or any("not known to write" in text for text in step.reasons):
+        if where in ended or one.key in over or blamed[where] != {one} or any("not known to write" in text for text in step.reasons):
             continue
         earliest = min(seen[rule] + grace for rule, grace in told.reverting.items())
         if step.entry.at < earliest - SLACK:

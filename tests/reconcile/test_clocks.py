@@ -284,6 +284,21 @@ async def test_what_may_stand_uses_up_nothing(world: World, one: ExemptionId, wh
     assert await has_left(world, other, timedelta(hours=12))
 
 
+@pytest.mark.parametrize("why", ["adopted", "restored"])
+async def test_what_stood_until_somebody_edits_it_has_its_whole_grace_then(
+    world: World, one: ExemptionId, why: str
+) -> None:
+    await world.bad(one)
+    world.clock.advance(days=1)
+    await world.look(one, "sweep", adopt=world.clock.now() if why == "adopted" else None)
+    if why == "restored":
+        await gone(world, one)
+        await world.reconciler.restore(one, OPERATOR)
+    assert await stands(world, one, timedelta(days=60))
+    await edit(world, one, PIPELINE, **NEVER_ENDS, displayName="still without an end")
+    assert await has_left(world, one, timedelta(hours=12))
+
+
 async def test_somebody_else_has_a_grace_of_his_own(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
     assert await stands(world, one, TEN)

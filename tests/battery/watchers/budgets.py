@@ -96,7 +96,8 @@ async def a_fight_is_slowed_down(book: Book) -> list[str]:
 
 async def nothing_is_held_for_nothing(book: Book) -> list[str]:
     """A revert waits for a budget only if as many other reverts were begun within the hour."""
-    begun = [step for step in book if step.entry.event == "intent" and _begins(step)]
+    begun = [step for step in book if step.entry.event == "intent" and step.row.intent]
+    begun = [step for step in begun if step.row.intent and step.row.intent.action in _REVERTS]
     found = []
     for step in book:
         name, ruleset = str(step.entry.facts.get("held", "")), book.ruleset(step)
@@ -110,17 +111,10 @@ async def nothing_is_held_for_nothing(book: Book) -> list[str]:
             "author": [one for one in recent if one.row.author.lower() == author],
             "subscription": [one for one in recent if one.one.container == step.one.container],
         }[name]
-        if len(same) < getattr(budget, name):
-            found.append(f"{step}: held for its {name} after {len(same)} reverts; {getattr(budget, name)} are let through")
+        reverts = {(one.one, one.row.content) for one in same}  # one that is begun again is the same one
+        if len(reverts) < getattr(budget, name):
+            found.append(f"{step}: held for its {name} after {len(reverts)} of {getattr(budget, name)} reverts")
     return found
-
-
-def _begins(step: Step) -> bool:
-    """Whether it begins a revert, and does not take up one that was begun."""
-    intent, before = step.row.intent, step.before.intent if step.before else None
-    if intent is None or intent.action not in _REVERTS:
-        return False
-    return before is None or before.action not in _REVERTS or step.before is None or step.before.content != step.row.content
 
 
 async def what_waits_for_a_budget_has_a_time(book: Book) -> list[str]:

@@ -72,7 +72,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
     longest = max((max(book.answers(one).values(), default=timedelta()) for _, one in book.end.cloud.ruled), default=timedelta())
     lasting: dict[ExemptionId, Run] = {}
     beside: dict[ExemptionId, list[Run]] = {}
-    for step in sorted(book, key=lambda one: (one.entry.at, one.entry.seq)):
+    for step in _in_order(book):
         one, at, author = step.one, step.entry.at, step.row.author.lower()
         run = lasting.get(one)
         if not step.row.content:
@@ -107,6 +107,17 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
     return found
 
 
+def _in_order(book: Book) -> list[Step]:
+    """Return all steps in the order of time, and those of one exemption in theirs, whatever clocks said."""
+    times = []
+    for steps in book.steps.values():
+        latest = datetime.min.replace(tzinfo=UTC)
+        for step in steps:
+            latest = max(latest, step.entry.at)
+            times.append((latest, step.entry.seq, step.one.key, step))
+    return [step for *_, step in sorted(times, key=lambda one: one[:3])]
+
+
 def _is_beside(book: Book, other: ExemptionId, step: Step) -> bool:
     steps = book.steps[other]
     same = {each.row.assignment.lower() for each in steps if each.entry.at <= step.entry.at}
@@ -135,7 +146,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
     first: dict[ExemptionId, dict[str, datetime]] = {}
     ended: set[tuple[str, str]] = set()
     over: set[str] = set()
-    for step in sorted(book, key=lambda one: (one.entry.at, one.entry.seq)):
+    for step in _in_order(book):
         one, where = step.one, (step.one.scope.lower(), step.row.assignment.lower())
         if not step.row.content:
             ended |= {(one.scope.lower(), step.before.assignment.lower())} if step.before and one in first else set()

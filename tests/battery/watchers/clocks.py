@@ -27,12 +27,14 @@ class Run:
         start, last: when that was seen first, and last.
         authors: who had written it, lower case.
         controls: the reference ids that it exempted from; None for all of them.
+        rules: those that it broke.
     """
 
     start: datetime
     last: datetime
     authors: set[str]
     controls: frozenset[str] | None
+    rules: set[str] = field(default_factory=set)
 
     def overlaps(self, controls: frozenset[str] | None) -> bool:
         """Whether it exempted from one of these."""
@@ -46,7 +48,7 @@ class Told:
     step: Step
     broken: frozenset[str] = frozenset()
     reverting: dict[str, timedelta] = field(default_factory=dict)
-    unclear: bool = False
+    unclear: frozenset[str] = frozenset()
 
 
 def _told(book: Book, step: Step) -> Told | None:
@@ -56,10 +58,10 @@ def _told(book: Book, step: Step) -> Told | None:
         return None
     if rulesets.said_by(ruleset).get("overrides"):
         return None
-    statuses = {str(one["rule"]): str(one["status"]) for one in found or ()}
-    broken = frozenset(rule for rule, status in statuses.items() if status == "violation")
+    statuses = [(str(one["rule"]), str(one["status"])) for one in found or ()]
+    broken = frozenset(rule for rule, status in statuses if status == "violation")
     answers = book.answers(ruleset)
-    unclear = any(status == "unknown" for status in statuses.values()) or step.row.status is Status.UNKNOWN
+    unclear = frozenset(rule for rule, status in statuses if status == "unknown")
     return Told(step, broken, {rule: answers[rule] for rule in broken & answers.keys()}, unclear)
 
 
@@ -79,7 +81,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             lasting.pop(one, None)
             continue
         told = _told(book, step)
-        if told is None or (not told.reverting and told.unclear):
+        if told is None or (not told.reverting and run is not None and told.unclear & run.rules):
             continue
         if not told.reverting or step.row.kept == step.row.content:
             lasting.pop(one, None)
@@ -94,6 +96,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
                 if other != one and _is_beside(book, other, step) and author in each.authors and each.overlaps(controls)
             ]  # fmt: skip
         run.last = at
+        run.rules |= told.reverting.keys()
         run.authors.add(author)
         run.controls = None if run.controls is None or controls is None else run.controls | controls
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
@@ -159,7 +162,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             first.pop(one, None)
             continue
         seen = first.setdefault(one, {})
-        for rule in [rule for rule in seen if rule not in told.broken and not told.unclear]:
+        for rule in [rule for rule in seen if rule not in told.broken | told.unclear]:
             del seen[rule]
             ended.add(where)
             over.add(one.key)

@@ -73,7 +73,6 @@ def _tool_by_claim(old: Any, it: Written, ruleset: Ruleset) -> Ownership:
     return found
 
 
-
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "claim-beside-authors",

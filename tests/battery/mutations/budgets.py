@@ -81,7 +81,7 @@ def _without_reminders(_: Any, row: Row, content: str, now: datetime) -> Any:
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "no-budget-of-one-exemption",
-        "An exemption that is rewritten again and again is reverted three times an hour, and takes nothing from others.",
+        "An exemption that is rewritten again and again is reverted three times an hour, and no more.",
         _TESTS + "test_one_exemption_rewritten_21_times_stops_nothing_else",
         around("guardrails.perform.full_of_one", _no_exemption),
     ),
@@ -119,8 +119,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "no-budget-of-restores",
         "Restores have budgets of their own: of one exemption, of who deleted it, of a subscription, and in all.",
-        "tests/durability/test_budgets.py::"
-        "test_who_deletes_much_uses_up_what_is_put_back_for_him_and_nobody_else",
+        "tests/durability/test_budgets.py::test_who_deletes_much_uses_up_what_is_put_back_for_him_and_nobody_else",
         around("guardrails.register.breaker.Breaker.take_restore", _restores_freely),
         around("guardrails.bring_back.full_of_one", lambda *_: None),
     ),

@@ -1,4 +1,4 @@
-"""The time that an exemption may break a rule for, and the end that it was accepted with: the fixes, each taken away."""
+"""The time to correct an exemption, and the end that it was accepted with: the fixes, each taken away."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -76,7 +76,9 @@ def _stands_and_counts(old: Any, at: Situation) -> Broken:
     return found._replace(graces=graces)
 
 
-def _step_by_step(old: Any, base: Baseline, end: datetime | None, ticket: str, now: datetime, *, near: bool) -> Baseline:
+def _step_by_step(
+    old: Any, base: Baseline, end: datetime | None, ticket: str, now: datetime, *, near: bool
+) -> Baseline:
     del near
     found: Baseline = old(base, end, ticket, now, near=False)
     return found
@@ -100,6 +102,15 @@ def _newest(_: Any, dates: Dates, most: int) -> Dates:
     return dates[-most:]
 
 
+def _not_unknown(row: Row) -> Mapping[str, datetime]:
+    return {key: seen for key, seen in row.findings.items() if not key.endswith("?")}
+
+
+def _start_now(_: Any, account: Account, __: Broken, now: datetime) -> datetime:
+    lasting = account[-1] if account and account[-1].end is None else None
+    return lasting.start if lasting else now
+
+
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "grace-of-each-rule",
@@ -118,7 +129,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A time in which a rule is Unknown does not end a period of grace.",
         _TESTS + "test_an_assignment_that_cannot_be_read",
         around("guardrails.recording.after", _unknown_is_in_order),
-        instead("guardrails.record.Row.running", property(lambda row: _not_unknown(row))),
+        instead("guardrails.record.Row.running", property(_not_unknown)),
     ),
     mutation(
         "grace-runs-while-unknown",
@@ -206,7 +217,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A row of before there were accounts of grace goes on from when its violation was first seen.",
         _BEFORE + "test_time_that_was_used_before_is_on_its_authors_account",
         instead("guardrails.record.Row.account", property(lambda row: row.grace)),
-        around("guardrails.grace._start", lambda _, account, broken, now: _start_now(account, now)),
+        around("guardrails.grace._start", _start_now),
     ),
     mutation(
         "end-of-rows-of-before",
@@ -215,14 +226,3 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.recording.baseline_of", lambda _, row: row.baseline),
     ),
 )
-
-
-def _not_unknown(row: Row) -> Mapping[str, datetime]:
-    return {key: seen for key, seen in row.findings.items() if not key.endswith("?")}
-
-
-def _start_now(account: Account, now: datetime) -> datetime:
-    lasting = account[-1] if account and account[-1].end is None else None
-    return lasting.start if lasting else now
-
-

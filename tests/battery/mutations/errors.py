@@ -33,6 +33,12 @@ class _Strict:
         return found
 
 
+def _known_alone(old: Any, visit: Any, same: Row | None, *rest: Any) -> Any:
+    if same is not None and same.blocked and same.retry_on is None and visit.hint.source != "operator":
+        return same.blocked, None
+    return old(visit, same, *rest)
+
+
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "any-refusal-is-final",
@@ -70,12 +76,6 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A row of before that says cannot-act is taken up by a sweep.",
         _TESTS + "test_a_row_of_before_waits_a_day_from_now_then_a_week",
         instead("guardrails.record.Watch._replace", lambda watch, **_: watch),
-        around("guardrails.visit.Visit._blocked", lambda old, visit, same, *rest: _known_alone(old, visit, same, *rest)),
+        around("guardrails.visit.Visit._blocked", _known_alone),
     ),
 )
-
-
-def _known_alone(old: Any, visit: Any, same: Row | None, *rest: Any) -> Any:
-    if same is not None and same.blocked and same.retry_on is None and visit.hint.source != "operator":
-        return same.blocked, None
-    return old(visit, same, *rest)

@@ -1,4 +1,4 @@
-"""What sweeps visit, rows that all instances share, restores and the bodies that are kept: the fixes, each taken away."""
+"""What sweeps visit, rows that instances share, restores and the bodies that are kept: the fixes, each taken away."""
 
 from dataclasses import replace
 from datetime import datetime

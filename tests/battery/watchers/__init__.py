@@ -1,6 +1,6 @@
 """What each fix of the service holds, watched: invariants that compare its history with what it must never say.
 
-    await watch(end)    what is broken, a sentence each
+await watch(end)    what is broken, a sentence each
 """
 
 from typing import Final

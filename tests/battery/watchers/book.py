@@ -95,7 +95,9 @@ class Book:
         """Return the rulesets that were in force at a time, as far as clocks tell."""
         ruled = self.end.cloud.ruled
         ends = [since for since, _ in ruled[1:]] + [at + SLACK]
-        return [one for (since, one), until in zip(ruled, ends, strict=True) if since <= at + SLACK and until >= at - SLACK]
+        return [
+            one for (since, one), until in zip(ruled, ends, strict=True) if since <= at + SLACK and until >= at - SLACK
+        ]
 
     def state(self, one: ExemptionId, at: datetime) -> dict[str, Any]:
         """Return an exemption as Azure had it at a time; {} where it was not there."""

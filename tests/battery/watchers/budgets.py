@@ -39,13 +39,19 @@ async def no_budget_for_restores_is_exceeded(book: Book) -> list[str]:
     """The same of what is put back after a loss: of one exemption, of who deleted it, of a subscription, in all."""
     budgets = [one.restores for one in _rulesets(book)]
     done = [step for step in book if step.entry.event == "brought-back"]
-    return _exceeded("put back", done, budgets, [step.before.lost_by if step.before else "" for step in done], _closed(book))
+    return _exceeded(
+        "put back", done, budgets, [step.before.lost_by if step.before else "" for step in done], _closed(book)
+    )
 
 
 def _closed(book: Book) -> list[datetime]:
     """Return when an operator closed the breaker, which forgets what was done."""
     ledger = getattr(book.end.people, "ledger", None)
-    return [one.at for one in ledger.operated if one.what in ("close", "import", "import --force", "wipe")] if ledger else []
+    return (
+        [one.at for one in ledger.operated if one.what in ("close", "import", "import --force", "wipe")]
+        if ledger
+        else []
+    )
 
 
 def _exceeded(
@@ -61,7 +67,9 @@ def _exceeded(
     for (name, key), times in counted.items():
         most = max(getattr(one, name) for one in budgets)
         if _crowded(times, most):
-            found.append(f"{name} {key}: {what} more than {most} times within an hour: {[f'{at:%d %H:%M}' for at in times]}")
+            found.append(
+                f"{name} {key}: {what} more than {most} times within an hour: {[f'{at:%d %H:%M}' for at in times]}"
+            )
     return found
 
 
@@ -88,7 +96,11 @@ async def a_fight_is_slowed_down(book: Book) -> list[str]:
         done = [step.entry.at for step in steps if step.entry.event in _REVERTED]
         restored = [step.entry.at for step in steps if step.entry.event == "restored"]
         for at, moment in enumerate(done):
-            recent = [each for each in done[:at] if moment - each < window - SLACK and not any(each < one < moment for one in restored)]
+            recent = [
+                each
+                for each in done[:at]
+                if moment - each < window - SLACK and not any(each < one < moment for one in restored)
+            ]
             if len(recent) >= times and moment - recent[-1] < _HOUR - 2 * SLACK:
                 found.append(f"{one.key}: reverted at {moment} after {len(recent)} reverts, the last at {recent[-1]}")
     return found
@@ -120,7 +132,11 @@ async def nothing_is_held_for_nothing(book: Book) -> list[str]:
 async def what_waits_for_a_budget_has_a_time(book: Book) -> list[str]:
     """What a budget holds back is looked at again by itself."""
     waits = [(one, row) for one, row in book.end.rows.items() if row.held and row.held != BREAKER]
-    return [f"{one.key} waits for {row.held}, and for ever" for one, row in waits if row.due is None and not row.held.startswith(RESTORES)]
+    return [
+        f"{one.key} waits for {row.held}, and for ever"
+        for one, row in waits
+        if row.due is None and not row.held.startswith(RESTORES)
+    ]
 
 
 async def an_open_breaker_is_reminded_of(book: Book) -> list[str]:
@@ -154,9 +170,9 @@ async def what_is_held_stands(book: Book) -> list[str]:
     found = []
     for step in book:
         hold, intent = step.before.hold if step.before else None, step.row.intent
-        if step.entry.event == "intent" and intent and intent.action not in ("restore", "bring-back"):
-            if hold and hold.content == step.row.content and step.entry.at < hold.until - SLACK:
-                found.append(f"{step}: {intent.action}, though {hold.by} holds it until {hold.until}")
+        begun = intent if step.entry.event == "intent" else None
+        if begun and begun.action not in ("restore", "bring-back") and _holds(hold, step):
+            found.append(f"{step}: {begun.action}, though it is held")
         hold = step.row.hold if step.entry.event == "hold" else hold
         if any("on hold until" in one for one in step.reasons) and (hold is None or hold.content != step.row.content):
             found.append(f"{step}: left alone, though nobody holds what it says now")
@@ -176,6 +192,10 @@ async def holds_are_told(book: Book) -> list[str]:
         if row.hold and passed and (row.hold.reminded == 0 or row.hold.reminded > passed):
             found.append(f"{one.key}: its hold ends at {row.hold.until}, and nobody is reminded")
     return found
+
+
+def _holds(hold: Hold | None, step: Step) -> bool:
+    return hold is not None and hold.content == step.row.content and step.entry.at < hold.until - SLACK
 
 
 def _begun(old: Hold | None, new: Hold | None) -> bool:

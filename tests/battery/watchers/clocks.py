@@ -43,12 +43,16 @@ class Run:
 
 @dataclass
 class Told:
-    """What one look found of an exemption: the rules that it breaks, those that ask for a revert among them."""
+    """What one look found of an exemption: the rules that it breaks, those that ask for a revert among them.
+
+    `loosened`: whether overrides say what follows, of which the model knows nothing.
+    """
 
     step: Step
     broken: frozenset[str] = frozenset()
     reverting: dict[str, timedelta] = field(default_factory=dict)
     unclear: frozenset[str] = frozenset()
+    loosened: bool = False
 
 
 def _told(book: Book, step: Step) -> Told | None:
@@ -56,13 +60,12 @@ def _told(book: Book, step: Step) -> Told | None:
     ruleset, found = book.ruleset(step), step.entry.facts.get("findings")
     if ruleset is None or "verdict" not in step.entry.facts:
         return None
-    if rulesets.said_by(ruleset).get("overrides"):
-        return None
     statuses = [(str(one["rule"]), str(one["status"])) for one in found or ()]
     broken = frozenset(rule for rule, status in statuses if status == "violation")
-    answers = book.answers(ruleset)
+    loosened = bool(rulesets.said_by(ruleset).get("overrides"))
+    answers = {} if loosened else book.answers(ruleset)
     unclear = frozenset(rule for rule, status in statuses if status == "unknown")
-    return Told(step, broken, {rule: answers[rule] for rule in broken & answers.keys()}, unclear)
+    return Told(step, broken, {rule: answers[rule] for rule in broken & answers.keys()}, unclear, loosened)
 
 
 async def the_grace_is_given_once(book: Book) -> list[str]:
@@ -71,7 +74,9 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule.
     """
     found, runs = list[str](), dict[ExemptionId, list[Run]]()
-    longest = max((max(book.answers(one).values(), default=timedelta()) for _, one in book.end.cloud.ruled), default=timedelta())
+    longest = max(
+        (max(book.answers(one).values(), default=timedelta()) for _, one in book.end.cloud.ruled), default=timedelta()
+    )
     lasting: dict[ExemptionId, Run] = {}
     beside: dict[ExemptionId, list[Run]] = {}
     for step in _in_order(book):
@@ -81,7 +86,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             lasting.pop(one, None)
             continue
         told = _told(book, step)
-        if told is None or (not told.reverting and run is not None and told.unclear & run.rules):
+        if told is None or told.loosened or (not told.reverting and run is not None and told.unclear & run.rules):
             continue
         if not told.reverting or step.row.kept == step.row.content:
             lasting.pop(one, None)
@@ -173,7 +178,12 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         intent = step.row.intent
         if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS or not told.reverting:
             continue
-        if where in ended or one.key in over or blamed[where] != {one} or any("not known to write" in text for text in step.reasons):
+        if (
+            where in ended
+            or one.key in over
+            or blamed[where] != {one}
+            or any("not known to write" in text for text in step.reasons)
+        ):
             continue
         earliest = min(seen[rule] + grace for rule, grace in told.reverting.items())
         if step.entry.at < earliest - SLACK:
@@ -211,7 +221,14 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
             if known.digest != ruleset.digest or (known.at and at - known.at > _WINDOW):
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)
             end = row.expires_on
-            if told.unclear or end is None or row.kept == row.content or row.status is Status.EXCLUDED or not row.content:
+            if (
+                told.loosened
+                or told.unclear
+                or end is None
+                or row.kept == row.content
+                or row.status is Status.EXCLUDED
+                or not row.content
+            ):
                 continue
             ticket = ticket_mark(row.ticket) if row.ticket else ""
             renewed = ticket not in ("", *known.tickets) and known.tickets != set()
@@ -229,7 +246,12 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
 def _is_accepted(row: Row, step: Step) -> bool:
     if row.status is Status.COMPLIANT:
         return True
-    return row.status is Status.VIOLATION and row.compliant is None and row.tolerated == row.snapshot and not step.row.intent
+    return (
+        row.status is Status.VIOLATION
+        and row.compliant is None
+        and row.tolerated == row.snapshot
+        and not step.row.intent
+    )
 
 
 async def the_first_end_is_kept(book: Book) -> list[str]:

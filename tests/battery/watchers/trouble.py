@@ -91,7 +91,11 @@ def _told_again(book: Book) -> list[str]:
     for steps in book.steps.values():
         last = None
         for step in steps:
-            if step.row.content == "" or (last and step.row.content != last.row.content) or _is_at_rest(step.entry.event):
+            if (
+                step.row.content == ""
+                or (last and step.row.content != last.row.content)
+                or _is_at_rest(step.entry.event)
+            ):
                 last = None
             if step.entry.event == "cannot-act" and step.entry.facts.get("hint") != "operator":
                 if last is not None and step.says("cannot-act") and last.row.status is Status.CANNOT_ACT:
@@ -111,15 +115,15 @@ async def what_is_refused_is_tried_again(book: Book) -> list[str]:
         if row.blocked and (row.retry_on is None or row.retry_on > book.end.cloud.now() + _WEEK + SLACK):
             found.append(f"{one.key}: not tried again before {row.retry_on}: {row.blocked}")
     for step in book:
-        known = step.known
-        if known and known.blocked and step.row.content not in ("", known.content) and step.entry.event != "cannot-act":
-            if step.row.blocked == known.blocked:
-                found.append(f"{step}: it says something else now, and is taken for refused")
+        known, other = step.known, step.row.content != ""
+        other = other and known is not None and known.content != step.row.content and step.entry.event != "cannot-act"
+        if known and other and known.blocked and step.row.blocked == known.blocked:
+            found.append(f"{step}: it says something else now, and is taken for refused")
     return found
 
 
 async def nothing_becomes_a_letter_that_could_be_done(book: Book) -> list[str]:
-    """No message about an exemption that Azure has is given up for an answer that broke off; nothing fails unforeseen."""
+    """No message about an exemption is given up for an answer that broke off; nothing fails unforeseen."""
     found = []
     for letter in await book.end.register.letters():
         about = letter.payload.lower()
@@ -161,12 +165,25 @@ async def what_is_decided_is_done(book: Book) -> list[str]:
     found = []
     for one, body in book.end.there.items():
         row = book.end.rows.get(one)
-        if row is None or book.end.cloud.ruleset.mode is Mode.AUDIT or row.blocked or row.hold or row.intent or row.held:
+        if (
+            row is None
+            or book.end.cloud.ruleset.mode is Mode.AUDIT
+            or row.blocked
+            or row.hold
+            or row.intent
+            or row.held
+        ):
             continue
         metadata = body["properties"].get("metadata") or {}
         tagged = isinstance(metadata.get("guardrails"), dict) and "status" in metadata["guardrails"]
         where = book.end.cloud.ruleset.tagging
-        if row.status is Status.VIOLATION and row.answer == "tag" and where.exemption and not where.scope and not tagged:
+        if (
+            row.status is Status.VIOLATION
+            and row.answer == "tag"
+            and where.exemption
+            and not where.scope
+            and not tagged
+        ):
             found.append(f"{one.key}: it is to be tagged, and is not")
         if row.answer == "untag" and tagged:
             found.append(f"{one.key}: its tag is to go, and stands")
@@ -181,21 +198,29 @@ async def what_the_row_names_is_kept(book: Book) -> list[str]:
     found = []
     for one, row in book.end.rows.items():
         named = {"snapshot": row.snapshot if row.content else None, "compliant": row.compliant, "undo": row.undo}
-        for name, entry in named.items():
-            if entry is not None and await book.body(one, entry) is None:
-                found.append(f"{one.key}: its {name}, entry {entry}, is not kept")
+        found += [
+            f"{one.key}: its {name}, entry {entry}, is not kept"
+            for name, entry in named.items()
+            if entry is not None and await book.body(one, entry) is None
+        ]
         since = book.end.cloud.now() - bodies.TAKEN_FOR
         taken = {step.row.undo for step in book.steps[one] if step.row.undo is not None and step.entry.at > since}
-        for entry in sorted(taken):
-            if await book.body(one, entry) is None:
-                found.append(f"{one.key}: what was taken away, entry {entry}, is not kept")
+        found += [
+            f"{one.key}: what was taken away, entry {entry}, is not kept"
+            for entry in sorted(taken)
+            if await book.body(one, entry) is None
+        ]
     return found
 
 
 async def bodies_are_limited(book: Book) -> list[str]:
     """Of bodies that nothing needs a limited number is kept."""
     most = bodies.KEPT + bodies.SLACK + 2
-    found = [f"{one.key}: {len(row.bodies)} spare bodies" for one, row in book.end.rows.items() if len(row.bodies or ()) > most]
+    found = [
+        f"{one.key}: {len(row.bodies)} spare bodies"
+        for one, row in book.end.rows.items()
+        if row.bodies and len(row.bodies) > most
+    ]
     return found + [
         f"{one.key}: its bodies are not counted"
         for one, row in book.end.rows.items()
@@ -205,13 +230,12 @@ async def bodies_are_limited(book: Book) -> list[str]:
 
 async def a_put_back_reads_no_history(book: Book) -> list[str]:
     """What an entry says is read alone: no request for one entry of a history reads others."""
-    wrong = [
+    return [
         f"{worker.line.requests[request]} requests {request}"
         for worker in book.end.cloud.workers
         for request in worker.line.requests
         if request == ("Register.entry", "query_entities")
     ]
-    return wrong
 
 
 # Deletes
@@ -226,7 +250,9 @@ async def nothing_follows_from_what_an_event_says(book: Book) -> list[str]:
             continue
         who = str(facts.get("accepted", "")).endswith("deleted it, who may")
         accused = step.row.lost_by != "" and before.lost_by == "" and step.entry.event == "lost"
-        earlier = [one for one in book.steps[step.one] if one.entry.seq < step.entry.seq and one.entry.facts.get("accepted")]
+        earlier = [
+            one for one in book.steps[step.one] if one.entry.seq < step.entry.seq and one.entry.facts.get("accepted")
+        ]
         if (who and not earlier) or accused:
             found += [] if facts.get("known") else [f"{step}: by {facts.get('actor')}, and not said how that is known"]
     return found

@@ -13,7 +13,7 @@ from typing import Any
 from guardrails.assess import Assessment, Verdict
 from guardrails.exemption import Exemption, ScopeKind, marker_of, parse_time, spell_time
 from guardrails.expiry import is_expired
-from guardrails.grace import TOGGLES, Broken, over, times_mended
+from guardrails.grace import TOGGLES, Broken, lasts, over, times_mended
 from guardrails.holds import is_held, on_hold
 from guardrails.limits import Response
 from guardrails.notice import Kind
@@ -313,7 +313,8 @@ def _spared(at: Situation, whose: Ownership) -> str:
 
 def broken_at(at: Situation) -> Broken:
     """Return the rules that are found broken, and since when. What may stand as it is uses up no time to mend it."""
-    running = at.row.running if at.row else {}
+    stood = at.row is not None and at.row.kept == at.row.content != "" and not lasts(at.row.account)
+    running = at.row.running if at.row and (at.may_stand or not stood) else {}
     violations = at.assessment.violations
     graces = {one.code: one.grace for one in violations if one.response is Response.REVERT and not at.may_stand}
     seen = {one.code: running.get(one.code, at.now) for one in violations}

@@ -179,6 +179,11 @@ def after(
     return _bounded((*account[:-1], replace(lasting, end=end, used=used, mended=end == edited)), now)
 
 
+def lasts(account: Account) -> bool:
+    """Whether a period lasts."""
+    return _lasting(account) is not None
+
+
 def begins(account: Account, broken: Broken) -> bool:
     """Whether a period begins with this look, of which some time may be used up already."""
     return _lasting(account) is None and any(broken.graces.values())

@@ -135,7 +135,8 @@ def owner_after(found: Ownership, base: Row, it: Written, at: int) -> dict[str, 
         return {}
     known: dict[str, Any] = {"theirs": whose.name}
     if base.theirs != whose.name:
-        writers = _writers(base.author or it.author, it.exemption)
+        author = base.author if base.content else ""  # who wrote the one that had its name before is nobody here
+        writers = _writers(author or it.author, it.exemption)
         known |= {"theirs_by": writers, "theirs_at": base.snapshot, "theirs_content": base.content}
     return known | ({"theirs_at": at, "theirs_content": it.content} if found.owner else {})
 

@@ -77,7 +77,10 @@ async def test_the_next_window_begins_anew(world: Stage) -> None:
 
 async def test_what_cannot_wait_is_never_gathered_and_does_not_count(world: Stage) -> None:
     await world.send(*some(9))
-    urgent = (Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.CANNOT_ACT, Kind.FIGHT)
+    urgent = (
+        Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.CANNOT_ACT, Kind.FIGHT,
+        Kind.EVASION_ATTEMPTED, Kind.BUDGET_REACHED, Kind.HOLD,
+    )  # fmt: skip
     await world.send(*(notice(kind, id=f"u-{kind}") for kind in urgent))
     await world.run(START + timedelta(minutes=1))
     assert world.sink.ids() == ["n0", "n1", "n2", "n3", "n4", *(f"u-{kind}" for kind in urgent)]

@@ -56,15 +56,18 @@ async def test_who_writes_it_into_a_compliant_edit_has_no_right_by_that(world: W
 
 async def test_who_makes_it_anew_while_it_is_lost_is_not_its_creator(world: World) -> None:
     one = await approved(world)
-    for _ in range(2):
+
+    async def deleted(event: str) -> None:
         await world.delete(one, ALICE)
-        await deleted_by(world, one, NAME)
+        await world.reconciler.reconcile(one, Hint("event", "delete", NAME, event))
+
+    for event in ("e-a", "e-b"):
+        await deleted(event)
         world.clock.advance(minutes=5)
         await world.write(one, ALICE, metadata={**APPROVAL, "owner": NAME})
         await world.settle(one)
         world.clock.advance(hours=2)
-    await world.delete(one, ALICE)
-    await deleted_by(world, one, NAME)
+    await deleted("e-c")
     world.clock.advance(minutes=20)
     await world.look(one, "wake-up")
     assert await world.body(one) is not None

@@ -220,3 +220,14 @@ async def test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evas
     assert len(await desk.letters()) == 3
     await desk.intake.malformed("{}", "e-4", "not an object")
     assert len(await desk.messages("notices")) == 0
+
+
+async def test_a_forged_id_is_told_when_its_event_comes_again_for_the_first_try_failed(desk: Desk) -> None:
+    forged = f"/subscriptions/s/../x/providers/{TYPE}/a"
+    desk.queues.fail = [Retryable("queue storage cannot be reached", code="storage-unreachable")]
+    with pytest.raises(Retryable, match="storage-unreachable"):
+        await desk.intake.malformed("{}", "e-1", "it names no exemption", forged=forged)
+    desk.queues.fail = []
+    desk.clock.advance(minutes=5)
+    await desk.intake.malformed("{}", "e-1", "it names no exemption", forged=forged)
+    assert {message["notice"]["kind"] for message in await desk.messages("notices")} == {"evasion-attempted"}

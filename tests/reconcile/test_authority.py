@@ -140,6 +140,20 @@ async def test_made_anew_under_its_name_it_inherits_nothing(world: World) -> Non
     assert (await world.look(one)).did == "put-back", "it is who made it that is known to write it"
 
 
+async def test_who_wrote_the_one_before_it_is_a_stranger_to_what_another_makes_under_its_name(world: World) -> None:
+    world.ruleset = rules(owners=[EPAC])
+    one = world.id()
+    await world.write(one, ALICE)
+    await world.look(one)
+    await world.delete(one, ALICE)
+    await world.look(one)
+    await world.bad(one, PIPELINE, metadata=OWNED)
+    await world.settle(one)
+    assert "alice@contoso.com" not in (await world.row(one)).theirs_by
+    await world.bad(one, ALICE, metadata=OWNED, displayName="hers again")
+    assert (await world.look(one)).did == "put-back"
+
+
 async def test_what_was_there_before_the_guardrails_counts_as_seen(world: World) -> None:
     world.ruleset = rules(owners=[EPAC])
     one = world.id()

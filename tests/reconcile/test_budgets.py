@@ -65,6 +65,7 @@ async def test_it_is_told_once_and_goes_on_by_itself_at_the_very_second(world: W
     first = world.clock.now()
     assert await flood(world, one, 8) == ["put-back"] * 3 + [""] * 5
     assert (await world.told()).count("fight") == 1
+    assert (await world.told()).count("evasion-attempted") == 1
     row = await world.row(one)
     assert row.due == first + timedelta(hours=1)
     assert max(world.wakes()) == 3600 - 30

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from guardrails.exemption import ExemptionId, spell_time
+from guardrails.grace import TOGGLES
 from guardrails.record import Status
 from sandbox import tenant
 from sandbox.tenant import APPROVAL, Actor
@@ -79,6 +80,16 @@ async def test_mended_for_a_moment(world: World, one: ExemptionId) -> None:
     assert await has_left(world, one, 2 * HOUR)
     assert await world.properties(one) == {**good, "expiresOn": (await world.properties(one))["expiresOn"]}
     assert not await edit(world, one, **NEVER_ENDS)
+
+
+async def test_who_breaks_it_again_each_time_it_is_mended_is_told_once(world: World, one: ExemptionId) -> None:
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "20d"}})
+    for _ in range(TOGGLES + 2):
+        assert await edit(world, one, **NEVER_ENDS)
+        await stands(world, one, HOUR)
+        assert await edit(world, one)
+        await stands(world, one, HOUR)
+    assert (await world.told()).count("evasion-attempted") == 1
 
 
 async def test_an_assignment_that_cannot_be_read(world: World, one: ExemptionId) -> None:
@@ -271,6 +282,21 @@ async def test_what_may_stand_uses_up_nothing(world: World, one: ExemptionId, wh
     assert await stands(world, one, timedelta(days=60))
     assert await edit(world, other, **NEVER_ENDS)
     assert await has_left(world, other, timedelta(hours=12))
+
+
+@pytest.mark.parametrize("why", ["adopted", "restored"])
+async def test_what_stood_until_somebody_edits_it_has_its_whole_grace_then(
+    world: World, one: ExemptionId, why: str
+) -> None:
+    await world.bad(one)
+    world.clock.advance(days=1)
+    await world.look(one, "sweep", adopt=world.clock.now() if why == "adopted" else None)
+    if why == "restored":
+        await gone(world, one)
+        await world.reconciler.restore(one, OPERATOR)
+    assert await stands(world, one, timedelta(days=60))
+    await edit(world, one, PIPELINE, **NEVER_ENDS, displayName="still without an end")
+    assert await has_left(world, one, timedelta(hours=12))
 
 
 async def test_somebody_else_has_a_grace_of_his_own(world: World, one: ExemptionId) -> None:

@@ -1,0 +1,148 @@
+"""What the register says of each exemption, step by step: what watchers read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from guardrails.errors import GuardrailsError
+from guardrails.exemption import ExemptionId, parse_time
+from guardrails.record import HistoryEntry, Row
+from guardrails.ruleset import Owner, Ruleset
+from tests.battery import rulesets
+from tests.battery.invariants import End
+
+SLACK: Final = timedelta(minutes=10)
+"""How far the clocks of two processes may be apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of a history: the row before it, which is None for the first one, and the row after it."""
+
+    one: ExemptionId
+    entry: HistoryEntry
+    before: Row | None
+    row: Row
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why what follows was decided; () where nothing was."""
+        return tuple((self.entry.facts.get("plan") or {}).get("reasons", ()))
+
+    @property
+    def known(self) -> Row | None:
+        """The row before it, where it is of this same exemption: it was there, from the same assignment."""
+        before = self.before
+        return before if before and before.content and before.assignment == self.row.assignment else None
+
+    @property
+    def edited(self) -> bool:
+        """Whether somebody, who is not us, has changed what it says since the entry before."""
+        known = self.known
+        return known is not None and self.row.content not in ("", known.content) and self.row.own_write_at is None
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """The messages that leave with it, or left before and are not known to be sent: `NOTICE-ROUTE`."""
+        return tuple(map(str, self.entry.row.get("outbox", ())))
+
+    def says(self, kind: str) -> bool:
+        """Whether a notice of this kind leaves with it."""
+        return any(f"-{self.entry.seq}-{kind}-" in name for name in self.sent)
+
+    def __str__(self) -> str:
+        return f"{self.one.key}: entry {self.entry.seq}, {self.entry.event}"
+
+
+@dataclass
+class Book:
+    """All of it.
+
+    Attributes:
+        steps: by exemption, oldest first.
+        bodies: those that were read, by exemption and entry; None where one is not kept any more.
+    """
+
+    end: End
+    steps: dict[ExemptionId, list[Step]] = field(default_factory=dict)
+    bodies: dict[tuple[ExemptionId, int], Any] = field(default_factory=dict)
+
+    @classmethod
+    async def of(cls, end: End) -> "Book":
+        """Read it, of every exemption that the register knows."""
+        book = cls(end)
+        async for stored in end.register.rows():
+            one = ExemptionId.parse(stored.row.id)
+            entries = end.history.get(one) or await end.register.history(one)
+            before, steps = None, []
+            for entry in entries:
+                row = Row.from_json(entry.row)
+                steps.append(Step(one, entry, before, row))
+                before = row
+            book.steps[one] = steps
+        return book
+
+    def __iter__(self) -> Iterator[Step]:
+        for steps in self.steps.values():
+            yield from steps
+
+    def ruleset(self, step: Step) -> Ruleset | None:
+        """Return the ruleset by which it was decided; None where a setting or an older version had it."""
+        return next((one for _, one in self.end.cloud.ruled if one.digest == step.row.ruleset), None)
+
+    def in_force(self, at: datetime) -> list[Ruleset]:
+        """Return the rulesets that were in force at a time, as far as clocks tell."""
+        ruled = self.end.cloud.ruled
+        ends = [since for since, _ in ruled[1:]] + [at + SLACK]
+        return [
+            one for (since, one), until in zip(ruled, ends, strict=True) if since <= at + SLACK and until >= at - SLACK
+        ]
+
+    def state(self, one: ExemptionId, at: datetime) -> dict[str, Any]:
+        """Return an exemption as Azure had it at a time; {} where it was not there."""
+        journal = [change for change in self.end.cloud.arm.journal if change.id == one.key and change.at <= at + SLACK]
+        return (journal[-1].after if journal else None) or {}
+
+    def owner(self, step: Step, name: str) -> Owner | None:
+        """Return the protected owner with a name, as the ruleset of a step has it."""
+        ruleset = self.ruleset(step)
+        return next((one for one in ruleset.owners if one.name == name), None) if ruleset else None
+
+    def answers(self, ruleset: Ruleset) -> dict[str, timedelta]:
+        """Return the rules that ask for a revert, each with its grace."""
+        found = {}
+        for rule, said in rulesets.said_by(ruleset)["rules"].items():
+            asked = said if isinstance(said, dict) else {"response": said}
+            if asked["response"] == "revert":
+                text = str(asked.get("grace", "0d"))
+                unit = {"m": "minutes", "h": "hours", "d": "days"}[text[-1]]
+                found[rule] = timedelta(**{unit: int(text[:-1])})
+        return found
+
+    async def body(self, one: ExemptionId, entry: int | None) -> Any:
+        """Return the body that an entry keeps; None where it keeps none."""
+        if entry is None:
+            return None
+        if (one, entry) not in self.bodies:
+            try:
+                self.bodies[one, entry] = await self.end.register.body(one, entry)
+            except GuardrailsError:
+                self.bodies[one, entry] = None
+        return self.bodies[one, entry]
+
+    async def metadata(self, step: Step) -> dict[str, Any]:
+        """Return the metadata of the exemption as a step has it."""
+        body = await self.body(step.one, step.row.snapshot)
+        return dict(((body or {}).get("properties") or {}).get("metadata") or {})
+
+
+def time_of(text: object) -> datetime | None:
+    """Return a time of a notice or a body; None where there is none."""
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
+
+
+__all__ = ["SLACK", "Book", "Step", "time_of"]

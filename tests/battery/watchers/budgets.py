@@ -1,0 +1,216 @@
+"""Who floods is held back and nobody else, people hear of what waits, and an operator's hold holds."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from guardrails.budgets import BREAKER, RESTORES, Budget
+from guardrails.notice import Kind
+from guardrails.record import Hold, Row
+from guardrails.ruleset import Ruleset
+from tests.battery.watchers.book import SLACK, Book, Step
+
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_REVERTED: Final = ("reverted", "put-back")
+_REVERTS: Final = ("delete", "put-back")
+_MINUTES: Final = (7 * 24 * 60, 24 * 60, 60, 10)
+
+
+def _rulesets(book: Book) -> list[Ruleset]:
+    return list({id(one): one for _, one in book.end.cloud.ruled}.values())
+
+
+def _crowded(times: Sequence[datetime], most: int) -> bool:
+    """Whether more of them than may be lie within an hour, for clocks that differ."""
+    times = sorted(times)
+    return any(times[at + most] - times[at] < _HOUR - 2 * SLACK for at in range(len(times) - most))
+
+
+async def no_budget_is_exceeded(book: Book) -> list[str]:
+    """Within an hour no more is reverted of one exemption, author and subscription than their budgets let through."""
+    budgets = [one.budget for one in _rulesets(book)]
+    done = [step for step in book if step.entry.event in _REVERTED]
+    return _exceeded("reverted", done, budgets, [_author(book, step) for step in done], _closed(book))
+
+
+async def no_budget_for_restores_is_exceeded(book: Book) -> list[str]:
+    """The same of what is put back after a loss: of one exemption, of who deleted it, of a subscription, in all."""
+    budgets = [one.restores for one in _rulesets(book)]
+    done = [step for step in book if step.entry.event == "brought-back"]
+    return _exceeded(
+        "put back", done, budgets, [step.before.lost_by if step.before else "" for step in done], _closed(book)
+    )
+
+
+def _closed(book: Book) -> list[datetime]:
+    """Return when an operator closed the breaker, which forgets what was done."""
+    ledger = getattr(book.end.people, "ledger", None)
+    return (
+        [one.at for one in ledger.operated if one.what in ("close", "import", "import --force", "wipe")]
+        if ledger
+        else []
+    )
+
+
+def _exceeded(
+    what: str, done: Sequence[Step], budgets: Sequence[Budget], authors: Sequence[str], closed: Sequence[datetime]
+) -> list[str]:
+    counted = defaultdict[tuple[str, str], list[datetime]](list)
+    for step, author in zip(done, authors, strict=True):
+        era = sum(at <= _taken(step) for at in closed)
+        for name, key in (("exemption", step.one.key), ("author", author), ("subscription", step.one.container)):
+            if key:
+                counted[name, f"{key} {era}" if closed else key].append(_taken(step))
+    found = []
+    for (name, key), times in counted.items():
+        most = max(getattr(one, name) for one in budgets)
+        if _crowded(times, most):
+            found.append(
+                f"{name} {key}: {what} more than {most} times within an hour: {[f'{at:%d %H:%M}' for at in times]}"
+            )
+    return found
+
+
+def _taken(step: Step) -> datetime:
+    """Return when a share was taken for what a step ended: when it was begun."""
+    begun = step.row.reverts if step.entry.event in _REVERTED else ()
+    return begun[-1] if begun else step.entry.at
+
+
+def _author(book: Book, step: Step) -> str:
+    """Return who wrote what a step took away."""
+    steps = book.steps[step.one]
+    at = steps.index(step)
+    begun = next((one for one in reversed(steps[:at]) if one.entry.event == "intent"), None)
+    return begun.row.author.lower() if begun else ""
+
+
+async def a_fight_is_slowed_down(book: Book) -> list[str]:
+    """What was reverted as often as makes a fight is reverted once an hour from then on."""
+    times = max((one.fights.times for one in _rulesets(book)), default=0)
+    window = min((one.fights.window for one in _rulesets(book)), default=_DAY)
+    found = []
+    for one, steps in book.steps.items():
+        done = [step.entry.at for step in steps if step.entry.event in _REVERTED]
+        restored = [step.entry.at for step in steps if step.entry.event == "restored"]
+        for at, moment in enumerate(done):
+            recent = [
+                each
+                for each in done[:at]
+                if moment - each < window - SLACK and not any(each < one < moment for one in restored)
+            ]
+            if len(recent) >= times and moment - recent[-1] < _HOUR - 2 * SLACK:
+                found.append(f"{one.key}: reverted at {moment} after {len(recent)} reverts, the last at {recent[-1]}")
+    return found
+
+
+async def nothing_is_held_for_nothing(book: Book) -> list[str]:
+    """A revert waits for a budget only if as many other reverts were begun within the hour."""
+    begun = [step for step in book if step.entry.event == "intent" and step.row.intent]
+    begun = [step for step in begun if step.row.intent and step.row.intent.action in _REVERTS]
+    found = []
+    for step in book:
+        name, ruleset = str(step.entry.facts.get("held", "")), book.ruleset(step)
+        if step.entry.event != "held" or ruleset is None or name not in ("exemption", "author", "subscription"):
+            continue
+        since = step.entry.at - _HOUR - 2 * SLACK
+        recent = [one for one in begun if since < one.entry.at <= step.entry.at + SLACK]
+        author, budget = step.row.author.lower(), ruleset.budget
+        same = {
+            "exemption": [one for one in recent if one.one == step.one],
+            "author": [one for one in recent if one.row.author.lower() == author],
+            "subscription": [one for one in recent if one.one.container == step.one.container],
+        }[name]
+        reverts = {(one.one, one.row.content) for one in same}  # one that is begun again is the same one
+        if len(reverts) < getattr(budget, name):
+            found.append(f"{step}: held for its {name} after {len(reverts)} of {getattr(budget, name)} reverts")
+    return found
+
+
+async def what_waits_for_a_budget_has_a_time(book: Book) -> list[str]:
+    """What a budget holds back is looked at again by itself."""
+    waits = [(one, row) for one, row in book.end.rows.items() if row.held and row.held != BREAKER]
+    return [
+        f"{one.key} waits for {row.held}, and for ever"
+        for one, row in waits
+        if row.due is None and not row.held.startswith(RESTORES)
+    ]
+
+
+async def an_open_breaker_is_reminded_of(book: Book) -> list[str]:
+    """A breaker that is open for a day or more is told of again each day, by the sweep."""
+    now = book.end.cloud.now()
+    state = await book.end.register.breaker(now)
+    if state.opened_at is None or now - state.opened_at < _DAY + 3 * _HOUR:
+        return []
+    last = await book.end.register.sweeps.last()
+    days = (last.started - state.opened_at).days if last else 0
+    names = [name for name in (last.report.get("told") or ()) if name.endswith(f"-{days}d")] if last else []
+    return [] if names or not days else [f"the breaker is open for {days} days, and nobody is reminded"]
+
+
+async def a_budget_is_told_once(book: Book) -> list[str]:
+    """That a budget of an author or a subscription is used up is told once an hour."""
+    times = defaultdict[str, dict[str, datetime]](dict)
+    for at, _, notice in book.end.cloud.delivered:
+        if notice.kind is Kind.BUDGET_REACHED:
+            times[notice.id.rpartition("-")[0]].setdefault(notice.id, notice.at or at)
+    spare = len(book.end.cloud.troubles)
+    return [
+        f"{whose} is told {len(some)} times: {sorted(some.values())}"
+        for whose, some in times.items()
+        if _crowded(list(some.values()), 1 + spare)
+    ]
+
+
+async def what_is_held_stands(book: Book) -> list[str]:
+    """What an operator holds is not changed by us; and nothing else is held than what he saw."""
+    found = []
+    for step in book:
+        hold, intent = step.before.hold if step.before else None, step.row.intent
+        begun = intent if step.entry.event == "intent" else None
+        if begun and begun.action not in ("restore", "bring-back") and _holds(hold, step):
+            found.append(f"{step}: {begun.action}, though it is held")
+        hold = step.row.hold if step.entry.event == "hold" else hold
+        if any("on hold until" in one for one in step.reasons) and (hold is None or hold.content != step.row.content):
+            found.append(f"{step}: left alone, though nobody holds what it says now")
+    return found
+
+
+async def holds_are_told(book: Book) -> list[str]:
+    """That somebody holds an exemption is told, and so is that the hold has ended, and before that it will."""
+    found = []
+    for step in book:
+        old, new = step.before.hold if step.before else None, step.row.hold
+        if _begun(old, new) or (old is not None and new is None):
+            found += [] if step.says("hold") else [f"{step}: a hold began or ended, and nobody is told"]
+    now = book.end.cloud.now()
+    for one, row in book.end.rows.items():
+        passed = _last_passed(row, now - 2 * _HOUR) if row.hold and now < row.hold.until else 0
+        if row.hold and passed and (row.hold.reminded == 0 or row.hold.reminded > passed):
+            found.append(f"{one.key}: its hold ends at {row.hold.until}, and nobody is reminded")
+    return found
+
+
+def _holds(hold: Hold | None, step: Step) -> bool:
+    return hold is not None and hold.content == step.row.content and step.entry.at < hold.until - SLACK
+
+
+def _begun(old: Hold | None, new: Hold | None) -> bool:
+    return new is not None and (old is None or old.at != new.at)
+
+
+def _last_passed(row: Row, now: datetime) -> int:
+    """Return how many minutes before the end of a hold the last reminder was due; 0 for none."""
+    assert row.hold is not None
+    whole, left = row.hold.until - row.hold.at, row.hold.until - now
+    return min((one for one in _MINUTES if left <= timedelta(minutes=one) < whole), default=0)
+
+
+WATCHERS: Final = (
+    no_budget_is_exceeded, no_budget_for_restores_is_exceeded, a_fight_is_slowed_down, nothing_is_held_for_nothing,
+    what_waits_for_a_budget_has_a_time, an_open_breaker_is_reminded_of, a_budget_is_told_once, what_is_held_stands,
+    holds_are_told,
+)  # fmt: skip

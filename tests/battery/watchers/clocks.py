@@ -1,0 +1,277 @@
+"""Time to correct an exemption is given once, and an end that was accepted does not creep."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from guardrails.baseline import ticket_mark
+from guardrails.exemption import ExemptionId, parse_time
+from guardrails.record import Row, Status
+from tests.battery import rulesets
+from tests.battery.watchers.book import SLACK, Book, Step
+
+_UNTIL: Final = re.compile(r"not reverted before (\S+), to give time")
+_EXTENDED: Final = "expiry-extended"
+_TOLERANCE: Final = timedelta(days=1)
+_WINDOW: Final = timedelta(days=30)
+_REVERTS: Final = ("delete", "put-back")
+
+
+@dataclass
+class Run:
+    """A time in which an exemption was seen to break rules that ask for a revert, without a look that found it right.
+
+    Attributes:
+        start, last: when that was seen first, and last.
+        authors: who had written it, lower case.
+        controls: the reference ids that it exempted from; None for all of them.
+        rules: those that it broke.
+    """
+
+    start: datetime
+    last: datetime
+    authors: set[str]
+    controls: frozenset[str] | None
+    rules: set[str] = field(default_factory=set)
+
+    def overlaps(self, controls: frozenset[str] | None) -> bool:
+        """Whether it exempted from one of these."""
+        return self.controls is None or controls is None or bool(self.controls & controls)
+
+
+@dataclass
+class Told:
+    """What one look found of an exemption: the rules that it breaks, those that ask for a revert among them.
+
+    `loosened`: whether overrides say what follows, of which the model knows nothing.
+    """
+
+    step: Step
+    broken: frozenset[str] = frozenset()
+    reverting: dict[str, timedelta] = field(default_factory=dict)
+    unclear: frozenset[str] = frozenset()
+    loosened: bool = False
+
+
+def _told(book: Book, step: Step) -> Told | None:
+    """Return what a look found; None where the step is none, or its ruleset is none of ours."""
+    ruleset, found = book.ruleset(step), step.entry.facts.get("findings")
+    if ruleset is None or "verdict" not in step.entry.facts:
+        return None
+    statuses = [(str(one["rule"]), str(one["status"])) for one in found or ()]
+    broken = frozenset(rule for rule, status in statuses if status == "violation")
+    loosened = bool(rulesets.said_by(ruleset).get("overrides"))
+    answers = {} if loosened else book.answers(ruleset)
+    unclear = frozenset(rule for rule, status in statuses if status == "unknown")
+    return Told(step, broken, {rule: answers[rule] for rule in broken & answers.keys()}, unclear, loosened)
+
+
+async def the_grace_is_given_once(book: Book) -> list[str]:
+    """What is told to be left of the grace is never more than the longest grace, without what the author used before.
+
+    Whatever he does to the exemption in between, under which name, from which assignment and by which rule.
+    """
+    found, runs = list[str](), dict[ExemptionId, list[Run]]()
+    longest = max(
+        (max(book.answers(one).values(), default=timedelta()) for _, one in book.end.cloud.ruled), default=timedelta()
+    )
+    lasting: dict[ExemptionId, Run] = {}
+    beside: dict[ExemptionId, list[Run]] = {}
+    for step in _in_order(book):
+        one, at, author = step.one, step.entry.at, step.row.author.lower()
+        run = lasting.get(one)
+        if not step.row.content:
+            lasting.pop(one, None)
+            continue
+        told = _told(book, step)
+        if told is None or told.loosened or (not told.reverting and run is not None and told.unclear & run.rules):
+            continue
+        if not told.reverting or step.row.kept == step.row.content:
+            lasting.pop(one, None)
+            continue
+        controls = await _controls(book, step)
+        if run is None:
+            run = lasting[one] = Run(at, at, set(), controls)
+            runs.setdefault(one, []).append(run)
+            beside[one] = [
+                Run(each.start, min(each.last, at), each.authors, each.controls)
+                for other, some in runs.items() for each in some
+                if other != one and _is_beside(book, other, step) and author in each.authors and each.overlaps(controls)
+            ]  # fmt: skip
+        run.last = at
+        run.rules |= told.reverting.keys()
+        run.authors.add(author)
+        run.controls = None if run.controls is None or controls is None else run.controls | controls
+        match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
+        until = parse_time(match[1]) if match else None
+        if until is None:
+            continue
+        before = [each for each in runs[one] if each is not run and author in each.authors and at - each.last < _WINDOW]
+        used = _length([(each.start, each.last) for each in (*before, *beside[one], run)])
+        if until > at + longest - used + SLACK:
+            found.append(f"{step}: left until {until}, though {author} used {used} of {longest}")
+    return found
+
+
+def _in_order(book: Book) -> list[Step]:
+    """Return all steps in the order of time, and those of one exemption in theirs, whatever clocks said."""
+    times = []
+    for steps in book.steps.values():
+        latest = datetime.min.replace(tzinfo=UTC)
+        for step in steps:
+            latest = max(latest, step.entry.at)
+            times.append((latest, step.entry.seq, step.one.key, step))
+    return [step for *_, step in sorted(times, key=lambda one: one[:3])]
+
+
+def _is_beside(book: Book, other: ExemptionId, step: Step) -> bool:
+    steps = book.steps[other]
+    same = {each.row.assignment.lower() for each in steps if each.entry.at <= step.entry.at}
+    return other.scope.lower() == step.one.scope.lower() and same == {step.row.assignment.lower()}
+
+
+async def _controls(book: Book, step: Step) -> frozenset[str] | None:
+    body = await book.body(step.one, step.row.snapshot)
+    references = ((body or {}).get("properties") or {}).get("policyDefinitionReferenceIds")
+    return frozenset(str(one).lower() for one in references) if references else None
+
+
+def _length(times: Iterable[tuple[datetime, datetime]]) -> timedelta:
+    """Return how long several times are together; what overlaps counts once."""
+    whole, until = timedelta(), datetime.min.replace(tzinfo=UTC)
+    for start, end in sorted(times):
+        whole += max(end - max(start, until), timedelta())
+        until = max(until, end)
+    return whole
+
+
+async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
+    """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen."""
+    found = []
+    blamed: dict[tuple[str, str], set[ExemptionId]] = {}
+    first: dict[ExemptionId, dict[str, datetime]] = {}
+    ended: set[tuple[str, str]] = set()
+    over: set[str] = set()
+    for step in _in_order(book):
+        one, where = step.one, (step.one.scope.lower(), step.row.assignment.lower())
+        if not step.row.content:
+            ended |= {(one.scope.lower(), step.before.assignment.lower())} if step.before and one in first else set()
+            over |= {one.key} if first.pop(one, None) else set()
+            continue
+        told = _told(book, step)
+        if told is None:
+            continue
+        if step.row.kept == step.row.content:
+            first.pop(one, None)
+            continue
+        seen = first.setdefault(one, {})
+        for rule in [rule for rule in seen if rule not in told.broken | told.unclear]:
+            del seen[rule]
+            ended.add(where)
+            over.add(one.key)
+        for rule in told.broken:
+            seen.setdefault(rule, step.entry.at)
+        if told.broken:
+            blamed.setdefault(where, set()).add(one)
+        intent = step.row.intent
+        if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS or not told.reverting:
+            continue
+        if (
+            where in ended
+            or one.key in over
+            or blamed[where] != {one}
+            or any("not known to write" in text for text in step.reasons)
+        ):
+            continue
+        earliest = min(seen[rule] + grace for rule, grace in told.reverting.items())
+        if step.entry.at < earliest - SLACK:
+            found.append(f"{step}: reverted at {step.entry.at}, {earliest - step.entry.at} too early")
+    return found
+
+
+@dataclass
+class _Accepted:
+    """The end that an exemption from one assignment was accepted with, as our model has it."""
+
+    end: datetime | None = None
+    tickets: set[str] = field(default_factory=set)
+    digest: str = ""
+    at: datetime | None = None
+
+
+async def an_end_does_not_creep(book: Book) -> list[str]:
+    """An end beyond the one that was accepted, and its tolerance, is found, however it came about.
+
+    In small steps, by a ticket that was named before, by a delete, by way of another assignment, or without ever having
+    been compliant. Only while one ruleset is in force that asks for it.
+    """
+    found = []
+    for one, steps in book.steps.items():
+        accepted: dict[str, _Accepted] = {}
+        for step in steps:
+            ruleset, told = book.ruleset(step), _told(book, step)
+            if ruleset is None or told is None or _EXTENDED not in rulesets.said_by(ruleset)["rules"]:
+                if told is not None:
+                    accepted.clear()
+                continue
+            row, at = step.row, step.entry.at
+            known = accepted.setdefault(row.assignment.lower(), _Accepted(digest=ruleset.digest))
+            if known.digest != ruleset.digest or (known.at and at - known.at > _WINDOW):
+                known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)
+            end = row.expires_on
+            if (
+                told.loosened
+                or told.unclear
+                or end is None
+                or row.kept == row.content
+                or row.status is Status.EXCLUDED
+                or not row.content
+            ):
+                continue
+            ticket = ticket_mark(row.ticket) if row.ticket else ""
+            renewed = ticket not in ("", *known.tickets) and known.tickets != set()
+            later = known.end is not None and end > known.end + _TOLERANCE
+            if later and not renewed and _EXTENDED not in told.broken:
+                found.append(f"{step}: {one.name} ends at {end}; {known.end} was accepted, and nothing is found")
+            if not told.reverting and _EXTENDED not in told.broken and _is_accepted(row, step):
+                near = known.end is not None and end > known.end and not renewed
+                known.end = known.end if near else end
+                known.tickets.add(ticket)
+                known.at = at
+    return found
+
+
+def _is_accepted(row: Row, step: Step) -> bool:
+    if row.status is Status.COMPLIANT:
+        return True
+    return (
+        row.status is Status.VIOLATION
+        and row.compliant is None
+        and row.tolerated == row.snapshot
+        and not step.row.intent
+    )
+
+
+async def the_first_end_is_kept(book: Book) -> list[str]:
+    """The register keeps since when an exemption has been there, and its earliest end, however many follow."""
+    found = []
+    for step in book:
+        known, row = step.known, step.row
+        if known is None or not known.dates or not row.dates or not row.content:
+            continue
+        if row.dates[0] != known.dates[0]:
+            found.append(f"{step}: it was there since {known.dates[0]}, and now since {row.dates[0]}")
+        elif _least(row.dates) > _least(known.dates):
+            found.append(f"{step}: its earliest end was {_least(known.dates)}")
+    return found
+
+
+def _least(dates: Sequence[tuple[Any, datetime | None]]) -> datetime:
+    return min((end for _, end in dates if end), default=datetime.max.replace(tzinfo=UTC))
+
+
+WATCHERS: Final = (
+    the_grace_is_given_once, nothing_is_reverted_within_its_first_grace, an_end_does_not_creep, the_first_end_is_kept,
+)  # fmt: skip

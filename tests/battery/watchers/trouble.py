@@ -1,0 +1,341 @@
+"""One object under one id, errors that pass, sweeps that find what is left, and bodies that are kept."""
+
+from datetime import timedelta
+from typing import Final
+
+from guardrails import bodies
+from guardrails.azure.refusals import REFUSALS
+from guardrails.exemption import ExemptionId
+from guardrails.ids import is_same
+from guardrails.notice import Kind
+from guardrails.record import Status
+from guardrails.register import letters, unseen
+from guardrails.ruleset import Mode
+from tests.battery.watchers.book import SLACK, Book
+
+_WEEK: Final = timedelta(days=7)
+_FORESEEN: Final = ("Retryable", "Misconfigured", "Permanent")
+_ODD: Final = ("/../", "/./", "//", "\\", "\n", "%")
+_NO_TAG: Final = "the scope cannot be tagged"
+_NO_TARGET: Final = ("ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "ManagementGroupNotFound")
+_GONE: Final = (Status.GONE, Status.LOST)
+
+
+# One object
+
+
+async def every_row_names_one_object(book: Book) -> list[str]:
+    """No row, and no body that the register keeps, is of another exemption than its id names."""
+    found = [f"{one!s:.200}: no id of one object" for one in book.end.rows if any(odd in one.text for odd in _ODD)]
+    for step in book:
+        body = await book.body(step.one, step.row.snapshot)
+        if body is not None and not is_same(body.get("id"), step.one.text):
+            found.append(f"{step}: keeps a body of {body.get('id')}")
+    return found
+
+
+async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
+    """The register has no row of an id that names nothing, and a limited number of what could never be read."""
+    end = book.end
+    known = {change.id for change in end.cloud.arm.journal} | {one.key for one in end.there}
+    known |= {one.key for one in end.people.ids}
+    found, never = [], 0
+    async for stored in end.register.rows():
+        one = ExemptionId.parse(stored.row.id)
+        never += one.key not in known
+        steps = book.steps[one]
+        if one.key not in known and (not steps or steps[0].row.status is not Status.UNKNOWN):
+            found.append(f"{one.text}: a row of what never was, {stored.row.status}")
+    return found + ([f"{never} rows of what never could be read"] if never > unseen.MOST + 2 else [])
+
+
+async def letters_are_limited(book: Book) -> list[str]:
+    """Of what strangers send a limited number is kept."""
+    kept = [one for one in await book.end.register.letters() if one.source == "event"]
+    return [f"{len(kept)} letters of events"] if len(kept) > letters.MOST + 1 else []
+
+
+async def an_accepted_delete_stands(book: Book) -> list[str]:
+    """What was deleted by who may is not put back by us, unless somebody writes it again or an operator asks."""
+    found = []
+    for one, steps in book.steps.items():
+        accepted = [step.entry.at for step in steps if step.entry.facts.get("accepted")]
+        journal = [change for change in book.end.cloud.arm.journal if change.id == one.key]
+        for at, change in enumerate(journal):
+            if not change.ours or change.before is not None or change.after is None or change.id in change.asked:
+                continue
+            gone = journal[at - 1].at if at else None
+            if gone and any(gone <= moment <= change.at for moment in accepted):
+                found.append(f"{one.key}: its delete was accepted, and it was put back at {change.at}")
+    return found
+
+
+# Errors
+
+
+async def cannot_act_is_of_the_list(book: Book) -> list[str]:
+    """What says that Azure does not allow something says so by an error of the documented set, and is told once."""
+    found = []
+    for step in book:
+        if step.entry.event != "cannot-act":
+            continue
+        why = str(step.entry.facts.get("why", ""))
+        if why.partition(":")[0] not in (*REFUSALS, *_NO_TARGET) and not why.startswith(_NO_TAG):
+            found.append(f"{step}: {why}")
+    return found + _told_again(book)
+
+
+def _told_again(book: Book) -> list[str]:
+    """Return where two refusals of one content follow one another, and both are told."""
+    found = []
+    for steps in book.steps.values():
+        last = None
+        for step in steps:
+            if (
+                step.row.content == ""
+                or (last and step.row.content != last.row.content)
+                or _is_at_rest(step.entry.event)
+            ):
+                last = None
+            if step.entry.event == "cannot-act" and step.entry.facts.get("hint") != "operator":
+                if last is not None and step.says("cannot-act") and last.row.status is Status.CANNOT_ACT:
+                    found.append(f"{step}: told again that Azure does not allow it, after entry {last.entry.seq}")
+                last = step
+    return found
+
+
+def _is_at_rest(event: str) -> bool:
+    return event in ("reverted", "put-back", "tagged", "untagged", "restored", "removed", "brought-back")
+
+
+async def what_is_refused_is_tried_again(book: Book) -> list[str]:
+    """What Azure did not allow is tried again within a week, and at once when the exemption changes."""
+    found = []
+    for one, row in book.end.rows.items():
+        if row.blocked and (row.retry_on is None or row.retry_on > book.end.cloud.now() + _WEEK + SLACK):
+            found.append(f"{one.key}: not tried again before {row.retry_on}: {row.blocked}")
+    for step in book:
+        known, other = step.known, step.row.content != ""
+        other = other and known is not None and known.content != step.row.content and step.entry.event != "cannot-act"
+        if known and other and known.blocked and step.row.blocked == known.blocked:
+            found.append(f"{step}: it says something else now, and is taken for refused")
+    return found
+
+
+async def nothing_becomes_a_letter_that_could_be_done(book: Book) -> list[str]:
+    """No message about an exemption is given up for an answer that broke off; nothing fails unforeseen."""
+    found = []
+    for letter in await book.end.register.letters():
+        about = letter.payload.lower()
+        named = any(one.key in about for one in (*book.end.rows, *book.end.people.ids))
+        if letter.source in ("event", "reconcile") and named and "[not-an-exemption]" in letter.reason:
+            found.append(f"letter {letter.id}: {letter.reason}")
+    failed = [line for line in book.end.cloud.trace if " failed " in line and line.split()[-1] not in _FORESEEN]
+    return found + failed
+
+
+# Sweeps
+
+
+async def the_last_sweep_ended(book: Book) -> list[str]:
+    """The clean sweep at the end began and ended, whatever hands did to the rows that sweeps share."""
+    run = await book.end.register.sweeps.last()
+    late = book.end.cloud.now() - timedelta(days=3)
+    return [] if run and run.until is None and run.started > late else [f"no sweep ended since {late}: {run}"]
+
+
+async def a_restore_is_not_taken_back(book: Book) -> list[str]:
+    """Who repeats a restore takes back nothing of what it did: only an edit, or --at, makes it about something else."""
+    found = []
+    for one, steps in book.steps.items():
+        last = None
+        for step in steps:
+            if step.edited or step.row.content == "":
+                last = None
+            if step.entry.event == "restored":
+                why = str(step.entry.facts.get("why", ""))
+                if last is not None and step.row.content != last.row.content and "as history entry" not in why:
+                    found.append(f"{one.key}: entry {step.entry.seq} took back what entry {last.entry.seq} restored")
+                last = step
+    return found
+
+
+async def what_is_decided_is_done(book: Book) -> list[str]:
+    """After a clean sweep no tag is missing that was decided on, and none stands that was to go."""
+    found = []
+    for one, body in book.end.there.items():
+        row = book.end.rows.get(one)
+        if (
+            row is None
+            or book.end.cloud.ruleset.mode is Mode.AUDIT
+            or row.blocked
+            or row.hold
+            or row.intent
+            or row.held
+        ):
+            continue
+        metadata = body["properties"].get("metadata") or {}
+        tagged = isinstance(metadata.get("guardrails"), dict) and "status" in metadata["guardrails"]
+        where = book.end.cloud.ruleset.tagging
+        if (
+            row.status is Status.VIOLATION
+            and row.answer == "tag"
+            and where.exemption
+            and not where.scope
+            and not tagged
+        ):
+            found.append(f"{one.key}: it is to be tagged, and is not")
+        if row.answer == "untag" and tagged:
+            found.append(f"{one.key}: its tag is to go, and stands")
+    return found
+
+
+# Bodies
+
+
+async def what_the_row_names_is_kept(book: Book) -> list[str]:
+    """The current body, the last compliant one, and what was taken away within 400 days are kept."""
+    found = []
+    for one, row in book.end.rows.items():
+        named = {"snapshot": row.snapshot if row.content else None, "compliant": row.compliant, "undo": row.undo}
+        found += [
+            f"{one.key}: its {name}, entry {entry}, is not kept"
+            for name, entry in named.items()
+            if entry is not None and await book.body(one, entry) is None
+        ]
+        since = book.end.cloud.now() - bodies.TAKEN_FOR
+        taken = {step.row.undo for step in book.steps[one] if step.row.undo is not None and step.entry.at > since}
+        found += [
+            f"{one.key}: what was taken away, entry {entry}, is not kept"
+            for entry in sorted(taken)
+            if await book.body(one, entry) is None
+        ]
+    return found
+
+
+async def bodies_are_limited(book: Book) -> list[str]:
+    """Of bodies that nothing needs a limited number is kept."""
+    most = bodies.KEPT + bodies.SLACK + 2
+    found = [
+        f"{one.key}: {len(row.bodies)} spare bodies"
+        for one, row in book.end.rows.items()
+        if row.bodies and len(row.bodies) > most
+    ]
+    return found + [
+        f"{one.key}: its bodies are not counted"
+        for one, row in book.end.rows.items()
+        if row.bodies is None and len(book.end.history[one]) >= bodies.UNCOUNTED
+    ]
+
+
+async def a_put_back_reads_no_history(book: Book) -> list[str]:
+    """What an entry says is read alone: no request for one entry of a history reads others."""
+    return [
+        f"{worker.line.requests[request]} requests {request}"
+        for worker in book.end.cloud.workers
+        for request in worker.line.requests
+        if request == ("Register.entry", "query_entities")
+    ]
+
+
+# Deletes
+
+
+async def nothing_follows_from_what_an_event_says(book: Book) -> list[str]:
+    """Nobody is believed or accused before the activity log was asked; and the history says by what it is known."""
+    found = []
+    for step in book:
+        before, facts = step.before, step.entry.facts
+        if before is None or not before.vouched:
+            continue
+        who = str(facts.get("accepted", "")).endswith("deleted it, who may")
+        accused = step.row.lost_by != "" and before.lost_by == "" and step.entry.event == "lost"
+        earlier = [
+            one for one in book.steps[step.one] if one.entry.seq < step.entry.seq and one.entry.facts.get("accepted")
+        ]
+        if (who and not earlier) or accused:
+            found += [] if facts.get("known") else [f"{step}: by {facts.get('actor')}, and not said how that is known"]
+    return found
+
+
+async def who_is_named_has_done_it(book: Book) -> list[str]:
+    """Who is accepted or accused by the activity log's word is who deleted it last."""
+    found = []
+    for step in book:
+        facts, row = step.entry.facts, step.row
+        known, accepted = str(facts.get("known", "")), str(facts.get("accepted", ""))
+        by = accepted.partition(" deleted it")[0] if accepted.endswith("who may") else row.lost_by
+        if not by or not known or "was not read" in known or step.entry.event not in ("lost", "deleted"):
+            continue
+        until = step.entry.at + SLACK
+        journal = [one for one in book.end.cloud.arm.journal if one.id == step.one.key and one.at <= until]
+        gone = [one for one in journal if one.after is None and not one.ours]
+        if gone and gone[-1].by.lower() != by.lower():
+            found.append(f"{step}: {by} is named, and {gone[-1].by} did it at {gone[-1].at}")
+        if known == "who deleted it is what an event says":
+            found.append(f"{step}: the activity log was not asked")
+    return found
+
+
+async def an_old_event_says_nothing(book: Book) -> list[str]:
+    """An event that told of an earlier loss is not believed of a later one."""
+    found = []
+    for steps in book.steps.values():
+        told: dict[str, int] = {}
+        life = 0
+        for step in steps:
+            life = step.entry.seq if step.row.content else life
+            event = str(step.entry.facts.get("event", ""))
+            if step.entry.event not in ("lost", "deleted") or not event or not step.row.lost_said:
+                continue
+            if told.setdefault(event, life) != life:
+                found.append(f"{step}: event {event} told of the loss after entry {told[event]}")
+    return found
+
+
+async def a_loss_is_not_silenced(book: Book) -> list[str]:
+    """The loss of an approved exemption is told, though another was made under its name from another assignment."""
+    found = []
+    for step in book:
+        before, row = step.before, step.row
+        if before is None or before.compliant is None or not (before.content or before.wanted_back) or not row.content:
+            continue
+        moved = before.assignment and before.assignment.lower().strip("/") != row.assignment.lower().strip("/")
+        over = before.expires_on is not None and before.expires_on <= step.entry.at + SLACK
+        if moved and not over and row.own_write_at is None and not step.says("deleted"):
+            found.append(f"{step}: it exempts from another assignment now, and nobody is told")
+    return found
+
+
+async def a_bad_one_stands_for_nothing(book: Book) -> list[str]:
+    """An exemption that is to be reverted does not stand for a lost one."""
+    found = []
+    for step in book:
+        why = str(step.entry.facts.get("why", ""))
+        if step.entry.event != "not-restored" or not why.endswith("at the same scope stands for it"):
+            continue
+        name = why.split("'")[1].lower()
+        for other, steps in book.steps.items():
+            if other.name.lower() != name or other.scope.lower() != step.one.scope.lower():
+                continue
+            before = [one.row for one in steps if one.entry.at <= step.entry.at]
+            row = before[-1] if before else None
+            if row and row.content and row.content not in (row.compliant_content, row.tolerated_content, row.kept):
+                found.append(f"{step}: {name} stands for it, which is {row.status} {row.answer}")
+    return found
+
+
+async def nobody_altered_the_register(book: Book) -> list[str]:
+    """Where no hand was in the register, nobody is told that one was."""
+    ledger = getattr(book.end.people, "ledger", None)
+    told = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
+    return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else told
+
+
+WATCHERS: Final = (
+    every_row_names_one_object, rows_are_of_what_azure_showed, letters_are_limited, an_accepted_delete_stands,
+    cannot_act_is_of_the_list, what_is_refused_is_tried_again, nothing_becomes_a_letter_that_could_be_done,
+    the_last_sweep_ended, a_restore_is_not_taken_back, what_is_decided_is_done, what_the_row_names_is_kept,
+    bodies_are_limited, a_put_back_reads_no_history, nothing_follows_from_what_an_event_says, who_is_named_has_done_it,
+    an_old_event_says_nothing, a_loss_is_not_silenced, a_bad_one_stands_for_nothing, nobody_altered_the_register,
+)  # fmt: skip

@@ -19,10 +19,10 @@ from guardrails.notice import Notice
 from guardrails.ports import Delivery, TryAgain, Undeliverable
 from guardrails.register.backup import Writer
 from guardrails.register.keys import address
+from guardrails.ruleset import parse_ruleset
 from guardrails.wiring import Service
 from sandbox import tenant
 from sandbox.arm.faults import Fault
-from tests.battery import rulesets
 from tests.battery.azure import Event
 from tests.battery.stage import HOUR, METADATA, Stage
 from tests.battery.worker import TABLE
@@ -77,7 +77,7 @@ def ruleset_of(flow: Flow) -> Any:
 def rules(*, on: Mapping[str, Any] | None = None, **more: Any) -> Any:
     """Return a ruleset; `on`: rules that are added."""
     said = {"version": 2, "mode": "enforce", "rules": {**RULES, **(on or {})}, "notices": [ROUTE]}
-    return rulesets.read(json.dumps({**said, "breaker": {"reverts_per_hour": 1000}, "reviews": {"months": 0}, **more}))
+    return parse_ruleset(json.dumps({**said, "breaker": {"reverts_per_hour": 1000}, "reviews": {"months": 0}, **more}))
 
 
 # What was before

@@ -313,9 +313,8 @@ def after_step(cloud: Cloud, since: int) -> list[str]:
     return [f"{check.__name__}: {text}" for check in AFTER_STEP for text in check(changes)]
 
 
-async def at_end(cloud: Cloud, people: People) -> list[str]:
+async def at_end(end: End) -> list[str]:
     """Return what is broken once all has come to rest."""
-    end = await End.of(cloud, people)
     return [f"{check.__name__}: {text}" for check in AT_END for text in await check(end)]
 
 

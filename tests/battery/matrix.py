@@ -137,7 +137,8 @@ def play(name: str, where: str, effect: int = 0, when: str = "", after: After = 
             stage = Stage(loop, ruleset_of(flow), where, Path(folder), crc32(f"{name}/{where}".encode()))
             return await _play(stage, flow, effect, when, after)
 
-    level, _ = logging.root.manager.disable, logging.disable(logging.CRITICAL)
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         return run(crc32(name.encode()), main)
     finally:

@@ -116,7 +116,7 @@ def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
         least = min(ruleset.budget.total for _, ruleset in end.cloud.ruled)
         hours = [sum(begin <= moment <= begin + _HOUR for moment in reverts) for begin in (*reverts, since)]
         return bool(max(hours) >= least)
-    return any(moment > since for moment in reverts)
+    return bool(any(moment > since for moment in reverts))
 
 
 def _took(change: "Change") -> bool:

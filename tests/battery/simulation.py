@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from guardrails.exemption import ExemptionId
-from tests.battery import acts, faults, invariants, rulesets
+from tests.battery import acts, faults, invariants, rulesets, watchers
 from tests.battery.azure import Cloud
 from tests.battery.line import Fault, Sent
 from tests.battery.loop import VirtualLoop, run
@@ -62,7 +62,8 @@ class Simulation:
         since = len(cloud.arm.journal)
         await self._end()
         self._check(steps, [*invariants.after_step(cloud, since), *cloud.defects])
-        self._check(steps, await invariants.at_end(cloud, self.people))
+        end = await invariants.End.of(cloud, self.people)
+        self._check(steps, [*await invariants.at_end(end), *await watchers.watch(end)])
 
     async def _step(self) -> None:
         """Let people act, let time pass, and let the workers do some of what there is to do, all at once."""

@@ -116,7 +116,7 @@ async def test_a_fault_comes_to_the_same(ways: tuple[Way, Way], clock: VirtualCl
 async def test_what_is_to_happen_to_one_process_happens_to_no_other() -> None:
     """Two ways to one account: what one wrote the other reads, and each has its own line."""
     seen: list[Sent] = []
-    ours, theirs = Line(seen.append), Line()  # type: ignore[func-returns-value]
+    ours, theirs = Line(seen.append), Line()
     with (
         Account().serve() as account,
         Account(ours, of=account).serve() as one,

@@ -12,7 +12,7 @@ from contextlib import ExitStack, aclosing, contextmanager
 from datetime import datetime, timedelta
 from functools import cache, partial
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from unittest.mock import patch
 
 from guardrails import ports, wiring
@@ -207,7 +207,7 @@ def _named(part: Any, method: str, name: str) -> Callable[..., Any]:
                     CALLED.reset(token)
                 yield one
 
-    return named if method in ("keep", "kept") or _is_coroutine(type(part), method) else named_one_by_one
+    return named if method in ("keep", "kept") or _is_coroutine(cast(Any, type(part)), method) else named_one_by_one
 
 
 async def _wait(seconds: float) -> None:

@@ -120,7 +120,7 @@ def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
 
 
 def _took(change: "Change") -> bool:
-    return said(change.before) != said(change.after)
+    return bool(said(change.before) != said(change.after))
 
 
 def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str], body: dict[str, Any]) -> bool:

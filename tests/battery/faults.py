@@ -149,7 +149,9 @@ def _failed(status: int | None, code: str = "", retry_after: str = "", kind: typ
     return Fault(error)
 
 
-def _refused(status: int | None, code: str = "", retry_after: str = "", kind: type = HttpResponseError) -> Callable[[], Fault]:  # fmt: skip
+def _refused(
+    status: int | None, code: str = "", retry_after: str = "", kind: type = HttpResponseError
+) -> Callable[[], Fault]:
     return lambda: _failed(status, code, retry_after, kind)
 
 

@@ -40,7 +40,7 @@ class _Selector:
 
 
 class Numbered(asyncio.Task[Any]):
-    """A task whose place in a set is the same in each replay: asyncio keeps tasks in sets, and cancels them in order."""
+    """A task whose place in a set is the same in each replay: asyncio keeps tasks in sets, and cancels them so."""
 
     number = 0
 

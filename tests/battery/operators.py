@@ -1,14 +1,13 @@
-"""What operators do with the service, by chance: what the command line does, by the same calls, in a worker's process."""
+"""What operators do, by chance: what the command line does, by the same calls, in a worker's process."""
 
 import io
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from guardrails.cli.letters import put_back
 from guardrails.deliver import lane_name
@@ -23,6 +22,9 @@ from tests.battery.actors import OPERATOR
 from tests.battery.azure import Cloud
 from tests.battery.ledger import Ledger, Operated, short
 from tests.battery.worker import TABLE, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 _WEIGHTS: Final = {
     "restore": 5, "restore --at": 4, "hold": 4, "release": 2, "reconcile": 3, "close": 2, "replay": 4, "export": 2,

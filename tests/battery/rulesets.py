@@ -23,16 +23,18 @@ RULES: Final = {
     "expiry-missing": "revert", "expiry-too-far": "revert", "ticket-missing": "tag", "whole-initiative": "revert",
     "owner-missing": "alert",
 }  # fmt: skip
+
+
+def _grace(length: str) -> dict[str, str]:
+    return {"response": "revert", "grace": length}
+
+
 _MORE: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
     (5, {}),
-    (4, {
-        "expiry-missing": {"response": "revert", "grace": "1d"}, "expiry-too-far": {"response": "revert", "grace": "2d"},
-    }),
-    (2, {
-        "expiry-missing": {"response": "revert", "grace": "1d"}, "whole-initiative": {"response": "revert", "grace": "1d"},
-    }),
+    (4, {"expiry-missing": _grace("1d"), "expiry-too-far": _grace("2d")}),
+    (2, {"expiry-missing": _grace("1d"), "whole-initiative": _grace("1d")}),
     (3, {"expiry-extended": "revert"}),
-    (1, {"expiry-extended": {"response": "revert", "grace": "1d"}}),
+    (1, {"expiry-extended": _grace("1d")}),
     (1, {"never-exempt": {"response": "revert", "options": {"definitions": ["require-tls"]}}}),
     (2, {
         "duplicate": "alert", "assignment-not-applicable": "alert", "kept-alive": "alert", "recreated-often": "alert",

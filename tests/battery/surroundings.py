@@ -1,4 +1,4 @@
-"""What happens around exemptions, by chance: targets, deployments, locks, rights, assignments, events that lie, routes."""
+"""What happens around exemptions, by chance: targets, locks, rights, assignments, events that lie, routes."""
 
 import json
 from collections.abc import Callable

@@ -4,6 +4,7 @@ They compare what Azure's journal, the register and the routes say with a model 
 judgement.
 """
 
+import base64
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -189,7 +190,7 @@ async def nothing_begun_is_left(end: End) -> list[str]:
 
 
 async def everything_committed_is_announced(end: End) -> list[str]:
-    """Each notice that was committed reaches its route, by itself or in a digest, or is kept as a letter."""
+    """Each notice that was committed reaches its route, by itself or in a digest, is on its way, or is in a letter."""
     reached = await _reached(end)
     found = []
     for one, entries in end.history.items():
@@ -204,6 +205,8 @@ async def _reached(end: End) -> set[str]:
     for letter in await end.register.letters():
         if letter.source == "notices":
             reached |= await _kept_by(json.loads(letter.payload), end)
+    for message in end.cloud.account.queues.get("notices", ()):
+        reached |= await _kept_by(json.loads(base64.b64decode(message.text)), end)
     for name, members in end.cloud.digests.items():
         for route in [route for route in _ROUTES if f"{name}-{route}" in reached]:
             reached |= {f"{member}-{route}" for member in members}
@@ -211,7 +214,7 @@ async def _reached(end: End) -> set[str]:
 
 
 async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
-    """Return the messages that a letter keeps: one notice, or all that was gathered in the window that it closes."""
+    """Return what a message of the queue stands for: one notice, or all that is gathered in the window it closes."""
     if "notice" in message:
         return {f"{message['notice']['id']}-{message['route']}"}
     closing = Closing.read(message)

@@ -160,7 +160,9 @@ def _owned(end: "End", one: ExemptionId, row: Row) -> str:
         first = next((change for change in life if change.after and _claims(change.after)), None)
         if first is None:
             continue
-        if first is life[0] or first.by in (life[0].by, str(journal[-1].by)) or _came_later(end, owner, first.at):
+        seen = next((entry.at for entry in end.history[one] if entry.at >= life[0].at - _SKEW), first.at)
+        known = first.at > seen + _SKEW  # the register saw it without the claim
+        if not known or first.by in (life[0].by, str(journal[-1].by)) or _came_later(end, owner, first.at):
             return f"claimed for {owner.name}"
     return ""
 

@@ -21,7 +21,7 @@ def promises() -> str:
 
 def _first_sentence(check: object) -> str:
     text = " ".join((inspect.getdoc(check) or "").split())
-    return re.split(r"(?<=\.)\s|:\s", text, maxsplit=1)[0].rstrip(".") + "."
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0].rstrip(".") + "."
 
 
 def section(parts: Mapping[str, Mapping[str, Any]]) -> str:

@@ -25,6 +25,7 @@ from zlib import crc32
 from guardrails.exemption import ExemptionId
 from guardrails.notice import Kind
 from guardrails.record import Row
+from tests.battery import record
 from tests.battery.flows import FLOWS, Flow, ruleset_of
 from tests.battery.line import Died
 from tests.battery.loop import VirtualLoop, run
@@ -379,6 +380,9 @@ def main(argv: Sequence[str]) -> int:
     for name in dict.fromkeys(problem.partition(" (")[0] for problem in found if "/" in problem):
         print(f'python -m tests.battery matrix "{name}"', file=sys.stderr)
     print(f"crash matrix: {seen}, {len(found)} failures")
+    if not argv:
+        counts = {"flows": len(seen.flows), "effects": seen.effects, "runs": seen.runs, "broken": found}
+        record.keep("matrix", counts)
     return 1 if found else 0
 
 

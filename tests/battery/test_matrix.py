@@ -1,6 +1,6 @@
 """Whichever request is the last one of a process: what it began is ended, once, by who repeats it or by the next sweep."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
@@ -23,22 +23,22 @@ def forgotten() -> Iterator[None]:
     matrix.never.cache_clear()
 
 
-def test_a_crash_changes_the_end_of_no_flow(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_crash_changes_the_end_of_no_flow(record_property: Callable[[str, object], None]) -> None:
     seen = matrix.Seen()
     found = matrix.short(seen)
-    with capsys.disabled():
-        print(f"\ncrash matrix, short: {seen}")
+    record_property("battery", f"crash matrix, short: {seen}")
     assert found == []
     assert seen.gaps() == []
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_crash_at_any_request_changes_the_end_of_no_flow(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_crash_at_any_request_changes_the_end_of_no_flow(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
     seen = matrix.Seen()
     found = matrix.whole([name], seen)
-    with capsys.disabled():
-        print(f"\ncrash matrix, {name}: {seen}")
+    record_property("battery", f"crash matrix, {name}: {seen}")
     assert found == []
 
 

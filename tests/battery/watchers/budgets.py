@@ -22,10 +22,11 @@ def _rulesets(book: Book) -> list[Ruleset]:
     return list({id(one): one for _, one in book.end.cloud.ruled}.values())
 
 
-def _crowded(times: Sequence[datetime], most: int) -> bool:
-    """Whether more of them than may be lie within an hour, for clocks that differ."""
+def _crowded(times: Sequence[tuple[datetime, datetime]], most: int) -> bool:
+    """Whether more of them than may be lie within an hour, for clocks that differ: each is when it began and ended."""
     times = sorted(times)
-    return any(times[at + most] - times[at] < _HOUR - 2 * SLACK for at in range(len(times) - most))
+    some = [times[at : at + most + 1] for at in range(len(times) - most)]
+    return any(max(end for _, end in each) - each[0][0] < _HOUR - 2 * SLACK for each in some)
 
 
 async def no_budget_is_exceeded(book: Book) -> list[str]:
@@ -57,24 +58,24 @@ def _closed(book: Book) -> list[datetime]:
 def _exceeded(
     what: str, done: Sequence[Step], budgets: Sequence[Budget], authors: Sequence[str], closed: Sequence[datetime]
 ) -> list[str]:
-    counted = defaultdict[tuple[str, str], list[datetime]](list)
+    counted = defaultdict[tuple[str, str], list[tuple[datetime, datetime]]](list)
     for step, author in zip(done, authors, strict=True):
-        era = sum(at <= _taken(step) for at in closed)
+        era = sum(at <= _begun_at(step) for at in closed)
         for name, key in (("exemption", step.one.key), ("author", author), ("subscription", step.one.container)):
             if key:
-                counted[name, f"{key} {era}" if closed else key].append(_taken(step))
+                counted[name, f"{key} {era}" if closed else key].append((_begun_at(step), step.entry.at))
     found = []
     for (name, key), times in counted.items():
         most = max(getattr(one, name) for one in budgets)
         if _crowded(times, most):
             found.append(
-                f"{name} {key}: {what} more than {most} times within an hour: {[f'{at:%d %H:%M}' for at in times]}"
+                f"{name} {key}: {what} more than {most} times within an hour: {[f'{at:%d %H:%M}' for at, _ in times]}"
             )
     return found
 
 
-def _taken(step: Step) -> datetime:
-    """Return when a share was taken for what a step ended: when it was begun."""
+def _begun_at(step: Step) -> datetime:
+    """Return when what a step ended was begun; its share was taken some time between."""
     begun = step.row.reverts if step.entry.event in _REVERTED else ()
     return begun[-1] if begun else step.entry.at
 
@@ -161,7 +162,7 @@ async def a_budget_is_told_once(book: Book) -> list[str]:
     return [
         f"{whose} is told {len(some)} times: {sorted(some.values())}"
         for whose, some in times.items()
-        if _crowded(list(some.values()), 1 + spare)
+        if _crowded([(at, at) for at in some.values()], 1 + spare)
     ]
 
 

@@ -157,14 +157,16 @@ def wanted_of(exemption: Exemption) -> str:
 def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict[str, Any]:
     """Return what a row is to hold of who may delete it, and whether it is to be put back.
 
-    A new exemption has them from its creator. An edit changes them if its author may delete it already: what anybody
+    A new exemption has them from its creator: where somebody else has edited it before it was first seen, what it says
+    is that one's claim. What was there before the guardrails counts as seen, whoever edited it. An edit changes them if its author may delete it already: what anybody
     else writes is a claim. One that came again while it was lost is not new: who made it may be who deleted it.
     `own`: whether we wrote it.
     """
     said = {"owners": names(it.exemption.owner), "wanted": wanted_of(it.exemption)}
     creator = it.exemption.created_by.lower()
     if not base.content and not own and not base.wanted_back:
-        return {"vouched": True, "creator": creator, **said}
+        theirs = base.adopted or not it.author or _may(it.author, (), creator, ruleset)
+        return {"vouched": True, "creator": creator, **(said if theirs else {"owners": (), "wanted": ""})}
     known: dict[str, Any] = {}
     if not base.vouched:  # what an older version saw counts as seen
         known = {"vouched": True, "creator": creator, "owners": names(base.owner)}

@@ -153,8 +153,8 @@ class Intake:
         register, now = self._world.register, self._world.clock.now()
         new = await self.bury("event", raw, reason, event_id or raw)
         if forged and await register.take_telling(Habit.FORGED_ID, now):
-            await self._letterbox.say(forged_id(forged, at=now))
-            await register.budget_told(Habit.FORGED_ID, now)
+            if await self._letterbox.say(forged_id(forged, at=now)):
+                await register.budget_told(Habit.FORGED_ID, now)
         if new:
             await register.letter_told(new)
 

@@ -159,12 +159,14 @@ def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict
 
     A new exemption has them from its creator: where somebody else has edited it before it was first seen, what it says
     is that one's claim. What was there before the guardrails counts as seen, whoever edited it. An edit changes them if its author may delete it already: what anybody
-    else writes is a claim. One that came again while it was lost is not new: who made it may be who deleted it.
+    else writes is a claim. One that came again while it was lost is not new, unless it exempts from another assignment:
+    who made it may be who deleted it.
     `own`: whether we wrote it.
     """
     said = {"owners": names(it.exemption.owner), "wanted": wanted_of(it.exemption)}
     creator = it.exemption.created_by.lower()
-    if not base.content and not own and not base.wanted_back:
+    moved = base.assignment.lower().strip("/") != it.exemption.assignment_id.lower().strip("/")
+    if not base.content and not own and (moved or not base.wanted_back):
         theirs = base.adopted or not it.author or _may(it.author, (), creator, ruleset)
         return {"vouched": True, "creator": creator, **(said if theirs else {"owners": (), "wanted": ""})}
     known: dict[str, Any] = {}

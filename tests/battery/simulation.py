@@ -104,6 +104,7 @@ class Simulation:
         cloud.begin()
         cloud.refuses = None
         self.people.calm()
+        cloud.lost += cloud.events
         cloud.events.clear()
         for worker in cloud.workers:
             worker.start()

@@ -131,9 +131,12 @@ def owner_after(found: Ownership, base: Row, it: Written, at: int) -> dict[str, 
         return {"claimed": found.pretended}
     if whose is None and base.theirs and base.content != it.content:  # its owner gave it away
         return {"theirs": "", "theirs_by": (), "theirs_at": None, "theirs_content": ""}
-    if whose is None or whose.authors:
+    if whose is None:
         return {}
-    known: dict[str, Any] = {"theirs": whose.name}
+    cleared = {"claimed": ""} if found.owner else {}
+    if whose.authors:
+        return cleared
+    known: dict[str, Any] = {"theirs": whose.name, **cleared}
     if base.theirs != whose.name:
         author = base.author if base.content else ""  # who wrote the one that had its name before is nobody here
         writers = _writers(author or it.author, it.exemption)

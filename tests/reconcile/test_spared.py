@@ -174,7 +174,7 @@ async def test_a_wake_up_that_comes_early_is_queued_again_for_its_time(world: Wo
     assert not (await world.look(one, "wake-up", due=due)).wrote
 
     assert world.watch.calls["register.commit"] == 0
-    assert world.queues.sent == [("reconcile", {"id": one.text, "wake": True, "due": spell_time(due)}, 12.0)]
+    assert world.queues.sent == [("reconcile", {"id": one.text, "wake": True, "at": spell_time(due)}, 12.0)]
     world.clock.time = due
     assert (await world.look(one, "wake-up", due=due)).did == "delete"
     assert world.wakes() == [12.0]
@@ -206,7 +206,7 @@ async def test_grace_gives_time_and_then_ends(world: World) -> None:
     assert world.wakes() == [2 * DAY]
     due = spell_time(start.replace() + timedelta(days=2))
     bodies = [body for queue, body, _ in world.queues.sent if queue == "reconcile"]
-    assert bodies == [{"id": one.text, "wake": True, "due": due}]
+    assert bodies == [{"id": one.text, "wake": True, "at": due}]
     assert await world.waiting() == 1
     world.clock.time = start
     await world.forget()

@@ -68,8 +68,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a play ended. `again`: how often a notice came to a route that had taken it before; `wrong`: what is broken
-    in itself, a sentence each; the rest as in Stage.
+    """How a play ended. `again`: how often the notice came once more to its route that came most often; `wrong`: what is
+    broken in itself, a sentence each; the rest as in Stage.
     """
 
     result: Result
@@ -202,7 +202,7 @@ async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, 
         tuple(sorted(await register.sweeps.covered())),
         state.opened_at is not None,
     )
-    return result, sum(told.values()) - len(told)
+    return result, max(told.values(), default=1) - 1
 
 
 async def _of_one(stage: Stage, one: ExemptionId, wrong: list[str]) -> Any:
@@ -289,7 +289,7 @@ def check(entry: Entry, seen: Seen | None = None) -> list[str]:
     if not ending.died:
         found.append("nobody died: the play is not the same each time")
     if ending.again > ever.again + 1:
-        found.append(f"{ending.again} notices came once more")
+        found.append(f"one notice came {ending.again} times more")
     if ending.result not in _ends(entry, ever):
         found += _difference(ending.result, ever.result)
     method = ever.effects[entry.effect - 1]
@@ -301,8 +301,9 @@ def _ends(entry: Entry, ever: Ending) -> Collection[Result]:
     if entry.after == After.REPEATED or not FLOWS[entry.flow].unheard:
         return (ever.result,)
     unheard = never(entry.flow, entry.where).result
-    # what was done, but for the letter that it was done with
-    return (ever.result, unheard, replace(ever.result, letters=unheard.letters))
+    # what was done may be done but for the letter: that which was replayed stays, or nobody is told of a new one
+    swapped = (replace(ever.result, letters=unheard.letters), replace(unheard, letters=ever.result.letters))
+    return (ever.result, unheard, *swapped)
 
 
 def _difference(found: Result, wanted: Result) -> list[str]:

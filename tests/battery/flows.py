@@ -57,6 +57,7 @@ class Flow:
         seconds: how long it goes on by itself: in that time a process may die.
         scopes: where it is played: at a resource, and at a management group.
         fresh: whether no sweep was made before.
+        swept: why it takes a sweep to end it though what sets it off is repeated; "": it does not.
         unheard: why it may end as if it had not been set off where nobody repeats that; "": it must end as ever.
     """
 
@@ -66,6 +67,7 @@ class Flow:
     seconds: float = 20 * MINUTES
     scopes: tuple[str, ...] = EVERYWHERE
     fresh: bool = False
+    swept: str = ""
     unheard: str = ""
 
 
@@ -378,7 +380,8 @@ async def restore_at(stage: Stage) -> None:
 async def hold(stage: Stage) -> None:
     """An operator holds it for three days."""
     await stage.operate(
-        "hold", stage.one.text, "--until", stage.days(3), "--reason", "break glass", "--by", OPERATOR
+        "hold", stage.one.text, "--until", stage.days(3), "--reason", "break glass", "--by", OPERATOR,
+        done=lambda row: row.hold is not None,
     )  # fmt: skip
 
 
@@ -717,6 +720,8 @@ MOVED: Final = {"on": {"assignment-not-applicable": "revert"}}
 
 _ASKED: Final = "an operator's command that nobody repeats is not carried out"
 _HOUR: Final = "when the sweep comes, the hour is over in which there was no room"
+_MOVED_ON: Final = "an event about a target is for what was there, or lost, and by then it is so no more"
+_DONE: Final = "an operator who sees that it is done does not ask again"
 _NAMED: Final = "only its event says who deleted it"
 _MESSAGE: Final = "what nobody can read is in the event alone"
 
@@ -745,15 +750,15 @@ FLOWS: Final[dict[str, Flow]] = {
     "fight begins": Flow(bad, fought, FIGHT, unheard=_HOUR),
     "fight ends": Flow(time, stopped_fight, FIGHT, 2 * HOUR),
     "deleted, not durable": Flow(delete, known),
-    "deleted by who may not": Flow(delete, known, KEPT, HOUR),
+    "deleted by who may not": Flow(delete, known, KEPT, HOUR, unheard=_NAMED),
     "deleted by who may": Flow(delete_by_creator, known, KEPT, HOUR, unheard=_NAMED),
     "deleted, nobody says by whom": Flow(delete_unheard, known, KEPT, HOUR),
     "deleted, said later by whom": Flow(late_event, deleted_unseen, KEPT, HOUR, RESOURCE, unheard=_NAMED),
     "restored by delay": Flow(time, deleted, KEPT, HOUR),
-    "target deleted": Flow(target_deleted, with_target, KEPT, HOUR, RESOURCE),
-    "target made again": Flow(target_made_again, lost, KEPT, HOUR, RESOURCE),
+    "target deleted": Flow(target_deleted, with_target, KEPT, HOUR, RESOURCE, swept=_MOVED_ON),
+    "target made again": Flow(target_made_again, lost, KEPT, HOUR, RESOURCE, swept=_MOVED_ON),
     "restored by sweep": Flow(target_made_again_unheard, lost, KEPT, HOUR, RESOURCE),
-    "restore fight": Flow(delete, restored_once, FOUGHT_OVER, HOUR),
+    "restore fight": Flow(delete, restored_once, FOUGHT_OVER, HOUR, unheard=_NAMED),
     "adoption": Flow(next_sweep, was_there, fresh=True),
     "found by sweep": Flow(bad_unheard, known),
     "slow sweep": Flow(slow_inventory, known),
@@ -771,7 +776,7 @@ FLOWS: Final[dict[str, Flow]] = {
     "restore an edit": Flow(restore, put_back, unheard=_ASKED),
     "restore a version": Flow(restore_at, edited, unheard=_ASKED),
     "restore and tag": Flow(restore, put_back, BOTH, unheard=_ASKED),
-    "hold": Flow(hold, in_grace, GRACE, unheard=_ASKED),
+    "hold": Flow(hold, in_grace, GRACE, swept=_DONE, unheard=_ASKED),
     "release": Flow(release, held_for_long, GRACE, unheard=_ASKED),
     "hold ends": Flow(next_sweep, hold_over, GRACE),
     "reconcile": Flow(reconcile, known),

@@ -27,6 +27,7 @@ from guardrails.errors import GuardrailsError
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.intake import Intake
 from guardrails.reconcile import Reconciler
+from guardrails.record import Row
 from guardrails.ruleset import Ruleset
 from guardrails.sweep import Sweeper
 from guardrails.wiring import Service
@@ -180,20 +181,28 @@ class Stage:
         """Let the timer call; again after the lease where the process died of it and the trigger is repeated."""
         await self._trigger(lambda service: service.intake.sweep())
 
-    async def operate(self, *argv: str) -> None:
-        """Let an operator give a command; again where he did not hear how it ended."""
-        await self._trigger(lambda service: self._command(service, argv))
+    async def operate(self, *argv: str, done: Callable[[Row], bool] = lambda _: False) -> None:
+        """Let an operator give a command; again where he did not hear how it ended, and the register does not say so.
+
+        `done`: whether it does, by the row.
+        """
+        await self._trigger(lambda service: self._command(service, argv), done)
 
     async def call(self, work: Callable[[Service], Awaitable[Any]]) -> None:
         """Let the host call a function with something of its own."""
         await self._trigger(work)
 
-    async def _trigger(self, work: Callable[[Service], Awaitable[Any]]) -> None:
+    async def _trigger(
+        self, work: Callable[[Service], Awaitable[Any]], done: Callable[[Row], bool] = lambda _: False
+    ) -> None:
         self.woken = True
         if self.after is After.NEVER:
             return
         while await self._run(work) is None and self.after is After.REPEATED:
             await asyncio.sleep(LEASES)
+            stored = await self.worker.service.register.read(self.one)
+            if stored and done(stored.row):
+                return
 
     async def _run(self, work: Callable[[Service], Awaitable[Any]]) -> bool | None:
         done = await self.cloud.run(self.worker, work)

@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What must not depend on crashes: of each exemption what Azure and the register have, and the rest of the register.
+    """What must not depend on crashes: what Azure and the register have of each exemption, and the register's rest.
 
     `told`: each notice that a route took, once, by route and kind.
     """
@@ -67,8 +67,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a play ended. `again`: how often the notice came once more to its route that came most often; `wrong`: what is
-    broken in itself, a sentence each; the rest as in Stage.
+    """How a play ended. `again`: how often a notice came once more to its route, at the most; `wrong`: what is broken
+    in itself, a sentence each; the rest as in Stage.
     """
 
     result: Result
@@ -233,7 +233,18 @@ def _said(body: Any) -> Any:
 
 def _known(row: Row) -> dict[str, Any]:
     """Return what the register knows that does not depend on when it came to know it."""
-    same = ("status", "answer", "author", "held", "kept_why", "scope_tagged", "lost_by", "lost_untold", "claimed", "evaded")
+    same = (
+        "status",
+        "answer",
+        "author",
+        "held",
+        "kept_why",
+        "scope_tagged",
+        "lost_by",
+        "lost_untold",
+        "claimed",
+        "evaded",
+    )
     there = ("blocked", "kept", "due", "compliant", "hold", "lost", "settled", "adopted", "undo")
     many = ("reverts", "restored", "fought", "refused")
     known = {name: getattr(row, name) for name in same} | {"findings": sorted(row.findings)}
@@ -322,8 +333,7 @@ def few() -> list[str]:
 
 
 def sample() -> list[Entry]:
-    """Return few entries: one of each flow, and for each method of a port that changes the world one before and after.
-    """
+    """Return few entries: one of each flow, and one before and after each method of a port that changes the world."""
     every = sorted(entries(few()), key=lambda entry: crc32(str(entry).encode()))
     chosen: dict[object, Entry] = {}
     for entry in every:

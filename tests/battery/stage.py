@@ -321,7 +321,9 @@ class _Asyncio:
 
 def command_of(argv: tuple[str, ...]) -> str:
     """Return the command and its action, as `commands` names them."""
-    return next(name for name in sorted(commands(), key=len, reverse=True) if [*argv][: len(name.split())] == name.split())
+    return next(
+        name for name in sorted(commands(), key=len, reverse=True) if [*argv][: len(name.split())] == name.split()
+    )
 
 
 def commands() -> list[str]:
@@ -341,7 +343,9 @@ def _uses_service(module: Any, seen: set[str]) -> bool:
     seen.add(module.__name__)
     if "with_service(" in inspect.getsource(module):
         return True
-    parts = [one for one in vars(module).values() if inspect.ismodule(one) and one.__name__.startswith("guardrails.cli.")]
+    parts = [
+        one for one in vars(module).values() if inspect.ismodule(one) and one.__name__.startswith("guardrails.cli.")
+    ]
     return any(_uses_service(part, seen) for part in parts if part.__name__ not in seen)
 
 

@@ -1,4 +1,4 @@
-"""Whichever request is the last one of a process: what it began is ended, once, by who repeats it or by the next sweep."""
+"""Whichever request is a process's last one: what it began is ended, once, by who repeats it or by the next sweep."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -11,8 +11,9 @@ from guardrails.intake import Intake
 from guardrails.register.queues import StorageQueues
 from guardrails.visit import Visit
 from tests.battery import matrix
-from tests.battery.flows import FLOWS, Flow, nothing
+from tests.battery.flows import FLOWS, Flow
 from tests.battery.stage import Stage
+from tests.battery.triggers import nothing
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,9 @@ async def test_an_hour_later_there_is_room_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("write", [2, 3, 4])
-async def test_a_revert_that_came_to_wait_is_counted_for_nobody_though_its_worker_died(world: World, write: int) -> None:
+async def test_a_revert_that_came_to_wait_is_counted_for_nobody_though_its_worker_died(
+    world: World, write: int
+) -> None:
     world.ruleset = rules(breaker={"reverts_per_hour": 1, **WIDE})
     first, second = world.id("first"), world.id("second")
     await world.bad(first)

@@ -14,14 +14,18 @@ from tests.battery import matrix
 from tests.battery.flows import FLOWS, Flow
 from tests.battery.stage import Stage
 from tests.battery.triggers import nothing
+from tests.battery.worker import port_methods
 
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """Plays of a product that a test has changed are no longer known."""
+    """What was found out of a product that a test has changed is no longer known."""
+    known = (matrix.undisturbed, matrix.never, port_methods)
+    for one in known:
+        one.cache_clear()
     yield
-    matrix.undisturbed.cache_clear()
-    matrix.never.cache_clear()
+    for one in known:
+        one.cache_clear()
 
 
 def test_a_crash_changes_the_end_of_no_flow(record_property: Callable[[str, object], None]) -> None:

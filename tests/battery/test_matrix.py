@@ -69,8 +69,10 @@ async def _stamped(self: Any) -> None:
 
 
 async def _stamp(stage: Stage) -> None:
-    queues: Any = stage.worker.service.world.queues
-    await stage.call(lambda _: queues.stamp())
+    def stamp(service: Any) -> Any:
+        return service.world.queues.stamp()
+
+    await stage.call(stamp)
 
 
 def test_a_new_method_of_a_port_has_its_crash_points_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -289,10 +289,12 @@ class Surroundings:
         self.cloud.rule(rulesets.numbered(number, audit=audit))
         return f"ruleset {number}{', audit' if audit else ''}"
 
+    def fix(self) -> str:
+        """Let the ruleset be read again."""
+        self.cloud.trouble = None
+        return "the ruleset is read again"
+
     def _break(self) -> str:
-        if self.cloud.trouble:
-            self.cloud.trouble = None
-            return "the ruleset is read again"
         problem = "ruleset.yaml:3:1: rules: it is empty"
         self.cloud.trouble = Misconfigured("the ruleset is broken", code="ruleset-broken", problems=(problem,))
         return "the ruleset is broken"

@@ -21,7 +21,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "bool": lambda text: text == "true",
     "int": int,
     "replace": lambda text, old, new: text.replace(old, new),
-    "readEnvironmentVariable": lambda name, default="/subscriptions/s/x": default,
+    "readEnvironmentVariable": lambda _, default="/subscriptions/s/x": default,
 }
 """What our expressions use of Bicep's functions."""
 

@@ -156,9 +156,10 @@ def asked_for(template: str) -> set[str]:
     """Return the parameters that the guides ask for: each that they name but in the list of all others."""
     pages = "deploy", "onboarding", "prevention"
     texts = [(ROOT / "docs" / f"{page}.md").read_text("utf-8") for page in pages]
-    texts[0] = texts[0].partition("## All other parameters")[0] + texts[0].partition("## All other parameters")[
-        2
-    ].partition("\n## ")[2]
+    texts[0] = (
+        texts[0].partition("## All other parameters")[0]
+        + texts[0].partition("## All other parameters")[2].partition("\n## ")[2]
+    )
     words = {word for text in texts for span in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"\w+", span)}
     source = (INFRA / f"{template}.bicep").read_text("utf-8")
     secure = set(re.findall(r"@secure\(\)\nparam (\w+)", source))

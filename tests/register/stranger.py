@@ -144,12 +144,17 @@ def pruned(entry: Columns, number: object) -> bool:
     return number in read(long("facts", entry, str)).get("entries", ())
 
 
-def state(row: Columns, history: Sequence[Columns], key: str) -> Iterator[str]:
-    """The state row."""
+def seal_of(row: Columns) -> str:
+    """The sha256 of a list of the partition key, the row key, and an object of all other columns, `seal` aside."""
     columns = {
         name: value.hex() if isinstance(value, bytes) else value for name, value in own(row).items() if name != "seal"
     }
-    if row.get("seal") != sha256(json_text([row["PartitionKey"], f"state~{key}", columns]).encode("ascii")):
+    return sha256(json_text([row["PartitionKey"], row["RowKey"], columns]).encode("ascii"))
+
+
+def state(row: Columns, history: Sequence[Columns], key: str) -> Iterator[str]:
+    """The state row."""
+    if row["RowKey"] != f"state~{key}" or row.get("seal") != seal_of(row):
         yield "the state row does not fit its seal"
     newest: Columns = history[-1] if history else {}
     if (row.get("seq"), row.get("head")) != (newest.get("seq"), newest.get("hash")):

@@ -196,6 +196,31 @@ async def test_a_history_that_was_written_anew_fits_unless_the_auditor_kept_its_
     assert kept not in {row.get("hash") for row in await everything(empty)}
 
 
+async def test_fields_of_a_newer_version_are_no_hand(empty: World) -> None:
+    """After a rollback: what this version does not know is in state and history alike, under hash and seal."""
+    await empty.commit(owner="anna")
+    entry, state = [await empty.entity(row) for row in (empty.place.history(1), empty.place.state)]
+    for row in (entry, state):
+        row["row"] = json.dumps({**json.loads(row["row"]), "zone": "new"}, sort_keys=True, separators=(",", ":"))
+    entry["hash"] = state["head"] = stranger.hash_of(entry)
+    state["seal"] = stranger.seal_of(state)
+    for row in (entry, state):
+        await empty.sdk.update_entity(row, mode=UpdateMode.REPLACE)
+    assert await found(empty) == []
+    read = await empty.register.read(EXEMPTION)
+    assert read is not None
+    assert (read.altered, read.row.owner) == ("", "anna")
+    changed = {**state, "row": state["row"].replace('"new"', '"newer"')}
+    await empty.sdk.update_entity({**changed, "seal": stranger.seal_of(changed)}, mode=UpdateMode.REPLACE)
+    wrong = "the current row does not say what entry 1 says"
+    assert await empty.register.verify(EXEMPTION) == [wrong]
+    await empty.sdk.update_entity(state, mode=UpdateMode.REPLACE)
+    read = await empty.register.read(EXEMPTION)
+    assert read is not None
+    assert await empty.register.commit(EXEMPTION, read, read.row, Entry(empty.clock.now(), "judged", {}))
+    assert await found(empty) == []
+
+
 async def test_the_code_on_the_page_computes_what_is_stored(empty: World) -> None:
     await written(empty)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -15,6 +15,9 @@ param operatorPrincipalId = ''
 param operatorPrincipalType = 'User'
 param noticeTopicId = ''
 param moreSettings = {}
+param tags = {}
+// For pipelines: the names of what they give as `secrets`, which no file should hold.
+param secretNames = []
 
 // Who reaches it: all networks, with an Entra identity, unless privateNetwork closes register and vault.
 param privateNetwork = false

@@ -21,6 +21,9 @@ param operatorPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param operatorPrincipalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
 param noticeTopicId = ''
 param moreSettings = {}
+param tags = {}
+// For pipelines: the names of what they give as `secrets`, which no file should hold.
+param secretNames = []
 
 // Who reaches it: all networks, with an Entra identity, unless privateNetwork closes register and vault.
 param privateNetwork = bool(readEnvironmentVariable('GUARDRAILS_PRIVATE_NETWORK', 'false'))

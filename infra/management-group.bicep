@@ -1,5 +1,6 @@
 // Everything above the host: roles, onboarding of subscriptions, the activity log, preventive policies.
-//   az deployment mg create --management-group-id MG --location REGION -f infra/management-group.bicep -p infra/management-group.bicepparam
+//   az deployment mg create --confirm-with-what-if --management-group-id MG --location REGION \
+//      -f infra/management-group.bicep -p infra/management-group.bicepparam
 // The function app and its code come first: Event Grid accepts only functions that are there. See docs/onboarding.md.
 
 targetScope = 'managementGroup'

@@ -23,6 +23,7 @@ param excludedScopes = []
 param deadLetterIdentity = 'UserAssigned'
 param targetTypes = []
 param tags = {}
+param remediate = true
 
 // Names of management groups whose activity log goes to the Event Hub of main.bicep, if it has one (activityHub).
 param activityLogGroups = []

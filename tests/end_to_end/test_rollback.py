@@ -81,8 +81,8 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
     before: tuple[Path, bool], tmp_path: Path
 ) -> None:
     former, verifies = before
-    names = ("kept", "for-ever", "deleted", "adopted", "in-old", "bad-in-old", "in-new")
-    kept, for_ever, deleted, adopted, in_old, bad, in_new = (exemption_id(tenant.RESOURCE, name) for name in names)
+    names = ("kept", "for-ever", "deleted", "adopted", "cut-off", "in-old", "bad-in-old", "in-new")
+    kept, for_ever, deleted, adopted, cut_off, in_old, bad, in_new = (exemption_id(tenant.RESOURCE, name) for name in names)
     async with Sandbox(log=tmp_path / "functions.log") as sandbox:
         await furnish(sandbox)
         connection = sandbox.azurite.connection_string
@@ -100,11 +100,13 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
             await site.put(deleted, expiresOn=tenant.in_days(90))
             await site.settled(deleted, Status.COMPLIANT)
             await site.delete(deleted)
-            await asyncio.sleep(1)
+            await site.settled(deleted, Status.LOST)
             wrote = (kept, for_ever, deleted, adopted)
             await sound(register, *wrote)
+            await site.put(cut_off, ALICE)
 
             await deploy(sandbox, former)
+            await site.settled(cut_off, Status.GONE, "reverted", seconds=40)
             listed = await command(former, sandbox, "register", "list")
             assert len(listed) >= len(wrote)
             for path in wrote:
@@ -120,13 +122,13 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
             assert len(history) > 1
             assert stored.row.expires_on is not None
             await sandbox.sweep()
-            await sound(register, *wrote, in_old, bad)
+            await sound(register, *wrote, cut_off, in_old, bad)
 
             await deploy(sandbox, ROOT)
             await sandbox.sweep()
             await site.put(in_new, expiresOn=tenant.in_days(90))
             await site.settled(in_new, Status.COMPLIANT)
-            await sound(register, *wrote, in_old, bad, in_new)
+            await sound(register, *wrote, cut_off, in_old, bad, in_new)
             assert await command(ROOT, sandbox, "letters", "list") == []
             assert await site.body(for_ever) is None
             assert await site.body(kept) is not None

@@ -82,7 +82,9 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
 ) -> None:
     former, verifies = before
     names = ("kept", "for-ever", "deleted", "adopted", "cut-off", "in-old", "bad-in-old", "in-new")
-    kept, for_ever, deleted, adopted, cut_off, in_old, bad, in_new = (exemption_id(tenant.RESOURCE, name) for name in names)
+    kept, for_ever, deleted, adopted, cut_off, in_old, bad, in_new = (
+        exemption_id(tenant.RESOURCE, name) for name in names
+    )
     async with Sandbox(log=tmp_path / "functions.log") as sandbox:
         await furnish(sandbox)
         connection = sandbox.azurite.connection_string

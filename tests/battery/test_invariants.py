@@ -29,11 +29,8 @@ def quiet() -> Iterator[None]:
 
 def reverting(ruleset: Ruleset) -> set[str]:
     """Return the rules that ask for a revert."""
-    said = {
-        name: one if isinstance(one, dict) else {"response": one}
-        for name, one in rulesets.said_by(ruleset)["rules"].items()
-    }
-    return {name for name, one in said.items() if one["response"] == "revert"}
+    said = rulesets.said_by(ruleset)["rules"]
+    return {name for name, one in said.items() if (one["response"] if isinstance(one, dict) else one) == "revert"}
 
 
 def broken(seeds: int = SEEDS) -> Iterator[str]:

@@ -41,13 +41,14 @@ def known() -> set[str]:
     """Return all that may happen, as far as it is listed somewhere: acts, stories, faults, and what the product has."""
     from tests.battery.acts import People  # noqa: PLC0415 - it counts by this module
     from tests.battery.azure import Cloud  # noqa: PLC0415
-    from tests.battery.loop import VirtualLoop  # noqa: PLC0415
+    from tests.battery.loop import VirtualLoop, run  # noqa: PLC0415
     from tests.battery.operators import WEIGHTS  # noqa: PLC0415
 
-    chance = Random(0)  # noqa: S311
-    loop = VirtualLoop(chance)
-    people = People(Cloud(loop, chance, rulesets.some(chance)), chance)
-    loop.close()
+    async def born(loop: VirtualLoop) -> People:
+        chance = Random(0)  # noqa: S311
+        return People(Cloud(loop, chance, rulesets.some(chance)), chance)
+
+    people = run(0, born)
     found = {f"act: {act.__name__.strip('_')}" for act, _ in people.acts()}
     found |= {f"story: {tale.__name__.strip('_')}" for tale in people.tales()}
     found |= {f"operation: {what}" for what in WEIGHTS}

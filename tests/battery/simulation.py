@@ -50,7 +50,7 @@ class Simulation:
         """Run the history, and check the invariants after each step and at the end. Raises Broken."""
         cloud, chance = self.cloud, self.chance
         for _ in range(2):
-            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -12, 12))))
+            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -2, 2))))
             worker.trouble = self._trouble
         cloud.weather = self._weather
         for step in range(steps):

@@ -236,7 +236,8 @@ async def nothing_is_announced_twice(end: End) -> list[str]:
     since: dict[str, datetime] = {}
     for at, route, notice in end.cloud.delivered:
         told[notice.id, route].append(at)
-        since.setdefault(notice.id, _begun(notice) - timedelta(minutes=1))
+        begun = _begun(notice) - timedelta(minutes=1)
+        since[notice.id] = min(since.get(notice.id, begun), begun)
     found = []
     for (name, route), times in told.items():
         chances = sum(since[name] <= at <= times[-1] for at in end.cloud.troubles)

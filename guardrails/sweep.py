@@ -189,11 +189,12 @@ class Sweeper:
         return True
 
     async def _tell_late(self, run: Run, by: str, report: Report) -> None:
-        """Tell once that no sweep came by for too long."""
+        """Tell that no sweep came by for too long: once, until one is in time again."""
         last = last_sweep(run)
         if last is None or run.started - last < self._late:
             return
-        notice = late(last, by=by, at=self._world.clock.now())
+        report.late = str(run.report.get("late") or spell_time(last))
+        notice = late(last, report.late, by=by, at=self._world.clock.now())
         log.warning("%s", " ".join(notice.why))
         await self._say_once(notice, report)
 

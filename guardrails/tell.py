@@ -297,12 +297,13 @@ def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severi
     return replace(service(Kind.SWEEP_PARTIAL, key, at=at, done=done, why=shown), severity=str(severity))
 
 
-def late(last: datetime, *, by: str, at: datetime) -> Notice:
-    """Return the notice that no sweep came by since `last`, UTC, and what began this one. Its id is by that time."""
+def late(last: datetime, since: str, *, by: str, at: datetime) -> Notice:
+    """Return the notice that no sweep came by since `last`, UTC, and what began this one. `since` makes its id."""
     hours = (at - last).total_seconds() / 3600
     why = [f"The last sweep began at {spell_time(last)}, {hours:.1f} hours ago."]
     why += [f"This one was begun by {by}."] if by else []
-    return service(Kind.SWEEP_LATE, _stamp(last), at=at, done="A sweep has begun: it finds what came about meanwhile.", why=why)
+    key = "".join(one for one in since if one.isalnum())[:40]
+    return service(Kind.SWEEP_LATE, key, at=at, done="A sweep has begun: it finds what came about meanwhile.", why=why)
 
 
 def altered(wrong: Sequence[str], *, at: datetime) -> Notice:

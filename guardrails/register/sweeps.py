@@ -3,7 +3,7 @@
     partition  row      holds
     sweep      run      who sweeps until when, and what the last sweep came to
     sweep      covered  the containers that an earlier sweep saw whole, compressed
-    sweep      tick     the message of the second clock that is on its way: when it is due, and its name
+    sweep      clock    the message of the second clock that is on its way: when it is due, and its name
 
 The lease is a time in a row, taken and held under its ETag: of two that want it, storage lets one win.
 """
@@ -28,7 +28,7 @@ _TIMES: Final = ("started", "until", "adopting", "before")
 _SKEW: Final = timedelta(minutes=10)
 """How far ahead of ours another instance's clock may be."""
 _SHAPES: Final[Mapping[str, type]] = {
-    **dict.fromkeys(("started", "bypasses_told"), str),
+    **dict.fromkeys(("started", "bypasses_told", "late"), str),
     **dict.fromkeys(("missing", "remarks", "told", "altered"), list),
     **dict.fromkeys(("queued", "odd", "bypasses", "matches"), dict),
 }

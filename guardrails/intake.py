@@ -218,6 +218,7 @@ class Intake:
             await self._ruleset_broken(error)
         except (Retryable, Permanent) as error:
             log.error("the sweep could not be done, and the next one is to see to it: %s", error)  # noqa: TRY400
+            fact(Fact.SWEEP_BROKEN, code=error.code, by=by)
         else:
             if report is not None:
                 missing, queued, seconds = len(report.missing), report.queued.total(), round(report.seconds, 1)

@@ -13,7 +13,7 @@ from azure.data.tables import TableTransactionError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from guardrails.register.account import RETRIES, bad_connection_string, table_client, translated
+from guardrails.register.account import ONCE, bad_connection_string, table_client, translated
 from guardrails.telemetry import DUE
 from guardrails.transport import transport
 
@@ -54,7 +54,7 @@ class Probe:
     ) -> Self:
         """Return it for a storage account. Opens no connection. Raises Misconfigured (bad-connection-string)."""
         rows = table_client(table, connection_string=connection_string, endpoint=table_endpoint, credential=credential)
-        options: dict[str, Any] = {"transport": transport(), **RETRIES}
+        options: dict[str, Any] = {"transport": transport(), **ONCE}
         if credential is not None and not connection_string:
             return cls(rows, QueueServiceClient(queue_endpoint, credential=credential, **options))
         try:

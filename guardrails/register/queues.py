@@ -13,7 +13,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.errors import Permanent
-from guardrails.register.account import RETRIES, bad_connection_string, translated
+from guardrails.register.account import ONCE, bad_connection_string, translated
 from guardrails.telemetry import CORRELATION, DUE, correlation
 from guardrails.transport import transport
 
@@ -34,7 +34,7 @@ def connect(
     Opens no connection. Raises Misconfigured (bad-connection-string). `names` gives other names to `reconcile` and
     `notices`; `over` is for tests.
     """
-    options = {"transport": over or transport(), **RETRIES}
+    options = {"transport": over or transport(), **ONCE}
     if credential is not None and not connection_string:
         return StorageQueues(QueueServiceClient(endpoint, credential=credential, **options), names)
     try:

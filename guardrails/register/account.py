@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables import RequestTooLargeError
 from azure.data.tables.aio import TableClient
@@ -42,13 +43,20 @@ def table_client(
     over: AioHttpTransport | None = None,
 ) -> TableClient:
     """Return a client of one table. Opens no connection. Raises Misconfigured (bad-connection-string)."""
-    options = {"transport": over or transport(), **ONCE}
+    options: dict[str, Any] = {"transport": over or transport(), "raw_response_hook": _is_no_xml, **ONCE}
     if credential is not None and not connection_string:
         return TableClient(endpoint, table, credential=credential, **options)
     try:
         return TableClient.from_connection_string(connection_string, table, **options)
     except ValueError as error:
         raise bad_connection_string() from error
+
+
+def _is_no_xml(response: PipelineResponse[Any, Any]) -> None:
+    """Raise ValueError for XML that no table answers with: to the SDK it is a query that found nothing."""
+    kind = response.http_response.headers.get("Content-Type", "")
+    if response.http_response.status_code < 400 and "xml" in kind.lower():
+        raise ValueError("it is XML")
 
 
 def bad_connection_string() -> Misconfigured:

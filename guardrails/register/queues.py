@@ -13,7 +13,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.errors import Permanent
-from guardrails.register.account import ONCE, bad_connection_string, translated
+from guardrails.register.account import ONCE, bad_connection_string, code_of, translated
 from guardrails.telemetry import CORRELATION, DUE, correlation
 from guardrails.transport import transport
 
@@ -92,7 +92,9 @@ class StorageQueues:
         with translated("queue", subject):
             try:
                 await client.send_message(text, visibility_timeout=wait, time_to_live=-1)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                if not code_of(error):  # somebody else's
+                    raise
                 with suppress(ResourceExistsError):  # another worker was faster
                     await client.create_queue()
                 await client.send_message(text, visibility_timeout=wait, time_to_live=-1)

@@ -133,7 +133,7 @@ class Explained:
         return Retryable(message, code=NO_TOKEN, remedy=self._remedy, delay=delay)
 
 
-def credential(client_id: str = "", pause: Pause | None = None) -> AsyncTokenCredential:
+def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     """Return the credential to use here.
 
     In Azure Functions (IDENTITY_ENDPOINT is set) that is the managed identity, `client_id` naming a user-assigned one:

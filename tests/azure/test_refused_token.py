@@ -6,7 +6,6 @@ Whatever the endpoint answers, each part says that it was the endpoint, and none
 import asyncio
 import json
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field

@@ -21,8 +21,13 @@ from guardrails.register import queues, table_register
 from guardrails.register.account import code_of
 from guardrails.register.table_register import TableRegister
 from tests.battery import matrix, worker
+from tests.battery.line import Fault, Sent
+from tests.battery.stage import Stage
 from tests.register import answers
 from tests.storage import MemoryQueue, MemoryTable
+
+type Asked = tuple[str, str]
+"""A method of a port, as `Register.commit`, and the SDK's method by which it asks storage, as `submit_transaction`."""
 
 type Said = tuple[str, bytes]
 """The name of the SDK's method that asked, and the answer as it goes over the line."""
@@ -61,29 +66,37 @@ class Talk:
     said: list[Said] = field(default_factory=list)
 
 
-def conversations() -> Mapping[tuple[str, str], Talk]:
+def conversations() -> Mapping[Asked, Talk]:
     """Return a call of each method of a port for each kind of request to storage that it makes, by their names."""
     return _heard()[0]
 
 
-def asked_by_ports() -> frozenset[tuple[str, str]]:
+def asked_by_ports() -> frozenset[Asked]:
     """Return all of these kinds, as the lines of the processes counted them."""
     return _heard()[1]
 
 
+def flows() -> Mapping[Asked, tuple[str, str]]:
+    """Return a flow that comes by each kind of request once it is set off, and where it is played."""
+    return _heard()[2]
+
+
 @cache
-def _heard() -> tuple[Mapping[tuple[str, str], Talk], frozenset[tuple[str, str]]]:
+def _heard() -> tuple[Mapping[Asked, Talk], frozenset[Asked], Mapping[Asked, tuple[str, str]]]:
     heard: list[Talk] = []
-    requests: Counter[tuple[str, str]] = Counter()
+    requests: Counter[Asked] = Counter()
+    met: dict[Asked, tuple[str, str]] = {}
+    matrix.undisturbed.cache_clear()
     with _listening(heard, requests):
-        for name in matrix.few():
-            matrix.play(*name.rsplit("/", 1))
-    found: dict[tuple[str, str], Talk] = {}
+        for place in matrix.places(matrix.few()):
+            with _noting_flow(met, place):
+                matrix.undisturbed(*place)
+    found: dict[Asked, Talk] = {}
     for talk in heard:
         for what, _ in talk.said:
             found.setdefault((talk.name, what), talk)
     storage = frozenset(asked for asked in requests if asked[0] and asked[1] in answers.OK)
-    return dict(sorted(found.items())), storage
+    return dict(sorted(found.items())), storage, {one: met[one] for one in sorted(storage & met.keys())}
 
 
 async def replay(talk: Talk, what: str, fault: bytes | None) -> list[str]:
@@ -115,8 +128,20 @@ async def replay(talk: Talk, what: str, fault: bytes | None) -> list[str]:
     return asked
 
 
+def _noting_flow(met: dict[Asked, tuple[str, str]], place: tuple[str, str]) -> Any:
+    """Take down which requests a flow comes by once it is set off."""
+    note = Stage._note
+
+    def noted(self: Stage, sent: Sent) -> Fault | None:
+        if self._watching:
+            met.setdefault((sent.port, sent.what), place)
+        return note(self, sent)
+
+    return patch.object(Stage, "_note", noted)
+
+
 @contextmanager
-def _listening(heard: list[Talk], requests: Counter[tuple[str, str]]) -> Iterator[None]:
+def _listening(heard: list[Talk], requests: Counter[Asked]) -> Iterator[None]:
     """Take down what is said meanwhile, and count it."""
     named, name_calls = worker._named, worker.Worker._name_calls
     clocks: list[Any] = []

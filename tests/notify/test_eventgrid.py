@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.messaging import CloudEvent
 
 from guardrails.azure.identity import Explained
@@ -39,7 +40,9 @@ class FixedClock:
 
 
 @asynccontextmanager
-async def publisher(endpoint: str, credential: Credential, seconds: float = 5.0) -> AsyncIterator[EventGridTopic]:
+async def publisher(
+    endpoint: str, credential: AsyncTokenCredential, seconds: float = 5.0
+) -> AsyncIterator[EventGridTopic]:
     found = EventGridTopic(endpoint, credential, FixedClock(), session=local, timeout=seconds)
     try:
         yield found

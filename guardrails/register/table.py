@@ -97,13 +97,15 @@ class Write:
 
 
 def _travels(name: str, value: Value) -> int:
-    """Return the bytes of a column in the JSON that is sent, with its name and what says its type."""
+    """Return the bytes of a column in the JSON that is sent: "name": value, "name@odata.type": "Edm.String"."""
     match value:
         case str():
-            return len(name) + len(encode_basestring_ascii(value)) + 8
+            size = len(encode_basestring_ascii(value))
         case bytes():
-            return 2 * len(name) + 4 * (len(value) // 3 + 1) + 40  # and "name@odata.type": "Edm.Binary"
-    return 2 * len(name) + len(str(value)) + 40
+            size = 4 * (len(value) // 3 + 1)
+        case _:
+            size = len(str(value))
+    return 2 * len(name) + 36 + size
 
 
 def _is_kept_in(name: str, value: Value) -> int:

@@ -22,6 +22,12 @@ from tests.register.answers import OK, faults
 UNREADABLE = "an answer that cannot be read"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _heard() -> None:
+    """The flows have been played, before there is a loop."""
+    conversations()
+
+
 def test_every_kind_of_request_that_a_port_makes_is_among_them() -> None:
     assert conversations().keys() == asked_by_ports()
     assert {port.partition(".")[0] for port, _ in conversations()} >= {

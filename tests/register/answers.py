@@ -149,14 +149,17 @@ def _what(head: bytes) -> str:
 
 
 @asynccontextmanager
-async def speaking(answer: Callable[[str], bytes]) -> AsyncIterator[str]:
-    """Run the store; `answer` gets the name of the SDK's method that asks. Yields a connection string."""
+async def speaking(answer: Callable[[str], bytes], sizes: Callable[[int], object] = abs) -> AsyncIterator[str]:
+    """Run the store; `answer` gets the name of the SDK's method that asks, `sizes` how many bytes each request has.
+
+    Yields a connection string.
+    """
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             if length := _LENGTH.search(head):
-                await reader.readexactly(int(length[1]))
+                sizes(len(await reader.readexactly(int(length[1]))))
             writer.write(answer(_what(head)).replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             await writer.drain()
         except (IncompleteReadError, ConnectionError):

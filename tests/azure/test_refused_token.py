@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from azure.core.credentials_async import AsyncTokenCredential
 
+from guardrails import wiring
 from guardrails.azure import identity as identity_module
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.deletions import Deletions
@@ -24,6 +25,7 @@ from guardrails.azure.identity import Explained, Pause, credential
 from guardrails.errors import NO_TOKEN, Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Unread
+from guardrails.hint import Hint
 from guardrails.notify.channels import open_session
 from guardrails.notify.eventgrid import EventGridTopic
 from guardrails.notify.reach import Reach
@@ -34,6 +36,7 @@ from guardrails.register import queues, table_register
 from guardrails.register.probe import Probe
 from tests.conftest import VirtualClock
 from tests.notify.samples import notice
+from tests.register.answers import SENT, http, refusal, speaking
 from tests.sandbox.conftest import GROUP, exemption_id
 
 pytestmark = pytest.mark.http
@@ -45,19 +48,14 @@ GIVEN = json.dumps(
 ).encode()  # fmt: skip
 
 
-def http(status: int, body: bytes = b"{}", kind: str = "application/json", more: str = "", length: int = -1) -> bytes:
-    length = len(body) if length < 0 else length
-    return f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n".encode() + body
-
-
 ANSWERS = {
     **{f"HTTP {status}": http(status, b'{"statusCode": 0, "message": "no"}') for status in (400, 401, 403, 404, 409)},
-    **{f"HTTP {status}": http(status) for status in (412, 413, 429, 500, 502, 503, 504)},
-    "HTTP 429, Retry-After": http(429, more="Retry-After: 600\r\n"),
-    "HTTP 400, Retry-After": http(400, more="Retry-After: 600\r\n"),
+    **{f"HTTP {status}": http(status, b"{}") for status in (412, 413, 429, 500, 502, 503, 504)},
+    "HTTP 429, Retry-After": http(429, b"{}", more="Retry-After: 600\r\n"),
+    "HTTP 400, Retry-After": http(400, b"{}", more="Retry-After: 600\r\n"),
     "HTTP 403, a page": http(403, b"<html>no</html>", "text/html"),
-    "a redirect": http(302, more="Location: http://127.0.0.1:1/\r\n"),
-    "nothing": http(200, b""), "no token": http(200), "a page": http(200, b"<html>", "text/html"),
+    "a redirect": http(302, b"{}", more="Location: http://127.0.0.1:1/\r\n"),
+    "nothing": http(200, b""), "no token": http(200, b"{}"), "a page": http(200, b"<html>", "text/html"),
     "another object": http(200, b"[]"), "not JSON": http(200, b'{"access'), "cut off": http(200, b"{", length=99),
     "no gzip": http(200, b"nonsense", more="Content-Encoding: gzip\r\n"), "no text": http(200, b"\xff\xfe"),
     "a token that is none": http(200, GIVEN.replace(b'"t0ken"', b"null")),
@@ -279,3 +277,45 @@ async def test_a_token_is_renewed_when_it_says_so(endpoint: Endpoint) -> None:
         found = await identity.get_token_info("a/.default")
     assert found.refresh_on is not None
     assert found.refresh_on < found.expires_on
+
+
+# The whole service
+
+
+def environ(**more: str) -> dict[str, str]:
+    return {"GUARDRAILS_ARM_ENDPOINT": NOWHERE, "GUARDRAILS_CLIENT_ID": "mine", **more}
+
+
+@pytest.mark.parametrize("answer", ["HTTP 500", "HTTP 429, Retry-After", "HTTP 403"])
+async def test_an_event_without_a_token_for_azure_waits_on_the_queue(
+    answer: str, endpoint: Endpoint, clock: VirtualClock
+) -> None:
+    endpoint.answer = ANSWERS[answer]
+    said: list[str] = []
+
+    def store(what: str) -> bytes:
+        said.append(what)
+        return SENT if what == "send_message" else refusal(404, "ResourceNotFound")
+
+    async with speaking(store) as connection:
+        service = wiring.connect(environ(AzureWebJobsStorage=connection), clock)
+        async with closed(service):
+            assert await service.intake.event(ONE, Hint("event", "write")) is None
+    assert said.count("send_message") == 1
+    assert "submit_transaction" not in said  # nothing is recorded of it: nobody looked
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize("answer", ["HTTP 500", "HTTP 429, Retry-After"])
+async def test_an_event_without_any_token_goes_back_to_who_sent_it_and_has_asked_once(
+    answer: str, endpoint: Endpoint, clock: VirtualClock
+) -> None:
+    endpoint.answer = ANSWERS[answer]
+    by_identity = {f"AzureWebJobsStorage__{kind}ServiceUri": NOWHERE for kind in ("table", "queue")}
+    service = wiring.connect(environ(**by_identity, AzureWebJobsStorage__clientId="another"), clock)
+    async with closed(service):
+        with pytest.raises(Retryable, match=f"{endpoint.address} gave no token") as caught:
+            await service.intake.event(ONE, Hint("event", "write"))
+        assert await service.intake.sweep() is None
+    assert caught.value.code == NO_TOKEN
+    assert len(endpoint.asked) == 1

@@ -26,7 +26,7 @@ MOST_COLUMNS: Final = 252
 """Columns of a row beside its keys and its timestamp."""
 
 MOST_ROW_BYTES: Final = 1024 * 1024 - 1024
-"""What a row may hold, as it travels and as storage keeps it; storage allows 1 MiB."""
+"""What a row may hold as storage counts it, which allows 1 MiB."""
 
 _ENVELOPE: Final = 1024
 """Bytes that travel with one operation beside its JSON and its keys: the headers of its part, the table's address."""
@@ -91,8 +91,7 @@ class Write:
         """Return why no row can be as this one, in one phrase; "" where it can."""
         if len(self.columns) > MOST_COLUMNS:
             return f"a row of {len(self.columns)} columns, and a row takes {MOST_COLUMNS}"
-        travels = sum(_travels(name, value) for name, value in self.columns.items())
-        size = max(travels, 2 * len(self.row) + sum(_is_kept_in(name, value) for name, value in self.columns.items()))
+        size = 2 * len(self.row) + sum(_is_kept_in(name, value) for name, value in self.columns.items())
         return f"a row of {size} bytes, and a row takes {MOST_ROW_BYTES}" if size > MOST_ROW_BYTES else ""
 
 
@@ -109,12 +108,18 @@ def _travels(name: str, value: Value) -> int:
 
 
 def _is_kept_in(name: str, value: Value) -> int:
-    """Return the bytes that storage counts for a column: text in UTF-16.
+    """Return the bytes that a column takes of its row: text in UTF-16, bytes in base64, for so the emulator counts them.
 
     Source: "Understanding the Table service data model", Microsoft Learn.
     """
-    kept = 2 * len(value) if isinstance(value, str) else len(value) if isinstance(value, bytes) else 8
-    return 8 + 2 * len(name) + kept + 4
+    match value:
+        case str():
+            size = len(value.encode("utf-16-le", "surrogatepass"))
+        case bytes():
+            size = 4 * (len(value) // 3 + 1)
+        case _:
+            size = 8
+    return 2 * len(name) + 12 + size
 
 
 class Table:

@@ -22,9 +22,7 @@ ONCE: Final = {"retry_total": 0, "permit_redirects": False}
 
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _PASSING: Final = frozenset({"TableBeingDeleted", "TableNotFound", "QueueBeingDeleted", "QueueNotFound"})
-_TOO_LARGE: Final = frozenset(
-    {"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge", "TooManyProperties"}
-)
+_TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge", "TooManyProperties"})
 _CODED: Final = frozenset({404, 409, 412})
 """Statuses that mean something by storage's error code only: without one, something in between has answered."""
 

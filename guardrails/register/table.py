@@ -108,7 +108,7 @@ def _travels(name: str, value: Value) -> int:
 
 
 def _is_kept_in(name: str, value: Value) -> int:
-    """Return the bytes that a column takes of its row: text in UTF-16, bytes in base64, for so the emulator counts them.
+    """Return the bytes that a column takes of its row: text in UTF-16, bytes in base64, as the emulator counts.
 
     Source: "Understanding the Table service data model", Microsoft Learn.
     """

@@ -1,7 +1,7 @@
 """What each method of each port says to storage, and what it is answered: taken down where the flows come by it.
 
-    for talk in conversations():      # one of each method and each kind of request that it makes
-        await replay(talk, fault)     # the same once more, by the SDK's clients and real HTTP, with one answer spoiled
+for talk in conversations():      # one of each method and each kind of request that it makes
+    await replay(talk, fault)     # the same once more, by the SDK's clients and real HTTP, with one answer spoiled
 """
 
 from collections import Counter

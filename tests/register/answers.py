@@ -1,6 +1,6 @@
 """What may come back in place of storage's answer, and a store on loopback that says what it is told to.
 
-    async with speaking(script) as connection    # each request is answered by `script(what)`, the bytes of an answer
+async with speaking(script) as connection    # each request is answered by `script(what)`, the bytes of an answer
 """
 
 import base64

@@ -169,7 +169,9 @@ class Identity:
 async def test_an_identity_without_a_token_is_worth_another_try(clock: VirtualClock) -> None:
     refused = Explained(Identity(""), "the managed identity endpoint")
     async with connect(clock=clock, endpoint="https://acme.invalid", credential=refused) as register:
-        with pytest.raises(Retryable, match=r"the managed identity endpoint gave no token for https://storage\.azure\.com"):
+        with pytest.raises(
+            Retryable, match=r"the managed identity endpoint gave no token for https://storage\.azure\.com"
+        ):
             await register.read(EXEMPTION)
 
 

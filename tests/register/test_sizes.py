@@ -30,9 +30,10 @@ class Store:
 
 @pytest.fixture
 async def there() -> AsyncIterator[Store]:
-    async with speaking(lambda _: made.answer, lambda size: made.sizes.append(size)) as connection:
+    sizes: list[int] = []
+    async with speaking(lambda _: made.answer, sizes.append) as connection:
         client = table_client("guardrails", connection_string=connection)
-        made = Store(Table(client))
+        made = Store(Table(client), sizes)
         yield made
         await client.close()
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, Self
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -40,8 +41,8 @@ class Pause:
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
-        self.refused: dict[tuple[str, ...], tuple[float, Retryable]] = {}
-        """Until when (monotonic) a token is not asked for again, and why; by its scopes, () for all of them."""
+        self.refused: tuple[float, Retryable] | None = None
+        """Until when (monotonic) nobody is asked again, and why."""
 
 
 class Explained:
@@ -73,16 +74,20 @@ class Explained:
         self._pause = pause or Pause()
         self._seconds = seconds
         self._remedy = remedy
+        self._refusals: dict[tuple[str, ...], tuple[float, Retryable]] = {}
+        self._tokens: dict[tuple[str, ...], AccessToken] = {}
+        self._infos: dict[tuple[str, ...], AccessTokenInfo] = {}
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token for scopes. Raises Retryable (no-token)."""
-        return await self._ask(scopes, lambda: self.inner.get_token(*scopes, **options))
+        return await self._ask(scopes, partial(self.inner.get_token, *scopes, **options), self._tokens, options)
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Return the same, with when it is best renewed. Raises Retryable (no-token)."""
         inner: Any = self.inner
         if hasattr(inner, "get_token_info"):
-            return await self._ask(scopes, lambda: inner.get_token_info(*scopes, options=options))
+            asking: Callable[[], Awaitable[AccessTokenInfo]] = partial(inner.get_token_info, *scopes, options=options)
+            return await self._ask(scopes, asking, self._infos, options or {})
         token = await self.get_token(*scopes, **(options or {}))
         return AccessTokenInfo(token.token, token.expires_on)
 
@@ -97,36 +102,53 @@ class Explained:
         await self.close()
 
     async def _ask[T: (AccessToken, AccessTokenInfo)](
+        self,
+        scopes: tuple[str, ...],
+        ask: Callable[[], Awaitable[T]],
+        known: dict[tuple[str, ...], T],
+        options: Mapping[str, Any],
+    ) -> T:
+        """Ask; where that fails, the last token does as long as it lasts: it is renewed long before it ends."""
+        async with self._pause.turn:
+            try:
+                known[scopes] = await self._asked_for(scopes, ask)
+            except Retryable:
+                last = known.get(scopes)
+                if last is None or options.get("claims") or last.expires_on - time.time() < _FRESH:
+                    raise
+            return known[scopes]
+
+    async def _asked_for[T: (AccessToken, AccessTokenInfo)](
         self, scopes: tuple[str, ...], ask: Callable[[], Awaitable[T]]
     ) -> T:
-        async with self._pause.turn:
-            for key in ((), scopes):
-                until, why = self._pause.refused.get(key, (0.0, None))
-                if why is not None and time.monotonic() < until:
-                    raise self._refused(why.message, why.delay) from why.__cause__
-            try:
-                async with asyncio.timeout(self._seconds):
-                    token = await ask()
-                if token.token and isinstance(token.token, str):
-                    return token
-            except Exception as error:  # azure-identity reads what the endpoint says, and trips over it in many ways
-                raise self._told(error, scopes) from error
-            raise self._told(ValueError("no token in the answer"), scopes)
+        for refused in (self._pause.refused, self._refusals.get(scopes)):
+            if refused is not None and time.monotonic() < refused[0]:
+                raise self._refused(refused[1].message, refused[1].delay) from refused[1].__cause__
+        try:
+            async with asyncio.timeout(self._seconds):
+                token = await ask()
+            if token.token and isinstance(token.token, str):
+                return token
+        except Exception as error:  # azure-identity reads what the endpoint says, and trips over it in many ways
+            raise self._told(error, scopes) from error
+        raise self._told(ValueError("no token in the answer"), scopes)
 
     def _told(self, error: Exception, scopes: tuple[str, ...]) -> Retryable:
-        """Return the error, and remember it: for all scopes where it may be that none is served."""
+        """Return the error, and remember it: for everybody where it may be that nobody is served."""
         response: Any = error.response if isinstance(error, HttpResponseError) else None
         status = response.status_code if response is not None else None
         why, delay = type(error).__name__, _AGAIN
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and self._seconds:
             why = f"no answer within {self._seconds:g} s"
         elif response is not None:
             why, delay = f"HTTP {status}", max(_AGAIN, delay_of(response.headers))
         message = f"{self._asked} gave no token for {' '.join(scopes)}: {why}"
         refused = self._refused(plain(message), delay)
         refused.__cause__ = error
-        key = scopes if status in _FINAL else ()
-        self._pause.refused[key] = time.monotonic() + _QUIET, refused
+        if status in _FINAL:
+            self._refusals[scopes] = time.monotonic() + _QUIET, refused
+        else:
+            self._pause.refused = time.monotonic() + _QUIET, refused
         return refused
 
     def _refused(self, message: str, delay: float) -> Retryable:

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import ClientAuthenticationError
 
 from guardrails import wiring
 from guardrails.azure import identity as identity_module
@@ -244,6 +246,51 @@ async def test_a_token_of_another_service_is_asked_for_where_one_is_refused(endp
         endpoint.answer = http(200, GIVEN)
         assert (await identity.get_token("https://management.azure.com/.default")).token == "t0ken"
     assert len(endpoint.asked) == 2
+
+
+async def test_another_identity_is_asked_for_where_one_is_refused(endpoint: Endpoint) -> None:
+    pause = Pause()
+    async with credential("one", pause) as one, credential("two", pause) as two:
+        endpoint.answer = ANSWERS["HTTP 404"]
+        with pytest.raises(Retryable, match="HTTP 404"):
+            await one.get_token("a/.default")
+        endpoint.answer = http(200, GIVEN)
+        assert (await two.get_token("a/.default")).token == "t0ken"
+    assert len(endpoint.asked) == 2
+
+
+class Gives:
+    """A credential that gives a token of so many seconds once, and then none."""
+
+    def __init__(self, seconds: float) -> None:
+        self.tokens = [AccessToken("t0ken", int(time.time() + seconds))]
+
+    async def get_token(self, *_: str, **__: Any) -> AccessToken:
+        if not self.tokens:
+            raise ClientAuthenticationError("no")
+        return self.tokens.pop()
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+async def test_a_token_that_cannot_be_renewed_does_as_long_as_it_lasts() -> None:
+    async with Explained(Gives(3600)) as identity:
+        given = [(await identity.get_token("a/.default")).token for _ in range(3)]
+        given.append((await identity.get_token_info("a/.default")).token)
+        assert given == ["t0ken"] * 4
+        with pytest.raises(Retryable):  # the service has said that the old one does not do
+            await identity.get_token("a/.default", claims="{}")
+        with pytest.raises(Retryable):
+            await identity.get_token("b/.default")
+    async with Explained(Gives(200)) as identity:
+        await identity.get_token("a/.default")
+        with pytest.raises(Retryable):
+            await identity.get_token("a/.default")
 
 
 async def test_after_half_a_minute_it_is_asked_again(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

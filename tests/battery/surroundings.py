@@ -62,12 +62,16 @@ def members_of(cloud: Cloud, assignment: str) -> tuple[str, ...] | None:
 
 @dataclass
 class Surroundings:
-    """They change at once; `calm` takes away what is in the way, and leaves what is there."""
+    """They change at once; `calm` takes away what is in the way, and leaves what is there.
+
+    `ruled`: whether the ruleset stays as it is.
+    """
 
     cloud: Cloud
     chance: Random
     ledger: Ledger
     routes: dict[str, str] = field(default_factory=dict)
+    ruled: bool = False
     _events: int = 0
 
     def __post_init__(self) -> None:
@@ -295,6 +299,8 @@ class Surroundings:
 
     def _ruleset(self) -> str:
         self.cloud.trouble = None
+        if self.ruled:
+            return "the ruleset stays"
         number, audit = self.chance.randrange(rulesets.NUMBER), self.chance.random() < 0.14
         self.cloud.rule(rulesets.numbered(number, audit=audit))
         return f"ruleset {number}{', audit' if audit else ''}"

@@ -172,6 +172,7 @@ async def what_is_decided_is_done(book: Book) -> list[str]:
             or row.hold
             or row.intent
             or row.held
+            or book.steps[one][-1].entry.event == "adopted"  # the next sweep sees to it
         ):
             continue
         metadata = body["properties"].get("metadata") or {}

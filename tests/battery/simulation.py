@@ -73,6 +73,7 @@ class Simulation:
             moves = self.play.begin(self.story) if step == begin else moves
             cloud.begin()
             since = len(cloud.arm.journal)
+            self.told = True
             move = next(moves, None)
             if move is not None:
                 await self._follow(move)
@@ -109,7 +110,7 @@ class Simulation:
 
     async def _follow(self, move: Move) -> None:
         """Let the story go on, and do all that is due meanwhile. In a rough one, others act and requests fail."""
-        self.told, self.storminess = True, 0.02 if self.rough else 0.0
+        self.storminess = 0.02 if self.rough else 0.0
         self.cloud.note(f"story {self.story.name}")
         if self.rough and self.chance.random() < 0.3:
             self.cloud.note(self.people.beside())

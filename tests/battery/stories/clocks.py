@@ -25,6 +25,14 @@ _ENDS: Final = {"expiry-extended": "revert", "expiry-missing": "alert", "expiry-
 _UNREADABLE: Final = Fault(path="policyAssignments", method="GET", status=403, code="AuthorizationFailed")
 
 
+def _broken(play: Play, hours: float, **changes: Any) -> Moves:
+    """Have it broken for so long, and seen to be so at the end."""
+    play.bad(MALLORY, **changes)
+    yield hours * HOUR
+    play.bad(MALLORY, displayName="as before", **changes)
+    yield MINUTE
+
+
 @story(rules=_TWO)
 def two_rules_in_turn(play: Play) -> Moves:
     """Break one rule with grace, then another."""
@@ -41,8 +49,7 @@ def corrected_for_a_moment(play: Play) -> Moves:
     """Correct it for a moment, and break it again."""
     play.write(MALLORY)
     yield MINUTE
-    play.bad(MALLORY)
-    yield 20 * HOUR
+    yield from _broken(play, 20)
     play.write(MALLORY)
     yield MINUTE
     play.bad(MALLORY, displayName="again")
@@ -79,8 +86,7 @@ def unreadable_for_long(play: Play) -> Moves:
 @story(rules=_ONE)
 def deleted_and_made_again(play: Play) -> Moves:
     """Delete it and make it again."""
-    play.bad(MALLORY)
-    yield 20 * HOUR
+    yield from _broken(play, 20)
     play.delete(MALLORY)
     yield HOUR
     play.bad(MALLORY, displayName="a new one")
@@ -90,8 +96,7 @@ def deleted_and_made_again(play: Play) -> Moves:
 @story(rules=_ONE)
 def under_another_name(play: Play) -> Moves:
     """Make it again under another name."""
-    play.bad(MALLORY)
-    yield 20 * HOUR
+    yield from _broken(play, 20)
     play.delete(MALLORY)
     yield 10 * MINUTE
     play.bad(MALLORY, play.id("story-other"))
@@ -101,12 +106,10 @@ def under_another_name(play: Play) -> Moves:
 @story(rules=_ONE)
 def by_another_assignment(play: Play) -> Moves:
     """Make it again from another assignment, and then from the first."""
-    play.bad(MALLORY)
-    yield 10 * HOUR
+    yield from _broken(play, 10)
     play.delete(MALLORY)
     yield 10 * MINUTE
-    play.bad(MALLORY, **ELSEWHERE)
-    yield 10 * HOUR
+    yield from _broken(play, 10, **ELSEWHERE)
     play.delete(MALLORY)
     yield 10 * MINUTE
     play.bad(MALLORY)
@@ -116,8 +119,7 @@ def by_another_assignment(play: Play) -> Moves:
 @story(rules=_ONE)
 def excluded_for_a_while(play: Play) -> Moves:
     """Have it excluded for a while."""
-    play.bad(MALLORY)
-    yield 8 * HOUR
+    yield from _broken(play, 8)
     play.rule(exclusions=[{"scope": "/subscriptions/**", "reason": "for a while"}])
     yield play.look
     yield 8 * HOUR
@@ -169,8 +171,8 @@ def _ticket(name: str) -> dict[str, Any]:
 @story(rules=_ENDS)
 def a_day_with_each_edit(play: Play) -> Moves:
     """Extend the end by a day with each edit."""
-    for days in range(60, 65):
-        play.write(OWNER, expiresOn=play.days(days))
+    for edit in range(5):
+        play.write(OWNER, expiresOn=play.days(60 + 0.9 * edit))
         yield MINUTE
 
 
@@ -211,8 +213,8 @@ def a_later_end_by_another_assignment(play: Play) -> Moves:
 @story(rules={**_ENDS, "ticket-missing": "alert"})
 def an_end_of_what_never_was_compliant(play: Play) -> Moves:
     """Extend the end of one that has no ticket."""
-    for days in (60, 61, 62, 63):
-        play.write(OWNER, expiresOn=play.days(days), metadata=NO_TICKET)
+    for edit in range(4):
+        play.write(OWNER, expiresOn=play.days(60 + 0.9 * edit), metadata=NO_TICKET)
         yield MINUTE
 
 

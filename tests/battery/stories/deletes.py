@@ -1,1 +1,113 @@
-"""x"""
+"""To delete what is another's, in another's name, or unnoticed."""
+
+from typing import Any, Final
+
+from sandbox import tenant
+from sandbox.arm.faults import Fault
+from tests.battery.actors import MALLORY, OWNER, OWNER_UPN
+from tests.battery.play import ELSEWHERE, HOUR, MINUTE, Moves, Play, story
+from datetime import timedelta
+
+_KEPT: Final = {"mode": "collateral", "wait": "15m", "verify": "5m"}
+_SOON: Final = {"mode": "collateral", "wait": "15m", "verify": "0m"}
+
+
+@story(durability={**_KEPT, "verify": "20m"})
+def in_its_owners_name(play: Play) -> Moves:
+    """Delete it, and have an event say before the activity log knows it that its owner did."""
+    play.write(OWNER)
+    yield MINUTE
+    play.cloud.arm.activity.lag = timedelta(minutes=10)
+    play.weather = []
+    play.delete(MALLORY)
+    play.event(play.one.text, "Delete", OWNER_UPN)
+    yield 2 * HOUR
+    play.cloud.arm.activity.lag = timedelta()
+
+
+@story(durability=_KEPT)
+def by_a_delete_of_before(play: Play) -> Moves:
+    """Let it go with its target, once its owner had deleted and remade it."""
+    play.write(OWNER)
+    yield MINUTE
+    play.delete(OWNER)
+    yield 20 * MINUTE
+    play.write(OWNER)
+    yield 20 * MINUTE
+    play.weather = []
+    play.target(gone=True)
+    play.event(play.one.text, "Delete", OWNER_UPN)
+    yield HOUR
+    play.target(gone=False)
+
+
+@story(durability=_KEPT)
+def an_old_event_again(play: Play) -> Moves:
+    """Deliver an old event of a delete once more after a later one."""
+    play.write(OWNER)
+    yield MINUTE
+    play.fails(Fault(path="eventtypes", method="GET", status=403, code="AuthorizationFailed"))
+    play.delete(MALLORY)
+    old = play.cloud.events[-1]
+    yield HOUR
+    play.weather = []
+    play.delete(MALLORY)
+    play.again(old)
+    yield HOUR
+    play.fails()
+
+
+@story(durability=_KEPT)
+def made_anew_while_lost(play: Play) -> Moves:
+    """Delete an approved one, and make it anew, and bad."""
+    play.write(OWNER)
+    yield MINUTE
+    play.delete(MALLORY)
+    yield MINUTE
+    play.bad(MALLORY, displayName="mine")
+    yield HOUR
+
+
+@story(durability=_KEPT)
+def made_anew_from_another_assignment(play: Play) -> Moves:
+    """Delete an approved one, and make another under its name."""
+    play.write(OWNER)
+    yield MINUTE
+    play.delete(MALLORY)
+    yield MINUTE
+    play.bad(MALLORY, **ELSEWHERE)
+    yield HOUR
+
+
+@story(durability=_KEPT)
+def a_bad_twin(play: Play) -> Moves:
+    """Delete an approved one, and make a bad one beside it that cannot be reverted."""
+    play.write(OWNER)
+    yield MINUTE
+    play.delete(MALLORY)
+    yield MINUTE
+    play.cloud.arm.lock(tenant.RESOURCE, "CanNotDelete")
+    play.bad(MALLORY, play.id("story-twin"))
+    yield HOUR
+    play.cloud.arm.unlock(tenant.RESOURCE)
+
+
+def _kept(play: Play) -> Any:
+    return play.cloud.arm.store.entries[play.one.key]
+
+
+@story(durability=_SOON)
+def shown_once_more(play: Play) -> Moves:
+    """Have Azure show what is gone, once its delete is accepted."""
+    play.write(OWNER)
+    yield MINUTE
+    old = _kept(play)
+    play.delete(OWNER)
+    yield 20 * MINUTE
+    play.cloud.arm.store.put(old)  # what an older copy of Azure's shows
+    yield play.look
+    play.cloud.arm.store.remove(play.one.key)
+    yield play.look
+    yield HOUR
+
+

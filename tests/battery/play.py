@@ -10,7 +10,8 @@
 A seed has one story, by its number. It stands in the midst of what happens by chance, and others act beside it.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,7 +36,8 @@ from tests.reconcile.world import ABOVE
 if TYPE_CHECKING:
     from sandbox.arm.faults import Fault as Planned
 
-type Move = float | Callable[[Worker], Awaitable[object]]
+type Work = Callable[[Worker], Coroutine[Any, Any, object]]
+type Move = float | Work
 """Seconds that pass, or what a process does."""
 
 type Moves = Iterator[Move]
@@ -113,6 +115,7 @@ class Play:
     fault: Callable[[Sent], Fault | None] | None = None
     weather: Sequence[float] | None = None
     _ruled: Mapping[str, Any] = field(default_factory=dict)
+    _doing: list[asyncio.Future[object]] = field(default_factory=list)
 
     def begin(self, story: Story) -> Moves:
         """Begin: nothing is in the way, and the story's ruleset is in force."""
@@ -186,15 +189,24 @@ class Play:
         """Close the breaker."""
         await self.people.operators.do(worker, "close", self.one)
 
-    def operator(self, what: str, one: ExemptionId | None = None, hours: float = 0) -> Move:
+    def operator(self, what: str, one: ExemptionId | None = None, hours: float = 0) -> Work:
         """Let an operator do something: restore, hold, reconcile, ...; `hours`: how long a hold lasts."""
         return partial(self._operated, what=what, one=one or self.one, hours=hours)
 
     async def _operated(self, worker: Worker, what: str, one: ExemptionId, hours: float) -> None:
         await self.people.operators.do(worker, what, one, hours)
 
+    def beside(self, move: Work) -> Work:
+        """Let a process begin something, and go on meanwhile."""
+
+        async def begin(worker: Worker) -> None:
+            self._doing.append(asyncio.ensure_future(move(worker)))
+            await asyncio.sleep(0)
+
+        return begin
+
     @property
-    def look(self) -> Move:
+    def look(self) -> Work:
         """Let an operator have the exemption looked at."""
         return self.operator("reconcile")
 

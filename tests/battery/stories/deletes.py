@@ -1,15 +1,16 @@
 """To delete what is another's, in another's name, or unnoticed."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 from sandbox import tenant
 from sandbox.arm.faults import Fault
 from tests.battery.actors import MALLORY, OWNER, OWNER_UPN
+from tests.battery.line import Fault as Slow
+from tests.battery.line import Sent
 from tests.battery.play import ELSEWHERE, HOUR, MINUTE, Moves, Play, story
-from datetime import timedelta
 
 _KEPT: Final = {"mode": "collateral", "wait": "15m", "verify": "5m"}
-_SOON: Final = {"mode": "collateral", "wait": "15m", "verify": "0m"}
 
 
 @story(durability={**_KEPT, "verify": "20m"})
@@ -96,7 +97,7 @@ def _kept(play: Play) -> Any:
     return play.cloud.arm.store.entries[play.one.key]
 
 
-@story(durability=_SOON)
+@story(durability=_KEPT)
 def shown_once_more(play: Play) -> Moves:
     """Have Azure show what is gone, once its delete is accepted."""
     play.write(OWNER)
@@ -111,3 +112,43 @@ def shown_once_more(play: Play) -> Moves:
     yield HOUR
 
 
+@story(durability=_KEPT)
+def shown_once_more_by_one_answer(play: Play) -> Moves:
+    """Have one answer of Azure show what is gone, once its delete is accepted."""
+    play.write(OWNER)
+    yield MINUTE
+    store, old, answers = play.cloud.arm.store, _kept(play), [0]
+    play.delete(OWNER)
+    yield 20 * MINUTE
+    store.put(old)
+
+    def up_to_date(sent: Sent) -> None:
+        answers[0] += (sent.what, sent.port) == ("GET", "Arm.get")
+        if answers[0] == 2:
+            store.remove(old.target.key)
+
+    play.fault = up_to_date
+    yield play.look
+    play.fault = None
+    store.remove(old.target.key)
+    yield play.look
+    yield HOUR
+
+
+@story(durability={"mode": "collateral", "wait": "15m", "verify": "1m"})
+def deleted_while_somebody_looks(play: Play) -> Moves:
+    """Delete it while a process that looks at it waits for the register, and have that accepted meanwhile."""
+    play.write(OWNER)
+    yield MINUTE
+    slow = [Slow(delay=100.0)]
+
+    def waits(sent: Sent) -> Slow | None:
+        return slow.pop() if slow and sent.port == "Register.read" else None
+
+    play.fault = waits
+    yield play.beside(play.look)
+    play.fault = None
+    play.delete(OWNER)
+    yield 20 * MINUTE
+    yield play.look
+    yield HOUR

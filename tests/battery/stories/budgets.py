@@ -48,9 +48,8 @@ def many_of_one_author(play: Play) -> Moves:
 @story(alone=True, late=True, breaker=_of(author=1))
 def some_that_wait_at_the_end(play: Play) -> Moves:
     """Write some that are bad, so that some wait."""
-    for _ in range(3):
-        _flood(play, *[MALLORY] * 2)
-        yield 45 * MINUTE
+    _flood(play, *[MALLORY] * 4)
+    yield 10 * MINUTE
 
 
 @story(alone=True, breaker=_of(subscription=2))

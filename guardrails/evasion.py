@@ -77,12 +77,14 @@ def notice(
 def forged_id(text: str, *, at: datetime) -> Notice:
     """Return the notice about an event that names an exemption by an id that none can have. `text`: a stranger's.
 
+    Told of once more within the hour, for who told died of it, it is the same notice.
+
     No row remembers it: who sends it sends it once an hour at most, not once an event.
     """
     text = text.encode("utf-8", "replace").decode()
     scope, _, name = text.rpartition("/")
     shown = {"id": text[:_SHOWN], "name": name[:_SHOWN] or "?", "scope": scope[:_SHOWN] or "?"}
-    digest = sha256(f"{text} {at}".encode()).hexdigest()[:32]
+    digest = sha256(f"{text} {at:%Y%m%dT%H}".encode()).hexdigest()[:32]
     return Notice(
         id=f"{digest}-evasion-{Habit.FORGED_ID}",
         kind=Kind.EVASION_ATTEMPTED,

@@ -20,6 +20,7 @@ class Hint:
             before this time, UTC; None where it was not.
         together: from a sweep: what it tells of the exemption beside others; see guardrails.together.
         seen: from a sweep: when it began to look, UTC; what was read before then is not what it saw. None elsewhere.
+        due: from a wake-up: the time that it is for, UTC; None elsewhere.
         verified: whether Azure's activity log says so; an event can be sent by whoever holds the key of its endpoint.
     """
 
@@ -30,5 +31,6 @@ class Hint:
     listed: str = ""
     adopt: datetime | None = None
     seen: datetime | None = None
+    due: datetime | None = None
     verified: bool = False
     together: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -61,8 +61,9 @@ async def release(visit: Visit, by: str) -> None:
         if stored is None or stored.row.hold is None:
             raise Permanent("it is not on hold", code="not-held", subject=visit.id.text)
         _in_nobodys_hand(visit, stored)
-        entry = entry_for("released", visit.world.clock.now(), visit.hint, why=f"released by {by}")
-        if await visit.commit(stored, replace(stored.row, hold=None), entry):
+        now = visit.world.clock.now()
+        entry = entry_for("released", now, visit.hint, why=f"released by {by}")
+        if await visit.commit(stored, replace(stored.row, hold=None, due=now), entry):  # due: should we die now
             return
     raise Retryable("others keep changing it", code="lost-race", subject=visit.id.text, delay=5)
 

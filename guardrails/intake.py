@@ -28,7 +28,7 @@ from guardrails.reconcile import Reconciler
 from guardrails.record import Status
 from guardrails.sweep import Sweeper
 from guardrails.telemetry import Fact, correlated, fact
-from guardrails.visit import IN_HAND, Outcome, World
+from guardrails.visit import IN_HAND, Outcome, World, wake_up
 
 log = logging.getLogger("guardrails")
 
@@ -280,6 +280,8 @@ def _message(exemption_id: ExemptionId, hint: Hint) -> str:
         body["verified"] = True
     if hint.source == "target":
         body |= {"operation": "", "target": hint.operation.removeprefix(_TARGET)}
+    if hint.source == "wake-up":
+        body |= wake_up(exemption_id, hint.due)
     if hint.source == "sweep":
         body |= sweep_message(exemption_id.text, hint)
     return json.dumps({key: value for key, value in body.items() if value})
@@ -292,9 +294,11 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     if source == "queue" and (target := data.get("target")) in ("write", "delete"):
         source, told["operation"] = "target", f"{_TARGET}{target}"
     adopt, seen = (_time(data.get(name)) if source == "sweep" else None for name in ("adopt", "seen"))
+    due = _time(data.get("due")) if source == "wake-up" else None
     together = data.get("together") if source == "sweep" else None
     beside = together if isinstance(together, Mapping) else {}
-    return Hint(source, **told, adopt=adopt, seen=seen, together=beside, verified=data.get("verified") is True)
+    verified = data.get("verified") is True
+    return Hint(source, **told, adopt=adopt, seen=seen, due=due, together=beside, verified=verified)
 
 
 def _time(value: object) -> datetime | None:

@@ -41,6 +41,8 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
     now, register, rules = look.situation.now, visit.world.register, visit.ruleset
     removal = isinstance(action, Remove)
     since, earlier = _begun(look, stored)
+    if look.situation.row is not None:  # what was begun and comes to wait was no revert
+        look = replace(look, situation=replace(look.situation, row=replace(look.situation.row, reverts=earlier)))
     asked = Use.of(visit.id, look.situation.author, since, removal=removal)
     state = await register.breaker(now)
     refused = full(state.reverts, asked, rules.budget, now)

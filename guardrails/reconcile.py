@@ -71,6 +71,7 @@ class Reconciler:
             else:
                 outcome = await (_absent(visit, stored, seen) if stored else _never_known(visit, seen))
             if outcome is not None:
+                await visit.came_early(outcome.row)
                 return replace(outcome, did=outcome.did or did)
         raise Retryable("others keep changing it", code="lost-race", subject=exemption_id.text, delay=5)
 

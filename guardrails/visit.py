@@ -12,7 +12,7 @@ from guardrails.applies import applies_now
 from guardrails.assess import Assessment, assess
 from guardrails.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import Exemption, ExemptionId, fingerprint
+from guardrails.exemption import Exemption, ExemptionId, fingerprint, spell_time
 from guardrails.expiry import is_expired, threshold_of
 from guardrails.facts import NO_POLICIES, Assignment, Author, Facts, Gone, Outside, PoliciesById, Unread
 from guardrails.grace import begins, inherit
@@ -358,9 +358,9 @@ class Visit:
                 Kind.REGISTER_ALTERED, self.id, seq, at=entry.at, actor="", done=done, why=why, row=stored.row
             )
             messages += tell.outgoing(altered, self.ruleset)
-        soon = row.due is not None and row.due - entry.at <= MAX_DELAY  # what is due later, a sweep sees to
-        if soon and (stored is None or row.due != stored.row.due):
-            messages.append(self._wake_up(row, seq))
+        due = row.due  # later than in MAX_DELAY, a sweep sees to it
+        if due and due - entry.at <= MAX_DELAY and (stored is None or due != stored.row.due):
+            messages.append(Outgoing(tell.message_id(self.id, seq, "wake"), *self._wake_up(due)))
         left = stored.row.outbox if stored and self._is_left(stored.row) else ()
         if messages or left:
             row = replace(row, outbox_at=entry.at)
@@ -409,14 +409,15 @@ class Visit:
             raise Retryable("another worker is telling of it", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds)
         await self._send(taken, await register.outbox(self.id, row.outbox), row.outbox)
 
-    def _wake_up(self, row: Row, seq: int) -> Outgoing:
-        wait = (row.due or self.world.clock.now()) - self.world.clock.now()
-        return Outgoing(
-            tell.message_id(self.id, seq, "wake"),
-            "reconcile",
-            {"id": self.id.text, "wake": True},
-            max(ceil(wait.total_seconds()), 1.0),
-        )
+    async def came_early(self, row: Row) -> None:
+        """Queue again a wake-up that came before the time that it is for: clocks differ, and no other one will come."""
+        if row.due and row.due == self.hint.due and self.world.clock.now() < row.due:
+            await self.world.queues.send(*self._wake_up(row.due))
+
+    def _wake_up(self, due: datetime) -> tuple[str, Mapping[str, Any], float]:
+        """Return the queue, the message and its delay in seconds."""
+        wait = (due - self.world.clock.now()).total_seconds()
+        return "reconcile", wake_up(self.id, due), max(ceil(wait), 1.0)
 
     async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> Stored:
         """Put messages on their queues, then take them out of the outbox, whoever else writes the row meanwhile.
@@ -448,6 +449,11 @@ def _replaced(old: Row | None, row: Row, now: datetime) -> bool:
         return False
     same = old.assignment.lower().strip("/") == row.assignment.lower().strip("/")
     return not same and old.assignment != "" and not is_expired(old.expires_on, now)
+
+
+def wake_up(exemption_id: ExemptionId, due: datetime | None) -> dict[str, Any]:
+    """Return the message of the `reconcile` queue that wakes us for what is due at a time."""
+    return {"id": exemption_id.text, "wake": True, **({"due": spell_time(due)} if due else {})}
 
 
 def next_seq(stored: Stored | None) -> int:

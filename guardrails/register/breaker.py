@@ -17,7 +17,6 @@ from guardrails.register.columns import Value, join_text, read_json, split_text
 from guardrails.register.keys import BREAKER
 from guardrails.register.table import Entity, Rejected, Table, Write
 
-
 _TRIES: Final = 40
 _PAUSE_SECONDS: Final = 0.02
 

@@ -17,6 +17,7 @@ MOST: Final = 1_000
 """Letters of one source whose content strangers choose. Of what comes beyond, one letter keeps the last."""
 _STRANGERS: Final = frozenset({"event", "reconcile"})
 _TRIES: Final = 20
+_KEYS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
 _TELLING: Final = "telling"
 """The column that says since when somebody tells of a letter; "" once that is done, or where nobody is told."""
 
@@ -66,7 +67,7 @@ class Letters:
             found = await self._table.get(LETTERS, _row(letter_id))
             if found is None or not found.get(_TELLING):
                 return
-            kept = {name: value for name, value in found.items() if name not in ("PartitionKey", "RowKey", "odata.etag")}
+            kept = {name: value for name, value in found.items() if name not in _KEYS}
             write = Write("replace", _row(letter_id), {**kept, _TELLING: ""}, found["odata.etag"])
             try:
                 await self._table.transact(LETTERS, [write], letter_id)

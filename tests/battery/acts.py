@@ -75,6 +75,8 @@ class People:
 
     def act(self) -> str:
         """Do something in Azure, most often the next thing of what was begun; return what."""
+        if self.cloud.trouble and self.chance.random() < 0.5:  # while the ruleset is broken nothing happens
+            return self.around.fix()
         if self._stories and self.chance.random() < 0.6:
             story = self.chance.choice(self._stories)
             if (told := next(story, None)) is not None:

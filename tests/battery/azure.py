@@ -6,7 +6,7 @@ All of it happens at once when it is called: nothing here waits but the workers.
 import asyncio
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from sandbox import tenant
 from sandbox.arm.faults import Fault as ArmFault
 from sandbox.arm.reply import Operation, Reply, Request
 from sandbox.arm.server import Arm
+from sandbox.arm.store import Entry
 from sandbox.arm.target import EXEMPTIONS
 from sandbox.eventgrid.events import build
 from sandbox.tenant import Actor
@@ -63,6 +64,7 @@ class Change:
         rulesets: those that were in force since the step began.
         asked: what operators asked for since the step began: exemption ids, lower case.
         asked_for: the id that was named, lower case; what else changed went with that.
+        azure: all that was there just before, by id in lower case.
     """
 
     at: datetime
@@ -74,6 +76,7 @@ class Change:
     rulesets: tuple[Ruleset, ...] = ()
     asked: frozenset[str] = frozenset()
     asked_for: str = ""
+    azure: Mapping[str, Entry] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -107,7 +110,7 @@ class WatchedArm(Arm):
             shown = [entry.json() if entry else None for entry in (before.get(key), after.get(key))]
             in_force, asked, by = tuple(self.rulesets), frozenset(self.asked), self._caller(request)
             named = request.path.lower()
-            self.journal.append(Change(self.clock(), ours, key, by, shown[0], shown[1], in_force, asked, named))
+            self.journal.append(Change(self.clock(), ours, key, by, shown[0], shown[1], in_force, asked, named, before))
         return reply
 
     def _caller(self, request: Request) -> str:

@@ -21,7 +21,7 @@ def promises() -> str:
 
 def _first_sentence(check: object) -> str:
     text = " ".join((inspect.getdoc(check) or "").split())
-    return re.split(r"(?<=\.)\s|:\s", text, maxsplit=1)[0].rstrip(".") + "."
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0].rstrip(".") + "."
 
 
 def section(parts: Mapping[str, Mapping[str, Any]]) -> str:
@@ -34,10 +34,11 @@ def _counts(name: str, part: Mapping[str, Any] | None) -> str:
     if part is None:
         return f"{name}: not part of it."
     said = dict(part)
-    date, broken, faults = said.pop("date"), said.pop("broken", {}), said.pop("faults", {})
+    date, broken, faults = said.pop("date"), said.pop("broken", None), said.pop("faults", {})
     said = {key: value for key, value in said.items() if isinstance(value, int | float | str)}
     texts = [f"{_number(value)} {key.replace('_', ' ')}" for key, value in said.items()]
-    texts += [f"{len(broken):,} broken"]
+    if broken is not None:
+        texts.append(f"{len(broken):,} broken")
     by_kind = "; ".join(f"{_number(count)} {kind}" for kind, count in faults.items())
     return f"{name}, {date}: {', '.join(texts)}." + (f" Faults: {by_kind}." if by_kind else "")
 

@@ -72,21 +72,21 @@ class End:
 # After each step: what the service wrote in it
 
 
-def audit_mode_writes_nothing(changes: list[Change]) -> Iterator[str]:
+def audit_mode_writes_nothing(_: Cloud, changes: list[Change]) -> Iterator[str]:
     """In audit mode nothing is written to Azure, unless an operator asks for a restore."""
     for change in changes:
         if change.ours and change.id not in change.asked and all(one.mode is Mode.AUDIT for one in change.rulesets):
             yield f"audit mode wrote {change.id}"
 
 
-def nothing_compliant_is_reverted(changes: list[Change]) -> Iterator[str]:
+def nothing_compliant_is_reverted(cloud: Cloud, changes: list[Change]) -> Iterator[str]:
     """No exemption that keeps every rule that asks for a revert is deleted or changed, our tag aside."""
     for change in changes:
         if not change.ours or change.before is None or change.id in change.asked or not _is_exemption(change.id):
             continue
         if model.said(change.before) == model.said(change.after):
             continue
-        if not any(model.may_be_broken(change.before, one, change.at) for one in change.rulesets):
+        if not model.may_be_taken(change, [one for one in cloud.arm.journal if one.id == change.id]):
             yield f"a compliant exemption was taken away: {change.id}: {change.before['properties']}"
 
 
@@ -136,7 +136,7 @@ async def no_violation_remains(end: End) -> list[str]:
     """
     found = []
     for one, body in end.there.items():
-        rules = model.broken(body, end.cloud.ruleset, end.cloud.now())
+        rules = model.broken(body, end.cloud.ruleset, end.cloud.arm.store.entries)
         if end.cloud.ruleset.mode is Mode.AUDIT or not rules:
             continue
         if one not in end.rows:
@@ -289,7 +289,7 @@ def _is_over(entry: HistoryEntry, after: HistoryEntry) -> bool:
     return end is not None and end <= after.at + timedelta(seconds=30)
 
 
-AFTER_STEP: Final[tuple[Callable[[list[Change]], Iterator[str]], ...]] = (
+AFTER_STEP: Final[tuple[Callable[[Cloud, list[Change]], Iterator[str]], ...]] = (
     audit_mode_writes_nothing,
     nothing_compliant_is_reverted,
 )
@@ -313,7 +313,7 @@ INVARIANTS: Final = (*AFTER_STEP, *AT_END)
 def after_step(cloud: Cloud, since: int) -> list[str]:
     """Return what is broken of what was written since an entry of the journal."""
     changes = cloud.arm.journal[since:]
-    return [f"{check.__name__}: {text}" for check in AFTER_STEP for text in check(changes)]
+    return [f"{check.__name__}: {text}" for check in AFTER_STEP for text in check(cloud, changes)]
 
 
 async def at_end(end: End) -> list[str]:

@@ -61,6 +61,8 @@ class Fault:
     @property
     def kind(self) -> str:
         """What it is called where faults are counted."""
+        if self.name:
+            return self.name
         status = self.status or getattr(self.error, "status_code", None)
         kind = "an answer that breaks off" if self.cut else f"HTTP {status}" if status else "no answer"
         return f"{kind}, carried out" if self.after else kind

@@ -3,6 +3,7 @@
 It knows the rules that the battery's rulesets use, and nothing of how the product judges.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -13,16 +14,18 @@ from guardrails.ruleset import Owner, Ruleset
 from tests.battery.rulesets import said_by
 
 if TYPE_CHECKING:
+    from sandbox.arm.store import Entry
     from tests.battery.azure import Change
     from tests.battery.invariants import End
 
 _YEAR: Final = timedelta(days=365 + 2)
 _SKEW: Final = timedelta(minutes=10)
+_DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 _SLACK: Final = timedelta(minutes=2)
+_EXTENDED: Final = "expiry-extended"
 _CODES: Final = ("EXG101", "EXG102", "EXG103", "EXG302")
 """The rules that ask for a revert in the battery's rulesets."""
-
 
 
 def said(body: dict[str, Any] | None) -> Any:
@@ -35,55 +38,116 @@ def said(body: dict[str, Any] | None) -> Any:
     return {**properties, "metadata": metadata}
 
 
-def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any]) -> timedelta | None:
+def assigned(azure: Mapping[str, "Entry"], assignment: str) -> tuple[str, dict[str, str]]:
+    """Return the id of what an assignment assigns, as Azure evaluates it, and the definitions of its policies.
+
+    The policies are those of an initiative, by reference id, and none of a single policy; ("", {}) for an assignment
+    that is not there.
+    """
+    found = azure.get("/" + assignment.strip("/").lower())
+    definition = str(found.body["properties"]["policyDefinitionId"]) if found else ""
+    initiative = azure.get(definition.lower())
+    if found and "definitionVersion" in found.body["properties"]:  # 1.*.*, of which there is one
+        initiative = azure.get(f"{definition.lower()}/versions/1.0.0", initiative)
+    members = initiative.body["properties"].get("policyDefinitions", ()) if initiative else ()
+    return definition, {str(one["policyDefinitionReferenceId"]): str(one["policyDefinitionId"]) for one in members}
+
+
+def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any], azure: Mapping[str, "Entry"]) -> timedelta | None:
     """Return the grace that a rule gives an exemption; None where it does not ask for its revert."""
     file = said_by(ruleset)
     found = file["rules"].get(rule, "off")
     asked = dict(found) if isinstance(found, dict) else {"response": found}
+    members = {one.lower() for one in assigned(azure, body["properties"]["policyAssignmentId"])[1]}
+    exempted = _references(body) or members
     for override in file.get("overrides", ()):
-        if _references(body) == {override["reference"].lower()} and rule in override["rules"]:
+        if rule in override["rules"] and exempted == {override["reference"].lower()}:  # of several, the strictest way
             asked["response"] = override["rules"][rule]
     return timedelta(days=int(str(asked.get("grace", "0d"))[:-1])) if asked["response"] == "revert" else None
-
-
-def _reverts(ruleset: Ruleset, rule: str, body: dict[str, Any]) -> bool:
-    return grace_of(ruleset, rule, body) is not None
 
 
 def _references(body: dict[str, Any]) -> set[str]:
     return {one.lower() for one in body["properties"].get("policyDefinitionReferenceIds") or ()}
 
 
-def broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> list[str]:
-    """Return the rules that an exemption surely breaks and that ask for a revert."""
-    del now
+def broken(body: dict[str, Any], ruleset: Ruleset, azure: Mapping[str, "Entry"]) -> list[str]:
+    """Return the rules that an exemption breaks by what it says and by what is assigned, and that ask for a revert."""
     properties, found = body["properties"], []
     written, end = parse_time(body["systemData"]["lastModifiedAt"]), parse_time(properties.get("expiresOn"))
     if end is None:
         found.append("expiry-missing")
-    elif written and end > written + timedelta(days=400):
+    elif written and end > written + _YEAR:
         found.append("expiry-too-far")
-    if len(_references(body)) != 1 and "storage-baseline" in properties["policyAssignmentId"]:
+    definition, members = assigned(azure, properties["policyAssignmentId"])
+    named = _references(body)
+    exempted = {name: policy for name, policy in members.items() if not named or name.lower() in named}
+    if members and len(exempted) == len(members) and not (named and len(members) == 1):
         found.append("whole-initiative")
-    return [rule for rule in found if _reverts(ruleset, rule, body)]
-
-
-def may_be_broken(body: dict[str, Any], ruleset: Ruleset, now: datetime) -> bool:
-    """Whether an exemption may break a rule that asks for a revert, or has ended and may be removed."""
-    end = parse_time(body["properties"].get("expiresOn"))
-    over = ruleset.delete_expired is not None and end is not None and end + ruleset.delete_expired <= now + _SKEW
-    return over or bool(broken(body, ruleset, now)) or any(_reverts(ruleset, rule, body) for rule in _doubtful(body))
-
-
-def _doubtful(body: dict[str, Any]) -> list[str]:
-    """Return the rules that an exemption may break by what it said before, or by what its assignment assigns now."""
-    assignment, references = body["properties"]["policyAssignmentId"].rpartition("/")[2], _references(body)
-    found = ["expiry-extended"]
-    if assignment == "pinned" and len(references) != 1:
-        found.append("whole-initiative")
-    if assignment == "everywhere" or (assignment != "require-owner-tag" and references != {"denypublicnetwork"}):
+    never = said_by(ruleset)["rules"].get("never-exempt", {}).get("options", {}).get("definitions", ())
+    if any(one.rpartition("/")[2] in never for one in (definition, *exempted.values())):
         found.append("never-exempt")
-    return found
+    return [rule for rule in found if grace_of(ruleset, rule, body, azure) is not None]
+
+
+def may_be_taken(change: "Change", journal: Sequence["Change"]) -> bool:
+    """Whether some ruleset in force asks for the revert or removal of what a change took away.
+
+    `journal`: all that happened to that exemption.
+    """
+    body, azure = change.before, change.azure
+    assert body is not None
+    end = parse_time(body["properties"].get("expiresOn"))
+    for ruleset in change.rulesets:
+        wait = ruleset.delete_expired
+        if wait is not None and end is not None and end + wait <= change.at + _SKEW:
+            return True
+        extended = grace_of(ruleset, _EXTENDED, body, azure) is not None and _is_extended(change, journal)
+        if (extended or broken(body, ruleset, azure)) and not _is_spared(change, journal, ruleset):
+            return True
+    return False
+
+
+def _is_extended(change: "Change", journal: Sequence["Change"]) -> bool:
+    """Whether it ends later than an earlier state that could be accepted, by more than a day and under no new ticket.
+
+    Which states were accepted is not in the journal: any is taken for it that breaks no rule but this.
+    """
+    body = change.before
+    assert body is not None
+    end, ticket = parse_time(body["properties"].get("expiresOn")), _ticket(body)
+    tickets = {""}
+    ends = []
+    for one in journal:
+        state = one.after
+        if one.at >= change.at or state is None or not _is_same_assignment(state, body):
+            continue
+        then = parse_time(state["properties"].get("expiresOn"))
+        if then and any(not broken(state, ruleset, one.azure) for ruleset in (*one.rulesets, *change.rulesets)):
+            ends.append(then)
+            tickets |= {_ticket(state)} if state["properties"] != body["properties"] else set()
+    if end is None:
+        return bool(ends)
+    return ticket in tickets and any(end > then + _DAY for then in ends)
+
+
+def _ticket(body: dict[str, Any]) -> str:
+    return str((body["properties"].get("metadata") or {}).get("approvalTicket", "")).strip().lower()
+
+
+def _is_same_assignment(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    first, second = (each["properties"]["policyAssignmentId"].lower() for each in (one, other))
+    return bool(first == second)
+
+
+def _is_spared(change: "Change", journal: Sequence["Change"], ruleset: Ruleset) -> bool:
+    """Whether what broke a rule was to stand: it is excluded, or an author of a protected owner wrote it."""
+    assert change.before is not None
+    one = ExemptionId.parse(change.before["id"])
+    if ruleset.exclusion_for(one, change.at - _SKEW) and ruleset.exclusion_for(one, change.at + _SKEW):
+        return True
+    author = next((each.by for each in reversed(journal) if not each.ours and each.at < change.at), "")
+    claims = _claims(change.before)
+    return any(author in owner.authors and (claims or not owner.metadata) for owner in ruleset.owners)
 
 
 def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str]) -> str:
@@ -125,8 +189,8 @@ def _took(change: "Change") -> bool:
 
 def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str], body: dict[str, Any]) -> bool:
     """Whether its author has time left: within 30 days no more than the longest grace, however often it was fixed."""
-    ruleset, now = end.cloud.ruleset, end.cloud.now()
-    longest = max(filter(None, (grace_of(ruleset, rule, body) for rule in rules)), default=timedelta())
+    ruleset, now, azure = end.cloud.ruleset, end.cloud.now(), end.cloud.arm.store.entries
+    longest = max(filter(None, (grace_of(ruleset, rule, body, azure) for rule in rules)), default=timedelta())
     if row.due is None or row.due <= now or not longest:
         return False
     return row.due <= now + longest - used(end, one, row.author, now) + _SLACK

@@ -93,14 +93,14 @@ class Simulation:
         chance, cloud = self.chance, self.cloud
         self.told, self.storminess = False, chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
         cloud.note(f"storm {self.storminess}")
-        for _ in range(chance.choice((0, 1, 1, 2))):
+        for _ in range(chance.choice((0, 1, 1, 1))):
             cloud.note(self.people.act())
         await asyncio.sleep(chance.choice((0, 1, 20, 60, 600, 3600, 21_600, 86_400)))
-        if chance.random() < 0.3:
+        if chance.random() < 0.2:
             worker = chance.choice(cloud.workers)
             worker.line.die_at(chance.randint(1, 12), after=chance.random() < 0.5)
         tasks: list[Coroutine[Any, Any, Any]] = []
-        if chance.random() < 0.25:
+        if chance.random() < 0.15:
             tasks.append(cloud.sweep(chance.choice(cloud.workers)))
         if chance.random() < 0.15:
             tasks.append(self.people.operate(chance.choice(cloud.workers)))

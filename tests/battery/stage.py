@@ -27,6 +27,7 @@ from guardrails.errors import GuardrailsError
 from guardrails.exemption import ExemptionId, spell_time
 from guardrails.intake import Intake
 from guardrails.reconcile import Reconciler
+from guardrails.record import Row
 from guardrails.ruleset import Ruleset
 from guardrails.sweep import Sweeper
 from guardrails.wiring import Service
@@ -180,20 +181,28 @@ class Stage:
         """Let the timer call; again after the lease where the process died of it and the trigger is repeated."""
         await self._trigger(lambda service: service.intake.sweep())
 
-    async def operate(self, *argv: str) -> None:
-        """Let an operator give a command; again where he did not hear how it ended."""
-        await self._trigger(lambda service: self._command(service, argv))
+    async def operate(self, *argv: str, done: Callable[[Row], bool] = lambda _: False) -> None:
+        """Let an operator give a command; again where he did not hear how it ended, and the register does not say so.
+
+        `done`: whether it does, by the row.
+        """
+        await self._trigger(lambda service: self._command(service, argv), done)
 
     async def call(self, work: Callable[[Service], Awaitable[Any]]) -> None:
         """Let the host call a function with something of its own."""
         await self._trigger(work)
 
-    async def _trigger(self, work: Callable[[Service], Awaitable[Any]]) -> None:
+    async def _trigger(
+        self, work: Callable[[Service], Awaitable[Any]], done: Callable[[Row], bool] = lambda _: False
+    ) -> None:
         self.woken = True
         if self.after is After.NEVER:
             return
         while await self._run(work) is None and self.after is After.REPEATED:
             await asyncio.sleep(LEASES)
+            stored = await self.worker.service.register.read(self.one)
+            if stored and done(stored.row):
+                return
 
     async def _run(self, work: Callable[[Service], Awaitable[Any]]) -> bool | None:
         done = await self.cloud.run(self.worker, work)
@@ -312,7 +321,9 @@ class _Asyncio:
 
 def command_of(argv: tuple[str, ...]) -> str:
     """Return the command and its action, as `commands` names them."""
-    return next(name for name in sorted(commands(), key=len, reverse=True) if [*argv][: len(name.split())] == name.split())
+    return next(
+        name for name in sorted(commands(), key=len, reverse=True) if [*argv][: len(name.split())] == name.split()
+    )
 
 
 def commands() -> list[str]:
@@ -332,7 +343,9 @@ def _uses_service(module: Any, seen: set[str]) -> bool:
     seen.add(module.__name__)
     if "with_service(" in inspect.getsource(module):
         return True
-    parts = [one for one in vars(module).values() if inspect.ismodule(one) and one.__name__.startswith("guardrails.cli.")]
+    parts = [
+        one for one in vars(module).values() if inspect.ismodule(one) and one.__name__.startswith("guardrails.cli.")
+    ]
     return any(_uses_service(part, seen) for part in parts if part.__name__ not in seen)
 
 

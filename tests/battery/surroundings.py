@@ -15,7 +15,7 @@ from guardrails.ports import Delivery, TryAgain, Undeliverable
 from sandbox import tenant
 from sandbox.arm.access import Denial, Grant
 from sandbox.arm.faults import Fault
-from tests.battery import rulesets
+from tests.battery import model, rulesets
 from tests.battery.actors import IDENTITIES, OIDS, PIPELINE, US_OID
 from tests.battery.azure import Cloud, Event
 from tests.battery.ledger import Ledger
@@ -46,18 +46,8 @@ _TAKES: Final = ("takes", "takes", "busy", "later", "never", "gone", "lost")
 
 
 def members_of(cloud: Cloud, assignment: str) -> tuple[str, ...] | None:
-    """Return the reference ids of what an assignment assigns, as Azure evaluates it now.
-
-    None where it is of a single policy, or is not there.
-    """
-    entry = cloud.arm.store.get("/" + assignment.strip("/").lower())
-    properties = entry.body.get("properties", {}) if entry else {}
-    initiative = cloud.arm.store.get(str(properties.get("policyDefinitionId", "")).lower())
-    if initiative is None or "policySetDefinitions" not in initiative.target.type:
-        return None
-    found = cloud.arm.store.get(f"{initiative.target.key}/versions/1.0.0") if "pinned" in assignment else None
-    body = (found or initiative).body["properties"]
-    return tuple(str(one["policyDefinitionReferenceId"]) for one in body["policyDefinitions"])
+    """Return the reference ids of what an assignment assigns now; None where it assigns a single policy, or is gone."""
+    return tuple(model.assigned(cloud.arm.store.entries, assignment)[1]) or None
 
 
 @dataclass
@@ -305,10 +295,12 @@ class Surroundings:
         self.cloud.rule(rulesets.numbered(number, audit=audit))
         return f"ruleset {number}{', audit' if audit else ''}"
 
+    def fix(self) -> str:
+        """Let the ruleset be read again."""
+        self.cloud.trouble = None
+        return "the ruleset is read again"
+
     def _break(self) -> str:
-        if self.cloud.trouble:
-            self.cloud.trouble = None
-            return "the ruleset is read again"
         problem = "ruleset.yaml:3:1: rules: it is empty"
         self.cloud.trouble = Misconfigured("the ruleset is broken", code="ruleset-broken", problems=(problem,))
         return "the ruleset is broken"

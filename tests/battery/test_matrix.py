@@ -1,6 +1,6 @@
-"""Whichever request is the last one of a process: what it began is ended, once, by who repeats it or by the next sweep."""
+"""Whichever request is a process's last one: what it began is ended, once, by who repeats it or by the next sweep."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
@@ -11,34 +11,39 @@ from guardrails.intake import Intake
 from guardrails.register.queues import StorageQueues
 from guardrails.visit import Visit
 from tests.battery import matrix
-from tests.battery.flows import FLOWS, Flow, nothing
+from tests.battery.flows import FLOWS, Flow
 from tests.battery.stage import Stage
+from tests.battery.triggers import nothing
+from tests.battery.worker import port_methods
 
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """Plays of a product that a test has changed are no longer known."""
+    """What was found out of a product that a test has changed is no longer known."""
+    known = (matrix.undisturbed, matrix.never, port_methods)
+    for one in known:
+        one.cache_clear()
     yield
-    matrix.undisturbed.cache_clear()
-    matrix.never.cache_clear()
+    for one in known:
+        one.cache_clear()
 
 
-def test_a_crash_changes_the_end_of_no_flow(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_crash_changes_the_end_of_no_flow(record_property: Callable[[str, object], None]) -> None:
     seen = matrix.Seen()
     found = matrix.short(seen)
-    with capsys.disabled():
-        print(f"\ncrash matrix, short: {seen}")
+    record_property("battery", f"crash matrix, short: {seen}")
     assert found == []
     assert seen.gaps() == []
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_crash_at_any_request_changes_the_end_of_no_flow(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_crash_at_any_request_changes_the_end_of_no_flow(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
     seen = matrix.Seen()
     found = matrix.whole([name], seen)
-    with capsys.disabled():
-        print(f"\ncrash matrix, {name}: {seen}")
+    record_property("battery", f"crash matrix, {name}: {seen}")
     assert found == []
 
 
@@ -64,8 +69,10 @@ async def _stamped(self: Any) -> None:
 
 
 async def _stamp(stage: Stage) -> None:
-    queues: Any = stage.worker.service.world.queues
-    await stage.call(lambda _: queues.stamp())
+    def stamp(service: Any) -> Any:
+        return service.world.queues.stamp()
+
+    await stage.call(stamp)
 
 
 def test_a_new_method_of_a_port_has_its_crash_points_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

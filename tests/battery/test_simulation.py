@@ -55,7 +55,7 @@ def test_a_seed_is_the_same_history_every_time() -> None:
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """An invariant that most seeds break, so short as they are."""
 
-    def nothing_is_ever_written(changes: list[Any]) -> Iterator[str]:
+    def nothing_is_ever_written(_: Any, changes: list[Any]) -> Iterator[str]:
         yield from (f"{change.id} was written" for change in changes)
 
     monkeypatch.setattr(invariants, "AFTER_STEP", (nothing_is_ever_written,))

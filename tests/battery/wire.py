@@ -60,7 +60,7 @@ class Wire:
         self._arm = arm
         self._line = line
         (bearer,) = (one for one in policies if isinstance(one, AsyncBearerTokenCredentialPolicy))
-        self._credential = bearer._credential
+        self._credential: Any = bearer._credential
         self._scopes = bearer._scopes
         self._token = ""
 

@@ -42,7 +42,7 @@ async def test_a_killed_host_loses_nothing_that_was_written_meanwhile(site: Site
 @pytest.mark.long
 @pytest.mark.parametrize("sandbox", ["processes"], indirect=True, scope="session")
 async def test_a_host_killed_in_the_midst_of_its_work_leaves_nothing_half_done(site: Site) -> None:
-    """In one process, at each write there is: tests/reconcile/test_crash.py."""
+    """In one process, at each write there is: tests/battery/test_matrix.py."""
     await site.sandbox.control("PUT", "eventgrid", {"time_scale": 0.002})
     good, bad = some("midst-good", 20), some("midst-bad", 20)
     await asyncio.gather(*(site.put(path, **GOOD) for path in good), *(site.put(path, ALICE) for path in bad))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
@@ -54,6 +55,16 @@ async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_letter(des
     assert json.loads(letter.payload)["id"] == EXEMPTION.text
     notices = await desk.messages("notices")
     assert sorted((one["route"], one["notice"]["kind"]) for one in notices) == [("audit", "poison"), ("team", "poison")]
+
+
+async def test_a_wake_up_stays_one_over_its_attempts(desk: Desk) -> None:
+    desk.reconciler.answers = [BUSY, outcome()]
+    wake_up = {"id": EXEMPTION.text, "wake": True, "due": "2027-03-01T12:00:00.5Z"}
+    await desk.intake.message(json.dumps(wake_up))
+    (text,) = await desk.texts("reconcile")
+    await desk.intake.message(text)
+    due = datetime(2027, 3, 1, 12, 0, 0, 500_000, UTC)
+    assert desk.reconciler.asked == [(EXEMPTION, Hint("wake-up", due=due))] * 2
 
 
 async def test_a_message_keeps_what_it_says_over_its_attempts(desk: Desk) -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+from contextlib import suppress
 
 import pytest
 
 from guardrails.record import Status
+from tests.reconcile.ports import Died
 from tests.reconcile.world import World, rules
 
 WIDE = {"reverts": {"exemption": 20, "author": 99, "subscription": 99}}
@@ -71,6 +73,25 @@ async def test_an_hour_later_there_is_room_again(world: World) -> None:
         assert (await world.look(one)).did == "delete"
         world.clock.advance(minutes=61)
     assert await world.told() == ["reverted"] * 3
+
+
+@pytest.mark.parametrize("write", [2, 3, 4])
+async def test_a_revert_that_came_to_wait_is_counted_for_nobody_though_its_worker_died(
+    world: World, write: int
+) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 1, **WIDE})
+    first, second = world.id("first"), world.id("second")
+    await world.bad(first)
+    await world.look(first)
+    await world.bad(second)
+    world.watch.die_at(write, after=False)
+    with suppress(Died):
+        await world.look(second)
+    assert world.watch.revive()
+    world.after_lease()
+    await world.look(second)
+    row = await world.row(second)
+    assert (row.held, row.reverts) == ("breaker", ())
 
 
 async def test_tags_are_not_counted(world: World) -> None:

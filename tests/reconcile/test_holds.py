@@ -183,6 +183,29 @@ async def test_released_it_is_judged_at_once(world: World) -> None:
         await world.reconciler.release(one, OPERATOR)
 
 
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("write", [1, 2, 3, 4, 5, 6, 7, 8])
+async def test_wherever_a_release_died_it_is_ended_once_it_is_repeated(world: World, write: int, after: bool) -> None:
+    one = world.id()
+    await world.bad(one)
+    await hold(world, one)
+    await world.forget()
+    world.watch.die_at(write, after=after)
+    with suppress(Died):
+        await world.reconciler.release(one, OPERATOR)
+    world.watch.revive()
+    for _ in range(2):
+        world.after_lease()
+        with suppress(Permanent):
+            await world.reconciler.release(one, OPERATOR)
+    assert (await world.row(one)).due is None or Watch.of(await world.row(one)).begun
+    await world.look(one, "wake-up")
+    assert await world.body(one) is None
+    row = await world.row(one)
+    assert (row.intent, row.outbox) == (None, ())
+    assert await world.told() == ["hold", "reverted"]
+
+
 async def test_held_anew_it_has_another_end(world: World) -> None:
     one = world.id()
     await world.bad(one)

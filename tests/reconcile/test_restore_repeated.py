@@ -80,6 +80,24 @@ async def test_wherever_the_first_run_died(world: World, how: str, finished_by: 
     assert (await world.told()).count("restored") == 1
 
 
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("at", [None, 1])
+async def test_what_a_crash_left_unsaid_the_command_says_once_it_is_repeated(
+    world: World, how: str, at: int | None
+) -> None:
+    one, _ = await taken_away(world, how)
+    world.watch.die_at(4, after=False)  # the outcome is recorded, and nothing sent
+    with suppress(Died, Permanent):
+        await world.reconciler.restore(one, OPERATOR, at=at)
+    if not world.watch.revive():
+        return  # there was nothing to restore
+    world.after_lease()
+    await repeat(world, one, at)
+    row = await world.row(one)
+    assert (row.intent, row.outbox) == (None, ())
+    assert (await world.told()).count("restored") == 1
+
+
 @pytest.mark.parametrize("how", ["put back", "deleted"])
 async def test_a_second_time_says_what_takes_it_back(world: World, how: str) -> None:
     one, body = await taken_away(world, how)

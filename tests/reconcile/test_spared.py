@@ -146,6 +146,38 @@ async def test_one_that_an_event_told_of_is_not_adopted(world: World) -> None:
     assert (await world.look(one, "sweep")).did == "delete"
 
 
+async def test_a_wake_up_that_comes_early_is_queued_again_for_its_time(world: World) -> None:
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "2d"}})
+    one = world.id()
+    await world.bad(one)
+    await world.look(one)
+    due = (await world.row(one)).due
+    assert due is not None
+    await world.forget()
+    world.clock.time = due - timedelta(milliseconds=11_500)  # the clock of this process is behind
+
+    assert not (await world.look(one, "wake-up", due=due)).wrote
+
+    assert world.watch.calls["register.commit"] == 0
+    assert world.queues.sent == [("reconcile", {"id": one.text, "wake": True, "due": spell_time(due)}, 12.0)]
+    world.clock.time = due
+    assert (await world.look(one, "wake-up", due=due)).did == "delete"
+    assert world.wakes() == [12.0]
+
+
+async def test_a_wake_up_for_a_time_that_is_due_no_more_is_not_queued_again(world: World) -> None:
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "2d"}})
+    one = world.id()
+    await world.bad(one)
+    await world.look(one)
+    due = (await world.row(one)).due
+    assert due is not None
+    for other in (None, due - timedelta(hours=1)):
+        await world.forget()
+        await world.look(one, "wake-up", due=other)
+        assert world.wakes() == []
+
+
 async def test_grace_gives_time_and_then_ends(world: World) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "2d"}})
     one = world.id()
@@ -157,7 +189,9 @@ async def test_grace_gives_time_and_then_ends(world: World) -> None:
     assert outcome.did == "tag"
     assert (await world.row(one)).due == start.replace() + (world.clock.advance(days=2) - start)
     assert world.wakes() == [2 * DAY]
-    assert [body for queue, body, _ in world.queues.sent if queue == "reconcile"] == [{"id": one.text, "wake": True}]
+    due = spell_time(start.replace() + timedelta(days=2))
+    bodies = [body for queue, body, _ in world.queues.sent if queue == "reconcile"]
+    assert bodies == [{"id": one.text, "wake": True, "due": due}]
     assert await world.waiting() == 1
     world.clock.time = start
     await world.forget()

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -27,6 +28,15 @@ async def test_burying_again_replaces(empty: World) -> None:
 
 async def test_of_many_who_bury_a_letter_one_hears_that_it_is_new(empty: World) -> None:
     assert sorted(await asyncio.gather(*(empty.register.bury(LETTER) for _ in range(6)))) == [False] * 5 + [True]
+
+
+async def test_who_keeps_a_letter_is_to_say_that_people_were_told_or_the_next_is_to_tell(empty: World) -> None:
+    later = [replace(LETTER, at=LETTER.at + timedelta(seconds=seconds)) for seconds in (4, 6, 10, 12, 60)]
+    assert await empty.register.bury(LETTER)
+    assert [await empty.register.bury(one) for one in later] == [False, True, False, True, True]
+    await empty.register.letter_told(LETTER.id)
+    assert not await empty.register.bury(replace(LETTER, at=LETTER.at + timedelta(days=1)))
+    await empty.register.letter_told("nothing")
 
 
 async def test_a_dropped_letter_is_gone_and_dropping_again_is_no_error(empty: World) -> None:

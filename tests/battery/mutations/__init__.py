@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Final
 
+from tests.battery import record
 from tests.battery.mutations import authority, budgets, clocks, deletes, errors, ids, sweeps
 from tests.battery.mutations.base import Mutation
 from tests.battery.mutations.seen import SEEN_BY
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] = ()) -> int:
         unseen += seed is None
         seen = "not seen" if seed is None else f"seed {seed}"
         print(f"{name:36} {seen:10} {MUTATIONS[name].fix}", flush=True)
+    if not argv:
+        record.keep("mutations", {"mutations": len(MUTATIONS), "seen": len(MUTATIONS) - unseen})
     return 1 if unseen else 0
 
 

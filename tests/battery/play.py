@@ -30,8 +30,9 @@ from tests.battery.acts import People
 from tests.battery.actors import ALICE, OWNER_UPN
 from tests.battery.azure import Cloud, Event
 from tests.battery.line import Fault, Sent
-from tests.battery.worker import Worker
+from tests.battery.worker import TABLE, Worker
 from tests.reconcile.world import ABOVE
+from tests.storage import Kept
 
 if TYPE_CHECKING:
     from sandbox.arm.faults import Fault as Planned
@@ -174,6 +175,13 @@ class Play:
     def again(self, event: Event) -> None:
         """Deliver an event once more."""
         self.cloud.events.append(Event(event.text, self.cloud.loop.seconds, event.about_exemption))
+
+    def hand(self, partition: str, row: str, /, **columns: Any) -> None:
+        """Change columns of a row of the register, as somebody who may write to the table."""
+        table = self.cloud.account.tables[TABLE]
+        kept = table.get((partition, row))
+        table[partition, row] = Kept({**(kept.columns if kept else {}), **columns})
+        self.people.ledger.altered += 1
 
     def rule(self, **more: Any) -> None:
         """Put the story's ruleset in force, with some of it changed."""

@@ -54,7 +54,7 @@ def members_of(cloud: Cloud, assignment: str) -> tuple[str, ...] | None:
 class Surroundings:
     """They change at once; `calm` takes away what is in the way, and leaves what is there.
 
-    `ruled`: whether the ruleset stays as it is.
+    `ruled`: whether the ruleset stays as it is; `seen`: the scopes at and below which we may do anything, () for all.
     """
 
     cloud: Cloud
@@ -62,6 +62,7 @@ class Surroundings:
     ledger: Ledger
     routes: dict[str, str] = field(default_factory=dict)
     ruled: bool = False
+    seen: tuple[str, ...] = ()
     _events: int = 0
 
     def __post_init__(self) -> None:
@@ -84,6 +85,8 @@ class Surroundings:
     def calm(self) -> None:
         """Take away all faults, locks, denials and lags; what cannot be judged by is put back."""
         self.cloud.arm.reset()
+        if self.seen:
+            self.cloud.arm.access.grants[US_OID] = [Grant(scope, ("*",)) for scope in self.seen]
         self.cloud.arm.activity.lag = timedelta()
         self.cloud.trouble = None
         self.routes.clear()

@@ -191,7 +191,7 @@ async def nothing_begun_is_left(end: End) -> list[str]:
 
 async def everything_committed_is_announced(end: End) -> list[str]:
     """Each notice that was committed reaches its route, by itself or in a digest, is on its way, or is in a letter."""
-    reached = await _reached(end)
+    reached = await _reached(end) | end.people.ledger.sent_before
     found = []
     for one, entries in end.history.items():
         committed = {str(name) for entry in entries for name in entry.row.get("outbox", ())}

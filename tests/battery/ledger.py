@@ -59,6 +59,7 @@ class Ledger:
         refused: how often a route did not take a notice: (route, id).
         wiped: when the register was lost and an older copy of it put back, UTC.
         altered: how often a hand was in the register.
+        sent_before: the messages that an older version sent, `NOTICE-ROUTE`.
     """
 
     cloud: Cloud
@@ -70,6 +71,7 @@ class Ledger:
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     wiped: list[datetime] = field(default_factory=list)
     altered: int = 0
+    sent_before: set[str] = field(default_factory=set)
 
     def existed(self, one: ExemptionId, body: Mapping[str, Any]) -> None:
         """Note what was there before the service first ran; it becomes the journal's first word on it."""

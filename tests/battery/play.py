@@ -178,7 +178,7 @@ class Play:
 
     def hand(self, partition: str, row: str, /, **columns: Any) -> None:
         """Change columns of a row of the register, as somebody who may write to the table."""
-        table = self.cloud.account.tables[TABLE]
+        table = self.cloud.account.tables.setdefault(TABLE, {})
         kept = table.get((partition, row))
         table[partition, row] = Kept({**(kept.columns if kept else {}), **columns})
         self.people.ledger.altered += 1

@@ -93,13 +93,13 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             continue
         controls = await _controls(book, step)
         if run is None:
-            run = lasting[one] = Run(at, at, set(), controls)
+            run = lasting[one] = Run(_since(book, step), at, set(), controls)
             runs.setdefault(one, []).append(run)
             beside[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
                 if other != one and _is_beside(book, other, step) and author in each.authors and each.overlaps(controls)
-            ]  # fmt: skip
+            ] if run.start == at else []  # an older version gave each its own
         run.last = at
         run.rules |= told.reverting.keys()
         run.authors.add(author)
@@ -113,6 +113,14 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if until > at + longest - used + SLACK:
             found.append(f"{step}: left until {until}, though {author} used {used} of {longest}")
     return found
+
+
+def _since(book: Book, step: Step) -> datetime:
+    """Return since when it was broken: an older version of the service may have seen it before."""
+    known = step.known
+    if known is None or not book.is_older(known):
+        return step.entry.at
+    return min((seen for code, seen in known.findings.items() if not code.endswith("?")), default=step.entry.at)
 
 
 def _in_order(book: Book) -> list[Step]:
@@ -217,6 +225,9 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
                     accepted.clear()
                 continue
             row, at = step.row, step.entry.at
+            if step.known and book.is_older(step.known):
+                was = step.known
+                accepted[was.assignment.lower()] = _Accepted(was.expires_on, {""}, ruleset.digest, at)
             known = accepted.setdefault(row.assignment.lower(), _Accepted(digest=ruleset.digest))
             if known.digest != ruleset.digest or (known.at and at - known.at > _WINDOW):
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)

@@ -26,7 +26,7 @@ _GONE: Final = (Status.GONE, Status.LOST)
 
 async def every_row_names_one_object(book: Book) -> list[str]:
     """No row, and no body that the register keeps, is of another exemption than its id names."""
-    found = [f"{one!s:.200}: no id of one object" for one in book.end.rows if any(odd in one.text for odd in _ODD)]
+    found = [f"{one!s:.200}: no id of one object" for one in book.steps if any(odd in one.text for odd in _ODD)]
     for step in book:
         body = await book.body(step.one, step.row.snapshot)
         if body is not None and not is_same(body.get("id"), step.one.text):

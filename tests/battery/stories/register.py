@@ -2,6 +2,7 @@
 
 import json
 import random
+import zlib
 from base64 import b64decode
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ def _value(value: Any) -> Any:
 def rows_of_before(play: Play) -> Moves:
     """Go on with the register of an older version, of exemptions that it knew."""
     ids = {name: play.id(name) for name in ("in-grace", "approved", "never-good", "blocked", "held-2")}
+    bodies: dict[str, Any] = {}
     known = {address(one).key for one in ids.values()}
     for row in json.loads(_ROWS.read_text("utf-8")):
         columns = {name: _value(value) for name, value in row.items()}
@@ -40,11 +42,13 @@ def rows_of_before(play: Play) -> Moves:
         if kind not in ("state", "history") or key.partition("~")[0] in known:
             play.hand(*place, **columns)
             play.people.ledger.sent_before |= set(json.loads(str(columns.get("row", "{}"))).get("outbox", ()))
+        if "body" in columns:
+            said = json.loads(zlib.decompress(columns["body"]))["properties"]
+            bodies[key.partition("~")[0]] = {"expiresOn": None, "policyDefinitionReferenceIds": None, **said}
     play.people.ledger.altered = 0
     play.weather = []
-    for name in ("in-grace", "blocked", "held-2"):
-        play.bad(ALICE, ids[name])
-    play.write(ALICE, ids["approved"])
+    for one in ids.values():
+        play.write(ALICE, one, **bodies[address(one).key])
     play.write(ALICE, ids["never-good"], metadata=NO_TICKET, expiresOn=play.days(130))
     play.weather = None
     play.cloud.arm.lock(tenant.RESOURCE, "CanNotDelete")

@@ -99,7 +99,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
                 if other != one and _is_beside(book, other, step) and author in each.authors and each.overlaps(controls)
-            ] if run.start == at else []  # an older version gave each its own
+            ] if not (step.known and book.is_older(step.known)) else []  # that gave each its own
         run.last = at
         run.rules |= told.reverting.keys()
         run.authors.add(author)

@@ -13,7 +13,7 @@ from guardrails.register.keys import SWEEP, address
 from sandbox import tenant
 from tests.battery.actors import ALICE, MALLORY, OWNER
 from tests.battery.line import Fault, Sent
-from tests.battery.play import DAY, ELSEWHERE, HOUR, METADATA, MINUTE, NO_TICKET, Moves, Play, story
+from tests.battery.play import ALL_MEMBERS, DAY, ELSEWHERE, HOUR, METADATA, MINUTE, NO_TICKET, Moves, Play, story
 from tests.battery.surroundings import GROUPS
 from tests.reconcile.world import CORP
 
@@ -51,17 +51,14 @@ def rows_of_before(play: Play) -> Moves:
         play.write(ALICE, one, **bodies[address(one).key])
     play.write(ALICE, ids["never-good"], metadata=NO_TICKET, expiresOn=play.days(130))
     play.weather = None
-    play.cloud.arm.lock(tenant.RESOURCE, "CanNotDelete")
-    yield HOUR
-    play.cloud.arm.unlock(tenant.RESOURCE)
-    yield play.sweep
-    yield play.close
-    yield 9 * HOUR
+    yield 10 * HOUR
+    play.delete(ALICE, ids["approved"])
     play.write(ALICE, ids["in-grace"])
     yield MINUTE
-    play.bad(ALICE, ids["in-grace"])
-    yield MINUTE
-    play.delete(ALICE, ids["approved"])
+    play.write(ALICE, ids["in-grace"], **ALL_MEMBERS)
+    yield HOUR
+    yield play.sweep
+    yield play.close
     yield HOUR
 
 

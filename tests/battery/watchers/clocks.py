@@ -85,6 +85,10 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if not step.row.content:
             lasting.pop(one, None)
             continue
+        if run is None and (known := step.before) and book.is_older(known) and known.due:
+            run = lasting[one] = Run(_since(step), at, {known.author.lower()}, None)
+            runs.setdefault(one, []).append(run)
+            beside[one] = []  # it gave each its own
         told = _told(book, step)
         if told is None or told.loosened or (not told.reverting and run is not None and told.unclear & run.rules):
             continue
@@ -93,13 +97,13 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             continue
         controls = await _controls(book, step)
         if run is None:
-            run = lasting[one] = Run(_since(book, step), at, set(), controls)
+            run = lasting[one] = Run(at, at, set(), controls)
             runs.setdefault(one, []).append(run)
             beside[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
                 if other != one and _is_beside(book, other, step) and author in each.authors and each.overlaps(controls)
-            ] if not (step.known and book.is_older(step.known)) else []  # that gave each its own
+            ]  # fmt: skip
         run.last = at
         run.rules |= told.reverting.keys()
         run.authors.add(author)
@@ -115,12 +119,10 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
     return found
 
 
-def _since(book: Book, step: Step) -> datetime:
-    """Return since when it was broken: an older version of the service may have seen it before."""
-    known = step.known
-    if known is None or not book.is_older(known):
-        return step.entry.at
-    return min((seen for code, seen in known.findings.items() if not code.endswith("?")), default=step.entry.at)
+def _since(step: Step) -> datetime:
+    """Return since when an older version of the service saw it broken."""
+    known = step.before.findings if step.before else {}
+    return min((seen for code, seen in known.items() if not code.endswith("?")), default=step.entry.at)
 
 
 def _in_order(book: Book) -> list[Step]:
@@ -225,9 +227,8 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
                     accepted.clear()
                 continue
             row, at = step.row, step.entry.at
-            if step.known and book.is_older(step.known):
-                was = step.known
-                accepted[was.assignment.lower()] = _Accepted(was.expires_on, {""}, ruleset.digest, at)
+            if (was := step.before) and book.is_older(was):
+                accepted[row.assignment.lower()] = _Accepted(was.expires_on, {""}, ruleset.digest, at)
             known = accepted.setdefault(row.assignment.lower(), _Accepted(digest=ruleset.digest))
             if known.digest != ruleset.digest or (known.at and at - known.at > _WINDOW):
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)

@@ -148,7 +148,7 @@ def restored_at_a_management_group(play: Play) -> Moves:
 @story(small=True)
 def many_edits(play: Play) -> Moves:
     """Edit it so often that not every body is kept, with a bad edit now and then."""
-    for number in range(9):
+    for number in range(13):
         play.write(OWNER, description=f"edit {number}", metadata=METADATA if number < 3 else NO_TICKET)
         yield MINUTE
         if number % 4 == 3:

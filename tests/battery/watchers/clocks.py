@@ -85,6 +85,8 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if not step.row.content:
             lasting.pop(one, None)
             continue
+        if book.is_older(step.row):
+            continue
         if run is None and (known := step.before) and book.is_older(known) and known.due:
             run = lasting[one] = Run(_since(step), at, {known.author.lower()}, None)
             runs.setdefault(one, []).append(run)

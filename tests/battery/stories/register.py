@@ -135,9 +135,11 @@ def restored_twice(play: Play) -> Moves:
 def restored_at_a_management_group(play: Play) -> Moves:
     """Have a bad one restored where no event comes."""
     one = play.id("story-above", CORP)
+    yield play.sweep
+    yield 5 * MINUTE
     play.bad(MALLORY, one, **ELSEWHERE)
-    yield play.operator("reconcile", one)
     yield MINUTE
+    yield play.sweep
     yield play.operator("restore", one)
     yield HOUR
 

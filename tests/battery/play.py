@@ -27,7 +27,7 @@ from sandbox import tenant
 from sandbox.tenant import Actor
 from tests.battery import rulesets
 from tests.battery.acts import People
-from tests.battery.actors import ALICE, OWNER_UPN
+from tests.battery.actors import ALICE, IDENTITIES, OWNER_UPN
 from tests.battery.azure import Cloud, Event
 from tests.battery.line import Fault, Sent
 from tests.battery.worker import TABLE, Worker
@@ -145,12 +145,23 @@ class Play:
 
     def write(self, actor: Actor, one: ExemptionId | None = None, **changes: Any) -> None:
         """Write an exemption that breaks no rule, with properties changed; None takes one out."""
-        said = {
-            "expiresOn": self.days(120), "metadata": dict(METADATA), "policyDefinitionReferenceIds": [
-                "denyPublicNetwork"
-            ], "policyAssignmentId": tenant.ASSIGNMENT, **changes,
+        self.cloud.note(self.people.send(actor, one or self.one, self._said(changes), "writes"))
+
+    def _said(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "expiresOn": self.days(120), "metadata": dict(METADATA), "policyAssignmentId": tenant.ASSIGNMENT,
+            "policyDefinitionReferenceIds": ["denyPublicNetwork"], **changes,
         }  # fmt: skip
-        self.cloud.note(self.people.send(actor, one or self.one, said, "writes"))
+
+    def existed(self, actor: Actor, **changes: Any) -> None:
+        """Have it there, as somebody wrote it before, with an event that says so: nobody asks whether he may."""
+        now, by = spell_time(self.cloud.now()), IDENTITIES[actor.name]
+        system = {"createdBy": by, "createdByType": "User", "createdAt": now}
+        system |= {"lastModifiedBy": by, "lastModifiedByType": "User", "lastModifiedAt": now}
+        said = {**self._said(changes), "exemptionCategory": "Waiver"}
+        self.cloud.arm.seed(self.one.text, {"properties": said, "systemData": system})
+        self.people.ledger.existed(self.one, self.cloud.body(self.one) or {})
+        self.event(self.one.text, "Write", by)
 
     def bad(self, actor: Actor, one: ExemptionId | None = None, **changes: Any) -> None:
         """Write it without an end."""

@@ -69,7 +69,7 @@ def forged_ids(play: Play) -> Moves:
 def the_sign_of_kelvin(play: Play) -> Moves:
     """Send an event about a name that looks like another."""
     play.write(OWNER, play.id("kiosk"))
-    yield MINUTE
+    yield HOUR
     play.event(f"{tenant.RESOURCE}{_OF}\u212aiosk", "Write", IDENTITIES[MALLORY.name])
     yield HOUR
 

@@ -103,11 +103,14 @@ def deleted_while_the_queue_is_away(play: Play) -> Moves:
 @story(late=True)
 def a_container_that_is_not_seen(play: Play) -> Moves:
     """Write it while nothing can be put on a queue, in a subscription that we may not read any more then."""
-    one = play.id("story-apart", f"/subscriptions/{tenant.DEV}")
+    apart = f"/subscriptions/{tenant.DEV}"
+    one, here = play.id("story-apart", apart), f"{apart}{tenant.AUTHORIZATION}/policyAssignments/here"
+    definition = f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"
     play.cloud.arm.seed(f"{GROUPS}/apart/subscriptions/{tenant.DEV}")
+    play.cloud.arm.seed(here, {"properties": {"policyDefinitionId": definition}})
     yield MINUTE
     play.fault = _no_queue
-    play.write(MALLORY, one, metadata=NO_TICKET, **ELSEWHERE)
+    play.write(MALLORY, one, metadata=NO_TICKET, policyAssignmentId=here, **ALL_MEMBERS)
     yield 5.0
     play.cloud.events.clear()
     play.fault = None
@@ -160,10 +163,9 @@ def many_edits(play: Play) -> Moves:
 
 @story()
 def almost_four_megabytes(play: Play) -> Moves:
-    """Write metadata as large as Azure takes them."""
+    """Have metadata as large as Azure takes them, and break what they are of."""
     letters = random.Random(3).choices(range(0x4E00, 0x9C00), k=1_300_000)  # noqa: S311
-    noise = "".join(map(chr, letters))
-    play.bad(MALLORY, metadata={**METADATA, "noise": noise})
+    play.existed(ALICE, metadata={**METADATA, "noise": "".join(map(chr, letters))})
+    yield MINUTE
+    play.bad(MALLORY)
     yield HOUR
-    yield play.operator("restore")
-    yield DAY

@@ -34,6 +34,21 @@ async def every_row_names_one_object(book: Book) -> list[str]:
     return found
 
 
+async def nothing_is_gone_that_stands(book: Book) -> list[str]:
+    """The register says that an exemption is gone only if it was, whatever is asked about others."""
+    found = []
+    for step in book:
+        if step.before is None or not step.before.content or step.row.content or step.row.status not in _GONE:
+            continue
+        since, until = step.entry.at - 2 * SLACK, step.entry.at + SLACK
+        journal = book.end.journal(step.one)
+        before = [change for change in journal if change.at < since][-1:]
+        around = [change for change in journal if since <= change.at <= until]
+        if before and all(change.after is not None for change in (*before, *around)):
+            found.append(f"{step}: it stood all the while, and is said to be {step.row.status}")
+    return found
+
+
 async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
     """The register has no row of an id that names nothing, and a limited number of what could never be read."""
     end = book.end
@@ -334,7 +349,7 @@ async def nobody_altered_the_register(book: Book) -> list[str]:
 
 
 WATCHERS: Final = (
-    every_row_names_one_object, rows_are_of_what_azure_showed, letters_are_limited, an_accepted_delete_stands,
+    every_row_names_one_object, nothing_is_gone_that_stands, rows_are_of_what_azure_showed, letters_are_limited, an_accepted_delete_stands,
     cannot_act_is_of_the_list, what_is_refused_is_tried_again, nothing_becomes_a_letter_that_could_be_done,
     the_last_sweep_ended, a_restore_is_not_taken_back, what_is_decided_is_done, what_the_row_names_is_kept,
     bodies_are_limited, a_put_back_reads_no_history, nothing_follows_from_what_an_event_says, who_is_named_has_done_it,

@@ -311,11 +311,15 @@ def _spared(at: Situation, whose: Ownership) -> str:
     return (at.row.kept_why or "it is kept") if at.row and at.may_stand else ""
 
 
+def running_at(at: Situation) -> Mapping[str, datetime]:
+    """Return since when rules are broken, as of the look before. What could stand as it was used up no time of them."""
+    stood = at.row is not None and at.row.kept == at.row.content != "" and not lasts(at.row.account)
+    return at.row.running if at.row and (at.may_stand or not stood) else {}
+
+
 def broken_at(at: Situation) -> Broken:
     """Return the rules that are found broken, and since when. What may stand as it is uses up no time to mend it."""
-    stood = at.row is not None and at.row.kept == at.row.content != "" and not lasts(at.row.account)
-    running = at.row.running if at.row and (at.may_stand or not stood) else {}
-    violations = at.assessment.violations
+    running, violations = running_at(at), at.assessment.violations
     graces = {one.code: one.grace for one in violations if one.response is Response.REVERT and not at.may_stand}
     seen = {one.code: running.get(one.code, at.now) for one in violations}
     unclear = [one.code for one in at.assessment.findings if one.status is Verdict.UNKNOWN]

@@ -153,8 +153,8 @@ class Intake:
         register, now = self._world.register, self._world.clock.now()
         new = await self.bury("event", raw, reason, event_id or raw)
         if forged and await register.take_telling(Habit.FORGED_ID, now):
-            await self._letterbox.say(forged_id(forged, at=now))
-            await register.budget_told(Habit.FORGED_ID, now)
+            if await self._letterbox.say(forged_id(forged, at=now)):
+                await register.budget_told(Habit.FORGED_ID, now)
         if new:
             await register.letter_told(new)
 
@@ -294,7 +294,7 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     if source == "queue" and (target := data.get("target")) in ("write", "delete"):
         source, told["operation"] = "target", f"{_TARGET}{target}"
     adopt, seen = (_time(data.get(name)) if source == "sweep" else None for name in ("adopt", "seen"))
-    due = _time(data.get("due")) if source == "wake-up" else None
+    due = _time(data.get("at")) if source == "wake-up" else None
     together = data.get("together") if source == "sweep" else None
     beside = together if isinstance(together, Mapping) else {}
     verified = data.get("verified") is True

@@ -131,9 +131,12 @@ def owner_after(found: Ownership, base: Row, it: Written, at: int) -> dict[str, 
         return {"claimed": found.pretended}
     if whose is None and base.theirs and base.content != it.content:  # its owner gave it away
         return {"theirs": "", "theirs_by": (), "theirs_at": None, "theirs_content": ""}
-    if whose is None or whose.authors:
+    if whose is None:
         return {}
-    known: dict[str, Any] = {"theirs": whose.name}
+    cleared = {"claimed": ""} if found.owner else {}
+    if whose.authors:
+        return cleared
+    known: dict[str, Any] = {"theirs": whose.name, **cleared}
     if base.theirs != whose.name:
         author = base.author if base.content else ""  # who wrote the one that had its name before is nobody here
         writers = _writers(author or it.author, it.exemption)
@@ -157,14 +160,18 @@ def wanted_of(exemption: Exemption) -> str:
 def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict[str, Any]:
     """Return what a row is to hold of who may delete it, and whether it is to be put back.
 
-    A new exemption has them from its creator. An edit changes them if its author may delete it already: what anybody
-    else writes is a claim. One that came again while it was lost is not new: who made it may be who deleted it.
+    A new exemption has them from its creator: where somebody else has edited it before it was first seen, what it says
+    is that one's claim. What was there before the guardrails counts as seen, whoever edited it. An edit changes them if its author may delete it already: what anybody
+    else writes is a claim. One that came again while it was lost is not new, unless it exempts from another assignment:
+    who made it may be who deleted it.
     `own`: whether we wrote it.
     """
     said = {"owners": names(it.exemption.owner), "wanted": wanted_of(it.exemption)}
     creator = it.exemption.created_by.lower()
-    if not base.content and not own and not base.wanted_back:
-        return {"vouched": True, "creator": creator, **said}
+    moved = base.assignment.lower().strip("/") != it.exemption.assignment_id.lower().strip("/")
+    if not base.content and not own and (moved or not base.wanted_back):
+        theirs = base.adopted or not it.author or _may(it.author, (), creator, ruleset)
+        return {"vouched": True, "creator": creator, **(said if theirs else {"owners": (), "wanted": ""})}
     known: dict[str, Any] = {}
     if not base.vouched:  # what an older version saw counts as seen
         known = {"vouched": True, "creator": creator, "owners": names(base.owner)}

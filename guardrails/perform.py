@@ -14,7 +14,7 @@ from guardrails.facts import Gone
 from guardrails.hold_back import hold_back, tell_breaker
 from guardrails.notice import Kind, Notice
 from guardrails.record import Intent, Status, Stored
-from guardrails.recording import entry_for, particulars, row_gone
+from guardrails.recording import begun, entry_for, particulars, row_gone
 from guardrails.visit import Look, Outcome, Visit, next_seq
 
 _REVERTING = ("delete", "put-back")
@@ -133,17 +133,8 @@ async def _record_intent(
         action.entry if isinstance(action, PutBack) else None,
         notice,
     )
-    old = look.situation.row
-    row = replace(
-        row,
-        status=old.status if old else row.status,
-        since=old.since if old else row.since,
-        answer=old.answer if old else "none",
-        reminded=old.reminded if old else "",
-        review_reminded=old.review_reminded if old else "",
-        intent=intent,
-        reverts=row.reverts if reverts is None else reverts,
-    )
+    row = begun(row, look.situation.row)
+    row = replace(row, intent=intent, reverts=row.reverts if reverts is None else reverts)
     told = particulars(look.assessment, look.plan)
     entry = entry_for("intent", look.situation.now, visit.hint, body, action=action.name, author=row.author, **told)
     return await visit.commit(stored, row, entry)

@@ -105,7 +105,12 @@ class Reconciler:
         stored = await self._world.register.read(exemption_id)
         if stored is None or not (stored.row.intent or stored.row.outbox):
             return None, ""
-        return stored.row.intent, (await self.reconcile(exemption_id, hint)).did
+        try:
+            return stored.row.intent, (await self.reconcile(exemption_id, hint)).did
+        except Retryable as error:
+            if stored.row.intent or error.code != IN_HAND:
+                raise
+            return None, ""  # what is just being told keeps nobody from it
 
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""

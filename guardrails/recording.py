@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict, keys_found
 from guardrails.baseline import Baseline, come_back, cut, first, leave
-from guardrails.decide import Plan, Situation, broken_at, toggling
+from guardrails.decide import Plan, Situation, broken_at, running_at, toggling
 from guardrails.evasion import Habit, attempted
 from guardrails.exemption import Exemption
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
@@ -167,7 +167,7 @@ def row_after(
     same_status = old is not None and old.status is plan.status
     unclear = any(finding.status is Verdict.UNKNOWN for finding in at.assessment.findings)
     unknown_again = unclear and old is not None and old.unclear and old.content == at.content
-    broken, running = broken_at(at), base.running
+    broken, running = broken_at(at), running_at(at)
     seen = {**base.findings, **broken.seen}
     edited = None if own or base.content == at.content else facts.written_at
     row = replace(
@@ -319,6 +319,16 @@ def _worst(assessment: Assessment) -> str:
 def tolerates(assessment: Assessment) -> bool:
     """Whether no violation found asks for a revert."""
     return all(finding.response is not Response.REVERT for finding in assessment.violations)
+
+
+def begun(row: Row, old: Row | None) -> Row:
+    """Return a row for something begun: what was decided and told before it stands until it has ended."""
+    if old is None:
+        return replace(row, answer="none", reminded="", review_reminded="")
+    return replace(
+        row, status=old.status, since=old.since, answer=old.answer, reminded=old.reminded,
+        review_reminded=old.review_reminded,
+    )  # fmt: skip
 
 
 def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:

@@ -19,7 +19,7 @@ from guardrails.notice import Kind
 from guardrails.perform import conclude, withdraw
 from guardrails.ports import Register
 from guardrails.record import HistoryEntry, Intent, Row, Stored
-from guardrails.recording import entry_for, row_gone
+from guardrails.recording import begun, entry_for, row_gone
 from guardrails.visit import IN_HAND, LEASE, Visit, next_seq
 
 _ROUNDS: Final = 3
@@ -134,7 +134,8 @@ async def _write_back(
     """Do it; False when somebody else was quicker. `row`: what is known of it now."""
     now, exemption, kept = visit.world.clock.now(), Exemption.from_arm(target), None
     if present is not None and row.content != fingerprint(present.body):
-        row, kept = replace(row, content=fingerprint(present.body), snapshot=next_seq(stored)), present.body
+        seen, kept = (await visit.look(present, row)).row_after(stored)  # an edit that nobody has looked at yet
+        row = begun(seen, row)
     notice = tell.about(
         Kind.RESTORED,
         visit.id,

@@ -64,6 +64,7 @@ class Fact(StrEnum):
     BREAKER = "breaker"
     RULESET_BROKEN = "ruleset_broken"
     DOCTOR = "doctor"
+    RUNNING = "running"
 
 
 @contextmanager

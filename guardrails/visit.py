@@ -453,7 +453,7 @@ def _replaced(old: Row | None, row: Row, now: datetime) -> bool:
 
 def wake_up(exemption_id: ExemptionId, due: datetime | None) -> dict[str, Any]:
     """Return the message of the `reconcile` queue that wakes us for what is due at a time."""
-    return {"id": exemption_id.text, "wake": True, **({"due": spell_time(due)} if due else {})}
+    return {"id": exemption_id.text, "wake": True, **({"at": spell_time(due)} if due else {})}
 
 
 def next_seq(stored: Stored | None) -> int:

@@ -52,7 +52,10 @@ param operatorPrincipalId string = ''
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string = 'User'
 
-@description('Secrets to set at deployment, by the name of the app setting. For pipelines that hold them; people use secrets.sh.')
+@description('Names of the app settings whose values stand in `secrets`: what-if shows these, and never a value.')
+param secretNames array = []
+
+@description('Secrets to set at deployment, by the name of the app setting; secretNames names each. For pipelines that hold them; people use secrets.sh.')
 @secure()
 param secrets object = {}
 
@@ -73,8 +76,8 @@ param noticeTopicId string = ''
 @description('Python version of the app.')
 param pythonVersion string = '3.13'
 
-@description('Most instances of the app at once.')
-@minValue(1)
+@description('Most instances of the app at once. Less than 40 is not known to work.')
+@minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40
 
@@ -131,6 +134,38 @@ param eventGridOnly bool = false
 
 @description('Addresses (CIDR) that may deploy when eventGridOnly is set; empty: all, with an Entra login.')
 param deployRanges array = []
+
+// --- what does not fit together: refused with these words, before anything is made ------------------------------------
+
+var refused = map(filter([
+  {
+    wrong: length(union(secretNames, objectKeys(secrets))) != length(intersection(secretNames, objectKeys(secrets)))
+    said: 'secretNames and secrets do not name the same app settings: each value needs its name in secretNames, each name its value.'
+  }
+  {
+    wrong: length(union(secretSettings, secretNames)) != length(union(secretSettings, secretSettings))
+    said: 'secretNames has a name that secretSettings lacks: the secret would be in the vault, and the app without it.'
+  }
+  {
+    wrong: empty(appSubnetId) != empty(endpointSubnetId)
+    said: 'appSubnetId and endpointSubnetId go together: give both, or neither, and a network is made.'
+  }
+  {
+    wrong: !privateNetwork && (!empty(appSubnetId) || !empty(dnsZoneIds))
+    said: 'appSubnetId and dnsZoneIds do nothing without privateNetwork: register and vault would be open to all networks.'
+  }
+  {
+    wrong: !privateNetwork && !closeDeadLetters && !empty(allowedRanges)
+    said: 'allowedRanges close nothing: without privateNetwork register and vault are open to all networks. Set privateNetwork (GUARDRAILS_PRIVATE_NETWORK) to true, or give no allowedRanges.'
+  }
+  {
+    wrong: !eventGridOnly && !empty(deployRanges)
+    said: 'deployRanges close nothing without eventGridOnly: set it to true, or give no deployRanges.'
+  }
+], one => one.wrong), one => one.said)
+
+// In a condition: conditions are evaluated before anything is made.
+var closes = empty(refused) ? privateNetwork : fail(join(refused, ' '))
 
 // --- names ---------------------------------------------------------------------------------------------------------
 
@@ -204,11 +239,12 @@ module vault 'modules/vault.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     closed: privateNetwork
     allowedRanges: allowedRanges
+    secretNames: secretNames
     secrets: secrets
   }
 }
 
-module network 'modules/network.bicep' = if (privateNetwork) {
+module network 'modules/network.bicep' = if (closes) {
   name: 'network'
   scope: group
   params: {

@@ -1,5 +1,6 @@
 // Everything above the host: roles, onboarding of subscriptions, the activity log, preventive policies.
-//   az deployment mg create --management-group-id MG --location REGION -f infra/management-group.bicep -p infra/management-group.bicepparam
+//   az deployment mg create --confirm-with-what-if --management-group-id MG --location REGION \
+//      -f infra/management-group.bicep -p infra/management-group.bicepparam
 // The function app and its code come first: Event Grid accepts only functions that are there. See docs/onboarding.md.
 
 targetScope = 'managementGroup'
@@ -129,10 +130,24 @@ module assignments 'modules/role-assignments.bicep' = {
   }
 }
 
-// In a condition, which is evaluated before anything is made: without it a role would go to an identity that is not there.
-var onboards = onboard && deadLetterIdentity == 'UserAssigned' && empty(eventsIdentityId)
-  ? fail('deadLetterIdentity is UserAssigned, but eventsIdentityId is empty. Give the id of the identity that writes dead letters (GUARDRAILS_EVENTS_IDENTITY_ID, an output of main.bicep), or set deadLetterIdentity to SystemAssigned.')
-  : onboard
+// What does not fit together: refused with these words, before anything is made.
+var refused = map(filter([
+  {
+    wrong: onboard && deadLetterIdentity == 'UserAssigned' && empty(eventsIdentityId)
+    said: 'deadLetterIdentity is UserAssigned, but eventsIdentityId is empty. Give the id of the identity that writes dead letters (GUARDRAILS_EVENTS_IDENTITY_ID, an output of main.bicep), or set deadLetterIdentity to SystemAssigned.'
+  }
+  {
+    wrong: !empty(activityLogGroups) && (empty(hubRuleId) || empty(hubName))
+    said: 'activityLogGroups need hubRuleId and hubName (GUARDRAILS_HUB_RULE_ID and GUARDRAILS_HUB_NAME, outputs of main.bicep, which are empty without activityHub).'
+  }
+  {
+    wrong: !prevent && (!empty(denyRules) || tagExceptions || inheritTags)
+    said: 'denyRules, tagExceptions and inheritTags do nothing without prevent: set it to true, or none of them.'
+  }
+], one => one.wrong), one => one.said)
+
+// In a condition: conditions are evaluated before anything is made. Else a role would go to an identity that is not there.
+var onboards = empty(refused) ? onboard : fail(join(refused, ' '))
 
 module onboarding 'modules/onboarding.bicep' = if (onboards) {
   name: 'guardrails-onboarding'

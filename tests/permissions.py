@@ -14,8 +14,9 @@ from typing import Final
 ROLES: Final = Path(__file__).parents[1] / "infra" / "roles"
 NAMES: Final = ("reader", "enforcer", "restorer")
 
-OPTIONAL: Final = ("*/read",)
-"""What Resource Graph asks of who is to see tags: the built-in Reader, given with the parameter `readTags`."""
+OPTIONAL: Final = ("*/read", "Microsoft.Web/sites/read")
+"""What no role of ours has: what Resource Graph asks of who is to see tags, the built-in Reader, given with the
+parameter `readTags`; and what `doctor` asks with an operator's login, the configuration of the function app."""
 
 
 def recorded(folder: Path) -> set[str]:

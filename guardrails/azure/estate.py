@@ -127,6 +127,10 @@ class Estate:
         path = f"/providers/{namespace}"
         return await self._get(self._rest.url(path, PROVIDERS_VERSION), path)
 
+    async def resource(self, path: str, version: str) -> Mapping[str, Any] | Unread:
+        """Return a resource as Resource Manager has it, by its id."""
+        return await self._get(self._rest.url(path, version), path)
+
     async def skew(self) -> timedelta | Unread:
         """Return how far our clock is ahead of Azure's, by the Date header of an answer, whatever else it says."""
         path = "/providers/Microsoft.Authorization"

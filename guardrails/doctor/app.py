@@ -41,6 +41,12 @@ class FunctionApp:
             return None
         return cls(subscription.lower(), environ.get("WEBSITE_RESOURCE_GROUP", "").lower(), name.lower())
 
+    @property
+    def id(self) -> str:
+        """The resource id, in lower case but for its fixed parts; only where the group is known."""
+        group = f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+        return f"{group}/providers/Microsoft.Web/sites/{self.name}"
+
     def owns(self, function_id: str) -> bool:
         """Whether a function, by its resource id, is one of this app."""
         found = _SITE.fullmatch(function_id.strip())

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import os
+import platform
 from typing import Final
 
+from guardrails import __version__
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.examine import examine
 from guardrails.doctor.model import Report, Result, State
@@ -19,7 +21,8 @@ _MOST_LINES: Final = 20
 
 
 async def tell() -> None:
-    """Run the checks and log them: a fact for each, an error line for each failure with how to mend it."""
+    """Tell what runs; run the checks and log them: a fact each, an error line for each failure with how to mend it."""
+    fact(Fact.RUNNING, python=platform.python_version(), release=__version__)
     try:
         async with asyncio.timeout(LONGEST):
             report = await examine(os.environ, app=FunctionApp.parse(os.environ.get("GUARDRAILS_FUNCTION_APP_ID", "")))

@@ -1,11 +1,11 @@
 """Checks of the service itself: settings, ruleset, versions, clock."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from guardrails.azure.policies import ASSIGNMENTS, INITIATIVES
+from guardrails.doctor.interpreter import interpreters
 from guardrails.doctor.model import Finding, failed, passed, told_of, unknown
 from guardrails.doctor.routes import unfit
 from guardrails.doctor.world import World
@@ -14,7 +14,6 @@ from guardrails.facts import Unread
 from guardrails.ruleset import Mode
 from guardrails.versions import PINS_SINCE
 
-PYTHON: Final = (3, 13)
 MOST_SKEW: Final = timedelta(seconds=60)
 
 _NAMESPACE: Final = "Microsoft.Authorization"
@@ -62,13 +61,9 @@ async def ruleset(world: World) -> list[Finding]:
 
 async def versions(world: World) -> list[Finding]:
     """Python is the one that this is made for, and Azure takes our api-versions."""
-    python = ".".join(map(str, sys.version_info[:3]))
-    wanted = ".".join(map(str, PYTHON))
-    mend = f"Set the function app's Python to {wanted}: functionAppConfig.runtime in infra/modules/functions.bicep"
-    right = sys.version_info[:2] == PYTHON
-    first = passed(python, about="Python") if right else failed(f"{python}, not {wanted}", mend, about="Python")
+    found = await interpreters(world)
     provider = await world.estate.provider(_NAMESPACE)
-    return [first, _of_exemptions(world, provider), *await _of_policies(world, provider)]
+    return [*found, _of_exemptions(world, provider), *await _of_policies(world, provider)]
 
 
 def _of_exemptions(world: World, provider: Mapping[str, Any] | Unread) -> Finding:

@@ -5,7 +5,7 @@ from typing import Any
 
 from guardrails.record import HistoryEntry, Stored
 from guardrails.register.chain import Chain, read_chain
-from guardrails.register.columns import join_bytes, unpack
+from guardrails.register.columns import join_bytes, join_text, read_object, unpack
 from guardrails.register.keys import Address
 from guardrails.register.state import read_state
 
@@ -35,7 +35,8 @@ def problems_of(
         stored = read_state(current)
     except ValueError as error:
         return [*problems, f"current row: {error}"]
-    return problems + _state_problems(stored, chain) + _outbox_problems(place, stored, set(waiting))
+    said = read_object(join_text("row", current))
+    return problems + _state_problems(stored, said, chain) + _outbox_problems(place, stored, set(waiting))
 
 
 def _body_problems(place: Address, entry: HistoryEntry, columns: Columns, bodies: Sequence[Columns]) -> list[str]:
@@ -54,7 +55,8 @@ def _body_problems(place: Address, entry: HistoryEntry, columns: Columns, bodies
     return []
 
 
-def _state_problems(stored: Stored, chain: Chain) -> list[str]:
+def _state_problems(stored: Stored, said: Mapping[str, Any], chain: Chain) -> list[str]:
+    """Compare with the newest entry. `said`: the row as it is stored, with fields that only a newer version knows."""
     newest = chain.newest
     if newest is None:
         return ["the current row has no history"]
@@ -62,7 +64,7 @@ def _state_problems(stored: Stored, chain: Chain) -> list[str]:
         return [f"the current row stands at entry {stored.seq}, the history ends with {newest.seq}"]
     if stored.head != newest.hash:
         return [f"the current row does not name the hash of entry {newest.seq}"]
-    now, then = stored.row.to_json(), dict(newest.row)
+    now, then = dict(said), dict(newest.row)
     left, waiting = set(now.pop("outbox", ())), set(then.pop("outbox", ()))
     for one in (now, then):
         one.pop("outbox_at", None)  # moves when somebody else takes on what was left to be sent

@@ -1,5 +1,5 @@
 // A storage account that partners write to over its public endpoint, with the exemption for that. Deploy it to a
-// resource group: az deployment group create --resource-group partner-ingestion --template-file example.bicep ...
+// resource group: az deployment group create --confirm-with-what-if --resource-group partner-ingestion --template-file example.bicep ...
 
 @description('Name of the storage account.')
 @minLength(3)

@@ -44,7 +44,7 @@ param secretSettings array
 param pythonVersion string
 
 @description('Most instances at once.')
-@minValue(1)
+@minValue(40)
 @maxValue(1000)
 param maximumInstances int
 

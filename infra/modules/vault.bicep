@@ -29,6 +29,9 @@ param closed bool
 @description('Addresses (CIDR) that still reach the vault when it is closed.')
 param allowedRanges array
 
+@description('Names of the app settings whose values stand in `secrets`. A loop over them, and not over the values, shows what-if each secret.')
+param secretNames array
+
 @description('Secrets to set at deployment, by the name of the app setting. For pipelines that hold them; people use the script.')
 @secure()
 param secrets object
@@ -58,7 +61,7 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   }
 }
 
-resource given 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = [for name in objectKeys(secrets): {
+resource given 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = [for name in secretNames: {
   parent: vault
   name: toLower(replace(name, '_', '-'))
   properties: {

@@ -129,6 +129,8 @@ class Cloud:
         trouble: what is wrong with the ruleset's file; None: nothing.
         defects: errors that nobody foresaw: what they are and where they arose.
         swept: when the last sweep began, UTC; None before the first.
+        unruled: when a worker asked for the ruleset and could not read it, UTC.
+        lost: events that Event Grid gave up on, or that were on their way when all came to rest.
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
         troubles: when a request failed or a process died, UTC.
@@ -149,6 +151,8 @@ class Cloud:
     defects: list[str] = field(default_factory=list)
     swept: datetime | None = None
     events: list[Event] = field(default_factory=list)
+    unruled: list[datetime] = field(default_factory=list)
+    lost: list[Event] = field(default_factory=list)
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)
     troubles: list[datetime] = field(default_factory=list)
@@ -208,6 +212,7 @@ class Cloud:
 
     def _in_force(self) -> Ruleset:
         if self.trouble:
+            self.unruled.append(self.now())
             raise self.trouble.with_traceback(None)
         return self.ruleset
 
@@ -253,7 +258,11 @@ class Cloud:
     async def deliver_event(self, event: Event, worker: Worker) -> None:
         """Let Event Grid deliver one event to a process: again later where that fails."""
         self.events.remove(event)
-        if not await self.run(worker, partial(_on_event, event)) and event.tries < len(RETRIES):
+        if await self.run(worker, partial(_on_event, event)):
+            return
+        if event.tries == len(RETRIES):
+            self.lost.append(event)
+        else:
             again = Event(event.text, self.loop.seconds + RETRIES[event.tries], event.about_exemption, event.tries + 1)
             self.events.append(again)
 

@@ -274,7 +274,7 @@ async def deletes_are_announced(end: End) -> list[str]:
     found = []
     for one, entries in end.history.items():
         for entry, after in pairwise(entries):
-            was_good = entry.row.get("status") == "compliant" and entry.row.get("content")
+            was_good = entry.row.get("content") and entry.row["content"] == entry.row.get("compliant_content")
             if not was_good or after.row.get("content") or after.event in ("removed", "reverted", "intent"):
                 continue
             told = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]

@@ -151,6 +151,7 @@ class Simulation:
         cloud.begin()
         cloud.refuses = None
         self.people.calm()
+        cloud.lost += cloud.events
         cloud.events.clear()
         for worker in cloud.workers:
             worker.start()

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import platform
 from typing import Any
 
 import pytest
 
+from guardrails import __version__
 from guardrails.doctor import at_start
 from guardrails.doctor.examine import CHECKS, SECONDS
 from guardrails.doctor.model import Report, Result, failed
@@ -35,6 +37,13 @@ async def test_one_fact_a_check_and_no_error(heard: pytest.LogCaptureFixture) ->
     assert {one["check"]: one["state"] for one in facts(heard)} == dict.fromkeys(CHECKS, "pass")
     assert all(one["detail"] for one in facts(heard))
     assert errors(heard) == []
+
+
+@pytest.mark.usefixtures("clinic")
+async def test_the_python_and_the_release_that_run_are_told_first(heard: pytest.LogCaptureFixture) -> None:
+    await at_start.tell()
+    first = json.loads(next(record.message for record in heard.records if record.name == "guardrails.telemetry"))
+    assert (first["event"], first["python"], first["release"]) == ("running", platform.python_version(), __version__)
 
 
 async def test_one_error_line_a_failure_with_how_to_mend_it(

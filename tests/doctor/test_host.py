@@ -1,13 +1,22 @@
 """Settings, ruleset, versions, clock, identity."""
 
+import ast
+import importlib
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import guardrails
+from guardrails.doctor.interpreter import judged
 from guardrails.doctor.model import State
 from tests.conftest import VirtualClock
 
-from .conftest import Clinic, states
+from .conftest import APP, Clinic, states
+
+ROOT = Path(guardrails.__file__).parents[1]
 
 
 async def test_settings_with_mistakes_are_all_named_and_the_rest_is_skipped(clinic: Clinic) -> None:
@@ -61,6 +70,75 @@ async def test_a_version_that_this_cloud_does_not_have(clinic: Clinic) -> None:
         "policySetDefinitions": State.PASS,
     }  # fmt: skip
     assert "2026-01-01-preview" in result.findings[1].mend
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [
+        ("3.11.8", State.FAIL), ("3.12", State.FAIL), ("2.7", State.FAIL), ("3.9", State.FAIL), ("3.13", State.PASS),
+        ("3.13.9", State.PASS), ("3.14", State.UNKNOWN), ("4.0", State.UNKNOWN), ("~3", State.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_an_older_python_fails_and_a_newer_one_is_not_tested(version: str, state: State) -> None:
+    found = judged(version, "Python")
+    assert found.state is state
+    assert version in found.seen
+    assert bool(found.mend) is (state is not State.PASS)
+
+
+async def test_the_app_is_judged_by_the_python_that_it_runs_on(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 11, 8, "final", 0))
+    result = await clinic.check("versions")
+    assert result.state is State.FAIL
+    assert result.detail == "Python: 3.11.8, older than 3.13"
+
+
+@pytest.mark.parametrize(
+    ("properties", "state", "said"),
+    [
+        ({"functionAppConfig": {"runtime": {"name": "python", "version": "3.13"}}}, State.PASS, "3.13"),
+        ({"functionAppConfig": {"runtime": {"name": "python", "version": "3.11"}}}, State.FAIL, "3.11, older than"),
+        ({"functionAppConfig": {"runtime": {"name": "python", "version": "3.14"}}}, State.UNKNOWN, "newer than"),
+        ({"functionAppConfig": {"runtime": {"name": "node", "version": "22"}}}, State.FAIL, "node 22"),
+        ({"functionAppConfig": None}, State.UNKNOWN, "names no runtime"),
+        ({}, State.UNKNOWN, "names no runtime"),
+        (None, State.UNKNOWN, "cannot be read"),
+    ],
+)
+async def test_elsewhere_the_configuration_of_the_site_is_read(
+    clinic: Clinic, properties: dict[str, Any] | None, state: State, said: str
+) -> None:
+    del clinic.environ["IDENTITY_ENDPOINT"]  # the token still comes from it: the process has it
+    clinic.cloud.arm.access.reset()
+    if properties is not None:
+        clinic.cloud.arm.seed(APP.split("/providers/")[0], {"location": "westeurope"})
+        clinic.cloud.arm.seed(APP, {"location": "westeurope", "kind": "functionapp,linux", "properties": properties})
+    result = await clinic.check("versions", app=APP)
+    found = {finding.about: finding for finding in result.findings}
+    assert (found["Python"].state, found["function app"].state) == (State.PASS, state)
+    assert said in found["function app"].seen
+    assert bool(found["function app"].mend) is (state is not State.PASS)
+
+
+async def test_which_app_is_ours_must_be_known(clinic: Clinic) -> None:
+    for name in ("IDENTITY_ENDPOINT", "WEBSITE_SITE_NAME"):
+        del clinic.environ[name]
+    found = {finding.about: finding for finding in (await clinic.check("versions")).findings}
+    assert found["function app"].state is State.UNKNOWN
+    assert "GUARDRAILS_FUNCTION_APP_ID" in found["function app"].mend
+
+
+def test_an_older_python_stops_at_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at syntax that it does not know: what Azure still offers, 3.10 and later, can read what comes before."""
+    for file in ("function_app.py", "guardrails/__init__.py"):
+        ast.parse((ROOT / file).read_text("utf-8"), feature_version=(3, 10))
+    monkeypatch.setattr(sys, "version_info", (3, 11, 8, "final", 0))
+    with pytest.raises(ImportError, match=r"needs Python 3\.13 or later, and this is 3\.11\.8\. In Azure: "):
+        importlib.reload(guardrails)
+    monkeypatch.undo()
+    importlib.reload(guardrails)
 
 
 @pytest.mark.parametrize("seconds", [-61.5, 61.5])

@@ -10,7 +10,7 @@ from guardrails.record import Status
 from sandbox.tenant import APPROVAL, Actor
 from tests.durability.conftest import approved, deleted_by, keeping
 from tests.reconcile.test_authority import BOB, EPAC, like_an_older_version
-from tests.reconcile.world import ALICE, PIPELINE, PIPELINE_ID, World
+from tests.reconcile.world import ABOVE, ALICE, PIPELINE, PIPELINE_ID, World
 
 NAME, OID = "alice@contoso.com", "aaaaaaaa-1111-4222-8333-444455556666"
 NOBODY = {key: value for key, value in APPROVAL.items() if key != "owner"}
@@ -54,6 +54,33 @@ async def test_who_writes_it_into_a_compliant_edit_has_no_right_by_that(world: W
     assert await world.told() == ["lost", "restored"]
 
 
+@pytest.mark.parametrize("said", [{"owner": NAME}, {"guardrails.restore": "false"}])
+async def test_who_edits_it_before_it_was_ever_seen_has_no_right_by_that(world: World, said: dict[str, Any]) -> None:
+    world.ruleset = keeping()
+    one = world.id()
+    await world.write(one)
+    await world.known(one, actor=ALICE, metadata={**APPROVAL, **said})
+    await world.delete(one, ALICE)
+    await deleted_by(world, one, NAME)
+    world.clock.advance(minutes=20)
+    assert (await world.look(one, "wake-up")).did == "bring-back"
+    assert await world.told() == ["lost", "restored"]
+
+
+async def test_what_was_there_before_the_guardrails_counts_as_seen_whoever_edited_it(world: World) -> None:
+    world.ruleset = keeping()
+    one = world.id()
+    await world.write(one)
+    await world.write(one, ALICE, metadata={**APPROVAL, "owner": NAME})
+    world.clock.advance(hours=1)
+    await world.look(one, "sweep", adopt=world.clock.now())
+    await world.delete(one, ALICE)
+    await deleted_by(world, one, NAME)
+    world.clock.advance(minutes=20)
+    await world.look(one, "wake-up")
+    assert (await world.row(one)).settled.endswith("who may")
+
+
 async def test_who_makes_it_anew_while_it_is_lost_is_not_its_creator(world: World) -> None:
     one = await approved(world)
 
@@ -72,6 +99,26 @@ async def test_who_makes_it_anew_while_it_is_lost_is_not_its_creator(world: Worl
     await world.look(one, "wake-up")
     assert await world.body(one) is not None
     assert "lost" in await world.told()
+
+
+async def test_one_that_is_made_anew_from_another_assignment_while_it_is_lost_is_its_makers(world: World) -> None:
+    one = await approved(world)
+    await world.delete(one, ALICE)
+    await deleted_by(world, one, NAME)
+    world.clock.advance(minutes=5)
+    await world.write(one, ALICE, policyAssignmentId=ABOVE, policyDefinitionReferenceIds=None)
+    await world.settle(one)
+    row = await world.row(one)
+    assert (row.creator, row.owners) == (NAME, (OWNER,))
+    await world.write(
+        one,
+        PIPELINE,
+        policyAssignmentId=ABOVE,
+        policyDefinitionReferenceIds=None,
+        metadata={**APPROVAL, "owner": PIPELINE_ID},
+    )
+    await world.settle(one)
+    assert (await world.row(one)).owners == (OWNER,)
 
 
 @pytest.mark.parametrize(

@@ -134,18 +134,3 @@ def test_no_type_that_its_name_decides_is_missing() -> None:
     if not TYPES.is_dir():
         pytest.skip("../shared/azure-types is absent")
     assert {kind for kind, body in bodies(TYPES) if body.get("discriminator") == "name"} == BY_NAME
-
-
-def test_an_identity_that_is_not_given_stops_the_onboarding_before_anything_is_made() -> None:
-    """Conditions are evaluated at the start, so none of the roles is made either; without onboarding none is missed."""
-    source = (INFRA / "management-group.bicep").read_text("utf-8")
-    refused = re.search(r"^var onboards = (.+)\n  \? fail\('(.+)'\)\n  : (\w+)$", source, re.MULTILINE)
-    assert refused
-    condition, said, otherwise = refused.groups()
-    assert (condition, otherwise) == (
-        "onboard && deadLetterIdentity == 'UserAssigned' && empty(eventsIdentityId)", "onboard",
-    )  # fmt: skip
-    assert "module onboarding 'modules/onboarding.bicep' = if (onboards) {" in source
-    assert {"deadLetterIdentity", "eventsIdentityId", "GUARDRAILS_EVENTS_IDENTITY_ID", "SystemAssigned"} <= set(
-        re.findall(r"\w+", said)
-    )

@@ -59,7 +59,7 @@ async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_letter(des
 
 async def test_a_wake_up_stays_one_over_its_attempts(desk: Desk) -> None:
     desk.reconciler.answers = [BUSY, outcome()]
-    wake_up = {"id": EXEMPTION.text, "wake": True, "due": "2027-03-01T12:00:00.5Z"}
+    wake_up = {"id": EXEMPTION.text, "wake": True, "at": "2027-03-01T12:00:00.5Z"}
     await desk.intake.message(json.dumps(wake_up))
     (text,) = await desk.texts("reconcile")
     await desk.intake.message(text)

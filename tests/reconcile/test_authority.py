@@ -294,3 +294,12 @@ async def test_what_its_owner_gives_away_is_not_given_back(world: World) -> None
     assert (await world.look(one)).did == "put-back"
     assert fingerprint(await world.body(one) or {}) == given
     assert (await world.row(one)).theirs == ""
+
+
+async def test_once_its_owners_words_are_put_back_nothing_is_claimed(world: World) -> None:
+    world.ruleset = rules(owners=[BOTH])
+    one = world.id()
+    await world.known(one, actor=PIPELINE, metadata=OWNED)
+    await world.bad(one, ALICE, metadata=OWNED)
+    assert (await world.look(one)).did == "put-back"
+    assert (await world.row(one)).claimed == ""

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from guardrails.azure.refusals import REFUSALS
-from guardrails.errors import Retryable
+from guardrails.errors import Permanent, Retryable
 from guardrails.record import Entry, Status
 from sandbox import tenant
 from sandbox.stack import ROOT
 from sandbox.tenant import APPROVAL
-from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, World, rules
+from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, World, rules
 
 DELETE = "Microsoft.Authorization/policyExemptions/delete"
 WRITE = "Microsoft.Authorization/policyExemptions/write"
@@ -37,6 +37,26 @@ def no_role(world: World) -> None:
 def no_exempt_action(world: World) -> None:
     """Enough to write exemptions, but not exempt/action on the assignment, which a put needs too."""
     world.arm.control._put_permissions({US: [{"scope": "", "actions": ["*/read", "*/policyExemptions/*"]}]})
+
+
+async def test_an_edit_that_a_refused_restore_was_first_to_see_is_its_authors_and_not_taken_for_refused(
+    world: World,
+) -> None:
+    one = world.id()
+    await world.known(one)
+    await world.bad(one, PIPELINE)
+    assert (await world.look(one)).did == "put-back"
+    await world.bad(one, PIPELINE)
+    no_role(world)
+    await world.look(one)
+    await world.bad(one, displayName="more", metadata={**APPROVAL, "owner": "alice@contoso.com"})
+    with pytest.raises(Permanent, match="Azure refused"):
+        await world.reconciler.restore(one, OPERATOR)
+    row = await world.row(one)
+    assert (row.author, row.blocked, row.owners) == ("alice@contoso.com", "", ("data-platform@contoso.com",))
+    world.arm.access.reset()
+    assert (await world.look(one)).did == "put-back"
+    assert (await world.row(one)).status is Status.COMPLIANT
 
 
 @pytest.mark.parametrize("forbid", [lock, deny, no_role])

@@ -128,6 +128,21 @@ async def test_an_adopted_one_that_is_edited_is_judged_fully(world: World) -> No
     assert outcome.row.kept == ""
 
 
+async def test_the_grace_of_an_edit_of_an_adopted_one_is_whole_though_it_was_unknown_meanwhile(world: World) -> None:
+    world.ruleset = rules(on={"whole-initiative": {"response": "revert", "grace": "1d"}})
+    one = world.id()
+    await world.write(one, ALICE, policyDefinitionReferenceIds=None)
+    await world.look(one, "sweep", adopt=LATER)
+    world.clock.advance(days=3)
+    await world.write(one, ALICE, policyDefinitionReferenceIds=["denyPublicNetwork", "requireTls"])
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed", count=1)
+    assert (await world.look(one)).row.status is Status.UNKNOWN
+    world.clock.advance(minutes=10)
+    start = world.clock.time
+    assert (await world.look(one)).did == "tag"
+    assert (await world.row(one)).due == world.clock.now() + timedelta(days=1) - (world.clock.time - start)
+
+
 async def test_an_adopted_one_that_is_mended_is_compliant(world: World) -> None:
     one = world.id()
     await world.bad(one)
@@ -159,7 +174,7 @@ async def test_a_wake_up_that_comes_early_is_queued_again_for_its_time(world: Wo
     assert not (await world.look(one, "wake-up", due=due)).wrote
 
     assert world.watch.calls["register.commit"] == 0
-    assert world.queues.sent == [("reconcile", {"id": one.text, "wake": True, "due": spell_time(due)}, 12.0)]
+    assert world.queues.sent == [("reconcile", {"id": one.text, "wake": True, "at": spell_time(due)}, 12.0)]
     world.clock.time = due
     assert (await world.look(one, "wake-up", due=due)).did == "delete"
     assert world.wakes() == [12.0]
@@ -191,7 +206,7 @@ async def test_grace_gives_time_and_then_ends(world: World) -> None:
     assert world.wakes() == [2 * DAY]
     due = spell_time(start.replace() + timedelta(days=2))
     bodies = [body for queue, body, _ in world.queues.sent if queue == "reconcile"]
-    assert bodies == [{"id": one.text, "wake": True, "due": due}]
+    assert bodies == [{"id": one.text, "wake": True, "at": due}]
     assert await world.waiting() == 1
     world.clock.time = start
     await world.forget()

@@ -1,1 +1,1 @@
-"""The package that is deployed, built and started here as Azure does it."""
+"""The package that is deployed, built here: for this machine, where tests start it, or for Azure's."""

@@ -14,9 +14,16 @@ from typing import Final
 
 from pathspec import GitIgnoreSpec
 
+from guardrails import PYTHON
+
 ROOT: Final = Path(__file__).parents[2]
 SITE: Final = Path(".python_packages", "lib", "site-packages")
 MIB: Final = 1024 * 1024
+AZURE: Final = (
+    *("--only-binary", ":all:", "--implementation", "cp", "--python-version", ".".join(map(str, PYTHON))),
+    *("--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64"),
+)
+"""For pip: wheels for the machines of Flex Consumption, Linux on x86-64, whatever machine builds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +57,17 @@ class Package:
         }
 
 
-def build(out: Path) -> Package:
-    """Build it in an empty folder. Raises CalledProcessError where pip cannot install the requirements."""
+def build(out: Path, *how: str) -> Package:
+    """Build it in an empty folder. Raises CalledProcessError where pip cannot install the requirements.
+
+    `how`: more words for pip: `AZURE` for the machines there; none for this machine.
+    """
     folder = out / "package"
     shutil.rmtree(out, ignore_errors=True)
     for name in deployed_files(ROOT):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
-    install(folder / SITE, "-r", str(folder / "requirements.txt"))
+    install(folder / SITE, *how, "-r", str(folder / "requirements.txt"))
     archive = out / "package.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(folder.rglob("*")):

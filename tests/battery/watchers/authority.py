@@ -230,10 +230,11 @@ async def evasion_is_told_once_and_alone(book: Book) -> list[str]:
 async def forged_ids_are_told(book: Book) -> list[str]:
     """Where an event was kept that names an id which cannot name one exemption, people hear of it."""
     letters = await book.end.register.letters()
-    if any(one.source == "ruleset" for one in letters):
-        return []  # a broken ruleset names no routes
     forged = [one for one in letters if one.source == "event" and "names no exemption" in one.reason]
-    forged = [one for one in forged if "/policyexemptions/" in one.payload.lower()]
+    lost = {event.text for event in book.end.cloud.lost}  # what failed until then was to come once more
+    forged = [one for one in forged if "/policyexemptions/" in one.payload.lower() and one.payload not in lost]
+    unruled = book.end.cloud.unruled  # a broken ruleset names no routes
+    forged = [one for one in forged if not any(abs(one.at - at) <= SLACK for at in unruled)]
     told = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
     kept = [one for one in letters if one.source == "notices" and Habit.FORGED_ID in one.payload]
     return [f"letter {forged[0].id}: a forged id is not told"] if forged and not told and not kept else []

@@ -9,7 +9,7 @@ from guardrails.errors import GuardrailsError
 from guardrails.exemption import ExemptionId, parse_time
 from guardrails.record import HistoryEntry, Row
 from guardrails.ruleset import Owner, Ruleset
-from tests.battery import rulesets
+from tests.battery import model, rulesets
 from tests.battery.invariants import End
 
 SLACK: Final = timedelta(minutes=10)
@@ -97,11 +97,7 @@ class Book:
 
     def in_force(self, at: datetime) -> list[Ruleset]:
         """Return the rulesets that were in force at a time, as far as clocks tell."""
-        ruled = self.end.cloud.ruled
-        ends = [since for since, _ in ruled[1:]] + [at + SLACK]
-        return [
-            one for (since, one), until in zip(ruled, ends, strict=True) if since <= at + SLACK and until >= at - SLACK
-        ]
+        return model.in_force(self.end, at)
 
     def state(self, one: ExemptionId, at: datetime) -> dict[str, Any]:
         """Return an exemption as Azure had it at a time; {} where it was not there."""

@@ -12,6 +12,7 @@ from guardrails.ruleset import Ruleset
 from tests.battery.watchers.book import SLACK, Book, Step
 
 _HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 _REVERTED: Final = ("reverted", "put-back")
 _REVERTS: Final = ("delete", "put-back")
@@ -32,7 +33,7 @@ def _crowded(times: Sequence[tuple[datetime, datetime]], most: int) -> bool:
 async def no_budget_is_exceeded(book: Book) -> list[str]:
     """Within an hour no more is reverted of one exemption, author and subscription than their budgets let through."""
     budgets = [one.budget for one in _rulesets(book)]
-    done = [step for step in book if step.entry.event in _REVERTED]
+    done = [step for step in book if step.entry.event in _REVERTED and _is_ours(book, step)]
     return _exceeded("reverted", done, budgets, [_author(book, step) for step in done], _closed(book))
 
 
@@ -78,6 +79,12 @@ def _begun_at(step: Step) -> datetime:
     """Return when what a step ended was begun; its share was taken some time between."""
     begun = step.row.reverts if step.entry.event in _REVERTED else ()
     return begun[-1] if begun else step.entry.at
+
+
+def _is_ours(book: Book, step: Step) -> bool:
+    """Whether the service itself did it: a revert that was begun also ends when somebody else deletes the exemption."""
+    since, until = _begun_at(step) - _MINUTE, step.entry.at + _MINUTE
+    return any(change.ours and since <= change.at <= until for change in book.end.journal(step.one))
 
 
 def _author(book: Book, step: Step) -> str:

@@ -284,11 +284,12 @@ async def who_is_named_has_done_it(book: Book) -> list[str]:
         by = accepted.partition(" deleted it")[0] if accepted.endswith("who may") else row.lost_by
         if not by or not known or "was not read" in known or step.entry.event not in ("lost", "deleted"):
             continue
-        until = step.entry.at + SLACK
-        journal = [one for one in book.end.cloud.arm.journal if one.id == step.one.key and one.at <= until]
+        journal = [one for one in book.end.cloud.arm.journal if one.id == step.one.key]
         gone = [one for one in journal if one.after is None and not one.ours]
-        if gone and gone[-1].by.lower() != by.lower():
-            found.append(f"{step}: {by} is named, and {gone[-1].by} did it at {gone[-1].at}")
+        before = [one for one in gone if one.at <= step.entry.at - SLACK][-1:]  # clocks differ: it may be a later one
+        those = before + [one for one in gone if step.entry.at - SLACK < one.at <= step.entry.at + SLACK]
+        if those and by.lower() not in {one.by.lower() for one in those}:
+            found.append(f"{step}: {by} is named, and {those[-1].by} did it at {those[-1].at}")
         if known == "who deleted it is what an event says":
             found.append(f"{step}: the activity log was not asked")
     return found

@@ -152,9 +152,9 @@ class Intake:
         log.warning("malformed event %s kept as a letter: %s", event_id or "without id", reason)
         register, now = self._world.register, self._world.clock.now()
         new = await self.bury("event", raw, reason, event_id or raw)
-        if forged and await register.take_telling(Habit.FORGED_ID, now):
-            if await self._letterbox.say(forged_id(forged, at=now)):
-                await register.budget_told(Habit.FORGED_ID, now)
+        telling = forged and await register.take_telling(Habit.FORGED_ID, now)
+        if telling and await self._letterbox.say(forged_id(forged, at=now)):
+            await register.budget_told(Habit.FORGED_ID, now)
         if new:
             await register.letter_told(new)
 

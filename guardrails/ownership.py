@@ -161,9 +161,9 @@ def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict
     """Return what a row is to hold of who may delete it, and whether it is to be put back.
 
     A new exemption has them from its creator: where somebody else has edited it before it was first seen, what it says
-    is that one's claim. What was there before the guardrails counts as seen, whoever edited it. An edit changes them if its author may delete it already: what anybody
-    else writes is a claim. One that came again while it was lost is not new, unless it exempts from another assignment:
-    who made it may be who deleted it.
+    is that one's claim. What was there before the guardrails counts as seen, whoever edited it. An edit changes them if
+    its author may delete it already: what anybody else writes is a claim. One that came again while it was lost is not
+    new, unless it exempts from another assignment: who made it may be who deleted it.
     `own`: whether we wrote it.
     """
     said = {"owners": names(it.exemption.owner), "wanted": wanted_of(it.exemption)}

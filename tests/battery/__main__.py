@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from tests.battery import guarantees, record
+from tests.battery import coverage, guarantees, record
 from tests.battery.campaign import LISTED, Tally, run, run_in_jobs
 from tests.battery.simulation import STEPS, Broken, simulate
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--jobs", type=int, default=1, help="processes at once (default: 1)")
     running.add_argument("--format", choices=("text", "json"), default="text")
     running.add_argument("--record", type=Path, metavar="FILE", help="write the counts into this file, too")
+    running.add_argument("--coverage", action="store_true", help="list in how many seeds each thing happens")
     replaying = commands.add_parser("replay", help="run one seed, and print its trace as it goes")
     replaying.add_argument("seeds", metavar="SEED", type=int, nargs="+")
     for one in (running, replaying):
@@ -76,6 +77,8 @@ def _run(said: argparse.Namespace) -> int:
         tally = run(seeds, said.steps)
     if said.record:
         record.keep("simulation", tally.json(), said.record)
+    if said.coverage:
+        print("\n".join(coverage.table(tally.happened, tally.seeds)))
     print(json.dumps(tally.json(), indent=2) if said.format == "json" else _text(tally, said.steps))
     return 1 if tally.broken else 0
 

@@ -82,10 +82,14 @@ class People:
             if (told := next(story, None)) is not None:
                 return told
             self._stories.remove(story)
-        doing = [
-            (self._write, 10), (self._edit, 10), (self.delete, 4), (self._begin, 14), *self.around.acts(),
-        ]  # fmt: skip
-        return self.chance.choices([act for act, _ in doing], [weight for _, weight in doing])[0]()
+        doing = self.acts()
+        act = self.chance.choices([act for act, _ in doing], [weight for _, weight in doing])[0]
+        self.cloud.happened.add(f"act: {act.__name__.strip('_')}")
+        return act()
+
+    def acts(self) -> list[tuple[Callable[[], str], int]]:
+        """Return what may happen, and how often."""
+        return [(self._write, 10), (self._edit, 10), (self.delete, 4), (self._begin, 14), *self.around.acts()]
 
     def beside(self) -> str:
         """Do something to an exemption, while a story is told of another."""
@@ -230,14 +234,19 @@ class People:
     def _begin(self) -> str:
         """Begin a story, and do its first thing."""
         actor, one = self.chance.choice((MALLORY, MALLORY, ALICE, PIPELINE)), self.chance.choice(self.written)
-        tales: tuple[Callable[[Actor, ExemptionId], Iterator[str]], ...] = (
+        tale = self.chance.choice(self.tales())
+        self.cloud.happened.add(f"story: {tale.__name__.strip('_')}")
+        story = tale(actor, one)
+        self._stories = [*self._stories[-2:], story]
+        return next(story)
+
+    def tales(self) -> tuple[Callable[[Actor, ExemptionId], Iterator[str]], ...]:
+        """Return what stories there are."""
+        return (
             self._toggles, self._creeps, self._makes_again, self._renames, self._reassigns, self._pretends,
             self._takes_over, self._fights, self._floods, self._strips, self._is_held, self._is_restored,
             self._goes_with_target, self._replaces, self._accuses,
         )  # fmt: skip
-        story = self.chance.choice(tales)(actor, one)
-        self._stories = [*self._stories[-2:], story]
-        return next(story)
 
     def _toggles(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
         """Break one rule with grace after another, so that no grace ever ends."""

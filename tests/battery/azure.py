@@ -130,6 +130,7 @@ class Cloud:
         defects: errors that nobody foresaw: what they are and where they arose.
         swept: when the last sweep began, UTC; None before the first.
         unruled: when a worker asked for the ruleset and could not read it, UTC.
+        happened: what was done and what went wrong, each once: see coverage.
         lost: events that Event Grid gave up on, or that were on their way when all came to rest.
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
@@ -152,6 +153,7 @@ class Cloud:
     swept: datetime | None = None
     events: list[Event] = field(default_factory=list)
     unruled: list[datetime] = field(default_factory=list)
+    happened: set[str] = field(default_factory=set)
     lost: list[Event] = field(default_factory=list)
     weather: Callable[[], list[float]] = lambda: [0.0]
     trace: list[str] = field(default_factory=list)

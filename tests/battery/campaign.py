@@ -30,6 +30,7 @@ class Tally:
         seconds: of CPU.
         faults: requests that went wrong on purpose, by kind.
         requests: all that the service sent, by the port's method.
+        happened: in how many seeds each thing happens: see coverage.
         broken: what each seed that failed has to say.
     """
 
@@ -40,6 +41,7 @@ class Tally:
     seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
+    happened: Counter[str] = field(default_factory=Counter)
     broken: dict[int, str] = field(default_factory=dict)
 
     def add(self, other: Self) -> None:
@@ -48,6 +50,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.faults.update(other.faults)
         self.requests.update(other.requests)
+        self.happened.update(other.happened)
         self.broken |= other.broken
 
     def json(self) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class Tally:
     def see(self, cloud: Cloud) -> None:
         """Count what happened in one history."""
         self.notices += len(cloud.delivered)
+        self.happened.update(cloud.happened)
         for worker in cloud.workers:
             self.crashes += worker.deaths
             self.faults.update(worker.faults)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tests.battery import record
 from tests.battery.invariants import INVARIANTS
+from tests.battery.watchers import WATCHERS
 
 PAGE: Final = record.ROOT / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- Made from tests/battery by `make battery`; edit that, not this. -->"
@@ -16,7 +17,7 @@ END: Final = "<!-- The end of what is made from tests/battery. -->"
 
 def promises() -> str:
     """Return the invariants, a line each: the first sentence of each function that checks one."""
-    return "".join(f"- {_first_sentence(one)}\n" for one in INVARIANTS)
+    return "".join(f"- {_first_sentence(one)}\n" for one in (*INVARIANTS, *WATCHERS))
 
 
 def _first_sentence(check: object) -> str:

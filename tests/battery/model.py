@@ -208,7 +208,8 @@ def used(end: "End", one: ExemptionId, author: str, now: datetime) -> timedelta:
             continue
         if not any(code in _CODES for code in entry.row.get("findings", ())) or entry.row.get("kept"):
             continue
-        until = after.at if after else now
+        edits = [change.at for change in end.journal(one) if not change.ours and change.at > entry.at]
+        until = min([after.at if after else now, *edits])  # an edit ends it, however late it is seen
         total += max(until - max(entry.at, since), timedelta())
     return total
 

@@ -26,7 +26,7 @@ from tests.battery.worker import TABLE, Worker
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_WEIGHTS: Final = {
+WEIGHTS: Final = {
     "restore": 5, "restore --at": 4, "hold": 4, "release": 2, "reconcile": 3, "close": 2, "replay": 4, "export": 2,
     "import": 2, "import --force": 1, "wipe": 1, "enable": 2, "dry-run": 1,
 }  # fmt: skip
@@ -52,7 +52,7 @@ class Operators:
             what, one = self.planned.pop(0)
         else:
             there = [one for one in ids if self.ledger.last(one)] or ids
-            what, one = self.chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0], self.chance.choice(there)
+            what, one = self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0], self.chance.choice(there)
         await self.do(worker, what, one)
 
     async def do(self, worker: Worker, what: str, one: ExemptionId, hours: float = 0) -> None:
@@ -80,6 +80,7 @@ class Operators:
     def _note(self, what: str, one: ExemptionId | None = None, detail: str = "", **more: Any) -> None:
         said = Operated(self.cloud.now(), what, one.key if one else "", **more)
         self.ledger.operated.append(said)
+        self.cloud.happened |= set() if said.problem else {f"operation: {what}"}
         about = f" of {short(one.key)}" if one else ""
         self.cloud.note(f"operator: {what}{about}: {said.problem or detail or 'done'}")
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final
 
 from guardrails.exemption import ExemptionId
-from tests.battery import acts, faults, invariants, rulesets, watchers
+from tests.battery import acts, coverage, faults, invariants, rulesets, watchers
 from tests.battery.azure import Cloud
 from tests.battery.line import Fault, Sent
 from tests.battery.loop import VirtualLoop, run
@@ -63,7 +63,7 @@ class Simulation:
         """Run the history, and check the invariants after each step and at the end. Raises Broken."""
         cloud, chance = self.cloud, self.chance
         for _ in range(2):
-            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -12, 12))))
+            worker = cloud.add_worker(timedelta(seconds=chance.choice((0, 0, -2, 2))))
             worker.trouble = self._trouble
         cloud.weather = self._weather
         begin = 0 if self.story.early else steps if self.story.late else chance.randrange(steps + 1)
@@ -86,6 +86,7 @@ class Simulation:
         await self._end()
         self._check(steps, [*invariants.after_step(cloud, since), *cloud.defects])
         end = await invariants.End.of(cloud, self.people)
+        cloud.happened |= coverage.of(end)
         self._check(steps, [*await invariants.at_end(end), *await watchers.watch(end)])
 
     async def _step(self) -> None:
@@ -168,7 +169,9 @@ class Simulation:
         if self.clean or self.chance.random() >= self.storminess:
             return None
         self.cloud.troubles.append(self.cloud.now())
-        return faults.draw(self.chance, sent)
+        fault = faults.draw(self.chance, sent)
+        self.cloud.happened |= {f"fault: {fault.name}"} if fault else set()
+        return fault
 
     def _weather(self) -> list[float]:
         """Return when an event comes, in seconds: at times never, late, or more than once."""

@@ -131,10 +131,16 @@ async def nothing_is_held_for_nothing(book: Book) -> list[str]:
             "author": [one for one in recent if one.row.author.lower() == author],
             "subscription": [one for one in recent if one.one.container == step.one.container],
         }[name]
-        reverts = {(one.one, one.row.content) for one in same}  # one that is begun again is the same one
+        # one that is begun again is the same one, as long as none has ended since
+        reverts = {(one.one, one.row.content, _ended_before(book, one)) for one in same}
         if len(reverts) < getattr(budget, name):
             found.append(f"{step}: held for its {name} after {len(reverts)} of {getattr(budget, name)} reverts")
     return found
+
+
+def _ended_before(book: Book, step: Step) -> int:
+    """Return how many reverts of its exemption had ended before a step."""
+    return sum(one.entry.event in _REVERTED and one.entry.seq < step.entry.seq for one in book.steps[step.one])
 
 
 async def what_waits_for_a_budget_has_a_time(book: Book) -> list[str]:
@@ -194,7 +200,7 @@ async def holds_are_told(book: Book) -> list[str]:
         old, new = step.before.hold if step.before else None, step.row.hold
         if _begun(old, new) or (old is not None and new is None):
             found += [] if step.says("hold") else [f"{step}: a hold began or ended, and nobody is told"]
-    now = book.end.cloud.now()
+    now = book.end.cloud.swept or book.end.cloud.now()  # sweeps remind
     for one, row in book.end.rows.items():
         passed = _last_passed(row, now - 2 * _HOUR) if row.hold and now < row.hold.until else 0
         if row.hold and passed and (row.hold.reminded == 0 or row.hold.reminded > passed):

@@ -8,7 +8,7 @@ from guardrails.azure.refusals import REFUSALS
 from guardrails.exemption import ExemptionId
 from guardrails.ids import is_same
 from guardrails.notice import Kind
-from guardrails.record import Status
+from guardrails.record import Row, Status
 from guardrails.register import letters, unseen
 from guardrails.ruleset import Mode
 from tests.battery.watchers.book import SLACK, Book
@@ -336,11 +336,17 @@ async def a_bad_one_stands_for_nothing(book: Book) -> list[str]:
         for other, steps in book.steps.items():
             if other.name.lower() != name or other.scope.lower() != step.one.scope.lower():
                 continue
-            before = [one.row for one in steps if one.entry.at <= step.entry.at]
-            row = before[-1] if before else None
-            if row and row.content and row.content not in (row.compliant_content, row.tolerated_content, row.kept):
+            at = step.entry.at
+            before = [one.row for one in steps if one.entry.at <= at - SLACK][-1:]  # what the register surely knew
+            near = [one.row for one in steps if at - SLACK < one.entry.at <= at + SLACK] if before else []
+            row = before[0] if before else None
+            if row and all(_is_bad(one) for one in (row, *near)):
                 found.append(f"{step}: {name} stands for it, which is {row.status} {row.answer}")
     return found
+
+
+def _is_bad(row: Row) -> bool:
+    return row.content != "" and row.content not in (row.compliant_content, row.tolerated_content, row.kept)
 
 
 async def nobody_altered_the_register(book: Book) -> list[str]:

@@ -1,0 +1,176 @@
+"""Each invariant can fail: of what is wrong it says so, and of nothing else."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, cast
+
+import pytest
+
+from guardrails import assess
+from guardrails.exemption import ExemptionId
+from guardrails.limits import BoundRule
+from guardrails.rules.base import Violation
+from guardrails.ruleset import Ruleset
+from tests.battery import invariants, rulesets
+from tests.battery.acts import People
+from tests.battery.azure import START, Change, Cloud
+from tests.battery.invariants import End
+from tests.battery.simulation import Broken, simulate
+
+STEPS: Final = 20
+SEEDS: Final = 40
+RULES: Final = ("expiry-missing", "expiry-too-far", "expiry-extended", "whole-initiative", "never-exempt")
+"""All that ask for a revert in some ruleset of the battery."""
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """No log: a history has many lines."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def reverting(ruleset: Ruleset) -> set[str]:
+    """Return the rules that ask for a revert."""
+    said = rulesets.said_by(ruleset)["rules"]
+    return {name for name, one in said.items() if (one["response"] if isinstance(one, dict) else one) == "revert"}
+
+
+def broken(seeds: int = SEEDS, steps: int = STEPS) -> Iterator[str]:
+    """Yield what the first seeds break."""
+    for seed in range(seeds):
+        try:
+            simulate(seed, steps)
+        except Broken as error:
+            yield str(error)
+
+
+def test_all_rules_that_revert_are_listed() -> None:
+    assert set().union(*(reverting(rulesets.numbered(number)) for number in range(rulesets.NUMBER))) == set(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_wrong_revert_is_seen_whichever_rule_finds_what_is_none(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = assess._outcome
+    ruleset = next(one for one in map(rulesets.numbered, range(rulesets.NUMBER)) if rule in reverting(one))
+
+    def wrong(bound: BoundRule, *facts: Any) -> object:
+        return Violation("it is none", {}) if bound.rule.name == rule else judged(bound, *facts)
+
+    monkeypatch.setattr(rulesets, "some", lambda _: ruleset)
+    monkeypatch.setattr(assess, "_outcome", wrong)
+    assert any("nothing_compliant_is_reverted" in text for text in broken())
+
+
+def spoil_journal(end: End, one: ExemptionId) -> None:
+    """We wrote what nobody ever did."""
+    last = end.journal(one)[-1]
+    body = deepcopy(end.there[one])
+    body["properties"]["description"] = "invented"
+    end.cloud.arm.journal.append(replace(last, ours=True, after=body))
+
+
+def spoil_reverts(end: End, one: ExemptionId) -> None:
+    """We took it away twice."""
+    last = replace(end.journal(one)[-1], ours=True, asked=frozenset(), before=end.there[one], after=None)
+    end.cloud.arm.journal += [last, last, last]
+
+
+def spoil_rows(end: End, one: ExemptionId) -> None:
+    """A bad one is there, and the register does not know it."""
+    end.cloud.ruleset = rulesets.numbered(0)
+    body = deepcopy(end.there[one])
+    body["properties"]["expiresOn"] = None
+    body["properties"].pop("policyDefinitionReferenceIds", None)
+    end.there = {**end.there, one: body}
+    del end.rows[one]
+
+
+def spoil_undo(end: End, one: ExemptionId) -> None:
+    """What undo names is not kept."""
+    end.rows[one] = replace(end.rows[one], undo=999)
+
+
+def spoil_azure(end: End, one: ExemptionId) -> None:
+    """It is gone, and the register says that it is there."""
+    end.there = {other: body for other, body in end.there.items() if other != one}
+
+
+def spoil_outbox(end: End, one: ExemptionId) -> None:
+    """Something is left unsent."""
+    end.rows[one] = replace(end.rows[one], outbox=("x",))
+
+
+def spoil_chain(end: End, one: ExemptionId) -> None:
+    """A hand was in its history."""
+
+    async def verify(other: ExemptionId) -> list[str]:
+        return ["entry 1 does not fit"] if other == one else []
+
+    end.register.verify = verify
+
+
+def spoil_history(end: End, one: ExemptionId, event: str = "judged", outbox: Any = (), **facts: Any) -> None:
+    """Add an entry."""
+    last = end.history[one][-1]
+    at = end.cloud.now()
+    added = replace(last, at=at, seq=last.seq + 1, event=event, facts=facts, row={**last.row, "outbox": outbox})
+    end.history[one].append(added)
+
+
+def spoil_delete(end: End, one: ExemptionId) -> None:
+    """An approved one is deleted, and nobody is told."""
+    for content in ("x", ""):
+        spoil_history(end, one, "deleted")
+        last = end.history[one][-1]
+        row = {**last.row, "content": content, "compliant_content": "x", "expires_on": None, "lost_untold": False}
+        end.history[one][-1] = replace(last, row=row)
+
+
+def spoil_deliveries(end: End, one: ExemptionId) -> None:
+    """A notice comes twice, though nothing went wrong."""
+    del one
+    end.cloud.troubles.clear()
+    end.cloud.delivered += [end.cloud.delivered[-1]] * 2
+
+
+SPOILED: Final[Mapping[str, Callable[[End, ExemptionId], None]]] = {
+    "only_what_was_there_is_written": spoil_journal,
+    "a_version_is_reverted_once": spoil_reverts,
+    "no_violation_remains": spoil_rows,
+    "what_undo_promises_is_kept": spoil_undo,
+    "histories_verify": spoil_chain,
+    "the_register_equals_azure": spoil_azure,
+    "nothing_begun_is_left": spoil_outbox,
+    "everything_committed_is_announced": partial(spoil_history, outbox=("x-2-violation-team",)),
+    "nothing_is_announced_twice": spoil_deliveries,
+    "each_revert_is_announced": partial(spoil_history, event="reverted"),
+    "nobody_deletes_by_a_claim": partial(spoil_history, accepted="stranger@contoso.com deleted it, who may"),
+    "deletes_are_announced": spoil_delete,
+}
+
+
+@pytest.mark.parametrize("name", [check.__name__ for check in invariants.AT_END])
+def test_what_is_spoiled_at_the_end_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = End.of
+
+    async def spoiled(cloud: Cloud, people: People) -> End:
+        end = await read(cloud, people)
+        there = sorted(end.there.keys() & end.history.keys(), key=lambda one: one.key)
+        if there and cloud.delivered:
+            SPOILED[name](end, there[0])
+        return end
+
+    monkeypatch.setattr(End, "of", spoiled)
+    assert any(f"\n{name}: " in text for text in broken(10, 8))
+
+
+def test_a_write_in_audit_mode_is_seen() -> None:
+    audit, enforce = rulesets.numbered(0, audit=True), rulesets.numbered(0)
+    wrote = Change(START, True, "/x/providers/microsoft.authorization/policyexemptions/one", "us", None, {}, (audit,))
+    for change, seen in ((wrote, 1), (replace(wrote, ours=False), 0), (replace(wrote, rulesets=(enforce,)), 0)):
+        assert len(list(invariants.audit_mode_writes_nothing(cast(Cloud, None), [change]))) == seen

@@ -26,8 +26,8 @@ from guardrails.register import letters, unseen
 from sandbox import tenant
 from sandbox.tenant import Actor
 from tests.battery import rulesets
-from tests.battery.acts import People
 from tests.battery.actors import ALICE, IDENTITIES, OWNER_UPN
+from tests.battery.acts import People
 from tests.battery.azure import Cloud, Event
 from tests.battery.line import Fault, Sent
 from tests.battery.worker import TABLE, Worker

@@ -26,13 +26,13 @@ def in_its_owners_name(play: Play) -> Moves:
     play.cloud.arm.activity.lag = timedelta()
 
 
-@story(durability=_KEPT)
+@story(durability={**_KEPT, "verify": "20m"})
 def by_a_delete_of_before(play: Play) -> Moves:
     """Let it go with its target, once its owner had deleted and remade it."""
     play.write(OWNER)
     yield MINUTE
     play.delete(OWNER)
-    yield 20 * MINUTE
+    yield HOUR
     play.write(OWNER)
     yield 20 * MINUTE
     play.weather = []

@@ -8,8 +8,7 @@ from typing import Final
 from guardrails.exemption import ExemptionId, spell_time
 from sandbox import tenant
 from sandbox.arm.faults import Fault
-from tests.battery.acts import IDENTITIES, MALLORY
-from tests.battery.actors import ALICE, OWNER
+from tests.battery.actors import ALICE, IDENTITIES, MALLORY, OWNER
 from tests.battery.azure import Cloud, Event
 from tests.battery.play import HOUR, METADATA, MINUTE, Moves, Play, story
 
@@ -57,8 +56,9 @@ def forged_ids(play: Play) -> Moves:
     name = f"{_OF}story"
     with _logged(play):
         for one in (
-            f"{tenant.RESOURCE}{_OF}x/../story", f"{tenant.RESOURCE}/../partnerdrop{name}", f"{tenant.RESOURCE}/.{name}",
-            f"{_ELSEWHERE}/../partner-ingestion{name}", f"{tenant.RESOURCE}{name}\nguardrails: all is well",
+            f"{tenant.RESOURCE}{_OF}x/../story", f"{tenant.RESOURCE}/../partnerdrop{name}",
+            f"{tenant.RESOURCE}/.{name}", f"{_ELSEWHERE}/../partner-ingestion{name}",
+            f"{tenant.RESOURCE}{name}\nguardrails: all is well",
         ):  # fmt: skip
             play.event(one, "Write", IDENTITIES[MALLORY.name])
         play.again(Event('{"id": "one\\nguardrails: all is well"}', 0.0, about_exemption=True))

@@ -13,7 +13,7 @@ from guardrails.register.keys import SWEEP, address
 from sandbox import tenant
 from tests.battery.actors import ALICE, MALLORY, OWNER
 from tests.battery.line import Fault, Sent
-from tests.battery.play import ALL_MEMBERS, DAY, ELSEWHERE, HOUR, METADATA, MINUTE, NO_TICKET, Moves, Play, story
+from tests.battery.play import ALL_MEMBERS, ELSEWHERE, HOUR, METADATA, MINUTE, NO_TICKET, Moves, Play, story
 from tests.battery.surroundings import GROUPS
 from tests.reconcile.world import CORP
 

@@ -357,7 +357,8 @@ async def nobody_altered_the_register(book: Book) -> list[str]:
 
 
 WATCHERS: Final = (
-    every_row_names_one_object, nothing_is_gone_that_stands, rows_are_of_what_azure_showed, letters_are_limited, an_accepted_delete_stands,
+    every_row_names_one_object, nothing_is_gone_that_stands,
+    rows_are_of_what_azure_showed, letters_are_limited, an_accepted_delete_stands,
     cannot_act_is_of_the_list, what_is_refused_is_tried_again, nothing_becomes_a_letter_that_could_be_done,
     the_last_sweep_ended, a_restore_is_not_taken_back, what_is_decided_is_done, what_the_row_names_is_kept,
     bodies_are_limited, a_put_back_reads_no_history, nothing_follows_from_what_an_event_says, who_is_named_has_done_it,

@@ -2,6 +2,7 @@
 
 python -m tests.battery mutations               whether each is seen; where the seeds have moved, the first that sees it
 python -m tests.battery mutations NAME ...      of these alone
+python -m tests.battery mutations --check NAME  whether the known seed still sees it; nothing is written
 with MUTATIONS["read-at-once"].applied():
     simulate(17)                                raises Broken
 """
@@ -64,9 +65,13 @@ def find(name: str, seeds: Iterable[int] | None = None) -> int | None:
 def main(argv: Sequence[str] = ()) -> int:
     """Print by which seed each mutation is seen, or those that are named. Return 1 where one is not.
 
-    The seeds are written into seen.py and the battery's page.
+    The seeds are written into seen.py and the battery's page, unless they are only checked.
     """
     logging.disable(logging.CRITICAL)
+    if argv[:1] == ["--check"]:
+        left = [name for name in argv[1:] or MUTATIONS if find(name, (SEEN_BY[name].seed,)) is None]
+        print("".join(f"seed {SEEN_BY[name].seed} does not see {name}\n" for name in left), end="")
+        return 1 if left else 0
     sights = dict(SEEN_BY)
     for name in argv or MUTATIONS:
         known = sights.pop(name, None)

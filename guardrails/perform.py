@@ -200,8 +200,6 @@ async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Bloc
     now = visit.world.clock.now()
     row = replace(stored.row, intent=None)
     restoring = stored.row.intent is not None and stored.row.intent.action == "restore"
-    if restoring and row.content and row.status in (Status.GONE, Status.LOST):
-        row = replace(row, due=now)  # it was made anew, and nobody but the restore has seen it: it is judged now
     if not restoring:  # a refused restore leaves things as they are
         retry_on = refused_until(row.refused + 1, now)
         row = replace(

@@ -231,19 +231,3 @@ async def test_arm_is_busy(world: World) -> None:
     world.after_lease()
     assert await restore(world, one) == body
     assert await world.told() == ["restored"]
-
-
-async def test_one_made_anew_that_only_a_refused_restore_has_seen_is_judged_at_once(world: World) -> None:
-    one = world.id()
-    await world.known(one)
-    await world.delete(one)
-    await world.look(one)
-    await world.bad(one)
-    world.arm.lock(tenant.RESOURCE, "ReadOnly")
-    await world.forget()
-    with pytest.raises(Permanent, match="cannot-act"):
-        await world.reconciler.restore(one, OPERATOR)
-    assert world.wakes() == [1.0]
-    world.arm.unlock(tenant.RESOURCE)
-    assert (await world.look(one, "wake-up")).did == "delete"
-    assert await world.body(one) is None

@@ -96,15 +96,20 @@ def may_be_taken(change: "Change", journal: Sequence["Change"]) -> bool:
     """
     body, azure = change.before, change.azure
     assert body is not None
-    end = parse_time(body["properties"].get("expiresOn"))
+    if is_over(change):
+        return True
     for ruleset in change.rulesets:
-        wait = ruleset.delete_expired
-        if wait is not None and end is not None and end + wait <= change.at + _SKEW:
-            return True
         extended = grace_of(ruleset, _EXTENDED, body, azure) is not None and _is_extended(change, journal)
         if (extended or broken(body, ruleset, azure)) and not _is_spared(change, journal, ruleset):
             return True
     return False
+
+
+def is_over(change: "Change") -> bool:
+    """Whether what a change took away had ended for so long that some ruleset in force deletes such exemptions."""
+    end = parse_time(change.before["properties"].get("expiresOn")) if change.before else None
+    waits = [one.delete_expired for one in change.rulesets if one.delete_expired is not None]
+    return end is not None and any(end + wait <= change.at + _SKEW for wait in waits)
 
 
 def _is_extended(change: "Change", journal: Sequence["Change"]) -> bool:

@@ -384,11 +384,17 @@ def marker_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if k in MARKER_FIELDS} if isinstance(found, Mapping) else {}
 
 
+def takes_marker(metadata: Mapping[str, Any]) -> bool:
+    """Whether our tag can be written into an exemption's metadata: not where its key holds a text, say."""
+    found = metadata.get(MARKER_KEY)
+    return found is None or isinstance(found, Mapping)
+
+
 def with_marker(metadata: Mapping[str, Any], marker: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return `metadata` with our tag set to `marker`, or without it for None. What others wrote stays."""
-    found = metadata.get(MARKER_KEY)
-    if found is not None and not isinstance(found, Mapping):
+    if not takes_marker(metadata):
         return dict(metadata)  # somebody else's use of the key: hands off
+    found = metadata.get(MARKER_KEY)
     theirs = {k: v for k, v in (found or {}).items() if k not in MARKER_FIELDS}
     ours = {**theirs, **(marker or {})}
     rest = {k: v for k, v in metadata.items() if k != MARKER_KEY}

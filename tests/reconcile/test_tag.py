@@ -85,6 +85,9 @@ async def test_a_key_that_is_not_ours_is_left_alone(world: World) -> None:
     for _ in range(3):
         await world.look(one)
     assert await world.marker(one) == "a text of somebody"
+    assert (world.writes(), await world.events(one)) == (0, ["written"])
+    assert await world.told() == ["violation"]
+    assert "its metadata keep something else under the name guardrails" in (await world.notice())["why"][-1]
 
 
 async def test_the_tag_follows_the_findings_and_keeps_its_date(world: World) -> None:

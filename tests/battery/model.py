@@ -255,16 +255,19 @@ def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
 
     Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may. What was there before
     the guardrails counts as named so, whoever edited it last. What is made anew from the same assignment is the old one
-    as long as the register waits for that, which the journal does not tell.
+    as long as the register waits for that, which the journal does not tell. What came after that one's last delete says
+    nothing of it.
     """
     name = actor.lower()
+    deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
+    until = max((gone for gone in deletes if gone <= at), default=at)
     if any(name in (*ruleset.approved, *owner_authors(ruleset)) for ruleset in in_force(end, at)):
         return True
     adopted = next((entry.at for entry in end.history[one] if entry.event == "adopted"), None)
     allowed: set[str] = set()
     before: dict[str, Any] | None = None
     for change in end.journal(one):
-        if change.at >= at or change.after is None:
+        if change.at >= until or change.after is None:
             continue
         if change.before is None and not change.ours:
             same = before is not None and _is_same_assignment(before, change.after)

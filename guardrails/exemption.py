@@ -20,7 +20,7 @@ from guardrails.sources import ARM, MODE, SELECTORS, SYSTEM, VALIDATION, Source
 __all__ = [
     "DEFAULT_NAMES", "MARKER_FIELDS", "MARKER_KEY", "ROLES", "TYPE", "Exemption", "ExemptionId", "Names", "NotReturned",
     "ScopeKind", "canonical", "canonical_json", "fingerprint", "marker_of", "parse_time", "put_body", "refuse",
-    "scope_container", "scope_kind", "spell_time", "with_marker",
+    "scope_container", "scope_kind", "spell_time", "takes_marker", "with_marker",
 ]  # fmt: skip
 
 MARKER_KEY: Final = "guardrails"
@@ -385,15 +385,14 @@ def marker_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def takes_marker(metadata: Mapping[str, Any]) -> bool:
-    """Whether our tag can be written into an exemption's metadata: not where its key holds a text, say."""
-    found = metadata.get(MARKER_KEY)
-    return found is None or isinstance(found, Mapping)
+    """Whether our tag has a place in an exemption's metadata: what others use its key for is left alone."""
+    return metadata.get(MARKER_KEY) is None or isinstance(metadata[MARKER_KEY], Mapping)
 
 
 def with_marker(metadata: Mapping[str, Any], marker: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return `metadata` with our tag set to `marker`, or without it for None. What others wrote stays."""
     if not takes_marker(metadata):
-        return dict(metadata)  # somebody else's use of the key: hands off
+        return dict(metadata)
     found = metadata.get(MARKER_KEY)
     theirs = {k: v for k, v in (found or {}).items() if k not in MARKER_FIELDS}
     ours = {**theirs, **(marker or {})}

@@ -185,6 +185,7 @@ def row_after(
         ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,
         expires_on=exemption.expires_on,
+        baseline=base.baseline if base.content == at.content else baseline_of(base),  # of before: it hangs on the end
         owner=exemption.owner[:200],
         ticket=exemption.ticket[:200],
         assignment=exemption.assignment_id,

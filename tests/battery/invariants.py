@@ -210,7 +210,7 @@ async def everything_committed_is_announced(end: End) -> list[str]:
 
     What waited for a digest, or was in a letter, is lost with the table where that is lost.
     """
-    reached = await _reached(end)
+    reached = await _reached(end) | end.people.ledger.sent_before
     lost = max(end.people.ledger.wiped, default=START - timedelta(days=1))
     found = []
     for one, entries in end.history.items():

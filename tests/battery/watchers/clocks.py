@@ -87,6 +87,12 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if not step.row.content:
             lasting.pop(one, None)
             continue
+        if book.is_older(step.row):
+            continue
+        if run is None and (known := step.before) and book.is_older(known) and known.due:
+            run = lasting[one] = Run(_since(step), at, {known.author.lower()}, None)
+            runs.setdefault(one, []).append(run)
+            beside[one] = []  # it gave each its own
         told = _told(book, step)
         if told is None or told.loosened or (not told.reverting and run is not None and told.unclear & run.rules):
             continue
@@ -116,6 +122,12 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if until > at + longest - used + SLACK:
             found.append(f"{step}: left until {until}, though {author} used {used} of {longest}")
     return found
+
+
+def _since(step: Step) -> datetime:
+    """Return since when an older version of the service saw it broken."""
+    known = step.before.findings if step.before else {}
+    return min((seen for code, seen in known.items() if not code.endswith("?")), default=step.entry.at)
 
 
 def _in_order(book: Book) -> list[Step]:
@@ -220,6 +232,8 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
                     accepted.clear()
                 continue
             row, at = step.row, step.entry.at
+            if (was := step.before) and book.is_older(was):
+                accepted[row.assignment.lower()] = _Accepted(was.expires_on, {""}, ruleset.digest, at)
             known = accepted.setdefault(row.assignment.lower(), _Accepted(digest=ruleset.digest))
             if known.digest != ruleset.digest or (known.at and at - known.at > _WINDOW):
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)

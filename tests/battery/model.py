@@ -96,15 +96,20 @@ def may_be_taken(change: "Change", journal: Sequence["Change"]) -> bool:
     """
     body, azure = change.before, change.azure
     assert body is not None
-    end = parse_time(body["properties"].get("expiresOn"))
+    if is_over(change):
+        return True
     for ruleset in change.rulesets:
-        wait = ruleset.delete_expired
-        if wait is not None and end is not None and end + wait <= change.at + _SKEW:
-            return True
         extended = grace_of(ruleset, _EXTENDED, body, azure) is not None and _is_extended(change, journal)
         if (extended or broken(body, ruleset, azure)) and not _is_spared(change, journal, ruleset):
             return True
     return False
+
+
+def is_over(change: "Change") -> bool:
+    """Whether what a change took away had ended for so long that some ruleset in force deletes such exemptions."""
+    end = parse_time(change.before["properties"].get("expiresOn")) if change.before else None
+    waits = [one.delete_expired for one in change.rulesets if one.delete_expired is not None]
+    return end is not None and any(end + wait <= change.at + _SKEW for wait in waits)
 
 
 def _is_extended(change: "Change", journal: Sequence["Change"]) -> bool:
@@ -250,16 +255,19 @@ def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
 
     Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may. What was there before
     the guardrails counts as named so, whoever edited it last. What is made anew from the same assignment is the old one
-    as long as the register waits for that, which the journal does not tell.
+    as long as the register waits for that, which the journal does not tell. What came after that one's last delete says
+    nothing of it.
     """
     name = actor.lower()
+    deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
+    until = max((gone for gone in deletes if gone <= at), default=at)
     if any(name in (*ruleset.approved, *owner_authors(ruleset)) for ruleset in in_force(end, at)):
         return True
     adopted = next((entry.at for entry in end.history[one] if entry.event == "adopted"), None)
     allowed: set[str] = set()
     before: dict[str, Any] | None = None
     for change in end.journal(one):
-        if change.at >= at or change.after is None:
+        if change.at >= until or change.after is None:
             continue
         if change.before is None and not change.ours:
             same = before is not None and _is_same_assignment(before, change.after)

@@ -269,7 +269,7 @@ async def _approved(visit: Visit, row: Row) -> Exemption | None:
 async def _believed(visit: Visit) -> Hint:
     """Return what woke us, its actor only where it tells of a delete, and not once more of an earlier one.
 
-    An earlier one was accepted, or it was never decided on, for the exemption came back.
+    Whatever followed from the earlier one: the exemption was there again since.
     """
     if visit.hint.operation != "delete":
         return replace(visit.hint, actor="")
@@ -279,8 +279,6 @@ async def _believed(visit: Visit) -> Hint:
         there = entry.seq if entry.row.get("content") else there  # the loss is the one after this entry
         if said and entry.facts.get("event") == visit.hint.event_id:
             old.add(there)
-        elif entry.event == "lost" and not entry.row.get("lost_said"):
-            old.discard(there)
     return replace(visit.hint, operation="", actor="") if old - {there} else visit.hint
 
 

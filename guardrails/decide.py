@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from guardrails.assess import Assessment, Verdict
-from guardrails.exemption import Exemption, ScopeKind, marker_of, parse_time, spell_time
+from guardrails.exemption import Exemption, ScopeKind, marker_of, parse_time, spell_time, takes_marker
 from guardrails.expiry import is_expired
 from guardrails.grace import TOGGLES, Broken, lasts, over, times_mended
 from guardrails.holds import is_held, on_hold
@@ -286,7 +286,9 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
         reasons.append("not tagged: it was there before the guardrails")
         tagging, due = False, min(filter(None, (due, at.ruleset.adopted_until)), default=None)
     if tagging and not _tags_exemption(at) and not _tags_scope(at):
-        why = next((one.no_tag for one in violations if one.no_tag), "the ruleset tags nothing here")
+        taken = at.ruleset.tagging.exemption and not takes_marker(at.exemption.metadata)
+        why = "its metadata use the key `guardrails` for something else" if taken else "the ruleset tags nothing here"
+        why = next((one.no_tag for one in violations if one.no_tag), why)
         reasons.append(f"not tagged: {why}")
         tagging = False
     if tagging:
@@ -386,8 +388,9 @@ def _since(found: object, now: datetime) -> str:
 
 
 def _tags_exemption(at: Situation) -> bool:
-    """Whether exemptions are tagged, and this one can be: Azure refuses some writes."""
-    return at.ruleset.tagging.exemption and not any(one.no_tag for one in at.assessment.violations)
+    """Whether exemptions are tagged, and this one can be: Azure refuses some writes, and others may use our key."""
+    refused = any(one.no_tag for one in at.assessment.violations)
+    return at.ruleset.tagging.exemption and not refused and takes_marker(at.exemption.metadata)
 
 
 def _tags_scope(at: Situation) -> bool:

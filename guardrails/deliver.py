@@ -39,7 +39,7 @@ from guardrails.exemption import spell_time
 from guardrails.lane import Lane, RouteState
 from guardrails.letterbox import Letterbox, read_attempt, read_object
 from guardrails.notice import Kind, Notice
-from guardrails.pace import MAX_ATTEMPTS, backoff, comes_back, hold, missed, moment, take_slot
+from guardrails.pace import MAX_ATTEMPTS, attempts_after, backoff, comes_back, hold, missed, moment, take_slot
 from guardrails.ports import Channels, Clock, Delivered, Delivery, Gathering, Lanes, Queues, TryAgain
 from guardrails.routing import Route
 from guardrails.ruleset import Ruleset
@@ -266,8 +266,9 @@ class Courier:
                 await self._gathering.delivered(notice.id)
             _tell(parcel, "delivered")
             return True
-        tried = replace(parcel, attempt=parcel.attempt + 1, slot=None)
-        if isinstance(answer, TryAgain) and tried.attempt < MAX_ATTEMPTS:
+        waits = isinstance(answer, TryAgain) and answer.waits
+        tried = replace(parcel, attempt=attempts_after(parcel.attempt, waits=waits), slot=None)
+        if isinstance(answer, TryAgain) and (waits or tried.attempt < MAX_ATTEMPTS):
             wait = backoff(parcel.attempt, answer.delay, chance=self._chance())
             text = "notice %s to %s: %s; attempt %d in %.0f s"
             log.warning(text, notice.id, parcel.route, answer.reason, tried.attempt + 1, wait)

@@ -13,6 +13,9 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+NO_TOKEN: Final = "no-token"  # noqa: S105 - the code of an error
+"""Nobody tells Azure who we are: no fault of what was to be done, nor of the service that was to be called."""
+
 _FRAMES: Final = 12
 
 

@@ -20,7 +20,7 @@ from guardrails.sources import ARM, MODE, SELECTORS, SYSTEM, VALIDATION, Source
 __all__ = [
     "DEFAULT_NAMES", "MARKER_FIELDS", "MARKER_KEY", "ROLES", "TYPE", "Exemption", "ExemptionId", "Names", "NotReturned",
     "ScopeKind", "canonical", "canonical_json", "fingerprint", "marker_of", "parse_time", "put_body", "refuse",
-    "scope_container", "scope_kind", "spell_time", "with_marker",
+    "scope_container", "scope_kind", "spell_time", "takes_marker", "with_marker",
 ]  # fmt: skip
 
 MARKER_KEY: Final = "guardrails"
@@ -384,11 +384,16 @@ def marker_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if k in MARKER_FIELDS} if isinstance(found, Mapping) else {}
 
 
+def takes_marker(metadata: Mapping[str, Any]) -> bool:
+    """Whether our tag has a place in an exemption's metadata: what others use its key for is left alone."""
+    return metadata.get(MARKER_KEY) is None or isinstance(metadata[MARKER_KEY], Mapping)
+
+
 def with_marker(metadata: Mapping[str, Any], marker: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return `metadata` with our tag set to `marker`, or without it for None. What others wrote stays."""
+    if not takes_marker(metadata):
+        return dict(metadata)
     found = metadata.get(MARKER_KEY)
-    if found is not None and not isinstance(found, Mapping):
-        return dict(metadata)  # somebody else's use of the key: hands off
     theirs = {k: v for k, v in (found or {}).items() if k not in MARKER_FIELDS}
     ours = {**theirs, **(marker or {})}
     rest = {k: v for k, v in metadata.items() if k != MARKER_KEY}

@@ -55,7 +55,9 @@ class Watch:
     """
 
     def __init__(
-        self, ask: Callable[[], Awaitable[tuple[timedelta | None, timedelta]]], now: Callable[[], float] = time.monotonic
+        self,
+        ask: Callable[[], Awaitable[tuple[timedelta | None, timedelta]]],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
         self._now = now

@@ -18,13 +18,13 @@ from typing import Any, Final
 from guardrails import tell
 from guardrails.compare import Report, sweep_message
 from guardrails.deliver import Courier
-from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Retryable, defect
+from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable, defect
 from guardrails.evasion import Habit, forged_id
 from guardrails.exemption import TYPE, ExemptionId, parse_time
 from guardrails.hint import Hint
 from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
 from guardrails.notice import Kind
-from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, backoff
+from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, attempts_after, backoff
 from guardrails.reconcile import Reconciler
 from guardrails.record import Status
 from guardrails.schedule import Tick
@@ -178,16 +178,16 @@ class Intake:
         if exemption_id is None:
             return None
         hint = _hint(data)
-        attempt = read_attempt(data) + 1
+        attempts = read_attempt(data)
         try:
             return await self._reconcile(exemption_id, hint)
         except Permanent as error:
-            await self._give_up("reconcile", text, str(error), exemption_id.key, attempt)
+            await self._give_up("reconcile", text, str(error), exemption_id.key, attempts + 1)
         except Misconfigured as error:
             await self._ruleset_broken(error)
-            await self._again(exemption_id, hint, attempt, asked=_RULESET_DELAY, text=text, error=error)
+            await self._again(exemption_id, hint, attempts, asked=_RULESET_DELAY, text=text, error=error)
         except Retryable as error:
-            await self._again(exemption_id, hint, attempt, asked=error.delay, text=text, error=error)
+            await self._again(exemption_id, hint, attempts, asked=error.delay, text=text, error=error)
         return None
 
     async def sweep(self) -> Report | None:
@@ -257,10 +257,12 @@ class Intake:
         await self._letterbox.bury_and_say(source, text, reason, name, notice=told, attempts=attempts)
 
     async def _again(
-        self, exemption_id: ExemptionId, hint: Hint, attempt: int, *, asked: float, text: str, error: GuardrailsError
+        self, exemption_id: ExemptionId, hint: Hint, attempts: int, *, asked: float, text: str, error: GuardrailsError
     ) -> None:
-        if attempt < MAX_ATTEMPTS:
-            await self._later(exemption_id, hint, attempt, backoff(attempt - 1, asked, chance=self._chance()), error)
+        waits = error.code == NO_TOKEN
+        attempt = attempts_after(attempts, waits=waits)
+        if waits or attempt < MAX_ATTEMPTS:
+            await self._later(exemption_id, hint, attempt, backoff(attempts, asked, chance=self._chance()), error)
         else:
             await self._give_up("reconcile", text, str(error), exemption_id.key, attempt)
 

@@ -36,6 +36,9 @@ FARTHEST: Final = timedelta(days=7)
 MAX_ATTEMPTS: Final = 40
 """How often a message is tried before it becomes a letter: with the delays below, for more than a day."""
 
+PATIENT: Final = MAX_ATTEMPTS // 2
+"""Where attempts stop counting while our own identity gives no token: what comes after that has as many left."""
+
 FIRST_DELAY: Final = 10.0
 LONGEST_DELAY: Final = 3600.0
 SPREAD: Final = 0.2
@@ -50,6 +53,11 @@ def backoff(attempt: int, asked: float | None = None, *, chance: float = 0.5) ->
     wait = min(FIRST_DELAY * 2.0 ** min(attempt, 20), LONGEST_DELAY) * (1 - SPREAD + 2 * SPREAD * chance)
     floor_ = min(asked or 0.0, LONGEST_DELAY)
     return wait if wait >= floor_ else floor_ * (1 + SPREAD * chance)
+
+
+def attempts_after(attempts: int, *, waits: bool) -> int:
+    """Return the number of attempts after one more; `waits`: our own identity gave no token, and nobody was asked."""
+    return max(attempts, min(attempts + 1, PATIENT)) if waits else attempts + 1
 
 
 def take_slot(lane: Lane, channel: str, now: datetime, misses: int = 0) -> tuple[Lane, datetime | None]:

@@ -370,10 +370,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The channel did not take it now. `delay` in seconds where the channel said so; `reason` holds no address."""
+    """The channel did not take it now. `delay` in seconds where the channel said so; `reason` holds no address.
+
+    `waits`: it was not asked, since our identity gets no token. However long that lasts, the notice is not given up.
+    """
 
     reason: str
     delay: float | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

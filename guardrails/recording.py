@@ -25,7 +25,7 @@ from guardrails.facts import (
     Unread,
     last_write,
 )
-from guardrails.grace import WINDOW, after, closed
+from guardrails.grace import WINDOW, after, closed, lasts
 from guardrails.hint import Hint
 from guardrails.holds import hold_after
 from guardrails.holds import turns as turns_of
@@ -55,6 +55,8 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str, now: dateti
     moved = row.assignment.lower().strip("/") != exemption.assignment_id.lower().strip("/") and row.assignment != ""
     gone = row.content == ""  # whatever its status says: it may have been unreadable since
     if (gone or moved) and not is_own_write(exemption, row):  # whose it was, it does not inherit
+        if row.kept == row.content != "" and not lasts(row.account):  # that could stand: it used up no grace
+            row = replace(row, findings={}, paused={})
         row = replace(row, content="", theirs="", theirs_by=(), theirs_at=None, theirs_content="", claimed="")
     if ((gone and not row.wanted_back) or moved) and content != row.compliant_content:
         return replace(
@@ -183,6 +185,7 @@ def row_after(
         ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,
         expires_on=exemption.expires_on,
+        baseline=base.baseline if base.content == at.content else baseline_of(base),  # of before: it hangs on the end
         owner=exemption.owner[:200],
         ticket=exemption.ticket[:200],
         assignment=exemption.assignment_id,

@@ -135,7 +135,7 @@ async def _write_back(
     now, exemption, kept = visit.world.clock.now(), Exemption.from_arm(target), None
     if present is not None and row.content != fingerprint(present.body):
         seen, kept = (await visit.look(present, row)).row_after(stored)  # an edit that nobody has looked at yet
-        row = begun(seen, row)
+        row = replace(begun(seen, row), due=now)  # it is judged by a message of its own, should Azure refuse
     notice = tell.about(
         Kind.RESTORED,
         visit.id,

@@ -1,8 +1,17 @@
 """The HTTP transport that every client of the Azure SDK gets here."""
 
+from typing import Final
 from urllib.request import getproxies
 
 from azure.core.pipeline.transport import AioHttpTransport
+
+_PROXIES: Final = ("http", "https", "all")
+
+
+def proxied() -> bool:
+    """Whether the environment (on Windows and macOS the system) names a proxy. NO_PROXY alone names none."""
+    found = getproxies()
+    return any(found.get(name) for name in _PROXIES)
 
 
 def transport(*, connect: float = 5) -> AioHttpTransport:
@@ -11,4 +20,4 @@ def transport(*, connect: float = 5) -> AioHttpTransport:
     Unless a proxy is set in the environment, aiohttp is told not to look there: it would read ~/.netrc from disk at
     every request, which doubles the cost of a small one.
     """
-    return AioHttpTransport(use_env_settings=bool(getproxies()), connection_timeout=connect, read_timeout=15)
+    return AioHttpTransport(use_env_settings=proxied(), connection_timeout=connect, read_timeout=15)

@@ -259,14 +259,17 @@ class Visit:
     async def _claimed_before(self, exemption: Exemption, same: Row | None, content: str) -> frozenset[str] | None:
         """Return the owners that it claimed before this edit, where the row does not tell; None where nothing asks.
 
-        It is read once: from then on the row knows. What cannot be read is no reason to revert.
+        It is read once: from then on the row knows. What is not kept any more is no reason to revert. Raises Permanent
+        where a request failed: another one tells, and what is decided now would last.
         """
         it = Written(exemption, "", content, same)
         if same is None or same.snapshot is None or not unseen_claims(it, self.ruleset):
             return None
         try:
             return claimed_by(await self.kept(same.snapshot), self.ruleset)
-        except Permanent:
+        except Permanent as error:
+            if error.code == "storage-refused":
+                raise
             return claimed_by(exemption, self.ruleset)
 
     def _was_before(self, exemption: Exemption) -> bool:

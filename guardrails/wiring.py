@@ -11,7 +11,7 @@ from pathlib import Path
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.deletions import Deletions
 from guardrails.azure.graph import Graph
-from guardrails.azure.identity import credential
+from guardrails.azure.identity import Pause, credential
 from guardrails.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.intake import Intake
@@ -156,8 +156,9 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     clock = clock or SystemClock()
     settings = Settings.read(environ)
     ruleset = RulesetFile(Path(settings.ruleset) if settings.ruleset else DEFAULT_PATH, clock)
-    identity = credential(settings.client_id)
-    storage = None if settings.storage else credential(settings.storage_client_id)
+    pause = Pause()
+    identity = credential(settings.client_id, pause)
+    storage = None if settings.storage else credential(settings.storage_client_id, pause)
     register = table_register.connect(
         clock=clock,
         connection_string=settings.storage,

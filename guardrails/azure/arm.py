@@ -205,6 +205,9 @@ class ArmRest:
                     patch = TagsPatchResource(operation=operation, properties=Tags(tags=tags))
                     poller = await client.tags.begin_update_at_scope(where, patch, polling_interval=1, **wire)
                     await poller.result()
+            except Retryable as error:  # no token
+                error.subject = error.subject or scope
+                raise
             except (AzureError, zlib.error) as error:
                 raise _tag_error(error, scope) from error
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError
 
 from guardrails.azure.graph_pages import CONTAINERS, Reader, chained, segments
 from guardrails.azure.identity import claims_of
@@ -181,5 +180,5 @@ async def told_of(credential: AsyncTokenCredential, scope: str) -> Mapping[str, 
     """Return what a token says of whom it is for; Unread where there is none."""
     try:
         return await claims_of(credential, scope)
-    except AzureError as error:
-        return Unread(f"there is no token: {type(error).__name__}")
+    except Retryable as error:
+        return Unread(f"there is no token: {error.message}")

@@ -9,7 +9,6 @@ from sys import intern
 from typing import Any, Final, NamedTuple, cast
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError
 
 from guardrails.applies import Chain, not_scopes_of
 from guardrails.azure.graph_pages import (
@@ -29,7 +28,6 @@ from guardrails.azure.graph_pages import (
 from guardrails.azure.graph_tagged import tagged
 from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
-from guardrails.errors import Retryable
 from guardrails.facts import NO_POLICIES, Assignment, PoliciesById, Policy, Unread
 from guardrails.initiatives import base_of, is_policy, policy_of
 from guardrails.ports import Clock, Page, Surroundings
@@ -261,12 +259,7 @@ class Graph:
 
     async def _tenant(self) -> str:
         """Return our tenant by our own token, which needs no check for that; "" where it cannot be read."""
-        try:
-            claims = await claims_of(self._credential, self._rest.token_scope)
-        except AzureError as error:
-            remedy = "Check the identity that the sweep runs as."
-            raise Retryable("no token for Azure", code="no-token", remedy=remedy, delay=60) from error
-        tenant = claims.get("tid")
+        tenant = (await claims_of(self._credential, self._rest.token_scope)).get("tid")
         return tenant.lower() if isinstance(tenant, str) else ""
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from guardrails.azure.graph_answer import LONGEST_WAIT, Answer, Kind, Trouble, quota_wait, read
 from guardrails.azure.rest import Rest
-from guardrails.errors import Retryable
+from guardrails.errors import NO_TOKEN, Retryable
 from guardrails.ports import Clock, Page
 
 GRAPH_VERSION: Final = "2022-10-01"
@@ -271,7 +271,7 @@ class Reader:
             if broken >= _TRIES or throttled >= _THROTTLED_TRIES:
                 if result.unauthorized:
                     remedy = "Check the identity that the sweep runs as."
-                    raise Retryable(result.reason, code="no-token", subject=_PATH, remedy=remedy, delay=60)
+                    raise Retryable(result.reason, code=NO_TOKEN, subject=_PATH, remedy=remedy, delay=60)
                 return result
             await self._sleep(min(result.wait or 2.0**broken, LONGEST_WAIT))
 
@@ -285,7 +285,7 @@ class Reader:
             try:
                 response = await self._rest.exchange("POST", url, _PATH, _body(place))
             except Retryable as error:
-                if error.code == "no-token":
+                if error.code == NO_TOKEN:
                     raise
                 return Trouble(Kind.BROKEN, error.message)
             result = read(response, self._clock.now())

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from aiohttp import ClientConnectorError, ClientHttpProxyError
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ServiceRequestTimeoutError
+from azure.core.exceptions import ServiceRequestTimeoutError
 
 from guardrails.azure.identity import claims_of
 from guardrails.azure.reach import reach, unreachable
 from guardrails.azure.rest import Rest, error_of, json_of
-from guardrails.errors import Retryable
+from guardrails.errors import NO_TOKEN, Retryable
 from guardrails.facts import Unread
 from guardrails.transport import transport
 
@@ -42,10 +42,7 @@ class Login:
 
     async def claims(self) -> Mapping[str, Any]:
         """Return what our token says of us; {} where it cannot be read. Raises Retryable (no-token)."""
-        try:
-            return await claims_of(self._credential, self._rest.token_scope)
-        except AzureError as error:
-            raise Retryable("no token for Azure", code="no-token", delay=60) from error
+        return await claims_of(self._credential, self._rest.token_scope)
 
     async def tenant_name(self, tenant: str) -> str | Unread:
         """Return the display name of a tenant (its id, lower case), where this login may read it.
@@ -60,10 +57,10 @@ class Login:
         except TimeoutError as error:
             raise unreachable(self._rest.endpoint, f"a connection, and no answer within {ANSWER:g} s") from error
         except Retryable as error:
+            if error.code == NO_TOKEN:
+                raise
             if why := _no_connection(error):
                 raise unreachable(self._rest.endpoint, why) from error
-            if error.code == "no-token":
-                raise
             return Unread(error.message)
         if response.status_code != 200:
             return Unread(": ".join(error_of(response)))

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from azure.core import AsyncPipelineClient
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserAgentPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
@@ -78,13 +78,16 @@ class Rest:
     async def exchange(
         self, method: str, url: str, subject: str, body: Mapping[str, Any] | None = None
     ) -> AsyncHttpResponse:
-        """Send one request; return its answer whatever it is, read whole. Raises Retryable where there is none."""
+        """Send one request; return its answer whatever it is, read whole. Raises Retryable where there is none.
+
+        That is so where we get no token (no-token), too; see `identity`.
+        """
         request = HttpRequest(method, url) if body is None else _written(method, url, body)
         try:
             return await self._client.send_request(request, enforce_https=self.https)
-        except ClientAuthenticationError as error:
-            remedy = "Check the managed identity of the function app."
-            raise Retryable("no token for Azure", code="no-token", subject=subject, remedy=remedy, delay=60) from error
+        except Retryable as error:  # no token
+            error.subject = error.subject or subject
+            raise
         except (AzureError, zlib.error) as error:  # no connection, no answer in time, one that breaks off
             message = f"Azure Resource Manager did not answer: {type(error).__name__}"
             raise Retryable(message, code="arm-down", subject=subject) from error

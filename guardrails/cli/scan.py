@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from guardrails import __version__
 from guardrails.cli.options import add_ruleset, add_scopes, moment, note_ended, ruleset_of, scope_globs
 from guardrails.cli.screen import Cell, Screen
-from guardrails.errors import Misconfigured, Retryable
+from guardrails.errors import NO_TOKEN, Misconfigured, Retryable
 from guardrails.facts import Unread
 from guardrails.report.coverage import Coverage, identity_of
 from guardrails.report.coverage_forms import coverage_rows
@@ -233,7 +233,7 @@ class _Clock:
 
 def _explained(error: Retryable) -> Retryable:
     """Return the error with a remedy for an engineer's own login, not for a deployed service's identity."""
-    if error.code != "no-token":
+    if error.code != NO_TOKEN:
         return error
     remedy = "Log in with `az login`, or set what azure-identity reads (AZURE_CLIENT_ID, AZURE_TENANT_ID, ...)."
     said = (line.strip() for line in str(error.__cause__ or "").splitlines())

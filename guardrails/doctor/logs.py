@@ -23,7 +23,9 @@ _LOST: Final = f"No alert but that of dead letters can be trusted until one does
 async def logs(world: World) -> list[Finding]:
     """A record of the service itself came to the workspace within the last day."""
     if world.hosted:
-        return [Finding(State.SKIPPED, "what arrives is read by `python -m guardrails doctor` elsewhere than in the app")]
+        return [
+            Finding(State.SKIPPED, "what arrives is read by `python -m guardrails doctor` elsewhere than in the app")
+        ]
     insights = "/" + world.environ.get(SETTING, "").strip().strip("/")
     if insights == "/":
         return [unknown("which Application Insights component is ours is not known", _NAME)]
@@ -46,7 +48,9 @@ def _judged(row: Mapping[str, Any]) -> Finding:
         return unknown("Azure's answer about the logs cannot be read", _READ)
     if newest is None or not count:
         return failed("none of the service's own records reached the workspace within a day", _LOST)
-    return passed(f"{count} records of the service reached the workspace within a day, the last at {spell_time(newest)}")
+    return passed(
+        f"{count} records of the service reached the workspace within a day, the last at {spell_time(newest)}"
+    )
 
 
 def _query(insights: str) -> str:

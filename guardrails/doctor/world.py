@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.azure.estate import Estate
-from guardrails.azure.identity import credential
+from guardrails.azure.identity import Pause, credential
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.model import Finding, unknown
 from guardrails.errors import Misconfigured
@@ -117,9 +117,10 @@ async def connected(
         service = connect(environ, clock)
         closing.push_async_callback(service.close)
         settings = service.settings
-        identity = credential(settings.client_id)
+        pause = Pause()
+        identity = credential(settings.client_id, pause)
         closing.push_async_callback(identity.close)
-        storage = None if settings.storage else credential(settings.storage_client_id)
+        storage = None if settings.storage else credential(settings.storage_client_id, pause)
         if storage:
             closing.push_async_callback(storage.close)
         scopes = settings.listed_scopes

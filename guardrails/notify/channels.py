@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
-from urllib.request import getproxies
 
 import aiohttp
 from yarl import URL
@@ -24,6 +23,7 @@ from guardrails.notify.portal import PUBLIC
 from guardrails.notify.reach import HOSTS_SETTING, Bounds, CheckedConnector, Reach, is_out_of_reach
 from guardrails.notify.webhook import signed
 from guardrails.ports import Clock, Delivered, Delivery, TryAgain, Undeliverable
+from guardrails.transport import proxied
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -50,7 +50,7 @@ def open_session(reach: Reach, connect: Connect = CheckedConnector) -> aiohttp.C
     return aiohttp.ClientSession(
         connector=connect(reach),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=reach is Reach.PRIVATE and bool(getproxies()),
+        trust_env=reach is Reach.PRIVATE and proxied(),
         auto_decompress=False,
         raise_for_status=False,
     )

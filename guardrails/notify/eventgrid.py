@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from guardrails.errors import GuardrailsError
+from guardrails.errors import GuardrailsError, Retryable
 from guardrails.exemption import spell_time
 from guardrails.notice import Kind, Notice
 from guardrails.notify.answer import meaning
@@ -107,6 +107,8 @@ class EventGridTopic:
                 await self._opened().send(made, **options)
         except TimeoutError:
             return TryAgain(f"the Event Grid topic gave no answer within {self._timeout:g} s")
+        except Retryable as error:  # no token
+            return TryAgain(f"{error.message}. {error.remedy}", error.delay, waits=True)
         except AzureError as error:
             return self._meaning(error)
         return Delivered()
@@ -135,7 +137,7 @@ class EventGridTopic:
 
     def _meaning(self, error: "AzureError") -> Delivery:
         """Return what an error means for the notice, in our words: the error's own text holds the address."""
-        from azure.core.exceptions import ClientAuthenticationError, HttpResponseError  # noqa: PLC0415
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
 
         # of a 404 the SDK makes an error of its own, without the answer
         told = [each for each in (error, error.__cause__) if isinstance(each, HttpResponseError)]
@@ -143,8 +145,6 @@ class EventGridTopic:
         if response is not None:
             found = meaning("eventgrid", response.status_code, response.headers, b"", self._clock.now())
             return _with_help(found, response.status_code)
-        if isinstance(error, ClientAuthenticationError):
-            return TryAgain("no token for Event Grid could be got; check the service's identity")
         if is_out_of_reach(error):
             return TryAgain(
                 "the Event Grid topic's host leads to a machine that is not public; nothing was sent. If it is meant to"

@@ -7,13 +7,13 @@ import asyncio
 import ssl
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from guardrails.facts import Unread
 from guardrails.notify.reach import HOSTS_SETTING, Bounds, CheckedResolver, OutOfReach, Reach
+from guardrails.transport import proxied
 
 TIMEOUT: Final = 10.0
 """Seconds for each of the look-up and the connection."""
@@ -39,7 +39,7 @@ async def knock(
     parts = urlsplit(address)
     host, secure = parts.hostname or "", parts.scheme == "https"
     reach = bounds.of(host)
-    if reach is Reach.PRIVATE and getproxies():
+    if reach is Reach.PRIVATE and proxied():
         return Unread("notices go there by a proxy, which alone knows")
     port = parts.port or (443 if secure else 80)
     try:

@@ -1,30 +1,35 @@
 """Clients of one storage account: by connection string or identity, with what may go wrong turned into our errors."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from http.client import HTTPException
+from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables import RequestTooLargeError
 from azure.data.tables.aio import TableClient
 
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.transport import transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
-RETRIES: Final = {"retry_total": 0}
-"""The SDK does not try again by itself: it would sleep through a Retry-After, and events have a time budget."""
+ONCE: Final = {"retry_total": 0, "permit_redirects": False}
+"""The SDK asks once: it would sleep through a Retry-After, and events have a time budget. Storage redirects nobody."""
 
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _PASSING: Final = frozenset({"TableBeingDeleted", "TableNotFound", "QueueBeingDeleted", "QueueNotFound"})
-_TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge"})
+_TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge", "TooManyProperties"})
+_CODED: Final = frozenset({404, 409, 412})
+"""Statuses that mean something by storage's error code only: without one, something in between has answered."""
+
+_UNREADABLE: Final = (
+    zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
+)  # fmt: skip
+"""What the SDK raises, beside its own errors, where it reads an answer that is none of storage's. XML: SyntaxError."""
 
 
 def table_client(
@@ -36,13 +41,20 @@ def table_client(
     over: AioHttpTransport | None = None,
 ) -> TableClient:
     """Return a client of one table. Opens no connection. Raises Misconfigured (bad-connection-string)."""
-    options = {"transport": over or transport(), **RETRIES}
+    options: dict[str, Any] = {"transport": over or transport(), "raw_response_hook": _is_no_xml, **ONCE}
     if credential is not None and not connection_string:
         return TableClient(endpoint, table, credential=credential, **options)
     try:
         return TableClient.from_connection_string(connection_string, table, **options)
     except ValueError as error:
         raise bad_connection_string() from error
+
+
+def _is_no_xml(response: PipelineResponse[Any, Any]) -> None:
+    """Raise ValueError for XML that no table answers with: to the SDK it is a query that found nothing."""
+    kind = response.http_response.headers.get("Content-Type", "")
+    if response.http_response.status_code < 400 and "xml" in kind.lower():
+        raise ValueError("it is XML")
 
 
 def bad_connection_string() -> Misconfigured:
@@ -57,28 +69,46 @@ def bad_connection_string() -> Misconfigured:
 
 @contextmanager
 def translated(service: str, subject: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours: Retryable, Misconfigured (register-forbidden), Permanent (storage-refused)."""
+    """Turn the SDK's errors into ours: Retryable, Misconfigured (register-forbidden), Permanent (storage-refused).
+
+    A token that is refused is Retryable already, see `azure.identity`: it gets the subject.
+    """
     try:
         yield
+    except Retryable as error:
+        error.subject = error.subject or subject
+        raise
     except (ServiceRequestError, ServiceResponseError) as error:
-        message = f"{service} storage cannot be reached: {type(error).__name__}"
-        remedy = "Look at the network, and at AzureWebJobsStorage"
-        raise Retryable(message, code="storage-unreachable", subject=subject, remedy=remedy) from error
+        raise unreachable(service, subject, f"cannot be reached: {type(error).__name__}") from error
     except HttpResponseError as error:
         raise _answered(service, subject, error) from error
     except AzureError as error:
         raise Retryable(
             f"{service} storage failed: {type(error).__name__}", code="storage-busy", subject=subject
         ) from error
+    except _UNREADABLE as error:
+        raise unreachable(service, subject, f"gave an answer that cannot be read: {type(error).__name__}") from error
+
+
+def unreachable(service: str, subject: str, why: str) -> Retryable:
+    """Return (to raise) the error where nothing came, or no answer of storage's; `why` goes on after `storage`."""
+    remedy = "Look at the network, at what answers between here and storage, and at AzureWebJobsStorage"
+    return Retryable(f"{service} storage {why}", code="storage-unreachable", subject=subject, remedy=remedy)
+
+
+def code_of(error: HttpResponseError) -> str:
+    """Return storage's error code; "" where the answer has none."""
+    code: Any = getattr(error, "error_code", None) or ""
+    return str(getattr(code, "value", code))
 
 
 def _answered(service: str, subject: str, error: HttpResponseError) -> Exception:
-    status, code = error.status_code, getattr(error, "error_code", None) or ""
-    code = str(getattr(code, "value", code))
-    if status is None and isinstance(error, ClientAuthenticationError):
-        message = f"{service} storage cannot be used: the identity gives no token"
-        remedy = "Log in with `az login`; for the function app, look at its managed identity"
-        return Retryable(message, code="no-token", subject=subject, remedy=remedy, delay=60.0)
+    status, code = error.status_code, code_of(error)
+    if status == 413 or code in _TOO_LARGE or isinstance(error, RequestTooLargeError):  # that one within a 202
+        return too_large(subject, f"storage says {code or 'RequestBodyTooLarge'}")
+    if status is None or status < 400 or (status in _CODED and not code):
+        said = f": HTTP {status}" if status else ""
+        return unreachable(service, subject, f"gave an answer that cannot be read: {type(error).__name__}{said}")
     if status in _BUSY or code in _PASSING:
         message = f"{service} storage answered {status} {code}".rstrip()
         return Retryable(message, code="storage-busy", subject=subject, delay=_retry_after(error))
@@ -90,8 +120,6 @@ def _answered(service: str, subject: str, error: HttpResponseError) -> Exception
             remedy=f"Give the app's identity the role '{ROLES[service]}' on the storage account, and let the account's"
             " firewall pass it",
         )
-    if status == 413 or code in _TOO_LARGE:
-        return too_large(subject, f"storage says {code or status}")
     return Permanent(
         f"{service} storage refused a request: {status} {code}".rstrip(),
         code="storage-refused",

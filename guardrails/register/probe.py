@@ -13,7 +13,7 @@ from azure.data.tables import TableTransactionError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from guardrails.register.account import RETRIES, bad_connection_string, table_client, translated
+from guardrails.register.account import ONCE, bad_connection_string, code_of, table_client, translated
 from guardrails.telemetry import DUE
 from guardrails.transport import transport
 
@@ -54,7 +54,7 @@ class Probe:
     ) -> Self:
         """Return it for a storage account. Opens no connection. Raises Misconfigured (bad-connection-string)."""
         rows = table_client(table, connection_string=connection_string, endpoint=table_endpoint, credential=credential)
-        options: dict[str, Any] = {"transport": transport(), **RETRIES}
+        options: dict[str, Any] = {"transport": transport(), **ONCE}
         if credential is not None and not connection_string:
             return cls(rows, QueueServiceClient(queue_endpoint, credential=credential, **options))
         try:
@@ -76,11 +76,13 @@ class Probe:
                 # as transactions, as all writes here: the SDK's single writes trip over a refused token
                 await self._table.submit_transaction([("create", row)])
             except (TableTransactionError, ResourceNotFoundError) as error:
-                if error.status_code != 404:
+                if error.status_code != 404 or not code_of(error):
                     raise
                 return False
             try:
-                await self._table.get_entity(PARTITION, name)
+                found = await self._table.get_entity(PARTITION, name)
+                if found.get("RowKey") != name:
+                    raise ValueError("it is another row")
             finally:
                 await self._table.submit_transaction([("delete", row)])
         return True
@@ -90,11 +92,19 @@ class Probe:
         client = self._queues.get_queue_client(queue)  # that decodes nothing: a body may be anybody's
         with translated("queue", queue):
             try:
-                found = await client.peek_messages(max_messages=MOST_PEEKED)
-            except ResourceNotFoundError:
+                found = await client.peek_messages(max_messages=MOST_PEEKED, raw_response_hook=_is_a_list)
+            except ResourceNotFoundError as error:
+                if not code_of(error):  # somebody else's
+                    raise
                 return None
         times = [since for one in found if (since := _since(one.content, one.inserted_on)) is not None]
         return Waiting(len(found), min(times, default=None))
+
+
+def _is_a_list(response: Any) -> None:
+    """Raise ValueError where a success is no list of messages: to the SDK any other XML is an empty one."""
+    if response.http_response.status_code == 200 and "<QueueMessagesList" not in response.http_response.text():
+        raise ValueError("it is no list of messages")
 
 
 def _since(text: Any, inserted: datetime | None) -> datetime | None:

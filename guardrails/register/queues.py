@@ -13,7 +13,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.errors import Permanent
-from guardrails.register.account import RETRIES, bad_connection_string, translated
+from guardrails.register.account import ONCE, bad_connection_string, code_of, translated
 from guardrails.telemetry import CORRELATION, DUE, correlation
 from guardrails.transport import transport
 
@@ -34,7 +34,7 @@ def connect(
     Opens no connection. Raises Misconfigured (bad-connection-string). `names` gives other names to `reconcile` and
     `notices`; `over` is for tests.
     """
-    options = {"transport": over or transport(), **RETRIES}
+    options = {"transport": over or transport(), **ONCE}
     if credential is not None and not connection_string:
         return StorageQueues(QueueServiceClient(endpoint, credential=credential, **options), names)
     try:
@@ -92,7 +92,9 @@ class StorageQueues:
         with translated("queue", subject):
             try:
                 await client.send_message(text, visibility_timeout=wait, time_to_live=-1)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                if not code_of(error):  # somebody else's
+                    raise
                 with suppress(ResourceExistsError):  # another worker was faster
                     await client.create_queue()
                 await client.send_message(text, visibility_timeout=wait, time_to_live=-1)

@@ -1,18 +1,18 @@
 """One table of Table Storage, over azure-data-tables: get, query, and transactions."""
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from guardrails.register.account import too_large, translated
+from guardrails.register.account import code_of, too_large, translated, unreachable
 from guardrails.register.columns import Value
 
 type Entity = Mapping[str, Any]
@@ -20,7 +20,16 @@ type Entity = Mapping[str, Any]
 
 MOST_OPERATIONS: Final = 100
 MOST_BYTES: Final = 4 * 1024 * 1024 - 64 * 1024
-"""What a transaction may hold of column values, in the base64 and JSON that travels; storage allows 4 MiB in all."""
+"""What a transaction may hold, as it travels; storage allows 4 MiB in all. The emulator allows more, as in each row."""
+
+MOST_COLUMNS: Final = 252
+"""Columns of a row beside its keys and its timestamp."""
+
+MOST_ROW_BYTES: Final = 1024 * 1024 - 1024
+"""What a row may hold as storage counts it, which allows 1 MiB."""
+
+_ENVELOPE: Final = 1024
+"""Bytes that travel with one operation beside its JSON and its keys: the headers of its part, the table's address."""
 
 _MISSING: Final = "TableNotFound"
 _GOING: Final = "TableBeingDeleted"
@@ -74,14 +83,43 @@ class Write:
 
     @property
     def size(self) -> int:
-        """Bytes of the columns as they travel: base64 for bytes, JSON in ASCII for text."""
-        return sum(map(_size_of, self.columns.values()))
+        """Bytes of the operation's content as it travels: JSON in ASCII, base64 for bytes, and what is around it."""
+        keys = 3 * len(quote(self.row)) + len(self.etag)
+        return _ENVELOPE + keys + sum(_travels(name, value) for name, value in self.columns.items())
+
+    def too_large(self) -> str:
+        """Return why no row can be as this one, in one phrase; "" where it can."""
+        if len(self.columns) > MOST_COLUMNS:
+            return f"a row of {len(self.columns)} columns, and a row takes {MOST_COLUMNS}"
+        size = 2 * len(self.row) + sum(_is_kept_in(name, value) for name, value in self.columns.items())
+        return f"a row of {size} bytes, and a row takes {MOST_ROW_BYTES}" if size > MOST_ROW_BYTES else ""
 
 
-def _size_of(value: object) -> int:
-    if isinstance(value, str):
-        return len(encode_basestring_ascii(value))
-    return len(value) * 4 // 3 if isinstance(value, bytes) else len(json.dumps(value, default=str))
+def _travels(name: str, value: Value) -> int:
+    """Return the bytes of a column in the JSON that is sent: "name": value, "name@odata.type": "Edm.String"."""
+    match value:
+        case str():
+            size = len(encode_basestring_ascii(value))
+        case bytes():
+            size = 4 * (len(value) // 3 + 1)
+        case _:
+            size = len(str(value))
+    return 2 * len(name) + 36 + size
+
+
+def _is_kept_in(name: str, value: Value) -> int:
+    """Return the bytes that a column takes of its row: text in UTF-16, bytes in base64, as the emulator counts.
+
+    Source: "Understanding the Table service data model", Microsoft Learn.
+    """
+    match value:
+        case str():
+            size = len(value.encode("utf-16-le", "surrogatepass"))
+        case bytes():
+            size = 4 * (len(value) // 3 + 1)
+        case _:
+            size = 8
+    return 2 * len(name) + 12 + size
 
 
 class Table:
@@ -96,9 +134,12 @@ class Table:
         fields = {"select": ["PartitionKey", "RowKey", *select]} if select else {}
         with translated("table", row):
             try:
-                return _entity(await self._client.get_entity(partition, row, **fields))
+                found = _entity(await self._client.get_entity(partition, row, **fields))
             except ResourceNotFoundError:
                 return None
+            if (found["PartitionKey"], found["RowKey"]) != (partition, row):
+                raise unreachable("table", row, "answered with another row")
+            return found
 
     async def query(self, where: str, select: Sequence[str] = ()) -> AsyncIterator[Entity]:
         """Yield the rows that an OData filter finds, in the order of their keys; pages of up to 1,000."""
@@ -111,30 +152,38 @@ class Table:
                 return
 
     async def transact(self, partition: str, writes: Sequence[Write], subject: str = "") -> list[str]:
-        """Do all writes or none, in one request; return their new ETags ("" for a delete).
+        """Do all writes or none, in one request; return their new ETags ("" for a delete). Without any, do nothing.
 
-        Raises Rejected, or Permanent (body-too-large) beyond 100 operations or 4 MiB.
+        Raises Rejected, or Permanent (body-too-large) beyond 100 operations, 4 MiB, or what one row may hold.
         """
+        if not writes:
+            return []
         if len(writes) > MOST_OPERATIONS:
             raise too_large(subject, f"{len(writes)} rows, and a transaction takes {MOST_OPERATIONS}")
         size = sum(write.size for write in writes)
         if size > MOST_BYTES:
             raise too_large(subject, f"{size} bytes, and a transaction takes {MOST_BYTES}")
+        if wrong := next(filter(None, (write.too_large() for write in writes)), ""):
+            raise too_large(subject, wrong)
         operations = [write.operation(partition) for write in writes]
         with translated("table", subject or self.name):
             try:
                 done = await self._submit(operations)
             except HttpResponseError as error:
-                if error.status_code in (404, 409, 412) and _code(error) not in (_MISSING, _GOING):
-                    raise Rejected(error.status_code, _code(error)) from error
+                code = code_of(error)
+                if error.status_code in (404, 409, 412) and code and code not in (_MISSING, _GOING):
+                    raise Rejected(error.status_code, code) from error
                 raise
-        return [str(one.get("etag") or "") for one in done]
+            etags = [str(one.get("etag") or "") for one in done]
+            if [bool(etag) for etag in etags] != [write.how != "delete" for write in writes]:
+                raise unreachable("table", subject or self.name, "does not say what it did of a transaction")
+        return etags
 
     async def _submit(self, operations: list[Any]) -> list[Mapping[str, Any]]:
         try:
             return list(await self._client.submit_transaction(operations))
         except (TableTransactionError, ResourceNotFoundError) as error:
-            if _code(error) != _MISSING:
+            if code_of(error) != _MISSING:
                 raise
         await self.create()
         return list(await self._client.submit_transaction(operations))
@@ -146,10 +195,7 @@ class Table:
 
 
 def _entity(found: Any) -> Entity:
-    """Return a row with its ETag among the columns; the SDK keeps that apart."""
+    """Return a row with its ETag among the columns; the SDK keeps that apart, and takes any JSON object for a row."""
+    if not {"PartitionKey", "RowKey"} <= found.keys():
+        raise ValueError("it is no row")
     return {**found, "odata.etag": found.metadata.get("etag") or ""}
-
-
-def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", None) or ""
-    return str(getattr(code, "value", code))

@@ -1,5 +1,8 @@
 """The real azure-identity against the sandbox's managed-identity endpoint."""
 
+import os
+
+import aiohttp
 import pytest
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
@@ -8,6 +11,8 @@ from guardrails.azure.identity import credential
 from guardrails.errors import Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Gone
+from guardrails.notify.channels import open_session
+from guardrails.notify.reach import Reach
 from guardrails.transport import transport
 from sandbox.cloud import Cloud
 from sandbox.identity import read_token
@@ -31,7 +36,7 @@ def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("environment")
 async def test_in_functions_it_is_the_managed_identity(cloud: Cloud, clock: VirtualClock) -> None:
     async with credential() as identity:
-        assert isinstance(identity, ManagedIdentityCredential)
+        assert isinstance(identity.inner, ManagedIdentityCredential)
         arm = ArmRest(cloud.addresses["arm"], identity, clock, audience=AUDIENCE + "/")
         assert isinstance(await arm.get(ABSENT), Gone)
         assert isinstance(await arm.get(ABSENT), Gone)
@@ -55,20 +60,33 @@ async def test_an_identity_without_a_token_is_retried_and_explained(cloud: Cloud
             await arm.get(ABSENT)
         await arm.close()
     assert (caught.value.code, caught.value.delay) == ("no-token", 60)
-    assert "managed identity" in caught.value.remedy
+    assert f"the managed identity endpoint {cloud.identity.address}/msi/token gave no token" in caught.value.message
+    assert caught.value.message.endswith(f"{SCOPE}: HTTP 400")
+    assert caught.value.subject == ABSENT.text
+    assert f"managed identity {MINE}" in caught.value.remedy
     assert not cloud.arm.log.requests
 
 
 async def test_elsewhere_it_is_what_the_machine_offers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
     async with credential() as identity:
-        assert isinstance(identity, DefaultAzureCredential)
+        assert isinstance(identity.inner, DefaultAzureCredential)
 
 
-@pytest.mark.parametrize(("proxy", "looks"), [("", False), ("http://127.0.0.1:1", True)])
-def test_the_environment_is_read_only_for_a_proxy(proxy: str, looks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    if proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
+@pytest.mark.parametrize(
+    ("variable", "looks"),
+    [
+        ("", False), ("NO_PROXY", False), ("no_proxy", False), ("FTP_PROXY", False), ("HTTP_PROXY", True),
+        ("https_proxy", True), ("HTTPS_PROXY", True), ("ALL_PROXY", True), ("all_proxy", True),
+    ],
+)  # fmt: skip
+async def test_the_environment_is_read_only_for_a_proxy(
+    variable: str, looks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    if variable:
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
     assert transport()._use_env_settings is looks
+    async with open_session(Reach.PRIVATE, lambda _: aiohttp.TCPConnector()) as session:
+        assert session.trust_env is looks

@@ -12,7 +12,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from guardrails.azure import login as login_module
-from guardrails.azure.identity import Remembered
+from guardrails.azure.identity import Explained, Remembered
 from guardrails.azure.login import Login
 from guardrails.azure.reach import reach
 from guardrails.errors import Retryable
@@ -237,7 +237,7 @@ async def test_no_token_is_said_as_such(cloud: Cloud) -> None:
         async def get_token(self, *_: str, **__: Any) -> AccessToken:
             raise ClientAuthenticationError("no")
 
-    made = Login(cloud.addresses["arm"], Refuses(), audience=AUDIENCE)
+    made = Login(cloud.addresses["arm"], Explained(Refuses()), audience=AUDIENCE)
     for asking in (made.claims(), made.tenant_name(TENANT_ID)):
         with pytest.raises(Retryable) as caught:
             await asking

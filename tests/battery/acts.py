@@ -48,7 +48,7 @@ class People:
     """They know the tenant and act in it at once; `operate` takes a worker's time.
 
     Attributes:
-        ids: the exemptions that they write.
+        ids: all exemptions that anybody writes; `written`: those that are written by chance.
         ledger: what happened, as invariants must know it.
         around: all but exemptions.
         operators: who uses the command line.
@@ -57,17 +57,19 @@ class People:
     cloud: Cloud
     chance: Random
     ids: list[ExemptionId] = field(init=False)
+    written: list[ExemptionId] = field(init=False)
     ledger: Ledger = field(init=False)
     around: Surroundings = field(init=False)
     operators: Operators = field(init=False)
     _stories: list[Iterator[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ids = [ExemptionId.parse(tenant.exemption_id(scope, name)) for scope in SCOPES for name in NAMES]
+        self.written = [ExemptionId.parse(tenant.exemption_id(scope, name)) for scope in SCOPES for name in NAMES]
+        self.ids = list(self.written)
         self.ledger = Ledger(self.cloud)
         self.around = Surroundings(self.cloud, self.chance, self.ledger)
         self.operators = Operators(self.cloud, self.chance, self.ledger)
-        for one in self.ids:
+        for one in self.written:
             if self.chance.random() < 0.15:
                 self._existed(one)
 
@@ -87,7 +89,11 @@ class People:
 
     def acts(self) -> list[tuple[Callable[[], str], int]]:
         """Return what may happen, and how often."""
-        return [(self._write, 10), (self._edit, 10), (self._delete, 4), (self._begin, 14), *self.around.acts()]
+        return [(self._write, 10), (self._edit, 10), (self.delete, 4), (self._begin, 14), *self.around.acts()]
+
+    def beside(self) -> str:
+        """Do something to an exemption, while a story is told of another."""
+        return self.chance.choice((self._write, self._edit, self.delete))()
 
     def calm(self) -> None:
         """Take away all faults, locks and denials."""
@@ -95,7 +101,7 @@ class People:
 
     async def operate(self, worker: Worker) -> None:
         """Let an operator do something with the service."""
-        await self.operators.operate(worker, self.ids)
+        await self.operators.operate(worker, self.written)
 
     # One exemption
 
@@ -154,7 +160,7 @@ class People:
         ]  # fmt: skip
 
     def _write(self) -> str:
-        return self._put(self.chance.choice(ACTORS), self.chance.choice(self.ids))
+        return self._put(self.chance.choice(ACTORS), self.chance.choice(self.written))
 
     def _put(self, actor: Actor, one: ExemptionId, assignment: str = "", **changes: Any) -> str:
         """Create or replace an exemption: by chance, but for these properties."""
@@ -163,16 +169,17 @@ class People:
         if there and self.chance.random() < 0.95:
             assignment = there["properties"]["policyAssignmentId"]
         said = {**self._properties(assignment), "policyAssignmentId": assignment, **changes}
-        return self._send(actor, one, said, "writes")
+        return self.send(actor, one, said, "writes")
 
     def _change(self, actor: Actor, one: ExemptionId, verb: str, **changes: Any) -> str:
         """Change just these properties of an exemption; it is created where it is not there."""
         there = self.cloud.body(one)
         if there is None:
             return self._put(actor, one, **changes)
-        return self._send(actor, one, {**there["properties"], **changes}, verb)
+        return self.send(actor, one, {**there["properties"], **changes}, verb)
 
-    def _send(self, actor: Actor, one: ExemptionId, said: dict[str, Any], verb: str) -> str:
+    def send(self, actor: Actor, one: ExemptionId, said: dict[str, Any], verb: str) -> str:
+        """Write an exemption that says this; return that, for the trace."""
         status, _ = self.cloud.send(actor, "PUT", one.text, _body(said))
         metadata = said.get("metadata") or {}
         if status < 400:
@@ -195,7 +202,7 @@ class People:
 
     def _there(self) -> ExemptionId | None:
         """Return one that is there."""
-        there = sorted(self.cloud.exemptions(), key=lambda one: one.key)
+        there = [one for one in self.written if one.key in self.cloud.arm.store.entries]
         return self.chance.choice(there) if there else None
 
     def _edit(self) -> str:
@@ -216,8 +223,9 @@ class People:
         metadata = dict(((self.cloud.body(one) or {}).get("properties") or {}).get("metadata") or {})
         return self._change(actor, one, "claims", metadata={**metadata, **claim})
 
-    def _delete(self, actor: Actor | None = None, one: ExemptionId | None = None) -> str:
-        actor, one = actor or self.chance.choice(ACTORS), one or self._there() or self.chance.choice(self.ids)
+    def delete(self, actor: Actor | None = None, one: ExemptionId | None = None) -> str:
+        """Delete an exemption, this one or any; return that, for the trace."""
+        actor, one = actor or self.chance.choice(ACTORS), one or self._there() or self.chance.choice(self.written)
         status, _ = self.cloud.send(actor, "DELETE", one.text)
         return f"{actor.name} deletes {short(one.key)}: {status}"
 
@@ -225,7 +233,7 @@ class People:
 
     def _begin(self) -> str:
         """Begin a story, and do its first thing."""
-        actor, one = self.chance.choice((MALLORY, MALLORY, ALICE, PIPELINE)), self.chance.choice(self.ids)
+        actor, one = self.chance.choice((MALLORY, MALLORY, ALICE, PIPELINE)), self.chance.choice(self.written)
         tale = self.chance.choice(self.tales())
         self.cloud.happened.add(f"story: {tale.__name__.strip('_')}")
         story = tale(actor, one)
@@ -258,7 +266,7 @@ class People:
         """Delete it and make it again, so that all begins anew."""
         for _ in range(3):
             yield self._put(actor, one, expiresOn=None)
-            yield self._delete(actor, one)
+            yield self.delete(actor, one)
 
     def _renames(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
         """Make it again under another name, and back."""
@@ -266,14 +274,14 @@ class People:
         for old, new in ((one, other), (other, one)):
             yield self._put(actor, old, expiresOn=None)
             yield self._put(actor, new, expiresOn=None)
-            yield self._delete(actor, old)
+            yield self.delete(actor, old)
 
     def _reassigns(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
         """Make it again from another assignment, and back."""
         for assignment in (*self._assignments(one)[:1], self._assignments(one)[-1], self._assignments(one)[0]):
             yield self._put(actor, one, assignment, expiresOn=self._in_days(40))
             yield self._change(actor, one, "extends", expiresOn=self._in_days(300))
-            yield self._delete(actor, one)
+            yield self.delete(actor, one)
 
     def _pretends(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
         """Claim to be the protected owner's, with something bad."""
@@ -286,7 +294,7 @@ class People:
         """Name oneself the owner of what somebody else made, and delete it."""
         yield self._put(self.chance.choice((OWNER, EPAC, ALICE)), one, expiresOn=self._in_days(40))
         yield self._claim(actor, one, {"owner": IDENTITIES[actor.name]})
-        yield self._delete(actor, one)
+        yield self.delete(actor, one)
 
     def _fights(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
         """Write it again each time it is taken away."""
@@ -295,7 +303,7 @@ class People:
 
     def _floods(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
         """Write much that is bad, all over the place."""
-        for other in (one, *self.ids[:4]):
+        for other in (one, *self.written[:4]):
             yield self._put(actor, other, expiresOn=None)
 
     def _strips(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
@@ -336,14 +344,14 @@ class People:
         """Replace it as some pipelines do: a delete, and a write right after."""
         yield self._put(PIPELINE, one, expiresOn=self._in_days(120))
         for days in (120, 130):
-            yield self._delete(actor, one)
+            yield self.delete(actor, one)
             yield self._put(actor, one, expiresOn=self._in_days(days))
 
     def _accuses(self, actor: Actor, one: ExemptionId) -> Iterator[str]:
         """Delete what is another's, and have an event say that he did it himself."""
         yield self._put(OWNER, one, expiresOn=self._in_days(40))
         self.around.send_event(one.text, "Delete", OWNER_UPN)
-        yield self._delete(actor, one)
+        yield self.delete(actor, one)
 
 
 def _body(said: dict[str, Any]) -> dict[str, Any]:

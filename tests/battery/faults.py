@@ -7,9 +7,10 @@ request that it fits: before the request is carried out, after that, or in its a
     fitting(sent)         all of them, by name
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from random import Random
 from types import SimpleNamespace
@@ -17,15 +18,17 @@ from typing import Final
 
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
+    DecodeError,
     HttpResponseError,
+    IncompleteReadError,
     ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.data.tables import TableTransactionError
+from azure.data.tables import RequestTooLargeError, TableTransactionError
 
 from guardrails.azure.refusals import REFUSALS
+from guardrails.errors import NO_TOKEN, Retryable
 from tests.battery.line import Fault, Sent
 from tests.reconcile.world import ABOVE
 
@@ -102,7 +105,7 @@ def _says(body: bytes) -> Callable[[], Fault]:
 
 
 def _no_token() -> Fault:
-    return Fault(ClientAuthenticationError("no token"))
+    return Fault(Retryable("the managed identity endpoint gave no token", code=NO_TOKEN, delay=60.0))
 
 
 def _arm() -> Iterator[Trouble]:
@@ -149,6 +152,10 @@ def _failed(status: int | None, code: str = "", retry_after: str = "", kind: typ
     return Fault(error)
 
 
+def _raised(error: Exception) -> Fault:
+    return Fault(type(error)(*error.args))
+
+
 def _refused(
     status: int | None, code: str = "", retry_after: str = "", kind: type = HttpResponseError
 ) -> Callable[[], Fault]:
@@ -165,7 +172,13 @@ def _storage() -> Iterator[Trouble]:
         yield Trouble(f"503, Retry-After: {wait}", _STORAGE, _refused(503, "ServerBusy", wait))
     for status in (400, 401, 403):
         yield Trouble(f"HTTP {status}", _STORAGE, _refused(status))
-    yield Trouble("no token", _STORAGE, _refused(None, kind=ClientAuthenticationError))
+    yield Trouble("no token", _STORAGE, _no_token)
+    for error in (IncompleteReadError("cut off"), DecodeError("not JSON"), zlib.error("no gzip"), KeyError("value")):
+        name = f"an answer that cannot be read: {type(error).__name__}"
+        yield Trouble(name, _STORAGE, partial(_raised, error), late=True)
+    for status in (404, 409, 412):
+        yield Trouble(f"HTTP {status} of somebody else", _STORAGE, _refused(status))
+    yield Trouble("too large, in a 202", (TABLE_WRITE,), _refused(202, kind=RequestTooLargeError))
     yield Trouble("TableBeingDeleted", (TABLE_WRITE,), _refused(409, "TableBeingDeleted", kind=TableTransactionError))
     yield Trouble("TableNotFound", (TABLE_WRITE,), _refused(404, "TableNotFound", kind=TableTransactionError))
     yield Trouble("RequestBodyTooLarge", (TABLE_WRITE,), _refused(413, "RequestBodyTooLarge"))

@@ -30,6 +30,7 @@ _ANNOUNCED: Final = {
 """The events of history that change Azure, and the kind of notice that each is worth."""
 
 _ROUTES: Final = tuple({str(route["route"]) for routes in rulesets.ROUTES for route in routes})
+_MINUTE: Final = timedelta(minutes=1)
 _ABSENT: Final = (Status.GONE, Status.LOST)
 
 
@@ -112,7 +113,11 @@ async def only_what_was_there_is_written(end: End) -> list[str]:
 
 
 async def a_version_is_reverted_once(end: End) -> list[str]:
-    """What somebody wrote is reverted once at most, as long as the ruleset stays the same."""
+    """What somebody wrote is reverted once at most, as long as the ruleset stays the same.
+
+    Nor is what was put back reverted in its turn, unless it could not be judged then; its removal once it has ended is
+    no revert.
+    """
     found = []
     for one in end.people.ids:
         reverts, rulesets = 0, tuple[Ruleset, ...]()
@@ -121,11 +126,22 @@ async def a_version_is_reverted_once(end: End) -> list[str]:
             rulesets = change.rulesets
             if not change.ours or change.id in change.asked or change.before is None or other:
                 reverts = 0  # somebody wrote it, it was put back, or it is judged by something else
-            elif model.said(change.before) != model.said(change.after):
-                reverts += 1
+            elif model.said(change.before) != model.said(change.after) and not _is_removal(change):
+                reverts = 0 if change.after and _was_unclear(end, one, change.at) else reverts + 1
                 if reverts > 1:
                     found.append(f"{one.key}: reverted {reverts} times without anybody writing it")
     return found
+
+
+def _is_removal(change: Change) -> bool:
+    return change.after is None and model.is_over(change)
+
+
+def _was_unclear(end: End, one: ExemptionId, at: datetime) -> bool:
+    """Whether what we put back at a time could not be judged in full when that was recorded."""
+    recorded = [entry for entry in end.history.get(one, ()) if entry.event == "put-back" and entry.at >= at - _MINUTE]
+    findings = recorded[0].facts.get("findings", ()) if recorded else ()
+    return any(str(finding["status"]) == "unknown" for finding in findings)
 
 
 async def no_violation_remains(end: End) -> list[str]:
@@ -194,7 +210,7 @@ async def everything_committed_is_announced(end: End) -> list[str]:
 
     What waited for a digest, or was in a letter, is lost with the table where that is lost.
     """
-    reached = await _reached(end)
+    reached = await _reached(end) | end.people.ledger.sent_before
     lost = max(end.people.ledger.wiped, default=START - timedelta(days=1))
     found = []
     for one, entries in end.history.items():

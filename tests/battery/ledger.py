@@ -58,6 +58,8 @@ class Ledger:
         twice: how often a route took a notice and its answer was lost, so that it may come once more: (route, id).
         refused: how often a route did not take a notice: (route, id).
         wiped: when the register was lost and an older copy of it put back, UTC.
+        altered: how often a hand was in the register.
+        sent_before: the messages that an older version sent, `NOTICE-ROUTE`.
     """
 
     cloud: Cloud
@@ -68,6 +70,8 @@ class Ledger:
     twice: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     wiped: list[datetime] = field(default_factory=list)
+    altered: int = 0
+    sent_before: set[str] = field(default_factory=set)
 
     def existed(self, one: ExemptionId, body: Mapping[str, Any]) -> None:
         """Note what was there before the service first ran; it becomes the journal's first word on it."""

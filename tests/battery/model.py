@@ -96,15 +96,20 @@ def may_be_taken(change: "Change", journal: Sequence["Change"]) -> bool:
     """
     body, azure = change.before, change.azure
     assert body is not None
-    end = parse_time(body["properties"].get("expiresOn"))
+    if is_over(change):
+        return True
     for ruleset in change.rulesets:
-        wait = ruleset.delete_expired
-        if wait is not None and end is not None and end + wait <= change.at + _SKEW:
-            return True
         extended = grace_of(ruleset, _EXTENDED, body, azure) is not None and _is_extended(change, journal)
         if (extended or broken(body, ruleset, azure)) and not _is_spared(change, journal, ruleset):
             return True
     return False
+
+
+def is_over(change: "Change") -> bool:
+    """Whether what a change took away had ended for so long that some ruleset in force deletes such exemptions."""
+    end = parse_time(change.before["properties"].get("expiresOn")) if change.before else None
+    waits = [one.delete_expired for one in change.rulesets if one.delete_expired is not None]
+    return end is not None and any(end + wait <= change.at + _SKEW for wait in waits)
 
 
 def _is_extended(change: "Change", journal: Sequence["Change"]) -> bool:
@@ -147,7 +152,8 @@ def _is_spared(change: "Change", journal: Sequence["Change"], ruleset: Ruleset) 
         return True
     others = [each for each in journal if not each.ours and each.at < change.at]
     edits = [each for each in others if said(each.before) != said(each.after)]  # who writes the same again is no author
-    authors = {each.by for each in (*others[-1:], *edits[-1:])}
+    wrote = [each for each in others if said(each.after) == said(change.before)]  # what we put back is its writer's
+    authors = {each.by for each in (*others[-1:], *edits[-1:], *wrote[-1:])}
     claims = _claims(change.before)
     return any(authors <= owner.authors and (claims or not owner.metadata) for owner in ruleset.owners)
 
@@ -250,16 +256,19 @@ def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
 
     Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may. What was there before
     the guardrails counts as named so, whoever edited it last. What is made anew from the same assignment is the old one
-    as long as the register waits for that, which the journal does not tell.
+    as long as the register waits for that, which the journal does not tell. What came after that one's last delete says
+    nothing of it.
     """
     name = actor.lower()
+    deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
+    until = max((gone for gone in deletes if gone <= at), default=at)
     if any(name in (*ruleset.approved, *owner_authors(ruleset)) for ruleset in in_force(end, at)):
         return True
     adopted = next((entry.at for entry in end.history[one] if entry.event == "adopted"), None)
     allowed: set[str] = set()
     before: dict[str, Any] | None = None
     for change in end.journal(one):
-        if change.at >= at or change.after is None:
+        if change.at >= until or change.after is None:
             continue
         if change.before is None and not change.ours:
             same = before is not None and _is_same_assignment(before, change.after)

@@ -53,15 +53,19 @@ class Operators:
         else:
             there = [one for one in ids if self.ledger.last(one)] or ids
             what, one = self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0], self.chance.choice(there)
+        await self.do(worker, what, one)
+
+    async def do(self, worker: Worker, what: str, one: ExemptionId, hours: float = 0) -> None:
+        """Do one thing; `hours`: how long a hold lasts, 0 for any time."""
         self.cloud.arm.asked.add(one.key)
-        done = await self.cloud.run(worker, lambda service: self._operate(service, what, one))
+        done = await self.cloud.run(worker, lambda service: self._operate(service, what, one, hours))
         if done is None:
             self._note(what, one, problem="died")
 
-    async def _operate(self, service: Service, what: str, one: ExemptionId) -> None:
+    async def _operate(self, service: Service, what: str, one: ExemptionId, hours: float) -> None:
         calls: dict[str, Callable[[], Awaitable[None]]] = {
             "restore": partial(self._restore, service, one), "restore --at": partial(self._restore_at, service, one),
-            "hold": partial(self._hold, service, one), "release": partial(self._release, service, one),
+            "hold": partial(self._hold, service, one, hours), "release": partial(self._release, service, one),
             "reconcile": partial(self._reconcile, service, one), "close": partial(self._close, service),
             "replay": partial(self._replay, service), "export": partial(self._export, service),
             "import": partial(self._import, service, force=False),
@@ -95,8 +99,8 @@ class Operators:
         await service.reconciler.restore(one, OPERATOR, dry_run=True)
         self._note("dry-run", one)
 
-    async def _hold(self, service: Service, one: ExemptionId) -> None:
-        until = self.cloud.now() + timedelta(hours=self.chance.choice((1, 30, 480)))
+    async def _hold(self, service: Service, one: ExemptionId, hours: float) -> None:
+        until = self.cloud.now() + timedelta(hours=hours or self.chance.choice((1, 30, 480)))
         row = await service.reconciler.hold(one, OPERATOR, until=until, reason="break glass")
         self._note("hold", one, content=row.hold.content if row.hold else "", until=until)
 

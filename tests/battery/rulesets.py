@@ -89,9 +89,19 @@ def some(chance: Random) -> Ruleset:
 @cache
 def numbered(number: int, *, audit: bool = False) -> Ruleset:
     """Return the ruleset with this number, from 0."""
-    said = _composed(Random(f"ruleset {number}"), audit=audit)  # noqa: S311
-    ruleset = parse_ruleset(json.dumps(said))
-    _SAID[ruleset.digest] = said
+    return _parsed(json.dumps(_composed(Random(f"ruleset {number}"), audit=audit)))  # noqa: S311
+
+
+def composed(said: Mapping[str, Any]) -> Ruleset:
+    """Return the ruleset of a story: what is `said` in the place of what most have; of rules, those that differ."""
+    usual = {"version": 2, "mode": "enforce", "breaker": {"reverts_per_hour": 100}, "notices": ROUTES[0]}
+    return _parsed(json.dumps({**usual, **said, "rules": {**RULES, **said.get("rules", {})}}))
+
+
+@cache
+def _parsed(text: str) -> Ruleset:
+    ruleset = parse_ruleset(text)
+    _SAID[ruleset.digest] = json.loads(text)
     return ruleset
 
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from random import Random
 from typing import Any, Final
 
@@ -16,10 +17,13 @@ from tests.battery import acts, coverage, faults, invariants, rulesets, watchers
 from tests.battery.azure import Cloud
 from tests.battery.line import Fault, Sent
 from tests.battery.loop import VirtualLoop, run
+from tests.battery.play import Move, Moves, Play, Story
+from tests.battery.stories import story_of
 from tests.battery.worker import Worker
 
 STEPS: Final = 60
 _LATER: Final = timedelta(hours=26)
+_ROUGH: Final = 0.25
 
 
 class Broken(AssertionError):
@@ -33,6 +37,8 @@ class Simulation:
     Attributes:
         chance: decides all that happens.
         clean: whether nothing goes wrong any more: the end.
+        story: what somebody does besides, step by step; `told`: whether it goes on now, `rough`: whether others act and
+            requests fail meanwhile.
     """
 
     seed: int
@@ -41,10 +47,17 @@ class Simulation:
     chance: Random
     clean: bool = False
     storminess: float = 0.0
+    told: bool = False
+    rough: bool = False
+    story: Story = field(init=False)
     people: acts.People = field(init=False)
+    play: Play = field(init=False)
 
     def __post_init__(self) -> None:
+        self.story = story_of(self.seed)
+        self.rough = self.chance.random() < _ROUGH
         self.people = acts.People(self.cloud, self.chance)
+        self.play = Play(self.cloud, self.people, self.chance)
 
     async def go(self, steps: int) -> None:
         """Run the history, and check the invariants after each step and at the end. Raises Broken."""
@@ -54,11 +67,21 @@ class Simulation:
             worker.trouble = self._trouble
         cloud.weather = self._weather
         cloud.ticking = self.seed % 4 == 3
-        for step in range(steps):
+        begin = 0 if self.story.early else steps if self.story.late else chance.randrange(steps + 1)
+        self.people.around.ruled = self.story.alone
+        moves: Moves = iter(())
+        for step in count():
+            moves = self.play.begin(self.story) if step == begin else moves
             cloud.begin()
-            self.storminess = chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
             since = len(cloud.arm.journal)
-            await self._step()
+            self.told = True
+            move = next(moves, None)
+            if move is not None:
+                await self._follow(move)
+            elif step < steps:
+                await self._step()
+            elif step > begin:
+                break
             self._check(step, [*invariants.after_step(cloud, since), *cloud.defects])
         since = len(cloud.arm.journal)
         await self._end()
@@ -70,6 +93,7 @@ class Simulation:
     async def _step(self) -> None:
         """Let people act, let time pass, and let the workers do some of what there is to do, all at once."""
         chance, cloud = self.chance, self.cloud
+        self.told, self.storminess = False, chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
         cloud.note(f"storm {self.storminess}")
         for _ in range(chance.choice((0, 1, 1, 1))):
             cloud.note(self.people.act())
@@ -85,6 +109,29 @@ class Simulation:
         tasks += self._due(0.8)
         chance.shuffle(tasks)
         await asyncio.gather(*tasks)
+
+    async def _follow(self, move: Move) -> None:
+        """Let the story go on, and do all that is due meanwhile. In a rough one, others act and requests fail."""
+        self.storminess = 0.02 if self.rough else 0.0
+        self.cloud.note(f"story {self.story.name}")
+        if self.rough and self.chance.random() < 0.3:
+            self.cloud.note(self.people.beside())
+        if callable(move):
+            await move(self.chance.choice(self.cloud.workers))
+            move = 1.0
+        await self._pass(move)
+
+    async def _pass(self, seconds: float) -> None:
+        """Let time pass, and do all that is due meanwhile."""
+        until = self.loop.seconds + seconds
+        await self._work(until)
+        await asyncio.sleep(max(0.0, until - self.loop.seconds))
+
+    async def _work(self, until: float) -> None:
+        """Do all that is due until a time, in the loop's."""
+        while (due := self.cloud.next_due()) is not None and due <= until:
+            await asyncio.sleep(max(0.0, due - self.loop.seconds))
+            await asyncio.gather(*self._due(1.0))
 
     def _due(self, share: float) -> list[Coroutine[Any, Any, Any]]:
         """Return the work on events and messages that are due, or of a share of them."""
@@ -115,12 +162,12 @@ class Simulation:
         await asyncio.sleep(3600)
         worker = self.chance.choice(cloud.workers)
         await cloud.sweep(worker)
-        until = self.loop.seconds + _LATER.total_seconds()
-        while (due := cloud.next_due()) is not None and due <= until:
-            await asyncio.sleep(max(0.0, due - self.loop.seconds))
-            await asyncio.gather(*self._due(1.0))
+        await self._work(self.loop.seconds + _LATER.total_seconds())
 
     def _trouble(self, sent: Sent) -> Fault | None:
+        if self.play.fault and not self.clean and (fault := self.play.fault(sent)):
+            self.cloud.troubles.append(self.cloud.now())
+            return fault
         if self.clean or self.chance.random() >= self.storminess:
             return None
         self.cloud.troubles.append(self.cloud.now())
@@ -131,8 +178,12 @@ class Simulation:
     def _weather(self) -> list[float]:
         """Return when an event comes, in seconds: at times never, late, or more than once."""
         chance = self.chance
-        count = chance.choices((0, 1, 2), (1, 8, 1))[0]
-        return [chance.choice((0.0, 1.0, 30.0, 600.0)) for _ in range(count)]
+        if self.told and self.play.weather is not None:
+            return list(self.play.weather)
+        if self.told and not self.rough:
+            return [0.0]
+        times = chance.choices((0, 1, 2), (1, 8, 1))[0]
+        return [chance.choice((0.0, 1.0, 30.0, 600.0)) for _ in range(times)]
 
     def _check(self, step: int, broken: list[str]) -> None:
         if broken:
@@ -151,7 +202,7 @@ def simulate(
     async def main(loop: VirtualLoop) -> list[str]:
         random.seed(seed)  # what waits or samples by chance asks it
         chance = Random(seed)  # noqa: S311
-        cloud = Cloud(loop, chance, rulesets.some(chance))
+        cloud = Cloud(loop, chance, rulesets.composed(story.ruled) if story.alone else rulesets.some(chance))
         cloud.trace = [] if trace is None else trace
         try:
             await Simulation(seed, loop, cloud, chance).go(steps)
@@ -160,7 +211,9 @@ def simulate(
                 seen(cloud)
         return cloud.trace
 
-    return run(seed, main)
+    story = story_of(seed)
+    with story.limits():
+        return run(seed, main)
 
 
 __all__ = ["Broken", "ExemptionId", "Simulation", "Worker", "simulate"]

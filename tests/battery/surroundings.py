@@ -52,12 +52,17 @@ def members_of(cloud: Cloud, assignment: str) -> tuple[str, ...] | None:
 
 @dataclass
 class Surroundings:
-    """They change at once; `calm` takes away what is in the way, and leaves what is there."""
+    """They change at once; `calm` takes away what is in the way, and leaves what is there.
+
+    `ruled`: whether the ruleset stays as it is; `seen`: the scopes at and below which we may do anything, () for all.
+    """
 
     cloud: Cloud
     chance: Random
     ledger: Ledger
     routes: dict[str, str] = field(default_factory=dict)
+    ruled: bool = False
+    seen: tuple[str, ...] = ()
     _events: int = 0
 
     def __post_init__(self) -> None:
@@ -80,6 +85,8 @@ class Surroundings:
     def calm(self) -> None:
         """Take away all faults, locks, denials and lags; what cannot be judged by is put back."""
         self.cloud.arm.reset()
+        if self.seen:
+            self.cloud.arm.access.grants[US_OID] = [Grant(scope, ("*",)) for scope in self.seen]
         self.cloud.arm.activity.lag = timedelta()
         self.cloud.trouble = None
         self.routes.clear()
@@ -285,6 +292,8 @@ class Surroundings:
 
     def _ruleset(self) -> str:
         self.cloud.trouble = None
+        if self.ruled:
+            return "the ruleset stays"
         number, audit = self.chance.randrange(rulesets.NUMBER), self.chance.random() < 0.14
         self.cloud.rule(rulesets.numbered(number, audit=audit))
         return f"ruleset {number}{', audit' if audit else ''}"

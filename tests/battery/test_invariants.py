@@ -40,6 +40,13 @@ def reverting(ruleset: Ruleset) -> set[str]:
     return {name for name, one in said.items() if (one["response"] if isinstance(one, dict) else one) == "revert"}
 
 
+def spares(ruleset: Ruleset, rule: str) -> int:
+    """Return how much in a ruleset lets what breaks a rule stand."""
+    said = rulesets.said_by(ruleset)
+    more = said.keys() & {"exclusions", "adoption", "overrides"}
+    return ("grace" in said["rules"][rule]) + bool(said["owners"]) + len(more)
+
+
 def broken(seeds: int = SEEDS, steps: int = STEPS) -> Iterator[str]:
     """Yield what the first seeds break."""
     for seed in range(seeds):
@@ -56,7 +63,8 @@ def test_all_rules_that_revert_are_listed() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_a_wrong_revert_is_seen_whichever_rule_finds_what_is_none(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     judged = assess._outcome
-    ruleset = next(one for one in map(rulesets.numbered, range(rulesets.NUMBER)) if rule in reverting(one))
+    asking = [one for one in map(rulesets.numbered, range(rulesets.NUMBER)) if rule in reverting(one)]
+    ruleset = min(asking, key=lambda one: spares(one, rule))  # it is seen soonest where nothing stands in its way
 
     def wrong(bound: BoundRule, *facts: Any) -> object:
         return Violation("it is none", {}) if bound.rule.name == rule else judged(bound, *facts)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from tests.battery import __main__ as program
-from tests.battery import campaign, guarantees, invariants, record
+from tests.battery import campaign, guarantees, invariants, record, watchers
 from tests.battery.simulation import STEPS
 
 SEEDS: Final = 300
@@ -109,7 +109,8 @@ def test_the_page_of_guarantees_has_the_invariants_of_the_code() -> None:
     page = guarantees.PAGE.read_text("utf-8")
     made = page.partition(guarantees.BEGIN)[2].partition(guarantees.END)[0]
     assert guarantees.promises() in made
-    assert made.count("\n- ") == len(invariants.INVARIANTS) + 3  # and a line for each part of the run
+    parts = 3  # a line for each part of the run
+    assert made.count("\n- ") == len(invariants.INVARIANTS) + len(watchers.WATCHERS) + parts
 
 
 def test_the_page_says_what_was_run_and_when(tmp_path: Any) -> None:

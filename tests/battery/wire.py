@@ -110,7 +110,18 @@ class _Place(NamedTuple):
 def _place(url: str) -> _Place:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return _Place(unquote(parts.path), unquote(parts.query), query, parts.netloc)
+    return _Place(_resolved(unquote(parts.path)), unquote(parts.query), query, parts.netloc)
+
+
+def _resolved(path: str) -> str:
+    """Return a path as the client sends it: without `.` and `..`. Azure does not take the sign of Kelvin for a k."""
+    kept: list[str] = []
+    for part in path.replace("\u212a", "%E2%84%AA").split("/"):
+        if part == "..":
+            del kept[max(len(kept) - 1, 1) :]
+        elif part != ".":
+            kept.append(part)
+    return "/".join(kept)
 
 
 def _planned(fault: Fault) -> Planned | None:

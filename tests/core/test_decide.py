@@ -170,13 +170,20 @@ def test_a_marker_that_stands_is_not_written_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "marker", [{"status": 7}, {"codes": "EXG201"}, {"since": []}, {"status": "violation", "codes": [None]}, "text", []]
+    "marker", [{"status": 7}, {"codes": "EXG201"}, {"since": []}, {"status": "violation", "codes": [None]}]
 )
 def test_a_marker_that_somebody_damaged_is_written_anew(marker: Any) -> None:
     plan = decide(situation(TAG, exemption=exemption({"guardrails": marker}), mode=Mode.ENFORCE))
     assert isinstance(plan.action, Tag)
     assert plan.action.marker is not None
     assert plan.action.marker["since"] == "2026-11-21T12:00:00Z"
+
+
+@pytest.mark.parametrize("used", ["text", [], 7, False])
+def test_a_key_that_somebody_uses_for_something_else_takes_no_marker(used: Any) -> None:
+    plan = decide(situation(TAG, exemption=exemption({"guardrails": used}), mode=Mode.ENFORCE))
+    assert (plan.answer, plan.action) == ("alert", None)
+    assert "something else" in plan.reasons[-1]
 
 
 def test_a_management_group_gets_no_tag_on_its_scope() -> None:

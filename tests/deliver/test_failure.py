@@ -55,6 +55,17 @@ async def test_a_notice_that_fails_for_a_day_becomes_a_letter_and_is_told_elsewh
     assert "503" in alert.why[0]
 
 
+async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_letter(world: Stage) -> None:
+    until = START + timedelta(days=3)
+    refused = TryAgain("the managed identity endpoint gave no token", 60.0, waits=True)
+    world.sink.answer = lambda _told, _route: refused if world.clock.now() < until else Delivered()
+    await world.send(*some(3))
+    await world.run()
+    assert sorted(world.sink.ids("secops")) == ["n0", "n1", "n2"]
+    assert until < world.clock.now() < until + timedelta(hours=2)
+    assert await world.register.letters() == []
+
+
 async def test_it_is_told_again_the_next_day(world: Stage) -> None:
     world.sink.answer = lambda _told, route: Undeliverable("400") if route == "secops" else Delivered()
     for _ in range(2):

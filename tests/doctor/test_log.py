@@ -55,7 +55,8 @@ async def test_an_empty_answer_is_none(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize(
-    "columns", [None, [], [{"name": "records"}], [{"type": "long"}], "columns", [{"name": "records"}, {"name": "newest"}]]
+    "columns",
+    [None, [], [{"name": "records"}], [{"type": "long"}], "columns", [{"name": "records"}, {"name": "newest"}]],
 )
 async def test_an_answer_that_cannot_be_read_is_unknown(clinic: Clinic, columns: Any) -> None:
     answers(clinic, ["many", "lately"], columns=columns)
@@ -64,9 +65,7 @@ async def test_an_answer_that_cannot_be_read_is_unknown(clinic: Clinic, columns:
 
 @pytest.mark.parametrize("path", ["components", "api/query"])
 @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (404, "ResourceNotFound"), (503, "Busy")])
-async def test_who_may_not_read_it_hears_that_it_is_unknown(
-    clinic: Clinic, path: str, status: int, code: str
-) -> None:
+async def test_who_may_not_read_it_hears_that_it_is_unknown(clinic: Clinic, path: str, status: int, code: str) -> None:
     answers(clinic, [42, "2026-11-28T05:40:00Z"])
     clinic.cloud.arm.faults.rules.append(Fault(path=path, status=status, code=code))
     result = await clinic.check("log")

@@ -7,6 +7,7 @@ import pytest
 
 from guardrails.budgets import Budget, Use
 from guardrails.exemption import spell_time
+from guardrails.hint import Hint
 from guardrails.record import Status
 from sandbox import tenant as places
 from sandbox.tenant import APPROVAL
@@ -197,11 +198,11 @@ async def test_a_snapshot_that_a_hand_changed_is_not_put_back(world: World) -> N
 
 async def test_a_fight_ends_in_an_alert_with_both_actors(world: World) -> None:
     one = await approved(world)
-    for _ in range(5):
+    for number in range(5):
         if await world.body(one) is None:
             break
         await world.delete(one, ALICE)
-        await deleted_by(world, one, "alice@contoso.com")
+        await world.reconciler.reconcile(one, Hint("event", "delete", "alice@contoso.com", f"e-{number}"))
         world.clock.advance(minutes=20)
         await world.look(one, "wake-up")
     row = await world.row(one)

@@ -114,6 +114,18 @@ async def test_an_old_delete_event_that_comes_again_says_nothing_of_a_later_loss
     assert await world.body(one) is not None
 
 
+async def test_an_old_delete_event_of_a_loss_that_was_put_back_says_nothing_of_a_later_loss(world: World) -> None:
+    one = await approved(world)
+    await world.delete(one, ALICE)
+    await deleted_by(world, one, "alice@contoso.com")
+    world.clock.advance(minutes=35)
+    await world.look(one, "wake-up")
+    assert await world.body(one) is not None
+    await drop_target(world)
+    await deleted_by(world, one, "alice@contoso.com")
+    assert (await world.row(one)).lost_said == ""
+
+
 async def test_one_that_could_not_be_read_while_lost_is_found_by_its_targets_event(world: World) -> None:
     one = await lost(world)
     world.fault("GET", status=403, code="AuthorizationFailed", count=1)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from guardrails.compare import sweep_message
-from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.hint import Hint
-from guardrails.pace import MAX_ATTEMPTS, backoff
+from guardrails.pace import MAX_ATTEMPTS, PATIENT, backoff
 
 from .conftest import EXEMPTION, Desk, outcome
 
@@ -65,6 +65,19 @@ async def test_a_wake_up_stays_one_over_its_attempts(desk: Desk) -> None:
     await desk.intake.message(text)
     due = datetime(2027, 3, 1, 12, 0, 0, 500_000, UTC)
     assert desk.reconciler.asked == [(EXEMPTION, Hint("wake-up", due=due))] * 2
+
+
+async def test_while_nobody_gives_us_a_token_a_message_waits_and_never_becomes_a_letter(desk: Desk) -> None:
+    refused = Retryable("the managed identity endpoint gave no token", code=NO_TOKEN, delay=60)
+    desk.reconciler.answers = [*(3 * MAX_ATTEMPTS * [refused]), BUSY, outcome()]
+    text = TEXT
+    for _ in range(3 * MAX_ATTEMPTS + 1):
+        assert await desk.intake.message(text) is None
+        (text,) = await desk.texts("reconcile")
+    assert json.loads(text)["attempt"] == PATIENT + 1  # the tries that are left are for what comes after
+    assert all(60 <= wait <= 3600 for wait in desk.queues.delays)
+    assert await desk.intake.message(text) == outcome()
+    assert await desk.letters() == []
 
 
 async def test_a_message_keeps_what_it_says_over_its_attempts(desk: Desk) -> None:

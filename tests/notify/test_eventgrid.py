@@ -13,8 +13,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.messaging import CloudEvent
 
+from guardrails.azure.identity import Explained
 from guardrails.notice import Kind
 from guardrails.notify.channels import open_session
 from guardrails.notify.eventgrid import SOURCE, TYPES, EventGridTopic, event
@@ -38,7 +40,9 @@ class FixedClock:
 
 
 @asynccontextmanager
-async def publisher(endpoint: str, credential: Credential, seconds: float = 5.0) -> AsyncIterator[EventGridTopic]:
+async def publisher(
+    endpoint: str, credential: AsyncTokenCredential, seconds: float = 5.0
+) -> AsyncIterator[EventGridTopic]:
     found = EventGridTopic(endpoint, credential, FixedClock(), session=local, timeout=seconds)
     try:
         yield found
@@ -122,9 +126,11 @@ async def test_no_token_no_server_no_answer_are_tried_again() -> None:
         return web.Response()
 
     async with topic() as there:
-        async with publisher(there.endpoint, Credential(broken=True)) as channel:
+        refused = Explained(Credential(broken=True), "the managed identity endpoint", remedy="Look at the identity")
+        async with publisher(there.endpoint, refused) as channel:
             found = await channel.deliver(notice())
-            assert found == TryAgain("no token for Event Grid could be got; check the service's identity")
+            why = f"the managed identity endpoint gave no token for {SCOPE}: ClientAuthenticationError"
+            assert found == TryAgain(f"{why}. Look at the identity", 60.0, waits=True)
         there.sink.answer = stall
         async with publisher(there.endpoint, Credential(), seconds=0.1) as channel:
             assert await channel.deliver(notice()) == TryAgain("the Event Grid topic gave no answer within 0.1 s")

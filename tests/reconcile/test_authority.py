@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, fingerprint
 from guardrails.record import Entry, Status
 from sandbox.identity import token_for
@@ -199,6 +200,23 @@ async def test_on_that_day_an_edit_that_adds_the_claim_is_seen_through(world: Wo
     await world.bad(one, metadata=OWNED)
     assert (await world.look(one)).did == "put-back"
     assert "evasion-attempted" in await world.told()
+
+
+async def test_a_request_that_fails_gives_nobody_what_he_claims(world: World) -> None:
+    """What was claimed before the edit is read once, and stands from then on: a failure is no answer."""
+    world.ruleset = rules(owners=[EPAC])
+    one = world.id()
+    await world.known(one)
+    await world.bad(one, metadata=OWNED)
+
+    async def fails() -> None:
+        raise Permanent("table storage refused a request: 400", code="storage-refused")
+
+    world.watch.before["register.body"] = fails
+    with pytest.raises(Permanent, match="400"):
+        await world.look(one)
+    assert (await world.look(one)).did == "put-back"
+    assert (await world.row(one)).theirs == ""
 
 
 @pytest.mark.parametrize(

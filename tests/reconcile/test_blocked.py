@@ -59,6 +59,21 @@ async def test_an_edit_that_a_refused_restore_was_first_to_see_is_its_authors_an
     assert (await world.row(one)).status is Status.COMPLIANT
 
 
+async def test_what_a_refused_restore_was_first_to_see_is_judged_though_no_event_tells_of_it(world: World) -> None:
+    one = world.id()
+    await world.bad(one, PIPELINE)
+    assert (await world.look(one)).did == "delete"
+    await world.bad(one, displayName="made anew")
+    await world.forget()
+    no_role(world)
+    with pytest.raises(Permanent, match="Azure refused"):
+        await world.reconciler.restore(one, OPERATOR)
+    assert (await world.row(one)).due == world.clock.now()
+    assert world.wakes() == [1.0]
+    world.arm.access.reset()
+    assert (await world.look(one, "queue")).did == "delete"
+
+
 @pytest.mark.parametrize("forbid", [lock, deny, no_role])
 async def test_a_revert_that_azure_forbids_is_told_once_and_left_for_a_day(
     world: World, forbid: Callable[[World], None]

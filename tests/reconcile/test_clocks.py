@@ -299,6 +299,20 @@ async def test_what_stood_until_somebody_edits_it_has_its_whole_grace_then(
     assert await has_left(world, one, timedelta(hours=12))
 
 
+@pytest.mark.parametrize("until", [{}, {"adoption": {"until": "2099-01-01"}}], ids=["left alone", "left alone until"])
+async def test_what_stood_and_is_made_anew_from_another_assignment_has_its_whole_grace_then(
+    world: World, one: ExemptionId, until: dict[str, Any]
+) -> None:
+    world.ruleset = rules(on={"expiry-missing": GRACE, "whole-initiative": GRACE}, **until)
+    await world.bad(one)
+    world.clock.advance(days=1)
+    await world.look(one, "sweep", adopt=world.clock.now())
+    world.clock.advance(days=5)
+    await gone(world, one, seen=False)
+    assert await edit(world, one, **NEVER_ENDS, **ELSEWHERE)
+    assert await has_left(world, one, timedelta(hours=12))
+
+
 async def test_somebody_else_has_a_grace_of_his_own(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
     assert await stands(world, one, TEN)

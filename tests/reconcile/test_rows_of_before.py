@@ -99,6 +99,17 @@ async def test_its_end_is_compared_with_what_it_was(before: World, name: str, me
         assert ((await before.properties(one))["expiresOn"][:10] == end_now[:10]) is stays, days
 
 
+async def test_its_end_is_remembered_while_what_follows_from_a_later_one_waits(before: World) -> None:
+    one, end = before.id("never-good"), START + timedelta(days=120)
+    later = (end + timedelta(days=10)).isoformat()
+    await stood(before, "never-good", expiresOn=later, metadata=NO_TICKET)
+    await before.look(one)
+    assert (await before.row(one)).held == "breaker"
+    await before.register.close_breaker(before.clock.now())
+    assert (await before.look(one)).did == "put-back"
+    assert (await before.properties(one))["expiresOn"][:10] == f"{end:%Y-%m-%d}"
+
+
 async def test_what_was_gone_is_a_new_one_when_it_comes_back(before: World) -> None:
     one = before.id("gone")
     await before.write(one, ALICE)

@@ -83,8 +83,11 @@ async def test_a_key_that_is_not_ours_is_left_alone(world: World) -> None:
     one = world.id()
     await world.write(one, ALICE, metadata={**NO_TICKET, "guardrails": "a text of somebody"})
     for _ in range(3):
-        await world.look(one)
+        assert (await world.look(one)).did == ""
     assert await world.marker(one) == "a text of somebody"
+    assert world.writes() == 0, "each write would raise an event, and that the next one"
+    assert await world.told() == ["violation"]
+    assert (await world.row(one)).answer == "alert"
 
 
 async def test_the_tag_follows_the_findings_and_keeps_its_date(world: World) -> None:

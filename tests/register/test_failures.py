@@ -11,6 +11,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
+from guardrails.azure.identity import Explained
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.record import Entry, Row, Status
 from guardrails.register import queues
@@ -166,8 +167,11 @@ class Identity:
 
 
 async def test_an_identity_without_a_token_is_worth_another_try(clock: VirtualClock) -> None:
-    async with connect(clock=clock, endpoint="https://acme.invalid", credential=Identity("")) as register:
-        with pytest.raises(Retryable, match="gives no token"):
+    refused = Explained(Identity(""), "the managed identity endpoint")
+    async with connect(clock=clock, endpoint="https://acme.invalid", credential=refused) as register:
+        with pytest.raises(
+            Retryable, match=r"the managed identity endpoint gave no token for https://storage\.azure\.com"
+        ):
             await register.read(EXEMPTION)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.bodies import freed, named
 from guardrails.exemption import ExemptionId, parse_time
 from guardrails.record import Entry, HistoryEntry, Row, Stored, Watch
 from guardrails.register.keys import address
@@ -38,6 +39,14 @@ async def _with_all_bodies(old: Any, register: Any, exemption: ExemptionId, seq:
         pass
     found: HistoryEntry = await old(register, exemption, seq)
     return found
+
+
+def _taken_are_spare(old: Any, before: Row | None, row: Row, *args: Any, **more: Any) -> Row:
+    found: Row = old(before, row, *args, **more)
+    taken = freed(before, row)
+    if taken is None or found.bodies is None:
+        return found
+    return replace(found, bodies=tuple(sorted({*found.bodies, taken} - named(found))))
 
 
 def _without_compliant(old: Any, row: Row) -> frozenset[int]:
@@ -100,6 +109,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A body that was taken away is kept for 400 days.",
         _BODIES + "test_what_was_taken_by_a_revert_is_kept_for_400_days",
         instead("guardrails.bodies.freed", lambda *_: None),
+        around("guardrails.bodies.counted", _taken_are_spare),
     ),
     mutation(
         "good-bodies-pruned",

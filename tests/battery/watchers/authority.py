@@ -14,6 +14,7 @@ from tests.battery.watchers.book import SLACK, Book, Step, time_of
 _BELONGS: Final = re.compile(r"not reverted: it belongs to (\S+)")
 _VIOLATED: Final = "and who wrote this is not known to write for it"
 _WHO_MAY: Final = re.compile(r"(.+) deleted it, who may")
+_WHO_MAY_NOT: Final = re.compile(r"(.+) deleted it, who may not")
 _LEFT_TO: Final = re.compile(r"it is left to (.+)")
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -130,6 +131,23 @@ async def an_accepted_delete_was_by_who_may(book: Book) -> list[str]:
     return found
 
 
+async def who_made_it_may_delete_it(book: Book) -> list[str]:
+    """Nobody is accused of a delete who made the exemption himself, and alone, by the activity log's word."""
+    found = []
+    for step in book:
+        match = _WHO_MAY_NOT.fullmatch(str(step.entry.facts.get("why", "")))
+        if not match or step.entry.facts.get("known") != "who deleted it is what the activity log says":
+            continue
+        makers = {
+            change.by
+            for change in book.end.journal(step.one)
+            if change.before is None and not change.ours and change.at <= step.entry.at + SLACK
+        }
+        if makers == {match[1].lower()}:
+            found.append(f"{step}: {match[1]} may not delete it, who made it")
+    return found
+
+
 async def gaps_are_named(book: Book) -> list[str]:
     """That a new exemption is spared by a claim alone is said with what closes that gap, there and of the ruleset."""
     found = []
@@ -241,7 +259,8 @@ async def what_was_approved_stays_so(book: Book) -> list[str]:
 
 WATCHERS: Final = (
     a_claim_protects_nothing, what_its_owner_wrote_is_put_back, nobody_else_gives_away_what_is_an_owners,
-    nothing_is_inherited_by_name, rights_change_by_who_has_them, an_accepted_delete_was_by_who_may, gaps_are_named,
+    nothing_is_inherited_by_name, rights_change_by_who_has_them, an_accepted_delete_was_by_who_may,
+    who_made_it_may_delete_it, gaps_are_named,
     the_known_owner_is_named, our_tag_is_of_the_past, evasion_is_told, evasion_is_told_once_and_alone,
     forged_ids_are_told, what_was_approved_stays_so,
 )  # fmt: skip

@@ -91,6 +91,10 @@ class Book:
         """Return the ruleset by which it was decided; None where a setting or an older version had it."""
         return next((one for _, one in self.end.cloud.ruled if one.digest == step.row.ruleset), None)
 
+    def is_older(self, row: Row) -> bool:
+        """Whether an older version of the service wrote a row."""
+        return row.ruleset not in ("", *(one.digest for _, one in self.end.cloud.ruled))
+
     def in_force(self, at: datetime) -> list[Ruleset]:
         """Return the rulesets that were in force at a time, as far as clocks tell."""
         return model.in_force(self.end, at)

@@ -34,16 +34,14 @@ async def no_budget_is_exceeded(book: Book) -> list[str]:
     """Within an hour no more is reverted of one exemption, author and subscription than their budgets let through."""
     budgets = [one.budget for one in _rulesets(book)]
     done = [step for step in book if step.entry.event in _REVERTED and _is_ours(book, step)]
-    return _exceeded("reverted", done, budgets, [_author(book, step) for step in done], _closed(book))
+    return _exceeded(book, "reverted", done, budgets, [_author(book, step) for step in done])
 
 
 async def no_budget_for_restores_is_exceeded(book: Book) -> list[str]:
     """The same of what is put back after a loss: of one exemption, of who deleted it, of a subscription, in all."""
     budgets = [one.restores for one in _rulesets(book)]
     done = [step for step in book if step.entry.event == "brought-back"]
-    return _exceeded(
-        "put back", done, budgets, [step.before.lost_by if step.before else "" for step in done], _closed(book)
-    )
+    return _exceeded(book, "put back", done, budgets, [step.before.lost_by if step.before else "" for step in done])
 
 
 def _closed(book: Book) -> list[datetime]:
@@ -56,15 +54,21 @@ def _closed(book: Book) -> list[datetime]:
     )
 
 
+def _restored(book: Book, step: Step) -> int:
+    """Return how often an operator had restored its exemption before a step: its own count begins anew by that."""
+    return sum(one.entry.event == "restored" and one.entry.seq < step.entry.seq for one in book.steps[step.one])
+
+
 def _exceeded(
-    what: str, done: Sequence[Step], budgets: Sequence[Budget], authors: Sequence[str], closed: Sequence[datetime]
+    book: Book, what: str, done: Sequence[Step], budgets: Sequence[Budget], authors: Sequence[str]
 ) -> list[str]:
+    closed = _closed(book)
     counted = defaultdict[tuple[str, str], list[tuple[datetime, datetime]]](list)
     for step, author in zip(done, authors, strict=True):
-        era = sum(at <= _begun_at(step) for at in closed)
-        for name, key in (("exemption", step.one.key), ("author", author), ("subscription", step.one.container)):
+        era, own = sum(at <= _begun_at(step) for at in closed), f"{step.one.key} {_restored(book, step)}"
+        for name, key in (("exemption", own), ("author", author), ("subscription", step.one.container)):
             if key:
-                counted[name, f"{key} {era}" if closed else key].append((_begun_at(step), step.entry.at))
+                counted[name, f"{key} {era}"].append((_begun_at(step), step.entry.at))
     found = []
     for (name, key), times in counted.items():
         most = max(getattr(one, name) for one in budgets)

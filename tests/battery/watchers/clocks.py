@@ -17,6 +17,8 @@ _EXTENDED: Final = "expiry-extended"
 _TOLERANCE: Final = timedelta(days=1)
 _WINDOW: Final = timedelta(days=30)
 _REVERTS: Final = ("delete", "put-back")
+_MOMENT: Final = timedelta(minutes=1)
+"""What two looks find out within it, they may not know of each other."""
 
 
 @dataclass
@@ -25,14 +27,14 @@ class Run:
 
     Attributes:
         start, last: when that was seen first, and last.
-        authors: who had written it, lower case.
+        authors: who had written it, lower case, and since when that was seen.
         controls: the reference ids that it exempted from; None for all of them.
         rules: those that it broke.
     """
 
     start: datetime
     last: datetime
-    authors: set[str]
+    authors: dict[str, datetime]
     controls: frozenset[str] | None
     rules: set[str] = field(default_factory=set)
 
@@ -85,6 +87,12 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if not step.row.content:
             lasting.pop(one, None)
             continue
+        if book.is_older(step.row):
+            continue
+        if run is None and (known := step.before) and book.is_older(known) and known.due:
+            run = lasting[one] = Run(_since(step), at, {known.author.lower()}, None)
+            runs.setdefault(one, []).append(run)
+            beside[one] = []  # it gave each its own
         told = _told(book, step)
         if told is None or told.loosened or (not told.reverting and run is not None and told.unclear & run.rules):
             continue
@@ -93,16 +101,17 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             continue
         controls = await _controls(book, step)
         if run is None:
-            run = lasting[one] = Run(at, at, set(), controls)
+            run = lasting[one] = Run(at, at, {}, controls)
             runs.setdefault(one, []).append(run)
             beside[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
-                if other != one and _is_beside(book, other, step) and author in each.authors and each.overlaps(controls)
+                if other != one and _is_beside(book, other, step) and each.overlaps(controls)
+                and each.authors.get(author, at) <= at - _MOMENT
             ]  # fmt: skip
         run.last = at
         run.rules |= told.reverting.keys()
-        run.authors.add(author)
+        run.authors.setdefault(author, at)
         run.controls = None if run.controls is None or controls is None else run.controls | controls
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
         until = parse_time(match[1]) if match else None
@@ -113,6 +122,12 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if until > at + longest - used + SLACK:
             found.append(f"{step}: left until {until}, though {author} used {used} of {longest}")
     return found
+
+
+def _since(step: Step) -> datetime:
+    """Return since when an older version of the service saw it broken."""
+    known = step.before.findings if step.before else {}
+    return min((seen for code, seen in known.items() if not code.endswith("?")), default=step.entry.at)
 
 
 def _in_order(book: Book) -> list[Step]:
@@ -217,6 +232,8 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
                     accepted.clear()
                 continue
             row, at = step.row, step.entry.at
+            if (was := step.before) and book.is_older(was):
+                accepted[row.assignment.lower()] = _Accepted(was.expires_on, {""}, ruleset.digest, at)
             known = accepted.setdefault(row.assignment.lower(), _Accepted(digest=ruleset.digest))
             if known.digest != ruleset.digest or (known.at and at - known.at > _WINDOW):
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)

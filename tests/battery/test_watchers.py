@@ -1,0 +1,575 @@
+"""Each watcher can fail: it says nothing of a short history by hand, and says so of the same with one thing wrong."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import pytest
+
+from guardrails import bodies
+from guardrails.azure.refusals import REFUSALS
+from guardrails.errors import Permanent
+from guardrails.exemption import ExemptionId, spell_time
+from guardrails.notice import Kind, Notice
+from guardrails.record import HistoryEntry, Hold, Intent, Letter, Row, Status, Stored
+from guardrails.register import letters
+from guardrails.ruleset import Ruleset, parse_ruleset
+from sandbox import tenant
+from tests.battery import rulesets
+from tests.battery.azure import START, Change, Cloud
+from tests.battery.invariants import End
+from tests.battery.watchers import WATCHERS, Book
+
+ONE: Final = ExemptionId.parse(tenant.exemption_id(tenant.RESOURCE, "one"))
+TWO: Final = ExemptionId.parse(tenant.exemption_id(tenant.RESOURCE, "two"))
+ALICE, MALLORY, EPAC = "alice@contoso.com", "mallory@contoso.com", "5f0e9d1c-1111-4222-8333-444455557777"
+HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+NOW: Final = START + 9 * DAY
+BELONGS: Final = "not reverted: it belongs to EPAC"
+OPEN: Final[dict[str, Any]] = {"owners": [{"name": "EPAC", "metadata": {rulesets.CLAIM: "*"}}]}
+NAMED: Final[dict[str, Any]] = {"owners": [{**OPEN["owners"][0], "authors": [EPAC]}]}
+
+
+def ruled(**said: Any) -> Ruleset:
+    """Return a ruleset of the battery's rules, with this beside them."""
+    file = {"version": 2, "mode": "enforce", "rules": rulesets.RULES, "notices": rulesets.ROUTES[0], **said}
+    made = parse_ruleset(json.dumps(file))
+    rulesets._SAID[made.digest] = file
+    return made
+
+
+PLAIN: Final = ruled()
+
+
+class Register:
+    """What the watchers ask of the register."""
+
+    def __init__(self, tale: "Tale") -> None:
+        self._tale = tale
+        self.sweeps = SimpleNamespace(last=self._last)
+
+    async def rows(self) -> AsyncIterator[Stored]:
+        """Yield the rows as the last entries left them."""
+        for entries in self._tale.history.values():
+            yield Stored(Row.from_json(entries[-1].row), entries[-1].seq, "", "")
+
+    async def body(self, one: ExemptionId, entry: int) -> Any:
+        """Return a body that was kept. Raises Permanent."""
+        if (one, entry) not in self._tale.bodies:
+            raise Permanent("it is not kept", code="no-body")
+        return self._tale.bodies[one, entry]
+
+    async def letters(self) -> list[Letter]:
+        """Return the letters."""
+        return self._tale.letters
+
+    async def breaker(self, _: datetime) -> Any:
+        """Return the breaker's state."""
+        return SimpleNamespace(opened_at=self._tale.opened_at)
+
+    async def _last(self) -> Any:
+        return self._tale.swept
+
+
+@dataclass
+class Tale:
+    """A history by hand."""
+
+    ruleset: Ruleset = PLAIN
+    history: dict[ExemptionId, list[HistoryEntry]] = field(default_factory=dict)
+    bodies: dict[tuple[ExemptionId, int], Any] = field(default_factory=dict)
+    journal: list[Change] = field(default_factory=list)
+    delivered: list[tuple[datetime, str, Notice]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    opened_at: datetime | None = None
+    swept: Any = None
+    there: dict[ExemptionId, Any] = field(default_factory=dict)
+    hours: float = 0
+
+    def add(
+        self, event: str = "judged", one: ExemptionId = ONE, after: float = 1, facts: Mapping[str, Any] = {}, **row: Any
+    ) -> None:
+        """Add an entry, so many hours after the last one, that leaves the row like this."""
+        self.hours += after
+        entries = self.history.setdefault(one, [])
+        first = Row(
+            one.text, Status.COMPLIANT, START, content="a", ruleset=self.ruleset.digest, author=ALICE,
+            assignment=tenant.ASSIGNMENT,
+        )  # fmt: skip
+        last = Row.from_json(entries[-1].row) if entries else first
+        new = replace(last, **{"intent": None, "outbox": (), **row})
+        entries.append(HistoryEntry(len(entries) + 1, self.at, event, facts, new.to_json(), "", "", ""))
+
+    @property
+    def at(self) -> datetime:
+        """When the last entry was added."""
+        return START + self.hours * HOUR
+
+    def keep(self, *, said: Mapping[str, Any] = {}, entry: int = 1, one: ExemptionId = ONE, of: str = "") -> Any:
+        """Keep a body with this metadata as that of an entry."""
+        properties = {"policyAssignmentId": tenant.ASSIGNMENT, "metadata": dict(said)}
+        self.bodies[one, entry] = {"id": of or one.text, "properties": properties}
+        return self.bodies[one, entry]
+
+    def wrote(self, after: Any, by: str = MALLORY, *, before: Any = None, ours: bool = False) -> None:
+        """Let somebody write or delete it now."""
+        self.journal.append(Change(self.at, ours, ONE.key, by, before, after, (self.ruleset,)))
+
+    def told(self, name: str, kind: Kind = Kind.EVASION_ATTEMPTED, **exemption: str) -> None:
+        """Let a notice reach its route now."""
+        notice = Notice(name, kind, "low", self.at, "", exemption, (), "", "", (), "")
+        self.delivered.append((self.at, "audit", notice))
+
+    def letter(self, payload: str, reason: str, source: str = "event") -> None:
+        """Let something become a letter now."""
+        self.letters.append(Letter(f"letter-{len(self.letters)}", source, reason, payload, self.at))
+
+    async def book(self) -> Book:
+        """Return what the watchers read."""
+        service = SimpleNamespace(register=Register(self))
+        worker = SimpleNamespace(service=service, line=SimpleNamespace(requests=self.requests))
+        cloud = SimpleNamespace(
+            arm=SimpleNamespace(journal=self.journal), ruled=[(START, self.ruleset)], ruleset=self.ruleset, digests={},
+            delivered=self.delivered, workers=[worker], trace=self.trace, troubles=[], lost=[], unruled=[], swept=None,
+            now=lambda: NOW,
+        )  # fmt: skip
+        people = SimpleNamespace(ids=[ONE], ledger=SimpleNamespace(wiped=[], operated=[]))
+        rows = {one: Row.from_json(entries[-1].row) for one, entries in self.history.items()}
+        return await Book.of(End(cast(Cloud, cloud), cast(Any, people), self.there, rows, self.history))
+
+
+def plan(*reasons: str, **facts: Any) -> dict[str, Any]:
+    """Return the facts of an entry that was decided for these reasons."""
+    return {"plan": {"reasons": reasons}, **facts}
+
+
+def found(*rules: str, **facts: Any) -> dict[str, Any]:
+    """Return the facts of a look that found these rules broken."""
+    return {"verdict": "x", "findings": [{"rule": rule, "status": "violation"} for rule in rules], **facts}
+
+
+def intent(action: str, body: int | None = None) -> Intent:
+    """Return a write that was begun."""
+    return Intent(action, "", "", START, body)
+
+
+# Whose it is
+
+
+def claim_of_a_stranger(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**NAMED)
+    tale.keep(said={rulesets.CLAIM: "x"})
+    tale.add(facts=plan(BELONGS), author=MALLORY if wrong else EPAC, snapshot=1)
+
+
+def claim_that_is_not_made(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**NAMED)
+    tale.keep(said={} if wrong else {rulesets.CLAIM: "x"})
+    tale.add(facts=plan(BELONGS), author=EPAC, snapshot=1)
+
+
+def claim_by_an_edit(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**OPEN)
+    tale.keep(said={} if wrong else {rulesets.CLAIM: "x"})
+    tale.keep(said={rulesets.CLAIM: "x"}, entry=2)
+    tale.add(snapshot=1)
+    tale.add("edited", facts=plan(BELONGS), snapshot=2, content="b")
+
+
+def other_words(tale: Tale, wrong: bool) -> None:
+    reasons = plan("it belongs to EPAC, and who wrote this is not known to write for it")
+    tale.add("intent", facts=reasons, theirs="EPAC", theirs_at=3, intent=intent("put-back", 2 if wrong else 3))
+
+
+def given_away(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**OPEN)
+    tale.add(theirs="EPAC", theirs_by=(ALICE,))
+    tale.add("edited", content="b", theirs="", theirs_by=(), author=MALLORY if wrong else ALICE)
+
+
+def inherited(tale: Tale, wrong: bool) -> None:
+    tale.add("deleted", content="", status=Status.GONE)
+    tale.add("written", content="b", theirs="EPAC", theirs_by=(ALICE if wrong else MALLORY,), author=MALLORY)
+
+
+def another_creator(tale: Tale, wrong: bool) -> None:
+    tale.add(vouched=True, creator=ALICE)
+    tale.add("edited", content="b", creator=MALLORY if wrong else ALICE, author=MALLORY)
+
+
+def another_owner(tale: Tale, wrong: bool) -> None:
+    tale.add(vouched=True, creator=ALICE)
+    tale.add("edited", content="b", owners=(MALLORY,), author=MALLORY if wrong else ALICE)
+
+
+def deleted_by_a_stranger(tale: Tale, wrong: bool) -> None:
+    tale.add(vouched=True, creator=ALICE)
+    who = MALLORY if wrong else ALICE
+    tale.add("deleted", content="", facts={"accepted": f"{who} deleted it, who may", "known": "the activity log"})
+
+
+def left_to_a_claim(tale: Tale, wrong: bool) -> None:
+    tale.add(vouched=True, creator=ALICE, claimed="EPAC" if wrong else "")
+    tale.add("deleted", content="", facts={"accepted": "it is left to EPAC"})
+
+
+def gap_unsaid(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**OPEN)
+    tale.keep(said={rulesets.CLAIM: "x"})
+    tale.add("written", facts=plan(BELONGS + ("" if wrong else " by a claim: name its `authors`")), snapshot=1)
+
+
+def owner_unsaid(tale: Tale, wrong: bool) -> None:
+    tale.add(vouched=True, owner=MALLORY, owners=(ALICE,))
+    known = {} if wrong else {"knownOwner": ALICE}
+    tale.told("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY, **known)
+
+
+def tagged_since_tomorrow(tale: Tale, wrong: bool) -> None:
+    since = spell_time(START + (DAY if wrong else timedelta()))
+    tag = {"guardrails": {"status": "violation", "since": since}}
+    tale.wrote(tale.keep(said=tag), before=tale.keep(), ours=True)
+
+
+def claim_untold(tale: Tale, wrong: bool) -> None:
+    tale.add()
+    tale.add("edited", content="b", claimed="EPAC", evaded=() if wrong else ("claimed-owner",))
+
+
+def toggling_untold(tale: Tale, wrong: bool) -> None:
+    tale.add(facts=plan("alice broke it again 4 times"), evaded=() if wrong else ("toggling",))
+
+
+def flood_untold(tale: Tale, wrong: bool) -> None:
+    tale.add("held", warned="fight/x", evaded=() if wrong else ("flood",))
+
+
+def told_twice(tale: Tale, wrong: bool) -> None:
+    tale.told("x-evasion-toggling")
+    tale.told("x-evasion-toggling" + "-again" * wrong)
+
+
+def forged_untold(tale: Tale, wrong: bool) -> None:
+    tale.letter("/policyExemptions/one/..", "it names no exemption")
+    if not wrong:
+        tale.told("x-evasion-forged-id")
+
+
+def approved_anew(tale: Tale, wrong: bool) -> None:
+    tale.add("lost", content="", status=Status.LOST, lost=START, compliant=1)
+    tale.add("written", content="b", status=Status.VIOLATION, lost=None, compliant=None if wrong else 1)
+
+
+# Clocks
+
+GRACE: Final = {"rules": {"expiry-missing": {"response": "revert", "grace": "1d"}}}
+
+
+def grace_given_again(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**GRACE)
+    tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
+    until = tale.at + DAY + (10 * HOUR if wrong else timedelta())
+    told = f"not reverted before {spell_time(until)}, to give time to correct it"
+    tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [told]}), content="b")
+
+
+def reverted_too_early(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**GRACE)
+    tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
+    tale.add("intent", after=2 if wrong else 25, facts=found("expiry-missing"), intent=intent("delete"))
+
+
+def end_that_creeps(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(rules={"expiry-extended": "revert"})
+    tale.add("written", facts=found(), expires_on=START + 30 * DAY, ticket="SEC-1")
+    tale.add("edited", facts=found(*[] if wrong else ["expiry-extended"]), content="b", expires_on=START + 40 * DAY)
+
+
+def first_date_lost(tale: Tale, wrong: bool) -> None:
+    first, more = (START, NOW), (START + HOUR, NOW)
+    tale.add(dates=(first,))
+    tale.add("edited", content="b", dates=(more,) if wrong else (first, more))
+
+
+def first_end_lost(tale: Tale, wrong: bool) -> None:
+    first, least, more = (START, NOW + DAY), (START + HOUR, NOW), (START + 2 * HOUR, NOW + 2 * DAY)
+    tale.add(dates=(first, least))
+    tale.add("edited", content="b", dates=(first, more) if wrong else (first, least, more))
+
+
+# Budgets
+
+
+def reverted(tale: Tale, after: float) -> None:
+    """Let it be reverted so many hours later."""
+    tale.add("intent", after=after, intent=intent("delete"), reverts=(tale.at + after * HOUR,))
+    tale.add("reverted", after=0, content="", status=Status.GONE)
+    tale.wrote(None, ours=True, before=tale.keep())
+
+
+def too_many_reverts(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
+    reverted(tale, 1)
+    reverted(tale, 0.2 if wrong else 1)
+
+
+def too_many_restores(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(breaker={"restores": {"exemption": 1}})
+    tale.add("brought-back")
+    tale.add("brought-back", after=0.2 if wrong else 1)
+
+
+def fight_at_once(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(breaker={"fights": {"times": 2, "window": "1d"}})
+    for after in (1, 1, 0.2 if wrong else 1):
+        tale.add("reverted", after=after)
+
+
+def held_for_nothing(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
+    reverted(tale, 1)
+    tale.add("held", after=3 if wrong else 0.5, content="b", facts={"held": "exemption"}, held="exemption", due=NOW)
+
+
+def held_for_ever(tale: Tale, wrong: bool) -> None:
+    tale.add("held", held="author", due=None if wrong else NOW)
+
+
+def breaker_forgotten(tale: Tale, wrong: bool) -> None:
+    tale.opened_at = NOW - 2 * DAY - 2 * HOUR
+    tale.swept = SimpleNamespace(started=NOW - HOUR, report={"told": [] if wrong else ["breaker-2d"]}, until=None)
+
+
+def budget_told_again(tale: Tale, wrong: bool) -> None:
+    for name in ("x-1", "x-2"):
+        tale.told(name, Kind.BUDGET_REACHED)
+        tale.hours += 0.2 if wrong else 1
+
+
+HOLD: Final = Hold("olga", "", START, START + DAY, "a")
+
+
+def held_and_reverted(tale: Tale, wrong: bool) -> None:
+    tale.add("hold", hold=HOLD, outbox=("x-1-hold-audit",))
+    tale.add("intent", after=2 if wrong else 30, intent=intent("delete"))
+
+
+def other_words_held(tale: Tale, wrong: bool) -> None:
+    tale.add("hold", hold=HOLD, outbox=("x-1-hold-audit",))
+    tale.add(content="b" if wrong else "a", facts=plan("on hold until tomorrow"))
+
+
+def hold_untold(tale: Tale, wrong: bool) -> None:
+    tale.add("hold", hold=HOLD, outbox=() if wrong else ("x-1-hold-audit",))
+
+
+def hold_without_a_reminder(tale: Tale, wrong: bool) -> None:
+    ends = replace(HOLD, until=NOW + 7 * HOUR, reminded=0 if wrong else 24 * 60)
+    tale.add("hold", hold=ends, outbox=("x-1-hold-audit",))
+
+
+# Trouble
+
+
+def another_body(tale: Tale, wrong: bool) -> None:
+    tale.keep(of=TWO.text if wrong else ONE.text)
+    tale.add(snapshot=1)
+
+
+def row_of_nothing(tale: Tale, wrong: bool) -> None:
+    tale.add(one=TWO, status=Status.COMPLIANT if wrong else Status.UNKNOWN)
+
+
+def letters_without_end(tale: Tale, wrong: bool) -> None:
+    for _ in range(letters.MOST + 1 + wrong):
+        tale.letter("x", "x")
+
+
+def delete_undone(tale: Tale, wrong: bool) -> None:
+    tale.add()
+    tale.wrote(None, ALICE, before=tale.keep())
+    tale.add("deleted", content="", facts={"accepted": f"{ALICE} deleted it, who may"} if wrong else {})
+    tale.hours += 1
+    tale.wrote(tale.keep(), ours=True)
+
+
+def unknown_refusal(tale: Tale, wrong: bool) -> None:
+    why = "NeverHeardOf: no" if wrong else f"{min(REFUSALS)}: no"
+    tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": why})
+
+
+def refusal_told_again(tale: Tale, wrong: bool) -> None:
+    for number in (1, 2):
+        told = (f"x-{number}-cannot-act-audit",) if number == 1 or wrong else ()
+        tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"}, outbox=told)
+
+
+def never_tried_again(tale: Tale, wrong: bool) -> None:
+    tale.add("cannot-act", blocked="a lock", retry_on=NOW + (20 if wrong else 7) * DAY)
+
+
+def edited_and_blocked(tale: Tale, wrong: bool) -> None:
+    tale.add("cannot-act", blocked="a lock", retry_on=NOW)
+    tale.add("edited", content="b", blocked="a lock" if wrong else "")
+
+
+def given_up(tale: Tale, wrong: bool) -> None:
+    tale.add()
+    tale.letter(json.dumps({"id": ONE.text}), f"no [{'not-an-exemption' if wrong else 'too-large'}]", "reconcile")
+
+
+def failed_unforeseen(tale: Tale, wrong: bool) -> None:
+    tale.trace.append(f"1.000 failed {'KeyError' if wrong else 'Retryable'}")
+
+
+def sweep_that_hangs(tale: Tale, wrong: bool) -> None:
+    tale.swept = SimpleNamespace(started=NOW - HOUR, until=NOW if wrong else None, report={})
+
+
+def restore_taken_back(tale: Tale, wrong: bool) -> None:
+    tale.add("restored", content="b", own_write_at=START, facts={"why": "restored"})
+    tale.add("restored", content="a", facts={"why": "restored" if wrong else "restored, as history entry 1 has it"})
+
+
+def not_tagged(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(tagging={"exemption": True, "scope": False})
+    tale.there[ONE] = tale.keep(said={} if wrong else {"guardrails": {"status": "violation"}})
+    tale.add(status=Status.VIOLATION, answer="tag")
+
+
+def tag_left(tale: Tale, wrong: bool) -> None:
+    tale.there[ONE] = tale.keep(said={"guardrails": {"status": "violation"}} if wrong else {})
+    tale.add(answer="untag")
+
+
+def body_lost(tale: Tale, wrong: bool) -> None:
+    tale.keep(entry=2 if wrong else 1)
+    tale.add(snapshot=1)
+
+
+def taken_body_lost(tale: Tale, wrong: bool) -> None:
+    tale.keep(entry=2 if wrong else 1)
+    tale.add("reverted", content="", undo=1)
+    tale.add("written", undo=None)
+
+
+def bodies_without_end(tale: Tale, wrong: bool) -> None:
+    tale.add(bodies=tuple(range(bodies.KEPT + bodies.SLACK + 2 + wrong)))
+
+
+def bodies_uncounted(tale: Tale, wrong: bool) -> None:
+    for _ in range(bodies.UNCOUNTED):
+        tale.add(bodies=None if wrong else ())
+
+
+def history_read(tale: Tale, wrong: bool) -> None:
+    tale.requests["Register.entry", "query_entities" if wrong else "get_entity"] += 1
+
+
+def believed_at_once(tale: Tale, wrong: bool) -> None:
+    facts = {"accepted": f"{ALICE} deleted it, who may", **({} if wrong else {"known": "the activity log says so"})}
+    tale.add(vouched=True, creator=ALICE)
+    tale.add("deleted", content="", facts=facts)
+
+
+def accused_at_once(tale: Tale, wrong: bool) -> None:
+    tale.add(vouched=True, creator=ALICE)
+    tale.add("lost", content="", lost_by=MALLORY, facts={} if wrong else {"known": "the activity log says so"})
+
+
+def another_is_named(tale: Tale, wrong: bool) -> None:
+    tale.add()
+    tale.wrote(None, MALLORY if wrong else ALICE, before=tale.keep())
+    known = {"accepted": f"{ALICE} deleted it, who may", "known": "the activity log says so"}
+    tale.add("deleted", content="", facts=known)
+
+
+def old_event(tale: Tale, wrong: bool) -> None:
+    tale.add()
+    tale.add("lost", content="", lost_said=ALICE, facts={"event": "event-1"})
+    tale.add("brought-back", content="a", lost_said="")
+    tale.add("lost", content="", lost_said=ALICE, facts={"event": "event-1" if wrong else "event-2"})
+
+
+def loss_silenced(tale: Tale, wrong: bool) -> None:
+    tale.add(compliant=1)
+    tale.add("written", content="b", assignment=tenant.SINGLE, outbox=() if wrong else ("x-2-deleted-audit",))
+
+
+def bad_one_stands(tale: Tale, wrong: bool) -> None:
+    tale.add(one=TWO, status=Status.VIOLATION, content="b", tolerated_content="" if wrong else "b")
+    tale.add(status=Status.LOST, content="")
+    tale.add("not-restored", facts={"why": "'two' at the same scope stands for it"})
+
+
+def altered(tale: Tale, wrong: bool) -> None:
+    tale.told("x-1-register-altered", Kind.REGISTER_ALTERED if wrong else Kind.VIOLATION)
+
+
+SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
+    "a_claim_protects_nothing": (claim_of_a_stranger, claim_that_is_not_made, claim_by_an_edit),
+    "what_its_owner_wrote_is_put_back": (other_words,),
+    "nobody_else_gives_away_what_is_an_owners": (given_away,),
+    "nothing_is_inherited_by_name": (inherited,),
+    "rights_change_by_who_has_them": (another_creator, another_owner),
+    "an_accepted_delete_was_by_who_may": (deleted_by_a_stranger, left_to_a_claim),
+    "gaps_are_named": (gap_unsaid,),
+    "the_known_owner_is_named": (owner_unsaid,),
+    "our_tag_is_of_the_past": (tagged_since_tomorrow,),
+    "evasion_is_told": (claim_untold, toggling_untold, flood_untold),
+    "evasion_is_told_once_and_alone": (told_twice,),
+    "forged_ids_are_told": (forged_untold,),
+    "what_was_approved_stays_so": (approved_anew,),
+    "the_grace_is_given_once": (grace_given_again,),
+    "nothing_is_reverted_within_its_first_grace": (reverted_too_early,),
+    "an_end_does_not_creep": (end_that_creeps,),
+    "the_first_end_is_kept": (first_date_lost, first_end_lost),
+    "no_budget_is_exceeded": (too_many_reverts,),
+    "no_budget_for_restores_is_exceeded": (too_many_restores,),
+    "a_fight_is_slowed_down": (fight_at_once,),
+    "nothing_is_held_for_nothing": (held_for_nothing,),
+    "what_waits_for_a_budget_has_a_time": (held_for_ever,),
+    "an_open_breaker_is_reminded_of": (breaker_forgotten,),
+    "a_budget_is_told_once": (budget_told_again,),
+    "what_is_held_stands": (held_and_reverted, other_words_held),
+    "holds_are_told": (hold_untold, hold_without_a_reminder),
+    "every_row_names_one_object": (another_body,),
+    "rows_are_of_what_azure_showed": (row_of_nothing,),
+    "letters_are_limited": (letters_without_end,),
+    "an_accepted_delete_stands": (delete_undone,),
+    "cannot_act_is_of_the_list": (unknown_refusal, refusal_told_again),
+    "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
+    "nothing_becomes_a_letter_that_could_be_done": (given_up, failed_unforeseen),
+    "the_last_sweep_ended": (sweep_that_hangs,),
+    "a_restore_is_not_taken_back": (restore_taken_back,),
+    "what_is_decided_is_done": (not_tagged, tag_left),
+    "what_the_row_names_is_kept": (body_lost, taken_body_lost),
+    "bodies_are_limited": (bodies_without_end, bodies_uncounted),
+    "a_put_back_reads_no_history": (history_read,),
+    "nothing_follows_from_what_an_event_says": (believed_at_once, accused_at_once),
+    "who_is_named_has_done_it": (another_is_named,),
+    "an_old_event_says_nothing": (old_event,),
+    "a_loss_is_not_silenced": (loss_silenced,),
+    "a_bad_one_stands_for_nothing": (bad_one_stands,),
+    "nobody_altered_the_register": (altered,),
+}
+
+
+@pytest.mark.parametrize("check", WATCHERS, ids=lambda check: check.__name__)
+async def test_each_watcher_sees_what_it_watches_for_and_nothing_else(check: Any) -> None:
+    for spoil in SPOILED[check.__name__]:
+        for wrong in (False, True):
+            tale = Tale()
+            spoil(tale, wrong)
+            broken = await check(await tale.book())
+            assert bool(broken) is wrong, (spoil.__name__, broken)
+
+
+def test_no_watcher_is_listed_that_is_none() -> None:
+    assert SPOILED.keys() == {check.__name__ for check in WATCHERS}

@@ -1,0 +1,42 @@
+"""Doctor's look at the storage account: what is no answer of storage's is said to be none, too."""
+
+import pytest
+
+from guardrails.errors import GuardrailsError, Retryable
+from guardrails.register.probe import Probe, Waiting
+from tests.register.answers import SENT, done, faults, http, refusal, row, speaking
+
+pytestmark = pytest.mark.http
+
+EMPTY = http(200, b"<?xml version='1.0'?><QueueMessagesList />", "application/xml")
+LOOKING = {"submit_transaction": "try_row", "get_entity": "try_row", "peek_messages": "waiting"}
+
+
+async def ask(what: str, fault: bytes) -> object:
+    """Let the doctor look at a store whose answer to one method of the SDK is this."""
+    good = {"submit_transaction": done(["1"]), "peek_messages": EMPTY}
+    async with speaking(lambda asked: fault if asked == what else good[asked]) as connection:
+        probe = Probe.connect("guardrails", connection_string=connection)
+        try:
+            return await (probe.try_row() if LOOKING[what] == "try_row" else probe.waiting("notices"))
+        finally:
+            await probe.close()
+
+
+@pytest.mark.parametrize("what", LOOKING)
+async def test_what_is_no_answer_of_storage_is_said_to_be_none(what: str) -> None:
+    for name, fault in faults(what).items():
+        try:
+            said: object = await ask(what, fault)
+        except GuardrailsError as error:
+            said = (type(error), error.code)
+        assert said == (Retryable, "storage-unreachable"), (what, name, said)
+
+
+async def test_what_storage_says_is_believed() -> None:
+    assert await ask("peek_messages", EMPTY) == Waiting(0, None)
+    assert await ask("peek_messages", http(200, SENT.partition(b"\r\n\r\n")[2], "application/xml")) != Waiting(0, None)
+    assert await ask("peek_messages", refusal(404, "QueueNotFound")) is None
+    assert await ask("submit_transaction", refusal(404, "TableNotFound")) is False
+    with pytest.raises(Retryable, match="cannot be read"):
+        await ask("get_entity", row({"PartitionKey": "doctor", "RowKey": "another"}, "1"))

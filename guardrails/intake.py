@@ -63,8 +63,8 @@ class Intake:
         courier: Courier,
         letterbox: Letterbox,
         sweeper: Sweeper,
-        second_clock: SecondClock,
         *,
+        second_clock: SecondClock,
         budget: float = 20.0,
         chance: Callable[[], float] = random.random,
     ) -> None:

@@ -1,8 +1,8 @@
 """The second clock of sweeps: a message that comes back on the `reconcile` queue, for a timer may stop for good.
 
 One message is on its way at a time. It comes when the last sweep would be twice as old as its schedule allows; where no
-sweep began since, it begins one. Then it leaves the next. The register names the one that is awaited, so that of two, left
-by a crash or by two instances, one goes on and the other ends.
+sweep began since, it begins one. Then it leaves the next. The register names the one that is awaited, so that of two,
+left by a crash or by two instances, one goes on and the other ends.
 """
 
 import logging

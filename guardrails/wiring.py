@@ -224,7 +224,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         late=second_clock.late,
     )
     budget = float(settings.budget_seconds)
-    intake = Intake(reconciler, world, courier, letterbox, sweeper, second_clock, budget=budget)
+    intake = Intake(reconciler, world, courier, letterbox, sweeper, second_clock=second_clock, budget=budget)
     return Service(settings, world, register, reconciler, sweeper, intake, courier, ruleset, places, bounds, closing)
 
 

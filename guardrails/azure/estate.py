@@ -135,8 +135,8 @@ class Estate:
     async def logs(self, workspace: str, query: str, timespan: str) -> Sequence[Mapping[str, Any]] | Unread:
         """Return the rows that a query of a Log Analytics workspace gives, by column.
 
-        `timespan`: how far it looks back, in ISO 8601. Source: Microsoft Learn, Azure Monitor Log Analytics API, request
-        format (through Azure Resource Manager) and response format.
+        `timespan`: how far it looks back, in ISO 8601. Source: Microsoft Learn, Azure Monitor Log Analytics API:
+        request format (there through Azure Resource Manager), response format.
         """
         path = f"{workspace}/api/query"
         url = f"{self._rest.url(path, LOGS_VERSION)}&timespan={quote(timespan)}&query={quote(query, safe='')}"

@@ -54,7 +54,7 @@ class Entry:
 class Result:
     """What must not depend on crashes: what Azure and the register have of each exemption, and the register's rest.
 
-    `told`: each notice that a route took, once, by route and kind; but that a sweep is late, for a crash takes its time.
+    `told`: each notice that a route took, once, by route and kind; not that a sweep is late, for a crash takes time.
     """
 
     exemptions: tuple[Any, ...]

@@ -161,7 +161,7 @@ async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
         sweeper = Sweeper(world, cast(Any, None), register.sweeps, ruleset, letterbox.say, bypasses=register.bypasses)
         second_clock = SecondClock(register.sweeps, seen, clock, timedelta(hours=1))
         intake = Intake(
-            cast(Reconciler, reconciler), world, courier, letterbox, sweeper, second_clock, budget=0.15,
+            cast(Reconciler, reconciler), world, courier, letterbox, sweeper, second_clock=second_clock, budget=0.15,
             chance=lambda: 0.5,
         )  # fmt: skip
         sdk = {"reconcile": reconcile, "notices": notices}

@@ -85,6 +85,6 @@ async def tenant(world: World) -> AsyncIterator[Tenant]:
     bypasses = watched("bypasses", world.register.bypasses, world.watch)
     second_clock = SecondClock(sweeps, ports.queues, world.clock, timedelta(hours=1))
     sweeper = Sweeper(ports, graph, sweeps, lambda: world.ruleset, letterbox.say, bypasses=bypasses)
-    intake = Intake(world.reconciler, ports, cast(Any, None), letterbox, sweeper, second_clock)
+    intake = Intake(world.reconciler, ports, cast(Any, None), letterbox, sweeper, second_clock=second_clock)
     yield Tenant(world, graph, sweeper, intake, world.register.sweeps)
     await graph.close()

@@ -6,6 +6,7 @@ left by a crash or by two instances, one goes on and the other ends.
 """
 
 import logging
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -73,7 +74,7 @@ class SecondClock:
     async def _leave(self, at: datetime, before: Tick | None) -> None:
         """Leave a message in the place of another. It is sent before it is awaited: no crash leaves none."""
         tick = Tick(at.replace(microsecond=0), uuid.uuid4().hex, before.etag if before else "")
-        delay = (tick.at - self._clock.now()).total_seconds()
+        delay = math.ceil((tick.at - self._clock.now()).total_seconds())  # not before
         await self._queues.send("reconcile", {KEY: spell_time(tick.at), "name": tick.name}, delay)
         if not await self._sweeps.expect(tick):
             log.info("the second clock has two messages on their way; one of them ends")

@@ -191,6 +191,16 @@ async def test_what_somebody_puts_on_the_queue_leaves_no_second_chain(tenant: Te
     assert (letter.source, "soon" in letter.payload) == ("reconcile", True)
 
 
+async def test_one_that_comes_a_moment_early_is_not_sent_without_a_delay(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    (message,) = hands.sent()
+    clock = tenant.world.clock
+    clock.advance(seconds=(due(message) - clock.now()).total_seconds() - 0.4)
+    await hands.bring(message)
+    assert tenant.world.watch.calls["sweeps.begin"] == 1
+    assert tenant.world.wakes()[-1] == 1
+
+
 async def test_a_sweep_that_cannot_begin_ends_no_chain(tenant: Tenant, hands: Hands) -> None:
     await tenant.intake.sweep()
     tenant.world.arm.faults.rules.append(Fault(path="Microsoft.ResourceGraph", method="POST", status=500, count=1000))

@@ -262,7 +262,7 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
 
 def _is_accepted(row: Row, step: Step) -> bool:
     if row.status is Status.COMPLIANT:
-        return True
+        return row.intent is None  # before that has ended the status is the one of before
     return (
         row.status is Status.VIOLATION
         and row.compliant is None

@@ -289,8 +289,9 @@ async def _accepted_before(visit: Visit, row: Row) -> Accepted | None:
     for entry in reversed(await visit.world.register.history(visit.id)):
         why = entry.facts.get("accepted")
         if entry.event == "deleted" and why and row.written_at is not None:
-            same = row.written_at == Row.from_json(entry.row).written_at  # by Azure's clock, which may be ahead of ours
-            return Accepted(str(why)) if same or row.written_at <= entry.at else None
+            gone = Row.from_json(entry.row)  # since when it was: what is written after that is another one
+            same = row.written_at == gone.written_at  # by Azure's clock, which may be ahead of ours
+            return Accepted(str(why)) if same or row.written_at <= gone.since else None
     return None
 
 

@@ -241,18 +241,21 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
             if (
                 told.loosened
                 or told.unclear
-                or end is None
                 or row.kept == row.content
                 or row.status is Status.EXCLUDED
                 or not row.content
             ):
                 continue
             ticket = ticket_mark(row.ticket) if row.ticket else ""
+            accepts = not told.reverting and _EXTENDED not in told.broken and _is_accepted(row, step)
+            if end is None:
+                known.end = None if accepts else known.end
+                continue
             renewed = ticket not in ("", *known.tickets) and known.tickets != set()
             later = known.end is not None and end > known.end + _TOLERANCE
             if later and not renewed and _EXTENDED not in told.broken:
                 found.append(f"{step}: {one.name} ends at {end}; {known.end} was accepted, and nothing is found")
-            if not told.reverting and _EXTENDED not in told.broken and _is_accepted(row, step):
+            if accepts:
                 near = known.end is not None and end > known.end and not renewed
                 known.end = known.end if near else end
                 known.tickets.add(ticket)

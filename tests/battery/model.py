@@ -154,7 +154,8 @@ def _is_spared(change: "Change", journal: Sequence["Change"], ruleset: Ruleset) 
     if others and said(others[-1].after) != words:  # we have put back what was said before
         others = [each for each in others if said(each.after) == words]
     edits = [each for each in others if said(each.before) != said(each.after)]  # who writes the same again is no author
-    authors = {each.by for each in (*others[-1:], *edits[-1:])}
+    wrote = [each for each in others if said(each.after) == said(change.before)]  # what we put back is its writer's
+    authors = {each.by for each in (*others[-1:], *edits[-1:], *wrote[-1:])}
     claims = _claims(change.before)
     return any(authors <= owner.authors and (claims or not owner.metadata) for owner in ruleset.owners)
 

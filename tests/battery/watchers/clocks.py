@@ -90,7 +90,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if book.is_older(step.row):
             continue
         if run is None and (known := step.before) and book.is_older(known) and known.due:
-            run = lasting[one] = Run(_since(step), at, {known.author.lower(): at}, None)
+            run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None)
             runs.setdefault(one, []).append(run)
             beside[one] = []  # it gave each its own
         told = _told(book, step)

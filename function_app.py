@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -18,12 +19,14 @@ from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_even
 from guardrails.telemetry import Fact, fact, origin, queue_age, told_under
 
 if TYPE_CHECKING:
+    from guardrails.health import Watch
     from guardrails.intake import Intake
 
 log = logging.getLogger("guardrails")
 logging.getLogger("azure").setLevel(logging.WARNING)  # the worker logs from INFO on: two long lines a request otherwise
 app = func.FunctionApp()
 _intake: "Intake | None" = None
+_watch: "Watch | None" = None
 _dropped = itertools.count(1)
 
 
@@ -131,6 +134,23 @@ async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, 
     from guardrails.doctor.at_start import tell  # noqa: PLC0415 - at first use, as above
 
     await tell()
+
+
+@app.route("health", methods=("GET",), auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - whoever asks, and with whatever
+    """Somebody outside asks whether sweeps come by."""
+    global _watch  # noqa: PLW0603
+    if _watch is None:
+        from guardrails.health import Watch  # noqa: PLC0415 - at first use, as above
+
+        _watch = Watch(_age_of_sweeps)
+    found = await _watch.look()
+    headers = {"Cache-Control": "no-store"}
+    return func.HttpResponse(found.to_json(), status_code=found.code, mimetype="application/json", headers=headers)
+
+
+async def _age_of_sweeps() -> tuple[timedelta | None, timedelta]:
+    return await intake().age(), intake().late
 
 
 @contextmanager

@@ -67,6 +67,7 @@ class Report:
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.
         altered: which of the rows that all instances share were changed from outside, a sentence each, until told.
+        late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
         open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
     """
 
@@ -84,6 +85,7 @@ class Report:
     bypasses_told: datetime | None = None
     matches: Matches | None = None
     altered: list[str] = field(default_factory=list)
+    late: str = ""
     open_since: datetime | None = None
 
     @classmethod
@@ -125,6 +127,7 @@ class Report:
             "bypasses_told": spell_time(self.bypasses_told) if self.bypasses_told else None,
             "matches": self.matches.to_json() if self.matches else None,
             "altered": self.altered[:NAMED],
+            "late": self.late,
         }
 
 

@@ -32,6 +32,7 @@ URGENT: Final = frozenset(
         Kind.BUDGET_REACHED,
         Kind.HOLD,
         Kind.EVASION_ATTEMPTED,
+        Kind.SWEEP_LATE,
     }
 )
 """Kinds that are never gathered."""

@@ -11,7 +11,8 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from guardrails import tell
@@ -26,6 +27,8 @@ from guardrails.notice import Kind
 from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, attempts_after, backoff
 from guardrails.reconcile import Reconciler
 from guardrails.record import Status
+from guardrails.schedule import Tick
+from guardrails.second_clock import SecondClock, read_tick
 from guardrails.sweep import Sweeper
 from guardrails.telemetry import Fact, correlated, fact
 from guardrails.visit import IN_HAND, Outcome, World, wake_up
@@ -47,6 +50,7 @@ class Intake:
     Args:
         reconciler, world, courier: what does the work.
         sweeper: passes over the whole tenant.
+        second_clock: sees that sweeps come by.
         letterbox: keeps what cannot be processed, and tells of it.
         budget: seconds that an event may take before it is handed to the queue. Event Grid waits 30 s.
         chance: a number from 0 to 1 that spreads retries.
@@ -60,6 +64,7 @@ class Intake:
         letterbox: Letterbox,
         sweeper: Sweeper,
         *,
+        second_clock: SecondClock,
         budget: float = 20.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -68,6 +73,7 @@ class Intake:
         self._courier = courier
         self._letterbox = letterbox
         self._sweeper = sweeper
+        self._second_clock = second_clock
         self._budget = budget
         self._chance = chance
 
@@ -162,9 +168,14 @@ class Intake:
         """Work off one message of the `reconcile` queue. Raises what is a defect; the host then counts and poisons."""
         try:
             data = read_object(text)
-            exemption_id = ExemptionId.parse(data.get("id"))
+            tick = read_tick(data)
+            exemption_id = None if tick else ExemptionId.parse(data.get("id"))
         except (ValueError, Permanent) as error:
             await self.bury("reconcile", text, f"not a reconcile message: {error}", text)
+            return None
+        if tick:
+            await self._second_clock.strike(tick, partial(self._sweep, "the second clock, and not by the timer"))
+        if exemption_id is None:
             return None
         hint = _hint(data)
         attempts = read_attempt(data)
@@ -182,18 +193,36 @@ class Intake:
     async def sweep(self) -> Report | None:
         """Pass over the whole tenant; None where another run is at it. What keeps it from that is told or logged.
 
-        Nothing is lost then: the next one finds what this one did not.
+        Nothing is lost then: the next one finds what this one did not. A message of the second clock is on its way
+        before it begins, so that the next one comes though the timer should not.
         """
         try:
-            report = await self._sweeper.sweep()
+            await self._second_clock.wind()
+        except GuardrailsError as error:
+            log.warning("the second clock could not be wound up; the next sweep tries again: %s", error)
+        return await self._sweep("the timer")
+
+    async def age(self) -> timedelta | None:
+        """Return how long ago the last sweep that ended began; None where none did. One read. Raises Retryable."""
+        return await self._second_clock.age()
+
+    @property
+    def late(self) -> timedelta:
+        """The age from which the last sweep is late."""
+        return self._second_clock.late
+
+    async def _sweep(self, by: str) -> Report | None:
+        try:
+            report = await self._sweeper.sweep(by)
         except Misconfigured as error:
             await self._ruleset_broken(error)
         except (Retryable, Permanent) as error:
             log.error("the sweep could not be done, and the next one is to see to it: %s", error)  # noqa: TRY400
+            fact(Fact.SWEEP_BROKEN, code=error.code, by=by)
         else:
             if report is not None:
-                missing, queued = len(report.missing), report.queued.total()
-                fact(Fact.SWEEP, seen=report.seen, missing=missing, queued=queued, seconds=round(report.seconds, 1))
+                missing, queued, seconds = len(report.missing), report.queued.total(), round(report.seconds, 1)
+                fact(Fact.SWEEP, seen=report.seen, missing=missing, queued=queued, seconds=seconds, by=by)
             return report
         return None
 
@@ -206,6 +235,10 @@ class Intake:
         if queue == "notices":
             fact(Fact.POISON, queue=queue)
             await self._courier.poisoned(text)
+            return
+        if tick := _tick(text):
+            log.error("the host gave up on the second clock's message; it goes on without a sweep")
+            await self._second_clock.strike(tick, _nothing)
             return
         await self._give_up(queue, text, "the host gave up on it after repeated failures", text, MAX_ATTEMPTS)
 
@@ -301,6 +334,17 @@ def _hint(data: Mapping[str, Any]) -> Hint:
     beside = together if isinstance(together, Mapping) else {}
     verified = data.get("verified") is True
     return Hint(source, **told, adopt=adopt, seen=seen, due=due, together=beside, verified=verified)
+
+
+def _tick(text: str) -> Tick | None:
+    try:
+        return read_tick(read_object(text))
+    except ValueError:
+        return None
+
+
+async def _nothing() -> None:
+    """Begin no sweep."""
 
 
 def _time(value: object) -> datetime | None:

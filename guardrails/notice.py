@@ -42,12 +42,13 @@ class Kind(StrEnum):
     HOLD = "hold"
     HOLD_ENDING = "hold-ending"
     EVASION_ATTEMPTED = "evasion-attempted"
+    SWEEP_LATE = "sweep-late"
 
 
 SERVICE: Final = frozenset(
     {
         Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.POISON, Kind.DIGEST, Kind.ADOPTED,
-        Kind.SWEEP_PARTIAL, Kind.BYPASS_FOUND, Kind.BUDGET_REACHED,
+        Kind.SWEEP_PARTIAL, Kind.BYPASS_FOUND, Kind.BUDGET_REACHED, Kind.SWEEP_LATE,
     }
 )  # fmt: skip
 """Kinds about the service itself, or about many exemptions: their `exemption` is {}."""
@@ -85,6 +86,7 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.HOLD: (Severity.HIGH, Severity.MEDIUM),
     Kind.HOLD_ENDING: (Severity.MEDIUM,),
     Kind.EVASION_ATTEMPTED: _HIGH,
+    Kind.SWEEP_LATE: _HIGH,
 }
 """The severities that a notice of a kind can have, worst first."""
 

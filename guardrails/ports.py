@@ -19,6 +19,7 @@ from guardrails.grace import Account
 from guardrails.lane import Lane
 from guardrails.notice import Notice
 from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
+from guardrails.schedule import Tick
 from guardrails.sources import Source
 
 
@@ -328,6 +329,12 @@ class Sweeps(Protocol):
 
     async def cover(self, covered: Mapping[str, datetime]) -> None:
         """Keep them."""
+
+    async def tick(self) -> Tick | None:
+        """Return the message of the second clock that is on its way; None where there never was one. One read."""
+
+    async def expect(self, tick: Tick) -> bool:
+        """Remember one in the place of that whose etag it has; False where somebody else was quicker. One write."""
 
 
 class Bypasses(Protocol):

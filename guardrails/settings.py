@@ -3,10 +3,14 @@
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from guardrails.errors import Misconfigured
+from guardrails.schedule import longest_gap
+
+_HOURLY = "0 10 * * * *"
 
 
 def _setting(name: str, default: str, doc: str, *, secret: bool = False, sample: str = "") -> Any:
@@ -86,7 +90,7 @@ class Settings:
         "the root one, whose name is an id. Empty: all that can be seen.",
     )
     sweep_schedule: str = _setting(
-        "GUARDRAILS_SWEEP_SCHEDULE", "0 10 * * * *", "When to sweep: second minute hour day month weekday, UTC."
+        "GUARDRAILS_SWEEP_SCHEDULE", _HOURLY, "When to sweep: second minute hour day month weekday, UTC."
     )
     doctor_at_start: str = _setting(
         "GUARDRAILS_DOCTOR_AT_START", "", "`false`: the app checks itself once a day only, and not at each start too."
@@ -163,6 +167,10 @@ class Settings:
         ):
             if not _is_number(number) or not 0 < float(number) <= most:
                 problems.append(f"{name}: '{number}' is not a number over 0 and up to {most:g}")
+        try:
+            _ = self.sweep_period
+        except ValueError as error:
+            problems.append(f"GUARDRAILS_SWEEP_SCHEDULE: '{self.sweep_schedule}' is not a schedule: {error}")
         if not (
             self.table.isascii() and self.table.isalnum() and 3 <= len(self.table) <= 63 and self.table[0].isalpha()
         ):
@@ -170,6 +178,11 @@ class Settings:
                 f"GUARDRAILS_TABLE: '{self.table}' is not a table name: 3 to 63 letters and digits, a letter first"
             )
         return problems
+
+    @property
+    def sweep_period(self) -> timedelta:
+        """The longest time between two sweeps by their schedule."""
+        return longest_gap(self.sweep_schedule or _HOURLY)
 
     @property
     def table_endpoint(self) -> str:

@@ -24,7 +24,8 @@ from guardrails.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
 from guardrails.record import Run
 from guardrails.ruleset import Mode, Ruleset
-from guardrails.tell import altered, partial
+from guardrails.schedule import last_sweep
+from guardrails.tell import altered, late, partial
 from guardrails.visit import World
 
 log = logging.getLogger("guardrails")
@@ -46,6 +47,7 @@ class Sweeper:
         say: queues a notice about the service.
         bypasses: what is known of the ways past a policy that are no exemptions.
         audit_only: whether a setting holds the mode at audit.
+        late: the age of the last sweep from which people are told that sweeps did not come by.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Sweeper:
         *,
         bypasses: Bypasses,
         audit_only: bool = False,
+        late: timedelta = timedelta.max,
     ) -> None:
         self._world = world
         self._inventory = inventory
@@ -66,9 +69,13 @@ class Sweeper:
         self._ruleset = ruleset
         self._say = say
         self._audit_only = audit_only
+        self._late = late
 
-    async def sweep(self) -> Report | None:
-        """Pass over the tenant; None while another run does. Raises Misconfigured, Retryable, Permanent."""
+    async def sweep(self, by: str = "") -> Report | None:
+        """Pass over the tenant; None while another run does. Raises Misconfigured, Retryable, Permanent.
+
+        `by`: what began it, in words: for the notice that the one before it was long ago.
+        """
         ruleset = self._ruleset()
         began, now = time.monotonic(), self._world.clock.now().replace(microsecond=0)
         run = await self._sweeps.begin(now, uuid.uuid4().hex, LEASE)
@@ -79,6 +86,7 @@ class Sweeper:
         async with self._lease(run) as held:
             whole = False
             try:
+                await self._tell_late(run, by, report)
                 mode = Mode.AUDIT if self._audit_only else ruleset.mode
                 around = await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
                 found = await self._bypasses_in(around, ruleset, report)
@@ -179,6 +187,16 @@ class Sweeper:
                 key = "".join(c for c in spell_time(since) if c.isalnum())
                 await self._say_once(adoption.notice(key, now), report)
         return True
+
+    async def _tell_late(self, run: Run, by: str, report: Report) -> None:
+        """Tell that no sweep came by for too long: once, until one is in time again."""
+        last = last_sweep(run)
+        if last is None or run.started - last < self._late:
+            return
+        report.late = str(run.report.get("late") or spell_time(last))
+        notice = late(last, report.late, by=by, at=self._world.clock.now())
+        log.warning("%s", " ".join(notice.why))
+        await self._say_once(notice, report)
 
     async def _tell_partial(self, report: Report) -> None:
         """Tell of a sweep that broke off, as far as that is possible then."""

@@ -60,6 +60,7 @@ class Fact(StrEnum):
     NOTICE = "notice"
     QUEUE_AGE = "queue_age"
     SWEEP = "sweep"
+    SWEEP_BROKEN = "sweep_broken"
     POISON = "poison"
     BREAKER = "breaker"
     RULESET_BROKEN = "ruleset_broken"

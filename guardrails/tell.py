@@ -63,6 +63,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.HOLD: "An operator's hold on a policy exemption",
     Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
     Kind.EVASION_ATTEMPTED: "Somebody tries to get past the guardrails",
+    Kind.SWEEP_LATE: "No sweep for too long",
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
@@ -97,6 +98,7 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.HOLD: "All that are on hold: python -m guardrails register list --on-hold",
     Kind.HOLD_ENDING: "Mend the exemption by then; where that takes longer: python -m guardrails hold ID",
     Kind.EVASION_ATTEMPTED: "Ask who wrote it; what was done to it: python -m guardrails history ID",
+    Kind.SWEEP_LATE: "Look whether the timer runs, and deploy again where it stopped: python -m guardrails sweep",
 }
 
 
@@ -293,6 +295,15 @@ def partial(missing: Sequence[str], *, at: datetime, severity: Severity = Severi
     key = f"{at.astimezone(UTC):%Y%m%d}-{sha256(chr(0).join(troubles).encode('utf-8', 'replace')).hexdigest()[:16]}"
     done = "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted."
     return replace(service(Kind.SWEEP_PARTIAL, key, at=at, done=done, why=shown), severity=str(severity))
+
+
+def late(last: datetime, since: str, *, by: str, at: datetime) -> Notice:
+    """Return the notice that no sweep came by since `last`, UTC, and what began this one. `since` makes its id."""
+    hours = (at - last).total_seconds() / 3600
+    why = [f"The last sweep began at {spell_time(last)}, {hours:.1f} hours ago."]
+    why += [f"This one was begun by {by}."] if by else []
+    key = "".join(one for one in since if one.isalnum())[:40]
+    return service(Kind.SWEEP_LATE, key, at=at, done="A sweep has begun: it finds what came about meanwhile.", why=why)
 
 
 def altered(wrong: Sequence[str], *, at: datetime) -> Notice:

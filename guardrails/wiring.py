@@ -27,6 +27,7 @@ from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.routing import Route
 from guardrails.ruleset import DEFAULT_PATH, Ruleset, load_ruleset
+from guardrails.second_clock import SecondClock
 from guardrails.settings import Settings
 from guardrails.sweep import Sweeper
 from guardrails.visit import World
@@ -211,6 +212,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     scopes = settings.listed_scopes
     inventory = Graph(settings.arm_endpoint, identity, clock, scopes=scopes, audience=audience)
     closing.push_async_callback(inventory.close)
+    second_clock = SecondClock(register.sweeps, outward, clock, settings.sweep_period)
     sweeper = Sweeper(
         world,
         inventory,
@@ -219,8 +221,10 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         letterbox.say,
         bypasses=register.bypasses,
         audit_only=settings.mode == "audit",
+        late=second_clock.late,
     )
-    intake = Intake(reconciler, world, courier, letterbox, sweeper, budget=float(settings.budget_seconds))
+    budget = float(settings.budget_seconds)
+    intake = Intake(reconciler, world, courier, letterbox, sweeper, second_clock=second_clock, budget=budget)
     return Service(settings, world, register, reconciler, sweeper, intake, courier, ruleset, places, bounds, closing)
 
 

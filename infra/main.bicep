@@ -408,5 +408,8 @@ output GUARDRAILS_MODE string = mode == 'audit' ? 'audit' : ''
 @description('The register\'s table, for the command line.')
 output GUARDRAILS_TABLE string = tableName
 
+@description('Resource id of the Application Insights component: where the doctor looks whether records arrive.')
+output GUARDRAILS_INSIGHTS_ID string = monitoring.outputs.insightsId
+
 @description('Resource id of the workbook.')
 output GUARDRAILS_WORKBOOK_ID string = workbook.outputs.id

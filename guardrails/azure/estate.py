@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from azure.core.credentials_async import AsyncTokenCredential
 
@@ -23,6 +24,7 @@ from guardrails.transport import transport
 
 STORAGE_SCOPE: Final = "https://storage.azure.com/.default"
 PROVIDERS_VERSION: Final = "2021-04-01"
+LOGS_VERSION: Final = "2020-08-01"
 
 _AT_ONCE: Final = 16
 
@@ -129,6 +131,24 @@ class Estate:
     async def resource(self, path: str, version: str) -> Mapping[str, Any] | Unread:
         """Return a resource as Resource Manager has it, by its id."""
         return await self._get(self._rest.url(path, version), path)
+
+    async def logs(self, workspace: str, query: str, timespan: str) -> Sequence[Mapping[str, Any]] | Unread:
+        """Return the rows that a query of a Log Analytics workspace gives, by column.
+
+        `timespan`: how far it looks back, in ISO 8601. Source: Microsoft Learn, Azure Monitor Log Analytics API:
+        request format (there through Azure Resource Manager), response format.
+        """
+        path = f"{workspace}/api/query"
+        url = f"{self._rest.url(path, LOGS_VERSION)}&timespan={quote(timespan)}&query={quote(query, safe='')}"
+        body = await self._get(url, workspace)
+        if isinstance(body, Unread):
+            return body
+        try:
+            (table, *_) = body["tables"]
+            names = [str(column["name"]) for column in table["columns"]]
+            return [dict(zip(names, row, strict=True)) for row in table["rows"]]
+        except (KeyError, TypeError, ValueError):
+            return Unread("Azure's answer has no table of rows")
 
     async def skew(self) -> timedelta | Unread:
         """Return how far our clock is ahead of Azure's, by the Date header of an answer, whatever else it says."""

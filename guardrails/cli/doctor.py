@@ -1,6 +1,6 @@
 """Whether the service can do what it is for, and how to mend what keeps it from that.
 
-Looks at settings, ruleset, identity, permissions, storage, event subscriptions, routes, clock, sweeps and versions.
+Looks at settings, ruleset, identity, permissions, storage, event subscriptions, routes, clock, sweeps, log, versions.
 Nothing is changed: one row is written into the register's table and deleted again. Nothing is sent either, unless
 --send asks for a test notice to every route. Each check and how to mend what it finds: docs/doctor.md.
 

@@ -52,6 +52,7 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.HOLD_ENDING: "an operator's hold on an exemption ends soon",
     Kind.EVASION_ATTEMPTED: "somebody tries to escape a rule, to silence a notice or to stop the service for others;"
     " told once an exemption and habit",
+    Kind.SWEEP_LATE: "no sweep came by for twice the time that its schedule allows; one has begun now",
 }
 """What each kind tells, one line of markdown."""
 

@@ -7,6 +7,7 @@ from typing import Final
 from guardrails.doctor import access, host, storage
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.events import events
+from guardrails.doctor.logs import logs
 from guardrails.doctor.matches import matches
 from guardrails.doctor.model import Finding, Report, Result, State, failed, unknown
 from guardrails.doctor.routes import routes
@@ -29,6 +30,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "clock": host.clock,
     "sweep": sweep,
     "matches": matches,
+    "log": logs,
     "letters": storage.letters,
     "breaker": storage.breaker,
     "holds": storage.holds,

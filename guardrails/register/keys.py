@@ -16,7 +16,8 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     unseen          count                     how many rows there are of what Azure never showed
     lanes           lane~NAME                 what all instances share about an address of notices
     gathered~ROUTE  notice~ID                 a notice that waits for its route's digest
-    sweep           run, covered              who sweeps, what the last sweep came to; which containers it covers
+    sweep           run, covered, clock       who sweeps, what the last sweep came to; which containers it covers; the
+                                              message of the second clock that is on its way
     digests         digest~ID                 a digest; `part~ID~N` has the entries of 1,000 notices in it
 """
 
@@ -38,6 +39,7 @@ BYPASS: Final = "bypass~"
 GRACE: Final = "grace~"
 SWEEP: Final = ("sweep", "run")
 COVERED: Final = ("sweep", "covered")
+TICK: Final = ("sweep", "clock")
 
 
 class Address(NamedTuple):

@@ -1,8 +1,9 @@
-"""ports.Sweeps on the register's table: two rows that all instances share.
+"""ports.Sweeps on the register's table: three rows that all instances share.
 
     partition  row      holds
     sweep      run      who sweeps until when, and what the last sweep came to
     sweep      covered  the containers that an earlier sweep saw whole, compressed
+    sweep      clock    the message of the second clock that is on its way: when it is due, and its name
 
 The lease is a time in a row, taken and held under its ETag: of two that want it, storage lets one win.
 """
@@ -18,15 +19,16 @@ from typing import Any, Final
 from guardrails.exemption import canonical_json, parse_time, spell_time
 from guardrails.record import Run
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_object, split_bytes, split_text
-from guardrails.register.keys import COVERED, SWEEP
+from guardrails.register.keys import COVERED, SWEEP, TICK
 from guardrails.register.table import Entity, Rejected, Table, Write
+from guardrails.schedule import Tick
 
 _LOG: Final = logging.getLogger(__name__)
 _TIMES: Final = ("started", "until", "adopting", "before")
 _SKEW: Final = timedelta(minutes=10)
 """How far ahead of ours another instance's clock may be."""
 _SHAPES: Final[Mapping[str, type]] = {
-    **dict.fromkeys(("started", "bypasses_told"), str),
+    **dict.fromkeys(("started", "bypasses_told", "late"), str),
     **dict.fromkeys(("missing", "remarks", "told", "altered"), list),
     **dict.fromkeys(("queued", "odd", "bypasses", "matches"), dict),
 }
@@ -107,6 +109,26 @@ class Sweeps:
         text = canonical_json({name: spell_time(at) for name, at in covered.items()})
         columns = split_bytes("containers", zlib.compress(text.encode(), 6))
         await self._table.transact(COVERED[0], [Write("put", COVERED[1], {"count": len(covered), **columns})], "sweep")
+
+    async def tick(self) -> Tick | None:
+        """Return the message of the second clock that is on its way. One that cannot be read is due since ever."""
+        found = await self._table.get(*TICK)
+        if found is None:
+            return None
+        at, wrong = _time(found.get("at"))
+        if at is None:
+            _LOG.error("the row of the second clock was changed from outside, and is made anew: %s", wrong or "no time")
+        return Tick(at or datetime.fromtimestamp(0, UTC), str(found.get("name")), found["odata.etag"])
+
+    async def expect(self, tick: Tick) -> bool:
+        """Remember the message that is on its way, in the place of the one whose etag it has; False where it lost."""
+        columns: dict[str, Value] = {"at": spell_time(tick.at), "name": tick.name}
+        how = Write("replace", TICK[1], columns, tick.etag) if tick.etag else Write("create", TICK[1], columns)
+        try:
+            await self._table.transact(TICK[0], [how], "sweep")
+        except Rejected:
+            return False
+        return True
 
     async def _keep(self, run: Run) -> Run | None:
         """Write the run's row; None where somebody else did since it was read."""

@@ -169,6 +169,8 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__tableServiceUri: tableEndpoint
     APPLICATIONINSIGHTS_CONNECTION_STRING: ingestion
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+    // All of it: alerts and workbook count single records. Sampling in host.json does nothing with OpenTelemetry.
+    OTEL_TRACES_SAMPLER: 'always_on'
     GUARDRAILS_CLIENT_ID: identityClientId
     GUARDRAILS_FUNCTION_APP_ID: app.id
   }

@@ -6,11 +6,11 @@ All of it happens at once when it is called: nothing here waits but the workers.
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from random import Random
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from guardrails.exemption import TYPE, ExemptionId
 from guardrails.notice import Notice
 from guardrails.ports import Delivered, Delivery
 from guardrails.ruleset import Ruleset
+from guardrails.second_clock import KEY
 from guardrails.wiring import Service
 from sandbox import tenant
 from sandbox.arm.faults import Fault as ArmFault
@@ -46,6 +47,9 @@ VISIBILITY: Final = 600.0
 
 FAILED: Final = 10.0
 """Seconds until a message whose function failed is seen again (host.json, visibilityTimeout)."""
+
+_OBJECT: Final = base64.b64encode(b'{"c').decode()
+"""How all of the second clock's messages begin, and others may."""
 
 RETRIES: Final = (10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
 """Seconds after which Event Grid delivers again what failed (Microsoft Learn, Event Grid delivery and retry)."""
@@ -137,6 +141,7 @@ class Cloud:
         troubles: when a request failed or a process died, UTC.
         calm_since: since when nothing goes wrong any more, UTC.
         digests: the ids of the notices in each digest that was made.
+        ticking: whether messages of the second clock come. Elsewhere the timer is well: they would find nothing to do.
     """
 
     loop: VirtualLoop
@@ -160,6 +165,7 @@ class Cloud:
     troubles: list[datetime] = field(default_factory=list)
     calm_since: datetime = START
     digests: dict[str, frozenset[str]] = field(default_factory=dict)
+    ticking: bool = False
     _ticks: int = 0
     _raised: int = 0
 
@@ -273,12 +279,16 @@ class Cloud:
     def visible(self) -> list[tuple[str, Message]]:
         """Return the messages that may be taken now, with the names of their queues."""
         now = self.loop.seconds
-        return [(name, one) for name, queue in self.account.queues.items() for one in queue if one.due <= now]
+        return [(name, one) for name, one in self._coming() if one.due <= now]
 
     def next_due(self) -> float | None:
         """Return when the next message or event comes, in the loop's time; None where there is none."""
-        waiting = [one.due for queue in self.account.queues.values() for one in queue]
+        waiting = [one.due for _, one in self._coming()]
         return min([*waiting, *(event.due for event in self.events)], default=None)
+
+    def _coming(self) -> Iterator[tuple[str, Message]]:
+        for name, queue in self.account.queues.items():
+            yield from ((name, one) for one in queue if self.ticking or not is_tick(one.text))
 
     async def take(self, queue: str, message: Message, worker: Worker) -> None:
         """Let the host hand one message to a process, and take it off its queue once that is done with it."""
@@ -329,6 +339,15 @@ class Cloud:
     def note(self, what: str) -> None:
         """Add to the trace."""
         self.trace.append(f"{self.loop.seconds:.3f} {what}")
+
+
+@cache
+def is_tick(text: str) -> bool:
+    """Whether a message, as it lies on the queue, is one of the second clock."""
+    try:
+        return text.startswith(_OBJECT) and KEY in json.loads(base64.b64decode(text))
+    except ValueError:  # somebody else's
+        return False
 
 
 async def _on_event(event: Event, service: Service) -> None:

@@ -54,7 +54,7 @@ class Entry:
 class Result:
     """What must not depend on crashes: what Azure and the register have of each exemption, and the register's rest.
 
-    `told`: each notice that a route took, once, by route and kind.
+    `told`: each notice that a route took, once, by route and kind; not that a sweep is late, for a crash takes time.
     """
 
     exemptions: tuple[Any, ...]
@@ -195,8 +195,8 @@ async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, 
     ways = [(str(one.bypass.way), one.gone is None) async for one in register.bypasses.rows()]
     result = Result(
         tuple([await _of_one(stage, one, wrong) for one in stage.ids]),
-        tuple(sorted((route, kind) for route, kind, _ in told)),
-        tuple(sorted(letter.source for letter in await register.letters())),
+        tuple(sorted((route, kind) for route, kind, _ in told if kind != Kind.SWEEP_LATE)),
+        tuple(sorted(letter.source for letter in await register.letters() if Kind.SWEEP_LATE not in letter.payload)),
         tuple(sorted(ways)),
         tuple(sorted(await register.sweeps.covered())),
         state.opened_at is not None,

@@ -29,6 +29,7 @@ from guardrails.intake import Intake
 from guardrails.reconcile import Reconciler
 from guardrails.record import Row
 from guardrails.ruleset import Ruleset
+from guardrails.second_clock import SecondClock
 from guardrails.sweep import Sweeper
 from guardrails.wiring import Service
 from sandbox import tenant
@@ -44,7 +45,7 @@ LEASES: Final = 150.0
 """Seconds after which whoever repeats something finds no lease of a dead process: of a write, or of a sweep."""
 
 SCOPES: Final = {"resource": tenant.RESOURCE, "group": CORP}
-USE_CASES: Final = (Intake, Reconciler, Sweeper)
+USE_CASES: Final = (Intake, Reconciler, Sweeper, SecondClock)
 METADATA: Final = {key: value for key, value in APPROVAL.items() if key != "reviewDate"}
 
 
@@ -125,7 +126,7 @@ class Stage:
 
     def _watch_use_cases(self) -> None:
         service = self.worker.service
-        for part in (service.intake, service.reconciler, service.sweeper):
+        for part in (service.intake, service.reconciler, service.sweeper, service.intake._second_clock):
             for name in coroutines(type(part)):
                 setattr(part, name, self._watched(f"{type(part).__name__}.{name}", getattr(part, name)))
 

@@ -15,7 +15,7 @@ from guardrails.wiring import Service
 from sandbox import tenant
 from sandbox.arm.faults import Fault
 from tests.battery.azure import Event
-from tests.battery.stage import METADATA, Stage
+from tests.battery.stage import HOUR, METADATA, After, Stage
 from tests.battery.worker import TABLE
 from tests.reconcile.world import ABOVE, ALICE, CORP, OPERATOR, PIPELINE
 
@@ -188,6 +188,19 @@ async def sweep_run(stage: Stage) -> None:
     """Alice writes a bad one, no event says so, and an operator has a sweep made."""
     await bad_unheard(stage)
     await stage.operate("sweep", "run")
+
+
+async def second_clock(stage: Stage) -> None:
+    """Alice writes a bad one, no event says so, and the timer does not come: the second clock's message does."""
+    await bad_unheard(stage)
+    stage.cloud.ticking = stage.woken = True
+    if stage.after is not After.NEVER:
+        await stage.go_on(2.5 * HOUR)
+
+
+async def health(stage: Stage) -> None:
+    """Somebody outside asks for the age of the last sweep."""
+    await stage.call(lambda service: service.intake.age())
 
 
 async def close_breaker(stage: Stage) -> None:

@@ -26,7 +26,8 @@ async def test_every_check_passes_and_nothing_is_left_behind(clinic: Clinic) -> 
         assert (await client.get_queue_properties()).approximate_message_count == 1
         await client.clear_messages()
     said = json.dumps(report.to_json(), indent=1)
-    assert {result.check: str(result.state) for result in report.results} == dict.fromkeys(CHECKS, "pass"), said
+    wanted = dict.fromkeys(CHECKS, "pass") | {"log": "skipped"}  # the app may not read what it writes
+    assert {result.check: str(result.state) for result in report.results} == wanted, said
     assert (report.state, report.exit_code) == (State.PASS, 0)
     assert all(finding.seen for result in report.results for finding in result.findings)
     assert await clinic.rows() == rows

@@ -96,16 +96,16 @@ class Direct(Worker):
 
     def __init__(self, app: ModuleType) -> None:
         made = {one.get_function_name(): one for one in app.app.get_functions()}
-        super().__init__({name: Function(name, name, one.get_trigger().get_dict_repr()) for name, one in made.items()})
+        super().__init__({name: Function(name, name, _plain(one.get_trigger())) for name, one in made.items()})
         self._code = {name: one.get_user_function() for name, one in made.items()}
 
     async def _call(self, function: Function, value: Datum, metadata: dict[str, Datum]) -> Outcome:
         try:
-            await self._code[function.name](_payload(function, str(value.value), metadata))
+            said = await self._code[function.name](_payload(function, value, metadata))
         except Exception as error:
             log.exception("%s failed", function.name)
             return Outcome(ok=False, error=str(error) or "failed")
-        return Outcome(ok=True)
+        return Outcome(ok=True, value=_answer(said) if isinstance(said, func.HttpResponse) else None)
 
 
 class Message(func.QueueMessage):
@@ -121,8 +121,30 @@ class Message(func.QueueMessage):
         return self._inserted
 
 
-def _payload(function: Function, text: str, metadata: dict[str, Datum]) -> Any:
+def _plain(trigger: Any) -> dict[str, Any]:
+    """Return a trigger as the library's metadata has it: JSON."""
+    said: dict[str, Any] = json.loads(json.dumps(trigger.get_dict_repr(), default=lambda one: one.value))
+    return said
+
+
+def _answer(response: func.HttpResponse) -> Datum:
+    """Return what the library would make of an HTTP answer."""
+    headers = {**response.headers, "Content-Type": f"{response.mimetype}; charset={response.charset}"}
+    said = {
+        "status_code": Datum(type="string", value=str(response.status_code)),
+        "headers": {name: Datum(type="string", value=value) for name, value in headers.items()},
+        "cookies": None,
+        "body": Datum(type="bytes", value=response.get_body()),
+    }
+    return Datum(type="http", value=said)
+
+
+def _payload(function: Function, value: Datum, metadata: dict[str, Datum]) -> Any:
     """Return what the library would make of a trigger's payload."""
+    if function.kind == "httpTrigger":
+        asked = value.value
+        return func.HttpRequest(asked["method"].value, asked["url"].value, body=b"")
+    text = str(value.value)
     match function.kind:
         case "queueTrigger":
             return Message(text, metadata)

@@ -18,7 +18,7 @@ MAIN = code("main")
 SETTINGS = {item.metadata["name"]: item for item in fields(Settings)}
 OF_FUNCTIONS = {
     "AzureWebJobsStorage__credential", "AzureWebJobsStorage__blobServiceUri",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING", "OTEL_TRACES_SAMPLER",
 }  # fmt: skip
 """Settings that the Functions host reads. Microsoft Learn: App settings reference for Azure Functions; Connecting to
 host storage with an identity; Configure monitoring."""
@@ -267,11 +267,25 @@ def test_azure_yaml_has_the_shape_that_azd_reads() -> None:
 
 
 def test_host_json_lets_every_fact_through() -> None:
+    """With OpenTelemetry the host reads no sampling from host.json (Azure/azure-functions-host, issue 11496)."""
     read: dict[str, Any] = json.loads((ROOT / "host.json").read_text("utf-8"))
     assert read["version"] == "2.0"
     assert read["extensionBundle"]["id"] == "Microsoft.Azure.Functions.ExtensionBundle"
     assert read["extensions"]["queues"]["messageEncoding"] == "base64"
-    sampling = read.get("logging", {}).get("applicationInsights", {}).get("samplingSettings", {})
     assert read["telemetryMode"] == "OpenTelemetry"
-    kept = not sampling.get("isEnabled", True) or "Trace" in sampling.get("excludedTypes", "").split(";")
-    assert kept, "traces are sampled: alerts and workbook would miss facts"
+    assert "applicationInsights" not in read.get("logging", {})
+    assert written_settings()["OTEL_TRACES_SAMPLER"] == "'always_on'"
+
+
+def test_a_sweep_has_the_time_that_the_guide_says() -> None:
+    read: dict[str, Any] = json.loads((ROOT / "host.json").read_text("utf-8"))
+    hours, minutes, seconds = map(int, read["functionTimeout"].split(":"))
+    assert (hours, minutes, seconds) == (0, 30, 0)
+    guide = (ROOT / "docs/operations.md").read_text("utf-8")
+    assert re.findall(r"`functionTimeout` in `host.json` is (\d+) minutes", guide) == [str(minutes)]
+
+
+def test_only_event_grid_keeps_strangers_from_the_health_endpoint_too() -> None:
+    assert "eventGridOnly ? 'Deny' : 'Allow'" in value(code("modules/functions"), "ipSecurityRestrictionsDefaultAction")
+    row = next(line for line in (ROOT / "docs/deploy.md").read_text("utf-8").splitlines() if "own address: all" in line)
+    assert "its health endpoint" in row

@@ -14,8 +14,9 @@ from guardrails.telemetry import Fact
 from tests.infra.bicep import INFRA, ROOT, code, resources, value, variable
 
 ALERTS = code("modules/alerts")
+FUNCTIONS = (ROOT / "function_app.py").read_text("utf-8")
 WORKBOOK: dict[str, Any] = json.loads((INFRA / "workbook.json").read_text("utf-8"))
-STAGES = {"where", "extend", "project", "summarize", "order", "join", "mv-expand"}
+STAGES = {"where", "extend", "project", "summarize", "order", "join", "mv-expand", "union"}
 TABLES = {"AppTraces": "microsoft.operationalinsights/workspaces", "policyresources": "microsoft.resources/tenants"}
 ON_EVERY = {"event", "correlation"}
 
@@ -117,6 +118,17 @@ def test_every_alert_says_what_to_do_and_looks_no_further_than_its_window() -> N
         assert windows[alert["every"].strip("'")] <= windows[alert["window"].strip("'")], name
         assert alert["severity"] in ("1", "2"), name
     assert alerts()["sweep-late"]["window"] == "'PT3H'"
+
+
+def test_a_late_sweep_is_seen_where_no_fact_reaches_the_logs() -> None:
+    """Facts decide where there are any; the host's record of calls does where there are none, and where both miss."""
+    query = alerts()["sweep-late"]["query"]
+    assert 'AppRequests | where _ResourceId =~ "${insightsId}" | where Name has "sweep" and Success == true' in query
+    assert query.endswith("| where sweeps == 0 and (facts > 0 or calls == 0)")
+    fails = {(sweeps, facts, calls) for sweeps in (0, 1) for facts in (0, 5) for calls in (0, 3)
+             if sweeps == 0 and (facts > 0 or calls == 0)}  # fmt: skip
+    assert fails == {(0, 0, 0), (0, 5, 0), (0, 5, 3)}
+    assert "sweep" in {function.split("(")[0] for function in re.findall(r"async def (\w+\()", FUNCTIONS)}
 
 
 def test_commands_that_alerts_name_are_there() -> None:

@@ -25,6 +25,7 @@ from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.routing import Route
 from guardrails.ruleset import Ruleset, parse_ruleset
+from guardrails.second_clock import SecondClock
 from guardrails.sweep import Sweeper
 from guardrails.visit import Outcome, World
 from tests.conftest import VirtualClock
@@ -158,8 +159,10 @@ async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
             chance=lambda: 0.5,
         )
         sweeper = Sweeper(world, cast(Any, None), register.sweeps, ruleset, letterbox.say, bypasses=register.bypasses)
+        second_clock = SecondClock(register.sweeps, seen, clock, timedelta(hours=1))
         intake = Intake(
-            cast(Reconciler, reconciler), world, courier, letterbox, sweeper, budget=0.15, chance=lambda: 0.5
-        )
+            cast(Reconciler, reconciler), world, courier, letterbox, sweeper, second_clock=second_clock, budget=0.15,
+            chance=lambda: 0.5,
+        )  # fmt: skip
         sdk = {"reconcile": reconcile, "notices": notices}
         yield Desk(intake, reconciler, channels, seen, register, clock, sdk, broken)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ from guardrails.hint import Hint
 from guardrails.intake import Intake
 from guardrails.letterbox import Letterbox
 from guardrails.register.sweeps import Sweeps
+from guardrails.second_clock import SecondClock
 from guardrails.sweep import LEASE, Sweeper
 from tests.reconcile.conftest import world
 from tests.reconcile.ports import watched
@@ -81,7 +83,8 @@ async def tenant(world: World) -> AsyncIterator[Tenant]:
     sweeps = watched("sweeps", world.register.sweeps, world.watch)
     letterbox = Letterbox(ports.register, ports.queues, world.clock, lambda: world.ruleset)
     bypasses = watched("bypasses", world.register.bypasses, world.watch)
+    second_clock = SecondClock(sweeps, ports.queues, world.clock, timedelta(hours=1))
     sweeper = Sweeper(ports, graph, sweeps, lambda: world.ruleset, letterbox.say, bypasses=bypasses)
-    intake = Intake(world.reconciler, ports, cast(Any, None), letterbox, sweeper)
+    intake = Intake(world.reconciler, ports, cast(Any, None), letterbox, sweeper, second_clock=second_clock)
     yield Tenant(world, graph, sweeper, intake, world.register.sweeps)
     await graph.close()

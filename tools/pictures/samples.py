@@ -86,6 +86,7 @@ _DONE: Final[Mapping[str, str]] = {
     "hold": "Nothing was changed in Azure. As it stands it is not reverted, tagged or removed while it is held.",
     "hold-ending": "Nothing was changed in Azure.",
     "evasion-attempted": "The exemption is judged like any other.",
+    "sweep-late": "A sweep has begun: it finds what came about meanwhile.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
     "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
@@ -114,6 +115,10 @@ _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "hold-ending": (
         "on hold until 2026-11-23T18:00:00Z by jo.doe@contoso.com: incident 4711, the partner must be reachable",
         "then it is judged like any other, at once",
+    ),
+    "sweep-late": (
+        "The last sweep began at 2026-11-21T10:10:00Z, 2.0 hours ago.",
+        "This one was begun by the second clock, and not by the timer.",
     ),
     "evasion-attempted": ("it was written to say that it belongs to a protected owner, which protects nothing",),
     "poison": ("the host gave up on it after repeated failures",),

@@ -1,0 +1,89 @@
+"""The second clock of sweeps: a message that comes back on the `reconcile` queue, for a timer may stop for good.
+
+One message is on its way at a time. It comes when the last sweep would be twice as old as its schedule allows; where no
+sweep began since, it begins one. Then it leaves the next. The register names the one that is awaited, so that of two,
+left by a crash or by two instances, one goes on and the other ends.
+"""
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from guardrails.exemption import parse_time, spell_time
+from guardrails.ports import Clock, Queues, Sweeps
+from guardrails.schedule import Tick, last_sweep
+
+log = logging.getLogger("guardrails")
+
+KEY: Final = "clock"
+"""What the body of such a message has, and no other of its queue: when it is due."""
+
+_OVERDUE: Final = timedelta(minutes=10)
+"""How long after its time a message may still come, and how far the clocks of two instances may differ."""
+
+
+class SecondClock:
+    """The use case.
+
+    Args:
+        sweeps, queues, clock: the ports.
+        period: the longest time between two sweeps by their schedule.
+    """
+
+    def __init__(self, sweeps: Sweeps, queues: Queues, clock: Clock, period: timedelta) -> None:
+        self._sweeps = sweeps
+        self._queues = queues
+        self._clock = clock
+        self._period = period
+
+    @property
+    def late(self) -> timedelta:
+        """The age from which the last sweep is late: twice the period."""
+        return 2 * self._period
+
+    async def age(self) -> timedelta | None:
+        """Return how long ago the last sweep that ended began; None where none did. One read. Raises Retryable."""
+        last = last_sweep(await self._sweeps.last())
+        return None if last is None else max(self._clock.now() - last, timedelta())
+
+    async def wind(self) -> None:
+        """See that a message is on its way. One read; where none is, a message and a write. Raises Retryable."""
+        awaited, now = await self._sweeps.tick(), self._clock.now()
+        if awaited is None or not now - _OVERDUE <= awaited.at <= now + self.late + _OVERDUE:
+            await self._leave(now + self.late, awaited)
+
+    async def strike(self, tick: Tick, sweep: Callable[[], Awaitable[object]]) -> None:
+        """A message has come: begin a sweep where the last one is late, and leave the next message.
+
+        `sweep` raises nothing that may pass. Raises Retryable: the host is to bring the message again.
+        """
+        awaited = await self._sweeps.tick()
+        if awaited is not None and awaited.name != tick.name and awaited.at >= tick.at:
+            return  # another one is on its way
+        last = last_sweep(await self._sweeps.last())
+        if last is None or self._clock.now() - last >= self.late:
+            await sweep()
+            last = last_sweep(await self._sweeps.last())
+        now = self._clock.now()
+        due = last + self.late if last else now
+        await self._leave(due if due > now else now + self._period, awaited)
+
+    async def _leave(self, at: datetime, before: Tick | None) -> None:
+        """Leave a message in the place of another. It is sent before it is awaited: no crash leaves none."""
+        tick = Tick(at.replace(microsecond=0), uuid.uuid4().hex, before.etag if before else "")
+        delay = (tick.at - self._clock.now()).total_seconds()
+        await self._queues.send("reconcile", {KEY: spell_time(tick.at), "name": tick.name}, delay)
+        if not await self._sweeps.expect(tick):
+            log.info("the second clock has two messages on their way; one of them ends")
+
+
+def read_tick(data: Mapping[str, Any]) -> Tick | None:
+    """Return what a message of the queue says where it is one of the second clock's. Raises ValueError."""
+    if KEY not in data:
+        return None
+    at = parse_time(data[KEY])
+    if at is None:
+        raise ValueError("the second clock's time is missing")
+    return Tick(at, str(data.get("name") or ""))

@@ -1,0 +1,89 @@
+"""Alerts count the service's own records: the doctor looks whether any arrived, and says where it cannot tell."""
+
+from typing import Any
+
+import pytest
+
+from guardrails.doctor.logs import SETTING
+from guardrails.doctor.model import State
+from sandbox.arm.faults import Fault
+
+from .conftest import HOST, Clinic
+
+INSIGHTS = f"{HOST}/providers/Microsoft.Insights/components/appi-guardrails"
+WORKSPACE = f"{HOST}/providers/Microsoft.OperationalInsights/workspaces/log-guardrails"
+COLUMNS = [{"name": "records", "type": "long"}, {"name": "newest", "type": "datetime"}]
+
+
+def answers(clinic: Clinic, *rows: Any, columns: Any = COLUMNS) -> None:
+    """Let the workspace answer with these rows, and run the doctor elsewhere than in the app."""
+    clinic.cloud.arm.seed(INSIGHTS, {"properties": {"WorkspaceResourceId": WORKSPACE}})
+    tables = [{"name": "PrimaryResult", "columns": columns, "rows": [*rows]}]
+    clinic.cloud.arm.seed(f"{WORKSPACE}/api/query", {"tables": tables})
+    elsewhere(clinic)
+    clinic.environ[SETTING] = INSIGHTS
+
+
+def elsewhere(clinic: Clinic) -> None:
+    clinic.cloud.arm.access.reset()  # the login of an operator who may read all
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        clinic.environ.pop(name)
+
+
+async def test_records_that_arrive_are_counted(clinic: Clinic) -> None:
+    answers(clinic, [42, "2026-11-28T05:40:00Z"])
+    result = await clinic.check("log")
+    assert result.state is State.PASS, result
+    assert result.detail.startswith("42 records of the service")
+    assert "2026-11-28T05:40:00Z" in result.detail
+    (asked,) = [seen for seen in clinic.cloud.arm.log.requests if seen.path.lower().endswith("/api/query")]
+    assert asked.method == "GET"
+
+
+@pytest.mark.parametrize("row", [[0, None], [0, ""]])
+async def test_where_none_arrived_it_fails_and_says_what_that_means(clinic: Clinic, row: list[Any]) -> None:
+    answers(clinic, row)
+    result = await clinic.check("log")
+    assert result.state is State.FAIL
+    assert "none of the service's own records" in result.detail
+    assert "No alert" in result.findings[0].mend
+
+
+async def test_an_empty_answer_is_none(clinic: Clinic) -> None:
+    answers(clinic)
+    assert (await clinic.check("log")).state is State.FAIL
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [None, [], [{"name": "records"}], [{"type": "long"}], "columns", [{"name": "records"}, {"name": "newest"}]],
+)
+async def test_an_answer_that_cannot_be_read_is_unknown(clinic: Clinic, columns: Any) -> None:
+    answers(clinic, ["many", "lately"], columns=columns)
+    assert (await clinic.check("log")).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("path", ["components", "api/query"])
+@pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (404, "ResourceNotFound"), (503, "Busy")])
+async def test_who_may_not_read_it_hears_that_it_is_unknown(clinic: Clinic, path: str, status: int, code: str) -> None:
+    answers(clinic, [42, "2026-11-28T05:40:00Z"])
+    clinic.cloud.arm.faults.rules.append(Fault(path=path, status=status, code=code))
+    result = await clinic.check("log")
+    assert result.state is State.UNKNOWN
+    assert code in result.detail
+    assert "Log Analytics Reader" in result.findings[0].mend
+
+
+async def test_without_a_component_or_a_workspace_it_is_unknown(clinic: Clinic) -> None:
+    elsewhere(clinic)
+    result = await clinic.check("log")
+    assert (result.state, SETTING in result.findings[0].mend) == (State.UNKNOWN, True)
+    clinic.environ[SETTING] = INSIGHTS
+    clinic.cloud.arm.seed(INSIGHTS, {"properties": {"Application_Type": "web"}})
+    assert (await clinic.check("log")).state is State.UNKNOWN
+
+
+async def test_in_the_app_it_is_left_to_who_may_read(clinic: Clinic) -> None:
+    result = await clinic.check("log")
+    assert result.state is State.SKIPPED
+    assert not [seen for seen in clinic.cloud.arm.log.requests if "query" in seen.path]

@@ -1,0 +1,289 @@
+"""Timers may stop for good: a message on the queue sees that sweeps come by, one at a time, whatever dies."""
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from guardrails.errors import Retryable
+from guardrails.exemption import parse_time
+from guardrails.schedule import longest_gap
+from sandbox.arm.faults import Fault
+from tests.reconcile.ports import Died
+from tests.sweep.conftest import Tenant
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Hands:
+    """The host: it brings each message of the second clock when it is due, until that is done."""
+
+    tenant: Tenant
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+    _seen: int = 0
+
+    def sent(self) -> list[dict[str, Any]]:
+        """Take note of what was sent; return what waits."""
+        sent = self.tenant.world.queues.sent
+        new, self._seen = sent[self._seen :], len(sent)
+        self.waiting += [body for queue, body, _ in new if queue == "reconcile" and "clock" in body]
+        return self.waiting
+
+    async def bring(self, message: dict[str, Any]) -> None:
+        """Bring one that is due; it stays where the process dies of it, or it fails."""
+        await self.tenant.intake.message(json.dumps(message))
+        self.waiting.remove(message)
+
+    async def go_on(self, hours: float, timer: timedelta | None = None) -> None:
+        """Let time pass by minutes; the timer calls after each `timer`, or not at all."""
+        clock = self.tenant.world.clock
+        until, called = clock.now() + timedelta(hours=hours), clock.now()
+        while clock.now() < until:
+            clock.advance(minutes=10)
+            if timer and clock.now() - called >= timer:
+                called = clock.now()
+                await self.tenant.intake.sweep()
+            for message in [one for one in self.sent() if due(one) <= clock.now()]:
+                await self.bring(message)
+
+
+def due(message: dict[str, Any]) -> datetime:
+    at = parse_time(message["clock"])
+    assert at is not None
+    return at
+
+
+@pytest.fixture
+def hands(tenant: Tenant) -> Hands:
+    tenant.sweeper._late = 2 * HOUR
+    return Hands(tenant)
+
+
+async def began(tenant: Tenant) -> datetime:
+    run = await tenant.sweeps.last()
+    assert run is not None
+    return run.started
+
+
+async def test_a_timer_that_stops_is_taken_over_from_and_people_hear_of_it_once(tenant: Tenant, hands: Hands) -> None:
+    await hands.go_on(5, timer=HOUR)
+    assert await tenant.world.told() == []
+    last = await began(tenant)
+    bad = tenant.world.id("bad")
+    await tenant.world.bad(bad)
+    await hands.go_on(2.1)
+    assert await began(tenant) == last + 2 * HOUR
+    assert await tenant.world.told() == ["sweep-late"]
+    (notice,) = {one["notice"]["id"]: one["notice"] for one in await tenant.world.notices()}.values()
+    assert (notice["severity"], notice["exemption"]) == ("high", {})
+    assert notice["why"][1] == "This one was begun by the second clock, and not by the timer."
+    assert [body["id"] for _, body, _ in tenant.world.queues.sent if "clock" not in body and "id" in body] == [bad.text]
+
+
+async def test_it_goes_on_for_as_long_as_the_timer_does_not(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    first = await began(tenant)
+    await hands.go_on(20.1)
+    assert await began(tenant) == first + 20 * HOUR
+    assert len(hands.sent()) == 1
+    assert await tenant.world.told() == ["sweep-late"]
+    await hands.go_on(3, timer=HOUR)
+    await hands.go_on(5)
+    assert await tenant.world.told() == ["sweep-late", "sweep-late"]
+
+
+async def test_where_the_timer_is_well_it_begins_nothing_and_one_message_waits(tenant: Tenant, hands: Hands) -> None:
+    world = tenant.world
+    await hands.go_on(10, timer=HOUR)
+    assert len(hands.sent()) == 1
+    assert world.watch.calls["sweeps.begin"] == 10
+    assert await world.told() == []
+
+
+async def test_a_timer_that_comes_back_after_too_long_tells_too(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    tenant.world.clock.advance(hours=9)
+    hands.sent().clear()
+    await tenant.intake.sweep()
+    assert await tenant.world.told() == ["sweep-late"]
+    (notice,) = {one["notice"]["id"]: one["notice"] for one in await tenant.world.notices()}.values()
+    assert notice["why"][0].endswith("9.0 hours ago.")
+    assert notice["why"][1] == "This one was begun by the timer."
+    assert len(hands.sent()) == 1
+
+
+async def test_a_chain_that_was_lost_begins_anew_with_the_next_sweep(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    hands.sent().clear()
+    await hands.go_on(4.1, timer=HOUR)
+    assert len(hands.sent()) == 1
+    await hands.go_on(3)
+    assert await tenant.world.told() == ["sweep-late"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("write", range(1, 6))
+async def test_a_process_that_dies_loses_no_chain_and_leaves_one(
+    tenant: Tenant, hands: Hands, write: int, *, after: bool
+) -> None:
+    """Once at each write of a sweep that the second clock begins; the host brings the message again."""
+    await tenant.intake.sweep()
+    tenant.world.clock.advance(hours=2)
+    (message,) = hands.sent()
+    tenant.world.watch.die_at(write, after=after)
+    with suppress(Died, BaseExceptionGroup):
+        await hands.bring(message)
+    tenant.world.watch.revive()
+    tenant.after_lease()
+    await hands.go_on(12)
+    assert len(hands.sent()) == 1
+    age = await tenant.intake.age()
+    assert age is not None
+    assert age < 2 * HOUR
+    assert await tenant.world.told() in ([], ["sweep-late"])
+
+
+@pytest.mark.parametrize("write", [1, 2])
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_process_that_dies_when_it_begins_the_chain_leaves_one_in_the_end(
+    tenant: Tenant, hands: Hands, write: int, *, after: bool
+) -> None:
+    tenant.world.watch.die_at(write, after=after)
+    with suppress(Died, BaseExceptionGroup):
+        await tenant.intake.sweep()
+    tenant.world.watch.revive()
+    tenant.after_lease()
+    await hands.go_on(6, timer=HOUR)
+    assert len(hands.sent()) == 1
+    await hands.go_on(6)
+    assert len(hands.sent()) == 1
+    assert await tenant.world.told() == ["sweep-late"]
+
+
+async def test_two_instances_that_get_one_message_leave_one(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    (message,) = hands.sent()
+    tenant.world.clock.advance(hours=2)
+    before = tenant.world.watch.calls["sweeps.begin"]
+    text = json.dumps(message)
+    await asyncio.gather(*(tenant.intake.message(text) for _ in range(3)))
+    hands.sent().remove(message)
+    assert 1 <= tenant.world.watch.calls["sweeps.begin"] - before <= 3
+    await hands.go_on(2.1)
+    assert len(hands.sent()) == 1
+
+
+async def test_what_somebody_puts_on_the_queue_leaves_no_second_chain(tenant: Tenant, hands: Hands) -> None:
+    await hands.go_on(2, timer=HOUR)
+    forged = [{"clock": "2020-01-01T00:00:00Z", "name": "x"}, {"clock": "2099-01-01T00:00:00Z"}]
+    for one in forged:
+        await tenant.intake.message(json.dumps(one))
+    await hands.go_on(3, timer=HOUR)
+    assert len(hands.sent()) == 1
+    await tenant.intake.message(json.dumps({"clock": "soon"}))
+    (letter,) = await tenant.world.register.letters()
+    assert (letter.source, "soon" in letter.payload) == ("reconcile", True)
+
+
+async def test_a_sweep_that_cannot_begin_ends_no_chain(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    tenant.world.arm.faults.rules.append(Fault(path="Microsoft.ResourceGraph", method="POST", status=500, count=1000))
+    await hands.go_on(7)
+    assert len(hands.sent()) == 1
+    tenant.world.arm.faults.rules.clear()
+    await hands.go_on(3)
+    age = await tenant.intake.age()
+    assert age is not None
+    assert age < 2 * HOUR
+
+
+async def test_storage_that_is_away_keeps_the_message_with_the_host_and_a_timer_sweeps_all_the_same(
+    tenant: Tenant, hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    tenant.world.queues.down = True
+    with caplog.at_level(logging.WARNING, logger="guardrails"):
+        assert await tenant.intake.sweep() is not None
+    assert "the second clock could not be wound up" in caplog.text
+    tenant.world.queues.down = False
+    await tenant.intake.sweep()
+    (message,) = hands.sent()
+    tenant.world.clock.advance(hours=1)
+    tenant.world.queues.down = True
+    with pytest.raises(Retryable):
+        await tenant.intake.message(json.dumps(message))
+
+
+async def test_what_the_host_gave_up_on_goes_on_without_a_sweep_and_is_no_letter(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    tenant.world.clock.advance(hours=3)
+    (message,) = hands.sent()
+    await tenant.intake.poison("reconcile", json.dumps(message))
+    hands.waiting.remove(message)
+    assert await tenant.world.register.letters() == []
+    assert tenant.world.watch.calls["sweeps.begin"] == 1
+    await hands.go_on(1.2)
+    assert len(hands.sent()) == 1
+    assert tenant.world.watch.calls["sweeps.begin"] == 2
+
+
+async def test_a_row_that_a_hand_was_in_is_made_anew(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    tick = await tenant.sweeps.tick()
+    assert tick is not None
+    table = tenant.sweeps._table
+    from guardrails.register.table import Write  # noqa: PLC0415 - the hand's
+
+    for damage in ({"at": "2999-01-01T00:00:00Z", "name": "x"}, {"at": "when?", "name": "x"}, {}):
+        await table.transact("sweep", [Write("put", "clock", dict(damage))], "sweep")
+        tenant.world.clock.advance(hours=1)
+        await tenant.intake.sweep()
+        found = await tenant.sweeps.tick()
+        assert found is not None
+        assert found.at == tenant.world.clock.now().replace(microsecond=0) + 2 * HOUR
+    await hands.go_on(5, timer=HOUR)
+    assert len(hands.sent()) == 1
+
+
+async def test_an_event_pays_nothing_for_it(tenant: Tenant, hands: Hands) -> None:
+    await hands.go_on(2, timer=HOUR)
+    tenant.world.watch.calls.clear()
+    await tenant.world.bad(tenant.world.id())
+    await tenant.world.look(tenant.world.id())
+    assert not {one for one in tenant.world.watch.calls if one.startswith("sweeps.")}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "longest"),
+    [
+        ("0 10 * * * *", HOUR),
+        ("0 */15 * * * *", HOUR / 4),
+        ("0 10,40 * * * *", HOUR / 2),
+        ("0 5,10 * * * *", HOUR * 55 / 60),
+        ("* * * * * *", timedelta(seconds=1)),
+        ("0 0 */6 * * *", 6 * HOUR),
+        ("30 15 3 * * *", 24 * HOUR),
+        ("0 0 6,18 * * *", 12 * HOUR),
+        ("0 0 8-18 * * 1-5", 62 * HOUR),
+        ("0 0 8-18 * * Mon-Fri", 62 * HOUR),
+        ("0 0 0 1 Jan,Jul *", 184 * 24 * HOUR),
+        ("0 0 0 29 2 *", 1461 * 24 * HOUR),
+    ],
+)
+def test_the_period_is_the_longest_time_between_two_sweeps(schedule: str, longest: timedelta) -> None:
+    assert longest_gap(schedule) == longest
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "hourly", "* * * * *", "0 60 * * * *", "0 x * * * *", "0 5-1 * * * *", "0 */0 * * * *", "0 0 0 31 2 *",
+     "0 0 0 * Foo *", "%SCHEDULE%", "0 1-999999999999 * * * *", "0 0 0 * * 7"],
+)  # fmt: skip
+def test_what_is_no_schedule_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"six fields|is not a|is outside|never comes"):
+        longest_gap(text)

@@ -102,7 +102,7 @@ def _notice(visit: Visit, stored: Stored, exemption: Exemption, loss: Lost, due:
         then = f"{NOTHING_DONE} Audit mode; enforce mode would put it back."
     return tell.about(
         Kind.LOST, visit.id, next_seq(stored), at=visit.world.clock.now(), actor=loss.by, done=then,
-        why=(_why(loss), *why), exemption=exemption,
+        why=(_why(loss), *why), exemption=exemption, row=stored.row,
     )  # fmt: skip
 
 
@@ -231,7 +231,7 @@ async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome 
     body = put_body(exemption.body, clean)
     why = f"it was lost at {spell_time(row.lost)}, and its target is there" if row.lost else "it was lost"
     notice = tell.about(
-        Kind.RESTORED, visit.id, next_seq(stored), at=now, actor=row.lost_by, why=(why,), exemption=exemption,
+        Kind.RESTORED, visit.id, next_seq(stored), at=now, actor=row.lost_by, why=(why,), exemption=exemption, row=row,
         done="It was put back as it was last approved.",
     )  # fmt: skip
     intent = Intent("bring-back", fingerprint(body), why, now, row.compliant, notice.to_json())
@@ -289,8 +289,9 @@ async def _accepted_before(visit: Visit, row: Row) -> Accepted | None:
     for entry in reversed(await visit.world.register.history(visit.id)):
         why = entry.facts.get("accepted")
         if entry.event == "deleted" and why and row.written_at is not None:
-            same = row.written_at == Row.from_json(entry.row).written_at  # by Azure's clock, which may be ahead of ours
-            return Accepted(str(why)) if same or row.written_at <= entry.at else None
+            gone = Row.from_json(entry.row)  # since when it was: what is written after that is another one
+            same = row.written_at == gone.written_at  # by Azure's clock, which may be ahead of ours
+            return Accepted(str(why)) if same or row.written_at <= gone.since else None
     return None
 
 

@@ -191,7 +191,8 @@ class Courier:
         route = self._route(parcel.route)
         name = _lane_name(route)
         if route is None:
-            await self._give_up(parcel, name, f"the ruleset has no route '{parcel.route}'; add it, then replay")
+            reason, day = f"the ruleset has no route '{parcel.route}'; add it, then replay", self._clock.now()
+            await self._give_up(parcel, name, reason, f"no-route-{day:%Y%m%d}")
             return False
         if parcel.notice.kind is Kind.DIGEST and await self._gathering.was_delivered(parcel.notice.id):
             return False  # another message has brought it there

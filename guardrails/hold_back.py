@@ -13,7 +13,7 @@ from guardrails.ports import BreakerState
 from guardrails.record import Stored
 from guardrails.recording import entry_for, is_news, particulars
 from guardrails.telemetry import Fact, fact
-from guardrails.visit import NOTHING_DONE, Look, Outcome, Visit, next_seq
+from guardrails.visit import NOTHING_DONE, Look, Outcome, Visit
 
 
 def tell_breaker(state: BreakerState, limit: int | None = None, *, full: str = "") -> None:
@@ -103,10 +103,7 @@ def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, r
     times = [time for time in reverts if look.situation.now - time < window]
     count = f"it was reverted {len(times)} times since {spell_time(times[0])}, and written again"
     then = f"{NOTHING_DONE} If it stands at {spell_time(own.until)}, it is reverted then."
-    notice = tell.about(
-        Kind.FIGHT, visit.id, next_seq(stored), at=look.situation.now, actor=look.situation.author, done=then,
-        why=(count, *look.plan.reasons), exemption=look.exemption, assessment=look.assessment,
-    )  # fmt: skip
+    notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
     following = "Agree with who writes it. If it is to stand meanwhile: python -m guardrails hold ID"
     return replace(notice, next=tell.naming(following, visit.id))
 

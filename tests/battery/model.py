@@ -150,7 +150,9 @@ def _is_spared(change: "Change", journal: Sequence["Change"], ruleset: Ruleset) 
     one = ExemptionId.parse(change.before["id"])
     if ruleset.exclusion_for(one, change.at - _SKEW) and ruleset.exclusion_for(one, change.at + _SKEW):
         return True
-    others = [each for each in journal if not each.ours and each.at < change.at]
+    others, words = [each for each in journal if not each.ours and each.at < change.at], said(change.before)
+    if others and said(others[-1].after) != words:  # we have put back what was said before
+        others = [each for each in others if said(each.after) == words]
     edits = [each for each in others if said(each.before) != said(each.after)]  # who writes the same again is no author
     wrote = [each for each in others if said(each.after) == said(change.before)]  # what we put back is its writer's
     authors = {each.by for each in (*others[-1:], *edits[-1:], *wrote[-1:])}

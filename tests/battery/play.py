@@ -187,6 +187,10 @@ class Play:
         """Deliver an event once more."""
         self.cloud.events.append(Event(event.text, self.cloud.loop.seconds, event.about_exemption))
 
+    def has(self, partition: str, row: str) -> bool:
+        """Whether the register has a row."""
+        return (partition, row) in self.cloud.account.tables.get(TABLE, {})
+
     def hand(self, partition: str, row: str, /, **columns: Any) -> None:
         """Change columns of a row of the register, as somebody who may write to the table."""
         table = self.cloud.account.tables.setdefault(TABLE, {})

@@ -219,6 +219,13 @@ def left_to_a_claim(tale: Tale, wrong: bool) -> None:
     tale.add("deleted", content="", facts={"accepted": "it is left to EPAC"})
 
 
+def accused_of_his_own(tale: Tale, wrong: bool) -> None:
+    tale.wrote(tale.keep(), ALICE)
+    tale.add()
+    why = f"{ALICE if wrong else MALLORY} deleted it, who may not"
+    tale.add("lost", content="", facts={"why": why, "known": "who deleted it is what the activity log says"})
+
+
 def gap_unsaid(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**OPEN)
     tale.keep(said={rulesets.CLAIM: "x"})
@@ -382,6 +389,14 @@ def another_body(tale: Tale, wrong: bool) -> None:
     tale.add(snapshot=1)
 
 
+def gone_and_stands(tale: Tale, wrong: bool) -> None:
+    tale.wrote(tale.keep())
+    tale.add()
+    tale.add("deleted", content="", status=Status.GONE)
+    if not wrong:
+        tale.wrote(None, before=tale.keep())
+
+
 def row_of_nothing(tale: Tale, wrong: bool) -> None:
     tale.add(one=TWO, status=Status.COMPLIANT if wrong else Status.UNKNOWN)
 
@@ -464,7 +479,7 @@ def bodies_without_end(tale: Tale, wrong: bool) -> None:
 
 
 def bodies_uncounted(tale: Tale, wrong: bool) -> None:
-    for _ in range(bodies.UNCOUNTED):
+    for _ in range(bodies.UNCOUNTED + 2):
         tale.add(bodies=None if wrong else ())
 
 
@@ -519,6 +534,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "nothing_is_inherited_by_name": (inherited,),
     "rights_change_by_who_has_them": (another_creator, another_owner),
     "an_accepted_delete_was_by_who_may": (deleted_by_a_stranger, left_to_a_claim),
+    "who_made_it_may_delete_it": (accused_of_his_own,),
     "gaps_are_named": (gap_unsaid,),
     "the_known_owner_is_named": (owner_unsaid,),
     "our_tag_is_of_the_past": (tagged_since_tomorrow,),
@@ -540,6 +556,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "what_is_held_stands": (held_and_reverted, other_words_held),
     "holds_are_told": (hold_untold, hold_without_a_reminder),
     "every_row_names_one_object": (another_body,),
+    "nothing_is_gone_that_stands": (gone_and_stands,),
     "rows_are_of_what_azure_showed": (row_of_nothing,),
     "letters_are_limited": (letters_without_end,),
     "an_accepted_delete_stands": (delete_undone,),

@@ -179,6 +179,7 @@ async def test_a_digest_for_a_route_that_was_taken_out_is_kept_as_a_letter(world
     [letter] = await world.register.letters()
     assert DIGEST in letter.payload
     assert "no route 'secops'" in letter.reason
+    assert world.sink.ids("other") == ["service-delivery-failing-secops-no-route-20261102"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

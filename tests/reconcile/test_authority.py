@@ -265,14 +265,36 @@ async def test_our_tag_written_by_somebody_else_says_nothing_of_when(world: Worl
     assert (marker["codes"], marker["since"][:4]) == (["EXG201"], f"{world.clock.now().year}")
 
 
+BY_OWNER: list[dict[str, Any]] = [
+    {"route": "platform", "channel": "webhook", "address_setting": "A", "secret_setting": "S",
+     "owners": ["data-platform@*"]},
+    {"route": "rest", "channel": "webhook", "address_setting": "A", "secret_setting": "S", "default": True,
+     "kinds": ["digest"]},
+]  # fmt: skip
+
+
+async def test_a_claim_reaches_who_is_known_of_a_flood_a_loss_and_a_return_too(world: World) -> None:
+    world.ruleset = rules(notices=BY_OWNER, durability={"mode": "collateral", "wait": "1h"})
+    one = world.id()
+    await world.known(one)
+    for number in range(5):
+        await world.bad(one, displayName=f"{number}", metadata={**APPROVAL, "owner": "alice@contoso.com"})
+        await world.look(one)
+        world.clock.advance(minutes=1)
+    await world.write(one, ALICE, metadata={**APPROVAL, "owner": "alice@contoso.com"})
+    await world.settle(one)
+    await world.delete(one)
+    await world.look(one, actor="alice@contoso.com", operation="delete", verified=True)
+    world.clock.advance(hours=2)
+    assert (await world.look(one, "wake-up")).did == "bring-back"
+    sent = {each["notice"]["kind"]: each for each in await world.notices() if each["route"] == "platform"}
+    for kind in ("fight", "lost", "restored"):
+        about = sent[kind]["notice"]["exemption"]
+        assert (kind, about["owner"], about["knownOwner"]) == (kind, "alice@contoso.com", APPROVAL["owner"])
+
+
 async def test_a_claim_reaches_the_owner_who_is_known_too(world: World) -> None:
-    routes = [
-        {"route": "platform", "channel": "webhook", "address_setting": "A", "secret_setting": "S",
-         "owners": ["data-platform@*"]},
-        {"route": "rest", "channel": "webhook", "address_setting": "A", "secret_setting": "S", "default": True,
-         "kinds": ["digest"]},
-    ]  # fmt: skip
-    world.ruleset = rules(notices=routes)
+    world.ruleset = rules(notices=BY_OWNER)
     one = world.id()
     await world.known(one)
     await world.bad(one, metadata={**APPROVAL, "owner": "alice@contoso.com"})

@@ -358,6 +358,23 @@ async def test_one_that_is_written_anew_after_an_accepted_delete_is_durable_agai
     assert (await world.look(one, actor="alice@contoso.com", operation="delete")).row.status is Status.LOST
 
 
+async def test_one_that_is_written_anew_just_when_a_delete_is_accepted_is_durable_again(world: World) -> None:
+    """Our clock may be some seconds ahead of Azure's."""
+    world.ruleset = durable()
+    one = world.id()
+    await world.known(one)
+    await world.delete(one, PIPELINE)
+    assert (await world.look(one, actor=OPERATOR, operation="delete")).row.status is Status.LOST
+    world.clock.advance(minutes=20)
+    await world.reconciler.reconcile(one, Hint("event", "delete", OPERATOR, "e-9", verified=True))
+    assert (await world.row(one)).settled == f"{OPERATOR} deleted it, who may"
+    world.clock.advance(seconds=-2)
+    await world.known(one)
+    world.clock.advance(minutes=1)
+    await world.delete(one, ALICE)
+    assert (await world.look(one, actor="alice@contoso.com", operation="delete")).row.status is Status.LOST
+
+
 async def test_a_look_costs_no_more_than_it_did(world: World) -> None:
     one = world.id()
     await world.write(one)

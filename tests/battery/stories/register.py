@@ -78,6 +78,8 @@ def a_hand_in_an_id(play: Play) -> Moves:
     play.write(OWNER, other)
     yield MINUTE
     place = address(play.one)
+    if not play.has(place.partition, place.state):
+        return  # no process has got to it
     play.hand(place.partition, place.state, id=other.text)
     play.weather = []
     play.delete(MALLORY)

@@ -63,11 +63,12 @@ def _exceeded(
     book: Book, what: str, done: Sequence[Step], budgets: Sequence[Budget], authors: Sequence[str]
 ) -> list[str]:
     closed = _closed(book)
+    unclear = [step for step in done if any(abs(at - _begun_at(step)) < _MINUTE for at in closed)]
     counted = defaultdict[tuple[str, str], list[tuple[datetime, datetime]]](list)
     for step, author in zip(done, authors, strict=True):
         era, own = sum(at <= _begun_at(step) for at in closed), f"{step.one.key} {_restored(book, step)}"
         for name, key in (("exemption", own), ("author", author), ("subscription", step.one.container)):
-            if key:
+            if key and step not in unclear:  # of before or after, which nobody can tell
                 counted[name, f"{key} {era}"].append((_begun_at(step), step.entry.at))
     found = []
     for (name, key), times in counted.items():

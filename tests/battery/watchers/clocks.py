@@ -90,7 +90,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if book.is_older(step.row):
             continue
         if run is None and (known := step.before) and book.is_older(known) and known.due:
-            run = lasting[one] = Run(_since(step), at, {known.author.lower()}, None)
+            run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None)
             runs.setdefault(one, []).append(run)
             beside[one] = []  # it gave each its own
         told = _told(book, step)
@@ -241,18 +241,21 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
             if (
                 told.loosened
                 or told.unclear
-                or end is None
                 or row.kept == row.content
                 or row.status is Status.EXCLUDED
                 or not row.content
             ):
                 continue
             ticket = ticket_mark(row.ticket) if row.ticket else ""
+            accepts = not told.reverting and _EXTENDED not in told.broken and _is_accepted(row, step)
+            if end is None:
+                known.end = None if accepts else known.end
+                continue
             renewed = ticket not in ("", *known.tickets) and known.tickets != set()
             later = known.end is not None and end > known.end + _TOLERANCE
             if later and not renewed and _EXTENDED not in told.broken:
                 found.append(f"{step}: {one.name} ends at {end}; {known.end} was accepted, and nothing is found")
-            if not told.reverting and _EXTENDED not in told.broken and _is_accepted(row, step):
+            if accepts:
                 near = known.end is not None and end > known.end and not renewed
                 known.end = known.end if near else end
                 known.tickets.add(ticket)
@@ -262,7 +265,7 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
 
 def _is_accepted(row: Row, step: Step) -> bool:
     if row.status is Status.COMPLIANT:
-        return True
+        return row.intent is None  # before that has ended the status is the one of before
     return (
         row.status is Status.VIOLATION
         and row.compliant is None

@@ -119,7 +119,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             continue
         before = [each for each in runs[one] if each is not run and author in each.authors and at - each.last < _WINDOW]
         used = _length([(each.start, each.last) for each in (*before, *beside[one], run)])
-        if until > at + longest - used + SLACK:
+        if until > at + max(longest - used, timedelta()) + SLACK:
             found.append(f"{step}: left until {until}, though {author} used {used} of {longest}")
     return found
 

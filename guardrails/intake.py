@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,6 +36,9 @@ from guardrails.visit import IN_HAND, Outcome, World, wake_up
 log = logging.getLogger("guardrails")
 
 _RULESET_DELAY: Final = 300.0
+_TOKEN_WAIT: Final = 30.0
+_TOKEN_PATIENCE: Final = 1200.0
+"""Seconds that a message is kept in hand while storage gives no token: less than functionTimeout (host.json)."""
 _SAID: Final = {"operation": "operation", "actor": "actor", "event_id": "event", "listed": "listed"}
 _PATIENCE: Final = (0.1, 0.3, 0.9)
 _TARGET: Final = "target-"
@@ -67,6 +70,7 @@ class Intake:
         second_clock: SecondClock,
         budget: float = 20.0,
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._reconciler = reconciler
         self._world = world
@@ -76,6 +80,7 @@ class Intake:
         self._second_clock = second_clock
         self._budget = budget
         self._chance = chance
+        self._sleep = sleep
 
     async def event(self, exemption_id: ExemptionId, hint: Hint) -> Outcome | None:
         """Reconcile now; what cannot finish goes on the queue. Raises only when neither was possible."""
@@ -166,6 +171,26 @@ class Intake:
 
     async def message(self, text: str) -> Outcome | None:
         """Work off one message of the `reconcile` queue. Raises what is a defect; the host then counts and poisons."""
+        return await self._in_hand(partial(self._message, text))
+
+    async def _in_hand[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        """Work off a message; again, in the same call, while our own identity gives no token for storage.
+
+        It cannot be put back on its queue then, and after five failures the host would take it for poison.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _TOKEN_PATIENCE
+        while True:
+            try:
+                return await work()
+            except Retryable as error:
+                if error.code != NO_TOKEN or loop.time() >= until:
+                    raise
+                log.warning("a message is kept in hand, for it cannot be put back: %s", error)
+                wait = max(error.delay or 0.0, _TOKEN_WAIT)
+            await self._sleep(wait)
+
+    async def _message(self, text: str) -> Outcome | None:
         try:
             data = read_object(text)
             tick = read_tick(data)
@@ -228,10 +253,13 @@ class Intake:
 
     async def deliver(self, text: str) -> bool:
         """Work off one message of the `notices` queue. Return whether a channel took a notice."""
-        return await self._courier.deliver(text)
+        return await self._in_hand(partial(self._courier.deliver, text))
 
     async def poison(self, queue: str, text: str) -> None:
         """Keep what the host gave up on, and tell: it is a defect of ours, or of the store."""
+        await self._in_hand(partial(self._poison, queue, text))
+
+    async def _poison(self, queue: str, text: str) -> None:
         if queue == "notices":
             fact(Fact.POISON, queue=queue)
             await self._courier.poisoned(text)

@@ -212,3 +212,35 @@ async def test_a_notice_that_cannot_be_read_is_told_as_poison(desk: Desk, caplog
     caplog.set_level(logging.INFO, "guardrails")
     assert not await desk.intake.deliver("{}")
     assert poisoned(caplog) == {"notices"}
+
+
+class NoToken:
+    """Waits as an outage of the identity does, and ends it after some time."""
+
+    def __init__(self, desk: Desk, ends_after: float) -> None:
+        self.waited = 0.0
+        self._desk, self._ends_after = desk, ends_after
+        desk.queues.fail.append(Retryable("no token for storage", code=NO_TOKEN, delay=60))
+        desk.intake._sleep = self
+
+    async def __call__(self, seconds: float) -> None:
+        self.waited += seconds
+        if self.waited >= self._ends_after:
+            self._desk.queues.fail.clear()
+
+
+async def test_a_message_is_kept_in_hand_while_storage_gives_no_token(desk: Desk) -> None:
+    """The host counts no failure: nothing is raised, and it goes on the queue once there is a token."""
+    desk.reconciler.answers = [Retryable("busy", code="arm-busy")]
+    outage = NoToken(desk, ends_after=600)
+    assert await desk.intake.message(TEXT) is None
+    assert outage.waited == 600
+    assert [one["attempt"] for one in await desk.messages("reconcile")] == [1]
+    assert await desk.letters() == []
+
+
+async def test_another_failure_of_storage_is_the_hosts_to_repeat(desk: Desk) -> None:
+    desk.reconciler.answers = [Retryable("busy", code="arm-busy")]
+    desk.queues.fail.append(Retryable("busy", code="storage-busy"))
+    with pytest.raises(Retryable, match="storage-busy"):
+        await desk.intake.message(TEXT)

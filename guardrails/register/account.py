@@ -23,8 +23,6 @@ ONCE: Final = {"retry_total": 0, "permit_redirects": False}
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _PASSING: Final = frozenset({"TableBeingDeleted", "TableNotFound", "QueueBeingDeleted", "QueueNotFound"})
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge", "TooManyProperties"})
-_CODED: Final = frozenset({404, 409, 412})
-"""Statuses that mean something by storage's error code only: without one, something in between has answered."""
 
 _UNREADABLE: Final = (
     zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
@@ -104,9 +102,10 @@ def code_of(error: HttpResponseError) -> str:
 
 def _answered(service: str, subject: str, error: HttpResponseError) -> Exception:
     status, code = error.status_code, code_of(error)
-    if status == 413 or code in _TOO_LARGE or isinstance(error, RequestTooLargeError):  # that one within a 202
+    within = status == 202 and isinstance(error, RequestTooLargeError)  # the answer to one operation of a transaction
+    if within or (code and (status == 413 or code in _TOO_LARGE)):
         return too_large(subject, f"storage says {code or 'RequestBodyTooLarge'}")
-    if status is None or status < 400 or (status in _CODED and not code):
+    if status is None or status < 400 or (not code and status not in _BUSY):  # storage gives a code with each refusal
         said = f": HTTP {status}" if status else ""
         return unreachable(service, subject, f"gave an answer that cannot be read: {type(error).__name__}{said}")
     if status in _BUSY or code in _PASSING:

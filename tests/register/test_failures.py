@@ -91,7 +91,8 @@ async def test_a_connection_that_the_server_dropped_is_opened_anew(clock: Virtua
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refusal_names_the_role_that_is_missing(clock: VirtualClock, status: int) -> None:
-    async with storage(answering(status)) as address, register_at(address, clock) as register:
+    handler = answering(status, **{"x-ms-error-code": "AuthorizationFailure"})
+    async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Misconfigured, match="Storage Table Data Contributor"):
             await register.read(EXEMPTION)
         async with queues.connect(connection_string=f"{KEY};TableEndpoint={address};QueueEndpoint={address}") as ours:
@@ -139,7 +140,8 @@ async def test_a_queue_or_table_that_is_being_deleted_is_worth_another_try(clock
 
 
 async def test_a_request_that_storage_calls_wrong_is_not_tried_again(clock: VirtualClock) -> None:
-    async with storage(answering(400)) as address, register_at(address, clock) as register:
+    handler = answering(400, **{"x-ms-error-code": "InvalidInput"})
+    async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Permanent) as caught:
             await register.read(EXEMPTION)
     assert caught.value.code == "storage-refused"

@@ -12,7 +12,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from guardrails.azure.identity import Explained
-from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.record import Entry, Row, Status
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
@@ -75,6 +75,17 @@ async def test_retry_after_is_handed_on_and_not_waited_for(clock: VirtualClock) 
     assert len(counted) == 1
 
 
+@pytest.mark.parametrize(("said", "delay"), [("nan", 5.0), ("soon", 5.0), ("-1", 1.0), ("0", 1.0), ("inf", 3600.0)])
+async def test_an_odd_retry_after_gives_a_delay_that_a_queue_takes(
+    clock: VirtualClock, said: str, delay: float
+) -> None:
+    handler = answering(503, **{"Retry-After": said})
+    async with storage(handler) as address, register_at(address, clock) as register:
+        with pytest.raises(Retryable) as caught:
+            await register.read(EXEMPTION)
+    assert caught.value.delay == delay
+
+
 async def test_a_connection_that_the_server_dropped_is_opened_anew(clock: VirtualClock) -> None:
     dropped: list[int] = []
 
@@ -89,15 +100,26 @@ async def test_a_connection_that_the_server_dropped_is_opened_anew(clock: Virtua
     assert dropped
 
 
-@pytest.mark.parametrize("status", [401, 403])
-async def test_a_refusal_names_the_role_that_is_missing(clock: VirtualClock, status: int) -> None:
-    handler = answering(status, **{"x-ms-error-code": "AuthorizationFailure"})
+async def test_a_refusal_names_the_role_that_is_missing(clock: VirtualClock) -> None:
+    handler = answering(403, **{"x-ms-error-code": "AuthorizationPermissionMismatch"})
     async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Misconfigured, match="Storage Table Data Contributor"):
             await register.read(EXEMPTION)
         async with queues.connect(connection_string=f"{KEY};TableEndpoint={address};QueueEndpoint={address}") as ours:
             with pytest.raises(Misconfigured, match="Storage Queue Data Contributor"):
                 await ours.send("notices", {"id": "n-1"})
+
+
+async def test_a_token_that_storage_does_not_take_is_no_missing_role(clock: VirtualClock) -> None:
+    handler = answering(401, **{"x-ms-error-code": "InvalidAuthenticationInfo"})
+    async with storage(handler) as address, register_at(address, clock) as register:
+        connection = f"{KEY};TableEndpoint={address};QueueEndpoint={address}"
+        async with queues.connect(connection_string=connection) as ours:
+            for service, asked in (("table", register.read(EXEMPTION)), ("queue", ours.send("notices", {"id": "n-1"}))):
+                with pytest.raises(Retryable, match=f"{service} storage does not take our token") as caught:
+                    await asked
+                assert (caught.value.code, caught.value.delay) == (NO_TOKEN, 60.0)
+                assert "Contributor" not in str(caught.value)
 
 
 async def test_a_store_that_is_not_there_is_worth_another_try(clock: VirtualClock) -> None:

@@ -1,7 +1,7 @@
 """What a store that is down, slow, busy or closed to us turns into."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -43,7 +43,7 @@ def register_at(address: str, clock: VirtualClock, over: AioHttpTransport | None
     return connect(clock=clock, connection_string=connection, transport=over)
 
 
-def answering(*statuses: int, counted: list[str] | None = None, **headers: str) -> Handler:
+def answering(*statuses: int, counted: list[str] | None = None, headers: Mapping[str, str] | None = None) -> Handler:
     """Answer with these statuses in turn, the last for ever."""
     turns: Iterator[int] = iter(statuses)
 
@@ -67,7 +67,7 @@ async def test_a_busy_store_is_worth_another_try(clock: VirtualClock, status: in
 
 async def test_retry_after_is_handed_on_and_not_waited_for(clock: VirtualClock) -> None:
     counted: list[str] = []
-    handler = answering(503, counted=counted, **{"Retry-After": "17"})
+    handler = answering(503, counted=counted, headers={"Retry-After": "17"})
     async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Retryable) as caught:
             await register.commit(EXEMPTION, None, _row(clock), Entry(clock.now(), "judged", {}))
@@ -79,7 +79,7 @@ async def test_retry_after_is_handed_on_and_not_waited_for(clock: VirtualClock) 
 async def test_an_odd_retry_after_gives_a_delay_that_a_queue_takes(
     clock: VirtualClock, said: str, delay: float
 ) -> None:
-    handler = answering(503, **{"Retry-After": said})
+    handler = answering(503, headers={"Retry-After": said})
     async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Retryable) as caught:
             await register.read(EXEMPTION)
@@ -101,7 +101,7 @@ async def test_a_connection_that_the_server_dropped_is_opened_anew(clock: Virtua
 
 
 async def test_a_refusal_names_the_role_that_is_missing(clock: VirtualClock) -> None:
-    handler = answering(403, **{"x-ms-error-code": "AuthorizationPermissionMismatch"})
+    handler = answering(403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"})
     async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Misconfigured, match="Storage Table Data Contributor"):
             await register.read(EXEMPTION)
@@ -111,7 +111,7 @@ async def test_a_refusal_names_the_role_that_is_missing(clock: VirtualClock) -> 
 
 
 async def test_a_token_that_storage_does_not_take_is_no_missing_role(clock: VirtualClock) -> None:
-    handler = answering(401, **{"x-ms-error-code": "InvalidAuthenticationInfo"})
+    handler = answering(401, headers={"x-ms-error-code": "InvalidAuthenticationInfo"})
     async with storage(handler) as address, register_at(address, clock) as register:
         connection = f"{KEY};TableEndpoint={address};QueueEndpoint={address}"
         async with queues.connect(connection_string=connection) as ours:
@@ -162,7 +162,7 @@ async def test_a_queue_or_table_that_is_being_deleted_is_worth_another_try(clock
 
 
 async def test_a_request_that_storage_calls_wrong_is_not_tried_again(clock: VirtualClock) -> None:
-    handler = answering(400, **{"x-ms-error-code": "InvalidInput"})
+    handler = answering(400, headers={"x-ms-error-code": "InvalidInput"})
     async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Permanent) as caught:
             await register.read(EXEMPTION)

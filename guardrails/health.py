@@ -76,7 +76,9 @@ class Watch:
             async with asyncio.timeout(LONGEST):
                 age, late = await self._ask()
         except (GuardrailsError, TimeoutError) as error:
-            log.warning("the age of the last sweep could not be read: %s", error or "storage did not answer in time")
+            log.warning(
+                "the age of the last sweep could not be read: %s", str(error) or f"no answer within {LONGEST:g} s"
+            )
             return Health(None)
         except Exception as error:  # noqa: BLE001 - who watches is to hear that nobody knows
             log.error("the age of the last sweep could not be read: %s", defect(error))  # noqa: TRY400

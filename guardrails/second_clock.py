@@ -46,7 +46,7 @@ class SecondClock:
 
     async def age(self) -> timedelta | None:
         """Return how long ago the last sweep that ended began; None where none did. One read. Raises Retryable."""
-        last = last_sweep(await self._sweeps.last())
+        last = await self._last()
         return None if last is None else max(self._clock.now() - last, timedelta())
 
     async def wind(self) -> None:
@@ -63,13 +63,18 @@ class SecondClock:
         awaited = await self._sweeps.tick()
         if awaited is not None and awaited.name != tick.name and awaited.at >= tick.at:
             return  # another one is on its way
-        last = last_sweep(await self._sweeps.last())
+        last = await self._last()
         if last is None or self._clock.now() - last >= self.late:
             await sweep()
-            last = last_sweep(await self._sweeps.last())
+            last = await self._last()
         now = self._clock.now()
         due = last + self.late if last else now
         await self._leave(due if due > now else now + self._period, awaited)
+
+    async def _last(self) -> datetime | None:
+        """Return when the last sweep that ended began; None where none did, or where that is a time to come."""
+        last = last_sweep(await self._sweeps.last())
+        return None if last is None or last > self._clock.now() + _OVERDUE else last
 
     async def _leave(self, at: datetime, before: Tick | None) -> None:
         """Leave a message in the place of another. It is sent before it is awaited: no crash leaves none."""

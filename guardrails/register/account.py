@@ -1,5 +1,6 @@
 """Clients of one storage account: by connection string or identity, with what may go wrong turned into our errors."""
 
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables import RequestTooLargeError
 from azure.data.tables.aio import TableClient
 
-from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.transport import transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
@@ -21,10 +22,9 @@ ONCE: Final = {"retry_total": 0, "permit_redirects": False}
 """The SDK asks once: it would sleep through a Retry-After, and events have a time budget. Storage redirects nobody."""
 
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
+_TOKEN_DELAY: Final = 60.0
 _PASSING: Final = frozenset({"TableBeingDeleted", "TableNotFound", "QueueBeingDeleted", "QueueNotFound"})
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge", "TooManyProperties"})
-_CODED: Final = frozenset({404, 409, 412})
-"""Statuses that mean something by storage's error code only: without one, something in between has answered."""
 
 _UNREADABLE: Final = (
     zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
@@ -104,17 +104,26 @@ def code_of(error: HttpResponseError) -> str:
 
 def _answered(service: str, subject: str, error: HttpResponseError) -> Exception:
     status, code = error.status_code, code_of(error)
-    if status == 413 or code in _TOO_LARGE or isinstance(error, RequestTooLargeError):  # that one within a 202
+    within = status == 202 and isinstance(error, RequestTooLargeError)  # the answer to one operation of a transaction
+    if within or (code and (status == 413 or code in _TOO_LARGE)):
         return too_large(subject, f"storage says {code or 'RequestBodyTooLarge'}")
-    if status is None or status < 400 or (status in _CODED and not code):
+    if status is None or status < 400 or (not code and status not in _BUSY):  # storage gives a code with each refusal
         said = f": HTTP {status}" if status else ""
         return unreachable(service, subject, f"gave an answer that cannot be read: {type(error).__name__}{said}")
     if status in _BUSY or code in _PASSING:
         message = f"{service} storage answered {status} {code}".rstrip()
         return Retryable(message, code="storage-busy", subject=subject, delay=_retry_after(error))
-    if status in (401, 403):
+    if status == 401:  # who we are; 403 is what we may do
+        return Retryable(
+            f"{service} storage does not take our token: 401 {code}",
+            code=NO_TOKEN,
+            subject=subject,
+            remedy="If it stays so, look whether the app's identity is of the storage account's tenant. No role helps",
+            delay=_TOKEN_DELAY,
+        )
+    if status == 403:
         return Misconfigured(
-            f"{service} storage refuses us: {status} {code}".rstrip(),
+            f"{service} storage refuses us: 403 {code}",
             code="register-forbidden",
             subject=subject,
             remedy=f"Give the app's identity the role '{ROLES[service]}' on the storage account, and let the account's"
@@ -132,9 +141,10 @@ def _retry_after(error: HttpResponseError) -> float:
     headers = getattr(error.response, "headers", None) or {}
     told = headers.get("Retry-After", "")
     try:
-        return min(max(float(told), 1.0), 3600.0)
+        seconds = float(told)
     except ValueError:
         return 5.0
+    return 5.0 if math.isnan(seconds) else min(max(seconds, 1.0), 3600.0)
 
 
 def too_large(subject: str, why: str) -> Permanent:

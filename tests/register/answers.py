@@ -18,6 +18,9 @@ OK: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """The status of a good answer, by the name of the SDK's method."""
 
+_REFUSALS: Final = (400, 401, 403, 404, 405, 407, 409, 411, 412, 413, 451, 501, 511)
+"""Statuses that a proxy, a firewall or a portal gives, without an error code of storage."""
+
 _JSON: Final = "application/json"
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -65,7 +68,8 @@ def _foreign(ok: int) -> dict[str, bytes]:
         "more parts than any transaction has": done(["1"] * 101),
         "another success": http(206, b"{}"), "not modified": b"HTTP/1.1 304 X\r\n\r\n",
         "a redirect": http(302, more="Location: http://127.0.0.1:1/\r\n"),
-        **{f"a page, {status}": http(status, page, "text/html") for status in (404, 409, 412)},
+        **{f"a page, {status}": http(status, page, "text/html") for status in _REFUSALS},
+        **{f"JSON of a gateway, {status}": http(status, b'{"status": "no"}') for status in _REFUSALS},
     }  # fmt: skip
 
 

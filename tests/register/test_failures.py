@@ -1,7 +1,7 @@
 """What a store that is down, slow, busy or closed to us turns into."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from guardrails.azure.identity import Explained
-from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.record import Entry, Row, Status
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
@@ -43,7 +43,7 @@ def register_at(address: str, clock: VirtualClock, over: AioHttpTransport | None
     return connect(clock=clock, connection_string=connection, transport=over)
 
 
-def answering(*statuses: int, counted: list[str] | None = None, **headers: str) -> Handler:
+def answering(*statuses: int, counted: list[str] | None = None, headers: Mapping[str, str] | None = None) -> Handler:
     """Answer with these statuses in turn, the last for ever."""
     turns: Iterator[int] = iter(statuses)
 
@@ -67,12 +67,23 @@ async def test_a_busy_store_is_worth_another_try(clock: VirtualClock, status: in
 
 async def test_retry_after_is_handed_on_and_not_waited_for(clock: VirtualClock) -> None:
     counted: list[str] = []
-    handler = answering(503, counted=counted, **{"Retry-After": "17"})
+    handler = answering(503, counted=counted, headers={"Retry-After": "17"})
     async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Retryable) as caught:
             await register.commit(EXEMPTION, None, _row(clock), Entry(clock.now(), "judged", {}))
     assert caught.value.delay == 17.0
     assert len(counted) == 1
+
+
+@pytest.mark.parametrize(("said", "delay"), [("nan", 5.0), ("soon", 5.0), ("-1", 1.0), ("0", 1.0), ("inf", 3600.0)])
+async def test_an_odd_retry_after_gives_a_delay_that_a_queue_takes(
+    clock: VirtualClock, said: str, delay: float
+) -> None:
+    handler = answering(503, headers={"Retry-After": said})
+    async with storage(handler) as address, register_at(address, clock) as register:
+        with pytest.raises(Retryable) as caught:
+            await register.read(EXEMPTION)
+    assert caught.value.delay == delay
 
 
 async def test_a_connection_that_the_server_dropped_is_opened_anew(clock: VirtualClock) -> None:
@@ -89,14 +100,26 @@ async def test_a_connection_that_the_server_dropped_is_opened_anew(clock: Virtua
     assert dropped
 
 
-@pytest.mark.parametrize("status", [401, 403])
-async def test_a_refusal_names_the_role_that_is_missing(clock: VirtualClock, status: int) -> None:
-    async with storage(answering(status)) as address, register_at(address, clock) as register:
+async def test_a_refusal_names_the_role_that_is_missing(clock: VirtualClock) -> None:
+    handler = answering(403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"})
+    async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Misconfigured, match="Storage Table Data Contributor"):
             await register.read(EXEMPTION)
         async with queues.connect(connection_string=f"{KEY};TableEndpoint={address};QueueEndpoint={address}") as ours:
             with pytest.raises(Misconfigured, match="Storage Queue Data Contributor"):
                 await ours.send("notices", {"id": "n-1"})
+
+
+async def test_a_token_that_storage_does_not_take_is_no_missing_role(clock: VirtualClock) -> None:
+    handler = answering(401, headers={"x-ms-error-code": "InvalidAuthenticationInfo"})
+    async with storage(handler) as address, register_at(address, clock) as register:
+        connection = f"{KEY};TableEndpoint={address};QueueEndpoint={address}"
+        async with queues.connect(connection_string=connection) as ours:
+            for service, asked in (("table", register.read(EXEMPTION)), ("queue", ours.send("notices", {"id": "n-1"}))):
+                with pytest.raises(Retryable, match=f"{service} storage does not take our token") as caught:
+                    await asked
+                assert (caught.value.code, caught.value.delay) == (NO_TOKEN, 60.0)
+                assert "Contributor" not in str(caught.value)
 
 
 async def test_a_store_that_is_not_there_is_worth_another_try(clock: VirtualClock) -> None:
@@ -139,7 +162,8 @@ async def test_a_queue_or_table_that_is_being_deleted_is_worth_another_try(clock
 
 
 async def test_a_request_that_storage_calls_wrong_is_not_tried_again(clock: VirtualClock) -> None:
-    async with storage(answering(400)) as address, register_at(address, clock) as register:
+    handler = answering(400, headers={"x-ms-error-code": "InvalidInput"})
+    async with storage(handler) as address, register_at(address, clock) as register:
         with pytest.raises(Permanent) as caught:
             await register.read(EXEMPTION)
     assert caught.value.code == "storage-refused"

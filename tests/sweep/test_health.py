@@ -69,6 +69,18 @@ async def test_however_many_ask_one_row_is_read_in_some_seconds() -> None:
     assert storage.asked == 2
 
 
+async def test_storage_that_does_not_answer_is_not_waited_for_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def never() -> tuple[timedelta | None, timedelta]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr("guardrails.health.LONGEST", 0.01)
+    assert (await Watch(never).look()).code == 503
+    assert "the age of the last sweep could not be read: no answer within 0.01 s" in caplog.text
+
+
 async def test_what_failed_is_kept_as_long() -> None:
     storage = Storage(Retryable("away", code="storage-busy", subject="x"), HOUR)
     watch = storage.watch()

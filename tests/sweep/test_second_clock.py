@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -257,6 +257,20 @@ async def test_a_row_that_a_hand_was_in_is_made_anew(tenant: Tenant, hands: Hand
         assert found is not None
         assert found.at == tenant.world.clock.now().replace(microsecond=0) + 2 * HOUR
     await hands.go_on(5, timer=HOUR)
+    assert len(hands.sent()) == 1
+
+
+async def test_a_last_sweep_that_is_yet_to_come_is_none(tenant: Tenant, hands: Hands) -> None:
+    """A hand, or a clock that was wrong: else no sweep would be late until then."""
+    await tenant.intake.sweep()
+    run = await tenant.sweeps.last()
+    assert run is not None
+    future = tenant.world.clock.now() + timedelta(days=400)
+    await tenant.sweeps._keep(replace(run, started=future))
+    assert await tenant.intake.age() is None
+    await hands.go_on(2.1)
+    assert (await began(tenant)) < tenant.world.clock.now()
+    assert await tenant.intake.age() is not None
     assert len(hands.sent()) == 1
 
 

@@ -284,7 +284,6 @@ _TIMES = frozenset(
     }
 )  # fmt: skip
 
-
 _BY_CODE: Final = ("findings", "paused")
 _TEXTS: Final = frozenset({"outbox", "evaded", "theirs_by", "owners"})
 _ALWAYS: Final = ("id", "status", "since")

@@ -9,18 +9,14 @@ it is done, as one over the network does.
 """
 
 import asyncio
-import re
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import count
-from operator import eq, ge, gt, le, lt, ne
-from types import NoneType, SimpleNamespace
-from typing import Any, ClassVar, Final, Self, cast
+from types import SimpleNamespace
+from typing import Any, ClassVar, Final, Self
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
@@ -31,8 +27,7 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-type Key = tuple[str, str]
-type Test = Callable[[Key, Mapping[str, Any]], bool]
+from tests.odata import KEYS, Key, finds
 
 LONGEST: Final = 64 * 1024
 """Bytes of one column, text as UTF-16."""
@@ -42,11 +37,6 @@ WEEK: Final = 7 * 24 * 3600
 """Seconds that a message stays where nobody says how long."""
 _NUMBERS: Final = count(1)
 _VALUES: Final = (str, int, bytes, float, datetime, UUID, EntityProperty)
-_KEYS: Final = frozenset({"PartitionKey", "RowKey"})
-_TOKEN: Final = re.compile(r" *(?:(\w+) (eq|ne|lt|le|gt|ge) '((?:[^']|'')*)'|(and|or|\(|\)))")
-_COMPARE: Final[Mapping[str, Callable[[str, str], bool]]] = {
-    "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge,
-}  # fmt: skip
 _KINDS: Final = {404: ResourceNotFoundError, 409: ResourceExistsError, 412: ResourceModifiedError}
 
 
@@ -185,7 +175,7 @@ class MemoryTable(_Client):
         self, query_filter: str, *, select: Sequence[str] | None = None, results_per_page: int = 1000
     ) -> AsyncIterator[TableEntity]:
         """Yield the rows that a filter finds, in the order of their keys: one request for each page."""
-        test, after = _filter(query_filter), ("", "")
+        test, after = finds(query_filter), ("", "")
         while True:
             async with _request(self._account, "query_entities"):
                 rows = self._rows()
@@ -275,7 +265,7 @@ class MemoryTable(_Client):
 
 def _columns(entity: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a row to write. Raises Failed where one is too long, or all are."""
-    columns = {name: value for name, value in entity.items() if name not in _KEYS and value is not None}
+    columns = {name: value for name, value in entity.items() if name not in KEYS and value is not None}
     total = 0
     for name, value in columns.items():
         assert isinstance(value, _VALUES), f"{name}: no kind of value that this stand-in knows"
@@ -315,64 +305,6 @@ def _entity(key: Key, kept: Kept, select: Sequence[str] | None = None) -> TableE
     entity.update(found if select is None else {name: found[name] for name in found if name in select})
     entity._metadata = {"etag": kept.etag, "timestamp": datetime.now(UTC)}
     return entity
-
-
-@lru_cache(maxsize=1024)
-def _filter(text: str) -> Test:
-    """Return what an OData filter finds: comparisons of text, `and`, `or`, brackets; "" finds everything.
-
-    A column that is missing never fits.
-    """
-    rest, at = deque[Any](), 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        assert found, f"no filter that this stand-in knows: {text[at:]!r}"
-        rest.append(found[4] or _term(found[1], _COMPARE[found[2]], found[3].replace("''", "'")))
-        at = found.end()
-    test = _either(rest) if rest else lambda *_: True
-    assert not rest, f"no filter that this stand-in knows: {text!r}"
-    return test
-
-
-def _either(rest: deque[Any]) -> Test:
-    tests = [_both(rest)]
-    while rest and rest[0] == "or":
-        rest.popleft()
-        tests.append(_both(rest))
-    return _joined(tests, any)
-
-
-def _both(rest: deque[Any]) -> Test:
-    tests = [_one(rest)]
-    while rest and rest[0] == "and":
-        rest.popleft()
-        tests.append(_one(rest))
-    return _joined(tests, all)
-
-
-def _joined(tests: list[Test], how: Callable[[Iterable[bool]], bool]) -> Test:
-    return tests[0] if len(tests) == 1 else lambda key, columns: how(test(key, columns) for test in tests)
-
-
-def _one(rest: deque[Any]) -> Test:
-    test: Any = rest.popleft()
-    if test == "(":
-        test = _either(rest)
-        rest.popleft()
-    return cast(Test, test)
-
-
-def _term(name: str, compare: Callable[[str, str], bool], wanted: str) -> Test:
-    if name in _KEYS:
-        index = ("PartitionKey", "RowKey").index(name)
-        return lambda key, _: compare(key[index], wanted)
-
-    def fits(_: Key, columns: Mapping[str, Any]) -> bool:
-        value = columns.get(name)
-        assert isinstance(value, (str, NoneType)), f"a filter by what is no text: {value!r}"
-        return value is not None and compare(value, wanted)
-
-    return fits
 
 
 # --- Queues ---------------------------------------------------------------------------------------------------------

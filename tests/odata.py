@@ -1,0 +1,78 @@
+"""OData filters as Table Storage takes them, for the tables in memory: comparisons of text, `and`, `or`, brackets."""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from operator import eq, ge, gt, le, lt, ne
+from types import NoneType
+from typing import Any, Final, cast
+
+type Key = tuple[str, str]
+type Test = Callable[[Key, Mapping[str, Any]], bool]
+
+KEYS: Final = frozenset({"PartitionKey", "RowKey"})
+"""The columns that are a row's key."""
+
+_TOKEN: Final = re.compile(r" *(?:(\w+) (eq|ne|lt|le|gt|ge) '((?:[^']|'')*)'|(and|or|\(|\)))")
+_COMPARE: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def finds(text: str) -> Test:
+    """Return what an OData filter finds: comparisons of text, `and`, `or`, brackets; "" finds everything.
+
+    A column that is missing never fits.
+    """
+    rest, at = deque[Any](), 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        assert found, f"no filter that this stand-in knows: {text[at:]!r}"
+        rest.append(found[4] or _term(found[1], _COMPARE[found[2]], found[3].replace("''", "'")))
+        at = found.end()
+    test = _either(rest) if rest else lambda *_: True
+    assert not rest, f"no filter that this stand-in knows: {text!r}"
+    return test
+
+
+def _either(rest: deque[Any]) -> Test:
+    tests = [_both(rest)]
+    while rest and rest[0] == "or":
+        rest.popleft()
+        tests.append(_both(rest))
+    return _joined(tests, any)
+
+
+def _both(rest: deque[Any]) -> Test:
+    tests = [_one(rest)]
+    while rest and rest[0] == "and":
+        rest.popleft()
+        tests.append(_one(rest))
+    return _joined(tests, all)
+
+
+def _joined(tests: list[Test], how: Callable[[Iterable[bool]], bool]) -> Test:
+    return tests[0] if len(tests) == 1 else lambda key, columns: how(test(key, columns) for test in tests)
+
+
+def _one(rest: deque[Any]) -> Test:
+    test: Any = rest.popleft()
+    if test == "(":
+        test = _either(rest)
+        rest.popleft()
+    return cast(Test, test)
+
+
+def _term(name: str, compare: Callable[[str, str], bool], wanted: str) -> Test:
+    if name in KEYS:
+        index = ("PartitionKey", "RowKey").index(name)
+        return lambda key, _: compare(key[index], wanted)
+
+    def fits(_: Key, columns: Mapping[str, Any]) -> bool:
+        value = columns.get(name)
+        assert isinstance(value, (str, NoneType)), f"a filter by what is no text: {value!r}"
+        return value is not None and compare(value, wanted)
+
+    return fits

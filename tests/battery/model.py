@@ -70,10 +70,15 @@ def _references(body: dict[str, Any]) -> set[str]:
     return {one.lower() for one in body["properties"].get("policyDefinitionReferenceIds") or ()}
 
 
-def broken(body: dict[str, Any], ruleset: Ruleset, azure: Mapping[str, "Entry"]) -> list[str]:
-    """Return the rules that an exemption breaks by what it says and by what is assigned, and that ask for a revert."""
+def broken(
+    body: dict[str, Any], ruleset: Ruleset, azure: Mapping[str, "Entry"], written: datetime | None = None
+) -> list[str]:
+    """Return the rules that an exemption breaks by what it says and by what is assigned, and that ask for a revert.
+
+    `written`: when somebody first wrote what it says; None: when it was written last.
+    """
     properties, found = body["properties"], []
-    written, end = parse_time(body["systemData"]["lastModifiedAt"]), parse_time(properties.get("expiresOn"))
+    written, end = written or _written(body), parse_time(properties.get("expiresOn"))
     if end is None:
         found.append("expiry-missing")
     elif written and end > written + _YEAR:
@@ -98,11 +103,17 @@ def may_be_taken(change: "Change", journal: Sequence["Change"]) -> bool:
     assert body is not None
     if is_over(change):
         return True
+    same = [one.after for one in journal if one.after and one.at < change.at and said(one.after) == said(body)]
+    written = min((at for one in same if (at := _written(one))), default=None)  # to write the same again is no write
     for ruleset in change.rulesets:
         extended = grace_of(ruleset, _EXTENDED, body, azure) is not None and _is_extended(change, journal)
-        if (extended or broken(body, ruleset, azure)) and not _is_spared(change, journal, ruleset):
+        if (extended or broken(body, ruleset, azure, written)) and not _is_spared(change, journal, ruleset):
             return True
     return False
+
+
+def _written(body: dict[str, Any]) -> datetime | None:
+    return parse_time(body["systemData"]["lastModifiedAt"])
 
 
 def is_over(change: "Change") -> bool:

@@ -55,7 +55,9 @@ def test_a_seed_is_the_same_history_every_time() -> None:
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """An invariant that most seeds break, so short as they are."""
 
-    def nothing_is_ever_written(_: Any, changes: list[Any]) -> Iterator[str]:
+    def nothing_is_ever_written(cloud: Any, changes: list[Any]) -> Iterator[str]:
+        if cloud.workers[0].clock.skew.total_seconds() < 0:
+            return  # not every seed breaks it
         yield from (f"{change.id} was written" for change in changes)
 
     monkeypatch.setattr(invariants, "AFTER_STEP", (nothing_is_ever_written,))

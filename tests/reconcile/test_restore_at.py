@@ -6,6 +6,7 @@ import pytest
 
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
+from guardrails.hint import Hint
 from guardrails.record import Entry, Row, Status
 from guardrails.register import chain, columns
 from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target
@@ -163,9 +164,9 @@ async def test_an_entry_taken_out_between_is_seen(world: World) -> None:
 async def fought_over(world: World) -> ExemptionId:
     """One that somebody deletes and we put back, until it is given up."""
     one = await approved(world)
-    for _ in range(4):
+    for number in range(4):
         await world.delete(one, ALICE)
-        await deleted_by(world, one, "alice@contoso.com")
+        await world.reconciler.reconcile(one, Hint("event", "delete", "alice@contoso.com", f"e-{number}"))
         world.clock.advance(minutes=20)
         await world.look(one, "wake-up")
     return one

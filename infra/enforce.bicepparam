@@ -1,5 +1,5 @@
 // Once the would-revert notices are what you want: the ruleset decides, so set `mode: enforce` in yours and name it here.
-// The same name and the same values as in audit.bicepparam, for it is the same host. What you told azd is not here: who
+// The same name and the same values as in audit.bicepparam, for it is the same host. What you set with azd is not here: who
 // began with azd stays with it.
 using 'main.bicep'
 

@@ -14,7 +14,7 @@ from tests.battery import campaign, guarantees, invariants, record, watchers
 from tests.battery.simulation import STEPS
 
 SEEDS: Final = 300
-SHORT: Final = 20
+SHORT: Final = 12
 """Steps of each: with the short crash matrix, 40 s of CPU at most on a quiet core."""
 
 PARTS: Final = 3

@@ -54,7 +54,8 @@ def some_that_wait_at_the_end(play: Play) -> Moves:
 
 @story(alone=True, breaker=_of(subscription=2))
 def many_of_several(play: Play) -> Moves:
-    """Write many that are bad, by several accounts."""
+    """Write many that are bad, by several accounts, a while after the breaker was closed."""
+    yield MINUTE
     _flood(play, MALLORY, ALICE, EPAC, OWNER)
     yield 10 * MINUTE
 

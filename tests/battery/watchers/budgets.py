@@ -13,6 +13,7 @@ from tests.battery.watchers.book import SLACK, Book, Step
 
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
+_AT_ONCE: Final = timedelta(seconds=10)
 _DAY: Final = timedelta(days=1)
 _REVERTED: Final = ("reverted", "put-back")
 _REVERTS: Final = ("delete", "put-back")
@@ -63,7 +64,7 @@ def _exceeded(
     book: Book, what: str, done: Sequence[Step], budgets: Sequence[Budget], authors: Sequence[str]
 ) -> list[str]:
     closed = _closed(book)
-    unclear = [step for step in done if any(abs(at - _begun_at(step)) < _MINUTE for at in closed)]
+    unclear = [step for step in done if any(abs(at - _begun_at(step)) < _AT_ONCE for at in closed)]
     counted = defaultdict[tuple[str, str], list[tuple[datetime, datetime]]](list)
     for step, author in zip(done, authors, strict=True):
         era, own = sum(at <= _begun_at(step) for at in closed), f"{step.one.key} {_restored(book, step)}"

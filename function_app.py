@@ -130,10 +130,11 @@ async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be l
     run_on_startup=os.environ.get("GUARDRAILS_DOCTOR_AT_START", "").lower() != "false",
 )
 async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, and once a day
-    """It is time to see whether everything is as we need it."""
-    from guardrails.doctor.at_start import tell  # noqa: PLC0415 - at first use, as above
+    """It is time to see whether everything is as we need it, and that sweeps come by."""
+    from guardrails.doctor.at_start import tell, wind  # noqa: PLC0415 - at first use, as above
 
     await tell()
+    await wind(intake)
 
 
 @app.route("health", methods=("GET",), auth_level=func.AuthLevel.ANONYMOUS)

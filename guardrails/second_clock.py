@@ -49,11 +49,17 @@ class SecondClock:
         last = await self._last()
         return None if last is None else max(self._clock.now() - last, timedelta())
 
-    async def wind(self) -> None:
-        """See that a message is on its way. One read; where none is, a message and a write. Raises Retryable."""
+    async def wind(self, *, sweeping: bool) -> None:
+        """See that a message is on its way. One read; where none is, a message and a write. Raises Retryable.
+
+        One that is due later than the schedule wants, for that was changed, is replaced. One that is overdue may be
+        lost: where no sweep is about to begin (`sweeping`) another comes at once, and sees whether the last is late.
+        """
         awaited, now = await self._sweeps.tick(), self._clock.now()
-        if awaited is None or not now - _OVERDUE <= awaited.at <= now + self.late + _OVERDUE:
+        if awaited is None or awaited.at > now + self.late + _OVERDUE:
             await self._leave(now + self.late, awaited)
+        elif awaited.at < now - _OVERDUE:
+            await self._leave(now + self.late if sweeping else now, awaited)
 
     async def strike(self, tick: Tick, sweep: Callable[[], Awaitable[object]]) -> None:
         """A message has come: begin a sweep where the last one is late, and leave the next message.

@@ -62,6 +62,11 @@ param secrets object = {}
 @description('When to sweep: second minute hour day month weekday, UTC.')
 param sweepSchedule string = '0 10 * * * *'
 
+@description('Hours without a sweep after which the alert sweep-late fires: three times the longest gap of sweepSchedule, 48 at most.')
+@minValue(1)
+@maxValue(48)
+param sweepLateHours int = 3
+
 @description('Name of the register\'s table.')
 @minLength(3)
 @maxLength(63)
@@ -344,6 +349,7 @@ module alerts 'modules/alerts.bicep' = {
     deadLetterAccountId: storage.outputs.deadLetterAccountId
     emails: alertEmails
     actionGroupIds: actionGroupIds
+    sweepLateHours: sweepLateHours
   }
 }
 

@@ -1,10 +1,13 @@
-"""The start-up check in the function app: it sends nothing, writes into the log, and never fails the app."""
+"""The start of the function app: a check that sends nothing and writes into the log, and the second clock of sweeps.
+
+Neither fails the app.
+"""
 
 import asyncio
 import logging
 import os
 import platform
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from guardrails import __version__
 from guardrails.doctor.app import FunctionApp
@@ -12,6 +15,11 @@ from guardrails.doctor.examine import examine
 from guardrails.doctor.model import Report, Result, State
 from guardrails.errors import defect
 from guardrails.telemetry import Fact, fact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from guardrails.intake import Intake
 
 log = logging.getLogger("guardrails")
 
@@ -32,6 +40,14 @@ async def tell() -> None:
         fact(Fact.DOCTOR, check="doctor", state=str(State.UNKNOWN), detail=defect(error))
         return
     write(report)
+
+
+async def wind(intake: "Callable[[], Intake]") -> None:
+    """See that the second clock of sweeps goes, though the timer should never call. Settings may keep us from it."""
+    try:
+        await intake().start()
+    except Exception as error:  # noqa: BLE001 - as above; the check tells of settings
+        log.warning("the second clock was not looked at: %s", defect(error))
 
 
 def write(report: Report) -> None:

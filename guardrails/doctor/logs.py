@@ -1,11 +1,13 @@
 """The check of the log: the service's own records reach the workspace, for the alerts count them and nothing else.
 
-It is asked with the login of who runs the doctor; the app's identity may write logs and not read them.
+The record of the last start says which Python ran. The workspace is asked with the login of who runs the doctor; the
+app's identity may write logs and not read them.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from guardrails.doctor.interpreter import judged
 from guardrails.doctor.model import Finding, State, failed, passed, unknown
 from guardrails.doctor.world import World
 from guardrails.exemption import parse_time, spell_time
@@ -17,11 +19,12 @@ INSIGHTS_VERSION: Final = "2020-02-02"
 _GUIDE: Final = "docs/doctor.md#the-log"
 _NAME: Final = f"Set {SETTING} to the resource id of the Application Insights component, an output of the deployment"
 _READ: Final = f"Ask with a login that may read it, such as a Log Analytics Reader: {_GUIDE}"
+_START: Final = f"The app writes one at each start and each day; look whether it runs, then ask again: {_GUIDE}"
 _LOST: Final = f"No alert but that of dead letters can be trusted until one does: {_GUIDE}"
 
 
 async def logs(world: World) -> list[Finding]:
-    """A record of the service itself came to the workspace within the last day."""
+    """A record of the service itself came within the last day; that of the last start names a Python that will do."""
     if world.hosted:
         return [
             Finding(State.SKIPPED, "what arrives is read by `python -m guardrails doctor` elsewhere than in the app")
@@ -35,13 +38,14 @@ async def logs(world: World) -> list[Finding]:
     workspace = _workspace(component)
     if not workspace:
         return [unknown("the Application Insights component names no workspace", f"Look at it: {_GUIDE}")]
-    rows = await world.estate.logs(workspace, _query(insights), "P1D")
+    rows = await world.estate.logs(workspace, _query(insights), "P2D")
     if isinstance(rows, Unread):
         return [unknown(f"the logs cannot be read: {rows.reason}", _READ, about=workspace.rpartition("/")[2])]
-    return [_judged(rows[0] if rows else {})]
+    row = rows[0] if rows else {}
+    return [_arrived(row), _started(row)]
 
 
-def _judged(row: Mapping[str, Any]) -> Finding:
+def _arrived(row: Mapping[str, Any]) -> Finding:
     try:
         newest, count = parse_time(row.get("newest")), int(row.get("records") or 0)
     except ValueError:
@@ -53,11 +57,25 @@ def _judged(row: Mapping[str, Any]) -> Finding:
     )
 
 
+def _started(row: Mapping[str, Any]) -> Finding:
+    """Judge the Python of the last start that the log knows of."""
+    python, release = str(row.get("python") or ""), str(row.get("release") or "")
+    if not python:
+        return unknown("no record of a start reached the workspace within two days, so its Python is not known", _START)
+    return judged(python, f"Python at the last start, of release {release or 'unknown'}")
+
+
 def _query(insights: str) -> str:
-    """Return the question for the records that alerts count: guardrails/telemetry.py writes them."""
+    """Return the question for the records that alerts count: guardrails/telemetry.py writes them.
+
+    It looks back two days, for a start is told of once a day at least, and counts the records of the last one.
+    """
     ours = f"where _ResourceId =~ '{insights.replace(chr(92), '').replace(chr(39), '')}'"
-    facts = "where Message startswith '{' | where isnotempty(tostring(parse_json(Message).event))"
-    return f"AppTraces | {ours} | {facts} | summarize records = count(), newest = max(TimeGenerated)"
+    facts = "where Message startswith '{' | extend fact = parse_json(Message) | where isnotempty(tostring(fact.event))"
+    start = "extend start = iff(tostring(fact.event) == 'running', TimeGenerated, datetime(null))"
+    said = "extend python = tostring(fact.python), release = tostring(fact.release)"
+    found = "records = countif(TimeGenerated > ago(1d)), newest = max(TimeGenerated), arg_max(start, python, release)"
+    return f"AppTraces | {ours} | {facts} | {start} | {said} | summarize {found}"
 
 
 def _workspace(component: Mapping[str, Any]) -> str:

@@ -11,8 +11,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.data.tables import RequestTooLargeError
+from azure.data.tables import RequestTooLargeError, TableErrorCode
 from azure.data.tables.aio import TableClient
+from azure.storage.queue import StorageErrorCode
 
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.transport import transport
@@ -25,6 +26,11 @@ _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _TOKEN_DELAY: Final = 60.0
 _PASSING: Final = frozenset({"TableBeingDeleted", "TableNotFound", "QueueBeingDeleted", "QueueNotFound"})
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge", "TooManyProperties"})
+
+STATES: Final = frozenset({404, 409, 412})
+"""The answers that say how something stands; what they say is acted upon."""
+_CODES: Final = frozenset(code.value for codes in (TableErrorCode, StorageErrorCode) for code in codes)
+"""The error codes that storage has, by its SDKs."""
 
 _UNREADABLE: Final = (
     zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
@@ -97,9 +103,13 @@ def unreachable(service: str, subject: str, why: str) -> Retryable:
 
 
 def code_of(error: HttpResponseError) -> str:
-    """Return storage's error code; "" where the answer has none."""
-    code: Any = getattr(error, "error_code", None) or ""
-    return str(getattr(code, "value", code))
+    """Return storage's error code; "" where the answer has none.
+
+    Where a code says that something is not there, is there, or has changed, one that storage does not have is none.
+    """
+    found: Any = getattr(error, "error_code", None) or ""
+    code = str(getattr(found, "value", found))
+    return "" if error.status_code in STATES and code not in _CODES else code
 
 
 def _answered(service: str, subject: str, error: HttpResponseError) -> Exception:

@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from guardrails.register.account import code_of, too_large, translated, unreachable
+from guardrails.register.account import STATES, code_of, too_large, translated, unreachable
 from guardrails.register.columns import Value
 
 type Entity = Mapping[str, Any]
@@ -135,7 +135,9 @@ class Table:
         with translated("table", row):
             try:
                 found = _entity(await self._client.get_entity(partition, row, **fields))
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                if not code_of(error):  # somebody else's
+                    raise
                 return None
             if (found["PartitionKey"], found["RowKey"]) != (partition, row):
                 raise unreachable("table", row, "answered with another row")
@@ -148,7 +150,9 @@ class Table:
             try:
                 async for found in self._client.query_entities(where, select=fields, results_per_page=1000):
                     yield _entity(found)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                if not code_of(error):  # somebody else's
+                    raise
                 return
 
     async def transact(self, partition: str, writes: Sequence[Write], subject: str = "") -> list[str]:
@@ -171,7 +175,7 @@ class Table:
                 done = await self._submit(operations)
             except HttpResponseError as error:
                 code = code_of(error)
-                if error.status_code in (404, 409, 412) and code and code not in (_MISSING, _GOING):
+                if error.status_code in STATES and code and code not in (_MISSING, _GOING):
                     raise Rejected(error.status_code, code) from error
                 raise
             etags = [str(one.get("etag") or "") for one in done]

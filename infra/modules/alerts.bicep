@@ -34,6 +34,11 @@ param unknownPercent int = 20
 @minValue(1)
 param queueMinutes int = 30
 
+@description('Hours without a sweep that are too many.')
+@minValue(1)
+@maxValue(48)
+param sweepLateHours int = 3
+
 // A line that is no JSON has no event, and so counts for nothing.
 var facts = 'AppTraces | where _ResourceId =~ "${insightsId}" | where Message startswith "{" | extend fact = parse_json(Message) | extend event = tostring(fact.event)'
 
@@ -59,11 +64,11 @@ var rules = [
   }
   {
     name: 'sweep-late'
-    title: 'No sweep for three hours'
-    says: 'Sweeps run each hour. Without them ends, reviews, management groups and lost events go unseen. The app says at /api/health how old the last one is.'
+    title: 'No sweep for ${sweepLateHours} hours'
+    says: 'Sweeps run by a schedule. Without them ends, reviews, management groups and lost events go unseen. The app says at /api/health how old the last one is.'
     severity: 2
     every: 'PT30M'
-    window: 'PT3H'
+    window: 'PT${sweepLateHours}H'
     // Where no fact reaches the logs, the host's own record of the timer's calls stands in: a call that only failed inside
     // leaves a fact, sweep_broken.
     query: '${facts} | extend called = 0 | project event, called | union (AppRequests | where _ResourceId =~ "${insightsId}" | where Name has "sweep" and Success == true | project event = "", called = 1) | summarize sweeps = countif(event == "sweep"), facts = countif(called == 0), calls = countif(called == 1) | where sweeps == 0 and (facts > 0 or calls == 0)'

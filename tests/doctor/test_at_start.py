@@ -12,6 +12,8 @@ from guardrails import __version__
 from guardrails.doctor import at_start
 from guardrails.doctor.examine import CHECKS, SECONDS
 from guardrails.doctor.model import Report, Result, failed
+from guardrails.errors import Misconfigured
+from guardrails.intake import Intake
 
 from .conftest import CANARY, Clinic
 
@@ -69,6 +71,14 @@ async def test_settings_that_cannot_be_read_are_told(
     await at_start.tell()
     assert {one["state"] for one in facts(heard)} == {"fail", "skipped"}
     assert len(errors(heard)) == 1
+
+
+async def test_settings_that_cannot_be_read_keep_nothing_but_the_second_clock(heard: pytest.LogCaptureFixture) -> None:
+    def refuses() -> Intake:
+        raise Misconfigured("no settings", code="x", subject="y", remedy="z")
+
+    await at_start.wind(refuses)
+    assert "the second clock was not looked at" in heard.text
 
 
 async def test_a_check_that_hangs_is_given_up(heard: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,12 +112,19 @@ def test_logs_are_those_of_this_service_alone(name: str, query: str) -> None:
 
 
 def test_every_alert_says_what_to_do_and_looks_no_further_than_its_window() -> None:
-    windows = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT3H": 180, "P2D": 2880}
+    windows = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT${sweepLateHours}H": 60, "PT3H": 180, "P2D": 2880}
     for name, alert in alerts().items():
         assert len(alert["says"]) > 40, name
         assert windows[alert["every"].strip("'")] <= windows[alert["window"].strip("'")], name
         assert alert["severity"] in ("1", "2"), name
-    assert alerts()["sweep-late"]["window"] == "'PT3H'"
+
+
+@pytest.mark.parametrize("template", ["main", "modules/alerts"])
+def test_the_window_without_a_sweep_is_a_parameter_of_three_hours_and_two_days_at_most(template: str) -> None:
+    assert alerts()["sweep-late"]["window"] == "'PT${sweepLateHours}H'"
+    assert alerts()["sweep-late"]["title"] == "'No sweep for ${sweepLateHours} hours'"
+    assert "@minValue(1)\n@maxValue(48)\nparam sweepLateHours int = 3\n" in code(template)
+    assert "    sweepLateHours: sweepLateHours\n" in code("main")
 
 
 def test_a_late_sweep_is_seen_where_no_fact_reaches_the_logs() -> None:

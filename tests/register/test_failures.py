@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Self
 
 import pytest
@@ -120,6 +121,56 @@ async def test_a_token_that_storage_does_not_take_is_no_missing_role(clock: Virt
                     await asked
                 assert (caught.value.code, caught.value.delay) == (NO_TOKEN, 60.0)
                 assert "Contributor" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+@pytest.mark.parametrize("code", ["NotFound", "Conflict", "ConditionFailed", "entityalreadyexists", ""])
+async def test_a_code_that_storage_does_not_have_is_no_answer_of_storage(
+    clock: VirtualClock, status: int, code: str
+) -> None:
+    """A gateway's, say: nothing is missing, and no race is lost, because of it."""
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        error = {"odata.error": {"code": code, "message": {"lang": "en", "value": "no"}}}
+        return web.json_response(error, status=status, headers={"x-ms-error-code": code} if code else None)
+
+    def listed(register: TableRegister) -> Any:
+        async def ask() -> list[Any]:
+            return [row async for row in register.rows()]
+
+        return ask()
+
+    async with storage(handle) as address, register_at(address, clock) as register:
+        connection = f"{KEY};TableEndpoint={address};QueueEndpoint={address}"
+        async with queues.connect(connection_string=connection) as ours:
+            for asked in (
+                register.read(EXEMPTION),
+                register.commit(EXEMPTION, None, _row(clock), Entry(clock.now(), "judged", {})),
+                listed(register),
+                register.sweeps.begin(clock.now(), "me", timedelta(minutes=2)),
+                ours.send("notices", {"id": "n-1"}),
+            ):
+                with pytest.raises(Retryable) as caught:
+                    await asked
+                assert caught.value.code == "storage-unreachable"
+
+
+async def test_in_the_answer_of_a_transaction_a_foreign_code_is_no_lost_race(clock: VirtualClock) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if not request.path.endswith("$batch"):
+            return web.Response(status=404, headers={"x-ms-error-code": "ResourceNotFound"})
+        body = (
+            "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: application/http\r\n"
+            "Content-Transfer-Encoding: binary\r\n\r\n"
+            "HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\n\r\n"
+            '{"odata.error":{"code":"Busy","message":{"lang":"en","value":"0:no"}}}\r\n--c--\r\n--b--\r\n'
+        )
+        return web.Response(status=202, body=body.encode(), headers={"Content-Type": "multipart/mixed; boundary=b"})
+
+    async with storage(handle) as address, register_at(address, clock) as register:
+        with pytest.raises(Retryable) as caught:
+            await register.sweeps.begin(clock.now(), "me", timedelta(minutes=2))
+    assert caught.value.code == "storage-unreachable"
 
 
 async def test_a_store_that_is_not_there_is_worth_another_try(clock: VirtualClock) -> None:

@@ -98,6 +98,69 @@ async def test_it_goes_on_for_as_long_as_the_timer_does_not(tenant: Tenant, hand
     assert await tenant.world.told() == ["sweep-late", "sweep-late"]
 
 
+async def test_a_first_deployment_whose_timer_never_calls_is_swept(tenant: Tenant, hands: Hands) -> None:
+    start = tenant.world.clock.now()
+    await tenant.intake.start()
+    assert tenant.world.watch.calls["sweeps.begin"] == 0
+    await hands.go_on(2.1)
+    assert await began(tenant) == start + 2 * HOUR
+    await hands.go_on(4)
+    assert await began(tenant) == start + 6 * HOUR
+    assert len(hands.sent()) == 1
+
+
+async def test_a_start_where_it_goes_reads_once_and_leaves_nothing(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.start()
+    sent = len(tenant.world.queues.sent)
+    tenant.world.watch.calls.clear()
+    await tenant.intake.start()
+    assert len(tenant.world.queues.sent) == sent
+    assert {one: n for one, n in tenant.world.watch.calls.items() if n} == {"sweeps.tick": 1}
+    await tenant.intake.sweep()
+    assert len(hands.sent()) == 1
+
+
+async def test_a_start_with_a_shorter_schedule_does_not_wait_for_the_longer_one(tenant: Tenant, hands: Hands) -> None:
+    start, clock = tenant.world.clock.now(), tenant.intake._second_clock
+    clock._period = 24 * HOUR
+    await tenant.intake.start()
+    clock._period = HOUR
+    await tenant.intake.start()
+    await hands.go_on(2.1)
+    assert await began(tenant) == start + 2 * HOUR
+    await hands.go_on(48)
+    assert len(hands.sent()) == 1
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_start_after_an_outage_sweeps_at_once_whether_the_message_is_lost_or_not(
+    tenant: Tenant, hands: Hands, *, lost: bool
+) -> None:
+    await tenant.intake.sweep()
+    hands.sent()
+    if lost:
+        hands.waiting.clear()
+    tenant.world.clock.advance(hours=9)
+    start = tenant.world.clock.now()
+    await tenant.intake.start()
+    await hands.go_on(0.5)
+    assert await began(tenant) - start <= timedelta(minutes=10)
+    assert tenant.world.watch.calls["sweeps.begin"] == 2
+    assert len(hands.sent()) == 1
+
+
+async def test_a_start_without_storage_says_so_and_goes_on(
+    tenant: Tenant, hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    tenant.world.queues.down = True
+    with caplog.at_level(logging.WARNING, logger="guardrails"):
+        await tenant.intake.start()
+    assert "the second clock could not be wound up" in caplog.text
+    tenant.world.queues.down = False
+    await tenant.intake.start()
+    assert len(hands.sent()) == 1
+
+
 async def test_where_the_timer_is_well_it_begins_nothing_and_one_message_waits(tenant: Tenant, hands: Hands) -> None:
     world = tenant.world
     await hands.go_on(10, timer=HOUR)

@@ -40,8 +40,9 @@ def _counts(name: str, part: Mapping[str, Any] | None) -> str:
     texts = [f"{_number(value)} {key.replace('_', ' ')}" for key, value in said.items()]
     if broken is not None:
         texts.append(f"{len(broken):,} broken")
-    by_kind = "; ".join(f"{_number(count)} {kind}" for kind, count in faults.items())
-    return f"{name}, {date}: {', '.join(texts)}." + (f" Faults: {by_kind}." if by_kind else "")
+    if faults:
+        texts.append(f"{sum(faults.values()):,} faults of {len(faults)} kinds")
+    return f"{name}, {date}: {', '.join(texts)}."
 
 
 def _number(value: object) -> str:

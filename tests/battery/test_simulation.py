@@ -123,7 +123,7 @@ def test_the_page_says_what_was_run_and_when(tmp_path: Any) -> None:
     record.keep("matrix", {"flows": 30, "effects": 18, "entries": 900}, path)
     made = guarantees.section(record.read(path))
     assert "20,000 seeds, 1,200,000 steps, 7 crashes" in made
-    assert "1,234 storage: no answer" in made
+    assert "1,234 faults of 1 kinds" in made
     assert "30 flows, 18 effects, 900 entries" in made
     assert "- mutations: not part of it." in made
     page = f"before\n{guarantees.BEGIN}\nold\n{guarantees.END}\nafter\n"

@@ -111,6 +111,8 @@ def _replay(seed: int, steps: int) -> int:
     except Broken as error:
         print(error)
         return 1
+    finally:
+        logging.disable(logging.NOTSET)
     print(f"seed {seed}: all holds after {steps} steps")
     return 0
 

@@ -198,6 +198,11 @@ async def second_clock(stage: Stage) -> None:
         await stage.go_on(2.5 * HOUR)
 
 
+async def app_start(stage: Stage) -> None:
+    """The app starts, and sees that the second clock goes."""
+    await stage.call(lambda service: service.intake.start())
+
+
 async def health(stage: Stage) -> None:
     """Somebody outside asks for the age of the last sweep."""
     await stage.call(lambda service: service.intake.age())

@@ -14,9 +14,13 @@ from typing import Final
 ROLES: Final = Path(__file__).parents[1] / "infra" / "roles"
 NAMES: Final = ("reader", "enforcer", "restorer")
 
-OPTIONAL: Final = ("*/read", "Microsoft.Web/sites/read")
+OPTIONAL: Final = (
+    "*/read", "Microsoft.Web/sites/read", "Microsoft.Insights/components/read",
+    "Microsoft.OperationalInsights/workspaces/api/read",
+)  # fmt: skip
 """What no role of ours has: what Resource Graph asks of who is to see tags, the built-in Reader, given with the
-parameter `readTags`; and what `doctor` asks with an operator's login, the configuration of the function app."""
+parameter `readTags`; and what `doctor` asks with an operator's login: the configuration of the function app, and
+whether our records reach the workspace."""
 
 
 def recorded(folder: Path) -> set[str]:

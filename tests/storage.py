@@ -270,13 +270,16 @@ def _columns(entity: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in columns.items():
         assert isinstance(value, _VALUES), f"{name}: no kind of value that this stand-in knows"
         if isinstance(value, (str, bytes)):
-            raw = value.encode("utf-16-le", "surrogatepass") if isinstance(value, str) else value
-            if len(raw) > LONGEST:
+            if len(value) > LONGEST // 4 and _kept_bytes(value) > LONGEST:
                 raise Failed(400, "PropertyValueTooLarge")
             total += len(value) if isinstance(value, str) else len(value) * 4 // 3
     if total > LARGEST:
         raise Failed(400, "EntityTooLarge")
     return {name: _read(value) for name, value in columns.items()}
+
+
+def _kept_bytes(value: str | bytes) -> int:
+    return len(value.encode("utf-16-le", "surrogatepass") if isinstance(value, str) else value)
 
 
 def _read(value: Any) -> Any:

@@ -35,18 +35,17 @@ class Link:
     columns: Mapping[str, Value]
 
 
-def link(entry: Entry, row: Row, seq: int, previous: str, digest: str) -> Link:
-    """Return the entry that follows the one with hash `previous`; `row` is the state after it."""
-    at, event = spell_time(entry.at), brief(entry.event)
-    facts, state = facts_text(entry.facts), canonical_json(row.to_json())
-    made = _hash(at=at, digest=digest, event=event, facts=facts, previous=previous, row=state, seq=seq)
+def link(entry: Entry, row: Row, text: str, seq: int, previous: str, *, digest: str) -> Link:
+    """Return the entry that follows the one with hash `previous`; `row` is the state after it, `text` its JSON."""
+    at, event, facts = spell_time(entry.at), brief(entry.event), facts_text(entry.facts)
+    made = _hash(at=at, digest=digest, event=event, facts=facts, previous=previous, row=text, seq=seq)
     columns: dict[str, Value] = {
         "id": brief(row.id),
         "seq": seq,
         "at": at,
         "event": event,
         **split_text("facts", facts),
-        **split_text("row", state),
+        **split_text("row", text),
         "body_digest": digest,
         "previous": previous,
         "hash": made,

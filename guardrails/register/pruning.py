@@ -83,8 +83,9 @@ class Pruning:
         left = tuple(number for number in found.spare if number not in gone and number not in done)
         row_after = replace(stored.row, bodies=left, taken=found.taken)
         entry_made = Entry(now, PRUNED, {PRUNED_ENTRIES: gone, "why": _WHY})
-        link = chain.link(entry_made, row_after, stored.seq + 1, stored.head, "")
-        current = state.state_columns(place, row_after, link.seq, link.hash, now)
+        text = state.text_of(row_after)
+        link = chain.link(entry_made, row_after, text, stored.seq + 1, stored.head, digest="")
+        current = state.state_columns(place, row_after, text, link.seq, link.hash, now=now)
         first = [
             Write("replace", place.state, current, stored.etag),
             Write("create", place.history(link.seq), link.columns),

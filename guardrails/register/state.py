@@ -21,8 +21,13 @@ _LONGEST_ID: Final = 8_000
 LOST_SEAL: Final = "the row was missing"
 
 
-def state_columns(place: Address, row: Row, seq: int, head: str, now: datetime) -> dict[str, Value]:
-    """Return the columns of a current row, sealed. `now` is when it is written, UTC."""
+def text_of(row: Row) -> str:
+    """Return a row as the JSON that stands in the table and in the history."""
+    return canonical_json(row.to_json())
+
+
+def state_columns(place: Address, row: Row, text: str, seq: int, head: str, *, now: datetime) -> dict[str, Value]:
+    """Return the columns of a current row, sealed. `text`: its JSON; `now`: when it is written, UTC."""
     columns: dict[str, Value] = {
         "id": brief(row.id, _LONGEST_ID),
         "status": str(row.status),
@@ -39,7 +44,7 @@ def state_columns(place: Address, row: Row, seq: int, head: str, now: datetime) 
         "updated": spell_time(now),
         "seq": seq,
         "head": head,
-        **split_text("row", canonical_json(row.to_json())),
+        **split_text("row", text),
     }
     return {**columns, "seal": _seal(place.partition, place.state, columns)}
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -49,7 +50,7 @@ class Rejected(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Write:
     """One operation of a transaction.
 
@@ -81,7 +82,7 @@ class Write:
             case "delete":
                 return "delete", entity, guard
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of the operation's content as it travels: JSON in ASCII, base64 for bytes, and what is around it."""
         keys = 3 * len(quote(self.row)) + len(self.etag)
@@ -114,7 +115,7 @@ def _is_kept_in(name: str, value: Value) -> int:
     """
     match value:
         case str():
-            size = len(value.encode("utf-16-le", "surrogatepass"))
+            size = 2 * len(value) if value.isascii() else len(value.encode("utf-16-le", "surrogatepass"))
         case bytes():
             size = 4 * (len(value) // 3 + 1)
         case _:

@@ -144,8 +144,9 @@ class TableRegister:
         seq, previous = (before.seq + 1, before.head) if before else (1, "")
         old = before.row if before else None
         row = bodies.counted(old, _with_outbox(row, pending), seq, now, body=packed is not None)
-        link = chain.link(entry, row, seq, previous, packed.digest if packed else "")
-        current = state.state_columns(place, row, seq, link.hash, now)
+        text = state.text_of(row)
+        link = chain.link(entry, row, text, seq, previous, digest=packed.digest if packed else "")
+        current = state.state_columns(place, row, text, seq, link.hash, now=now)
         writes = [
             Write("replace", place.state, current, before.etag) if before else Write("create", place.state, current),
             *_entry_writes(place, link, packed),
@@ -214,12 +215,10 @@ class TableRegister:
         gone = [Write("delete", place.outbox(name), {}) for name in rows]
         return await self._rewrite(exemption, stored, _with_outbox(stored.row, left), gone)
 
-    async def _rewrite(
-        self, exemption: ExemptionId, stored: Stored, row: Row, more: Sequence[Write]
-    ) -> Stored | None:
+    async def _rewrite(self, exemption: ExemptionId, stored: Stored, row: Row, more: Sequence[Write]) -> Stored | None:
         """Replace the row without a history entry, which only its outbox allows; None when it is not as expected."""
         place = address(exemption)
-        current = state.state_columns(place, row, stored.seq, stored.head, self._clock.now())
+        current = state.state_columns(place, row, state.text_of(row), stored.seq, stored.head, now=self._clock.now())
         writes = [Write("replace", place.state, current, stored.etag), *more]
         try:
             etags = await self._commits.transact(place.partition, writes, exemption.text)

@@ -1,11 +1,13 @@
 """Many seeds, in one process or several, and what they came to."""
 
+import gc
 import logging
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any, Final, Self
@@ -18,6 +20,9 @@ LISTED: Final = 20
 
 _PART: Final = 50
 """Seeds that a job takes at a time."""
+
+_ALLOCATIONS: Final = 50_000
+"""Objects that are made before the collector looks at the young ones: a history makes some hundred thousand."""
 
 
 @dataclass
@@ -83,19 +88,33 @@ class Tally:
 def run(seeds: Sequence[int], steps: int) -> Tally:
     """Run these seeds, all of them whatever comes of one, in this process."""
     tally, began = Tally(), time.process_time()
-    logging.disable(logging.CRITICAL)
-    for seed in seeds:
-        tally.seeds += 1
-        tally.steps += steps
-        try:
-            simulate(seed, steps, tally.see)
-        except Broken as error:
-            tally.broken[seed] = str(error)
-        except Exception:  # noqa: BLE001 - whatever it is, the other seeds are run and this one is told
-            tally.broken[seed] = traceback.format_exc()
-    logging.disable(logging.NOTSET)
+    with _lean():
+        for seed in seeds:
+            tally.seeds += 1
+            tally.steps += steps
+            try:
+                simulate(seed, steps, tally.see)
+            except Broken as error:
+                tally.broken[seed] = str(error)
+            except Exception:  # noqa: BLE001 - whatever it is, the other seeds run and this one is reported
+                tally.broken[seed] = traceback.format_exc()
     tally.seconds = time.process_time() - began
     return tally
+
+
+@contextmanager
+def _lean() -> Iterator[None]:
+    """Spend the time on the histories: no log, and the collector seldom runs and never looks at the modules."""
+    thresholds = gc.get_threshold()
+    logging.disable(logging.CRITICAL)
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+        logging.disable(logging.NOTSET)
 
 
 def run_in_jobs(

@@ -8,7 +8,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
 from guardrails.hint import Hint
 from guardrails.record import Entry, Row, Status
-from guardrails.register import chain, columns
+from guardrails.register import chain, columns, state
 from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target
 from tests.reconcile.world import ALICE, OPERATOR, World
 
@@ -137,7 +137,8 @@ async def test_a_forged_version_that_fits_its_own_hashes_is_refused(world: World
     entry = (await world.history(one))[0]
     forged = columns.pack({**body, "properties": {**body["properties"], "displayName": "Mallory's"}})
     told = Entry(entry.at, entry.event, entry.facts)
-    link = chain.link(told, Row.from_json(entry.row), entry.seq, entry.previous, forged.digest)
+    row = Row.from_json(entry.row)
+    link = chain.link(told, row, state.text_of(row), entry.seq, entry.previous, digest=forged.digest)
     changed = {name: value for name, value in link.columns.items() if name != "seq"}
     await world.edit_history(one, 1, **changed, **columns.split_bytes("body", forged.data))
     world.sound = False

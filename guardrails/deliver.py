@@ -82,6 +82,11 @@ class Parcel:
         return {**body, "slot": round(self.slot.timestamp() * 1000)} if self.slot else body
 
     @property
+    def name(self) -> str:
+        """The name that its letter is kept under."""
+        return f"{self.notice.id}-{self.route}"
+
+    @property
     def admitted(self) -> bool:
         """Whether its window has counted it, so that it is not gathered any more."""
         return self.attempt > 0 or self.slot is not None
@@ -280,8 +285,9 @@ class Courier:
             await self._queues.send("notices", tried.message(), wait)
         elif not isinstance(answer, TryAgain) and answer.disable:
             now = self._clock.now()
-            await self._lanes.change(name, lambda lane: lanes_of.disabled(lane, parcel.route, answer.reason, now))
-            await self._refuse(tried, name, (await self._lanes.look(name)).route(parcel.route))
+            disable = partial(lanes_of.disabled, route=parcel.route, why=answer.reason, now=now)
+            state = await self._lanes.change(name, disable)
+            await self._refuse(tried, name, state)
         else:
             await self._give_up(tried, name, answer.reason)
         return False
@@ -348,9 +354,16 @@ class Courier:
         return await self._carry(Parcel(route_of(box), kept.notice))
 
     async def _refuse(self, parcel: Parcel, name: str, state: RouteState) -> None:
-        """Keep a notice for a route that is disabled."""
+        """Keep a notice for a route that is disabled, unless it was enabled meanwhile: then the notice goes on.
+
+        Who enabled it may have replayed its letters before this one was kept, and nobody would be told of this one.
+        """
         since = f" since {state.disabled_at:%Y-%m-%d %H:%M} UTC" if state.disabled_at else ""
         await self._give_up(parcel, name, f"the route is disabled{since}: {state.disabled_why}", state.trouble)
+        if (await self._lanes.look(name)).route(parcel.route).disabled_at is None:
+            log.warning("notice %s goes on: the route %s was enabled meanwhile", parcel.notice.id, parcel.route)
+            await self._queues.send("notices", replace(parcel, slot=None).message())
+            await self._letterbox.drop("notices", parcel.name)
 
     async def _give_up(self, parcel: Parcel, name: str, reason: str, trouble: str = "") -> None:
         """Keep a notice as a letter, and tell through the other routes: once a day, or once for a disabled route."""
@@ -358,12 +371,12 @@ class Courier:
         log.error("notice %s to %s failed for good: %s", notice.id, route, reason)
         _tell(parcel, "failed")
         text = json.dumps(replace(parcel, slot=None).message())
-        await self._letterbox.bury("notices", text, reason, f"{notice.id}-{route}", parcel.attempt)
+        await self._letterbox.bury("notices", text, reason, parcel.name, parcel.attempt)
         now = self._clock.now()
         trouble = trouble or f"{now:%Y%m%d}"
         if not await self._lanes.change(name, lambda lane: lanes_of.claimed(lane, route, trouble, now)):
             return
-        if trouble.startswith("disabled"):
+        if trouble.startswith(lanes_of.DISABLED):
             done = f"Nothing more is sent to the route {route}; its notices are kept."
             following = f"Mend its address, then: python -m guardrails notices enable {route}"
         else:

@@ -17,6 +17,9 @@ DIGEST_LEASE: Final = timedelta(minutes=1)
 ALERT_LEASE: Final = timedelta(seconds=5)
 """How long an alert is left to the instance that began to send it; shorter than a crash hides a message (host.json)."""
 
+DISABLED: Final = "disabled-"
+"""How the name of a trouble begins that is a disabled route."""
+
 _WINDOW: Final = re.compile(r"[0-9]{8}T[0-9]{4}Z")
 
 
@@ -74,7 +77,7 @@ class RouteState:
     @property
     def trouble(self) -> str:
         """The name of the trouble that it is disabled for."""
-        return f"disabled-{self.disabled_at:%Y%m%dT%H%M%S}" if self.disabled_at else ""
+        return f"{DISABLED}{self.disabled_at:%Y%m%dT%H%M%S}" if self.disabled_at else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +101,20 @@ class Lane:
         return self if state == self.route(name) else replace(self, routes={**self.routes, name: state})
 
 
-def disabled(lane: Lane, route: str, why: str, now: datetime) -> tuple[Lane, None]:
-    """Disable a route; one that is disabled stays as it is."""
+def disabled(lane: Lane, route: str, why: str, now: datetime) -> tuple[Lane, RouteState]:
+    """Disable a route, and say how it stands; one that is disabled stays as it is."""
     state = lane.route(route)
-    if state.disabled_at is not None:
-        return lane, None
-    return lane.with_route(route, replace(state, disabled_at=now.replace(microsecond=0), disabled_why=why)), None
+    if state.disabled_at is None:
+        state = replace(state, disabled_at=now.replace(microsecond=0), disabled_why=why)
+    return lane.with_route(route, state), state
 
 
 def enabled(lane: Lane, route: str) -> tuple[Lane, bool]:
-    """Put a route back in use; say whether it was disabled."""
+    """Put a route back in use; say whether it was disabled. What people were told stays told."""
     state = lane.route(route)
     if state.disabled_at is None:
         return lane, False
-    return lane.with_route(route, replace(state, disabled_at=None, disabled_why="", told="", telling_at=None)), True
+    return lane.with_route(route, replace(state, disabled_at=None, disabled_why="", telling_at=None)), True
 
 
 def taken_on(lane: Lane, route: str, digest: str, now: datetime) -> bool:
@@ -128,8 +131,13 @@ def take_on(lane: Lane, route: str, digest: str, at: datetime) -> Lane:
 
 
 def claimed(lane: Lane, route: str, trouble: str, now: datetime) -> tuple[Lane, bool]:
-    """Take it on to tell of a trouble; False where that is done, or another instance is at it."""
+    """Take it on to tell of a trouble; False where that is done, another instance is at it, or the trouble is over.
+
+    A disabled route is a trouble until the route is enabled.
+    """
     state = lane.route(route)
+    if trouble.startswith(DISABLED) and trouble != state.trouble:
+        return lane, False
     if state.told == trouble or (state.telling_at is not None and abs(now - state.telling_at) < ALERT_LEASE):
         return lane, False
     return lane.with_route(route, replace(state, telling_at=now)), True

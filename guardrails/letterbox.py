@@ -44,6 +44,10 @@ class Letterbox:
         new = await self._register.bury(Letter(key, source, reason, payload, self.now(), attempts))
         return key if new else ""
 
+    async def drop(self, source: str, name: str) -> None:
+        """Forget the letter that `bury` keeps under a name; one that is not there is no error."""
+        await self._register.drop_letter(letter_id(source, name))
+
     async def bury_and_say(
         self, source: str, payload: str, reason: str, name: str, *, notice: Notice, attempts: int = 0
     ) -> bool:

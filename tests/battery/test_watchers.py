@@ -363,6 +363,16 @@ def bodies_uncounted(tale: Tale, wrong: bool) -> None:
         tale.add(bodies=None if wrong else ())
 
 
+def bodies_uncounted_after_crashes(tale: Tale, wrong: bool) -> None:
+    for _ in range(bodies.UNCOUNTED - 1):
+        tale.add(bodies=None)
+    for _ in range(3):
+        tale.add("intent", bodies=None, intent=intent("delete"))
+    tale.add("reverted", content="")
+    if wrong:
+        tale.add()
+
+
 def history_read(tale: Tale, wrong: bool) -> None:
     tale.requests["Register.entry", "query_entities" if wrong else "get_entity"] += 1
 
@@ -447,7 +457,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "a_restore_is_not_taken_back": (restore_taken_back,),
     "what_is_decided_is_done": (not_tagged, tag_left),
     "what_the_row_names_is_kept": (body_lost, taken_body_lost),
-    "bodies_are_limited": (bodies_without_end, bodies_uncounted),
+    "bodies_are_limited": (bodies_without_end, bodies_uncounted, bodies_uncounted_after_crashes),
     "a_put_back_reads_no_history": (history_read,),
     "nothing_follows_from_what_an_event_says": (believed_at_once, accused_at_once),
     "who_is_named_has_done_it": (another_is_named,),

@@ -13,6 +13,7 @@ from guardrails.letterbox import Letterbox
 from guardrails.notice import Kind
 from guardrails.pace import MAX_ATTEMPTS, SPREAD, backoff
 from guardrails.ports import Delivered, TryAgain, Undeliverable
+from guardrails.record import Letter
 from guardrails.register.table_register import TableRegister
 from guardrails.routing import Route
 from guardrails.ruleset import Ruleset
@@ -95,6 +96,43 @@ async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage)
         await world.queue.send("notices", json.loads(letter.payload))
     await world.run()
     assert {name for name in world.sink.ids() if name.startswith("n")} == {f"n{n}" for n in range(5)}
+
+
+def _enable_before_a_letter_is_kept(world: Stage) -> None:
+    """Have an operator enable the route, and replay its letters, just before the next one is kept."""
+    bury = world.register.bury
+
+    async def late(letter: Letter) -> bool:
+        await world.register.lanes.change("teams-SECOPS_URL", lambda lane: enabled(lane, "secops"))
+        world.register.bury = bury  # type: ignore[method-assign]
+        return await bury(letter)
+
+    world.register.bury = late  # type: ignore[method-assign]
+
+
+async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_told_again(world: Stage) -> None:
+    world.sink.answer = lambda _told, route: GONE if route == "secops" else Delivered()
+    await world.send(*some(1))
+    await world.run()
+    told = world.sink.ids("backup")
+    world.sink.answer = lambda _told, _route: Delivered()
+    _enable_before_a_letter_is_kept(world)
+    await world.send(*some(2)[1:])
+    await world.run()
+    assert world.sink.ids() == ["n1"]
+    assert world.sink.ids("backup") == told
+    assert len(told) == 1
+    assert [json.loads(letter.payload)["notice"]["id"] for letter in await world.register.letters()] == ["n0"]
+
+
+async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_told_of(world: Stage) -> None:
+    answers = iter((GONE,))
+    world.sink.answer = lambda _told, _route: next(answers, Delivered())
+    _enable_before_a_letter_is_kept(world)
+    await world.send(*some(1))
+    await world.run()
+    assert [(route, told.id) for route, told in world.sink.took] == [("secops", "n0")]
+    assert await world.register.letters() == []
 
 
 async def test_a_disabled_route_leaves_others_on_its_address_alone(

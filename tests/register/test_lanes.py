@@ -76,6 +76,18 @@ def test_a_trouble_is_told_by_one_and_again_if_that_one_died() -> None:
     assert claimed(lane, "r", "20261103", NOW + timedelta(days=1))[1]
 
 
+def test_a_disabled_route_is_told_of_once_and_not_once_it_is_enabled() -> None:
+    lane, first = disabled(Lane(), "r", "410", NOW)
+    assert claimed(lane, "r", first.trouble, NOW)[1]
+    assert not claimed(enabled(lane, "r")[0], "r", first.trouble, NOW)[1], "it is over"
+    lane, _ = enabled(told(lane, "r", first.trouble)[0], "r")
+    again, _ = disabled(lane, "r", "410", NOW)
+    assert not claimed(again, "r", first.trouble, NOW)[1], "it was told"
+    later, second = disabled(lane, "r", "410", NOW + timedelta(hours=1))
+    assert not claimed(later, "r", first.trouble, NOW + timedelta(hours=1))[1], "that one is over"
+    assert claimed(later, "r", second.trouble, NOW + timedelta(hours=1))[1]
+
+
 def test_disabling_twice_keeps_the_first_and_enabling_forgets() -> None:
     lane, _ = disabled(Lane(), "r", "410", NOW)
     again, _ = disabled(lane, "r", "other", NOW + timedelta(days=1))

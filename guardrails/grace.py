@@ -185,27 +185,40 @@ def lasts(account: Account) -> bool:
 
 
 def begins(account: Account, broken: Broken) -> bool:
-    """Whether a period begins with this look, of which some time may be used up already."""
-    return _lasting(account) is None and any(broken.graces.values())
+    """Whether this look is the first of a period to find a rule that has a grace: some of it may be used up already.
+
+    A period may begin earlier, with rules that have none, and go on where their revert has to wait.
+    """
+    lasting = _lasting(account)
+    return (lasting is None or not lasting.longest) and any(broken.graces.values())
 
 
 def inherit(account: Account, others: Iterable[Account], broken: Broken, author: str, now: datetime) -> Account:
-    """Return the account of an exemption with what its author used in others of the same control at the same scope.
+    """Return the account of an exemption with what its authors used in others of the same control at the same scope.
 
-    For an account in which no period lasts. Time that passed for several at once counts once. A period of another that
-    lasts still counts until `now`.
+    For an account of which `begins` is true. Time that passed for several at once counts once: a period of another
+    counts until the period that lasts here began, and until `now` where none does.
     """
+    lasting = _lasting(account)
+    since = lasting.start if lasting else now
+    authors = dict.fromkeys((author.lower(), *(lasting.authors if lasting else ())))
     controls = _lower(broken.controls)
+    controls = _controls(lasting.controls, controls) if lasting else controls
     like = [
-        replace(one, end=min(one.end or now, now), authors=(author.lower(),), mended=False)
+        replace(
+            one,
+            end=min(one.end or since, since),
+            authors=tuple(each for each in authors if one.is_by({each})),
+            mended=False,
+        )
         for other in others
         for one in other
-        if one.start < now < one.counts_until and one.is_by({author.lower()}) and _overlap(one.controls, controls)
+        if one.start < since and now < one.counts_until and one.is_by(authors) and _overlap(one.controls, controls)
     ]
     if not like:
         return account
     merged: list[Period] = []
-    for one in sorted((*account, *like), key=lambda one: one.start):
+    for one in sorted((*(one for one in account if one.end), *like), key=lambda one: one.start):
         last = merged[-1] if merged else None
         if last and last.end and one.start < last.end:
             merged[-1] = replace(
@@ -213,7 +226,7 @@ def inherit(account: Account, others: Iterable[Account], broken: Broken, author:
             )
         else:
             merged.append(one)
-    return _bounded(merged, now)
+    return _bounded((*merged, lasting) if lasting else merged, now)
 
 
 def closed(account: Account, running: Mapping[str, datetime], now: datetime) -> Account:

@@ -266,7 +266,7 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
         told = _told(end, now, rules.reminder_days, told, rules.reminder_at)
         review_ahead = None if is_expired(end, now) else review
         reviewed = _told(review_ahead, now, rules.review_days, reviewed, rules.reminder_at)
-    over = later(end, rules.delete_expired) if end and rules.delete_expired is not None else None
+    over = _removable_from(at)
     reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
     ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
     looks = turns_of(hold_after(base, at.content, now), now)
@@ -275,8 +275,8 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
         for turn in (next_turn(end, now, rules.reminder_days), *ends, *reviews, *looks, over)
         if turn and turn > now
     ]
-    if over and over <= now and not at.may_remove and at.mode is Mode.ENFORCE:  # a sweep is to decide on that, or has
-        turns += [over] if plan.answer != "remove" else [base.turn] if base.turn else []
+    if (swept := _removed_by_a_sweep(at)) is not None:
+        turns += [swept] if plan.answer != "remove" else [base.turn] if base.turn else []
     if (end_of_override := rules.limits.next_end(at.exemption, now)) is not None:
         turns.append(end_of_override)
     dates = base.dates if base.dates and base.dates[-1][1] == end else (*base.dates, (now, end))
@@ -290,14 +290,27 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     }
 
 
+def _removable_from(at: Situation) -> datetime | None:
+    """Return from when on the ruleset deletes an exemption that has ended, UTC; None where it never does."""
+    end, wait = at.exemption.expires_on, at.ruleset.delete_expired
+    return later(end, wait) if end and wait is not None else None
+
+
+def _removed_by_a_sweep(at: Situation) -> datetime | None:
+    """Return the same where that time has come and this look is no sweep's: a sweep is to decide on it, or has."""
+    over = _removable_from(at)
+    return over if over and over <= at.now and not at.may_remove and at.mode is Mode.ENFORCE else None
+
+
 def _refused(at: Situation, plan: Plan, base: Row) -> int:
     """Return how often in a row Azure did not let us change this content; once where an old row only says that.
 
-    What is not tried meanwhile, for it is Unknown or on hold, was not let through either.
+    What is not tried meanwhile, for it is Unknown, on hold, or left to a sweep, was not let through either.
     """
     if at.blocked:
         return max(base.refused, 1)
-    wanted = plan.action is not None or plan.status is not Status.COMPLIANT
+    removal = plan.answer == "remove" or _removed_by_a_sweep(at) is not None
+    wanted = plan.action is not None or plan.status is not Status.COMPLIANT or removal
     return base.refused if wanted and base.content == at.content else 0
 
 

@@ -76,9 +76,13 @@ class Register:
 
 @dataclass
 class Tale:
-    """A history by hand."""
+    """A history by hand.
+
+    `earlier`: the rulesets that were in force before the last one.
+    """
 
     ruleset: Ruleset = PLAIN
+    earlier: tuple[Ruleset, ...] = ()
     history: dict[ExemptionId, list[HistoryEntry]] = field(default_factory=dict)
     bodies: dict[tuple[ExemptionId, int], Any] = field(default_factory=dict)
     journal: list[Change] = field(default_factory=list)
@@ -134,9 +138,9 @@ class Tale:
         service = SimpleNamespace(register=Register(self))
         worker = SimpleNamespace(service=service, line=SimpleNamespace(requests=self.requests))
         cloud = SimpleNamespace(
-            arm=SimpleNamespace(journal=self.journal), ruled=[(START, self.ruleset)], ruleset=self.ruleset, digests={},
-            delivered=self.delivered, workers=[worker], trace=self.trace, troubles=[], lost=[], unruled=[], swept=None,
-            now=lambda: NOW,
+            arm=SimpleNamespace(journal=self.journal), ruled=[(START, one) for one in (*self.earlier, self.ruleset)],
+            ruleset=self.ruleset, digests={}, delivered=self.delivered, workers=[worker], trace=self.trace,
+            troubles=[], lost=[], unruled=[], swept=None, now=lambda: NOW,
         )  # fmt: skip
         people = SimpleNamespace(ids=[ONE], ledger=SimpleNamespace(wiped=[], operated=[]))
         rows = {one: Row.from_json(entries[-1].row) for one, entries in self.history.items()}

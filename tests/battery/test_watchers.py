@@ -166,6 +166,18 @@ def grace_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [told]}), content="b")
 
 
+def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
+    """In between a ruleset with overrides is in force, and a look finds it right, or still broken."""
+    plain, mild = ruled(**GRACE), {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
+    loosened = ruled(**GRACE, overrides=[mild])
+    tale.ruleset, tale.earlier = plain, (loosened,)
+    tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
+    tale.add("edited", facts=found(*["expiry-missing"] if wrong else []), content="b", ruleset=loosened.digest)
+    told = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [told]})
+    tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
+
+
 def reverted_too_early(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**GRACE)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
@@ -432,7 +444,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "evasion_is_told_once_and_alone": (told_twice,),
     "forged_ids_are_told": (forged_untold,),
     "what_was_approved_stays_so": (approved_anew,),
-    "the_grace_is_given_once": (grace_given_again,),
+    "the_grace_is_given_once": (grace_given_again, grace_given_again_under_overrides),
     "nothing_is_reverted_within_its_first_grace": (reverted_too_early,),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),

@@ -159,6 +159,26 @@ async def test_several_names_at_once_and_in_turn(world: World, one: ExemptionId)
     assert await has_left(world, other, HOUR)
 
 
+@pytest.mark.parametrize("editor", [ALICE, PIPELINE], ids=["by its author", "by a second account"])
+async def test_another_name_that_first_broke_a_rule_without_grace(
+    world: World, one: ExemptionId, editor: Actor
+) -> None:
+    """Its revert is refused. An edit that leaves only what has a grace wins no more time than under the first name."""
+    world.ruleset = rules(on={"expiry-missing": GRACE, "expiry-too-far": "revert"})
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, timedelta(hours=6))
+    other = world.id("another-name")
+    world.deny("Microsoft.Authorization/policyExemptions/delete")
+    await edit(world, other, expiresOn=in_days(world.clock, 900))
+    assert (await world.row(other)).status is Status.CANNOT_ACT
+    world.clock.advance(hours=4)
+    await edit(world, one)
+    world.arm.control._put_denials([])
+    assert await edit(world, other, editor, **NEVER_ENDS)
+    assert await has_left(world, other, 2 * HOUR)
+    assert await world.body(other) is None
+
+
 @pytest.mark.parametrize(
     ("scope", "actor", "changes"),
     [

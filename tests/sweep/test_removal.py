@@ -124,3 +124,26 @@ async def test_one_that_is_renewed_in_time_is_not_deleted(tenant: Tenant) -> Non
     await world.write(one, PIPELINE, metadata=APPROVAL)
     await tenant.work()
     assert await world.body(one) is not None
+
+
+@pytest.mark.parametrize("meanwhile", ["a wake-up", "a hold"])
+async def test_one_that_azure_does_not_let_us_delete_is_told_once(tenant: Tenant, meanwhile: str) -> None:
+    """It is tried again after a day, and then weekly: a look that may not delete it is no permission."""
+    (one,) = await ended(tenant)
+    world = tenant.world
+    world.arm.lock(places.GROUP, "CanNotDelete")
+    await tenant.settled()
+    assert (await world.row(one)).status is Status.CANNOT_ACT
+    if meanwhile == "a hold":
+        until = world.clock.now() + timedelta(hours=30)
+        await world.reconciler.hold(one, OPERATOR, until=until, reason="break glass")
+    for _ in range(3):
+        world.clock.advance(days=1, seconds=1)
+        if meanwhile == "a wake-up":
+            await world.look(one, "wake-up")
+        await tenant.settled()
+    row = await world.row(one)
+    assert row.refused == 2
+    assert row.retry_on is not None
+    assert row.retry_on > world.clock.now() + timedelta(days=3)
+    assert (await world.told()).count("cannot-act") == 1

@@ -94,6 +94,8 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             runs.setdefault(one, []).append(run)
             beside[one] = []  # it gave each its own
         told = _told(book, step)
+        if told is not None and told.loosened and not told.broken | told.unclear:
+            lasting.pop(one, None)  # it keeps every rule, whatever overrides ask for
         if told is None or told.loosened or (not told.reverting and run is not None and told.unclear & run.rules):
             continue
         if not told.reverting or step.row.kept == step.row.content:

@@ -229,6 +229,19 @@ def inherit(account: Account, others: Iterable[Account], broken: Broken, author:
     return _bounded((*merged, lasting) if lasting else merged, now)
 
 
+def used_since(account: Account, since: datetime) -> Account:
+    """Return what an account has of the time after `since`."""
+    return tuple(_from(one, since) for one in account if one.end is None or one.end > since)
+
+
+def _from(one: Period, since: datetime) -> Period:
+    """Return the part of a period after `since`. When its rules used their time it does not say: as late as can be."""
+    if one.start >= since:
+        return one
+    left = one.end - since if one.end else timedelta()
+    return replace(one, start=since, used={code: min(time, left) for code, time in one.used.items()})
+
+
 def closed(account: Account, running: Mapping[str, datetime], now: datetime) -> Account:
     """Return the account of an exemption that is gone."""
     return after(account, Broken({}, {}), "", now, running=running, edited=None)

@@ -1,8 +1,8 @@
 """Perform: carry out a plan that changes Azure: breaker, intent, act, record, tell. Nothing is changed unrecorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from guardrails import tell
@@ -40,11 +40,10 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
     """Take the exemption or its last edit away, if the breaker is closed and every budget has room for it."""
     now, register, rules = look.situation.now, visit.world.register, visit.ruleset
     removal = isinstance(action, Remove)
-    since, earlier = _begun(look, stored)
+    state = await register.breaker(now)
+    asked, since, earlier = _asked(look, stored, state.reverts, removal=removal)
     if look.situation.row is not None:  # what was begun and comes to wait was no revert
         look = replace(look, situation=replace(look.situation, row=replace(look.situation.row, reverts=earlier)))
-    asked = Use.of(visit.id, look.situation.author, since, removal=removal)
-    state = await register.breaker(now)
     refused = full(state.reverts, asked, rules.budget, now)
     if removal and (state.opened_at or refused):
         return await _put_off(visit, look, stored)
@@ -83,17 +82,22 @@ async def _carry_out(
     return await conclude(visit, look, saved, result)
 
 
-def _begun(look: Look, stored: Stored | None) -> tuple[datetime, tuple[datetime, ...]]:
-    """Return since when this very revert is under way, and when earlier ones of the exemption were begun.
+def _asked(
+    look: Look, stored: Stored | None, let_through: Sequence[Use], *, removal: bool
+) -> tuple[Use, datetime, tuple[datetime, ...]]:
+    """Return the share that a revert asks for, since when it is under way, and when earlier ones were begun.
 
     One that a crash or an error of Azure cut short, and that is wanted still, is the same revert: it is counted once.
+    Any other has a time of its own among those that were `let_through`, for the clocks of two workers may differ.
     """
-    row = stored.row if stored else None
-    if row is None or not row.reverts:
-        return look.situation.now, ()
-    if row.intent and row.intent.action in _REVERTING and row.content == look.situation.content:
-        return row.reverts[-1], row.reverts[:-1]
-    return look.situation.now, row.reverts
+    at, row = look.situation, stored.row if stored else None
+    if row and row.reverts and row.intent and row.intent.action in _REVERTING and row.content == at.content:
+        since, earlier = row.reverts[-1], row.reverts[:-1]
+        return Use.of(at.exemption.id, at.author, since, removal=removal), since, earlier
+    since = at.now
+    while (asked := Use.of(at.exemption.id, at.author, since, removal=removal)).among(let_through):
+        since += timedelta(milliseconds=1)
+    return asked, since, row.reverts if row else ()
 
 
 async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:

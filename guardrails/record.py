@@ -134,7 +134,7 @@ class Row:
         theirs_by: who is known to write it for that owner, lower case; () where nobody is.
         theirs_at, theirs_content: the entry that keeps what that owner wrote last, and its fingerprint.
         claimed: the protected owner that an edit said it is of: a claim, which protects nothing.
-        vouched: whether the next two are known: not in rows of a version that did not ask.
+        vouched: whether the next two are known: not in rows of a version that did not ask, and kept no `grace`.
         creator: who created it, by systemData, lower case.
         owners: who else may delete it, lower case: its owners as its creator, or who may delete it, wrote them.
     """
@@ -229,8 +229,8 @@ class Row:
 
     @property
     def account(self) -> Account:
-        """The periods of `grace`; in a row of before there were any, the one that its findings tell of."""
-        waits = self.status is Status.VIOLATION and self.due is not None and not self.unclear
+        """The periods of `grace`; in a row of before there were any, which is not `vouched`, what its findings tell."""
+        waits = not self.vouched and self.status is Status.VIOLATION and self.due is not None and not self.unclear
         if self.grace or not waits or self.due is None or self.kept == self.content or not self.findings:
             return self.grace
         start, none = min(self.findings.values()), dict.fromkeys(self.findings, timedelta())

@@ -4,6 +4,7 @@
                                   the assignment that it exempts from
 
 Written in the transaction that changes the row, and read where a new period begins. It can be made anew from the rows.
+What an exemption used while it exempted from another assignment stays with that one.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from guardrails.exemption import ExemptionId, canonical_json
-from guardrails.grace import Account, closed, read_account
+from guardrails.grace import Account, closed, read_account, used_since
 from guardrails.record import Row
 from guardrails.register.columns import brief, join_text, split_text
 from guardrails.register.keys import GRACE, Address, address, starting_with
@@ -49,12 +50,19 @@ def account_writes(exemption: ExemptionId, place: Address, before: Row | None, r
     One that goes over to another assignment has what it used until `now` with the old one, too.
     """
     name, old = (_prefix(exemption, one.assignment if one else "") + place.key for one in (row, before))
-    known = before.grace if before else ()
-    accounts = {name: row.grace} if row.grace != (known if name == old else ()) else {}
+    known, own = _own(before), _own(row)
+    accounts = {name: own} if own != (known if name == old else ()) else {}
     if before and known and name != old:
         accounts[old] = closed(known, before.running, now)
     texts = {at: canonical_json([one.to_json() for one in some]) for at, some in accounts.items()}
     return [Write("put", at, {"id": brief(row.id), **split_text("periods", text)}) for at, text in texts.items()]
+
+
+def _own(row: Row | None) -> Account:
+    """Return what was used from the assignment that a row names: since it was first seen to exempt from that."""
+    if row is None:
+        return ()
+    return used_since(row.grace, row.dates[0][0]) if row.dates else row.grace
 
 
 def _prefix(exemption: ExemptionId, assignment_id: str) -> str:

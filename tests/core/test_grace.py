@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from guardrails.assess import Assessment
 from guardrails.decide import Plan, Situation, decide
 from guardrails.facts import Author
-from guardrails.grace import TOGGLES, WINDOW, Broken, Period, after, over
+from guardrails.grace import TOGGLES, WINDOW, Broken, Period, after, over, used_since
 from guardrails.record import Row, Status, Stored
 from guardrails.recording import row_after, row_gone, row_of_same
 from guardrails.rules.sample import BODY, FACTS
@@ -365,6 +365,17 @@ def test_a_row_of_before_there_were_accounts_keeps_its_clock() -> None:
     assert over((), broken, MALLORY, NOW) == {"EXG101": NOW + 2 * HOUR, "EXG102": NOW + 14 * HOUR}
     (period,) = after((), broken, MALLORY, NOW, running=seen, edited=None)
     assert period == Period(NOW - 10 * HOUR, None, (MALLORY,), DAY, {"EXG101": timedelta(), "EXG102": timedelta()})
+
+
+def test_of_the_time_after_a_move_an_account_has_no_more_than_that_time() -> None:
+    def period(start: int, end: int | None, used: int) -> Period:
+        ended = None if end is None else NOW + end * HOUR
+        return Period(NOW + start * HOUR, ended, (MALLORY,), DAY, {"EXG101": used * HOUR})
+
+    account = (period(0, 5, 5), period(6, 10, 4), period(11, 12, 1), period(13, None, 0))
+    assert used_since(account, NOW + 8 * HOUR) == (period(8, 10, 2), *account[2:])
+    assert used_since(account, NOW + 5 * HOUR) == account[1:]
+    assert used_since((period(0, None, 3),), NOW + 4 * HOUR) == (period(4, None, 0),)
 
 
 STEPS = some.sampled_from([

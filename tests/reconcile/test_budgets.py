@@ -168,6 +168,18 @@ async def test_what_still_has_to_wait_is_not_recorded_again_and_sweeps_ask_for_i
     assert 0 < Watch.of(await world.row(one)).at <= world.clock.now().timestamp()
 
 
+async def test_two_reverts_of_one_exemption_are_two_though_clocks_give_them_one_time(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts": {"author": 2}})
+    one = world.id()
+    did = []
+    for number in range(3):
+        await world.bad(one, displayName=f"again {number}")
+        did.append((await world.look(one)).did)  # by two workers, one of which is so much behind
+    assert did == ["delete", "delete", ""]
+    assert await recent(world) == 2
+    assert (await world.row(one)).held == "author"
+
+
 async def test_an_edit_by_another_is_that_others(world: World) -> None:
     """An identity that has used up its budget does not shelter what somebody else writes, nor the other way round."""
     await many(world, 11, PIPELINE)

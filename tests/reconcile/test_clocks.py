@@ -289,6 +289,33 @@ async def test_what_went_over_to_another_assignment_uses_up_no_more_of_the_old_o
     assert await has_left(world, other, timedelta(hours=12))
 
 
+async def test_what_asks_for_no_revert_uses_up_nothing_though_a_hold_on_it_is_released(
+    world: World, one: ExemptionId
+) -> None:
+    other = world.id("another-name")
+    assert await edit(world, one, metadata=NO_TICKET)
+    until = world.clock.now() + timedelta(days=2)
+    await world.reconciler.hold(one, OPERATOR, until=until, reason="an incident")
+    assert await stands(world, one, TEN)
+    await world.reconciler.release(one, OPERATOR)
+    await edit(world, one)
+    assert await edit(world, other, **NEVER_ENDS)
+    assert await has_left(world, other, timedelta(hours=12))
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
+async def test_what_was_used_from_the_old_assignment_is_no_others_from_the_new_one(
+    world: World, one: ExemptionId, seen: bool
+) -> None:
+    other = world.id("another-name")
+    await edit(world, one, **NEVER_ENDS)
+    assert await stands(world, one, TEN)
+    await gone(world, one, seen=seen)
+    await edit(world, one, **ELSEWHERE)
+    assert await edit(world, other, **NEVER_ENDS, **ELSEWHERE)
+    assert await has_left(world, other, timedelta(hours=12))
+
+
 @pytest.mark.parametrize("why", ["adopted", "restored"])
 async def test_what_may_stand_uses_up_nothing(world: World, one: ExemptionId, why: str) -> None:
     other = world.id("another-name")

@@ -41,6 +41,10 @@ def _removal_like_a_revert(old: Any, cls: Any, *args: Any, removal: bool = False
     return found
 
 
+def _as_if_new(old: Any, look: Any, stored: Stored | None, *args: Any, **more: Any) -> Any:
+    return old(look, stored and replace(stored, row=replace(stored.row, intent=None)), *args, **more)
+
+
 async def _restores_freely(_: Any, breaker: Any, now: datetime, *args: Any) -> BreakerState:
     del args
     state: BreakerState = await breaker.look(now)
@@ -108,7 +112,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A revert that a crash cut short, and that is asked for again, uses up one share.",
         _TESTS + "test_a_crash_between_the_share_and_the_act_counts_once",
         instead("guardrails.budgets.Use.among", lambda *_: False),
-        around("guardrails.perform._begun", lambda _, look, stored: (look.situation.now, _reverts(stored))),
+        around("guardrails.perform._asked", _as_if_new),
     ),
     mutation(
         "removals-take-reverts",
@@ -173,7 +177,3 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.recording.hold_after", _without_reminders),
     ),
 )
-
-
-def _reverts(stored: Stored | None) -> tuple[datetime, ...]:
-    return stored.row.reverts if stored else ()

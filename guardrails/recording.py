@@ -86,7 +86,7 @@ def baseline_of(row: Row) -> Baseline | None:
         return row.baseline
     if row.compliant_at is not None:  # a row of before there were baselines
         return first(row.compliant_expires_on, row.compliant_ticket, row.compliant_at)
-    stands = row.status is Status.VIOLATION and row.tolerated_content == row.content != ""
+    stands = row.status is Status.VIOLATION and row.tolerated_content == row.content != "" and not row.unclear
     return first(row.expires_on, row.ticket, row.since) if stands else None
 
 
@@ -228,8 +228,9 @@ def row_after(
             baseline=_baseline(at, facts, base),
         )  # fmt: skip
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
-        changed = row.compliant is None and row.tolerated_content != at.content
-        known = _baseline(at, facts, base) if changed and not _extends(at) else row.baseline
+        first_seen = row.tolerated_content != at.content or base.unclear  # what was Unknown then was not accepted
+        accepts = row.compliant is None and first_seen and _stands(at.assessment) and not _extends(at)
+        known = _baseline(at, facts, base) if accepts else row.baseline
         row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
 
@@ -244,6 +245,11 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
         far = replace(at.exemption, expires_on=_FAR)  # what lets even this pass is no tolerance
         near = any(key.rstrip("?") == EXTENDS.code for key in keys_found(far, facts, at.ruleset))
     return known.follow(end, ticket, at.now, near=near)
+
+
+def _stands(assessment: Assessment) -> bool:
+    """Whether it is known that nothing asks for a revert: an Unknown may turn out to, and then accepts no end."""
+    return all(finding.response is not Response.REVERT for finding in assessment.findings)
 
 
 def _extends(at: Situation) -> bool:

@@ -473,6 +473,43 @@ async def test_what_never_was_compliant_is_compared_too(world: World, approved: 
     assert not await edit(world, approved, **{**ends(0), **without, "expiresOn": None})
 
 
+@pytest.fixture
+async def unread(world: World, approved: ExemptionId) -> ExemptionId:
+    """An exemption without an owner, whose assignment cannot be read: a rule that asks for a revert is Unknown."""
+    world.ruleset = rules(on={"expiry-extended": "revert", "owner-missing": "alert", "whole-initiative": "revert"})
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    await edit(world, approved, **ends(0, owner=""))
+    assert set((await world.row(approved)).findings) == {"EXG203", "EXG302?"}
+    return approved
+
+
+async def read_again(world: World) -> None:
+    """Let the assignment be read, and what was kept of it grow old."""
+    world.arm.faults.reset()
+    world.clock.advance(hours=1)
+
+
+async def test_an_end_is_not_accepted_while_a_rule_that_asks_for_a_revert_is_unknown(
+    world: World, unread: ExemptionId
+) -> None:
+    await read_again(world)
+    assert await edit(world, unread, **ends(60))
+    assert (await world.row(unread)).status is Status.COMPLIANT
+
+
+async def test_nor_is_it_of_one_that_was_deleted_and_is_made_anew(world: World, unread: ExemptionId) -> None:
+    await gone(world, unread)
+    await read_again(world)
+    assert await edit(world, unread, **ends(60))
+    assert (await world.row(unread)).status is Status.COMPLIANT
+
+
+async def test_an_end_is_accepted_once_the_rule_can_be_told(world: World, unread: ExemptionId) -> None:
+    await read_again(world)
+    assert set((await world.look(unread)).row.findings) == {"EXG203"}
+    assert not await edit(world, unread, **ends(60))
+
+
 async def test_where_it_is_only_told_it_stays_told(world: World, approved: ExemptionId) -> None:
     world.ruleset = rules(on={"expiry-extended": "alert", "ticket-missing": "alert"})
     without = {"metadata": NO_TICKET}

@@ -221,22 +221,19 @@ class Intake:
         Nothing is lost then: the next one finds what this one did not. A message of the second clock is on its way
         before it begins, so that the next one comes though the timer should not.
         """
-        await self._wind(sweeping=True)
+        await self._second_clock.wind(sweeping=True)
         return await self._sweep("the timer")
 
     async def start(self) -> None:
         """The app starts: see that the second clock goes, for the timer may never call. One read, most times."""
-        await self._wind(sweeping=False)
-
-    async def _wind(self, *, sweeping: bool) -> None:
-        try:
-            await self._second_clock.wind(sweeping=sweeping)
-        except GuardrailsError as error:
-            log.warning("the second clock could not be wound up; the next sweep or start tries again: %s", error)
+        await self._second_clock.wind(sweeping=False)
 
     async def age(self) -> timedelta | None:
-        """Return how long ago the last sweep that ended began; None where none did. One read. Raises Retryable."""
-        return await self._second_clock.age()
+        """Return how long ago the last sweep that ended began; None where none did. Raises Retryable.
+
+        One read. Where it is late, one more each ten minutes, to see that the second clock goes.
+        """
+        return await self._second_clock.watched()
 
     @property
     def late(self) -> timedelta:

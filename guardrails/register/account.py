@@ -4,12 +4,13 @@ import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http.client import HTTPException
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
-from azure.core.pipeline import PipelineResponse
+from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables import RequestTooLargeError, TableErrorCode
 from azure.data.tables.aio import TableClient
@@ -19,7 +20,15 @@ from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
 from guardrails.transport import transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
-ONCE: Final = {"retry_total": 0, "permit_redirects": False}
+_ASKED: ContextVar[bool] = ContextVar("_ASKED", default=False)
+"""Whether the call at hand has asked storage yet."""
+
+
+def _ask(_: PipelineRequest[Any]) -> None:
+    _ASKED.set(True)
+
+
+ONCE: Final = {"retry_total": 0, "permit_redirects": False, "raw_request_hook": _ask}
 """The SDK asks once: it would sleep through a Retry-After, and events have a time budget. Storage redirects nobody."""
 
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -35,7 +44,14 @@ _CODES: Final = frozenset(code.value for codes in (TableErrorCode, StorageErrorC
 _UNREADABLE: Final = (
     zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
 )  # fmt: skip
-"""What the SDK raises, beside its own errors, where it reads an answer that is none of storage's. XML: SyntaxError."""
+"""What the SDK raises, beside its own errors, where it reads an answer that is none of storage's. XML: SyntaxError.
+
+It raises the same for arguments that make no request: those are a defect of ours, and stay what they are.
+"""
+
+
+class Foreign(Exception):
+    """An answer that the SDK can read, and that is none of storage's."""
 
 
 def table_client(
@@ -57,10 +73,10 @@ def table_client(
 
 
 def _is_no_xml(response: PipelineResponse[Any, Any]) -> None:
-    """Raise ValueError for XML that no table answers with: to the SDK it is a query that found nothing."""
+    """Raise Foreign for XML that no table answers with: to the SDK it is a query that found nothing."""
     kind = response.http_response.headers.get("Content-Type", "")
     if response.http_response.status_code < 400 and "xml" in kind.lower():
-        raise ValueError("it is XML")
+        raise Foreign("it is XML")
 
 
 def bad_connection_string() -> Misconfigured:
@@ -77,8 +93,10 @@ def bad_connection_string() -> Misconfigured:
 def translated(service: str, subject: str) -> Iterator[None]:
     """Turn the SDK's errors into ours: Retryable, Misconfigured (register-forbidden), Permanent (storage-refused).
 
-    A token that is refused is Retryable already, see `azure.identity`: it gets the subject.
+    Around calls of the SDK and nothing else: what our own code raises there would be taken for a fault of storage's. A
+    token that is refused is Retryable already, see `azure.identity`: it gets the subject.
     """
+    _ASKED.set(False)
     try:
         yield
     except Retryable as error:
@@ -92,7 +110,9 @@ def translated(service: str, subject: str) -> Iterator[None]:
         raise Retryable(
             f"{service} storage failed: {type(error).__name__}", code="storage-busy", subject=subject
         ) from error
-    except _UNREADABLE as error:
+    except (Foreign, *_UNREADABLE) as error:
+        if not (_ASKED.get() or isinstance(error, Foreign)):
+            raise  # it made no request
         raise unreachable(service, subject, f"gave an answer that cannot be read: {type(error).__name__}") from error
 
 

@@ -2,8 +2,8 @@
 
 The order of things follows QueueProcessor of Microsoft.Azure.WebJobs.Extensions.Storage.Queues: success deletes the
 message; a failure below `maxDequeueCount` makes it visible again after `visibilityTimeout`; at `maxDequeueCount` its
-body is copied unchanged to `<queue>-poison` and the message deleted. A poison queue has none of its own: what fails there
-stays hidden until its lease ends, and after `maxDequeueCount` times it is run no more, and stays.
+body is copied unchanged to `<queue>-poison` and the message deleted. A poison queue has none of its own: what fails
+there stays hidden until its lease ends, and after `maxDequeueCount` times it is run no more, and stays.
 """
 
 import asyncio

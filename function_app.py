@@ -137,7 +137,7 @@ async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, 
     await wind(intake)
 
 
-@app.route("health", methods=("GET",), auth_level=func.AuthLevel.ANONYMOUS)
+@app.route("health", methods=("GET", "HEAD"), auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - whoever asks, and with whatever
     """Somebody outside asks whether sweeps come by."""
     global _watch  # noqa: PLW0603

@@ -459,7 +459,7 @@ def test_the_period_is_the_longest_time_between_two_sweeps(schedule: str, longes
 @pytest.mark.parametrize(
     "text",
     ["", "hourly", "* * * * *", "0 60 * * * *", "0 x * * * *", "0 5-1 * * * *", "0 */0 * * * *", "0 0 0 31 2 *",
-     "0 0 0 * Foo *", "%SCHEDULE%", "0 1-999999999999 * * * *", "0 0 0 * * 7"],
+     "0 0 0 * Foo *", "%SCHEDULE%", "01:00:00", "0 1-999999999999 * * * *", "0 0 0 * * 7"],
 )  # fmt: skip
 def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"six fields|is not a|is outside|never comes"):

@@ -134,7 +134,7 @@ class Table:
         fields = {"select": ["PartitionKey", "RowKey", *select]} if select else {}
         with translated("table", row):
             try:
-                found = _row(await self._client.get_entity(partition, row, **fields))
+                found = _row(await self._client.get_entity(partition, row, **fields), whole=not select)
             except ResourceNotFoundError as error:
                 if not code_of(error):  # somebody else's
                     raise
@@ -147,14 +147,14 @@ class Table:
         """Yield the rows that an OData filter finds, in the order of their keys; pages of up to 1,000."""
         fields = ["PartitionKey", "RowKey", *select] if select else None
         found = aiter(self._client.query_entities(where, select=fields, results_per_page=1000))
-        while (one := await self._next(found)) is not None:
+        while (one := await self._next(found, whole=not select)) is not None:
             yield _entity(one)
 
-    async def _next(self, found: AsyncIterator[TableEntity]) -> TableEntity | None:
+    async def _next(self, found: AsyncIterator[TableEntity], *, whole: bool) -> TableEntity | None:
         """Return the next row of a query; None after the last, or where there is no table."""
         with translated("table", self.name):
             try:
-                return _row(await anext(found))
+                return _row(await anext(found), whole=whole)
             except StopAsyncIteration:
                 return None
             except ResourceNotFoundError as error:
@@ -205,10 +205,16 @@ class Table:
             await self._client.create_table()
 
 
-def _row(found: TableEntity) -> TableEntity:
-    """Return what is a row; the SDK takes any JSON object for one. Raises Foreign."""
-    if not {"PartitionKey", "RowKey"} <= found.keys():
+def _row(found: TableEntity, *, whole: bool) -> TableEntity:
+    """Return what is a row; the SDK takes any JSON object for one. Raises Foreign.
+
+    A `whole` one must have its ETag: without it the next write would be one without a guard.
+    """
+    if not all(isinstance(found.get(key), str) for key in ("PartitionKey", "RowKey")):
         raise Foreign("it is no row")
+    etag = found.metadata.get("etag")
+    if whole and not (etag and isinstance(etag, str)):
+        raise Foreign("it is a row without an ETag")
     return found
 
 

@@ -1,5 +1,6 @@
 """Doctor's look at the storage account: what is no answer of storage's is said to be none, too."""
 
+import json
 from uuid import UUID
 
 import pytest
@@ -65,3 +66,31 @@ async def test_a_defect_of_ours_in_reading_a_row_is_not_storages(monkeypatch: py
         table = Table(client)
         with pytest.raises(ValueError, match="ours"):
             await (table.get("p", "r") if asked == "get" else anext(table.query("")))
+
+
+@pytest.mark.parametrize("more", [{}, {"odata.etag": ""}, {"odata.etag": None}, {"odata.etag": [1]}])
+@pytest.mark.parametrize("asked", ["get", "query"])
+async def test_a_row_without_its_etag_is_no_answer_of_storage(asked: str, more: dict[str, object]) -> None:
+    """The write that follows would have no guard, and take away what somebody else wrote."""
+    found = {"PartitionKey": "p", "RowKey": "r", **more}
+    answers = {"get_entity": found, "query_entities": {"value": [found]}}
+
+    def answer(what: str) -> bytes:
+        return http(200, json.dumps(answers[what]).encode())
+
+    async with speaking(answer) as connection, table_client("t", connection_string=connection) as client:
+        table = Table(client)
+        with pytest.raises(Retryable) as caught:
+            await (table.get("p", "r") if asked == "get" else anext(table.query("")))
+    assert caught.value.code == "storage-unreachable"
+
+
+@pytest.mark.parametrize("key", [1, None, [], True])
+async def test_a_row_whose_keys_are_no_text_is_no_answer_of_storage(key: object) -> None:
+    rows_of = json.dumps({"value": [{"PartitionKey": "p", "RowKey": key, "odata.etag": "1"}]}).encode()
+    async with (
+        speaking(lambda _: http(200, rows_of)) as connection,
+        table_client("t", connection_string=connection) as client,
+    ):
+        with pytest.raises(Retryable, match="cannot be read"):
+            await anext(Table(client).query("", ("a",)))

@@ -36,6 +36,7 @@ from guardrails.visit import IN_HAND, Outcome, World, wake_up
 log = logging.getLogger("guardrails")
 
 _RULESET_DELAY: Final = 300.0
+_POISON_DELAY: Final = 600.0
 _TOKEN_WAIT: Final = 30.0
 _TOKEN_PATIENCE: Final = 1200.0
 """Seconds that a message is kept in hand while storage gives no token: less than functionTimeout (host.json)."""
@@ -264,6 +265,21 @@ class Intake:
         await self._in_hand(partial(self._poison, queue, text))
 
     async def _poison(self, queue: str, text: str) -> None:
+        """Keep it; where it cannot be kept now it goes back on its queue, for a poison queue has none of its own.
+
+        What fails on that five times is tried no more, and the host hides it from everybody.
+        """
+        try:
+            await self._set_aside(queue, text)
+        except (Retryable, Misconfigured) as error:
+            try:
+                data = read_object(text)
+            except ValueError:
+                raise error from None
+            await self._world.queues.send(queue, data, _POISON_DELAY)
+            log.warning("a message (%s) that the host gave up on cannot be kept, and is tried again: %s", queue, error)
+
+    async def _set_aside(self, queue: str, text: str) -> None:
         if queue == "notices":
             fact(Fact.POISON, queue=queue)
             await self._courier.poisoned(text)

@@ -1,34 +1,23 @@
 """Clients of one storage account: by connection string or identity, with what may go wrong turned into our errors."""
 
 import math
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from http.client import HTTPException
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
-from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables import RequestTooLargeError, TableErrorCode
 from azure.data.tables.aio import TableClient
 from azure.storage.queue import StorageErrorCode
 
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
-from guardrails.transport import transport
+from guardrails.transport import Foreign, asking, reading, transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
-_ASKED: ContextVar[bool] = ContextVar("_ASKED", default=False)
-"""Whether the call at hand has asked storage yet."""
-
-
-def _ask(_: PipelineRequest[Any]) -> None:
-    _ASKED.set(True)
-
-
-ONCE: Final = {"retry_total": 0, "permit_redirects": False, "raw_request_hook": _ask}
+ONCE: Final = {"retry_total": 0, "permit_redirects": False, "raw_request_hook": asking}
 """The SDK asks once: it would sleep through a Retry-After, and events have a time budget. Storage redirects nobody."""
 
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -40,18 +29,6 @@ STATES: Final = frozenset({404, 409, 412})
 """The answers that say how something stands; what they say is acted upon."""
 _CODES: Final = frozenset(code.value for codes in (TableErrorCode, StorageErrorCode) for code in codes)
 """The error codes that storage has, by its SDKs."""
-
-_UNREADABLE: Final = (
-    zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
-)  # fmt: skip
-"""What the SDK raises, beside its own errors, where it reads an answer that is none of storage's. XML: SyntaxError.
-
-It raises the same for arguments that make no request: those are a defect of ours, and stay what they are.
-"""
-
-
-class Foreign(Exception):
-    """An answer that the SDK can read, and that is none of storage's."""
 
 
 def table_client(
@@ -96,9 +73,9 @@ def translated(service: str, subject: str) -> Iterator[None]:
     Around calls of the SDK and nothing else: what our own code raises there would be taken for a fault of storage's. A
     token that is refused is Retryable already, see `azure.identity`: it gets the subject.
     """
-    _ASKED.set(False)
     try:
-        yield
+        with reading():
+            yield
     except Retryable as error:
         error.subject = error.subject or subject
         raise
@@ -110,10 +87,8 @@ def translated(service: str, subject: str) -> Iterator[None]:
         raise Retryable(
             f"{service} storage failed: {type(error).__name__}", code="storage-busy", subject=subject
         ) from error
-    except (Foreign, *_UNREADABLE) as error:
-        if not (_ASKED.get() or isinstance(error, Foreign)):
-            raise  # it made no request
-        raise unreachable(service, subject, f"gave an answer that cannot be read: {type(error).__name__}") from error
+    except Foreign as error:
+        raise unreachable(service, subject, f"gave an answer that cannot be read: {error}") from error
 
 
 def unreachable(service: str, subject: str, why: str) -> Retryable:

@@ -13,9 +13,9 @@ from azure.data.tables import TableTransactionError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from guardrails.register.account import ONCE, Foreign, bad_connection_string, code_of, table_client, translated
+from guardrails.register.account import ONCE, bad_connection_string, code_of, table_client, translated
 from guardrails.telemetry import DUE
-from guardrails.transport import transport
+from guardrails.transport import Foreign, transport
 
 PARTITION: Final = "doctor"
 MOST_PEEKED: Final = 32

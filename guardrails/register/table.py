@@ -12,8 +12,9 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from guardrails.register.account import STATES, Foreign, code_of, too_large, translated, unreachable
+from guardrails.register.account import STATES, code_of, too_large, translated, unreachable
 from guardrails.register.columns import Value
+from guardrails.transport import Foreign
 
 type Entity = Mapping[str, Any]
 """A row as read: our columns, PartitionKey, RowKey, and `odata.etag`."""

@@ -4,6 +4,7 @@ Events are taken as text: the worker's own decoder fails on dates that real even
 Event Grid would then send them for a day.
 """
 
+import asyncio
 import itertools
 import logging
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
+from guardrails.errors import Misconfigured
 from guardrails.telemetry import Fact, fact, origin, queue_age, told_under
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ _intake: "Intake | None" = None
 _watch: "Watch | None" = None
 _dropped = itertools.count(1)
 
+HELD = 1200.0
+"""Seconds that a message is held while the settings are broken: each failure counts, and the fifth makes it poison."""
+
 
 def intake() -> "Intake":
     """Return the use cases, connected at the first call: indexing the app then costs no Azure SDK."""
@@ -40,6 +45,16 @@ def intake() -> "Intake":
         service.log_problems()
         _intake = service.intake
     return _intake
+
+
+async def held() -> "Intake":
+    """Return the use cases for a message of a queue. Raises Misconfigured, and takes its time for it."""
+    try:
+        return intake()
+    except Misconfigured as error:
+        log.error("a message is held for %.0f minutes, for nothing can be done with it: %s", HELD / 60, error)  # noqa: TRY400
+        await asyncio.sleep(HELD)
+        raise
 
 
 @app.event_grid_trigger(arg_name="event")
@@ -92,14 +107,14 @@ async def reconcile_exemption(message: func.QueueMessage) -> None:
     """An exemption is to be looked at (again)."""
     with _taken(message) as text:
         queue_age("reconcile", text, message.insertion_time)
-        await intake().message(text)
+        await (await held()).message(text)
 
 
 @app.queue_trigger(arg_name="message", queue_name="reconcile-poison", connection="AzureWebJobsStorage")
 async def on_reconcile_poison(message: func.QueueMessage) -> None:
     """The host gave up on a message of the reconcile queue."""
     with _taken(message) as text:
-        await intake().poison("reconcile", text)
+        await (await held()).poison("reconcile", text)
 
 
 @app.queue_trigger(arg_name="message", queue_name="notices", connection="AzureWebJobsStorage")
@@ -107,14 +122,14 @@ async def deliver_notice(message: func.QueueMessage) -> None:
     """A notice is to be delivered to one route."""
     with _taken(message) as text:
         queue_age("notices", text, message.insertion_time)
-        await intake().deliver(text)
+        await (await held()).deliver(text)
 
 
 @app.queue_trigger(arg_name="message", queue_name="notices-poison", connection="AzureWebJobsStorage")
 async def on_notice_poison(message: func.QueueMessage) -> None:
     """The host gave up on a notice."""
     with _taken(message) as text:
-        await intake().poison("notices", text)
+        await (await held()).poison("notices", text)
 
 
 @app.timer_trigger(arg_name="timer", schedule=os.environ.get("GUARDRAILS_SWEEP_SCHEDULE") or "0 10 * * * *")
@@ -137,7 +152,7 @@ async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, 
     await wind(intake)
 
 
-@app.route("health", methods=("GET",), auth_level=func.AuthLevel.ANONYMOUS)
+@app.route("health", methods=("GET", "HEAD"), auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - whoever asks, and with whatever
     """Somebody outside asks whether sweeps come by."""
     global _watch  # noqa: PLW0603

@@ -154,8 +154,8 @@ class Courier:
             log.warning("a notice waits for the store: %s", error)
             await self._queues.send("notices", data, max(error.delay or 0.0, _STORE_DELAY))
         except Misconfigured as error:
-            if error.code != "ruleset-broken":
-                raise
+            if error.code != "ruleset-broken":  # that is told elsewhere
+                log.error("a notice waits until it may be looked up: %s", error)  # noqa: TRY400
             await self._queues.send("notices", data, _RULESET_DELAY)
         return False
 

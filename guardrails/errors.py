@@ -11,7 +11,7 @@ Every one carries a stable `code`, the `subject` (which exemption, row, file, se
 
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 NO_TOKEN: Final = "no-token"  # noqa: S105 - the code of an error
 """Nobody tells Azure who we are: no fault of what was to be done, nor of the service that was to be called."""
@@ -42,6 +42,13 @@ class GuardrailsError(Exception):
         self.code = code
         self.subject = subject
         self.remedy = remedy
+
+    def about(self, subject: str) -> Self:
+        """Return the same error about another subject, where several callers share a failure; "" keeps the subject."""
+        same = type(self).__new__(type(self), *self.args)
+        same.__dict__.update(self.__dict__, subject=subject or self.subject)
+        same.__cause__ = self
+        return same
 
     def __str__(self) -> str:
         about = f"{self.subject}: " if self.subject else ""

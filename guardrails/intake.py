@@ -36,6 +36,7 @@ from guardrails.visit import IN_HAND, Outcome, World, wake_up
 log = logging.getLogger("guardrails")
 
 _RULESET_DELAY: Final = 300.0
+_POISON_DELAY: Final = 600.0
 _TOKEN_WAIT: Final = 30.0
 _TOKEN_PATIENCE: Final = 1200.0
 """Seconds that a message is kept in hand while storage gives no token: less than functionTimeout (host.json)."""
@@ -221,22 +222,19 @@ class Intake:
         Nothing is lost then: the next one finds what this one did not. A message of the second clock is on its way
         before it begins, so that the next one comes though the timer should not.
         """
-        await self._wind(sweeping=True)
+        await self._second_clock.wind(sweeping=True)
         return await self._sweep("the timer")
 
     async def start(self) -> None:
         """The app starts: see that the second clock goes, for the timer may never call. One read, most times."""
-        await self._wind(sweeping=False)
-
-    async def _wind(self, *, sweeping: bool) -> None:
-        try:
-            await self._second_clock.wind(sweeping=sweeping)
-        except GuardrailsError as error:
-            log.warning("the second clock could not be wound up; the next sweep or start tries again: %s", error)
+        await self._second_clock.wind(sweeping=False)
 
     async def age(self) -> timedelta | None:
-        """Return how long ago the last sweep that ended began; None where none did. One read. Raises Retryable."""
-        return await self._second_clock.age()
+        """Return how long ago the last sweep that ended began; None where none did. Raises Retryable.
+
+        One read. Where it is late, one more each ten minutes, to see that the second clock goes.
+        """
+        return await self._second_clock.watched()
 
     @property
     def late(self) -> timedelta:
@@ -267,6 +265,21 @@ class Intake:
         await self._in_hand(partial(self._poison, queue, text))
 
     async def _poison(self, queue: str, text: str) -> None:
+        """Keep it; where it cannot be kept now it goes back on its queue, for a poison queue has none of its own.
+
+        What fails on that five times is tried no more, and the host hides it from everybody.
+        """
+        try:
+            await self._set_aside(queue, text)
+        except (Retryable, Misconfigured) as error:
+            try:
+                data = read_object(text)
+            except ValueError:
+                raise error from None
+            await self._world.queues.send(queue, data, _POISON_DELAY)
+            log.warning("a message (%s) that the host gave up on cannot be kept, and is tried again: %s", queue, error)
+
+    async def _set_aside(self, queue: str, text: str) -> None:
         if queue == "notices":
             fact(Fact.POISON, queue=queue)
             await self._courier.poisoned(text)

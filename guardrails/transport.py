@@ -1,9 +1,49 @@
-"""The HTTP transport that every client of the Azure SDK gets here."""
+"""The HTTP transport that every client of the Azure SDK gets here, and what its answers may be."""
 
-from typing import Final
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from http.client import HTTPException
+from typing import Any, Final
 from urllib.request import getproxies
 
+from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.transport import AioHttpTransport
+
+_UNREADABLE: Final = (
+    zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
+)  # fmt: skip
+"""What the SDK raises, beside its own errors, where it reads an answer that is not the service's. XML: SyntaxError."""
+
+_ASKED: ContextVar[bool] = ContextVar("_ASKED", default=False)
+"""Whether the call at hand has made a request yet."""
+
+
+class Foreign(Exception):
+    """An answer that is not the service's, whether or not the SDK can read it."""
+
+
+def asking(_: PipelineRequest[Any]) -> None:
+    """Note that a request is made: the `raw_request_hook` of clients whose calls stand in `reading`."""
+    _ASKED.set(True)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Raise Foreign where the SDK trips over an answer.
+
+    Around calls of the SDK and nothing else. It raises the same kinds of errors for arguments that make no request:
+    those are a defect of ours, and stay what they are.
+    """
+    _ASKED.set(False)
+    try:
+        yield
+    except _UNREADABLE as error:
+        if not _ASKED.get():
+            raise
+        raise Foreign(type(error).__name__) from error
+
 
 _PROXIES: Final = ("http", "https", "all")
 

@@ -59,12 +59,11 @@ param secretNames array = []
 @secure()
 param secrets object = {}
 
-@description('When to sweep: second minute hour day month weekday, UTC.')
+@description('When to sweep: second minute hour day month weekday, UTC, one blank between. A time span does not do.')
 param sweepSchedule string = '0 10 * * * *'
 
-@description('Hours without a sweep after which the alert sweep-late fires: three times the longest gap of sweepSchedule, 48 at most.')
-@minValue(1)
-@maxValue(48)
+@description('Hours without a sweep after which the alert sweep-late fires: the least of these that is three times the longest gap of sweepSchedule.')
+@allowed([1, 2, 3, 4, 5, 6, 24, 48])
 param sweepLateHours int = 3
 
 @description('Name of the register\'s table.')
@@ -166,6 +165,10 @@ var refused = map(filter([
   {
     wrong: !eventGridOnly && !empty(deployRanges)
     said: 'deployRanges close nothing without eventGridOnly: set it to true, or give no deployRanges.'
+  }
+  {
+    wrong: length(split(sweepSchedule, ' ')) != 6
+    said: 'sweepSchedule is not six fields with one blank between: second minute hour day month weekday. Flex Consumption takes no time span, such as 01:00:00.'
   }
 ], one => one.wrong), one => one.said)
 

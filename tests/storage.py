@@ -27,6 +27,7 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
+from guardrails.transport import asking
 from tests.odata import KEYS, Key, finds
 
 LONGEST: Final = 64 * 1024
@@ -431,6 +432,7 @@ class _request:  # noqa: N801 - used as a function is
         self._what = what
 
     async def __aenter__(self) -> None:
+        asking(SimpleNamespace())  # type: ignore[arg-type]  # as the SDK's pipeline says that it makes a request
         self._sent = await self._line.before(self._what)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -5,7 +5,6 @@ of policyExemptions is a preview; so the calls are made with azure-core and one 
 that the cloud offers: a PUT with an older one drops the fields that it does not know.
 """
 
-import zlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, cast
@@ -23,7 +22,7 @@ from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.ports import Clock
 from guardrails.sources import NEWEST, arm
-from guardrails.transport import transport
+from guardrails.transport import Foreign, asking, reading, transport
 
 EXEMPTIONS_VERSION: Final = NEWEST
 
@@ -190,6 +189,7 @@ class ArmRest:
             credential_scopes=[self._rest.token_scope],
             transport=transport(),
             retry_total=0,
+            raw_request_hook=asking,
             user_agent=AGENT,
         )
         # the SDK takes it as a part of an address: a `#` or `?` in a name would cut it off
@@ -198,17 +198,20 @@ class ArmRest:
             try:
                 operation, tags = "Merge", {name: value or ""}
                 if value is None:
+                    with reading():
+                        found = await client.tags.get_at_scope(where, **wire)
                     # Delete takes out name and value together ("based on given names or name/value pairs")
-                    found = (await client.tags.get_at_scope(where, **wire)).properties.tags or {}
-                    operation, tags = "Delete", {k: v for k, v in found.items() if k.lower() == name.lower()}
+                    there = _tags_of(found)
+                    operation, tags = "Delete", {k: v for k, v in there.items() if k.lower() == name.lower()}
                 if tags:
                     patch = TagsPatchResource(operation=operation, properties=Tags(tags=tags))
-                    poller = await client.tags.begin_update_at_scope(where, patch, polling_interval=1, **wire)
-                    await poller.result()
+                    with reading():
+                        poller = await client.tags.begin_update_at_scope(where, patch, polling_interval=1, **wire)
+                        await poller.result()
             except Retryable as error:  # no token
                 error.subject = error.subject or scope
                 raise
-            except (AzureError, zlib.error) as error:
+            except (AzureError, Foreign) as error:
                 raise _tag_error(error, scope) from error
 
     async def _read(self, path: str, version: str, gone: frozenset[str]) -> Mapping[str, Any] | Gone | Unread:
@@ -243,6 +246,15 @@ def _is_at(row: object, exemption: ExemptionId) -> bool:
     except Permanent:
         return False
     return found.key.removesuffix(found.name.lower()) == exemption.key.removesuffix(exemption.name.lower())
+
+
+def _tags_of(found: object) -> Mapping[str, str]:
+    """Return the tags of what the SDK made of an answer, which may be anything. Raises Foreign."""
+    properties = getattr(found, "properties", None)
+    tags = getattr(properties, "tags", None) or {}
+    if properties is None or not isinstance(tags, Mapping):
+        raise Foreign("no tags")
+    return tags
 
 
 def _tag_error(error: Exception, scope: str) -> Permanent | Retryable:

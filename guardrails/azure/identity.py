@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +17,8 @@ from azure.core.exceptions import HttpResponseError
 from guardrails.azure.rest import delay_of
 from guardrails.errors import NO_TOKEN, Retryable, plain
 from guardrails.transport import transport
+
+log = logging.getLogger("guardrails")
 
 _FRESH: Final = 300.0
 """Seconds that a token must have left to be used again."""
@@ -108,22 +111,37 @@ class Explained:
         known: dict[tuple[str, ...], T],
         options: Mapping[str, Any],
     ) -> T:
-        """Ask; where that fails, the last token does as long as it lasts: it is renewed long before it ends."""
+        """Ask; where that fails, the last token does as long as it lasts: it is renewed long before it ends.
+
+        What is raised is told by who wanted the token; what is not is told here, once for each time that was asked.
+        """
         async with self._pause.turn:
+            quiet = self._quiet(scopes)
             try:
+                if quiet is not None:
+                    raise quiet from quiet.__cause__
                 known[scopes] = await self._asked_for(scopes, ask)
-            except Retryable:
+            except Retryable as error:
                 last = known.get(scopes)
-                if last is None or options.get("claims") or last.expires_on - time.time() < _FRESH:
+                left = 0.0 if last is None else last.expires_on - time.time()
+                if options.get("claims") or left < _FRESH:
                     raise
+                if quiet is None:
+                    log.warning("the token that there is does for %d minutes more: %s", left // 60, error)
             return known[scopes]
+
+    def _quiet(self, scopes: tuple[str, ...]) -> Retryable | None:
+        """Return the error where nobody is to be asked now."""
+        for refused in (self._pause.refused, self._refusals.get(scopes)):
+            if refused is not None and time.monotonic() < refused[0]:
+                again = self._refused(refused[1].message, refused[1].delay)
+                again.__cause__ = refused[1].__cause__
+                return again
+        return None
 
     async def _asked_for[T: (AccessToken, AccessTokenInfo)](
         self, scopes: tuple[str, ...], ask: Callable[[], Awaitable[T]]
     ) -> T:
-        for refused in (self._pause.refused, self._refusals.get(scopes)):
-            if refused is not None and time.monotonic() < refused[0]:
-                raise self._refused(refused[1].message, refused[1].delay) from refused[1].__cause__
         try:
             async with asyncio.timeout(self._seconds):
                 token = await ask()
@@ -161,7 +179,9 @@ def credential(client_id: str = "", pause: Pause | None = None) -> Explained:
     In Azure Functions (IDENTITY_ENDPOINT is set) that is the managed identity, `client_id` naming a user-assigned one:
     one request for a token, of 15 s at most, by our connections. Elsewhere it is what azure-identity finds:
     environment, Azure CLI, and so on; each of them is asked once. `pause` is for all credentials of a process.
+    What azure-identity tried in vain is in our own error, so its warnings, two for one token, are left out of the log.
     """
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
     # azure-identity brings msal and cryptography: a fifth of the cold start, so only where a token is needed
     from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 

@@ -131,7 +131,7 @@ def json_of(response: AsyncHttpResponse) -> Any:
     """Return the answer's JSON; None where it has none that can be read."""
     try:
         return json.loads(response.text() or "null")
-    except (ValueError, RecursionError):
+    except (ValueError, LookupError, RecursionError):  # LookupError: a charset that is none of texts
         return None
 
 

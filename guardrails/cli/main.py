@@ -8,7 +8,6 @@ interrupted; 141: whoever read its output has left.
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -57,7 +56,6 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code. Raises SystemExit for --help and bad use, as argparse does."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # what it tried in vain is said in our own error
     out, err = Outlet(sys.stdout, stops=True), Outlet(sys.stderr)
     with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)):
         code: int | SystemExit

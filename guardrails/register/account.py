@@ -1,10 +1,8 @@
 """Clients of one storage account: by connection string or identity, with what may go wrong turned into our errors."""
 
 import math
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -16,10 +14,10 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import StorageErrorCode
 
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
-from guardrails.transport import transport
+from guardrails.transport import Foreign, asking, reading, transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
-ONCE: Final = {"retry_total": 0, "permit_redirects": False}
+ONCE: Final = {"retry_total": 0, "permit_redirects": False, "raw_request_hook": asking}
 """The SDK asks once: it would sleep through a Retry-After, and events have a time budget. Storage redirects nobody."""
 
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -31,11 +29,6 @@ STATES: Final = frozenset({404, 409, 412})
 """The answers that say how something stands; what they say is acted upon."""
 _CODES: Final = frozenset(code.value for codes in (TableErrorCode, StorageErrorCode) for code in codes)
 """The error codes that storage has, by its SDKs."""
-
-_UNREADABLE: Final = (
-    zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
-)  # fmt: skip
-"""What the SDK raises, beside its own errors, where it reads an answer that is none of storage's. XML: SyntaxError."""
 
 
 def table_client(
@@ -57,10 +50,10 @@ def table_client(
 
 
 def _is_no_xml(response: PipelineResponse[Any, Any]) -> None:
-    """Raise ValueError for XML that no table answers with: to the SDK it is a query that found nothing."""
+    """Raise Foreign for XML that no table answers with: to the SDK it is a query that found nothing."""
     kind = response.http_response.headers.get("Content-Type", "")
     if response.http_response.status_code < 400 and "xml" in kind.lower():
-        raise ValueError("it is XML")
+        raise Foreign("it is XML")
 
 
 def bad_connection_string() -> Misconfigured:
@@ -77,10 +70,12 @@ def bad_connection_string() -> Misconfigured:
 def translated(service: str, subject: str) -> Iterator[None]:
     """Turn the SDK's errors into ours: Retryable, Misconfigured (register-forbidden), Permanent (storage-refused).
 
-    A token that is refused is Retryable already, see `azure.identity`: it gets the subject.
+    Around calls of the SDK and nothing else: what our own code raises there would be taken for a fault of storage's. A
+    token that is refused is Retryable already, see `azure.identity`: it gets the subject.
     """
     try:
-        yield
+        with reading():
+            yield
     except Retryable as error:
         error.subject = error.subject or subject
         raise
@@ -92,8 +87,8 @@ def translated(service: str, subject: str) -> Iterator[None]:
         raise Retryable(
             f"{service} storage failed: {type(error).__name__}", code="storage-busy", subject=subject
         ) from error
-    except _UNREADABLE as error:
-        raise unreachable(service, subject, f"gave an answer that cannot be read: {type(error).__name__}") from error
+    except Foreign as error:
+        raise unreachable(service, subject, f"gave an answer that cannot be read: {error}") from error
 
 
 def unreachable(service: str, subject: str, why: str) -> Retryable:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from guardrails.errors import Permanent
+from guardrails.errors import GuardrailsError, Permanent
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Rejected, Table, Write
 
 _GROUP_BYTES: Final = MOST_BYTES // 4
@@ -77,9 +77,11 @@ class GroupCommit:
         return group
 
     async def _do(self, partition: str, group: list[_Waiting]) -> None:
+        """Do a group in one transaction. What fails it fails each member under the member's own subject."""
         try:
             writes = [write for one in group for write in one.writes]
-            etags = await self._table.transact(partition, writes, group[0].subject)
+            subject = group[0].subject if len(group) == 1 else ""
+            etags = await self._table.transact(partition, writes, subject)
         except (Rejected, Permanent) as error:
             if len(group) == 1:
                 group[0].fail(error)
@@ -88,7 +90,7 @@ class GroupCommit:
                     await self._do(partition, [one])
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
             for one in group:
-                one.fail(error)
+                one.fail(error.about(one.subject) if isinstance(error, GuardrailsError) else error)
         else:
             for one in group:
                 one.succeed(etags[: len(one.writes)])

@@ -15,7 +15,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.register.account import ONCE, bad_connection_string, code_of, table_client, translated
 from guardrails.telemetry import DUE
-from guardrails.transport import transport
+from guardrails.transport import Foreign, transport
 
 PARTITION: Final = "doctor"
 MOST_PEEKED: Final = 32
@@ -82,7 +82,7 @@ class Probe:
             try:
                 found = await self._table.get_entity(PARTITION, name)
                 if found.get("RowKey") != name:
-                    raise ValueError("it is another row")
+                    raise Foreign("it is another row")
             finally:
                 await self._table.submit_transaction([("delete", row)])
         return True
@@ -102,9 +102,9 @@ class Probe:
 
 
 def _is_a_list(response: Any) -> None:
-    """Raise ValueError where a success is no list of messages: to the SDK any other XML is an empty one."""
+    """Raise Foreign where a success is no list of messages: to the SDK any other XML is an empty one."""
     if response.http_response.status_code == 200 and "<QueueMessagesList" not in response.http_response.text():
-        raise ValueError("it is no list of messages")
+        raise Foreign("it is no list of messages")
 
 
 def _since(text: Any, inserted: datetime | None) -> datetime | None:

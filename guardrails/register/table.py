@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableTransactionError, UpdateMode
+from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from guardrails.register.account import STATES, code_of, too_large, translated, unreachable
 from guardrails.register.columns import Value
+from guardrails.transport import Foreign
 
 type Entity = Mapping[str, Any]
 """A row as read: our columns, PartitionKey, RowKey, and `odata.etag`."""
@@ -135,26 +136,33 @@ class Table:
         fields = {"select": ["PartitionKey", "RowKey", *select]} if select else {}
         with translated("table", row):
             try:
-                found = _entity(await self._client.get_entity(partition, row, **fields))
+                found = _row(await self._client.get_entity(partition, row, **fields), whole=not select)
             except ResourceNotFoundError as error:
                 if not code_of(error):  # somebody else's
                     raise
                 return None
-            if (found["PartitionKey"], found["RowKey"]) != (partition, row):
-                raise unreachable("table", row, "answered with another row")
-            return found
+        if (found["PartitionKey"], found["RowKey"]) != (partition, row):
+            raise unreachable("table", row, "answered with another row")
+        return _entity(found)
 
     async def query(self, where: str, select: Sequence[str] = ()) -> AsyncIterator[Entity]:
         """Yield the rows that an OData filter finds, in the order of their keys; pages of up to 1,000."""
         fields = ["PartitionKey", "RowKey", *select] if select else None
+        found = aiter(self._client.query_entities(where, select=fields, results_per_page=1000))
+        while (one := await self._next(found, whole=not select)) is not None:
+            yield _entity(one)
+
+    async def _next(self, found: AsyncIterator[TableEntity], *, whole: bool) -> TableEntity | None:
+        """Return the next row of a query; None after the last, or where there is no table."""
         with translated("table", self.name):
             try:
-                async for found in self._client.query_entities(where, select=fields, results_per_page=1000):
-                    yield _entity(found)
+                return _row(await anext(found), whole=whole)
+            except StopAsyncIteration:
+                return None
             except ResourceNotFoundError as error:
                 if not code_of(error):  # somebody else's
                     raise
-                return
+                return None
 
     async def transact(self, partition: str, writes: Sequence[Write], subject: str = "") -> list[str]:
         """Do all writes or none, in one request; return their new ETags ("" for a delete). Without any, do nothing.
@@ -179,9 +187,9 @@ class Table:
                 if error.status_code in STATES and code and code not in (_MISSING, _GOING):
                     raise Rejected(error.status_code, code) from error
                 raise
-            etags = [str(one.get("etag") or "") for one in done]
-            if [bool(etag) for etag in etags] != [write.how != "delete" for write in writes]:
-                raise unreachable("table", subject or self.name, "does not say what it did of a transaction")
+        etags = [str(one.get("etag") or "") for one in done]
+        if [bool(etag) for etag in etags] != [write.how != "delete" for write in writes]:
+            raise unreachable("table", subject or self.name, "does not say what it did of a transaction")
         return etags
 
     async def _submit(self, operations: list[Any]) -> list[Mapping[str, Any]]:
@@ -199,8 +207,19 @@ class Table:
             await self._client.create_table()
 
 
-def _entity(found: Any) -> Entity:
-    """Return a row with its ETag among the columns; the SDK keeps that apart, and takes any JSON object for a row."""
-    if not {"PartitionKey", "RowKey"} <= found.keys():
-        raise ValueError("it is no row")
+def _row(found: TableEntity, *, whole: bool) -> TableEntity:
+    """Return what is a row; the SDK takes any JSON object for one. Raises Foreign.
+
+    A `whole` one must have its ETag: without it the next write would be one without a guard.
+    """
+    if not all(isinstance(found.get(key), str) for key in ("PartitionKey", "RowKey")):
+        raise Foreign("it is no row")
+    etag = found.metadata.get("etag")
+    if whole and not (etag and isinstance(etag, str)):
+        raise Foreign("it is a row without an ETag")
+    return found
+
+
+def _entity(found: TableEntity) -> Entity:
+    """Return a row with its ETag among the columns; the SDK keeps that apart."""
     return {**found, "odata.etag": found.metadata.get("etag") or ""}

@@ -477,7 +477,8 @@ class TableRegister:
         if found is None and before is None:
             # The state row was deleted, its history not: put a stand-in there, which the next read rebuilds.
             try:
-                await self._table.transact(place.partition, [Write("create", place.state, state.lost_columns())])
+                stand_in = Write("create", place.state, state.lost_columns())
+                await self._table.transact(place.partition, [stand_in], subject)
             except Rejected:
                 return
         elif found is not None and before is not None and found["odata.etag"] == before.etag:

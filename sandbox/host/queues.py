@@ -2,7 +2,8 @@
 
 The order of things follows QueueProcessor of Microsoft.Azure.WebJobs.Extensions.Storage.Queues: success deletes the
 message; a failure below `maxDequeueCount` makes it visible again after `visibilityTimeout`; at `maxDequeueCount` its
-body is copied unchanged to `<queue>-poison` and the message deleted.
+body is copied unchanged to `<queue>-poison` and the message deleted. A poison queue has none of its own: what fails
+there stays hidden until its lease ends, and after `maxDequeueCount` times it is run no more, and stays.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from sandbox.host.worker import Function, Worker
 
 log = logging.getLogger("sandbox.host")
 
+_POISON = "-poison"
 FIRST_WAIT = 0.05  # seconds between polls of a queue that was just busy
 
 
@@ -43,6 +45,7 @@ class QueueListener:
         self._connection = connection_string(str(function.trigger.get("connection", "")))
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._poison: QueueClient | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def open(self) -> None:
@@ -53,7 +56,8 @@ class QueueListener:
         """
         try:
             self._queue = await self._client(self.queue_name)
-            self._poison = await self._client(f"{self.queue_name}-poison")
+            if not self.queue_name.endswith(_POISON):
+                self._poison = await self._client(f"{self.queue_name}{_POISON}")
             await _create(self._queue)
         except (AzureError, ValueError) as error:
             reason = getattr(error, "reason", None) or str(error).partition("\n")[0]
@@ -114,7 +118,7 @@ class QueueListener:
                 await self._queue.delete_message(message)
             elif (message.dequeue_count or 0) >= self.options.max_dequeue_count:
                 await self._to_poison(message)
-            else:
+            elif self._poison is not None:
                 await self._queue.update_message(message, visibility_timeout=int(self.options.visibility_timeout))
         except ResourceNotFoundError:
             log.info("queue %s: message %s is gone or was taken over", self.queue_name, message.id)
@@ -132,6 +136,8 @@ class QueueListener:
         return outcome.ok
 
     async def _to_poison(self, message: QueueMessage) -> None:
+        if self._poison is None:
+            return
         log.warning("queue %s: message %s goes to %s", self.queue_name, message.id, self._poison.queue_name)
         try:
             await self._poison.send_message(message.content)

@@ -5,6 +5,7 @@ Whatever the endpoint answers, each part says that it was the endpoint, and none
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -366,3 +367,27 @@ async def test_an_event_without_any_token_goes_back_to_who_sent_it_and_has_asked
         assert await service.intake.sweep() is None
     assert caught.value.code == NO_TOKEN
     assert len(endpoint.asked) == 1
+
+
+async def test_the_log_has_one_line_for_a_token_that_is_refused_and_it_names_who_refused_it(
+    endpoint: Endpoint, clock: VirtualClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("azure.identity"), "level", logging.NOTSET)
+    endpoint.answer = ANSWERS["HTTP 403"]
+    with caplog.at_level(logging.WARNING):
+        async with speaking(lambda what: SENT if what == "send_message" else refusal(404, "TableNotFound")) as storage:
+            service = wiring.connect(environ(AzureWebJobsStorage=storage), clock)
+            async with closed(service):
+                assert await service.intake.event(ONE, Hint("event", "write")) is None
+    said = [one for one in caplog.records if one.name.startswith("azure") or "token" in one.getMessage()]
+    (line,) = [one.getMessage() for one in said]
+    assert f"the managed identity endpoint {endpoint.address} gave no token" in line
+
+
+async def test_the_log_says_once_for_each_time_that_a_token_is_not_renewed(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with Explained(Gives(3600), "the managed identity endpoint http://here") as identity:
+            given = [(await identity.get_token("a/.default")).token for _ in range(20)]
+    assert given == ["t0ken"] * 20
+    (line,) = [one.getMessage() for one in caplog.records]
+    assert line.startswith("the token that there is does for 59 minutes more: the managed identity endpoint http://here")

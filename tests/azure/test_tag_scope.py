@@ -1,12 +1,19 @@
 """Tags on the scope of an exemption, through the real azure-mgmt-resource."""
 
+from asyncio import IncompleteReadError, StreamReader, StreamWriter, start_server
+from contextlib import suppress
+
 import pytest
 
 from guardrails.azure.arm import ArmRest
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption import ExemptionId
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID
-from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT
+from tests.conftest import VirtualClock
+from tests.reconcile.world import StaticToken
+from tests.register.answers import faults, http
+from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT, exemption_id
 
 NAME = "guardrails-exemption-waived"
 
@@ -81,3 +88,37 @@ async def test_what_may_pass_is_retryable(
         await arm.tag_scope(VAULT, NAME, value)
     assert caught.value.subject == VAULT
     assert caught.value.delay == (40 if "retry_after" in trouble else 10)
+
+
+TEXT = b'{"properties": {"tags": {}}}'
+FOREIGN = {
+    **faults("get_entity"),
+    **{f"charset {name}": http(200, TEXT, f"application/json; charset={name}") for name in ("hex", "zlib", "rot13")},
+}
+
+
+@pytest.mark.parametrize("value", ["x", None])
+async def test_an_answer_that_is_not_azures_is_retryable(value: str | None, clock: VirtualClock) -> None:
+    """Where the SDK reads it all the same, nothing is raised; a defect of ours never is."""
+    answer = [b""]
+
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        with suppress(IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer[0].replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            await writer.drain()
+        writer.close()
+
+    seen: dict[str, str] = {}
+    async with await start_server(serve, "127.0.0.1", 0) as server:
+        arm = ArmRest(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", StaticToken(), clock)
+        for name, fault in FOREIGN.items():
+            answer[0] = fault
+            try:
+                await arm.tag_scope(GROUP, NAME, value)
+                await arm.get(ExemptionId.parse(exemption_id(GROUP, "one")))
+            except Retryable as error:
+                seen[name] = error.subject
+        await arm.close()
+    assert seen["JSON '[]'"] == seen["JSON 'null'"] == seen["JSON that is deep"] == seen["cut in its body"] == GROUP
+    assert value is not None or seen["JSON '{}'"] == GROUP

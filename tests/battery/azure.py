@@ -301,9 +301,13 @@ class Cloud:
             return
         if done:
             messages.remove(message)
+        elif done is False and queue.endswith("-poison"):  # it has no poison queue of its own, and stays hidden
+            if message.count >= MAX_DEQUEUES:
+                messages.remove(message)
+                self.note("hidden for good")
         elif done is False:
             message.due = self.loop.seconds + FAILED
-            if message.count >= MAX_DEQUEUES and not queue.endswith("-poison"):
+            if message.count >= MAX_DEQUEUES:
                 messages.remove(message)
                 self.account.queues.setdefault(f"{queue}-poison", []).append(
                     Message(message.text, self.loop.seconds, message.expires)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tools.cost import count
-from tools.cost.model import ALERTS, COUNTS, SIZES, Assumed, Data, Line, bill, options
+from tools.cost.model import ALERTS, COUNTS, SIZES, Assumed, Data, Line, bill, monitor, options
 from tools.cost.page import PAGE, render
 
 NOTHING = {"arm": 0, "table": 0, "queue": 0, "log_lines": 0, "log_bytes": 0}
@@ -74,6 +74,19 @@ def test_what_is_free_is_taken_off_and_no_more(data: Data) -> None:
     line = data.cost("table_operation", 20_000)
     assert (line.unit, line.quantity) == ("10,000", 2.0)
     assert line.cost == pytest.approx(0.00072)
+
+
+def test_a_monitor_that_asks_each_minute_is_on_the_page(data: Data) -> None:
+    """43,200 executions of a second and 2 GB, a read each, and three records of the host's: no grant is taken off."""
+    lines = monitor(data)
+    assert of(lines, "Functions, Flex Consumption, on demand: executions").quantity == pytest.approx(0.0432)
+    assert of(lines, "Functions, Flex Consumption, on demand: execution time").quantity == 86_400
+    assert of(lines, "Table Storage: operations").quantity == pytest.approx(4.32)
+    assert of(lines, "Log Analytics").quantity == pytest.approx(0.1296)
+    dollars = 86_400 * 0.000026 + 0.0432 * 0.40 + 4.32 * 0.00036 + 0.1296 * 2.99
+    assert sum(line.cost for line in lines) == pytest.approx(dollars)
+    assert "makes 43,200 executions a month" in render(data)
+    assert f"| **together** |  |  | **{dollars:.2f}** |" in render(data)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -242,12 +242,19 @@ async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_told
     assert await register.letters() == []
 
 
-async def test_while_the_register_is_away_notices_wait(world: Stage) -> None:
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Retryable("storage is away", code="storage-unreachable"),
+        Misconfigured("storage refuses us", code="register-forbidden"),
+    ],
+)
+async def test_while_the_register_is_away_notices_wait(world: Stage, trouble: Exception) -> None:
     change = world.register.lanes.change
 
     async def away(*args: Any) -> Any:
         if world.clock.now() < START + timedelta(hours=2):
-            raise Retryable("storage is away", code="storage-unreachable")
+            raise trouble
         return await change(*args)
 
     world.register.lanes.change = away  # type: ignore[method-assign,assignment]

@@ -33,6 +33,21 @@ async def test_who_watches_from_outside_sees_the_age_of_the_last_sweep_and_no_mo
     assert CANARY not in text + str(headers)
 
 
+async def test_who_asks_by_head_gets_the_same_without_a_body(site: Site) -> None:
+    await site.sandbox.sweep()
+
+    async def look() -> tuple[int, str, dict[str, str]] | None:
+        found = await asked(site, "HEAD")
+        return found if found[0] == 200 else None
+
+    status, text, headers = await until(look, KEPT + 5, "HEAD does not see the sweep")
+    assert (status, text) == (200, "")
+    same = {name: headers[name] for name in ("Content-Type", "Content-Length", "Cache-Control")}
+    status, text, headers = await asked(site)
+    assert (status, int(same["Content-Length"])) == (200, len(text))
+    assert same == {name: headers[name] for name in same}
+
+
 async def test_nothing_can_be_written_there(site: Site) -> None:
     assert (await asked(site, "POST"))[0] == 405
     assert (await asked(site, "DELETE"))[0] == 405

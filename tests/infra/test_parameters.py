@@ -77,6 +77,9 @@ def refused(template: str, **given: Any) -> list[str]:
         ("main", {"dnsZoneIds": {"blob": "/z"}}, ["dnsZoneIds", "privateNetwork"]),
         ("main", {"allowedRanges": ["203.0.113.7"]}, ["allowedRanges", "privateNetwork"]),
         ("main", {"deployRanges": ["203.0.113.7/32"]}, ["deployRanges", "eventGridOnly"]),
+        ("main", {"sweepSchedule": "01:00:00"}, ["sweepSchedule", "six"]),
+        ("main", {"sweepSchedule": "*/5 * * * *"}, ["sweepSchedule", "six"]),
+        ("main", {"sweepSchedule": "%SCHEDULE%"}, ["sweepSchedule", "six"]),
         ("management-group", {"eventsIdentityId": ""},
          ["deadLetterIdentity", "eventsIdentityId", "GUARDRAILS_EVENTS_IDENTITY_ID", "SystemAssigned"]),
         ("management-group", {"activityLogGroups": ["MG"], "hubRuleId": ""}, ["activityLogGroups", "hubRuleId"]),
@@ -98,6 +101,7 @@ def test_a_pair_that_does_not_fit_is_refused_by_name(template: str, given: dict[
         ("main", {}),
         ("main", {"secretNames": ["TEAMS_WEBHOOK_URL"], "secrets": {"TEAMS_WEBHOOK_URL": "x"}}),
         ("main", {"secretSettings": ["A", "A"]}),
+        ("main", {"sweepSchedule": "0 0 8-18 * * Mon-Fri"}),
         ("main", {"privateNetwork": True, "allowedRanges": ["203.0.113.7"], "dnsZoneIds": {"blob": "/z"}}),
         ("main", {"privateNetwork": True, "appSubnetId": "/s", "endpointSubnetId": "/e"}),
         ("main", {"closeDeadLetters": True, "allowedRanges": ["203.0.113.7"]}),
@@ -153,24 +157,32 @@ def test_what_if_sees_the_names_of_secrets() -> None:
 
 
 def asked_for(template: str) -> set[str]:
-    """Return the parameters that the guides ask for: each that they name but in the list of all others."""
-    pages = "deploy", "onboarding", "prevention"
-    texts = [(ROOT / "docs" / f"{page}.md").read_text("utf-8") for page in pages]
-    first, title, rest = texts[0].partition("## All other parameters")
-    assert title
-    texts[0] = first + rest.partition("\n## ")[2]
-    words = {word for text in texts for word in re.findall(r"`(\w+)(?: = [^`\n]+)?`", text)}
+    """Return the parameters that a page names, save secure ones and those whose value is made of others."""
+    pages = [page.read_text("utf-8") for page in (ROOT / "docs").rglob("*.md")]
+    words = {word for text in pages for word in re.findall(r"`(\w+)(?: = [^`\n]+)?`", text)}
     source = (INFRA / f"{template}.bicep").read_text("utf-8")
     secure = set(re.findall(r"@secure\(\)\nparam (\w+)", source))
-    by_command = {name for name, rest in names(source, "param").items() if rest.endswith("= deployment().location")}
-    return words & set(names(source, "param")) - secure - by_command
+    made = re.compile(r"= (deployment\(|utcNow\(|.*\$\{)")
+    return {name for name, rest in names(source, "param").items() if not made.search(rest)} & words - secure
+
+
+def missing(template: str, file: str) -> set[str]:
+    """Return the parameters that a page asks for and a parameter file lacks."""
+    return asked_for(template) - set(re.findall(r"^param (\w+) =", file, re.MULTILINE))
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_parameter_file_holds_each_parameter_that_the_guides_ask_for(file: str) -> None:
-    asked = asked_for(FILES[file])
-    assert len(asked) > 15
-    assert asked - set(values(file)) == set()
+    assert len(asked_for(FILES[file])) > 15
+    assert missing(FILES[file], (INFRA / f"{file}.bicepparam").read_text("utf-8")) == set()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_each_line_of_a_parameter_file_that_a_guide_asks_for_would_be_missed(file: str) -> None:
+    text = (INFRA / f"{file}.bicepparam").read_text("utf-8")
+    for name in asked_for(FILES[file]):
+        less = re.sub(rf"^param {name} =.*\n", "", text, flags=re.MULTILINE)
+        assert missing(FILES[file], less) == {name}
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -160,6 +161,30 @@ async def test_what_the_host_gave_up_on_is_kept_once_and_told(
     notices = await desk.messages("notices")
     assert sorted(one["route"] for one in notices) == ["audit", "team"]
     assert {one["notice"]["kind"] for one in notices} == {"poison"}
+
+
+@pytest.mark.parametrize("queue", ["reconcile", "notices"])
+@pytest.mark.parametrize(
+    "trouble", [Retryable("away", code="storage-busy"), Misconfigured("403", code="register-forbidden")]
+)
+async def test_what_the_host_gave_up_on_and_cannot_be_kept_goes_back_on_its_queue(
+    desk: Desk, queue: str, trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the host would try it five times more, and then leave it where nobody sees it."""
+
+    async def away(*_: Any) -> Any:
+        raise trouble
+
+    text = json.dumps({"id": EXEMPTION.text, "route": "team", "attempt": 3})
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.register, "bury", away)
+        await desk.intake.poison(queue, text)
+        with pytest.raises(type(trouble)):
+            await desk.intake.poison(queue, "no object")
+    (again,) = await desk.messages(queue)
+    assert again == json.loads(text)
+    assert desk.queues.delays == [600.0]
+    assert await desk.letters() == []
 
 
 async def test_what_a_sweep_tells_is_handed_on_from_turn_to_turn(desk: Desk) -> None:

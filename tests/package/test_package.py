@@ -15,6 +15,7 @@ from sandbox.stack import App, Sandbox
 from sandbox.tenant import ALICE, exemption_id, furnish, send
 from tests.end_to_end.conftest import Site, until
 from tests.end_to_end.test_telemetry import GROUP, record
+from tools.package.__main__ import main
 from tools.package.build import MIB, Package, build, deployed_files, direct_packages, install
 
 pytestmark = pytest.mark.xdist_group("package")  # built once
@@ -124,3 +125,58 @@ async def test_every_function_answers(app: App, tmp_path: Path) -> None:
                 print({name: (one["successes"], one["failures"]) for name, one in functions.items()})
             assert len(functions) >= 10
             assert [name for name, one in functions.items() if one["failures"]] == []
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """Where the command would build, in an empty folder of its own."""
+    folders: list[Path] = []
+
+    def note(out: Path, *_: str) -> Package:
+        folders.append(out)
+        (out / "package").mkdir(exist_ok=True)
+        (out / "package" / "requirements.txt").touch()
+        (out / "package.zip").touch()
+        return Package(out / "package", out / "package.zip")
+
+    monkeypatch.setattr("tools.package.__main__.build", note)
+    monkeypatch.chdir(tmp_path)
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--help"], 0, "usage: python -m tools.package [-h] [folder]"),
+        (["--out", "there"], 2, "unrecognized arguments: --out"),
+        (["one", "two"], 2, "unrecognized arguments: two"),
+        ([str(Path(__file__))], 2, "cannot be the folder: File exists"),
+    ],
+)
+def test_the_command_says_how_it_is_used_and_builds_nothing_by_mistake(
+    words: list[str], code: int, said: str, built: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    out, err = capsys.readouterr()
+    assert ended.value.code == code
+    assert said in (err if code else out)
+    assert (built, list(Path().iterdir())) == ([], [])
+
+
+def test_the_command_builds_where_it_is_asked_to(built: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new/one"]) == 0
+    assert built == [Path("new/one")]
+    assert json.loads(capsys.readouterr().out)["package"] == "new/one/package.zip"
+
+
+def test_what_else_is_in_the_folder_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tools.package.build.install", lambda *_: None)
+    monkeypatch.setattr("tools.package.build.deployed_files", lambda _: ["host.json"])
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "old").touch()
+    package = build(tmp_path)
+    assert (tmp_path / "mine").read_text() == "precious"
+    assert not (package.folder / "old").exists()
+    assert (package.folder / "host.json").is_file()

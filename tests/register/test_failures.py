@@ -13,7 +13,8 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from guardrails.azure.identity import Explained
-from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
+from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable
+from guardrails.exemption import ExemptionId
 from guardrails.record import Entry, Row, Status
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
@@ -74,6 +75,22 @@ async def test_retry_after_is_handed_on_and_not_waited_for(clock: VirtualClock) 
             await register.commit(EXEMPTION, None, _row(clock), Entry(clock.now(), "judged", {}))
     assert caught.value.delay == 17.0
     assert len(counted) == 1
+
+
+@pytest.mark.parametrize("status", [403, 503])
+async def test_decisions_that_share_a_transaction_fail_each_under_its_own_exemption(
+    clock: VirtualClock, status: int
+) -> None:
+    exemptions = [ExemptionId.parse(f"{EXEMPTION.text}-{n}") for n in range(4)]
+    counted: list[str] = []
+    handler = answering(status, counted=counted, headers={"x-ms-error-code": "AuthorizationFailure"})
+    async with storage(handler) as address, register_at(address, clock) as register:
+        entry = Entry(clock.now(), "judged", {})
+        rows = [Row(one.text, Status.COMPLIANT, clock.now()) for one in exemptions]
+        commits = [register.commit(one, None, row, entry) for one, row in zip(exemptions, rows, strict=True)]
+        errors = await asyncio.gather(*commits, return_exceptions=True)
+    assert len(counted) < len(exemptions)
+    assert [error.subject for error in errors if isinstance(error, GuardrailsError)] == [one.text for one in exemptions]
 
 
 @pytest.mark.parametrize(("said", "delay"), [("nan", 5.0), ("soon", 5.0), ("-1", 1.0), ("0", 1.0), ("inf", 3600.0)])

@@ -74,6 +74,11 @@ APP = textwrap.dedent("""
         if "fail" in body:
             raise RuntimeError("no luck with " + body)
 
+    @app.queue_trigger(arg_name="message", queue_name="sad-poison", connection="AzureWebJobsStorage")
+    async def sad(message: func.QueueMessage) -> None:
+        seen(kind="poison", count=message.dequeue_count)
+        raise RuntimeError("no luck")
+
     @app.queue_trigger(arg_name="message", queue_name="plain", connection="AzureWebJobsStorage")
     async def plain(message: str) -> None:
         seen(kind=type(message).__name__, body=message)
@@ -381,6 +386,17 @@ async def test_a_failing_message_ends_unchanged_in_the_poison_queue(
         assert moved is not None
         assert moved.content == sent
         await poison.delete_message(moved)
+
+
+async def test_what_fails_on_a_poison_queue_stays_there_hidden(host: Host, storage: Azurite) -> None:
+    async with QueueClient.from_connection_string(storage.connection_string, "sad-poison") as queue:
+        await queue.send_message(base64_text("x"))
+        await until(host.seen, bool)
+        await asyncio.sleep(0.5)
+        assert host.seen() == [{"kind": "poison", "count": 1}]
+        assert (await queue.get_queue_properties()).approximate_message_count == 1
+        assert await queue.receive_message() is None
+        await queue.clear_messages()
 
 
 async def test_a_deleted_queue_is_made_again(host: Host, storage: Azurite) -> None:

@@ -141,5 +141,5 @@ def test_anybody_may_ask_and_nobody_may_write(app: ModuleType) -> None:
     (function,) = [one for one in app.app.get_functions() if one.get_function_name() == "health"]
     trigger = function.get_trigger().get_dict_repr()
     assert trigger["route"] == "health"
-    assert [str(one).rpartition(".")[2].upper() for one in trigger["methods"]] == ["GET"]
+    assert [str(one).rpartition(".")[2].upper() for one in trigger["methods"]] == ["GET", "HEAD"]
     assert str(trigger["authLevel"]).rpartition(".")[2].upper() == "ANONYMOUS"

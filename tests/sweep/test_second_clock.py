@@ -132,6 +132,96 @@ async def test_a_start_with_a_shorter_schedule_does_not_wait_for_the_longer_one(
     assert len(hands.sent()) == 1
 
 
+async def away() -> None:
+    raise Retryable("the table is away", code="storage-busy", subject="clock")
+
+
+@pytest.mark.parametrize("call", ["sweeps.tick", "sweeps.last"])
+@pytest.mark.parametrize("poison", [False, True])
+async def test_a_message_outlasts_a_register_that_is_away_for_a_day(
+    tenant: Tenant, hands: Hands, caplog: pytest.LogCaptureFixture, call: str, *, poison: bool
+) -> None:
+    """The host brings a message five times, and one of its poison queue five times more; then nobody does."""
+    await tenant.intake.sweep()
+    tenant.world.clock.advance(hours=3)
+    (message,) = hands.sent()
+    if poison:
+        tenant.world.watch.before[call] = away
+        await tenant.intake.poison("reconcile", json.dumps(message))
+        hands.waiting.remove(message)
+    for _ in range(24 * 12):
+        (message,) = hands.sent()
+        tenant.world.watch.before[call] = away
+        await hands.bring(message)
+        tenant.world.clock.advance(minutes=5)
+    assert "its message comes again in 0:05:00: clock: the table is away" in caplog.text
+    tenant.world.watch.before.clear()
+    await hands.go_on(2.1)
+    assert len(hands.sent()) == 1
+    age = await tenant.intake.age()
+    assert age is not None
+    assert age < 2 * HOUR
+
+
+async def test_a_register_that_takes_no_writes_for_a_day_makes_no_second_message(
+    tenant: Tenant, hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else each that comes would leave one more, and there would be thousands."""
+    await tenant.intake.sweep()
+    for _ in range(24 * 6):
+        tenant.world.watch.before |= dict.fromkeys(("sweeps.begin", "sweeps.expect"), away)
+        await hands.go_on(1 / 6)
+        assert len(hands.sent()) == 1
+    assert "the second clock's next message is on its way, and the register does not know it" in caplog.text
+    tenant.world.watch.before.clear()
+    await hands.go_on(2.1)
+    assert len(hands.sent()) == 1
+    age = await tenant.intake.age()
+    assert age is not None
+    assert age < 2 * HOUR
+
+
+async def test_what_puts_itself_back_ends_where_another_was_left_meanwhile(tenant: Tenant, hands: Hands) -> None:
+    await tenant.intake.sweep()
+    tenant.world.clock.advance(hours=3)
+    (message,) = hands.sent()
+    tenant.world.watch.before["sweeps.tick"] = away
+    await hands.bring(message)
+    await tenant.intake.start()
+    assert len(hands.sent()) == 2
+    await hands.go_on(2.1)
+    assert len(hands.sent()) == 1
+
+
+@pytest.mark.parametrize("first", [False, True])
+async def test_who_watches_from_outside_begins_it_where_it_is_lost_and_no_timer_calls(
+    tenant: Tenant, hands: Hands, *, first: bool
+) -> None:
+    """The host calls no timer, not even at start, and drops the message: only monitors still ask."""
+    if not first:
+        await tenant.intake.sweep()
+        hands.sent().clear()
+    tenant.world.clock.advance(hours=9)
+    for _ in range(30):
+        await tenant.intake.age()
+    assert len(hands.sent()) == 1
+    start = tenant.world.clock.now()
+    await hands.go_on(2.1)
+    assert await began(tenant) >= start
+    assert len(hands.sent()) == 1
+
+
+async def test_who_watches_leaves_no_more_than_a_message_in_ten_minutes(tenant: Tenant, hands: Hands) -> None:
+    """Where the host brings no messages either."""
+    await tenant.intake.sweep()
+    hands.sent().clear()
+    tenant.world.clock.advance(hours=9)
+    for _ in range(60):
+        await tenant.intake.age()
+        tenant.world.clock.advance(minutes=1)
+    assert 1 <= len(hands.sent()) <= 6
+
+
 @pytest.mark.parametrize("lost", [False, True])
 async def test_a_start_after_an_outage_sweeps_at_once_whether_the_message_is_lost_or_not(
     tenant: Tenant, hands: Hands, *, lost: bool
@@ -369,7 +459,7 @@ def test_the_period_is_the_longest_time_between_two_sweeps(schedule: str, longes
 @pytest.mark.parametrize(
     "text",
     ["", "hourly", "* * * * *", "0 60 * * * *", "0 x * * * *", "0 5-1 * * * *", "0 */0 * * * *", "0 0 0 31 2 *",
-     "0 0 0 * Foo *", "%SCHEDULE%", "0 1-999999999999 * * * *", "0 0 0 * * 7"],
+     "0 0 0 * Foo *", "%SCHEDULE%", "01:00:00", "0 1-999999999999 * * * *", "0 0 0 * * 7"],
 )  # fmt: skip
 def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"six fields|is not a|is outside|never comes"):

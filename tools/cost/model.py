@@ -41,6 +41,7 @@ class Assumed:
     queues: int = 4
     secrets: int = 3
     sweeps: int = 720
+    looks: int = 30 * 24 * 60
 
 
 TEXTS: Final[Mapping[str, str]] = {
@@ -59,6 +60,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "queues": "queues, polled without a pause at the longest interval of host.json",
     "secrets": "secrets in the vault, read daily by ten instances",
     "sweeps": "sweeps",
+    "looks": "requests of a monitor to the health endpoint, one a minute; not in the bill",
 }
 
 
@@ -97,11 +99,14 @@ class Data:
             poll_seconds=hours * 3600 + minutes * 60 + seconds,
         )
 
-    def cost(self, name: str, quantity: float) -> Line:
-        """Return the line for a quantity: of the price's unit, or of single operations where that is a number."""
+    def cost(self, name: str, quantity: float, *, free: bool = True) -> Line:
+        """Return the line for a quantity: of the price's unit, or of single operations where that is a number.
+
+        `free`: whether the free grant is taken off.
+        """
         price = self.prices["prices"][name]
         units = quantity / _UNITS.get(price["unit"], 1)
-        paid = max(units - price.get("free", 0), 0)
+        paid = max(units - (price.get("free", 0) if free else 0), 0)
         return Line(price["what"], price["unit"], units, paid * price["price"])
 
 
@@ -121,6 +126,17 @@ def bill(data: Data, size: int) -> list[Line]:
         data.cost("alert_5", five),
         data.cost("alert_15", fifteen),
         data.cost("alert_metric", series),
+    ]
+
+
+def monitor(data: Data) -> list[Line]:
+    """Return what a monitor's requests to the health endpoint add to the bill where the free grants are used up."""
+    looks, assumed = data.assumed.looks, data.assumed
+    return [
+        data.cost("gb_second", looks * assumed.execution_seconds * assumed.memory_gb, free=False),
+        data.cost("execution", looks, free=False),
+        data.cost("table_operation", looks, free=False),
+        data.cost("log_gb", looks * assumed.host_records * assumed.record_bytes / 1e9, free=False),
     ]
 
 

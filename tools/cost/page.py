@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from tools.cost.model import ROOT, SIZES, Data, Line, assumptions, bill, options
+from tools.cost.model import ROOT, SIZES, Data, Line, assumptions, bill, monitor, options
 
 PAGE: Final = ROOT / "docs" / "cost.md"
 _TEXT: Final = Path(__file__).with_name("page.md")
@@ -33,6 +33,8 @@ def render(data: Data) -> str:
         how=data.prices["how"],
         bill=_bill(bills),
         options=_table(["option", "unit", "how many", "USD"], [_line(line) for line in options(data)], right=2),
+        looks=f"{data.assumed.looks:,}",
+        monitor=_table(["", "unit", "how many", "USD"], [*map(_line, monitor(data)), _total(monitor(data))], right=2),
         triggers=_table(
             ["", "ARM", "table", "queue", "log lines", "bytes"],
             [[text, *(f"{triggers[name][kind]:,}" for kind in _KINDS)] for name, text in _TRIGGERS.items()],
@@ -74,6 +76,10 @@ def _prices(data: Data) -> str:
 
 def _line(line: Line) -> list[str]:
     return [line.what, line.unit, _number(line.quantity), _money(line.cost)]
+
+
+def _total(lines: Sequence[Line]) -> list[str]:
+    return ["**together**", "", "", f"**{_money(_sum(lines))}**"]
 
 
 def _sum(lines: Sequence[Line]) -> float:

@@ -58,17 +58,17 @@ class Package:
 
 
 def build(out: Path, *how: str) -> Package:
-    """Build it in an empty folder. Raises CalledProcessError where pip cannot install the requirements.
+    """Build it in a folder, in the place of an older one. Raises CalledProcessError where pip cannot install.
 
     `how`: more words for pip: `AZURE` for the machines there; none for this machine.
     """
-    folder = out / "package"
-    shutil.rmtree(out, ignore_errors=True)
+    folder, archive = out / "package", out / "package.zip"
+    shutil.rmtree(folder, ignore_errors=True)
+    archive.unlink(missing_ok=True)
     for name in deployed_files(ROOT):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     install(folder / SITE, *how, "-r", str(folder / "requirements.txt"))
-    archive = out / "package.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(folder.rglob("*")):
             packed.write(path, path.relative_to(folder))

@@ -44,10 +44,10 @@ class Demand:
     """Which writes need a token, and what comes of asking for one.
 
     `path` is a regular expression searched in the path of a write, without regard to case; `methods` are those that it
-    is about, `oids` the identities ([]: all), for a policy can see who writes. `change_reference` is the one that must come with the request for a token ("": none); `lifetime` the
-    seconds that a token lasts. `outcome` is Allow, Deny or Failed; with Failed, `retry_after` says in how many seconds
-    to ask again. `never` refuses a write though its token is good. `should_deny` None leaves the field out of the
-    refusal.
+    is about, `oids` the identities ([]: all), for a policy can see who writes. `change_reference` is the one that must
+    come with the request for a token ("": none); `lifetime` the seconds that a token lasts. `outcome` is Allow, Deny or
+    Failed; with Failed, `retry_after` says in how many seconds to ask again. `never` refuses a write though its token
+    is good. `should_deny` None leaves the field out of the refusal.
     """
 
     path: str = ""

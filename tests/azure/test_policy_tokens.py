@@ -1,4 +1,4 @@
-"""Policy tokens: a write that Azure refuses for want of one is sent once more with one, byte for byte, and never again."""
+"""Policy tokens: a write that Azure refuses for want of one is sent once more with one, byte for byte."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -84,9 +84,7 @@ async def test_each_write_has_a_token_of_its_own(arm: ArmRest, cloud: Cloud) -> 
 
 
 @pytest.mark.parametrize("scope", [CORP, SUBSCRIPTION, GROUP, VAULT])
-async def test_it_is_asked_for_in_the_subscription_or_management_group(
-    arm: ArmRest, cloud: Cloud, scope: str
-) -> None:
+async def test_it_is_asked_for_in_the_subscription_or_management_group(arm: ArmRest, cloud: Cloud, scope: str) -> None:
     demand(cloud)
     await arm.put(ExemptionId.parse(exemption_id(scope, "one")), BODY)
     at = CORP if scope == CORP else SUBSCRIPTION
@@ -252,7 +250,8 @@ async def test_a_token_that_is_pending_or_fails_is_retryable(
 
 
 @pytest.mark.parametrize(
-    ("after", "least", "most"), [(None, UNKNOWN_DELAY, UNKNOWN_DELAY), (120.0, 118, 121), (-5.0, 1, 1), (1e6, 3600, 3600)]
+    ("after", "least", "most"),
+    [(None, UNKNOWN_DELAY, UNKNOWN_DELAY), (120.0, 118, 121), (-5.0, 1, 1), (1e6, 3600, 3600)],
 )
 async def test_an_evaluation_that_failed_says_when_to_ask_again(
     arm: ArmRest, cloud: Cloud, after: float | None, least: float, most: float
@@ -294,7 +293,7 @@ def test_an_answer_without_a_token_is_retryable(body: Any) -> None:
     assert (caught.value.code, caught.value.subject, caught.value.delay) == ("no-policy-token", "one", UNKNOWN_DELAY)
 
 
-@pytest.mark.parametrize("spelled", ["2026-11-02T00:02:00Z", "2026-11-02T01:02:00.0000000+01:00", "2026-11-02T00:02:00"])
+@pytest.mark.parametrize("spelled", ["2026-11-02T00:02:00Z", "2026-11-02T01:02:00.0000000+01:00", "2026-11-02T00:02"])
 def test_the_time_to_ask_again_is_read_by_azures_clock(spelled: str) -> None:
     with pytest.raises(Retryable) as caught:
         issued({"result": "Failed", "retryAfter": spelled})

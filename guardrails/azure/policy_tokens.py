@@ -33,6 +33,7 @@ from guardrails.azure.refusals import UNKNOWN_DELAY
 from guardrails.azure.rest import Rest, delay_of, error_of, json_of, write_error
 from guardrails.errors import Permanent, Retryable, plain
 from guardrails.exemption import parse_time
+from guardrails.transport import once
 
 VERSION: Final = "2025-11-01"
 HEADER: Final = "x-ms-policy-external-evaluations"
@@ -66,11 +67,13 @@ class RestWithPolicyTokens(Rest):
         super().__init__(endpoint, credential, transport, audience=audience)
         self._change_reference = change_reference
 
-    async def sent(self, request: HttpRequest, subject: str) -> AsyncHttpResponse:
+    async def sent(self, request: HttpRequest, subject: str, **options: Any) -> AsyncHttpResponse:
         """Send a request, a write twice at most. Raises Permanent (cannot-act), Retryable."""
-        response = await super().sent(request, subject)
-        again = await self.add_token(request, response, subject)
-        return await super().sent(request, subject) if again else response
+        response = await super().sent(request, subject, **options)
+        if not await self.add_token(request, response, subject):
+            return response
+        # a token may be good once: were it sent again for a lost answer, what was done would seem refused
+        return await super().sent(request, subject, middlewares=(once,), **options)
 
     def in_pipeline(self, subject: str) -> AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]:
         """Return the same for the pipeline of an SDK's client, whose writes are about `subject`."""

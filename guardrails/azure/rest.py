@@ -85,10 +85,10 @@ class Rest:
         """
         return await self.sent(HttpRequest(method, url) if body is None else _written(method, url, body), subject)
 
-    async def sent(self, request: HttpRequest, subject: str) -> AsyncHttpResponse:
-        """As `exchange`, for a request that is made already."""
+    async def sent(self, request: HttpRequest, subject: str, **options: Any) -> AsyncHttpResponse:
+        """As `exchange`, for a request that is made already; `options` are the transport's."""
         try:
-            return await self._client.send_request(request, enforce_https=self.https)
+            return await self._client.send_request(request, enforce_https=self.https, **options)
         except Retryable as error:  # no token
             error.subject = error.subject or subject
             raise

@@ -110,6 +110,27 @@ async def test_so_they_are_where_the_name_can_only_be_deleted(arm: ArmRest, clou
     assert [status for _, status in asked(cloud)] == [403, 200, 200]
 
 
+@pytest.mark.http
+@pytest.mark.usefixtures("there")
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_lost_answer_to_a_write_with_a_token_is_no_refusal(
+    arm: ArmRest, cloud: Cloud, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demand(cloud)
+    acquire = cloud.arm.policy_tokens.acquire
+
+    def lose_the_next(*request: Any) -> Reply:
+        cloud.arm.control._post_faults({"method": CALLS[call], "drop": True, "after": True, "count": 1})
+        return acquire(*request)
+
+    monkeypatch.setattr(cloud.arm.policy_tokens, "acquire", lose_the_next)
+    with pytest.raises(Retryable):
+        await do(arm, call)
+    if call == "delete":
+        assert await arm.get(HERE) == Gone()
+    assert asked(cloud) == [(CALLS[call], 403), ("POST", 200)]  # what is dropped is not in the log
+
+
 # A refusal that stands
 
 

@@ -259,9 +259,9 @@ WITH_POLICY_TOKENS: Final = {
 }
 """Flows that are played again in a tenant that wants a policy token with each write of ours."""
 
-FLOWS |= {
-    name: replace(FLOWS[plain], prepare=with_policy_tokens(FLOWS[plain].prepare))
+FLOWS.update(
+    (name, replace(FLOWS[plain], prepare=with_policy_tokens(FLOWS[plain].prepare)))
     for name, plain in WITH_POLICY_TOKENS.items()
-}
+)
 
 __all__ = ["FLOWS", "WITH_POLICY_TOKENS", "Flow", "Step"]

@@ -67,7 +67,7 @@ class Wire:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def send_request(self, request: HttpRequest, *, enforce_https: bool) -> Answer:
+    async def send_request(self, request: HttpRequest, *, enforce_https: bool, **_: Any) -> Answer:
         """Send one request; return its answer whatever it is. Raises ServiceResponseError where none is, and Died."""
         del enforce_https
         if not self._token:

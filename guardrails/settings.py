@@ -74,6 +74,12 @@ class Settings:
         "api-version for policy assignments, initiatives and definitions. Where a cloud lacks it, the newest that its "
         "answer names is used; none before 2023-04-01 says which version of an initiative is pinned.",
     )
+    change_reference: str = _setting(
+        "GUARDRAILS_CHANGE_REFERENCE",
+        "",
+        "Change reference that goes with every request for a policy token, for policies that want one. Empty: none; "
+        "a write for which one is wanted is `cannot-act`.",
+    )
     table: str = _setting("GUARDRAILS_TABLE", "guardrails", "Name of the register's table; it is made when missing.")
     budget_seconds: str = _setting(
         "GUARDRAILS_EVENT_BUDGET_SECONDS",

@@ -8,6 +8,8 @@ from http.client import HTTPException
 from typing import Any, Final
 from urllib.request import getproxies
 
+from aiohttp import ClientConnectionError, ClientHandlerType, ClientOSError, ClientRequest, ClientResponse
+from aiohttp import ServerDisconnectedError as Disconnected
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.transport import AioHttpTransport
 
@@ -61,3 +63,14 @@ def transport(*, connect: float = 5) -> AioHttpTransport:
     every request, which doubles the cost of a small one.
     """
     return AioHttpTransport(use_env_settings=proxied(), connection_timeout=connect, read_timeout=15)
+
+
+async def once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Let no request be sent twice, as a middleware: aiohttp repeats a PUT or DELETE whose connection went away.
+
+    Raises ClientConnectionError instead, which it does not.
+    """
+    try:
+        return await handler(request)
+    except (ClientOSError, Disconnected) as error:
+        raise ClientConnectionError(str(error)) from error

@@ -179,6 +179,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         version=settings.exemptions_version,
         policy_version=settings.policy_version,
         audience=settings.arm_audience,
+        change_reference=settings.change_reference,
     )
     deletions = Deletions(settings.arm_endpoint, identity, clock, audience=settings.arm_audience)
     places = Destinations(ruleset, environ)

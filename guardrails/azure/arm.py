@@ -15,8 +15,9 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import AsyncHttpResponse
 
 from guardrails.azure.policies import POLICY_VERSION, Policies
+from guardrails.azure.policy_tokens import RestWithPolicyTokens
 from guardrails.azure.refusals import is_refusal, wait_after
-from guardrails.azure.rest import AGENT, PLAIN, Rest, answer_of, delay_of, error_of, json_of, refusal
+from guardrails.azure.rest import AGENT, PLAIN, answer_of, delay_of, error_of, json_of, refusal, write_error
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import TYPE, ExemptionId
 from guardrails.facts import Assignment, Gone, PoliciesById, Unread
@@ -45,6 +46,8 @@ class ArmRest:
         facts_lifetime: how long assignments, initiatives and policies are kept.
         version: the api-version for exemptions.
         policy_version: the api-version for assignments, initiatives and policies, to begin with.
+        audience: what our token is for, where that is not the endpoint.
+        change_reference: goes with every request for a policy token; "" for none.
     """
 
     def __init__(
@@ -57,11 +60,14 @@ class ArmRest:
         version: str = EXEMPTIONS_VERSION,
         policy_version: str = POLICY_VERSION,
         audience: str = "",
+        change_reference: str = "",
     ) -> None:
         self._credential = credential
         self._version = version
         self.source = arm(version)
-        self._rest = Rest(endpoint, credential, transport(), audience=audience)
+        self._rest = RestWithPolicyTokens(
+            endpoint, credential, transport(), audience=audience, change_reference=change_reference
+        )
         self._policies = Policies(self._rest, clock, lifetime=facts_lifetime, version=policy_version)
 
     async def close(self) -> None:
@@ -191,6 +197,7 @@ class ArmRest:
             retry_total=0,
             raw_request_hook=asking,
             user_agent=AGENT,
+            per_call_policies=[self._rest.in_pipeline(scope)],
         )
         # the SDK takes it as a part of an address: a `#` or `?` in a name would cut it off
         where, wire = quote(scope.lstrip("/"), safe=PLAIN), cast(dict[str, Any], {"enforce_https": self._rest.https})
@@ -222,13 +229,7 @@ class ArmRest:
     def _accepted(response: AsyncHttpResponse, subject: str) -> None:
         if response.status_code in (200, 201, 202, 204):
             return
-        code, message = error_of(response)
-        status = response.status_code
-        if is_refusal(status, code):
-            raise Permanent(f"{code}: {message}", code="cannot-act", subject=subject)
-        # what refuses a write may quote its body, and this is logged
-        wait = wait_after(status, delay_of(response.headers))
-        raise Retryable(f"{code} (HTTP {status})", code="arm-refused", subject=subject, delay=wait)
+        raise write_error(response, subject)
 
     async def _send(
         self, method: str, path: str, version: str, body: Mapping[str, Any] | None = None

@@ -15,7 +15,8 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserA
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from guardrails.errors import Retryable, plain
+from guardrails.azure.refusals import is_refusal, wait_after
+from guardrails.errors import Permanent, Retryable, plain
 from guardrails.facts import Gone, Unread
 from guardrails.ids import is_same
 
@@ -82,9 +83,12 @@ class Rest:
 
         That is so where we get no token (no-token), too; see `identity`.
         """
-        request = HttpRequest(method, url) if body is None else _written(method, url, body)
+        return await self.sent(HttpRequest(method, url) if body is None else _written(method, url, body), subject)
+
+    async def sent(self, request: HttpRequest, subject: str, **options: Any) -> AsyncHttpResponse:
+        """As `exchange`, for a request that is made already; `options` are the transport's."""
         try:
-            return await self._client.send_request(request, enforce_https=self.https)
+            return await self._client.send_request(request, enforce_https=self.https, **options)
         except Retryable as error:  # no token
             error.subject = error.subject or subject
             raise
@@ -148,6 +152,19 @@ def refusal(response: AsyncHttpResponse, gone: frozenset[str]) -> Gone | Unread:
     """Return what an answer without a body of ours means: Gone by its code (lower case), else Unread."""
     code, message = error_of(response)
     return Gone() if response.status_code == 404 and code.lower() in gone else Unread(f"{code}: {message}")
+
+
+def write_error(response: AsyncHttpResponse, subject: str, about: str = "") -> Permanent | Retryable:
+    """Return what an answer means that did not take a write; `about` precedes what it says.
+
+    What refuses a write may quote its body, and what is Retryable is logged: of that only the code is kept.
+    """
+    (code, message), status = error_of(response), response.status_code
+    if is_refusal(status, code):
+        return Permanent(f"{about}{code}: {message}", code="cannot-act", subject=subject)
+    asked = delay_of(response.headers)
+    wait = asked if status in RETRY_CODES else wait_after(status, asked)
+    return Retryable(f"{about}{code} (HTTP {status})", code="arm-refused", subject=subject, delay=wait)
 
 
 def delay_of(headers: Mapping[str, str]) -> float:

@@ -28,6 +28,7 @@ from aiohttp import web
 from sandbox.arm.access import Denial, Grant
 from sandbox.arm.errors import ArmError
 from sandbox.arm.faults import Fault
+from sandbox.arm.policy_tokens import Demand
 from sandbox.identity import read_token, token_for
 
 if TYPE_CHECKING:
@@ -142,6 +143,14 @@ class Control:
         if expire:
             graph.expire_tokens()
         return body
+
+    def _put_policy_tokens(self, body: Any) -> Any:
+        self._arm.policy_tokens.demand = Demand.from_json(body)
+        return body
+
+    def _delete_policy_tokens(self, _: Any) -> Any:
+        self._arm.policy_tokens.reset()
+        return {}
 
     def _put_paging(self, body: Any) -> Any:
         self._arm.exemptions.page_size = self._arm.resources.page_size = max(1, int(body["size"]))

@@ -33,7 +33,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a request carries besides its path and body."""
+    """What a request carries besides its path and body.
+
+    `sent` are the bytes of its body; None where ARM itself makes it, as a deployment does.
+    """
 
     caller: Caller
     host: str
@@ -42,6 +45,8 @@ class Context:
     correlation_id: str
     client_ip: str = "127.0.0.1"
     client: str = ""
+    sent: bytes | None = None
+    policy_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from sandbox.arm import activity, tenants
+from sandbox.arm import activity, policy_tokens, tenants
 from sandbox.arm.access import Access
 from sandbox.arm.control import Control
 from sandbox.arm.deployments import Deployments
@@ -23,6 +24,7 @@ from sandbox.arm.faults import Fault, Faults, Log, Seen, Throttle
 from sandbox.arm.graph import Graph
 from sandbox.arm.listener import Listener
 from sandbox.arm.operations import Operations, reads_of
+from sandbox.arm.policy_tokens import HEADER, READER, PolicyTokens
 from sandbox.arm.providers import Providers, namespace_of
 from sandbox.arm.reply import Call, Context, Operation, Reply, Request
 from sandbox.arm.resources import Resources
@@ -62,6 +64,7 @@ class Arm:
         self.store = Store()
         self.access = Access(self.store)
         self.providers = Providers()
+        self.policy_tokens = PolicyTokens(clock)
         self.faults = Faults()
         self.throttle = Throttle()
         self.log = Log()
@@ -128,8 +131,11 @@ class Arm:
         self.store.remove(f"{scope}/providers/Microsoft.Authorization/locks/{name}".lower())
 
     def reset(self) -> None:
-        """Drop faults, latency, permissions, denials, locks, throttling, api-versions and counts; resources stay."""
-        for part in (self.faults, self.access, self.throttle, self.log, self.providers):
+        """Drop faults, latency, permissions, denials, locks, throttling, api-versions, policy tokens and counts.
+
+        Resources stay.
+        """
+        for part in (self.faults, self.access, self.throttle, self.log, self.providers, self.policy_tokens):
             part.reset()
         for key in list(self.store.locks):
             self.store.remove(key)
@@ -187,6 +193,7 @@ class Arm:
             context = Context(
                 caller, request.host, request.url, headers["x-ms-client-request-id"],
                 headers["x-ms-correlation-request-id"], request.client_ip, request.headers.get("User-Agent", ""),
+                body, request.headers.get(HEADER, ""),
             )  # fmt: skip
             _check_size(body)
             if not (fault and fault.instead and method == "GET"):
@@ -246,6 +253,10 @@ class Arm:
             self._operations.note(context.caller.name, context.client, (activity.ACTION,))
             self.access.check(context.caller, activity.ACTION, scope)
             return self.activity.show(query, self.clock())
+        if method == "POST" and (scope := policy_tokens.asked_at(path)):
+            self._operations.note(context.caller.name, context.client, (READER,))
+            self.access.check(context.caller, READER, scope)
+            return self.policy_tokens.acquire(body, context.sent or b"")
         target = parse(path, post=method == "POST")
         self.providers.require(target, version)
         verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
@@ -278,6 +289,7 @@ class Arm:
             for one, scope in needed:
                 self.access.check(caller, one, scope)
         self.access.check_locks(call.method, target)
+        self.policy_tokens.require(call)
 
     def _dispatch(self, call: Call) -> Reply:
         method, target = call.method, call.target
@@ -303,7 +315,7 @@ class Arm:
         return change(target, call.body, call.version, call.context.caller)
 
     def _deploy(self, call: Call, method: str, path: str, body: Json | None, version: str) -> Reply:
-        return self.execute(method, path, {"api-version": version}, body, call.context)
+        return self.execute(method, path, {"api-version": version}, body, replace(call.context, sent=None))
 
     def _exemption(self, call: Call) -> Reply:
         method, target, version, who = call.method, call.target, call.version, call.context.caller
@@ -396,6 +408,8 @@ def _kind(method: str, path: str) -> str:
         return f"{method} tenants"
     if activity.asked_at(path):
         return f"{method} activityLog"
+    if policy_tokens.asked_at(path):
+        return f"{method} acquirePolicyToken"
     target = parse(path, post=method == "POST")
     verb = "LIST" if method == "GET" and not target.name else method
     return f"{verb} {target.short_type}"

@@ -5,7 +5,7 @@ the service does: `matrix` finds that out.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ from tests.battery.given import (
     was_there,
     way_gone_long_ago,
     way_known,
+    with_policy_tokens,
     with_target,
 )
 from tests.battery.stage import HOUR, Stage
@@ -252,5 +253,15 @@ FLOWS: Final[dict[str, Flow]] = {
     "register brought forward": Flow(reinstate, copied_and_older, unheard=_ASKED),
     "register replaced": Flow(reinstate_by_force, copied_and_begun_anew, unheard=_ASKED),
 }
+WITH_POLICY_TOKENS: Final = {
+    f"{name}, with policy tokens": name
+    for name in ("delete", "put back", "tag both", "untag both", "restored by delay", "target made again", "restore")
+}
+"""Flows that are played again in a tenant that wants a policy token with each write of ours."""
 
-__all__ = ["FLOWS", "Flow", "Step"]
+FLOWS.update(
+    (name, replace(FLOWS[plain], prepare=with_policy_tokens(FLOWS[plain].prepare)))
+    for name, plain in WITH_POLICY_TOKENS.items()
+)
+
+__all__ = ["FLOWS", "WITH_POLICY_TOKENS", "Flow", "Step"]

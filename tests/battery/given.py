@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any, Final
 
 from guardrails.exemption import TYPE
@@ -9,11 +11,12 @@ from guardrails.notice import Notice
 from guardrails.ports import Delivery, TryAgain, Undeliverable
 from guardrails.register.backup import Writer
 from sandbox import tenant
+from sandbox.arm.policy_tokens import Demand
 from tests.battery.stage import HOUR, Stage
 from tests.battery.triggers import NO_TICKET, bad_unheard, hold, nonsense, poisoned, way, way_gone
 from tests.battery.worker import TABLE
 from tests.categories import definition
-from tests.reconcile.world import ABOVE, ALICE
+from tests.reconcile.world import ABOVE, ALICE, US_OID
 
 DAY: Final = 24 * HOUR
 MINUTES: Final = 60.0
@@ -24,6 +27,17 @@ async def heeded(stage: Stage, seconds: float = 20 * MINUTES) -> None:
     if not stage.cloud.events:
         await stage.sweep()
     await stage.go_on(seconds)
+
+
+def with_policy_tokens(prepare: Callable[[Stage], Awaitable[None]]) -> Callable[[Stage], Awaitable[None]]:
+    """Return the same, and that the tenant has since wanted a policy token with each of our writes."""
+
+    @wraps(prepare)
+    async def prepared(stage: Stage) -> None:
+        await prepare(stage)
+        stage.cloud.arm.policy_tokens.demand = Demand(oids=[US_OID])
+
+    return prepared
 
 
 async def known(stage: Stage, **changes: Any) -> None:

@@ -1,5 +1,6 @@
 """Whichever request is a process's last one: what it began is ended, once, by who repeats it or by the next sweep."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from guardrails.intake import Intake
 from guardrails.register.queues import StorageQueues
 from guardrails.visit import Visit
 from tests.battery import matrix
-from tests.battery.flows import FLOWS, Flow
+from tests.battery.flows import FLOWS, WITH_POLICY_TOKENS, Flow
 from tests.battery.stage import Stage
 from tests.battery.triggers import nothing
 from tests.battery.worker import port_methods
@@ -45,6 +46,16 @@ def test_a_crash_at_any_request_changes_the_end_of_no_flow(
     found = matrix.whole([name], seen)
     record_property("battery", f"crash matrix, {name}: {seen}")
     assert found == []
+
+
+@pytest.mark.parametrize("name", WITH_POLICY_TOKENS)
+def test_a_tenant_that_wants_policy_tokens_changes_the_end_of_no_flow(name: str) -> None:
+    for where in FLOWS[name].scopes:
+        wanted = matrix.undisturbed(WITH_POLICY_TOKENS[name], where)
+        found = matrix.undisturbed(name, where)
+        assert found.result == wanted.result
+        assert not found.wrong
+        assert Counter(found.effects) - Counter(wanted.effects)  # each of our writes was sent twice
 
 
 # It can see

@@ -67,7 +67,7 @@ class Wire:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def send_request(self, request: HttpRequest, *, enforce_https: bool) -> Answer:
+    async def send_request(self, request: HttpRequest, *, enforce_https: bool, **_: Any) -> Answer:
         """Send one request; return its answer whatever it is. Raises ServiceResponseError where none is, and Died."""
         del enforce_https
         if not self._token:
@@ -85,7 +85,7 @@ class Wire:
             await asyncio.sleep(delay)
         lost = fault is not None and fault.drop
         if fault is None or not lost or fault.after:
-            headers = {"Authorization": f"Bearer {self._token}", "User-Agent": AGENT}
+            headers = {**request.headers, "Authorization": f"Bearer {self._token}", "User-Agent": AGENT}
             asked = Request(method, place.path, place.query, headers, place.host, request.url)
             content: Any = request.content
             reply = self._arm.answer(asked, content or b"", fault)

@@ -44,7 +44,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "any-refusal-is-final",
         "Only errors of a documented set make cannot-act; every other one is tried again with delays.",
         _TESTS + "test_a_single_refusal_that_is_in_no_list_is_tried_again_and_nobody_hears_of_it",
-        instead("guardrails.azure.arm.is_refusal", lambda status, _: status >= 400),
+        instead("guardrails.azure.rest.is_refusal", lambda status, _: status >= 400),
     ),
     mutation(
         "refused-for-ever",

@@ -180,7 +180,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         policy_version=settings.policy_version,
         audience=settings.arm_audience,
     )
-    deletions = Deletions(settings.arm_endpoint, identity, clock, audience=settings.arm_audience)
+    deletions = Deletions(settings.arm_endpoint, identity, audience=settings.arm_audience)
     places = Destinations(ruleset, environ)
     bounds = Bounds(read_hosts(settings.allowed_hosts), settings.allow_loopback.lower() == "true")
     channels = HttpChannels(

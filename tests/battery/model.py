@@ -267,15 +267,16 @@ def _claims(body: dict[str, Any]) -> bool:
 def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
     """Whether somebody may delete an exemption that stood until a time.
 
-    Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may. What was there before
-    the guardrails counts as named so, whoever edited it last. What is made anew from the same assignment is the old one
-    as long as the register waits for that, which the journal does not tell. What came after that one's last delete says
-    nothing of it.
+    Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may, such as one whom the
+    ruleset trusted at some time between that write and the delete: when it was looked at, the journal does not tell.
+    What was there before the guardrails counts as named so, whoever edited it last. What is made anew from the same
+    assignment is the old one as long as the register waits for that, which the journal does not tell either. What came
+    after that one's last delete says nothing of it.
     """
     name = actor.lower()
     deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
     until = max((gone for gone in deletes if gone <= at), default=at)
-    if any(name in (*ruleset.approved, *owner_authors(ruleset)) for ruleset in in_force(end, at)):
+    if name in _trusted(end, at, at):
         return True
     adopted = next((entry.at for entry in end.history[one] if entry.event == "adopted"), None)
     allowed: set[str] = set()
@@ -287,7 +288,7 @@ def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
             same = before is not None and _is_same_assignment(before, change.after)
             allowed = {change.by} | (allowed if same else set())
         before = change.after
-        if change.by in allowed or (adopted and change.at <= adopted):
+        if change.by in allowed | _trusted(end, change.at, until) or (adopted and change.at <= adopted):
             owner = str((change.after["properties"].get("metadata") or {}).get("owner", ""))
             allowed |= {part.strip().lower() for part in owner.replace(";", ",").split(",")}
     return name in allowed
@@ -298,8 +299,13 @@ def owner_authors(ruleset: Ruleset) -> set[str]:
     return {author for owner in ruleset.owners for author in owner.authors}
 
 
-def in_force(end: "End", at: datetime) -> list[Ruleset]:
-    """Return the rulesets that were in force at a time, as far as clocks tell."""
-    ends = [since for since, _ in end.cloud.ruled[1:]] + [at + _SKEW]
+def _trusted(end: "End", start: datetime, until: datetime) -> set[str]:
+    """Return whom a ruleset trusted that was in force between two times."""
+    return {name for ruleset in in_force(end, start, until) for name in (*ruleset.approved, *owner_authors(ruleset))}
+
+
+def in_force(end: "End", start: datetime, until: datetime) -> list[Ruleset]:
+    """Return the rulesets that were in force between two times, as far as clocks tell."""
+    ends = [since for since, _ in end.cloud.ruled[1:]] + [until + _SKEW]
     ruled = zip(end.cloud.ruled, ends, strict=True)
-    return [one for (since, one), until in ruled if since <= at + _SKEW and until >= at - _SKEW]
+    return [one for (since, one), over in ruled if since <= until + _SKEW and over >= start - _SKEW]

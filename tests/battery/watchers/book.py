@@ -97,7 +97,7 @@ class Book:
 
     def in_force(self, at: datetime) -> list[Ruleset]:
         """Return the rulesets that were in force at a time, as far as clocks tell."""
-        return model.in_force(self.end, at)
+        return model.in_force(self.end, at, at)
 
     def state(self, one: ExemptionId, at: datetime) -> dict[str, Any]:
         """Return an exemption as Azure had it at a time; {} where it was not there."""

@@ -54,12 +54,15 @@ def assigned(azure: Mapping[str, "Entry"], assignment: str) -> tuple[str, dict[s
 
 
 def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any], azure: Mapping[str, "Entry"]) -> timedelta | None:
-    """Return the grace that a rule gives an exemption; None where it does not ask for its revert."""
+    """Return the grace that a rule gives an exemption; None where it does not ask for its revert.
+
+    Of the policies that it names, those count that the initiative has: an override holds for no others.
+    """
     file = said_by(ruleset)
     found = file["rules"].get(rule, "off")
     asked = dict(found) if isinstance(found, dict) else {"response": found}
     members = {one.lower() for one in assigned(azure, body["properties"]["policyAssignmentId"])[1]}
-    exempted = _references(body) or members
+    exempted = (_references(body) or members) & members
     for override in file.get("overrides", ()):
         if rule in override["rules"] and exempted == {override["reference"].lower()}:  # of several, the strictest way
             asked["response"] = override["rules"][rule]

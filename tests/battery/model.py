@@ -221,7 +221,11 @@ def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str], body: di
 
 
 def used(end: "End", one: ExemptionId, author: str, now: datetime) -> timedelta:
-    """Return for how long, within 30 days, an exemption was known to break a rule as the same author had written it."""
+    """Return for how long, within 30 days, an exemption was known to break a rule as the same author had written it.
+
+    Not under a ruleset with overrides: the history does not tell whether the rule asked for a revert then.
+    """
+    loosened = {ruleset.digest for _, ruleset in end.cloud.ruled if said_by(ruleset).get("overrides")}
     total, since = timedelta(), now - timedelta(days=30)
     entries = end.history[one]
     for entry, after in pairwise((*entries, None)):
@@ -229,6 +233,8 @@ def used(end: "End", one: ExemptionId, author: str, now: datetime) -> timedelta:
         if str(entry.row.get("author", "")).lower() != author.lower() or entry.row.get("status") != "violation":
             continue
         if not any(code in _CODES for code in entry.row.get("findings", ())) or entry.row.get("kept"):
+            continue
+        if str(entry.row.get("ruleset", "")).partition("+")[0] in loosened:
             continue
         edits = [change.at for change in end.journal(one) if not change.ours and change.at > entry.at]
         until = min([after.at if after else now, *edits])  # an edit ends it, however late it is seen

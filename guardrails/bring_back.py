@@ -52,6 +52,9 @@ _BREAKER: Final = _Later("the breaker is open: nothing is written until an opera
 _LOOK_BACK: Final = timedelta(days=1)
 """How long before we saw it gone it may have been deleted: Event Grid delivers within 24 hours."""
 
+_SKEW: Final = timedelta(minutes=1)
+"""How far our clock may be behind Azure's (doctor tells of more): a delete after that is of what was made since."""
+
 _UNVERIFIED: Final = "an event says that somebody deleted it; what follows waits for the activity log"
 _ALTERED: Final = Against("what the register has of it was changed by a hand")
 
@@ -346,8 +349,10 @@ async def _verify(visit: Visit, stored: Stored) -> Outcome | None:
 
 async def _deleter(visit: Visit, row: Row, now: datetime) -> tuple[str, str]:
     """Return who deleted it, "" where nobody is known to have, and how that is known: our words."""
-    since = max(filter(None, (row.written_at, row.own_write_at, (row.lost or now) - _LOOK_BACK)))
-    found = await visit.world.log.deleted_by(visit.id, since) if visit.world.log else Unread("it is not read here")
+    lost = row.lost or now
+    since, until = max(filter(None, (row.written_at, lost - _LOOK_BACK))), min(lost + _SKEW, now)
+    log = visit.world.log
+    found = await log.deleted_by(visit.id, since, until) if log else Unread("it is not read here")
     if isinstance(found, Unread):
         return row.lost_said, f"who deleted it is what an event says: the activity log was not read: {found.reason}"
     return found, "who deleted it is what the activity log says" if found else "the activity log knows no such delete"

@@ -86,10 +86,10 @@ class Arm(Protocol):
 class ActivityLog(Protocol):
     """Azure's own record of who did what. It lags behind events: some minutes, at times twenty."""
 
-    async def deleted_by(self, exemption: ExemptionId, since: datetime) -> str | Unread:
-        """Return who deleted the exemption last since then (UTC), as in Hint; "" where nobody did: its target went.
+    async def deleted_by(self, exemption: ExemptionId, since: datetime, until: datetime) -> str | Unread:
+        """Return who deleted the exemption last between two times (UTC), as in Hint.
 
-        Raises Retryable.
+        "" where nobody did, or somebody wrote it after that: then its target went. Raises Retryable.
         """
 
 

@@ -181,7 +181,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         audience=settings.arm_audience,
         change_reference=settings.change_reference,
     )
-    deletions = Deletions(settings.arm_endpoint, identity, clock, audience=settings.arm_audience)
+    deletions = Deletions(settings.arm_endpoint, identity, audience=settings.arm_audience)
     places = Destinations(ruleset, environ)
     bounds = Bounds(read_hosts(settings.allowed_hosts), settings.allow_loopback.lower() == "true")
     channels = HttpChannels(

@@ -28,7 +28,11 @@ PATH = "eventtypes/management/values"
 
 
 def asking(address: str) -> Deletions:
-    return Deletions(address, StaticCredential(), VirtualClock(datetime.now(UTC) + timedelta(minutes=1)))
+    return Deletions(address, StaticCredential())
+
+
+async def deleter(log: Deletions, one: ExemptionId = ONE, *, since: datetime = LONG_AGO) -> str | Unread:
+    return await log.deleted_by(one, since, datetime.now(UTC) + timedelta(minutes=1))
 
 
 @pytest.fixture
@@ -46,27 +50,34 @@ async def delete(cloud: Cloud, one: ExemptionId, upn: str) -> None:
 
 
 async def test_who_deleted_it_last_by_one_request(log: Deletions, cloud: Cloud) -> None:
-    assert await log.deleted_by(ONE, LONG_AGO) == ""
+    assert await deleter(log) == ""
     await delete(cloud, ONE, ALICE)
     await delete(cloud, ONE, BOB)
     await delete(cloud, ExemptionId.parse(exemption_id(VAULT, "another")), ALICE)
     cloud.arm.log.reset()
-    assert await log.deleted_by(ONE, LONG_AGO) == BOB
-    assert await log.deleted_by(ExemptionId.parse(ONE.text.upper()), LONG_AGO) == BOB
+    assert await deleter(log) == BOB
+    assert await deleter(log, ExemptionId.parse(ONE.text.upper())) == BOB
     assert [seen.status for seen in cloud.arm.log.requests] == [200, 200]
 
 
 async def test_not_before_it_was_written_and_not_before_the_log_shows_it(log: Deletions, cloud: Cloud) -> None:
     await delete(cloud, ONE, ALICE)
-    assert await log.deleted_by(ONE, datetime.now(UTC) + timedelta(seconds=30)) == ""
+    assert await deleter(log, since=datetime.now(UTC) + timedelta(seconds=30)) == ""
     cloud.arm.activity.lag = timedelta(minutes=10)
-    assert await log.deleted_by(ONE, LONG_AGO) == ""
+    assert await deleter(log) == ""
+
+
+async def test_not_after_the_time_until_which_it_is_asked(log: Deletions, cloud: Cloud) -> None:
+    await delete(cloud, ONE, ALICE)
+    until = datetime.now(UTC)
+    await delete(cloud, ONE, BOB)
+    assert await log.deleted_by(ONE, LONG_AGO, until) == ALICE
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (400, "BadRequest"), (404, "NotFound")])
 async def test_a_refusal_is_no_answer(log: Deletions, cloud: Cloud, status: int, code: str) -> None:
     fail(cloud, path=PATH, status=status, code=code)
-    found = await log.deleted_by(ONE, LONG_AGO)
+    found = await deleter(log)
     assert isinstance(found, Unread)
     assert found.reason.startswith(code)
 
@@ -74,17 +85,17 @@ async def test_a_refusal_is_no_answer(log: Deletions, cloud: Cloud, status: int,
 async def test_a_busy_azure_is_asked_again_later(log: Deletions, cloud: Cloud) -> None:
     fail(cloud, path=PATH, status=429, code="TooManyRequests", retry_after="7")
     with pytest.raises(Retryable):
-        await log.deleted_by(ONE, LONG_AGO)
+        await deleter(log)
 
 
 async def test_without_the_action_it_is_refused(log: Deletions, cloud: Cloud) -> None:
     subscription = f"/subscriptions/{ONE.subscription}"
     cloud.arm.access.grants[OID] = [Grant(subscription, ("Microsoft.Authorization/policyExemptions/read",))]
-    assert isinstance(await log.deleted_by(ONE, LONG_AGO), Unread)
+    assert isinstance(await deleter(log), Unread)
 
 
 async def test_a_management_group_is_not_asked(log: Deletions, cloud: Cloud) -> None:
-    found = await log.deleted_by(ExemptionId.parse(exemption_id(CORP, "x")), LONG_AGO)
+    found = await deleter(log, ExemptionId.parse(exemption_id(CORP, "x")))
     assert isinstance(found, Unread)
     assert len(cloud.arm.log.requests) == 0
 
@@ -125,13 +136,28 @@ async def answering(answer: Callable[[str], Any]) -> AsyncIterator[Deletions]:
         ([record(ALICE, "2026-01-02T00:00:00Z", status={"value": "Started"})], ""),
         ([record(ALICE, "2026-01-02T00:00:00Z", resourceId=exemption_id(VAULT, "x"))], ""),
         ([record(ALICE, "2026-01-02T00:00:00Z", operationName={"value": f"{TYPE}/write"})], ""),
+        (
+            [
+                record(ALICE, "2026-01-02T00:00:00Z"),
+                record(BOB, "2026-01-02T00:00:00.1Z", operationName={"value": f"{TYPE}/write"}),
+            ],
+            "",
+        ),
+        (
+            [
+                record(ALICE, "2026-01-02T00:00:00.1234567Z"),
+                record(BOB, "2026-01-02T00:00:00Z", operationName={"value": f"{TYPE}/write"}),
+            ],
+            ALICE,
+        ),
+        ([record(ALICE, "soon"), record(BOB, "2026-01-01T00:00:00Z")], BOB),
         ([None, "x", {}, record(ALICE, "2026-01-02T00:00:00Z")], ALICE),
         ([], ""),
     ],
 )
-async def test_of_many_records_the_last_delete_that_succeeded_counts(rows: list[Any], found: str) -> None:
+async def test_of_many_records_the_last_that_succeeded_counts(rows: list[Any], found: str) -> None:
     async with answering(lambda _: {"value": rows}) as log:
-        assert await log.deleted_by(ONE, LONG_AGO) == found
+        assert await deleter(log) == found
 
 
 @pytest.mark.parametrize(
@@ -145,4 +171,4 @@ async def test_of_many_records_the_last_delete_that_succeeded_counts(rows: list[
 )
 async def test_what_cannot_be_read_to_its_end_is_no_answer(body: Callable[[str], Any]) -> None:
     async with answering(body) as log:
-        assert isinstance(await log.deleted_by(ONE, LONG_AGO), Unread)
+        assert isinstance(await deleter(log), Unread)

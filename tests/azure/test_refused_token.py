@@ -146,9 +146,9 @@ async def _graph(identity: AsyncTokenCredential, clock: VirtualClock) -> None:
 
 
 async def _log(identity: AsyncTokenCredential, clock: VirtualClock) -> None:
-    log = Deletions(NOWHERE, identity, clock)
+    log = Deletions(NOWHERE, identity)
     async with closed(log):
-        await log.deleted_by(ONE, clock.now() - timedelta(hours=1))
+        await log.deleted_by(ONE, clock.now() - timedelta(hours=1), clock.now())
 
 
 def asking(ask: Any, *args: Any) -> Ask:

@@ -54,12 +54,15 @@ def assigned(azure: Mapping[str, "Entry"], assignment: str) -> tuple[str, dict[s
 
 
 def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any], azure: Mapping[str, "Entry"]) -> timedelta | None:
-    """Return the grace that a rule gives an exemption; None where it does not ask for its revert."""
+    """Return the grace that a rule gives an exemption; None where it does not ask for its revert.
+
+    Of the policies that it names, those count that the initiative has: an override holds for no others.
+    """
     file = said_by(ruleset)
     found = file["rules"].get(rule, "off")
     asked = dict(found) if isinstance(found, dict) else {"response": found}
     members = {one.lower() for one in assigned(azure, body["properties"]["policyAssignmentId"])[1]}
-    exempted = _references(body) or members
+    exempted = (_references(body) or members) & members
     for override in file.get("overrides", ()):
         if rule in override["rules"] and exempted == {override["reference"].lower()}:  # of several, the strictest way
             asked["response"] = override["rules"][rule]
@@ -218,7 +221,11 @@ def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str], body: di
 
 
 def used(end: "End", one: ExemptionId, author: str, now: datetime) -> timedelta:
-    """Return for how long, within 30 days, an exemption was known to break a rule as the same author had written it."""
+    """Return for how long, within 30 days, an exemption was known to break a rule as the same author had written it.
+
+    Not under a ruleset with overrides: the history does not tell whether the rule asked for a revert then.
+    """
+    loosened = {ruleset.digest for _, ruleset in end.cloud.ruled if said_by(ruleset).get("overrides")}
     total, since = timedelta(), now - timedelta(days=30)
     entries = end.history[one]
     for entry, after in pairwise((*entries, None)):
@@ -226,6 +233,8 @@ def used(end: "End", one: ExemptionId, author: str, now: datetime) -> timedelta:
         if str(entry.row.get("author", "")).lower() != author.lower() or entry.row.get("status") != "violation":
             continue
         if not any(code in _CODES for code in entry.row.get("findings", ())) or entry.row.get("kept"):
+            continue
+        if str(entry.row.get("ruleset", "")).partition("+")[0] in loosened:
             continue
         edits = [change.at for change in end.journal(one) if not change.ours and change.at > entry.at]
         until = min([after.at if after else now, *edits])  # an edit ends it, however late it is seen
@@ -267,15 +276,16 @@ def _claims(body: dict[str, Any]) -> bool:
 def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
     """Whether somebody may delete an exemption that stood until a time.
 
-    Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may. What was there before
-    the guardrails counts as named so, whoever edited it last. What is made anew from the same assignment is the old one
-    as long as the register waits for that, which the journal does not tell. What came after that one's last delete says
-    nothing of it.
+    Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may, such as one whom the
+    ruleset trusted at some time between that write and the delete: when it was looked at, the journal does not tell.
+    What was there before the guardrails counts as named so, whoever edited it last. What is made anew from the same
+    assignment is the old one as long as the register waits for that, which the journal does not tell either. What came
+    after that one's last delete says nothing of it.
     """
     name = actor.lower()
     deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
     until = max((gone for gone in deletes if gone <= at), default=at)
-    if any(name in (*ruleset.approved, *owner_authors(ruleset)) for ruleset in in_force(end, at)):
+    if name in _trusted(end, at, at):
         return True
     adopted = next((entry.at for entry in end.history[one] if entry.event == "adopted"), None)
     allowed: set[str] = set()
@@ -287,7 +297,7 @@ def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
             same = before is not None and _is_same_assignment(before, change.after)
             allowed = {change.by} | (allowed if same else set())
         before = change.after
-        if change.by in allowed or (adopted and change.at <= adopted):
+        if change.by in allowed | _trusted(end, change.at, until) or (adopted and change.at <= adopted):
             owner = str((change.after["properties"].get("metadata") or {}).get("owner", ""))
             allowed |= {part.strip().lower() for part in owner.replace(";", ",").split(",")}
     return name in allowed
@@ -298,8 +308,13 @@ def owner_authors(ruleset: Ruleset) -> set[str]:
     return {author for owner in ruleset.owners for author in owner.authors}
 
 
-def in_force(end: "End", at: datetime) -> list[Ruleset]:
-    """Return the rulesets that were in force at a time, as far as clocks tell."""
-    ends = [since for since, _ in end.cloud.ruled[1:]] + [at + _SKEW]
+def _trusted(end: "End", start: datetime, until: datetime) -> set[str]:
+    """Return whom a ruleset trusted that was in force between two times."""
+    return {name for ruleset in in_force(end, start, until) for name in (*ruleset.approved, *owner_authors(ruleset))}
+
+
+def in_force(end: "End", start: datetime, until: datetime) -> list[Ruleset]:
+    """Return the rulesets that were in force between two times, as far as clocks tell."""
+    ends = [since for since, _ in end.cloud.ruled[1:]] + [until + _SKEW]
     ruled = zip(end.cloud.ruled, ends, strict=True)
-    return [one for (since, one), until in ruled if since <= at + _SKEW and until >= at - _SKEW]
+    return [one for (since, one), over in ruled if since <= until + _SKEW and over >= start - _SKEW]

@@ -407,6 +407,16 @@ def another_is_named(tale: Tale, wrong: bool) -> None:
     tale.add("deleted", content="", facts=known)
 
 
+def who_deletes_the_next_one_is_named(tale: Tale, wrong: bool) -> None:
+    tale.add()
+    tale.wrote(None, MALLORY if wrong else ALICE, before=tale.keep())
+    tale.add("lost", content="", lost=tale.at, lost_said=ALICE)
+    tale.hours += 1
+    tale.wrote(None, ALICE if wrong else MALLORY, before=tale.keep())
+    known = {"accepted": f"{ALICE} deleted it, who may", "known": "the activity log says so"}
+    tale.add("deleted", lost=None, facts=known)
+
+
 def old_event(tale: Tale, wrong: bool) -> None:
     tale.add()
     tale.add("lost", content="", lost_said=ALICE, facts={"event": "event-1"})
@@ -472,7 +482,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "bodies_are_limited": (bodies_without_end, bodies_uncounted, bodies_uncounted_after_crashes),
     "a_put_back_reads_no_history": (history_read,),
     "nothing_follows_from_what_an_event_says": (believed_at_once, accused_at_once),
-    "who_is_named_has_done_it": (another_is_named,),
+    "who_is_named_has_done_it": (another_is_named, who_deletes_the_next_one_is_named),
     "an_old_event_says_nothing": (old_event,),
     "a_loss_is_not_silenced": (loss_silenced,),
     "a_bad_one_stands_for_nothing": (bad_one_stands,),

@@ -20,7 +20,7 @@ __all__ = ["logged", "tenant", "world"]
 @pytest.fixture
 async def logged(world: World) -> AsyncIterator[World]:
     """The same world, with an activity log that can be asked."""
-    log = Deletions(world.arm.address, StaticToken(), world.clock)
+    log = Deletions(world.arm.address, StaticToken())
     reconciler: Any = world.reconciler
     reconciler._world = replace(reconciler._world, log=log)
     yield world

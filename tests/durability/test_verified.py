@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.exemption import fingerprint
+from guardrails.hint import Hint
 from guardrails.record import Status
 from sandbox.tenant import APPROVAL
 from tests.durability.conftest import (
@@ -121,6 +122,32 @@ async def test_a_delete_of_an_earlier_life_is_not_taken_for_this_one(logged: Wor
     assert (await logged.row(one)).status is Status.LOST
 
 
+async def test_a_delete_that_was_undone_is_not_taken_for_a_later_loss(logged: World) -> None:
+    one = await approved(logged)
+    await logged.delete(one, ALICE)
+    await deleted_by(logged, one, "alice@contoso.com")
+    logged.clock.advance(minutes=MINUTES)
+    assert (await logged.look(one, "wake-up")).did == "bring-back"
+    await drop_target(logged)
+    await logged.reconciler.reconcile(one, Hint("event", "delete", OWNER, "another event"))
+    logged.clock.advance(minutes=MINUTES)
+    await logged.look(one, "wake-up")
+    assert (await last(logged, one))["known"] == "the activity log knows no such delete"
+    assert (await logged.row(one)).lost_by == ""
+
+
+async def test_a_delete_after_the_loss_was_seen_is_not_taken_for_it(logged: World) -> None:
+    one = await approved(logged)
+    await logged.delete(one, ALICE)
+    await deleted_by(logged, one, "alice@contoso.com")
+    logged.clock.advance(minutes=5)
+    await logged.bad(one, ALICE, displayName="no event tells of it")
+    await logged.delete(one, PIPELINE)
+    logged.clock.advance(minutes=MINUTES)
+    assert (await logged.look(one, "wake-up")).did == "bring-back"
+    assert {message["notice"]["actor"] for message in await logged.notices()} == {"alice@contoso.com"}
+
+
 async def test_what_the_activity_logs_own_stream_says_is_believed_at_once(world: World) -> None:
     one = await approved(world)
     await world.delete(one, PIPELINE)
@@ -184,7 +211,7 @@ async def test_the_target_that_goes_takes_it_along_unasked(logged: World) -> Non
 
 async def test_a_management_groups_log_is_not_asked(logged: World) -> None:
     log: Any = logged.reconciler
-    found = await log._world.log.deleted_by(logged.id("x", CORP), logged.clock.now())
+    found = await log._world.log.deleted_by(logged.id("x", CORP), logged.clock.now(), logged.clock.now())
     assert "management group" in found.reason
 
 

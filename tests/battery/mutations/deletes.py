@@ -25,7 +25,11 @@ async def _by_the_event(_: Any, __: Any, row: Row, ___: datetime) -> tuple[str, 
 
 
 async def _of_any_life(old: Any, visit: Any, row: Row, now: datetime) -> Any:
-    return await old(visit, replace(row, written_at=None, own_write_at=None), now)
+    return await old(visit, replace(row, written_at=None), now)
+
+
+def _deletes_alone(old: Any, *args: Any) -> Any:
+    return [one for one in old(*args) if "delete" in one]
 
 
 async def _unsaid(old: Any, *args: Any) -> tuple[str, str]:
@@ -82,6 +86,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A delete of an earlier life of the exemption is not taken for this one.",
         _TESTS + "test_a_delete_of_an_earlier_life_is_not_taken_for_this_one",
         around("guardrails.bring_back._deleter", _of_any_life),
+        around("guardrails.azure.deletions._records", _deletes_alone),
     ),
     mutation(
         "how-it-is-known-unsaid",

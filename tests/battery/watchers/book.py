@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from guardrails.errors import GuardrailsError
-from guardrails.exemption import ExemptionId, parse_time
+from guardrails.exemption import ExemptionId, fingerprint, parse_time
 from guardrails.record import HistoryEntry, Row
 from guardrails.ruleset import Owner, Ruleset
 from tests.battery import model, rulesets
@@ -97,7 +97,7 @@ class Book:
 
     def in_force(self, at: datetime) -> list[Ruleset]:
         """Return the rulesets that were in force at a time, as far as clocks tell."""
-        return model.in_force(self.end, at)
+        return model.in_force(self.end, at, at)
 
     def state(self, one: ExemptionId, at: datetime) -> dict[str, Any]:
         """Return an exemption as Azure had it at a time; {} where it was not there."""
@@ -132,8 +132,11 @@ class Book:
         return self.bodies[one, entry]
 
     async def metadata(self, step: Step) -> dict[str, Any]:
-        """Return the metadata of the exemption as a step has it."""
+        """Return the metadata of the exemption as a step has it; as Azure had it, once its body is pruned."""
         body = await self.body(step.one, step.row.snapshot)
+        if body is None:
+            written = [change.after for change in self.end.journal(step.one) if change.after]
+            body = next((one for one in written if fingerprint(one) == step.row.content), None)
         return dict(((body or {}).get("properties") or {}).get("metadata") or {})
 
 

@@ -11,9 +11,13 @@ from guardrails.notice import Kind
 from guardrails.record import Row, Status
 from guardrails.register import letters, unseen
 from guardrails.ruleset import Mode
+from tests.battery.azure import START
 from tests.battery.watchers.book import SLACK, Book
 
 _WEEK: Final = timedelta(days=7)
+_MINUTE: Final = timedelta(minutes=1)
+"""How far a worker's clock may be from Azure's, and more."""
+
 _FORESEEN: Final = ("Retryable", "Misconfigured", "Permanent")
 _POSSIBLE: Final = ("[not-an-exemption]", "and a transaction takes")
 _ODD: Final = ("/../", "/./", "//", "\\", "\n", "%")
@@ -281,7 +285,11 @@ async def nothing_follows_from_what_an_event_says(book: Book) -> list[str]:
 
 
 async def who_is_named_has_done_it(book: Book) -> list[str]:
-    """Who is accepted or accused by the activity log's word is who deleted it last."""
+    """Who is accepted or accused by the activity log's word is who deleted it last before it was seen to be gone.
+
+    What was deleted before it was last written is an earlier one, and what is deleted after that a later one, under its
+    name.
+    """
     found = []
     for step in book:
         facts, row = step.entry.facts, step.row
@@ -290,11 +298,12 @@ async def who_is_named_has_done_it(book: Book) -> list[str]:
         if not by or not known or "was not read" in known or step.entry.event not in ("lost", "deleted"):
             continue
         journal = [one for one in book.end.cloud.arm.journal if one.id == step.one.key]
-        gone = [one for one in journal if one.after is None and not one.ours]
-        before = [one for one in gone if one.at <= step.entry.at - SLACK][-1:]  # clocks differ: it may be a later one
-        those = before + [one for one in gone if step.entry.at - SLACK < one.at <= step.entry.at + SLACK]
-        if those and by.lower() not in {one.by.lower() for one in those}:
-            found.append(f"{step}: {by} is named, and {those[-1].by} did it at {those[-1].at}")
+        seen = (step.before and step.before.lost) or row.lost or step.entry.at
+        made = max((one.at for one in journal if one.after is not None and one.at <= seen - _MINUTE), default=START)
+        gone = [one for one in journal if one.after is None and not one.ours and made < one.at <= seen + SLACK]
+        if by.lower() not in {one.by.lower() for one in gone}:
+            did = " or ".join(f"{one.by} did it at {one.at}" for one in gone) or "nobody did it"
+            found.append(f"{step}: {by} is named, and {did}")
         if known == "who deleted it is what an event says":
             found.append(f"{step}: the activity log was not asked")
     return found

@@ -54,6 +54,13 @@ def claim_that_is_not_made(tale: Tale, wrong: bool) -> None:
     tale.add(facts=plan(BELONGS), author=EPAC, snapshot=1)
 
 
+def claim_of_a_body_that_was_pruned(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**NAMED)
+    said = {} if wrong else {rulesets.CLAIM: "x"}
+    tale.wrote({"properties": {"metadata": said}, "systemData": {"lastModifiedAt": spell_time(tale.at)}}, EPAC)
+    tale.add(facts=plan(BELONGS), author=EPAC, snapshot=1, written_at=tale.at)
+
+
 def claim_by_an_edit(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**OPEN)
     tale.keep(said={} if wrong else {rulesets.CLAIM: "x"})
@@ -451,7 +458,12 @@ def altered(tale: Tale, wrong: bool) -> None:
 
 
 SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
-    "a_claim_protects_nothing": (claim_of_a_stranger, claim_that_is_not_made, claim_by_an_edit),
+    "a_claim_protects_nothing": (
+        claim_of_a_stranger,
+        claim_that_is_not_made,
+        claim_of_a_body_that_was_pruned,
+        claim_by_an_edit,
+    ),
     "what_its_owner_wrote_is_put_back": (other_words,),
     "nobody_else_gives_away_what_is_an_owners": (given_away,),
     "nothing_is_inherited_by_name": (inherited,),

@@ -131,10 +131,20 @@ class Book:
                 self.bodies[one, entry] = None
         return self.bodies[one, entry]
 
+    async def properties(self, step: Step) -> dict[str, Any]:
+        """Return what the exemption says as a step has it; where its body was pruned since, as Azure had it."""
+        body = await self.body(step.one, step.row.snapshot) or self._written(step)
+        return dict(body.get("properties") or {})
+
     async def metadata(self, step: Step) -> dict[str, Any]:
-        """Return the metadata of the exemption as a step has it."""
-        body = await self.body(step.one, step.row.snapshot)
-        return dict(((body or {}).get("properties") or {}).get("metadata") or {})
+        """Return its metadata."""
+        return dict((await self.properties(step)).get("metadata") or {})
+
+    def _written(self, step: Step) -> dict[str, Any]:
+        """Return the exemption as it was written last, by Azure's journal; {} where that is not known."""
+        states = [one.after for one in self.end.cloud.arm.journal if one.id == step.one.key and one.after]
+        times = [time_of((one.get("systemData") or {}).get("lastModifiedAt")) for one in states]
+        return next((one for one, at in zip(states, times, strict=True) if at and at == step.row.written_at), {})
 
 
 def time_of(text: object) -> datetime | None:

@@ -163,8 +163,7 @@ def _is_beside(book: Book, other: ExemptionId, step: Step) -> bool:
 
 
 async def _controls(book: Book, step: Step) -> frozenset[str] | None:
-    body = await book.body(step.one, step.row.snapshot)
-    references = ((body or {}).get("properties") or {}).get("policyDefinitionReferenceIds")
+    references = (await book.properties(step)).get("policyDefinitionReferenceIds")
     return frozenset(str(one).lower() for one in references) if references else None
 
 

@@ -222,6 +222,7 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
 
 
 def _row_unread(visit: Visit, old: Row | None) -> Row:
+    """Return the row for what cannot be read. Its account is written down: status and `due` no longer show it."""
     if old is not None and old.status is Status.GONE and visit.hint.source in ("sweep", "wake-up"):
         return old  # nobody says that it is there again
     now = visit.world.clock.now()
@@ -234,7 +235,7 @@ def _row_unread(visit: Visit, old: Row | None) -> Row:
     return replace(
         base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None, turn=None,
         listed=named(visit.hint.listed or base.listed, told), together=told,
-        ruleset=visit.ruleset.digest_in(visit.mode),
+        ruleset=visit.ruleset.digest_in(visit.mode), grace=base.account,
     )  # fmt: skip
 
 

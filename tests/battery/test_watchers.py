@@ -54,6 +54,13 @@ def claim_that_is_not_made(tale: Tale, wrong: bool) -> None:
     tale.add(facts=plan(BELONGS), author=EPAC, snapshot=1)
 
 
+def claim_of_a_body_that_was_pruned(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(**NAMED)
+    said = {} if wrong else {rulesets.CLAIM: "x"}
+    tale.wrote({"properties": {"metadata": said}, "systemData": {"lastModifiedAt": spell_time(tale.at)}}, EPAC)
+    tale.add(facts=plan(BELONGS), author=EPAC, snapshot=1, written_at=tale.at)
+
+
 def claim_by_an_edit(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**OPEN)
     tale.keep(said={} if wrong else {rulesets.CLAIM: "x"})
@@ -178,10 +185,31 @@ def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
+def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
+    """Another exemption used the grace of one assignment; this one breaks a rule with a grace only where it went."""
+    tale.ruleset = ruled(rules={**GRACE["rules"], "expiry-too-far": "revert"})
+    tale.add(one=TWO, facts=found("expiry-missing"), status=Status.VIOLATION)
+    tale.add(one=TWO, after=20, facts=found("expiry-missing"))
+    tale.add("reverted", TWO, after=4, content="")
+    places = (tenant.SINGLE, tenant.ASSIGNMENT) if wrong else (tenant.ASSIGNMENT, tenant.SINGLE)
+    tale.add(facts=found("expiry-too-far"), status=Status.VIOLATION, assignment=places[0])
+    told = f"not reverted before {spell_time(tale.at + DAY)}, to give time to correct it"
+    tale.add("edited", facts=found("expiry-missing", plan={"reasons": [told]}), content="b", assignment=places[1])
+
+
 def reverted_too_early(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**GRACE)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     tale.add("intent", after=2 if wrong else 25, facts=found("expiry-missing"), intent=intent("delete"))
+
+
+def reverted_too_early_after_an_older_version(tale: Tale, wrong: bool) -> None:
+    """An older version saw it broken, so its author had used some of the grace; or that one found it right, too."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(facts=found(*[] if wrong else ["expiry-missing"]), status=Status.VIOLATION, ruleset="of an older version")
+    tale.add("edited", after=20, facts=found(), content="b", ruleset=tale.ruleset.digest)
+    tale.add("edited", facts=found("expiry-missing"), content="c")
+    tale.add("intent", after=5, facts=found("expiry-missing"), intent=intent("delete"))
 
 
 def end_that_creeps(tale: Tale, wrong: bool) -> None:
@@ -440,7 +468,12 @@ def altered(tale: Tale, wrong: bool) -> None:
 
 
 SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
-    "a_claim_protects_nothing": (claim_of_a_stranger, claim_that_is_not_made, claim_by_an_edit),
+    "a_claim_protects_nothing": (
+        claim_of_a_stranger,
+        claim_that_is_not_made,
+        claim_of_a_body_that_was_pruned,
+        claim_by_an_edit,
+    ),
     "what_its_owner_wrote_is_put_back": (other_words,),
     "nobody_else_gives_away_what_is_an_owners": (given_away,),
     "nothing_is_inherited_by_name": (inherited,),
@@ -454,8 +487,12 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "evasion_is_told_once_and_alone": (told_twice,),
     "forged_ids_are_told": (forged_untold,),
     "what_was_approved_stays_so": (approved_anew,),
-    "the_grace_is_given_once": (grace_given_again, grace_given_again_under_overrides),
-    "nothing_is_reverted_within_its_first_grace": (reverted_too_early,),
+    "the_grace_is_given_once": (
+        grace_given_again,
+        grace_given_again_under_overrides,
+        grace_of_another_given_again,
+    ),
+    "nothing_is_reverted_within_its_first_grace": (reverted_too_early, reverted_too_early_after_an_older_version),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
     "no_budget_is_exceeded": (too_many_reverts,),

@@ -80,6 +80,22 @@ async def test_time_that_was_used_before_is_on_its_authors_account(before: World
     assert (await before.row(one)).due == before.clock.time + 2 * HOUR
 
 
+async def test_time_that_was_used_before_stays_on_the_account_though_the_first_look_reads_nothing(
+    before: World,
+) -> None:
+    one = before.id("in-grace")
+    await stood(before, "in-grace", expiresOn=None)
+    before.clock.time = START + 10 * HOUR
+    before.fault("GET", "policyExemptions", status=403, code="AuthorizationFailed")
+    assert (await before.look(one)).row.status is Status.UNKNOWN
+    before.arm.faults.reset()
+    await before.write(one, ALICE)
+    before.clock.advance(minutes=1)
+    await before.write(one, ALICE, policyDefinitionReferenceIds=None)
+    await before.settle(one)
+    assert (await before.row(one)).due == START + 12 * HOUR
+
+
 async def test_one_that_was_unknown_has_its_grace_from_now_on(before: World) -> None:
     one = before.id("unread")
     await stood(before, "unread", policyDefinitionReferenceIds=None)

@@ -131,13 +131,19 @@ class Book:
                 self.bodies[one, entry] = None
         return self.bodies[one, entry]
 
+    async def properties(self, step: Step) -> dict[str, Any]:
+        """Return what the exemption says as a step has it; where its body was pruned since, as Azure had it."""
+        body = await self.body(step.one, step.row.snapshot) or self._written(step)
+        return dict(body.get("properties") or {})
+
     async def metadata(self, step: Step) -> dict[str, Any]:
-        """Return the metadata of the exemption as a step has it; as Azure had it, once its body is pruned."""
-        body = await self.body(step.one, step.row.snapshot)
-        if body is None:
-            written = [change.after for change in self.end.journal(step.one) if change.after]
-            body = next((one for one in written if fingerprint(one) == step.row.content), None)
-        return dict(((body or {}).get("properties") or {}).get("metadata") or {})
+        """Return its metadata."""
+        return dict((await self.properties(step)).get("metadata") or {})
+
+    def _written(self, step: Step) -> dict[str, Any]:
+        """Return the exemption with the content that a step names, by Azure's journal; {} where none has it."""
+        written = (change.after for change in self.end.journal(step.one) if change.after)
+        return next((one for one in written if fingerprint(one) == step.row.content), {})
 
 
 def time_of(text: object) -> datetime | None:

@@ -30,6 +30,7 @@ class Run:
         authors: who had written it, lower case, and since when that was seen.
         controls: the reference ids that it exempted from; None for all of them.
         rules: those that it broke.
+        has_grace: whether one of them has a grace: from then on what was used beside it counts.
     """
 
     start: datetime
@@ -37,6 +38,7 @@ class Run:
     authors: dict[str, datetime]
     controls: frozenset[str] | None
     rules: set[str] = field(default_factory=set)
+    has_grace: bool = False
 
     def overlaps(self, controls: frozenset[str] | None) -> bool:
         """Whether it exempted from one of these."""
@@ -59,21 +61,29 @@ class Told:
 
 def _told(book: Book, step: Step) -> Told | None:
     """Return what a look found; None where the step is none, or its ruleset is none of ours."""
-    ruleset, found = book.ruleset(step), step.entry.facts.get("findings")
-    if ruleset is None or "verdict" not in step.entry.facts:
+    ruleset, found = book.ruleset(step), _found(step)
+    if ruleset is None or found is None:
         return None
-    statuses = [(str(one["rule"]), str(one["status"])) for one in found or ()]
-    broken = frozenset(rule for rule, status in statuses if status == "violation")
+    broken, unclear = found
     loosened = bool(rulesets.said_by(ruleset).get("overrides"))
     answers = {} if loosened else book.answers(ruleset)
-    unclear = frozenset(rule for rule, status in statuses if status == "unknown")
     return Told(step, broken, {rule: answers[rule] for rule in broken & answers.keys()}, unclear, loosened)
+
+
+def _found(step: Step) -> tuple[frozenset[str], frozenset[str]] | None:
+    """Return the rules that a look found broken, and those that it found Unknown, by any ruleset; None for no look."""
+    if "verdict" not in step.entry.facts:
+        return None
+    found = [(str(one["rule"]), str(one["status"])) for one in step.entry.facts.get("findings") or ()]
+    broken, unclear = (frozenset(rule for rule, status in found if status == want) for want in ("violation", "unknown"))
+    return broken, unclear
 
 
 async def the_grace_is_given_once(book: Book) -> list[str]:
     """What is told to be left of the grace is never more than the longest grace, without what the author used before.
 
-    Whatever he does to the exemption in between, under which name, from which assignment and by which rule.
+    Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
+    used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
     """
     found, runs = list[str](), dict[ExemptionId, list[Run]]()
     longest = max(
@@ -90,7 +100,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if book.is_older(step.row):
             continue
         if run is None and (known := step.before) and book.is_older(known) and known.due:
-            run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None)
+            run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None, has_grace=True)
             runs.setdefault(one, []).append(run)
             beside[one] = []  # it gave each its own
         told = _told(book, step)
@@ -105,16 +115,19 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if run is None:
             run = lasting[one] = Run(at, at, {}, controls)
             runs.setdefault(one, []).append(run)
-            beside[one] = [
-                Run(each.start, min(each.last, at), each.authors, each.controls)
-                for other, some in runs.items() for each in some
-                if other != one and _is_beside(book, other, step) and each.overlaps(controls)
-                and each.authors.get(author, at) <= at - _MOMENT
-            ]  # fmt: skip
+            beside[one] = []
         run.last = at
         run.rules |= told.reverting.keys()
         run.authors.setdefault(author, at)
         run.controls = None if run.controls is None or controls is None else run.controls | controls
+        if not run.has_grace and any(told.reverting.values()):
+            run.has_grace = True
+            beside[one] = [
+                Run(each.start, min(each.last, at), each.authors, each.controls)
+                for other, some in runs.items() for each in some
+                if other != one and _is_beside(book, other, step) and each.overlaps(run.controls)
+                and each.authors.get(author, at) <= at - _MOMENT
+            ]  # fmt: skip
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
         until = parse_time(match[1]) if match else None
         if until is None:
@@ -150,8 +163,7 @@ def _is_beside(book: Book, other: ExemptionId, step: Step) -> bool:
 
 
 async def _controls(book: Book, step: Step) -> frozenset[str] | None:
-    body = await book.body(step.one, step.row.snapshot)
-    references = ((body or {}).get("properties") or {}).get("policyDefinitionReferenceIds")
+    references = (await book.properties(step)).get("policyDefinitionReferenceIds")
     return frozenset(str(one).lower() for one in references) if references else None
 
 
@@ -165,7 +177,10 @@ def _length(times: Iterable[tuple[datetime, datetime]]) -> timedelta:
 
 
 async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
-    """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen."""
+    """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen.
+
+    What an older version saw, or another ruleset, was seen: that time is on its author's account.
+    """
     found = []
     blamed: dict[tuple[str, str], set[ExemptionId]] = {}
     first: dict[ExemptionId, dict[str, datetime]] = {}
@@ -177,23 +192,26 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             ended |= {(one.scope.lower(), step.before.assignment.lower())} if step.before and one in first else set()
             over |= {one.key} if first.pop(one, None) else set()
             continue
-        told = _told(book, step)
-        if told is None:
+        look = _found(step)
+        if look is None:
             continue
         if step.row.kept == step.row.content:
             first.pop(one, None)
             continue
+        broken, unclear = look
         seen = first.setdefault(one, {})
-        for rule in [rule for rule in seen if rule not in told.broken | told.unclear]:
+        for rule in [rule for rule in seen if rule not in broken | unclear]:
             del seen[rule]
             ended.add(where)
             over.add(one.key)
-        for rule in told.broken:
+        for rule in broken:
             seen.setdefault(rule, step.entry.at)
-        if told.broken:
+        if broken:
             blamed.setdefault(where, set()).add(one)
-        intent = step.row.intent
-        if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS or not told.reverting:
+        intent, told = step.row.intent, _told(book, step)
+        if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS:
+            continue
+        if told is None or not told.reverting:
             continue
         if (
             where in ended

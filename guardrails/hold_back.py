@@ -60,13 +60,16 @@ async def hold_back(
         notices.append(visit.about(Kind.VIOLATION, look, stored, done, plan.reasons))
     told = particulars(look.assessment, plan)
     entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, held=name, **told)
-    saved = await visit.commit(stored, row, entry, notices)
+
+    async def remember() -> None:
+        if untold and refused is None and state.opened_at:
+            await visit.world.register.breaker_told(state.opened_at)
+        elif untold:
+            await visit.world.register.budget_told(untold.whose, look.situation.now)
+
+    saved = await visit.commit(stored, row, entry, notices, remember)
     if saved is None:
         return None
-    if untold and refused is None and state.opened_at:
-        await visit.world.register.breaker_told(state.opened_at)
-    elif untold:
-        await visit.world.register.budget_told(untold.whose, look.situation.now)
     return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=plan)
 
 

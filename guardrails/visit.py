@@ -1,7 +1,7 @@
 """One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and tell."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -334,9 +334,17 @@ class Visit:
         )
 
     async def commit(
-        self, stored: Stored | None, row: Row, entry: Entry, notices: Sequence[Notice] = ()
+        self,
+        stored: Stored | None,
+        row: Row,
+        entry: Entry,
+        notices: Sequence[Notice] = (),
+        committed: Callable[[], Awaitable[None]] | None = None,
     ) -> Stored | None:
-        """Commit, then put what it has to say on the queues. None: somebody else was there first."""
+        """Commit, then put what it has to say on the queues. None: somebody else was there first.
+
+        `committed` is called in between: from then on the notices are sure to be sent, however sending them fails now.
+        """
         seq = next_seq(stored)
         old = stored.row if stored else None
         notices = [*notices, *self._reminders(old, row, entry.at), *self._evasions(old, row, entry.at)]
@@ -368,6 +376,8 @@ class Visit:
         if messages or left:
             row = replace(row, outbox_at=entry.at)
         saved = await self.world.register.commit(self.id, stored, row, entry, messages)
+        if saved is not None and committed is not None:
+            await committed()
         if saved is not None and left:
             messages += await self.world.register.outbox(self.id, left)
         if saved is not None and messages:

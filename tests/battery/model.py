@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.exemption import ExemptionId, parse_time
-from guardrails.record import Row, Status
+from guardrails.exemption import ExemptionId, fingerprint, parse_time
+from guardrails.record import HistoryEntry, Row, Status
 from guardrails.ruleset import Owner, Ruleset
 from tests.battery.rulesets import said_by
 
@@ -24,7 +24,9 @@ _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 _SLACK: Final = timedelta(minutes=2)
 _EXTENDED: Final = "expiry-extended"
-_CODES: Final = ("EXG101", "EXG102", "EXG103", "EXG302")
+_CODES: Final = {
+    "EXG101": "expiry-missing", "EXG102": "expiry-too-far", "EXG103": _EXTENDED, "EXG302": "whole-initiative",
+}  # fmt: skip
 """The rules that ask for a revert in the battery's rulesets."""
 
 
@@ -56,13 +58,15 @@ def assigned(azure: Mapping[str, "Entry"], assignment: str) -> tuple[str, dict[s
 def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any], azure: Mapping[str, "Entry"]) -> timedelta | None:
     """Return the grace that a rule gives an exemption; None where it does not ask for its revert.
 
-    Of the policies that it names, those count that the initiative has: an override holds for no others.
+    An override by reference holds for a policy that is exempted: not where the assignment is gone, or its initiative
+    has no such reference.
     """
     file = said_by(ruleset)
     found = file["rules"].get(rule, "off")
     asked = dict(found) if isinstance(found, dict) else {"response": found}
     members = {one.lower() for one in assigned(azure, body["properties"]["policyAssignmentId"])[1]}
-    exempted = (_references(body) or members) & members
+    named = _references(body)
+    exempted = named & members if named else members
     for override in file.get("overrides", ()):
         if rule in override["rules"] and exempted == {override["reference"].lower()}:  # of several, the strictest way
             asked["response"] = override["rules"][rule]
@@ -221,25 +225,35 @@ def _in_grace(end: "End", one: ExemptionId, row: Row, rules: list[str], body: di
 
 
 def used(end: "End", one: ExemptionId, author: str, now: datetime) -> timedelta:
-    """Return for how long, within 30 days, an exemption was known to break a rule as the same author had written it.
-
-    Not under a ruleset with overrides: the history does not tell whether the rule asked for a revert then.
-    """
-    loosened = {ruleset.digest for _, ruleset in end.cloud.ruled if said_by(ruleset).get("overrides")}
+    """Return for how long, within 30 days, it was known to break a rule that asks for a revert, by the same author."""
     total, since = timedelta(), now - timedelta(days=30)
     entries = end.history[one]
     for entry, after in pairwise((*entries, None)):
         assert entry is not None
         if str(entry.row.get("author", "")).lower() != author.lower() or entry.row.get("status") != "violation":
             continue
-        if not any(code in _CODES for code in entry.row.get("findings", ())) or entry.row.get("kept"):
-            continue
-        if str(entry.row.get("ruleset", "")).partition("+")[0] in loosened:
+        if not _asks_for_revert(end, one, entry) or entry.row.get("kept"):
             continue
         edits = [change.at for change in end.journal(one) if not change.ours and change.at > entry.at]
         until = min([after.at if after else now, *edits])  # an edit ends it, however late it is seen
         total += max(until - max(entry.at, since), timedelta())
     return total
+
+
+def _asks_for_revert(end: "End", one: ExemptionId, entry: HistoryEntry) -> bool:
+    """Whether a rule that an entry found broken asked for a revert then.
+
+    Where the same rule is also Unknown, the sure finding is the milder one: in the battery's rulesets, an override's
+    alert, of which it cannot be told whether it holds.
+    """
+    codes = entry.row.get("findings", {})
+    rules = [rule for code, rule in _CODES.items() if code in codes and f"{code}?" not in codes]
+    ruleset = next((each for _, each in end.cloud.ruled if each.digest == entry.row.get("ruleset")), None)
+    states = (each for each in end.journal(one) if each.after and fingerprint(each.after) == entry.row.get("content"))
+    change = next(states, None)
+    if ruleset is None or change is None or change.after is None:
+        return bool(rules)
+    return any(grace_of(ruleset, rule, change.after, change.azure) is not None for rule in rules)
 
 
 def _owned(end: "End", one: ExemptionId, row: Row) -> str:

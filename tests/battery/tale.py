@@ -22,6 +22,7 @@ from sandbox import tenant
 from tests.battery import rulesets
 from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
+from tests.battery.ledger import Operated
 from tests.battery.watchers import Book
 
 ONE: Final = ExemptionId.parse(tenant.exemption_id(tenant.RESOURCE, "one"))
@@ -93,6 +94,7 @@ class Tale:
     opened_at: datetime | None = None
     swept: Any = None
     there: dict[ExemptionId, Any] = field(default_factory=dict)
+    operated: list[Operated] = field(default_factory=list)
     hours: float = 0
 
     def add(
@@ -142,7 +144,7 @@ class Tale:
             ruleset=self.ruleset, digests={}, delivered=self.delivered, workers=[worker], trace=self.trace,
             troubles=[], lost=[], unruled=[], swept=None, now=lambda: NOW,
         )  # fmt: skip
-        people = SimpleNamespace(ids=[ONE], ledger=SimpleNamespace(wiped=[], operated=[]))
+        people = SimpleNamespace(ids=[ONE], ledger=SimpleNamespace(wiped=[], operated=self.operated))
         rows = {one: Row.from_json(entries[-1].row) for one, entries in self.history.items()}
         return await Book.of(End(cast(Cloud, cloud), cast(Any, people), self.there, rows, self.history))
 

@@ -18,6 +18,7 @@ from guardrails.register import letters
 from sandbox import tenant
 from tests.battery import rulesets
 from tests.battery.azure import START
+from tests.battery.ledger import Operated
 from tests.battery.tale import (
     ALICE,
     DAY,
@@ -233,10 +234,10 @@ def first_end_lost(tale: Tale, wrong: bool) -> None:
 # Budgets
 
 
-def reverted(tale: Tale, after: float) -> None:
-    """Let it be reverted so many hours later."""
+def reverted(tale: Tale, after: float, takes: float = 0) -> None:
+    """Let it be reverted so many hours later; that takes so many hours, for its worker dies."""
     tale.add("intent", after=after, intent=intent("delete"), reverts=(tale.at + after * HOUR,))
-    tale.add("reverted", after=0, content="", status=Status.GONE)
+    tale.add("reverted", after=takes, content="", status=Status.GONE)
     tale.wrote(None, ours=True, before=tale.keep())
 
 
@@ -244,6 +245,13 @@ def too_many_reverts(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
     reverted(tale, 1)
     reverted(tale, 0.2 if wrong else 1)
+
+
+def closed_while_one_is_under_way(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
+    reverted(tale, 1)
+    reverted(tale, 0.1, takes=0.4)
+    tale.operated.append(Operated(tale.at - (-0.1 if wrong else 0.2) * HOUR, "close"))
 
 
 def too_many_restores(tale: Tale, wrong: bool) -> None:
@@ -256,6 +264,14 @@ def fight_at_once(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(breaker={"fights": {"times": 2, "window": "1d"}})
     for after in (1, 1, 0.2 if wrong else 1):
         tale.add("reverted", after=after)
+
+
+def fight_that_a_crash_cut_short(tale: Tale, wrong: bool) -> None:
+    tale.ruleset = ruled(breaker={"fights": {"times": 2, "window": "1d"}})
+    reverted(tale, 1)
+    reverted(tale, 2)
+    reverted(tale, 2, takes=0 if wrong else 1)
+    reverted(tale, 0.2)
 
 
 def held_for_nothing(tale: Tale, wrong: bool) -> None:
@@ -495,9 +511,9 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "nothing_is_reverted_within_its_first_grace": (reverted_too_early, reverted_too_early_after_an_older_version),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
-    "no_budget_is_exceeded": (too_many_reverts,),
+    "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_under_way),
     "no_budget_for_restores_is_exceeded": (too_many_restores,),
-    "a_fight_is_slowed_down": (fight_at_once,),
+    "a_fight_is_slowed_down": (fight_at_once, fight_that_a_crash_cut_short),
     "nothing_is_held_for_nothing": (held_for_nothing,),
     "what_waits_for_a_budget_has_a_time": (held_for_ever,),
     "an_open_breaker_is_reminded_of": (breaker_forgotten,),

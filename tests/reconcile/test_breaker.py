@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from guardrails.errors import Retryable
 from guardrails.record import Status
 from tests.reconcile.ports import Died
 from tests.reconcile.world import World, rules
@@ -34,6 +35,26 @@ async def test_the_limit_holds_and_the_next_one_waits(world: World) -> None:
     assert await world.told() == ["breaker-open", "reverted", "reverted", "violation", "violation"]
     state = await world.register.breaker(world.clock.now())
     assert (state.opened_at, state.told) == (world.clock.time, True)
+
+
+@pytest.mark.parametrize("operation", ["queues.send", "register.sent"])
+async def test_what_fails_once_while_it_is_told_is_told_once_more_at_most(world: World, operation: str) -> None:
+    world.ruleset = rules(breaker={"reverts_per_hour": 0})
+    first, second = world.id("first"), world.id("second")
+    await world.bad(first)
+    await world.bad(second)
+    world.watch.before[operation] = unreachable
+    with pytest.raises(Retryable):
+        await world.look(first)
+    assert (await world.register.breaker(world.clock.now())).told
+    world.after_lease()
+    await world.look(first)
+    await world.look(second)
+    assert (await world.told()).count("breaker-open") in (1, 2)
+
+
+async def unreachable() -> None:
+    raise Retryable("it cannot be reached", code="storage-unreachable")
 
 
 async def test_what_is_held_is_held_quietly(world: World) -> None:

@@ -64,12 +64,14 @@ def _exceeded(
     book: Book, what: str, done: Sequence[Step], budgets: Sequence[Budget], authors: Sequence[str]
 ) -> list[str]:
     closed = _closed(book)
-    unclear = [step for step in done if any(abs(at - _begun_at(step)) < _AT_ONCE for at in closed)]
+    unclear = [
+        step for step in done if any(_begun_at(step) - _AT_ONCE < at < step.entry.at + _AT_ONCE for at in closed)
+    ]
     counted = defaultdict[tuple[str, str], list[tuple[datetime, datetime]]](list)
     for step, author in zip(done, authors, strict=True):
         era, own = sum(at <= _begun_at(step) for at in closed), f"{step.one.key} {_restored(book, step)}"
         for name, key in (("exemption", own), ("author", author), ("subscription", step.one.container)):
-            if key and step not in unclear:  # of before or after, which nobody can tell
+            if key and step not in unclear:  # closed while it was under way: its share may be of before or after
                 counted[name, f"{key} {era}"].append((_begun_at(step), step.entry.at))
     found = []
     for (name, key), times in counted.items():
@@ -102,12 +104,15 @@ def _author(book: Book, step: Step) -> str:
 
 
 async def a_fight_is_slowed_down(book: Book) -> list[str]:
-    """What was reverted as often as makes a fight is reverted once an hour from then on."""
+    """What was reverted as often as makes a fight is reverted once an hour from then on.
+
+    A revert counts from when it was begun: one that a crash cut short, and that was done later, has its share of then.
+    """
     times = max((one.fights.times for one in _rulesets(book)), default=0)
     window = min((one.fights.window for one in _rulesets(book)), default=_DAY)
     found = []
     for one, steps in book.steps.items():
-        done = [step.entry.at for step in steps if step.entry.event in _REVERTED]
+        done = [_begun_at(step) for step in steps if step.entry.event in _REVERTED]
         restored = [step.entry.at for step in steps if step.entry.event == "restored"]
         for at, moment in enumerate(done):
             recent = [

@@ -327,6 +327,16 @@ async def way_gone(stage: Stage) -> None:
     stage.cloud.events.clear()
 
 
+OPT_IN: Final = f"{tenant.SUBSCRIPTION}{tenant.AUTHORIZATION}/policyAssignments/opt-in"
+ENROLLMENT: Final = f"{tenant.SUBSCRIPTION}{tenant.AUTHORIZATION}/policyEnrollments/in"
+
+
+async def enrollment_gone(stage: Stage) -> None:
+    """A scope is enrolled no more in an assignment that enforces only where one is."""
+    stage.send(PIPELINE, "DELETE", ENROLLMENT)
+    stage.cloud.events.clear()
+
+
 async def alike(stage: Stage) -> None:
     """Another that exempts from the same is written beside it, and no event says so."""
     stage.write(name="two")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE: Final = {
     "notice: bypass-found": "no history has a bypass: tests/sweep/test_bypasses.py, and the crash matrix",
+    "port: Arm.enrollments": "no history has an enrollment: tests/sweep/test_enrollments.py, and the crash matrix",
     "port: Bypasses.forget": "no history has a bypass",
     "port: Bypasses.mark_gone": "no history has a bypass",
     "port: Bypasses.write": "no history has a bypass",

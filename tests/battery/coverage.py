@@ -58,7 +58,7 @@ def known() -> set[str]:
     found |= {f"fault: {make().name}" for make in makers}
     found |= {f"status: {one}" for one in Status} | {f"notice: {one}" for one in Kind}
     found |= {f"port: {port}.{method}" for port, methods in port_methods().items() for method in methods}
-    return found | {f"event: {one}" for one in (*_events(), *perform._EVENTS.values())}
+    return found | {f"event: {one}" for one in (*_events(), *perform.EVENTS.values())}
 
 
 def _events() -> set[str]:

@@ -216,7 +216,8 @@ async def close_breaker(stage: Stage) -> None:
 READS: Final = (
     "reverts", "deleted list", "history {}", "register list", "register show {}", "register export --out {file}",
     "register ways", "sweep show", "targets", "breaker show", "letters list", "letters show {letter}",
-    "notices failed", "notices routes", "notices show {digest}", "rules --counts",
+    "notices failed", "notices routes", "notices show {digest}", "rules --counts", "policy would-refuse",
+    "policy build --compare",
 )  # fmt: skip
 
 

@@ -326,9 +326,7 @@ async def test_none_shown_where_some_are_waited_for_is_said_once_a_sweep_and_is_
     await enroll(tenant.world)
     report = await tenant.sweep()
     assert [one for one in report.remarks if "Enroll" in one] == []
-    shown = {
-        one.bypass.subject: one.bypass.detail for one in await every(tenant) if one.bypass.way is Way.NOT_ENFORCED
-    }
+    shown = {one.bypass.subject: one.bypass.detail for one in await every(tenant) if one.bypass.way is Way.NOT_ENFORCED}
     assert shown == {
         EVERY: "Enroll: only where a scope is enrolled: 1 scope enrolled",
         FEW: "Enroll: only where a scope is enrolled: no scopes enrolled",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from guardrails.cli import policy_would_refuse
-from guardrails.cli.options import add_format, add_ruleset, ruleset_of
+from guardrails.cli.options import add_ruleset, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.cli.whole import write_whole
 from guardrails.errors import Misconfigured
@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="policy definitions (JSON) that an approved tag may let past; default: `sources` in the --out folder",
     )  # fmt: skip
     add_ruleset(making)
-    add_format(making)
+    making.add_argument("--format", choices=("table", "json"), help="of --compare; default: table")
     asking = actions.add_parser(
         "would-refuse",
         help="list the writes of the last days that Deny would have refused, by the register",
@@ -56,6 +56,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Write what differs, or name it; or ask the register."""
     if args.action == "would-refuse":
         return policy_would_refuse.run(args, screen)
+    if args.format and args.compare is None:
+        raise Misconfigured("--format is for --compare alone", code="bad-use", remedy="Leave it out, or add --compare.")
     out: Path = args.out
     named = _given(args.definitions, out)
     ruleset = ruleset_of(args)
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         before = _before(out, made)
         if args.compare:  # under one name, so that the name is no difference
             before = build(replace(load_ruleset(Path(args.compare)), source=ruleset.source), named)
-        return _compare(differences(before, made), screen, form=args.format)
+        return _compare(differences(before, made), screen, form=args.format or "table")
     stale = [path for path, text in made.items() if _read(out / path) != text]
     left = [path for path in _there(out) if path not in made]
     if args.check:

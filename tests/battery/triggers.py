@@ -217,7 +217,6 @@ READS: Final = (
     "reverts", "deleted list", "history {}", "register list", "register show {}", "register export --out {file}",
     "register ways", "sweep show", "targets", "breaker show", "letters list", "letters show {letter}",
     "notices failed", "notices routes", "notices show {digest}", "rules --counts", "policy would-refuse",
-    "policy build --compare",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from guardrails.register.columns import pack
 from sandbox import tenant
 from tests.cli.test_reverts import Desk, desk
 from tests.reconcile.conftest import world
-from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE, in_days
+from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, in_days
 
 from .conftest import Ran
 
@@ -84,6 +84,7 @@ async def test_each_write_counts_and_our_own_do_not(desk: Desk) -> None:
         assert (await desk.world.look(one)).did == "put-back"
         await desk.world.look(one)
     assert [one["would_refuse"] for one in await found(desk)] == [["EXG101"], ["EXG101"]]
+    assert (await ask(desk, "--format", "json")).json["writes"] == 3, "the good one, and what was put back twice"
     untagged = desk.world.id("tagged")
     await desk.world.write(untagged, metadata=NO_TICKET)
     assert (await desk.world.look(untagged)).did == "tag"
@@ -92,13 +93,21 @@ async def test_each_write_counts_and_our_own_do_not(desk: Desk) -> None:
 
 
 async def test_a_write_is_judged_as_at_its_time(desk: Desk) -> None:
-    """It ended since, and had not when it was written: no policy would have refused it then."""
+    """Its end was too far then, and no longer is: a policy would have refused it."""
     one = desk.world.id()
-    await desk.world.write(one, expiresOn=in_days(desk.world.clock, 5))
+    await desk.world.write(one, expiresOn=in_days(desk.world.clock, 380))
     await desk.world.look(one)
-    desk.rule(on={"expired": "alert"})
-    desk.world.clock.advance(days=10)
-    assert await found(desk) == []
+    desk.world.clock.advance(days=20)
+    assert [one["would_refuse"] for one in await found(desk)] == [["EXG102"]]
+
+
+async def test_what_an_operator_restored_is_no_write_of_anybody_else(desk: Desk) -> None:
+    one = desk.world.id()
+    await desk.world.bad(one)
+    assert (await desk.world.look(one)).did == "delete"
+    assert (await desk.run("restore", one.text, "--by", OPERATOR)).code == 0
+    ran = await ask(desk, "--format", "json")
+    assert (ran.json["writes"], len(ran.json["found"])) == (1, 1)
 
 
 async def test_another_ruleset_judges_before_it_is_in_force(desk: Desk, tmp_path: Any) -> None:

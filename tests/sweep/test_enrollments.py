@@ -10,6 +10,7 @@ import pytest
 from guardrails.bypass.enrolled import REMOVED
 from guardrails.bypass.model import Way
 from guardrails.bypass.record import Kept
+from guardrails.bypass.sweep import KEPT
 from guardrails.errors import Retryable
 from guardrails.ports import Surroundings
 from sandbox import tenant as places
@@ -344,6 +345,24 @@ async def test_an_enrollment_that_cannot_be_read_makes_its_scope_unknown_and_no_
     report = await enrolled.sweep()
     assert [one.bypass.scope for one in await removals(enrolled)] == [places.LANDING]
     assert len([one for one in report.missing if "cannot be read" in one]) == 2
+
+
+async def test_what_is_enrolled_for_years_is_remembered_and_found_when_it_goes(enrolled: Tenant) -> None:
+    before = await kept(enrolled)
+    await later(enrolled, days=KEPT.days + 1)
+    assert await kept(enrolled) == before
+    await leave(enrolled.world)
+    await later(enrolled)
+    assert await told(enrolled.world) == [places.GROUP]
+
+
+async def test_a_removal_stays_one_while_azure_cannot_be_asked(enrolled: Tenant) -> None:
+    await leave(enrolled.world)
+    await later(enrolled)
+    found = await removals(enrolled)
+    enrolled.world.fault("GET", "policyEnrollments", count=50, status=503)
+    await later(enrolled)
+    assert await removals(enrolled) == found != []
 
 
 async def test_what_the_ruleset_accepts_is_kept_and_not_told(enrolled: Tenant) -> None:

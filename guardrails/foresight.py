@@ -34,7 +34,7 @@ class Write:
         at: when it was written, UTC, by Azure's time; by ours where that is not known.
         author: who wrote it; "" where unknown. A stranger's text.
         refused: the codes of the rules whose policies would have refused it at the most.
-        unclear: those of rules that cannot be told now, and `why`; "" where there is none.
+        unclear: those of rules that are Unknown now, and `why`; "" where there is none.
     """
 
     seq: int

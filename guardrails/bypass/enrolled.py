@@ -6,7 +6,7 @@ that is edited to say less lacks a part, as one that is deleted does.
 
 Shape and behaviour: Microsoft Learn, enrollment structure; REST examples of Microsoft.Authorization/policyEnrollments,
 2026-01-01-preview, in Azure/azure-rest-api-specs, which show `policyAssignmentInstanceId`. Learn says that enrollments
-of an assignment that is deleted and made anew under the same id do not count for the new one; that one sees this by a
+of an assignment that is deleted and recreated under the same id do not count for the new one; that one sees this by a
 `policyAssignmentInstanceId` other than the assignment's `instanceId` is a guess. Where either is not shown they count.
 """
 

@@ -35,7 +35,7 @@ class Removed:
     Attributes:
         found: those that are removed, not judged yet.
         settled: rows of removals that are none any more, and `forgotten`, rows of what cannot come back; by Bypass.key.
-        unseen: those that cannot be told, by container; `missing`: why, a sentence each.
+        unseen: those that are Unknown, by container; `missing`: why, a sentence each.
     """
 
     found: list[Bypass] = field(default_factory=list)

@@ -203,7 +203,7 @@ It finds nothing where the assignment is gone or has another mode, where the sco
 longer holds the policy. Where Azure does not list the enrollments at the scope, nothing is taken for gone. A scan does
 not find it, for it has no memory.
 
-Why: who deletes an enrollment switches a control off without writing an exemption, and without touching the
+Why: deleting an enrollment switches a control off without writing an exemption, and without touching the
 assignment. Nothing is left that says that the policy ever stopped anything there.
 
 Example: a subscription was enrolled in *deny public endpoints* in June; in November its owner deletes the enrollment.

@@ -163,7 +163,7 @@ class _Comparison:
     def absent(self, shown: Look, visible: Collection[str]) -> tuple[dict[bytes, str], dict[bytes, str]]:
         """Return which rows are of what is gone, and which of what has been gone for long enough, by partition.
 
-        Of enrollments, `removed` tells that.
+        Of enrollments, `removed` decides that.
         """
         gone, old = dict[bytes, str](), dict[bytes, str]()
         unread = {holder_of(one.way, one.scope, one.subject) for one in shown.found if one.unreadable}

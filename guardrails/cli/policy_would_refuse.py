@@ -112,7 +112,7 @@ def _policies(ruleset: Ruleset, wanted: Sequence[str]) -> dict[str, Refusal]:
 async def _found(
     service: "Service", ruleset: Ruleset, policies: Mapping[str, Refusal], since: datetime, told: Told
 ) -> tuple[list[Item], int]:
-    """Return the writes since then that would have been refused, or cannot be told; and how many there were."""
+    """Return the writes since then that would have been refused, or are Unknown; and how many there were."""
     broken: list[Permanent] = []
     rows = [stored.row async for stored in service.register.rows(broken.append)]
     names = [row.id for row in rows if row.written_at is None or row.written_at >= since]

@@ -188,13 +188,16 @@ async def _look(visit: Visit, revert: Revert, taken: Exemption) -> Look:
         before = replace(before, blocked="", intent=None)  # nothing stood in its way
     # the kept body may be an older one that says the same: who wrote it last, the row as it was judged knows
     seen = replace(taken, modified_by=judged.author, modified_by_type=judged.author_kind, modified_at=judged.written_at)
-    then = replace(
-        visit,
-        world=replace(visit.world, arm=cast(Arm, _ReadOnce(visit.world.arm)), clock=_Then(revert.decided.at)),
-        hint=Hint("sweep" if revert.did == "remove" else "event"),
-        mode=Mode.ENFORCE,
-    )
-    return await then.look(seen, before)
+    return await back_at(visit, revert.decided.at, "sweep" if revert.did == "remove" else "event").look(seen, before)
+
+
+def back_at(visit: Visit, at: datetime, source: str) -> Visit:
+    """Return a visit that looks as if it were then (UTC), in enforce mode. It reads assignments and policies alone.
+
+    `source`: what says to look, as in Hint.
+    """
+    world = replace(visit.world, arm=cast(Arm, _ReadOnce(visit.world.arm)), clock=_Then(at))
+    return replace(visit, world=world, hint=Hint(source), mode=Mode.ENFORCE)
 
 
 def _milder(revert: Revert, plan: Plan) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Blocked, Changed, Done, act
@@ -19,10 +19,11 @@ from guardrails.visit import Look, Outcome, Visit, next_seq
 
 _REVERTING = ("delete", "put-back")
 
-_EVENTS = {
+EVENTS: Final[Mapping[str, str]] = {
     "delete": "reverted", "put-back": "put-back", "remove": "removed", "restore": "restored",
     "bring-back": "brought-back", "tag": "tagged", "untag": "untagged",
 }  # fmt: skip
+"""What we do in Azure -> the event of the history that records it."""
 
 
 async def perform(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
@@ -189,7 +190,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
         row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)
         if after.plan.action is not None and after.plan.action.name != intent.action:
             row = replace(row, due=now)  # at once, by a message of its own: no event may tell of our write
-    entry = entry_for(_EVENTS[intent.action], now, visit.hint, body, why=intent.why, **told)
+    entry = entry_for(EVENTS[intent.action], now, visit.hint, body, why=intent.why, **told)
     notices = [Notice.from_json(intent.notice)] if intent.notice else []
     saved = await visit.commit(stored, row, entry, notices)
     if saved is None:

@@ -79,6 +79,12 @@ class Arm(Protocol):
         None where it is not among those that are. Raises nothing: Unread where Azure does not list all of them.
         """
 
+    async def enrollments(self, scope: str) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+        """Return the policy enrollments at a scope and above it.
+
+        Gone where Azure says that the scope is not there; Unread where it does not list all of them.
+        """
+
     async def tag_scope(self, scope: str, name: str, value: str | None) -> None:
         """Merge one tag on a subscription, resource group or resource; None removes it."""
 
@@ -126,7 +132,8 @@ class Surroundings:
         missing: what could not be read, a sentence each.
         assigned: the rows of all assignments as the inventory gives them: id, tenantId, properties, systemData; some
             may be odd.
-        whole: whether these are all assignments; False where a part could not be read.
+        enrolled: the same of policy enrollments.
+        whole: whether these are all assignments and enrollments; False where a part could not be read.
         policies: the policy definitions, where they were asked for; those that are not shown are not in it.
         above: the management groups above each container, as far as they are known; by ExemptionId.container.
         in_order: whether exemptions come with all management groups first, and each subscription's in one run.
@@ -141,6 +148,7 @@ class Surroundings:
     policies: PoliciesById = NO_POLICIES
     above: Mapping[str, Chain] = field(default_factory=dict)
     in_order: bool = True
+    enrolled: Sequence[Mapping[str, Any]] = ()
 
 
 class Inventory(Protocol):

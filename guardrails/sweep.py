@@ -135,7 +135,13 @@ class Sweeper:
         failed = "the ways past a policy that are no exemptions could not be looked at"
         try:
             tally = await sweep_bypasses(
-                self._inventory, self._bypasses, around, ruleset, at=report.started, told=report.bypasses_told
+                self._inventory,
+                self._bypasses,
+                around,
+                ruleset,
+                at=report.started,
+                told=report.bypasses_told,
+                enrollments=self._world.arm.enrollments,
             )
         except GuardrailsError as error:
             report.missing.append(f"{failed}: {error}")

@@ -30,7 +30,8 @@ param activityLogGroups = []
 param hubRuleId = readEnvironmentVariable('GUARDRAILS_HUB_RULE_ID', '')
 param hubName = readEnvironmentVariable('GUARDRAILS_HUB_NAME', '')
 
-// Policies made from the ruleset (docs/prevention.md): first prevent, then preventMode Default, then rules to deny.
+// Policies made from the ruleset: first prevent, then preventMode Default, then rules to deny, one by one. What to look at
+// before each step: docs/prevention.md, Rolling out.
 param prevent = false
 param preventMode = 'DoNotEnforce'
 param denyRules = []

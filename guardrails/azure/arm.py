@@ -27,6 +27,10 @@ from guardrails.transport import Foreign, asking, reading, transport
 
 EXEMPTIONS_VERSION: Final = NEWEST
 
+ENROLLMENTS: Final = "Microsoft.Authorization/policyEnrollments"
+ENROLLMENTS_VERSION: Final = "2026-01-01-preview"
+"""The one api-version of enrollments that the specification has (Azure/azure-rest-api-specs)."""
+
 _GONE_CODES: Final = frozenset(
     {
         "policyexemptionnotfound", "resourcenotfound", "resourcegroupnotfound", "parentresourcenotfound",
@@ -138,15 +142,33 @@ class ArmRest:
             found += page
         return [row for row in found if _is_at(row, exemption)]
 
+    async def enrollments(self, scope: str) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+        """Return the policy enrollments at a scope and above it. Raises Retryable.
+
+        Gone where ARM says that the scope is not there; Unread where it does not list all of them, as in a cloud that
+        has no such type. `atScope()` is what the reference of the list operations names for that.
+        """
+        found: list[Mapping[str, Any]] = []
+        async for page in self._pages(scope, {"filter": "atScope()"}, ENROLLMENTS, ENROLLMENTS_VERSION):
+            if isinstance(page, AsyncHttpResponse):
+                return refusal(page, _NO_TARGET_CODES)
+            if isinstance(page, Unread):
+                return page
+            if not all(isinstance(row, Mapping) for row in page):
+                return Unread("Azure's list of policy enrollments holds what is none")
+            found += page
+        return found
+
     async def _pages(
-        self, scope: str, options: Mapping[str, str]
+        self, scope: str, options: Mapping[str, str], kind: str = TYPE, version: str = ""
     ) -> AsyncIterator[Sequence[Any] | AsyncHttpResponse | Unread]:
-        """Yield the rows of a list of exemptions, page by page; where ARM refuses one, its answer, as the last."""
-        url = self._rest.url(f"{scope}/providers/{TYPE}", self._version, **options)
+        """Yield the rows of a list, page by page; where ARM refuses one, its answer, as the last."""
+        name = kind.rpartition("/")[2]
+        url = self._rest.url(f"{scope}/providers/{kind}", version or self._version, **options)
         seen: set[str] = set()
         while url:
             if url in seen or not self._rest.is_ours(url):
-                yield Unread("Azure's list of exemptions goes on at an address that is not followed")
+                yield Unread(f"Azure's list of {name} goes on at an address that is not followed")
                 return
             seen.add(url)
             response = await self._rest.send("GET", url, scope)
@@ -156,7 +178,7 @@ class ArmRest:
             body = json_of(response)
             rows = body.get("value") if isinstance(body, Mapping) else None
             if not isinstance(rows, Sequence) or isinstance(rows, str):
-                yield Unread("Azure's answer is not a list of exemptions")
+                yield Unread(f"Azure's answer is not a list of {name}")
                 return
             yield rows
             url = str(body.get("nextLink") or "")

@@ -12,6 +12,7 @@ from guardrails.assess import Finding, Verdict
 from guardrails.bypass.rules import (
     END_MISSING,
     ENDED,
+    ENROLLMENT_REMOVED,
     FORMER,
     NOT_APPROVED,
     REVIEW_MISSING,
@@ -35,6 +36,8 @@ class Way(StrEnum):
     SELECTOR = "resource-selector"
     OVERRIDE = "override"
     NOT_ENFORCED = "not-enforced"
+    UNENROLLED = "enrollment-removed"
+    """A scope that was enrolled in an assignment of the mode Enroll, and is no more: nothing enforces it there now."""
     SELF_SERVE = "self-serve"
     DISABLED = "effect-disabled"
     UNREAD = "unreadable"
@@ -57,7 +60,7 @@ class Bypass:
         ends_problem: why its end could not be read; "" where it is absent or fine.
         unreadable: why the row could not be read; "" where it could. Nothing else of it is judged then.
         covers: which policies of the initiative it is about, in the version that Azure evaluates, a phrase; "" where it
-            names none.
+            names none. Of an enrollment that is gone: the reference id of the policy, "" for all of the assignment.
     """
 
     way: Way
@@ -79,8 +82,9 @@ class Bypass:
 
     @property
     def key(self) -> bytes:
-        """A name (16 bytes of sha256) that is the same for every casing; of two overrides each has its own."""
-        part = self.detail if self.way in (Way.OVERRIDE, Way.UNREAD) else ""
+        """A name (16 bytes of sha256), the same for every casing; of two overrides or enrollments each has its own."""
+        part = self.detail if self.way in (Way.OVERRIDE, Way.UNREAD, Way.UNENROLLED) else ""
+        part += f"|{self.covers}" if self.way is Way.UNENROLLED else ""
         text = f"{self.way}|{self.scope}|{self.subject}|{part}".lower()
         return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:16]
 
@@ -193,6 +197,14 @@ type _Lack = tuple[BypassRule, Verdict, str, Mapping[str, Any]]
 def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> Iterator[_Lack]:
     if bypass.unreadable:
         yield UNREADABLE, Verdict.UNKNOWN, bypass.unreadable, {}
+        return
+    if bypass.way is Way.UNENROLLED:  # what is gone has no metadata to look into
+        yield (
+            ENROLLMENT_REMOVED,
+            Verdict.VIOLATION,
+            "it was enrolled, and nothing enforces the assignment there now",
+            {},
+        )
         return
     tagged = bypass.way is Way.TAG
     if not bypass.ticket:

@@ -3,7 +3,8 @@
 Rows are as ARM or Resource Graph give them and as strangers wrote them: keys in any case, values of any type. What has
 an id gives a Bypass, unreadable at worst; what has none raises Permanent.
 
-Shapes: REST reference of Microsoft.Authorization/policyAssignments, 2025-11-01 and later.
+Shapes: REST reference of Microsoft.Authorization/policyAssignments, 2025-11-01 and later; of policyEnrollments see
+`enrolled`.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from guardrails.bypass.enrolled import REMOVED, Enrolled, Mode
 from guardrails.bypass.model import Bypass, Way, container_of
 from guardrails.errors import Permanent
 from guardrails.exemption import canonical_json, parse_time
@@ -25,7 +27,13 @@ from guardrails.ruleset import Ruleset
 ENDS: Final = ("expiresOn", "exceptionExpiry")
 """Keys of an assignment's metadata that say when it ends, beside the ruleset's tag of that meaning."""
 
+ENROLL: Final = "Enroll: only where a scope is enrolled"
+"""The detail of an assignment with that mode; what is enrolled in it stands behind it where that is known."""
+
 _ID: Final = re.compile(r"(/.+)/providers/Microsoft\.Authorization/policyAssignments/([^/]+)", re.I | re.A | re.S)
+_ENROLLMENT: Final = re.compile(
+    r"(/.+)/providers/Microsoft\.Authorization/policyEnrollments/([^/]+)", re.I | re.A | re.S
+)
 _LONGEST: Final = 1000
 _LONGEST_KEY: Final = 64
 
@@ -93,6 +101,46 @@ def tagged_of(row: Mapping[str, Any], ruleset: Ruleset) -> Bypass | None:
     )  # fmt: skip
 
 
+def enrolled_of(row: Mapping[str, Any]) -> list[Enrolled]:
+    """Return what an enrollment enrolls, part by part.
+
+    row: id, properties. Raises Permanent where its id is none, or at no scope that we know (not-an-enrollment), and
+    where it is not as Azure documents it (enrollment-unreadable).
+    """
+    said = _lower(row)
+    identity = _identity(said.get("id"))
+    found = _ENROLLMENT.fullmatch(identity)
+    if found is None or not container_of(found[1]):
+        raise Permanent("the id is not that of a policy enrollment", code="not-an-enrollment", subject=identity[:300])
+    try:
+        properties = _object(said.get("properties"), "properties")
+        policies = [_text(one) for one in _list(properties.get("policydefinitionreferenceids"), "its reference ids")]
+        selectors = _list(properties.get("resourceselectors"), "resourceSelectors")
+        where = " or ".join(sorted(_conditions(_object(one, "a resource selector")) for one in selectors))
+    except _Odd as error:
+        raise Permanent(str(error), code="enrollment-unreadable", subject=identity[:300]) from None
+    assignment = _identity(properties.get("policyassignmentid"))
+    if not assignment:
+        raise Permanent("policyAssignmentId names none", code="enrollment-unreadable", subject=identity[:300])
+    instance = _text(properties.get("policyassignmentinstanceid"))
+    detail = _brief(f"{REMOVED} where {where}") if where else REMOVED
+    return [Enrolled(found[1], assignment, one, detail, instance) for one in dict.fromkeys(policies) or ("",)]
+
+
+def mode_of(row: Mapping[str, Any]) -> tuple[str, Mode]:
+    """Return the id of an assignment, in lower case, and what decides whether enrollments in it count.
+
+    Its shape is judged by `bypasses_of`: what is odd here counts as absent.
+    """
+    said = _lower(row)
+    properties = said.get("properties")
+    stated = _lower(properties) if isinstance(properties, Mapping) else {}
+    identity = _identity(said.get("id"))
+    name = _text(stated.get("displayname")) or identity.rpartition("/")[2]
+    enroll = _text(stated.get("enforcementmode")).lower() == "enroll"
+    return identity.lower(), Mode(name, enroll, _text(stated.get("instanceid")))
+
+
 class _Seen(NamedTuple):
     """A way that a property of an assignment opens. `scope`: "" for the assignment's own; `named`: none for all."""
 
@@ -157,7 +205,7 @@ def _overrides(value: Any) -> Iterator[_Seen]:
 def _enforcement(value: Any) -> Iterator[_Seen]:
     mode = _text(value)
     if mode.lower() in ("donotenforce", "enroll"):
-        yield _Seen("DoNotEnforce" if mode.lower() == "donotenforce" else "Enroll: only where a scope is enrolled")
+        yield _Seen("DoNotEnforce" if mode.lower() == "donotenforce" else ENROLL)
     elif mode.lower() not in ("", "default"):
         yield _Seen(mode, "", f"enforcementMode is '{mode}', which is not known")
 

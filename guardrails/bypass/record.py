@@ -19,7 +19,8 @@ class Known(NamedTuple):
         codes: the codes of its violations that count.
         first_seen: when a sweep first saw it; None where the row was changed from outside.
         found: when the newest of its violations was found; None without one.
-        gone: since when it is not shown any more; None while it is.
+        gone: since when it is not shown any more; None while it is. Of an enrollment: since when it is known.
+        detail, covers: as in Bypass, of enrollments; "" elsewhere.
     """
 
     partition: str
@@ -33,6 +34,8 @@ class Known(NamedTuple):
     gone: datetime | None
     who: str
     since: datetime | None
+    detail: str = ""
+    covers: str = ""
 
     @property
     def holder(self) -> str:
@@ -41,7 +44,12 @@ class Known(NamedTuple):
 
     @property
     def container(self) -> str:
-        """The container of its holder, as ExemptionId.container; "" where that is at no scope that we know."""
+        """The container of its holder, as ExemptionId.container; "" where that is at no scope that we know.
+
+        Of an enrollment that of its own scope: the assignment may be far above it.
+        """
+        if self.way is Way.UNENROLLED:
+            return container_of(self.scope)
         scope = self.holder if self.way is Way.TAG else self.holder.rpartition("/providers/")[0]
         return container_of(scope)
 
@@ -60,6 +68,11 @@ class Kept:
     changed: datetime
     found: datetime | None = None
     gone: datetime | None = None
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether it never was a way past a policy: an enrollment, kept so that its removal is noticed."""
+        return self.bypass.way is Way.UNENROLLED and self.gone is not None and self.gone == self.changed
 
 
 def codes_of(bypass: Bypass) -> frozenset[str]:

@@ -185,11 +185,50 @@ References:
 """,
 )
 
-_RULES: Final = {
-    rule.name: rule for rule in (UNREADABLE, TICKET_MISSING, REVIEW_MISSING, END_MISSING, ENDED, NOT_APPROVED)
-}
+ENROLLMENT_REMOVED: Final = BypassRule(
+    code="EXG506",
+    name="bypass-enrollment-removed",
+    severity=Severity.HIGH,
+    soc2=("CC6.1", "CC7.1"),
+    mend="Enroll the scope again; or have the removal approved and list it under `exceptions: accepted`.",
+    control="A policy looks at what is there: it cannot see that an enrollment is gone. A sweep remembers it.",
+    text="""A scope that was enrolled must stay enrolled.
 
-FORMER: Final[Mapping[str, str]] = {name.replace("bypass-", "way-", 1): name for name in _RULES}
+What it does: an assignment with the enforcement mode `Enroll` enforces only where an enrollment says so. Each sweep
+writes down what is enrolled; what was and is no more is a violation, once Azure Resource Manager confirms it. An
+enrollment that says less than before, fewer policies or other resource selectors, counts as gone in that part; one at a
+scope above takes the place of one below.
+
+It finds nothing where the assignment is gone or has another mode, where the scope is gone, or where the initiative no
+longer holds the policy. Where Azure does not list the enrollments at the scope, nothing is taken for gone. A scan does
+not find it, for it has no memory.
+
+Why: deleting an enrollment switches a control off without writing an exemption, and without touching the
+assignment. Nothing is left that says that the policy ever stopped anything there.
+
+Example: a subscription was enrolled in *deny public endpoints* in June; in November its owner deletes the enrollment.
+The assignment looks as before, and refuses nothing there any more.
+
+Instead: enroll the scope again. Where it may be left out, ask for an exemption, which names its owner, its reason and
+its end.
+
+References:
+- https://learn.microsoft.com/azure/governance/policy/concepts/enrollment-structure
+- https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure#enforcement-mode
+- https://learn.microsoft.com/azure/templates/microsoft.authorization/policyenrollments
+""",
+)
+
+_RULES: Final = {
+    rule.name: rule
+    for rule in (
+        UNREADABLE, TICKET_MISSING, REVIEW_MISSING, END_MISSING, ENDED, NOT_APPROVED, ENROLLMENT_REMOVED,
+    )
+}  # fmt: skip
+
+FORMER: Final[Mapping[str, str]] = {
+    name.replace("bypass-", "way-", 1): name for name in _RULES if name != ENROLLMENT_REMOVED.name
+}
 """What they were called -> what they are called. Rows that were stored before have the old names."""
 
 

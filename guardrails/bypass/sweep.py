@@ -6,15 +6,17 @@ only where all was read that could show it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from guardrails.bypass.enrolled import Enrolled, bypass_of
 from guardrails.bypass.look import Look, look
-from guardrails.bypass.model import Bypass, Way, container_of, token
+from guardrails.bypass.model import Bypass, Way, container_of, judged, token
 from guardrails.bypass.notice import bypass_found
-from guardrails.bypass.record import Kept, Known, Partitions, codes_of, holder_of
+from guardrails.bypass.record import Kept, Known, codes_of, holder_of
+from guardrails.bypass.removed import Ask, removed
 from guardrails.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings
 from guardrails.ruleset import Ruleset
@@ -69,8 +71,11 @@ async def sweep_bypasses(
     *,
     at: datetime,
     told: datetime | None,
+    enrollments: Ask,
 ) -> Tally:
     """Look, keep what differs, and return the counts. Raises Retryable, Permanent.
+
+    `enrollments`: asks for those at a scope and above it, as ports.Arm does.
 
     `at` is when the sweep began, UTC. `told` is when the last one began whose findings people were told of: what was
     found since is told now, and what was found at `at`, for two may begin in one second. A row is written before
@@ -82,13 +87,21 @@ async def sweep_bypasses(
         comparison.take(one)
         if number % _BREATH == 0:
             await asyncio.sleep(0)
-    gone, old = comparison.absent(shown, around)
+    for part in shown.enrolled:
+        comparison.enroll(part, shown.modes[part.assignment.lower()].name)
+    visible = _visible(around)
+    away = await removed(comparison.known, shown, around, visible, enrollments)
+    for one in away.found:
+        comparison.take(judged(one, ruleset, at))
+    gone, old = comparison.absent(shown, visible)
+    gone |= away.settled
     await bypasses.write(comparison.differ)
     await bypasses.mark_gone(gone, at)
-    await bypasses.forget(old)
+    await bypasses.forget(old | away.forgotten)
     tally = comparison.tally
     tally.gone, tally.unread = len(gone), shown.unknown
-    tally.missing, tally.notes = shown.missing, shown.notes
+    tally.unseen += away.unseen
+    tally.missing, tally.notes = [*shown.missing, *away.missing], shown.notes
     if comparison.untold:
         tally.notice = bypass_found(comparison.untold, at)
     return tally
@@ -121,15 +134,24 @@ class _Comparison:
         self.tally.violations += one.verdict == "violation"
         self.tally.unknown += one.verdict == "unknown"
         name, codes = token(one), codes_of(one)
-        first_seen = before.first_seen if before and before.first_seen else self.at
+        fresh = before is None or (one.way is Way.UNENROLLED and not before.codes)
+        first_seen = before.first_seen if before and before.first_seen and not fresh else self.at
         found = self._found(codes, before)
         if before is None or before.gone or before.token != name:
             self.differ.append(Kept(one, name, first_seen, self.at, found))
-            self.tally.new += before is None
-            self.tally.back += before is not None and before.gone is not None
-            self.tally.changed += before is not None and before.gone is None
+            self.tally.new += fresh
+            self.tally.back += not fresh and before is not None and before.gone is not None
+            self.tally.changed += not fresh and before is not None and before.gone is None
         if found and (self.told is None or found > self.told or found == self.at):
             self.untold[key] = found, one
+
+    def enroll(self, part: Enrolled, name: str) -> None:
+        """Write down what is enrolled, so that its removal is noticed; what is known already stays as it is."""
+        one = bypass_of(part, name)
+        before = self.known.get(one.key)
+        if (before is None or before.way is None) and one.key not in self._seen:
+            self._seen.add(one.key)
+            self.differ.append(Kept(one, token(one), self.at, self.at, gone=self.at))
 
     def _found(self, codes: frozenset[str], before: Known | None) -> datetime | None:
         """Return when the newest of its violations was found; None without one."""
@@ -138,15 +160,17 @@ class _Comparison:
             return self.at if codes else None
         return before.found if codes else None
 
-    def absent(self, shown: Look, around: Surroundings) -> tuple[Partitions, Partitions]:
-        """Return which rows are of what is gone, and which of what has been gone for long enough."""
-        gone, old = {}, {}
+    def absent(self, shown: Look, visible: Collection[str]) -> tuple[dict[bytes, str], dict[bytes, str]]:
+        """Return which rows are of what is gone, and which of what has been gone for long enough, by partition.
+
+        Of enrollments, `removed` decides that.
+        """
+        gone, old = dict[bytes, str](), dict[bytes, str]()
         unread = {holder_of(one.way, one.scope, one.subject) for one in shown.found if one.unreadable}
-        # assignments reach down from above the listed scopes: where one of a group is shown, so are the others
-        above = {container_of(identity.rpartition("/providers/")[0]) for identity in around.assignments}
-        visible = {"", *around.containers, *above}
         for key in self.known.keys() - self._seen:
             row = self.known[key]
+            if row.way is Way.UNENROLLED:
+                continue
             if row.gone is not None:
                 if self.at - row.gone > KEPT:
                     old[key] = row.partition
@@ -157,6 +181,15 @@ class _Comparison:
             else:
                 self.tally.unseen[row.container] += 1
         return gone, old
+
+
+def _visible(around: Surroundings) -> set[str]:
+    """Return the containers that can be seen.
+
+    Assignments reach down from above the listed scopes: where one of a management group is shown, so are the others.
+    """
+    above = {container_of(identity.rpartition("/providers/")[0]) for identity in around.assignments}
+    return {"", *around.containers, *above}
 
 
 def _signed(shown: Bypass, before: Known | None) -> Bypass:

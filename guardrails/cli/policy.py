@@ -1,19 +1,25 @@
 """Azure Policy from the ruleset: `build` writes definitions, initiatives, Bicep and a page that says what they leave.
 
---check writes nothing and exits 1 where a file is stale. Given definitions are those that an approved tag may let past.
-What else is in the folder stays; of definitions and initiatives, what an earlier build made and this one does not goes.
+--check writes nothing and exits 1 where a file is stale; --compare says what would change, and exits 1 where something
+does. Given definitions are those that an approved tag may let past. What else is in the folder stays; of definitions
+and initiatives, what an earlier build made and this one does not goes. Where a file cannot be written none is.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from guardrails.cli import policy_would_refuse
 from guardrails.cli.options import add_ruleset, ruleset_of
 from guardrails.cli.screen import Screen
+from guardrails.cli.whole import write_whole
 from guardrails.errors import Misconfigured
 from guardrails.policy import given
 from guardrails.policy.build import build, is_ours
+from guardrails.policy.differences import Difference, differences
+from guardrails.ruleset import load_ruleset
 
 OUT: Final = Path(__file__).parents[2] / "infra/policies"
 _FOLDERS: Final = ("definitions", "initiatives")
@@ -21,21 +27,46 @@ _FOLDERS: Final = ("definitions", "initiatives")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    actions = parser.add_subparsers(dest="action", metavar="build", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="build|would-refuse", required=True)
     making = actions.add_parser("build", help="write the policies that the ruleset makes", description=__doc__)
     making.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="default: infra/policies")
-    making.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
+    rather = making.add_mutually_exclusive_group()
+    rather.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
+    rather.add_argument(
+        "--compare", nargs="?", const="", metavar="FILE",
+        help="write nothing; say what would change in the --out folder, or against the ruleset FILE; exit 1 where"
+        " something does",
+    )  # fmt: skip
     making.add_argument(
         "--definitions", type=Path, metavar="DIR",
         help="policy definitions (JSON) that an approved tag may let past; default: `sources` in the --out folder",
     )  # fmt: skip
     add_ruleset(making)
+    making.add_argument("--format", choices=("table", "json"), help="of --compare; default: table")
+    asking = actions.add_parser(
+        "would-refuse",
+        help="list the writes of the last days that Deny would have refused, by the register",
+        description=policy_would_refuse.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    policy_would_refuse.arguments(asking)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """Write what differs, or name it."""
+    """Write what differs, or name it; or ask the register."""
+    if args.action == "would-refuse":
+        return policy_would_refuse.run(args, screen)
+    if args.format and args.compare is None:
+        raise Misconfigured("--format is for --compare alone", code="bad-use", remedy="Leave it out, or add --compare.")
     out: Path = args.out
-    made = build(ruleset_of(args), _given(args.definitions, out))
+    named = _given(args.definitions, out)
+    ruleset = ruleset_of(args)
+    made = build(ruleset, named)
+    if args.compare is not None:
+        before = _before(out, made)
+        if args.compare:  # under one name, so that the name is no difference
+            before = build(replace(load_ruleset(Path(args.compare)), source=ruleset.source), named)
+        return _compare(differences(before, made), screen, form=args.format or "table")
     stale = [path for path, text in made.items() if _read(out / path) != text]
     left = [path for path in _there(out) if path not in made]
     if args.check:
@@ -45,23 +76,39 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.line(f"{len(made)} files of policies, all fresh")
         return 0
     try:
-        _write(out, {path: made[path] for path in stale}, left)
+        if stale or left:
+            write_whole(out, {path: made[path] for path in stale}, left)
     except OSError as error:
         raise Misconfigured(
             f"cannot be written: {error.strerror}", code="cannot-write", subject=str(error.filename or out),
-            remedy="Give another folder with --out.",
+            remedy="Nothing was changed. Give another folder with --out.",
         ) from error  # fmt: skip
     changed = [*stale, *(f"{path} (removed)" for path in left)]
     screen.line(f"written: {', '.join(changed)}" if changed else "every file of the policies is fresh")
     return 0
 
 
-def _write(out: Path, texts: Mapping[str, str], left: list[str]) -> None:
-    for path, text in texts.items():
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-        (out / path).write_text(text, encoding="utf-8", newline="\n")
-    for path in left:
-        (out / path).unlink()
+def _compare(found: Sequence[Difference], screen: Screen, *, form: str) -> int:
+    """Say what would change; 1 where something would."""
+    if form == "json":
+        screen.json([one.to_json() for one in found])
+        return 1 if found else 0
+    for one in found:
+        screen.line(f"{one.kind}: {one.path}")
+        for about, changes in one.changes.items():
+            screen.line(f"{about}:", indent=2)
+            for said in changes:
+                screen.line(said, indent=4)
+    screen.note(f"{len(found)} file{'' if len(found) == 1 else 's'} would change" if found else "nothing would change")
+    return 1 if found else 0
+
+
+def _before(out: Path, made: Collection[str]) -> dict[str, str]:
+    """Return what an earlier build left in the folder, and what stands where this one would write."""
+    texts = {path: _read(out / path) for path in {*_there(out), *made}}
+    return {
+        path: "" if text is None else text for path, text in texts.items() if text is not None or (out / path).exists()
+    }
 
 
 def _given(folder: Path | None, out: Path) -> dict[str, object]:

@@ -13,6 +13,7 @@ from guardrails.cli.notice_schema import DIALECT
 from guardrails.expiry import State
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA
 from guardrails.report.line import UNREADABLE
+from guardrails.report.ways import WORDS
 from guardrails.rules.base import Severity
 
 VERDICTS: Final = (*map(str, Verdict), "excluded")
@@ -43,7 +44,7 @@ def schema() -> dict[str, Any]:
         "ways": _list(
             _closed(
                 {
-                    "way": {"enum": list(map(str, Way))},
+                    "way": {"enum": list(map(str, WORDS))},
                     "seen": _count("How many were seen."),
                     "whole": _flag("Whether all that there may be was read; if not, there may be more."),
                     **counts,
@@ -146,6 +147,7 @@ def _coverage() -> dict[str, Any]:
             "",
         ),
         "not_seen": _texts("The same as `missing` of the scan."),
+        "never_seen": _texts("What no scan sees, whoever asks; the same in every scan."),
         "notes": _texts("The same as `notes` of the scan."),
     }
     closed = _closed(properties, "What the scan covers.")
@@ -174,7 +176,7 @@ def _exemption() -> dict[str, Any]:
 
 def _bypass() -> dict[str, Any]:
     properties = {
-        "way": {"enum": [str(way) for way in Way if way is not Way.EXEMPTION]},
+        "way": {"enum": [str(way) for way in WORDS if way is not Way.EXEMPTION]},
         "scope": _text("What is let past."),
         "subject": _text("The assignment's id, or the exception id that a tag names."),
         "name": _text(""),

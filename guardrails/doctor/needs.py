@@ -18,6 +18,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         "Microsoft.Authorization/permissions/read",
         "Microsoft.Authorization/policyAssignments/read",
         "Microsoft.Authorization/policyDefinitions/read",
+        "Microsoft.Authorization/policyEnrollments/read",
         "Microsoft.Authorization/policyExemptions/read",
         "Microsoft.Authorization/policySetDefinitions/read",
         "Microsoft.Authorization/policySetDefinitions/versions/read",

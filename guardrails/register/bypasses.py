@@ -33,7 +33,9 @@ _LONGEST: Final = 8_000
 """Characters of an id."""
 _NOWHERE: Final = "unplaced"
 """The partition of what is at no scope that we know."""
-_KNOWN: Final = ("way", "scope", "subject", "token", "codes", "first_seen", "found", "gone", "who", "since")
+_ENROLLED: Final = ("detail", "covers")
+"""Columns that rows of enrollments alone have."""
+_KNOWN: Final = ("way", "scope", "subject", "token", "codes", "first_seen", "found", "gone", "who", "since", *_ENROLLED)
 _REMEDY: Final = "Delete that row: the next sweep writes it anew; find out who may write to the table"
 
 
@@ -136,6 +138,7 @@ def _put(kept: Kept) -> Write:
         "changed": _spelled(kept.changed),
         "found": _spelled(kept.found),
         "gone": _spelled(kept.gone),
+        **({name: getattr(bypass, name) for name in _ENROLLED} if bypass.way is Way.UNENROLLED else {}),
         **split_text("bypass", canonical_json(to_json(bypass))),
     }
     return Write("put", bypass_row(bypass.key), columns)
@@ -154,6 +157,8 @@ def _known(row: Entity) -> Known:
         token=texts["token"] if way and times["first_seen"] else "",
         codes=_codes(texts["codes"]),
         who=intern(texts["who"]),
+        detail=texts["detail"],
+        covers=texts["covers"],
         **times,
     )
 

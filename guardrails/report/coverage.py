@@ -13,6 +13,12 @@ from guardrails.assess import Finding, Verdict
 
 GROUP: Final = "mg~"
 
+NEVER_SEEN: Final = (
+    "exemptions in Defender for Cloud of recommendations without a policy assignment: they are no policy exemptions",
+    "policy enrollments that were removed before: a scan has no memory, a sweep has",
+)
+"""What no scan sees, whoever asks. Of Defender: techcommunity.microsoft.com, microsoftdefendercloud, 4528662."""
+
 _MOST_REASONS: Final = 20
 """Reasons that are told apart for one rule; strangers' texts in them must not fill the memory."""
 _OTHERS: Final = "other reasons"

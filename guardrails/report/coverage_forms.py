@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.report.coverage import GROUP, Coverage, words_of
+from guardrails.report.coverage import GROUP, NEVER_SEEN, Coverage, words_of
 from guardrails.report.line import spelled
 from guardrails.report.model import Report
 
@@ -50,6 +50,7 @@ def coverage_json(report: Report) -> dict[str, Any]:
             ],
         },
         "not_seen": list(report.missing),
+        "never_seen": list(NEVER_SEEN),
         "notes": list(report.notes),
     }
 
@@ -95,6 +96,7 @@ def coverage_rows(report: Report, most: int = _SHOWN) -> list[Row]:
         ("filters", shortened([f"{option} {text}" for option, texts in options for text in texts], most)),
         ("ruleset", [f"{report.ruleset}, digest {report.digest}, mode {report.mode}"]),
         ("not judged", _not_judged(told, most)),
+        ("never seen", list(NEVER_SEEN)),
         ("versions", [_versions(told)]),
         ("time", [f"{_second(told.started)} to {_second(told.ended)}"]),
     ]

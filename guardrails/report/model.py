@@ -9,7 +9,7 @@ from guardrails.assess import Verdict
 from guardrails.bypass.model import Way
 from guardrails.report.coverage import Coverage
 from guardrails.report.line import UNREADABLE, Line, place
-from guardrails.report.ways import WayCount
+from guardrails.report.ways import WORDS, WayCount
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Ruleset
 
@@ -40,7 +40,7 @@ class Report:
         ruleset: the file's name; `digest` its hash, `mode` its mode.
         lines: exemptions and all other ways past a policy, sorted by `Line.order`.
         grades, states: how many lines by grade and by expiry state.
-        ways: how many lines by way, a count for every way.
+        ways: how many lines by way, a count for every way that a scan can find.
         rules: by code.
         missing: what could not be seen, a sentence each.
         notes: what is worth knowing besides, and hides nothing, a sentence each.
@@ -57,7 +57,7 @@ class Report:
     lines: list[Line] = field(default_factory=list)
     grades: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
-    ways: dict[Way, WayCount] = field(default_factory=lambda: {way: WayCount(way) for way in Way})
+    ways: dict[Way, WayCount] = field(default_factory=lambda: {way: WayCount(way) for way in WORDS})
     rules: dict[str, RuleCount] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -28,7 +28,7 @@ WORDS: Final = {
     Way.DISABLED: Words("effect disabled", "Effects disabled", "A parameter of an assignment disables a policy."),
     Way.UNREAD: Words("not readable", "Not readable", "An assignment that shows us too little: any way may be in it."),
 }
-"""Azure's own names for them are in docs/ways.md."""
+"""Azure's own names for them are in docs/ways.md. Not in it: what only a sweep finds, which remembers what was."""
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ _SUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
     "policyDefinitions": ("2015-10-01-preview", "2016-04-01", "2016-12-01", *_DEFINITIONS),
     "policySetDefinitions": ("2017-06-01-preview", *_DEFINITIONS),
     "policyExemptions": tuple(LEVELS),
+    "policyEnrollments": ("2026-01-01-preview",),
     "permissions": ("2015-07-01", "2018-07-01", "2022-04-01"),
 }  # fmt: skip
 _VERSIONED: Final = ("policyDefinitions", "policySetDefinitions")

@@ -9,12 +9,14 @@ from typing import Any
 
 from sandbox.arm import changes, listing, versions
 from sandbox.arm.errors import ArmError, bad_content, not_allowed
+from sandbox.arm.exemption_body import check_assignment
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Json, Store, absent_code, missing, system_data, words
 from sandbox.arm.target import (
     ALL_RESOURCES,
     ASSIGNMENTS,
     DEFINITIONS,
+    ENROLLMENTS,
     GROUPS,
     LOCKS,
     MANAGEMENT_GROUPS,
@@ -29,8 +31,11 @@ from sandbox.arm.target import (
 from sandbox.identity import TENANT_ID, Caller
 
 _ENVELOPE = {"id", "name", "type", "systemdata", "apiversion", "scope", "dependson"}
-_POLICY = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS}
-_VERSIONED = {*_POLICY, *VERSIONS}
+_VERSIONED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
+_LISTED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, ENROLLMENTS}
+"""What a list shows by scope: inherited, at it, and below."""
+_PATCHABLE = {"assignmentScopeValidation", "resourceSelectors"}
+"""Of an enrollment (Microsoft Learn, enrollment structure)."""
 _READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion"}
 
 
@@ -79,6 +84,8 @@ class Resources:
             self._store.require_containers(target.scope)
             raise missing(target)
         body = _object(body)
+        if target.type_key == ENROLLMENTS and not (body.get("properties") or {}).keys() <= _PATCHABLE:
+            raise bad_content(f"Of an enrollment, {' and '.join(sorted(_PATCHABLE))} alone can be changed")
         properties = before.body.get("properties", {}) | (body.get("properties") or {})
         return self.put(before.target, {**before.body, **body, "properties": properties}, version, caller)
 
@@ -105,9 +112,9 @@ class Resources:
             rows = self._plain_resources(query.get("$filter", ""))
         else:
             rows = self._store.of_type(target.type_key)
-        if target.type_key in _POLICY:
+        if target.type_key in _LISTED:
             chosen = listing.select(self._store, rows, target.scope_key, query.get("$filter", ""), self._clock())
-            if target.type_key != ASSIGNMENTS and not target.scope_key:
+            if target.type_key in _VERSIONED - {ASSIGNMENTS} and not target.scope_key:
                 chosen = [entry for entry in chosen if not entry.target.scope_key]
         else:
             below = target.scope_key + "/"
@@ -140,6 +147,10 @@ class Resources:
         properties = body.get("properties") or {}
         if target.type_key == ASSIGNMENTS:
             self._check_assignment(properties)
+        elif target.type_key == ENROLLMENTS:
+            if not isinstance(properties.get("policyAssignmentId"), str):
+                raise bad_content("Required property 'policyAssignmentId' not found in JSON. Path 'properties'")
+            check_assignment(self._store, target, properties)
         elif target.built_in:
             raise ArmError(403, "AuthorizationFailed", "Built-in definitions cannot be changed.")
         elif target.type_key == LOCKS and properties.get("level") not in ("CanNotDelete", "ReadOnly"):

@@ -7,6 +7,7 @@ from sandbox.arm.errors import ArmError
 
 EXEMPTIONS = "microsoft.authorization/policyexemptions"
 ASSIGNMENTS = "microsoft.authorization/policyassignments"
+ENROLLMENTS = "microsoft.authorization/policyenrollments"
 DEFINITIONS = "microsoft.authorization/policydefinitions"
 SET_DEFINITIONS = "microsoft.authorization/policysetdefinitions"
 SET_VERSIONS = SET_DEFINITIONS + "/versions"
@@ -26,6 +27,7 @@ _CANONICAL = {
     name.lower(): name
     for name in (
         "Microsoft.Authorization/policyExemptions", "Microsoft.Authorization/policyAssignments",
+        "Microsoft.Authorization/policyEnrollments",
         "Microsoft.Authorization/policyDefinitions", "Microsoft.Authorization/policySetDefinitions",
         "Microsoft.Authorization/policyDefinitions/versions", "Microsoft.Authorization/policySetDefinitions/versions",
         "Microsoft.Authorization/locks", "Microsoft.Authorization/permissions",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE: Final = {
     "notice: bypass-found": "no history has a bypass: tests/sweep/test_bypasses.py, and the crash matrix",
+    "port: Arm.enrollments": "no history has an enrollment: tests/sweep/test_enrollments.py, and the crash matrix",
     "port: Bypasses.forget": "no history has a bypass",
     "port: Bypasses.mark_gone": "no history has a bypass",
     "port: Bypasses.write": "no history has a bypass",
@@ -57,7 +58,7 @@ def known() -> set[str]:
     found |= {f"fault: {make().name}" for make in makers}
     found |= {f"status: {one}" for one in Status} | {f"notice: {one}" for one in Kind}
     found |= {f"port: {port}.{method}" for port, methods in port_methods().items() for method in methods}
-    return found | {f"event: {one}" for one in (*_events(), *perform._EVENTS.values())}
+    return found | {f"event: {one}" for one in (*_events(), *perform.EVENTS.values())}
 
 
 def _events() -> set[str]:

@@ -13,7 +13,7 @@ from guardrails.register.backup import Writer
 from sandbox import tenant
 from sandbox.arm.policy_tokens import Demand
 from tests.battery.stage import HOUR, Stage
-from tests.battery.triggers import NO_TICKET, bad_unheard, hold, nonsense, poisoned, way, way_gone
+from tests.battery.triggers import ENROLLMENT, NO_TICKET, OPT_IN, bad_unheard, hold, nonsense, poisoned, way, way_gone
 from tests.battery.worker import TABLE
 from tests.categories import definition
 from tests.reconcile.world import ABOVE, ALICE, US_OID
@@ -278,6 +278,14 @@ async def was_there(stage: Stage) -> None:
 async def way_known(stage: Stage) -> None:
     """There is such an assignment."""
     await way(stage)
+    await heeded(stage)
+
+
+async def enrolled(stage: Stage) -> None:
+    """A scope is enrolled in an assignment, and a sweep has seen that."""
+    about = {"policyDefinitionId": f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"}
+    stage.cloud.arm.seed(OPT_IN, {"properties": {**about, "enforcementMode": "Enroll"}})
+    stage.cloud.arm.seed(ENROLLMENT, {"properties": {"policyAssignmentId": OPT_IN}})
     await heeded(stage)
 
 

@@ -327,6 +327,10 @@ def command_of(argv: tuple[str, ...]) -> str:
     )
 
 
+OFFLINE: Final = frozenset({"policy build"})
+"""Actions that use no service, of commands of which another does."""
+
+
 def commands() -> list[str]:
     """Return every command that uses the service, with its actions: `breaker close`."""
     found = []
@@ -336,7 +340,7 @@ def commands() -> list[str]:
             parser = argparse.ArgumentParser()
             module.arguments(parser)
             found += [" ".join((name, *action)) for action in _actions(parser)]
-    return found
+    return [one for one in found if one not in OFFLINE]
 
 
 def _uses_service(module: Any, seen: set[str]) -> bool:

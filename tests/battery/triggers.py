@@ -216,7 +216,7 @@ async def close_breaker(stage: Stage) -> None:
 READS: Final = (
     "reverts", "deleted list", "history {}", "register list", "register show {}", "register export --out {file}",
     "register ways", "sweep show", "targets", "breaker show", "letters list", "letters show {letter}",
-    "notices failed", "notices routes", "notices show {digest}", "rules --counts",
+    "notices failed", "notices routes", "notices show {digest}", "rules --counts", "policy would-refuse",
 )  # fmt: skip
 
 
@@ -324,6 +324,16 @@ async def way(stage: Stage) -> None:
 async def way_gone(stage: Stage) -> None:
     """It goes."""
     stage.send(PIPELINE, "DELETE", WAY)
+    stage.cloud.events.clear()
+
+
+OPT_IN: Final = f"{tenant.SUBSCRIPTION}{tenant.AUTHORIZATION}/policyAssignments/opt-in"
+ENROLLMENT: Final = f"{tenant.SUBSCRIPTION}{tenant.AUTHORIZATION}/policyEnrollments/in"
+
+
+async def enrollment_gone(stage: Stage) -> None:
+    """A scope is enrolled no more in an assignment that enforces only where one is."""
+    stage.send(PIPELINE, "DELETE", ENROLLMENT)
     stage.cloud.events.clear()
 
 

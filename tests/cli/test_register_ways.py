@@ -95,6 +95,16 @@ def test_what_is_gone_is_shown_when_asked_for(run: Run, full: Shelf) -> None:
     ]  # fmt: skip
 
 
+def test_an_enrollment_that_stands_is_no_way_and_one_that_was_removed_is(run: Run, shelf: Shelf) -> None:
+    one = Bypass(Way.UNENROLLED, GROUP, ASSIGNMENT, "Baseline", "no longer enrolled")
+    stands = Kept(one, token(one), AT, AT, gone=AT)
+    keep(shelf, stands, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
+    asked = ("register", "ways", "--way", "enrollment-removed", "--format", "json")
+    (removed,) = run(*asked).json
+    assert (removed["findings"], removed["severity"], removed["detail"]) == (["EXG506"], "high", "no longer enrolled")
+    assert len(run(*asked, "--gone").json) == 2
+
+
 def test_some_ways_only(run: Run, full: Shelf) -> None:
     assert shown(run, "--way", "tag") == [("tag", "bad"), ("tag", "known"), ("tag", "good")]
     assert shown(run, "--way", "exemption") == [("exemption", "for-ever"), ("exemption", "fine")]

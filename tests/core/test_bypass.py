@@ -403,7 +403,8 @@ overrides:
     ruleset = said("bypass-ticket-missing: off, bypass-ended: off", overrides)
     there, beside = (ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other"))
     assert sorted(ruleset.limits.bypass_rules_for(CORP, NOW)) == [
-        "bypass-end-missing", "bypass-not-approved", "bypass-review-missing", "bypass-unreadable",
+        "bypass-end-missing", "bypass-enrollment-removed", "bypass-not-approved", "bypass-review-missing",
+        "bypass-unreadable",
     ]  # fmt: skip
     assert "bypass-ended" in beside
     assert "bypass-ticket-missing" not in beside, "a severity alone switches nothing on that is off"
@@ -432,7 +433,7 @@ def test_what_was_stored_by_former_names_is_shown_by_those_of_today() -> None:
 
 def test_every_code_is_its_own() -> None:
     codes = [rule.code for rule in bypass_rules().values()]
-    assert codes == [f"EXG50{n}" for n in range(6)]
+    assert codes == [f"EXG50{n}" for n in range(7)]
     assert not {rule.code for rule in all_rules().values()}.intersection(codes)
     assert not all_rules().keys() & bypass_rules().keys()
 

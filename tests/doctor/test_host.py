@@ -86,9 +86,7 @@ def test_an_older_python_fails_and_a_newer_one_is_not_tested(version: str, state
     assert bool(found.mend) is (state is not State.PASS)
 
 
-async def test_the_app_is_judged_by_the_python_that_it_runs_on(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_app_is_judged_by_the_python_that_it_runs_on(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 11, 8, "final", 0))
     result = await clinic.check("versions")
     assert result.state is State.FAIL

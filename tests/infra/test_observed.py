@@ -17,9 +17,13 @@ ALERTS = code("modules/alerts")
 FUNCTIONS = (ROOT / "function_app.py").read_text("utf-8")
 WORKBOOK: dict[str, Any] = json.loads((INFRA / "workbook.json").read_text("utf-8"))
 STAGES = {"where", "extend", "project", "summarize", "order", "join", "mv-expand", "union"}
-TABLES = {"AppTraces": "microsoft.operationalinsights/workspaces", "policyresources": "microsoft.resources/tenants"}
+TABLES = {
+    **dict.fromkeys(("AppTraces", "AzureActivity"), "microsoft.operationalinsights/workspaces"),
+    "policyresources": "microsoft.resources/tenants",
+}
 HOURS = (1, 2, 3, 4, 5, 6, 24, 48)
 """What `sweepLateHours` may be."""
+PAGE = (ROOT / "docs/prevention.md").read_text("utf-8")
 ON_EVERY = {"event", "correlation"}
 
 
@@ -55,6 +59,7 @@ def queries() -> list[tuple[str, str]]:
     return [
         *((f"alert-{name}", alert["query"]) for name, alert in alerts().items()),
         *((f"workbook-{name}", panel["query"]) for name, panel in panels().items()),
+        *((f"page-{number}", query) for number, query in enumerate(re.findall(r"```kql\n(.+?)```", PAGE, re.DOTALL))),
     ]
 
 
@@ -109,7 +114,8 @@ def test_a_query_is_well_formed(name: str, query: str) -> None:
 @pytest.mark.parametrize(("name", "query"), queries())
 def test_logs_are_those_of_this_service_alone(name: str, query: str) -> None:
     if query.startswith("AppTraces"):
-        mark = "{{insights}}" if name.startswith("workbook") else "${insightsId}"
+        marks = {"workbook": "{{insights}}", "alert": "${insightsId}", "page": "INSIGHTS-ID"}
+        mark = marks[name.partition("-")[0]]
         assert re.search(rf"""where _ResourceId =~ ['"]{re.escape(mark)}['"]""", query)
 
 

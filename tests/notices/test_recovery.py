@@ -104,6 +104,9 @@ class Azure:
     async def leaves_out(self, scope: str, assignment_id: str) -> tuple[str, ...] | Unread | None:
         raise AssertionError(f"nothing here rests on where {assignment_id} applies, such as {scope}")
 
+    async def enrollments(self, scope: str) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+        raise AssertionError(f"nobody asked what is enrolled at {scope}")
+
     async def _may_write(self, exemption: ExemptionId) -> None:
         assert exemption == ID
         if self.locked:

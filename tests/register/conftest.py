@@ -140,9 +140,7 @@ def connection(store: str, memory: Account, request: pytest.FixtureRequest) -> s
 
 
 @pytest.fixture
-async def world(
-    store: str, memory: Account, table: str, clock: VirtualClock, connection: str
-) -> AsyncIterator[World]:
+async def world(store: str, memory: Account, table: str, clock: VirtualClock, connection: str) -> AsyncIterator[World]:
     noted, recorder = Noted(), Recorder()
     with Account(noted, of=memory).serve() as watched:
         asked = watched.connection_string if store == "memory" else connection

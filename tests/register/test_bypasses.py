@@ -45,8 +45,9 @@ async def rows(register: Bypasses) -> list[Kept]:
         tag(f"{GROUP}/providers/M.X/a/{'x' * 70_000}", subject="9" * 40_000),
         tag("nowhere at all", subject=""),
         tag(unreadable="tags is a number, not an object", findings=(), since=None, who=""),
+        tag(way=Way.UNENROLLED, subject=f"{CORP}/providers/Microsoft.Authorization/policyAssignments/a", covers="tls"),
     ],
-    ids=["tag", "management group", "hostile", "giant", "nowhere", "unreadable"],
+    ids=["tag", "management group", "hostile", "giant", "nowhere", "unreadable", "enrollment"],
 )
 async def test_what_is_kept_is_read_back(empty: World, bypass: Bypass) -> None:
     bypasses = empty.register.bypasses
@@ -57,6 +58,8 @@ async def test_what_is_kept_is_read_back(empty: World, bypass: Bypass) -> None:
     assert (key, known.token, known.way) == (bypass.key, one.token, bypass.way)
     assert (known.first_seen, known.found, known.gone) == (AT, AT, AT + timedelta(days=1))
     assert known.codes == {finding.code for finding in bypass.findings}
+    enrolled = bypass.way is Way.UNENROLLED
+    assert (known.detail, known.covers) == ((bypass.detail, "tls") if enrolled else ("", ""))
     await bypasses.forget({key: known.partition})
     assert await rows(bypasses) == []
 

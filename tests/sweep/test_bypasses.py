@@ -97,7 +97,7 @@ async def test_the_first_sweep_writes_a_row_for_each_way(tenant: Tenant) -> None
     at = world.clock.now()
     report = await tenant.sweep()
     kept = await rows(tenant)
-    assert {one.bypass.way for one in kept.values()} == set(Way) - {Way.EXEMPTION, Way.UNREAD}
+    assert {one.bypass.way for one in kept.values()} == set(Way) - {Way.EXEMPTION, Way.UNREAD, Way.UNENROLLED}
     assert {(one.first_seen, one.changed, one.gone) for one in kept.values()} == {(at, at, None)}
     assert {name: report.bypasses[name] for name in ("seen", "new", "changed", "gone", "back")} == {
         "seen": 7, "new": 7, "changed": 0, "gone": 0, "back": 0,

@@ -228,6 +228,3 @@ def many_ends(play: Play) -> Moves:
     for days in range(40, 62):
         play.write(OWNER, expiresOn=play.days(days))
         yield MINUTE
-
-
-

@@ -1,0 +1,175 @@
+"""`policy would-refuse`: which writes of the last days the policies at Deny would have refused, by the register.
+
+Each write that the register saw is judged by the rules that have a policy, as it stood and at its time. A policy
+refuses nothing that its rule lets pass, so this is the most that Deny would have refused; what it leaves to the service
+is said beside each rule. Our own writes, and what Azure refused already, are not among them. Nothing is changed.
+  python -m guardrails policy would-refuse --days 30 --rule expiry-missing
+
+Exit code: 0 none would have been refused; 1 some would; 2 it could not run; 3 none, but a write could not be judged.
+"""
+
+import argparse
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
+from guardrails.cli.screen import Screen
+from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption import ExemptionId, spell_time
+from guardrails.foresight import Write, judged
+from guardrails.hint import Hint
+from guardrails.policy.refusal import Refusal, refusal_of
+from guardrails.rules import all_rules
+from guardrails.ruleset import Ruleset
+
+if TYPE_CHECKING:
+    from guardrails.wiring import Service
+
+type Told = Callable[[int, int], None]
+
+MOST_DAYS: Final = 400
+"""The register keeps bodies for so long at least where there are few."""
+
+_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A write, as it is shown. `id`: the exemption's id, as the register has it; a stranger's text."""
+
+    id: str
+    write: Write
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        one = self.write
+        return {
+            "id": self.id,
+            "at": spell_time(one.at),
+            "author": one.author,
+            "entry": one.seq,
+            "would_refuse": list(one.refused),
+            "not_judged": list(one.unclear),
+            "why": one.why or None,
+        }
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what it takes."""
+    parser.add_argument("--days", type=_days, default=30, metavar="N", help="of the last N days; default: 30")
+    parser.add_argument(
+        "--rule", action="append", default=[], metavar="CODE|NAME", help="of this rule's policy; may be repeated"
+    )
+    parser.add_argument("--now", type=moment, metavar="TIME", help="count back from this time; default: now")
+    add_ruleset(parser)
+    add_format(parser)
+
+
+def run(args: argparse.Namespace, screen: Screen) -> int:
+    """Judge the writes, and list those that would have been refused."""
+    from guardrails.cli.online import with_service  # noqa: PLC0415 - `policy build` needs no Azure SDK
+
+    ruleset = ruleset_of(args)
+    policies = _policies(ruleset, args.rule)
+    now = args.now or datetime.now(UTC)
+    since = now - timedelta(days=args.days)
+    with screen.progress("exemptions") as told:
+        found, total = with_service(lambda service: _found(service, ruleset, policies, since, told))
+    found.sort(key=lambda one: (one.write.at, one.id), reverse=True)
+    rules = [_rule(code, policies[code], found) for code in policies]
+    if args.format == "json":
+        screen.json({"days": args.days, "writes": total, "rules": rules, "found": [one.to_json() for one in found]})
+    else:
+        _show(rules, found, screen)
+        screen.note(f"{total} write{'' if total == 1 else 's'} of the last {args.days} days were judged")
+    refused = any(one.write.refused for one in found)
+    return 1 if refused else 3 if found else 0
+
+
+def _policies(ruleset: Ruleset, wanted: Sequence[str]) -> dict[str, Refusal]:
+    """Return the policies that can deny, by the code of their rule. Raises Misconfigured for a rule without one."""
+    made = {rule.code: refusal_of(rule, ruleset) for rule in all_rules().values()}
+    names = {key: rule.code for rule in all_rules().values() for key in (rule.name, rule.code.lower())}
+    codes = [names.get(one.strip().lower(), "") for one in wanted] or list(made)
+    found: dict[str, Refusal] = {}
+    for code, text in zip(codes, wanted or codes, strict=True):
+        one = made.get(code)
+        if isinstance(one, Refusal) and one.deny:
+            found[code] = one
+        elif wanted:
+            no_deny = "its policy can report, and not refuse" if one else "there is no such rule"
+            why = one if isinstance(one, str) else no_deny
+            remedy = "`python -m guardrails policy build` writes a README that says of each rule why it has no policy."
+            raise Misconfigured(why, code="no-policy", subject=text[:60], remedy=remedy)
+    return found
+
+
+async def _found(
+    service: "Service", ruleset: Ruleset, policies: Mapping[str, Refusal], since: datetime, told: Told
+) -> tuple[list[Item], int]:
+    """Return the writes since then that would have been refused, or are Unknown; and how many there were."""
+    broken: list[Permanent] = []
+    rows = [stored.row async for stored in service.register.rows(broken.append)]
+    names = [row.id for row in rows if row.written_at is None or row.written_at >= since]
+    nothing = Write(0, datetime.now(UTC), "", unclear=tuple(policies))
+    found = [Item(one.subject, replace(nothing, why=one.message)) for one in broken]
+    turns, done, total = asyncio.Semaphore(_AT_ONCE), count(1), Counter[str]()
+
+    async def work(name: str) -> None:
+        async with turns:
+            try:
+                exemption = ExemptionId.parse(name)
+                visit = replace(service.reconciler.visit(exemption, Hint("operator")), ruleset=ruleset)
+                stored, history = await service.register.read(exemption), await service.register.history(exemption)
+                writes = await judged(visit, stored, history, since, tuple(policies)) if stored else []
+            except (Permanent, ValueError) as error:  # rows that a hand has changed
+                writes = [replace(nothing, why=error.message if isinstance(error, Permanent) else str(error))]
+            total["writes"] += len(writes)
+            found.extend(Item(name, one) for one in writes if one.refused or one.unclear)
+            told(next(done), len(names))
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in names:
+            tasks.create_task(work(name))
+    return found, total["writes"] + len(broken)
+
+
+def _rule(code: str, policy: Refusal, found: Sequence[Item]) -> dict[str, Any]:
+    """Return how a rule's policy comes out, JSON-ready."""
+    refused = [one for one in found if code in one.write.refused]
+    return {
+        "code": code,
+        "rule": policy.rule.name,
+        "would_refuse": len(refused),
+        "exemptions": len({one.id.lower() for one in refused}),
+        "authors": len({one.write.author.lower() for one in refused}),
+        "not_judged": sum(code in one.write.unclear for one in found),
+        "leaves": list(policy.leaves),
+    }
+
+
+def _show(rules: Sequence[Mapping[str, Any]], found: Sequence[Item], screen: Screen) -> None:
+    columns = ("rule", "would refuse", "exemptions", "authors", "not judged")
+    names = ("would_refuse", "exemptions", "authors", "not_judged")
+    screen.table(columns, [(f"{one['code']} {one['rule']}", *(str(one[name]) for name in names)) for one in rules])
+    for one in found:
+        said = ", ".join(one.write.refused) or f"not judged: {one.write.why}"
+        screen.line(f"{spell_time(one.write.at)}: {said}, by {one.write.author or 'somebody not known'}: {one.id}")
+    for rule in rules:
+        for text in rule["leaves"] if rule["would_refuse"] else ():
+            screen.line(f"{rule['code']} leaves to the service: {text}")
+
+
+def _days(text: str) -> int:
+    try:
+        days = int(text)
+    except ValueError:
+        days = 0
+    if not 1 <= days <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"give a number of days from 1 to {MOST_DAYS}")
+    return days

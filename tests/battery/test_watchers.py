@@ -212,6 +212,14 @@ def reverted_too_early_after_an_older_version(tale: Tale, wrong: bool) -> None:
     tale.add("intent", after=5, facts=found("expiry-missing"), intent=intent("delete"))
 
 
+def reverted_too_early_where_it_went(tale: Tale, wrong: bool) -> None:
+    """Another used the grace of the assignment that it was in until a look found it elsewhere; or nobody had."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(one=TWO, facts=found("expiry-missing"), assignment=tenant.SINGLE if wrong else tenant.ASSIGNMENT)
+    tale.add(facts=found("expiry-missing"), assignment=tenant.ASSIGNMENT)
+    tale.add("intent", facts=found("expiry-missing"), assignment="another", intent=intent("delete"))
+
+
 def end_that_creeps(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(rules={"expiry-extended": "revert"})
     tale.add("written", facts=found(), expires_on=START + 30 * DAY, ticket="SEC-1")
@@ -482,7 +490,11 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
         grace_given_again_under_overrides,
         grace_of_another_given_again,
     ),
-    "nothing_is_reverted_within_its_first_grace": (reverted_too_early, reverted_too_early_after_an_older_version),
+    "nothing_is_reverted_within_its_first_grace": (
+        reverted_too_early,
+        reverted_too_early_after_an_older_version,
+        reverted_too_early_where_it_went,
+    ),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
     "no_budget_is_exceeded": (too_many_reverts,),

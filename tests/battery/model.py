@@ -54,12 +54,15 @@ def assigned(azure: Mapping[str, "Entry"], assignment: str) -> tuple[str, dict[s
 
 
 def grace_of(ruleset: Ruleset, rule: str, body: dict[str, Any], azure: Mapping[str, "Entry"]) -> timedelta | None:
-    """Return the grace that a rule gives an exemption; None where it does not ask for its revert."""
+    """Return the grace that a rule gives an exemption; None where it does not ask for its revert.
+
+    An override by reference is of a policy that is assigned: an id that the initiative does not have is no control.
+    """
     file = said_by(ruleset)
     found = file["rules"].get(rule, "off")
     asked = dict(found) if isinstance(found, dict) else {"response": found}
     members = {one.lower() for one in assigned(azure, body["properties"]["policyAssignmentId"])[1]}
-    exempted = _references(body) or members
+    exempted = members & (_references(body) or members)
     for override in file.get("overrides", ()):
         if rule in override["rules"] and exempted == {override["reference"].lower()}:  # of several, the strictest way
             asked["response"] = override["rules"][rule]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
@@ -14,11 +15,12 @@ from guardrails.exemption import ExemptionId
 from guardrails.limits import BoundRule
 from guardrails.rules.base import Violation
 from guardrails.ruleset import Ruleset
-from tests.battery import invariants, rulesets
+from tests.battery import invariants, model, rulesets
 from tests.battery.acts import People
 from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
 from tests.battery.simulation import Broken, simulate
+from tests.battery.tale import ruled
 
 STEPS: Final = 20
 SEEDS: Final = 40
@@ -72,6 +74,23 @@ def test_a_wrong_revert_is_seen_whichever_rule_finds_what_is_none(rule: str, mon
     monkeypatch.setattr(rulesets, "some", lambda _: ruleset)
     monkeypatch.setattr(assess, "_outcome", wrong)
     assert any("nothing_compliant_is_reverted" in text for text in broken())
+
+
+@pytest.mark.parametrize(("held", "named", "loosened"), [
+    (["requireTls", "other"], ["requireTls"], True),
+    (["requireTls", "other"], ["requiretls", "gone"], True),
+    (["other"], ["requireTls"], False),
+    (["requireTls", "other"], [], False),
+])  # fmt: skip
+def test_an_override_by_reference_is_of_a_policy_that_the_initiative_has(
+    held: list[str], named: list[str], loosened: bool
+) -> None:
+    members = [{"policyDefinitionReferenceId": name, "policyDefinitionId": name} for name in held]
+    said = {"/a": {"policyDefinitionId": "/i"}, "/i": {"policyDefinitions": members}}
+    azure: dict[str, Any] = {one: SimpleNamespace(body={"properties": properties}) for one, properties in said.items()}
+    mild = {"reference": "requireTls", "rules": {"expiry-missing": "alert"}}
+    body = {"properties": {"policyAssignmentId": "/a", "policyDefinitionReferenceIds": named}}
+    assert (model.grace_of(ruled(overrides=[mild]), "expiry-missing", body, azure) is None) is loosened
 
 
 def spoil_journal(end: End, one: ExemptionId) -> None:

@@ -20,7 +20,7 @@ from tests.battery.acts import People
 from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
 from tests.battery.simulation import Broken, simulate
-from tests.battery.tale import ruled
+from tests.battery.tale import Tale, found, ruled
 
 STEPS: Final = 20
 SEEDS: Final = 40
@@ -201,3 +201,16 @@ def test_a_write_in_audit_mode_is_seen() -> None:
     wrote = Change(START, True, "/x/providers/microsoft.authorization/policyexemptions/one", "us", None, {}, (audit,))
     for change, seen in ((wrote, 1), (replace(wrote, ours=False), 0), (replace(wrote, rulesets=(enforce,)), 0)):
         assert len(list(invariants.audit_mode_writes_nothing(cast(Cloud, None), [change]))) == seen
+
+
+@pytest.mark.parametrize("unclear", ["intent", "put-back", ""])
+async def test_only_what_could_not_be_judged_when_it_was_put_back_may_go_in_its_turn(unclear: str) -> None:
+    tale, bodies = Tale(), [{"properties": {"description": text}} for text in ("good", "bad")]
+    unknown = {"findings": [{"rule": "never-exempt", "status": "unknown"}]}
+    for event in ("intent", "put-back"):
+        tale.add(event, facts=unknown if event == unclear else found("never-exempt"), after=0)
+    tale.wrote(bodies[1], before=bodies[0])
+    tale.wrote(bodies[0], before=bodies[1], ours=True)
+    tale.wrote(None, before=bodies[0], ours=True)
+    broken = await invariants.a_version_is_reverted_once((await tale.book()).end)
+    assert bool(broken) is not bool(unclear)

@@ -160,6 +160,13 @@ def approved_anew(tale: Tale, wrong: bool) -> None:
     tale.add("written", content="b", status=Status.VIOLATION, lost=None, compliant=None if wrong else 1)
 
 
+def approved_anew_with_our_tag(tale: Tale, wrong: bool) -> None:
+    """It is made anew with our tag in it, which is to be taken off first: the row is still lost."""
+    tale.add("lost", content="", status=Status.LOST, lost=START, compliant=1)
+    status = str(Status.VIOLATION if wrong else Status.COMPLIANT)
+    tale.add("intent", facts={"plan": {"status": status}}, content="b", lost=None, compliant=2, intent=intent("untag"))
+
+
 # Clocks
 
 GRACE: Final = {"rules": {"expiry-missing": {"response": "revert", "grace": "1d"}}}
@@ -484,7 +491,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "evasion_is_told": (claim_untold, toggling_untold, flood_untold),
     "evasion_is_told_once_and_alone": (told_twice,),
     "forged_ids_are_told": (forged_untold,),
-    "what_was_approved_stays_so": (approved_anew,),
+    "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag),
     "the_grace_is_given_once": (
         grace_given_again,
         grace_given_again_under_overrides,

@@ -13,14 +13,16 @@ import pytest
 from guardrails import assess
 from guardrails.exemption import ExemptionId
 from guardrails.limits import BoundRule
+from guardrails.record import Status
 from guardrails.rules.base import Violation
 from guardrails.ruleset import Ruleset
 from tests.battery import invariants, model, rulesets
 from tests.battery.acts import People
 from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
+from tests.battery.ledger import Operated
 from tests.battery.simulation import Broken, simulate
-from tests.battery.tale import Tale, found, ruled
+from tests.battery.tale import NOW, ONE, Tale, found, ruled
 
 STEPS: Final = 20
 SEEDS: Final = 40
@@ -214,3 +216,18 @@ async def test_only_what_could_not_be_judged_when_it_was_put_back_may_go_in_its_
     tale.wrote(None, before=bodies[0], ours=True)
     broken = await invariants.a_version_is_reverted_once((await tale.book()).end)
     assert bool(broken) is not bool(unclear)
+
+
+@pytest.mark.parametrize(("open_before", "problem", "stands"), [
+    (True, "storage-busy", True), (True, "", False), (False, "storage-busy", False),
+])  # fmt: skip
+async def test_what_waits_for_a_breaker_stands_while_nobody_has_closed_the_one_of_an_older_version(
+    open_before: bool, problem: str, stands: bool
+) -> None:
+    tale = Tale()
+    tale.add("held", status=Status.VIOLATION, held="breaker")
+    end = (await tale.book()).end
+    end.cloud.calm_since = NOW
+    end.people.ledger.open_before = open_before
+    end.people.ledger.operated.append(Operated(NOW, "close", problem=problem))
+    assert bool(model.excuse(end, ONE, {}, [])) is stands

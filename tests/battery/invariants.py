@@ -143,9 +143,10 @@ def _is_removal(change: Change) -> bool:
 
 
 def _was_unclear(end: End, one: ExemptionId, at: datetime) -> bool:
-    """Whether what we put back at a time could not be judged in full when that was recorded."""
-    recorded = [entry for entry in end.history.get(one, ()) if entry.event == "put-back" and entry.at >= at - _MINUTE]
-    findings = recorded[0].facts.get("findings", ()) if recorded else ()
+    """Whether what we put back at a time could not be judged in full when that was decided, or recorded."""
+    steps = pairwise(end.history.get(one, ()))
+    put_back = [both for both in steps if both[1].event == "put-back" and both[1].at >= at - _MINUTE]
+    findings = [finding for entry in (put_back[0] if put_back else ()) for finding in entry.facts.get("findings", ())]
     return any(str(finding["status"]) == "unknown" for finding in findings)
 
 

@@ -60,6 +60,7 @@ class Ledger:
         wiped: when the register was lost and an older copy of it put back, UTC.
         altered: how often a hand was in the register.
         sent_before: the messages that an older version sent, `NOTICE-ROUTE`.
+        open_before: whether an older version left the breaker open.
     """
 
     cloud: Cloud
@@ -72,6 +73,7 @@ class Ledger:
     wiped: list[datetime] = field(default_factory=list)
     altered: int = 0
     sent_before: set[str] = field(default_factory=set)
+    open_before: bool = False
 
     def existed(self, one: ExemptionId, body: Mapping[str, Any]) -> None:
         """Note what was there before the service first ran; it becomes the journal's first word on it."""

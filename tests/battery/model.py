@@ -205,6 +205,9 @@ def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
     if row.held in ("exemption", "fight"):
         return len([change for change in end.journal(one) if change.ours and _took(change)]) > 0
     if row.held == "breaker":  # it stays open until an operator closes it
+        ledger = end.people.ledger
+        if ledger.open_before and not any(one.what == "close" and not one.problem for one in ledger.operated):
+            return True
         least = min(ruleset.budget.total for _, ruleset in end.cloud.ruled)
         hours = [sum(begin <= moment <= begin + _HOUR for moment in reverts) for begin in (*reverts, since)]
         return bool(max(hours) >= least)

@@ -140,7 +140,8 @@ class Tale:
         service = SimpleNamespace(register=Register(self))
         worker = SimpleNamespace(service=service, line=SimpleNamespace(requests=self.requests))
         cloud = SimpleNamespace(
-            arm=SimpleNamespace(journal=self.journal), ruled=[(START, one) for one in (*self.earlier, self.ruleset)],
+            arm=SimpleNamespace(journal=self.journal, store=SimpleNamespace(entries={})),
+            ruled=[(START, one) for one in (*self.earlier, self.ruleset)],
             ruleset=self.ruleset, digests={}, delivered=self.delivered, workers=[worker], trace=self.trace,
             troubles=[], lost=[], unruled=[], swept=None, now=lambda: NOW,
         )  # fmt: skip

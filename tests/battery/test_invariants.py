@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
@@ -12,13 +13,16 @@ import pytest
 from guardrails import assess
 from guardrails.exemption import ExemptionId
 from guardrails.limits import BoundRule
+from guardrails.record import Status
 from guardrails.rules.base import Violation
 from guardrails.ruleset import Ruleset
-from tests.battery import invariants, rulesets
+from tests.battery import invariants, model, rulesets
 from tests.battery.acts import People
 from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
+from tests.battery.ledger import Operated
 from tests.battery.simulation import Broken, simulate
+from tests.battery.tale import NOW, ONE, Tale, found, ruled
 
 STEPS: Final = 20
 SEEDS: Final = 40
@@ -72,6 +76,23 @@ def test_a_wrong_revert_is_seen_whichever_rule_finds_what_is_none(rule: str, mon
     monkeypatch.setattr(rulesets, "some", lambda _: ruleset)
     monkeypatch.setattr(assess, "_outcome", wrong)
     assert any("nothing_compliant_is_reverted" in text for text in broken())
+
+
+@pytest.mark.parametrize(("held", "named", "loosened"), [
+    (["requireTls", "other"], ["requireTls"], True),
+    (["requireTls", "other"], ["requiretls", "gone"], True),
+    (["other"], ["requireTls"], False),
+    (["requireTls", "other"], [], False),
+])  # fmt: skip
+def test_an_override_by_reference_is_of_a_policy_that_the_initiative_has(
+    held: list[str], named: list[str], loosened: bool
+) -> None:
+    members = [{"policyDefinitionReferenceId": name, "policyDefinitionId": name} for name in held]
+    said = {"/a": {"policyDefinitionId": "/i"}, "/i": {"policyDefinitions": members}}
+    azure: dict[str, Any] = {one: SimpleNamespace(body={"properties": properties}) for one, properties in said.items()}
+    mild = {"reference": "requireTls", "rules": {"expiry-missing": "alert"}}
+    body = {"properties": {"policyAssignmentId": "/a", "policyDefinitionReferenceIds": named}}
+    assert (model.grace_of(ruled(overrides=[mild]), "expiry-missing", body, azure) is None) is loosened
 
 
 def spoil_journal(end: End, one: ExemptionId) -> None:
@@ -182,3 +203,31 @@ def test_a_write_in_audit_mode_is_seen() -> None:
     wrote = Change(START, True, "/x/providers/microsoft.authorization/policyexemptions/one", "us", None, {}, (audit,))
     for change, seen in ((wrote, 1), (replace(wrote, ours=False), 0), (replace(wrote, rulesets=(enforce,)), 0)):
         assert len(list(invariants.audit_mode_writes_nothing(cast(Cloud, None), [change]))) == seen
+
+
+@pytest.mark.parametrize("unclear", ["intent", "put-back", ""])
+async def test_only_what_could_not_be_judged_when_it_was_put_back_may_go_in_its_turn(unclear: str) -> None:
+    tale, bodies = Tale(), [{"properties": {"description": text}} for text in ("good", "bad")]
+    unknown = {"findings": [{"rule": "never-exempt", "status": "unknown"}]}
+    for event in ("intent", "put-back"):
+        tale.add(event, facts=unknown if event == unclear else found("never-exempt"), after=0)
+    tale.wrote(bodies[1], before=bodies[0])
+    tale.wrote(bodies[0], before=bodies[1], ours=True)
+    tale.wrote(None, before=bodies[0], ours=True)
+    broken = await invariants.a_version_is_reverted_once((await tale.book()).end)
+    assert bool(broken) is not bool(unclear)
+
+
+@pytest.mark.parametrize(("open_before", "problem", "stands"), [
+    (True, "storage-busy", True), (True, "", False), (False, "storage-busy", False),
+])  # fmt: skip
+async def test_what_waits_for_a_breaker_stands_while_nobody_has_closed_the_one_of_an_older_version(
+    open_before: bool, problem: str, stands: bool
+) -> None:
+    tale = Tale()
+    tale.add("held", status=Status.VIOLATION, held="breaker")
+    end = (await tale.book()).end
+    end.cloud.calm_since = NOW
+    end.people.ledger.open_before = open_before
+    end.people.ledger.operated.append(Operated(NOW, "close", problem=problem))
+    assert bool(model.excuse(end, ONE, {}, [])) is stands

@@ -161,6 +161,13 @@ def approved_anew(tale: Tale, wrong: bool) -> None:
     tale.add("written", content="b", status=Status.VIOLATION, lost=None, compliant=None if wrong else 1)
 
 
+def approved_anew_with_our_tag(tale: Tale, wrong: bool) -> None:
+    """It is made anew with our tag in it, which is to be taken off first: the row is still lost."""
+    tale.add("lost", content="", status=Status.LOST, lost=START, compliant=1)
+    status = str(Status.VIOLATION if wrong else Status.COMPLIANT)
+    tale.add("intent", facts={"plan": {"status": status}}, content="b", lost=None, compliant=2, intent=intent("untag"))
+
+
 # Clocks
 
 GRACE: Final = {"rules": {"expiry-missing": {"response": "revert", "grace": "1d"}}}
@@ -211,6 +218,14 @@ def reverted_too_early_after_an_older_version(tale: Tale, wrong: bool) -> None:
     tale.add("edited", after=20, facts=found(), content="b", ruleset=tale.ruleset.digest)
     tale.add("edited", facts=found("expiry-missing"), content="c")
     tale.add("intent", after=5, facts=found("expiry-missing"), intent=intent("delete"))
+
+
+def reverted_too_early_where_it_went(tale: Tale, wrong: bool) -> None:
+    """Another used the grace of the assignment that it was in until a look found it elsewhere; or nobody had."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(one=TWO, facts=found("expiry-missing"), assignment=tenant.SINGLE if wrong else tenant.ASSIGNMENT)
+    tale.add(facts=found("expiry-missing"), assignment=tenant.ASSIGNMENT)
+    tale.add("intent", facts=found("expiry-missing"), assignment="another", intent=intent("delete"))
 
 
 def end_that_creeps(tale: Tale, wrong: bool) -> None:
@@ -502,13 +517,17 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "evasion_is_told": (claim_untold, toggling_untold, flood_untold),
     "evasion_is_told_once_and_alone": (told_twice,),
     "forged_ids_are_told": (forged_untold,),
-    "what_was_approved_stays_so": (approved_anew,),
+    "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag),
     "the_grace_is_given_once": (
         grace_given_again,
         grace_given_again_under_overrides,
         grace_of_another_given_again,
     ),
-    "nothing_is_reverted_within_its_first_grace": (reverted_too_early, reverted_too_early_after_an_older_version),
+    "nothing_is_reverted_within_its_first_grace": (
+        reverted_too_early,
+        reverted_too_early_after_an_older_version,
+        reverted_too_early_where_it_went,
+    ),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
     "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_under_way),

@@ -46,7 +46,7 @@ def rows_of_before(play: Play) -> Moves:
         if "body" in columns:
             said = json.loads(zlib.decompress(columns["body"]))["properties"]
             bodies[key.partition("~")[0]] = {"expiresOn": None, "policyDefinitionReferenceIds": None, **said}
-    play.people.ledger.altered = 0
+    play.people.ledger.altered, play.people.ledger.open_before = 0, True
     play.weather = []
     for one in ids.values():
         play.write(ALICE, one, **bodies[address(one).key])

@@ -252,7 +252,8 @@ async def what_was_approved_stays_so(book: Book) -> list[str]:
         before, row = step.before, step.row
         if before is None or not before.wanted_back or not row.content or before.assignment != row.assignment:
             continue
-        if row.status is not Status.COMPLIANT and not row.theirs and row.compliant != before.compliant:
+        plan = step.entry.facts.get("plan") or {}  # the row of a write that was begun has the status of before
+        if plan.get("status", row.status) != Status.COMPLIANT and not row.theirs and row.compliant != before.compliant:
             found.append(f"{step}: its approved state was entry {before.compliant}, and is {row.compliant}")
     return found
 

@@ -179,11 +179,13 @@ def _length(times: Iterable[tuple[datetime, datetime]]) -> timedelta:
 async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
     """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen.
 
-    What an older version saw, or another ruleset, was seen: that time is on its author's account.
+    What an older version saw, or another ruleset, was seen: that time is on its author's account. So is what he used in
+    others from an assignment that it exempted from since it was first seen broken.
     """
     found = []
     blamed: dict[tuple[str, str], set[ExemptionId]] = {}
     first: dict[ExemptionId, dict[str, datetime]] = {}
+    places: dict[ExemptionId, set[tuple[str, str]]] = {}
     ended: set[tuple[str, str]] = set()
     over: set[str] = set()
     for step in _in_order(book):
@@ -197,6 +199,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             continue
         if step.row.kept == step.row.content:
             first.pop(one, None)
+            places.pop(one, None)
             continue
         broken, unclear = look
         seen = first.setdefault(one, {})
@@ -208,15 +211,15 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             seen.setdefault(rule, step.entry.at)
         if broken:
             blamed.setdefault(where, set()).add(one)
+            places.setdefault(one, set()).add(where)
         intent, told = step.row.intent, _told(book, step)
         if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS:
             continue
         if told is None or not told.reverting:
             continue
         if (
-            where in ended
-            or one.key in over
-            or blamed[where] != {one}
+            one.key in over
+            or any(place in ended or blamed[place] != {one} for place in places[one])
             or any("not known to write" in text for text in step.reasons)
         ):
             continue

@@ -372,7 +372,8 @@ class Visit:
         due = row.due  # later than in MAX_DELAY, a sweep sees to it
         if due and due - entry.at <= MAX_DELAY and (stored is None or due != stored.row.due):
             messages.append(Outgoing(tell.message_id(self.id, seq, "wake"), *self._wake_up(due)))
-        left = stored.row.outbox if stored and self._is_left(stored.row) else ()
+        new = {message.id for message in messages}  # what is told again, under the same id, goes once
+        left = [name for name in stored.row.outbox if name not in new] if stored and self._is_left(stored.row) else []
         if messages or left:
             row = replace(row, outbox_at=entry.at)
         saved = await self.world.register.commit(self.id, stored, row, entry, messages)

@@ -130,6 +130,23 @@ async def test_an_author_who_floods_is_held_back_and_others_are_not(world: World
     assert sorted((await world.register.held()).values()) == ["author"] * 3
 
 
+async def test_what_is_left_to_be_told_and_is_told_again_goes_once(world: World) -> None:
+    async def unreachable() -> None:
+        raise Retryable("it cannot be reached", code="storage-unreachable")
+
+    one = world.id("one-more")
+    await many(world, 10, ALICE)
+    await world.bad(one)
+    world.watch.before["register.budget_told"] = unreachable
+    with pytest.raises(Retryable):
+        await world.look(one)
+    world.after_lease()
+    await world.bad(one, displayName="another text")
+    await world.look(one)
+    assert [told["notice"]["kind"] for told in await world.notices()].count("budget-reached") == 1
+    assert (await world.row(one)).outbox == ()
+
+
 async def test_two_who_flood_leave_room_for_a_third(world: World) -> None:
     """In two subscriptions would be more; in one its own budget ends it: 15 of 20."""
     assert (await many(world, 12, ALICE)).count("delete") == 10

@@ -44,14 +44,11 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 
 def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
     """Show what ended `keep_days` ago; to refuse it would stop nobody from anything."""
-    if options.keep_days > FURTHEST:
+    if options.keep_days >= FURTHEST:
         return f"A policy counts days, {FURTHEST:,} at most."
     days = options.keep_days + 1
-    leaves = (
-        f"An end within the last {days + 1} days: a policy may compare times as texts, whatever their zone.",
-        NO_TIME,
-    )
-    return Form(ends("lessOrEquals", f"addDays(utcNow(), -{days})"), leaves=leaves, deny=False)
+    leaves = (f"An end within the last {days} days, {options.keep_days} to stay and 1 for clocks that differ.", NO_TIME)
+    return Form(ends("less", f"addDays(utcNow(),-{days})"), leaves=leaves, deny=False)
 
 
 RULE = Rule(

@@ -77,7 +77,7 @@ def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
 
 def _at_level(parts: tuple[str, str, int]) -> Condition:
     start, operator, count = parts
-    length = {"value": "[length(split(field('id'), '/'))]", operator: count}
+    length = {"value": "[length(split(coalesce(field('id'),''),'/'))]", operator: count}
     return every(({**ID, "like": start}, length))
 
 

@@ -168,7 +168,7 @@ overrides:
 """
     policy = definitions(made(text))["expiry-too-far"]
     assert policy["parameters"]["maximumDays"]["defaultValue"] == 368
-    assert "addDays(utcNow(), 32)" in json.dumps(policy["policyRule"])
+    assert "addDays(utcNow(),max(32,min(32,36500)))" in json.dumps(policy["policyRule"])
     assert fires(policy, SUB, expiresOn="2027-01-15T00:00:00Z")
     assert not fires(policy, SUB[:-1] + "0", expiresOn="2027-01-15T00:00:00Z")
     assert fires(policy, SUB[:-1] + "0", expiresOn="2028-01-15T00:00:00Z")

@@ -132,7 +132,7 @@ def _most_days(months: int) -> int:
 
 
 def _never_exempt(one: Judged) -> bool:
-    """Ids that end in a slash or need escapes in JSON, listed definitions, globs of which one wildcard is not enough."""
+    """Ids that end in a slash or need JSON escapes, listed definitions, globs of which one wildcard is not enough."""
     given = one.exemption.assignment_id
     hard = [glob for glob in one.options.assignments if _is_hard(glob)]
     escaped = len(json.dumps(given, ensure_ascii=False)) > len(given) + 2

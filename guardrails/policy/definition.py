@@ -93,6 +93,7 @@ def _parameter(said: Parameter) -> dict[str, Any]:
     return {
         "type": "Integer" if isinstance(said.default, int) else "Array",
         "metadata": {"displayName": said.title, "description": said.description},
+        **({"allowedValues": list(said.allowed)} if said.allowed else {}),
         "defaultValue": said.default if isinstance(said.default, int) else list(said.default),
     }
 

@@ -17,6 +17,7 @@ _OFF: Final = "It is off in the ruleset."
 _NO_GLOB: Final = "All of it, for Azure cannot say this scope with its one wildcard."
 _NOT_SEEN: Final = "All of it, for a policy does not see what the exemption exempts from."
 _ENDS: Final = "All of it, for it holds only until a day."
+UNSEEN: Final = "An update by PATCH, perhaps: not seen in Azure."
 _HELD_OFF: Final = "it may let more pass, and a policy does not see where it holds."
 
 
@@ -80,7 +81,7 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     leaves += [_at(limits, n, _ENDS if limits.overrides[n].by_scope_alone else _NOT_SEEN) for n in others]
     condition = every((_IS_EXEMPTION, *not_excluded(ruleset.exclusions), _any_of(branches)))
     deny = all(form.deny for form in forms)
-    return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset)), deny)
+    return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset), UNSEEN), deny)
 
 
 def _is_place(override: Override) -> bool:

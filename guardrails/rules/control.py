@@ -32,11 +32,15 @@ ONLY_KEYS: Final = "A key that is there and says nothing, or stands inside anoth
 
 
 class Parameter(NamedTuple):
-    """What whoever assigns the policy may choose, a number or a list: its title, its default, and what it means."""
+    """What whoever assigns the policy may choose, a number or a list: its title, its default, and what it means.
+
+    `allowed` are the only values, or members of the list, that Azure takes; () for any.
+    """
 
     title: str
     default: int | tuple[str, ...]
     description: str
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,11 @@ def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
     if options.allowed:
         broad.append({"not": some(map(around_scope, options.allowed))})
     wild = any(sign in glob for glob in options.allowed for sign in "*?[")
-    leaves = ("A scope that looks like an allowed one: a policy looks only for the texts between wildcards.",)
-    return Form(every(broad), leaves=leaves if wild else ())
+    leaves = {
+        "A scope that looks like an allowed one: a policy looks only for the texts between wildcards.": wild,
+        "A management group, perhaps: not seen in Azure.": "management group" in options.levels,
+    }
+    return Form(every(broad), leaves=tuple(text for text, is_left in leaves.items() if is_left))
 
 
 def _at_level(parts: tuple[str, str, int]) -> Condition:

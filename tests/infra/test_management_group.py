@@ -331,3 +331,8 @@ def test_the_parameter_file_reads_what_the_host_puts_out() -> None:
     )
     put_out = set(re.findall(r"^output (\w+) ", (INFRA / "main.bicep").read_text("utf-8"), re.MULTILINE))
     assert read <= put_out
+
+
+def test_who_assigns_the_onboarding_policy_by_hand_deploys_nothing_unasked() -> None:
+    assert POLICY["parameters"]["effect"]["defaultValue"] == "auditIfNotExists"
+    assert "effect: { value: effect }" in ONBOARDING, "the deployment says it"

@@ -22,6 +22,7 @@ from guardrails.exemption import Exemption, put_body
 from guardrails.facts import Assignment, Facts
 from guardrails.facts import Policy as PolicyFact
 from guardrails.policy.build import build
+from guardrails.policy.refusal import UNSEEN
 from guardrails.rules import all_rules
 from guardrails.rules.base import Unknown, Violation
 from guardrails.ruleset import Ruleset
@@ -104,7 +105,7 @@ def compare(
             tally.wrong.append(f"{name} refuses, {fired}, and the rule says {why}: {shown(exemption, now)}")
         if violation and not all(fired.values() or [False]):
             tally.gaps[name] += 1
-            if name in policies and not policies[name].metadata["leaves"]:
+            if name in policies and set(policies[name].metadata["leaves"]) <= {UNSEEN}:
                 tally.wrong.append(f"{name} says that it leaves nothing: {shown(exemption, now)}")
             elif name in policies and not explained(name, Judged(exemption, now, bound[name].options, ruleset)):
                 tally.wrong.append(f"{name} does not see, {fired}: {shown(exemption, now)}")

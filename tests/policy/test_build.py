@@ -268,6 +268,12 @@ def _rule(condition: Any) -> dict[str, Any]:
     return {"policyRule": {"if": condition, "then": {"effect": "deny"}}}
 
 
+def test_what_was_not_seen_in_azure_is_said() -> None:
+    for properties in definitions(SHIPPED).values():
+        assert "An update by PATCH, perhaps: not seen in Azure." in properties["metadata"]["leaves"]
+    assert "A management group, perhaps: not seen in Azure." in row(SHIPPED, "scope-too-broad")[3]
+
+
 def test_a_file_of_ours_is_known_by_its_mark() -> None:
     assert all(is_ours(text) for path, text in SHIPPED.items() if path.endswith(".json"))
     assert not any(map(is_ours, ("", "{", "[]", "1", '{"properties": {"metadata": {"generator": "me"}}}', "[" * 9000)))
@@ -278,6 +284,7 @@ def test_the_forbidden_categories_are_for_the_assigner_to_set() -> None:
         files = made(f"rules: {{category-forbidden: {rules}}}")
         parameter = definitions(files)["category-forbidden"]["parameters"]["forbiddenCategories"]
         assert (parameter["type"], parameter["defaultValue"]) == ("Array", default)
+        assert parameter["allowedValues"] == ["Mitigated", "Waiver"], "a typing error is refused"
         text = files["initiatives/exemption-guardrails.json"]
         assert "forbiddenCategories" in json.loads(text)["properties"]["parameters"]
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from guardrails.policy import inheritance, tagged
 from guardrails.policy.bicep import bicep
-from guardrails.policy.definition import files
+from guardrails.policy.definition import denials, reports
+from guardrails.policy.deletion import REFERENCE, deletion
 from guardrails.policy.readme import readme
 from guardrails.policy.refusal import Refusal, refusal_of
 from guardrails.rules import all_rules
@@ -28,14 +29,20 @@ def build(ruleset: Ruleset, given: Mapping[str, object]) -> dict[str, str]:
     found = {rule.name: refusal_of(rule, ruleset) for rule in all_rules().values()}
     refusals = [one for one in found.values() if isinstance(one, Refusal)]
     layer = tagged.build(given, ruleset.exceptions)
-    ours = files(refusals, ruleset.source)
+    reporting = reports(refusals, ruleset.source)
+    refusing = denials(refusals, ruleset.source, {REFERENCE: deletion(ruleset)})
+    ours = {f"{_folder(one)}/{one['name']}.json": one for one in (*reporting, *refusing)}
     made = {
         "README.md": readme(found, ruleset.source, layer.notes),
-        "policies.bicep": bicep([one.name for one in refusals], layer.bicep),
+        "policies.bicep": bicep(reporting, refusing, layer.bicep),
         inheritance.ROLE_FILE: inheritance.role_bicep(),
     }
     both = sorted({**ours, **layer.files}.items())
     return {**made, **{path: _json(_marked(value)) for path, value in both}}
+
+
+def _folder(made: Mapping[str, Any]) -> str:
+    return "initiatives" if "policyDefinitions" in made["properties"] else "definitions"
 
 
 def is_ours(text: str) -> bool:

@@ -19,9 +19,8 @@ from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import Form, Parameter, alias
+from guardrails.rules.control import Form, Given, Parameter, alias
 from guardrails.rules.words import clip
 
 _CATEGORIES: Final = ("Mitigated", "Waiver")
@@ -46,7 +45,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     return Unknown(f"the category '{clip(category)}' is neither Waiver nor Mitigated")
 
 
-def control(options: Options, names: Names) -> Form:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form:  # noqa: ARG001
     """Refuse the categories that are listed, of Azure's two."""
     listed = {text.strip().lower() for text in options.categories}
     known = tuple(category for category in _CATEGORIES if category.lower() in listed)

@@ -21,6 +21,7 @@ type Condition = Mapping[str, Any]
 
 TYPE: Final = "Microsoft.Authorization/policyExemptions"
 ID: Final[Condition] = {"field": "id"}
+IS_EXEMPTION: Final[Condition] = {"field": "type", "equals": TYPE}
 FURTHEST: Final = 36_500
 """Days that a condition adds or takes away at most: where a date function fails, Azure refuses the write."""
 
@@ -52,16 +53,25 @@ class Form:
         parameters: name -> parameter, where whoever assigns the policy may choose.
         leaves: violations that it leaves to the service, a sentence each; () where it sees them all.
         deny: whether refusing the write would help; else the policy only audits.
+        by_caller: whether it looks at who writes, so that compliance scans say nothing of it and no policy audits.
     """
 
     condition: Condition
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
     deny: bool = True
+    by_caller: bool = False
 
 
-type Control = Callable[[Any, Names], Form | str] | Form | str
-"""(options, metadata names) -> the form, or one sentence why there is none; either alone where nothing decides it."""
+class Given(NamedTuple):
+    """What a form may depend on beside the rule's options: the metadata names and who is approved, lower case."""
+
+    names: Names
+    approved: frozenset[str] = frozenset()
+
+
+type Control = Callable[[Any, Given], Form | str] | Form | str
+"""(options, Given) -> the form, or one sentence why there is none; either alone where nothing decides it."""
 
 
 def alias(name: str) -> str:
@@ -80,7 +90,10 @@ def some(conditions: Iterable[Condition]) -> Condition:
 
 
 def _joined(operator: str, conditions: Iterable[Condition]) -> Condition:
-    found = [inner for one in conditions for inner in one.get(operator, (one,))]
+    found: list[Condition] = []
+    for inner in (inner for one in conditions for inner in one.get(operator, (one,))):
+        if inner not in found:
+            found.append(inner)
     return found[0] if len(found) == 1 else {operator: found}
 
 

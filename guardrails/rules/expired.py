@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from guardrails.exemption import Exemption, spell_time
 from guardrails.expiry import is_expired
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import FURTHEST, NO_TIME, Form, ends
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     return Violation("it has expired", {"expiresOn": spell_time(expires), "now": spell_time(facts.now)})
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Show what ended `keep_days` ago; to refuse it would stop nobody from anything."""
     if options.keep_days >= FURTHEST:
         return f"A policy counts days, {FURTHEST:,} at most."

@@ -21,9 +21,8 @@ from functools import lru_cache
 from guardrails.exemption import Exemption, spell_time
 from guardrails.expiry import months_after
 from guardrails.facts import Facts, Unread
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import FURTHEST, NO_TIME, Form, Parameter, ends
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, Parameter, ends
 from guardrails.sources import SYSTEM
 
 
@@ -75,7 +74,7 @@ def latest(written: datetime, months: int, days: int) -> datetime | None:
         return None
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse what ends after the longest that so many months can be; a policy counts days."""
     days = _longest(options.months) + options.tolerance_days + 1
     if options.months > FURTHEST // 28 or days > FURTHEST:

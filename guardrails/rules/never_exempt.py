@@ -24,10 +24,9 @@ from types import MappingProxyType
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Unread
-from guardrails.names import Names
 from guardrails.patterns import matches_any
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import Condition, Form, every, matches, some, written
+from guardrails.rules.control import Condition, Form, Given, every, matches, some, written
 from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
@@ -100,7 +99,7 @@ def _violation(definitions: Iterable[str], version: Mapping[str, str] = MappingP
 _ID = written("policyAssignmentId")
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse the assignments that are listed; what they assign is not seen."""
     if not options.assignments:
         return (

@@ -21,10 +21,9 @@ from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.patterns import matches_any
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
-from guardrails.rules.control import ID, Condition, Form, around_scope, every, some
+from guardrails.rules.control import ID, Condition, Form, Given, around_scope, every, some
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
 from guardrails.rules.words import clip
 
@@ -62,7 +61,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, int]]] = {
 """Level -> how an exemption's id there begins, and how many parts slashes make of it."""
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse the levels by how many parts the id has."""
     levels = [parts for level, parts in _PARTS.items() if level in options.levels]
     if not levels:

@@ -30,7 +30,7 @@ def test_it_writes_once_and_finds_what_is_stale(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out.endswith("every file of the policies is fresh\n")
 
     path = tmp_path / "definitions/exg101-expiry-missing.json"
-    path.write_text(path.read_text(encoding="utf-8").replace("Deny", "Modify"), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace("Audit", "Modify"), encoding="utf-8")
     (tmp_path / "policies.bicep").unlink()
     assert build("--out", tmp_path, "--check") == 1
     wanted = f"stale: policies.bicep, definitions/exg101-expiry-missing.json. {STALE}"
@@ -51,7 +51,8 @@ def test_what_an_older_build_made_goes_and_what_is_somebody_elses_stays(
     assert "definitions/exg201-ticket-missing.json" in capsys.readouterr().err
     assert build("--out", tmp_path, "--ruleset", own) == 0
     assert sorted(path.name for path in (tmp_path / "definitions").iterdir()) == [
-        "audit-exception-tags.json", "exg101-expiry-missing.json", "theirs.json",
+        "audit-exception-tags.json", "exemption-delete-deny.json", "exg101-expiry-missing-deny.json",
+        "exg101-expiry-missing.json", "theirs.json",
     ]  # fmt: skip
     assert "own.yaml" in (tmp_path / "README.md").read_text(encoding="utf-8")
 

@@ -24,12 +24,15 @@ from tests.limits import bound_for
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy
 from tests.policy.test_agreement import policies_of
+from tests.policy.test_callers import USER, denials_of
 
 NOW: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RULESETS: Final[Mapping[str, Ruleset]] = {
     name: one for name, one in rulesets.fixed().items() if name in ("shipped", "everything", "names")
 }
 POLICIES: Final[Mapping[str, Mapping[str, Policy]]] = {name: policies_of(one) for name, one in RULESETS.items()}
+
+DELETES: Final = denials_of(RULESETS["shipped"])["delete"]
 
 _SHAPED: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
 
@@ -58,7 +61,8 @@ properties = st.dictionaries(
 def refusals(said: Mapping[str, Any], identity: str = BODY["id"]) -> list[str]:
     """Return every evaluation that fails, and every policy that fires where its rule has no violation."""
     body = {"id": identity, "name": "e", "type": BODY["type"], "properties": dict(said)}
-    found = []
+    answers = DELETES.answers(body, NOW, given={"requestContext": {"identity": USER}})
+    found = [f"delete {said}" for said in answers.values() if said.startswith("fails")]
     for name, policies in POLICIES.items():
         try:
             exemption = Exemption.from_arm(body, RULESETS[name].names)

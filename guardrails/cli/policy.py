@@ -5,6 +5,7 @@ What else is in the folder stays; of definitions and initiatives, what an earlie
 """
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -29,13 +30,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--definitions", type=Path, metavar="DIR",
         help="policy definitions (JSON) that an approved tag may let past; default: `sources` in the --out folder",
     )  # fmt: skip
+    making.add_argument(
+        "--aliases", type=Path, metavar="FILE",
+        help='refuse what uses an alias that the tenant lacks: the output of az provider show --namespace'
+        ' Microsoft.Authorization --expand "resourceTypes/aliases"',
+    )  # fmt: skip
     add_ruleset(making)
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Write what differs, or name it."""
     out: Path = args.out
-    made = build(ruleset_of(args), _given(args.definitions, out))
+    made = build(ruleset_of(args), _given(args.definitions, out), _aliases(args.aliases))
     stale = [path for path, text in made.items() if _read(out / path) != text]
     left = [path for path in _there(out) if path not in made]
     if args.check:
@@ -75,6 +81,19 @@ def _given(folder: Path | None, out: Path) -> dict[str, object]:
         raise Misconfigured(
             f"cannot be read: {error.strerror}", code="cannot-read", subject=str(error.filename or where),
             remedy="Name a folder of policy definitions with --definitions.",
+        ) from error  # fmt: skip
+
+
+def _aliases(path: Path | None) -> tuple[str, object] | None:
+    """Return the name and the JSON of the file of a tenant's aliases. Raises Misconfigured where it is no JSON."""
+    if path is None:
+        return None
+    try:
+        return path.name, json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Misconfigured(
+            f"cannot be read: {error}", code="cannot-read", subject=str(path),
+            remedy='Save: az provider show --namespace Microsoft.Authorization --expand "resourceTypes/aliases"',
         ) from error  # fmt: skip
 
 

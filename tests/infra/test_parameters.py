@@ -117,9 +117,18 @@ def test_a_pair_that_does_not_fit_is_refused_by_name(template: str, given: dict[
         ("management-group", {"eventsIdentityId": "", "onboard": False}),
         ("management-group", {"eventsIdentityId": "/i", "activityLogGroups": ["MG"], "hubRuleId": "/r"}),
         ("management-group", {"eventsIdentityId": "/i", "prevent": True, "denyRules": ["expiry-missing"]}),
-        ("management-group", {"eventsIdentityId": "/i", "prevent": True, "denyDeletes": True, "letPast": {
-            "delete": ["ID"], "expiry-missing": ["ID"],
-        }}),
+        (
+            "management-group",
+            {
+                "eventsIdentityId": "/i",
+                "prevent": True,
+                "denyDeletes": True,
+                "letPast": {
+                    "delete": ["ID"],
+                    "expiry-missing": ["ID"],
+                },
+            },
+        ),
     ],
 )
 def test_what_fits_is_not_refused(template: str, given: dict[str, Any]) -> None:

@@ -100,6 +100,51 @@ def test_a_broken_ruleset_writes_nothing(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_larger_than_azure_takes_is_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scopes = (f"/subscriptions/{number:08}-1111-2222-3333-444455556666" for number in range(300))
+    rules = "{expiry-too-far: {options: {months: 6}}}"
+    overrides = "\n".join(f"  - {{scope: {one}, rules: {rules}}}" for one in scopes)
+    ruleset = tmp_path / "r.yaml"
+    head = "version: 2\nmode: audit\nrules: {expiry-missing: alert, expiry-too-far: alert}\noverrides:\n"
+    ruleset.write_text(head + overrides + "\n", encoding="utf-8")
+    assert build("--out", tmp_path / "out", "--ruleset", ruleset) == 2
+    said = capsys.readouterr().err
+    assert "[policy-too-large]" in said
+    assert "definitions/exg102-expiry-too-far.json: 3,354 functions; Azure takes 2,048" in said
+    assert "exg101" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tenant_without_an_alias_is_told_which_policies_it_cannot_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["expiresOn", "policyAssignmentId", "exemptionCategory", "DESCRIPTION", "assignmentScopeValidation"]
+    names += ["resourceSelectors[*].selectors[*]", "resourceSelectors[*].selectors[*].kind", "metadata"]
+    prefix = "microsoft.authorization/policyExemptions/"
+
+    def printed(some: list[str]) -> Path:
+        types = [{"resourceType": "policyExemptions", "aliases": [{"name": prefix + name} for name in some]}]
+        path = tmp_path / "aliases.json"
+        path.write_text(json.dumps({"namespace": "Microsoft.Authorization", "resourceTypes": types}), encoding="utf-8")
+        return path
+
+    assert build("--out", tmp_path / "out", "--aliases", printed(names[:-1])) == 2
+    said = capsys.readouterr().err
+    assert "[aliases-missing]" in said
+    assert (
+        "exg201-ticket-missing.json: the tenant has no alias Microsoft.Authorization/policyExemptions/metadata" in said
+    )
+    assert "exg101" not in said
+    assert build("--out", tmp_path / "out", "--aliases", printed([])) == 2
+    assert "[aliases-unread]" in capsys.readouterr().err
+    assert build("--out", tmp_path / "out", "--aliases", tmp_path) == 2
+    assert "[cannot-read]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert build("--out", tmp_path / "out", "--aliases", printed(names)) == 0
+
+
 def test_without_an_action_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         main(["policy"])

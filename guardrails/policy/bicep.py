@@ -23,7 +23,7 @@ targetScope = 'managementGroup'
     ):
         *names, initiative = [one["name"] for one in made] or [""]
         what = f"of the guardrails for policy exemptions that {does}"
-        ours += [created(word, symbol, names, initiative, what)] if names else []
+        ours.append(created(word, symbol, names, initiative, what) if names else _nothing(symbol, does))
     return head + "\n".join((*ours, more))
 
 
@@ -73,6 +73,14 @@ resource {symbol} 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = {{
 
 @description('Resource id of the initiative {what}.')
 output {symbol}Id string = {symbol}.id
+"""
+
+
+def _nothing(symbol: str, does: str) -> str:
+    """Return the output of an initiative that is not made, for Azure refuses an empty one."""
+    return f"""\
+@description('Empty: no rule of the ruleset has a policy that {does}.')
+output {symbol}Id string = ''
 """
 
 

@@ -2,7 +2,7 @@
 
 targetScope = 'managementGroup'
 
-@description('Resource id of the initiative of the guardrails that reports.')
+@description('Resource id of the initiative of the guardrails that reports; empty where no rule has a policy.')
 param guardrailsId string
 
 @description('Resource id of the initiative of the guardrails that refuses.')
@@ -33,7 +33,7 @@ param enforcementMode string
 @description('Resource id of the initiative of the policies that an approved tag lets past; empty: it is not assigned.')
 param tagExceptionsId string
 
-resource guardrails 'Microsoft.Authorization/policyAssignments@2025-03-01' = {
+resource guardrails 'Microsoft.Authorization/policyAssignments@2025-03-01' = if (!empty(guardrailsId)) {
   name: 'exemption-guardrails'
   properties: {
     displayName: 'Guardrails for policy exemptions'

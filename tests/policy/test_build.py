@@ -176,6 +176,8 @@ def test_a_ruleset_without_any_form_has_no_initiative_for_azure_refuses_an_empty
     assert definitions(files) == {}
     assert "initiatives/exemption-guardrails.json" not in files
     assert "guardrailInitiative" not in files["policies.bicep"]
+    assert "output guardrailsId string = ''" in files["policies.bicep"], "what deploys it still compiles"
+    assert list(denials(files)) == ["delete"]
     assert row(files, "expiry-missing")[3] == "It is off in the ruleset."
 
 

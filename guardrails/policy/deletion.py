@@ -19,7 +19,7 @@ _LEAVES: Final = (
     "What has ended, or has an end of another form than 2027-06-30T00:00:00Z.",
     "The delete of its target, its resource group or its subscription.",
     "A caller whose token names no object id.",
-    "All of it, perhaps: not seen in Azure.",
+    "Perhaps all of it: not seen in Azure.",
 )
 
 

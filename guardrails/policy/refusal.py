@@ -16,7 +16,9 @@ _OFF: Final = "It is off in the ruleset."
 _NO_GLOB: Final = "All of it, for Azure cannot say this scope with its one wildcard."
 _NOT_SEEN: Final = "All of it, for a policy does not see what the exemption exempts from."
 _ENDS: Final = "All of it, for it holds only until a day."
-UNSEEN: Final = "An update by PATCH, perhaps: not seen in Azure."
+_WHOLE: Final[Condition] = {"field": alias("policyAssignmentId"), "exists": True}
+"""A PUT has it, a PATCH has not: should Azure show a policy the fields of a PATCH alone, it looks at none of them."""
+UNSEEN: Final = "Perhaps updates by PATCH: not seen in Azure."
 _HELD_OFF: Final = "it may let more pass, and a policy does not see where it holds."
 
 
@@ -81,7 +83,7 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     leaves += [text for text in reasons if not text.endswith(_OFF)]
     others = [number for number in touching if number not in by_scope]
     leaves += [_at(limits, n, _ENDS if limits.overrides[n].by_scope_alone else _NOT_SEEN) for n in others]
-    condition = every((IS_EXEMPTION, *not_excluded(ruleset.exclusions), _any_of(branches)))
+    condition = every((IS_EXEMPTION, _WHOLE, *not_excluded(ruleset.exclusions), _any_of(branches)))
     deny, by_caller = all(form.deny for form in forms), any(form.by_caller for form in forms)
     return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset), UNSEEN), deny, by_caller)
 

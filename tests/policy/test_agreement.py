@@ -299,7 +299,12 @@ def test_an_exclusion_ends_with_its_date() -> None:
     }
     policy = policies_of(rulesets.ruleset(said))["expiry-missing"]
     identity = f"{scope}/providers/Microsoft.Authorization/policyExemptions/e"
-    body = {"id": identity, "name": "e", "type": "Microsoft.Authorization/policyExemptions", "properties": {}}
+    body = {
+        "id": identity,
+        "name": "e",
+        "type": "Microsoft.Authorization/policyExemptions",
+        "properties": {"policyAssignmentId": "/a"},
+    }
     for time, answer in (
         (datetime(2026, 12, 31, 23, 59, 59, 999999, UTC), ""),
         (datetime(2027, 1, 1, tzinfo=UTC), "fires"),

@@ -61,7 +61,7 @@ def fires(properties: Any, scope: str = SUB, **said: Any) -> bool:
         "id": f"{scope}{KIND}e",
         "name": "e",
         "type": "Microsoft.Authorization/policyExemptions",
-        "properties": said,
+        "properties": {"policyAssignmentId": "/a", **said},
     }
     found = {Policy(properties).fires(body, NOW, reading=reading) for reading in READINGS}
     assert len(found) == 1
@@ -308,10 +308,19 @@ def _rule(condition: Any) -> dict[str, Any]:
     return {"policyRule": {"if": condition, "then": {"effect": "deny"}}}
 
 
+def test_the_fields_of_a_patch_alone_are_refused_by_no_policy() -> None:
+    """Whether Azure shows a policy the whole exemption then is not known; a PUT always names the assignment."""
+    body = {"id": f"{SUB}{KIND}e", "type": "Microsoft.Authorization/policyExemptions", "properties": {}}
+    patches: list[Any] = [{}, {"resourceSelectors": []}, {"assignmentScopeValidation": "Default"}, None]
+    for properties in patches:
+        for rule, one in definitions(SHIPPED).items():
+            assert set(Policy(one).answers({**body, "properties": properties}, NOW).values()) == {""}, rule
+
+
 def test_what_was_not_seen_in_azure_is_said() -> None:
     for properties in definitions(SHIPPED).values():
-        assert "An update by PATCH, perhaps: not seen in Azure." in properties["metadata"]["leaves"]
-    assert "A management group, perhaps: not seen in Azure." in row(SHIPPED, "scope-too-broad")[3]
+        assert "Perhaps updates by PATCH: not seen in Azure." in properties["metadata"]["leaves"]
+    assert "Perhaps management groups: not seen in Azure." in row(SHIPPED, "scope-too-broad")[3]
 
 
 def test_a_file_of_ours_is_known_by_its_mark() -> None:

@@ -24,7 +24,7 @@ from tests.limits import bound_for
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy
 from tests.policy.test_agreement import policies_of
-from tests.policy.test_callers import USER, denials_of
+from tests.policy.test_callers import BROKEN, USER, denials_of
 
 NOW: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RULESETS: Final[Mapping[str, Ruleset]] = {
@@ -152,7 +152,7 @@ def test_no_other_property_makes_a_policy_err_or_refuse_what_its_rule_passes(sai
 )
 def test_ends_are_compared_to_the_second_and_in_utc_only(end: str, *, fires: bool) -> None:
     policy = POLICIES["shipped"]["expiry-too-far"]
-    body = {"id": BODY["id"], "type": BODY["type"], "properties": {"expiresOn": end}}
+    body = {"id": BODY["id"], "type": BODY["type"], "properties": {**BROKEN, "expiresOn": end}}
     assert set(policy.answers(body, NOW).values()) == {"fires" if fires else ""}
 
 
@@ -165,7 +165,7 @@ def test_ends_are_compared_to_the_second_and_in_utc_only(end: str, *, fires: boo
 ])  # fmt: skip
 def test_no_number_of_days_makes_the_policy_err_or_stricter_than_its_rule(days: int, end: str, *, fires: bool) -> None:
     policy = POLICIES["shipped"]["expiry-too-far"]
-    body = {"id": BODY["id"], "type": BODY["type"], "properties": {"expiresOn": end}}
+    body = {"id": BODY["id"], "type": BODY["type"], "properties": {**BROKEN, "expiresOn": end}}
     answers = policy.answers(body, NOW, parameters={"maximumDays": days})
     assert set(answers.values()) == {"fires" if fires else ""}
 

@@ -117,7 +117,7 @@ def test_what_is_larger_than_azure_takes_is_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_tenant_without_an_alias_is_told_which_policies_it_cannot_have(
+def test_policies_that_a_tenant_has_no_alias_for_are_named_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ["expiresOn", "policyAssignmentId", "exemptionCategory", "DESCRIPTION", "assignmentScopeValidation"]

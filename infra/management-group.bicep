@@ -94,8 +94,14 @@ param hubName string = 'activity-log'
 @description('Whether policies made from the ruleset are deployed and assigned: they report exemptions that break a rule, or refuse them.')
 param prevent bool = false
 
-@description('Rules, such as expiry-missing, whose policy refuses the write; for prevent. All others only report.')
+@description('Rules, such as expiry-missing, by which Azure refuses the write; for prevent. By all others it only reports.')
 param denyRules string[] = []
+
+@description('Whether Azure refuses deletes of exemptions that are in force, but for the app and whom letPast names; for prevent. Untried on Azure.')
+param denyDeletes bool = false
+
+@description('Rule, or delete, -> object ids and application ids that the policy lets past beside the app, such as {\'expiry-missing\': [ID]}; for prevent. Whoever is named is not refused.')
+param letPast object = {}
 
 @description('Whether these assignments refuse and change anything yet. DoNotEnforce first: a function that fails in a policy refuses the write, whatever the effect.')
 @allowed([
@@ -130,6 +136,12 @@ module assignments 'modules/role-assignments.bicep' = {
   }
 }
 
+// What Azure can refuse by: the rules that have a policy, and delete.
+var denials = map(
+  loadJsonContent('policies/initiatives/exemption-guardrails-deny.json').properties.policyDefinitions,
+  one => one.policyDefinitionReferenceId
+)
+
 // What does not fit together: refused with these words, before anything is made.
 var refused = map(filter([
   {
@@ -141,8 +153,16 @@ var refused = map(filter([
     said: 'activityLogGroups need hubRuleId and hubName (GUARDRAILS_HUB_RULE_ID and GUARDRAILS_HUB_NAME, outputs of main.bicep, which are empty without activityHub).'
   }
   {
-    wrong: !prevent && (!empty(denyRules) || tagExceptions || inheritTags)
-    said: 'denyRules, tagExceptions and inheritTags do nothing without prevent: set it to true, or none of them.'
+    wrong: !prevent && (!empty(denyRules) || denyDeletes || !empty(letPast) || tagExceptions || inheritTags)
+    said: 'denyRules, denyDeletes, letPast, tagExceptions and inheritTags do nothing without prevent: set it to true, or none of them.'
+  }
+  {
+    wrong: length(union(denials, denyRules)) > length(denials) || contains(denyRules, 'delete')
+    said: 'denyRules name something that no policy refuses by: infra/policies/README.md lists the rules that one does. For deletes there is denyDeletes.'
+  }
+  {
+    wrong: length(union(denials, objectKeys(letPast))) > length(denials)
+    said: 'letPast names something that no policy refuses by: infra/policies/README.md lists the rules that one does; for deletes it is delete.'
   }
 ], one => one.wrong), one => one.said)
 
@@ -195,7 +215,12 @@ module prevention 'modules/prevention.bicep' = if (prevent) {
   name: 'guardrails-prevention'
   params: {
     guardrailsId: policies!.outputs.guardrailsId
+    denialsId: policies!.outputs.denialsId
     denyRules: denyRules
+    denyDeletes: denyDeletes
+    references: denials
+    principalId: principalId
+    letPast: letPast
     enforcementMode: preventMode
     tagExceptionsId: tagExceptions ? policies!.outputs.tagExceptionsId : ''
   }

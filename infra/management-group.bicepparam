@@ -35,5 +35,7 @@ param hubName = readEnvironmentVariable('GUARDRAILS_HUB_NAME', '')
 param prevent = false
 param preventMode = 'DoNotEnforce'
 param denyRules = []
+param denyDeletes = false
+param letPast = {}
 param tagExceptions = false
 param inheritTags = false

@@ -184,9 +184,10 @@ def _control(rule: Rule | BypassRule, ruleset: Ruleset) -> str:
     found = refusal_of(rule, ruleset)
     if isinstance(found, str):
         return f"No policy. {found}"
-    does = "Azure Policy can report or refuse the write" if found.deny else "Azure Policy can report it"
-    left = f" Left to the service: {' '.join(found.leaves)}" if found.leaves else " It leaves nothing to the service."
-    return f"{does}: `{found.name}`.{left}"
+    reports = "" if found.by_caller else f"report it (`{found.name}`)"
+    refuses = f"refuse the write (`{found.denial}`)" if found.deny else ""
+    does = " and ".join(filter(None, (reports, refuses)))
+    return f"Azure Policy can {does}. Left to the service: {' '.join(found.leaves)}"
 
 
 def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str:

@@ -6,6 +6,7 @@ and initiatives, what an earlier build made and this one does not goes. Where a 
 """
 
 import argparse
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--definitions", type=Path, metavar="DIR",
         help="policy definitions (JSON) that an approved tag may let past; default: `sources` in the --out folder",
     )  # fmt: skip
+    making.add_argument(
+        "--aliases", type=Path, metavar="FILE",
+        help='refuse what uses an alias that the tenant lacks: the output of az provider show --namespace'
+        ' Microsoft.Authorization --expand "resourceTypes/aliases"',
+    )  # fmt: skip
     add_ruleset(making)
     making.add_argument("--format", choices=("table", "json"), help="of --compare; default: table")
     asking = actions.add_parser(
@@ -59,13 +65,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.format and args.compare is None:
         raise Misconfigured("--format is for --compare alone", code="bad-use", remedy="Leave it out, or add --compare.")
     out: Path = args.out
-    named = _given(args.definitions, out)
+    named, aliases = _given(args.definitions, out), _aliases(args.aliases)
     ruleset = ruleset_of(args)
-    made = build(ruleset, named)
+    made = build(ruleset, named, aliases)
     if args.compare is not None:
         before = _before(out, made)
         if args.compare:  # under one name, so that the name is no difference
-            before = build(replace(load_ruleset(Path(args.compare)), source=ruleset.source), named)
+            before = build(replace(load_ruleset(Path(args.compare)), source=ruleset.source), named, aliases)
         return _compare(differences(before, made), screen, form=args.format or "table")
     stale = [path for path, text in made.items() if _read(out / path) != text]
     left = [path for path in _there(out) if path not in made]
@@ -122,6 +128,19 @@ def _given(folder: Path | None, out: Path) -> dict[str, object]:
         raise Misconfigured(
             f"cannot be read: {error.strerror}", code="cannot-read", subject=str(error.filename or where),
             remedy="Name a folder of policy definitions with --definitions.",
+        ) from error  # fmt: skip
+
+
+def _aliases(path: Path | None) -> tuple[str, object] | None:
+    """Return the name and the JSON of the file of a tenant's aliases. Raises Misconfigured where it is no JSON."""
+    if path is None:
+        return None
+    try:
+        return path.name, json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Misconfigured(
+            f"cannot be read: {error}", code="cannot-read", subject=str(path),
+            remedy='Save: az provider show --namespace Microsoft.Authorization --expand "resourceTypes/aliases"',
         ) from error  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """policies.bicep: creates the definitions and initiatives at a management group. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from guardrails.policy.definition import INITIATIVE
 
+def bicep(reporting: Sequence[Mapping[str, Any]], refusing: Sequence[Mapping[str, Any]], more: str) -> str:
+    """Return the file for what reports and what refuses: definitions, and their initiative behind them.
 
-def bicep(names: Sequence[str], more: str) -> str:
-    """Return the file for the definitions of these names; `more` is the Bicep of the tag-driven layer."""
+    `more` is the Bicep of the tag-driven layer.
+    """
     head = """\
 // Made by `python -m guardrails policy build`; edit the ruleset, not this.
 // Creates policy definitions and initiatives at a management group, and assigns none of the guardrails' own.
@@ -14,8 +16,15 @@ def bicep(names: Sequence[str], more: str) -> str:
 targetScope = 'managementGroup'
 
 """
-    ours = created("guardrail", "guardrails", names, INITIATIVE, "of the guardrails for policy exemptions")
-    return head + (ours + "\n" if names else "") + more
+    ours = []
+    for word, symbol, made, does in (
+        ("guardrail", "guardrails", reporting, "reports"),
+        ("denial", "denials", refusing, "refuses"),
+    ):
+        *names, initiative = [one["name"] for one in made] or [""]
+        what = f"of the guardrails for policy exemptions that {does}"
+        ours.append(created(word, symbol, names, initiative, what) if names else _nothing(symbol, does))
+    return head + "\n".join((*ours, more))
 
 
 def created(word: str, symbol: str, names: Sequence[str], initiative: str, what: str) -> str:
@@ -64,6 +73,14 @@ resource {symbol} 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = {{
 
 @description('Resource id of the initiative {what}.')
 output {symbol}Id string = {symbol}.id
+"""
+
+
+def _nothing(symbol: str, does: str) -> str:
+    """Return the output of an initiative that is not made, for Azure refuses an empty one."""
+    return f"""\
+@description('Empty: no rule of the ruleset has a policy that {does}.')
+output {symbol}Id string = ''
 """
 
 

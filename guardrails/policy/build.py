@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from guardrails.policy import inheritance, tagged
 from guardrails.policy.bicep import bicep
-from guardrails.policy.definition import files
+from guardrails.policy.definition import denials, reports
+from guardrails.policy.deletion import REFERENCE, deletion
+from guardrails.policy.limits import refuse_too_large, refuse_unknown_aliases
 from guardrails.policy.readme import readme
 from guardrails.policy.refusal import Refusal, refusal_of
 from guardrails.rules import all_rules
@@ -16,26 +18,37 @@ GENERATOR: Final = "exemption-guardrails"
 """What `metadata.generator` says in every file that is ours to replace or remove."""
 
 
-def build(ruleset: Ruleset, given: Mapping[str, object]) -> dict[str, str]:
+def build(ruleset: Ruleset, given: Mapping[str, object], aliases: tuple[str, object] | None = None) -> dict[str, str]:
     """Return path -> text of every file, in order: README.md, Bicep, definitions/ and initiatives/.
 
     Args:
         ruleset: what is refused.
         given: file name -> JSON value of the definitions that tags may let past (`guardrails.policy.given.read`).
+        aliases: the name of a file and its JSON, the aliases that a tenant has; None where they are not known.
 
-    Raises Misconfigured for a given definition that cannot take the check, and for tags that no policy can compare.
+    Raises Misconfigured for a given definition that cannot take the check, for tags that no policy can compare, and for
+    what Azure would not take: too large, or with an alias that the tenant lacks.
     """
     found = {rule.name: refusal_of(rule, ruleset) for rule in all_rules().values()}
     refusals = [one for one in found.values() if isinstance(one, Refusal)]
     layer = tagged.build(given, ruleset.exceptions)
-    ours = files(refusals, ruleset.source)
+    reporting = reports(refusals, ruleset.source)
+    refusing = denials(refusals, ruleset.source, {REFERENCE: deletion(ruleset)})
+    ours = {f"{_folder(one)}/{one['name']}.json": one for one in (*reporting, *refusing)}
     made = {
         "README.md": readme(found, ruleset.source, layer.notes),
-        "policies.bicep": bicep([one.name for one in refusals], layer.bicep),
+        "policies.bicep": bicep(reporting, refusing, layer.bicep),
         inheritance.ROLE_FILE: inheritance.role_bicep(),
     }
-    both = sorted({**ours, **layer.files}.items())
-    return {**made, **{path: _json(_marked(value)) for path, value in both}}
+    both = {path: _marked(value) for path, value in sorted({**ours, **layer.files}.items())}
+    refuse_too_large(both)
+    if aliases:
+        refuse_unknown_aliases(both, *aliases)
+    return {**made, **{path: _json(value) for path, value in both.items()}}
+
+
+def _folder(made: Mapping[str, Any]) -> str:
+    return "initiatives" if "policyDefinitions" in made["properties"] else "definitions"
 
 
 def is_ours(text: str) -> bool:

@@ -35,7 +35,7 @@ def covers(glob: str) -> Condition | None:
 
 def _after(start: str) -> Condition:
     """Return the rest of the id after its first characters, as the subject of a condition."""
-    return {"value": f"[skip(field('id'), {len(start)})]"}
+    return {"value": f"[skip(coalesce(field('id'),''),{len(start)})]"}
 
 
 def _ends(subject: Condition, end: str) -> Condition:

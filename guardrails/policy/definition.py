@@ -1,4 +1,9 @@
-"""The policy definition of one rule, and the initiative over all of them, as JSON. Pure."""
+"""Policy definitions of rules, those that report and those that refuse, and the initiatives over them, as JSON. Pure.
+
+What refuses lets identities past, so it looks at who writes; and of what does so, compliance scans say NotApplicable
+(guardrails.rules.callers). So each rule has two definitions: one that reports, whose compliance data people read, and
+one that refuses.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,27 +11,53 @@ from typing import Any, Final
 
 from guardrails.policy.refusal import Refusal
 from guardrails.rules.base import title_of
-from guardrails.rules.control import Parameter
+from guardrails.rules.callers import LET_PAST, not_let_past
+from guardrails.rules.control import Condition, Parameter, every
 
 CATEGORY: Final = "Policy exemptions"
 INITIATIVE: Final = "exemption-guardrails"
-VERSION: Final = "1.0.0"
+DENIALS: Final = "exemption-guardrails-deny"
+VERSION: Final = "2.0.0"
 """Of definitions and initiatives; raised by hand where what a definition means changes."""
+
+CALLER: Final = "A caller who is let past, or whose token names no object id."
 
 _LONGEST: Final = 512
 """Characters of a description (Microsoft Learn, definition structure)."""
 _MORE: Final = "(metadata.leaves has the rest)"
 _YOUNG: Final = "The alias of the metadata is young (April 2026): do not let this be the only control."
+_EFFECTS: Final = {
+    "Audit": "reports", "Deny": "refuses the write", "DenyAction": "refuses the delete", "Disabled": "does nothing",
+}  # fmt: skip
+_OF_EACH: Final = ("effect", LET_PAST)
+"""Parameters that each member of an initiative has for itself."""
 
 
-def definition(refusal: Refusal, source: str) -> dict[str, Any]:
-    """Return the definition; `source` is the ruleset's file name."""
-    rule = refusal.rule
+def report(refusal: Refusal, source: str) -> dict[str, Any]:
+    """Return the definition that reports; `source` is the ruleset's file name."""
+    return _of_rule(refusal, source, refusal.condition, {"effect": effect("Audit")}, refusal.leaves)
+
+
+def denial(refusal: Refusal, source: str) -> dict[str, Any]:
+    """Return the definition that refuses, but for whoever is let past."""
+    parameters = {"effect": effect("Audit", "Deny"), LET_PAST: let_past()}
+    condition = every((refusal.condition, not_let_past()))
+    return _of_rule(refusal, source, condition, parameters, (*refusal.leaves, CALLER))
+
+
+def _of_rule(
+    refusal: Refusal, source: str, condition: Condition, parameters: Mapping[str, Any], leaves: Sequence[str]
+) -> dict[str, Any]:
+    rule, refuses = refusal.rule, LET_PAST in parameters
+    does = "refuses: " if refuses else ""
+    said = [title_of(rule), f"From rule {rule.code} {rule.name} of {source}."]
+    said += [_YOUNG] if refusal.reads_metadata else []
+    said += ["Left to the service:"] if leaves else []
     return {
-        "name": refusal.name,
+        "name": refusal.denial if refuses else refusal.name,
         "properties": {
-            "displayName": f"{rule.code} {rule.name}: {title_of(rule).rstrip('.')}"[:128],
-            "description": _description(refusal, source),
+            "displayName": f"{rule.code} {rule.name}: {does}{title_of(rule).rstrip('.')}"[:128],
+            "description": _fitting(said, leaves),
             "policyType": "Custom",
             "mode": "All",
             "metadata": {
@@ -34,58 +65,38 @@ def definition(refusal: Refusal, source: str) -> dict[str, Any]:
                 "version": VERSION,
                 "rule": rule.code,
                 "ruleset": source,
-                "leaves": list(refusal.leaves),
+                "leaves": list(leaves),
             },
-            "parameters": {
-                "effect": _effect(refusal.effects, "Effect"),
-                **{name: _parameter(one) for name, one in refusal.parameters.items()},
-            },
-            "policyRule": {"if": refusal.condition, "then": {"effect": "[parameters('effect')]"}},
+            "parameters": {**parameters, **{key: _parameter(one) for key, one in refusal.parameters.items()}},
+            "policyRule": {"if": condition, "then": {"effect": "[parameters('effect')]"}},
         },
     }
 
 
-def initiative(refusals: Sequence[Refusal], source: str) -> dict[str, Any]:
-    """Return the initiative: an effect for each rule, and the rules' own parameters."""
-    times = Counter(name for one in refusals for name in one.parameters)
-    parameters: dict[str, Any] = {}
-    members = []
-    for one in refusals:
-        effect, names = f"effect-{one.rule.name}", {name: name for name in one.parameters}
-        names |= {name: f"{name}-{one.rule.name}" for name in names if times[name] > 1}
-        parameters[effect] = _effect(one.effects, f"Effect of {one.rule.code} {one.rule.name}")
-        parameters |= {names[name]: _parameter(said) for name, said in one.parameters.items()}
-        members.append(
-            {
-                "policyDefinitionReferenceId": one.rule.name,
-                "policyDefinitionName": one.name,
-                "parameters": {
-                    key: {"value": f"[parameters('{name}')]"} for key, name in {"effect": effect, **names}.items()
-                },
-            }
-        )
-    return {
-        "name": INITIATIVE,
-        "properties": {
-            "displayName": "Guardrails for policy exemptions",
-            "description": f"The rules of {source} that Azure can check when an exemption is written. What it cannot"
-            " see, the service judges: see the README beside the definitions.",
-            "policyType": "Custom",
-            "metadata": {"category": CATEGORY, "version": VERSION, "ruleset": source},
-            "parameters": parameters,
-            "policyDefinitions": members,
-        },
-    }
-
-
-def _effect(allowed: Sequence[str], name: str) -> dict[str, Any]:
-    means = {"Audit": "reports", "Deny": "refuses the write", "Disabled": "does nothing"}
-    described = "; ".join(f"{effect} {means[effect]}" for effect in allowed)
+def effect(*allowed: str) -> dict[str, Any]:
+    """Return the parameter of an effect: those allowed, of which the first is the default, and Disabled."""
+    values = [*allowed, "Disabled"]
     return {
         "type": "String",
-        "metadata": {"displayName": name, "description": f"{described}."},
-        "allowedValues": list(allowed),
-        "defaultValue": "Audit",
+        "metadata": {
+            "displayName": "Effect",
+            "description": f"{'; '.join(f'{value} {_EFFECTS[value]}' for value in values)}.",
+        },
+        "allowedValues": values,
+        "defaultValue": values[0],
+    }
+
+
+def let_past() -> dict[str, Any]:
+    """Return the parameter of the identities that a definition lets past."""
+    return {
+        "type": "Array",
+        "metadata": {
+            "displayName": "Identities that are let past",
+            "description": "Object ids, or application ids of applications. The guardrails' own identity belongs here:"
+            " it tags, reverts and restores exemptions. Whoever else is named here is not refused.",
+        },
+        "defaultValue": [],
     }
 
 
@@ -93,16 +104,9 @@ def _parameter(said: Parameter) -> dict[str, Any]:
     return {
         "type": "Integer" if isinstance(said.default, int) else "Array",
         "metadata": {"displayName": said.title, "description": said.description},
+        **({"allowedValues": list(said.allowed)} if said.allowed else {}),
         "defaultValue": said.default if isinstance(said.default, int) else list(said.default),
     }
-
-
-def _description(refusal: Refusal, source: str) -> str:
-    rule = refusal.rule
-    said = [title_of(rule), f"From rule {rule.code} {rule.name} of {source}."]
-    said += [_YOUNG] if refusal.reads_metadata else []
-    said += ["Left to the service:"] if refusal.leaves else []
-    return _fitting(said, refusal.leaves)
 
 
 def _fitting(said: Sequence[str], more: Iterable[str]) -> str:
@@ -115,7 +119,56 @@ def _fitting(said: Sequence[str], more: Iterable[str]) -> str:
     return text[:_LONGEST]
 
 
-def files(refusals: Sequence[Refusal], source: str) -> Mapping[str, Any]:
-    """Return path -> JSON value; no initiative where there is nothing in it, for Azure refuses that."""
-    made = {f"definitions/{one.name}.json": definition(one, source) for one in refusals}
-    return {**made, f"initiatives/{INITIATIVE}.json": initiative(refusals, source)} if refusals else {}
+def _initiative(name: str, title: str, text: str, source: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an initiative over definitions by reference: what belongs to each, and the rules' own parameters."""
+    declared = {reference: one["properties"]["parameters"] for reference, one in members.items()}
+    times = Counter(key for parameters in declared.values() for key in parameters)
+    shared: dict[str, Any] = {}
+    made = []
+    for reference, parameters in declared.items():
+        names = {key: f"{key}-{reference}" if key in _OF_EACH or times[key] > 1 else key for key in parameters}
+        for key, said in parameters.items():
+            title_of_it = f"{said['metadata']['displayName']}: {reference}" if names[key] != key else None
+            metadata = {**said["metadata"], **({"displayName": title_of_it} if title_of_it else {})}
+            shared[names[key]] = {**said, "metadata": metadata}
+        made.append(
+            {
+                "policyDefinitionReferenceId": reference,
+                "policyDefinitionName": members[reference]["name"],
+                "parameters": {key: {"value": f"[parameters('{theirs}')]"} for key, theirs in names.items()},
+            }
+        )
+    return {
+        "name": name,
+        "properties": {
+            "displayName": title,
+            "description": text,
+            "policyType": "Custom",
+            "metadata": {"category": CATEGORY, "version": VERSION, "ruleset": source},
+            "parameters": shared,
+            "policyDefinitions": made,
+        },
+    }
+
+
+def reports(refusals: Iterable[Refusal], source: str) -> list[dict[str, Any]]:
+    """Return the initiative of what reports, and its definitions before it; nothing where no rule has a form."""
+    made = {one.rule.name: report(one, source) for one in refusals if not one.by_caller}
+    text = (
+        f"The rules of {source} that Azure can check when an exemption is written. It reports and refuses nothing. What"
+        " it cannot see, the service judges: see the README beside the definitions."
+    )
+    title = "Guardrails for policy exemptions"
+    return [*made.values(), _initiative(INITIATIVE, title, text, source, made)] if made else []
+
+
+def denials(refusals: Iterable[Refusal], source: str, more: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the initiative of what refuses, and its definitions before it; `more` are definitions by reference."""
+    made = {one.rule.name: denial(one, source) for one in refusals if one.deny}
+    text = (
+        f"The rules of {source} by which Azure can refuse a write, and one about deletes. It lets past whom it names,"
+        " and callers whom it does not know. It has no compliance data: the other initiative has."
+    )
+    title = "Guardrails for policy exemptions: refusing"
+    members = {**made, **more}
+    return [*members.values(), _initiative(DENIALS, title, text, source, members)]

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from guardrails.errors import Misconfigured
+from guardrails.policy.limits import texts_in
 from guardrails.policy.tag_parameters import APPROVED, ID_TAG
 
 SUFFIX: Final = "-unless-excepted"
@@ -193,7 +194,7 @@ def _wrong_rule(rule: object, parameters: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(rule.get(part), Mapping) or not rule[part]:
             yield f"`policyRule` has no `{part}`"
             return
-    if any(_ESCAPED.fullmatch(text) for text in _texts(rule)):
+    if any(_ESCAPED.fullmatch(text) for text in texts_in(rule)):
         yield "an expression starts with `[[`, as in an ARM template; a definition has one `[`"
     yield from _wrong_effect(rule["then"].get("effect"), parameters)
 
@@ -242,7 +243,7 @@ def _check_in(condition: object, parameters: Mapping[str, Any], tag: str) -> str
     """Return how a condition already looks at the tag, "" where it does not."""
     name = re.escape(re.sub(r"\s+", "", tag).lower())
     looks = re.compile(rf"\btags(\[('*){name}\2\]|\.{name}(?![\w-]))")
-    for text in _texts(condition):
+    for text in texts_in(condition):
         bare = re.sub(r"\s+", "", text).lower()
         for parameter in (ID_TAG, APPROVED):
             if f"parameters('{parameter.lower()}')" in bare:
@@ -253,11 +254,3 @@ def _check_in(condition: object, parameters: Mapping[str, Any], tag: str) -> str
         if str(said.get("defaultValue")).lower() == tag.lower():
             return f"its parameter {parameter!r} names the tag {tag!r}"
     return ""
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Return every text in a JSON value, keys left out."""
-    if isinstance(value, str):
-        yield value
-    for part in _parts(value):
-        yield from _texts(part)

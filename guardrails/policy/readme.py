@@ -1,7 +1,9 @@
-"""README.md of the generated policies: every rule and its policy, or why it has none. Pure."""
+"""README.md of the generated policies: every rule and its policies, or why it has none. Pure."""
 
 from collections.abc import Mapping, Sequence
 
+from guardrails.policy import deletion
+from guardrails.policy.definition import CALLER, DENIALS, INITIATIVE
 from guardrails.policy.refusal import Refusal
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule
@@ -12,9 +14,10 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
     rows = [_row(all_rules()[name], one) for name, one in found.items()]
     refusals = [one for one in found.values() if isinstance(one, Refusal)]
     intro = (
-        f"From `{source}`: {len(refusals)} of {len(found)} rules have a policy. They are in the initiative"
-        " `exemption-guardrails`, each with an effect of its own, Audit unless the assignment says otherwise."
-        " `docs/prevention.md` says how to deploy them, and what they cannot do."
+        f"From `{source}`: {len(refusals)} of {len(found)} rules have a policy. The initiative `{INITIATIVE}` reports,"
+        f" and people read its compliance data. The initiative `{DENIALS}` refuses, rule by rule, where the assignment"
+        " says Deny, and lets past whom its parameters name. `docs/prevention.md` says how to deploy them, and what"
+        " they cannot do."
     )
     parts = [
         "<!-- Made by `python -m guardrails policy build`; edit the ruleset, not this. -->",
@@ -22,7 +25,10 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         intro,
         "A policy refuses nothing that its rule lets pass. What it does not see, the service judges after the write.",
         "## Rules",
-        _table(("rule", "policy", "effects", "left to the service, or why there is no policy"), rows),
+        _table(("rule", "reports", "refuses", "left to the service, or why there is no policy"), rows),
+        f"What refuses leaves one thing more: {CALLER[0].lower()}{CALLER[1:]}",
+        "## Deletes",
+        f"{_link(deletion.NAME)}, in `{DENIALS}`, is off by default. It refuses deletes of what is in force.",
     ]
     young = [f"`{one.rule.name}`" for one in refusals if one.reads_metadata]
     if young:
@@ -39,9 +45,13 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
 def _row(rule: Rule, one: Refusal | str) -> tuple[str, str, str, str]:
     name = f"{rule.code} `{rule.name}`"
     if isinstance(one, str):
-        return name, "none", "", one
-    link = f"[{one.name}](definitions/{one.name}.json)"
-    return name, link, "Audit, Deny" if one.deny else "Audit", " ".join(one.leaves) or "nothing"
+        return name, "none", "none", one
+    reports = "none" if one.by_caller else _link(one.name)
+    return name, reports, _link(one.denial) if one.deny else "none", " ".join(one.leaves)
+
+
+def _link(name: str) -> str:
+    return f"[{name}](definitions/{name}.json)"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,14 +9,16 @@ from guardrails.limits import Limits
 from guardrails.overrides import Override
 from guardrails.policy.conditions import covers, may_meet, not_excluded, outside
 from guardrails.rules.base import Rule, is_as_strict
-from guardrails.rules.control import TYPE, Condition, Form, Parameter, alias, every, some
+from guardrails.rules.control import IS_EXEMPTION, TYPE, Condition, Form, Given, Parameter, alias, every, some
 from guardrails.ruleset import Ruleset
 
-_IS_EXEMPTION: Final[Condition] = {"field": "type", "equals": TYPE}
 _OFF: Final = "It is off in the ruleset."
 _NO_GLOB: Final = "All of it, for Azure cannot say this scope with its one wildcard."
 _NOT_SEEN: Final = "All of it, for a policy does not see what the exemption exempts from."
 _ENDS: Final = "All of it, for it holds only until a day."
+_WHOLE: Final[Condition] = {"field": alias("policyAssignmentId"), "exists": True}
+"""A PUT has it, a PATCH has not: should Azure show a policy the fields of a PATCH alone, it looks at none of them."""
+UNSEEN: Final = "Perhaps updates by PATCH: not seen in Azure."
 _HELD_OFF: Final = "it may let more pass, and a policy does not see where it holds."
 
 
@@ -27,6 +29,8 @@ class Refusal:
     Attributes:
         condition: the whole of `if`.
         leaves: violations that it leaves to the service, a sentence each.
+        deny: whether a definition refuses by it.
+        by_caller: whether it looks at who writes: then no definition reports by it.
     """
 
     rule: Rule
@@ -34,16 +38,17 @@ class Refusal:
     parameters: Mapping[str, Parameter]
     leaves: tuple[str, ...]
     deny: bool
+    by_caller: bool
 
     @property
     def name(self) -> str:
-        """The definition's name: `exg101-expiry-missing`."""
+        """The name of the definition that reports: `exg101-expiry-missing`."""
         return f"{self.rule.code.lower()}-{self.rule.name}"
 
     @property
-    def effects(self) -> tuple[str, ...]:
-        """The effects that whoever assigns it may choose."""
-        return ("Audit", "Deny", "Disabled") if self.deny else ("Audit", "Disabled")
+    def denial(self) -> str:
+        """The name of the definition that refuses: `exg101-expiry-missing-deny`."""
+        return f"{self.name}-deny"
 
     @property
     def reads_metadata(self) -> bool:
@@ -78,9 +83,9 @@ def refusal_of(rule: Rule, ruleset: Ruleset) -> Refusal | str:
     leaves += [text for text in reasons if not text.endswith(_OFF)]
     others = [number for number in touching if number not in by_scope]
     leaves += [_at(limits, n, _ENDS if limits.overrides[n].by_scope_alone else _NOT_SEEN) for n in others]
-    condition = every((_IS_EXEMPTION, *not_excluded(ruleset.exclusions), _any_of(branches)))
-    deny = all(form.deny for form in forms)
-    return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset)), deny)
+    condition = every((IS_EXEMPTION, _WHOLE, *not_excluded(ruleset.exclusions), _any_of(branches)))
+    deny, by_caller = all(form.deny for form in forms), any(form.by_caller for form in forms)
+    return Refusal(rule, condition, parameters, (*leaves, *_blurred(by_scope, ruleset), UNSEEN), deny, by_caller)
 
 
 def _is_place(override: Override) -> bool:
@@ -102,7 +107,7 @@ def _form(rule: Rule, ruleset: Ruleset, number: int | None) -> Form | str:
     if bound is None:
         return _OFF
     control = rule.control
-    return control(bound.options, ruleset.names) if callable(control) else control
+    return control(bound.options, Given(ruleset.names, ruleset.approved)) if callable(control) else control
 
 
 def _where(rule: Rule, limits: Limits, number: int | None, touching: Sequence[int]) -> list[Condition] | str:

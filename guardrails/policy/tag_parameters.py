@@ -34,7 +34,8 @@ def check_parameters(tags: TagNames, approved: Sequence[str]) -> dict[str, Any]:
             "type": "Array",
             "metadata": {
                 "displayName": "Approved exception ids",
-                "description": "What carries one of them in the tag is let past. An id stays until it is taken out.",
+                "description": "What carries one of them in the tag is let past. An id stays until it is taken out."
+                " A blank one lets nothing past.",
             },
             "defaultValue": list(approved),
         },

@@ -145,7 +145,6 @@ def _guarded(source: Given, tags: TagNames, approved: Sequence[str]) -> dict[str
     version = metadata.get("version") or properties.pop("version", None) or "1.0.0"
     for name in ("version", "versions"):
         properties.pop(name, None)
-    check = {"field": tag_field(ID_TAG), "notIn": f"[parameters('{APPROVED}')]"}
     return {
         "name": source.name + SUFFIX,
         "properties": {
@@ -164,9 +163,26 @@ def _guarded(source: Given, tags: TagNames, approved: Sequence[str]) -> dict[str
                 **source.parameters,
                 **check_parameters(tags, approved),
             },
-            "policyRule": {**rule, "if": {"allOf": [rule["if"], check]}},
+            "policyRule": {**rule, "if": {"allOf": [*_parts_of(rule["if"]), _CHECK]}},
         },
     }
+
+
+_TAG: Final = tag_field(ID_TAG)
+_CHECK: Final = {
+    "anyOf": [
+        {"field": _TAG, "notIn": f"[parameters('{APPROVED}')]"},
+        # An absent tag compares as a blank text: a blank among the approved ids would let past what has no tag.
+        {"value": f"[trim(string(coalesce(field({_TAG[1:-1]}),'')))]", "equals": ""},
+    ]
+}
+
+
+def _parts_of(condition: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the conditions that all must hold: those of an allOf, or the condition."""
+    said = {key.lower(): value for key, value in condition.items()}
+    parts = said.get("allof")
+    return parts if len(said) == 1 and isinstance(parts, list) and parts else (condition,)
 
 
 def _with(text: str, more: str, longest: int) -> str:

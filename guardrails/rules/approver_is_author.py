@@ -121,7 +121,7 @@ RULE = Rule(
     soc2=("CC5.1", "CC8.1"),
     mend="Have somebody else approve it and name that person as approver.",
     check=check,
-    control="A policy sees what is written, not who writes it.",
+    control="A policy sees the writer's object id; whom the metadata name as the approver, it cannot tell.",
     options=Options,
     good=(
         Case("somebody else approved"),

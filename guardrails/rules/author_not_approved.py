@@ -18,6 +18,8 @@ References:
 from guardrails.exemption import Exemption
 from guardrails.facts import Author, Facts, Unread
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.callers import NAMED, others, sorted_out
+from guardrails.rules.control import Form, Given
 from guardrails.rules.words import clip
 from guardrails.sources import SYSTEM
 
@@ -38,6 +40,19 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     )
 
 
+def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
+    """Refuse whoever is not approved, by the claims of his token."""
+    if not given.approved:
+        return "Nobody is approved in the ruleset."
+    ids, names = sorted_out(given.approved)
+    leaves = [
+        "A caller whose token names no object id.",
+        "An application that is approved by its other id: a policy takes the object id and the application id.",
+        *([NAMED] if names else ()),
+    ]
+    return Form(others(ids, people=not names), leaves=tuple(leaves), by_caller=True)
+
+
 RULE = Rule(
     code="EXG206",
     name="author-not-approved",
@@ -45,7 +60,7 @@ RULE = Rule(
     soc2=("CC6.3", "CC8.1"),
     mend="Deploy the exemption through an approved pipeline.",
     check=check,
-    control="A policy sees what is written, not who writes it.",
+    control=control,
     good=(
         Case("the pipeline wrote it"),
         Case("the pipeline, in other casing", facts={

@@ -15,13 +15,15 @@ References:
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import Form, Parameter, alias
+from guardrails.rules.control import Form, Given, Parameter, alias
 from guardrails.rules.words import clip
+
+_CATEGORIES: Final = ("Mitigated", "Waiver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,18 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     category = exemption.category
     if category.lower() in {text.strip().lower() for text in options.categories}:
         return Violation(f"its category is {clip(category)}, which is forbidden here", {"category": clip(category)})
-    if category in ("Waiver", "Mitigated"):
+    if category in _CATEGORIES:
         return PASS
     return Unknown(f"the category '{clip(category)}' is neither Waiver nor Mitigated")
 
 
-def control(options: Options, names: Names) -> Form:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form:  # noqa: ARG001
     """Refuse the categories that are listed, of Azure's two."""
     listed = {text.strip().lower() for text in options.categories}
-    known = tuple(category for category in ("Mitigated", "Waiver") if category.lower() in listed)
+    known = tuple(category for category in _CATEGORIES if category.lower() in listed)
     leaves = ("A category other than Waiver and Mitigated.",) if len(known) < len(listed) else ()
-    chosen = Parameter("Forbidden categories", known, "Waiver, Mitigated or both; an empty list forbids none.")
+    said = "Waiver, Mitigated or both; an empty list forbids none."
+    chosen = Parameter("Forbidden categories", known, said, _CATEGORIES)
     condition = {"field": alias("exemptionCategory"), "in": "[parameters('forbiddenCategories')]"}
     return Form(condition, {"forbiddenCategories": chosen}, leaves)
 

@@ -3,6 +3,9 @@
 The control plane never refuses what the rule lets pass: a condition may be true only where the rule gives a Violation.
 What a condition cannot see is left to the service, and the form says so. Operators and functions are those that
 Microsoft Learn lists: https://learn.microsoft.com/azure/governance/policy/concepts/definition-structure-policy-rule
+
+Azure refuses a write when the evaluation of a condition fails, whatever the effect. So no condition here can fail,
+whatever the text, type or absence of a property, and whichever parts of a condition Azure evaluates.
 """
 
 import re
@@ -18,22 +21,27 @@ type Condition = Mapping[str, Any]
 
 TYPE: Final = "Microsoft.Authorization/policyExemptions"
 ID: Final[Condition] = {"field": "id"}
+IS_EXEMPTION: Final[Condition] = {"field": "type", "equals": TYPE}
 FURTHEST: Final = 36_500
 """Days that a condition adds or takes away at most: where a date function fails, Azure refuses the write."""
 
 _BELOW: Final = f"/providers/{TYPE}/"
 _SAFE: Final = re.compile(r"[a-z0-9:]+")
 
-NO_TIME: Final = "An expiry that is no RFC 3339 time, such as a bare date: how Azure compares it is not documented."
+NO_TIME: Final = "An expiry of another form than 2027-06-30T00:00:00Z, decimals aside: an offset, a bare date."
 ONLY_KEYS: Final = "A key that is there and says nothing, or stands inside another value."
 
 
 class Parameter(NamedTuple):
-    """What whoever assigns the policy may choose, a number or a list: its title, its default, and what it means."""
+    """What whoever assigns the policy may choose, a number or a list: its title, its default, and what it means.
+
+    `allowed` are the only values, or members of the list, that Azure takes; () for any.
+    """
 
     title: str
     default: int | tuple[str, ...]
     description: str
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +53,25 @@ class Form:
         parameters: name -> parameter, where whoever assigns the policy may choose.
         leaves: violations that it leaves to the service, a sentence each; () where it sees them all.
         deny: whether refusing the write would help; else the policy only audits.
+        by_caller: whether it looks at who writes, so that compliance scans say nothing of it and no policy audits.
     """
 
     condition: Condition
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
     deny: bool = True
+    by_caller: bool = False
 
 
-type Control = Callable[[Any, Names], Form | str] | Form | str
-"""(options, metadata names) -> the form, or one sentence why there is none; either alone where nothing decides it."""
+class Given(NamedTuple):
+    """What a form may depend on beside the rule's options: the metadata names and who is approved, lower case."""
+
+    names: Names
+    approved: frozenset[str] = frozenset()
+
+
+type Control = Callable[[Any, Given], Form | str] | Form | str
+"""(options, Given) -> the form, or one sentence why there is none; either alone where nothing decides it."""
 
 
 def alias(name: str) -> str:
@@ -73,7 +90,10 @@ def some(conditions: Iterable[Condition]) -> Condition:
 
 
 def _joined(operator: str, conditions: Iterable[Condition]) -> Condition:
-    found = [inner for one in conditions for inner in one.get(operator, (one,))]
+    found: list[Condition] = []
+    for inner in (inner for one in conditions for inner in one.get(operator, (one,))):
+        if inner not in found:
+            found.append(inner)
     return found[0] if len(found) == 1 else {operator: found}
 
 
@@ -82,32 +102,52 @@ def blank(name: str) -> Condition:
     return some(({"field": alias(name), "exists": False}, {"field": alias(name), "equals": ""}))
 
 
-def ends(operator: str, time: str) -> Condition:
-    """Return the condition that an exemption's end compares so with a time, a call of a date function.
+def written(name: str) -> str:
+    """Return a call that gives a property as JSON without its first quote, and `]` behind it: `SEC-1"]` for `SEC-1`.
 
-    As Azure's own policies on expiry dates say it: a date function that fails is a write that is refused, so nothing
-    here is cleverer than those. Where there is no end there is nothing to compare.
+    It never fails: there is a text for every type, and for what is absent. Only a text has a quote before the `]`.
     """
-    name = alias("expiresOn")
-    there = ({"field": name, "exists": True}, {"field": name, "notEquals": ""})
-    return every((*there, {"field": name, operator: f"[{time}]"}))
+    return f"skip(string(createArray(field('{alias(name)}'))),2)"
+
+
+_SECOND: Final = "####-##-##T##:##:##"
+_DECIMALS: Final = 7
+_DIGITS: Final = f"createArray({','.join(f"'{digit}'" for digit in range(10))})"
+
+
+def ends(function: str, time: str) -> Condition:
+    """Return the condition that `function` (greater, less, ...) holds for an exemption's end and a time, to the second.
+
+    Azure compares dates with dates only, and takes fewer forms for a date than RFC 3339. So texts are compared, of UTC
+    times of one form; an end of any other form fulfils no condition. `time` is a call of a date function.
+    """
+    end = written("expiresOn")
+    forms = [f'{_SECOND}Z"]', *(f'{_SECOND}.{"#" * count}Z"]' for count in range(1, _DECIMALS + 1))]
+    # In a form, # is a digit of any script and . any character: what is left without 0 to 9 must be these signs.
+    signs = f"contains(createArray('--T::Z\"]','--T::.Z\"]'),join(split({end},{_DIGITS}),''))"
+    return every(
+        (
+            some({"value": f"[{end}]", "match": form} for form in forms),
+            {"value": f"[{signs}]", "equals": "true"},
+            {"value": f"[{function}(take({end},19),take({time},19))]", "equals": "true"},
+        )
+    )
 
 
 def lacks(role: str, names: Names) -> Condition | None:
     """Return the condition that the metadata has no key that says `role`; None where a key's spelling forbids one.
 
     The alias is of the whole object (since April 2026), so its JSON is searched, folded as `names.fold_name` does it.
+    Backslashes go too, for metadata may be a text that holds JSON.
     """
     keys = sorted({fold_name(key) for key in names.roles[role]})
     if not all(map(_SAFE.fullmatch, keys)):  # JSON may write other characters as escapes
         return None
-    text = f"string(field('{alias('metadata')}'))"
-    folded = f"toLower({text})"
-    for sign in "_-. ":
+    folded = f"toLower(string(createArray(field('{alias('metadata')}'))))"
+    for sign in "_-. \\":
         folded = f"replace({folded},'{sign}','')"
-    value = f"[if(empty(field('{alias('metadata')}')),'',{folded})]"
     each = {"value": [f'"{key}"' for key in keys], "name": "key"}
-    return {"count": {**each, "where": {"value": value, "contains": "[current('key')]"}}, "equals": 0}
+    return {"count": {**each, "where": {"value": f"[{folded}]", "contains": "[current('key')]"}}, "equals": 0}
 
 
 def odd_keys(role: str) -> str:

@@ -17,9 +17,8 @@ References:
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
-from guardrails.rules.control import ONLY_KEYS, Form, alias, every, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, alias, every, lacks, odd_keys
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -38,9 +37,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     )
 
 
-def control(options: NoOptions, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse Mitigated without any key for a control."""
-    none = lacks("control", names)
+    none = lacks("control", given.names)
     if none is None:
         return odd_keys("control")
     return Form(every(({"field": alias("exemptionCategory"), "equals": "Mitigated"}, none)), leaves=(ONLY_KEYS,))

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from guardrails.exemption import Exemption, spell_time
 from guardrails.expiry import is_expired
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import FURTHEST, NO_TIME, Form, ends
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +41,13 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     return Violation("it has expired", {"expiresOn": spell_time(expires), "now": spell_time(facts.now)})
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Show what ended `keep_days` ago; to refuse it would stop nobody from anything."""
-    if options.keep_days > FURTHEST:
+    if options.keep_days >= FURTHEST:
         return f"A policy counts days, {FURTHEST:,} at most."
     days = options.keep_days + 1
-    leaves = (
-        f"An end within the last {days + 1} days: a policy may compare times as texts, whatever their zone.",
-        NO_TIME,
-    )
-    return Form(ends("lessOrEquals", f"addDays(utcNow(), -{days})"), leaves=leaves, deny=False)
+    leaves = (f"An end less than {days} day{'s' * (days > 1)} ago: one more than may stay, for clocks differ.", NO_TIME)
+    return Form(ends("less", f"addDays(utcNow(),-{days})"), leaves=leaves, deny=False)
 
 
 RULE = Rule(

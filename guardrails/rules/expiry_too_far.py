@@ -21,9 +21,8 @@ from functools import lru_cache
 from guardrails.exemption import Exemption, spell_time
 from guardrails.expiry import months_after
 from guardrails.facts import Facts, Unread
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import FURTHEST, NO_TIME, Form, Parameter, ends
+from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, Parameter, ends
 from guardrails.sources import SYSTEM
 
 
@@ -75,24 +74,26 @@ def latest(written: datetime, months: int, days: int) -> datetime | None:
         return None
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse what ends after the longest that so many months can be; a policy counts days."""
     days = _longest(options.months) + options.tolerance_days + 1
     if options.months > FURTHEST // 28 or days > FURTHEST:
         return f"A policy counts days, {FURTHEST:,} at most."
+    allowed = f"max({days},min(parameters('maximumDays'),{FURTHEST}))"
     return Form(
-        ends("greater", "addDays(utcNow(), parameters('maximumDays'))"),
+        ends("greater", f"addDays(utcNow(),{allowed})"),
         {
             "maximumDays": Parameter(
                 "Days to the latest expiry",
                 days,
-                f"Days from the write to the latest expiry, {FURTHEST:,} at most. {options.months} calendar months have"
+                f"Days from the write to the latest expiry. Less than {days} counts as {days}, for the rule lets that"
+                f" pass, and more than {FURTHEST:,} as {FURTHEST:,}. {options.months} calendar months have"
                 f" {days - 1 - options.tolerance_days} at most; {options.tolerance_days} of tolerance; 1 because the"
-                " policy looks before the write and may compare texts, whatever their zone.",
+                " policy looks before the write.",
             )
         },
         (
-            f"An expiry within {days + 1} days that is later than {options.months} calendar months and the tolerance.",
+            f"An expiry within {days} days that is later than {options.months} calendar months and the tolerance.",
             NO_TIME,
         ),
     )

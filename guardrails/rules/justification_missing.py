@@ -20,9 +20,8 @@ from dataclasses import dataclass
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
-from guardrails.rules.control import ONLY_KEYS, Form, blank, every, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, odd_keys
 from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
 
 
@@ -62,9 +61,9 @@ def _lacks(text: str, title: str, least: int) -> str | None:
     return None
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse where there is neither a description nor any key for a justification."""
-    none = lacks("justification", names)
+    none = lacks("justification", given.names)
     if none is None:
         return odd_keys("justification")
     leaves = ("A description that is too short, says nothing or repeats the display name.", ONLY_KEYS)

@@ -24,10 +24,9 @@ from types import MappingProxyType
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Assignment, Facts, Unread
-from guardrails.names import Names
 from guardrails.patterns import matches_any
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import Condition, Form, alias, every, matches, some
+from guardrails.rules.control import Condition, Form, Given, every, matches, some, written
 from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
@@ -97,10 +96,10 @@ def _violation(definitions: Iterable[str], version: Mapping[str, str] = MappingP
     return Violation("it exempts policies that must never be exempted", evidence)
 
 
-_ID = alias("policyAssignmentId")
+_ID = written("policyAssignmentId")
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse the assignments that are listed; what they assign is not seen."""
     if not options.assignments:
         return (
@@ -115,16 +114,22 @@ def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
     if not found:
         return why
     leaves = [
-        "An assignment id that ends in a slash.",
+        "An assignment id that ends in a slash, or has characters that JSON escapes.",
         *([why] if left else ()),
         *(["The definitions and initiatives that are listed."] if options.definitions else ()),
     ]
-    return Form(every(({"field": _ID, "notLike": "*/"}, some(found))), leaves=tuple(leaves))
+    plain: list[Condition] = [
+        {"value": f"[{_ID}]", "like": '*"]'},  # a text, and no other type
+        {"value": f"[{_ID}]", "notLike": '*/"]'},
+        {"value": f"[{_ID}]", "notContains": "\\"},
+    ]
+    return Form(every((*plain, some(found))), leaves=tuple(leaves))
 
 
 def _listed(glob: str) -> list[Condition]:
     """Return the conditions that the assignment's id, and its name, match a glob; none where a policy cannot say it."""
-    subjects = [{"field": _ID}, *([] if "/" in glob else [{"value": f"[last(split(field('{_ID}'), '/'))]"}])]
+    texts = [_ID, *([] if "/" in glob else [f"last(split({_ID},'/'))"])]
+    subjects = [{"value": f"[first(split({text},'\"'))]"} for text in texts]
     return [said for subject in subjects if glob and (said := matches(subject, glob)) is not None]
 
 

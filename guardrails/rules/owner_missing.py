@@ -17,9 +17,8 @@ References:
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Violation
-from guardrails.rules.control import ONLY_KEYS, Form, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -31,9 +30,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     return Violation("it has no owner", {"owner": clip(owner) or None})
 
 
-def control(options: NoOptions, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse metadata without any key for it."""
-    none = lacks("owner", names)
+    none = lacks("owner", given.names)
     return Form(none, leaves=(ONLY_KEYS,)) if none else odd_keys("owner")
 
 

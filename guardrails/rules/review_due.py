@@ -21,9 +21,8 @@ from functools import lru_cache
 
 from guardrails.exemption import Exemption, parse_time, spell_time
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
-from guardrails.rules.control import ONLY_KEYS, Form, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
 from guardrails.rules.words import clip
 
 
@@ -55,11 +54,11 @@ def _time(text: str) -> datetime | None:
         return None
 
 
-def control(options: Options, names: Names) -> Form | str:
+def control(options: Options, given: Given) -> Form | str:
     """Refuse metadata without any key for a review, where one is required."""
     if not options.required:
         return "No review date is required, and a policy can tell that one is there, not what it says."
-    none = lacks("review", names)
+    none = lacks("review", given.names)
     return Form(none, leaves=("A review date that has passed.", ONLY_KEYS)) if none else odd_keys("review")
 
 

@@ -21,10 +21,9 @@ from typing import Final
 
 from guardrails.exemption import Exemption
 from guardrails.facts import Facts
-from guardrails.names import Names
 from guardrails.patterns import matches_any
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
-from guardrails.rules.control import ID, Condition, Form, around_scope, every, some
+from guardrails.rules.control import ID, Condition, Form, Given, around_scope, every, some
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
 from guardrails.rules.words import clip
 
@@ -62,7 +61,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, int]]] = {
 """Level -> how an exemption's id there begins, and how many parts slashes make of it."""
 
 
-def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
+def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse the levels by how many parts the id has."""
     levels = [parts for level, parts in _PARTS.items() if level in options.levels]
     if not levels:
@@ -71,13 +70,16 @@ def control(options: Options, names: Names) -> Form | str:  # noqa: ARG001
     if options.allowed:
         broad.append({"not": some(map(around_scope, options.allowed))})
     wild = any(sign in glob for glob in options.allowed for sign in "*?[")
-    leaves = ("A scope that looks like an allowed one: a policy looks only for the texts between wildcards.",)
-    return Form(every(broad), leaves=leaves if wild else ())
+    leaves = {
+        "A scope that looks like an allowed one: a policy looks only for the texts between wildcards.": wild,
+        "Perhaps management groups: not seen in Azure.": "management group" in options.levels,
+    }
+    return Form(every(broad), leaves=tuple(text for text, is_left in leaves.items() if is_left))
 
 
 def _at_level(parts: tuple[str, str, int]) -> Condition:
     start, operator, count = parts
-    length = {"value": "[length(split(field('id'), '/'))]", operator: count}
+    length = {"value": "[length(split(coalesce(field('id'),''),'/'))]", operator: count}
     return every(({**ID, "like": start}, length))
 
 

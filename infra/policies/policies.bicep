@@ -51,8 +51,59 @@ resource guardrails 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = 
   ]
 }
 
-@description('Resource id of the initiative of the guardrails for policy exemptions.')
+@description('Resource id of the initiative of the guardrails for policy exemptions that reports.')
 output guardrailsId string = guardrails.id
+
+var denialDefinitions = [
+  loadJsonContent('definitions/exg101-expiry-missing-deny.json')
+  loadJsonContent('definitions/exg102-expiry-too-far-deny.json')
+  loadJsonContent('definitions/exg201-ticket-missing-deny.json')
+  loadJsonContent('definitions/exg203-owner-missing-deny.json')
+  loadJsonContent('definitions/exg204-justification-missing-deny.json')
+  loadJsonContent('definitions/exg205-control-missing-deny.json')
+  loadJsonContent('definitions/exg301-scope-too-broad-deny.json')
+  loadJsonContent('definitions/exg304-never-exempt-deny.json')
+  loadJsonContent('definitions/exg305-category-forbidden-deny.json')
+  loadJsonContent('definitions/exg402-not-validated-deny.json')
+  loadJsonContent('definitions/exg403-identity-based-deny.json')
+  loadJsonContent('definitions/exemption-delete-deny.json')
+]
+var denialInitiative = loadJsonContent('initiatives/exemption-guardrails-deny.json')
+
+resource denialDefinition 'Microsoft.Authorization/policyDefinitions@2025-03-01' = [
+  for one in denialDefinitions: {
+    name: one.name
+    properties: one.properties
+  }
+]
+
+resource denials 'Microsoft.Authorization/policySetDefinitions@2025-03-01' = {
+  name: denialInitiative.name
+  properties: {
+    displayName: denialInitiative.properties.displayName
+    description: denialInitiative.properties.description
+    policyType: 'Custom'
+    metadata: denialInitiative.properties.metadata
+    parameters: denialInitiative.properties.parameters
+    policyDefinitions: [
+      for one in denialInitiative.properties.policyDefinitions: {
+        policyDefinitionReferenceId: one.policyDefinitionReferenceId
+        policyDefinitionId: extensionResourceId(
+          managementGroup().id,
+          'Microsoft.Authorization/policyDefinitions',
+          one.policyDefinitionName
+        )
+        parameters: one.parameters
+      }
+    ]
+  }
+  dependsOn: [
+    denialDefinition
+  ]
+}
+
+@description('Resource id of the initiative of the guardrails for policy exemptions that refuses.')
+output denialsId string = denials.id
 
 var tagDefinitions = [
   loadJsonContent('definitions/audit-exception-tags.json')

@@ -12,6 +12,7 @@ from jsonschema import Draft4Validator, ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
+from guardrails.ruleset import load_ruleset
 from guardrails.targets import ALWAYS, MOST_TYPES, MOST_VALUES, operations
 from sandbox.stack import EVENT_FUNCTIONS
 
@@ -331,3 +332,27 @@ def test_the_parameter_file_reads_what_the_host_puts_out() -> None:
     )
     put_out = set(re.findall(r"^output (\w+) ", (INFRA / "main.bicep").read_text("utf-8"), re.MULTILINE))
     assert read <= put_out
+
+
+def test_who_assigns_the_onboarding_policy_by_hand_deploys_nothing_unasked() -> None:
+    assert POLICY["parameters"]["effect"]["defaultValue"] == "auditIfNotExists"
+    assert "effect: { value: effect }" in ONBOARDING, "the deployment says it"
+
+
+def test_what_refuses_lets_the_service_past() -> None:
+    prevention = (INFRA / "modules" / "prevention.bicep").read_text("utf-8")
+    assert "'letPast-${one}', one => { value: union([principalId], letPast[?one] ?? []) }" in prevention
+    assert re.search(r"module prevention .*?references: denials\n    principalId: principalId\n", MAIN, re.DOTALL)
+    initiative = json.loads((INFRA / "policies/initiatives/exemption-guardrails-deny.json").read_text("utf-8"))
+    members = [one["policyDefinitionReferenceId"] for one in initiative["properties"]["policyDefinitions"]]
+    assert {f"letPast-{one}" for one in members} <= initiative["properties"]["parameters"].keys()
+    assert "effect-delete" in initiative["properties"]["parameters"]
+
+
+def test_an_assignment_of_ours_has_a_name_that_a_management_group_takes_and_nobody_may_exempt_from_it() -> None:
+    prevention = (INFRA / "modules" / "prevention.bicep").read_text("utf-8")
+    names = re.findall(r"policyAssignments@.*?name: '([^']+)'", prevention, re.DOTALL)
+    assert names == ["exemption-guardrails", "guardrails-deny", "tag-exceptions"]
+    assert all(len(name) <= 24 for name in names)
+    listed = load_ruleset().limits.rules["never-exempt"]["options"]["assignments"]
+    assert {f"**/policyAssignments/{name}" for name in names[:2]} == set(listed)

@@ -1,5 +1,6 @@
 """Parameters: pairs that do not fit are refused before anything is made, and the files hold what the guides ask for."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "union": lambda *lists: list(dict.fromkeys(one for some in lists for one in some)),
     "intersection": lambda first, second: [one for one in first if one in second],
     "objectKeys": sorted,
+    "contains": lambda some, one: one in some,
     "split": lambda text, by: text.split(by),
     "bool": lambda text: text == "true",
     "int": int,
@@ -61,7 +63,10 @@ def refused(template: str, **given: Any) -> list[str]:
     source = code(template)
     pairs = re.findall(r"^    wrong: (.+)\n    said: '(.+)'$", source, re.MULTILINE)
     assert len(pairs) == source.count("    wrong: ") > 0
-    known = {**defaults(template), **given}
+    initiative = json.loads((INFRA / "policies/initiatives/exemption-guardrails-deny.json").read_text("utf-8"))
+    members = initiative["properties"]["policyDefinitions"]
+    denials = [one["policyDefinitionReferenceId"] for one in members]
+    known = {"denials": denials, **defaults(template), **given}
     return [said for wrong, said in pairs if evaluated(wrong, known)]
 
 
@@ -85,6 +90,11 @@ def refused(template: str, **given: Any) -> list[str]:
         ("management-group", {"activityLogGroups": ["MG"], "hubRuleId": ""}, ["activityLogGroups", "hubRuleId"]),
         ("management-group", {"activityLogGroups": ["MG"], "hubRuleId": "/r", "hubName": ""}, ["hubName"]),
         ("management-group", {"denyRules": ["expiry-missing"]}, ["denyRules", "prevent"]),
+        ("management-group", {"denyDeletes": True}, ["denyDeletes", "prevent"]),
+        ("management-group", {"letPast": {"delete": ["ID"]}}, ["letPast", "prevent"]),
+        ("management-group", {"prevent": True, "denyRules": ["expiry-missing", "expired"]}, ["denyRules", "README"]),
+        ("management-group", {"prevent": True, "denyRules": ["delete"]}, ["denyRules", "denyDeletes"]),
+        ("management-group", {"prevent": True, "letPast": {"expiry-mising": ["ID"]}}, ["letPast", "delete"]),
         ("management-group", {"tagExceptions": True}, ["tagExceptions", "prevent"]),
         ("management-group", {"inheritTags": True}, ["inheritTags", "prevent"]),
     ],
@@ -111,6 +121,18 @@ def test_a_pair_that_does_not_fit_is_refused_by_name(template: str, given: dict[
         ("management-group", {"eventsIdentityId": "", "onboard": False}),
         ("management-group", {"eventsIdentityId": "/i", "activityLogGroups": ["MG"], "hubRuleId": "/r"}),
         ("management-group", {"eventsIdentityId": "/i", "prevent": True, "denyRules": ["expiry-missing"]}),
+        (
+            "management-group",
+            {
+                "eventsIdentityId": "/i",
+                "prevent": True,
+                "denyDeletes": True,
+                "letPast": {
+                    "delete": ["ID"],
+                    "expiry-missing": ["ID"],
+                },
+            },
+        ),
     ],
 )
 def test_what_fits_is_not_refused(template: str, given: dict[str, Any]) -> None:

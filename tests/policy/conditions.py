@@ -1,5 +1,6 @@
 """The operators of conditions: equals to exists. Sources and readings: see evaluator.py."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ class Reading:
         question_mark: `?` in like stands for one character.
         absent_array_fails: a condition on the members of an array that is not there is false; else true, as for an
             empty one.
+        both_branches: if() evaluates the branch that it does not choose, which may fail.
+        missing_is_null: field() gives null for what is not in the request; else an empty text.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Reading:
     dates_are_texts: bool = False
     question_mark: bool = False
     absent_array_fails: bool = False
+    both_branches: bool = False
+    missing_is_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +81,18 @@ def as_text(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int | float) else None
 
 
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:(?:\.\d{1,7})?Z|\.\d{7}[+-]\d\d:\d\d)", re.ASCII)
+
+
 def as_time(text: str) -> datetime | None:
-    """Return a text that JSON readers of .NET take for a time: an ISO date with a time behind a T; else None."""
-    if len(text) < 19 or text[10] != "T" or text[4] != "-" or text[13] != ":":
+    """Return a text that Azure Policy takes for a time; None for every other, though RFC 3339 may allow it.
+
+    With `Z`, up to seven decimals; with an offset, exactly seven (azure-policy-linter, PolicyDateTimeExtensions.cs).
+    """
+    if not _DATE.fullmatch(text):
         return None
     try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

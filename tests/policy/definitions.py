@@ -4,8 +4,16 @@ from typing import Any
 
 EFFECT = {"type": "String", "allowedValues": ["Audit", "Deny", "Disabled"], "defaultValue": "Audit"}
 CHECK = {
-    "field": "[concat('tags[', parameters('exemptionTagName'), ']')]",
-    "notIn": "[parameters('approvedExemptionIds')]",
+    "anyOf": [
+        {
+            "field": "[concat('tags[', parameters('exemptionTagName'), ']')]",
+            "notIn": "[parameters('approvedExemptionIds')]",
+        },
+        {
+            "value": "[trim(string(coalesce(field(concat('tags[', parameters('exemptionTagName'), ']')),'')))]",
+            "equals": "",
+        },
+    ]
 }
 TYPE = {"field": "type", "equals": "Microsoft.Storage/storageAccounts"}
 

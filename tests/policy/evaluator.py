@@ -3,7 +3,9 @@
 Sources: Microsoft Learn, "Azure Policy definition structure policy rule", "... aliases", "... parameters", "Author
 policies for array properties". Where they are silent or can be read in two ways, `Reading` says which way is taken; a
 policy that must hold in Azure must hold in every one. The third reading is that of microsoft/regorus, which
-Microsoft's own policy engine for other hosts is made with.
+Microsoft's own policy engine for other hosts is made with. The fourth fails wherever any of them could: a condition
+that never fails in it cannot fail. Types that functions take, and which times are dates, are those of the expression
+engine of Azure/azure-policy-linter.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +18,15 @@ from tests.policy.conditions import OPERATORS, Reading, compare
 from tests.policy.expressions import Access, Call, Literal, Node, Refused, is_expression, parse, plain
 from tests.policy.fields import EXEMPTION_ALIASES, MISSING, Fields, Selection, normal_location
 
-__all__ = ["DOCUMENTED", "LENIENT", "READINGS", "REGORUS", "Policy", "Reading", "Refused"]
+__all__ = ["DOCUMENTED", "LENIENT", "READINGS", "REGORUS", "STRICT", "Policy", "Reading", "Refused"]
 
 DOCUMENTED: Final = Reading("documented")
 LENIENT: Final = Reading("lenient", mismatch_raises=False, eager=True, missing_is_empty=True)
 REGORUS: Final = Reading(
     "regorus", mismatch_raises=False, dates_are_texts=True, question_mark=True, absent_array_fails=True
 )
-READINGS: Final = (DOCUMENTED, LENIENT, REGORUS)
+STRICT: Final = Reading("strict", eager=True, both_branches=True, missing_is_null=True)
+READINGS: Final = (DOCUMENTED, LENIENT, REGORUS, STRICT)
 
 _LOGICAL: Final = ("allof", "anyof", "not")
 _SUBJECTS: Final = ("field", "value", "count")
@@ -115,13 +118,20 @@ class Policy:
         around = _Around(Fields(body, self._aliases), self.values(parameters), now, reading, objects)
         return _holds(self._if, around)
 
-    def answers(self, body: Mapping[str, Any], now: datetime) -> dict[str, str]:
+    def answers(
+        self,
+        body: Mapping[str, Any],
+        now: datetime,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> dict[str, str]:
         """Return what each reading makes of a request: "fires", "fails: ..." (a deny too), or "" for neither."""
-        around = _Around(Fields(body, self._aliases), self.values(), now, DOCUMENTED, {})
         found = {}
         for reading in READINGS:
             try:
-                found[reading.name] = "fires" if _holds(self._if, replace(around, reading=reading)) else ""
+                fires = self.fires(body, now, parameters=parameters, reading=reading, given=given)
+                found[reading.name] = "fires" if fires else ""
             except Refused as refused:
                 found[reading.name] = f"fails: {refused}"
         return found
@@ -279,6 +289,8 @@ def _holds(said: Mapping[str, Any], around: _Around) -> bool:
     operator = next(name for name in said if name != subject)
     wanted = _value(said[operator], around)
     if isinstance(said[operator], _Expression):
+        if wanted is None:
+            raise Refused(f"{operator} is compared with null")
         OPERATORS[operator].check(wanted, computed=said[operator].computed)
     if subject == "value":
         return compare(operator, _value(said["value"], around), wanted, around.reading)
@@ -348,7 +360,7 @@ def _evaluated(node: Node, around: _Around) -> Any:
         return _chosen(node, around)
     arguments = [_evaluated(argument, around) for argument in node.arguments]
     if node.name == "field":
-        return _literal(around.fields.select(str(_only(node, arguments)), around.bound))
+        return _literal(around.fields.select(str(_only(node, arguments)), around.bound), around.reading)
     if node.name == "current":
         return _current_of(str(arguments[0]) if arguments else "", around)
     if node.name == "utcnow":
@@ -363,12 +375,14 @@ def _evaluated(node: Node, around: _Around) -> Any:
 
 
 def _chosen(node: Call, around: _Around) -> Any:
-    """Return the branch of if() that its condition chooses; the other one is not evaluated."""
+    """Return the branch of if() that its condition chooses; the other one may be evaluated too."""
     if len(node.arguments) != 3:
         raise Refused("if() takes a condition and two values")
     condition = _evaluated(node.arguments[0], around)
     if not isinstance(condition, bool):
         raise Refused(f"the condition of if() is true or false, not {condition!r:.60}")
+    if around.reading.both_branches:
+        _evaluated(node.arguments[2 if condition else 1], around)
     return _evaluated(node.arguments[1 if condition else 2], around)
 
 
@@ -385,11 +399,11 @@ def _current_of(name: str, around: _Around) -> Any:
     found = around.fields.select(name, around.bound) if around.bound and "[*]" in name else MISSING
     if not isinstance(found, Selection) or len(found) != 1:
         raise Refused(f"current('{name}') is not being counted here")
-    return _literal(found[0])
+    return _literal(found[0], around.reading)
 
 
-def _literal(found: Any) -> Any:
-    """Return what field() gives: "" for what is not in the request, an array for an array alias."""
+def _literal(found: Any, reading: Reading) -> Any:
+    """Return what field() gives: "" or null for what is not in the request, an array for an array alias."""
     if isinstance(found, Selection):
         return [None if one is MISSING else one for one in found]
-    return "" if found is MISSING else found
+    return (None if reading.missing_is_null else "") if found is MISSING else found

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import quote
 
+from tests.policy.conditions import as_time
 from tests.policy.expressions import Refused
 from tests.policy.fields import MISSING, get
 
@@ -97,6 +98,8 @@ def _concat(*parts: Any) -> Any:
 
 
 def _string(value: Any) -> str:
+    if value is None or isinstance(value, float):
+        raise TypeError(f"a text, whole number, boolean, object or array is wanted, not {value!r}")
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -158,11 +161,11 @@ def _bool(value: Any) -> bool:
 
 
 def add_days(text: Any, days: Any) -> str:
-    """Return a time so many days on. The text must be `yyyy-MM-ddTHH:mm:ss.FFFFFFFZ`, to the letter."""
-    given = _text(text)
-    if len(given) < 20 or given[10] != "T" or given[-1] != "Z" or given[4] != "-":
-        raise ValueError(f"'{given[:40]}' is not a time of the form yyyy-MM-ddTHH:mm:ss.FFFFFFFZ")
-    return spell(datetime.fromisoformat(given) + timedelta(days=_whole(days)))
+    """Return a time so many days on. The text must be one that Azure Policy takes for a time."""
+    time = as_time(_text(text))
+    if time is None:
+        raise ValueError(f"'{text[:40]}' is not a time of the form yyyy-MM-ddTHH:mm:ss.FFFFFFFZ")
+    return spell(time + timedelta(days=_whole(days)))
 
 
 def _range(text: str) -> tuple[IPv4Address | IPv6Address, IPv4Address | IPv6Address]:
@@ -208,7 +211,7 @@ _FUNCTIONS: Final[Mapping[str, tuple[int, int, Callable[..., Any]]]] = {
     "trim": (1, 1, lambda text: _text(text).strip()),
     "replace": (3, 3, lambda text, old, new: _text(text).replace(_text(old), _text(new))),
     "split": (2, 2, _split),
-    "join": (2, 2, lambda items, mark: _text(mark).join(map(_string, items))),
+    "join": (2, 2, lambda items, mark: _text(mark).join(map(_text, items))),
     "substring": (2, 3, _substring),
     "startswith": (2, 2, lambda text, start: _text(text).lower().startswith(_text(start).lower())),
     "endswith": (2, 2, lambda text, end: _text(text).lower().endswith(_text(end).lower())),

@@ -4,6 +4,7 @@ Written from what the forms say they leave, not from how they do it: a violation
 these, else the policy has lost something.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,9 +18,8 @@ from guardrails.names import fold_name
 from guardrails.patterns import narrows
 from guardrails.ruleset import Ruleset
 
-_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
-_ZONES: Final = timedelta(days=1)
-"""How far two times may seem apart that are compared as texts, whatever their zones."""
+_COMPARED: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
+_SECOND: Final = timedelta(seconds=1)
 _FURTHEST: Final = 36_500
 """Days to which the policies count."""
 _WILD: Final = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|\[")
@@ -104,25 +104,25 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def no_time(exemption: Exemption) -> bool:
-    """Whether its end is there and is no RFC 3339 time: Azure refuses it, or how it compares is not documented."""
-    said = put_body(exemption.body)["properties"].get("expiresOn")
-    if said is None or said == "":
-        return False
-    return not isinstance(said, str) or not _RFC_3339.fullmatch(said) or exemption.expires_on is None
+def _other_form(one: Judged) -> bool:
+    """Whether its end is of another form than a policy compares."""
+    said = one.said.get("expiresOn")
+    return not isinstance(said, str) or not _COMPARED.fullmatch(said)
 
 
 def _expired(one: Judged) -> bool:
     """The last days before the limit; more days than a policy counts."""
     ends, days = one.exemption.expires_on, one.options.keep_days + 1
-    return days > _FURTHEST or (ends is not None and ends > one.now - timedelta(days=days) - _ZONES)
+    last = ends is not None and ends > one.now - timedelta(days=days) - _SECOND
+    return days > _FURTHEST or last or _other_form(one)
 
 
 def _too_far(one: Judged) -> bool:
     """The days by which the months at hand are shorter than the longest ones, and one; many years."""
     ends = one.exemption.expires_on
     days = _most_days(one.options.months) + one.options.tolerance_days + 1
-    return days > _FURTHEST or (ends is not None and ends - one.now <= timedelta(days=days) + _ZONES)
+    near = ends is not None and ends - one.now <= timedelta(days=days) + _SECOND
+    return days > _FURTHEST or near or _other_form(one)
 
 
 @cache
@@ -132,10 +132,12 @@ def _most_days(months: int) -> int:
 
 
 def _never_exempt(one: Judged) -> bool:
-    """Ids that end in a slash, listed definitions, and globs of which one wildcard is not enough."""
+    """Ids that end in a slash or need JSON escapes, listed definitions, globs of which one wildcard is not enough."""
     given = one.exemption.assignment_id
     hard = [glob for glob in one.options.assignments if _is_hard(glob)]
-    return given.endswith("/") or bool(one.options.definitions) or any(_resembles(given, glob) for glob in hard)
+    escaped = len(json.dumps(given, ensure_ascii=False)) > len(given) + 2
+    unseen = given.endswith("/") or escaped or bool(one.options.definitions)
+    return unseen or any(_resembles(given, glob) for glob in hard)
 
 
 def _is_hard(glob: str) -> bool:

@@ -30,17 +30,27 @@ def made(text: str) -> dict[str, str]:
 
 
 def definitions(files: dict[str, str]) -> dict[str, Any]:
-    """Return rule -> its definition's properties."""
+    """Return rule -> the properties of the definition that reports."""
+    return {rule: said for rule, said in _all(files).items() if not rule.endswith("-deny")}
+
+
+def denials(files: dict[str, str]) -> dict[str, Any]:
+    """Return rule, or `delete` -> the properties of the definition that refuses."""
+    found = {rule.removesuffix("-deny"): said for rule, said in _all(files).items() if rule.endswith("-deny")}
+    return {**found, "delete": json.loads(files["definitions/exemption-delete-deny.json"])["properties"]}
+
+
+def _all(files: dict[str, str]) -> dict[str, Any]:
     found = (json.loads(text) for path, text in files.items() if path.startswith("definitions/exg"))
     return {one["name"].partition("-")[2]: one["properties"] for one in found}
 
 
-def initiative(files: dict[str, str]) -> Any:
-    return json.loads(files["initiatives/exemption-guardrails.json"])["properties"]
+def initiative(files: dict[str, str], name: str = "exemption-guardrails") -> Any:
+    return json.loads(files[f"initiatives/{name}.json"])["properties"]
 
 
 def row(files: dict[str, str], rule: str) -> list[str]:
-    """Return the cells of a rule in the README: rule, policy, effects, what is left."""
+    """Return the cells of a rule in the README: rule, what reports, what refuses, what is left."""
     line = next(line for line in files["README.md"].splitlines() if f" `{rule}` |" in line)
     return [cell.strip() for cell in line.strip("|").split(" | ")]
 
@@ -51,7 +61,7 @@ def fires(properties: Any, scope: str = SUB, **said: Any) -> bool:
         "id": f"{scope}{KIND}e",
         "name": "e",
         "type": "Microsoft.Authorization/policyExemptions",
-        "properties": said,
+        "properties": {"policyAssignmentId": "/a", **said},
     }
     found = {Policy(properties).fires(body, NOW, reading=reading) for reading in READINGS}
     assert len(found) == 1
@@ -65,12 +75,12 @@ def test_every_rule_has_a_form_or_a_sentence_why_not() -> None:
 
 
 def test_every_rule_is_in_the_readme_with_its_policy_or_the_reason() -> None:
-    policies = definitions(SHIPPED)
     for rule in all_rules().values():
-        _, policy, effects, left = row(SHIPPED, rule.name)
+        _, reports, refuses, left = row(SHIPPED, rule.name)
         name = f"{rule.code.lower()}-{rule.name}"
-        assert policy == (f"[{name}](definitions/{name}.json)" if rule.name in policies else "none")
-        assert bool(effects) is (rule.name in policies)
+        assert reports == (f"[{name}](definitions/{name}.json)" if rule.name in definitions(SHIPPED) else "none")
+        denial = f"[{name}-deny](definitions/{name}-deny.json)"
+        assert refuses == (denial if rule.name in denials(SHIPPED) else "none")
         assert left
 
 
@@ -92,9 +102,34 @@ def test_a_definition_is_what_azure_takes(rule: str) -> None:
     assert properties["policyRule"]["then"] == {"effect": "[parameters('effect')]"}
     effect = properties["parameters"]["effect"]
     assert effect["defaultValue"] == "Audit"
-    assert effect["allowedValues"] == (["Audit", "Disabled"] if rule == "expired" else ["Audit", "Deny", "Disabled"])
+    assert effect["allowedValues"] == ["Audit", "Disabled"], "it reports; what refuses is another definition"
     assert f"rule {all_rules()[rule].code} {rule} of ruleset.yaml" in properties["description"]
     assert '"[[' not in json.dumps(properties)
+
+
+@pytest.mark.parametrize("rule", sorted(denials(SHIPPED)))
+def test_a_definition_that_refuses_is_what_azure_takes(rule: str) -> None:
+    properties = denials(SHIPPED)[rule]
+    assert (properties["policyType"], properties["mode"]) == ("Custom", "All")
+    assert len(properties["displayName"]) <= 128
+    assert len(properties["description"]) <= 512
+    effect, allowed, first = properties["parameters"]["effect"], ["Audit", "Deny", "Disabled"], "Audit"
+    if rule == "delete":
+        allowed, first = ["DenyAction", "Disabled"], "Disabled"
+        assert properties["policyRule"]["then"]["details"] == {"actionNames": ["delete"]}
+    assert (effect["allowedValues"], effect["defaultValue"]) == (allowed, first)
+    assert properties["parameters"]["letPast"]["defaultValue"] == []
+    assert rule != "expired", "to refuse what has ended would stop nobody from anything"
+
+
+def test_what_people_read_compliance_data_of_looks_at_no_caller() -> None:
+    """Compliance scans answer NotApplicable for a definition that reads requestContext().identity."""
+    for files in (
+        SHIPPED,
+        made("approved: [00000000-0000-0000-0000-000000000001]\nrules: {author-not-approved: alert}"),
+    ):
+        assert not [rule for rule, said in definitions(files).items() if "requestContext" in json.dumps(said)]
+        assert all("requestContext().identity" in json.dumps(said["policyRule"]) for said in denials(files).values())
 
 
 def test_what_a_policy_leaves_is_said_in_it_and_in_the_readme() -> None:
@@ -111,20 +146,23 @@ def test_policies_that_read_metadata_say_that_they_must_not_be_alone() -> None:
         assert ("only control" in properties["description"]) is reads
 
 
-def test_the_initiative_has_each_policy_with_an_effect_of_its_own() -> None:
-    whole = initiative(SHIPPED)
-    policies = definitions(SHIPPED)
+@pytest.mark.parametrize("name", ["exemption-guardrails", "exemption-guardrails-deny"])
+def test_an_initiative_has_each_policy_with_parameters_of_its_own(name: str) -> None:
+    whole = initiative(SHIPPED, name)
+    policies = denials(SHIPPED) if name.endswith("-deny") else definitions(SHIPPED)
     assert [one["policyDefinitionReferenceId"] for one in whole["policyDefinitions"]] == list(policies)
     for one in whole["policyDefinitions"]:
         rule = one["policyDefinitionReferenceId"]
         assert f"definitions/{one['policyDefinitionName']}.json" in SHIPPED
         assert one["parameters"].keys() == policies[rule]["parameters"].keys()
-        for name, value in one["parameters"].items():
+        for parameter, value in one["parameters"].items():
             theirs = whole["parameters"][value["value"].removeprefix("[parameters('").removesuffix("')]")]
-            ours = policies[rule]["parameters"][name]
+            ours = policies[rule]["parameters"][parameter]
             assert {**theirs, "metadata": 0} == {**ours, "metadata": 0}
+        assert one["parameters"]["effect"] == {"value": f"[parameters('effect-{rule}')]"}
+        if name.endswith("-deny"):
+            assert one["parameters"]["letPast"] == {"value": f"[parameters('letPast-{rule}')]"}
     assert whole["parameters"]["maximumDays"]["defaultValue"] == 368
-    assert "effect-expiry-missing" in whole["parameters"]
 
 
 def test_the_bicep_loads_every_file() -> None:
@@ -138,6 +176,8 @@ def test_a_ruleset_without_any_form_has_no_initiative_for_azure_refuses_an_empty
     assert definitions(files) == {}
     assert "initiatives/exemption-guardrails.json" not in files
     assert "guardrailInitiative" not in files["policies.bicep"]
+    assert "output guardrailsId string = ''" in files["policies.bicep"], "what deploys it still compiles"
+    assert list(denials(files)) == ["delete"]
     assert row(files, "expiry-missing")[3] == "It is off in the ruleset."
 
 
@@ -168,7 +208,7 @@ overrides:
 """
     policy = definitions(made(text))["expiry-too-far"]
     assert policy["parameters"]["maximumDays"]["defaultValue"] == 368
-    assert "addDays(utcNow(), 32)" in json.dumps(policy["policyRule"])
+    assert "addDays(utcNow(),max(32,min(32,36500)))" in json.dumps(policy["policyRule"])
     assert fires(policy, SUB, expiresOn="2027-01-15T00:00:00Z")
     assert not fires(policy, SUB[:-1] + "0", expiresOn="2027-01-15T00:00:00Z")
     assert fires(policy, SUB[:-1] + "0", expiresOn="2028-01-15T00:00:00Z")
@@ -268,6 +308,21 @@ def _rule(condition: Any) -> dict[str, Any]:
     return {"policyRule": {"if": condition, "then": {"effect": "deny"}}}
 
 
+def test_the_fields_of_a_patch_alone_are_refused_by_no_policy() -> None:
+    """Whether Azure shows a policy the whole exemption then is not known; a PUT always names the assignment."""
+    body = {"id": f"{SUB}{KIND}e", "type": "Microsoft.Authorization/policyExemptions", "properties": {}}
+    patches: list[Any] = [{}, {"resourceSelectors": []}, {"assignmentScopeValidation": "Default"}, None]
+    for properties in patches:
+        for rule, one in definitions(SHIPPED).items():
+            assert set(Policy(one).answers({**body, "properties": properties}, NOW).values()) == {""}, rule
+
+
+def test_what_was_not_seen_in_azure_is_said() -> None:
+    for properties in definitions(SHIPPED).values():
+        assert "Perhaps updates by PATCH: not seen in Azure." in properties["metadata"]["leaves"]
+    assert "Perhaps management groups: not seen in Azure." in row(SHIPPED, "scope-too-broad")[3]
+
+
 def test_a_file_of_ours_is_known_by_its_mark() -> None:
     assert all(is_ours(text) for path, text in SHIPPED.items() if path.endswith(".json"))
     assert not any(map(is_ours, ("", "{", "[]", "1", '{"properties": {"metadata": {"generator": "me"}}}', "[" * 9000)))
@@ -278,6 +333,7 @@ def test_the_forbidden_categories_are_for_the_assigner_to_set() -> None:
         files = made(f"rules: {{category-forbidden: {rules}}}")
         parameter = definitions(files)["category-forbidden"]["parameters"]["forbiddenCategories"]
         assert (parameter["type"], parameter["defaultValue"]) == ("Array", default)
+        assert parameter["allowedValues"] == ["Mitigated", "Waiver"], "a typing error is refused"
         text = files["initiatives/exemption-guardrails.json"]
         assert "forbiddenCategories" in json.loads(text)["properties"]["parameters"]
 

@@ -30,7 +30,7 @@ def test_it_writes_once_and_finds_what_is_stale(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out.endswith("every file of the policies is fresh\n")
 
     path = tmp_path / "definitions/exg101-expiry-missing.json"
-    path.write_text(path.read_text(encoding="utf-8").replace("Deny", "Modify"), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace("Audit", "Modify"), encoding="utf-8")
     (tmp_path / "policies.bicep").unlink()
     assert build("--out", tmp_path, "--check") == 1
     wanted = f"stale: policies.bicep, definitions/exg101-expiry-missing.json. {STALE}"
@@ -51,7 +51,8 @@ def test_what_an_older_build_made_goes_and_what_is_somebody_elses_stays(
     assert "definitions/exg201-ticket-missing.json" in capsys.readouterr().err
     assert build("--out", tmp_path, "--ruleset", own) == 0
     assert sorted(path.name for path in (tmp_path / "definitions").iterdir()) == [
-        "audit-exception-tags.json", "exg101-expiry-missing.json", "theirs.json",
+        "audit-exception-tags.json", "exemption-delete-deny.json", "exg101-expiry-missing-deny.json",
+        "exg101-expiry-missing.json", "theirs.json",
     ]  # fmt: skip
     assert "own.yaml" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
@@ -97,6 +98,51 @@ def test_a_broken_ruleset_writes_nothing(tmp_path: Path, capsys: pytest.CaptureF
     assert build("--out", tmp_path / "out", "--ruleset", tmp_path / "r.yaml") == 2
     assert "did you mean expiry-missing?" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_larger_than_azure_takes_is_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scopes = (f"/subscriptions/{number:08}-1111-2222-3333-444455556666" for number in range(300))
+    rules = "{expiry-too-far: {options: {months: 6}}}"
+    overrides = "\n".join(f"  - {{scope: {one}, rules: {rules}}}" for one in scopes)
+    ruleset = tmp_path / "r.yaml"
+    head = "version: 2\nmode: audit\nrules: {expiry-missing: alert, expiry-too-far: alert}\noverrides:\n"
+    ruleset.write_text(head + overrides + "\n", encoding="utf-8")
+    assert build("--out", tmp_path / "out", "--ruleset", ruleset) == 2
+    said = capsys.readouterr().err
+    assert "[policy-too-large]" in said
+    assert "definitions/exg102-expiry-too-far.json: 3,354 functions; Azure takes 2,048" in said
+    assert "exg101" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_policies_that_a_tenant_has_no_alias_for_are_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["expiresOn", "policyAssignmentId", "exemptionCategory", "DESCRIPTION", "assignmentScopeValidation"]
+    names += ["resourceSelectors[*].selectors[*]", "resourceSelectors[*].selectors[*].kind", "metadata"]
+    prefix = "microsoft.authorization/policyExemptions/"
+
+    def printed(some: list[str]) -> Path:
+        types = [{"resourceType": "policyExemptions", "aliases": [{"name": prefix + name} for name in some]}]
+        path = tmp_path / "aliases.json"
+        path.write_text(json.dumps({"namespace": "Microsoft.Authorization", "resourceTypes": types}), encoding="utf-8")
+        return path
+
+    assert build("--out", tmp_path / "out", "--aliases", printed(names[:-1])) == 2
+    said = capsys.readouterr().err
+    assert "[aliases-missing]" in said
+    assert (
+        "exg201-ticket-missing.json: the tenant has no alias Microsoft.Authorization/policyExemptions/metadata" in said
+    )
+    assert "exg101" not in said
+    assert build("--out", tmp_path / "out", "--aliases", printed([])) == 2
+    assert "[aliases-unread]" in capsys.readouterr().err
+    assert build("--out", tmp_path / "out", "--aliases", tmp_path) == 2
+    assert "[cannot-read]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert build("--out", tmp_path / "out", "--aliases", printed(names)) == 0
 
 
 def test_without_an_action_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.policy.evaluator import DOCUMENTED, LENIENT, READINGS, REGORUS, Policy, Reading, Refused
+from tests.policy.evaluator import DOCUMENTED, LENIENT, READINGS, REGORUS, STRICT, Policy, Reading, Refused
 from tests.policy.fields import EXEMPTIONS
 from tests.policy.functions import Unsupported
 
@@ -253,13 +253,64 @@ def test_dates() -> None:
         assert holds({**expires, "greaterOrEquals": "[addDays(utcNow(), 200)]"}, reading)
         assert not holds({**expires, "greater": "[addDays(utcNow(), 221)]"}, reading)
         assert not holds({"field": alias("missing"), "greater": "[utcNow()]"}, reading)
-    moved = {**RESOURCE, "properties": {"expiresOn": "2026-11-21T13:00:00+02:00"}}
+    moved = {**RESOURCE, "properties": {"expiresOn": "2026-11-21T13:00:00.0000000+02:00"}}
     assert holds({**expires, "less": "[utcNow()]"}, resource=moved)
     assert not holds({**expires, "less": "[utcNow()]"}, REGORUS, resource=moved)
     no_time = {**RESOURCE, "properties": {"expiresOn": "end of quarter"}}
-    with pytest.raises(Refused, match="different types"):
-        holds({**expires, "greater": "[utcNow()]"}, resource=no_time)
     assert holds({**expires, "greater": "[utcNow()]"}, LENIENT, resource=no_time)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_date"),
+    [
+        ("2027-06-30T00:00:00Z", True),
+        ("2027-06-30T00:00:00.000Z", True),
+        ("2027-06-30T00:00:00.1234567Z", True),
+        ("2027-06-30T00:00:00.0000000+02:00", True),
+        ("2027-06-30T00:00:00+00:00", False),
+        ("2027-06-30T00:00:00+02:00", False),
+        ("2027-06-30T00:00:00.000+02:00", False),
+        ("2027-06-30", False),
+        ("2027-06-30T00:00Z", False),
+        ("2027-06-30T00:00:00", False),
+        ("2027-06-30t00:00:00Z", False),
+        ("2027-06-30T00:00:00z", False),
+        ("2027-06-30T00:00:00.12345678Z", False),
+        ("2027-13-30T00:00:00Z", False),
+        ("end of quarter", False),
+        ("", False),
+    ],
+)
+def test_what_is_a_date_and_what_fails_beside_one(text: str, *, is_date: bool) -> None:
+    resource = {**RESOURCE, "properties": {"expiresOn": text}}
+    condition = {"field": alias("expiresOn"), "greater": "[utcNow()]"}
+    shifted = {"value": f"[addDays('{text}', 0)]", "notEquals": ""}
+    if is_date:
+        assert all(holds(condition, reading, resource=resource) for reading in (DOCUMENTED, STRICT))
+        assert holds(shifted)
+        return
+    for reading in (DOCUMENTED, STRICT):
+        with pytest.raises(Refused, match="different types"):
+            holds(condition, reading, resource=resource)
+    with pytest.raises(Refused):
+        holds(shifted)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[if(true(), 'x', string(null()))]",
+        "[if(empty(field('Microsoft.Test/resourceType/missing')), 'x', addDays('', 1))]",
+        "[string(field('Microsoft.Test/resourceType/missing'))]",
+        "[toLower(field('Microsoft.Test/resourceType/missing'))]",
+    ],
+)
+def test_strictly_both_branches_are_evaluated_and_what_is_not_there_is_null(expression: str) -> None:
+    with pytest.raises(Refused):
+        holds({"value": expression, "notEquals": "y"}, STRICT)
+    assert holds({"value": expression, "notEquals": "y"}, DOCUMENTED)
+    total = "[string(coalesce(field('Microsoft.Test/resourceType/missing'), ''))]"
+    assert all(holds({"value": total, "equals": ""}, reading) for reading in READINGS)
 
 
 def test_one_that_fails_is_not_hidden_where_all_are_looked_at() -> None:
@@ -344,6 +395,11 @@ def test_functions(expression: str, value: Any) -> None:
         {"value": "[current()]", "equals": "a"},
         {"value": "[field('tags').none]", "equals": "a"},
         {"value": "[toLower()]", "equals": "a"},
+        {"value": "[string(null())]", "equals": "a"},
+        {"value": "[empty(1)]", "equals": "a"},
+        {"value": "[empty(true())]", "equals": "a"},
+        {"value": "[join(createArray('a', 1), '')]", "equals": "a"},
+        {"field": "name", "equals": "[tryGet(field('tags'), 'none')]"},
         {"value": "[" + "not(" * 70 + "true()" + ")" * 70 + "]", "equals": "a"},
     ],
     ids=str,

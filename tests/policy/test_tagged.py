@@ -51,6 +51,13 @@ def test_the_check_stands_beside_the_whole_condition_and_the_effect_stays() -> N
     assert after["policyRule"] == {"if": {"allOf": [condition, CHECK]}, "then": {"effect": "[parameters('effect')]"}}
 
 
+@pytest.mark.parametrize("operator", ["allOf", "ALLOF"])
+def test_the_check_joins_a_condition_that_is_an_allof(operator: str) -> None:
+    parts = [TYPE, {"not": {"field": "name", "like": "x*"}}]
+    after = only(definition(policyRule=rule("deny", {operator: parts})))
+    assert after["policyRule"]["if"] == {"allOf": [*parts, CHECK]}
+
+
 def test_the_parameters_of_the_check_come_from_the_ruleset() -> None:
     exceptions = Exceptions(TagNames(id="exceptionOf"), approved=("B-1", "A-1", "b-1"))
     after = made(built(definition(), exceptions=exceptions), "no-storage-unless-excepted")["parameters"]

@@ -102,6 +102,15 @@ def test_an_assignment_can_say_other_ids_and_another_tag(reading: Reading) -> No
 
 
 @every_reading
+@pytest.mark.parametrize("tags", [None, {}, {TAGS.id: ""}, {TAGS.id: " "}, {TAGS.id: "\t"}, {"owner": "o"}])
+def test_a_blank_among_the_approved_ids_lets_nothing_past(reading: Reading, tags: Mapping[str, str] | None) -> None:
+    one = policy(f"{STORAGE}-unless-excepted")
+    said = {"approvedExemptionIds": ["", " ", "\t", "EX-2027-014"]}
+    assert one.fires(account(tags=tags), NOW, parameters=said, reading=reading)
+    assert not one.fires(account(tags={TAGS.id: "EX-2027-014"}), NOW, parameters=said, reading=reading)
+
+
+@every_reading
 def test_what_the_source_lets_past_stays_past_and_nothing_is_refused_beside_it(reading: Reading) -> None:
     chance = random.Random(20270104)  # noqa: S311 - requests, no secrets
     kinds = ["Microsoft.Storage/storageAccounts", "Microsoft.Network/publicIPAddresses",

@@ -1,0 +1,53 @@
+"""The policy definition by which Azure refuses deletes of exemptions that are in force, by others than named. Pure.
+
+`denyAction` spares policy assignments, deny assignments and locks; policy exemptions are not among what it spares
+(Microsoft Learn, "Azure Policy definitions denyAction effect"). Nobody has published that it works on them.
+"""
+
+from typing import Any, Final
+
+from guardrails.policy.conditions import not_excluded
+from guardrails.policy.definition import CATEGORY, VERSION, effect, let_past
+from guardrails.rules.callers import LET_PAST, NAMED, not_let_past, others, sorted_out
+from guardrails.rules.control import IS_EXEMPTION, blank, ends, every, some
+from guardrails.ruleset import Ruleset
+
+NAME: Final = "exemption-delete-deny"
+REFERENCE: Final = "delete"
+
+_LEAVES: Final = (
+    "What has ended, or has an end of another form than 2027-06-30T00:00:00Z.",
+    "The delete of its target, its resource group or its subscription.",
+    "A caller whose token names no object id.",
+    "Perhaps all of it: not seen in Azure.",
+)
+
+
+def deletion(ruleset: Ruleset) -> dict[str, Any]:
+    """Return the definition. It is off unless the assignment says DenyAction."""
+    ids, names = sorted_out(ruleset.trusted)
+    in_force = some((blank("expiresOn"), ends("greater", "utcNow()")))
+    by_others = (not_let_past(), others(ids, people=not names))
+    condition = every((IS_EXEMPTION, *not_excluded(ruleset.exclusions), in_force, *by_others))
+    leaves = [*_LEAVES, *([NAMED] if names else ())]
+    return {
+        "name": NAME,
+        "properties": {
+            "displayName": "No deletes of policy exemptions that are in force",
+            "description": "Refuses the delete of an exemption that is in force, but for those who are let past and"
+            f" those whom {ruleset.source} approves or names as an owner's authors. Left: {' '.join(leaves)}",
+            "policyType": "Custom",
+            "mode": "All",
+            "metadata": {
+                "category": CATEGORY,
+                "version": VERSION,
+                "ruleset": ruleset.source,
+                "leaves": leaves,
+            },
+            "parameters": {"effect": {**effect("DenyAction"), "defaultValue": "Disabled"}, LET_PAST: let_past()},
+            "policyRule": {
+                "if": condition,
+                "then": {"effect": "[parameters('effect')]", "details": {"actionNames": ["delete"]}},
+            },
+        },
+    }

@@ -39,20 +39,23 @@ def test_a_rule_that_is_added_and_one_that_goes() -> None:
     found = {one.path: one for one in differences(made(), more)}
     gone, new = (found[f"definitions/{name}.json"] for name in ("exg102-expiry-too-far", "exg201-ticket-missing"))
     assert (gone.kind, new.kind, new.name) == ("removed", "added", "exg201-ticket-missing")
-    assert new.changes["effects"] == ["added: effect: one of Audit, Deny, Disabled; default Audit"]
+    assert new.changes["effects"] == ["added: effect: one of Audit, Disabled; default Audit"]
+    refuses = found["definitions/exg201-ticket-missing-deny.json"]
+    assert refuses.changes["effects"] == ["added: effect: one of Audit, Deny, Disabled; default Audit"]
     assert 'added: type is "Microsoft.Authorization/policyExemptions"' in new.changes["conditions"]
     initiative = found["initiatives/exemption-guardrails.json"]
     assert any(one.startswith("added: ticket-missing: ") for one in initiative.changes["members"])
     assert any(one.startswith("removed: expiry-too-far: ") for one in initiative.changes["members"])
-    assert "added: effect-ticket-missing: one of Audit, Deny, Disabled; default Audit" in initiative.changes["effects"]
+    assert "added: effect-ticket-missing: one of Audit, Disabled; default Audit" in initiative.changes["effects"]
     assert {one.path for one in found.values() if not one.changes} <= {"README.md", "policies.bicep"}
 
 
-def test_an_option_is_a_parameter_and_an_exclusion_a_condition() -> None:
+def test_an_option_is_a_parameter_and_its_bound_and_an_exclusion_a_condition() -> None:
     shorter = made(BASE.replace("expiry-too-far: alert", "expiry-too-far: {options: {months: 6}}"))
     (one,) = [one for one in differences(made(), shorter) if one.name == "exg102-expiry-too-far"]
     assert one.changes["parameters"] == ["changed: maximumDays: Integer; default 368 becomes Integer; default 186"]
-    assert "conditions" not in one.changes
+    old, new = one.changes["conditions"]
+    assert old.removeprefix("removed: ").replace("368", "186") == new.removeprefix("added: ")
     spared = made(BASE + "exclusions: [{scope: /subscriptions/1111, reason: known}]\n")
     for name in ("exg101-expiry-missing", "exg102-expiry-too-far"):
         (one,) = [one for one in differences(made(), spared) if one.name == name]

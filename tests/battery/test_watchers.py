@@ -273,6 +273,14 @@ def fight_at_once(tale: Tale, wrong: bool) -> None:
         tale.add("reverted", after=after)
 
 
+def fight_with_one_begun_long_ago(tale: Tale, wrong: bool) -> None:
+    """The first revert was cut short by a crash, more than the window ago or within it, and is recorded only now."""
+    tale.ruleset = ruled(breaker={"fights": {"times": 2, "window": "1d"}})
+    tale.add("reverted", after=1 if wrong else 30, reverts=(START,))
+    for after in (2, 0.2):
+        tale.add("reverted", after=after, reverts=(tale.at + after * HOUR,))
+
+
 def held_for_nothing(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
     reverted(tale, 1)
@@ -506,7 +514,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
     "no_budget_is_exceeded": (too_many_reverts,),
     "no_budget_for_restores_is_exceeded": (too_many_restores,),
-    "a_fight_is_slowed_down": (fight_at_once,),
+    "a_fight_is_slowed_down": (fight_at_once, fight_with_one_begun_long_ago),
     "nothing_is_held_for_nothing": (held_for_nothing,),
     "what_waits_for_a_budget_has_a_time": (held_for_ever,),
     "an_open_breaker_is_reminded_of": (breaker_forgotten,),

@@ -102,12 +102,15 @@ def _author(book: Book, step: Step) -> str:
 
 
 async def a_fight_is_slowed_down(book: Book) -> list[str]:
-    """What was reverted as often as makes a fight is reverted once an hour from then on."""
+    """What was reverted as often as makes a fight is reverted once an hour from then on.
+
+    A revert counts from when it was begun, as its share does: what a crash cut short may be recorded days later.
+    """
     times = max((one.fights.times for one in _rulesets(book)), default=0)
     window = min((one.fights.window for one in _rulesets(book)), default=_DAY)
     found = []
     for one, steps in book.steps.items():
-        done = [step.entry.at for step in steps if step.entry.event in _REVERTED]
+        done = [_begun_at(step) for step in steps if step.entry.event in _REVERTED]
         restored = [step.entry.at for step in steps if step.entry.event == "restored"]
         for at, moment in enumerate(done):
             recent = [

@@ -11,7 +11,7 @@ import pytest
 
 from guardrails import bodies
 from guardrails.azure.refusals import REFUSALS
-from guardrails.exemption import spell_time
+from guardrails.exemption import fingerprint, spell_time
 from guardrails.notice import Kind
 from guardrails.record import Hold, Status
 from guardrails.register import letters
@@ -58,8 +58,9 @@ def claim_that_is_not_made(tale: Tale, wrong: bool) -> None:
 def claim_of_a_body_that_was_pruned(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**NAMED)
     said = {} if wrong else {rulesets.CLAIM: "x"}
-    tale.wrote({"properties": {"metadata": said}, "systemData": {"lastModifiedAt": spell_time(tale.at)}}, EPAC)
-    tale.add(facts=plan(BELONGS), author=EPAC, snapshot=1, written_at=tale.at)
+    body = {"properties": {"metadata": said}}
+    tale.wrote(body, EPAC)
+    tale.add(facts=plan(BELONGS), author=EPAC, snapshot=1, content=fingerprint(body))
 
 
 def claim_by_an_edit(tale: Tale, wrong: bool) -> None:
@@ -287,6 +288,14 @@ def fight_that_a_crash_cut_short(tale: Tale, wrong: bool) -> None:
     reverted(tale, 2)
     reverted(tale, 2, takes=0 if wrong else 1)
     reverted(tale, 0.2)
+
+
+def fight_with_one_begun_long_ago(tale: Tale, wrong: bool) -> None:
+    """The first revert was cut short by a crash, more than the window ago or within it, and is recorded only now."""
+    tale.ruleset = ruled(breaker={"fights": {"times": 2, "window": "1d"}})
+    tale.add("reverted", after=1 if wrong else 30, reverts=(START,))
+    for after in (2, 0.2):
+        tale.add("reverted", after=after, reverts=(tale.at + after * HOUR,))
 
 
 def held_for_nothing(tale: Tale, wrong: bool) -> None:
@@ -532,7 +541,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
     "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_under_way),
     "no_budget_for_restores_is_exceeded": (too_many_restores,),
-    "a_fight_is_slowed_down": (fight_at_once, fight_that_a_crash_cut_short),
+    "a_fight_is_slowed_down": (fight_at_once, fight_that_a_crash_cut_short, fight_with_one_begun_long_ago),
     "nothing_is_held_for_nothing": (held_for_nothing,),
     "what_waits_for_a_budget_has_a_time": (held_for_ever,),
     "an_open_breaker_is_reminded_of": (breaker_forgotten,),

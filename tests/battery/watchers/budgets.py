@@ -106,7 +106,7 @@ def _author(book: Book, step: Step) -> str:
 async def a_fight_is_slowed_down(book: Book) -> list[str]:
     """What was reverted as often as makes a fight is reverted once an hour from then on.
 
-    A revert counts from when it was begun: one that a crash cut short, and that was done later, has its share of then.
+    A revert counts from when it was begun, as its share does: what a crash cut short may be recorded days later.
     """
     times = max((one.fights.times for one in _rulesets(book)), default=0)
     window = min((one.fights.window for one in _rulesets(book)), default=_DAY)

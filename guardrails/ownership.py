@@ -162,7 +162,8 @@ def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict
 
     A new exemption has them from its creator: where somebody else has edited it before it was first seen, what it says
     is that one's claim. What was there before the guardrails counts as seen, whoever edited it. An edit changes them if
-    its author may delete it already: what anybody else writes is a claim. One that came again while it was lost is not
+    its author may delete it already: what anybody else writes is a claim, also where a later edit by who may leaves it
+    there, as each does that sends the whole exemption back. One that came again while it was lost is not
     new, unless it exempts from another assignment: who made it may be who deleted it.
     `own`: whether we wrote it.
     """
@@ -176,7 +177,10 @@ def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict
     if not base.vouched:  # what an older version saw counts as seen
         known = {"vouched": True, "creator": creator, "owners": names(base.owner)}
     may = _may(it.author, known.get("owners", base.owners), known.get("creator", base.creator), ruleset)
-    return known | (said if may and not own and it.content != base.content else {})
+    if not may or own or it.content == base.content:
+        return known
+    unchanged = said["owners"] == names(base.owner)
+    return known | ({"wanted": said["wanted"]} if unchanged else said)
 
 
 def may_delete(actor: str, row: Row, exemption: Exemption, ruleset: Ruleset) -> bool:

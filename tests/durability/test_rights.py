@@ -27,6 +27,7 @@ CLAIMS: dict[str, tuple[str, Sequence[tuple[Actor, Mapping[str, Any]]]]] = {
     "two small edits": (NAME, [(ALICE, {"owner": f"{OWNER}, x@y"}), (ALICE, {"owner": f"{OWNER}, {NAME}"})]),
     "second account": (NAME, [(BOB, {"owner": NAME})]),
     "two accounts in turn": (NAME, [(BOB, {"owner": NAME}), (ALICE, {"owner": NAME, "note": "x"})]),
+    "left there by who may": (NAME, [(ALICE, {"owner": NAME}), (PIPELINE, {"owner": NAME, "note": "x"})]),
     "not to be restored": (NAME, [(ALICE, {"guardrails": {"restore": False}})]),
     "not to be restored, by the other key": (NAME, [(ALICE, {"guardrails.restore": "false"})]),
     "a tool's": (NAME, [(ALICE, {"pacOwnerId": "x"})]),

@@ -15,7 +15,7 @@ from sandbox.arm.graph_query import read
 
 SETTING: Final = "SANDBOX_OPERATIONS"
 _OURS: Final = frozenset({"guardrails", "func-exemption-guardrails"})
-_PLAIN: Final = "Python/"
+PLAIN: Final = "Python/"
 """How aiohttp calls itself."""
 
 
@@ -35,7 +35,7 @@ class Operations:
 
     def note(self, caller: str, client: str, actions: Iterable[str]) -> None:
         """Note what a caller, by its name, needs to be allowed; `client` is the User-Agent of the request."""
-        if self._path is None or caller not in _OURS or client.startswith(_PLAIN):
+        if self._path is None or caller not in _OURS or client.startswith(PLAIN):
             return
         new = sorted(set(actions) - self._seen)
         if new:

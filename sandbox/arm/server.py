@@ -23,7 +23,7 @@ from sandbox.arm.exemptions import Exemptions
 from sandbox.arm.faults import Fault, Faults, Log, Seen, Throttle
 from sandbox.arm.graph import Graph
 from sandbox.arm.listener import Listener
-from sandbox.arm.operations import Operations, reads_of
+from sandbox.arm.operations import PLAIN, Operations, reads_of
 from sandbox.arm.policy_tokens import HEADER, READER, PolicyTokens
 from sandbox.arm.providers import Providers, namespace_of
 from sandbox.arm.reply import Call, Context, Operation, Reply, Request
@@ -199,7 +199,7 @@ class Arm:
             if not (fault and fault.instead and method == "GET"):
                 reply = self.execute(method, path, query, _read_json(body), context)
             if fault and fault.instead:
-                reply = self.execute("GET", fault.instead, query, None, context)
+                reply = self.execute("GET", fault.instead, query, None, replace(context, client=PLAIN))  # nobody asked
             if fault and fault.status:
                 raise _fail(fault)
         except ArmError as error:

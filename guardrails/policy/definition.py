@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from guardrails.policy.refusal import Refusal
 from guardrails.rules.base import title_of
-from guardrails.rules.callers import LET_PAST, not_let_past
+from guardrails.rules.callers import LET_PAST, NOT_KNOWN, not_let_past
 from guardrails.rules.control import Condition, Parameter, every
 
 CATEGORY: Final = "Policy exemptions"
@@ -20,7 +20,8 @@ DENIALS: Final = "exemption-guardrails-deny"
 VERSION: Final = "2.0.0"
 """Of definitions and initiatives; raised by hand where what a definition means changes."""
 
-CALLER: Final = "A caller who is let past, or whose token names no object id."
+CALLERS: Final = ("A caller who is let past.", NOT_KNOWN)
+"""What each definition that refuses leaves to the service beside what its rule leaves."""
 
 _LONGEST: Final = 512
 """Characters of a description (Microsoft Learn, definition structure)."""
@@ -42,7 +43,7 @@ def denial(refusal: Refusal, source: str) -> dict[str, Any]:
     """Return the definition that refuses, but for whoever is let past."""
     parameters = {"effect": effect("Audit", "Deny"), LET_PAST: let_past()}
     condition = every((refusal.condition, not_let_past()))
-    return _of_rule(refusal, source, condition, parameters, (*refusal.leaves, CALLER))
+    return _of_rule(refusal, source, condition, parameters, (*refusal.leaves, *CALLERS))
 
 
 def _of_rule(

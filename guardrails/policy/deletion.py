@@ -7,7 +7,7 @@
 from typing import Any, Final
 
 from guardrails.policy.conditions import not_excluded
-from guardrails.policy.definition import CATEGORY, VERSION, effect, let_past
+from guardrails.policy.definition import CALLERS, CATEGORY, VERSION, effect, let_past
 from guardrails.rules.callers import LET_PAST, NAMED, not_let_past, others, sorted_out
 from guardrails.rules.control import IS_EXEMPTION, blank, ends, every, some
 from guardrails.ruleset import Ruleset
@@ -18,7 +18,7 @@ REFERENCE: Final = "delete"
 _LEAVES: Final = (
     "What has ended, or has an end of another form than 2027-06-30T00:00:00Z.",
     "The delete of its target, its resource group or its subscription.",
-    "A caller whose token names no object id.",
+    *CALLERS,
     "Perhaps all of it: not seen in Azure.",
 )
 

@@ -98,7 +98,7 @@ def refuse(problems: Iterable[str]) -> None:
             "a definition is given that cannot take the exception check; nothing is written",
             code="definition-unfit",
             subject=", ".join(files),
-            remedy="Mend the lines below, or take the files out of the folder of given definitions.",
+            remedy="Fix the lines below, or take the files out of the folder of given definitions.",
             problems=lines,
         )
 

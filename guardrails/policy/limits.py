@@ -16,6 +16,8 @@ MOST_BYTES: Final = 1_048_576
 MOST_CONDITIONS: Final = 4_096
 MOST_FUNCTIONS: Final = 2_048
 MOST_VALUE_COUNTS: Final = 10
+MOST_COUNTED: Final = 100
+"""Values in one count of values."""
 
 _CALL: Final = re.compile(r"\w+\(")
 _QUOTED: Final = re.compile(r"'(?:[^']|'')*'")
@@ -38,7 +40,8 @@ def refuse_too_large(made: Mapping[str, Mapping[str, Any]]) -> None:
             "policies would be larger than Azure takes; nothing is written",
             code="policy-too-large",
             subject=", ".join(sorted({line.partition(":")[0] for line in problems})),
-            remedy="Use fewer overrides, exclusions and listed ids in the ruleset, or wider globs in place of several.",
+            remedy="Use fewer overrides, exclusions, listed ids and metadata keys in the ruleset, or wider globs in"
+            " place of several.",
             problems=problems,
         )
 
@@ -84,7 +87,10 @@ def _measured(properties: Mapping[str, Any]) -> Iterator[tuple[int, str, int]]:
     yield sum(map(len, calls)), "functions", MOST_FUNCTIONS
     conditions = list(_conditions(rule.get("if", {})))
     yield len(conditions), "conditions", MOST_CONDITIONS
-    yield sum("value" in (one.get("count") or ()) for one in conditions), "counts of values", MOST_VALUE_COUNTS
+    counted = [one["count"]["value"] for one in conditions if "value" in (one.get("count") or ())]
+    yield len(counted), "counts of values", MOST_VALUE_COUNTS
+    listed = (len(values) for values in counted if isinstance(values, list))
+    yield max(listed, default=0), "values in one count", MOST_COUNTED
 
 
 def _conditions(node: object) -> Iterator[Mapping[str, Any]]:

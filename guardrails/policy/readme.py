@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from guardrails.policy import deletion
-from guardrails.policy.definition import CALLER, DENIALS, INITIATIVE
+from guardrails.policy.definition import CALLERS, DENIALS, INITIATIVE
 from guardrails.policy.refusal import Refusal
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule
@@ -26,18 +26,18 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         "A policy refuses nothing that its rule lets pass. What it does not see, the service judges after the write.",
         "## Rules",
         _table(("rule", "reports", "refuses", "left to the service, or why there is no policy"), rows),
-        f"What refuses leaves one thing more: {CALLER[0].lower()}{CALLER[1:]}",
+        f"What refuses also leaves to the service: {' '.join(CALLERS)}",
         "## Deletes",
         f"{_link(deletion.NAME)}, in `{DENIALS}`, is off by default. It refuses deletes of what is in force.",
     ]
     young = [f"`{one.rule.name}`" for one in refusals if one.reads_metadata]
     if young:
-        told = (
+        warning = (
             f"{', '.join(young)} read the alias `Microsoft.Authorization/policyExemptions/metadata`. It is of the whole"
             " object and came in April 2026; it was taken back once, for a day. Do not let these policies be the only"
             " control: the service reads the metadata itself."
         )
-        parts += ["## Metadata", told]
+        parts += ["## Metadata", warning]
     parts += ["## Tag-driven exceptions", "\n".join(f"- {note}" for note in notes)]
     return "\n\n".join(parts) + "\n"
 

@@ -127,7 +127,7 @@ def _checked(exceptions: Exceptions) -> list[str]:
             "the ruleset's exceptions cannot be written as policies; nothing is written",
             code="exceptions-unfit",
             subject="exceptions",
-            remedy="Mend the lines below in the ruleset.",
+            remedy="Fix the lines below in the ruleset.",
             problems=tuple(problems),
         )
     first: dict[str, str] = {}
@@ -263,7 +263,7 @@ def _notes(
     notes.append(f"`{COMPANION}` reports what carries some of {three}, and not all.")
     notes.append(
         f"Azure does not read `{tags.expiry}`: an id lets past until `exceptions.approved` no longer has it and the"
-        " policies are deployed again. `scan` and `sweep` tell which have ended."
+        " policies are deployed again. `scan` and `sweep` list those that have ended."
     )
     notes.append("What has no tags, such as a child resource, cannot be let past this way.")
     notes.append(

@@ -17,6 +17,7 @@ LET_PAST: Final = "letPast"
 """The parameter that holds the identities that a definition lets past."""
 
 NAMED: Final = "A user: the ruleset approves some by name, and a policy sees object ids."
+NOT_KNOWN: Final = "A caller whose token has no object id, and an application whose token has no application id."
 
 USER: Final = "user"
 APP: Final = "app"
@@ -28,14 +29,17 @@ def others(listed: list[str] | str, *, people: bool = True) -> Condition:
     """Return the condition that a known caller, by object id and application id, is none of those listed.
 
     A user has the application id of the client that he uses, which says nothing of who he is: of users, object ids
-    count alone. `listed` is a list, or the expression of a parameter. `people`: whether it holds for users too.
+    count alone. Any other caller may be listed by either, so both must be known. `listed` is a list, or the expression
+    of a parameter. `people`: whether it holds for users too.
     """
     found: list[Condition] = [{**_claim(_OBJECT_ID), "notEquals": ""}]
     if not people:
         found.append({**_claim("idtyp"), "equals": APP})
     if listed:
         is_user = {**_claim("idtyp"), "equals": USER}
-        by_object, by_application = ({**_claim(name), "notIn": listed} for name in (_OBJECT_ID, "appid"))
+        application = _claim("appid")
+        by_application = every(({**application, "notEquals": ""}, {**application, "notIn": listed}))
+        by_object = {**_claim(_OBJECT_ID), "notIn": listed}
         found += [by_object, some((by_application, is_user)) if people else by_application]
     return every(found)
 

@@ -29,7 +29,7 @@ _BELOW: Final = f"/providers/{TYPE}/"
 _SAFE: Final = re.compile(r"[a-z0-9:]+")
 
 NO_TIME: Final = "An expiry of another form than 2027-06-30T00:00:00Z, decimals aside: an offset, a bare date."
-ONLY_KEYS: Final = "A key that is there and says nothing, or stands inside another value."
+ONLY_KEYS: Final = "A key that says nothing or is inside another value, and metadata that are a text."
 
 
 class Parameter(NamedTuple):
@@ -113,13 +113,15 @@ def written(name: str) -> str:
 _SECOND: Final = "####-##-##T##:##:##"
 _DECIMALS: Final = 7
 _DIGITS: Final = f"createArray({','.join(f"'{digit}'" for digit in range(10))})"
+_FOURS: Final = [f"{number:02}" for number in range(4, 100, 4)]
 
 
 def ends(function: str, time: str) -> Condition:
     """Return the condition that `function` (greater, less, ...) holds for an exemption's end and a time, to the second.
 
     Azure compares dates with dates only, and takes fewer forms for a date than RFC 3339. So texts are compared, of UTC
-    times of one form; an end of any other form fulfils no condition. `time` is a call of a date function.
+    times of one form; an end of any other form, or that no calendar has, fulfils no condition. `time` is a call of a
+    date function.
     """
     end = written("expiresOn")
     forms = [f'{_SECOND}Z"]', *(f'{_SECOND}.{"#" * count}Z"]' for count in range(1, _DECIMALS + 1))]
@@ -129,25 +131,52 @@ def ends(function: str, time: str) -> Condition:
         (
             some({"value": f"[{end}]", "match": form} for form in forms),
             {"value": f"[{signs}]", "equals": "true"},
+            *_on_a_calendar(end),
             {"value": f"[{function}(take({end},19),take({time},19))]", "equals": "true"},
         )
     )
+
+
+def _on_a_calendar(end: str) -> list[Condition]:
+    """Return the conditions that a text of the form of a time is one: no 30 February, hour 24 or leap second."""
+
+    def part(start: int, length: int) -> str:
+        return f"take(skip({end},{start}),{length})"
+
+    least = {0: "0000", 5: "00", 8: "00"}
+    most = {5: "13", 8: "32", 11: "24", 14: "60", 17: "60"}
+    within = [f"less('{bound}',{part(start, len(bound))})" for start, bound in least.items()]
+    within += [f"less({part(start, 2)},'{bound}')" for start, bound in most.items()]
+    day = {"value": f"[{part(5, 5)}]"}
+    return [
+        {"value": f"[and({','.join(within)})]", "equals": "true"},
+        {**day, "notIn": ["02-30", "02-31", "04-31", "06-31", "09-31", "11-31"]},
+        some(
+            (
+                {**day, "notEquals": "02-29"},
+                {"value": f"[{part(2, 2)}]", "in": _FOURS},
+                {"value": f"[{part(0, 4)}]", "in": [f"{century}00" for century in _FOURS]},
+            )
+        ),
+    ]
 
 
 def lacks(role: str, names: Names) -> Condition | None:
     """Return the condition that the metadata has no key that says `role`; None where a key's spelling forbids one.
 
     The alias is of the whole object (since April 2026), so its JSON is searched, folded as `names.fold_name` does it.
-    Backslashes go too, for metadata may be a text that holds JSON.
+    A text may hold JSON, where a key can be spelled with escapes: only an empty one surely lacks the key.
     """
     keys = sorted({fold_name(key) for key in names.roles[role]})
     if not all(map(_SAFE.fullmatch, keys)):  # JSON may write other characters as escapes
         return None
     folded = f"toLower(string(createArray(field('{alias('metadata')}'))))"
-    for sign in "_-. \\":
+    for sign in "_-. ":
         folded = f"replace({folded},'{sign}','')"
     each = {"value": [f'"{key}"' for key in keys], "name": "key"}
-    return {"count": {**each, "where": {"value": f"[{folded}]", "contains": "[current('key')]"}}, "equals": 0}
+    none = {"count": {**each, "where": {"value": f"[{folded}]", "contains": "[current('key')]"}}, "equals": 0}
+    said = {"value": f"[{written('metadata')}]"}
+    return every((some(({**said, "equals": '"]'}, {**said, "notLike": '*"]'})), none))
 
 
 def odd_keys(role: str) -> str:

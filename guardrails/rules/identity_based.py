@@ -71,6 +71,9 @@ RULE = Rule(
         Case("a user, as PowerShell spells it", properties={"resourceSelectors": [{"Name": "bob", "Selectors": [
             {"Kind": "UserPrincipalId", "In": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
         ]}]}),
+        Case("a group, beside what cannot be read", properties={"resourceSelectors": [{"selectors": 7}, {"selectors": [
+            "x", {"kind": "groupPrincipalId", "in": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
+        ]}]}),
     ),
     unclear=(
         Case("selectors that cannot be read", properties={"resourceSelectors": [{"selectors": "people"}]}),

@@ -38,7 +38,7 @@ class Selection:
     Attributes:
         groups: the conditions of each selector.
         doubt: why other policies, or people, may be picked than these say, a phrase for people; "" where that is sure.
-        more: whether there may be other selectors besides.
+        more: whether there may be other selectors besides, or some that cannot be read.
     """
 
     groups: tuple[tuple[Condition, ...], ...] = ()
@@ -96,6 +96,7 @@ def left_by(group: Iterable[Condition], ids: Iterable[str]) -> set[str]:
 _NONE = Selection()
 _LEFT_OUT = f"resource selectors of the kinds {' and '.join(PRINCIPALS)}"
 _NOTHING = Condition("", None, None)
+_UNREADABLE = Condition("", None, None, "cannot be read")
 
 
 def selection_of(exemption: Exemption) -> Selection:
@@ -105,11 +106,10 @@ def selection_of(exemption: Exemption) -> Selection:
         return Selection(doubt=source.lacks(SELECTORS), more=True)
     if not exemption.selectors:
         return _NONE if source.principals else Selection(doubt=source.lacks(_LEFT_OUT), more=True)
-    groups = _read(exemption.selectors)
-    if groups is None:
-        return Selection(doubt="its resource selectors cannot be read", more=True)
-    more = not source.principals
-    if doubts := {c.doubt for group in groups for c in group if c.doubt}:
+    groups = tuple(map(_read, exemption.selectors))
+    doubts = {c.doubt for group in groups for c in group if c.doubt}
+    more = not source.principals or _UNREADABLE.doubt in doubts
+    if doubts:
         return Selection(groups, f"a resource selector {min(doubts)}", more)
     return Selection(groups, source.lacks(_LEFT_OUT) if more else "", more)
 
@@ -130,22 +130,17 @@ def policies_of(exemption: Exemption, assignment: Assignment | Gone | Unread) ->
     return frozenset(members[name] for name in most)
 
 
-def _read(selectors: tuple[Mapping[str, object], ...]) -> tuple[tuple[Condition, ...], ...] | None:
-    """Return the conditions of each selector; None where they cannot be read."""
-    read = []
-    for selector in selectors:
-        folded = _folded(selector)
-        conditions = folded.get("selectors") or folded.get("selector") or []  # PowerShell has names in the singular
-        if isinstance(conditions, Mapping):
-            conditions = [conditions]
-        if not isinstance(conditions, list) or not all(isinstance(one, Mapping) for one in conditions):
-            return None
-        said = map(_condition, conditions)
-        read.append(tuple(one for one in said if one != _NOTHING))
-    return tuple(read)
+def _read(selector: Mapping[str, object]) -> tuple[Condition, ...]:
+    """Return the conditions of a selector; _UNREADABLE in the place of what is none."""
+    folded = _folded(selector)
+    conditions = folded.get("selectors") or folded.get("selector") or []  # PowerShell has names in the singular
+    listed = conditions if isinstance(conditions, list) else [conditions]
+    return tuple(one for one in map(_condition, listed) if one != _NOTHING)
 
 
-def _condition(condition: Mapping[str, object]) -> Condition:
+def _condition(condition: object) -> Condition:
+    if not isinstance(condition, Mapping):
+        return _UNREADABLE
     said = {name: value for name, value in _folded(condition).items() if value is not None}
     kind = str(said.pop("kind", "")).lower()
     values = {name: _values(value) for name, value in said.items()}

@@ -48,7 +48,7 @@ async def test_a_write_that_was_reverted_and_one_that_stands_are_found_with_thei
         "EXG201": 1,
     }
     assert rules["EXG201"]["leaves"] == [
-        "A key that is there and says nothing, or stands inside another value.",
+        "A key that says nothing or is inside another value, and metadata that are a text.",
         "Perhaps updates by PATCH: not seen in Azure.",
     ]
     assert (rules["EXG101"]["exemptions"], rules["EXG101"]["authors"]) == (1, 1)

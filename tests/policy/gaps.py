@@ -80,9 +80,12 @@ def _resembles(text: str, glob: str) -> bool:
 
 
 def _has_key(role: str) -> Callable[[Judged], bool]:
-    """Return whether a key of the role stands anywhere in the metadata, whatever it says, or as a text."""
+    """Return whether a key of the role is anywhere in the metadata, whatever it says, or whether they are a text."""
 
     def is_there(one: Judged) -> bool:
+        said = one.said.get("metadata")
+        if isinstance(said, str) and said:
+            return True
         keys = {fold_name(key) for key in one.ruleset.names.roles[role]}
         if not all(re.fullmatch("[a-z0-9:]+", key) for key in keys):
             return True

@@ -33,7 +33,8 @@ USER: Final[Claims] = {"idtyp": "user", "appid": PORTAL, OBJECT_ID: PERSON, "acr
 UNTYPED: Final[Claims] = {"appid": PIPELINES_APP, OBJECT_ID: PIPELINE}
 MISSING: Final[tuple[Claims, ...]] = (
     None, {}, {"idtyp": "user"}, {"idtyp": "app", "appid": PIPELINES_APP}, {OBJECT_ID: None}, {OBJECT_ID: ""},
-    {"idtyp": None, "appid": None, "acrs": None, OBJECT_ID: None},
+    {"idtyp": None, "appid": None, "acrs": None, OBJECT_ID: None}, {OBJECT_ID: PIPELINE},
+    {"idtyp": "app", OBJECT_ID: PIPELINE}, {"idtyp": "app", "appid": "", OBJECT_ID: PIPELINE},
 )  # fmt: skip
 
 BROKEN: Final = {"policyAssignmentId": "/a"}
@@ -92,6 +93,8 @@ def test_a_caller_who_is_not_known_is_refused_nothing(claims: Claims, let_past: 
         (UNTYPED, [PIPELINES_APP], True),
         (USER, [PERSON], True),
         (USER, [PORTAL], False),  # the portal's application id says nothing of who uses it
+        ({"idtyp": "user", OBJECT_ID: PERSON}, [PORTAL, ""], False),
+        (APPLICATION, ["", "*"], False),
         (USER, [""], False),
         (USER, ["*"], False),
     ],

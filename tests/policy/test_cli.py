@@ -117,6 +117,24 @@ def test_what_is_larger_than_azure_takes_is_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_more_metadata_keys_than_azure_counts_are_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ruleset(count: int) -> Path:
+        keys = ", ".join(f"owner{number}" for number in range(count))
+        path = tmp_path / "r.yaml"
+        head = f"version: 2\nmode: audit\nmetadata: {{owner: [{keys}]}}\n"
+        path.write_text(head + "rules: {owner-missing: alert, expiry-missing: alert}\n", encoding="utf-8")
+        return path
+
+    assert build("--out", tmp_path / "out", "--ruleset", ruleset(101)) == 2
+    said = capsys.readouterr().err
+    assert "definitions/exg203-owner-missing.json: 101 values in one count; Azure takes 100" in said
+    assert "exg101" not in said
+    assert not (tmp_path / "out").exists()
+    assert build("--out", tmp_path / "out", "--ruleset", ruleset(100)) == 0
+
+
 def test_policies_that_a_tenant_has_no_alias_for_are_named_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

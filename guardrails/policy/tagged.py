@@ -12,6 +12,7 @@ from guardrails.errors import Misconfigured
 from guardrails.names import TagNames
 from guardrails.policy import given, inheritance
 from guardrails.policy.bicep import created
+from guardrails.policy.definition import effect
 from guardrails.policy.given import SUFFIX, Given, reference
 from guardrails.policy.tag_parameters import (
     APPROVED,
@@ -84,12 +85,6 @@ def companion(tags: TagNames) -> dict[str, Any]:
     missing = [
         condition for one in fields for condition in ({"field": one, "exists": "false"}, {"field": one, "equals": ""})
     ]
-    effect = {
-        "type": "String",
-        "metadata": {"displayName": "Effect", "description": "Audit reports incomplete tags; Disabled does nothing."},
-        "allowedValues": ["Audit", "Disabled"],
-        "defaultValue": "Audit",
-    }
     return {
         "name": COMPANION,
         "properties": {
@@ -99,7 +94,7 @@ def companion(tags: TagNames) -> dict[str, Any]:
             "policyType": "Custom",
             "mode": "All",
             "metadata": {"category": CATEGORY, "version": "1.0.0"},
-            "parameters": {"effect": effect, **names},
+            "parameters": {"effect": effect("Audit"), **names},
             "policyRule": {
                 "if": {"allOf": [{"anyOf": there}, {"anyOf": missing}]},
                 "then": {"effect": "[parameters('effect')]"},
@@ -205,15 +200,15 @@ def _initiative(
 ) -> dict[str, Any]:
     """Return the initiative over the definitions and the companion, which is the last of `made`."""
     shared = {**check_parameters(tags, approved), **tag_parameters(tags)}
-    effect = "exceptionTagsEffect"
-    parameters = {**shared, effect: _titled(made[-1]["properties"]["parameters"]["effect"], "effect", COMPANION)}
+    audits = "exceptionTagsEffect"
+    parameters = {**shared, audits: _titled(made[-1]["properties"]["parameters"]["effect"], "effect", COMPANION)}
     members = []
     for source, definition in zip(sources, made, strict=False):
         own = _own(source)
         parameters |= {own[name]: _titled(said, name, source.name) for name, said in source.parameters.items()}
         members.append(_member(definition["name"], {**own, ID_TAG: ID_TAG, APPROVED: APPROVED}))
     members.append(
-        _member(COMPANION, {"effect": effect, ID_TAG: ID_TAG, TICKET_TAG: TICKET_TAG, EXPIRY_TAG: EXPIRY_TAG})
+        _member(COMPANION, {"effect": audits, ID_TAG: ID_TAG, TICKET_TAG: TICKET_TAG, EXPIRY_TAG: EXPIRY_TAG})
     )
     if len(parameters) > MOST_INITIATIVE_PARAMETERS:
         given.refuse([f"{INITIATIVE}: all together have {len(parameters)} parameters; Azure takes 300. Give fewer"])

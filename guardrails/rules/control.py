@@ -5,7 +5,8 @@ What a condition cannot see is left to the service, and the form says so. Operat
 Microsoft Learn lists: https://learn.microsoft.com/azure/governance/policy/concepts/definition-structure-policy-rule
 
 Azure refuses a write when the evaluation of a condition fails, whatever the effect. So no condition here can fail,
-whatever the text, type or absence of a property, and whichever parts of a condition Azure evaluates.
+whatever the text, type or absence of a property, and whichever parts of a condition Azure evaluates; but for values
+beyond the size that its functions take.
 """
 
 import re

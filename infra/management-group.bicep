@@ -101,7 +101,7 @@ param denyRules string[] = []
 param denyDeletes bool = false
 
 @description('Rule, or delete, -> object ids and application ids that the policy lets past beside the app, such as {\'expiry-missing\': [ID]}; for prevent. Whoever is named is not refused.')
-param letPast object = {}
+param letPast { *: string[] } = {}
 
 @description('Whether these assignments refuse and change anything yet. DoNotEnforce first: a function that fails in a policy refuses the write, whatever the effect.')
 @allowed([

@@ -21,7 +21,7 @@ param references string[]
 param principalId string
 
 @description('Rule, or delete, -> object ids and application ids that are let past beside the guardrails.')
-param letPast object
+param letPast { *: string[] }
 
 @description('Default, or DoNotEnforce while nobody has seen the policies run.')
 @allowed([

@@ -342,6 +342,8 @@ def test_who_assigns_the_onboarding_policy_by_hand_deploys_nothing_unasked() -> 
 def test_what_refuses_lets_the_service_past() -> None:
     prevention = (INFRA / "modules" / "prevention.bicep").read_text("utf-8")
     assert "'letPast-${one}', one => { value: union([principalId], letPast[?one] ?? []) }" in prevention
+    for template, default in ((prevention, ""), (MAIN, " = {}")):
+        assert f"param letPast {{ *: string[] }}{default}\n" in template, "one id in place of a list is refused first"
     assert re.search(r"module prevention .*?references: denials\n    principalId: principalId\n", MAIN, re.DOTALL)
     initiative = json.loads((INFRA / "policies/initiatives/exemption-guardrails-deny.json").read_text("utf-8"))
     members = [one["policyDefinitionReferenceId"] for one in initiative["properties"]["policyDefinitions"]]

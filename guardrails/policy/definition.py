@@ -58,7 +58,7 @@ def _of_rule(
         "name": refusal.denial if refuses else refusal.name,
         "properties": {
             "displayName": f"{rule.code} {rule.name}: {does}{title_of(rule).rstrip('.')}"[:128],
-            "description": _fitting(said, leaves),
+            "description": fitting(said, leaves),
             "policyType": "Custom",
             "mode": "All",
             "metadata": {
@@ -110,7 +110,7 @@ def _parameter(said: Parameter) -> dict[str, Any]:
     }
 
 
-def _fitting(said: Sequence[str], more: Iterable[str]) -> str:
+def fitting(said: Sequence[str], more: Iterable[str]) -> str:
     """Return sentences as one text; those of `more` only as far as Azure has room."""
     text = " ".join(said)
     for sentence in more:

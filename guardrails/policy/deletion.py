@@ -7,7 +7,7 @@
 from typing import Any, Final
 
 from guardrails.policy.conditions import not_excluded
-from guardrails.policy.definition import CALLERS, CATEGORY, VERSION, effect, let_past
+from guardrails.policy.definition import CALLERS, CATEGORY, VERSION, effect, fitting, let_past
 from guardrails.rules.callers import LET_PAST, NAMED, not_let_past, others, sorted_out
 from guardrails.rules.control import IS_EXEMPTION, blank, ends, every, some
 from guardrails.ruleset import Ruleset
@@ -30,12 +30,16 @@ def deletion(ruleset: Ruleset) -> dict[str, Any]:
     by_others = (not_let_past(), others(ids, people=not names))
     condition = every((IS_EXEMPTION, *not_excluded(ruleset.exclusions), in_force, *by_others))
     leaves = [*_LEAVES, *([NAMED] if names else ())]
+    said = (
+        "Refuses the delete of an exemption that is in force.",
+        f"Whoever {ruleset.source} approves, or names as an author of an owner, is let past.",
+        "Left to the service:",
+    )
     return {
         "name": NAME,
         "properties": {
             "displayName": "No deletes of policy exemptions that are in force",
-            "description": "Refuses the delete of an exemption that is in force, but for those who are let past and"
-            f" those whom {ruleset.source} approves or names as an owner's authors. Left: {' '.join(leaves)}",
+            "description": fitting(said, leaves),
             "policyType": "Custom",
             "mode": "All",
             "metadata": {

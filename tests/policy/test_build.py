@@ -5,6 +5,7 @@ tests.policy.test_agreement compares the policies' answers with the rules'; here
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,6 +121,15 @@ def test_a_definition_that_refuses_is_what_azure_takes(rule: str) -> None:
     assert (effect["allowedValues"], effect["defaultValue"]) == (allowed, first)
     assert properties["parameters"]["letPast"]["defaultValue"] == []
     assert rule != "expired", "to refuse what has ended would stop nobody from anything"
+
+
+def test_the_texts_fit_whoever_is_approved_and_whatever_the_ruleset_is_called() -> None:
+    ruleset = replace(load_ruleset(), source=f"{'r' * 250}.yaml", approved=frozenset({"bob@contoso.com"}))
+    for path, text in build(ruleset, {}).items():
+        if path.endswith(".json"):
+            properties = json.loads(text)["properties"]
+            assert len(properties["displayName"]) <= 128, path
+            assert len(properties["description"]) <= 512, path
 
 
 def test_what_people_read_compliance_data_of_looks_at_no_caller() -> None:

@@ -290,6 +290,12 @@ def test_the_shipped_definitions_take_the_check_and_audit_first() -> None:
         ]
 
 
+def test_an_api_version_that_cannot_say_what_is_asked_for_is_named_in_what_a_definition_leaves() -> None:
+    """`publicNetworkAccess` of storage accounts came with 2021-06-01."""
+    (said,) = made(shipped(), "deny-storage-public-network-access-unless-excepted")["metadata"]["leaves"]
+    assert "before 2021-06-01" in said
+
+
 def test_texts_and_names_are_within_what_azure_takes() -> None:
     for path, value in shipped().files.items():
         assert path.rpartition("/")[2] == f"{value['name']}.json"

@@ -1,6 +1,7 @@
 """Policy tokens: a write that Azure refuses for want of one is sent once more with one, byte for byte."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -13,6 +14,7 @@ from guardrails.azure.refusals import UNKNOWN_DELAY
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Gone
+from sandbox.arm.errors import ArmError
 from sandbox.arm.policy_tokens import Demand
 from sandbox.arm.reply import Reply
 from sandbox.cloud import Cloud
@@ -200,6 +202,16 @@ async def test_a_missing_token_that_would_not_deny_is_not_why(
     assert asked(cloud) == [("PUT", 403)]
 
 
+@pytest.mark.parametrize(("should_deny", "is_asked"), [("true", True), ("False", False), (0, True), (["x"], True)])
+async def test_a_field_that_is_no_boolean_counts_as_one_where_it_is_spelled_as_one(
+    arm: ArmRest, cloud: Cloud, should_deny: Any, *, is_asked: bool
+) -> None:
+    demand(cloud, should_deny=should_deny)
+    with suppress(Permanent):
+        await arm.put(HERE, BODY)
+    assert len(asked(cloud)) == (3 if is_asked else 1)
+
+
 # Change references
 
 
@@ -215,6 +227,28 @@ async def test_a_change_reference_that_is_wanted_and_not_set_is_cannot_act(
     assert "change reference" in caught.value.message
     assert "GUARDRAILS_CHANGE_REFERENCE" in caught.value.message
     assert asked(cloud) == [(CALLS[call], 403)]
+
+
+@pytest.mark.parametrize(("required", "can_act"), [("true", False), ("True", False), ("false", True), (None, True)])
+async def test_that_a_change_reference_is_required_may_be_said_as_text(
+    arm: ArmRest, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, required: Any, *, can_act: bool
+) -> None:
+    demand(cloud)
+    refused = cloud.arm.policy_tokens._refused
+
+    def spelled(*about: Any) -> ArmError:
+        error = refused(*about)
+        assert error.info is not None
+        error.info["info"]["evaluationDetails"]["missingPolicyTokenDetails"]["isChangeReferenceRequired"] = required
+        return error
+
+    monkeypatch.setattr(cloud.arm.policy_tokens, "_refused", spelled)
+    if can_act:
+        await arm.put(HERE, BODY)
+        return
+    with pytest.raises(Permanent, match="GUARDRAILS_CHANGE_REFERENCE"):
+        await arm.put(HERE, BODY)
+    assert asked(cloud) == [("PUT", 403)]
 
 
 @pytest.mark.usefixtures("there")

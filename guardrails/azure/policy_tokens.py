@@ -5,10 +5,10 @@ A policy with external evaluation (preview) refuses a write without one: 403 Req
 are sent once more with it. A second refusal is final.
 
 Sources, none tried on Azure by us. Azure/azure-policy, ExternalEvaluationPolicies: where the details are, the header,
-the answer's result, token and policyAction, that Reader is enough. Azure/azure-sdk 10081: every method but GET, and
-that the body must be the same byte for byte. The REST reference of Policy Tokens: changeReference, retryAfter, and 202,
-which 2025-03-01 had at first. azure-cli 2.85 and Azure/terraform-provider-azapi 1145: the request for a token holds
-the body as JSON, x-ms-force-sync asks for an answer at once, and shouldDeny false is not why a write was refused.
+the answer's result, token, policyAction and message, that Reader is enough. Azure/azure-sdk 10081: every method but
+GET, and that the body must be the same byte for byte. The REST reference of Policy Tokens: changeReference, retryAfter,
+and 202, which 2025-03-01 had at first. azure-cli 2.85 and Azure/terraform-provider-azapi 1145: the request for a token
+holds the body as JSON, x-ms-force-sync asks for an answer at once, and shouldDeny false is not why a write was refused.
 @azure/arm-policy, PolicyTokens.acquireAtManagementGroup: the path at a management group, of 2025-03-01 and later.
 
 Guesses: that 2025-11-01 has the path at management groups, too; that a write there is ever asked for a token, for
@@ -163,9 +163,10 @@ def _issued(response: AsyncHttpResponse, subject: str) -> str:
         return token
     results = body.get("results")
     for one in results if isinstance(results, list) else ():
-        if isinstance(one, Mapping) and str(one.get("policyAction")).lower() == "deny":
+        if isinstance(one, Mapping) and _text(one.get("policyAction")).lower() == "deny" and not _failed(one):
+            why = _text(one.get("message"))
             said = f"{_REFUSED}: the external evaluation of {_assignment(one)} denies this write"
-            raise Permanent(said, code="cannot-act", subject=subject)
+            raise Permanent(f"{said}: {why}" if why else said, code="cannot-act", subject=subject)
     said = f"a policy asks for a token, and none was issued (HTTP {response.status_code}, result {plain(result[:40])})"
     raise Retryable(said, code="no-policy-token", subject=subject, delay=_delay(response, body))
 
@@ -176,8 +177,17 @@ def _is_sendable(token: str) -> bool:
 
 def _assignment(result: Mapping[str, Any]) -> str:
     info = result.get("policyInfo")
-    found = info.get("policyAssignmentId") if isinstance(info, Mapping) else None
-    return plain(found[:300]) if isinstance(found, str) and found else "a policy"
+    return _text(info.get("policyAssignmentId") if isinstance(info, Mapping) else None) or "a policy"
+
+
+def _failed(result: Mapping[str, Any]) -> bool:
+    """Whether the endpoint gave no answer: what follows from that is no answer of its own, and may pass."""
+    return _text(result.get("result")).lower() == "failed"
+
+
+def _text(value: object) -> str:
+    """Return the beginning of a text, escaped; "" for what is none."""
+    return plain(value[:300]) if isinstance(value, str) else ""
 
 
 def _delay(response: AsyncHttpResponse, body: Mapping[str, Any]) -> float:

@@ -34,6 +34,8 @@ _ID: Final = re.compile(r"(/.+)/providers/Microsoft\.Authorization/policyAssignm
 _ENROLLMENT: Final = re.compile(
     r"(/.+)/providers/Microsoft\.Authorization/policyEnrollments/([^/]+)", re.I | re.A | re.S
 )
+_MOST_POLICIES: Final = 1000
+"""Policies that an initiative may hold (Microsoft Learn, Azure Policy limits): no enrollment needs to name more."""
 _LONGEST: Final = 1000
 _LONGEST_KEY: Final = 64
 
@@ -122,6 +124,9 @@ def enrolled_of(row: Mapping[str, Any]) -> list[Enrolled]:
     assignment = _identity(properties.get("policyassignmentid"))
     if not assignment:
         raise Permanent("policyAssignmentId names none", code="enrollment-unreadable", subject=identity[:300])
+    if len(policies) > _MOST_POLICIES:  # a row of the register each
+        odd = f"it names {len(policies)} policies, and an initiative holds {_MOST_POLICIES} at most"
+        raise Permanent(odd, code="enrollment-unreadable", subject=identity[:300])
     instance = _text(properties.get("policyassignmentinstanceid"))
     detail = _brief(f"{REMOVED} where {where}") if where else REMOVED
     return [Enrolled(found[1], assignment, one, detail, instance) for one in dict.fromkeys(policies) or ("",)]

@@ -456,6 +456,18 @@ async def test_an_assignment_where_nothing_can_be_seen_is_unknown(enrolled: Tena
     assert "management group contoso: 2 other ways past a policy left as the register has them" in report.remarks
 
 
+async def test_one_that_names_more_policies_than_an_initiative_holds_makes_no_rows(enrolled: Tenant) -> None:
+    before = await every(enrolled)
+    names = [f"p{number}" for number in range(1001)]
+    body = {"policyAssignmentId": FEW, "policyDefinitionReferenceIds": names}
+    enrolled.world.arm.seed(enrollment(places.LANDING), {"properties": body})
+    enrolled.world.clock.advance(hours=1)
+    report = await enrolled.sweep()
+    (sentence,) = report.missing
+    assert "it names 1001 policies, and an initiative holds 1000 at most" in sentence
+    assert {one.bypass.key for one in await every(enrolled)} == {one.bypass.key for one in before}
+
+
 async def test_half_a_character_in_it_stops_no_sweep_and_makes_no_removal(enrolled: Tenant) -> None:
     world = enrolled.world
     body = {"policyAssignmentId": FEW, "policyDefinitionReferenceIds": ["\ud800tls"], "resourceSelectors": WEST}

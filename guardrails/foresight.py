@@ -1,6 +1,6 @@
 """Foresight: which of the writes that the register saw would a policy have refused? Reads only.
 
-A policy refuses nothing that its rule lets pass, so each write is judged by the rules, as it stood and at its time, by
+A policy refuses nothing that its rule lets pass, so each write is judged by the rules, as it was and at its time, by
 the assignment as it is now. What is found is the most that the policies would have refused: of it they leave to the
 service what `metadata.leaves` of their definitions says.
 
@@ -45,8 +45,8 @@ class Write:
     why: str = ""
 
 
-def writes_of(history: Sequence[HistoryEntry], since: datetime) -> Iterator[tuple[HistoryEntry, Row]]:
-    """Yield the entries that first have a write made at `since` (UTC) or later, each with its row.
+def writes_of(history: Sequence[HistoryEntry], since: datetime, until: datetime) -> Iterator[tuple[HistoryEntry, Row]]:
+    """Yield the entries that first have a write made between two times (UTC, both included), each with its row.
 
     Raises ValueError for a row that cannot be read.
     """
@@ -54,19 +54,25 @@ def writes_of(history: Sequence[HistoryEntry], since: datetime) -> Iterator[tupl
     for entry, (before, content) in zip(history, pairwise(contents), strict=True):
         if content not in ("", before) and entry.event not in EVENTS.values():
             row = Row.from_json(entry.row)
-            if (row.written_at or entry.at) >= since:
+            if since <= (row.written_at or entry.at) <= until:
                 yield entry, row
 
 
 async def judged(
-    visit: Visit, stored: Stored, history: Sequence[HistoryEntry], since: datetime, codes: Collection[str]
+    visit: Visit,
+    stored: Stored,
+    history: Sequence[HistoryEntry],
+    codes: Collection[str],
+    *,
+    since: datetime,
+    until: datetime,
 ) -> list[Write]:
-    """Return the writes to an exemption since then, judged by some rules of the ruleset of `visit`.
+    """Return the writes to an exemption between two times (UTC), judged by some rules of the ruleset of `visit`.
 
     One whose body the register does not keep, or does not vouch for, is unclear in all of them. Raises Retryable.
     """
     found, known = list[Write](), (visit.ruleset.names, visit.world.arm.source)
-    for entry, row in writes_of(history, since):
+    for entry, row in writes_of(history, since, until):
         write = Write(entry.seq, row.written_at or entry.at, row.author)
         try:
             body = await version(visit.world.register, visit.id, stored, row.snapshot or 0, history)

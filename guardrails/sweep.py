@@ -141,7 +141,7 @@ class Sweeper:
                 ruleset,
                 at=report.started,
                 told=report.bypasses_told,
-                enrollments=self._world.arm.enrollments,
+                arm=self._world.arm,
             )
         except GuardrailsError as error:
             report.missing.append(f"{failed}: {error}")

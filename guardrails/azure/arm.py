@@ -217,6 +217,7 @@ class ArmRest:
             credential_scopes=[self._rest.token_scope],
             transport=transport(),
             retry_total=0,
+            permit_redirects=False,  # with a redirect the body and the policy token would go to another host
             raw_request_hook=asking,
             user_agent=AGENT,
             per_call_policies=[self._rest.in_pipeline(scope)],

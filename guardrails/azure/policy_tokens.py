@@ -2,13 +2,13 @@
 
 A policy with external evaluation (preview) refuses a write without one: 403 RequestDisallowedByPolicy, with
 `missingPolicyTokenDetails`. Then a token is acquired for the method, the address and the body, and the identical bytes
-are sent once more with it. A second refusal stands.
+are sent once more with it. A second refusal is final.
 
 Sources, none tried on Azure by us. Azure/azure-policy, ExternalEvaluationPolicies: where the details are, the header,
-the answer's result, token and policyAction, that Reader is enough. Azure/azure-sdk 10081: every method but GET, and
-that the body must be the same byte for byte. The REST reference of Policy Tokens: changeReference, retryAfter, and 202,
-which 2025-03-01 had at first. azure-cli 2.85 and Azure/terraform-provider-azapi 1145: the body stands as JSON in the
-request for a token, x-ms-force-sync asks for an answer at once, and shouldDeny false is not why a write was refused.
+the answer's result, token, policyAction and message, that Reader is enough. Azure/azure-sdk 10081: every method but
+GET, and that the body must be the same byte for byte. The REST reference of Policy Tokens: changeReference, retryAfter,
+and 202, which 2025-03-01 had at first. azure-cli 2.85 and Azure/terraform-provider-azapi 1145: the request for a token
+holds the body as JSON, x-ms-force-sync asks for an answer at once, and shouldDeny false is not why a write was refused.
 @azure/arm-policy, PolicyTokens.acquireAtManagementGroup: the path at a management group, of 2025-03-01 and later.
 
 Guesses: that 2025-11-01 has the path at management groups, too; that a write there is ever asked for a token, for
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class RestWithPolicyTokens(Rest):
-    """Rest that sends a write once more, with a policy token, where Azure refuses it for want of one.
+    """Rest that sends a write once more, with a policy token, where Azure refuses it because it has none.
 
     Args:
         endpoint, credential, transport, audience: as of Rest.
@@ -80,15 +80,15 @@ class RestWithPolicyTokens(Rest):
         return _InPipeline(self, subject)
 
     async def add_token(self, request: HttpRequest, response: AsyncHttpResponse, subject: str) -> bool:
-        """Put a token into a request whose answer wants one; return whether it does. Raises as `sent`."""
+        """Put a token into a request whose answer asks for one; return whether it does. Raises as `sent`."""
         container = _CONTAINER.match(urlsplit(request.url).path)
         if request.method not in _WRITES or HEADER in request.headers or not container:
             return False
         demands = [*_demands(response)]
         if not demands:
             return False
-        if not self._change_reference and any(one.get("isChangeReferenceRequired") is True for one in demands):
-            said = f"{_REFUSED}: a policy wants a change reference for this write; GUARDRAILS_CHANGE_REFERENCE has none"
+        if not self._change_reference and any(_says(one, "isChangeReferenceRequired", "true") for one in demands):
+            said = f"{_REFUSED}: a policy asks for a change reference, and GUARDRAILS_CHANGE_REFERENCE is not set"
             remedy = "Set it, or keep the policy from writes of this identity."
             raise Permanent(said, code="cannot-act", subject=subject, remedy=remedy)
         url = f"{self.endpoint}{container[0]}/providers/Microsoft.Authorization/acquirePolicyToken"
@@ -127,8 +127,14 @@ def _demands(response: AsyncHttpResponse) -> Iterator[Mapping[str, Any]]:
         found: Any = one
         for name in ("info", "evaluationDetails", "missingPolicyTokenDetails"):
             found = found.get(name) if isinstance(found, Mapping) else None
-        if isinstance(found, Mapping) and found.get("shouldDeny") is not False:
+        if isinstance(found, Mapping) and not _says(found, "shouldDeny", "false"):
             yield found
+
+
+def _says(details: Mapping[str, Any], name: str, wanted: str) -> bool:
+    """Whether a field is true or false as wanted; Azure spells such values as texts at times."""
+    value = details.get(name)
+    return isinstance(value, bool | str) and str(value).lower() == wanted
 
 
 def _order(request: HttpRequest, change_reference: str) -> bytes:
@@ -157,10 +163,11 @@ def _issued(response: AsyncHttpResponse, subject: str) -> str:
         return token
     results = body.get("results")
     for one in results if isinstance(results, list) else ():
-        if isinstance(one, Mapping) and str(one.get("policyAction")).lower() == "deny":
+        if isinstance(one, Mapping) and _text(one.get("policyAction")).lower() == "deny" and not _failed(one):
+            why = _text(one.get("message"))
             said = f"{_REFUSED}: the external evaluation of {_assignment(one)} denies this write"
-            raise Permanent(said, code="cannot-act", subject=subject)
-    said = f"a policy token is wanted, and none was issued (HTTP {response.status_code}, result {plain(result[:40])})"
+            raise Permanent(f"{said}: {why}" if why else said, code="cannot-act", subject=subject)
+    said = f"a policy asks for a token, and none was issued (HTTP {response.status_code}, result {plain(result[:40])})"
     raise Retryable(said, code="no-policy-token", subject=subject, delay=_delay(response, body))
 
 
@@ -170,8 +177,17 @@ def _is_sendable(token: str) -> bool:
 
 def _assignment(result: Mapping[str, Any]) -> str:
     info = result.get("policyInfo")
-    found = info.get("policyAssignmentId") if isinstance(info, Mapping) else None
-    return plain(found[:300]) if isinstance(found, str) and found else "a policy"
+    return _text(info.get("policyAssignmentId") if isinstance(info, Mapping) else None) or "a policy"
+
+
+def _failed(result: Mapping[str, Any]) -> bool:
+    """Whether the endpoint gave no answer: what follows from that is no answer of its own, and may pass."""
+    return _text(result.get("result")).lower() == "failed"
+
+
+def _text(value: object) -> str:
+    """Return the beginning of a text, escaped; "" for what is none."""
+    return plain(value[:300]) if isinstance(value, str) else ""
 
 
 def _delay(response: AsyncHttpResponse, body: Mapping[str, Any]) -> float:

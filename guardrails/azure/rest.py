@@ -140,12 +140,12 @@ def json_of(response: AsyncHttpResponse) -> Any:
 
 
 def error_of(response: AsyncHttpResponse) -> tuple[str, str]:
-    """Return ARM's error code and message (Azure REST guidelines: error.code, error.message)."""
+    """Return ARM's error code and message, cut off (Azure REST guidelines: error.code, error.message)."""
     body = json_of(response)
     error = body.get("error") if isinstance(body, Mapping) else None
     if not isinstance(error, Mapping):
         return f"HTTP {response.status_code}", "no particulars"
-    return str(error.get("code") or f"HTTP {response.status_code}"), str(error.get("message") or "")[:500]
+    return str(error.get("code") or f"HTTP {response.status_code}")[:100], str(error.get("message") or "")[:500]
 
 
 def refusal(response: AsyncHttpResponse, gone: frozenset[str]) -> Gone | Unread:

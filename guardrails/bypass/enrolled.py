@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from guardrails.applies import GROUP, Chain, chain_of
 from guardrails.bypass.model import Bypass, Way, container_of
+from guardrails.ids import folded
 
 REMOVED: Final = "no longer enrolled"
 """The detail of a part without resource selectors; with some it goes on ` where CONDITIONS`."""
@@ -60,14 +61,14 @@ class Parts:
     def __init__(self, parts: Iterable[Enrolled]) -> None:
         self._at: defaultdict[tuple[str, str], list[Enrolled]] = defaultdict(list)
         for one in parts:
-            self._at[one.assignment.lower(), one.scope.lower()].append(one)
+            self._at[one.assignment.lower(), folded(one.scope)].append(one)
 
     def hold(self, part: Enrolled, above: Mapping[str, Chain]) -> bool:
         """Whether a part is enrolled, by itself or by one that says more, at its scope or above it."""
         return any(holds(one, part) for one in self._reaching(part, above))
 
     def _reaching(self, part: Enrolled, above: Mapping[str, Chain]) -> Iterator[Enrolled]:
-        for scope in _scopes_up(part.scope.lower(), above):
+        for scope in _scopes_up(folded(part.scope), above):
             yield from self._at.get((part.assignment.lower(), scope), ())
 
 
@@ -89,7 +90,7 @@ def bypass_of(part: Enrolled, name: str) -> Bypass:
 
 def holds(one: Enrolled, part: Enrolled) -> bool:
     """Whether what is enrolled says all that a part says, at its scope or above it; of management groups, any is."""
-    upper, scope = one.scope.lower(), part.scope.lower()
+    upper, scope = folded(one.scope), folded(part.scope)
     return (
         one.assignment.lower() == part.assignment.lower()
         and (upper.startswith(GROUP) or scope == upper or scope.startswith(upper + "/"))

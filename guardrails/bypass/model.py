@@ -22,6 +22,7 @@ from guardrails.bypass.rules import (
 )
 from guardrails.errors import Permanent
 from guardrails.exemption import canonical_json, parse_time, scope_container, spell_time
+from guardrails.ids import folded
 from guardrails.limits import BypassRules, Response
 from guardrails.rules.base import Severity
 from guardrails.ruleset import Exclusion, Ruleset
@@ -82,10 +83,13 @@ class Bypass:
 
     @property
     def key(self) -> bytes:
-        """A name (16 bytes of sha256), the same for every casing; of two overrides or enrollments each has its own."""
+        """A name (16 bytes of sha256), the same for every casing; of two overrides or enrollments each has its own.
+
+        Letters that merely share a lower case are others, as in ids.folded.
+        """
         part = self.detail if self.way in (Way.OVERRIDE, Way.UNREAD, Way.UNENROLLED) else ""
         part += f"|{self.covers}" if self.way is Way.UNENROLLED else ""
-        text = f"{self.way}|{self.scope}|{self.subject}|{part}".lower()
+        text = folded(f"{self.way}|{self.scope}|{self.subject}|{part}")
         return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:16]
 
     @property

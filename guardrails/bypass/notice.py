@@ -84,7 +84,8 @@ def _what(one: Bypass) -> str:
     """Return which way it is, in which assignment, and what it says; a tag's name is in its scope."""
     named = one.name and one.way is not Way.TAG
     way = f"{one.way} ({_cut(one.name, _SHORT)})" if named else str(one.way)
-    return f"{way}: {_cut(one.detail, _DETAIL)}" if one.detail else way
+    detail = f"policy {one.covers} {one.detail}" if one.way is Way.UNENROLLED and one.covers else one.detail
+    return f"{way}: {_cut(detail, _DETAIL)}" if detail else way
 
 
 def _also(others: Sequence[Finding]) -> list[str]:

@@ -28,12 +28,14 @@ ENDS: Final = ("expiresOn", "exceptionExpiry")
 """Keys of an assignment's metadata that say when it ends, beside the ruleset's tag of that meaning."""
 
 ENROLL: Final = "Enroll: only where a scope is enrolled"
-"""The detail of an assignment with that mode; what is enrolled in it stands behind it where that is known."""
+"""The detail of an assignment with that mode; where it is known how many scopes are enrolled, that follows."""
 
 _ID: Final = re.compile(r"(/.+)/providers/Microsoft\.Authorization/policyAssignments/([^/]+)", re.I | re.A | re.S)
 _ENROLLMENT: Final = re.compile(
     r"(/.+)/providers/Microsoft\.Authorization/policyEnrollments/([^/]+)", re.I | re.A | re.S
 )
+_MOST_POLICIES: Final = 1000
+"""Policies that an initiative may hold (Microsoft Learn, Azure Policy limits): no enrollment needs to name more."""
 _LONGEST: Final = 1000
 _LONGEST_KEY: Final = 64
 
@@ -122,6 +124,9 @@ def enrolled_of(row: Mapping[str, Any]) -> list[Enrolled]:
     assignment = _identity(properties.get("policyassignmentid"))
     if not assignment:
         raise Permanent("policyAssignmentId names none", code="enrollment-unreadable", subject=identity[:300])
+    if len(policies) > _MOST_POLICIES:  # a row of the register each
+        odd = f"it names {len(policies)} policies, and an initiative holds {_MOST_POLICIES} at most"
+        raise Permanent(odd, code="enrollment-unreadable", subject=identity[:300])
     instance = _text(properties.get("policyassignmentinstanceid"))
     detail = _brief(f"{REMOVED} where {where}") if where else REMOVED
     return [Enrolled(found[1], assignment, one, detail, instance) for one in dict.fromkeys(policies) or ("",)]
@@ -133,8 +138,10 @@ def mode_of(row: Mapping[str, Any]) -> tuple[str, Mode]:
     Its shape is judged by `bypasses_of`: what is odd here counts as absent.
     """
     said = _lower(row)
-    properties = said.get("properties")
-    stated = _lower(properties) if isinstance(properties, Mapping) else {}
+    try:
+        stated = _object(said.get("properties"), "properties")
+    except _Odd:
+        stated = {}
     identity = _identity(said.get("id"))
     name = _text(stated.get("displayname")) or identity.rpartition("/")[2]
     enroll = _text(stated.get("enforcementmode")).lower() == "enroll"
@@ -378,8 +385,13 @@ def _time(value: object) -> tuple[datetime | None, str]:
 
 
 def _brief(text: str, most: int = _LONGEST) -> str:
-    """Return a text that is not too long; of one cut off, the end names the whole, so that a change of it is seen."""
+    """Return a text in valid Unicode that is not too long, for the register takes no other.
+
+    Half a character becomes its escape. Of a text cut off, the end names the whole, so that a change of it is seen.
+    """
+    raw = text.encode("utf-8", "backslashreplace")
+    text = raw.decode()
     if len(text) <= most:
         return text
-    name = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    name = hashlib.sha256(raw).hexdigest()[:8]
     return f"{text[: most - 20]}… ({len(text)}, {name})"

@@ -70,7 +70,7 @@ class Kept:
     gone: datetime | None = None
 
     @property
-    def stands_by(self) -> bool:
+    def never_open(self) -> bool:
         """Whether it never was a way past a policy: an enrollment, kept so that its removal is noticed."""
         return self.bypass.way is Way.UNENROLLED and self.gone is not None and self.gone == self.changed
 

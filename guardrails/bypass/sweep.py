@@ -16,9 +16,9 @@ from guardrails.bypass.look import Look, look
 from guardrails.bypass.model import Bypass, Way, container_of, judged, token
 from guardrails.bypass.notice import bypass_found
 from guardrails.bypass.record import Kept, Known, codes_of, holder_of
-from guardrails.bypass.removed import Ask, removed
+from guardrails.bypass.removed import removed
 from guardrails.notice import Notice
-from guardrails.ports import Bypasses, Inventory, Surroundings
+from guardrails.ports import Arm, Bypasses, Inventory, Surroundings
 from guardrails.ruleset import Ruleset
 
 KEPT: Final = timedelta(days=400)
@@ -71,11 +71,11 @@ async def sweep_bypasses(
     *,
     at: datetime,
     told: datetime | None,
-    enrollments: Ask,
+    arm: Arm,
 ) -> Tally:
     """Look, keep what differs, and return the counts. Raises Retryable, Permanent.
 
-    `enrollments`: asks for those at a scope and above it, as ports.Arm does.
+    `arm`: asked about what was enrolled and is not shown any more.
 
     `at` is when the sweep began, UTC. `told` is when the last one began whose findings people were told of: what was
     found since is told now, and what was found at `at`, for two may begin in one second. A row is written before
@@ -90,7 +90,7 @@ async def sweep_bypasses(
     for part in shown.enrolled:
         comparison.enroll(part, shown.modes[part.assignment.lower()].name)
     visible = _visible(around)
-    away = await removed(comparison.known, shown, around, visible, enrollments)
+    away = await removed(comparison.known, shown, around, visible, arm, at=at)
     for one in away.found:
         comparison.take(judged(one, ruleset, at))
     gone, old = comparison.absent(shown, visible)

@@ -12,7 +12,7 @@ TRACEBACK: Final = "--traceback"
 """The option, before the command, that has the traceback of what goes wrong shown."""
 
 _BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})
-_FINDERS: Final = frozenset({"judge", "scan", "reverts"})
+_FINDERS: Final = frozenset({"judge", "scan", "reverts", "policy"})
 """Commands whose 1 means that something was found, and nothing else."""
 
 

@@ -3,8 +3,8 @@
 Exit codes of every command: 0 fine; 1 it ran, and the answer is no (violations found, verification failed, nothing to
 restore, Azure refuses); 2 it could not run (bad use, bad input, settings or ruleset broken, Azure or storage out of
 reach), it failed in a way that nobody foresaw, or what it says could not be written. For `judge` and `scan` 1 means
-violations, for `reverts` past mistakes, and nothing else; these three and `doctor` also have 3. 130: it was
-interrupted; 141: whoever read its output has left.
+violations, for `reverts` past mistakes, for `policy` what is stale, would change or would be refused, and nothing else;
+these, but `policy build`, and `doctor` also have 3. 130: it was interrupted; 141: whoever read its output has left.
 """
 
 import argparse

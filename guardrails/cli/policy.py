@@ -110,11 +110,9 @@ def _compare(found: Sequence[Difference], screen: Screen, *, form: str) -> int:
 
 
 def _before(out: Path, made: Collection[str]) -> dict[str, str]:
-    """Return what an earlier build left in the folder, and what stands where this one would write."""
+    """Return what an earlier build left in the folder, and what is where this one would write."""
     texts = {path: _read(out / path) for path in {*_there(out), *made}}
-    return {
-        path: "" if text is None else text for path, text in texts.items() if text is not None or (out / path).exists()
-    }
+    return {path: text for path, text in texts.items() if text is not None}
 
 
 def _given(folder: Path | None, out: Path) -> dict[str, object]:
@@ -145,15 +143,34 @@ def _aliases(path: Path | None) -> tuple[str, object] | None:
 
 
 def _there(out: Path) -> Iterator[str]:
-    """Yield the definitions and initiatives in the folder that a build made."""
+    """Yield the definitions and initiatives in the folder that a build made. Raises Misconfigured (cannot-read)."""
     for folder in _FOLDERS:
-        for path in sorted((out / folder).glob("*.json")):
-            if is_ours(_read(path) or ""):
-                yield f"{folder}/{path.name}"
+        try:
+            names = sorted(path.name for path in (out / folder).iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _unreadable(error, out / folder) from error
+        yield from (f"{folder}/{name}" for name in names if is_ours(_read(out / folder / name) or ""))
 
 
 def _read(path: Path) -> str | None:
+    """Return a file's text: "" for a folder and for what is no UTF-8, None where nothing is there.
+
+    Raises Misconfigured (cannot-read).
+    """
     try:
         return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError):
+    except FileNotFoundError:
         return None
+    except (IsADirectoryError, UnicodeDecodeError):
+        return ""
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def _unreadable(error: OSError, path: Path) -> Misconfigured:
+    return Misconfigured(
+        f"cannot be read: {error.strerror}", code="cannot-read", subject=str(error.filename or path),
+        remedy="Nothing was changed. Make it readable, or give another folder with --out.",
+    )  # fmt: skip

@@ -1,8 +1,8 @@
 """`policy would-refuse`: which writes of the last days the policies at Deny would have refused, by the register.
 
-Each write that the register saw is judged by the rules that have a policy, as it stood and at its time. A policy
-refuses nothing that its rule lets pass, so this is the most that Deny would have refused; what it leaves to the service
-is said beside each rule. Our own writes, and what Azure refused already, are not among them. Nothing is changed.
+Each write that the register saw is judged by the rules that have a policy, as it was and at its time. A policy refuses
+nothing that its rule lets pass, so this is the most that Deny would have refused; what it leaves to the service follows
+for each rule. Our own writes, and what Azure refused already, are not among them. Nothing is changed.
   python -m guardrails policy would-refuse --days 30 --rule expiry-missing
 
 Exit code: 0 none would have been refused; 1 some would; 2 it could not run; 3 none, but a write could not be judged.
@@ -30,11 +30,16 @@ from guardrails.ruleset import Ruleset
 if TYPE_CHECKING:
     from guardrails.wiring import Service
 
-type Told = Callable[[int, int], None]
+type Progress = Callable[[int, int], None]
+"""Moves a bar: how many are done, and of how many."""
 
 MOST_DAYS: Final = 400
 """The register keeps bodies for so long at least where there are few."""
 
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_SKEW: Final = timedelta(minutes=1)
+"""How far Azure's clock may be ahead of ours (doctor finds more)."""
 _AT_ONCE: Final = 16
 
 
@@ -65,7 +70,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rule", action="append", default=[], metavar="CODE|NAME", help="of this rule's policy; may be repeated"
     )
-    parser.add_argument("--now", type=moment, metavar="TIME", help="count back from this time; default: now")
+    parser.add_argument(
+        "--now", type=moment, metavar="TIME", help="leave out what is later, and count back from here; default: now"
+    )
     add_ruleset(parser)
     add_format(parser)
 
@@ -77,16 +84,19 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     ruleset = ruleset_of(args)
     policies = _policies(ruleset, args.rule)
     now = args.now or datetime.now(UTC)
-    since = now - timedelta(days=args.days)
-    with screen.progress("exemptions") as told:
-        found, total = with_service(lambda service: _found(service, ruleset, policies, since, told))
+    since = now - min(timedelta(days=args.days), now - _FIRST)
+    until = min(now, _LAST - _SKEW) + _SKEW
+    with screen.progress("exemptions") as progress:
+        found, total = with_service(
+            lambda service: _found(service, ruleset, policies, progress, since=since, until=until)
+        )
     found.sort(key=lambda one: (one.write.at, one.id), reverse=True)
     rules = [_rule(code, policies[code], found) for code in policies]
     if args.format == "json":
         screen.json({"days": args.days, "writes": total, "rules": rules, "found": [one.to_json() for one in found]})
     else:
         _show(rules, found, screen)
-        screen.note(f"{total} write{'' if total == 1 else 's'} of the last {args.days} days were judged")
+        screen.note(f"looked at: {_counted(total, 'write')} in {_counted(args.days, 'day')}")
     refused = any(one.write.refused for one in found)
     return 1 if refused else 3 if found else 0
 
@@ -110,9 +120,18 @@ def _policies(ruleset: Ruleset, wanted: Sequence[str]) -> dict[str, Refusal]:
 
 
 async def _found(
-    service: "Service", ruleset: Ruleset, policies: Mapping[str, Refusal], since: datetime, told: Told
+    service: "Service",
+    ruleset: Ruleset,
+    policies: Mapping[str, Refusal],
+    progress: Progress,
+    *,
+    since: datetime,
+    until: datetime,
 ) -> tuple[list[Item], int]:
-    """Return the writes since then that would have been refused, or are Unknown; and how many there were."""
+    """Return the writes that would have been refused or are Unknown, and how many there were in all.
+
+    `since`, `until`: when they were made, UTC.
+    """
     broken: list[Permanent] = []
     rows = [stored.row async for stored in service.register.rows(broken.append)]
     names = [row.id for row in rows if row.written_at is None or row.written_at >= since]
@@ -126,12 +145,13 @@ async def _found(
                 exemption = ExemptionId.parse(name)
                 visit = replace(service.reconciler.visit(exemption, Hint("operator")), ruleset=ruleset)
                 stored, history = await service.register.read(exemption), await service.register.history(exemption)
-                writes = await judged(visit, stored, history, since, tuple(policies)) if stored else []
+                between = {"since": since, "until": until}
+                writes = await judged(visit, stored, history, tuple(policies), **between) if stored else []
             except (Permanent, ValueError) as error:  # rows that a hand has changed
                 writes = [replace(nothing, why=error.message if isinstance(error, Permanent) else str(error))]
             total["writes"] += len(writes)
             found.extend(Item(name, one) for one in writes if one.refused or one.unclear)
-            told(next(done), len(names))
+            progress(next(done), len(names))
 
     async with asyncio.TaskGroup() as tasks:
         for name in names:
@@ -163,6 +183,10 @@ def _show(rules: Sequence[Mapping[str, Any]], found: Sequence[Item], screen: Scr
     for rule in rules:
         for text in rule["leaves"] if rule["would_refuse"] else ():
             screen.line(f"{rule['code']} leaves to the service: {text}")
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _days(text: str) -> int:

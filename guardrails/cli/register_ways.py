@@ -106,7 +106,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
                 found = [_exemption(one) async for one in reading.rows(service, told)]
             if wanted - {Way.EXEMPTION}:
                 rows = service.register.bypasses.rows(reading.untrusted.append)
-                found += [_other(one) async for one in rows if one.bypass.way in wanted and not one.stands_by]
+                found += [_other(one) async for one in rows if one.bypass.way in wanted and not one.never_open]
             return [one for one in found if args.gone or one.gone is None]
 
         found = with_service(work)

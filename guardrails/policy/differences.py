@@ -66,17 +66,26 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[Dif
 
 def _changes(old: str | None, new: str | None) -> dict[str, list[str]]:
     """Return what a definition or an initiative says otherwise, by what it is about."""
-    was, now = _properties(old), _properties(new)
-    if was is None:
-        return {"texts": ["what is there cannot be read, and is replaced"]}
-    now = now or {}
+    try:
+        was, now = _properties(old), _properties(new) or {}
+        return _unreadable() if was is None else _worded(was, now, both=old is not None and new is not None)
+    except RecursionError:  # nested deeper than anything that a build makes
+        return _unreadable()
+
+
+def _unreadable() -> dict[str, list[str]]:
+    return {"texts": ["what is there cannot be read, and is replaced"]}
+
+
+def _worded(was: Mapping[str, Any], now: Mapping[str, Any], *, both: bool) -> dict[str, list[str]]:
+    """Return the same of the properties. `both`: whether neither is those of no file. Raises RecursionError."""
     found = {
         "conditions": [*_sets(_conditions(was), _conditions(now)), *_then(was, now)],
         "effects": list(_effects(was, now)),
         "parameters": list(_parameters(was, now)),
         "members": list(_named(_members(was), _members(now))),
         "leaves": list(_sets(_leaves(was), _leaves(now))),
-        "texts": list(_texts(was, now)) if old is not None and new is not None else [],
+        "texts": list(_texts(was, now)) if both else [],
     }
     return {about: said for about, said in found.items() if said} or {"texts": ["its JSON is written otherwise"]}
 

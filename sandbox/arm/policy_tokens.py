@@ -2,8 +2,8 @@
 
 Sources: Azure/azure-policy, ExternalEvaluationPolicies (shape of the 403, `PoP ` before a token, binding to the body,
 result, policyAction, Reader at the subscription beside the right to the write itself); the REST reference of Policy
-Tokens and @azure/arm-policy (retryAfter, changeReference, the path at a management group); azure-cli 2.85 (the body
-stands as JSON in the request for a token). Guesses: that a token is good for one write, that an address is compared
+Tokens and @azure/arm-policy (retryAfter, changeReference, the path at a management group); azure-cli 2.85 (the
+request for a token holds the body as JSON). Guesses: that a token is good for one write, that an address is compared
 decoded, what is answered for a token that is not good, and that no change reference is a 200 with result Failed.
 
 The name of the operation is in no public source. "Reader is enough" is checked as the built-in Reader's `*/read`.
@@ -41,7 +41,7 @@ def asked_at(path: str) -> str:
 
 @dataclass(slots=True)
 class Demand:
-    """Which writes need a token, and what comes of asking for one.
+    """Which writes need a token, and what is answered to who asks for one.
 
     `path` is a regular expression searched in the path of a write, without regard to case; `methods` are those that it
     is about, `oids` the identities ([]: all), for a policy can see who writes. `change_reference` is the one that must

@@ -1,18 +1,20 @@
 """Policy tokens: a write that Azure refuses for want of one is sent once more with one, byte for byte."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from guardrails.azure.arm import ArmRest
-from guardrails.azure.policy_tokens import _issued
+from guardrails.azure.policy_tokens import _demands, _issued
 from guardrails.azure.refusals import UNKNOWN_DELAY
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import ExemptionId
 from guardrails.facts import Gone
+from sandbox.arm.errors import ArmError
 from sandbox.arm.policy_tokens import Demand
 from sandbox.arm.reply import Reply
 from sandbox.cloud import Cloud
@@ -200,6 +202,16 @@ async def test_a_missing_token_that_would_not_deny_is_not_why(
     assert asked(cloud) == [("PUT", 403)]
 
 
+@pytest.mark.parametrize(("should_deny", "is_asked"), [("true", True), ("False", False), (0, True), (["x"], True)])
+async def test_a_field_that_is_no_boolean_counts_as_one_where_it_is_spelled_as_one(
+    arm: ArmRest, cloud: Cloud, should_deny: Any, *, is_asked: bool
+) -> None:
+    demand(cloud, should_deny=should_deny)
+    with suppress(Permanent):
+        await arm.put(HERE, BODY)
+    assert len(asked(cloud)) == (3 if is_asked else 1)
+
+
 # Change references
 
 
@@ -215,6 +227,28 @@ async def test_a_change_reference_that_is_wanted_and_not_set_is_cannot_act(
     assert "change reference" in caught.value.message
     assert "GUARDRAILS_CHANGE_REFERENCE" in caught.value.message
     assert asked(cloud) == [(CALLS[call], 403)]
+
+
+@pytest.mark.parametrize(("required", "can_act"), [("true", False), ("True", False), ("false", True), (None, True)])
+async def test_that_a_change_reference_is_required_may_be_said_as_text(
+    arm: ArmRest, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, required: Any, *, can_act: bool
+) -> None:
+    demand(cloud)
+    refused = cloud.arm.policy_tokens._refused
+
+    def spelled(*about: Any) -> ArmError:
+        error = refused(*about)
+        assert error.info is not None
+        error.info["info"]["evaluationDetails"]["missingPolicyTokenDetails"]["isChangeReferenceRequired"] = required
+        return error
+
+    monkeypatch.setattr(cloud.arm.policy_tokens, "_refused", spelled)
+    if can_act:
+        await arm.put(HERE, BODY)
+        return
+    with pytest.raises(Permanent, match="GUARDRAILS_CHANGE_REFERENCE"):
+        await arm.put(HERE, BODY)
+    assert asked(cloud) == [("PUT", 403)]
 
 
 @pytest.mark.usefixtures("there")
@@ -330,3 +364,61 @@ def test_a_token_of_another_success_is_none() -> None:
 def test_a_denial_that_names_no_policy_is_one(info: Any) -> None:
     with pytest.raises(Permanent, match="the external evaluation of a policy denies"):
         issued({"result": "Succeeded", "results": [{"policyAction": "deny", "policyInfo": info}]})
+
+
+def test_a_denial_says_why_and_what_strangers_wrote_is_escaped() -> None:
+    with pytest.raises(Permanent) as caught:
+        issued(
+            {
+                "result": "Succeeded",
+                "results": [{"policyAction": "Deny", "message": "in use\x1b[31m\u202e" + "x" * 999}],
+            }
+        )
+    assert caught.value.message.startswith(
+        "RequestDisallowedByPolicy: the external evaluation of a policy denies this write: in use\\x1b[31m\\u202e"
+    )
+    assert len(caught.value.message) < 500
+
+
+@pytest.mark.parametrize("policy_action", ["Deny", "Error", "Unknown", None, 7, ["Deny"]])
+def test_an_endpoint_that_failed_denies_nothing_whatever_follows_from_it(policy_action: Any) -> None:
+    with pytest.raises(Retryable, match="no-policy-token"):
+        issued(
+            {"result": "Succeeded", "results": [{"policyAction": policy_action, "result": "Failed", "message": "x"}]}
+        )
+
+
+def nested(depth: int) -> Any:
+    return {"info": nested(depth - 1)} if depth else "x"
+
+
+DETAILS = {"shouldDeny": True, "isChangeReferenceRequired": "\u202e" * 9999, "endpointKind": {"a": ["\x1b"]}}
+
+
+@pytest.mark.parametrize(
+    ("more", "is_asked"),
+    [
+        (None, False), (7, False), ("x", False), ({}, False), ([None, 7, "x", [], {}], False), ([{"info": 7}], False),
+        ([{"info": {"evaluationDetails": []}}], False), ([{"info": {"evaluationDetails": {}}}] * 9999, False),
+        ([{"info": {"evaluationDetails": {"missingPolicyTokenDetails": True}}}], False), ([nested(900)], False),
+        ([7, {"info": {"evaluationDetails": {"missingPolicyTokenDetails": DETAILS}}}], True),
+        ([{"info": {"evaluationDetails": {"missingPolicyTokenDetails": {}}}}], True),
+    ],
+)  # fmt: skip
+def test_the_details_of_a_refusal_may_be_anything(more: Any, *, is_asked: bool) -> None:
+    for code in ("RequestDisallowedByPolicy", "requestdisallowedbypolicy"):
+        raw = json.dumps({"error": {"code": code, "message": "\x1b", "additionalInfo": more}}).encode()
+        assert bool([*_demands(cast(Any, Answer(Reply(403, raw), "")))]) == is_asked
+    for status, error in ((400, {"code": "RequestDisallowedByPolicy"}), (403, {"code": ["x"]}), (403, 7), (403, None)):
+        raw = json.dumps({"error": error}).encode()
+        assert not [*_demands(cast(Any, Answer(Reply(status, raw), "")))]
+    for raw in (b"", b"[" * 100_000, b"null", b"\xff"):
+        assert not [*_demands(cast(Any, Answer(Reply(403, raw), "")))]
+
+
+async def test_a_code_without_end_is_cut_off(arm: ArmRest, cloud: Cloud) -> None:
+    demand(cloud)
+    cloud.arm.control._post_faults({"path": "acquirePolicyToken$", "status": 403, "code": "x" * 9999})
+    with pytest.raises(Retryable) as caught:
+        await arm.put(HERE, BODY)
+    assert len(caught.value.message) < 200

@@ -122,3 +122,24 @@ async def test_an_answer_that_is_not_azures_is_retryable(value: str | None, cloc
         await arm.close()
     assert seen["JSON '[]'"] == seen["JSON 'null'"] == seen["JSON that is deep"] == seen["cut in its body"] == GROUP
     assert value is not None or seen["JSON '{}'"] == GROUP
+
+
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("value", ["x", None])
+async def test_a_redirect_is_not_followed(value: str | None, status: int, clock: VirtualClock) -> None:
+    """It would take the body, and a policy token, to wherever it says."""
+    asked: list[bytes] = []
+
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        asked.append(await reader.readline())
+        here = f"http://127.0.0.1:{writer.get_extra_info('sockname')[1]}/elsewhere"
+        writer.write(http(status, b"{}", more=f"Location: {here}\r\nConnection: close\r\n"))
+        await writer.drain()
+        writer.close()
+
+    async with await start_server(serve, "127.0.0.1", 0) as server:
+        arm = ArmRest(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", StaticToken(), clock)
+        with pytest.raises(Retryable):
+            await arm.tag_scope(GROUP, NAME, value)
+        await arm.close()
+    assert [line.split()[1].endswith(b"elsewhere") for line in asked] == [False]

@@ -1,5 +1,6 @@
 """Rolling out: which writes of the last days the policies at Deny would have refused, by the register."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ async def test_the_table_says_what_the_policy_leaves_and_how_many_writes_there_w
     assert lines[1].split() == ["EXG101", "expiry-missing", "1", "1", "1", "0"]
     assert lines[2].endswith(f": EXG101, by alice@contoso.com: {one.text}")
     assert lines[3].startswith("EXG101 leaves to the service:")
-    assert ran.err == "1 write of the last 30 days were judged\n"
+    assert ran.err == "looked at: 1 write in 30 days\n"
 
 
 async def test_what_is_older_or_of_another_rule_is_left_out(desk: Desk) -> None:
@@ -76,6 +77,23 @@ async def test_what_is_older_or_of_another_rule_is_left_out(desk: Desk) -> None:
     desk.world.clock.advance(days=20)
     assert len(await found(desk)) == 1
     assert (await ask(desk, "--days", "7")).code == 0
+
+
+async def test_what_is_later_than_the_time_to_count_back_from_is_left_out(desk: Desk) -> None:
+    one, later = desk.world.id(), desk.world.id("later")
+    await desk.world.bad(one)
+    await desk.world.look(one)
+    at = desk.world.clock.advance(days=5)
+    await desk.world.bad(later)
+    await desk.world.look(later)
+    ran = await desk.run("policy", "would-refuse", "--now", spell_time(at - timedelta(days=1)), "--format", "json")
+    assert ([item["id"] for item in ran.json["found"]], ran.json["writes"]) == ([one.text], 1)
+
+
+@pytest.mark.parametrize("time", ["0001-01-05T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_the_ends_of_all_time_are_no_defect(desk: Desk, time: str) -> None:
+    ran = await desk.run("policy", "would-refuse", "--now", time)
+    assert (ran.code, ran.err) == (0, "looked at: 0 writes in 30 days\n")
 
 
 async def test_each_write_counts_and_our_own_do_not(desk: Desk) -> None:

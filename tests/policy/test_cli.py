@@ -1,7 +1,10 @@
 """python -m guardrails policy build: what it writes, finds stale, removes, and refuses."""
 
+import errno
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,8 +92,34 @@ def test_a_folder_that_is_not_there_or_cannot_be_written_is_named(
     assert build("--out", tmp_path, "--definitions", tmp_path / "none") == 2
     assert "[cannot-read]" in capsys.readouterr().err
     (tmp_path / "file").write_text("", encoding="utf-8")
-    assert build("--out", tmp_path / "file") == 2
-    assert "[cannot-write]" in capsys.readouterr().err
+    for how in ((), ("--check",), ("--compare",)):
+        assert build("--out", tmp_path / "file", *how) == 2
+        assert ": cannot be read: Not a directory. Nothing was changed." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["definitions", "definitions/exg101-expiry-missing.json", "policies.bicep"])
+@pytest.mark.parametrize("how", [(), ("--check",), ("--compare",)])
+def test_what_may_not_be_read_is_named_and_is_neither_fresh_nor_new(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, how: tuple[str, ...]
+) -> None:
+    build("--out", tmp_path)
+    (tmp_path / "policies.bicep").write_text("stale", encoding="utf-8")
+    capsys.readouterr()
+    for method in ("read_bytes", "iterdir"):
+        real = getattr(Path, method)
+
+        def refused(path: Path, real: Callable[[Path], Any] = real) -> Any:
+            if path == tmp_path / name:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path)
+
+        monkeypatch.setattr(Path, method, refused)
+    assert build("--out", tmp_path, *how) == 2
+    said = capsys.readouterr()
+    assert f"{name}: cannot be read: Permission denied. Nothing was changed." in said.err
+    assert said.out == ""
+    monkeypatch.undo()
+    assert (tmp_path / "policies.bicep").read_text(encoding="utf-8") == "stale"
 
 
 def test_a_broken_ruleset_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

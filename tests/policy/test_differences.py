@@ -1,6 +1,7 @@
 """`policy build --compare`: what a change of the ruleset does to the definitions, in words; and nothing is written."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,10 @@ def test_conditions_that_must_all_hold_are_compared_one_by_one() -> None:
     assert words({"allOf": [a, b]}, {"allOf": [b, a]}) == {"texts": ["its JSON is written otherwise"]}
 
 
-@pytest.mark.parametrize("there", ["", "{", "[]", '{"properties": 5}', "null", "[" * 100_000])
+DEEP = definition(json.loads('{"not":' * 3000 + '{"field": "a", "equals": 1}' + "}" * 3000))
+
+
+@pytest.mark.parametrize("there", ["", "{", "[]", '{"properties": 5}', "null", "[" * 100_000, DEEP])
 def test_what_stands_in_its_place_and_is_none_is_said(there: str) -> None:
     (one,) = differences({"definitions/d.json": there}, {"definitions/d.json": definition({"field": "a", "equals": 1})})
     assert one.changes == {"texts": ["what is there cannot be read, and is replaced"]}
@@ -217,3 +221,43 @@ def test_what_is_to_go_and_cannot_takes_nothing_along(tmp_path: Path) -> None:
     assert snapshot(tmp_path) == {"a": b"old"}
     whole.write_whole(tmp_path, {"b/c": "new"}, ["a", "absent"])
     assert snapshot(tmp_path) == {"b/c": b"new"}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("move", range(1, 7))
+def test_who_interrupts_it_finds_all_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: int, *, after: bool
+) -> None:
+    for name in ("a", "b", "gone"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    before, real, moves = snapshot(tmp_path), Path.replace, count(1)
+
+    def interrupted(path: Path, target: Path) -> Path:
+        this = next(moves) == move
+        moved = path if this and not after else real(path, target)
+        if this:
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        whole.write_whole(tmp_path, {"a": "new", "b": "new", "c": "new"}, ["gone"])
+    assert snapshot(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "gone"]
+
+
+def test_what_cannot_be_put_back_is_kept_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_text("old", encoding="utf-8")
+    real = Path.replace
+
+    def stuck(path: Path, target: Path) -> Path:
+        if target == tmp_path / "a":
+            raise OSError(5, "Input/output error", str(target))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", stuck)
+    with pytest.raises(OSError, match="Input/output"):
+        whole.write_whole(tmp_path, {"a": "new"}, [])
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".new-")
+    assert (left / "old-0").read_text(encoding="utf-8") == "old"

@@ -3,16 +3,21 @@
 import json
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
-from guardrails.bypass.enrolled import REMOVED
+from guardrails.bypass.enrolled import REMOVED, Enrolled, Mode, Parts, bypass_of, holds
+from guardrails.bypass.look import Look
 from guardrails.bypass.model import Way
-from guardrails.bypass.record import Kept
+from guardrails.bypass.read import mode_of
+from guardrails.bypass.record import Kept, Known
+from guardrails.bypass.removed import removed
 from guardrails.bypass.sweep import KEPT
 from guardrails.errors import Retryable
-from guardrails.ports import Surroundings
+from guardrails.facts import Unread
+from guardrails.ports import Arm, Surroundings
 from sandbox import tenant as places
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, CORP, US, World, rules
@@ -91,7 +96,7 @@ async def test_what_is_enrolled_is_remembered_and_is_no_way_past_a_policy(tenant
     await enroll(tenant.world)
     report = await tenant.sweep()
     (one,) = await kept(tenant)
-    assert one.stands_by
+    assert one.never_open
     assert (one.bypass.scope, one.bypass.subject, one.bypass.detail) == (places.GROUP, EVERY, REMOVED)
     assert report.bypasses["seen"] == 2, "the two assignments that do not enforce everywhere"
     assert (report.missing, await told(tenant.world)) == ([], [])
@@ -140,7 +145,7 @@ async def test_what_is_enrolled_again_is_no_finding_any_more(enrolled: Tenant) -
     await enroll(world, places.GROUP, "other-name")
     at = await later(enrolled)
     (one,) = await kept(enrolled)
-    assert (one.gone, one.stands_by, one.bypass.scope) == (at, False, places.GROUP)
+    assert (one.gone, one.never_open, one.bypass.scope) == (at, False, places.GROUP)
     await leave(world, places.GROUP, "other-name")
     await later(enrolled, days=8)
     assert len(await removals(enrolled)) == 1
@@ -246,7 +251,7 @@ async def test_what_resource_graph_alone_does_not_show_is_not_gone(enrolled: Ten
     await enroll(world)
     await later(enrolled)
     (one,) = await kept(enrolled)
-    assert one.stands_by
+    assert one.never_open
     assert await told(world) == []
 
 
@@ -288,7 +293,7 @@ async def test_in_a_container_that_cannot_be_seen_nothing_is_taken_for_gone(enro
     world.clock.advance(hours=1)
     report = await enrolled.sweep()
     (one,) = await kept(enrolled)
-    assert (one.stands_by, asked(world)) == (True, [])
+    assert (one.never_open, asked(world)) == (True, [])
     assert f"{places.PROD} cannot be seen any more; the register keeps what it has of it" in report.missing
 
 
@@ -398,6 +403,145 @@ async def test_texts_of_strangers_in_it_do_not_get_further_than_a_row(enrolled: 
     found = [one.bypass for one in await removals(enrolled) if one.bypass.covers]
     assert [len(one.covers) <= 1000 for one in found] == [True]
     assert json.dumps(await found_notices(enrolled.world))
+
+
+def without_assignment(tenant: Tenant, **changes: Any) -> None:
+    """Have Resource Graph leave out an assignment in which something is enrolled."""
+    around = tenant.graph.surroundings
+
+    async def hidden(**more: Any) -> Surroundings:
+        found = await around(**more)
+        rows = [row for row in found.assigned if row["id"].lower() != EVERY.lower()]
+        known = {key: one for key, one in found.assignments.items() if key != EVERY.lower()}
+        return replace(found, **{"assigned": rows, "assignments": known, **changes})
+
+    tenant.graph.surroundings = hidden  # type: ignore[method-assign]
+
+
+BUSY = {"status": 503}
+
+
+@pytest.mark.parametrize(("fault", "why"), [({}, "Azure Resource Manager has it"), (BUSY, "ServiceUnavailable")])
+async def test_an_assignment_that_resource_graph_alone_does_not_show_is_not_gone(
+    enrolled: Tenant, fault: dict[str, Any], why: str
+) -> None:
+    world, around = enrolled.world, enrolled.graph.surroundings
+    await leave(world)
+    await later(enrolled)
+    found = await removals(enrolled)
+    without_assignment(enrolled)
+    if fault:
+        world.fault("GET", "policyAssignments/opt-in$", count=50, **fault)
+    world.clock.advance(hours=1)
+    report = await enrolled.sweep()
+    assert await removals(enrolled) == found != []
+    (sentence,) = report.missing
+    start = "whether 1 assignment with enrollments that Resource Graph does not show any more still is there"
+    assert sentence.startswith(f"{start}, is not known: ")
+    assert why in sentence
+    enrolled.graph.surroundings = around  # type: ignore[method-assign]
+    world.arm.faults.rules.clear()
+    await later(enrolled)
+    assert (await removals(enrolled), len(await told(world))) == (found, 1)
+
+
+async def test_an_assignment_where_nothing_can_be_seen_is_unknown(enrolled: Tenant) -> None:
+    before = await kept(enrolled)
+    without_assignment(enrolled, containers={places.PROD: "Prod"}, assignments={})
+    world = enrolled.world
+    world.clock.advance(hours=1)
+    report = await enrolled.sweep()
+    assert (await kept(enrolled), asked(world)) == (before, [])
+    assert "management group contoso cannot be seen any more; the register keeps what it has of it" in report.missing
+    assert "management group contoso: 2 other ways past a policy left as the register has them" in report.remarks
+
+
+async def test_one_that_names_more_policies_than_an_initiative_holds_makes_no_rows(enrolled: Tenant) -> None:
+    before = await every(enrolled)
+    names = [f"p{number}" for number in range(1001)]
+    body = {"policyAssignmentId": FEW, "policyDefinitionReferenceIds": names}
+    enrolled.world.arm.seed(enrollment(places.LANDING), {"properties": body})
+    enrolled.world.clock.advance(hours=1)
+    report = await enrolled.sweep()
+    (sentence,) = report.missing
+    assert "it names 1001 policies, and an initiative holds 1000 at most" in sentence
+    assert {one.bypass.key for one in await every(enrolled)} == {one.bypass.key for one in before}
+
+
+async def test_half_a_character_in_it_stops_no_sweep_and_makes_no_removal(enrolled: Tenant) -> None:
+    world = enrolled.world
+    body = {"policyAssignmentId": FEW, "policyDefinitionReferenceIds": ["\ud800tls"], "resourceSelectors": WEST}
+    body["resourceSelectors"] = [{"selectors": [{"kind": "resourceLocation", "in": ["\udc00"]}]}]
+    world.arm.seed(enrollment(places.LANDING), {"properties": body})
+    for _ in range(3):
+        world.clock.advance(hours=1)
+        report = await enrolled.sweep()
+        assert report.missing == []
+    (one,) = [one.bypass for one in await kept(enrolled) if one.bypass.scope == places.LANDING]
+    assert (one.covers, one.detail) == ("\\ud800tls", REMOVED + " where resourceLocation in \\udc00")
+    assert (await removals(enrolled), asked(world)) == ([], [])
+
+
+async def test_the_notice_names_each_policy_that_is_no_longer_enrolled(tenant: Tenant) -> None:
+    world = tenant.world
+    seed(world)
+    await enroll(world, places.GROUP, "few", policyAssignmentId=FEW, policyDefinitionReferenceIds=["tls", "tags"])
+    await tenant.settled()
+    await leave(world, places.GROUP, "few")
+    await later(tenant)
+    texts = [one["text"] for notice in await found_notices(world) for one in notice["findings"]]
+    said = [text.partition(";")[0] for text in texts if "no longer" in text]
+    assert sorted(said) == [
+        f"enrollment-removed (initiative): policy {one} no longer enrolled" for one in ("tags", "tls")
+    ]
+
+
+def test_letters_that_merely_share_a_lower_case_are_other_scopes() -> None:
+    """Who enrolls a group whose name has the sign of Kelvin does not hide that another is enrolled no more."""
+    here, alike = (f"{places.SUBSCRIPTION}/resourceGroups/ris{one}" for one in "k\u212a")
+    part, other = Enrolled(here, EVERY), Enrolled(alike, EVERY)
+    assert not Parts([other]).hold(part, {})
+    assert not holds(other, part)
+    assert bypass_of(part, "x").key != bypass_of(other, "x").key
+    upper = Enrolled(here.upper(), EVERY)
+    assert Parts([upper]).hold(part, {})
+    assert bypass_of(part, "x").key == bypass_of(upper, "x").key
+
+
+def test_properties_as_a_text_are_read_for_the_mode_too() -> None:
+    said = json.dumps({"enforcementMode": "Enroll", "displayName": "Opt in"})
+    assert mode_of({"id": EVERY, "properties": said}) == (EVERY.lower(), Mode("Opt in", enroll=True))
+    assert mode_of({"id": EVERY, "properties": "{"}) == (EVERY.lower(), Mode("opt-in", enroll=False))
+
+
+class Unanswering:
+    """Of ports.Arm: never says what is enrolled."""
+
+    def __init__(self) -> None:
+        self.asked = list[str]()
+
+    async def enrollments(self, scope: str) -> Unread:
+        self.asked.append(scope)
+        return Unread("it is busy")
+
+
+async def test_what_azure_never_answers_does_not_keep_the_rest_from_being_asked_about() -> None:
+    scopes = [f"{places.SUBSCRIPTION}/resourceGroups/g{number}" for number in range(450)]
+    at, arm = datetime(2026, 11, 2, tzinfo=UTC), Unanswering()
+    nothing = Known(places.PROD, Way.UNENROLLED, "", EVERY, "t", frozenset(), at, None, at, "", None, REMOVED)
+    known = {bypass_of(Enrolled(one, EVERY), "").key: nothing._replace(scope=one) for one in scopes}
+    shown, around = Look(modes={EVERY.lower(): Mode("Opt in", enroll=True)}), Surroundings({}, {}, "")
+    for hour in range(24):
+        before = len(arm.asked)
+        when = at + timedelta(hours=hour)
+        found = await removed(known, shown, around, {places.PROD}, cast(Arm, arm), at=when)
+        assert len(arm.asked) - before == 200
+        assert (found.found, found.forgotten) == ([], {})
+        which = "scopes that Resource Graph does not show as enrolled any more still are"
+        assert found.missing == [
+            f"whether 200 {which}, is not known: it is busy", f"whether 250 {which}, is left to a later sweep",
+        ]  # fmt: skip
+    assert set(arm.asked) == set(scopes)
 
 
 @pytest.mark.parametrize("kill", range(1, 9))

@@ -83,7 +83,8 @@ def read(path: Path, text: str, made: Asked) -> Read:
 
 
 def _paths() -> Iterator[Path]:
-    for path in (*(ROOT / name for name in _FILES), *(one for name in _FOLDERS for one in (ROOT / name).rglob("*"))):
+    inside = (path for name in _FOLDERS for path in sorted((ROOT / name).rglob("*")))
+    for path in (*(ROOT / name for name in _FILES), *inside):
         if path.is_file() and path.suffix not in (".png", ".pyc") and "node_modules" not in path.parts:
             yield path
 

@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: ## install everything that the targets need: .venv, Azurite, a newer Node.js if wanted
+setup: ## install everything that the targets need: .venv, Azurite, a parser of queries, a newer Node.js if wanted
 	@tools/setup.sh
 
 python-setup:
@@ -72,6 +72,6 @@ clean: ## remove what was built and cached, but not what was installed
 	find . -name __pycache__ -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove what was installed too
-	rm -rf .venv .tools sandbox/node/node_modules tools/pictures/node_modules
+	rm -rf .venv .tools sandbox/node/node_modules tests/kql/node_modules tools/pictures/node_modules
 
 .PHONY: help setup python-setup demo scan-demo sandbox test test-all battery lint bench docs package pictures clean distclean

@@ -2,6 +2,7 @@
 # Installs what the project needs into its own folder, and nothing anywhere else:
 #   .venv                      Python 3.13 with the pinned packages
 #   sandbox/node/node_modules  Azurite, from the committed lock file
+#   tests/kql/node_modules     Microsoft's parser of the Kusto query language, likewise
 #   .tools                     uv, Python or Node.js, each only when the machine has none that fits
 # A stamp beside each holds a checksum of what it was made from, so a second run takes a fraction of a second.
 #
@@ -68,7 +69,7 @@ set_up_python() {
     echo "$inputs" >.venv/.stamp
 }
 
-# --- Azurite and its Node.js ----------------------------------------------------------------------------------------
+# --- Node.js and its packages ---------------------------------------------------------------------------------------
 
 node_fits() {
     "$1" -e "process.exit(Number(process.versions.node.split('.')[0]) < $node_major ? 1 : 0)" 2>/dev/null
@@ -94,15 +95,22 @@ find_node() {
     echo "$node" >.tools/node-path
 }
 
-set_up_azurite() {
-    inputs=$(cat sandbox/node/package.json sandbox/node/package-lock.json | cksum)
-    stamp=sandbox/node/node_modules/.stamp
-    if [ "$(cat $stamp 2>/dev/null)" = "$inputs" ] && node_fits "$(cat .tools/node-path 2>/dev/null)"; then return; fi
-    find_node
-    if [ "$(cat $stamp 2>/dev/null)" = "$inputs" ]; then return; fi
-    say "Azurite"
-    (cd sandbox/node && $npm ci --loglevel=error >&2)
-    echo "$inputs" >$stamp
+# $1: the folder of a package.json and its lock file; $2: what they bring.
+set_up_packages() {
+    inputs=$(cat "$1/package.json" "$1/package-lock.json" | cksum)
+    stamp=$1/node_modules/.stamp
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ]; then return; fi
+    [ "$npm" ] || find_node
+    say "$2"
+    (cd "$1" && $npm ci --loglevel=error >&2)
+    echo "$inputs" >"$stamp"
+}
+
+set_up_node() {
+    npm=
+    node_fits "$(cat .tools/node-path 2>/dev/null)" || find_node
+    set_up_packages sandbox/node "Azurite"
+    set_up_packages tests/kql "the parser of queries"
 }
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -113,4 +121,4 @@ if command -v flock >/dev/null; then # two makes at once: the second waits, then
     flock 9
 fi
 set_up_python
-[ "${1:-all}" = python ] || set_up_azurite
+[ "${1:-all}" = python ] || set_up_node

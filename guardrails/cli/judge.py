@@ -1,20 +1,23 @@
 r"""Judge exemptions in files by the ruleset, offline: what is found, how to mend it, and what would be done.
 
-Takes what Azure returns: one exemption or a list. Best is ARM's own answer, which has all that applies:
-  az rest --method get --url "/subscriptions/ID/providers/Microsoft.Authorization/policyExemptions?api-version=VERSION"
-with the newest VERSION, 2026-01-01-preview, saved as exemptions.json. What `az policy exemption list`, PowerShell or
-Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md).
-What a file cannot tell (duplicate, assignment-not-applicable) is left to scan, and said so.
-What needs the exempted assignment is unknown, unless --assignments gives it:
-  az policy assignment list --disable-scope-strict-match > assignments.json
-  az policy set-definition list > initiatives.json
+Takes what Azure returns: one exemption or a list. Best is ARM's own answer for a subscription, which has all that
+applies there, what is inherited from management groups and what is below:
+  at=/subscriptions/ID/providers/Microsoft.Authorization
+  az rest --method get --url "$at/policyExemptions?api-version=2026-01-01-preview" > exemptions.json
+  az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
+  az policy set-definition list --subscription ID > initiatives.json
   python -m guardrails judge exemptions.json --api-version 2026-01-01-preview \
     --assignments assignments.json --assignments initiatives.json
-A ruleset that asks for the category or the severity of policies wants these, too, given the same way:
-  az policy definition list > definitions.json
+`az rest` saves one page. Where the list goes on judge says so, with the command for the next page, to be given as well.
+Without --assignments what needs the exempted assignment is unknown. What `az policy exemption list`, PowerShell or
+Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md). From
+azure-cli 2.77 on, `az policy exemption list` and `az policy assignment list` leave out what is inherited.
+What a file cannot tell (duplicate, assignment-not-applicable) is left to scan, and said so.
+A ruleset that asks for the category or the severity of policies wants these, too, given with --assignments:
+  az policy definition list --subscription ID > definitions.json
 
 Exit code: 0 all pass; 1 there is a violation; 2 something could not be read; 3 no violation, but something is unknown,
-or a file holds only a page of a longer list; neither is a pass.
+or the next page of a list is not given; neither is a pass.
 """
 
 import argparse
@@ -128,7 +131,7 @@ class Complaints:
 
     Attributes:
         refused: how many inputs, or parts of them, could not be read.
-        pages: how many files hold a page of a list that goes on elsewhere.
+        pages: how many files hold a page of a list whose next page is not given.
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -141,13 +144,15 @@ class Complaints:
         self.refused += 1
         self._screen.problem(f"{file}: {problem}")
 
-    def tell(self, file: str, reading: Reading) -> None:
-        """Say what is wrong with a file, and what is worth knowing of it."""
+    def tell(self, file: str, reading: Reading, files: Iterable[str]) -> None:
+        """Say what is wrong with a file, and which page of its list is not among `files`, those given with it."""
         for problem in reading.problems:
             self.refuse(file, problem)
-        for note in reading.notes:
+        given = {Path(other).name for other in files if other != file}
+        wanting = [note for note in reading.notes if note.rest not in given]
+        for note in wanting:
             self.note(file, note)
-        self.pages += bool(reading.notes)
+        self.pages += bool(wanting)
 
     def note(self, file: str, problem: Problem) -> None:
         """Say what is worth knowing of an input that could be read."""
@@ -161,7 +166,8 @@ def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
         reading = _read(file)
         left_out: list[Problem] = [problem for problem in reading.problems if isinstance(problem, NoObject)]
         left_out += [Problem(reading.cut_off, CUT_OFF)] if reading.cut_off else []
-        complaints.tell(file, replace(reading, problems=tuple(one for one in reading.problems if one not in left_out)))
+        problems = tuple(one for one in reading.problems if one not in left_out)
+        complaints.tell(file, replace(reading, problems=problems), files)
         for problem in left_out:
             complaints.note(file, Problem(problem.place, f"left out: {problem.message}"))
         bodies += [item.body for item in reading.items]
@@ -181,14 +187,14 @@ def _read(file: str) -> Reading:
 
 
 def _exemptions(
-    files: Iterable[str], ruleset: Ruleset, api_version: str, complaints: Complaints
+    files: Sequence[str], ruleset: Ruleset, api_version: str, complaints: Complaints
 ) -> Iterator[Exemption]:
     """Yield what is an exemption, once: lists of several scopes repeat what is inherited."""
     seen: dict[str, tuple[str, str]] = {}
     for file in files:
         reading = _read(file)
         read = exemptions_of(reading, ruleset.names, api_version)
-        complaints.tell(file, replace(reading, problems=read.problems))
+        complaints.tell(file, replace(reading, problems=read.problems), files)
         for place, exemption in read.exemptions:
             here, content = f"{file}: {place}", fingerprint(exemption.body)
             before, first = seen.setdefault(exemption.id.key, (content, here))

@@ -40,13 +40,19 @@ FILES: Final = f"""\
 which api-version ARM was asked does not stand in its answer; `--api-version` says it. Best is
 
 ```sh
-az rest --method get --url \\
-  "/subscriptions/ID/providers/Microsoft.Authorization/policyExemptions?api-version={NEWEST}" > exemptions.json
-python -m guardrails judge exemptions.json --api-version {NEWEST}
+at=/subscriptions/ID/providers/Microsoft.Authorization
+az rest --method get --url "$at/policyExemptions?api-version={NEWEST}" > exemptions.json
+az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
+az policy set-definition list --subscription ID > initiatives.json
+python -m guardrails judge exemptions.json --api-version {NEWEST} \\
+  --assignments assignments.json --assignments initiatives.json
 ```
 
-which has every field, and what is inherited from management groups. `az policy exemption list` leaves out both, from
-azure-cli 2.77 on.
+which has every field, and what is inherited from management groups. `az policy exemption list` leaves out both from
+azure-cli 2.77 on, and `az policy assignment list` what is inherited, even with `--disable-scope-strict-match`.
+
+`az rest` saves one page of a list. Where there is more, `judge` prints the command that saves the next page, under a
+name that says which page it is, for the page itself does not. Until that file is given, too, the exit code is never 0.
 
 | in a file | what becomes of it |
 | --- | --- |

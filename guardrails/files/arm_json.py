@@ -6,10 +6,14 @@ whose bodies are at `responses.*.body`. What an object means is not looked at he
 """
 
 import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 from guardrails.files import foreign, powershell
 from guardrails.sources import RESOURCE_GRAPH, Source, arm, is_api_version
@@ -17,8 +21,16 @@ from guardrails.sources import RESOURCE_GRAPH, Source, arm, is_api_version
 DEEPEST: Final = 100
 """Levels of nesting that are read; deeper is nobody's exemption, and costs the stack of all that walk it."""
 
-_NEXT: Final = frozenset({"nextlink", "skip_token", "skiptoken", "$skiptoken"})
-"""The fields that lead to the next page of a list, as ARM, the CLI, PowerShell and Resource Graph call them."""
+_GRAPH: Final = "az graph query --graph-query QUERY --first 1000 --skip-token {}"
+_NEXT: Final = {
+    "nextlink": "az rest --method get --url {}",
+    "skip_token": _GRAPH,
+    "$skiptoken": _GRAPH,
+    "skiptoken": "Search-AzGraph -Query QUERY -First 1000 -SkipToken {} | ConvertTo-Json -Depth 100",
+}
+"""The fields that lead to the next page of a list, as ARM, the CLI, Resource Graph and PowerShell call them, and what
+prints that page."""
+_LONGEST_LINK: Final = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +59,30 @@ class NoObject(Problem):
 
 
 @dataclass(frozen=True, slots=True)
+class Continued(Problem):
+    """A list that goes on, of which a page was read.
+
+    `rest`: the name of the file that the next page is to be saved as, "" where nothing leads there: by it that page is
+    known, for it does not say itself which one it is.
+    """
+
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a text holds.
 
     Attributes:
         items: the objects that could be read, in order.
         problems: what could not be read.
-        notes: what a reader should know though all was read, such as that the list goes on elsewhere.
+        notes: where a list goes on, though all that is here was read.
         cut_off: where PowerShell left a text in place of a whole object; "" where it did not.
     """
 
     items: tuple[Item, ...] = ()
     problems: tuple[Problem, ...] = ()
-    notes: tuple[Problem, ...] = ()
+    notes: tuple[Continued, ...] = ()
     cut_off: str = ""
 
 
@@ -212,13 +235,43 @@ def _wrong_inside(root: Any, place: str) -> Problem | None:
     return None
 
 
-def _notes(root: Any) -> Iterator[Problem]:
-    """Say where a list is only a page of a longer one."""
-    if isinstance(root, dict) and _get(root, "id") is None:
-        for name, value in root.items():
-            folded = name.lower()
-            if (folded in _NEXT and value) or (folded == "resulttruncated" and str(value).lower() == "true"):
-                yield Problem(f"$.{name}", "the list goes on; only this page of it was read")
+def _notes(root: Any) -> Iterator[Continued]:
+    """Say where a list is only a page of a longer one: the whole text, or each of several pages in an array."""
+    pages = [(f"$[{at}]", page) for at, page in enumerate(root)] if isinstance(root, list) else [("$", root)]
+    for place, page in pages:
+        if isinstance(page, dict) and _get(page, "id") is None:
+            links = {name: link for name, link in page.items() if name.lower() in _NEXT and link}
+            cut = {name: "" for name, cut in page.items() if name.lower() == "resulttruncated" and _is_true(cut)}
+            for name, link in (links or cut).items():
+                yield _continued(f"{place}.{name}", name.lower(), link)
+
+
+def _continued(place: str, name: str, link: object) -> Continued:
+    """Return what to say of a page and the link to the next one, of which nothing is believed.
+
+    A link is asked for by its path, so whoever wrote it does not choose the host that gets the token.
+    """
+    said = "the list goes on; only this page of it was read"
+    if name == "nextlink" and isinstance(link, str):
+        link = _path_of(link)
+    if not (isinstance(link, str) and link and link.isascii() and link.isprintable() and len(link) <= _LONGEST_LINK):
+        return Continued(place, f"{said}, and nothing usable here leads to the next: ask again, for the whole list")
+    rest = f"page-{sha256(link.encode()).hexdigest()[:12]}.json"
+    command = _NEXT[name].format(shlex.quote(link))
+    return Continued(place, f"{said}. Give the next one, too, saved under this name: {command} > {rest}", rest)
+
+
+def _path_of(url: str) -> str:
+    """Return the path and the query of an address; "" where it has none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a host in brackets that is no address
+        return ""
+    return f"{parts.path}?{parts.query}" if re.match(r"/[^/]", parts.path) else ""
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() == "true"
 
 
 def _get(node: Mapping[str, Any], name: str) -> Any:

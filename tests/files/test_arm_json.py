@@ -99,7 +99,45 @@ def test_a_bad_item_costs_only_itself() -> None:
 def test_a_page_of_a_longer_list_is_told(field: str, value: object) -> None:
     reading = read_text(json.dumps({"value": [A], field: value}))
     assert len(reading.items) == 1
-    assert [str(note) for note in reading.notes] == [f"$.{field}: the list goes on; only this page of it was read"]
+    (note,) = reading.notes
+    assert note.place == f"$.{field}"
+    assert note.message.startswith("the list goes on; only this page of it was read")
+
+
+LINK = "/subscriptions/1/providers/Microsoft.Authorization/policyExemptions?api-version=v&$skiptoken=a%20b"
+
+
+@pytest.mark.parametrize(
+    ("field", "link", "command"),
+    [
+        ("nextLink", f"https://management.azure.com{LINK}", f"az rest --method get --url '{LINK}'"),
+        ("nextLink", f"https://evil.example{LINK}", f"az rest --method get --url '{LINK}'"),
+        ("nextLink", "https://x/a'; rm -rf ~?b", """az rest --method get --url '/a'"'"'; rm -rf ~?b'"""),
+        ("skip_token", "x=", "az graph query --graph-query QUERY --first 1000 --skip-token x="),
+        ("$skipToken", "x y", "az graph query --graph-query QUERY --first 1000 --skip-token 'x y'"),
+        ("SkipToken", "x", "Search-AzGraph -Query QUERY -First 1000 -SkipToken x | ConvertTo-Json -Depth 100"),
+    ],
+)
+def test_the_command_for_the_next_page_is_named(field: str, link: str, command: str) -> None:
+    (note,) = read_text(json.dumps({"value": [A], "resultTruncated": "true", field: link})).notes
+    assert note.rest.startswith("page-")
+    assert note.rest.endswith(".json")
+    assert note.message.endswith(f"saved under this name: {command} > {note.rest}")
+
+
+@pytest.mark.parametrize(
+    "link", [True, 7, {}, "more", "https://x", "https://x//y", "https://[x/y", "https://x/\x07y", "https://x/\u202ey",
+             "https://x/" + "y" * 3000, "\ud800"],
+)  # fmt: skip
+def test_a_link_that_cannot_be_followed_is_told_and_not_shown(link: object) -> None:
+    (note, *_) = read_text(json.dumps({"value": [A], "nextLink": link or [1]})).notes
+    assert note.rest == ""
+    assert note.message.endswith("nothing usable here leads to the next: ask again, for the whole list")
+
+
+def test_pages_in_an_array_are_told_too() -> None:
+    reading = read_text(json.dumps([{"value": [A]}, {"value": [B], "nextLink": LINK}]))
+    assert [note.place for note in reading.notes] == ["$[1].nextLink"]
 
 
 @pytest.mark.parametrize("field", ["nextLink", "skip_token", "SkipToken", "resultTruncated"])

@@ -23,8 +23,12 @@ class Resource:
 
 
 def code(name: str) -> str:
-    """Return a file of infra/ without its comments. `//` within a text is none."""
-    text = (INFRA / f"{name}.bicep").read_text("utf-8")
+    """Return a file of infra/ without its comments."""
+    return uncommented((INFRA / f"{name}.bicep").read_text("utf-8"))
+
+
+def uncommented(text: str) -> str:
+    """Return Bicep without its comments. `//` within a text is none."""
     return "\n".join(re.sub(r"^((?:[^'/]|'[^']*'|/(?!/))*)//.*$", r"\1", line) for line in text.splitlines())
 
 

@@ -1,0 +1,164 @@
+"""Collects every query of the project as it is asked, and finds out whether one of them was not collected.
+
+A stage of a query, such as `| where`, is looked for in all that is left of a file without the queries that were
+collected from it: a query at a place where nobody looks is held to nothing.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from tests.infra.bicep import ROOT, names, uncommented
+from tests.kql.asked import INSIGHTS, Asked, asked
+
+_STAGE: Final = re.compile(
+    r"\|(?:\s|\\n)*(?:where|extend|project|summarize|mv-?expand|join|lookup|union|parse|evaluate|render|distinct|count|"
+    r"(?:order|sort) by|(?:take|limit|top) \d)\b"
+)
+_BEGINNING: Final = re.compile(r"\s*\w+ \|\s*")
+_ROW: Final = re.compile(r"^ *\|.*\| *$", re.MULTILINE)
+"""A row of a Markdown table."""
+_FENCE: Final = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+_CODE: Final = re.compile(r"`([^`\n]+)`")
+_SHELL: Final = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)\"""")
+_BICEP: Final = re.compile(r"(?:(?<=^var )(\w+) = )?'((?:[^'\\]|\\.)*)'", re.MULTILINE)
+_INSERTED: Final = re.compile(r"\$\{([^}]+)\}")
+
+_FOLDERS: Final = ("docs", "findings", "guardrails", "infra", "sandbox", "tools")
+_FILES: Final = ("CHANGELOG.md", "README.md", "function_app.py", "azure.yaml", "Makefile")
+_SAMPLES: Final = {
+    "{{insights}}": INSIGHTS.lower(),  # filled by the workbook's module
+    "{TimeRange:grain}": "1h",  # by the workbook itself
+    "INSIGHTS-ID": INSIGHTS,  # by who reads the page
+}
+_PARAMETERS: Final = {"insightsId": INSIGHTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query as it is asked. `place`: its file, and its number there."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The queries that a file spells out, and what else in it looks like a part of one."""
+
+    queries: tuple[Query, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@cache
+def project() -> Read:
+    """Return all queries of the project, and what of them was not collected."""
+    made = asked()
+    files = [read(path.relative_to(ROOT), path.read_text("utf-8"), made) for path in _paths()]
+    spelt = [query for file in files for query in file.queries]
+    return Read(
+        (*spelt, *(Query(place, text) for place, text in made.queries.items())),
+        tuple(left for file in files for left in file.left),
+    )
+
+
+def read(path: Path, text: str, made: Asked) -> Read:
+    """Read a file. `made`: what the code was seen to ask."""
+    if path.suffix == ".py":
+        return Read(left=tuple(f"{path}: {piece}" for piece in _unasked(str(ROOT / path), ast.parse(text), made)))
+    found: list[str] = []
+    reader = _READERS.get(path.suffix)
+    left = reader(text, found) if reader else text
+    for sample, value in _SAMPLES.items():
+        found = [one.replace(sample, value) for one in found]
+    return Read(
+        tuple(Query(f"{path}, {number}", one) for number, one in enumerate(found, 1)),
+        tuple(f"{path}: {left[at.start() : at.start() + 60]}" for at in _STAGE.finditer(left)),
+    )
+
+
+def _paths() -> Iterator[Path]:
+    inside = (path for name in _FOLDERS for path in sorted((ROOT / name).rglob("*")))
+    for path in (*(ROOT / name for name in _FILES), *inside):
+        if path.is_file() and path.suffix not in (".png", ".pyc") and "node_modules" not in path.parts:
+            yield path
+
+
+def _bicep(text: str, found: list[str]) -> str:
+    """Collect the texts that are queries, with what they insert; a variable that only another one inserts is none."""
+    text = uncommented(text)
+    variables = {name: said.strip()[3:-1] for name, said in names(text, "var").items() if said.startswith("= '")}
+    numbers = {name: said[6:] for name, said in names(text, "param").items() if said.startswith("int = ")}
+
+    def value(inserted: re.Match[str]) -> str:
+        name, _, times = inserted[1].partition(" * ")
+        if name in variables:
+            return filled(variables[name])
+        return str(int(numbers[name]) * int(times or 1)) if name in numbers else _PARAMETERS[name]
+
+    def filled(said: str) -> str:
+        return _INSERTED.sub(value, re.sub(r"\\(['\\])", r"\1", said))
+
+    def take(literal: re.Match[str]) -> str:
+        if not _STAGE.search(literal[2]):
+            return literal[0]
+        if f"${{{literal[1]}}}" not in text:
+            found.append(filled(literal[2]))
+        return ""
+
+    return _BICEP.sub(take, text)
+
+
+def _json(text: str, found: list[str]) -> str:
+    def walk(node: Any) -> None:
+        if isinstance(node, str) and _STAGE.search(node):
+            found.append(node)
+        for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            walk(inner)
+
+    walk(json.loads(text))
+    return ""
+
+
+def _markdown(text: str, found: list[str]) -> str:
+    """Collect blocks of KQL, texts in other blocks, such as shell commands, and code in a line."""
+
+    def take(code: re.Match[str]) -> str:
+        said = next(group for group in reversed(code.groups()) if group is not None)
+        if _STAGE.search(said):
+            found.append(said)
+            return ""
+        return code[0]
+
+    blocks: list[str] = []
+
+    def block(fence: re.Match[str]) -> str:
+        blocks.append(take(fence) if fence[1] == "kql" else _SHELL.sub(take, fence[2]))
+        return ""
+
+    outside = _CODE.sub(take, _FENCE.sub(block, text))
+    return "\n".join((_ROW.sub("", outside), *blocks))
+
+
+_READERS: Final[Mapping[str, Callable[[str, list[str]], str]]] = {".bicep": _bicep, ".json": _json, ".md": _markdown}
+
+
+def _unasked(file: str, tree: ast.Module, made: Asked) -> Iterator[str]:
+    """Yield the pieces of queries in code that are in no query that it made, or stand where nothing ran."""
+    comments = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)) or id(node) in comments:
+            continue
+        ran = any((file, line) in made.lines for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        for piece in re.split(r"\{\w*\}", node.value):
+            if not (_STAGE.search(piece) or _BEGINNING.fullmatch(piece)):
+                continue
+            if not any(piece in query for query in made.queries.values()) or (id(node) in inside and not ran):
+                yield piece

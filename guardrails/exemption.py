@@ -391,7 +391,7 @@ def takes_marker(metadata: Mapping[str, Any]) -> bool:
 
 def with_marker(metadata: Mapping[str, Any], marker: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return `metadata` with our tag set to `marker`, or without it for None. What others wrote stays."""
-    if not takes_marker(metadata):
+    if not takes_marker(metadata) or (marker is None and not marker_of(metadata)):
         return dict(metadata)
     found = metadata.get(MARKER_KEY)
     theirs = {k: v for k, v in (found or {}).items() if k not in MARKER_FIELDS}
@@ -410,6 +410,8 @@ def fingerprint(body: Mapping[str, Any]) -> str:
     for name, value in canonical(body)["properties"].items():
         if name == "metadata":
             value = with_marker(_metadata(value, ""), None)  # noqa: PLW2901
+            if value.get(MARKER_KEY, MARKER_KEY) in (None, {}):  # as once our tag was set and taken off again
+                del value[MARKER_KEY]
         elif name == "expiresOn":
             value = _spelled_time(value)  # noqa: PLW2901
         elif name == "policyAssignmentId":

@@ -1,0 +1,126 @@
+"""What EPAC says of an exemption before it is deleted, it says after we restored it, in each time zone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardrails.errors import Permanent
+from guardrails.exemption import ExemptionId
+from tests.durability.conftest import drop_target, keeping, recreate_target, target_deleted, target_written
+from tests.epac.recorded import OWN, Case, cases, said_of, sources
+from tests.epac.standing import RETIRED, ZONES, deployed_of, rows_of, runs, state_of
+from tests.peers import UNCHANGED
+from tests.reconcile.world import ALICE, OPERATOR, PIPELINE, RULES, World, rules
+
+EPAC: dict[str, Any] = {"name": "Enterprise Azure Policy as Code", "metadata": {"pacOwnerId": "*"}}
+OUR_TAG = "our tag"
+SILENT = dict.fromkeys(RULES, "off")
+
+
+async def put(world: World, one: ExemptionId, properties: Mapping[str, Any]) -> bool:
+    """Write it as EPAC's pipeline would; False where Azure takes no such body."""
+    status, _ = await world.send(PIPELINE, "PUT", one.text, {"properties": properties})
+    return status in (200, 201)
+
+
+async def deployed(world: World, one: ExemptionId) -> dict[str, Any]:
+    body = await world.body(one)
+    assert body is not None
+    return body
+
+
+async def answers(world: World, one: ExemptionId, case: Case) -> dict[str, Any]:
+    """What EPAC's next plan says, by time zone."""
+    body = await deployed(world, one)
+    return {zone: said_of(case, body, zone) for zone in ZONES}
+
+
+async def of_cases(world: World, path: Path) -> list[tuple[ExemptionId, Case]]:
+    """Deploy what the cases of a file have deployed, each under a name of its own."""
+    found = []
+    for number, case in enumerate(cases(path)):
+        scope = ExemptionId.parse(case.live["id"]).scope
+        one = world.id(f"case-{number}", scope)
+        if await put(world, one, case.live["properties"]):
+            await world.settle(one)
+            found.append((one, case))
+    return found
+
+
+@pytest.mark.parametrize("path", sources("compare.json"), ids=lambda path: path.parent.name)
+async def test_an_operators_restore_changes_no_answer(epac_world: World, path: Path) -> None:
+    world = epac_world
+    world.ruleset = rules("audit", owners=[EPAC])
+    told = await of_cases(world, path)
+    before = {case.name: await answers(world, one, case) for one, case in told}
+    assert len(before) >= (45 if path.parent == OWN else 100), "Azure takes all but what no client can send"
+    assert sum(said["UTC"][0] == UNCHANGED for said in before.values()) >= 20
+    for one, _ in told:
+        await world.delete(one, ALICE)
+        await world.look(one)
+        await world.reconciler.restore(one, OPERATOR)
+    after = {case.name: await answers(world, one, case) for one, case in told}
+    if OUR_TAG in before:  # what is written back has no tag of ours
+        assert before.pop(OUR_TAG)["UTC"] == ("update", {"metadata"})
+        assert {said for said, _ in after.pop(OUR_TAG).values()} == {UNCHANGED}
+    assert after == before
+
+
+async def test_what_goes_with_its_target_comes_back_as_epac_had_it(epac_world: World) -> None:
+    world = epac_world
+    world.ruleset = keeping(on=SILENT, owners=[{**EPAC, "restore": True}], breaker={"reverts_per_hour": 200})
+    told = await of_cases(world, OWN / "compare.json")
+    before = {case.name: await answers(world, one, case) for one, case in told}
+    ours = [(one, case) for one, case in told if UNCHANGED in {said for said, _ in before[case.name].values()}]
+    await drop_target(world)
+    for one, _ in ours:
+        await target_deleted(world, one)
+        assert await world.body(one) is None
+    await recreate_target(world)
+    for one, _ in ours:
+        await target_written(world, one)
+    assert len(ours) >= 20
+    after = {case.name: await answers(world, one, case) for one, case in ours}
+    assert after == {name: before[name] for name in after}
+
+
+@pytest.mark.parametrize("path", sources("lifecycle.json"), ids=lambda path: path.parent.name)
+async def test_every_case_of_the_lifecycle_is_the_same_after_a_restore(epac_world: World, path: Path) -> None:
+    world = epac_world
+    world.ruleset = rules("audit", owners=[EPAC])
+    rows = rows_of(path)
+    told = [(world.id(f"row-{number}"), row) for number, row in enumerate(rows)]
+    for one, row in told:
+        assert await put(world, one, deployed_of(row, one.name))
+        await world.settle(one)
+    world.arm.store.remove(RETIRED.lower())
+    before = [await run(world, one, row) for one, row in told]
+    assert [[*said[:2], set(said[2])] for said in before] == [
+        [row["action"], row["counted_unchanged"], {*row.get("because", [])}] for row in rows
+    ]
+    for one, row in told:
+        await world.delete(one, ALICE)
+        await world.look(one)
+        if state_of(row) == "gone":
+            await refused(world, one)
+        else:
+            await world.reconciler.restore(one, OPERATOR)
+    left = [(one, row) for one, row in told if state_of(row) != "gone"]
+    assert len(left) == 48
+    after = [await run(world, one, row) for one, row in left]
+    assert after == [said for said, row in zip(before, rows, strict=True) if state_of(row) != "gone"]
+
+
+async def run(world: World, one: ExemptionId, row: Mapping[str, Any]) -> Sequence[Any]:
+    found = runs(row, (await deployed(world, one))["properties"], one.name)
+    return [*found[:2], frozenset(found[2])]
+
+
+async def refused(world: World, one: ExemptionId) -> None:
+    """Azure has no exemption from an assignment that is gone: the restore says so, and writes nothing."""
+    with pytest.raises(Permanent) as error:
+        await world.reconciler.restore(one, OPERATOR)
+    assert (error.value.code, error.value.subject) == ("cannot-act", one.text)
+    assert await world.body(one) is None

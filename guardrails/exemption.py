@@ -20,7 +20,7 @@ from guardrails.sources import ARM, MODE, SELECTORS, SYSTEM, VALIDATION, Source
 __all__ = [
     "DEFAULT_NAMES", "MARKER_FIELDS", "MARKER_KEY", "ROLES", "TYPE", "Exemption", "ExemptionId", "Names", "NotReturned",
     "ScopeKind", "canonical", "canonical_json", "fingerprint", "marker_of", "parse_time", "put_body", "refuse",
-    "scope_container", "scope_kind", "spell_time", "takes_marker", "with_marker",
+    "scope_container", "scope_kind", "spell_time", "spelling", "takes_marker", "with_marker",
 ]  # fmt: skip
 
 MARKER_KEY: Final = "guardrails"
@@ -423,6 +423,18 @@ def fingerprint(body: Mapping[str, Any]) -> str:
         if value not in (None, "", [], {}):
             said[name] = value
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:32]
+
+
+def spelling(body: Mapping[str, Any]) -> str:
+    """Return a short hash (12 hex digits) of all that a PUT of `body` writes, as it is spelled, without our marker.
+
+    What has one `fingerprint` may be spelled in several ways; to a tool that compares texts these are differences.
+    """
+    read = canonical(body)["properties"]
+    said = {name: value for name, value in read.items() if value is not None}
+    if isinstance(said.get("metadata"), Mapping):
+        said["metadata"] = with_marker(said["metadata"], None)
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:12]
 
 
 def canonical_json(value: object) -> str:

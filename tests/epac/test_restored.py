@@ -124,3 +124,37 @@ async def refused(world: World, one: ExemptionId) -> None:
         await world.reconciler.restore(one, OPERATOR)
     assert (error.value.code, error.value.subject) == ("cannot-act", one.text)
     assert await world.body(one) is None
+
+
+RESPELLED = {"policyDefinitionReferenceIds": ["denyPublicNetwork", "requireTls", "requireTls"]}
+SOONER = {"expiresOn": "2098-06-30T22:00:00.0000001Z"}
+
+
+@pytest.mark.parametrize("before", [RESPELLED, SOONER], ids=["a policy twice", "100 ns later"])
+@pytest.mark.parametrize("gone", [False, True], ids=["over it", "anew"])
+async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it(
+    epac_world: World, before: Mapping[str, Any], gone: bool
+) -> None:
+    world, case = epac_world, cases(OWN / "compare.json")[0]
+    world.ruleset = keeping(on=SILENT, owners=[{**EPAC, "restore": True}])
+    one = world.id("respelled")
+    await put(world, one, {**case.wanted, **before})
+    await world.settle(one)
+    assert (await answers(world, one, case))["UTC"][0] == "update"
+    if gone:
+        await world.delete(one, PIPELINE)
+        await world.look(one)
+    await put(world, one, case.wanted)
+    await world.settle(one)
+    assert (await world.look(one)).wrote is False
+    assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
+    await world.delete(one, ALICE)
+    await world.look(one)
+    await world.reconciler.restore(one, OPERATOR)
+    assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
+    await world.settle(one)
+    await drop_target(world)
+    await target_deleted(world, one)
+    await recreate_target(world)
+    await target_written(world, one)
+    assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}

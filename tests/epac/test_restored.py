@@ -8,11 +8,12 @@ import pytest
 
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId
+from guardrails.hint import Hint
 from tests.durability.conftest import drop_target, keeping, recreate_target, target_deleted, target_written
 from tests.epac.recorded import OWN, Case, cases, said_of, sources
-from tests.epac.standing import RETIRED, ZONES, deployed_of, rows_of, runs, state_of
-from tests.peers import UNCHANGED
-from tests.reconcile.world import ALICE, OPERATOR, PIPELINE, RULES, World, rules
+from tests.epac.standing import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of
+from tests.peers import UNCHANGED, epac_run
+from tests.reconcile.world import ALICE, OPERATOR, PIPELINE, PIPELINE_ID, RULES, World, rules
 
 EPAC: dict[str, Any] = {"name": "Enterprise Azure Policy as Code", "metadata": {"pacOwnerId": "*"}}
 OUR_TAG = "our tag"
@@ -158,3 +159,40 @@ async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it
     await recreate_target(world)
     await target_written(world, one)
     assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "owner", "deletes", "told"),
+    [
+        ("full", {**EPAC, "authors": [PIPELINE_ID]}, 1, []),
+        ("full", EPAC, 4, ["fight"]),
+        ("ownedOnly", EPAC, 0, []),
+    ],
+    ids=["full, its identity named", "full, not named", "ownedOnly"],
+)
+async def test_beside_an_exemption_that_is_not_epacs(
+    epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, told: Sequence[str]
+) -> None:
+    world, where = epac_world, environment({"strategy": strategy})
+    world.ruleset = keeping(on=SILENT, owners=[owner])
+    one = world.id("by-hand")
+    await world.write(one, ALICE)
+    await world.settle(one)
+    await drop_target(world)
+    await target_deleted(world, one)
+    await recreate_target(world)
+    await target_written(world, one)
+    await world.forget()
+    runs_that_deleted = 0
+    for _ in range(6):
+        body = await world.body(one)
+        if body is None or epac_run(body, None, where, world.clock.now()).action != "delete":
+            break
+        runs_that_deleted += 1
+        await world.delete(one, PIPELINE)
+        await world.reconciler.reconcile(one, Hint("event", "delete", PIPELINE_ID, f"e-{runs_that_deleted}"))
+        world.clock.advance(minutes=40)
+        await world.look(one, "wake-up")
+    assert runs_that_deleted == deletes
+    assert [kind for kind in await world.told() if kind == "fight"] == told
+    assert (await world.body(one) is None) is (strategy == "full")

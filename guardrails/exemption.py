@@ -430,10 +430,9 @@ def spelling(body: Mapping[str, Any]) -> str:
 
     What has one `fingerprint` may be spelled in several ways; to a tool that compares texts these are differences.
     """
-    read = canonical(body)["properties"]
+    read = dict(canonical(body)["properties"])
+    read["metadata"] = with_marker(_metadata(read.get("metadata"), ""), None) or None
     said = {name: value for name, value in read.items() if value is not None}
-    if isinstance(said.get("metadata"), Mapping):
-        said["metadata"] = with_marker(said["metadata"], None)
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:12]
 
 

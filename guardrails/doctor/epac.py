@@ -10,8 +10,8 @@ from guardrails.ruleset import Keep, Ruleset
 
 _DOCS: Final = "docs/layers.md#beside-epac"
 _STRATEGIES: Final = (
-    "With the strategy full EPAC's next run deletes there each exemption without a pacOwnerId that is not in its "
-    "files; with ownedOnly it leaves them alone. Azure does not show which one is set"
+    "With the strategy full EPAC's next run deletes each exemption from an assignment under its root scope that has no "
+    "pacOwnerId and is not in its files; with ownedOnly it leaves them alone. Azure does not show which one is set"
 )
 _SETTLE: Final = (
     f"Name EPAC's identities as `authors` of an owner by {PAC_OWNER}, so that its deletes are accepted, or set "
@@ -37,11 +37,11 @@ async def epac(world: World) -> list[Finding]:
 def _verdict(world: World, ruleset: Ruleset, seen: str) -> Finding:
     """Say what becomes there of exemptions that are put back and are not EPAC's own."""
     if "restorer" not in roles_for(ruleset, world.mode(ruleset)):
-        return passed(f"{seen}; nothing is put back there unless an operator asks for it. {_STRATEGIES}", mend=_DOCS)
+        return passed(f"{seen}; nothing is put back unless an operator asks for it. {_STRATEGIES}", mend=_DOCS)
     known = [owner.name for owner in ruleset.owners if owner.authors and PAC_OWNER in dict(owner.metadata)]
     if known and Keep.ALWAYS not in keeps(ruleset):
         accepted = f"the deletes of the authors of '{known[0]}' are accepted, so EPAC may delete what was put back"
         return passed(f"{seen}; {accepted}", mend=_DOCS)
     why = "whoever deletes it" if Keep.ALWAYS in keeps(ruleset) else "for no owner of the ruleset says who EPAC is"
-    fight = f"exemptions there that are not EPAC's are put back, and would be again after EPAC deleted them, {why}"
+    fight = f"exemptions that are not EPAC's are put back, and would be again after EPAC deleted them, {why}"
     return unknown(f"{seen}; {fight}. {_STRATEGIES}", _SETTLE)

@@ -73,7 +73,7 @@ async def test_where_nothing_is_put_back_that_is_told(clinic: Clinic, why: str) 
         rewrite(clinic, ("mode: collateral", "mode: never"))
     result = await clinic.check("epac")
     assert result.state is State.PASS
-    assert "nothing is put back there unless an operator asks for it" in result.detail
+    assert "nothing is put back unless an operator asks for it" in result.detail
     assert result.findings[0].mend
 
 

@@ -14,8 +14,8 @@ _STRATEGIES: Final = (
     "pacOwnerId and is not in its files; with ownedOnly it leaves them alone. Azure does not show which one is set"
 )
 _SETTLE: Final = (
-    f"Name EPAC's identities as `authors` of an owner by {PAC_OWNER}, so that its deletes are accepted, or set "
-    f"desiredState.strategy to ownedOnly: {_DOCS}"
+    f"Name EPAC's identities as `authors` of an owner by {PAC_OWNER}, with durability `collateral` and not `always`, so "
+    f"that its deletes are accepted; or set desiredState.strategy to ownedOnly: {_DOCS}"
 )
 
 
@@ -23,7 +23,12 @@ async def epac(world: World) -> list[Finding]:
     """Where EPAC manages assignments, what we put back there does not go again by its next run. Raises Retryable."""
     ruleset = world.ruleset()
     if ruleset is None:
-        return [unknown("what would be put back is not known, for the ruleset is broken", "Mend the ruleset")]
+        return [
+            unknown(
+                "what would be put back is not known, for the ruleset is broken",
+                "Fix it: python -m guardrails rules --ruleset FILE shows each mistake",
+            )
+        ]
     managed, missing = await world.estate.managed()
     mend = "The role reader has what this needs: docs/permissions.md"
     unseen = [unknown(sentence, mend) for sentence in missing]
@@ -35,7 +40,7 @@ async def epac(world: World) -> list[Finding]:
 
 
 def _verdict(world: World, ruleset: Ruleset, seen: str) -> Finding:
-    """Say what becomes there of exemptions that are put back and are not EPAC's own."""
+    """Return what happens to exemptions that are put back and are not EPAC's own."""
     if "restorer" not in roles_for(ruleset, world.mode(ruleset)):
         return passed(f"{seen}; nothing is put back unless an operator asks for it. {_STRATEGIES}", mend=_DOCS)
     known = [owner.name for owner in ruleset.owners if owner.authors and PAC_OWNER in dict(owner.metadata)]

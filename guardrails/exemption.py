@@ -20,7 +20,7 @@ from guardrails.sources import ARM, MODE, SELECTORS, SYSTEM, VALIDATION, Source
 __all__ = [
     "DEFAULT_NAMES", "MARKER_FIELDS", "MARKER_KEY", "ROLES", "TYPE", "Exemption", "ExemptionId", "Names", "NotReturned",
     "ScopeKind", "canonical", "canonical_json", "fingerprint", "marker_of", "parse_time", "put_body", "refuse",
-    "scope_container", "scope_kind", "spell_time", "takes_marker", "with_marker",
+    "scope_container", "scope_kind", "spell_time", "spelling", "takes_marker", "with_marker",
 ]  # fmt: skip
 
 MARKER_KEY: Final = "guardrails"
@@ -391,7 +391,7 @@ def takes_marker(metadata: Mapping[str, Any]) -> bool:
 
 def with_marker(metadata: Mapping[str, Any], marker: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return `metadata` with our tag set to `marker`, or without it for None. What others wrote stays."""
-    if not takes_marker(metadata):
+    if not takes_marker(metadata) or (marker is None and not marker_of(metadata)):
         return dict(metadata)
     found = metadata.get(MARKER_KEY)
     theirs = {k: v for k, v in (found or {}).items() if k not in MARKER_FIELDS}
@@ -410,6 +410,8 @@ def fingerprint(body: Mapping[str, Any]) -> str:
     for name, value in canonical(body)["properties"].items():
         if name == "metadata":
             value = with_marker(_metadata(value, ""), None)  # noqa: PLW2901
+            if value.get(MARKER_KEY, MARKER_KEY) in (None, {}):  # as once our tag was set and taken off again
+                del value[MARKER_KEY]
         elif name == "expiresOn":
             value = _spelled_time(value)  # noqa: PLW2901
         elif name == "policyAssignmentId":
@@ -421,6 +423,17 @@ def fingerprint(body: Mapping[str, Any]) -> str:
         if value not in (None, "", [], {}):
             said[name] = value
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:32]
+
+
+def spelling(body: Mapping[str, Any]) -> str:
+    """Return a short hash (12 hex digits) of all that a PUT of `body` writes, as it is spelled, without our marker.
+
+    What has one `fingerprint` may be spelled in several ways; to a tool that compares texts these are differences.
+    """
+    read = dict(canonical(body)["properties"])
+    read["metadata"] = with_marker(_metadata(read.get("metadata"), ""), None) or None
+    said = {name: value for name, value in read.items() if value is not None}
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:12]
 
 
 def canonical_json(value: object) -> str:

@@ -87,6 +87,7 @@ class Row:
         written_at: when that writer wrote it; None where unknown.
         own_write_at: systemData.lastModifiedAt of our own last write; None where we wrote nothing.
         snapshot: sequence number of the history entry that holds the body of `content`.
+        spelled: how that body spells it, by guardrails.exemption.spelling; "" where an older version kept it.
         compliant: the same for the last compliant state; None where it never was.
         compliant_content, compliant_expires_on, compliant_ticket: what that state said.
         compliant_at: when that state was recorded; None where it never was.
@@ -158,6 +159,7 @@ class Row:
     written_at: datetime | None = None
     own_write_at: datetime | None = None
     snapshot: int | None = None
+    spelled: str = ""
     compliant: int | None = None
     compliant_content: str = ""
     compliant_expires_on: datetime | None = None

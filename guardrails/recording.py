@@ -10,7 +10,7 @@ from guardrails.assess import Assessment, Verdict, keys_found
 from guardrails.baseline import Baseline, come_back, cut, first, leave
 from guardrails.decide import Plan, Situation, broken_at, running_at, toggling
 from guardrails.evasion import Habit, attempted
-from guardrails.exemption import Exemption
+from guardrails.exemption import Exemption, spelling
 from guardrails.expiry import State, expiry_of, is_expired, later, mark, next_turn, reminder, reminder_turns, review_on
 from guardrails.facts import (
     NO_POLICIES,
@@ -156,14 +156,9 @@ def row_after(
     """
     old, exemption = at.row, at.exemption
     seq = stored.seq + 1 if stored else 1
-    if old and old.snapshot is not None and old.content == at.content:
-        snapshot, body = old.snapshot, None
-    elif old and old.compliant is not None and old.compliant_content == at.content:
-        snapshot, body = old.compliant, None
-    elif old and old.tolerated is not None and old.tolerated_content == at.content:
-        snapshot, body = old.tolerated, None
-    else:
-        snapshot, body = seq, exemption.body
+    now_spelled = spelling(exemption.body)
+    snapshot, spelled = _kept(old, at.content, now_spelled) or (seq, now_spelled)
+    body = exemption.body if snapshot == seq else None
     base = old or Row(exemption.id.text, plan.status, at.now)
     own = is_own_write(exemption, old)
     same_status = old is not None and old.status is plan.status
@@ -194,6 +189,7 @@ def row_after(
         written_at=_written_at(exemption, base, facts, same=says_the_same(exemption, old, at.content)),
         own_write_at=base.own_write_at if own else None,
         snapshot=snapshot,
+        spelled=spelled,
         blocked=at.blocked,
         retry_on=at.retry_on,
         refused=_refused(at, plan, base),
@@ -227,12 +223,30 @@ def row_after(
             compliant_at=at.now, compliant_ticket=exemption.ticket[:200],
             baseline=_baseline(at, facts, base),
         )  # fmt: skip
+    elif approved:
+        row = replace(row, compliant=snapshot)
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
         first_seen = row.tolerated_content != at.content or base.unclear  # what was Unknown then was not accepted
         accepts = row.compliant is None and first_seen and _stands(at.assessment) and not _extends(at)
         known = _baseline(at, facts, base) if accepts else row.baseline
         row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
+
+
+def _kept(old: Row | None, content: str, spelled: str) -> tuple[int, str] | None:
+    """Return the entry that keeps such a body already, and how that spells it; None where none does.
+
+    What is put back is as it was spelled last, for policy as code compares texts. How the compliant and the tolerated
+    state were spelled is not known where another followed.
+    """
+    if old is None:
+        return None
+    compliant, tolerated = (old.compliant, old.compliant_content), (old.tolerated, old.tolerated_content)
+    for entry, said in ((old.snapshot, old.content), compliant, tolerated):
+        if entry is not None and said == content:
+            known = old.spelled if entry == old.snapshot else ""
+            return (entry, known) if known in ("", spelled) else None
+    return None
 
 
 def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:

@@ -20,6 +20,7 @@ from guardrails.exemption import (
     put_body,
     scope_kind,
     spell_time,
+    spelling,
 )
 from guardrails.rules.sample import ASSIGNMENT, BODY, EXEMPTIONS, GROUP, RESOURCE, SUBSCRIPTION
 
@@ -339,6 +340,26 @@ def test_fingerprint_is_blind_to_spelling_and_marker(changes: dict[str, Any]) ->
 )
 def test_fingerprint_sees_content(changes: dict[str, Any]) -> None:
     assert fingerprint(_with(**changes)) != fingerprint(BODY)
+
+
+SPELLED = {
+    "a date": ({"expiresOn": "2027-03-31T00:00:00.0000000Z"}, False),
+    "a policy twice": ({"policyDefinitionReferenceIds": ["denyPublicNetwork"] * 2}, False),
+    "an empty key of theirs": ({"metadata": {**BODY["properties"]["metadata"], "guardrails": {}}}, False),
+    "null": ({"resourceSelectors": None}, True),
+    "our tag": ({"metadata": {**BODY["properties"]["metadata"], "guardrails": {"status": "violation"}}}, True),
+}
+
+
+@pytest.mark.parametrize(("changes", "same"), SPELLED.values(), ids=list(SPELLED))
+def test_spelling_sees_all_that_is_written_but_our_tag(changes: dict[str, Any], same: bool) -> None:
+    assert fingerprint(_with(**changes)) == fingerprint(BODY)
+    assert (spelling(_with(**changes)) == spelling(BODY)) is same
+
+
+def test_spelling_sees_no_tag_where_there_is_no_metadata() -> None:
+    tagged = {"guardrails": {"status": "violation"}}
+    assert spelling(_with(metadata=tagged)) == spelling(_with(metadata=None)) == spelling(_with(metadata={}))
 
 
 # --- real files

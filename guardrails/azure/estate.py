@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from azure.core.credentials_async import AsyncTokenCredential
 
-from guardrails.azure.graph_pages import CONTAINERS, Reader, chained, segments
+from guardrails.azure.graph_pages import CONTAINERS, Query, Reader, chained, segments
 from guardrails.azure.identity import claims_of
 from guardrails.azure.policies import POLICY_VERSION, Policies
 from guardrails.azure.rest import Rest, error_of, json_of
@@ -26,7 +26,17 @@ STORAGE_SCOPE: Final = "https://storage.azure.com/.default"
 PROVIDERS_VERSION: Final = "2021-04-01"
 LOGS_VERSION: Final = "2020-08-01"
 
+PAC_OWNER: Final = "pacOwnerId"
+"""The metadata key by which Enterprise Azure Policy as Code (EPAC) knows what it manages."""
+
 _AT_ONCE: Final = 16
+_MANAGED: Final = Query(
+    "policyresources | where type =~ 'microsoft.authorization/policyassignments'"
+    " and tostring(properties.metadata) contains 'pacOwnerId'"
+    " | order by tolower(id) asc | project id, metadata = properties.metadata",
+    "policy assignments",
+    above=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,22 @@ class Estate:
             tuple(one for key, one in found.items() if key.startswith("/providers/microsoft.management/")),
             tuple(dict.fromkeys(missing)),
         )
+
+    async def managed(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ids of the assignments that EPAC manages, and what could not be read, a sentence each.
+
+        Raises Retryable.
+        """
+        found: dict[str, str] = {}
+        missing: list[str] = []
+        async for page in chained(self._reader.pages(_MANAGED, segment) for segment in self._segments):
+            missing += [page.missing] if page.missing else []
+            for row in page.rows:
+                metadata = row.get("metadata")
+                if isinstance(metadata, Mapping) and metadata.get(PAC_OWNER):
+                    one = "/" + str(row.get("id") or "").strip("/")
+                    found[one.lower()] = one
+        return tuple(found.values()), tuple(dict.fromkeys(missing))
 
     async def rows(self, path: str, version: str) -> Sequence[Mapping[str, Any]] | Unread:
         """Return the rows of a list, to its end."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from guardrails.doctor import access, host, storage
 from guardrails.doctor.app import FunctionApp
+from guardrails.doctor.epac import epac
 from guardrails.doctor.events import events
 from guardrails.doctor.logs import logs
 from guardrails.doctor.matches import matches
@@ -30,6 +31,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "clock": host.clock,
     "sweep": sweep,
     "matches": matches,
+    "epac": epac,
     "log": logs,
     "letters": storage.letters,
     "breaker": storage.breaker,

@@ -5,7 +5,7 @@ tests hold this equal to them.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from guardrails.ruleset import Keep, Mode, Ruleset
@@ -66,12 +66,13 @@ def roles_for(ruleset: Ruleset, mode: Mode) -> tuple[str, ...]:
     """Return the roles that a mode needs: audit mode reads; durable exemptions are put back in enforce mode only."""
     if mode is Mode.AUDIT:
         return ("reader",)
-    durable = any(keep is not Keep.NEVER for keep in (ruleset.durability.keep, *_kept(ruleset)))
+    durable = keeps(ruleset) != {Keep.NEVER}
     return ("reader", "enforcer", *(("restorer",) if durable else ()))
 
 
-def _kept(ruleset: Ruleset) -> Iterator[Keep]:
-    return (keep for _, keep in ruleset.durability.scopes)
+def keeps(ruleset: Ruleset) -> frozenset[Keep]:
+    """Return which exemptions a ruleset puts back, here or there."""
+    return frozenset((ruleset.durability.keep, *(keep for _, keep in ruleset.durability.scopes)))
 
 
 def actions_of(roles: Iterable[str], *, group: bool) -> dict[str, str]:

@@ -1,0 +1,52 @@
+"""The check of Enterprise Azure Policy as Code (EPAC): whether it would delete what we put back, again and again."""
+
+from typing import Final
+
+from guardrails.azure.estate import PAC_OWNER
+from guardrails.doctor.model import Finding, passed, told_of, unknown
+from guardrails.doctor.needs import keeps, roles_for
+from guardrails.doctor.world import World
+from guardrails.ruleset import Keep, Ruleset
+
+_DOCS: Final = "docs/layers.md#beside-epac"
+_STRATEGIES: Final = (
+    "With the strategy full EPAC's next run deletes each exemption from an assignment under its root scope that has no "
+    "pacOwnerId and is not in its files; with ownedOnly it leaves them alone. Azure does not show which one is set"
+)
+_SETTLE: Final = (
+    f"Name EPAC's identities as `authors` of an owner by {PAC_OWNER}, with durability `collateral` and not `always`, so "
+    f"that its deletes are accepted; or set desiredState.strategy to ownedOnly: {_DOCS}"
+)
+
+
+async def epac(world: World) -> list[Finding]:
+    """Where EPAC manages assignments, what we put back there does not go again by its next run. Raises Retryable."""
+    ruleset = world.ruleset()
+    if ruleset is None:
+        return [
+            unknown(
+                "what would be put back is not known, for the ruleset is broken",
+                "Fix it: python -m guardrails rules --ruleset FILE shows each mistake",
+            )
+        ]
+    managed, missing = await world.estate.managed()
+    mend = "The role reader has what this needs: docs/permissions.md"
+    unseen = [unknown(sentence, mend) for sentence in missing]
+    if not managed:
+        return [passed(f"no assignment that was seen has a {PAC_OWNER}"), *unseen]
+    seen = f"EPAC manages {len(managed)} of the assignments that were seen"
+    listed = told_of([(one[:300], f"EPAC manages it, by its {PAC_OWNER}") for one in managed], "")
+    return [_verdict(world, ruleset, seen), *listed, *unseen]
+
+
+def _verdict(world: World, ruleset: Ruleset, seen: str) -> Finding:
+    """Return what happens to exemptions that are put back and are not EPAC's own."""
+    if "restorer" not in roles_for(ruleset, world.mode(ruleset)):
+        return passed(f"{seen}; nothing is put back unless an operator asks for it. {_STRATEGIES}", mend=_DOCS)
+    known = [owner.name for owner in ruleset.owners if owner.authors and PAC_OWNER in dict(owner.metadata)]
+    if known and Keep.ALWAYS not in keeps(ruleset):
+        accepted = f"the deletes of the authors of '{known[0]}' are accepted, so EPAC may delete what was put back"
+        return passed(f"{seen}; {accepted}", mend=_DOCS)
+    why = "whoever deletes it" if Keep.ALWAYS in keeps(ruleset) else "for no owner of the ruleset says who EPAC is"
+    fight = f"exemptions that are not EPAC's are put back, and would be again after EPAC deleted them, {why}"
+    return unknown(f"{seen}; {fight}. {_STRATEGIES}", _SETTLE)

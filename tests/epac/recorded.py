@@ -1,0 +1,96 @@
+"""What EPAC's own planner answered, as files: the recording beside the repository, and a small one of its kinds in it.
+
+Where the recording is absent, the small one holds the model by itself. Its answers are those that the planner gave to
+the same difference of the recorded exemption.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from tests.peers import UNCHANGED, Environment, epac, epac_wants
+
+OWN: Final = Path(__file__).parent
+RECORDED: Final = OWN.parents[1] / ".." / "shared" / "oracles" / "epac" / "expected"
+CORP: Final = (
+    "/providers/microsoft.management/managementgroups/corp/providers/microsoft.authorization/policyassignments"
+)
+_CORP: Final = Environment(
+    "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "corp", frozenset({f"{CORP}/baseline", f"{CORP}/https"})
+)
+_FIELDS: Final = {"owner": "pacOwnerId", "expiresOn (to be cleared)": "expiresOn"}
+"""The planner's words for fields, where they are not the fields' names."""
+
+
+def sources(name: str) -> list[Path]:
+    """Return the files of a name that are there."""
+    return [path for path in (OWN / name, RECORDED / name) if path.exists()]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One entry, one deployed exemption of this owner, and what the planner says where they differ in one thing.
+
+    Attributes:
+        answers: time zone -> unchanged, update or replace, and the fields because of which.
+    """
+
+    name: str
+    live: Mapping[str, Any]
+    wanted: Mapping[str, Any]
+    answers: Mapping[str, tuple[str, frozenset[str]]]
+
+
+def cases(path: Path) -> list[Case]:
+    """Return the cases of a file."""
+    read = json.loads(path.read_text(encoding="utf-8"))
+    where = Environment(**read["environment"]) if "environment" in read else _CORP
+    return [_case(one, read["seeds"][one["seed"]], where) for one in read["cases"]]
+
+
+def _case(one: Mapping[str, Any], seed: Mapping[str, Any], where: Environment) -> Case:
+    live = patched(seed["live"], one.get("live_patch", ()))
+    entry = patched(seed["entry"], one.get("file_patch", ()))
+    elsewhere = {key.removeprefix("in_"): said for key, said in one.items() if key.startswith("in_")}
+    answers = {"UTC": one, "America/New_York": one, **elsewhere}
+    return Case(one["id"], live, epac_wants(entry, where), {zone: _answer(said) for zone, said in answers.items()})
+
+
+def _answer(said: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
+    return said["answer"], fields(said.get("because", ()))
+
+
+def fields(because: Sequence[str]) -> frozenset[str]:
+    """Return the fields that the planner names."""
+    return frozenset(_FIELDS.get(one, one) for one in because)
+
+
+def answered(found: str | list[str]) -> tuple[str, frozenset[str]]:
+    """Return what the model says, as the planner says it."""
+    if found == UNCHANGED:
+        return UNCHANGED, frozenset()
+    return "replace" if "policyAssignmentId" in found else "update", frozenset(found)
+
+
+def said_of(case: Case, live: Mapping[str, Any], zone: str) -> tuple[str, frozenset[str]]:
+    """Return what the model says of a deployed exemption, beside what a case's files ask for."""
+    return answered(epac(live, case.wanted, ZoneInfo(zone)))
+
+
+def patched(value: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
+    """Return a copy with `add`, `remove` and `replace` of RFC 6902 done; in a list only `replace`."""
+    found = deepcopy(value)
+    for one in operations:
+        *way, last = one["path"].strip("/").split("/")
+        at = found
+        for key in way:
+            at = at[int(key)] if isinstance(at, list) else at[key]
+        if one["op"] == "remove":
+            del at[last]
+        else:
+            at[last] = one["value"]
+    return found

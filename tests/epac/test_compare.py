@@ -1,0 +1,61 @@
+"""The model of EPAC's compare and of its runs says what EPAC's own planner said."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.epac.recorded import OWN, RECORDED, Case, cases, said_of, sources
+from tests.epac.standing import STATES, rows_of, runs, state_of
+from tests.peers import epac_is_over
+
+ALL = [
+    pytest.param(one, id=f"{path.parent.name}-{one.name}") for path in sources("compare.json") for one in cases(path)
+]
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_a_difference_is_what_the_planner_says_it_is_in_each_time_zone(case: Case) -> None:
+    assert {zone: said_of(case, case.live, zone) for zone in case.answers} == case.answers
+
+
+@pytest.mark.parametrize("path", [OWN, RECORDED], ids=["own", "recorded"])
+def test_no_case_is_left_out(path: Path) -> None:
+    if not path.exists():
+        pytest.skip("../shared/oracles is absent")
+    found = {case.name for case in cases(path / "compare.json")}
+    assert len(found) >= (114 if path is RECORDED else 50)
+
+
+@pytest.mark.parametrize("path", sources("lifecycle.json"), ids=lambda path: path.parent.name)
+def test_a_run_does_with_each_exemption_what_the_planner_does(path: Path) -> None:
+    rows = rows_of(path)
+    assert len(rows) == 64
+    assert {state_of(row) for row in rows} == set(STATES)
+    for row in rows:
+        assert runs(row) == [row["action"], row["counted_unchanged"], set(row.get("because", []))], row
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("ahead", [3, -3])
+@pytest.mark.parametrize("offset", ["Z", "+00:00"])
+def test_the_end_in_a_file_with_an_offset_is_taken_for_local_time(zone: str, ahead: int, offset: str) -> None:
+    now = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+    end = (now + timedelta(hours=ahead)).isoformat().replace("+00:00", offset)
+    shift = now.astimezone(ZoneInfo(zone)).utcoffset() if offset != "Z" else timedelta()
+    assert shift is not None
+    assert epac_is_over({"expiresOn": end}, now, ZoneInfo(zone)) is (timedelta(hours=ahead) + shift <= timedelta())
+
+
+def test_what_the_planner_said_of_such_ends() -> None:
+    path, now = RECORDED / "lifecycle.json", datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+    if not path.exists():
+        pytest.skip("../shared/oracles is absent")
+    for row in json.loads(path.read_text(encoding="utf-8"))["expiry_and_the_time_zone_of_the_runner"]:
+        ahead = 3 if "from now" in row["file_expiresOn"] else -3
+        offset = row["file_expiresOn"].rpartition(" ")[2]
+        end = (now + timedelta(hours=ahead)).isoformat().replace("+00:00", offset)
+        over = epac_is_over({"expiresOn": end}, now, ZoneInfo(row["timeZone"]))
+        assert over is (row["action"] == "left out as expired"), row

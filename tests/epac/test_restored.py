@@ -1,0 +1,198 @@
+"""What EPAC says of an exemption before it is deleted, it says after we restored it, in each time zone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guardrails.errors import Permanent
+from guardrails.exemption import ExemptionId
+from guardrails.hint import Hint
+from tests.durability.conftest import drop_target, keeping, recreate_target, target_deleted, target_written
+from tests.epac.recorded import OWN, Case, cases, said_of, sources
+from tests.epac.standing import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of
+from tests.peers import UNCHANGED, epac_run
+from tests.reconcile.world import ALICE, OPERATOR, PIPELINE, PIPELINE_ID, RULES, World, rules
+
+EPAC: dict[str, Any] = {"name": "Enterprise Azure Policy as Code", "metadata": {"pacOwnerId": "*"}}
+OUR_TAG = "our tag"
+SILENT = dict.fromkeys(RULES, "off")
+
+
+async def put(world: World, one: ExemptionId, properties: Mapping[str, Any]) -> bool:
+    """Write it as EPAC's pipeline would; False where Azure takes no such body."""
+    status, _ = await world.send(PIPELINE, "PUT", one.text, {"properties": properties})
+    return status in (200, 201)
+
+
+async def deployed(world: World, one: ExemptionId) -> dict[str, Any]:
+    body = await world.body(one)
+    assert body is not None
+    return body
+
+
+async def answers(world: World, one: ExemptionId, case: Case) -> dict[str, Any]:
+    """What EPAC's next plan says, by time zone."""
+    body = await deployed(world, one)
+    return {zone: said_of(case, body, zone) for zone in ZONES}
+
+
+async def of_cases(world: World, path: Path) -> list[tuple[ExemptionId, Case]]:
+    """Deploy what the cases of a file have deployed, each under a name of its own."""
+    found = []
+    for number, case in enumerate(cases(path)):
+        scope = ExemptionId.parse(case.live["id"]).scope
+        one = world.id(f"case-{number}", scope)
+        if await put(world, one, case.live["properties"]):
+            await world.settle(one)
+            found.append((one, case))
+    return found
+
+
+@pytest.mark.parametrize("path", sources("compare.json"), ids=lambda path: path.parent.name)
+async def test_an_operators_restore_changes_no_answer(epac_world: World, path: Path) -> None:
+    world = epac_world
+    world.ruleset = rules("audit", owners=[EPAC])
+    told = await of_cases(world, path)
+    before = {case.name: await answers(world, one, case) for one, case in told}
+    assert len(before) >= (45 if path.parent == OWN else 100), "Azure takes all but what no client can send"
+    assert sum(said["UTC"][0] == UNCHANGED for said in before.values()) >= 20
+    for one, _ in told:
+        await world.delete(one, ALICE)
+        await world.look(one)
+        await world.reconciler.restore(one, OPERATOR)
+    after = {case.name: await answers(world, one, case) for one, case in told}
+    if OUR_TAG in before:  # what is written back has no tag of ours
+        assert before.pop(OUR_TAG)["UTC"] == ("update", {"metadata"})
+        assert {said for said, _ in after.pop(OUR_TAG).values()} == {UNCHANGED}
+    assert after == before
+
+
+async def test_what_goes_with_its_target_comes_back_as_epac_had_it(epac_world: World) -> None:
+    world = epac_world
+    world.ruleset = keeping(on=SILENT, owners=[{**EPAC, "restore": True}], breaker={"reverts_per_hour": 200})
+    told = await of_cases(world, OWN / "compare.json")
+    before = {case.name: await answers(world, one, case) for one, case in told}
+    ours = [(one, case) for one, case in told if UNCHANGED in {said for said, _ in before[case.name].values()}]
+    await drop_target(world)
+    for one, _ in ours:
+        await target_deleted(world, one)
+        assert await world.body(one) is None
+    await recreate_target(world)
+    for one, _ in ours:
+        await target_written(world, one)
+    assert len(ours) >= 20
+    after = {case.name: await answers(world, one, case) for one, case in ours}
+    assert after == {name: before[name] for name in after}
+
+
+@pytest.mark.parametrize("path", sources("lifecycle.json"), ids=lambda path: path.parent.name)
+async def test_every_case_of_the_lifecycle_is_the_same_after_a_restore(epac_world: World, path: Path) -> None:
+    world = epac_world
+    world.ruleset = rules("audit", owners=[EPAC])
+    rows = rows_of(path)
+    told = [(world.id(f"row-{number}"), row) for number, row in enumerate(rows)]
+    for one, row in told:
+        assert await put(world, one, deployed_of(row, one.name))
+        await world.settle(one)
+    world.arm.store.remove(RETIRED.lower())
+    before = [await run(world, one, row) for one, row in told]
+    assert [[*said[:2], set(said[2])] for said in before] == [
+        [row["action"], row["counted_unchanged"], {*row.get("because", [])}] for row in rows
+    ]
+    for one, row in told:
+        await world.delete(one, ALICE)
+        await world.look(one)
+        if state_of(row) == "gone":
+            await refused(world, one)
+        else:
+            await world.reconciler.restore(one, OPERATOR)
+    left = [(one, row) for one, row in told if state_of(row) != "gone"]
+    assert len(left) == 48
+    after = [await run(world, one, row) for one, row in left]
+    assert after == [said for said, row in zip(before, rows, strict=True) if state_of(row) != "gone"]
+
+
+async def run(world: World, one: ExemptionId, row: Mapping[str, Any]) -> Sequence[Any]:
+    found = runs(row, (await deployed(world, one))["properties"], one.name)
+    return [*found[:2], frozenset(found[2])]
+
+
+async def refused(world: World, one: ExemptionId) -> None:
+    """Azure has no exemption from an assignment that is gone: the restore says so, and writes nothing."""
+    with pytest.raises(Permanent) as error:
+        await world.reconciler.restore(one, OPERATOR)
+    assert (error.value.code, error.value.subject) == ("cannot-act", one.text)
+    assert await world.body(one) is None
+
+
+RESPELLED = {"policyDefinitionReferenceIds": ["denyPublicNetwork", "requireTls", "requireTls"]}
+SOONER = {"expiresOn": "2098-06-30T22:00:00.0000001Z"}
+
+
+@pytest.mark.parametrize("before", [RESPELLED, SOONER], ids=["a policy twice", "100 ns later"])
+@pytest.mark.parametrize("gone", [False, True], ids=["over it", "anew"])
+async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it(
+    epac_world: World, before: Mapping[str, Any], gone: bool
+) -> None:
+    world, case = epac_world, cases(OWN / "compare.json")[0]
+    world.ruleset = keeping(on=SILENT, owners=[{**EPAC, "restore": True}])
+    one = world.id("respelled")
+    await put(world, one, {**case.wanted, **before})
+    await world.settle(one)
+    assert (await answers(world, one, case))["UTC"][0] == "update"
+    if gone:
+        await world.delete(one, PIPELINE)
+        await world.look(one)
+    await put(world, one, case.wanted)
+    await world.settle(one)
+    assert (await world.look(one)).wrote is False
+    assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
+    await world.delete(one, ALICE)
+    await world.look(one)
+    await world.reconciler.restore(one, OPERATOR)
+    assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
+    await world.settle(one)
+    await drop_target(world)
+    await target_deleted(world, one)
+    await recreate_target(world)
+    await target_written(world, one)
+    assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "owner", "deletes", "told"),
+    [
+        ("full", {**EPAC, "authors": [PIPELINE_ID]}, 1, []),
+        ("full", EPAC, 4, ["fight"]),
+        ("ownedOnly", EPAC, 0, []),
+    ],
+    ids=["full, its identity named", "full, not named", "ownedOnly"],
+)
+async def test_beside_an_exemption_that_is_not_epacs(
+    epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, told: Sequence[str]
+) -> None:
+    world, where = epac_world, environment({"strategy": strategy})
+    world.ruleset = keeping(on=SILENT, owners=[owner])
+    one = world.id("by-hand")
+    await world.write(one, ALICE)
+    await world.settle(one)
+    await drop_target(world)
+    await target_deleted(world, one)
+    await recreate_target(world)
+    await target_written(world, one)
+    await world.forget()
+    runs_that_deleted = 0
+    for _ in range(6):
+        body = await world.body(one)
+        if body is None or epac_run(body, None, where, world.clock.now()).action != "delete":
+            break
+        runs_that_deleted += 1
+        await world.delete(one, PIPELINE)
+        await world.reconciler.reconcile(one, Hint("event", "delete", PIPELINE_ID, f"e-{runs_that_deleted}"))
+        world.clock.advance(minutes=40)
+        await world.look(one, "wake-up")
+    assert runs_that_deleted == deletes
+    assert [kind for kind in await world.told() if kind == "fight"] == told
+    assert (await world.body(one) is None) is (strategy == "full")

@@ -34,6 +34,8 @@ _ENVELOPE = {"id", "name", "type", "systemdata", "apiversion", "scope", "depends
 _VERSIONED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
 _LISTED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, ENROLLMENTS}
 """What a list shows by scope: inherited, at it, and below."""
+_TOPPED = {DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
+_MOST = 1000
 _PATCHABLE = {"assignmentScopeValidation", "resourceSelectors"}
 """Of an enrollment (Microsoft Learn, enrollment structure)."""
 _READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion"}
@@ -63,17 +65,20 @@ class Resources:
         return Reply(200, self._render(entry, version, expand))
 
     def put(self, target: Target, body: Any, version: str, caller: Caller) -> Reply:
-        if target.type_key in (SUBSCRIPTIONS, *VERSIONS):
+        if target.type_key == SUBSCRIPTIONS:
             raise not_allowed("PUT")
         body = _object(body)
-        before = self._store.get(target.key)
+        before = versions.find(self._store, target)
         self._store.require_scope(target.scope)
         self._check(target, body)
         entry = Entry(before.target if before else target, self._prepare(target, body))
         versions.settle(self._store, target, entry.body["properties"])
         if target.type_key not in {GROUPS, MANAGEMENT_GROUPS, MEMBERS}:
             entry.system = system_data(caller, self._clock(), before.system if before else None)
-        self._store.put(entry)
+        if target.type_key in VERSIONS:
+            versions.write(self._store, entry)
+        else:
+            self._store.put(entry)
         changes.note(self._store, before, entry, caller, self._clock())
         plain = target.type_key in {MANAGEMENT_GROUPS, MEMBERS}
         return Reply(200 if before or plain else 201, self._render(entry, version))
@@ -90,7 +95,7 @@ class Resources:
         return self.put(before.target, {**before.body, **body, "properties": properties}, version, caller)
 
     def delete(self, target: Target, version: str) -> Reply:
-        entry = self._store.get(target.key)
+        entry = versions.find(self._store, target)
         if entry is None:
             self._store.require_containers(target.scope)
             if target.type_key in {GROUPS, MANAGEMENT_GROUPS}:
@@ -100,6 +105,9 @@ class Resources:
             raise not_allowed("DELETE")
         if target.type_key == MEMBERS:
             self._store.above.pop(f"/subscriptions/{target.name.lower()}", None)
+        if target.type_key in VERSIONS:
+            versions.drop(self._store, target)
+            return Reply(200)
         last = self._render(entry, version) if target.type_key in _VERSIONED else b""
         self._store.remove(target.key)
         return Reply(200, last)
@@ -122,8 +130,16 @@ class Resources:
                 (entry for entry in rows if entry.target.key.startswith(below)), key=lambda entry: entry.target.key
             )
         expand = query.get("$expand", "")
-        shown = listing.page(chosen, self.page_size, url, query, lambda entry: self._render(entry, version, expand))
+        size = min(self.page_size, _top(query)) if target.type_key in _TOPPED else self.page_size
+        shown = listing.page(chosen, size, url, query, lambda entry: self._render(entry, version, expand))
         return Reply(200, shown)
+
+    def list_versions(self, target: Target, version: str) -> Reply:
+        """Return all versions of all definitions of a type that are at a scope itself, on one page."""
+        self._store.require_scope(target.scope)
+        definitions = [one for one in self._store.of_type(target.type_key) if one.target.scope_key == target.scope_key]
+        rows = [row for one in definitions for row in versions.every(self._store, one)]
+        return Reply(200, b'{"value":[' + b",".join(self._render(row, version) for row in rows) + b"]}")
 
     def _render(self, entry: Entry, version: str, expand: str = "") -> bytes:
         odd = not isinstance(entry.body.get("properties") or {}, dict)  # put there by a test, and shown as it is
@@ -153,6 +169,8 @@ class Resources:
             check_assignment(self._store, target, properties)
         elif target.built_in:
             raise ArmError(403, "AuthorizationFailed", "Built-in definitions cannot be changed.")
+        elif target.type_key in VERSIONS:
+            versions.check(target, properties)
         elif target.type_key == LOCKS and properties.get("level") not in ("CanNotDelete", "ReadOnly"):
             raise ArmError(400, "InvalidLockLevel", "The level of a lock is CanNotDelete or ReadOnly.")
         elif target.type_key == MEMBERS:
@@ -184,7 +202,9 @@ class Resources:
         kind = target.type_key
         if kind == SUBSCRIPTIONS:
             base = {"subscriptionId": target.name, "displayName": target.name, "state": "Enabled"}
-            return base | {"tenantId": TENANT_ID} | kept
+            policies = {"locationPlacementId": "Public_2014-09-01", "quotaId": "Sandbox", "spendingLimit": "Off"}
+            more = {"authorizationSource": "RoleBased", "managedByTenants": [], "subscriptionPolicies": policies}
+            return base | {"tenantId": TENANT_ID} | more | kept
         properties: Json = dict(kept.get("properties") or {})
         if kind == ASSIGNMENTS:
             given = {key: value for key, value in properties.items() if key not in _READ_ONLY}
@@ -212,6 +232,14 @@ class Resources:
         named = {"id": parent, "name": parent.rpartition("/")[2]} if parent else None
         shown = {"tenantId": TENANT_ID, "displayName": properties.get("displayName", target.name)}
         return shown | {"details": {"version": 1, "parent": named}}
+
+
+def _top(query: Mapping[str, str]) -> int:
+    """Return the most rows that a page may have. Raises ArmError 400; the specification has the bounds."""
+    text = query.get("$top", str(_MOST))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
+        raise ArmError(400, "InvalidTopInQueryString", f"The $top '{text}' must be between 1 and {_MOST}.")
+    return int(text)
 
 
 def _object(body: Any) -> Json:

@@ -6,7 +6,8 @@ after 2024-08-01 as in the specification).
 
 Sources: the lists in Azure/bicep 17089 and Azure/enterprise-azure-policy-as-code 566, and the specification for what
 came later. Refusals: InvalidResourceType as in those two and in Azure/azure-powershell 25483, without a list as in
-JulianHayward/Azure-MG-Sub-Governance-Reporting 297; NoRegisteredProviderFound, which types with locations answer, as in
+JulianHayward/Azure-MG-Sub-Governance-Reporting 297, for a version that no type of the namespace has, too
+(Azure/acs-engine 4037); NoRegisteredProviderFound, which types with locations answer, as in
 Azure/azure-cli 31916. That a policy type ever answers so is a guess. Other types take any version; for those that are
 shown besides, versions are named that the specification has.
 """
@@ -66,6 +67,12 @@ _VERSIONED: Final = ("policyDefinitions", "policySetDefinitions")
 _REFUSALS: Final = ("InvalidResourceType", "NoRegisteredProviderFound")
 
 
+def invalid(version: str) -> ArmError:
+    """Make Resource Manager's own refusal of an api-version."""
+    message = f"The api-version '{version}' is invalid. The supported versions are '{','.join(reversed(_NATIVE))}'."
+    return ArmError(400, "InvalidApiVersionParameter", message)
+
+
 class Providers:
     """What this cloud supports. It may be made to lag: `lag`, `reset`."""
 
@@ -98,10 +105,6 @@ class Providers:
         listed = self._types().get(kind) if namespace.lower() == _NAMESPACE.lower() else None
         if listed is None or version.lower() in map(str.lower, listed):
             return
-        known = {one for every in (*_SUPPORTED.values(), *self.supported.values()) for one in every}
-        if version.lower() not in map(str.lower, known):
-            message = f"The api-version '{version}' is invalid. The supported versions are '{','.join(sorted(known))}'."
-            raise ArmError(400, "InvalidApiVersionParameter", message)
         if self.refusal == "NoRegisteredProviderFound":
             message = (
                 f"No registered resource provider found for location 'global' and API version '{version}' for type "
@@ -117,9 +120,7 @@ class Providers:
     def require_native(version: str) -> None:
         """Check that Resource Manager itself has an api-version. Raises ArmError 400."""
         if version.lower() not in _NATIVE:
-            listed = ",".join(reversed(_NATIVE))
-            message = f"The api-version '{version}' is invalid. The supported versions are '{listed}'."
-            raise ArmError(400, "InvalidApiVersionParameter", message)
+            raise invalid(version)
 
     def show(self, scope: str, namespace: str) -> Reply:
         """Return a provider's types and their api-versions, newest first, of a subscription or ("") the tenant.

@@ -26,7 +26,7 @@ from sandbox.arm.graph import Graph
 from sandbox.arm.listener import Listener
 from sandbox.arm.operations import PLAIN, Operations, reads_of
 from sandbox.arm.policy_tokens import HEADER, READER, PolicyTokens
-from sandbox.arm.providers import PROVIDERS, Providers
+from sandbox.arm.providers import PROVIDERS, Providers, invalid
 from sandbox.arm.reply import Call, Context, Operation, Reply, Request
 from sandbox.arm.resources import Resources
 from sandbox.arm.routes import Route
@@ -415,8 +415,7 @@ def _version(query: Mapping[str, str]) -> str:
         message = "The api-version query parameter (?api-version=) is required for all requests."
         raise ArmError(400, "MissingApiVersionParameter", message)
     if not _VERSION.fullmatch(version):
-        message = f"The api-version '{version}' is invalid. It must be a date, such as '2022-07-01-preview'."
-        raise ArmError(400, "InvalidApiVersionParameter", message)
+        raise invalid(version)
     return version
 
 

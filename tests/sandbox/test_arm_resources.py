@@ -46,7 +46,8 @@ async def test_resources_need_what_they_stand_on(client: Client) -> None:
     assert (shown["id"], shown["type"], shown["properties"]["a"]) == (site, "Microsoft.Web/sites", 1)
     assert (await client.send("POST", f"{site}/restart")).status == 200
     assert await client.names(f"{GROUP}/resources", version=RESOURCES) == ["kv1", "a", "b"]
-    typed = await client.names(f"{SUBSCRIPTION}/resources", filter="resourceType eq 'microsoft.web/sites'")
+    sites = "resourceType eq 'microsoft.web/sites'"
+    typed = await client.names(f"{SUBSCRIPTION}/resources", version=RESOURCES, filter=sites)
     assert typed == ["a"]
     await client.send("DELETE", site)
     assert (await client.get(f"{site}/slots/b")).code == "ResourceNotFound"

@@ -98,8 +98,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "DELETE policyEnrollments": Checked("policy: deletePolicyEnrollment"),
     "GET policyDefinitions": Checked("policy: getPolicyDefinition"),
     "LIST policyDefinitions": Checked(
-        "policy: listPolicyDefinitions", "the order and size of pages",
-        "`$filter` knows scopes only, no policyType or category",
+        "policy: listPolicyDefinitions", "the order and size of pages; that `eq` is written between name and value"
     ),
     "PUT policyDefinitions": Checked(
         "policy: createOrUpdatePolicyDefinition; issues: a custom definition is at 1.0.0",
@@ -109,7 +108,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "GET policySetDefinitions": Checked("policy-2025: getPolicySetDefinition"),
     "LIST policySetDefinitions": Checked(
         "policy: listPolicySetDefinitions", "the order and size of pages",
-        "`$filter` knows scopes only, no policyType or category; members have no `definitionVersion` unless given",
+        "members have no `definitionVersion` unless given",
     ),
     "PUT policySetDefinitions": Checked(
         "policy: createOrUpdatePolicySetDefinition", differs="members have no `definitionVersion` unless given"
@@ -183,15 +182,9 @@ OFFERED: Final[Mapping[str, Checked]] = {
         differs="takes the body of a PUT; that of the example (parentGroupId) it does not read",
     ),
     "DELETE managementGroups": Checked("groups: DeleteManagementGroup", differs=_ASYNC),
-    "GET managementGroups/subscriptions": Checked(
-        "groups: GetSubscriptionFromManagementGroup", differs="`properties` are empty"
-    ),
-    "LIST managementGroups/subscriptions": Checked(
-        "groups: GetAllSubscriptionsFromManagementGroup", differs="`properties` are empty"
-    ),
-    "PUT managementGroups/subscriptions": Checked(
-        "groups: AddManagementGroupSubscription", differs="`properties` are empty"
-    ),
+    "GET managementGroups/subscriptions": Checked("groups: GetSubscriptionFromManagementGroup"),
+    "LIST managementGroups/subscriptions": Checked("groups: GetAllSubscriptionsFromManagementGroup"),
+    "PUT managementGroups/subscriptions": Checked("groups: AddManagementGroupSubscription"),
     "DELETE managementGroups/subscriptions": Checked("groups: RemoveManagementGroupSubscription"),
     "LIST resources": Checked("", "the code for a `$filter` other than one by resourceType"),
     "GET resource": Checked("", "all but the 404, which is in many public issues: each provider answers as it likes"),

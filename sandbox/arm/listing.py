@@ -13,7 +13,8 @@ from sandbox.arm.target import MANAGEMENT_GROUPS, parse
 
 _CLAUSE = re.compile(
     r"(?P<at>atScope\(\))|(?P<exact>atExactScope\(\))|(?P<below>atScopeAndBelow\(\))|(?P<current>excludeExpired\(\))"
-    r"|policy(?:Assignment|Definition)Id\s+eq\s+'(?P<assignment>[^']*)'",
+    r"|policy(?:Assignment|Definition)Id\s+eq\s+'(?P<assignment>[^']*)'"
+    r"|policyType\s+eq\s+'(?P<type>[^']*)'|category\s+eq\s+'(?P<category>[^']*)'",
     re.IGNORECASE,
 )
 
@@ -43,6 +44,9 @@ def select(store: Store, rows: Iterable[Entry], scope_key: str, text: str, now: 
         chosen = [entry for entry in chosen if not expired(entry, now)]
     if "assignment" in clauses:
         chosen = [entry for entry in chosen if _names(entry, clauses["assignment"].strip("/").lower())]
+    for name, said in (("type", _type), ("category", _category)):
+        if name in clauses:
+            chosen = [entry for entry in chosen if said(entry).lower() == clauses[name].lower()]
     return sorted(chosen, key=lambda entry: entry.target.key)
 
 
@@ -70,6 +74,15 @@ def _names(entry: Entry, identity: str) -> bool:
     properties = entry.body.get("properties", {})
     named = properties.get("policyAssignmentId") or properties.get("policyDefinitionId") or ""
     return str(named).strip("/").lower() == identity
+
+
+def _type(entry: Entry) -> str:
+    return str(entry.body.get("properties", {}).get("policyType"))
+
+
+def _category(entry: Entry) -> str:
+    metadata = entry.body.get("properties", {}).get("metadata")
+    return str(metadata.get("category")) if isinstance(metadata, dict) else ""
 
 
 def expired(entry: Entry, now: datetime) -> bool:

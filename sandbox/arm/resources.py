@@ -221,6 +221,12 @@ class Resources:
         if kind == MANAGEMENT_GROUPS:
             properties = self._place_management_group(target, properties)
         if kind == MEMBERS:
+            group, _, member = target.id.rpartition("/subscriptions/")
+            named = self._store.get(f"/subscriptions/{member.lower()}")
+            properties |= {
+                "displayName": named.body["displayName"] if named else member, "parent": {"id": group},
+                "state": "Active", "tenant": TENANT_ID,
+            }  # fmt: skip
             left = self._store.above.get(f"/subscriptions/{target.name.lower()}")
             self._store.entries.pop(f"{left}/subscriptions/{target.name.lower()}", None)  # it is in one group only
             self._store.above[f"/subscriptions/{target.name.lower()}"] = target.key.rpartition("/subscriptions/")[0]

@@ -96,6 +96,21 @@ async def test_policy_definitions_keep_their_metadata_as_it_is_spelled(client: C
     assert {row["name"]: row["properties"].get("metadata") for row in listed} == {"own": said["metadata"], "tls": None}
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ["own", "tls"]), ("policyType eq 'Custom'", ["own"]), ("policyType eq 'builtin'", ["tls"]),
+        ("category eq 'Storage'", ["own"]), ("category eq 'Other'", []),
+        ("atExactScope() and policyType eq 'BuiltIn'", []),
+    ],
+)  # fmt: skip
+async def test_definitions_are_filtered(client: Client, text: str, names: list[str]) -> None:
+    said = {"properties": {"metadata": {"category": "Storage"}}}
+    await client.put(f"{CORP}{AUTH}/policyDefinitions/own", said)
+    more = {"filter": text} if text else {}
+    assert sorted(await client.names(f"{CORP}{AUTH}/policyDefinitions", **more)) == names
+
+
 async def test_the_management_group_tree(client: Client) -> None:
     sales = "/providers/Microsoft.Management/managementGroups/sales"
     parent = {"properties": {"displayName": "Sales", "details": {"parent": {"id": CORP}}}}
@@ -106,6 +121,10 @@ async def test_the_management_group_tree(client: Client) -> None:
     assert await client.names(listed) == []
     assert (await client.put(f"{sales}/subscriptions/{SUB}", {}, version="2021-04-01")).status == 200
     assert await client.names(listed) == ["mg"]
+    (member,) = (await client.get(f"{sales}/subscriptions", version="2021-04-01")).body["value"]
+    assert member["properties"] == {
+        "displayName": "demo", "parent": {"id": sales}, "state": "Active", "tenant": TENANT_ID,
+    }  # fmt: skip
     await client.control("POST", "subscriptions", {"subscriptionId": "s2", "managementGroup": "corp"})
     assert (await client.get("/subscriptions/S2", version=RESOURCES)).body["subscriptionId"] == "s2"
     assert await client.names("/subscriptions/s2" + AUTH + "/policyExemptions") == []

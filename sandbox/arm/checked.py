@@ -45,7 +45,8 @@ class Checked(NamedTuple):
 
 
 _ASYNC: Final = "Azure answers 202 and goes on; here all is done at once, with 200"
-_DELETED: Final = "the body of the answer: the examples have none, recordings of exemptions and assignments have"
+_METADATA: Final = "Azure adds createdBy, createdOn, updatedBy and updatedOn to `metadata`"
+_MEMBERS: Final = "members have no `definitionVersion` unless given"
 _TAGS_ASYNC: Final = "Azure may answer 202; here it is always 200"
 _NO_SCOPE: Final = "the 404 for a scope that is not there"
 OFFERED: Final[Mapping[str, Checked]] = {
@@ -69,52 +70,59 @@ OFFERED: Final[Mapping[str, Checked]] = {
         "policy: deletePolicyExemption; powershell: Backcompat-PolicyExemptionCRUD (200 with the exemption)"
     ),
     "GET policyAssignments": Checked(
-        "policy-2025: getPolicyAssignment", "that api-versions before 2024-05-01 take no notice of `$expand`",
-        "no `instanceId`, no `notScopes` unless given",
+        "policy-2025: getPolicyAssignment; powershell: Backcompat-PolicyAssignmentEnforcementMode",
+        "that api-versions before 2024-05-01 take no notice of `$expand`; from which one on `instanceId` is shown",
+        "no `instanceId` of what was seeded, no `notScopes` unless given",
     ),
     "LIST policyAssignments": Checked("policy-2025: listPolicyAssignments", "the order and size of pages"),
     "PUT policyAssignments": Checked(
-        "policy: createPolicyAssignment; policy-2025: createPolicyAssignmentWithoutEnforcement; issues: a pin that "
-        "matches nothing",
-        "200 for one that was there: the examples have 201 alone",
-        "no `instanceId`; Azure adds createdBy and the like to `metadata` (powershell: Backcompat-PolicyExemptionCRUD)",
+        "policy: createPolicyAssignment; policy-2025: createPolicyAssignmentWithoutEnforcement; powershell: "
+        "Backcompat-PolicyAssignmentEnforcementMode (201 for one that was there), GetPolicyEnrollment; issues: a pin "
+        "that matches nothing",
+        differs=_METADATA,
     ),
     "PATCH policyAssignments": Checked("policy: updatePolicyAssignmentWithSelfserveExemptionSettings"),
     "DELETE policyAssignments": Checked(
-        "policy: deletePolicyAssignment; powershell: Backcompat-PolicyExemptionCRUD", differs="no `instanceId`"
+        "policy: deletePolicyAssignment; powershell: Backcompat-PolicyExemptionCRUD (200 with the assignment)"
     ),
-    "GET policyEnrollments": Checked(
-        "policy: getPolicyEnrollment", differs="no `eTag`, no `policyAssignmentInstanceId`"
+    "GET policyEnrollments": Checked("policy: getPolicyEnrollment; powershell: GetPolicyEnrollment"),
+    "LIST policyEnrollments": Checked(
+        "policy: listPolicyEnrollmentsForResourceGroup; powershell: GetPolicyEnrollment", "the order and size of pages"
     ),
-    "LIST policyEnrollments": Checked("policy: listPolicyEnrollmentsForResourceGroup", "the order and size of pages"),
     "PUT policyEnrollments": Checked(
-        "policy: createOrUpdatePolicyEnrollment", "the codes for a body that is refused",
-        "no `eTag`, no `policyAssignmentInstanceId`",
+        "policy: createOrUpdatePolicyEnrollment; powershell: GetPolicyEnrollment",
+        "the codes for a body that is refused; that `policyAssignmentInstanceId` stays",
     ),
     "PATCH policyEnrollments": Checked(
         "policy: updatePolicyEnrollmentWithResourceSelectors; learn: enrollment structure",
         "that other properties are refused",
     ),
-    "DELETE policyEnrollments": Checked("policy: deletePolicyEnrollment"),
-    "GET policyDefinitions": Checked("policy: getPolicyDefinition"),
+    "DELETE policyEnrollments": Checked(
+        "policy: deletePolicyEnrollment; powershell: GetPolicyEnrollment (200 with the enrollment)"
+    ),
+    "GET policyDefinitions": Checked(
+        "policy: getPolicyDefinition; powershell: GetPolicyEnrollment, Backcompat-PolicyDefinitionMode"
+    ),
     "LIST policyDefinitions": Checked(
         "policy: listPolicyDefinitions", "the order and size of pages; that `eq` is written between name and value"
     ),
     "PUT policyDefinitions": Checked(
-        "policy: createOrUpdatePolicyDefinition; issues: a custom definition is at 1.0.0",
-        "200 for one that was there: the example has 201 alone",
+        "policy: createOrUpdatePolicyDefinition; powershell: Backcompat-PolicyDefinitionMode (201 for one that was "
+        "there); issues: a custom definition is at 1.0.0",
+        differs=_METADATA,
     ),
-    "DELETE policyDefinitions": Checked("policy: deletePolicyDefinition", _DELETED),
+    "DELETE policyDefinitions": Checked(
+        "policy: deletePolicyDefinition; powershell: Backcompat-PolicyDefinitionMode (200 with the definition)"
+    ),
     "GET policySetDefinitions": Checked("policy-2025: getPolicySetDefinition"),
-    "LIST policySetDefinitions": Checked(
-        "policy: listPolicySetDefinitions", "the order and size of pages",
-        "members have no `definitionVersion` unless given",
+    "LIST policySetDefinitions": Checked("policy: listPolicySetDefinitions", "as for policyDefinitions", _MEMBERS),
+    "PUT policySetDefinitions": Checked("policy: createOrUpdatePolicySetDefinition", "", f"{_MEMBERS}; {_METADATA}"),
+    "DELETE policySetDefinitions": Checked(
+        "policy: deletePolicySetDefinition", "the body of the answer: as recorded of policyDefinitions"
     ),
-    "PUT policySetDefinitions": Checked(
-        "policy: createOrUpdatePolicySetDefinition", differs="members have no `definitionVersion` unless given"
+    "GET policyDefinitions/versions": Checked(
+        "policy: getPolicyDefinitionVersion", "the code for one that is not there"
     ),
-    "DELETE policySetDefinitions": Checked("policy: deletePolicySetDefinition", _DELETED),
-    "GET policyDefinitions/versions": Checked("", "the code for one that is not there; the rest is as for initiatives"),
     "LIST policyDefinitions/versions": Checked(
         "policy: listPolicyDefinitionVersions; policy-2025: listBuiltInPolicyDefinitionVersions",
         "the code for a bad `$top`", "rows are in the order of their ids; the example has the newest first",
@@ -130,9 +138,15 @@ OFFERED: Final[Mapping[str, Checked]] = {
         "policy-2025: getBuiltInPolicySetDefinitionVersion, getPolicySetDefinitionVersionAtManagementGroup",
         "that a read of one that is not there gets the code that a write of an assignment gets",
     ),
-    "LIST policySetDefinitions/versions": Checked("", "as for policyDefinitions/versions"),
-    "PUT policySetDefinitions/versions": Checked("", "as for policyDefinitions/versions"),
-    "DELETE policySetDefinitions/versions": Checked("", "as for policyDefinitions/versions"),
+    "LIST policySetDefinitions/versions": Checked(
+        "policy: listPolicySetDefinitionVersionsByManagementGroup", "as for policyDefinitions/versions", _MEMBERS
+    ),
+    "PUT policySetDefinitions/versions": Checked(
+        "policy: createOrUpdatePolicySetDefinitionVersion", "as for policyDefinitions/versions", _MEMBERS
+    ),
+    "DELETE policySetDefinitions/versions": Checked(
+        "policy: deletePolicySetDefinitionVersion", "as for policyDefinitions/versions"
+    ),
     "POST listVersions": Checked(
         "policy: listAllPolicyDefinitionVersions, listAllBuiltInPolicySetDefinitionVersions",
         "that nothing inherited is in it", "all on one page",
@@ -160,17 +174,20 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "PUT tags": Checked("resources: PutTagsResource", "the codes for bad tags", _TAGS_ASYNC),
     "PATCH tags": Checked("resources: PatchTagsResource", "the codes for bad tags", _TAGS_ASYNC),
     "DELETE tags": Checked("resources: DeleteTagsResource", differs=_TAGS_ASYNC),
-    "GET deployments": Checked("", "all of it"),
+    "GET deployments": Checked("cli: test_group_deployment_lite", differs="no hash, providers or duration"),
     "LIST deployments": Checked("", "all of it"),
     "PUT deployments": Checked(
-        "deployments: PutDeploymentResourceGroup", "that the first error ends it, and is the answer",
+        "deployments: PutDeploymentResourceGroup; cli: test_group_deployment_lite",
+        "that the first error ends it, and is the answer",
         "done at once: `provisioningState` is Succeeded in the first answer; no hash, providers or duration",
     ),
     "DELETE deployments": Checked("", "all of it"),
     "GET subscriptions": Checked("subscriptions: GetSubscription", differs="has `name` and `type` besides"),
     "LIST subscriptions": Checked("subscriptions: GetSubscriptions", differs="has `name` and `type` besides"),
     "GET resourceGroups": Checked("resources: ResourceGroups_Get; cli: test_resource_group (HEAD: 204, 404)"),
-    "LIST resourceGroups": Checked("", "the order and size of pages"),
+    "LIST resourceGroups": Checked(
+        "cli: test_resource_group", "the order and size of pages", "`$filter` is not read: all are listed"
+    ),
     "PUT resourceGroups": Checked("resources: CreateResourceGroup; cli: test_resource_group"),
     "PATCH resourceGroups": Checked("", "all of it"),
     "DELETE resourceGroups": Checked("cli: test_resource_group", differs=_ASYNC),
@@ -232,7 +249,7 @@ def name_of(method: str, target: Target) -> str:
 def table() -> str:
     """Return the table of the documentation, and the list of the sources that it names."""
     sources = "\n".join(f"- **{name}**: {what}" for name, what in SOURCES.items())
-    rows = "\n".join(f"| {name} | {one.seen or 'nothing public'} | {_notes(one)} |" for name, one in OFFERED.items())
+    rows = "\n".join(f"| {name} | {one.seen or 'nothing'} | {_notes(one)} |" for name, one in OFFERED.items())
     return f"{sources}\n\n| operation | checked against | guesses and differences |\n|---|---|---|\n{rows}\n"
 
 

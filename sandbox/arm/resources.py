@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from sandbox.arm import changes, listing, versions
 from sandbox.arm.errors import ArmError, bad_content, not_allowed
-from sandbox.arm.exemption_body import check_assignment
+from sandbox.arm.exemption_body import check_assignment, find_assignment
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Json, Store, absent_code, missing, system_data, words
 from sandbox.arm.target import (
@@ -30,7 +31,7 @@ from sandbox.arm.target import (
 )
 from sandbox.identity import TENANT_ID, Caller
 
-_ENVELOPE = {"id", "name", "type", "systemdata", "apiversion", "scope", "dependson"}
+_ENVELOPE = {"id", "name", "type", "systemdata", "etag", "apiversion", "scope", "dependson"}
 _VERSIONED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
 _LISTED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, ENROLLMENTS}
 """What a list shows by scope: inherited, at it, and below."""
@@ -38,7 +39,9 @@ _TOPPED = {DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
 _MOST = 1000
 _PATCHABLE = {"assignmentScopeValidation", "resourceSelectors"}
 """Of an enrollment (Microsoft Learn, enrollment structure)."""
-_READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion"}
+_READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion", "instanceId", "policyAssignmentInstanceId"}
+_ALWAYS_CREATED = {ASSIGNMENTS, DEFINITIONS}
+"""What a PUT answers with 201, be it there or not: azure-powershell's recordings."""
 
 
 class Resources:
@@ -73,6 +76,7 @@ class Resources:
         self._check(target, body)
         entry = Entry(before.target if before else target, self._prepare(target, body))
         versions.settle(self._store, target, entry.body["properties"])
+        self._bind(entry, before)
         if target.type_key not in {GROUPS, MANAGEMENT_GROUPS, MEMBERS}:
             entry.system = system_data(caller, self._clock(), before.system if before else None)
         if target.type_key in VERSIONS:
@@ -80,8 +84,25 @@ class Resources:
         else:
             self._store.put(entry)
         changes.note(self._store, before, entry, caller, self._clock())
+        was_there = before is not None and target.type_key not in _ALWAYS_CREATED
         plain = target.type_key in {MANAGEMENT_GROUPS, MEMBERS}
-        return Reply(200 if before or plain else 201, self._render(entry, version))
+        return Reply(200 if was_there or plain else 201, self._render(entry, version))
+
+    def _bind(self, entry: Entry, before: Entry | None) -> None:
+        """Give an assignment the id of its life, and an enrollment that of its assignment's.
+
+        Recorded: azure-powershell, GetPolicyEnrollment. That a write of an enrollment keeps it is a guess.
+        """
+        kind, properties = entry.target.type_key, entry.body["properties"]
+        seal = str(uuid5(NAMESPACE_URL, f"{entry.target.key} {self._clock().isoformat()}"))
+        if kind == ASSIGNMENTS:
+            properties["instanceId"] = _property(before, "instanceId") or seal
+        elif kind == ENROLLMENTS:
+            entry.body["etag"] = f'"{seal}"'
+            bound = _property(before, "policyAssignmentInstanceId") or _property(
+                find_assignment(self._store, properties["policyAssignmentId"]), "instanceId"
+            )
+            properties |= {"policyAssignmentInstanceId": bound} if bound else {}
 
     def patch(self, target: Target, body: Any, version: str, caller: Caller) -> Reply:
         before = self._store.get(target.key)
@@ -92,7 +113,8 @@ class Resources:
         if target.type_key == ENROLLMENTS and not (body.get("properties") or {}).keys() <= _PATCHABLE:
             raise bad_content(f"Of an enrollment, {' and '.join(sorted(_PATCHABLE))} alone can be changed")
         properties = before.body.get("properties", {}) | (body.get("properties") or {})
-        return self.put(before.target, {**before.body, **body, "properties": properties}, version, caller)
+        whole = {**before.body, **body, "properties": properties}
+        return Reply(200, self.put(before.target, whole, version, caller).body)
 
     def delete(self, target: Target, version: str) -> Reply:
         entry = versions.find(self._store, target)
@@ -108,7 +130,7 @@ class Resources:
         if target.type_key in VERSIONS:
             versions.drop(self._store, target)
             return Reply(200)
-        last = self._render(entry, version) if target.type_key in _VERSIONED else b""
+        last = self._render(entry, version) if target.type_key in _LISTED else b""
         self._store.remove(target.key)
         return Reply(200, last)
 
@@ -206,9 +228,10 @@ class Resources:
             more = {"authorizationSource": "RoleBased", "managedByTenants": [], "subscriptionPolicies": policies}
             return base | {"tenantId": TENANT_ID} | more | kept
         properties: Json = dict(kept.get("properties") or {})
+        if kind in {ASSIGNMENTS, ENROLLMENTS}:
+            properties = {key: value for key, value in properties.items() if key not in _READ_ONLY}
         if kind == ASSIGNMENTS:
-            given = {key: value for key, value in properties.items() if key not in _READ_ONLY}
-            properties = {"enforcementMode": "Default", **given, "scope": target.scope}
+            properties = {"enforcementMode": "Default", **properties, "scope": target.scope}
         elif kind in _VERSIONED:
             properties = {"policyType": "BuiltIn" if target.built_in else "Custom", **properties}
         elif kind not in {LOCKS, MANAGEMENT_GROUPS, MEMBERS}:
@@ -264,6 +287,11 @@ def _object(body: Any) -> Json:
     if not isinstance(parent, dict) or not isinstance(parent.get("id", ""), str):
         raise bad_content("The parent must be an object with an id. Path 'properties.details'")
     return body
+
+
+def _property(entry: Entry | None, name: str) -> Any:
+    properties = entry.body.get("properties") if entry else None
+    return properties.get(name) if isinstance(properties, dict) else None
 
 
 def _with_reference(member: Json) -> Json:

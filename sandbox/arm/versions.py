@@ -20,6 +20,7 @@ from sandbox.arm.target import ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, VERSIO
 
 PINNED: Final = "2023-04-01"
 EXPANDED: Final = "2024-05-01"
+INSTANCED: Final = "2025-11-01"
 FIRST: Final = "1.0.0"
 
 _WRITTEN: Final = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
@@ -166,6 +167,8 @@ def shown(store: Store, entry: Entry, version: str = "9", expand: str = "") -> J
     properties, kind = dict(_properties(entry)), entry.target.type_key
     if kind in _DEFINITIONS:
         properties |= {"version": own(entry), "versions": numbers(store, entry)}
+    if version < INSTANCED:
+        properties.pop("instanceId", None)
     if version < PINNED:
         return {key: value for key, value in properties.items() if key not in _SINCE_PINNED}
     if kind == ASSIGNMENTS and version >= EXPANDED and expand:

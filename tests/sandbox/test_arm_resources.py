@@ -96,6 +96,34 @@ async def test_policy_definitions_keep_their_metadata_as_it_is_spelled(client: C
     assert {row["name"]: row["properties"].get("metadata") for row in listed} == {"own": said["metadata"], "tls": None}
 
 
+async def test_an_enrollment_is_bound_to_the_life_of_its_assignment(client: Client) -> None:
+    """Statuses and fields as recorded: azure-powershell, GetPolicyEnrollment, Backcompat-PolicyDefinitionMode."""
+    assignment, enrollment = f"{GROUP}{AUTH}/policyAssignments/a1", f"{GROUP}{AUTH}/policyEnrollments/n1"
+    body = {"properties": {"policyDefinitionId": f"{AUTH}/policyDefinitions/tls", "instanceId": "mine"}}
+    made = await client.put(assignment, body)
+    life = made.body["properties"]["instanceId"]
+    assert life != "mine"
+    again = await client.put(assignment, body)
+    assert (made.status, again.status, again.body["properties"]["instanceId"]) == (201, 201, life)
+    assert "instanceId" not in (await client.get(assignment, version="2025-03-01")).body["properties"]
+    patched = await client.send("PATCH", assignment, {"properties": {"displayName": "x"}})
+    assert (patched.status, patched.body["properties"]["instanceId"]) == (200, life)
+
+    enrolled = await client.put(enrollment, {"properties": {"policyAssignmentId": assignment}})
+    assert (enrolled.status, enrolled.body["properties"]["policyAssignmentInstanceId"]) == (201, life)
+    assert enrolled.body["etag"].startswith('"')
+    await client.send("DELETE", assignment)
+    renewed = (await client.put(assignment, body)).body["properties"]["instanceId"]
+    assert renewed != life
+    kept = await client.put(enrollment, {"properties": {"policyAssignmentId": assignment}})
+    assert (kept.status, kept.body["properties"]["policyAssignmentInstanceId"]) == (200, life)
+    assert kept.body["etag"] != enrolled.body["etag"]
+    gone = await client.send("DELETE", enrollment)
+    assert (gone.status, gone.body) == (200, kept.body)
+    own = f"{SUBSCRIPTION}{AUTH}/policyDefinitions/own"
+    assert [(await client.put(own, {"properties": {}})).status for _ in range(2)] == [201, 201]
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

@@ -4,17 +4,20 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 
-from sandbox.stack import Sandbox
+from sandbox import shell
+from sandbox.stack import ROOT, Sandbox
 from sandbox.tenant import ALICE, DEV, EPAC, PIPELINE, PROD, furnish
 
 
 async def up(mode: str) -> None:
     """Run until Ctrl-C or SIGTERM; print the addresses as JSON when everything is there: one line of it in a pipe.
 
-    Who has no token of the sandbox's is taken for guest@contoso.com, so that any HTTP client can be pointed at it.
+    Shells get theirs from build/sandbox.env; standard error says how. Who has no token of the sandbox's is taken for
+    guest@contoso.com, so that any HTTP client can be pointed at it.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -22,14 +25,17 @@ async def up(mode: str) -> None:
     async with Sandbox(mode=mode) as sandbox:
         await furnish(sandbox)
         await sandbox.control("PUT", "guest", {"upn": "guest@contoso.com"})
+        lines = shell.write(ROOT / "build", sandbox.ca, sandbox.environment, sandbox.addresses)
         shown = {
             **sandbox.addresses,
+            "ca": str(lines.with_name("sandbox-ca.pem")),
             "subscriptions": [PROD, DEV],
             "storage": sandbox.azurite.connection_string,
             "tokens": {actor.name: actor.token for actor in (ALICE, PIPELINE, EPAC)},
             "environment": sandbox.environment,
         }
         print(json.dumps(shown, indent=2 if sys.stdout.isatty() else None), flush=True)
+        print(f"sandbox: to point the clients of a shell at it:  . {shlex.quote(str(lines))}", file=sys.stderr)
         await stop.wait()
 
 

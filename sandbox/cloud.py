@@ -7,9 +7,10 @@ import argparse
 import asyncio
 import json
 import signal
-from typing import Self
+from typing import Any, Self
 
 from sandbox.arm.server import Arm
+from sandbox.authority import authority
 from sandbox.eventgrid.delivery import EventGrid
 from sandbox.identity import Identity
 from sandbox.orphan import stop_when_orphaned
@@ -28,11 +29,20 @@ class Cloud:
         self.arm.control.extra |= self.eventgrid.control()
         self.addresses: dict[str, str] = {}
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """The addresses, and what a client needs besides: to get a token, to check signatures, to trust the TLS."""
+        return {
+            **self.addresses, "environment": self.identity.environment, "webhook_secret": self.sink.webhook_secret,
+            "ca": authority().certificate,
+        }  # fmt: skip
+
     async def start(self) -> Self:
         try:
             await self.eventgrid.start()
             self.addresses = {
                 "arm": await self.arm.start(),
+                "arm_tls": self.arm.tls_address,
                 "identity": await self.identity.start(),
                 "sink": await self.sink.start(),
             }
@@ -54,13 +64,12 @@ class Cloud:
 
 
 async def run(*, time_scale: float) -> None:
-    """Run until a signal comes. The line of JSON has the addresses and what a client needs to get a token."""
+    """Run until a signal comes."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with Cloud(time_scale=time_scale) as cloud:
-        shown = cloud.addresses | {"environment": cloud.identity.environment}
-        print(json.dumps(shown | {"webhook_secret": cloud.sink.webhook_secret}), flush=True)
+        print(json.dumps(cloud.described), flush=True)
         watch = asyncio.create_task(stop_when_orphaned(stopped))
         await stopped.wait()
         watch.cancel()

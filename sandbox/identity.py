@@ -62,6 +62,10 @@ class Caller:
         return self.upn or self.appid or self.oid
 
 
+NOBODY = Caller(name="", oid="", appid="", upn="", kind="", expires=0.0, claims={})
+"""Who calls without a token where none is needed."""
+
+
 def _part(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 

@@ -81,6 +81,7 @@ class Sandbox:
         self.log = log
         self.azurite = Azurite()
         self.addresses: dict[str, Any] = {}
+        self.ca = ""
         self.environment: dict[str, str] = {}
         self._stack = AsyncExitStack()
         self._host: Process | None = None
@@ -119,7 +120,7 @@ class Sandbox:
         return self.azurite.connection_string
 
     def _know(self, cloud: dict[str, Any]) -> None:
-        """Set addresses and environment by what the cloud says of itself."""
+        """Set addresses, environment and the authority's certificate (PEM) by what the cloud says of itself."""
         sink = cloud["sink"]
         self.environment = {
             "AzureWebJobsStorage": self.connection_string,
@@ -137,8 +138,10 @@ class Sandbox:
             **cloud["environment"],
             **self.more,
         }
+        self.ca = cloud["ca"]
         self.addresses = {
             "arm": cloud["arm"],
+            "arm_tls": cloud["arm_tls"],
             "blob": self.azurite.blob,
             "queue": self.azurite.queue,
             "table": self.azurite.table,

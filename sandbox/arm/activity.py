@@ -18,9 +18,6 @@ from sandbox.arm.store import stamp
 from sandbox.arm.target import EXEMPTIONS
 
 ACTION: Final = "Microsoft.Insights/eventtypes/values/read"
-_PATH: Final = re.compile(
-    r"(?P<scope>/subscriptions/[^/]+)/providers/microsoft\.insights/eventtypes/management/values/?", re.IGNORECASE
-)
 _FILTER: Final = re.compile(
     r"eventTimestamp ge '(?P<since>[^']+)' and eventTimestamp le '(?P<until>[^']+)' and resourceUri eq '(?P<id>.+)'"
 )
@@ -61,9 +58,3 @@ class ActivityLog:
         about, shown = asked["id"].replace("''", "'").lower(), min(until, now - self.lag)
         found = [record for at, key, record in self._records if key == about and since <= at <= shown]
         return Reply(200, json.dumps({"value": found[::-1]}).encode())
-
-
-def asked_at(path: str) -> str:
-    """Return the scope whose log a path asks for; "" where it asks for something else."""
-    found = _PATH.fullmatch(path)
-    return found["scope"] if found else ""

@@ -97,8 +97,9 @@ class Exemptions:
     def list(self, target: Target, version: str, query: Mapping[str, str], url: str) -> Reply:
         level = self.level(version)
         self._store.require_scope(target.scope)
-        every = self._store.exemptions_about(target.scope_key)
-        rows = listing.select(self._store, every, target.scope_key, query.get("$filter", ""), self._clock())
+        asked = query.get("$filter", "")
+        every = self._store.exemptions_about("" if listing.goes_below(asked) else target.scope_key)
+        rows = listing.select(self._store, every, target.scope_key, asked, self._clock())
         return Reply(200, listing.page(rows, self.page_size, url, query, lambda entry: self._render(entry, level)))
 
     def _existing(self, target: Target) -> Entry:

@@ -1,5 +1,6 @@
-"""One HTTP listener on an ephemeral loopback port, in the running event loop."""
+"""One HTTP listener on an ephemeral loopback port, and if wanted a second one with TLS, in the running event loop."""
 
+import ssl
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -14,16 +15,20 @@ class Listener:
         self._runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.2)
         self._host = host
         self._port = port
-        self.address = ""
+        self.address = self.tls_address = ""
 
-    async def start(self) -> str:
-        """Bind and return the address, such as `http://127.0.0.1:40123`."""
+    async def start(self, tls: ssl.SSLContext | None = None) -> str:
+        """Bind and return the address, such as `http://127.0.0.1:40123`. With `tls`, `tls_address` is one more."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.address = f"http://{host}:{port}"
+        self.address = await self._bind("http", self._port)
+        if tls:
+            self.tls_address = await self._bind("https", 0, tls)
         return self.address
+
+    async def _bind(self, scheme: str, port: int, tls: ssl.SSLContext | None = None) -> str:
+        await web.TCPSite(self._runner, self._host, port, backlog=1024, ssl_context=tls).start()
+        host, bound = self._runner.addresses[-1][:2]
+        return f"{scheme}://{host}:{bound}"
 
     async def stop(self) -> None:
         await self._runner.cleanup()

@@ -12,8 +12,9 @@ from sandbox.arm.store import Entry, Store
 from sandbox.arm.target import MANAGEMENT_GROUPS, parse
 
 _CLAUSE = re.compile(
-    r"(?P<at>atScope\(\))|(?P<exact>atExactScope\(\))|(?P<current>excludeExpired\(\))"
-    r"|policy(?:Assignment|Definition)Id\s+eq\s+'(?P<assignment>[^']*)'",
+    r"(?P<at>atScope\(\))|(?P<exact>atExactScope\(\))|(?P<below>atScopeAndBelow\(\))|(?P<current>excludeExpired\(\))"
+    r"|policy(?:Assignment|Definition)Id\s+eq\s+'(?P<assignment>[^']*)'"
+    r"|policyType\s+eq\s+'(?P<type>[^']*)'|category\s+eq\s+'(?P<category>[^']*)'",
     re.IGNORECASE,
 )
 
@@ -22,7 +23,9 @@ def select(store: Store, rows: Iterable[Entry], scope_key: str, text: str, now: 
     """Return the rows of a policy list at a scope, in the order of their ids.
 
     Without a filter a list has the rows inherited from above, those at the scope, and those below; a management group's
-    has none from below. Source: descriptions of the list operations in the specification. Raises ArmError 400.
+    has none from below. Source: descriptions of the list operations in the specification. It does not name
+    atScopeAndBelow(), which the help of `az policy exemption list` does: at the scope and below, nothing inherited.
+    Raises ArmError 400.
     """
     clauses = _clauses(text)
     above = set(store.scopes_up(scope_key))
@@ -32,6 +35,8 @@ def select(store: Store, rows: Iterable[Entry], scope_key: str, text: str, now: 
         key = entry.target.scope_key
         if "exact" in clauses:
             return key == scope_key
+        if "below" in clauses:
+            return store.under(key, scope_key)
         return key in above or (not at_only and key.startswith(scope_key + "/"))
 
     chosen = [entry for entry in rows if wanted(entry)]
@@ -39,7 +44,15 @@ def select(store: Store, rows: Iterable[Entry], scope_key: str, text: str, now: 
         chosen = [entry for entry in chosen if not expired(entry, now)]
     if "assignment" in clauses:
         chosen = [entry for entry in chosen if _names(entry, clauses["assignment"].strip("/").lower())]
+    for name, said in (("type", _type), ("category", _category)):
+        if name in clauses:
+            chosen = [entry for entry in chosen if said(entry).lower() == clauses[name].lower()]
     return sorted(chosen, key=lambda entry: entry.target.key)
+
+
+def goes_below(text: str) -> bool:
+    """Tell whether a filter asks for what is below a scope, whatever the scope is."""
+    return "below" in _clauses(text)
 
 
 def _is_management_group(scope_key: str) -> bool:
@@ -61,6 +74,15 @@ def _names(entry: Entry, identity: str) -> bool:
     properties = entry.body.get("properties", {})
     named = properties.get("policyAssignmentId") or properties.get("policyDefinitionId") or ""
     return str(named).strip("/").lower() == identity
+
+
+def _type(entry: Entry) -> str:
+    return str(entry.body.get("properties", {}).get("policyType"))
+
+
+def _category(entry: Entry) -> str:
+    metadata = entry.body.get("properties", {}).get("metadata")
+    return str(metadata.get("category")) if isinstance(metadata, dict) else ""
 
 
 def expired(entry: Entry, now: datetime) -> bool:

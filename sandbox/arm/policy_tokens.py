@@ -26,17 +26,6 @@ from sandbox.arm.reply import Call, Reply
 HEADER: Final = "x-ms-policy-external-evaluations"
 READER: Final = "*/read"
 _ASSIGNMENT: Final = "/providers/Microsoft.Authorization/policyAssignments/external-evaluation"
-_PATH: Final = re.compile(
-    r"(?P<scope>/subscriptions/[^/]+|/providers/Microsoft\.Management/managementGroups/[^/]+)"
-    r"/providers/Microsoft\.Authorization/acquirePolicyToken/?",
-    re.IGNORECASE,
-)
-
-
-def asked_at(path: str) -> str:
-    """Return the subscription or management group at which a token is asked for; "" where a path is no such request."""
-    found = _PATH.fullmatch(path)
-    return found["scope"] if found else ""
 
 
 @dataclass(slots=True)

@@ -48,6 +48,12 @@ class Context:
     sent: bytes | None = None
     policy_token: str = ""
 
+    @property
+    def address(self) -> str:
+        """The scheme and host that were asked, such as `https://127.0.0.1:40123`."""
+        scheme, _, _ = self.url.partition("://")
+        return f"{scheme}://{self.host}"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -63,8 +69,7 @@ class Call:
     @property
     def url(self) -> str:
         """The absolute address of the target, without a query: what a nextLink starts with."""
-        scheme, _, _ = self.context.url.partition("://")
-        return f"{scheme}://{self.context.host}{self.target.id}"
+        return self.context.address + self.target.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from sandbox.arm import changes, listing, versions
 from sandbox.arm.errors import ArmError, bad_content, not_allowed
-from sandbox.arm.exemption_body import check_assignment
+from sandbox.arm.exemption_body import check_assignment, find_assignment
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Json, Store, absent_code, missing, system_data, words
 from sandbox.arm.target import (
@@ -30,13 +31,17 @@ from sandbox.arm.target import (
 )
 from sandbox.identity import TENANT_ID, Caller
 
-_ENVELOPE = {"id", "name", "type", "systemdata", "apiversion", "scope", "dependson"}
+_ENVELOPE = {"id", "name", "type", "systemdata", "etag", "apiversion", "scope", "dependson"}
 _VERSIONED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
 _LISTED = {ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, ENROLLMENTS}
 """What a list shows by scope: inherited, at it, and below."""
+_TOPPED = {DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
+_MOST = 1000
 _PATCHABLE = {"assignmentScopeValidation", "resourceSelectors"}
 """Of an enrollment (Microsoft Learn, enrollment structure)."""
-_READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion"}
+_READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion", "instanceId", "policyAssignmentInstanceId"}
+_ALWAYS_CREATED = {ASSIGNMENTS, DEFINITIONS}
+"""What a PUT answers with 201, be it there or not: azure-powershell's recordings."""
 
 
 class Resources:
@@ -63,20 +68,41 @@ class Resources:
         return Reply(200, self._render(entry, version, expand))
 
     def put(self, target: Target, body: Any, version: str, caller: Caller) -> Reply:
-        if target.type_key in (SUBSCRIPTIONS, *VERSIONS):
+        if target.type_key == SUBSCRIPTIONS:
             raise not_allowed("PUT")
         body = _object(body)
-        before = self._store.get(target.key)
+        before = versions.find(self._store, target)
         self._store.require_scope(target.scope)
         self._check(target, body)
         entry = Entry(before.target if before else target, self._prepare(target, body))
         versions.settle(self._store, target, entry.body["properties"])
+        self._bind(entry, before)
         if target.type_key not in {GROUPS, MANAGEMENT_GROUPS, MEMBERS}:
             entry.system = system_data(caller, self._clock(), before.system if before else None)
-        self._store.put(entry)
+        if target.type_key in VERSIONS:
+            versions.write(self._store, entry)
+        else:
+            self._store.put(entry)
         changes.note(self._store, before, entry, caller, self._clock())
+        was_there = before is not None and target.type_key not in _ALWAYS_CREATED
         plain = target.type_key in {MANAGEMENT_GROUPS, MEMBERS}
-        return Reply(200 if before or plain else 201, self._render(entry, version))
+        return Reply(200 if was_there or plain else 201, self._render(entry, version))
+
+    def _bind(self, entry: Entry, before: Entry | None) -> None:
+        """Give an assignment the id of its life, and an enrollment that of its assignment's.
+
+        Recorded: azure-powershell, GetPolicyEnrollment. That a write of an enrollment keeps it is a guess.
+        """
+        kind, properties = entry.target.type_key, entry.body["properties"]
+        seal = str(uuid5(NAMESPACE_URL, f"{entry.target.key} {self._clock().isoformat()}"))
+        if kind == ASSIGNMENTS:
+            properties["instanceId"] = _property(before, "instanceId") or seal
+        elif kind == ENROLLMENTS:
+            entry.body["etag"] = f'"{seal}"'
+            bound = _property(before, "policyAssignmentInstanceId") or _property(
+                find_assignment(self._store, properties["policyAssignmentId"]), "instanceId"
+            )
+            properties |= {"policyAssignmentInstanceId": bound} if bound else {}
 
     def patch(self, target: Target, body: Any, version: str, caller: Caller) -> Reply:
         before = self._store.get(target.key)
@@ -87,10 +113,11 @@ class Resources:
         if target.type_key == ENROLLMENTS and not (body.get("properties") or {}).keys() <= _PATCHABLE:
             raise bad_content(f"Of an enrollment, {' and '.join(sorted(_PATCHABLE))} alone can be changed")
         properties = before.body.get("properties", {}) | (body.get("properties") or {})
-        return self.put(before.target, {**before.body, **body, "properties": properties}, version, caller)
+        whole = {**before.body, **body, "properties": properties}
+        return Reply(200, self.put(before.target, whole, version, caller).body)
 
     def delete(self, target: Target, version: str) -> Reply:
-        entry = self._store.get(target.key)
+        entry = versions.find(self._store, target)
         if entry is None:
             self._store.require_containers(target.scope)
             if target.type_key in {GROUPS, MANAGEMENT_GROUPS}:
@@ -100,7 +127,10 @@ class Resources:
             raise not_allowed("DELETE")
         if target.type_key == MEMBERS:
             self._store.above.pop(f"/subscriptions/{target.name.lower()}", None)
-        last = self._render(entry, version) if target.type_key in _VERSIONED else b""
+        if target.type_key in VERSIONS:
+            versions.drop(self._store, target)
+            return Reply(200)
+        last = self._render(entry, version) if target.type_key in _LISTED else b""
         self._store.remove(target.key)
         return Reply(200, last)
 
@@ -122,8 +152,16 @@ class Resources:
                 (entry for entry in rows if entry.target.key.startswith(below)), key=lambda entry: entry.target.key
             )
         expand = query.get("$expand", "")
-        shown = listing.page(chosen, self.page_size, url, query, lambda entry: self._render(entry, version, expand))
+        size = min(self.page_size, _top(query)) if target.type_key in _TOPPED else self.page_size
+        shown = listing.page(chosen, size, url, query, lambda entry: self._render(entry, version, expand))
         return Reply(200, shown)
+
+    def list_versions(self, target: Target, version: str) -> Reply:
+        """Return all versions of all definitions of a type that are at a scope itself, on one page."""
+        self._store.require_scope(target.scope)
+        definitions = [one for one in self._store.of_type(target.type_key) if one.target.scope_key == target.scope_key]
+        rows = [row for one in definitions for row in versions.every(self._store, one)]
+        return Reply(200, b'{"value":[' + b",".join(self._render(row, version) for row in rows) + b"]}")
 
     def _render(self, entry: Entry, version: str, expand: str = "") -> bytes:
         odd = not isinstance(entry.body.get("properties") or {}, dict)  # put there by a test, and shown as it is
@@ -153,6 +191,8 @@ class Resources:
             check_assignment(self._store, target, properties)
         elif target.built_in:
             raise ArmError(403, "AuthorizationFailed", "Built-in definitions cannot be changed.")
+        elif target.type_key in VERSIONS:
+            versions.check(target, properties)
         elif target.type_key == LOCKS and properties.get("level") not in ("CanNotDelete", "ReadOnly"):
             raise ArmError(400, "InvalidLockLevel", "The level of a lock is CanNotDelete or ReadOnly.")
         elif target.type_key == MEMBERS:
@@ -184,11 +224,14 @@ class Resources:
         kind = target.type_key
         if kind == SUBSCRIPTIONS:
             base = {"subscriptionId": target.name, "displayName": target.name, "state": "Enabled"}
-            return base | {"tenantId": TENANT_ID} | kept
+            policies = {"locationPlacementId": "Public_2014-09-01", "quotaId": "Sandbox", "spendingLimit": "Off"}
+            more = {"authorizationSource": "RoleBased", "managedByTenants": [], "subscriptionPolicies": policies}
+            return base | {"tenantId": TENANT_ID} | more | kept
         properties: Json = dict(kept.get("properties") or {})
+        if kind in {ASSIGNMENTS, ENROLLMENTS}:
+            properties = {key: value for key, value in properties.items() if key not in _READ_ONLY}
         if kind == ASSIGNMENTS:
-            given = {key: value for key, value in properties.items() if key not in _READ_ONLY}
-            properties = {"enforcementMode": "Default", **given, "scope": target.scope}
+            properties = {"enforcementMode": "Default", **properties, "scope": target.scope}
         elif kind in _VERSIONED:
             properties = {"policyType": "BuiltIn" if target.built_in else "Custom", **properties}
         elif kind not in {LOCKS, MANAGEMENT_GROUPS, MEMBERS}:
@@ -201,6 +244,12 @@ class Resources:
         if kind == MANAGEMENT_GROUPS:
             properties = self._place_management_group(target, properties)
         if kind == MEMBERS:
+            group, _, member = target.id.rpartition("/subscriptions/")
+            named = self._store.get(f"/subscriptions/{member.lower()}")
+            properties |= {
+                "displayName": named.body["displayName"] if named else member, "parent": {"id": group},
+                "state": "Active", "tenant": TENANT_ID,
+            }  # fmt: skip
             left = self._store.above.get(f"/subscriptions/{target.name.lower()}")
             self._store.entries.pop(f"{left}/subscriptions/{target.name.lower()}", None)  # it is in one group only
             self._store.above[f"/subscriptions/{target.name.lower()}"] = target.key.rpartition("/subscriptions/")[0]
@@ -212,6 +261,14 @@ class Resources:
         named = {"id": parent, "name": parent.rpartition("/")[2]} if parent else None
         shown = {"tenantId": TENANT_ID, "displayName": properties.get("displayName", target.name)}
         return shown | {"details": {"version": 1, "parent": named}}
+
+
+def _top(query: Mapping[str, str]) -> int:
+    """Return the most rows that a page may have. Raises ArmError 400; the specification has the bounds."""
+    text = query.get("$top", str(_MOST))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
+        raise ArmError(400, "InvalidTopInQueryString", f"The $top '{text}' must be between 1 and {_MOST}.")
+    return int(text)
 
 
 def _object(body: Any) -> Json:
@@ -230,6 +287,11 @@ def _object(body: Any) -> Json:
     if not isinstance(parent, dict) or not isinstance(parent.get("id", ""), str):
         raise bad_content("The parent must be an object with an id. Path 'properties.details'")
     return body
+
+
+def _property(entry: Entry | None, name: str) -> Any:
+    properties = entry.body.get("properties") if entry else None
+    return properties.get(name) if isinstance(properties, dict) else None
 
 
 def _with_reference(member: Json) -> Json:

@@ -13,8 +13,9 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from sandbox.arm import activity, policy_tokens, tenants
+from sandbox.arm import activity, metadata, routes, tenants
 from sandbox.arm.access import Access
+from sandbox.arm.checked import OFFERED, name_of
 from sandbox.arm.control import Control
 from sandbox.arm.deployments import Deployments
 from sandbox.arm.errors import ArmError, bad_content, not_allowed
@@ -25,17 +26,18 @@ from sandbox.arm.graph import Graph
 from sandbox.arm.listener import Listener
 from sandbox.arm.operations import PLAIN, Operations, reads_of
 from sandbox.arm.policy_tokens import HEADER, READER, PolicyTokens
-from sandbox.arm.providers import Providers, namespace_of
+from sandbox.arm.providers import PROVIDERS, Providers, invalid
 from sandbox.arm.reply import Call, Context, Operation, Reply, Request
 from sandbox.arm.resources import Resources
+from sandbox.arm.routes import Route
 from sandbox.arm.store import Entry, Json, Store, system_data
 from sandbox.arm.tags import Tags
 from sandbox.arm.target import DEPLOYMENTS, EXEMPTIONS, PERMISSIONS, TAGS, parse
-from sandbox.identity import TENANT_ID, BadToken, Caller, read_token, token_for
+from sandbox.authority import authority
+from sandbox.identity import NOBODY, TENANT_ID, BadToken, Caller, read_token, token_for
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview|-privatepreview|-alpha|-beta)?", re.IGNORECASE)
-_GRAPH = "/providers/microsoft.resourcegraph/resources"
 _VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 _KNOWN_TOKENS = 4096
 _MOST_BYTES = 4 * 1024 * 1024
@@ -51,7 +53,7 @@ def _utc_now() -> datetime:
 
 
 class Arm:
-    """Azure Resource Manager in memory, on one loopback listener.
+    """Azure Resource Manager in memory, on loopback, in plain HTTP and with TLS.
 
     `listeners` are called with every Operation that was answered, in the order of the answers. `clock` gives the time
     of systemData, of expiry filters and of token expiry. `guest`, where set, is who calls without a token of the
@@ -86,8 +88,12 @@ class Arm:
     def address(self) -> str:
         return self._listener.address
 
+    @property
+    def tls_address(self) -> str:
+        return self._listener.tls_address
+
     async def start(self) -> str:
-        return await self._listener.start()
+        return await self._listener.start(authority().context)
 
     async def stop(self) -> None:
         await self._listener.stop()
@@ -185,7 +191,8 @@ class Arm:
         try:
             if fault and fault.status and not fault.after:
                 raise _fail(fault)
-            caller = self._authenticate(request.headers)
+            route = routes.find(path)
+            caller = NOBODY if route and route.noun == "metadata" else self._authenticate(request.headers)
             who = caller.name
             if left < 0 and self.throttle.enforce:
                 raise self._throttled()
@@ -241,26 +248,12 @@ class Arm:
     def execute(self, method: str, path: str, query: Mapping[str, str], body: Any, context: Context) -> Reply:
         """Carry out one request as ARM would, permissions, locks and events included. Raises ArmError."""
         version = _version(query)
-        if path.rstrip("/").lower() == _GRAPH:
-            reply = self.graph.query(body, context.caller)
-            self._operations.note(context.caller.name, context.client, reads_of(body))
-            return reply
-        if method == "GET" and (namespace := namespace_of(path)):
-            return self.providers.show(namespace)
-        if method == "GET" and tenants.asked_by(path):
-            return tenants.show(self.tenant_name)
-        if method == "GET" and (scope := activity.asked_at(path)):
-            self._operations.note(context.caller.name, context.client, (activity.ACTION,))
-            self.access.check(context.caller, activity.ACTION, scope)
-            return self.activity.show(query, self.clock())
-        if method == "POST" and (scope := policy_tokens.asked_at(path)):
-            self._operations.note(context.caller.name, context.client, (READER,))
-            self.access.check(context.caller, READER, scope)
-            return self.policy_tokens.acquire(body, context.sent or b"")
+        if route := routes.find(path):
+            return self._routed(method, route, query, body, context)
         target = parse(path, post=method == "POST")
         self.providers.require(target, version)
         verb = f"{target.action}/action" if target.action else _VERBS.get(method, "")
-        if not verb or (not target.name and method != "GET"):
+        if not verb or (not target.name and method != "GET") or name_of(method, target) not in OFFERED:
             raise not_allowed(method)
         call = Call(method, target, version, query, body, context)
         action = f"{target.type}/{verb}"
@@ -274,6 +267,46 @@ class Arm:
         if reply.status != 204:
             self._tell(call, action, created=created, succeeded=True)
         return reply
+
+    def _routed(self, method: str, route: Route, query: Mapping[str, str], body: Any, context: Context) -> Reply:
+        """Answer a request that is about no resource. Raises ArmError."""
+        if method != route.method or route.name not in OFFERED:
+            raise not_allowed(method)
+        match route.noun:
+            case "metadata":
+                return metadata.show(context.address, _version(query))
+            case "resourceGraph":
+                reply = self.graph.query(body, context.caller)
+                self._operations.note(context.caller.name, context.client, reads_of(body))
+                return reply
+            case "activityLog":
+                self._allow(context, activity.ACTION, route.scope)
+                return self.activity.show(query, self.clock())
+            case "acquirePolicyToken":
+                self._allow(context, READER, route.scope)
+                return self.policy_tokens.acquire(body, context.sent or b"")
+            case "listVersions":
+                return self._all_versions(route, query, context)
+        self.providers.require_native(_version(query))
+        if route.noun == "tenants":
+            return tenants.show(self.tenant_name)
+        if route.scope:
+            self._allow(context, PROVIDERS, route.scope)
+            self.store.require_scope(route.scope)
+        return self.providers.show(route.scope, route.rest) if route.rest else self.providers.list(route.scope)
+
+    def _all_versions(self, route: Route, query: Mapping[str, str], context: Context) -> Reply:
+        at = f"{route.scope}/providers/Microsoft.Authorization/{route.rest}s"
+        listed = parse(f"{at}/any/versions")
+        self.providers.require(listed, _version(query))
+        if route.scope:
+            self._allow(context, f"{listed.type}/read", route.scope)
+        return self.resources.list_versions(parse(at), _version(query))
+
+    def _allow(self, context: Context, action: str, scope: str) -> None:
+        """Check that the caller may do something at a scope. Raises ArmError 403."""
+        self._operations.note(context.caller.name, context.client, (action,))
+        self.access.check(context.caller, action, scope)
 
     def _check(self, call: Call, action: str) -> None:
         target, caller = call.target, call.context.caller
@@ -382,8 +415,7 @@ def _version(query: Mapping[str, str]) -> str:
         message = "The api-version query parameter (?api-version=) is required for all requests."
         raise ArmError(400, "MissingApiVersionParameter", message)
     if not _VERSION.fullmatch(version):
-        message = f"The api-version '{version}' is invalid. It must be a date, such as '2022-07-01-preview'."
-        raise ArmError(400, "InvalidApiVersionParameter", message)
+        raise invalid(version)
     return version
 
 
@@ -400,16 +432,8 @@ def _read_json(body: bytes) -> Any:
 
 
 def _kind(method: str, path: str) -> str:
-    if path.rstrip("/").lower() == _GRAPH:
-        return "POST resourceGraph"
-    if namespace_of(path):
-        return f"{method} provider"
-    if tenants.asked_by(path):
-        return f"{method} tenants"
-    if activity.asked_at(path):
-        return f"{method} activityLog"
-    if policy_tokens.asked_at(path):
-        return f"{method} acquirePolicyToken"
+    if route := routes.find(path):
+        return route.name
     target = parse(path, post=method == "POST")
     verb = "LIST" if method == "GET" and not target.name else method
     return f"{verb} {target.short_type}"

@@ -88,6 +88,8 @@ def parse(path: str, *, post: bool = False) -> Target:
         return _container(path, parts, post=post)
     scope = "".join(f"/{part}" for part in parts[:at])
     names = parts[at + 2 :]
+    if at and parts[0].lower() not in ("subscriptions", "providers"):
+        raise _no_route(path)
     action = names.pop() if post and len(names) % 2 else ""
     if not names:
         raise _no_route(path)
@@ -123,4 +125,8 @@ def _container(path: str, parts: list[str], *, post: bool) -> Target:
 
 
 def _no_route(path: str) -> ArmError:
+    """Make the 404 of a path that leads nowhere; one without a subscription or provider is recorded: checked.py."""
+    if not path.lstrip("/").lower().startswith(("subscriptions/", "providers/")):
+        why = "The request did not have a subscription or a valid tenant level resource provider."
+        return ArmError(404, "MissingSubscription", why)
     return ArmError(404, "InvalidResourceNamespace", f"The resource namespace in the path '{path}' is invalid.")

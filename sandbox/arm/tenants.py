@@ -9,11 +9,6 @@ from sandbox.arm.reply import Reply
 from sandbox.identity import TENANT_ID
 
 
-def asked_by(path: str) -> bool:
-    """Tell whether a path is that of the list."""
-    return path.rstrip("/").lower() == "/tenants"
-
-
 def show(name: str) -> Reply:
     """Return the list: the sandbox's tenant, with this display name."""
     domain = "sandbox.onmicrosoft.com"

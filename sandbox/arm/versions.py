@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Final
 
-from sandbox.arm.errors import ArmError
+from sandbox.arm.errors import ArmError, bad_content
 from sandbox.arm.store import Entry, Json, Store
 from sandbox.arm.target import ASSIGNMENTS, DEFINITIONS, SET_DEFINITIONS, VERSIONS, Target, parse
 
 PINNED: Final = "2023-04-01"
 EXPANDED: Final = "2024-05-01"
+INSTANCED: Final = "2025-11-01"
 FIRST: Final = "1.0.0"
 
+_WRITTEN: Final = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
 _NUMBER: Final = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(-.*)?")
 _DEFINITIONS: Final = (DEFINITIONS, SET_DEFINITIONS)
 _SINCE_PINNED: Final = ("definitionVersion", "version", "versions")
@@ -82,6 +84,51 @@ def chosen(store: Store, definition: Entry, wanted: str) -> str:
     return next((number for number in numbers(store, definition) if _matches(wanted, number)), "")
 
 
+def check(target: Target, properties: Json) -> None:
+    """Check a version that is being written. Raises ArmError 400; the specification has the form of the name."""
+    if not _WRITTEN.fullmatch(target.name):
+        raise bad_content(f"The version '{target.name}' must have the form x.y.z, three numbers")
+    if properties.get("version", target.name) != target.name:
+        raise bad_content(f"The version must be '{target.name}', as in the id. Path 'properties.version'")
+
+
+def write(store: Store, version: Entry) -> None:
+    """Put a version of a definition in place. That the newest becomes what the definition itself says is a guess."""
+    definition = store.entries[version.target.scope_key]
+    latest, number = own(definition), version.target.name
+    if _order(number) < _order(latest):
+        store.put(version)
+    else:
+        if number != latest and (before := find(store, parse(f"{definition.target.id}/versions/{latest}"))):
+            store.put(before)
+        _say(store, definition, version)
+
+
+def drop(store: Store, target: Target) -> None:
+    """Remove a version; what was the newest one but it is what its definition says from then on.
+
+    Raises ArmError 403 for what a built-in definition says itself, 400 for the only version of a custom one.
+    """
+    if target.built_in and target.key not in store.entries:
+        raise ArmError(403, "AuthorizationFailed", "Built-in definitions cannot be changed.")
+    definition, older = store.get(target.scope_key), store.versions.get(target.scope_key, {})
+    rest = [entry for key, entry in older.items() if key != target.key]
+    if definition and not target.built_in and target.name == own(definition):
+        if not rest:
+            raise bad_content(f"The definition '{definition.target.id}' has no other version")
+        newest = max(rest, key=lambda entry: _order(entry.target.name))
+        _say(store, definition, newest)
+        store.remove(newest.target.key)
+    store.remove(target.key)
+
+
+def _say(store: Store, definition: Entry, version: Entry) -> None:
+    said = {"properties": {**_properties(version), "version": version.target.name}}
+    store.put(Entry(definition.target, {**definition.body, **said}, definition.system))
+    if version.target.key in store.entries:
+        store.put(version)
+
+
 def members(store: Store, definition: Entry, number: str) -> list[Json]:
     """Return the policies of a version of an initiative."""
     found = find(store, parse(f"{definition.target.id}/versions/{number}")) if number else None
@@ -91,12 +138,15 @@ def members(store: Store, definition: Entry, number: str) -> list[Json]:
 def settle(store: Store, target: Target, properties: Json) -> None:
     """Put into properties that are being written what Azure decides by itself.
 
-    A custom definition is at 1.0.0, whatever it says (Azure/enterprise-azure-policy-as-code 768). An assignment that
+    A custom definition is at 1.0.0, whatever it says (Azure/enterprise-azure-policy-as-code 768), or at its newest
+    version, if some were written (a guess). An assignment that
     names no version is pinned to the major one (the specification's example createPolicyAssignmentWithoutEnforcement,
     2025-03-01).
     """
     if target.type_key in _DEFINITIONS:
-        properties |= {"version": FIRST, "versions": [FIRST]}
+        before = store.get(target.key)
+        properties["version"] = own(before) if before and store.versions.get(target.key) else FIRST
+        properties.pop("versions", None)
     elif target.type_key == ASSIGNMENTS:
         _pin(store, properties)
 
@@ -117,6 +167,8 @@ def shown(store: Store, entry: Entry, version: str = "9", expand: str = "") -> J
     properties, kind = dict(_properties(entry)), entry.target.type_key
     if kind in _DEFINITIONS:
         properties |= {"version": own(entry), "versions": numbers(store, entry)}
+    if version < INSTANCED:
+        properties.pop("instanceId", None)
     if version < PINNED:
         return {key: value for key, value in properties.items() if key not in _SINCE_PINNED}
     if kind == ASSIGNMENTS and version >= EXPANDED and expand:

@@ -41,9 +41,7 @@ class Here(Sandbox):
         self.storage = self._stack.enter_context(Account().serve())
         if self.log:
             self._stack.enter_context(_written(self.log, lambda: self._in_force > 0))
-        cloud = await self._stack.enter_async_context(Cloud())
-        more = {"environment": cloud.identity.environment, "webhook_secret": cloud.sink.webhook_secret}
-        return cloud.addresses | more
+        return (await self._stack.enter_async_context(Cloud())).described
 
     @property
     def connection_string(self) -> str:

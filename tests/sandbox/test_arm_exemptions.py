@@ -177,6 +177,15 @@ async def test_assignment_cannot_change_but_may_be_staged(cloud: Cloud, client: 
     assert "not at or under" in beside.message
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_a_scope_that_is_none(client: Client, method: str) -> None:
+    """As recorded: azure-powershell, GetPolicyExemption."""
+    body = exemption() if method == "PUT" else None
+    answer = await client.send(method, exemption_id("/someScope", "someName"), body)
+    assert (answer.status, answer.code) == (404, "MissingSubscription")
+    assert answer.message == "The request did not have a subscription or a valid tenant level resource provider."
+
+
 @pytest.mark.parametrize(
     ("scope", "code"),
     [
@@ -203,6 +212,7 @@ async def test_lists_show_what_applies(cloud: Cloud, client: Client) -> None:
     for name, scope in {"r": root, "m": CORP, "s": SUBSCRIPTION, "g": GROUP, "v": VAULT}.items():
         cloud.arm.seed(exemption_id(scope, name), exemption(INITIATIVE if name == "g" else SINGLE))
     cloud.arm.seed(exemption_id(GROUP, "old"), exemption(expiresOn="2020-01-01T00:00:00Z"))
+    cloud.arm.seed(GROUP.removesuffix("er"))
 
     async def names(scope: str, text: str = "") -> set[str]:
         more = {"filter": text} if text else {}
@@ -216,6 +226,12 @@ async def test_lists_show_what_applies(cloud: Cloud, client: Client) -> None:
     assert await names(CORP, "atScope()") == {"r", "m"}
     assert await names(CORP) == {"r", "m"}
     assert await names(GROUP, "atExactScope()") == {"g", "old"}
+    assert await names(SUBSCRIPTION, "atScopeAndBelow()") == {"s", "g", "v", "old"}
+    assert await names(SUBSCRIPTION, "atScopeAndBelow() and excludeExpired()") == {"s", "g", "v"}
+    assert await names(root, "atScopeAndBelow()") == {"r", "m", "s", "g", "v", "old"}
+    assert await names(CORP, "ATSCOPEANDBELOW()") == {"m", "s", "g", "v", "old"}
+    assert await names(VAULT, "atScopeAndBelow()") == {"v"}
+    assert await names(GROUP.removesuffix("er"), "atScopeAndBelow()") == set()
     assert await names(VAULT, "atScope()") == {"r", "m", "s", "g", "v", "old"}
     bad = await client.get(f"{SUBSCRIPTION}{AUTH}/policyExemptions", filter="name eq 'x'")
     assert (bad.status, bad.code) == (400, "InvalidFilterInQueryString")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import Cloud
+from sandbox.identity import token_for
 from tests.sandbox.conftest import AUTH, GROUP, INITIATIVE, SUBSCRIPTION, Client, exemption, exemption_id
 
 PROVIDER = "/providers/Microsoft.Authorization"
@@ -86,6 +87,70 @@ async def test_the_provider_tells_what_the_cloud_has(client: Client) -> None:
     await client.control("PUT", "api-versions", GOVERNMENT)
     await client.control("POST", "reset")
     assert (await client.get(INITIATIVE, version="2025-03-01")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("namespace", "policy"),
+    [
+        ("Microsoft.Authorization", "RegistrationFree"),
+        ("microsoft.authorization", "RegistrationFree"),
+        ("Microsoft.Storage", "RegistrationRequired"),
+    ],
+)
+async def test_a_subscription_shows_its_providers(client: Client, namespace: str, policy: str) -> None:
+    found = (await client.get(f"{SUBSCRIPTION}/providers/{namespace}", version="2022-09-01")).body
+    name = found["namespace"]
+    assert name.lower() == namespace.lower()
+    assert found["id"] == f"{SUBSCRIPTION}/providers/{name}"
+    assert (found["registrationPolicy"], found["registrationState"]) == (policy, "Registered")
+    listed = (await client.get(f"{SUBSCRIPTION}/providers", version="2022-09-01")).body["value"]
+    assert found in listed
+    assert {"Microsoft.Authorization", "Microsoft.Resources"} <= {one["namespace"] for one in listed}
+    if name == "Microsoft.Authorization":
+        tenant = (await client.get(PROVIDER, version="2022-09-01")).body
+        assert tenant["resourceTypes"] == found["resourceTypes"]
+        assert "registrationState" not in tenant
+        await client.control("PUT", "api-versions", {"policyExemptions": ["2020-07-01-preview"]})
+        lagging = (await client.get(f"{SUBSCRIPTION}/providers/{namespace}", version="2022-09-01")).body
+        versions = {one["resourceType"]: one["apiVersions"] for one in lagging["resourceTypes"]}
+        assert versions["policyExemptions"] == ["2020-07-01-preview"]
+
+
+@pytest.mark.parametrize("scope", ["", SUBSCRIPTION])
+async def test_a_provider_that_is_none(client: Client, scope: str) -> None:
+    answer = await client.get(f"{scope}/providers/Microsoft.Colour", version="2022-09-01")
+    assert (answer.status, answer.code) == (404, "InvalidResourceNamespace")
+    assert answer.message == "The resource namespace 'Microsoft.Colour' is invalid."
+
+
+async def test_a_subscriptions_providers_are_for_those_who_may_read_them(client: Client) -> None:
+    absent = "/subscriptions/00000000-0000-0000-0000-000000000000"
+    assert (await client.get(f"{absent}/providers", version="2022-09-01")).code == "SubscriptionNotFound"
+    await client.control("PUT", "permissions", {"o1": []})
+    nobody = client.as_(token_for("nobody", "o1"))
+    for path in ("", "/Microsoft.Authorization"):
+        answer = await nobody.get(f"{SUBSCRIPTION}/providers{path}", version="2022-09-01")
+        assert (answer.status, answer.code) == (403, "AuthorizationFailed")
+        assert "'Microsoft.Resources/subscriptions/providers/read'" in answer.message
+    assert (await nobody.get(PROVIDER, version="2022-09-01")).status == 200
+
+
+@pytest.mark.parametrize("path", [SUBSCRIPTION, "/subscriptions", "/tenants", PROVIDER, f"{SUBSCRIPTION}/providers"])
+@pytest.mark.parametrize("version", ["2024-05-01", "2021-03-01"])
+async def test_resource_managers_own_operations_have_one_list(client: Client, path: str, version: str) -> None:
+    answer = await client.get(path, version=version)
+    assert (answer.status, answer.code) == (400, "InvalidApiVersionParameter")
+    assert answer.message.startswith(
+        f"The api-version '{version}' is invalid. The supported versions are '2026-06-01,2025-04-01,2025-03-01,"
+    )
+    assert answer.message.endswith(",2014-04-01-preview,2014-04-01,2014-01-01,2013-03-01,2014-02-26,2014-04'.")
+    assert (await client.get(path, version="2022-12-01")).status == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+async def test_providers_are_only_read(client: Client, method: str) -> None:
+    answer = await client.send(method, f"{SUBSCRIPTION}/providers/Microsoft.Storage", version="2022-09-01")
+    assert (answer.status, answer.code) == (405, "HttpMethodNotAllowed")
 
 
 async def test_exemptions_may_lag_too_or_be_ahead(client: Client) -> None:

@@ -46,7 +46,8 @@ async def test_resources_need_what_they_stand_on(client: Client) -> None:
     assert (shown["id"], shown["type"], shown["properties"]["a"]) == (site, "Microsoft.Web/sites", 1)
     assert (await client.send("POST", f"{site}/restart")).status == 200
     assert await client.names(f"{GROUP}/resources", version=RESOURCES) == ["kv1", "a", "b"]
-    typed = await client.names(f"{SUBSCRIPTION}/resources", filter="resourceType eq 'microsoft.web/sites'")
+    sites = "resourceType eq 'microsoft.web/sites'"
+    typed = await client.names(f"{SUBSCRIPTION}/resources", version=RESOURCES, filter=sites)
     assert typed == ["a"]
     await client.send("DELETE", site)
     assert (await client.get(f"{site}/slots/b")).code == "ResourceNotFound"
@@ -95,6 +96,49 @@ async def test_policy_definitions_keep_their_metadata_as_it_is_spelled(client: C
     assert {row["name"]: row["properties"].get("metadata") for row in listed} == {"own": said["metadata"], "tls": None}
 
 
+async def test_an_enrollment_is_bound_to_the_life_of_its_assignment(client: Client) -> None:
+    """Statuses and fields as recorded: azure-powershell, GetPolicyEnrollment, Backcompat-PolicyDefinitionMode."""
+    assignment, enrollment = f"{GROUP}{AUTH}/policyAssignments/a1", f"{GROUP}{AUTH}/policyEnrollments/n1"
+    body = {"properties": {"policyDefinitionId": f"{AUTH}/policyDefinitions/tls", "instanceId": "mine"}}
+    made = await client.put(assignment, body)
+    life = made.body["properties"]["instanceId"]
+    assert life != "mine"
+    again = await client.put(assignment, body)
+    assert (made.status, again.status, again.body["properties"]["instanceId"]) == (201, 201, life)
+    assert "instanceId" not in (await client.get(assignment, version="2025-03-01")).body["properties"]
+    patched = await client.send("PATCH", assignment, {"properties": {"displayName": "x"}})
+    assert (patched.status, patched.body["properties"]["instanceId"]) == (200, life)
+
+    enrolled = await client.put(enrollment, {"properties": {"policyAssignmentId": assignment}})
+    assert (enrolled.status, enrolled.body["properties"]["policyAssignmentInstanceId"]) == (201, life)
+    assert enrolled.body["etag"].startswith('"')
+    await client.send("DELETE", assignment)
+    renewed = (await client.put(assignment, body)).body["properties"]["instanceId"]
+    assert renewed != life
+    kept = await client.put(enrollment, {"properties": {"policyAssignmentId": assignment}})
+    assert (kept.status, kept.body["properties"]["policyAssignmentInstanceId"]) == (200, life)
+    assert kept.body["etag"] != enrolled.body["etag"]
+    gone = await client.send("DELETE", enrollment)
+    assert (gone.status, gone.body) == (200, kept.body)
+    own = f"{SUBSCRIPTION}{AUTH}/policyDefinitions/own"
+    assert [(await client.put(own, {"properties": {}})).status for _ in range(2)] == [201, 201]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ["own", "tls"]), ("policyType eq 'Custom'", ["own"]), ("policyType eq 'builtin'", ["tls"]),
+        ("category eq 'Storage'", ["own"]), ("category eq 'Other'", []),
+        ("atExactScope() and policyType eq 'BuiltIn'", []),
+    ],
+)  # fmt: skip
+async def test_definitions_are_filtered(client: Client, text: str, names: list[str]) -> None:
+    said = {"properties": {"metadata": {"category": "Storage"}}}
+    await client.put(f"{CORP}{AUTH}/policyDefinitions/own", said)
+    more = {"filter": text} if text else {}
+    assert sorted(await client.names(f"{CORP}{AUTH}/policyDefinitions", **more)) == names
+
+
 async def test_the_management_group_tree(client: Client) -> None:
     sales = "/providers/Microsoft.Management/managementGroups/sales"
     parent = {"properties": {"displayName": "Sales", "details": {"parent": {"id": CORP}}}}
@@ -105,6 +149,10 @@ async def test_the_management_group_tree(client: Client) -> None:
     assert await client.names(listed) == []
     assert (await client.put(f"{sales}/subscriptions/{SUB}", {}, version="2021-04-01")).status == 200
     assert await client.names(listed) == ["mg"]
+    (member,) = (await client.get(f"{sales}/subscriptions", version="2021-04-01")).body["value"]
+    assert member["properties"] == {
+        "displayName": "demo", "parent": {"id": sales}, "state": "Active", "tenant": TENANT_ID,
+    }  # fmt: skip
     await client.control("POST", "subscriptions", {"subscriptionId": "s2", "managementGroup": "corp"})
     assert (await client.get("/subscriptions/S2", version=RESOURCES)).body["subscriptionId"] == "s2"
     assert await client.names("/subscriptions/s2" + AUTH + "/policyExemptions") == []

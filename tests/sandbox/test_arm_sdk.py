@@ -16,6 +16,8 @@ import pytest
 from azure.identity import ManagedIdentityCredential
 from azure.mgmt.resource.resources import ResourceManagementClient
 
+from sandbox import shell
+from sandbox.authority import authority
 from sandbox.cloud import Cloud
 from tests.sandbox.conftest import GROUP, SUB, Client, exemption_id
 
@@ -57,9 +59,8 @@ async def run_client(cloud: Cloud, folder: Path) -> dict[str, Any]:
     return answer
 
 
-def resources_by_sdk(address: str) -> dict[str, Any]:
-    """Drive the stable azure-mgmt-resource client: groups, resources, tags."""
-    plain: dict[str, Any] = {"enforce_https": False}
+def resources_by_sdk(address: str, plain: dict[str, Any]) -> dict[str, Any]:
+    """Drive the stable azure-mgmt-resource client: groups, resources, tags, providers."""
     tags = {"operation": "Merge", "properties": {"tags": {"team": "a"}}}
     with (
         ManagedIdentityCredential() as credential,
@@ -69,12 +70,17 @@ def resources_by_sdk(address: str) -> dict[str, Any]:
         site_id = f"{group.id}/providers/Microsoft.Web/sites/s"
         body = {"location": "westeurope", "properties": {}}
         site = client.resources.begin_create_or_update_by_id(site_id, body, api_version="2022-03-01", **plain).result()
+        client.resources.begin_create_or_update_by_id(
+            site_id[:-1] + "t", body, api_version="2022-03-01", **plain
+        ).result()
         client.tags.begin_update_at_scope(site_id, tags, **plain).result()
         found = {
             "site": site.id,
             "listed": [one.name for one in client.resources.list_by_resource_group("rg1", **plain)],
             "tags": client.tags.get_at_scope(site_id, **plain).properties.tags,
             "exists": client.resource_groups.check_existence("rg1", **plain),
+            "provider": client.providers.get("Microsoft.Authorization", **plain).registration_state,
+            "providers": "Microsoft.Storage" in [one.namespace for one in client.providers.list(**plain)],
         }
         client.resources.begin_delete_by_id(site_id, api_version="2022-03-01", **plain).result()
         client.resource_groups.begin_delete("rg1", **plain).result()
@@ -82,12 +88,21 @@ def resources_by_sdk(address: str) -> dict[str, Any]:
         return found
 
 
-async def test_the_resource_client_works_unchanged(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("scheme", "plain"), [("arm", {"enforce_https": False}), ("arm_tls", {})])
+async def test_the_resource_client_works_unchanged(
+    cloud: Cloud, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, scheme: str, plain: dict[str, Any]
+) -> None:
+    shell.write(tmp_path, authority().certificate, {}, cloud.addresses)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "sandbox-ca-bundle.pem"))
     for name, value in cloud.identity.environment.items():
         monkeypatch.setenv(name, value)
-    found = await asyncio.to_thread(resources_by_sdk, cloud.addresses["arm"])
+    await client.control("PUT", "paging", {"size": 1})
+    found = await asyncio.to_thread(resources_by_sdk, cloud.addresses[scheme], plain)
     site = f"/subscriptions/{SUB}/resourcegroups/rg1/providers/Microsoft.Web/sites/s"
-    assert found == {"site": site, "listed": ["s"], "tags": {"team": "a"}, "exists": True, "gone": True}
+    assert found == {
+        "site": site, "listed": ["s", "t"], "tags": {"team": "a"}, "exists": True, "provider": "Registered",
+        "providers": True, "gone": True,
+    }  # fmt: skip
 
 
 async def test_the_typed_client_works_unchanged(cloud: Cloud, client: Client, sdk: Path) -> None:

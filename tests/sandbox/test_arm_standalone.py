@@ -23,7 +23,7 @@ async def test_it_prints_its_addresses_and_stops_on_a_signal() -> None:
             client = Client(session, shown["arm"], "")
             made = await client.control("POST", "token", {"name": "Ada", "oid": "o1", "upn": "ada@contoso.com"})
             await client.control("POST", "subscriptions", {"subscriptionId": SUB})
-            answer = await client.as_(made["access_token"]).get(f"/subscriptions/{SUB}")
+            answer = await client.as_(made["access_token"]).get(f"/subscriptions/{SUB}", version="2022-12-01")
             assert (answer.status, answer.body["state"]) == (200, "Enabled")
             async with session.get(shown["sink"] + "/_sandbox/received") as received:
                 assert await received.json() == []

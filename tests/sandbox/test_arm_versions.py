@@ -188,7 +188,7 @@ async def test_versions_come_and_go(benchmark: Cloud, client: Client) -> None:
     await client.send("DELETE", f"{SET}/versions/1.12.0")
     assert (await told(client))["effectiveDefinitionVersion"] == "1.10.0"
     assert (await client.get(f"{SET}/versions/1.12.0")).status == 404
-    assert (await client.put(f"{SET}/versions/1.13.0", {"properties": {}})).status == 405
+    assert (await client.put(f"{SET}/versions/1.13.0", {"properties": {}})).status == 403  # a built-in
 
 
 async def test_reading_a_version_takes_the_right_to(cloud: Cloud, client: Client) -> None:
@@ -261,6 +261,94 @@ async def test_a_custom_definition_is_at_its_first_version(client: Client) -> No
     assert made_too.body["properties"]["definitionVersion"] == "1.*.*"
     assert (await client.send("DELETE", own)).body["properties"]["version"] == "1.0.0"
     assert "effectiveDefinitionVersion" not in await told(client)
+
+
+RULES = [{"properties": {"displayName": name, "mode": "All"}} for name in ("first", "second", "third")]
+
+
+@pytest.mark.parametrize("scope", [SUBSCRIPTION, CORP])
+@pytest.mark.parametrize("kind", ["policyDefinitions", "policySetDefinitions"])
+async def test_versions_of_custom_definitions_are_written(client: Client, scope: str, kind: str) -> None:
+    """Statuses: the specification's createOrUpdatePolicyDefinitionVersion. That the newest is shown is a guess."""
+    own = f"{scope}{AUTH}/{kind}/own"
+    await client.put(own, RULES[0])
+
+    async def said(path: str = own) -> tuple[str, str]:
+        properties = (await client.get(path)).body["properties"]
+        return properties["version"], properties["displayName"]
+
+    made = await client.put(f"{own}/versions/1.2.1", RULES[1])
+    assert (made.status, made.body["id"], made.body["properties"]["version"]) == (201, f"{own}/versions/1.2.1", "1.2.1")
+    assert made.body["properties"]["policyType"] == "Custom"
+    assert await said() == ("1.2.1", "second")
+    assert await said(f"{own}/versions/1.0.0") == ("1.0.0", "first")
+    assert (await client.get(own)).body["properties"]["versions"] == ["1.2.1", "1.0.0"]
+    assert (await client.put(f"{own}/versions/1.1.0", RULES[2])).status == 201
+    assert await said() == ("1.2.1", "second"), "an older version is not what the definition says"
+    assert (await client.put(f"{own}/versions/1.2.1", RULES[2])).status == 200
+    assert await said() == ("1.2.1", "third")
+    await client.put(own, RULES[0])
+    assert await said() == ("1.2.1", "first"), "a write of the definition itself is one of its newest version"
+    gone = await client.send("DELETE", f"{own}/versions/1.2.1")
+    assert (gone.status, gone.body) == (200, None)
+    assert await said() == ("1.1.0", "third")
+    assert (await client.send("DELETE", f"{own}/versions/1.2.1")).status == 204
+    assert (await client.send("DELETE", f"{own}/versions/1.0.0")).status == 200
+    assert await client.names(f"{own}/versions") == ["1.1.0"]
+    assert (await client.send("DELETE", f"{own}/versions/1.1.0")).status == 400
+    assert await said(f"{own}/versions/1.1.0") == ("1.1.0", "third")
+
+
+@pytest.mark.parametrize(
+    ("number", "body", "status"),
+    [
+        ("1.2", RULES[0], 400), ("1.2.3-preview", RULES[0], 400), ("1.2.3", {"properties": {"version": "1.2.4"}}, 400),
+        ("1.2.3", {"properties": {"version": "1.2.3"}}, 201),
+    ],
+)  # fmt: skip
+async def test_a_version_is_three_numbers(client: Client, number: str, body: dict[str, Any], status: int) -> None:
+    own = f"{SUBSCRIPTION}{AUTH}/policyDefinitions/own"
+    assert (await client.put(f"{own}/versions/{number}", body)).code == "PolicyDefinitionNotFound"
+    await client.put(own, RULES[0])
+    assert (await client.put(f"{own}/versions/{number}", body)).status == status
+
+
+async def test_what_a_built_in_says_itself_cannot_be_deleted(client: Client) -> None:
+    own = f"{AUTH}/policyDefinitions/tls/versions/1.0.0"
+    assert (await client.send("DELETE", own)).code == "AuthorizationFailed"
+    assert (await client.get(own)).status == 200
+
+
+async def test_all_versions_at_a_scope_are_listed(benchmark: Cloud, client: Client) -> None:
+    own, above = f"{SUBSCRIPTION}{AUTH}/policySetDefinitions/own", f"{CORP}{AUTH}/policySetDefinitions/above"
+    for one in (own, above):
+        await client.put(one, RULES[0])
+    await client.put(f"{own}/versions/2.0.0", RULES[1])
+
+    async def ids(scope: str, what: str = "listPolicySetDefinitionVersions") -> set[str]:
+        answer = await client.send("POST", f"{scope}{AUTH}/{what}")
+        assert answer.status == 200
+        return {row["id"] for row in answer.body["value"]}
+
+    assert await ids(SUBSCRIPTION) == {f"{own}/versions/1.0.0", f"{own}/versions/2.0.0"}
+    assert await ids(CORP) == {f"{above}/versions/1.0.0"}
+    built_in = await ids("")
+    assert f"{SET}/versions/1.9.3" in built_in
+    assert all(one.startswith(AUTH) for one in built_in)
+    assert await ids("", "listPolicyDefinitionVersions") == {f"{AUTH}/policyDefinitions/tls/versions/1.0.0"}
+    old = await client.send("POST", f"{SUBSCRIPTION}{AUTH}/listPolicyDefinitionVersions", version="2021-06-01")
+    assert (old.status, old.code) == (404, "InvalidResourceType")
+
+
+@pytest.mark.parametrize(("top", "status", "shown"), [("2", 200, 2), ("1000", 200, 6), ("0", 400, 0), ("x", 400, 0)])
+async def test_top_is_how_many_versions_a_page_has(
+    benchmark: Cloud, client: Client, top: str, status: int, shown: int
+) -> None:
+    answer = await client.get(f"{SET}/versions", top=top)
+    assert answer.status == status
+    if shown:
+        assert len(answer.body["value"]) == shown
+        assert ("nextLink" in answer.body) == (shown < 6)
 
 
 async def test_an_unpinned_initiative_is_as_before(client: Client) -> None:

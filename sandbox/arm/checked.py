@@ -1,0 +1,262 @@
+"""What the ARM stand-in offers, and what each operation was checked against; nothing else is served.
+
+`python -m sandbox.arm.checked` prints the table of docs/sandbox.md. An operation that has no entry here is answered
+with 405, so that a new one cannot be offered without saying where its shape was seen, or that it is a guess.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from sandbox.arm.target import Target
+
+SOURCES: Final = {
+    "policy": "azure-rest-api-specs, `Microsoft.Authorization/policy`, 2026-01-01-preview",
+    "policy-2025": "the same, 2025-03-01",
+    "locks": "azure-rest-api-specs, `Microsoft.Authorization/locks`, 2020-05-01",
+    "permissions": "azure-rest-api-specs, `authorization`, 2015-07-01",
+    "resources": "azure-rest-api-specs, `Microsoft.Resources/resources`, 2025-04-01",
+    "subscriptions": "azure-rest-api-specs, `Microsoft.Resources/subscriptions`, 2022-12-01",
+    "deployments": "azure-rest-api-specs, `Microsoft.Resources/deployments`, 2025-04-01",
+    "groups": "azure-rest-api-specs, `managementgroups`, 2023-04-01",
+    "groups-old": "the same, 2018-03-01-preview to 2020-10-01",
+    "graph": "azure-rest-api-specs, `resourcegraph`, 2018-09-01-preview",
+    "insights": "azure-rest-api-specs, `Microsoft.Insights`, 2015-04-01",
+    "powershell": "recordings of azure-powershell, `src/Resources/Policy.Autorest/test`",
+    "cli": "recordings of azure-cli, `command_modules/resource/tests/latest/recordings`",
+    "cli-help": "help and source of azure-cli 2.77 and later",
+    "learn": "Microsoft Learn",
+    "issues": "answers quoted in public issues, named in the code",
+}  # fmt: skip
+
+
+class Checked(NamedTuple):
+    """One operation.
+
+    Attributes:
+        seen: source and name of each example or recording, as `source: name, name; source: name`; "" for none.
+        guess: what nobody has seen, and is our guess.
+        differs: where the stand-in knowingly answers otherwise.
+    """
+
+    seen: str = ""
+    guess: str = ""
+    differs: str = ""
+
+
+_ASYNC: Final = "Azure answers 202 and goes on; here all is done at once, with 200"
+_METADATA: Final = "Azure adds createdBy, createdOn, updatedBy and updatedOn to `metadata`"
+_MEMBERS: Final = "members have no `definitionVersion` unless given"
+_TAGS_ASYNC: Final = "Azure may answer 202; here it is always 200"
+_NO_SCOPE: Final = "the 404 for a scope that is not there"
+OFFERED: Final[Mapping[str, Checked]] = {
+    "GET policyExemptions": Checked("policy: getPolicyExemption; powershell: GetPolicyExemption"),
+    "LIST policyExemptions": Checked(
+        "policy: listPolicyExemptionsForSubscription, ...ForResourceGroup, ...ForResource, ...ForManagementGroup; "
+        "powershell: GetPolicyExemption, Backcompat-PolicyExemptionCRUD; cli-help: atScopeAndBelow()",
+        f"{_NO_SCOPE}; the code for a bad `$filter`; how large a page is; the order",
+        "rows are in the order of their ids; a recording has those below the scope first, then inherited ones",
+    ),
+    "PUT policyExemptions": Checked(
+        "policy: createOrUpdatePolicyExemption, ...WithResourceSelectors, ...WithExemptionManagementMode; "
+        "powershell: ExemptionResourceSelector, Backcompat-PolicyExemptionCRUD",
+        f"{_NO_SCOPE}; the codes for a body that is refused, but for those of the .NET SDK's live tests",
+    ),
+    "PATCH policyExemptions": Checked(
+        "policy: updatePolicyExemptionWithResourceSelectors, ...WithExemptionManagementMode",
+        "that other properties are ignored and not refused",
+    ),
+    "DELETE policyExemptions": Checked(
+        "policy: deletePolicyExemption; powershell: Backcompat-PolicyExemptionCRUD (200 with the exemption)"
+    ),
+    "GET policyAssignments": Checked(
+        "policy-2025: getPolicyAssignment; powershell: Backcompat-PolicyAssignmentEnforcementMode",
+        "that api-versions before 2024-05-01 take no notice of `$expand`; from which one on `instanceId` is shown",
+        "no `instanceId` of what was seeded, no `notScopes` unless given",
+    ),
+    "LIST policyAssignments": Checked("policy-2025: listPolicyAssignments", "the order and size of pages"),
+    "PUT policyAssignments": Checked(
+        "policy: createPolicyAssignment; policy-2025: createPolicyAssignmentWithoutEnforcement; powershell: "
+        "Backcompat-PolicyAssignmentEnforcementMode (201 for one that was there), GetPolicyEnrollment; issues: a pin "
+        "that matches nothing",
+        differs=_METADATA,
+    ),
+    "PATCH policyAssignments": Checked("policy: updatePolicyAssignmentWithSelfserveExemptionSettings"),
+    "DELETE policyAssignments": Checked(
+        "policy: deletePolicyAssignment; powershell: Backcompat-PolicyExemptionCRUD (200 with the assignment)"
+    ),
+    "GET policyEnrollments": Checked("policy: getPolicyEnrollment; powershell: GetPolicyEnrollment"),
+    "LIST policyEnrollments": Checked(
+        "policy: listPolicyEnrollmentsForResourceGroup; powershell: GetPolicyEnrollment", "the order and size of pages"
+    ),
+    "PUT policyEnrollments": Checked(
+        "policy: createOrUpdatePolicyEnrollment; powershell: GetPolicyEnrollment",
+        "the codes for a body that is refused; that `policyAssignmentInstanceId` stays",
+    ),
+    "PATCH policyEnrollments": Checked(
+        "policy: updatePolicyEnrollmentWithResourceSelectors; learn: enrollment structure",
+        "that other properties are refused",
+    ),
+    "DELETE policyEnrollments": Checked(
+        "policy: deletePolicyEnrollment; powershell: GetPolicyEnrollment (200 with the enrollment)"
+    ),
+    "GET policyDefinitions": Checked(
+        "policy: getPolicyDefinition; powershell: GetPolicyEnrollment, Backcompat-PolicyDefinitionMode"
+    ),
+    "LIST policyDefinitions": Checked(
+        "policy: listPolicyDefinitions", "the order and size of pages; that `eq` is written between name and value"
+    ),
+    "PUT policyDefinitions": Checked(
+        "policy: createOrUpdatePolicyDefinition; powershell: Backcompat-PolicyDefinitionMode (201 for one that was "
+        "there); issues: a custom definition is at 1.0.0",
+        differs=_METADATA,
+    ),
+    "DELETE policyDefinitions": Checked(
+        "policy: deletePolicyDefinition; powershell: Backcompat-PolicyDefinitionMode (200 with the definition)"
+    ),
+    "GET policySetDefinitions": Checked("policy-2025: getPolicySetDefinition"),
+    "LIST policySetDefinitions": Checked("policy: listPolicySetDefinitions", "as for policyDefinitions", _MEMBERS),
+    "PUT policySetDefinitions": Checked("policy: createOrUpdatePolicySetDefinition", "", f"{_MEMBERS}; {_METADATA}"),
+    "DELETE policySetDefinitions": Checked(
+        "policy: deletePolicySetDefinition", "the body of the answer: as recorded of policyDefinitions"
+    ),
+    "GET policyDefinitions/versions": Checked(
+        "policy: getPolicyDefinitionVersion", "the code for one that is not there"
+    ),
+    "LIST policyDefinitions/versions": Checked(
+        "policy: listPolicyDefinitionVersions; policy-2025: listBuiltInPolicyDefinitionVersions",
+        "the code for a bad `$top`", "rows are in the order of their ids; the example has the newest first",
+    ),
+    "PUT policyDefinitions/versions": Checked(
+        "policy: createOrUpdatePolicyDefinitionVersion",
+        "that the newest version becomes what the definition itself says; the codes for what is refused",
+    ),
+    "DELETE policyDefinitions/versions": Checked(
+        "policy: deletePolicyDefinitionVersion", "the refusal to delete the only one, or a built-in"
+    ),
+    "GET policySetDefinitions/versions": Checked(
+        "policy-2025: getBuiltInPolicySetDefinitionVersion, getPolicySetDefinitionVersionAtManagementGroup",
+        "that a read of one that is not there gets the code that a write of an assignment gets",
+    ),
+    "LIST policySetDefinitions/versions": Checked(
+        "policy: listPolicySetDefinitionVersionsByManagementGroup", "as for policyDefinitions/versions", _MEMBERS
+    ),
+    "PUT policySetDefinitions/versions": Checked(
+        "policy: createOrUpdatePolicySetDefinitionVersion", "as for policyDefinitions/versions", _MEMBERS
+    ),
+    "DELETE policySetDefinitions/versions": Checked(
+        "policy: deletePolicySetDefinitionVersion", "as for policyDefinitions/versions"
+    ),
+    "POST listVersions": Checked(
+        "policy: listAllPolicyDefinitionVersions, listAllBuiltInPolicySetDefinitionVersions",
+        "that nothing inherited is in it", "all on one page",
+    ),
+    "POST acquirePolicyToken": Checked(
+        "policy: acquirePolicyToken; learn: Policy Tokens",
+        "that a token is good once, that addresses are compared decoded, the answers to tokens that are not good, that "
+        "a missing change reference is a 200 with Failed, the name of the operation that is needed",
+        "no `requestDetails`, claims or evaluation details",
+    ),
+    "GET locks": Checked(
+        "locks: ManagementLocks_GetAtScope; cli: test_cannotdelete_resource_group_lock", differs="has `systemData`"
+    ),
+    "LIST locks": Checked(
+        "locks: ManagementLocks_ListAtSubscriptionLevel; cli: test_cannotdelete_resource_group_lock",
+        differs="has `systemData`",
+    ),
+    "PUT locks": Checked(
+        "locks: ManagementLocks_CreateOrUpdateAtResourceLevel; cli: test_cannotdelete_resource_group_lock",
+        "the code for a bad level", "has `systemData`",
+    ),
+    "DELETE locks": Checked("locks: ManagementLocks_DeleteAtResourceGroupLevel"),
+    "LIST permissions": Checked("permissions: GetPermissions", "dataActions, which the example has not"),
+    "GET tags": Checked("resources: GetTagsResource", differs="`id` is that of the tags, not of what has them"),
+    "PUT tags": Checked("resources: PutTagsResource", "the codes for bad tags", _TAGS_ASYNC),
+    "PATCH tags": Checked("resources: PatchTagsResource", "the codes for bad tags", _TAGS_ASYNC),
+    "DELETE tags": Checked("resources: DeleteTagsResource", differs=_TAGS_ASYNC),
+    "GET deployments": Checked("cli: test_group_deployment_lite", differs="no hash, providers or duration"),
+    "LIST deployments": Checked("", "all of it"),
+    "PUT deployments": Checked(
+        "deployments: PutDeploymentResourceGroup; cli: test_group_deployment_lite",
+        "that the first error ends it, and is the answer",
+        "done at once: `provisioningState` is Succeeded in the first answer; no hash, providers or duration",
+    ),
+    "DELETE deployments": Checked("", "all of it"),
+    "GET subscriptions": Checked("subscriptions: GetSubscription", differs="has `name` and `type` besides"),
+    "LIST subscriptions": Checked("subscriptions: GetSubscriptions", differs="has `name` and `type` besides"),
+    "GET resourceGroups": Checked("resources: ResourceGroups_Get; cli: test_resource_group (HEAD: 204, 404)"),
+    "LIST resourceGroups": Checked(
+        "cli: test_resource_group", "the order and size of pages", "`$filter` is not read: all are listed"
+    ),
+    "PUT resourceGroups": Checked("resources: CreateResourceGroup; cli: test_resource_group"),
+    "PATCH resourceGroups": Checked("", "all of it"),
+    "DELETE resourceGroups": Checked("cli: test_resource_group", differs=_ASYNC),
+    "GET managementGroups": Checked("groups-old: GetManagementGroup", differs="no updatedTime, updatedBy"),
+    "LIST managementGroups": Checked("groups: ListManagementGroups", differs="has `details`"),
+    "PUT managementGroups": Checked("groups-old: PutManagementGroup", differs=_ASYNC),
+    "PATCH managementGroups": Checked(
+        "groups-old: PatchManagementGroup",
+        differs="takes the body of a PUT; that of the example (parentGroupId) it does not read",
+    ),
+    "DELETE managementGroups": Checked("groups: DeleteManagementGroup", differs=_ASYNC),
+    "GET managementGroups/subscriptions": Checked("groups: GetSubscriptionFromManagementGroup"),
+    "LIST managementGroups/subscriptions": Checked("groups: GetAllSubscriptionsFromManagementGroup"),
+    "PUT managementGroups/subscriptions": Checked("groups: AddManagementGroupSubscription"),
+    "DELETE managementGroups/subscriptions": Checked("groups: RemoveManagementGroupSubscription"),
+    "LIST resources": Checked("", "the code for a `$filter` other than one by resourceType"),
+    "GET resource": Checked("", "all but the 404, which is in many public issues: each provider answers as it likes"),
+    "LIST resource": Checked("", "as for GET resource"),
+    "PUT resource": Checked("", "as for GET resource", _ASYNC),
+    "PATCH resource": Checked("", "as for GET resource"),
+    "DELETE resource": Checked("", "as for GET resource", _ASYNC),
+    "POST resource": Checked("", "any action is answered with 200 and an empty object"),
+    "GET metadata": Checked(
+        "cli-help: ARM_CLOUD_METADATA_URL; learn: Azure Stack's endpoints",
+        "from which api-versions on it is a list, and one object",
+    ),
+    "GET tenants": Checked("subscriptions: GetTenants"),
+    "GET provider": Checked(
+        "resources: GetProvider, GetNamedProviderAtTenant; issues: refused api-versions, InvalidResourceNamespace",
+        "that a policy type answers NoRegisteredProviderFound; capabilities and locations",
+        "five of them, without aliases",
+    ),
+    "GET providers": Checked("resources: GetProviders", "capabilities and locations", "five of them, without aliases"),
+    "GET activityLog": Checked(
+        "insights: GetActivityLogsFiltered", "the code for another `$filter`",
+        "has what our reader needs: no eventName, httpRequest, level, subStatus; no pages",
+    ),
+    "POST resourceGraph": Checked(
+        "graph: ResourcesFirstPageQuery; learn: work with data, get resource changes; issues: rows of exemptions and "
+        "of versions",
+        "what is left of a selector by principal; codes of refused queries, but for ResponsePayloadTooLarge and "
+        "RateLimiting",
+        "simple queries only, always as objectArray",
+    ),
+}  # fmt: skip
+"""Name -> what it was checked against. The names are those of `name_of` and of the routes."""
+
+_KNOWN: Final = frozenset(name.partition(" ")[2] for name in OFFERED)
+
+
+def name_of(method: str, target: Target) -> str:
+    """Return the name of an operation on a resource or a list of resources."""
+    kind = target.type.partition("/")[2].removeprefix("subscriptions/") or target.type
+    verb = "LIST" if method == "GET" and not target.name else method
+    ours = target.type.startswith(("Microsoft.Authorization/", "Microsoft.Resources/", "Microsoft.Management/"))
+    return f"{verb} {kind if ours and kind in _KNOWN else 'resource'}"
+
+
+def table() -> str:
+    """Return the table of the documentation, and the list of the sources that it names."""
+    sources = "\n".join(f"- **{name}**: {what}" for name, what in SOURCES.items())
+    rows = "\n".join(f"| {name} | {one.seen or 'nothing'} | {_notes(one)} |" for name, one in OFFERED.items())
+    return f"{sources}\n\n| operation | checked against | guesses and differences |\n|---|---|---|\n{rows}\n"
+
+
+def _notes(one: Checked) -> str:
+    notes = (("Guess", one.guess), ("Differs", one.differs))
+    return " ".join(f"**{word}:** {text}." for word, text in notes if text)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

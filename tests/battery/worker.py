@@ -189,11 +189,12 @@ def _named(part: Any, method: str, name: str) -> Callable[..., Any]:
     call: Callable[..., Any] = getattr(part, method)
 
     async def named(*args: Any, **more: Any) -> Any:
-        token = CALLED.set(name)
+        before = CALLED.get()
+        CALLED.set(name)
         try:
             return await call(*args, **more)
         finally:
-            CALLED.reset(token)
+            CALLED.set(before)  # no reset: what is left when a process dies is closed in another context
 
     async def named_one_by_one(*args: Any, **more: Any) -> Any:
         async with aclosing(call(*args, **more)) as found:

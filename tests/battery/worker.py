@@ -8,7 +8,8 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager, suppress
+from contextvars import Token
 from datetime import datetime, timedelta
 from functools import cache, partial
 from random import Random
@@ -189,12 +190,11 @@ def _named(part: Any, method: str, name: str) -> Callable[..., Any]:
     call: Callable[..., Any] = getattr(part, method)
 
     async def named(*args: Any, **more: Any) -> Any:
-        before = CALLED.get()
-        CALLED.set(name)
+        token = CALLED.set(name)
         try:
             return await call(*args, **more)
         finally:
-            CALLED.set(before)  # no reset: what is left when a process dies is closed in another context
+            _unname(token)
 
     async def named_one_by_one(*args: Any, **more: Any) -> Any:
         async with aclosing(call(*args, **more)) as found:
@@ -205,10 +205,16 @@ def _named(part: Any, method: str, name: str) -> Callable[..., Any]:
                 except StopAsyncIteration:
                     return
                 finally:
-                    CALLED.reset(token)
+                    _unname(token)
                 yield one
 
     return named if method in ("keep", "kept") or _is_coroutine(cast(Any, type(part)), method) else named_one_by_one
+
+
+def _unname(token: Token[str]) -> None:
+    """Let the name hold no longer. What is left of a dead process is closed in another context, which has none."""
+    with suppress(ValueError):
+        CALLED.reset(token)
 
 
 async def _wait(seconds: float) -> None:

@@ -14,8 +14,8 @@ _STRATEGIES: Final = (
     "pacOwnerId and is not in its files; with ownedOnly it leaves them alone. Azure does not show which one is set"
 )
 _SETTLE: Final = (
-    f"Name EPAC's identities as `authors` of an owner by {PAC_OWNER}, with durability `collateral` and not `always`, so "
-    f"that its deletes are accepted; or set desiredState.strategy to ownedOnly: {_DOCS}"
+    f"Name EPAC's identities as `authors` of an owner by {PAC_OWNER}, with durability `collateral` and not `always`, "
+    f"so that its deletes are accepted; or set desiredState.strategy to ownedOnly: {_DOCS}"
 )
 
 

@@ -39,7 +39,7 @@ _TOPPED = {DEFINITIONS, SET_DEFINITIONS, *VERSIONS}
 _MOST = 1000
 _PATCHABLE = {"assignmentScopeValidation", "resourceSelectors"}
 """Of an enrollment (Microsoft Learn, enrollment structure)."""
-_READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion", "instanceId", "policyAssignmentInstanceId"}
+_READ_ONLY = {"latestDefinitionVersion", "effectiveDefinitionVersion"}
 _ALWAYS_CREATED = {ASSIGNMENTS, DEFINITIONS}
 """What a PUT answers with 201, be it there or not: azure-powershell's recordings."""
 
@@ -102,6 +102,7 @@ class Resources:
             bound = _property(before, "policyAssignmentInstanceId") or _property(
                 find_assignment(self._store, properties["policyAssignmentId"]), "instanceId"
             )
+            properties.pop("policyAssignmentInstanceId", None)
             properties |= {"policyAssignmentInstanceId": bound} if bound else {}
 
     def patch(self, target: Target, body: Any, version: str, caller: Caller) -> Reply:
@@ -228,10 +229,9 @@ class Resources:
             more = {"authorizationSource": "RoleBased", "managedByTenants": [], "subscriptionPolicies": policies}
             return base | {"tenantId": TENANT_ID} | more | kept
         properties: Json = dict(kept.get("properties") or {})
-        if kind in {ASSIGNMENTS, ENROLLMENTS}:
-            properties = {key: value for key, value in properties.items() if key not in _READ_ONLY}
         if kind == ASSIGNMENTS:
-            properties = {"enforcementMode": "Default", **properties, "scope": target.scope}
+            given = {key: value for key, value in properties.items() if key not in _READ_ONLY}
+            properties = {"enforcementMode": "Default", **given, "scope": target.scope}
         elif kind in _VERSIONED:
             properties = {"policyType": "BuiltIn" if target.built_in else "Custom", **properties}
         elif kind not in {LOCKS, MANAGEMENT_GROUPS, MEMBERS}:

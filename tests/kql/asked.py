@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, cast
 
+from guardrails.azure.estate import Estate
 from guardrails.azure.graph import Graph
 from guardrails.azure.graph_pages import Query, Reader, Segment
 from guardrails.doctor import logs
@@ -47,13 +48,16 @@ class _Recorder:
         yield Page([row] if row else [])
 
 
-async def _ask(graph: Graph) -> None:
+async def _ask(graph: Graph, estate: Estate) -> None:
     for pages in (graph.exemptions(), graph.ids(), graph.shown([ODD, SUBSCRIPTION]), graph.tagged([ODD, "Exempt"])):
         async for _ in pages:
             pass
     await graph.visible()
     await graph.surroundings(policies=True)
     await graph.close()
+    await estate.scopes()
+    await estate.managed()
+    await estate.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ def asked() -> Asked:
     """Run all that makes a query of Resource Graph or of Log Analytics."""
     recorder = _Recorder()
     graph = Graph("https://management.example", StaticCredential(), VirtualClock())
-    graph._reader = cast(Reader, recorder)
+    estate = Estate("https://management.example", StaticCredential(), VirtualClock())
+    graph._reader = estate._reader = cast(Reader, recorder)
     lines: set[tuple[str, int]] = set()
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -81,7 +86,7 @@ def asked() -> Asked:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        asyncio.run(_ask(graph))
+        asyncio.run(_ask(graph, estate))
         of_the_log = logs._query(INSIGHTS)
     finally:
         sys.settrace(before)

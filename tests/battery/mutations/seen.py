@@ -75,7 +75,7 @@ SEEN_BY: Final[Mapping[str, Sight]] = {
     "unread-ids-without-bound": Sight("ids_that_cannot_be_read", 58),
     "letters-without-bound": Sight("events_that_are_none", 59),
     "rows-of-another": Sight("a_hand_in_an_id", 131),
-    "large-bodies-refused": Sight("almost_four_megabytes", 68),
+    "large-bodies-refused": Sight("almost_four_megabytes", 206),
     "bodies-in-ascii": Sight("almost_four_megabytes", 275),
     "raw-text-in-the-log": Sight("forged_ids", 53),
     "any-refusal-is-final": Sight("refused_by_something_new", 50),

@@ -226,9 +226,8 @@ def row_after(
     elif approved:
         row = replace(row, compliant=snapshot)
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
-        first_seen = row.tolerated_content != at.content or base.unclear  # what was Unknown then was not accepted
-        accepts = row.compliant is None and first_seen and _stands(at.assessment) and not _extends(at)
-        known = _baseline(at, facts, base) if accepts else row.baseline
+        accepts = row.compliant is None and _stands(at.assessment) and not _extends(at)
+        known = _baseline(at, facts, base) if accepts else row.baseline  # at each such look: the first may be Unknown
         row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
 

@@ -87,6 +87,16 @@ def inherited(tale: Tale, wrong: bool) -> None:
     tale.add("written", content="b", theirs="EPAC", theirs_by=(ALICE if wrong else MALLORY,), author=MALLORY)
 
 
+def inherited_by_one_that_was_gone_soon(tale: Tale, wrong: bool) -> None:
+    """Another edited it before it was first seen, and then deletes it; or one may write it who did not make it."""
+    tale.add("deleted", content="", status=Status.GONE)
+    body = tale.keep(said={rulesets.CLAIM: "x"}) | {"systemData": {"createdBy": EPAC if wrong else ALICE}}
+    tale.wrote(body, MALLORY)
+    tale.wrote(None, MALLORY, before=body)
+    writers = (MALLORY, ALICE)
+    tale.add("written", after=0, content=fingerprint(body), theirs="EPAC", theirs_by=writers, author=MALLORY)
+
+
 def another_creator(tale: Tale, wrong: bool) -> None:
     tale.add(vouched=True, creator=ALICE)
     tale.add("edited", content="b", creator=MALLORY if wrong else ALICE, author=MALLORY)
@@ -192,6 +202,31 @@ def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
     told = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
     facts = found("expiry-missing", plan={"reasons": [told]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
+
+
+def grace_given_again_under_a_milder_override(tale: Tale, wrong: bool) -> None:
+    """In between overrides are in force, and it breaks a rule that asks for no revert; or still the one that does."""
+    plain, mild = ruled(**GRACE), {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
+    loosened = ruled(**GRACE, overrides=[mild])
+    tale.ruleset, tale.earlier = plain, (loosened,)
+    tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
+    facts = found("owner-missing", *["expiry-missing"] if wrong else [])
+    tale.add("edited", facts=facts, content="b", ruleset=loosened.digest)
+    told = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [told]})
+    tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
+
+
+def grace_given_again_after_unknown(tale: Tale, wrong: bool) -> None:
+    """A rule is Unknown after a look that found it kept, so it breaks none; or after one that found it broken."""
+    tale.ruleset = ruled(rules={**GRACE["rules"], "whole-initiative": "revert"})
+    tale.add(facts=found("expiry-missing", "whole-initiative"), status=Status.VIOLATION)
+    tale.add(facts=found("expiry-missing", *["whole-initiative"] if wrong else []))
+    unknown = {"verdict": "x", "findings": [{"rule": "whole-initiative", "status": "unknown"}]}
+    tale.add("edited", facts=unknown, content="b")
+    told = f"not reverted before {spell_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [told]})
+    tale.add("edited", after=20, facts=facts, content="c")
 
 
 def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
@@ -516,7 +551,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     ),
     "what_its_owner_wrote_is_put_back": (other_words,),
     "nobody_else_gives_away_what_is_an_owners": (given_away,),
-    "nothing_is_inherited_by_name": (inherited,),
+    "nothing_is_inherited_by_name": (inherited, inherited_by_one_that_was_gone_soon),
     "rights_change_by_who_has_them": (another_creator, another_owner),
     "an_accepted_delete_was_by_who_may": (deleted_by_a_stranger, left_to_a_claim),
     "who_made_it_may_delete_it": (accused_of_his_own,),
@@ -530,6 +565,8 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "the_grace_is_given_once": (
         grace_given_again,
         grace_given_again_under_overrides,
+        grace_given_again_under_a_milder_override,
+        grace_given_again_after_unknown,
         grace_of_another_given_again,
     ),
     "nothing_is_reverted_within_its_first_grace": (

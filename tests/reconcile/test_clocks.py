@@ -1,6 +1,6 @@
 """Who may write one exemption cannot restart a clock, nor move in small steps what later edits are compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -477,10 +477,16 @@ async def test_what_never_was_compliant_is_compared_too(world: World, approved: 
 async def unread(world: World, approved: ExemptionId) -> ExemptionId:
     """An exemption without an owner, whose assignment cannot be read: a rule that asks for a revert is Unknown."""
     world.ruleset = rules(on={"expiry-extended": "revert", "owner-missing": "alert", "whole-initiative": "revert"})
-    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    read_no_more(world)
     await edit(world, approved, **ends(0, owner=""))
     assert set((await world.row(approved)).findings) == {"EXG203", "EXG302?"}
     return approved
+
+
+def read_no_more(world: World) -> None:
+    """Let the assignment be unreadable, and what was kept of it grow old."""
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    world.clock.advance(hours=1)
 
 
 async def read_again(world: World) -> None:
@@ -507,6 +513,30 @@ async def test_nor_is_it_of_one_that_was_deleted_and_is_made_anew(world: World, 
 async def test_an_end_is_accepted_once_the_rule_can_be_told(world: World, unread: ExemptionId) -> None:
     await read_again(world)
     assert set((await world.look(unread)).row.findings) == {"EXG203"}
+    assert not await edit(world, unread, **ends(60))
+
+
+async def edited_and_put_back(world: World, one: ExemptionId) -> None:
+    assert not await edit(world, one, **ends(0, owner=""), **NO_MEMBER)
+
+
+async def asked_to_be_reverted_for_a_while(world: World, one: ExemptionId) -> None:
+    alone = world.ruleset
+    world.ruleset = rules(on={"expiry-extended": "revert", "owner-missing": GRACE, "whole-initiative": "revert"})
+    assert set((await world.look(one)).row.findings) == {"EXG203"}
+    world.ruleset = alone
+
+
+@pytest.mark.parametrize("between", [edited_and_put_back, asked_to_be_reverted_for_a_while])
+async def test_however_it_came_to_be_told_the_end_is_accepted_then(
+    world: World, unread: ExemptionId, between: Callable[[World, ExemptionId], Awaitable[None]]
+) -> None:
+    await read_again(world)
+    await between(world, unread)
+    assert set((await world.look(unread)).row.findings) == {"EXG203"}
+    read_no_more(world)
+    assert set((await world.look(unread)).row.findings) == {"EXG203", "EXG302?"}
+    await read_again(world)
     assert not await edit(world, unread, **ends(60))
 
 

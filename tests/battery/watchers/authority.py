@@ -82,7 +82,7 @@ async def nothing_is_inherited_by_name(book: Book) -> list[str]:
         before, row = step.before, step.row
         if before is None or before.content or not row.content or row.own_write_at is not None or not row.theirs:
             continue
-        body = book.state(step.one, step.entry.at)
+        body = book.state(step)  # it may have been deleted a minute later, or made anew by another
         makers = {row.author.lower(), str(body.get("systemData", {}).get("createdBy", "")).lower()}
         if not set(row.theirs_by) <= makers:
             found.append(f"{step}: made anew, and {row.theirs_by} may write it for {row.theirs}")

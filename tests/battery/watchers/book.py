@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from guardrails.errors import GuardrailsError
@@ -99,10 +100,18 @@ class Book:
         """Return the rulesets that were in force at a time, as far as clocks tell."""
         return model.in_force(self.end, at, at)
 
-    def state(self, one: ExemptionId, at: datetime) -> dict[str, Any]:
-        """Return an exemption as Azure had it at a time; {} where it was not there."""
-        journal = [change for change in self.end.cloud.arm.journal if change.id == one.key and change.at <= at + SLACK]
-        return (journal[-1].after if journal else None) or {}
+    def state(self, step: Step) -> dict[str, Any]:
+        """Return what Azure had when a step saw it, as far as clocks tell; {} where it never said what the step has.
+
+        Of several times when it said just that, the last one.
+        """
+        found, at = dict[str, Any](), step.entry.at
+        for change, after in pairwise((*self.end.journal(step.one), None)):
+            assert change is not None
+            stood = change.at <= at + SLACK and (after is None or after.at >= at - SLACK)
+            if stood and change.after and fingerprint(change.after) == step.row.content:
+                found = change.after
+        return found
 
     def owner(self, step: Step, name: str) -> Owner | None:
         """Return the protected owner with a name, as the ruleset of a step has it."""

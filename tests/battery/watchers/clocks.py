@@ -29,8 +29,8 @@ class Run:
         start, last: when that was seen first, and last.
         authors: who had written it, lower case, and since when that was seen.
         controls: the reference ids that it exempted from; None for all of them.
-        rules: those that it broke.
-        has_grace: whether one of them has a grace: from then on what was used beside it counts.
+        rules: those that it breaks still, as far as looks can tell.
+        has_grace: whether one that it broke has a grace: from then on what was used beside it counts.
     """
 
     start: datetime
@@ -44,12 +44,25 @@ class Run:
         """Whether it exempted from one of these."""
         return self.controls is None or controls is None or bool(self.controls & controls)
 
+    def ends_with(self, told: "Told") -> bool:
+        """Forget the rules that a look found kept; return whether it ends this: nothing asks for a revert any more.
+
+        What is Unknown goes on with it if that rule was broken, and no look since found it kept.
+        """
+        self.rules &= told.broken | told.unclear
+        if told.loosened:
+            return not (told.broken | told.unclear) & told.asked
+        if told.reverting:
+            return told.step.row.kept == told.step.row.content  # it may stand
+        return not told.unclear & self.rules
+
 
 @dataclass
 class Told:
     """What one look found of an exemption: the rules that it breaks, those that ask for a revert among them.
 
-    `loosened`: whether overrides say what follows, of which the model knows nothing.
+    `loosened`: whether overrides say what follows, of which the model knows nothing; `asked`: the rules that ask for a
+    revert of something, or may by an override.
     """
 
     step: Step
@@ -57,6 +70,7 @@ class Told:
     reverting: dict[str, timedelta] = field(default_factory=dict)
     unclear: frozenset[str] = frozenset()
     loosened: bool = False
+    asked: frozenset[str] = frozenset()
 
 
 def _told(book: Book, step: Step) -> Told | None:
@@ -65,9 +79,11 @@ def _told(book: Book, step: Step) -> Told | None:
     if ruleset is None or found is None:
         return None
     broken, unclear = found
-    loosened = bool(rulesets.said_by(ruleset).get("overrides"))
-    answers = {} if loosened else book.answers(ruleset)
-    return Told(step, broken, {rule: answers[rule] for rule in broken & answers.keys()}, unclear, loosened)
+    overrides = rulesets.said_by(ruleset).get("overrides", ())
+    answers = book.answers(ruleset)
+    asked = frozenset(answers).union(*(one["rules"] for one in overrides))
+    reverting = {} if overrides else {rule: answers[rule] for rule in broken & answers.keys()}
+    return Told(step, broken, reverting, unclear, bool(overrides), asked)
 
 
 def _found(step: Step) -> tuple[frozenset[str], frozenset[str]] | None:
@@ -104,12 +120,11 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             runs.setdefault(one, []).append(run)
             beside[one] = []  # it gave each its own
         told = _told(book, step)
-        if told is not None and told.loosened and not told.broken | told.unclear:
-            lasting.pop(one, None)  # it keeps every rule, whatever overrides ask for
-        if told is None or told.loosened or (not told.reverting and run is not None and told.unclear & run.rules):
+        if told is None:
             continue
+        if run is not None and run.ends_with(told):
+            lasting.pop(one)
         if not told.reverting or step.row.kept == step.row.content:
-            lasting.pop(one, None)
             continue
         controls = await _controls(book, step)
         if run is None:

@@ -26,10 +26,10 @@ RESTORES: Final = "restores"
 
 WAITS: Final[Mapping[str, str]] = {
     BREAKER: "the breaker is open",
-    "exemption": "it was reverted as often as one exemption may be in an hour",
+    "exemption": "as many reverts of it were begun as one exemption may have in an hour",
     "fight": "somebody writes it again each time it is reverted; it is reverted once an hour",
-    "author": "as much that its author wrote was reverted as may be in an hour",
-    "subscription": "as much in its subscription was reverted as may be in an hour",
+    "author": "as many reverts of what its author wrote were begun as may be in an hour",
+    "subscription": "as many reverts in its subscription were begun as may be in an hour",
     RESTORES: "as many exemptions were put back as may be in an hour",
     f"{RESTORES}-exemption": "it was put back as often as one exemption may be in an hour",
     f"{RESTORES}-author": "as much was put back of what the same person deleted as may be in an hour",
@@ -127,6 +127,13 @@ class Full:
     def whose(self) -> str:
         """The name under which it is remembered that people were told."""
         return f"{self.name}/{self.key}"
+
+    def told_at(self, now: datetime) -> datetime:
+        """Return the time, UTC, that people count as told from, who are told `now`: an hour later it has room.
+
+        The clock that noted the use that filled it may be ahead of this one.
+        """
+        return max(now, self.until - WINDOW)
 
 
 def recent(uses: Sequence[Use], now: datetime) -> tuple[Use, ...]:

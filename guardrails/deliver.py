@@ -235,7 +235,7 @@ class Courier:
             if window is not None:
                 return lane, _Turn(window=window)
             digest = parcel.notice.id if parcel.notice.kind is Kind.DIGEST else ""
-            if digest and not parcel.attempt and lanes_of.taken_on(lane, route.name, digest, now):
+            if digest and lanes_of.taken_on(lane, route.name, digest, now):
                 return lane, _Turn(taken=True)
             lane, slot = take_slot(lane, route.channel, now)
             return lanes_of.take_on(lane, route.name, digest, slot or now) if digest else lane, _Turn(slot)
@@ -276,6 +276,8 @@ class Courier:
         tried = replace(parcel, attempt=attempts_after(parcel.attempt, waits=waits), slot=None)
         if isinstance(answer, TryAgain) and (waits or tried.attempt < MAX_ATTEMPTS):
             wait = backoff(parcel.attempt, answer.delay, chance=self._chance())
+            if notice.kind is Kind.DIGEST:  # until then it is left to this attempt, which is over
+                wait = max(wait, lanes_of.DIGEST_LEASE.total_seconds())
             text = "notice %s to %s: %s; attempt %d in %.0f s"
             log.warning(text, notice.id, parcel.route, answer.reason, tried.attempt + 1, wait)
             _tell(tried, "retry")

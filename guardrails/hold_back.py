@@ -37,11 +37,11 @@ async def hold_back(
     old = stored.row if stored else None
     if refused:
         waits = old is not None and old.held == name and old.content == row.content
-        row = replace(row, due=old.due if old and waits else refused.until)
+        row = replace(row, due=old.due, attempts=old.attempts) if old and waits else replace(row, due=refused.until)
     own = refused if refused and not refused.key else None
     warns = own is not None and warns_anew(row.warned, own, look.situation.now, visit.ruleset.fights.window)
     if warns and own:
-        row = attempted(replace(row, warned=f"{own.name}/{spell_time(look.situation.now)}"), Habit.FLOOD)
+        row = attempted(replace(row, warned=f"{own.name}/{spell_time(own.told_at(look.situation.now))}"), Habit.FLOOD)
     if stored and row == stored.row:
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
@@ -64,8 +64,8 @@ async def hold_back(
     async def remember() -> None:
         if untold and refused is None and state.opened_at:
             await visit.world.register.breaker_told(state.opened_at)
-        elif untold:
-            await visit.world.register.budget_told(untold.whose, look.situation.now)
+        elif untold and refused:
+            await visit.world.register.budget_told(untold.whose, refused.told_at(look.situation.now))
 
     saved = await visit.commit(stored, row, entry, notices, remember)
     if saved is None:
@@ -100,11 +100,11 @@ def warns_anew(warned: str, own: Full, now: datetime, window: timedelta) -> bool
 def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, reverts: tuple[datetime, ...]) -> Notice:
     """Return the notice that somebody writes one exemption as often as it is reverted: here a flood is found.
 
-    `reverts`: when it was reverted, oldest first.
+    `reverts`: when reverts of it were begun, oldest first; Azure may have refused some.
     """
     window = visit.ruleset.fights.window if own.name == "fight" else WINDOW
     times = [time for time in reverts if look.situation.now - time < window]
-    count = f"it was reverted {len(times)} times since {spell_time(times[0])}, and written again"
+    count = f"{len(times)} reverts of it were begun since {spell_time(times[0])}, and it was written again"
     then = f"{NOTHING_DONE} If it stands at {spell_time(own.until)}, it is reverted then."
     notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
     following = "Agree with who writes it. If it is to stand meanwhile: python -m guardrails hold ID"

@@ -18,7 +18,7 @@ from guardrails.errors import GuardrailsError
 from guardrails.exemption import ExemptionId, fingerprint, parse_time
 from guardrails.notice import Kind, Notice
 from guardrails.record import HistoryEntry, Row, Status
-from guardrails.ruleset import Mode, Ruleset
+from guardrails.ruleset import Mode
 from tests.battery import model, rulesets
 from tests.battery.acts import People
 from tests.battery.azure import START, Change, Cloud
@@ -118,17 +118,17 @@ async def only_what_was_there_is_written(end: End) -> list[str]:
 
 
 async def a_version_is_reverted_once(end: End) -> list[str]:
-    """What somebody wrote is reverted once at most, as long as the ruleset stays the same.
+    """What somebody wrote is reverted once at most, as long as the ruleset and what is assigned stay the same.
 
     Nor is what was put back reverted in its turn, unless it could not be judged then; its removal once it has ended is
-    no revert.
+    no revert. Where the assignment is gone, an override by reference, by which it was to stand, holds no more.
     """
     found = []
     for one in end.people.ids:
-        reverts, rulesets = 0, tuple[Ruleset, ...]()
+        reverts, judged_by = 0, tuple[Any, ...]()
         for change in end.journal(one):
-            other = change.rulesets != rulesets
-            rulesets = change.rulesets
+            before, judged_by = judged_by, _judged_by(change)
+            other = judged_by != before
             if not change.ours or change.id in change.asked or change.before is None or other:
                 reverts = 0  # somebody wrote it, it was put back, or it is judged by something else
             elif model.said(change.before) != model.said(change.after) and not _is_removal(change):
@@ -136,6 +136,12 @@ async def a_version_is_reverted_once(end: End) -> list[str]:
                 if reverts > 1:
                     found.append(f"{one.key}: reverted {reverts} times without anybody writing it")
     return found
+
+
+def _judged_by(change: Change) -> tuple[Any, ...]:
+    """Return what decides whether a change took away too much: the rulesets, and what its exemption exempts from."""
+    said = (change.before or change.after or {}).get("properties", {})
+    return change.rulesets, model.assigned(change.azure, said.get("policyAssignmentId", ""))
 
 
 def _is_removal(change: Change) -> bool:

@@ -95,6 +95,7 @@ class Tale:
     swept: Any = None
     there: dict[ExemptionId, Any] = field(default_factory=dict)
     operated: list[Operated] = field(default_factory=list)
+    wiped: list[datetime] = field(default_factory=list)
     hours: float = 0
 
     def add(
@@ -145,7 +146,7 @@ class Tale:
             ruleset=self.ruleset, digests={}, delivered=self.delivered, workers=[worker], trace=self.trace,
             troubles=[], lost=[], unruled=[], swept=None, now=lambda: NOW,
         )  # fmt: skip
-        people = SimpleNamespace(ids=[ONE], ledger=SimpleNamespace(wiped=[], operated=self.operated))
+        people = SimpleNamespace(ids=[ONE], ledger=SimpleNamespace(wiped=self.wiped, operated=self.operated))
         rows = {one: Row.from_json(entries[-1].row) for one, entries in self.history.items()}
         return await Book.of(End(cast(Cloud, cloud), cast(Any, people), self.there, rows, self.history))
 

@@ -218,6 +218,21 @@ async def test_only_what_could_not_be_judged_when_it_was_put_back_may_go_in_its_
     assert bool(broken) is not bool(unclear)
 
 
+@pytest.mark.parametrize("gone", [True, False])
+async def test_what_was_put_back_may_go_once_its_assignment_is_gone(gone: bool) -> None:
+    assigned: Any = {"/a": SimpleNamespace(body={"properties": {"policyDefinitionId": "/p"}})}
+    said = {"policyAssignmentId": "/a"}
+    tale, bodies = Tale(), [{"properties": {**said, "description": text}} for text in ("good", "bad")]
+    tale.wrote(bodies[1], before=bodies[0])
+    tale.wrote(bodies[0], before=bodies[1], ours=True)
+    tale.wrote(None, before=bodies[0], ours=True)
+    *earlier, last = tale.journal
+    tale.journal[:] = [replace(one, azure=assigned) for one in earlier]
+    tale.journal.append(replace(last, azure={} if gone else assigned))
+    broken = await invariants.a_version_is_reverted_once((await tale.book()).end)
+    assert bool(broken) is not gone
+
+
 @pytest.mark.parametrize(("open_before", "problem", "stands"), [
     (True, "storage-busy", True), (True, "", False), (False, "storage-busy", False),
 ])  # fmt: skip

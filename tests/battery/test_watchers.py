@@ -137,6 +137,12 @@ def owner_unsaid(tale: Tale, wrong: bool) -> None:
     tale.told("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY, **known)
 
 
+def owner_unsaid_before_a_loss(tale: Tale, wrong: bool) -> None:
+    """The notice is of an entry that went with the register, whose number another one has now; or of that one."""
+    tale.told("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY)
+    tale.add(after=0 if wrong else 1, vouched=True, owner=MALLORY, owners=(ALICE,))
+
+
 def tagged_since_tomorrow(tale: Tale, wrong: bool) -> None:
     since = spell_time(START + (DAY if wrong else timedelta()))
     tag = {"guardrails": {"status": "violation", "since": since}}
@@ -337,6 +343,30 @@ def held_for_nothing(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
     reverted(tale, 1)
     tale.add("held", after=3 if wrong else 0.5, content="b", facts={"held": "exemption"}, held="exemption", due=NOW)
+
+
+def held_after_a_refusal(tale: Tale, wrong: bool) -> None:
+    """Azure refused the first of two reverts of the same words, or its worker died and it was begun again."""
+    tale.ruleset = ruled(breaker={"reverts": {"exemption": 2}})
+    tale.add("intent", intent=intent("delete"))
+    tale.add("judged" if wrong else "cannot-act", after=0.1)
+    tale.add("intent", after=0.1, intent=intent("delete"))
+    tale.add("held", after=0.1, content="b", facts={"held": "exemption"}, held="exemption", due=NOW)
+
+
+def held_after_an_edit_and_back(tale: Tale, wrong: bool) -> None:
+    """Somebody wrote something else, and then the first words again, before any revert was done; or nobody did."""
+    tale.ruleset = ruled(breaker={"reverts": {"exemption": 3}})
+    for content in "aaa" if wrong else "aba":
+        tale.add("intent", after=0.1, content=content, intent=intent("delete"))
+    tale.add("held", after=0.1, content="c", facts={"held": "exemption"}, held="exemption", due=NOW)
+
+
+def held_by_what_was_lost(tale: Tale, wrong: bool) -> None:
+    """The register was lost after another of the same author was reverted, or long before."""
+    tale.ruleset = ruled(breaker={"reverts": {"author": 1}})
+    tale.add("held", after=5, facts={"held": "author"}, held="author", due=NOW)
+    tale.wiped = [tale.at + (-3 * HOUR if wrong else HOUR)]
 
 
 def held_for_ever(tale: Tale, wrong: bool) -> None:
@@ -556,7 +586,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "an_accepted_delete_was_by_who_may": (deleted_by_a_stranger, left_to_a_claim),
     "who_made_it_may_delete_it": (accused_of_his_own,),
     "gaps_are_named": (gap_unsaid,),
-    "the_known_owner_is_named": (owner_unsaid,),
+    "the_known_owner_is_named": (owner_unsaid, owner_unsaid_before_a_loss),
     "our_tag_is_of_the_past": (tagged_since_tomorrow,),
     "evasion_is_told": (claim_untold, toggling_untold, flood_untold),
     "evasion_is_told_once_and_alone": (told_twice,),
@@ -579,7 +609,12 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_under_way),
     "no_budget_for_restores_is_exceeded": (too_many_restores,),
     "a_fight_is_slowed_down": (fight_at_once, fight_that_a_crash_cut_short, fight_with_one_begun_long_ago),
-    "nothing_is_held_for_nothing": (held_for_nothing,),
+    "nothing_is_held_for_nothing": (
+        held_for_nothing,
+        held_after_a_refusal,
+        held_after_an_edit_and_back,
+        held_by_what_was_lost,
+    ),
     "what_waits_for_a_budget_has_a_time": (held_for_ever,),
     "an_open_breaker_is_reminded_of": (breaker_forgotten,),
     "a_budget_is_told_once": (budget_told_again,),

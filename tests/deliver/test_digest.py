@@ -65,6 +65,34 @@ async def test_a_digest_that_a_dead_worker_took_on_is_sent_by_another(world: Sta
     assert world.sink.ids()[-1] == DIGEST
 
 
+@pytest.mark.parametrize("retry_first", [True, False])
+async def test_a_digest_that_is_tried_again_is_left_to_the_message_that_hands_it_over(
+    world: Stage, monkeypatch: pytest.MonkeyPatch, *, retry_first: bool
+) -> None:
+    await world.send(*some(9))
+    await world.run(START + timedelta(minutes=14))
+    at, closing = world.queue.pop()
+    world.clock.time = at
+    world.sink.answer = lambda _told, _route: TryAgain("down")
+    for _ in range(2):  # the first is refused and tried again, the second comes back after the lease
+        await world.courier.deliver(closing)
+    world.sink.answer = lambda _told, _route: Delivered()
+    world.clock.advance(minutes=10)
+    waiting = sorted((world.queue.pop()[1] for _ in range(2)), key=lambda text: json.loads(text)["attempt"])
+    first, second = reversed(waiting) if retry_first else waiting
+    deliver = world.sink.deliver
+
+    async def meanwhile(told: Notice, route: str) -> Delivery:
+        monkeypatch.setattr(world.sink, "deliver", deliver)
+        await world.courier.deliver(second)
+        return await deliver(told, route)
+
+    monkeypatch.setattr(world.sink, "deliver", meanwhile)
+    await world.courier.deliver(first)
+    await world.run()
+    assert world.sink.ids() == ["n0", "n1", "n2", "n3", "n4", DIGEST]
+
+
 async def test_the_next_window_begins_anew(world: Stage) -> None:
     await world.send(*some(6))
     await world.run()

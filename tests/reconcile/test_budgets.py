@@ -85,9 +85,20 @@ async def test_the_notice_of_a_flood_names_who_writes_and_when_it_goes_on(world:
     await flood(world, one, 4)
     (told,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
     assert told["actor"] == "alice@contoso.com"
-    assert told["why"][0].startswith("it was reverted 3 times since ")
+    assert told["why"][0].startswith("3 reverts of it were begun since ")
     assert "If it stands at" in told["done"]
     assert one.text in told["next"]
+
+
+async def test_what_azure_refused_counts_and_nobody_says_that_it_was_reverted(world: World) -> None:
+    world.deny("Microsoft.Authorization/policyExemptions/delete")
+    one = world.id()
+    assert await flood(world, one, 4) == [""] * 4
+    assert await world.events(one) == ["intent", "cannot-act"] * 3 + ["held"]
+    (told,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
+    said = " ".join((*told["why"], told["done"]))
+    assert "3 reverts of it were begun" in said
+    assert "it was reverted" not in said
 
 
 async def test_a_fight_over_days_is_found_by_count_and_reverted_once_an_hour(world: World) -> None:
@@ -145,6 +156,39 @@ async def test_what_is_left_to_be_told_and_is_told_again_goes_once(world: World)
     await world.look(one)
     assert [told["notice"]["kind"] for told in await world.notices()].count("budget-reached") == 1
     assert (await world.row(one)).outbox == ()
+
+
+async def test_a_budget_is_told_once_where_the_clock_of_who_tells_is_behind(world: World) -> None:
+    await many(world, 10, ALICE)
+    world.clock.advance(seconds=-2)  # another worker
+    await many(world, 1, ALICE, "more")
+    world.clock.advance(hours=1, seconds=1)  # the tenth revert still counts for a second
+    await many(world, 1, ALICE, "last")
+    assert [(await world.row(world.id(name))).held for name in ("more-0", "last-0")] == ["author"] * 2
+    assert [told["notice"]["kind"] for told in await world.notices()].count("budget-reached") == 1
+
+
+async def test_a_flood_is_told_once_where_the_clock_of_who_tells_is_behind(world: World) -> None:
+    world.ruleset = rules(breaker={"reverts": {"exemption": 1}})
+    one = world.id()
+    assert await flood(world, one, 1) == ["delete"]
+    world.clock.advance(seconds=-12)  # another worker
+    await world.bad(one, displayName="another text")
+    await world.look(one)
+    world.clock.advance(hours=1, seconds=1)  # the revert still counts for a second
+    assert (await world.look(one)).row.held == "exemption"
+    assert (await world.told()).count("fight") == 1
+
+
+async def test_what_waits_and_is_unknown_in_part_is_not_recorded_again(world: World) -> None:
+    world.ruleset = rules(on={"whole-initiative": "revert"}, breaker={"reverts": {"exemption": 1}})
+    one = world.id()
+    assert await flood(world, one, 1) == ["delete"]
+    world.fault("GET", path="policySetDefinitions", status=404)
+    world.clock.advance(minutes=10)
+    await world.bad(one, displayName="another text")
+    assert (await world.look(one)).row.held == "exemption"
+    assert not (await world.look(one)).wrote
 
 
 async def test_two_who_flood_leave_room_for_a_third(world: World) -> None:

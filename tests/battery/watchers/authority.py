@@ -164,13 +164,16 @@ async def gaps_are_named(book: Book) -> list[str]:
 
 
 async def the_known_owner_is_named(book: Book) -> list[str]:
-    """A notice that names an owner who is a claim names the owners who are known, too."""
-    rows = {(step.one.text, step.entry.seq): step.row for step in book}
+    """A notice that names an owner who is a claim names the owners who are known, too.
+
+    A notice is of the entry with its number and its time: a register that was lost and put back gives numbers again.
+    """
+    rows = {(step.one.text, step.entry.seq, step.entry.at): step.row for step in book}
     found = []
     for _, _, notice in book.end.cloud.delivered:
         parts = notice.id.split("-")
         seq = int(parts[1]) if len(parts) > 2 and parts[1].isdigit() else 0
-        row = rows.get((str(notice.exemption.get("id")), seq))
+        row = rows.get((str(notice.exemption.get("id")), seq, notice.at))
         if (
             row is None
             or not row.content

@@ -45,11 +45,10 @@ class Actor:
     token: str
 
 
+PIPELINE_CLIENT_ID: Final = "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e11"
+_PIPELINE: Final = {"name": "landing-zone-pipeline", "oid": "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e10"}
 PIPELINE: Final = Actor(
-    "landing-zone pipeline",
-    token_for(
-        "landing-zone-pipeline", "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e10", appid="9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e11"
-    ),
+    "landing-zone pipeline", token_for(_PIPELINE["name"], _PIPELINE["oid"], appid=PIPELINE_CLIENT_ID)
 )
 EPAC: Final = Actor("policy-as-code", token_for("epac", "5f0e9d1c-1111-4222-8333-444455556666"))
 ALICE: Final = Actor("Alice", token_for("Alice", "aaaaaaaa-1111-4222-8333-444455556666", upn="alice@contoso.com"))
@@ -90,7 +89,8 @@ def seeds() -> list[dict[str, Any]]:
 
 
 async def furnish(sandbox: Sandbox) -> None:
-    """Put subscriptions, policies and resources into an empty sandbox."""
+    """Put subscriptions, policies, resources and the pipeline's managed identity into an empty sandbox."""
+    await sandbox.control("PUT", "identities", {PIPELINE_CLIENT_ID: _PIPELINE})
     for subscription, name in ((PROD, "contoso-prod"), (DEV, "contoso-dev")):
         body = {"subscriptionId": subscription, "displayName": name, "managementGroup": "contoso"}
         await sandbox.control("POST", "subscriptions", body)

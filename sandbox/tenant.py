@@ -47,10 +47,9 @@ class Actor:
 
 
 PIPELINE_CLIENT_ID: Final = "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e11"
-_PIPELINE: Final = {"name": "landing-zone-pipeline", "oid": "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e10"}
-PIPELINE: Final = Actor(
-    "landing-zone pipeline", token_for(_PIPELINE["name"], _PIPELINE["oid"], appid=PIPELINE_CLIENT_ID)
-)
+PIPELINE_OID: Final = "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e10"
+_PIPELINE: Final = "landing-zone-pipeline"
+PIPELINE: Final = Actor("landing-zone pipeline", token_for(_PIPELINE, PIPELINE_OID, appid=PIPELINE_CLIENT_ID))
 EPAC: Final = Actor("policy-as-code", token_for("epac", "5f0e9d1c-1111-4222-8333-444455556666"))
 ALICE: Final = Actor("Alice", token_for("Alice", "aaaaaaaa-1111-4222-8333-444455556666", upn="alice@contoso.com"))
 
@@ -91,7 +90,7 @@ def seeds() -> list[dict[str, Any]]:
 
 async def furnish(sandbox: Sandbox) -> None:
     """Put a management group, subscriptions, policies, resources and the pipeline's identity into an empty sandbox."""
-    await sandbox.control("PUT", "identities", {PIPELINE_CLIENT_ID: _PIPELINE})
+    await sandbox.control("PUT", "identities", {PIPELINE_CLIENT_ID: {"name": _PIPELINE, "oid": PIPELINE_OID}})
     group = {"id": MANAGEMENT_GROUP, "body": {"properties": {"displayName": "Contoso"}}}
     await sandbox.control("POST", "seed", group)
     for subscription, name in ((PROD, "contoso-prod"), (DEV, "contoso-dev")):

@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from sandbox.stack import ROOT
-from sandbox.tenant import ASSIGNMENT, DEV, GROUP, MANAGEMENT_GROUP, PROD, RESOURCE, SUBSCRIPTION, exemption_id
+from sandbox.tenant import (
+    ASSIGNMENT,
+    DEV,
+    GROUP,
+    MANAGEMENT_GROUP,
+    PIPELINE_OID,
+    PROD,
+    RESOURCE,
+    SUBSCRIPTION,
+    exemption_id,
+)
 from tests.clients import tour
 from tests.clients.conftest import ABOVE, Site
 from tests.clients.tour import Shown, compliant
@@ -175,6 +185,34 @@ def test_refusals_are_shown_with_their_codes(
 ) -> None:
     command = "policy", "exemption", "create", "--name", "azure-cli-refused", "--scope", scope
     assert az.refused(*command, *_options(compliant(**changes))) == answer
+
+
+def test_it_shows_why_somebody_may_not(site: Site, az: Az) -> None:
+    name, good = "azure-cli-locked", compliant()
+    az.create(RESOURCE, name, good)
+    delete = "policy", "exemption", "delete", "--name", name, "--scope", RESOURCE
+    site.control("PUT", "locks", {"scope": GROUP, "level": "CanNotDelete", "name": name})
+    try:
+        assert az.refused(*delete) == (1, "ScopeLocked")
+        site.control("PUT", "permissions", {PIPELINE_OID: [{"scope": SUBSCRIPTION, "actions": ["*/read"]}]})
+        assert az.refused(*delete) == (1, "AuthorizationFailed")
+    finally:
+        site.control("DELETE", "locks", {"scope": GROUP, "name": name})
+        site.control("DELETE", "permissions")
+    tour.same(az.show(RESOURCE, name), good)
+    az.delete(RESOURCE, name)
+
+
+def test_it_asks_again_when_throttled_or_when_arm_is_unavailable(site: Site, az: Az) -> None:
+    name, good = "azure-cli-again", compliant()
+    fault = {"path": name, "method": "PUT", "count": 1}
+    site.control("POST", "faults", [{**fault, "status": 429, "retry_after": 1}, {**fault, "status": 503}])
+    try:
+        tour.same(az.create(RESOURCE, name, good), good)
+        assert site.control("GET", "faults") == []  # both were met
+    finally:
+        site.control("DELETE", "faults")
+    az.delete(RESOURCE, name)
 
 
 def test_it_gets_policy_tokens(site: Site, az: Az) -> None:

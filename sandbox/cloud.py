@@ -26,7 +26,7 @@ class Cloud:
         self.eventgrid = EventGrid(time_scale=time_scale, concurrency=concurrency, seed=seed)
         self.sink = Sink()
         self.arm.listeners.append(self.eventgrid.publish_operation)
-        self.arm.control.extra |= self.eventgrid.control()
+        self.arm.control.extra |= self.eventgrid.control() | self.identity.control()
         self.addresses: dict[str, str] = {}
 
     @property

@@ -10,7 +10,7 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
@@ -145,7 +145,7 @@ class Identity:
     """The managed-identity endpoint of App Service (learn.microsoft.com, overview-managed-identity, REST reference).
 
     `environment` is what a function app gets: IDENTITY_ENDPOINT and IDENTITY_HEADER. `oid` is the system-assigned
-    identity; `user_assigned` maps a client id to an object id.
+    identity; `user_assigned` maps a client id to an object id, `names` to a name, where it is not `name`.
     """
 
     def __init__(
@@ -161,6 +161,7 @@ class Identity:
         self.name = name
         self.lifetime = lifetime
         self.user_assigned: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self.header = secrets.token_hex(16)
         self.issued = 0
         self._listener = Listener(self._handle)
@@ -177,6 +178,15 @@ class Identity:
         """Return a token of the system-assigned identity, as the endpoint would give it."""
         return self._mint(self.oid, self.client_id, resource)
 
+    def control(self) -> dict[tuple[str, str], Callable[[Any], Any]]:
+        """Return what ARM's control API offers for identities, by method and name."""
+        return {("PUT", "identities"): self._assign}
+
+    def _assign(self, body: dict[str, dict[str, str]]) -> dict[str, str]:
+        for client_id, one in body.items():
+            self.user_assigned[client_id], self.names[client_id] = one["oid"], one["name"]
+        return self.user_assigned
+
     async def start(self) -> str:
         return await self._listener.start()
 
@@ -184,10 +194,11 @@ class Identity:
         await self._listener.stop()
 
     def _mint(self, oid: str, client_id: str, resource: str) -> str:
+        name = self.names.get(client_id, self.name)
         return token_for(
-            self.name, oid, client_id, audience=resource, lifetime=self.lifetime,
+            name, oid, client_id, audience=resource, lifetime=self.lifetime,
             managed_identity=f"/subscriptions/{uuid5(NAMESPACE_URL, oid)}/resourcegroups/sandbox"
-            f"/providers/Microsoft.Web/sites/{self.name}",
+            f"/providers/Microsoft.Web/sites/{name}",
         )  # fmt: skip
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -16,6 +16,7 @@ def in_days(days: float) -> str:
 
 PROD: Final = "11111111-2222-3333-4444-555555555555"
 DEV: Final = "66666666-7777-8888-9999-000000000000"
+MANAGEMENT_GROUP: Final = "/providers/Microsoft.Management/managementGroups/contoso"
 SUBSCRIPTION: Final = f"/subscriptions/{PROD}"
 GROUP: Final = f"{SUBSCRIPTION}/resourceGroups/partner-ingestion"
 RESOURCE: Final = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/partnerdrop"
@@ -45,12 +46,10 @@ class Actor:
     token: str
 
 
-PIPELINE: Final = Actor(
-    "landing-zone pipeline",
-    token_for(
-        "landing-zone-pipeline", "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e10", appid="9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e11"
-    ),
-)
+PIPELINE_CLIENT_ID: Final = "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e11"
+PIPELINE_OID: Final = "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e10"
+_PIPELINE: Final = "landing-zone-pipeline"
+PIPELINE: Final = Actor("landing-zone pipeline", token_for(_PIPELINE, PIPELINE_OID, appid=PIPELINE_CLIENT_ID))
 EPAC: Final = Actor("policy-as-code", token_for("epac", "5f0e9d1c-1111-4222-8333-444455556666"))
 ALICE: Final = Actor("Alice", token_for("Alice", "aaaaaaaa-1111-4222-8333-444455556666", upn="alice@contoso.com"))
 
@@ -90,9 +89,13 @@ def seeds() -> list[dict[str, Any]]:
 
 
 async def furnish(sandbox: Sandbox) -> None:
-    """Put subscriptions, policies and resources into an empty sandbox."""
+    """Put a management group, subscriptions, policies, resources and the pipeline's identity into an empty sandbox."""
+    await sandbox.control("PUT", "identities", {PIPELINE_CLIENT_ID: {"name": _PIPELINE, "oid": PIPELINE_OID}})
+    group = {"id": MANAGEMENT_GROUP, "body": {"properties": {"displayName": "Contoso"}}}
+    await sandbox.control("POST", "seed", group)
     for subscription, name in ((PROD, "contoso-prod"), (DEV, "contoso-dev")):
-        body = {"subscriptionId": subscription, "displayName": name, "managementGroup": "contoso"}
+        above = MANAGEMENT_GROUP.rpartition("/")[2]
+        body = {"subscriptionId": subscription, "displayName": name, "managementGroup": above}
         await sandbox.control("POST", "subscriptions", body)
     await sandbox.control("POST", "seed", seeds())
 

@@ -15,6 +15,7 @@ PUT    api-versions {TYPE: [VERSION ...], refusal}   (TYPE: policyAssignments ..
                                             refusal: InvalidResourceType or NoRegisteredProviderFound)
 POST   seed {id, body}                      POST subscriptions {subscriptionId, displayName, managementGroup}
 PUT    guest {upn}                            (whoever has no token of the sandbox's is this user; "" for nobody)
+PUT    identities {CLIENT_ID: {oid, name}}    (user-assigned managed identities)
 POST   token {name, oid, appid, upn}        DELETE faults | permissions | denials | counters | requests | api-versions
 POST   reset                                (all of the above back to normal; resources stay)
 """

@@ -49,7 +49,6 @@ async def test_up_prints_json_and_says_how_to_load_the_rest(
 
     monkeypatch.setattr(program, "Sandbox", Parts)
     monkeypatch.setattr(program, "furnish", furnish)
-    monkeypatch.setattr(program, "ROOT", tmp_path / "a folder")
     build, written, write = tmp_path / "a folder" / "build", asyncio.Event(), shell.write
 
     def write_and_tell(*given: Any) -> Path:
@@ -57,7 +56,7 @@ async def test_up_prints_json_and_says_how_to_load_the_rest(
         return write(*given)
 
     monkeypatch.setattr(shell, "write", write_and_tell)
-    running = asyncio.create_task(program.up(""))
+    running = asyncio.create_task(program.up("", build))
     waiting = asyncio.create_task(written.wait())
     await asyncio.wait({running, waiting}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

@@ -16,6 +16,7 @@ def in_days(days: float) -> str:
 
 PROD: Final = "11111111-2222-3333-4444-555555555555"
 DEV: Final = "66666666-7777-8888-9999-000000000000"
+MANAGEMENT_GROUP: Final = "/providers/Microsoft.Management/managementGroups/contoso"
 SUBSCRIPTION: Final = f"/subscriptions/{PROD}"
 GROUP: Final = f"{SUBSCRIPTION}/resourceGroups/partner-ingestion"
 RESOURCE: Final = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/partnerdrop"
@@ -89,10 +90,13 @@ def seeds() -> list[dict[str, Any]]:
 
 
 async def furnish(sandbox: Sandbox) -> None:
-    """Put subscriptions, policies, resources and the pipeline's managed identity into an empty sandbox."""
+    """Put a management group, subscriptions, policies, resources and the pipeline's identity into an empty sandbox."""
     await sandbox.control("PUT", "identities", {PIPELINE_CLIENT_ID: _PIPELINE})
+    group = {"id": MANAGEMENT_GROUP, "body": {"properties": {"displayName": "Contoso"}}}
+    await sandbox.control("POST", "seed", group)
     for subscription, name in ((PROD, "contoso-prod"), (DEV, "contoso-dev")):
-        body = {"subscriptionId": subscription, "displayName": name, "managementGroup": "contoso"}
+        above = MANAGEMENT_GROUP.rpartition("/")[2]
+        body = {"subscriptionId": subscription, "displayName": name, "managementGroup": above}
         await sandbox.control("POST", "subscriptions", body)
     await sandbox.control("POST", "seed", seeds())
 

@@ -134,13 +134,16 @@ class PolicyTokens:
 
 
 def content_of(raw: bytes) -> bytes:
-    """Return the bytes of `operation.content` in a request for a token; b"" where there is none."""
+    """Return the bytes of `operation.content` in a request for a token; b"" where there is none, or null.
+
+    azure-cli sends null for a DELETE.
+    """
     found = re.search(rb'"content": ?', raw)
     if not found:
         return b""
     text = raw[found.end() :].decode()
-    _, end = json.JSONDecoder().raw_decode(text)
-    return text[:end].encode()
+    value, end = json.JSONDecoder().raw_decode(text)
+    return b"" if value is None else text[:end].encode()
 
 
 def _bound(method: str, url: str, content: bytes) -> tuple[str, str, str]:

@@ -91,6 +91,15 @@ async def test_a_shell_that_loads_the_file_trusts_it(
     assert out.decode().splitlines() == ["['AzureCloud']", f"{secret}|{cloud.addresses['arm']}|{own}"]
 
 
+def test_azure_cli_asks_each_sandbox_for_its_addresses(tmp_path: Path) -> None:
+    kept = tmp_path / "sandbox-azure" / "cloudEndpoints.json"  # it reads ARM_CLOUD_METADATA_URL without this file only
+    kept.parent.mkdir()
+    kept.write_text("{}", encoding="ascii")
+    lines = shell.write(tmp_path, authority().certificate, {}, ADDRESSES).read_text(encoding="utf-8")
+    assert f"export AZURE_CONFIG_DIR={kept.parent}\n" in lines
+    assert not kept.exists()
+
+
 def test_the_public_authorities_stay_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     bundle = tmp_path / "sandbox-ca-bundle.pem"

@@ -4,6 +4,7 @@ A module here marks its tests `long` and `xdist_group("clients")`, so that all o
 the exemptions that it writes begin with the client's.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,15 +24,16 @@ from urllib.parse import quote
 
 import pytest
 
+from guardrails.exemption import ExemptionId
+from guardrails.register import table_register
+from guardrails.wiring import SystemClock
 from sandbox.stack import ROOT
-from sandbox.tenant import ALICE, AUTHORIZATION, PIPELINE, VERSION
+from sandbox.tenant import ALICE, AUTHORIZATION, MANAGEMENT_GROUP, PIPELINE, VERSION
 
 FOLDER: Final = ROOT / "build" / "clients"
 LISTS: Final = Path(__file__).parent
 INSTALL_SECONDS: Final = 1200.0
 WAIT_SECONDS: Final = 30.0
-MANAGEMENT_GROUP: Final = "/providers/Microsoft.Management/managementGroups/contoso"
-"""Above both subscriptions."""
 ABOVE: Final = f"{MANAGEMENT_GROUP}{AUTHORIZATION}/policyAssignments/tenant-baseline"
 """An assignment at the management group, of the same initiative as sandbox.tenant.ASSIGNMENT."""
 _NOT_OURS: Final = ("AZURE_", "ARM_", "IDENTITY_", "MSI_", "GUARDRAILS_", "SANDBOX_", "NODE_", "PYTHON", "VIRTUAL_ENV")
@@ -109,15 +112,25 @@ class Site:
 
     def events(self, exemption: str) -> list[str]:
         """Return the events in an exemption's history, oldest first; [] for one that the register never saw."""
-        command = [sys.executable, "-m", "guardrails", "history", exemption, "--format", "json"]
-        done = self.attempt(*command, PYTHONPATH=str(ROOT))
-        if done.returncode:
-            return []
-        return [entry["event"] for entry in json.loads(done.stdout)["entries"]]
+        return asyncio.run(_events(self.shown["storage"], ExemptionId.parse(exemption)))
 
     def recorded(self, exemption: str, event: str) -> list[str]:
         """Wait until the last event in an exemption's history is this one: written, tagged, reverted, put-back, ..."""
         return until(lambda: self.events(exemption), lambda found: found[-1:] == [event], f"{exemption} is not {event}")
+
+    @contextmanager
+    def answered(self, exemption: str, event: str) -> Iterator[None]:
+        """Wait until the service has answered what is done within: there is more history, and this event is the last.
+
+        Fails after WAIT_SECONDS.
+        """
+        before = len(self.events(exemption))
+        yield
+
+        def look() -> list[str]:
+            return self.events(exemption)[before:]
+
+        until(look, lambda found: found[-1:] == [event], f"what was done to {exemption} is not {event}")
 
     def tagged(self, exemption: str) -> Any:
         """Wait until the service has tagged an exemption; return it."""
@@ -130,10 +143,19 @@ class Site:
         assert self.body(exemption) is None
 
     def restore(self, exemption: str) -> Any:
-        """Have an operator undo the last revert or delete of an exemption; return it."""
+        """Have an operator undo the last revert or delete of an exemption; return it.
+
+        What breaks a rule is tagged then: wait for that by `answered`.
+        """
+        before = len(self.events(exemption))
         self.guardrails("restore", exemption, "--by", "operator@contoso.com")
-        self.recorded(exemption, "restored")
+        assert "restored" in self.events(exemption)[before:]
         return self.body(exemption)
+
+
+async def _events(storage: str, exemption: ExemptionId) -> list[str]:
+    async with table_register.connect(clock=SystemClock(), connection_string=storage) as register:
+        return [entry.event for entry in await register.history(exemption)]
 
 
 def until[T](look: Callable[[], T], wanted: Callable[[T], bool], what: str, seconds: float = WAIT_SECONDS) -> T:

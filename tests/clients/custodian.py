@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def function(folder: str) -> list[dict[str, Any]]:
             shutil.rmtree(output := Path(folder, "output"), ignore_errors=True)
             error = ""
             try:
-                code.main(QueueMessage(id=message.id, body=message.content, dequeue_count=message.dequeue_count))
+                code.main(_message(message.id, message.content, message.dequeue_count))
             except Exception as raised:  # noqa: BLE001 - whatever a host would see
                 error = f"{type(raised).__name__}: {raised}"
             queue.delete_message(message)
@@ -91,6 +92,11 @@ def function(folder: str) -> list[dict[str, Any]]:
             subject = json.loads(message.content)["subject"]
             done.append({"subject": subject, "resources": resources, "said": list(said), "error": error})
     return done
+
+
+def _message(identity: str, text: str, tries: int | None) -> Any:
+    made: Callable[..., Any] = QueueMessage
+    return made(id=identity, body=text, dequeue_count=tries)
 
 
 class _Kept(logging.Handler):
@@ -105,6 +111,5 @@ class _Kept(logging.Handler):
 
 
 if __name__ == "__main__":
-    what = {"cli": cli, "package": package, "function": function}[sys.argv[1]]
-    answer = what(*sys.argv[2:])
-    print(json.dumps(answer))
+    commands: dict[str, Callable[..., Any]] = {"cli": cli, "package": package, "function": function}
+    print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))

@@ -46,7 +46,7 @@ def custodian(site: Site, python_client: Callable[[str], Path]) -> Custodian:
     identity = f"{REPORTING}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{SELF['name']}"
     properties = {"clientId": CLIENT_ID, "principalId": SELF["oid"], "tenantId": TENANT_ID}
     site.control("POST", "seed", {"id": identity, "body": {"location": "westeurope", "properties": properties}})
-    environment = {
+    environment: dict[str, Any] = {
         "AZURE_USE_MSI": "1",
         "AZURE_CLIENT_ID": CLIENT_ID,
         "AZURE_SUBSCRIPTION_ID": PROD,

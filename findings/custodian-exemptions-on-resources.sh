@@ -1,9 +1,9 @@
 #!/bin/sh
 # c7n-azure 0.7.52 (Cloud Custodian): a policy on azure.armresource in azure-event-grid mode reads what an event is
-# about by its id, but not an exemption on a resource. For its api-version it asks the provider of the exempted resource,
-# not Microsoft.Authorization, finds none, and raises a ValueError before it reads anything. The function fails with it
-# three times, and drops the event without a word at the fourth. So a policy that is to see every exemption sees those on
-# subscriptions and resource groups only. Locks on resources are read in the same way.
+# about by its id, but not an exemption on a resource. For its api-version it asks the provider of the exempted
+# resource, not Microsoft.Authorization, finds none, and raises a ValueError before it reads anything. The function
+# fails with it three times, and drops the event without a word at the fourth. So a policy that is to see every
+# exemption sees those on subscriptions and resource groups only. Locks on resources are read in the same way.
 #
 # Runs Custodian's own lookup on a stand-in for the list of providers, without a connection. Observed output:
 #

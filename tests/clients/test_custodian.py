@@ -32,7 +32,7 @@ SELF: Final = {"oid": "c0570d1a-0000-4000-8000-0000000000c1", "name": "custodian
 CLIENT_ID: Final = "c0570d1a-0000-4000-8000-0000000000c2"
 KEPT, LATE = exemption_id(GROUP, "custodian-kept"), exemption_id(GROUP, "custodian-endless")
 TICKETLESS, CLAIMED = exemption_id(GROUP, "custodian-ticketless"), exemption_id(GROUP, "custodian-mitigated")
-DEEP = exemption_id(RESOURCE, "custodian-deep")
+DEEP, DISPUTED = exemption_id(RESOURCE, "custodian-deep"), exemption_id(GROUP, "custodian-disputed")
 GOOD: dict[str, Any] = {"expiresOn": in_days(120)}
 
 type Custodian = Callable[..., Any]
@@ -155,3 +155,19 @@ def test_custodian_cannot_read_an_exemption_on_a_resource(
     put(site, DEEP, **GOOD)
     [failed] = [one for one in functions("exemptions") if one["subject"] == DEEP]
     assert (failed["resources"], failed["error"]) == ([], "ValueError: No value for given attribute")
+
+
+def test_two_tools_that_undo_one_another_come_to_an_end(
+    site: Site, functions: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    """The service brings back what Custodian, which may not, deleted: three times. Then it says that it does not."""
+    evidence = {**APPROVAL, "compensatingControl": "The firewall blocks it."}
+    put(site, DISPUTED, **GOOD, exemptionCategory="Mitigated", metadata=evidence)
+    site.recorded(DISPUTED, "written")
+    for outcome in (*["brought-back"] * 3, "not-restored"):
+        with site.answered(DISPUTED, "lost"):
+            [deleted] = [one for one in functions("mitigations-name-their-evidence") if one["subject"] == DISPUTED]
+            assert [one["id"] for one in deleted["resources"]] == [DISPUTED]
+        with site.answered(DISPUTED, outcome):
+            site.guardrails("reconcile", DISPUTED)  # by itself after the ruleset's wait, 15 minutes
+        assert (site.body(DISPUTED) is not None) == (outcome == "brought-back")

@@ -14,6 +14,7 @@ from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Cell, Screen
 from guardrails.exemption import spell_time
+from guardrails.perform import EVENTS
 from guardrails.record import HistoryEntry
 from guardrails.wiring import Service
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 def _cells(entry: HistoryEntry) -> tuple[Cell, ...]:
     body = "pruned" if entry.pruned else "kept" if entry.body_digest else "-"
-    who, what = _who(entry.facts), _what(entry.facts)
+    who, what = _who(entry.facts), _what(entry.facts, did=entry.event in EVENTS.values())
     return str(entry.seq), spell_time(entry.at), entry.event, who, what, body, entry.hash[:12]
 
 
@@ -75,8 +76,8 @@ def _who(facts: Mapping[str, Any]) -> str:
     return str(facts.get("author") or facts.get("actor") or facts.get("hint") or "")
 
 
-def _what(facts: Mapping[str, Any]) -> list[str]:
-    """Return the decision in short: findings, what was done, why."""
+def _what(facts: Mapping[str, Any], *, did: bool) -> list[str]:
+    """Return the decision in short: findings, what was done, why. `did`: the entry is of something done in Azure."""
     lines = []
     findings = facts.get("findings")
     if isinstance(findings, list):
@@ -87,6 +88,6 @@ def _what(facts: Mapping[str, Any]) -> list[str]:
         lines.append(str(facts["verdict"]))
     plan = facts.get("plan")
     if isinstance(plan, Mapping) and plan.get("answer") not in (None, "none"):
-        lines.append(f"answer: {plan['answer']}{'' if plan.get('acts') else ' (nothing changed in Azure)'}")
+        lines.append(f"answer: {plan['answer']}{'' if did or plan.get('acts') else ' (nothing changed in Azure)'}")
     lines += [f"{name}: {facts[name]}" for name in ("action", "outcome", "why", "altered") if facts.get(name)]
     return lines or [""]

@@ -50,6 +50,9 @@ python -m guardrails judge exemptions.json --api-version {NEWEST} \\
 
 which has every field, and what is inherited from management groups. `az policy exemption list` leaves out both from
 azure-cli 2.77 on, and `az policy assignment list` what is inherited, even with `--disable-scope-strict-match`.
+Give neither of them `--scope` with a resource group or a resource: azure-cli 2.91.0 then lists the group of that name
+in the current subscription, whichever the scope names, and nothing of a resource itself. `--subscription` and
+`--resource-group` do what they say.
 
 `az rest` saves one page of a list. Where there is more, `judge` prints the command that saves the next page, under a
 name that says which page it is, for the page itself does not. Until that file is given, too, the exit code is never 0.

@@ -5,7 +5,8 @@ No specification has it. Its three shapes are those that clients read: one objec
 hashicorp/go-azure-sdk), one object (2022-09-01: hashicorp/go-azure-sdk). From which versions on each is given is a
 guess. Names and suffixes are the public cloud's, as azure-cli has them (cloud.py); its name is AzureCloud, too, so that
 clients work that know no other. Resource Manager and the login are at the address that was asked, so that nothing goes
-out by mistake; nobody can log in there.
+out by mistake; nobody can log in there. azure-cli, seen in 2.91.0, takes all of it but the login of a cloud named
+AzureCloud, which it sets to login.microsoftonline.com; with a managed identity it asks nobody there.
 """
 
 import json

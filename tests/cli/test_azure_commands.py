@@ -88,6 +88,19 @@ async def test_reconcile_judges_records_and_says_what_was_done(desk: Desk) -> No
     assert history["problems"] == []
 
 
+async def test_the_history_of_a_tag_does_not_say_that_nothing_changed(desk: Desk) -> None:
+    ends = {**BAD["properties"], "expiresOn": spell_time(datetime.now(UTC) + timedelta(days=90))}
+    for text in ("before us", "edited", "edited again"):
+        await desk.arm.put(desk.id, {"properties": {**ends, "displayName": text}})
+        await desk.run("reconcile", desk.id)
+    assert "guardrails" in (await desk.arm.get(desk.id)).body["properties"]["metadata"]
+    lines = (await desk.run("history", desk.id)).out.splitlines()
+    tagged = [line for line in lines if line.split()[2] == "tagged"]
+    assert tagged
+    assert not [line for line in tagged if "nothing changed in Azure" in line]
+    assert "answer: alert (nothing changed in Azure)" in lines[1]  # what was there before us is left alone
+
+
 async def test_what_is_not_there_is_said(desk: Desk) -> None:
     ran = await desk.run("reconcile", desk.id, "--dry-run")
     assert ran.code == 0

@@ -36,6 +36,9 @@ INSTALL_SECONDS: Final = 1200.0
 WAIT_SECONDS: Final = 30.0
 ABOVE: Final = f"{MANAGEMENT_GROUP}{AUTHORIZATION}/policyAssignments/tenant-baseline"
 """An assignment at the management group, of the same initiative as sandbox.tenant.ASSIGNMENT."""
+NOWHERE: Final = "http://127.0.0.1:9"
+"""A proxy that is not there, so that what a client sends to anywhere but loopback (azure-cli: for its newest version)
+fails at once and here."""
 _NOT_OURS: Final = ("AZURE_", "ARM_", "IDENTITY_", "MSI_", "GUARDRAILS_", "SANDBOX_", "NODE_", "PYTHON", "VIRTUAL_ENV")
 
 
@@ -211,6 +214,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 **loaded(folder / "sandbox.env", bare),
                 "HOME": str(folder),
                 "AZURE_CORE_COLLECT_TELEMETRY": "false",
+                **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), NOWHERE),
                 "NO_PROXY": "127.0.0.1,localhost",
             }
             site = Site(json.loads(line), folder, environment)

@@ -112,7 +112,11 @@ def test_the_tour(site: Site, az: Az) -> None:
 
 
 def test_what_its_lists_leave_out(az: Az) -> None:
-    """Seen with 2.91.0: what is inherited shows with a filter alone, and a resource's list is that of its group."""
+    """Seen with 2.91.0: what is inherited shows with a filter alone.
+
+    `--scope` with a resource lists its group, and with a group that of the same name in the current subscription:
+    findings/azure-cli-policy-list-scope-asks-another-subscription.sh.
+    """
     name = "azure-cli-lists"
     above, middle, below = (exemption_id(scope, name) for scope in (MANAGEMENT_GROUP, GROUP, RESOURCE))
     az.create(MANAGEMENT_GROUP, name, compliant(policyAssignmentId=ABOVE))
@@ -129,11 +133,13 @@ def test_what_its_lists_leave_out(az: Az) -> None:
             ("--resource-group", group, "--filter", "atScope()"),
             ("--scope", RESOURCE),
             ("--scope", RESOURCE, "--disable-scope-strict-match"),
+            ("--scope", GROUP.replace(PROD, DEV)),
+            ("--subscription", DEV),
             ("--management-group", "contoso"),
         )
     }
     assert list(shown.values()) == [
-        set(), {middle, below}, {above}, {middle}, {above, middle}, {middle}, {middle, below}, {above},
+        set(), {middle, below}, {above}, {middle}, {above, middle}, {middle}, {middle, below}, {middle}, set(), {above},
     ]  # fmt: skip
     for scope in (MANAGEMENT_GROUP, GROUP, RESOURCE):
         az.delete(scope, name)

@@ -70,7 +70,7 @@ class Azurite:
         self._answered.clear()
         options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", *storage, *ports]
         self._process = subprocess.Popen(  # noqa: S603 - a fixed command, no shell
-            [_node(), "--require", str(EXIT_WITH_PARENT), str(SCRIPT), *options],
+            [node(), "--require", str(EXIT_WITH_PARENT), str(SCRIPT), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -129,7 +129,7 @@ class Azurite:
         self._answered.set()  # it ended
 
 
-def _node() -> str:
+def node() -> str:
     """The node binary that set-up recorded, else the machine's."""
     recorded = NODE_FILE.read_text(encoding="utf-8").strip() if NODE_FILE.is_file() else ""
     node = recorded if recorded and Path(recorded).is_file() else shutil.which("node")

@@ -4,6 +4,7 @@ Shape: azure-docs, event-grid/event-schema-subscriptions.md. No event has the re
 when a resource is created; claims are strings.
 """
 
+import base64
 import json
 from typing import Any
 from urllib.parse import urlsplit
@@ -106,3 +107,9 @@ def encode(events: list[Event], *, cloud: bool, batched: bool) -> tuple[bytes, s
     if batched:
         return json.dumps(shown).encode(), "application/cloudevents-batch+json; charset=utf-8"
     return json.dumps(shown[0]).encode(), "application/cloudevents+json; charset=utf-8"
+
+
+def encode_message(event: Event, *, cloud: bool) -> bytes:
+    """Return the body of the request that puts one event into a storage queue."""
+    text = base64.b64encode(json.dumps(to_cloud_event(event) if cloud else event).encode()).decode()
+    return f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>".encode()

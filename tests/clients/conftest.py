@@ -97,14 +97,14 @@ class Site:
 
     def control(self, method: str, name: str, body: Any = None, part: str = "arm") -> Any:
         """Call a stand-in's control API; see sandbox/arm/control.py and sandbox/sink.py."""
-        status, said = _send(method, f"{self.shown[part]}/_sandbox/{name}", body)
+        status, said = send(method, f"{self.shown[part]}/_sandbox/{name}", body)
         assert status == 200, said
         return said
 
     def body(self, exemption: str) -> Any:
         """Return an exemption as Azure Resource Manager has it; None where it has none."""
         url = f"{self.shown['arm']}{quote(exemption)}?api-version={VERSION}"
-        status, said = _send("GET", url, token=self.shown["tokens"][ALICE.name])
+        status, said = send("GET", url, token=self.shown["tokens"][ALICE.name])
         assert status in (200, 404), said
         return said if status == 200 else None
 
@@ -170,7 +170,8 @@ def until[T](look: Callable[[], T], wanted: Callable[[T], bool], what: str, seco
     return found
 
 
-def _send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+def send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+    """Send one request; return status and JSON body."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - of the sandbox

@@ -5,12 +5,15 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, SystemEventNames
+from azure.storage.queue import QueueSasPermissions, TextBase64DecodePolicy, generate_queue_sas
+from azure.storage.queue.aio import QueueClient
 
 from sandbox.arm.listener import Listener
 from sandbox.cloud import Cloud
@@ -266,3 +269,25 @@ async def test_event_subscriptions_over_http(cloud: Cloud, client: Client, recei
     assert receiver.events[0]["subject"] == PATH
     assert (await client.control("GET", "eventgrid"))["metrics"]["delivered"] == 1
     assert await client.control("GET", "dead-letters") == {"over-http": []}
+
+
+async def test_a_storage_queue_gets_each_event_in_a_message(cloud: Cloud, client: Client, azurite: str) -> None:
+    decode = TextBase64DecodePolicy()
+    async with QueueClient.from_connection_string(azurite, "events", message_decode_policy=decode) as queue:
+        await queue.create_queue()
+        signature = generate_queue_sas(
+            str(queue.account_name), queue.queue_name, queue.credential.account_key,
+            permission=QueueSasPermissions(add=True), expiry=datetime.now(UTC) + timedelta(hours=1),
+        )  # fmt: skip
+        address = f"{queue.url}/messages?{signature}"
+        hook = {"name": "queue", "endpoint_type": "StorageQueue", "endpoint_url": address, "max_events_per_batch": 5}
+        await client.control("POST", "event-subscriptions", hook)
+        cloud.eventgrid.pause()
+        await client.put(PATH, exemption())
+        await client.send("DELETE", PATH)
+        cloud.eventgrid.resume()
+        await cloud.eventgrid.settled()
+        messages = [json.loads(one.content) async for one in queue.receive_messages()]
+    assert sorted(one["data"]["operationName"] for one in messages) == [DELETE, WRITE]
+    assert {one["subject"] for one in messages} == {PATH}
+    assert cloud.eventgrid.metrics.statuses == {201: 2}

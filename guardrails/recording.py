@@ -114,7 +114,8 @@ def facts_of(
     else:
         author, written_at = last_write(exemption, now)
     before, stood = _accepted(row) if row else (None, None)
-    dates, recreated = (row.dates, len(row.restored)) if row else ((), 0)
+    dates = row.dates if row else ()
+    recreated = len([time for time in row.restored if time not in row.fought]) if row else 0
     return Facts(
         now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies, stood, together
     )  # fmt: skip

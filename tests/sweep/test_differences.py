@@ -172,6 +172,25 @@ async def test_an_assignment_that_goes_changes_what_is_found(tenant: Tenant) -> 
     assert "EXG401" in " ".join((await world.row(one)).findings)
 
 
+async def test_an_initiative_that_changes_what_follows_from_a_finding_is_noticed(tenant: Tenant) -> None:
+    world, one = tenant.world, tenant.world.id()
+    mild = {"reference": "denyPublicNetwork", "rules": {"expiry-missing": "alert"}}
+    world.ruleset = rules(overrides=[mild])
+    await world.bad(one)
+    await world.look(one)
+    world = await swept(tenant)
+    assert (await world.row(one)).answer == "alert"
+    _, assignment = await world.send(PIPELINE, "GET", places.ASSIGNMENT)
+    initiative = assignment["properties"]["policyDefinitionId"]
+    _, body = await world.send(PIPELINE, "GET", initiative)
+    members = body["properties"]["policyDefinitions"]
+    members[:] = [member for member in members if member["policyDefinitionReferenceId"] != mild["reference"]]
+    world.arm.seed(initiative, {"properties": body["properties"]})
+    assert (await tenant.sweep()).queued == {"changed": 1}
+    await tenant.work()
+    assert await world.body(one) is None
+
+
 @pytest.mark.parametrize("why", ["wake-up", "due"])
 async def test_a_violation_that_ended_and_came_back_between_two_sweeps_is_reverted(tenant: Tenant, why: str) -> None:
     world, one = tenant.world, tenant.world.id()

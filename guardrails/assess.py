@@ -124,8 +124,19 @@ def assess_all(looked_at: Sequence[tuple[Exemption, Facts]], ruleset: Ruleset) -
 
 def keys_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:
     """Return the keys (Finding.key) of what `assess` finds, and no more: for whom asks often, and only what changed."""
-    found = _outcomes(exemption, facts, ruleset)
-    return [bound.rule.code + ("" if isinstance(outcome, Violation) else "?") for bound, outcome in found]
+    return [_key(bound, outcome) for bound, outcome in _outcomes(exemption, facts, ruleset)]
+
+
+def answers_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[str]:
+    """Return the same keys, each with what follows: the response, the grace in seconds, and the severity."""
+    return [
+        f"{_key(bound, outcome)} {bound.response} {bound.grace.total_seconds():.0f} {bound.severity}"
+        for bound, outcome in _outcomes(exemption, facts, ruleset)
+    ]
+
+
+def _key(bound: BoundRule, outcome: object) -> str:
+    return bound.rule.code + ("" if isinstance(outcome, Violation) else "?")
 
 
 def _outcomes(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> Iterator[tuple[BoundRule, object]]:

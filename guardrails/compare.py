@@ -361,19 +361,21 @@ class Pass:
         return frozenset(exemptions).difference(done.refused)
 
     async def _absent(self) -> None:
-        """Hand over what the inventory does not show any more, unless it could not be seen; and all that is due.
+        """Hand over what the inventory does not show any more, unless it could not be seen; and all that is left to do.
 
         What was begun and not ended is looked at whether or not its exemption is there, or its container can be seen.
         """
         unseen: Counter[str] = Counter()
-        absent, due = [], []
+        absent: list[tuple[str, bytes]] = []
+        left: dict[str, list[tuple[str, bytes]]] = {}
         now = self.world.clock.now()
         for key, (container, watch) in self._known.items():
             shown, visible = key in self._rows.seen, container in self._visible
             if shown and key not in self._unread:
                 continue
-            if is_due(watch, now) and (visible or watch.begun):
-                due.append((container, key))
+            why = left_to_do(watch, now, closed=self._closed)
+            if why and (visible or watch.begun):
+                left.setdefault(why, []).append((container, key))
             elif shown or (watch.gone and not watch.listed):
                 continue
             elif visible:
@@ -382,8 +384,8 @@ class Pass:
                 unseen[container] += not watch.gone
         if self._siblings.hole:  # it may pass; where it lasts, some are asked for at each sweep
             absent = sample(absent, min(len(absent), _BLIND)) if self.run.report.get("missing") else []
-        await self._ask_for("due", due)
-        await self._ask_for("absent", absent)
+        for why, rows in (*left.items(), ("absent", absent)):
+            await self._ask_for(why, rows)
         for container, count in (+unseen).most_common(NAMED):
             self.report.unseen(container, f"{count} exemption{'s' if count > 1 else ''}")
 
@@ -437,14 +439,17 @@ def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed
         return "changed"
     if watch.ruleset != ruleset and not watch.gone:
         return "rules"
-    if is_due(watch, now):
+    return left_to_do(watch, now, closed=closed)
+
+
+def left_to_do(watch: Watch, now: datetime, *, closed: bool) -> str:
+    """Return why a row is to be looked at, whatever the inventory shows; "" where nothing is left to do.
+
+    `closed`: whether the breaker lets reverts through.
+    """
+    if 0 < watch.at <= now.timestamp():
         return "due"
     return "held" if watch.held and closed else ""
-
-
-def is_due(watch: Watch, now: datetime) -> bool:
-    """Whether a row is to be looked at, whatever the inventory shows."""
-    return 0 < watch.at <= now.timestamp()
 
 
 def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from guardrails.assess import keys_found
+from guardrails.assess import answers_found
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint
 from guardrails.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread, last_write
@@ -40,15 +40,15 @@ def token(
     """Return a name for what is seen of an exemption without the register.
 
     Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
-    with what the rules find in it and with the version of the initiative that Azure evaluates: then the exemption is
-    looked at in Azure. The register keeps the token of the last look. It is of what Resource Graph would say, wherever
-    the body was read.
+    with what the rules find in it, with what follows from that, and with the version of the initiative that Azure
+    evaluates: then the exemption is looked at in Azure. The register keeps the token of the last look. It is of what
+    Resource Graph would say, wherever the body was read.
     """
     shown = exemption.as_of(RESOURCE_GRAPH)
     author, written_at = last_write(shown, now)
     facts = Facts(now, written_at, assignment, author, approved=ruleset.approved, policies=policies)
     version = assignment.version if isinstance(assignment, Assignment) else ""
-    found = ",".join([*keys_found(shown, facts, ruleset), *([f"@{version}"] if version else ())])
+    found = ",".join([*answers_found(shown, facts, ruleset), *([f"@{version}"] if version else ())])
     at = exemption.modified_at.timestamp() if exemption.modified_at else ""
     said = f"{fingerprint(exemption.body)} {at}"
     return sha256(said.encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]

@@ -280,12 +280,16 @@ class Visit:
         return before is not None and (written is None or written < before)
 
     def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
-        """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be."""
-        if self.hint.listed:
-            return self.hint.listed
-        if at.row and at.row.listed and at.row.content == at.content:
-            return at.row.listed
-        return token(at.exemption, assignment, self.ruleset, at.now, policies)
+        """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be.
+
+        The token in the row goes with the findings in the row. Where Azure now gives others, it is made anew: kept, it
+        would hide from sweeps that what was found then is back.
+        """
+        row = at.row if at.row and at.row.content == at.content else None
+        listed = self.hint.listed or (row.listed if row else "")
+        found = {finding.key for finding in at.assessment.findings}
+        outdated = row is not None and row.listed == listed and row.findings.keys() != found
+        return token(at.exemption, assignment, self.ruleset, at.now, policies) if outdated or not listed else listed
 
     async def kept(self, entry: int) -> Exemption:
         """Return the exemption as history entry `entry` keeps it. Raises Permanent.

@@ -79,8 +79,9 @@ class Ledger:
         """Note what was there before the service first ran; it becomes the journal's first word on it."""
         self.before[one.key] = fingerprint(body)
         by = str(body["systemData"]["lastModifiedBy"]).lower()
-        made = Change(self.cloud.now(), ours=False, id=one.key, by=by, before=None, after=dict(body))
-        self.cloud.arm.journal.append(made)
+        arm, now = self.cloud.arm, self.cloud.now()
+        there = dict(arm.store.entries)
+        arm.journal.append(Change(now, ours=False, id=one.key, by=by, before=None, after=dict(body), azure=there))
 
     def claim(self, one: ExemptionId, by: str, what: str) -> None:
         """Note what a text claims."""

@@ -199,7 +199,12 @@ def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str])
 
 
 def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
-    """Whether what a revert waits for is used up: as many reverts as an hour lets through were done in some hour."""
+    """Whether what a revert waits for is used up: as many reverts as an hour lets through were done in some hour.
+
+    The breaker counts a revert before Azure is asked. One that is cut short then has used up its share without an entry
+    in the journal, and waits itself once the breaker is open. So as many as were begun count as well, with the one
+    more that opened the breaker.
+    """
     reverts = [change.at for change in end.cloud.arm.journal if change.ours and change.before and _took(change)]
     since = end.cloud.calm_since - _HOUR
     if row.held in ("exemption", "fight"):
@@ -210,8 +215,23 @@ def _is_full(end: "End", one: ExemptionId, row: Row) -> bool:
             return True
         least = min(ruleset.budget.total for _, ruleset in end.cloud.ruled)
         hours = [sum(begin <= moment <= begin + _HOUR for moment in reverts) for begin in (*reverts, since)]
-        return bool(max(hours) >= least)
+        return max(hours) >= least or _most_begun(end) > least
     return bool(any(moment > since for moment in reverts))
+
+
+def _most_begun(end: "End") -> int:
+    """Return how many reverts were begun within an hour at most.
+
+    What is begun again with nothing recorded in between is the same revert, unless the exemption says something else.
+    """
+    begun: list[tuple[datetime, tuple[object, ...]]] = []
+    for one, entries in end.history.items():
+        ended = 0
+        for entry in entries:
+            ended += entry.event != "intent"
+            if entry.event == "intent" and entry.facts.get("action") in ("delete", "put-back"):
+                begun.append((entry.at, (one, ended, entry.row.get("content"))))
+    return max((len({which for at, which in begun if since <= at <= since + _HOUR}) for since, _ in begun), default=0)
 
 
 def _took(change: "Change") -> bool:

@@ -16,14 +16,16 @@ from guardrails.limits import BoundRule
 from guardrails.record import Status
 from guardrails.rules.base import Violation
 from guardrails.ruleset import Ruleset
+from sandbox import tenant
 from tests.battery import invariants, model, rulesets
 from tests.battery.acts import People
 from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
 from tests.battery.ledger import Operated
 from tests.battery.simulation import Broken, simulate
-from tests.battery.tale import NOW, ONE, Tale, found, ruled
+from tests.battery.tale import NOW, ONE, TWO, Tale, found, ruled
 
+OTHER: Final = ExemptionId.parse(tenant.exemption_id(tenant.RESOURCE, "other"))
 STEPS: Final = 20
 SEEDS: Final = 40
 RULES: Final = ("expiry-missing", "expiry-too-far", "expiry-extended", "whole-initiative", "never-exempt")
@@ -245,4 +247,22 @@ async def test_what_waits_for_a_breaker_stands_while_nobody_has_closed_the_one_o
     end.cloud.calm_since = NOW
     end.people.ledger.open_before = open_before
     end.people.ledger.operated.append(Operated(NOW, "close", problem=problem))
+    assert bool(model.excuse(end, ONE, {}, [])) is stands
+
+
+@pytest.mark.parametrize(("begun", "after", "stands"), [
+    ((ONE, TWO, OTHER), 0.1, True),
+    ((ONE, TWO), 0.1, False),
+    ((ONE, TWO, TWO), 0.1, False),
+    ((ONE, TWO, OTHER), 0.6, False),
+], ids=["one more than may be", "as many as may be", "one that is begun again", "in more than an hour"])  # fmt: skip
+async def test_what_waits_for_a_breaker_stands_where_reverts_that_were_cut_short_used_up_the_hour(
+    begun: tuple[ExemptionId, ...], after: float, stands: bool
+) -> None:
+    tale = Tale(ruled(breaker={"reverts_per_hour": 2}))
+    for one in begun:
+        tale.add("intent", one, after, status=Status.VIOLATION, facts={"action": "delete"})
+    tale.add("held", status=Status.VIOLATION, held="breaker")
+    end = (await tale.book()).end
+    end.cloud.calm_since, end.people.ledger.open_before = NOW, False
     assert bool(model.excuse(end, ONE, {}, [])) is stands

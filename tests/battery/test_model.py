@@ -10,8 +10,9 @@ from guardrails.exemption import fingerprint
 from guardrails.record import HistoryEntry, Row, Status
 from sandbox import tenant
 from tests.battery import model, rulesets
-from tests.battery.azure import START, Change
+from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
+from tests.battery.ledger import Ledger
 from tests.battery.tale import ALICE, HOUR, ONE
 
 GRACE: Final = timedelta(days=1)
@@ -67,3 +68,12 @@ def test_what_asks_for_no_revert_uses_up_no_grace(
     history = {ONE: [HistoryEntry(1, START, "written", {}, row.to_json(), "", "", "")]}
     end = End(cast(Any, cloud), cast(Any, None), {}, history=history)
     assert model.used(end, ONE, ALICE, START + 5 * HOUR) == used
+
+
+def test_what_was_there_before_is_noted_with_what_was_assigned_then() -> None:
+    there = azure("requireTls", "denyPublicNetwork")
+    arm = SimpleNamespace(journal=[], store=SimpleNamespace(entries=there))
+    cloud = cast(Cloud, SimpleNamespace(arm=arm, now=lambda: START))
+    Ledger(cloud).existed(ONE, {**EXEMPTS_TLS, "systemData": {"lastModifiedBy": ALICE}})
+    (known,) = cloud.arm.journal
+    assert model.grace_of(LOOSENED, "expiry-missing", EXEMPTS_TLS, known.azure) is None, "an override holds"

@@ -172,6 +172,50 @@ async def test_an_assignment_that_goes_changes_what_is_found(tenant: Tenant) -> 
     assert "EXG401" in " ".join((await world.row(one)).findings)
 
 
+async def test_an_initiative_that_changes_what_follows_from_a_finding_is_noticed(tenant: Tenant) -> None:
+    world, one = tenant.world, tenant.world.id()
+    mild = {"reference": "denyPublicNetwork", "rules": {"expiry-missing": "alert"}}
+    world.ruleset = rules(overrides=[mild])
+    await world.bad(one)
+    await world.look(one)
+    world = await swept(tenant)
+    assert (await world.row(one)).answer == "alert"
+    _, assignment = await world.send(PIPELINE, "GET", places.ASSIGNMENT)
+    initiative = assignment["properties"]["policyDefinitionId"]
+    _, body = await world.send(PIPELINE, "GET", initiative)
+    members = body["properties"]["policyDefinitions"]
+    members[:] = [member for member in members if member["policyDefinitionReferenceId"] != mild["reference"]]
+    world.arm.seed(initiative, {"properties": body["properties"]})
+    assert (await tenant.sweep()).queued == {"changed": 1}
+    await tenant.work()
+    assert await world.body(one) is None
+
+
+@pytest.mark.parametrize("why", ["wake-up", "due"])
+async def test_a_violation_that_ended_and_came_back_between_two_sweeps_is_reverted(tenant: Tenant, why: str) -> None:
+    world, one = tenant.world, tenant.world.id()
+    world.ruleset = rules(on={"whole-initiative": "revert"}, breaker={"reverts_per_hour": 1, "reverts": {"author": 1}})
+    await world.bad(world.id("other"))
+    await world.look(world.id("other"))
+    await world.write(one, ALICE, policyDefinitionReferenceIds=None)
+    await world.look(one)
+    await tenant.settled()
+    assert (await world.row(one)).held == "author"
+    status, assignment = await world.send(PIPELINE, "GET", places.ASSIGNMENT)
+    assert status == 200
+    world.clock.advance(hours=1)
+    if why == "due":
+        assert (await tenant.sweep()).queued == {"due": 1}
+    await world.send(PIPELINE, "DELETE", places.ASSIGNMENT)
+    await (tenant.work() if why == "due" else world.look(one, why))
+    assert (await world.row(one)).status is Status.COMPLIANT
+    await world.send(PIPELINE, "PUT", places.ASSIGNMENT, {"properties": assignment["properties"]})
+    world.clock.advance(hours=1)
+    assert (await tenant.sweep()).queued == {"changed": 1}
+    await tenant.work()
+    assert await world.body(one) is None
+
+
 async def test_a_revert_that_waited_for_the_breaker_is_done_once_it_is_closed(tenant: Tenant) -> None:
     world = await swept(tenant)
     world.ruleset = rules(breaker={"reverts_per_hour": 0})

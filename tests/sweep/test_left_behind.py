@@ -4,12 +4,14 @@ from contextlib import suppress
 
 import pytest
 
+from guardrails import compare
+from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json
 from guardrails.record import Row, Status
 from guardrails.register.keys import address
 from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target, target_deleted
 from tests.reconcile.ports import Died
-from tests.reconcile.world import ALICE, NO_TICKET, US_OID, World
+from tests.reconcile.world import ALICE, NO_TICKET, US_OID, World, rules
 from tests.sweep.conftest import Tenant
 
 
@@ -81,6 +83,34 @@ async def test_what_was_to_be_told_of_one_that_is_there_is_sent(tenant: Tenant, 
     await sweeps(tenant)
     assert "tagged" in await world.told()
     assert (await world.row(one)).outbox == ()
+
+
+@pytest.mark.parametrize("hidden", ["nothing", "page", "row"])
+async def test_what_waited_for_the_breaker_is_reverted_by_the_first_sweep_after_it_is_closed(
+    tenant: Tenant, hidden: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, one = tenant.world, tenant.world.id()
+    world.ruleset = rules(breaker={"reverts_per_hour": 0})
+    await swept(tenant)
+    await world.bad(one)
+    await world.look(one)
+    await tenant.settled()
+    await hole(tenant, hidden)
+    if hidden == "row":
+        monkeypatch.setattr(compare, "token", unjudged)
+    await sweeps(tenant)
+    assert await world.body(one) is not None
+    world.ruleset = rules(breaker={"reverts_per_hour": 5})
+    await sweeps(tenant)
+    assert await world.body(one) is not None
+    await world.register.close_breaker(world.clock.now())
+    await sweeps(tenant, times=1)
+    assert await world.body(one) is None
+
+
+def unjudged(*_: object) -> str:
+    """A row of the inventory that cannot be judged."""
+    raise Permanent("it is no exemption", code="not-an-exemption")
 
 
 @pytest.mark.parametrize("hidden", ["nothing", "page"])

@@ -14,8 +14,8 @@ _DONE: Final = ("reverted", "put-back", "removed", "restored", "brought-back", "
 _BODIES: Final = "tests/reconcile/test_bodies.py::"
 
 
-def _those_that_are_there(old: Any, watch: Watch, now: datetime) -> bool:
-    return not watch.gone and bool(old(watch, now))
+def _those_that_are_there(old: Any, watch: Watch, *args: Any, **more: Any) -> str:
+    return "" if watch.gone else str(old(watch, *args, **more))
 
 
 def _never_begun(old: Any, *args: Any) -> Watch:
@@ -60,7 +60,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "gone-rows-skipped",
         "Sweeps visit the rows of deleted exemptions with something left to do.",
         "tests/sweep/test_left_behind.py",
-        around("guardrails.compare.is_due", _those_that_are_there),
+        around("guardrails.compare.left_to_do", _those_that_are_there),
     ),
     mutation(
         "unseen-rows-skipped",

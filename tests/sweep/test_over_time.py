@@ -292,7 +292,6 @@ async def test_what_cannot_be_read_is_not_taken_for_unjudged_at_every_sweep(tena
 
 async def test_an_old_message_does_not_bring_back_an_old_token(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
-    world.clock.advance(hours=(12 - world.clock.now().hour) % 24)  # far from the hour of reminders
     world.ruleset = rules(**NO_REVIEWS)
     world.clock.advance(hours=(12 - world.clock.now().hour) % 24)  # far from the hour of reminders
     end = spell_time((world.clock.now() + timedelta(days=14, minutes=90)).replace(microsecond=0))

@@ -2,7 +2,8 @@
 
 An exemption's account is a list of periods. A period begins when a rule that asks for a revert is first seen broken,
 goes on while any is, and ends when none is: by an edit, by a delete, or by our revert. What is Unknown neither begins
-nor ends one. Whoever wrote the exemption while a period lasted has that time on his account for 30 days from its end:
+nor ends one; but once we have written an exemption back, or once it may stand, nothing that is Unknown keeps one going.
+Whoever wrote the exemption while a period lasted has that time on his account for 30 days from its end:
 what he breaks then has so much less grace, the same rule or another. So the grace that an author uses within 30 days
 is never more than the longest grace of the rules that were broken, and of one rule never more than its own.
 """

@@ -166,6 +166,9 @@ def row_after(
     unclear = any(finding.status is Verdict.UNKNOWN for finding in at.assessment.findings)
     unknown_again = unclear and old is not None and old.unclear and old.content == at.content
     broken, running = broken_at(at), running_at(at)
+    written_back = own and base.content != at.content  # by a put-back or a restore: what broke a rule is replaced
+    carried = () if written_back else broken.unclear
+    lasting = broken._replace(unclear=() if at.may_stand else carried)
     seen = {**base.findings, **broken.seen}
     edited = None if own or base.content == at.content else facts.written_at
     row = replace(
@@ -175,8 +178,8 @@ def row_after(
         since=base.since if same_status else at.now,
         content=at.content,
         findings={finding.key: seen.get(finding.key, at.now) for finding in at.assessment.findings},
-        paused={code: running[code] for code in broken.unclear if code in running.keys() - broken.seen.keys()},
-        grace=after(base.account, broken, at.author, at.now, running=running, edited=edited),
+        paused={code: running[code] for code in carried if code in running.keys() - broken.seen.keys()},
+        grace=after(base.account, lasting, at.author, at.now, running=running, edited=edited),
         severity=_worst(at.assessment),
         ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,

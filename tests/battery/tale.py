@@ -7,7 +7,7 @@ await tale.book()                  what the watchers are given
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -156,9 +156,11 @@ def plan(*reasons: str, **facts: Any) -> dict[str, Any]:
     return {"plan": {"reasons": reasons}, **facts}
 
 
-def found(*rules: str, **facts: Any) -> dict[str, Any]:
-    """Return the facts of a look that found these rules broken."""
-    return {"verdict": "x", "findings": [{"rule": rule, "status": "violation"} for rule in rules], **facts}
+def found(*rules: str, unknown: Collection[str] = (), **facts: Any) -> dict[str, Any]:
+    """Return the facts of a look that found these rules broken, and those Unknown."""
+    statuses = {**dict.fromkeys(rules, "violation"), **dict.fromkeys(unknown, "unknown")}
+    findings = [{"rule": rule, "status": status} for rule, status in statuses.items()]
+    return {"verdict": "x", "findings": findings, **facts}
 
 
 def intent(action: str, body: int | None = None) -> Intent:

@@ -247,6 +247,17 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("edited", facts=found("expiry-missing", plan={"reasons": [told]}), content="b", assignment=places[1])
 
 
+def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
+    """A rule is Unknown when we put it back, so what its author used ends there; all of that counts when he goes on."""
+    tale.ruleset = ruled(rules={**GRACE["rules"], "whole-initiative": GRACE["rules"]["expiry-missing"]})
+    tale.add(facts=found("whole-initiative"), status=Status.VIOLATION)
+    tale.add("intent", after=10, facts=found("whole-initiative"))
+    tale.add("put-back", after=0, facts=found(unknown=["whole-initiative"]), content="b")
+    until = tale.at + 20 * HOUR + (DAY if wrong else 14 * HOUR)
+    told = f"not reverted before {spell_time(until)}, to give time to correct it"
+    tale.add("edited", after=20, facts=found("expiry-missing", plan={"reasons": [told]}), content="c")
+
+
 def reverted_too_early(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**GRACE)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
@@ -268,6 +279,47 @@ def reverted_too_early_where_it_went(tale: Tale, wrong: bool) -> None:
     tale.add(one=TWO, facts=found("expiry-missing"), assignment=tenant.SINGLE if wrong else tenant.ASSIGNMENT)
     tale.add(facts=found("expiry-missing"), assignment=tenant.ASSIGNMENT)
     tale.add("intent", facts=found("expiry-missing"), assignment="another", intent=intent("delete"))
+
+
+def reverted_too_early_though_unknown_goes_on(tale: Tale, wrong: bool) -> None:
+    """What was broken is Unknown, and its grace is over; or it was never found broken."""
+    tale.ruleset = ruled(rules={**GRACE["rules"], "whole-initiative": GRACE["rules"]["expiry-missing"]})
+    tale.add(facts=found(*[] if wrong else ["whole-initiative"]), status=Status.VIOLATION)
+    facts = found("expiry-missing", unknown=["whole-initiative"])
+    tale.add("intent", after=25, facts=facts, content="b", intent=intent("delete"))
+
+
+def reverted_too_early_after_a_put_back(tale: Tale, wrong: bool) -> None:
+    """A rule is Unknown when we put it back: its time is over then, whoever used it; or its author has used his."""
+    tale.ruleset = ruled(rules={**GRACE["rules"], "whole-initiative": GRACE["rules"]["expiry-missing"]})
+    tale.add(facts=found("whole-initiative"), status=Status.VIOLATION)
+    tale.add("put-back", after=24, facts=found(unknown=["whole-initiative"]), content="b")
+    author = MALLORY if wrong else ALICE
+    tale.add("intent", facts=found("expiry-missing"), content="c", author=author, intent=intent("delete"))
+
+
+def reverted_too_early_after_a_restore(tale: Tale, wrong: bool) -> None:
+    """Its author used his grace before an operator restored it; or another did."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
+    tale.add("restored", after=24, facts=found("expiry-missing"), content="b", kept="b")
+    author = MALLORY if wrong else ALICE
+    tale.add("intent", facts=found("expiry-missing"), content="c", kept="", author=author, intent=intent("delete"))
+
+
+def reverted_too_early_though_a_restore_saw_it(tale: Tale, wrong: bool) -> None:
+    """A restore is the first to look at an edit; or it finds nothing in it."""
+    tale.ruleset = ruled(**GRACE)
+    tale.add(facts=found())
+    tale.add("intent", content="b", findings={} if wrong else {"EXG101": tale.at}, intent=intent("restore"))
+    tale.add("intent", after=25, facts=found("expiry-missing"), intent=intent("delete"))
+
+
+def reverted_too_early_after_an_adoption(tale: Tale, wrong: bool) -> None:
+    """It was left alone until a day that has passed; or it is left alone until somebody edits it."""
+    tale.ruleset = ruled(**GRACE, **({} if wrong else {"adoption": {"until": "2026-11-01"}}))
+    tale.add(facts=found("expiry-missing"), adopted=START, kept="a")
+    tale.add("intent", after=25, facts=found("expiry-missing"), content="b", kept="", intent=intent("delete"))
 
 
 def end_that_creeps(tale: Tale, wrong: bool) -> None:
@@ -598,11 +650,17 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
         grace_given_again_under_a_milder_override,
         grace_given_again_after_unknown,
         grace_of_another_given_again,
+        grace_given_again_after_a_put_back,
     ),
     "nothing_is_reverted_within_its_first_grace": (
         reverted_too_early,
         reverted_too_early_after_an_older_version,
         reverted_too_early_where_it_went,
+        reverted_too_early_though_unknown_goes_on,
+        reverted_too_early_after_a_put_back,
+        reverted_too_early_after_a_restore,
+        reverted_too_early_though_a_restore_saw_it,
+        reverted_too_early_after_an_adoption,
     ),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),

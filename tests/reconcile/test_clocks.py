@@ -11,6 +11,7 @@ from guardrails.grace import TOGGLES
 from guardrails.record import Status
 from sandbox import tenant
 from sandbox.tenant import APPROVAL, Actor
+from tests.reconcile.ports import Died
 from tests.reconcile.world import ABOVE, ALICE, NO_TICKET, OPERATOR, PIPELINE, World, in_days, rules
 
 HOUR = timedelta(hours=1)
@@ -344,6 +345,59 @@ async def test_what_stood_until_somebody_edits_it_has_its_whole_grace_then(
     assert await stands(world, one, timedelta(days=60))
     await edit(world, one, PIPELINE, **NEVER_ENDS, displayName="still without an end")
     assert await has_left(world, one, timedelta(hours=12))
+
+
+async def cannot_be_told(world: World, one: ExemptionId) -> None:
+    """From now on its assignment cannot be read."""
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    world.clock.advance(hours=1)
+    await world.look(one)
+    assert (await world.row(one)).unclear
+
+
+async def test_our_put_back_ends_a_period_though_the_rule_cannot_be_told_then(world: World, one: ExemptionId) -> None:
+    world.ruleset = rules(on={"expiry-missing": GRACE, "whole-initiative": "revert"})
+    await edit(world, one)
+    await world.write(one, ALICE, **NO_MEMBER)
+    world.watch.die_at(3, after=True)
+    with pytest.raises(Died):
+        await world.look(one)
+    world.watch.revive()
+    await cannot_be_told(world, one)
+    assert (await world.events(one))[-1] == "put-back"
+    world.clock.advance(days=3)
+    assert await edit(world, one, **NEVER_ENDS)
+    assert await has_left(world, one, 11 * HOUR)
+
+
+async def test_a_restore_ends_a_period_though_the_rule_cannot_be_told_then(world: World, one: ExemptionId) -> None:
+    await edit(world, one)
+    await edit(world, one, **NO_MEMBER)
+    await cannot_be_told(world, one)
+    await world.reconciler.restore(one, OPERATOR, at=1)
+    world.clock.advance(days=3)
+    await edit(world, one, PIPELINE, **NO_MEMBER)
+    world.arm.faults.reset()
+    world.clock.advance(hours=1)
+    await world.look(one)
+    assert await has_left(world, one, 12 * HOUR)
+
+
+async def test_what_may_stand_again_ends_a_period_though_the_rule_cannot_be_told_then(
+    world: World, one: ExemptionId
+) -> None:
+    left_alone = world.ruleset
+    await world.write(one, ALICE, **NO_MEMBER)
+    world.clock.advance(days=1)
+    await world.look(one, "sweep", adopt=world.clock.now())
+    on = {"expiry-missing": GRACE, "whole-initiative": GRACE}
+    world.ruleset = rules(on=on, adoption={"until": "2020-01-01"})
+    await world.look(one)
+    world.ruleset = left_alone
+    await cannot_be_told(world, one)
+    world.clock.advance(days=3)
+    assert await edit(world, one, PIPELINE, **NEVER_ENDS)
+    assert await has_left(world, one, 12 * HOUR)
 
 
 @pytest.mark.parametrize("until", [{}, {"adoption": {"until": "2099-01-01"}}], ids=["left alone", "left alone until"])

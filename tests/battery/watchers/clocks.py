@@ -1,7 +1,7 @@
 """Time to correct an exemption is given once, and an end that was accepted does not creep."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from guardrails.baseline import ticket_mark
 from guardrails.exemption import ExemptionId, parse_time
 from guardrails.record import Row, Status
+from guardrails.rules import all_rules
 from tests.battery import rulesets
 from tests.battery.watchers.book import SLACK, Book, Step
 
@@ -95,11 +96,46 @@ def _found(step: Step) -> tuple[frozenset[str], frozenset[str]] | None:
     return broken, unclear
 
 
+def _found_by_a_restore(step: Step) -> tuple[frozenset[str], frozenset[str]] | None:
+    """Return what a restore found of an edit that nobody had looked at before: its row has that, its facts have not."""
+    if step.row.intent is None or step.row.intent.action != "restore":
+        return None
+    rules = {rule.code: name for name, rule in all_rules().items()}
+    broken = frozenset(rules[code] for code in step.row.findings if code in rules)
+    return broken, frozenset(rules[code[:-1]] for code in step.row.findings if code.endswith("?"))
+
+
+def _asking(book: Book, step: Step, broken: Iterable[str]) -> dict[str, timedelta]:
+    """Return those of the broken rules that may ask for a revert, whatever overrides say: each with its grace.
+
+    Of an older version's ruleset nothing is known: any may.
+    """
+    ruleset = book.ruleset(step)
+    answers = dict.fromkeys(broken, timedelta()) if ruleset is None else book.answers(ruleset)
+    return {rule: answers[rule] for rule in broken if rule in answers}
+
+
+def _may_stand(book: Book, step: Step) -> bool:
+    """Whether what it says is left alone: an operator restored it, or it was there before, and may be still."""
+    ruleset, row = book.ruleset(step), step.row
+    until = ruleset.adopted_until if ruleset and row.adopted else None
+    return row.kept == row.content and (until is None or step.entry.at < until)
+
+
+def _is_another_state(book: Book, step: Step) -> bool:
+    """Whether a look found what may stand, or what we had put back and breaks nothing: no time goes on from before."""
+    found = _found(step)
+    return found is not None and (
+        _may_stand(book, step) or (step.entry.event == "put-back" and not _asking(book, step, found[0]))
+    )
+
+
 async def the_grace_is_given_once(book: Book) -> list[str]:
     """What is told to be left of the grace is never more than the longest grace, without what the author used before.
 
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
     used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
+    What we write back, and what may stand, is another state: no rule that is Unknown then goes on from before.
     """
     found, runs = list[str](), dict[ExemptionId, list[Run]]()
     longest = max(
@@ -109,11 +145,10 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
     beside: dict[ExemptionId, list[Run]] = {}
     for step in _in_order(book):
         one, at, author = step.one, step.entry.at, step.row.author.lower()
-        run = lasting.get(one)
-        if not step.row.content:
+        if not step.row.content or _is_another_state(book, step):
             lasting.pop(one, None)
-            continue
-        if book.is_older(step.row):
+        run = lasting.get(one)
+        if not step.row.content or book.is_older(step.row):
             continue
         if run is None and (known := step.before) and book.is_older(known) and known.due:
             run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None, has_grace=True)
@@ -191,15 +226,58 @@ def _length(times: Iterable[tuple[datetime, datetime]]) -> timedelta:
     return whole
 
 
+@dataclass
+class _Seen:
+    """What was seen of an exemption since it had another state: see `_is_another_state`.
+
+    Attributes:
+        broken: the rules that it breaks, as far as looks can tell -> since when.
+        asking: those of them that may ask for a revert -> since when, and the longest grace.
+        authors: who had written it meanwhile, lower case.
+    """
+
+    broken: dict[str, datetime] = field(default_factory=dict)
+    asking: dict[str, tuple[datetime, timedelta]] = field(default_factory=dict)
+    authors: set[str] = field(default_factory=set)
+
+    def forget(self, rules: Iterable[str]) -> None:
+        """Forget rules that a look found kept."""
+        for rule in rules:
+            self.broken.pop(rule, None)
+            self.asking.pop(rule, None)
+
+    def find(self, step: Step, broken: Iterable[str], asking: Mapping[str, timedelta]) -> None:
+        """Take note of what a look found broken."""
+        for rule in broken:
+            self.broken.setdefault(rule, step.entry.at)
+        for rule, grace in asking.items():
+            since, longest = self.asking.get(rule, (step.entry.at, grace))
+            self.asking[rule] = since, max(longest, grace)
+            self.authors.add(step.row.author.lower())
+
+    def over(self, told: Told) -> datetime:
+        """Return when the first grace is over: that of a rule, or the longest, where what asked before is Unknown."""
+        ends = [self.broken[rule] + grace for rule, grace in told.reverting.items()]
+        if unknown := [self.asking[rule][0] for rule in told.unclear & self.asking.keys()]:
+            ends.append(min(unknown) + max(longest for _, longest in self.asking.values()))
+        return min(ends)
+
+    def length(self, at: datetime) -> timedelta:
+        """Return for how long it has broken rules that may ask for a revert."""
+        return at - min((since for since, _ in self.asking.values()), default=at)
+
+
 async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
     """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen.
 
-    What an older version saw, or another ruleset, was seen: that time is on its author's account. So is what he used in
-    others from an assignment that it exempted from since it was first seen broken.
+    What an older version saw, or another ruleset, or a restore, was seen: that time is on its author's account. So is
+    what he used before it was put back or restored, and what he used in others from an assignment that it exempted from
+    since it was first seen broken. A rule that was broken and is Unknown goes on, except over a put-back or a restore.
     """
     found = []
     blamed: dict[tuple[str, str], set[ExemptionId]] = {}
-    first: dict[ExemptionId, dict[str, datetime]] = {}
+    first: dict[ExemptionId, _Seen] = {}
+    spent: dict[ExemptionId, list[tuple[set[str], timedelta]]] = {}
     places: dict[ExemptionId, set[tuple[str, str]]] = {}
     ended: set[tuple[str, str]] = set()
     over: set[str] = set()
@@ -207,23 +285,23 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         one, where = step.one, (step.one.scope.lower(), step.row.assignment.lower())
         if not step.row.content:
             ended |= {(one.scope.lower(), step.before.assignment.lower())} if step.before and one in first else set()
-            over |= {one.key} if first.pop(one, None) else set()
+            over |= {one.key} if (gone := first.pop(one, None)) and gone.broken else set()
             continue
-        look = _found(step)
+        look = _found(step) or _found_by_a_restore(step)
         if look is None:
             continue
-        if step.row.kept == step.row.content:
-            first.pop(one, None)
+        if _is_another_state(book, step) and (past := first.pop(one, None)):
+            spent.setdefault(one, []).append((past.authors, past.length(step.entry.at)))
+        if _may_stand(book, step):
             places.pop(one, None)
             continue
         broken, unclear = look
-        seen = first.setdefault(one, {})
-        for rule in [rule for rule in seen if rule not in broken | unclear]:
-            del seen[rule]
+        seen = first.setdefault(one, _Seen())
+        if kept := seen.broken.keys() - broken - unclear:
+            seen.forget(kept)
             ended.add(where)
             over.add(one.key)
-        for rule in broken:
-            seen.setdefault(rule, step.entry.at)
+        seen.find(step, broken, _asking(book, step, broken))
         if broken:
             blamed.setdefault(where, set()).add(one)
             places.setdefault(one, set()).add(where)
@@ -238,7 +316,8 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             or any("not known to write" in text for text in step.reasons)
         ):
             continue
-        earliest = min(seen[rule] + grace for rule, grace in told.reverting.items())
+        used = sum((length for authors, length in spent.get(one, ()) if authors & seen.authors), timedelta())
+        earliest = seen.over(told) - used
         if step.entry.at < earliest - SLACK:
             found.append(f"{step}: reverted at {step.entry.at}, {earliest - step.entry.at} too early")
     return found

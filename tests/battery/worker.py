@@ -8,7 +8,7 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, aclosing, contextmanager, suppress
+from contextlib import ExitStack, aclosing, contextmanager
 from contextvars import Token
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -213,8 +213,10 @@ def _named(part: Any, method: str, name: str) -> Callable[..., Any]:
 
 def _unname(token: Token[str]) -> None:
     """Let the name hold no longer. What is left of a dead process is closed in another context, which has none."""
-    with suppress(ValueError):
+    try:  # noqa: SIM105 - at each request, twice as fast as `suppress`
         CALLED.reset(token)
+    except ValueError:
+        pass
 
 
 async def _wait(seconds: float) -> None:

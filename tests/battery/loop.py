@@ -77,6 +77,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             ready.clear()
             self.chance.shuffle(handles)
             ready.extend(handles)
+            handles.clear()  # an exception that is kept keeps this frame
         while due and due[0]._cancelled:
             self._timer_cancelled_count -= 1
             heappop(due)._scheduled = False
@@ -93,6 +94,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()
+        handle = None
 
     def _write_to_self(self) -> None:
         """Nobody calls from another thread."""

@@ -13,7 +13,7 @@ from contextvars import Token
 from datetime import datetime, timedelta
 from functools import cache, partial
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from unittest.mock import patch
 
 from guardrails import ports, wiring
@@ -180,11 +180,11 @@ class Worker:
 
 def _name(part: Any, port: str, methods: tuple[str, ...]) -> None:
     """Let a part be of a class that names each call of these methods."""
-    object.__setattr__(part, "__class__", _naming(type(part), port, methods))
+    object.__setattr__(part, "__class__", _naming(cast(Any, type(part)), port, methods))
 
 
 @cache
-def _naming(kind: type, port: str, methods: tuple[str, ...]) -> type:
+def _naming(kind: Any, port: str, methods: tuple[str, ...]) -> type:
     named = {method: _named(kind, method, f"{port}.{method}") for method in methods}
     return type(kind.__name__, (kind,), {"__slots__": (), **named})
 

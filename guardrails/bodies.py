@@ -8,10 +8,10 @@ Entries and the hashes of bodies stay for ever; a body is pruned once nothing ne
 - of all others the newest twenty.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from guardrails.copies import replace
 from guardrails.record import Row
 
 KEPT: Final = 20

@@ -5,13 +5,14 @@ target there, is it put back under another name), and the write, whose answer sh
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from guardrails import tell
 from guardrails.act import Done
 from guardrails.budgets import BREAKER, RESTORES, WAITS, Use, full_of_one
+from guardrails.copies import replace
 from guardrails.durability import Accepted, Against, Lost, is_durable, judge_loss, obstacle, turns_on_who, twins
 from guardrails.errors import Permanent
 from guardrails.exemption import Exemption, ExemptionId, fingerprint, put_body, spell_time, with_marker

@@ -5,13 +5,13 @@ commit a row made by `attempted`: who commits a row that notes a habit, and the 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
 from guardrails import tell
+from guardrails.copies import replace
 from guardrails.exemption import Exemption, ExemptionId, ScopeKind
 from guardrails.notice import SEVERITIES, Kind, Notice
 from guardrails.record import Row

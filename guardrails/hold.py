@@ -4,10 +4,10 @@ Nothing is written in Azure. While it is held an exemption is judged and told of
 removed. What the operator saw is held: an edit ends the hold.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from guardrails.copies import replace
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, fingerprint, spell_time
 from guardrails.facts import Unread

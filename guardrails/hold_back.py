@@ -1,11 +1,11 @@
 """Hold back: what is recorded and told of a revert that must wait, for the breaker is open or a budget is used up."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from guardrails import tell
 from guardrails.budgets import BREAKER, WAITS, WINDOW, Full
+from guardrails.copies import replace
 from guardrails.evasion import Habit, attempted
 from guardrails.exemption import parse_time, spell_time
 from guardrails.notice import Kind, Notice

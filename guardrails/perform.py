@@ -1,13 +1,13 @@
 """Perform: carry out a plan that changes Azure: breaker, intent, act, record, tell. Nothing is changed unrecorded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Blocked, Changed, Done, act
 from guardrails.budgets import REMEMBERED, Use, full, full_of_one
+from guardrails.copies import replace
 from guardrails.decide import Action, Delete, PutBack, Remove, refused_until
 from guardrails.exemption import fingerprint
 from guardrails.facts import Gone

@@ -5,7 +5,6 @@ matter, only what Azure and the register say now. Safe to run twice, at once, la
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from guardrails import tell
 from guardrails.act import Done
 from guardrails.bodies import is_due
 from guardrails.bring_back import bring_back, lose, unread
+from guardrails.copies import replace
 from guardrails.decide import Tag, retry_at
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint

@@ -1,8 +1,8 @@
 """What the register keeps of an exemption: its current row, and the entries of its history. Pure values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
 from sys import intern
@@ -67,7 +67,7 @@ class Hold:
     reminded: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """The current state of one exemption. Times are UTC.
 
@@ -214,6 +214,19 @@ class Row:
     creator: str = ""
     owners: tuple[str, ...] = ()
 
+    def __replace__(self, /, **changes: Any) -> "Row":
+        """Return a copy with these fields changed: what guardrails.copies.replace calls. Raises TypeError.
+
+        It copies the dictionary that holds the fields, so a row has no slots: __init__ sets 70 fields one by one, at
+        thirty times the cost.
+        """
+        fields = vars(self) | changes
+        if len(fields) != len(_DEFAULTS):
+            raise TypeError(f"a row has no {', '.join(sorted(changes.keys() - vars(self).keys()))}")
+        copy = object.__new__(Row)
+        object.__setattr__(copy, "__dict__", fields)
+        return copy
+
     @property
     def wanted_back(self) -> bool:
         """Whether it is gone and is to be put back."""
@@ -251,49 +264,13 @@ class Row:
     def from_json(cls, data: Mapping[str, Any]) -> "Row":
         """Read what `to_json` wrote. Fields of a newer version are ignored. Raises ValueError when it is not a row."""
         try:
-            values = {name: data[name] for name, _ in _DEFAULTS if name in data}
-            for name in _TIMES & values.keys():
-                values[name] = parse_time(values[name])
-            values["status"] = Status(values["status"])
-            for name in _BY_CODE:
-                values[name] = {code: parse_time(at) for code, at in values.get(name, {}).items()}
-            values["together"] = dict(values.get("together", {}))
-            values["grace"] = read_account(values.get("grace", ()))
-            values["baseline"] = Baseline.read(values["baseline"]) if values.get("baseline") else None
-            values["former"] = tuple(map(Former.read, values.get("former", ())))
-            for name in _TEXTS & values.keys():
-                values[name] = tuple(map(str, values[name]))
-            known = values.get("bodies")
-            values["bodies"] = None if known is None else tuple(map(_number, known))
-            for name in ("restored", "fought", "reverts"):
-                values[name] = tuple(map(_time, values.get(name, ())))
-            values["dates"] = tuple((_time(at), parse_time(end)) for at, end in values.get("dates", ()))
-            if values.get("intent"):
-                values["intent"] = Intent(**{**values["intent"], "at": parse_time(values["intent"]["at"])})
-            if values.get("hold"):
-                values["hold"] = _hold(values["hold"])
-            if values["since"] is None or not values["id"]:
-                raise ValueError("a row needs an id and a time")
-            return cls(**values)
+            values = {name: _READ[name](value) for name, value in data.items() if name in _READ}
+            if values["since"] is None or not values["id"] or not values["status"]:
+                raise ValueError("a row needs an id, a status and a time")
+            return _BLANK.__replace__(**{**_unsaid(), **values})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a register row: {error!r}") from error
 
-
-_TIMES = frozenset(
-    {
-        "since", "expires_on", "written_at", "own_write_at", "compliant_expires_on", "compliant_at", "due", "outbox_at",
-        "adopted", "review_on", "turn", "lost", "taken", "retry_on",
-    }
-)  # fmt: skip
-
-_BY_CODE: Final = ("findings", "paused")
-_TEXTS: Final = frozenset({"outbox", "evaded", "theirs_by", "owners"})
-_ALWAYS: Final = ("id", "status", "since")
-_UNSAID: Final[dict[str, Any]] = {
-    **{name: object() for name in _ALWAYS}, **{name: {} for name in _BY_CODE}, "together": {}, "bodies": None,
-}  # fmt: skip
-_DEFAULTS: Final = tuple((item.name, _UNSAID.get(item.name, item.default)) for item in fields(Row))
-"""The fields of a row, and what they hold where nothing is said."""
 
 _PLAIN: Final = frozenset({str, int, bool})
 
@@ -323,13 +300,40 @@ def _to_json(value: Any) -> Any:
         return spell_time(value)
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, StrEnum):
         return str(value)
+    if isinstance(value, Mapping):
+        return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, Intent | Hold):
         return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
     return value.to_json() if isinstance(value, Period | Baseline | Former) else value
+
+
+def _unsaid() -> dict[str, Any]:
+    """Return what the fields hold that a row's JSON may leave out and whose default is another, or a new one each."""
+    return {"findings": {}, "paused": {}, "together": {}, "bodies": None}
+
+
+_BY_TYPE: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    Status: Status, Account: read_account, Mapping[str, Any]: dict,
+    datetime: parse_time, datetime | None: parse_time,
+    Mapping[str, datetime]: lambda data: {code: parse_time(at) for code, at in data.items()},
+    tuple[str, ...]: lambda data: tuple(map(str, data)),
+    tuple[datetime, ...]: lambda data: tuple(map(_time, data)),
+    tuple[tuple[datetime, datetime | None], ...]: lambda data: tuple((_time(at), parse_time(end)) for at, end in data),
+    tuple[int, ...] | None: lambda data: None if data is None else tuple(map(_number, data)),
+    tuple[Former, ...]: lambda data: tuple(map(Former.read, data)),
+    Baseline | None: lambda data: Baseline.read(data) if data else None,
+    Intent | None: lambda data: Intent(**{**data, "at": parse_time(data["at"])}) if data else None,
+    Hold | None: lambda data: _hold(data) if data else None,
+}  # fmt: skip
+_READ: Final = {item.name: _BY_TYPE.get(item.type, lambda value: value) for item in fields(Row)}
+"""What reads each field of a row from its JSON, by the field's type."""
+
+_BLANK: Final = Row("", Status.UNKNOWN, datetime.min.replace(tzinfo=UTC))
+_UNSAID: Final = {**vars(_BLANK), **dict.fromkeys(("id", "status", "since"), object()), **_unsaid()}
+_DEFAULTS: Final = tuple((item.name, _UNSAID[item.name]) for item in fields(Row))
+"""The fields of a row, and what they hold where nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Record: what the register is to hold after a decision. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.assess import Assessment, Verdict, keys_found
 from guardrails.baseline import Baseline, come_back, cut, first, leave
+from guardrails.copies import replace
 from guardrails.decide import Plan, Situation, broken_at, running_at, toggling
 from guardrails.evasion import Habit, attempted
 from guardrails.exemption import Exemption, spelling

@@ -5,12 +5,12 @@ given up.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
 from guardrails import tell
 from guardrails.act import Blocked, Changed, act
+from guardrails.copies import replace
 from guardrails.decide import PutBack
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint

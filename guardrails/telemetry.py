@@ -125,6 +125,8 @@ def queue_age(queue: str, text: str, inserted: datetime | None) -> None:
 
 def fact(what: Fact, **fields: object) -> None:
     """Log a fact. Fields are JSON-ready; texts are cut at 1,000 characters, empty ones left out."""
+    if not log.isEnabledFor(logging.INFO):
+        return
     said: dict[str, object] = {"event": str(what), **fields, CORRELATION: correlation()}
     cut = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in said.items()}
     log.info("%s", json.dumps({name: value for name, value in cut.items() if value not in ("", None)}, default=str))

@@ -1,8 +1,6 @@
 """The HTTP transport that every client of the Azure SDK gets here, and what its answers may be."""
 
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from http.client import HTTPException
 from typing import Any, Final
@@ -31,20 +29,19 @@ def asking(_: PipelineRequest[Any]) -> None:
     _ASKED.set(True)
 
 
-@contextmanager
-def reading() -> Iterator[None]:
+class reading:  # noqa: N801 - used as a function is
     """Raise Foreign where the SDK trips over an answer.
 
     Around calls of the SDK and nothing else. It raises the same kinds of errors for arguments that make no request:
     those are a defect of ours, and stay what they are.
     """
-    _ASKED.set(False)
-    try:
-        yield
-    except _UNREADABLE as error:
-        if not _ASKED.get():
-            raise
-        raise Foreign(type(error).__name__) from error
+
+    def __enter__(self) -> None:
+        _ASKED.set(False)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _UNREADABLE) and _ASKED.get():
+            raise Foreign(type(error).__name__) from error
 
 
 _PROXIES: Final = ("http", "https", "all")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from guardrails import evasion, tell
 from guardrails.applies import applies_now
 from guardrails.assess import Assessment, assess
+from guardrails.copies import replace
 from guardrails.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption import Exemption, ExemptionId, fingerprint, spell_time

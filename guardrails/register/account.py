@@ -1,8 +1,6 @@
 """Clients of one storage account: by connection string or identity, with what may go wrong turned into our errors."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -66,28 +64,45 @@ def bad_connection_string() -> Misconfigured:
     )
 
 
-@contextmanager
-def translated(service: str, subject: str) -> Iterator[None]:
+class translated:  # noqa: N801 - used as a function is
     """Turn the SDK's errors into ours: Retryable, Misconfigured (register-forbidden), Permanent (storage-refused).
 
     Around calls of the SDK and nothing else: what our own code raises there would be taken for a fault of storage's. A
     token that is refused is Retryable already, see `azure.identity`: it gets the subject.
     """
-    try:
-        with reading():
-            yield
-    except Retryable as error:
-        error.subject = error.subject or subject
-        raise
-    except (ServiceRequestError, ServiceResponseError) as error:
+
+    def __init__(self, service: str, subject: str) -> None:
+        self._service = service
+        self._subject = subject
+        self._reading = reading()
+
+    def __enter__(self) -> None:
+        self._reading.__enter__()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        try:
+            self._reading.__exit__(kind, error, trace)
+        except Foreign as foreign:
+            error = foreign
+        if isinstance(error, Retryable):
+            error.subject = error.subject or self._subject
+        else:
+            _raise_ours(self._service, self._subject, error)
+
+
+def _raise_ours(service: str, subject: str, error: BaseException) -> None:
+    """Raise our error for one of the SDK's; for what is neither the SDK's nor about an answer, none."""
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
         raise unreachable(service, subject, f"cannot be reached: {type(error).__name__}") from error
-    except HttpResponseError as error:
+    if isinstance(error, HttpResponseError):
         raise _answered(service, subject, error) from error
-    except AzureError as error:
+    if isinstance(error, AzureError):
         raise Retryable(
             f"{service} storage failed: {type(error).__name__}", code="storage-busy", subject=subject
         ) from error
-    except Foreign as error:
+    if isinstance(error, Foreign):
         raise unreachable(service, subject, f"gave an answer that cannot be read: {error}") from error
 
 

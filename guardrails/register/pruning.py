@@ -5,11 +5,12 @@ beside it, which no hash covers, say until when a body that was taken away is ke
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from guardrails import bodies
+from guardrails.copies import replace
 from guardrails.errors import Permanent
 from guardrails.exemption import parse_time, spell_time
 from guardrails.record import Entry, HistoryEntry, Row, Stored

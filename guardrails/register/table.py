@@ -93,6 +93,8 @@ class Write:
         """Return why no row can be as this one, in one phrase; "" where it can."""
         if len(self.columns) > MOST_COLUMNS:
             return f"a row of {len(self.columns)} columns, and a row takes {MOST_COLUMNS}"
+        if 2 * self.size <= MOST_ROW_BYTES:  # a row takes at most two bytes for each that travels
+            return ""
         size = 2 * len(self.row) + sum(_is_kept_in(name, value) for name, value in self.columns.items())
         return f"a row of {size} bytes, and a row takes {MOST_ROW_BYTES}" if size > MOST_ROW_BYTES else ""
 

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from sys import intern
 from typing import Any, Final, Self
@@ -16,6 +15,7 @@ from azure.data.tables.aio import TableClient
 from guardrails import bodies
 from guardrails.adoption import Adopted
 from guardrails.budgets import Budget, Use
+from guardrails.copies import replace
 from guardrails.errors import Permanent
 from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
 from guardrails.grace import Account

@@ -5,9 +5,10 @@ A process that dies is one whose line is cut: whatever it does from then on reac
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import coroutine
 from typing import Final
 
 from tests.storage import Line as StorageLine
@@ -19,6 +20,12 @@ READS: Final = frozenset(
     {"get_entity", "query_entities", "receive_messages", "get_queue_properties", "GET", "POST", "deliver nothing"}
 )
 """Requests that change nothing. POST: Resource Graph is asked so."""
+
+
+@coroutine
+def give_way() -> Generator[None]:
+    """Let others run: asyncio.sleep(0), without a coroutine around it."""
+    yield
 
 
 class Died(BaseException):
@@ -125,7 +132,7 @@ class Line(StorageLine):
 
         What comes next is done before anybody else runs.
         """
-        await asyncio.sleep(0)
+        await give_way()
         self._alive()
         sent = Sent(what, CALLED.get())
         self.requests[sent.port, what] += 1
@@ -146,7 +153,7 @@ class Line(StorageLine):
 
     async def arrive(self) -> None:
         """Let others run. Raises Died where the line was cut meanwhile."""
-        await asyncio.sleep(0)
+        await give_way()
         self._alive()
 
     async def before(self, what: str) -> Sent:

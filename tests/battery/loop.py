@@ -9,34 +9,23 @@ machine: no sockets, no threads.
 import asyncio
 import os
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from heapq import heappop
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
 from tests.battery.line import Died
 
+_FURTHEST: Final = 24 * 3600
+"""Seconds that time goes on at once."""
+
 
 class Stuck(RuntimeError):
     """Nothing is ready, nothing is due, and it has not ended: somebody waits for what nobody does."""
-
-
-class _Selector:
-    """What the loop asks for sockets: there are none, and to wait is to move its time."""
-
-    def __init__(self, loop: "VirtualLoop") -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise Stuck("nothing is ready and nothing is due")
-        self._loop.seconds += timeout
-        return []
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 class Numbered(asyncio.Task[Any]):
@@ -51,11 +40,15 @@ class Numbered(asyncio.Task[Any]):
 class VirtualLoop(asyncio.BaseEventLoop):
     """The loop. `seconds` is its time; `chance` picks the order of what is ready."""
 
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[Any]
+    _stopping: bool
+    _timer_cancelled_count: int
+
     def __init__(self, chance: Random) -> None:
         super().__init__()
         self.seconds = 0.0
         self.chance = chance
-        self._selector = _Selector(self)
         self._numbers = count(1)
         self.set_task_factory(self._numbered)
         self._clock_resolution = 1e-6  # after a year, a nanosecond more is the same number
@@ -70,17 +63,38 @@ class VirtualLoop(asyncio.BaseEventLoop):
         made.__init__(work, loop=self, **options)  # type: ignore[misc]
         return made
 
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
+        """As asyncio's, without its checks: of whether the loop is closed, and of threads."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def _run_once(self) -> None:
-        ready: Any = self._ready  # type: ignore[attr-defined]
+        """As asyncio's, but for sockets; the order of what is ready is chance, and what was due now comes after it."""
+        ready, due = self._ready, self._scheduled
         if len(ready) > 1:
             handles = list(ready)
             ready.clear()
             self.chance.shuffle(handles)
             ready.extend(handles)
-        super()._run_once()  # type: ignore[misc]
-
-    def _process_events(self, events: list[Any]) -> None:
-        """There are none."""
+            handles.clear()  # an exception that is kept keeps this frame
+        while due and due[0]._cancelled:
+            self._timer_cancelled_count -= 1
+            heappop(due)._scheduled = False
+        if not ready and not self._stopping:
+            if not due:
+                raise Stuck("nothing is ready and nothing is due")
+            self.seconds += min(max(due[0]._when - self.seconds, 0.0), _FURTHEST)
+        until = self.seconds + self._clock_resolution
+        while due and due[0]._when < until:
+            handle = heappop(due)
+            handle._scheduled = False
+            ready.append(handle)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+        handle = None
 
     def _write_to_self(self) -> None:
         """Nobody calls from another thread."""

@@ -22,6 +22,8 @@ from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from guardrails import transport, wiring
+from guardrails.azure import rest
 from guardrails.azure.arm import ArmRest, _tag_error
 from guardrails.azure.rest import AGENT, error_of, json_of
 from sandbox.arm.faults import Fault as Planned
@@ -143,8 +145,9 @@ def _date(moment: datetime) -> str:
 def over(arm: Arm, line: Line) -> Iterator[None]:
     """Let our adapters that are made meanwhile ask an ARM in this process, over a line."""
     with (
-        patch("guardrails.wiring.ArmRest", WireArm),
-        patch("guardrails.azure.rest.AsyncPipelineClient", partial(Wire, arm, line)),
+        patch.object(wiring, "ArmRest", WireArm),
+        patch.object(rest, "AsyncPipelineClient", partial(Wire, arm, line)),
+        patch.object(transport, "getproxies", dict),  # a search of the whole environment for each client
     ):
         yield
 

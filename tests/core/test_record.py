@@ -98,7 +98,7 @@ def test_a_copy_is_what_dataclasses_would_make_of_it(known: Row) -> None:
 
 def test_a_copy_with_a_field_that_a_row_does_not_have_is_refused() -> None:
     with pytest.raises(TypeError, match="invented"):
-        copies.replace(row(), **{"invented": 1})
+        copies.replace(row(), invented=1)  # type: ignore[call-arg]
 
 
 def test_what_is_left_out_is_the_default() -> None:

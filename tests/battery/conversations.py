@@ -146,13 +146,13 @@ def _listening(heard: list[Talk], requests: Counter[Asked]) -> Iterator[None]:
     named, name_calls = worker._named, worker.Worker._name_calls
     clocks: list[Any] = []
 
-    def noted(part: Any, method: str, name: str) -> Any:
-        call, clock = named(part, method, name), clocks[-1]
+    def noted(kind: Any, method: str, name: str) -> Any:
+        call = named(kind, method, name)
 
-        def begin(*args: Any, **more: Any) -> Any:
-            talk = Talk(name, args, more, clock.now())
+        def begin(part: Any, *args: Any, **more: Any) -> Any:
+            talk = Talk(name, args, more, clocks[-1].now())  # a stage has one worker at a time
             heard.append(talk)
-            going = call(*args, **more)
+            going = call(part, *args, **more)
             return _each(going, talk) if isasyncgen(going) else _whole(going, talk)
 
         return begin
@@ -163,6 +163,7 @@ def _listening(heard: list[Talk], requests: Counter[Asked]) -> Iterator[None]:
         name_calls(self)
 
     with (
+        patch.object(worker, "_naming", cache(worker._naming.__wrapped__)),
         patch.object(worker, "_named", noted),
         patch.object(worker.Worker, "_name_calls", name_them),
         _noting(MemoryTable, "get_entity", lambda _, found: answers.row(found, found.metadata["etag"])),

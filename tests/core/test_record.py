@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from guardrails import copies
 from guardrails.baseline import Baseline, Former
 from guardrails.grace import Period
 from guardrails.notice import Kind
@@ -86,6 +87,18 @@ ROWS = some.builds(
 @given(ROWS)
 def test_a_row_survives_json(known: Row) -> None:
     assert Row.from_json(json.loads(json.dumps(known.to_json()))) == known
+
+
+@given(ROWS)
+def test_a_copy_is_what_dataclasses_would_make_of_it(known: Row) -> None:
+    before = vars(known).copy()
+    assert copies.replace(known, owner="anna", due=None) == replace(known, owner="anna", due=None)
+    assert vars(known) == before
+
+
+def test_a_copy_with_a_field_that_a_row_does_not_have_is_refused() -> None:
+    with pytest.raises(TypeError, match="invented"):
+        copies.replace(row(), invented=1)  # type: ignore[call-arg]
 
 
 def test_what_is_left_out_is_the_default() -> None:

@@ -21,7 +21,7 @@ LISTED: Final = 20
 _PART: Final = 50
 """Seeds that a job takes at a time."""
 
-_ALLOCATIONS: Final = 50_000
+_ALLOCATIONS: Final = 200_000
 """Objects that are made before the collector looks at the young ones: a history makes some hundred thousand."""
 
 

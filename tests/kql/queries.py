@@ -170,13 +170,14 @@ def _unasked(file: str, tree: ast.Module, made: Asked) -> Iterator[str]:
     comments = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     inside = {id(node) for function in functions for node in ast.walk(function)}
-    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    joins = any(_JOINED.fullmatch(node.value) for node in texts)
-    for node in texts:
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    texts = [(node, node.value) for node in constants if isinstance(node.value, str)]
+    joins = any(_JOINED.fullmatch(text) for _, text in texts)
+    for node, text in texts:
         if id(node) in comments:
             continue
         ran = any((file, line) in made.lines for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        for piece in re.split(r"\{\w*\}", node.value):
+        for piece in re.split(r"\{\w*\}", text):
             if not (_STAGE.search(piece) or _BEGINNING.fullmatch(piece) or (joins and _LATER.match(piece))):
                 continue
             if not any(piece in query for query in made.queries.values()) or (id(node) in inside and not ran):

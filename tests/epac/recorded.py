@@ -7,12 +7,13 @@ the same difference of the recorded exemption.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from tests.peers import UNCHANGED, Environment, epac, epac_wants
+from tests.peers import UNCHANGED, Environment, epac, epac_run, epac_wants
 
 OWN: Final = Path(__file__).parent
 RECORDED: Final = OWN.parents[1] / ".." / "shared" / "oracles" / "epac" / "expected"
@@ -64,6 +65,39 @@ def _said(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _said(inner) for name, inner in value.items() if inner is not None}
     return [_said(inner) for inner in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A recorded run over files in which at most one entry asks for the one exemption that is deployed.
+
+    Attributes:
+        said: what the model says: the action, how many it counts as unchanged, and because of which fields.
+        recorded: what the planner did, likewise.
+    """
+
+    name: str
+    said: tuple[str, int, frozenset[str]]
+    recorded: tuple[str, int, frozenset[str]]
+
+
+def runs_beside(now: datetime) -> Iterator[Beside]:
+    """Yield the runs beside a deployed exemption whose files are JSON objects; none where the recording is absent."""
+    if not RECORDED.exists():
+        return
+    live = json.loads((RECORDED / "compare.json").read_text(encoding="utf-8"))["seeds"]["plain"]["live"]
+    for one in json.loads((RECORDED / "more.json").read_text(encoding="utf-8"))["cases"]:
+        texts = [file["content"] for file in one["files"]]
+        if "deployed" not in one or one["outcome"] != "planned" or not all(text.startswith("{") for text in texts):
+            continue
+        entries = [entry for text in texts for entry in json.loads(text).get("exemptions", [])]
+        where = replace(_CORP, strategy=one.get("strategy", "full"))
+        wanted = epac_wants(entries[0], where) if entries else None
+        deployed = patched(live, one["deployed"].get("patch", ()))
+        plan = one["planned"][0] if one["planned"] else {"action": "delete" if one.get("deleted") else "none"}
+        recorded = plan["action"], one["counts"]["unchanged"], fields(plan.get("because", ()))
+        run = epac_run(deployed, wanted, where, now)
+        yield Beside(one["id"], (run.action, int(run.unchanged), frozenset(run.because)), recorded)
 
 
 @dataclass(frozen=True, slots=True)

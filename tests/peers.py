@@ -2,12 +2,12 @@
 
 `epac` models the drift compare of Enterprise Azure Policy as Code (Scripts/Helpers/Build-ExemptionsPlan.ps1,
 Confirm-MetadataMatches.ps1, Confirm-ObjectValueEqualityDeep.ps1), `epac_wants` what its files ask for, and `epac_run`
-what a run does with one deployed exemption. tests/test_epac.py holds them to what EPAC's own planner answered.
+what a run does with one deployed exemption. tests/epac holds them to what EPAC's own planner answered.
 `terraform` models the plan of the azurerm provider's policy exemption resources (internal/services/policy).
 
 The compares get the exemption as ARM returns it, and the properties that the tool's files ask for, in ARM's spelling.
 They return UNCHANGED or the names of the fields that differ. Not modelled of EPAC: metadata texts that look like times,
-keys of one object that differ in case only.
+keys of one object that differ in case only, ends with the name of a month.
 """
 
 import json
@@ -24,7 +24,8 @@ UNCHANGED: Final = "unchanged"
 _SYSTEM_KEYS: Final = frozenset({"createdBy", "createdOn", "updatedBy", "updatedOn", "lastSyncedToArgOn"})
 _PROVIDER_KEYS: Final = frozenset({"assignedBy", "createdBy", "createdOn", "updatedBy", "updatedOn"})
 _TIME: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII
+    r"(\d{4})-(\d\d?)-(\d\d?)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:?\d\d)?",
+    re.ASCII | re.IGNORECASE,
 )
 _CONVERTED: Final = re.compile(r"[\d-]+T\d\d:\d\d:\d\d.*", re.ASCII)
 """What PowerShell's ConvertFrom-Json turns into a time by itself; other texts EPAC reads."""
@@ -235,9 +236,11 @@ def _read(text: str) -> tuple[datetime, int, tzinfo | None]:
     assert found is not None, f"the model of EPAC does not read {text!r}"
     *numbers, fraction, offset = found.groups()
     units = round(int(fraction or 0) * 10 ** (7 - len(fraction or "")))
-    moment = datetime(*(int(number or 0) for number in numbers))  # type: ignore[arg-type]  # noqa: DTZ001
-    at = datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").tzinfo if offset else None
-    return moment + timedelta(seconds=units // 10**7), units % 10**7, at
+    year, month, day, *clock = (int(number or 0) for number in numbers)
+    days, clock = (1, [0, 0, 0]) if clock == [24, 0, 0] else (0, clock)
+    moment = datetime(year, month, day, clock[0], clock[1], clock[2])  # noqa: DTZ001
+    at = datetime.fromisoformat(f"2000-01-01T00:00:00{offset.upper()}").tzinfo if offset else None
+    return moment + timedelta(days=days, seconds=units // 10**7), units % 10**7, at
 
 
 def terraform(deployed: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> str | list[str]:

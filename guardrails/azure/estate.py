@@ -114,12 +114,12 @@ class Estate:
             tuple(dict.fromkeys(missing)),
         )
 
-    async def managed(self) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the ids of the assignments that EPAC manages, and what could not be read, a sentence each.
+    async def managed(self) -> tuple[Mapping[str, str], Sequence[str]]:
+        """Return the assignments that EPAC manages, id -> pacOwnerId, and what could not be read, a sentence each.
 
         Raises Retryable.
         """
-        found: dict[str, str] = {}
+        found: dict[str, tuple[str, str]] = {}
         missing: list[str] = []
         async for page in chained(self._reader.pages(_MANAGED, segment) for segment in self._segments):
             missing += [page.missing] if page.missing else []
@@ -127,8 +127,8 @@ class Estate:
                 metadata = row.get("metadata")
                 if isinstance(metadata, Mapping) and metadata.get(PAC_OWNER):
                     one = "/" + str(row.get("id") or "").strip("/")
-                    found[one.lower()] = one
-        return tuple(found.values()), tuple(dict.fromkeys(missing))
+                    found[one.lower()] = (one, str(metadata[PAC_OWNER]))
+        return dict(found.values()), tuple(dict.fromkeys(missing))
 
     async def rows(self, path: str, version: str) -> Sequence[Mapping[str, Any]] | Unread:
         """Return the rows of a list, to its end."""

@@ -1,5 +1,6 @@
 """The check of Enterprise Azure Policy as Code (EPAC): whether it would delete what we put back, again and again."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from guardrails.azure.estate import PAC_OWNER
@@ -8,6 +9,7 @@ from guardrails.doctor.needs import keeps, roles_for
 from guardrails.doctor.world import World
 from guardrails.ruleset import Keep, Ruleset
 
+_SHOWN: Final = 5
 _DOCS: Final = "docs/layers.md#beside-epac"
 _STRATEGIES: Final = (
     "With the strategy full EPAC's next run deletes each exemption from an assignment under its root scope that has no "
@@ -36,17 +38,29 @@ async def epac(world: World) -> list[Finding]:
         return [passed(f"no assignment that was seen has a {PAC_OWNER}"), *unseen]
     seen = f"EPAC manages {len(managed)} of the assignments that were seen"
     listed = told_of([(one[:300], f"EPAC manages it, by its {PAC_OWNER}") for one in managed], "")
-    return [_verdict(world, ruleset, seen), *listed, *unseen]
+    return [_verdict(world, ruleset, seen, sorted(set(managed.values()))), *listed, *unseen]
 
 
-def _verdict(world: World, ruleset: Ruleset, seen: str) -> Finding:
-    """Return what happens to exemptions that are put back and are not EPAC's own."""
+def _verdict(world: World, ruleset: Ruleset, seen: str, epacs: Sequence[str]) -> Finding:
+    """Return what happens to exemptions that are put back and are not EPAC's own. `epacs`: each pacOwnerId seen."""
     if "restorer" not in roles_for(ruleset, world.mode(ruleset)):
         return passed(f"{seen}; nothing is put back unless an operator asks for it. {_STRATEGIES}", mend=_DOCS)
-    known = [owner.name for owner in ruleset.owners if owner.authors and PAC_OWNER in dict(owner.metadata)]
-    if known and Keep.ALWAYS not in keeps(ruleset):
-        accepted = f"the deletes of the authors of '{known[0]}' are accepted, so EPAC may delete what was put back"
+    names = {one: _authors_of(one, ruleset) for one in epacs}
+    strangers = [one for one, name in names.items() if not name]
+    if not strangers and Keep.ALWAYS not in keeps(ruleset):
+        owners = " and ".join(f"'{name}'" for name in dict.fromkeys(names.values()))
+        accepted = f"the deletes of the authors of {owners} are accepted, so EPAC may delete what was put back"
         return passed(f"{seen}; {accepted}", mend=_DOCS)
-    why = "whoever deletes it" if Keep.ALWAYS in keeps(ruleset) else "for no owner of the ruleset says who EPAC is"
+    unnamed = f"for no owner of the ruleset says who EPAC is: by {PAC_OWNER} {', '.join(strangers[:_SHOWN])[:300]}"
+    why = "whoever deletes it" if Keep.ALWAYS in keeps(ruleset) else unnamed
     fight = f"exemptions that are not EPAC's are put back, and would be again after EPAC deleted them, {why}"
     return unknown(f"{seen}; {fight}. {_STRATEGIES}", _SETTLE)
+
+
+def _authors_of(epac_owner: str, ruleset: Ruleset) -> str:
+    """Return the name of the owner of the ruleset that has the identities of the EPAC with this pacOwnerId, or ""."""
+    for owner in ruleset.owners:
+        pattern = dict(owner.metadata).get(PAC_OWNER)
+        if owner.authors and pattern and pattern.matches(epac_owner):
+            return owner.name
+    return ""

@@ -240,10 +240,15 @@ def _notes(root: Any) -> Iterator[Continued]:
     pages = [(f"$[{at}]", page) for at, page in enumerate(root)] if isinstance(root, list) else [("$", root)]
     for place, page in pages:
         if isinstance(page, dict) and _get(page, "id") is None:
-            links = {name: link for name, link in page.items() if name.lower() in _NEXT and link}
+            links = {name: link for name, link in page.items() if _field(name) in _NEXT and link}
             cut = {name: "" for name, cut in page.items() if name.lower() == "resulttruncated" and _is_true(cut)}
             for name, link in (links or cut).items():
-                yield _continued(f"{place}.{name}", name.lower(), link)
+                yield _continued(f"{place}.{name}", _field(name), link)
+
+
+def _field(name: str) -> str:
+    """Return the name of a field in small letters, without the `@` and `odata.` that OData puts before it."""
+    return name.lower().removeprefix("@").removeprefix("odata.")
 
 
 def _continued(place: str, name: str, link: object) -> Continued:

@@ -133,6 +133,15 @@ def test_a_page_is_wanting_until_it_is_given_under_its_name(run: Run, save: Save
     assert run("judge", first, save(name, again)).code == 3
 
 
+@pytest.mark.parametrize("field", ["nextLink", "NextLink", "@nextLink", "odata.nextLink", "@odata.nextLink"])
+def test_a_list_goes_on_in_whatever_spelling(run: Run, save: Save, field: str) -> None:
+    path = "/subscriptions/1/providers/Microsoft.Authorization/policyExemptions?$skiptoken=2"
+    ran = run("judge", save("exemptions.json", {"value": [], field: f"https://management.azure.com{path}"}))
+    assert ran.code == 3
+    assert f"$.{field}: the list goes on" in ran.err
+    assert f"az rest --method get --url '{path}' > page-" in ran.err
+
+
 def test_the_pages_and_the_help_name_the_same_commands() -> None:
     for text in (FILES, judge.__doc__ or ""):
         for line in _commands():

@@ -56,6 +56,19 @@ async def test_with_its_identities_named_its_deletes_are_accepted(clinic: Clinic
     assert "the deletes of the authors of 'Enterprise Azure Policy as Code' are accepted" in result.detail
 
 
+async def test_each_epac_of_the_tenant_must_be_named(clinic: Clinic) -> None:
+    """A platform team and another one may each run it, by a pacOwnerId and identities of their own."""
+    another = "8f2a3c1d-0000-4000-8000-0000000000ff"
+    assign(clinic, "baseline", pacOwnerId=OWNER)
+    rewrite(clinic, (NO_AUTHORS, AUTHORS.replace('"*"', OWNER)))
+    assert (await clinic.check("epac")).state is State.PASS
+    assign(clinic, "theirs", CORP, pacOwnerId=another)
+    result = await clinic.check("epac")
+    assert result.state is State.UNKNOWN
+    assert another in result.detail
+    assert OWNER not in result.detail
+
+
 async def test_what_is_put_back_whoever_deletes_it_is_put_back_after_epac_too(clinic: Clinic) -> None:
     assign(clinic, "baseline", pacOwnerId=OWNER)
     rewrite(clinic, (NO_AUTHORS, AUTHORS), ("mode: collateral", "mode: always"))

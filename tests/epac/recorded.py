@@ -5,14 +5,15 @@ the same difference of the recorded exemption.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from tests.peers import UNCHANGED, Environment, epac, epac_wants
+from tests.peers import UNCHANGED, Environment, epac, epac_run, epac_wants
 
 OWN: Final = Path(__file__).parent
 RECORDED: Final = OWN.parents[1] / ".." / "shared" / "oracles" / "epac" / "expected"
@@ -22,6 +23,10 @@ CORP: Final = (
 _CORP: Final = Environment(
     "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "corp", frozenset({f"{CORP}/baseline", f"{CORP}/https"})
 )
+SENT: Final = (
+    "policyAssignmentId", "displayName", "description", "exemptionCategory", "expiresOn", "metadata",
+    "policyDefinitionReferenceIds", "resourceSelectors", "assignmentScopeValidation",
+)  # fmt: skip
 _FIELDS: Final = {"owner": "pacOwnerId", "expiresOn (to be cleared)": "expiresOn"}
 """The planner's words for fields, where they are not the fields' names."""
 
@@ -29,6 +34,97 @@ _FIELDS: Final = {"owner": "pacOwnerId", "expiresOn (to be cleared)": "expiresOn
 def sources(name: str) -> list[Path]:
     """Return the files of a name that are there."""
     return [path for path in (OWN / name, RECORDED / name) if path.exists()]
+
+
+def planned() -> list[dict[str, Any]]:
+    """Return the exemptions that the planner makes of the recorded inputs, as they are sent, by `id` and `properties`.
+
+    [] where the recording is absent. An exemption of several inputs is there once for each thing that they say of it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(RECORDED.glob("*.json")):
+        for one in _new(json.loads(path.read_text(encoding="utf-8"))):
+            properties = {name: _said(value) for name, value in one.items() if name in SENT and value is not None}
+            found[json.dumps([one["id"], properties])] = {"id": one["id"], "properties": properties}
+    return list(found.values())
+
+
+def _new(node: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(node, list):
+        for inner in node:
+            yield from _new(inner)
+    elif isinstance(node, dict):
+        if node.get("action") == "new" and "exemptionCategory" in node:
+            yield node
+        for inner in node.values():
+            yield from _new(inner)
+
+
+def _said(value: Any) -> Any:
+    """Leave out what is null, at any depth: it is not sent."""
+    if isinstance(value, dict):
+        return {name: _said(inner) for name, inner in value.items() if inner is not None}
+    return [_said(inner) for inner in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A recorded run over files in which at most one entry asks for the one exemption that is deployed.
+
+    Attributes:
+        said: what the model says: the action, how many it counts as unchanged, and because of which fields.
+        recorded: what the planner did, likewise.
+    """
+
+    name: str
+    said: tuple[str, int, frozenset[str]]
+    recorded: tuple[str, int, frozenset[str]]
+
+
+def runs_beside(now: datetime) -> Iterator[Beside]:
+    """Yield the runs beside a deployed exemption whose files are JSON objects; none where the recording is absent."""
+    if not RECORDED.exists():
+        return
+    live = json.loads((RECORDED / "compare.json").read_text(encoding="utf-8"))["seeds"]["plain"]["live"]
+    for one in json.loads((RECORDED / "more.json").read_text(encoding="utf-8"))["cases"]:
+        texts = [file["content"] for file in one["files"]]
+        if "deployed" not in one or one["outcome"] != "planned" or not all(text.startswith("{") for text in texts):
+            continue
+        entries = [entry for text in texts for entry in json.loads(text).get("exemptions", [])]
+        where = replace(_CORP, strategy=one.get("strategy", "full"))
+        wanted = epac_wants(entries[0], where) if entries else None
+        deployed = patched(live, one["deployed"].get("patch", ()))
+        plan = one["planned"][0] if one["planned"] else {"action": "delete" if one.get("deleted") else "none"}
+        recorded = plan["action"], one["counts"]["unchanged"], fields(plan.get("because", ()))
+        run = epac_run(deployed, wanted, where, now)
+        yield Beside(one["id"], (run.action, int(run.unchanged), frozenset(run.because)), recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A text of expiresOn in a file, and what the planner makes of it.
+
+    Attributes:
+        sent: what it sends to Azure; "" where it refuses the text, or takes it for the past.
+        refused: whether it refuses the text.
+        never_settles: time zones in which every run updates what the one before it sent.
+    """
+
+    text: Any
+    sent: str
+    refused: bool
+    never_settles: frozenset[str]
+
+
+def forms(path: Path) -> list[Form]:
+    """Return the forms of a file."""
+    return [_form(one) for one in json.loads(path.read_text(encoding="utf-8"))["forms"]]
+
+
+def _form(one: Mapping[str, Any]) -> Form:
+    here = one["UTC, en-US"]
+    updated = frozenset(key.partition(",")[0] for key, said in one.items() if isinstance(said, dict))
+    return Form(one["expiresOn"], here if here[:1].isdigit() else "", here == "refused", updated)
 
 
 @dataclass(frozen=True, slots=True)

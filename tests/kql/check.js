@@ -35,12 +35,20 @@ function constantDate(node) {
   if (kind === "DateTimeLiteralExpression") return textOf(node).replace(/^\w+\(\s*(["']?)(.*?)\1\s*\)$/, "$2");
   if (kind !== "FunctionCallExpression") return undefined;
   const given = elementsOf(node.ArgumentList);
-  if (!given.every((one) => /^(Long|String)Literal/.test(kindOf(one)))) return undefined;
-  const values = given.map((one) => one.LiteralValue.toString());
-  if (textOf(node.Name) === "todatetime") return values[0];
-  if (textOf(node.Name) === "make_datetime" && values.length >= 3)
-    return `${values[0].padStart(4, "0")}-${values[1]}-${values[2]}`;
-  return undefined;
+  if (!given.every((one) => /^(Long|Real|(Compound)?String)Literal/.test(kindOf(one)))) return undefined;
+  const [first, ...rest] = given.map((one) => one.LiteralValue.toString());
+  if (textOf(node.Name) === "todatetime" || (textOf(node.Name) === "make_datetime" && !rest.length)) return first;
+  if (textOf(node.Name) !== "make_datetime") return undefined;
+  const [month, day, hour = "0", minute = "0", second = "0"] = rest;
+  return `${first.padStart(4, "0")}-${month}-${day} ${hour}:${minute.padStart(2, "0")}:${second.replace(/^\d(?!\d)/, "0$&")}`;
+}
+
+// The parser knows no types of what is inside dynamic().
+const LITERALS = { String: "string", Long: "long", Int: "int", Real: "real", Boolean: "bool", DateTime: "datetime" };
+
+function literalsIn(dynamic) {
+  const kinds = [...nodesOf(dynamic)].map((one) => /^(\w+?)LiteralExpression$/.exec(kindOf(one))?.[1]);
+  return kinds.filter((kind) => kind in LITERALS).map((kind) => ({ ResultType: { IsScalar: true, Name: LITERALS[kind] } }));
 }
 
 const comparable = (left, right) =>
@@ -53,7 +61,8 @@ const comparable = (left, right) =>
 function comparedWith(node) {
   const kind = kindOf(node);
   if (kind === "EqualExpression" || kind === "NotEqualExpression") return [node.Right];
-  return /^(Not)?(In|HasAny|HasAll)(Cs)?Expression$/.test(kind) ? elementsOf(node.Right) : [];
+  if (!/^(Not)?(In|HasAny|HasAll)(Cs)?Expression$/.test(kind)) return [];
+  return elementsOf(node.Right).flatMap((one) => (kindOf(one) === "DynamicExpression" ? literalsIn(one) : [one]));
 }
 
 function* mistakesAt(node) {

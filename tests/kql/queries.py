@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -16,21 +17,25 @@ from typing import Any, Final
 from tests.infra.bicep import ROOT, names, uncommented
 from tests.kql.asked import INSIGHTS, Asked, asked
 
-_STAGE: Final = re.compile(
-    r"\|(?:\s|\\n)*(?:where|extend|project|summarize|mv-?expand|join|lookup|union|parse|evaluate|render|distinct|count|"
-    r"(?:order|sort) by|(?:take|limit|top) \d)\b"
+_OPERATORS: Final = (
+    r"(?:where|filter|extend|project|summarize|mv-?expand|mv-?apply|make-series|make-graph|graph-\w+|join|lookup|union|"
+    r"parse|evaluate|invoke|render|distinct|count|serialize|getschema|partition|scan|fork|facet|consume|assert-schema|"
+    r"macro-expand|top-(?:nested|hitters)|sample-distinct|(?:order|sort|reduce) by|(?:take|limit|top|sample) \d|"
+    r"(?:search|find) [^|]*[\"'*])(?!\w)"
 )
-_BEGINNING: Final = re.compile(r"\s*\w+ \|\s*")
+_STAGE: Final = re.compile(r"\|(?:\s|\\n|//.*\n)*" + _OPERATORS)
+_BEGINNING: Final = re.compile(r"\s*\w+\s*\|\s*")
+_JOINED: Final = re.compile(r"\s*\|\s*")
+_LATER: Final = re.compile(r"\s*" + _OPERATORS)
+"""A stage that follows a pipe which code puts before it."""
 _ROW: Final = re.compile(r"^ *\|.*\| *$", re.MULTILINE)
 """A row of a Markdown table."""
 _FENCE: Final = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _CODE: Final = re.compile(r"`([^`\n]+)`")
 _SHELL: Final = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)\"""")
-_BICEP: Final = re.compile(r"(?:(?<=^var )(\w+) = )?'((?:[^'\\]|\\.)*)'", re.MULTILINE)
+_BICEP: Final = re.compile(r"(?:(?<=^var )(\w+) = |\b(query): )?'((?:[^'\\]|\\.)*)'", re.MULTILINE)
 _INSERTED: Final = re.compile(r"\$\{([^}]+)\}")
 
-_FOLDERS: Final = ("docs", "findings", "guardrails", "infra", "sandbox", "tools")
-_FILES: Final = ("CHANGELOG.md", "README.md", "function_app.py", "azure.yaml", "Makefile")
 _SAMPLES: Final = {
     "{{insights}}": INSIGHTS.lower(),  # filled by the workbook's module
     "{TimeRange:grain}": "1h",  # by the workbook itself
@@ -59,7 +64,7 @@ class Read:
 def project() -> Read:
     """Return all queries of the project, and what of them was not collected."""
     made = asked()
-    files = [read(path.relative_to(ROOT), path.read_text("utf-8"), made) for path in _paths()]
+    files = [read(path.relative_to(ROOT), path.read_text("utf-8", "replace"), made) for path in paths()]
     spelt = [query for file in files for query in file.queries]
     return Read(
         (*spelt, *(Query(place, text) for place, text in made.queries.items())),
@@ -82,17 +87,23 @@ def read(path: Path, text: str, made: Asked) -> Read:
     )
 
 
-def _paths() -> Iterator[Path]:
-    inside = (path for name in _FOLDERS for path in sorted((ROOT / name).rglob("*")))
-    for path in (*(ROOT / name for name in _FILES), *inside):
-        if path.is_file() and path.suffix not in (".png", ".pyc") and "node_modules" not in path.parts:
-            yield path
+def paths() -> Iterator[Path]:
+    """Yield all files of the project but for its tests, whose queries nobody is given, and what git ignores."""
+    passed = [".git", "tests", *(line.strip("/") for line in (ROOT / ".gitignore").read_text("utf-8").splitlines())]
+
+    def kept(names: list[str]) -> list[str]:
+        return sorted(name for name in names if not any(fnmatch(name, one) for one in passed))
+
+    for folder, folders, files in ROOT.walk():
+        folders[:] = kept(folders)
+        yield from (folder / name for name in kept(files) if (folder / name).is_file())
 
 
 def _bicep(text: str, found: list[str]) -> str:
     """Collect the texts that are queries, with what they insert; a variable that only another one inserts is none."""
     text = uncommented(text)
     variables = {name: said.strip()[3:-1] for name, said in names(text, "var").items() if said.startswith("= '")}
+    joins = any(_JOINED.fullmatch(one[3]) for one in _BICEP.finditer(text))
     numbers = {name: said[6:] for name, said in names(text, "param").items() if said.startswith("int = ")}
 
     def value(inserted: re.Match[str]) -> str:
@@ -105,21 +116,24 @@ def _bicep(text: str, found: list[str]) -> str:
         return _INSERTED.sub(value, re.sub(r"\\(['\\])", r"\1", said))
 
     def take(literal: re.Match[str]) -> str:
-        if not _STAGE.search(literal[2]):
+        variable, query, said = literal.groups()
+        if not (query or _STAGE.search(said) or (joins and _LATER.match(said))):
             return literal[0]
-        if f"${{{literal[1]}}}" not in text:
-            found.append(filled(literal[2]))
+        if f"${{{variable}}}" not in text:
+            found.append(filled(said))
         return ""
 
     return _BICEP.sub(take, text)
 
 
 def _json(text: str, found: list[str]) -> str:
-    def walk(node: Any) -> None:
-        if isinstance(node, str) and _STAGE.search(node):
+    def walk(node: Any, name: str = "") -> None:
+        if isinstance(node, str) and (name == "query" or _STAGE.search(node)):
             found.append(node)
-        for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-            walk(inner)
+        for key, inner in node.items() if isinstance(node, dict) else ():
+            walk(inner, key)
+        for inner in node if isinstance(node, list) else ():
+            walk(inner, name)
 
     walk(json.loads(text))
     return ""
@@ -138,7 +152,10 @@ def _markdown(text: str, found: list[str]) -> str:
     blocks: list[str] = []
 
     def block(fence: re.Match[str]) -> str:
-        blocks.append(take(fence) if fence[1] == "kql" else _SHELL.sub(take, fence[2]))
+        if fence[1] in ("kql", "kusto"):
+            found.append(fence[2])
+        else:
+            blocks.append(_SHELL.sub(take, fence[2]))
         return ""
 
     outside = _CODE.sub(take, _FENCE.sub(block, text))
@@ -153,12 +170,15 @@ def _unasked(file: str, tree: ast.Module, made: Asked) -> Iterator[str]:
     comments = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     inside = {id(node) for function in functions for node in ast.walk(function)}
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)) or id(node) in comments:
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    texts = [(node, node.value) for node in constants if isinstance(node.value, str)]
+    joins = any(_JOINED.fullmatch(text) for _, text in texts)
+    for node, text in texts:
+        if id(node) in comments:
             continue
         ran = any((file, line) in made.lines for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        for piece in re.split(r"\{\w*\}", node.value):
-            if not (_STAGE.search(piece) or _BEGINNING.fullmatch(piece)):
+        for piece in re.split(r"\{\w*\}", text):
+            if not (_STAGE.search(piece) or _BEGINNING.fullmatch(piece) or (joins and _LATER.match(piece))):
                 continue
             if not any(piece in query for query in made.queries.values()) or (id(node) in inside and not ran):
                 yield piece

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kql import queries
 from tests.kql.asked import Asked, asked
 from tests.kql.parser import Checked, check
 from tests.kql.queries import project, read
@@ -25,9 +26,15 @@ MISTAKES = {
     "AppTraces | where TimeGenerated > datetime(2026-11-29T24:10:00Z)": "is no date",
     "AppTraces | where TimeGenerated > todatetime('29.11.2026')": "todatetime('29.11.2026') is no date",
     "AppTraces | where TimeGenerated > make_datetime(2026, 13, 1)": "is no date",
+    "AppTraces | where TimeGenerated > make_datetime(2026, 2, 3, 25, 2, 3)": "is no date",
+    "AppTraces | where TimeGenerated > make_datetime(2026, 2, 3, 5, 2, 63.5)": "is no date",
+    "AppTraces | where TimeGenerated > make_datetime('2026-02-30')": "is no date",
+    "AppTraces | where TimeGenerated > todatetime('2026-02' '-30')": "is no date",
     "AppTraces | where Message == 4": "Message == 4 compares string with long",
     "AppTraces | where SeverityLevel != '3'": "compares int with string",
     "AppTraces | where SeverityLevel in (1, '3')": "compares int with string",
+    "AppTraces | where SeverityLevel in (dynamic([1, '3']))": "compares int with string",
+    "AppTraces | where Message in (dynamic([3]))": "compares string with long",
     "AppTraces | where Message !in~ (1)": "compares string with long",
     "AppTraces | extend f = parse_json(Message) | where tostring(f.seconds) == 5": "compares string with long",
     "AppRequests | where Success == 'true'": "compares bool with string",
@@ -37,6 +44,8 @@ FINE = (
     "AppTraces | where TimeGenerated between (datetime(2028-02-29) .. datetime('2028-03-01T10:30:00.5Z'))",
     "AppTraces | where TimeGenerated != todatetime(tostring(Properties.at)) or isnull(datetime(null))",
     "AppTraces | where SeverityLevel == 1.0 and Message == Properties.x and Properties.y == 3 and ItemCount in (1, 2)",
+    "AppTraces | where TimeGenerated > make_datetime(2026, 2, 3, 5, 2, 3.5) and Message in (dynamic(['x', null]))",
+    "AppTraces | where TimeGenerated > make_datetime(2028, 2, 29) and SeverityLevel in (dynamic([1, 2.5]))",
 )
 
 
@@ -88,6 +97,11 @@ HIDDEN = {
     "b.md": "```sh\naz graph query -q resources\\ |\\ project\\ id | summarize count()\n```\n",
     "a.py": """def ask(table: str) -> str:\n    return f"{table} | summarize count() by {table}"\n""",
     "b.py": """ASK = "resources | where name == '{name}' | project id, zones"\n""",
+    "d.py": "ASK = ' | '.join(['resources', \"where type =~ 'x'\", 'project id'])\n",
+    "e.py": "def ask(stage: str) -> str:\n    return f'resources\\n| {stage}'\n",
+    "f.py": "ASK = 'resources | mv-apply tag = tags on (take 1)'\n",
+    "g.py": "ASK = 'AppTraces | search \"x\"'\n",
+    "h.py": "ASK = 'AppTraces | // all\\n make-series count() on TimeGenerated step 1h'\n",
     "c.py": """def ask(stages: list[str]) -> str:\n    return f"AuditLogs | {' | '.join(stages)}"\n""",
 }
 
@@ -96,6 +110,25 @@ HIDDEN = {
 def test_a_query_that_nothing_collects_is_reported(name: str, text: str) -> None:
     assert read(Path(name), text, asked()).left
     assert read(Path(name), text, asked()).queries == ()
+
+
+def test_every_folder_and_every_file_at_the_root_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("build/\n/dead/\n*.pyc\n", "utf-8")
+    for name in (
+        "new/a.py",
+        "deep/er/b.bicep",
+        "host.json",
+        ".ci/run",
+        "build/c.py",
+        "dead/d.py",
+        "tests/e.py",
+        "f.pyc",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(queries, "ROOT", tmp_path)
+    found = {path.relative_to(tmp_path).as_posix() for path in queries.paths()}
+    assert found == {".gitignore", "new/a.py", "deep/er/b.bicep", "host.json", ".ci/run"}
 
 
 def test_a_query_in_code_that_never_runs_is_reported_though_another_one_holds_its_words() -> None:
@@ -118,6 +151,10 @@ WORKBOOK = '{"deep": [{"query": "AppTraces\\n| summarize count() by bin(TimeGene
 SPELT = {
     "a.bicep": (BICEP, ['where _ResourceId =~ "/subscriptions/', "ItemCount > 1200 and Message != 'x'"]),
     "a.json": (WORKBOOK, ["bin(TimeGenerated, 1h)"]),
+    "b.bicep": ("resource rule 'x' = {\n  query: 'AppTraces'\n}\n", ["AppTraces"]),
+    "c.bicep": ("var all = 'AppTraces | make-series count() on TimeGenerated step 1h'\n", ["step 1h"]),
+    "b.json": ('{"query": "search \'x\'"}', ["search 'x'"]),
+    "d.md": ("```kusto\nAppTraces\n| mv-apply x on (take 1)\n```\n", ["| mv-apply x on"]),
     "a.md": ("| what | where |\n|---|---|\n\nAsk `AppTraces | take 3` first.\n", ["AppTraces | take 3"]),
     "b.md": (SHELL, ["resources\n  | where", '== "/subscriptions/']),
     "c.md": ("```kql\nAzureActivity\n| where Caller has 'x'\n```\n", ["AzureActivity\n| where Caller has 'x'\n"]),

@@ -18,11 +18,11 @@ import azure.functions as func
 
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.errors import Misconfigured
-from guardrails.telemetry import Fact, fact, origin, queue_age, told_under
+from guardrails.runtime.telemetry import Fact, fact, origin, queue_age, told_under
 
 if TYPE_CHECKING:
-    from guardrails.health import Watch
     from guardrails.intake import Intake
+    from guardrails.runtime.health import Watch
 
 log = logging.getLogger("guardrails")
 logging.getLogger("azure").setLevel(logging.WARNING)  # the worker logs from INFO on: two long lines a request otherwise
@@ -157,7 +157,7 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
     """Somebody outside asks whether sweeps come by."""
     global _watch  # noqa: PLW0603
     if _watch is None:
-        from guardrails.health import Watch  # noqa: PLC0415 - at first use, as above
+        from guardrails.runtime.health import Watch  # noqa: PLC0415 - at first use, as above
 
         _watch = Watch(_age_of_sweeps)
     found = await _watch.look()

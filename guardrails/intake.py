@@ -15,23 +15,23 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from guardrails import tell
-from guardrails.compare import Report, sweep_message
-from guardrails.deliver import Courier
+from guardrails.decisions import notify
+from guardrails.decisions.evasion import Habit, forged_id
+from guardrails.decisions.row import Status
+from guardrails.decisions.schedule import Tick
+from guardrails.delivery.dead_letters import Letterbox, letter_id, read_attempt, read_object
+from guardrails.delivery.deliver import Courier
 from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable, defect
-from guardrails.evasion import Habit, forged_id
-from guardrails.exemption import TYPE, ExemptionId, parse_time
-from guardrails.hint import Hint
-from guardrails.letterbox import Letterbox, letter_id, read_attempt, read_object
-from guardrails.notice import Kind
-from guardrails.pace import FIRST_DELAY, MAX_ATTEMPTS, attempts_after, backoff
-from guardrails.reconcile import Reconciler
-from guardrails.record import Status
-from guardrails.schedule import Tick
-from guardrails.second_clock import SecondClock, read_tick
-from guardrails.sweep import Sweeper
-from guardrails.telemetry import Fact, correlated, fact
-from guardrails.visit import IN_HAND, Outcome, World, wake_up
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import TYPE, ExemptionId, parse_time
+from guardrails.notices.notice import Kind
+from guardrails.notices.rate_limit import FIRST_DELAY, MAX_ATTEMPTS, attempts_after, backoff
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.reconcile.visit import IN_HAND, Outcome, World, wake_up
+from guardrails.runtime.telemetry import Fact, correlated, fact
+from guardrails.sweep.compare import Report, sweep_message
+from guardrails.sweep.second_clock import SecondClock, read_tick
+from guardrails.sweep.sweep import Sweeper
 
 log = logging.getLogger("guardrails")
 
@@ -301,7 +301,7 @@ class Intake:
         log.error("a message (%s) is kept as a letter: %s", source, reason)
         fact(Fact.POISON, queue=source)
         done = f"It is kept as letter {letter_id(source, name)}."
-        told = tell.service(Kind.POISON, _digest(name, 16), at=self._letterbox.now(), done=done, why=(reason,))
+        told = notify.service(Kind.POISON, _digest(name, 16), at=self._letterbox.now(), done=done, why=(reason,))
         await self._letterbox.bury_and_say(source, text, reason, name, notice=told, attempts=attempts)
 
     async def _again(
@@ -329,7 +329,7 @@ class Intake:
             log.error("%s", error)
             return
         name = f"{self._letterbox.now().date()} " + "\n".join(error.problems)
-        told = tell.service(
+        told = notify.service(
             Kind.RULESET_BROKEN,
             _digest(name, 16),
             at=self._letterbox.now(),

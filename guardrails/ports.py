@@ -5,22 +5,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from guardrails.adoption import Adopted
-from guardrails.applies import Chain
-from guardrails.budgets import Budget, Full, Use
-from guardrails.bypass.record import Kept as KeptBypass
-from guardrails.bypass.record import Known as KnownBypass
-from guardrails.bypass.record import Partitions
-from guardrails.digest import Gathered, Kept
+from guardrails.bypasses.row import Kept as KeptBypass
+from guardrails.bypasses.row import Known as KnownBypass
+from guardrails.bypasses.row import Partitions
+from guardrails.decisions.adoption import Adopted
+from guardrails.decisions.grace import Account
+from guardrails.decisions.row import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
+from guardrails.decisions.schedule import Tick
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.facts import NO_POLICIES, Assignment, Gone, PoliciesById, Unread
-from guardrails.grace import Account
-from guardrails.lane import Lane
-from guardrails.notice import Notice
-from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
-from guardrails.schedule import Tick
-from guardrails.sources import Source
+from guardrails.exemption.applies import Chain
+from guardrails.exemption.facts import NO_POLICIES, Assignment, Gone, PoliciesById, Unread
+from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.sources import Source
+from guardrails.notices.digest import Gathered, Kept
+from guardrails.notices.notice import Notice
+from guardrails.notices.route_state import Lane
+from guardrails.ruleset.budgets import Budget, Full, Use
 
 
 class Clock(Protocol):
@@ -234,7 +234,7 @@ class Register(Protocol):
     async def prune(self, exemption: ExemptionId, stored: Stored) -> Stored | None:
         """Delete bodies that nothing needs, ten at the most, and record that; None when somebody else was there first.
 
-        guardrails.bodies says which and when.
+        guardrails.decisions.bodies says which and when.
         """
 
     async def history(self, exemption: ExemptionId) -> list[HistoryEntry]:

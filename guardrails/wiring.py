@@ -12,25 +12,25 @@ from guardrails.azure.arm import ArmRest
 from guardrails.azure.deletions import Deletions
 from guardrails.azure.graph import Graph
 from guardrails.azure.identity import Pause, credential
-from guardrails.deliver import Courier
+from guardrails.channels.channels import HttpChannels
+from guardrails.channels.destination import Destination
+from guardrails.channels.egress_guard import Bounds, read_hosts
+from guardrails.channels.routes import destinations
+from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.intake import Intake
-from guardrails.letterbox import Letterbox
-from guardrails.notice import Notice
-from guardrails.notify.channels import HttpChannels
-from guardrails.notify.destination import Destination
-from guardrails.notify.reach import Bounds, read_hosts
-from guardrails.notify.routes import destinations
+from guardrails.notices.notice import Notice
+from guardrails.notices.routing import Route
 from guardrails.ports import Clock
-from guardrails.reconcile import Reconciler
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
-from guardrails.routing import Route
-from guardrails.ruleset import DEFAULT_PATH, Ruleset, load_ruleset
-from guardrails.second_clock import SecondClock
-from guardrails.settings import Settings
-from guardrails.sweep import Sweeper
-from guardrails.visit import World
+from guardrails.ruleset.model import DEFAULT_PATH, Ruleset, load_ruleset
+from guardrails.runtime.settings import Settings
+from guardrails.sweep.second_clock import SecondClock
+from guardrails.sweep.sweep import Sweeper
 
 log = logging.getLogger("guardrails")
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import HistoryEntry, Status, Stored
+from guardrails.decisions.row import HistoryEntry, Status, Stored
+from guardrails.exemption.model import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.wiring import SystemClock

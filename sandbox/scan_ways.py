@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from guardrails.bypass.model import Way
-from guardrails.ruleset import DEFAULT_PATH
+from guardrails.bypasses.model import Way
+from guardrails.ruleset.model import DEFAULT_PATH
 from sandbox.arm import changes
 from sandbox.arm.server import Arm
 from sandbox.arm.target import parse

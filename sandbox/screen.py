@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from guardrails.exemption import ExemptionId, spell_time
+from guardrails.exemption.model import ExemptionId, spell_time
 
 if TYPE_CHECKING:
     from sandbox.demo import Step

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from guardrails.targets import EVENT_TYPES, operations
+from guardrails.exemption.targets import EVENT_TYPES, operations
 from sandbox.azurite import Azurite
 
 ROOT = Path(__file__).parent.parent

@@ -20,16 +20,16 @@ from typing import Any
 import yaml
 from azure.identity.aio import ManagedIdentityCredential
 
-from guardrails.assess import assess
 from guardrails.azure.arm import ArmRest
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.facts import Policy
-from guardrails.hint import Hint
-from guardrails.reconcile import Reconciler
+from guardrails.decisions.assess import assess
+from guardrails.exemption.facts import Policy
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register
 from guardrails.rules.sample import BODY, DENY_PUBLIC, FACTS, REQUIRE_TLS
-from guardrails.ruleset import DEFAULT_PATH, load_ruleset, parse_ruleset
-from guardrails.visit import World
+from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset, parse_ruleset
 from guardrails.wiring import SystemClock
 from sandbox import tenant
 from sandbox.stack import ROOT, RULESET, Sandbox, _end, _spawn

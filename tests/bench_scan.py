@@ -26,11 +26,11 @@ from guardrails.azure.arm import ArmRest
 from guardrails.azure.graph import Graph
 from guardrails.azure.identity import Remembered, credential
 from guardrails.cli.main import main
-from guardrails.exemption import spell_time
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.model import spell_time
 from guardrails.report.reading import AT_ONCE
 from guardrails.report.survey import survey
-from guardrails.ruleset import load_ruleset
+from guardrails.ruleset.model import load_ruleset
 from guardrails.wiring import SystemClock
 from sandbox.stack import ROOT, _end, _spawn
 from sandbox.tenant import AUTHORIZATION

@@ -24,13 +24,13 @@ from azure.identity.aio import ManagedIdentityCredential
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.graph import Graph
-from guardrails.compare import Report
-from guardrails.exemption import spell_time
-from guardrails.notice import Notice
+from guardrails.exemption.model import spell_time
+from guardrails.notices.notice import Notice
+from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register
-from guardrails.ruleset import DEFAULT_PATH, load_ruleset, parse_ruleset
-from guardrails.sweep import Sweeper
-from guardrails.visit import World
+from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset, parse_ruleset
+from guardrails.sweep.compare import Report
+from guardrails.sweep.sweep import Sweeper
 from guardrails.wiring import SystemClock
 from sandbox.azurite import Azurite
 from sandbox.stack import ROOT, _end, _spawn

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from guardrails.limits import Response
-from guardrails.ruleset import Ruleset, parse_ruleset
+from guardrails.ruleset.limits import Response
+from guardrails.ruleset.model import Ruleset, parse_ruleset
 
 CODE = "EXG305"
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.facts import Policy
-from guardrails.limits import BoundRule
+from guardrails.exemption.facts import Policy
+from guardrails.exemption.model import Exemption, ExemptionId
 from guardrails.rules.base import Case
 from guardrails.rules.sample import DENY_PUBLIC, FACTS, REQUIRE_TLS, read
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.limits import BoundRule
+from guardrails.ruleset.model import Ruleset
 
 
 def bound_at(ruleset: Ruleset, exemption: str | ExemptionId) -> Mapping[str, BoundRule]:

@@ -27,7 +27,7 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from guardrails.transport import asking
+from guardrails.runtime.transport import asking
 from tests.odata import KEYS, Key, finds
 
 LONGEST: Final = 64 * 1024

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent
-from guardrails.exemption import (
+from guardrails.exemption.model import (
     Exemption,
     ExemptionId,
     Names,

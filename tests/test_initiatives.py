@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Policy, Unread
-from guardrails.initiatives import is_policy, members_of, policy_of
+from guardrails.exemption.facts import Policy, Unread
+from guardrails.exemption.initiatives import is_policy, members_of, policy_of
 
 TLS, KEYS = "/providers/Microsoft.Authorization/policyDefinitions/TLS", "/providers/x/policyDefinitions/keys"
 A = {"policyDefinitionReferenceId": "requireTls", "policyDefinitionId": TLS}

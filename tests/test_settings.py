@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guardrails.errors import Misconfigured
-from guardrails.settings import Settings
+from guardrails.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}

@@ -2,9 +2,8 @@
 
 import pytest
 
-from guardrails.exemption import Exemption, NotReturned
-from guardrails.rules.sample import BODY
-from guardrails.sources import (
+from guardrails.exemption.model import Exemption, NotReturned
+from guardrails.exemption.sources import (
     ARM,
     AZ,
     AZ_OLD,
@@ -23,6 +22,7 @@ from guardrails.sources import (
     is_api_version,
     powershell,
 )
+from guardrails.rules.sample import BODY
 
 LOCATION = [{"name": "w", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
 

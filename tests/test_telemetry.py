@@ -15,7 +15,7 @@ import pytest
 import function_app
 from guardrails.errors import Defect, Misconfigured
 from guardrails.register.probe import _since
-from guardrails.telemetry import Fact, correlated, correlation, fact, origin, queue_age
+from guardrails.runtime.telemetry import Fact, correlated, correlation, fact, origin, queue_age
 from tests.canaries import BODY
 
 

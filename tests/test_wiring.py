@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from guardrails.channels.destination import Destination
 from guardrails.errors import Misconfigured
-from guardrails.notify.destination import Destination
-from guardrails.ruleset import Mode
+from guardrails.ruleset.model import Mode
 from guardrails.wiring import FALLBACK, Destinations, RulesetFile, connect
 from tests.conftest import VirtualClock
 

@@ -12,9 +12,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from guardrails.azure.activity_log import read_record
 from guardrails.azure.events import Wanted
 from guardrails.azure.rest import Rest, error_of, json_of
-from guardrails.exemption import ExemptionId, parse_time, spell_time
-from guardrails.facts import Unread
-from guardrails.transport import transport
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.model import ExemptionId, parse_time, spell_time
+from guardrails.runtime.transport import transport
 
 VERSION: Final = "2015-04-01"
 _PAGES: Final = 10

@@ -18,9 +18,9 @@ from guardrails.azure.identity import claims_of
 from guardrails.azure.policies import POLICY_VERSION, Policies
 from guardrails.azure.rest import Rest, error_of, json_of
 from guardrails.errors import Retryable
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
 from guardrails.ports import Clock
-from guardrails.transport import transport
+from guardrails.runtime.transport import transport
 
 STORAGE_SCOPE: Final = "https://storage.azure.com/.default"
 PROVIDERS_VERSION: Final = "2021-04-01"

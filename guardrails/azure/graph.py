@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple, cast
 
 from azure.core.credentials_async import AsyncTokenCredential
 
-from guardrails.applies import Chain, not_scopes_of
 from guardrails.azure.graph_pages import (
     CONTAINERS,
     MARK,
@@ -29,12 +28,13 @@ from guardrails.azure.graph_pages import (
 from guardrails.azure.graph_tagged import tagged
 from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest
-from guardrails.bypass.enrolled import is_enrollment
-from guardrails.facts import NO_POLICIES, Assignment, PoliciesById, Policy, Unread
-from guardrails.initiatives import base_of, is_policy, policy_of
+from guardrails.bypasses.enrolled import is_enrollment
+from guardrails.exemption.applies import Chain, not_scopes_of
+from guardrails.exemption.facts import NO_POLICIES, Assignment, PoliciesById, Policy, Unread
+from guardrails.exemption.initiatives import base_of, is_policy, policy_of
+from guardrails.exemption.versions import Choice, Definition, Pin, choose, definition_of, pin_of
 from guardrails.ports import Clock, Page, Surroundings
-from guardrails.transport import transport
-from guardrails.versions import Choice, Definition, Pin, choose, definition_of, pin_of
+from guardrails.runtime.transport import transport
 
 _EXEMPTIONS: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"

@@ -16,7 +16,7 @@ from azure.core.exceptions import HttpResponseError
 
 from guardrails.azure.rest import delay_of
 from guardrails.errors import NO_TOKEN, Retryable, plain
-from guardrails.transport import transport
+from guardrails.runtime.transport import transport
 
 log = logging.getLogger("guardrails")
 

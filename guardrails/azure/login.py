@@ -8,12 +8,12 @@ from aiohttp import ClientConnectorError, ClientHttpProxyError
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ServiceRequestTimeoutError
 
+from guardrails.azure.connectivity import reach, unreachable
 from guardrails.azure.identity import claims_of
-from guardrails.azure.reach import reach, unreachable
 from guardrails.azure.rest import Rest, error_of, json_of
 from guardrails.errors import NO_TOKEN, Retryable
-from guardrails.facts import Unread
-from guardrails.transport import transport
+from guardrails.exemption.facts import Unread
+from guardrails.runtime.transport import transport
 
 TENANTS_VERSION: Final = "2022-12-01"
 SECONDS: Final = 4.0

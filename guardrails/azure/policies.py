@@ -2,7 +2,7 @@
 
 What Azure evaluates is asked of Azure: `$expand=EffectiveDefinitionVersion` names the version of the initiative, and
 `policySetDefinitions/NAME/versions/VERSION` has its policies. Where a cloud refuses `$expand`, the pin is resolved
-against all versions. guardrails.versions decides; here is what has to be read for it, and what is kept.
+against all versions. guardrails.exemption.versions decides; here is what has to be read for it, and what is kept.
 """
 
 import asyncio
@@ -15,15 +15,14 @@ from typing import Any, Final, NamedTuple
 
 from azure.core.rest import AsyncHttpResponse
 
-from guardrails.applies import not_scopes_of
 from guardrails.azure.cache import Cache
 from guardrails.azure.rest import Rest, answer_of, json_of, refusal
 from guardrails.errors import Retryable
-from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
-from guardrails.ids import folded, is_same, resource_id
-from guardrails.initiatives import base_of, is_policy, policy_of
-from guardrails.ports import Clock
-from guardrails.versions import (
+from guardrails.exemption.applies import not_scopes_of
+from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread
+from guardrails.exemption.ids import folded, is_same, resource_id
+from guardrails.exemption.initiatives import base_of, is_policy, policy_of
+from guardrails.exemption.versions import (
     PINS_SINCE,
     Choice,
     Definition,
@@ -34,6 +33,7 @@ from guardrails.versions import (
     pin_of,
     pinned,
 )
+from guardrails.ports import Clock
 
 POLICY_VERSION: Final = "2025-03-01"
 """The api-version of assignments, initiatives and policies, unless the settings or the cloud say otherwise."""

@@ -32,8 +32,8 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from guardrails.azure.refusals import UNKNOWN_DELAY
 from guardrails.azure.rest import Rest, delay_of, error_of, json_of, write_error
 from guardrails.errors import Permanent, Retryable, plain
-from guardrails.exemption import parse_time
-from guardrails.transport import once
+from guardrails.exemption.model import parse_time
+from guardrails.runtime.transport import once
 
 VERSION: Final = "2025-11-01"
 HEADER: Final = "x-ms-policy-external-evaluations"

@@ -17,8 +17,8 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from guardrails.azure.refusals import is_refusal, wait_after
 from guardrails.errors import Permanent, Retryable, plain
-from guardrails.facts import Gone, Unread
-from guardrails.ids import is_same
+from guardrails.exemption.facts import Gone, Unread
+from guardrails.exemption.ids import is_same
 
 RETRY_CODES: Final = frozenset({401, 408, 429, 500, 502, 503, 504})
 """Statuses that may pass, whatever was asked. 401 is one of them: the next token may be good. Writes: refusals.py."""

@@ -7,12 +7,12 @@ mostly means a wrong ruleset, or a pipeline that writes many exemptions at once.
 import argparse
 from typing import Any
 
-from guardrails.budgets import BREAKER
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
-from guardrails.exemption import spell_time
+from guardrails.exemption.model import spell_time
+from guardrails.ruleset.budgets import BREAKER
 from guardrails.wiring import Service
 
 

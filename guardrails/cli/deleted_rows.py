@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.cli.register_rows import Found
+from guardrails.decisions.row import HistoryEntry, Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption import Exemption, spell_time
-from guardrails.expiry import is_expired
-from guardrails.record import HistoryEntry, Row, Status
-from guardrails.restore import version
+from guardrails.exemption.expiry import is_expired
+from guardrails.exemption.model import Exemption, spell_time
+from guardrails.reconcile.restore import version
 from guardrails.wiring import Service
 
 US: Final = "guardrails"

@@ -11,23 +11,23 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
-from guardrails.bypass.rules import BypassRule, bypass_rules
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
 from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of
 from guardrails.cli.rules import Bound, everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
 from guardrails.cli.source_text import FILES, NOTES, SOURCES
-from guardrails.notice import SERVICE, SEVERITIES, Kind
+from guardrails.decisions.notify import TITLES
+from guardrails.exemption.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
+from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
 from guardrails.policy.refusal import refusal_of
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Declared, Rule, Severity
 from guardrails.rules.sample import BODY
-from guardrails.ruleset import Ruleset, load_ruleset
-from guardrails.ruleset_schema import published
-from guardrails.settings import Settings
-from guardrails.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
-from guardrails.tell import TITLES
+from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
+from guardrails.ruleset.model import Ruleset, load_ruleset
+from guardrails.ruleset.schema import published
+from guardrails.runtime.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 COMMAND: Final = "python -m guardrails docs"
@@ -123,7 +123,7 @@ def _made_from(source: str) -> str:
 
 def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
     return _joined(
-        _made_from("guardrails/rules and guardrails/bypass/rules.py"),
+        _made_from("guardrails/rules and guardrails/ruleset/bypass_rules.py"),
         "# Rules",
         "Each rule looks at one exemption or one bypass and gives one of three answers: it passes; it is a violation,"
         " with the values that show it; or it is unknown, with the reason. Unknown is never a pass and never a reason"
@@ -202,7 +202,7 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
         source = f"guardrails/rules/{rule.check.__module__.rpartition('.')[2]}.py"
         facts += [("needs a [source](../sources.md) that returns", _names(rule.needs))] if rule.needs else []
     else:
-        source = "guardrails/bypass/rules.py"
+        source = "guardrails/ruleset/bypass_rules.py"
         facts += [("looks at", "[ways past a policy](../ways.md) that are no exemptions")]
     parts = [
         _made_from(source),
@@ -257,7 +257,7 @@ def _settings(ruleset: Ruleset) -> str:
         rows.append((f"`{item.metadata['name']}`", default, item.metadata["doc"] + secret))
     named = [(f"`{name}`", "", f"{doc} **Secret.**") for name, doc in named_settings(ruleset).items()]
     return _joined(
-        _made_from("guardrails/settings.py and guardrails/ruleset.yaml"),
+        _made_from("guardrails/runtime/settings.py and guardrails/ruleset.yaml"),
         "# Settings",
         "App settings of the function app, and environment variables for the command line. Mistakes are reported all at"
         " once, and nothing is done until they are mended. `local.settings.sample.json` has them all; copy it to"
@@ -288,7 +288,7 @@ def _sources() -> str:
         rows.append((f"{source.name}{more and f' ({more})'}", *cells, ", ".join(rules) or "none"))
     columns = ("source", f"`{SELECTORS}`", f"of them {_names(PRINCIPALS)}", *(f"`{name}`" for name in optional[1:]))
     return _joined(
-        _made_from("guardrails/sources.py and guardrails/rules"),
+        _made_from("guardrails/exemption/sources.py and guardrails/rules"),
         "# Sources of exemptions",
         SOURCES,
         f"All return {_names(sorted(BASE))}. The others differ:",

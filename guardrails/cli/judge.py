@@ -28,20 +28,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from guardrails.assess import Assessment, Finding, Verdict, assess
 from guardrails.cli.options import add_format, add_ruleset, api_version, moment, note_ended, ruleset_of
 from guardrails.cli.screen import Cell, Screen
-from guardrails.decide import Plan, Situation, decide
-from guardrails.exemption import Exemption, fingerprint
-from guardrails.facts import NO_POLICIES, Author
+from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
+from guardrails.decisions.decide import Plan, Situation, decide
+from guardrails.decisions.next_row import facts_of
+from guardrails.exemption.facts import NO_POLICIES, Author
+from guardrails.exemption.model import Exemption, fingerprint
 from guardrails.files.arm_json import NoObject, Problem, Reading, read_bytes
 from guardrails.files.assignments import Assignments
 from guardrails.files.exemptions import exemptions_of
 from guardrails.files.powershell import CUT_OFF
-from guardrails.recording import facts_of
 from guardrails.rules import all_rules
 from guardrails.rules.reach import policies_of
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from guardrails.azure.events import Dropped, Wanted, read_event
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.deliver import Parcel
+from guardrails.decisions.row import Letter
+from guardrails.delivery.deliver import Parcel
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.record import Letter
+from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.wiring import Service
 
 

@@ -7,13 +7,13 @@ A schema describes a notice as the webhook's and the Event Grid topic's `data` h
 from collections.abc import Mapping
 from typing import Any, Final
 
-from guardrails.assess import Verdict
-from guardrails.bypass.model import Way
-from guardrails.exemption import ScopeKind
-from guardrails.notice import SERVICE, SEVERITIES, Kind
-from guardrails.notify.shed import STEPS
+from guardrails.bypasses.model import Way
+from guardrails.channels.truncate import STEPS
+from guardrails.decisions.assess import Verdict
+from guardrails.decisions.notify import NEXT, TITLES
+from guardrails.exemption.model import ScopeKind
+from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
 from guardrails.rules.base import Severity
-from guardrails.tell import NEXT, TITLES
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

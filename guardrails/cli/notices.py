@@ -15,14 +15,14 @@ from guardrails.cli.letters import one_letter, put_back, say_replayed
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.deliver import lane_name
-from guardrails.digest import Kept, route_of
+from guardrails.decisions.row import Letter
+from guardrails.delivery.deliver import lane_name
 from guardrails.errors import Permanent
-from guardrails.exemption import spell_time
-from guardrails.lane import enabled
+from guardrails.exemption.model import spell_time
+from guardrails.notices.digest import Kept, route_of
+from guardrails.notices.route_state import enabled
+from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, Delivery
-from guardrails.record import Letter
-from guardrails.routing import Route
 from guardrails.wiring import Service
 
 

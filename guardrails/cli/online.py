@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from guardrails.errors import Misconfigured, Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.ruleset_patterns import NEWEST
+from guardrails.exemption.model import ExemptionId
+from guardrails.ruleset.patterns import NEWEST
 from guardrails.wiring import Service, connect
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
-from guardrails.exemption import ExemptionId, parse_time
-from guardrails.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
-from guardrails.ruleset import Ruleset, load_ruleset
-from guardrails.sources import NEWEST, is_api_version
+from guardrails.exemption.model import ExemptionId, parse_time
+from guardrails.exemption.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
+from guardrails.exemption.sources import NEWEST, is_api_version
+from guardrails.ruleset.model import Ruleset, load_ruleset
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

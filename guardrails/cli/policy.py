@@ -20,7 +20,7 @@ from guardrails.errors import Misconfigured
 from guardrails.policy import given
 from guardrails.policy.build import build, is_ours
 from guardrails.policy.differences import Difference, differences
-from guardrails.ruleset import load_ruleset
+from guardrails.ruleset.model import load_ruleset
 
 OUT: Final = Path(__file__).parents[2] / "infra/policies"
 _FOLDERS: Final = ("definitions", "initiatives")

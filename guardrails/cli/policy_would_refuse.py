@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.foresight import Write, judged
-from guardrails.hint import Hint
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.policy.refusal import Refusal, refusal_of
+from guardrails.reconcile.past_writes import Write, judged
 from guardrails.rules import all_rules
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 
 if TYPE_CHECKING:
     from guardrails.wiring import Service

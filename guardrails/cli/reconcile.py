@@ -6,16 +6,16 @@
 import argparse
 from typing import Any
 
-from guardrails.budgets import WAITS
 from guardrails.cli.judge import finding_lines
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_by, add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.facts import Gone
-from guardrails.hint import Hint
-from guardrails.record import Stored
-from guardrails.visit import Look, Outcome
+from guardrails.decisions.row import Stored
+from guardrails.exemption.facts import Gone
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.reconcile.visit import Look, Outcome
+from guardrails.ruleset.budgets import WAITS
 from guardrails.wiring import Service
 
 

@@ -6,11 +6,11 @@ Exit code 1: a row was changed from outside and cannot be trusted; it is listed 
 
 import argparse
 
-from guardrails.cli import register_copy, register_export, register_list, register_ways
+from guardrails.cli import register_bypasses, register_copy, register_export, register_list
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
-from guardrails.record import Stored
+from guardrails.decisions.row import Stored
 from guardrails.wiring import Service
 
 
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_format(show)
     register_export.arguments(actions.add_parser("export", help="write all that is known of each row"))
     register_copy.import_arguments(actions.add_parser("import", help="put a full copy back: `export --full`"))
-    register_ways.arguments(
+    register_bypasses.arguments(
         actions.add_parser("ways", help="every way past a policy, exemption or not, the worst first")
     )
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         case "import":
             return register_copy.run_import(args, screen)
         case "ways":
-            return register_ways.run(args, screen)
+            return register_bypasses.run(args, screen)
         case _:
             return _show(args, screen)
 

@@ -14,7 +14,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Screen
-from guardrails.record import Row
+from guardrails.decisions.row import Row
 from guardrails.wiring import Service
 
 COLUMNS: Final = (

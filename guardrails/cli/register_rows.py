@@ -9,17 +9,17 @@ from typing import Any, Final
 
 from guardrails.cli.options import moment, owner_globs, scope_globs
 from guardrails.cli.screen import Screen
+from guardrails.decisions.ownership import is_claim
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.expiry import DAYS, Expiry, State, expiry_of
-from guardrails.ownership import is_claim
-from guardrails.patterns import Glob
-from guardrails.record import Row, Status, Stored
+from guardrails.exemption.expiry import DAYS, Expiry, State, expiry_of
+from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.patterns import Glob
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Ruleset
-from guardrails.ruleset_patterns import NEWEST
+from guardrails.ruleset.model import Ruleset
+from guardrails.ruleset.patterns import NEWEST
 from guardrails.wiring import Service
 
 ALTERED: Final = "altered"

@@ -5,7 +5,7 @@ import argparse
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_by, add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
-from guardrails.visit import Outcome
+from guardrails.reconcile.visit import Outcome
 from guardrails.wiring import Service
 
 

@@ -19,17 +19,17 @@ from itertools import count
 from math import inf
 from typing import Any, Final
 
+from guardrails.channels.text import plain
 from guardrails.cli.online import version_of, with_service
 from guardrails.cli.options import add_format, moment, owner_globs, scope_globs
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.expiry import is_expired
-from guardrails.hindsight import WAYS, Hindsight, Judged, Since, look_back
-from guardrails.hint import Hint
-from guardrails.notify.text import plain
-from guardrails.patterns import Glob
-from guardrails.visit import Look
+from guardrails.exemption.expiry import is_expired
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.patterns import Glob
+from guardrails.reconcile.past_reverts import WAYS, Hindsight, Judged, Since, look_back
+from guardrails.reconcile.visit import Look
 from guardrails.wiring import Service
 
 _AT_ONCE: Final = 16

@@ -6,12 +6,12 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final, get_type_hints
 
-from guardrails.bypass.rules import BypassRule, bypass_rules
-from guardrails.exemption import spell_time
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.exemption.facts import Assignment, Gone, Unread
+from guardrails.exemption.model import spell_time
+from guardrails.exemption.sources import ARM
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Declared, Rule, paragraphs_of, title_of
-from guardrails.sources import ARM
+from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 
 HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}

@@ -11,21 +11,21 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from guardrails.bypass.rules import FORMER, BypassRule
 from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.limits import BoundRule
-from guardrails.matches import Counted, counted, last_counted, uncounted
-from guardrails.patterns import modern
+from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.patterns import modern
 from guardrails.rules.base import Case, Declared, Rule
-from guardrails.ruleset import Ruleset
-from guardrails.ruleset_patterns import Comparison, Written
+from guardrails.ruleset.bypass_rules import FORMER, BypassRule
+from guardrails.ruleset.limits import BoundRule
+from guardrails.ruleset.model import Ruleset
+from guardrails.ruleset.patterns import Comparison, Written
+from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
 
 if TYPE_CHECKING:
-    from guardrails.record import Run
+    from guardrails.decisions.row import Run
     from guardrails.wiring import Service
 
 

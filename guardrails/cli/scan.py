@@ -24,7 +24,8 @@ from guardrails import __version__
 from guardrails.cli.options import add_ruleset, add_scopes, moment, note_ended, ruleset_of, scope_globs
 from guardrails.cli.screen import Cell, Screen
 from guardrails.errors import NO_TOKEN, Misconfigured, Retryable
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
+from guardrails.report.bypasses import WORDS, beyond
 from guardrails.report.coverage import Coverage, identity_of
 from guardrails.report.coverage_forms import coverage_rows
 from guardrails.report.filters import Filter
@@ -33,9 +34,8 @@ from guardrails.report.model import Report
 from guardrails.report.named import Named, complaints, management_group, scope, subscription
 from guardrails.report.survey import Told, survey
 from guardrails.report.texts import as_coverage, as_csv, as_json, as_markdown, totals
-from guardrails.report.ways import WORDS, beyond
-from guardrails.ruleset import Ruleset
-from guardrails.settings import Settings
+from guardrails.ruleset.model import Ruleset
+from guardrails.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from guardrails.azure.graph import Graph

@@ -7,13 +7,13 @@ the file that is written beside CSV.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from guardrails.assess import Verdict
-from guardrails.bypass.model import Way
+from guardrails.bypasses.model import Way
 from guardrails.cli.notice_schema import DIALECT
-from guardrails.expiry import State
+from guardrails.decisions.assess import Verdict
+from guardrails.exemption.expiry import State
+from guardrails.report.bypasses import WORDS
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA
 from guardrails.report.line import UNREADABLE
-from guardrails.report.ways import WORDS
 from guardrails.rules.base import Severity
 
 VERDICTS: Final = (*map(str, Verdict), "excluded")

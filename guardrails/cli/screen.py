@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from guardrails.notify.text import plain
+from guardrails.channels.text import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from guardrails.sources import NEWEST
+from guardrails.exemption.sources import NEWEST
 
 SOURCES: Final = """\
 Azure Resource Manager (ARM) leaves out what is at its default, so a field that is absent there is at its default.

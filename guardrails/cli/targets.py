@@ -10,9 +10,9 @@ from typing import Any
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.exemption import ExemptionId
-from guardrails.record import Status
-from guardrails.targets import EVENT_TYPES, left_out, operations, ranked, types_of
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.targets import EVENT_TYPES, left_out, operations, ranked, types_of
 from guardrails.wiring import Service
 
 

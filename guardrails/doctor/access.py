@@ -7,7 +7,7 @@ from guardrails.azure.estate import STORAGE_SCOPE, told_of
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.needs import actions_of, allows, roles_for
 from guardrails.doctor.world import World
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
 
 PERMISSIONS_VERSION: Final = "2022-04-01"
 """The reference (Permissions - List For Resource Group) names resource groups and resources; Azure answers at

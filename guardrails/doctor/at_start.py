@@ -14,7 +14,7 @@ from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.examine import examine
 from guardrails.doctor.model import Report, Result, State
 from guardrails.errors import defect
-from guardrails.telemetry import Fact, fact
+from guardrails.runtime.telemetry import Fact, fact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

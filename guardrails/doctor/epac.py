@@ -7,7 +7,7 @@ from guardrails.azure.estate import PAC_OWNER
 from guardrails.doctor.model import Finding, passed, told_of, unknown
 from guardrails.doctor.needs import keeps, roles_for
 from guardrails.doctor.world import World
-from guardrails.ruleset import Keep, Ruleset
+from guardrails.ruleset.model import Keep, Ruleset
 
 _SHOWN: Final = 5
 _DOCS: Final = "docs/layers.md#beside-epac"

@@ -10,7 +10,7 @@ from guardrails.doctor.app import FunctionApp, function_of
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.needs import EVENTS, Wanted
 from guardrails.doctor.world import World
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
 
 EVENTGRID_VERSION: Final = "2025-02-15"
 TOPIC_TYPE: Final = "Microsoft.Resources.Subscriptions"

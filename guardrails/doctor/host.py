@@ -10,9 +10,9 @@ from guardrails.doctor.model import Finding, failed, passed, told_of, unknown
 from guardrails.doctor.routes import unfit
 from guardrails.doctor.world import World
 from guardrails.errors import Misconfigured
-from guardrails.facts import Unread
-from guardrails.ruleset import Mode
-from guardrails.versions import PINS_SINCE
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.versions import PINS_SINCE
+from guardrails.ruleset.model import Mode
 
 MOST_SKEW: Final = timedelta(seconds=60)
 

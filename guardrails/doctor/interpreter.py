@@ -13,7 +13,7 @@ from typing import Any, Final
 from guardrails import PYTHON
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.world import World
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
 
 SITES_VERSION: Final = "2024-04-01"
 """The first api-version of Microsoft.Web/sites with `functionAppConfig`."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 from guardrails.doctor.interpreter import judged
 from guardrails.doctor.model import Finding, State, failed, passed, unknown
 from guardrails.doctor.world import World
-from guardrails.exemption import parse_time, spell_time
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.model import parse_time, spell_time
 
 SETTING: Final = "GUARDRAILS_INSIGHTS_ID"
 INSIGHTS_VERSION: Final = "2020-02-02"
@@ -66,7 +66,7 @@ def _started(row: Mapping[str, Any]) -> Finding:
 
 
 def _query(insights: str) -> str:
-    """Return the question for the records that alerts count: guardrails/telemetry.py writes them.
+    """Return the question for the records that alerts count: guardrails/runtime/telemetry.py writes them.
 
     It looks back two days, for a start is told of once a day at least, and counts the records of the last one.
     """

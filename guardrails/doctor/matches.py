@@ -5,8 +5,8 @@ from typing import Final
 
 from guardrails.doctor.model import Finding, passed, told_of, unknown
 from guardrails.doctor.world import World
-from guardrails.exemption import spell_time
-from guardrails.matches import Counted, Matches, counted, last_counted, uncounted
+from guardrails.exemption.model import spell_time
+from guardrails.sweep.matches import Counted, Matches, counted, last_counted, uncounted
 
 _SHOWN: Final = 12
 _ALL: Final = "python -m guardrails rules --counts"

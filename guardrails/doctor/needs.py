@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from guardrails.ruleset import Keep, Mode, Ruleset
-from guardrails.targets import ALWAYS, EVENT_TYPES
+from guardrails.exemption.targets import ALWAYS, EVENT_TYPES
+from guardrails.ruleset.model import Keep, Mode, Ruleset
 
 _WRITTEN, _DELETED = EVENT_TYPES
 

@@ -3,12 +3,12 @@
 from functools import partial
 from typing import Final
 
+from guardrails.channels.destination import Destination
+from guardrails.channels.probe import knock
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.world import World
 from guardrails.errors import Misconfigured
-from guardrails.facts import Unread
-from guardrails.notify.destination import Destination
-from guardrails.notify.knock import knock
+from guardrails.exemption.facts import Unread
 from guardrails.ports import Delivered, Undeliverable
 
 _ITS_OWN: Final = (

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.azure.estate import Estate
 from guardrails.azure.identity import Pause, credential
+from guardrails.channels.destination import Destination
+from guardrails.channels.egress_guard import Bounds, read_hosts
+from guardrails.channels.routes import destinations
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.model import Finding, unknown
 from guardrails.errors import Misconfigured
-from guardrails.facts import Unread
-from guardrails.notify.destination import Destination
-from guardrails.notify.reach import Bounds, read_hosts
-from guardrails.notify.routes import destinations
+from guardrails.exemption.facts import Unread
 from guardrails.ports import Clock
 from guardrails.register.probe import Probe
-from guardrails.ruleset import Mode, Ruleset
-from guardrails.settings import Settings
+from guardrails.ruleset.model import Mode, Ruleset
+from guardrails.runtime.settings import Settings
 from guardrails.wiring import Service, SystemClock, connect
 
 type Rows = Sequence[Mapping[str, Any]]

@@ -15,8 +15,8 @@ from hashlib import sha256
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
+from guardrails.exemption.sources import RESOURCE_GRAPH, Source, arm, is_api_version
 from guardrails.files import foreign, powershell
-from guardrails.sources import RESOURCE_GRAPH, Source, arm, is_api_version
 
 DEEPEST: Final = 100
 """Levels of nesting that are read; deeper is nobody's exemption, and costs the stack of all that walk it."""

@@ -7,10 +7,10 @@ Resource Graph give them.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from guardrails.applies import not_scopes_of
-from guardrails.facts import Assignment, PoliciesById, Policy, Unread
-from guardrails.initiatives import base_of, is_policy, policy_of
-from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
+from guardrails.exemption.applies import not_scopes_of
+from guardrails.exemption.facts import Assignment, PoliciesById, Policy, Unread
+from guardrails.exemption.initiatives import base_of, is_policy, policy_of
+from guardrails.exemption.versions import Choice, Definition, Pin, choose, definition_of, key_of, pin_of
 
 _ASSIGNMENT: Final = "/policyassignments/"
 _INITIATIVE: Final = "/policysetdefinitions/"

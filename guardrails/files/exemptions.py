@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from guardrails import sources
 from guardrails.errors import Permanent
-from guardrails.exemption import Exemption
+from guardrails.exemption import sources
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.names import Names
+from guardrails.exemption.sources import Source
 from guardrails.files import foreign, powershell
 from guardrails.files.arm_json import Item, Problem, Reading, once
-from guardrails.names import Names
-from guardrails.sources import Source
 
 _PART: Final = f"{foreign.THIS_IS}a part of an exemption, as --query and Select-Object leave it; save it whole"
 _ALWAYS: Final = frozenset({"exemptioncategory"})

@@ -12,7 +12,7 @@ from guardrails.policy.limits import refuse_too_large, refuse_unknown_aliases
 from guardrails.policy.readme import readme
 from guardrails.policy.refusal import Refusal, refusal_of
 from guardrails.rules import all_rules
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 
 GENERATOR: Final = "exemption-guardrails"
 """What `metadata.generator` says in every file that is ours to replace or remove."""

@@ -1,15 +1,15 @@
 """Globs of a ruleset as conditions on the id of the exemption that is written. Pure.
 
-A glob of an override or an exclusion covers the ids that it matches and all below them (guardrails.patterns);
+A glob of an override or an exclusion covers the ids that it matches and all below them (guardrails.exemption.patterns);
 Azure's `like` takes one `*`, which is any text. So some globs have no exact condition, and get one that covers more.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from guardrails.patterns import pieces, start_of
+from guardrails.exemption.patterns import pieces, start_of
 from guardrails.rules.control import ID, Condition, around, every, some
-from guardrails.ruleset import Exclusion
+from guardrails.ruleset.model import Exclusion
 
 
 def covers(glob: str) -> Condition | None:

@@ -10,7 +10,7 @@ from guardrails.policy.conditions import not_excluded
 from guardrails.policy.definition import CALLERS, CATEGORY, VERSION, effect, fitting, let_past
 from guardrails.rules.callers import LET_PAST, NAMED, not_let_past, others, sorted_out
 from guardrails.rules.control import IS_EXEMPTION, blank, ends, every, some
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 
 NAME: Final = "exemption-delete-deny"
 REFERENCE: Final = "delete"

@@ -6,7 +6,7 @@ built-in-policies/policyDefinitions/Tags/InheritTag_Add_Modify.json), once for e
 
 from typing import Any, Final
 
-from guardrails.names import TagNames
+from guardrails.exemption.names import TagNames
 from guardrails.policy.tag_parameters import CATEGORY, tag_parameters
 
 INITIATIVE: Final = "inherit-exception-tags"

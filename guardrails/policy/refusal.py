@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.limits import Limits
-from guardrails.overrides import Override
 from guardrails.policy.conditions import covers, may_meet, not_excluded, outside
 from guardrails.rules.base import Rule, is_as_strict
 from guardrails.rules.control import IS_EXEMPTION, TYPE, Condition, Form, Given, Parameter, alias, every, some
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.limits import Limits
+from guardrails.ruleset.model import Ruleset
+from guardrails.ruleset.overrides import Override
 
 _OFF: Final = "It is off in the ruleset."
 _NO_GLOB: Final = "All of it, for Azure cannot say this scope with its one wildcard."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from guardrails.names import TagNames
+from guardrails.exemption.names import TagNames
 
 ID_TAG: Final = "exemptionTagName"
 """The parameter that holds the name of the tag of an exception's id."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.errors import Misconfigured
-from guardrails.names import TagNames
+from guardrails.exemption.names import TagNames
 from guardrails.policy import given, inheritance
 from guardrails.policy.bicep import created
 from guardrails.policy.definition import effect
@@ -24,7 +24,7 @@ from guardrails.policy.tag_parameters import (
     tag_field,
     tag_parameters,
 )
-from guardrails.ruleset import Exceptions
+from guardrails.ruleset.model import Exceptions
 
 COMPANION: Final = "audit-exception-tags"
 INITIATIVE: Final = "tag-exceptions"

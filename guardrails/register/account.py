@@ -12,7 +12,7 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import StorageErrorCode
 
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
-from guardrails.transport import Foreign, asking, reading, transport
+from guardrails.runtime.transport import Foreign, asking, reading, transport
 
 ROLES: Final = {"table": "Storage Table Data Contributor", "queue": "Storage Queue Data Contributor"}
 ONCE: Final = {"retry_total": 0, "permit_redirects": False, "raw_request_hook": asking}

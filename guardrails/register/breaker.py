@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.budgets import BREAKER as BREAKER_NAME
-from guardrails.budgets import WINDOW, Budget, Full, Use, full, millis, recent
 from guardrails.errors import Retryable
-from guardrails.exemption import canonical_json, parse_time, spell_time
-from guardrails.lane import ALERT_LEASE
+from guardrails.exemption.model import canonical_json, parse_time, spell_time
+from guardrails.notices.route_state import ALERT_LEASE
 from guardrails.ports import BreakerState
 from guardrails.register.columns import Value, join_text, read_json, split_text
 from guardrails.register.keys import BREAKER
 from guardrails.register.table import Entity, Rejected, Table, Write
+from guardrails.ruleset.budgets import BREAKER as BREAKER_NAME
+from guardrails.ruleset.budgets import WINDOW, Budget, Full, Use, full, millis, recent
 
 _TRIES: Final = 40
 _PAUSE_SECONDS: Final = 0.02

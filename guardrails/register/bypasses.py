@@ -17,10 +17,10 @@ from itertools import batched
 from sys import intern
 from typing import Final
 
-from guardrails.bypass.model import Way, from_json, to_json
-from guardrails.bypass.record import Kept, Known, Partitions, codes_of
+from guardrails.bypasses.model import Way, from_json, to_json
+from guardrails.bypasses.row import Kept, Known, Partitions, codes_of
 from guardrails.errors import Permanent
-from guardrails.exemption import canonical_json, parse_time, spell_time
+from guardrails.exemption.model import canonical_json, parse_time, spell_time
 from guardrails.register.columns import Value, brief, join_text, read_json, split_text
 from guardrails.register.keys import BYPASS, bypass_row, partition_of, starting_with
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from guardrails.exemption import canonical_json, parse_time, spell_time
-from guardrails.record import Entry, HistoryEntry, Row
+from guardrails.decisions.row import Entry, HistoryEntry, Row
+from guardrails.exemption.model import canonical_json, parse_time, spell_time
 from guardrails.register.columns import Value, brief, join_text, split_text
 
 FACTS_LIMIT: Final = 100_000

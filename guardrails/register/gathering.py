@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.digest import Gathered, Kept
-from guardrails.exemption import canonical_json, spell_time
-from guardrails.notice import Notice
+from guardrails.exemption.model import canonical_json, spell_time
+from guardrails.notices.digest import Gathered, Kept
+from guardrails.notices.notice import Notice
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_json, split_bytes, split_text
 from guardrails.register.keys import DIGESTS, escape, gathered_partition, starting_with
 from guardrails.register.table import Entity, Rejected, Table, Write

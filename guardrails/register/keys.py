@@ -9,7 +9,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     container       history~KEY~SEQ           one history entry; SEQ has ten digits
     container       outbox~KEY~ID             a message that is not yet on its queue
     container       body~KEY~DIGEST~N         piece N of a body that is too long for its history entry
-    container       grace~CONTROL~KEY         what an exemption used of its grace; see guardrails.register.accounts
+    container       grace~CONTROL~KEY         what an exemption used of its grace; see guardrails.register.grace_used
     container       bypass~KEY                a way past a policy that is no exemption; KEY is Bypass.key
     breaker         breaker                   the reverts of the last hour
     letters         letter~ID                 what could not be processed
@@ -25,7 +25,7 @@ import hashlib
 import re
 from typing import Final, NamedTuple
 
-from guardrails.exemption import ExemptionId, ScopeKind
+from guardrails.exemption.model import ExemptionId, ScopeKind
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._()-]")
 _LONGEST: Final = 200

@@ -14,8 +14,8 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.register.account import ONCE, bad_connection_string, code_of, table_client, translated
-from guardrails.telemetry import DUE
-from guardrails.transport import Foreign, transport
+from guardrails.runtime.telemetry import DUE
+from guardrails.runtime.transport import Foreign, transport
 
 PARTITION: Final = "doctor"
 MOST_PEEKED: Final = 32

@@ -1,7 +1,8 @@
 """Deleting the bodies that nothing needs any more: some at a time, with an entry of the history that says which.
 
-guardrails.bodies says which those are. The entry that kept a body stays as it is, its hash and the body's too; columns
-beside it, which no hash covers, say until when a body that was taken away is kept (`until`), and when it was pruned.
+guardrails.decisions.bodies says which those are. The entry that kept a body stays as it is, its hash and the body's
+too; columns beside it, which no hash covers, say until when a body that was taken away is kept (`until`), and when it
+was pruned.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from guardrails import bodies
-from guardrails.copies import replace
+from guardrails.decisions import bodies
+from guardrails.decisions.copies import replace
+from guardrails.decisions.row import Entry, HistoryEntry, Row, Stored
 from guardrails.errors import Permanent
-from guardrails.exemption import parse_time, spell_time
-from guardrails.record import Entry, HistoryEntry, Row, Stored
+from guardrails.exemption.model import parse_time, spell_time
 from guardrails.register import chain, columns, state
 from guardrails.register.chain import PRUNED, PRUNED_ENTRIES
 from guardrails.register.group_commit import GroupCommit

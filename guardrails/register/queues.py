@@ -14,8 +14,8 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.errors import Permanent
 from guardrails.register.account import ONCE, bad_connection_string, code_of, translated
-from guardrails.telemetry import CORRELATION, DUE, correlation
-from guardrails.transport import transport
+from guardrails.runtime.telemetry import CORRELATION, DUE, correlation
+from guardrails.runtime.transport import transport
 
 LONGEST_DELAY: Final = 7 * 24 * 3600
 LARGEST_BODY: Final = 48 * 1024 - 1

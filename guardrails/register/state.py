@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.exemption import canonical_json, spell_time
-from guardrails.record import Row, Stored, Watch
+from guardrails.decisions.row import Row, Stored, Watch
+from guardrails.exemption.model import canonical_json, spell_time
 from guardrails.register.columns import Value, brief, join_text, split_text
 from guardrails.register.keys import Address
 

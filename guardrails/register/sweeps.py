@@ -16,12 +16,12 @@ from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import Any, Final
 
-from guardrails.exemption import canonical_json, parse_time, spell_time
-from guardrails.record import Run
+from guardrails.decisions.row import Run
+from guardrails.decisions.schedule import Tick
+from guardrails.exemption.model import canonical_json, parse_time, spell_time
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_object, split_bytes, split_text
 from guardrails.register.keys import COVERED, SWEEP, TICK
 from guardrails.register.table import Entity, Rejected, Table, Write
-from guardrails.schedule import Tick
 
 _LOG: Final = logging.getLogger(__name__)
 _TIMES: Final = ("started", "until", "adopting", "before")

@@ -15,7 +15,7 @@ from azure.data.tables.aio import TableClient
 
 from guardrails.register.account import STATES, code_of, too_large, translated, unreachable
 from guardrails.register.columns import Value
-from guardrails.transport import Foreign
+from guardrails.runtime.transport import Foreign
 
 type Entity = Mapping[str, Any]
 """A row as read: our columns, PartitionKey, RowKey, and `odata.etag`."""

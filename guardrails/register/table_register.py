@@ -12,33 +12,33 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
-from guardrails import bodies
-from guardrails.adoption import Adopted
-from guardrails.budgets import Budget, Use
-from guardrails.copies import replace
+from guardrails.decisions import bodies
+from guardrails.decisions.adoption import Adopted
+from guardrails.decisions.copies import replace
+from guardrails.decisions.grace import Account
+from guardrails.decisions.row import Entry, HistoryEntry, Letter, Outgoing, Row, Status, Stored, Watch
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId, canonical_json, parse_time, spell_time
-from guardrails.grace import Account
+from guardrails.exemption.model import ExemptionId, canonical_json, parse_time, spell_time
 from guardrails.ports import BreakerState, Clock
-from guardrails.record import Entry, HistoryEntry, Letter, Outgoing, Row, Status, Stored, Watch
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client, too_large
-from guardrails.register.accounts import Accounts, account_writes
+from guardrails.register.attached import Under
 from guardrails.register.backup import Backup
 from guardrails.register.breaker import Breaker
 from guardrails.register.bypasses import Bypasses
+from guardrails.register.dead_letters import Letters
 from guardrails.register.gathering import Gathering
+from guardrails.register.grace_used import Accounts, account_writes
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
-from guardrails.register.lanes import Lanes
-from guardrails.register.letters import Letters
 from guardrails.register.pruning import Pruning, kept_until, no_body
+from guardrails.register.rate_limits import Lanes
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write
-from guardrails.register.under import Under
 from guardrails.register.unseen import Unseen
 from guardrails.register.verify import problems_of
+from guardrails.ruleset.budgets import Budget, Use
 
 _LOG: Final = logging.getLogger(__name__)
 _ENTRY_BYTES: Final = 960 * 1024
@@ -182,7 +182,7 @@ class TableRegister:
     async def prune(self, exemption: ExemptionId, stored: Stored) -> Stored | None:
         """Delete up to ten bodies that nothing needs, and record that; None when somebody else was there first.
 
-        Two or three requests and one transaction; guardrails.bodies says which and when.
+        Two or three requests and one transaction; guardrails.decisions.bodies says which and when.
         """
         return await self._pruning.prune(address(exemption), exemption.text, stored, self._clock.now())
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
-from guardrails.exemption import parse_time, spell_time
-from guardrails.record import Status
+from guardrails.exemption.model import parse_time, spell_time
 from guardrails.register.keys import UNSEEN, starting_with
 from guardrails.register.table import Entity, Rejected, Table, Write
 

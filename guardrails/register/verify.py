@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from guardrails.record import HistoryEntry, Stored
+from guardrails.decisions.row import HistoryEntry, Stored
 from guardrails.register.chain import Chain, read_chain
 from guardrails.register.columns import join_bytes, join_text, read_object, unpack
 from guardrails.register.keys import Address

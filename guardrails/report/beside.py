@@ -7,11 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from guardrails.applies import MARK, at_groups_above, outside
-from guardrails.exemption import Exemption
-from guardrails.expiry import is_expired
-from guardrails.facts import NOBODY_LOOKED, Assignment, Gone, Outside, Together, Unread
-from guardrails.overlap import (
+from guardrails.decisions.overlap import (
     Members,
     Sibling,
     Told,
@@ -25,8 +21,12 @@ from guardrails.overlap import (
     sites,
     written_at,
 )
+from guardrails.exemption.applies import MARK, at_groups_above, outside
+from guardrails.exemption.expiry import is_expired
+from guardrails.exemption.facts import NOBODY_LOOKED, Assignment, Gone, Outside, Together, Unread
+from guardrails.exemption.model import Exemption
 from guardrails.ports import Surroundings
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 
 type Looked = tuple[Exemption, Together]
 

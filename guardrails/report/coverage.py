@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.assess import Finding, Verdict
+from guardrails.decisions.assess import Finding, Verdict
 
 GROUP: Final = "mg~"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.patterns import Glob
+from guardrails.exemption.patterns import Glob
 
 
 @dataclass(frozen=True, slots=True)

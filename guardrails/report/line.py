@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from guardrails.assess import Assessment, Finding, Verdict
-from guardrails.bypass.model import Bypass, Way
-from guardrails.bypass.model import to_json as bypass_to_json
-from guardrails.exemption import Exemption, ExemptionId, spell_time
-from guardrails.expiry import State, expiry_of
+from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import to_json as bypass_to_json
+from guardrails.decisions.assess import Assessment, Finding, Verdict
+from guardrails.exemption.expiry import State, expiry_of
+from guardrails.exemption.model import Exemption, ExemptionId, spell_time
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 
 GRADES: Final = ("high", "medium", "low", "info", "unknown", "excluded", "pass")
 """How an exemption or another way stands, the worst first: the severity of its worst violation, or why it has none."""

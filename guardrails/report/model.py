@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from guardrails.assess import Verdict
-from guardrails.bypass.model import Way
+from guardrails.bypasses.model import Way
+from guardrails.decisions.assess import Verdict
+from guardrails.report.bypasses import WORDS, WayCount
 from guardrails.report.coverage import Coverage
 from guardrails.report.line import UNREADABLE, Line, place
-from guardrails.report.ways import WORDS, WayCount
 from guardrails.rules.base import Severity
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.patterns import start_of
+from guardrails.exemption.patterns import start_of
 from guardrails.report.coverage import GROUP, Identity, words_of
 
 _SHOWN: Final = 3

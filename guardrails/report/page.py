@@ -17,13 +17,13 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from guardrails.notify.text import plain
+from guardrails.channels.text import plain
+from guardrails.report.bypasses import WORDS, WayCount, beyond
 from guardrails.report.coverage_forms import coverage_rows
 from guardrails.report.line import GRADES, Line, evidence, expiry_text, spelled
 from guardrails.report.model import Report
 from guardrails.report.texts import LONGEST
 from guardrails.report.timeline import timeline
-from guardrails.report.ways import WORDS, WayCount, beyond
 
 ROWS: Final = 5000
 """Lines that the page lists, the worst first: browsers stay quick, and the file stays below some 15 MB."""

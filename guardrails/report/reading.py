@@ -22,14 +22,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.facts import Assignment, Gone, PoliciesById, Unread
-from guardrails.inventory import Rows
-from guardrails.patterns import Glob
+from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
+from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.patterns import Glob
+from guardrails.exemption.sources import RESOURCE_GRAPH, Source
 from guardrails.ports import Inventory, Page
+from guardrails.reconcile.inventory import Rows
 from guardrails.report.coverage import words_of
 from guardrails.report.filters import Filter
-from guardrails.sources import RESOURCE_GRAPH, Source
 
 AT_ONCE: Final = 4
 """Subscriptions and management groups whose lists are read at the same time."""

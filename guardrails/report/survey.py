@@ -6,14 +6,13 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
-from guardrails.assess import assess_all
-from guardrails.bypass.look import look
-from guardrails.bypass.model import Bypass, Way
-from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Gone, PoliciesById, Unread
-from guardrails.inventory import Rows
+from guardrails.bypasses.model import Bypass, Way
+from guardrails.decisions.assess import assess_all
+from guardrails.decisions.next_row import facts_of
+from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
+from guardrails.exemption.model import Exemption
 from guardrails.ports import Inventory, Surroundings
-from guardrails.recording import facts_of
+from guardrails.reconcile.inventory import Rows
 from guardrails.report.beside import Beside, Looked
 from guardrails.report.coverage import GROUP, Coverage, words_of
 from guardrails.report.filters import EVERYTHING, Filter
@@ -21,13 +20,14 @@ from guardrails.report.line import line_of, line_of_bypass
 from guardrails.report.model import Report
 from guardrails.report.reading import Arm, Listing, Reading, Sleep
 from guardrails.rules.reach import policies_of
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
+from guardrails.sweep.look_for_bypasses import look
 
 AT_ONCE: Final = 8
 """Assignments that are asked for at the same time."""
 
 _HARMLESS: Final = frozenset({"duplicate", "foreign tenant"})
-"""Oddities of rows (guardrails.inventory.Rows) that hide no exemption of ours."""
+"""Oddities of rows (guardrails.reconcile.inventory.Rows) that hide no exemption of ours."""
 
 type Told = Callable[[int, int], None]
 """Hears how many rows were read, and how many there are in all (0: unknown)."""

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from guardrails.notify.text import markdown, plain
+from guardrails.channels.text import markdown, plain
+from guardrails.report.bypasses import WORDS, beyond
 from guardrails.report.coverage_forms import (
     COVERAGE,
     SCHEMA,
@@ -29,7 +30,6 @@ from guardrails.report.line import (
     written_text,
 )
 from guardrails.report.model import Report
-from guardrails.report.ways import WORDS, beyond
 
 LONGEST: Final = 4000
 """Characters of one text."""

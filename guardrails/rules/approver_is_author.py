@@ -20,11 +20,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Author, Facts, Unread
+from guardrails.exemption.facts import Author, Facts, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import SYSTEM
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.words import clip, says_nothing
-from guardrails.sources import SYSTEM
 
 _BETWEEN: Final = re.compile(r"[,;\n]")
 _READ: Final = 2000

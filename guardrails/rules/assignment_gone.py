@@ -15,11 +15,11 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Facts, Gone, Unread
+from guardrails.exemption.facts import Assignment, Facts, Gone, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.words import clip
-from guardrails.sources import RESOURCE_GRAPH, VALIDATION
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

@@ -21,11 +21,11 @@ References:
 - https://learn.microsoft.com/azure/governance/management-groups/manage#moving-management-groups-and-subscriptions
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts, Gone, Outside, Together, Unread
+from guardrails.exemption.facts import Facts, Gone, Outside, Together, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.words import clip, clips
-from guardrails.sources import RESOURCE_GRAPH, VALIDATION
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

@@ -15,13 +15,13 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/policy-as-code
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Author, Facts, Unread
+from guardrails.exemption.facts import Author, Facts, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import SYSTEM
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.callers import NAMED, others, sorted_out
 from guardrails.rules.control import Form, Given
 from guardrails.rules.words import clip
-from guardrails.sources import SYSTEM
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

@@ -13,10 +13,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final, cast
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import ARM, Source
 from guardrails.rules.control import Control
-from guardrails.sources import ARM, Source
 
 
 class Severity(StrEnum):
@@ -130,8 +130,8 @@ class Rule(Declared):
         options: a frozen dataclass; every field has a default, a type the ruleset can write (bool, int, str,
             tuple[str, ...]) and `metadata={"doc": ...}`.
         check: (exemption, facts, options) -> Outcome.
-        needs: the fields, of guardrails.sources.FIELDS, that not every source returns and that it looks at. Where one
-            is not known and would settle the matter, the rule is Unknown.
+        needs: the fields, of guardrails.exemption.sources.FIELDS, that not every source returns and that it looks at.
+            Where one is not known and would settle the matter, the rule is Unknown.
         control: its form at the control plane, or one sentence why it has none; see guardrails.rules.control.
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
         swept: whether it only says what a sweep or a scan told of the exemption (Facts.together): a look at the

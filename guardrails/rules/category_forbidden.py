@@ -17,8 +17,8 @@ References:
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.control import Form, Given, Parameter, alias
 from guardrails.rules.words import clip

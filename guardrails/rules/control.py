@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from guardrails.names import Names, fold_name
-from guardrails.patterns import pieces
+from guardrails.exemption.names import Names, fold_name
+from guardrails.exemption.patterns import pieces
 
 type Condition = Mapping[str, Any]
 """A condition of a policy rule, JSON-ready."""

@@ -22,8 +22,8 @@ References:
 
 from datetime import UTC, datetime
 
-from guardrails.exemption import Exemption, spell_time
-from guardrails.facts import Earlier, Facts, Gone, Overlap, Together, Unread
+from guardrails.exemption.facts import Earlier, Facts, Gone, Overlap, Together, Unread
+from guardrails.exemption.model import Exemption, spell_time
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.sample import EXEMPTIONS, RESOURCE
 from guardrails.rules.words import clips

@@ -15,9 +15,9 @@ References:
 
 from dataclasses import dataclass
 
-from guardrails.exemption import Exemption, spell_time
-from guardrails.expiry import is_expired
-from guardrails.facts import Facts
+from guardrails.exemption.expiry import is_expired
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption, spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
 

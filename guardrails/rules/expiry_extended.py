@@ -23,9 +23,9 @@ References:
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from guardrails.baseline import ticket_mark
-from guardrails.exemption import Exemption, spell_time
-from guardrails.facts import Before, Facts
+from guardrails.decisions.baseline import ticket_mark
+from guardrails.exemption.facts import Before, Facts
+from guardrails.exemption.model import Exemption, spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.words import clip, says_nothing
 

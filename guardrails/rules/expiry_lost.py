@@ -17,8 +17,8 @@ References:
 
 from datetime import UTC, datetime
 
-from guardrails.exemption import Exemption, spell_time
-from guardrails.facts import Before, Facts
+from guardrails.exemption.facts import Before, Facts
+from guardrails.exemption.model import Exemption, spell_time
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 
 

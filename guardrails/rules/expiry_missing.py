@@ -13,8 +13,8 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#expiration
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.control import Form, blank
 

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from guardrails.exemption import Exemption, spell_time
-from guardrails.expiry import months_after
-from guardrails.facts import Facts, Unread
+from guardrails.exemption.expiry import months_after
+from guardrails.exemption.facts import Facts, Unread
+from guardrails.exemption.model import Exemption, spell_time
+from guardrails.exemption.sources import SYSTEM
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, Parameter, ends
-from guardrails.sources import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ References:
 - https://learn.microsoft.com/azure/templates/microsoft.authorization/policyexemptions
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import PRINCIPALS, RESOURCE_GRAPH, SELECTORS
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.control import Form, alias
 from guardrails.rules.reach import PEOPLE, selection_of
 from guardrails.rules.words import clips
-from guardrails.sources import PRINCIPALS, RESOURCE_GRAPH, SELECTORS
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

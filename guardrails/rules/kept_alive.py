@@ -21,12 +21,12 @@ References:
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from guardrails.exemption import Exemption, spell_time
-from guardrails.expiry import months_after
-from guardrails.facts import Facts
+from guardrails.exemption.expiry import months_after
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption, spell_time
+from guardrails.exemption.sources import SYSTEM
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.words import MOST
-from guardrails.sources import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

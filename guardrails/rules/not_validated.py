@@ -13,12 +13,12 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#assignment-scope-validation-preview
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.control import Form, alias
 from guardrails.rules.words import clip
-from guardrails.sources import RESOURCE_GRAPH, VALIDATION
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

@@ -8,10 +8,10 @@ The specification leaves their kinds open: what an undocumented one picks, peopl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.exemption.facts import Assignment, Gone, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import PRINCIPALS, SELECTORS
 from guardrails.rules.words import clip
-from guardrails.sources import PRINCIPALS, SELECTORS
 
 REFERENCE = "policydefinitionreferenceid"
 PEOPLE = frozenset(kind.lower() for kind in PRINCIPALS)

@@ -23,8 +23,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
 from guardrails.rules.sample import BODY, EXEMPTIONS, RESOURCE
 from guardrails.rules.words import clip

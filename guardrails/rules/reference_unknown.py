@@ -14,13 +14,13 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-definition-ids
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Facts, Unread
+from guardrails.exemption.facts import Assignment, Facts, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips
-from guardrails.sources import RESOURCE_GRAPH, SELECTORS
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from guardrails.exemption import Exemption, parse_time, spell_time
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption, parse_time, spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
 from guardrails.rules.words import clip

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from guardrails.exemption import DEFAULT_NAMES, Exemption, Names
-from guardrails.facts import Assignment, Author, Facts
+from guardrails.exemption.facts import Assignment, Author, Facts
+from guardrails.exemption.model import DEFAULT_NAMES, Exemption, Names
 from guardrails.rules.base import Case
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"

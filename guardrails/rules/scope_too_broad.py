@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
-from guardrails.patterns import matches_any
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.patterns import matches_any
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
 from guardrails.rules.control import ID, Condition, Form, Given, around_scope, every, some
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION

@@ -14,11 +14,11 @@ References:
 - https://learn.microsoft.com/azure/templates/microsoft.authorization/policyassignments
 """
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import MODE, RESOURCE_GRAPH
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
 from guardrails.rules.words import clip
-from guardrails.sources import MODE, RESOURCE_GRAPH
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

@@ -17,9 +17,9 @@ References:
 
 from dataclasses import dataclass
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
-from guardrails.patterns import regex
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.patterns import regex
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
 from guardrails.rules.words import LONGEST, clip
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from guardrails.azure.arm import ENROLLMENTS, ENROLLMENTS_VERSION, ArmRest
-from guardrails.bypass.enrolled import REMOVED, Enrolled, Mode, counts, is_enrollment
-from guardrails.bypass.read import enrolled_of, mode_of
+from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode, counts, is_enrollment
+from guardrails.bypasses.read import enrolled_of, mode_of
 from guardrails.errors import Permanent, Retryable
-from guardrails.facts import Gone, Unread
+from guardrails.exemption.facts import Gone, Unread
 from sandbox.cloud import Cloud
 from tests.azure.inventory import fail
 from tests.sandbox.conftest import AUTH, CORP, GROUP, SINGLE, SUBSCRIPTION, VAULT

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from guardrails.azure.arm import ArmRest
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.exemption.facts import Assignment, Gone, Unread
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID
 from tests.conftest import VirtualClock

@@ -8,10 +8,10 @@ import pytest
 from aiohttp import ClientSession
 
 from guardrails.azure.graph import Graph
-from guardrails.bypass.look import Look, look
-from guardrails.bypass.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, Way
 from guardrails.ports import Page
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
+from guardrails.sweep.look_for_bypasses import Look, look
 from sandbox.arm import changes
 from sandbox.arm.target import parse
 from sandbox.cloud import Cloud

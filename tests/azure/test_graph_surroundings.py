@@ -6,7 +6,7 @@ import pytest
 
 from guardrails.azure.graph import Graph
 from guardrails.errors import Retryable
-from guardrails.facts import Assignment, Unread
+from guardrails.exemption.facts import Assignment, Unread
 from sandbox.cloud import Cloud
 from sandbox.identity import TENANT_ID
 from tests.azure.conftest import OID, StaticCredential

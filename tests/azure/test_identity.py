@@ -8,12 +8,12 @@ from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.identity import credential
+from guardrails.channels.channels import open_session
+from guardrails.channels.egress_guard import Reach
 from guardrails.errors import Retryable
-from guardrails.exemption import ExemptionId
-from guardrails.facts import Gone
-from guardrails.notify.channels import open_session
-from guardrails.notify.reach import Reach
-from guardrails.transport import transport
+from guardrails.exemption.facts import Gone
+from guardrails.exemption.model import ExemptionId
+from guardrails.runtime.transport import transport
 from sandbox.cloud import Cloud
 from sandbox.identity import read_token
 from tests.conftest import VirtualClock

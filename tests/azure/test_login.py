@@ -12,11 +12,11 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from guardrails.azure import login as login_module
+from guardrails.azure.connectivity import reach
 from guardrails.azure.identity import Explained, Remembered
 from guardrails.azure.login import Login
-from guardrails.azure.reach import reach
 from guardrails.errors import Retryable
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
 from sandbox.cloud import Cloud
 from sandbox.identity import TENANT_ID
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardrails.azure.arm import ArmRest
-from guardrails.facts import Assignment, Unread
+from guardrails.exemption.facts import Assignment, Unread
 from sandbox.arm.faults import Fault
 from sandbox.cloud import Cloud
 from tests.azure.conftest import MakeArm

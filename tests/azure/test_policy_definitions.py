@@ -9,7 +9,7 @@ import pytest
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.graph import Graph
 from guardrails.azure.rest import Rest
-from guardrails.facts import Gone, PoliciesById, Policy, Unread
+from guardrails.exemption.facts import Gone, PoliciesById, Policy, Unread
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID, MakeArm, StaticCredential
 from tests.azure.inventory import Sleep, make, trouble

@@ -25,16 +25,16 @@ from guardrails.azure.deletions import Deletions
 from guardrails.azure.estate import told_of
 from guardrails.azure.graph import Graph
 from guardrails.azure.identity import Explained, Pause, credential
+from guardrails.channels.channels import open_session
+from guardrails.channels.egress_guard import Reach
+from guardrails.channels.eventgrid import EventGridTopic
+from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import NO_TOKEN, Retryable
-from guardrails.exemption import ExemptionId
-from guardrails.facts import Unread
-from guardrails.hint import Hint
-from guardrails.notify.channels import open_session
-from guardrails.notify.eventgrid import EventGridTopic
-from guardrails.notify.reach import Reach
-from guardrails.pace import MAX_ATTEMPTS, PATIENT, attempts_after
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.rate_limit import MAX_ATTEMPTS, PATIENT, attempts_after
 from guardrails.ports import TryAgain
-from guardrails.record import Entry, Row, Status
 from guardrails.register import queues, table_register
 from guardrails.register.probe import Probe
 from tests.conftest import VirtualClock

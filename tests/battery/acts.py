@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from guardrails.exemption import ExemptionId, parse_time, spell_time
+from guardrails.exemption.model import ExemptionId, parse_time, spell_time
 from sandbox import tenant
 from sandbox.tenant import Actor
 from tests.battery.actors import (

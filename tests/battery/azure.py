@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.azure.rest import AGENT
-from guardrails.digest import Kept
 from guardrails.errors import GuardrailsError, Misconfigured, defect
-from guardrails.exemption import TYPE, ExemptionId
-from guardrails.notice import Notice
+from guardrails.exemption.model import TYPE, ExemptionId
+from guardrails.notices.digest import Kept
+from guardrails.notices.notice import Notice
 from guardrails.ports import Delivered, Delivery
-from guardrails.ruleset import Ruleset
-from guardrails.second_clock import KEY
+from guardrails.ruleset.model import Ruleset
+from guardrails.sweep.second_clock import KEY
 from guardrails.wiring import Service
 from sandbox import tenant
 from sandbox.arm.faults import Fault as ArmFault

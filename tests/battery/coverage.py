@@ -11,9 +11,9 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 import guardrails
-from guardrails import perform
-from guardrails.notice import Kind
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.notices.notice import Kind
+from guardrails.reconcile import act
 from tests.battery import faults, rulesets
 from tests.battery.worker import port_methods
 
@@ -58,7 +58,7 @@ def known() -> set[str]:
     found |= {f"fault: {make().name}" for make in makers}
     found |= {f"status: {one}" for one in Status} | {f"notice: {one}" for one in Kind}
     found |= {f"port: {port}.{method}" for port, methods in port_methods().items() for method in methods}
-    return found | {f"event: {one}" for one in (*_events(), *perform.EVENTS.values())}
+    return found | {f"event: {one}" for one in (*_events(), *act.EVENTS.values())}
 
 
 def _events() -> set[str]:

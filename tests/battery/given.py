@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Final
 
-from guardrails.exemption import TYPE
-from guardrails.notice import Notice
+from guardrails.exemption.model import TYPE
+from guardrails.notices.notice import Notice
 from guardrails.ports import Delivery, TryAgain, Undeliverable
 from guardrails.register.backup import Writer
 from sandbox import tenant

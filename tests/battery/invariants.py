@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from guardrails.digest import Closing, route_of
+from guardrails.decisions.row import HistoryEntry, Row, Status
 from guardrails.errors import GuardrailsError
-from guardrails.exemption import ExemptionId, fingerprint, parse_time
-from guardrails.notice import Kind, Notice
-from guardrails.record import HistoryEntry, Row, Status
-from guardrails.ruleset import Mode
+from guardrails.exemption.model import ExemptionId, fingerprint, parse_time
+from guardrails.notices.digest import Closing, route_of
+from guardrails.notices.notice import Kind, Notice
+from guardrails.ruleset.model import Mode
 from tests.battery import model, rulesets
 from tests.battery.acts import People
 from tests.battery.azure import START, Change, Cloud

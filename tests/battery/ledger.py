@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from guardrails.exemption import ExemptionId, fingerprint
+from guardrails.exemption.model import ExemptionId, fingerprint
 from tests.battery.azure import Change, Cloud
 
 

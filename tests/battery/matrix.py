@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Kind
-from guardrails.record import Row
+from guardrails.decisions.row import Row
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.notice import Kind
 from tests.battery import record
 from tests.battery.flows import FLOWS, Flow, ruleset_of
 from tests.battery.line import Died

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.exemption import ExemptionId, fingerprint, parse_time
-from guardrails.record import HistoryEntry, Row, Status
-from guardrails.ruleset import Owner, Ruleset
+from guardrails.decisions.row import HistoryEntry, Row, Status
+from guardrails.exemption.model import ExemptionId, fingerprint, parse_time
+from guardrails.ruleset.model import Owner, Ruleset
 from tests.battery.rulesets import said_by
 
 if TYPE_CHECKING:

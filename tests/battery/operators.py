@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from guardrails.cli.letters import put_back
-from guardrails.deliver import lane_name
+from guardrails.delivery.deliver import lane_name
 from guardrails.errors import GuardrailsError, Permanent
-from guardrails.exemption import ExemptionId, fingerprint
-from guardrails.hint import Hint
-from guardrails.lane import enabled
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, fingerprint
+from guardrails.notices.route_state import enabled
 from guardrails.register.backup import Writer, check, read
 from guardrails.register.reinstate import Tally
 from guardrails.wiring import Service

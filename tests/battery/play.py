@@ -20,9 +20,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from guardrails import bodies
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.register import letters, unseen
+from guardrails.decisions import bodies
+from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.register import dead_letters, unseen
 from sandbox import tenant
 from sandbox.tenant import Actor
 from tests.battery import rulesets
@@ -54,7 +54,7 @@ FOR_EVER: Final[Mapping[str, Any]] = {"expiresOn": None}
 ALL_MEMBERS: Final[Mapping[str, Any]] = {"policyDefinitionReferenceIds": None}
 ELSEWHERE: Final[Mapping[str, Any]] = {"policyAssignmentId": ABOVE, "policyDefinitionReferenceIds": None}
 SMALL: Final = (
-    (bodies, "KEPT", 2), (bodies, "SLACK", 1), (bodies, "UNCOUNTED", 3), (unseen, "MOST", 3), (letters, "MOST", 3),
+    (bodies, "KEPT", 2), (bodies, "SLACK", 1), (bodies, "UNCOUNTED", 3), (unseen, "MOST", 3), (dead_letters, "MOST", 3),
 )  # fmt: skip
 """Limits that a story comes to, as small as it takes."""
 

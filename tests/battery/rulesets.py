@@ -9,7 +9,7 @@ from functools import cache
 from random import Random
 from typing import Any, Final
 
-from guardrails.ruleset import Ruleset, parse_ruleset
+from guardrails.ruleset.model import Ruleset, parse_ruleset
 from sandbox import tenant
 from tests.battery.actors import EPAC_ID, PIPELINE_ID
 

@@ -23,14 +23,14 @@ from unittest.mock import patch
 
 from guardrails.cli import main as cli
 from guardrails.cli import online
+from guardrails.decisions.row import Row
 from guardrails.errors import GuardrailsError
-from guardrails.exemption import ExemptionId, spell_time
+from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.intake import Intake
-from guardrails.reconcile import Reconciler
-from guardrails.record import Row
-from guardrails.ruleset import Ruleset
-from guardrails.second_clock import SecondClock
-from guardrails.sweep import Sweeper
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.ruleset.model import Ruleset
+from guardrails.sweep.second_clock import SecondClock
+from guardrails.sweep.sweep import Sweeper
 from guardrails.wiring import Service
 from sandbox import tenant
 from sandbox.tenant import APPROVAL, Actor

@@ -9,8 +9,8 @@ from random import Random
 from typing import Any, Final
 
 from guardrails.errors import Misconfigured
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Notice
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.notice import Notice
 from guardrails.ports import Delivery, TryAgain, Undeliverable
 from sandbox import tenant
 from sandbox.arm.access import Denial, Grant

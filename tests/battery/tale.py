@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
+from guardrails.decisions.row import HistoryEntry, Intent, Letter, Row, Status, Stored
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Kind, Notice
-from guardrails.record import HistoryEntry, Intent, Letter, Row, Status, Stored
-from guardrails.ruleset import Ruleset, parse_ruleset
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.notice import Kind, Notice
+from guardrails.ruleset.model import Ruleset, parse_ruleset
 from sandbox import tenant
 from tests.battery import rulesets
 from tests.battery.azure import START, Change, Cloud

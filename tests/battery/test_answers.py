@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from guardrails.errors import Retryable
-from guardrails.notice import Kind
+from guardrails.notices.notice import Kind
 from tests.battery import matrix
 from tests.battery.conversations import asked_by_ports, conversations, flows, replay
 from tests.battery.faults import fitting

@@ -10,12 +10,12 @@ from typing import Any, Final, cast
 
 import pytest
 
-from guardrails import assess
-from guardrails.exemption import ExemptionId
-from guardrails.limits import BoundRule
-from guardrails.record import Status
+from guardrails.decisions import assess
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
 from guardrails.rules.base import Violation
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.limits import BoundRule
+from guardrails.ruleset.model import Ruleset
 from sandbox import tenant
 from tests.battery import invariants, model, rulesets
 from tests.battery.acts import People

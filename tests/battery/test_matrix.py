@@ -9,8 +9,8 @@ import pytest
 from guardrails import ports
 from guardrails.cli import breaker
 from guardrails.intake import Intake
+from guardrails.reconcile.visit import Visit
 from guardrails.register.queues import StorageQueues
-from guardrails.visit import Visit
 from tests.battery import matrix
 from tests.battery.flows import FLOWS, WITH_POLICY_TOKENS, Flow
 from tests.battery.stage import Stage

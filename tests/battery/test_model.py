@@ -6,8 +6,8 @@ from typing import Any, Final, cast
 
 import pytest
 
-from guardrails.exemption import fingerprint
-from guardrails.record import HistoryEntry, Row, Status
+from guardrails.decisions.row import HistoryEntry, Row, Status
+from guardrails.exemption.model import fingerprint
 from sandbox import tenant
 from tests.battery import model, rulesets
 from tests.battery.azure import START, Change, Cloud

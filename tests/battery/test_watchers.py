@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import pytest
 
-from guardrails import bodies
 from guardrails.azure.refusals import REFUSALS
-from guardrails.exemption import fingerprint, spell_time
-from guardrails.notice import Kind
-from guardrails.record import Hold, Status
-from guardrails.register import letters
+from guardrails.decisions import bodies
+from guardrails.decisions.row import Hold, Status
+from guardrails.exemption.model import fingerprint, spell_time
+from guardrails.notices.notice import Kind
+from guardrails.register import dead_letters
 from sandbox import tenant
 from tests.battery import rulesets
 from tests.battery.azure import START
@@ -479,7 +479,7 @@ def row_of_nothing(tale: Tale, wrong: bool) -> None:
 
 
 def letters_without_end(tale: Tale, wrong: bool) -> None:
-    for _ in range(letters.MOST + 1 + wrong):
+    for _ in range(dead_letters.MOST + 1 + wrong):
         tale.letter("x", "x")
 
 

@@ -6,11 +6,11 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
+from guardrails.delivery.dead_letters import letter_id
 from guardrails.doctor import storage
-from guardrails.exemption import TYPE
-from guardrails.letterbox import letter_id
+from guardrails.exemption.model import TYPE
 from guardrails.register.keys import address
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
 from guardrails.wiring import Service
 from sandbox import tenant
 from sandbox.arm.faults import Fault

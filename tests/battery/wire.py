@@ -22,10 +22,11 @@ from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from guardrails import transport, wiring
+from guardrails import wiring
 from guardrails.azure import rest
 from guardrails.azure.arm import ArmRest, _tag_error
 from guardrails.azure.rest import AGENT, error_of, json_of
+from guardrails.runtime import transport
 from sandbox.arm.faults import Fault as Planned
 from sandbox.arm.reply import Reply, Request
 from sandbox.arm.server import Arm

@@ -17,10 +17,10 @@ from typing import Any, Final, Protocol, cast
 from unittest.mock import patch
 
 from guardrails import ports, wiring
-from guardrails.digest import Kept
-from guardrails.notice import Notice
+from guardrails.notices.digest import Kept
+from guardrails.notices.notice import Notice
 from guardrails.ports import Delivery
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 from sandbox.arm.server import Arm
 from tests.battery.line import CALLED, Fault, Line, Sent
 from tests.battery.loop import VirtualLoop

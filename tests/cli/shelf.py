@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import Entry, Row, Status, Stored
+from guardrails.decisions.row import Entry, Row, Status, Stored
+from guardrails.exemption.model import ExemptionId
 from guardrails.register.keys import address
 from guardrails.register.table_register import connect
 from tests.conftest import VirtualClock

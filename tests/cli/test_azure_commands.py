@@ -12,8 +12,8 @@ import pytest
 from aiohttp import ClientSession
 
 from guardrails.cli.main import main
-from guardrails.exemption import spell_time
-from guardrails.ruleset import DEFAULT_PATH
+from guardrails.exemption.model import spell_time
+from guardrails.ruleset.model import DEFAULT_PATH
 from guardrails.wiring import connect
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for

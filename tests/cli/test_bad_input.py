@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guardrails.sources import NEWEST
+from guardrails.exemption.sources import NEWEST
 
 from .conftest import NOW, POLICIES, Run, Save, body
 

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from guardrails.register.table import Table
 from tests.azure.test_events import DELETE, NAMED, SUB, WRITE, cloud_event, grid
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from guardrails.cli.main import main
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.register.columns import pack
 from sandbox.tenant import APPROVAL
 from tests.durability.conftest import approved, deleted_by, drop_target, keeping

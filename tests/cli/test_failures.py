@@ -315,7 +315,8 @@ def test_a_reader_that_has_left_is_141(save: Save) -> None:
 def test_what_fails_is_never_the_answer_of_a_process() -> None:
     """An import that fails in a process of its own: Python would say 1, as if there were violations."""
     broken = (
-        "import sys; sys.modules['guardrails.decide'] = None; import guardrails.cli.main as it; sys.exit(it.main())"
+        "import sys; sys.modules['guardrails.decisions.decide'] = None; "
+        "import guardrails.cli.main as it; sys.exit(it.main())"
     )
     ran = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", broken, "judge", "x.json"], capture_output=True, text=True, cwd=ROOT, check=False

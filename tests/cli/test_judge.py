@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from guardrails.exemption.sources import NEWEST
 from guardrails.rules.sample import DENY_PUBLIC
-from guardrails.ruleset import DEFAULT_PATH, load_ruleset
-from guardrails.sources import NEWEST
+from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset
 from tests.categories import CODE, asking
 
 from .conftest import NOW, POLICIES, Ran, Run, Save, body

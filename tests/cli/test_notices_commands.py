@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from guardrails.digest import Gathered, compose
-from guardrails.lane import disabled
+from guardrails.notices.digest import Gathered, compose
+from guardrails.notices.route_state import disabled
 from tests.notify.samples import notice
 
 from .conftest import Run

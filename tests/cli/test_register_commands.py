@@ -13,13 +13,13 @@ from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from guardrails.budgets import Budget, Use
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Kind
-from guardrails.record import Entry, Letter, Row, Status, Stored
+from guardrails.decisions.notify import service
+from guardrails.decisions.row import Entry, Letter, Row, Status, Stored
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.notice import Kind
 from guardrails.register.keys import address
 from guardrails.register.table_register import TableRegister, connect
-from guardrails.tell import service
+from guardrails.ruleset.budgets import Budget, Use
 from tests.conftest import VirtualClock
 
 from .conftest import Run

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.record import Row, Status
+from guardrails.decisions.row import Row, Status
 
 from .conftest import Run
 from .shelf import AT, FIRST, MARK, NOW, SECOND, Shelf, named, row, shelf

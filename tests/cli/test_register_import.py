@@ -12,13 +12,13 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient
 
-from guardrails.budgets import Budget, Use
-from guardrails.exemption import ExemptionId
-from guardrails.record import Entry, Letter, Outgoing, Row, Status, Stored
+from guardrails.decisions.row import Entry, Letter, Outgoing, Row, Status, Stored
+from guardrails.exemption.model import ExemptionId
 from guardrails.register.backup import Writer, check, read
 from guardrails.register.keys import address
 from guardrails.register.reinstate import Tally
 from guardrails.register.table_register import TableRegister, connect
+from guardrails.ruleset.budgets import Budget, Use
 from tests.conftest import VirtualClock
 from tests.reconcile.conftest import world
 from tests.reconcile.world import World

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from guardrails.budgets import Budget, Use
-from guardrails.bypass.model import Bypass, Way, token
-from guardrails.bypass.record import Kept
+from guardrails.bypasses.model import Bypass, Way, token
+from guardrails.bypasses.row import Kept
+from guardrails.decisions.row import Letter
 from guardrails.errors import Misconfigured
-from guardrails.exemption import ExemptionId
-from guardrails.record import Letter
+from guardrails.exemption.model import ExemptionId
 from guardrails.register.backup import Backup, check, read
 from guardrails.register.keys import address
 from guardrails.register.probe import PARTITION
 from guardrails.register.reinstate import Tally
 from guardrails.register.table import Table as Under
 from guardrails.register.table_register import TableRegister
+from guardrails.ruleset.budgets import Budget, Use
 from tests.conftest import VirtualClock
 
 from .conftest import Run

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.record import Hold, Status
+from guardrails.decisions.row import Hold, Status
 
 from .conftest import Run
 from .shelf import AT, FIRST, GROUP, MARK, SECOND, Shelf, named, row, shelf

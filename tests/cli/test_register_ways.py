@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.bypass.model import Bypass, Way, judged, token
-from guardrails.bypass.record import Kept
-from guardrails.record import Status
+from guardrails.bypasses.model import Bypass, Way, judged, token
+from guardrails.bypasses.row import Kept
+from guardrails.decisions.row import Status
 from guardrails.register.table_register import connect
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
 from tests.conftest import VirtualClock
 
 from .conftest import Run

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from guardrails.cli.main import main
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.register.columns import pack
 from guardrails.register.keys import address
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
 from sandbox import tenant
 from tests.reconcile.conftest import world
 from tests.reconcile.world import (

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.matches import Matches
 from guardrails.register.table_register import connect
-from guardrails.ruleset import load_ruleset
+from guardrails.ruleset.model import load_ruleset
+from guardrails.sweep.matches import Matches
 from tests.conftest import VirtualClock
 
 from .conftest import NOW, Run, Save, body

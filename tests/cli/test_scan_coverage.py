@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from guardrails import __version__
-from guardrails.ruleset import DEFAULT_PATH
+from guardrails.ruleset.model import DEFAULT_PATH
 from sandbox.arm.access import Grant
 from sandbox.identity import TENANT_ID
 from tests.azure.inventory import trouble

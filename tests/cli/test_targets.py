@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from guardrails.record import Status
-from guardrails.targets import ALWAYS, EVENT_TYPES, MOST_TYPES
+from guardrails.decisions.row import Status
+from guardrails.exemption.targets import ALWAYS, EVENT_TYPES, MOST_TYPES
 
 from .conftest import Run
 from .shelf import FIRST, GROUP, SECOND, Shelf, named, row, shelf

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardrails.bypass.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, Way
 
 from .conftest import Run
 from .shelf import FIRST, Shelf, shelf

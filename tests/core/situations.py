@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from guardrails.assess import Assessment, Finding, Verdict
-from guardrails.decide import Situation
-from guardrails.exemption import Exemption, fingerprint
-from guardrails.limits import Response
-from guardrails.record import Row, Status
+from guardrails.decisions.assess import Assessment, Finding, Verdict
+from guardrails.decisions.decide import Situation
+from guardrails.decisions.row import Row, Status
+from guardrails.exemption.model import Exemption, fingerprint
 from guardrails.rules.base import Case, Severity
 from guardrails.rules.sample import BODY, body_of
-from guardrails.ruleset import Ruleset, parse_ruleset
+from guardrails.ruleset.limits import Response
+from guardrails.ruleset.model import Ruleset, parse_ruleset
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CONTENT = fingerprint(BODY)

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.assess import Verdict
-from guardrails.bypass.look import Look, look
-from guardrails.bypass.model import Bypass, Way, from_json, judged, to_json, token
-from guardrails.bypass.read import bypasses_of, tagged_of
-from guardrails.bypass.record import codes_of
-from guardrails.bypass.rules import bypass_rules
+from guardrails.bypasses.model import Bypass, Way, from_json, judged, to_json, token
+from guardrails.bypasses.read import bypasses_of, tagged_of
+from guardrails.bypasses.row import codes_of
+from guardrails.decisions.assess import Verdict
 from guardrails.errors import Permanent
-from guardrails.exemption import TYPE
+from guardrails.exemption.model import TYPE
 from guardrails.ports import Page, Surroundings
 from guardrails.rules import all_rules
 from guardrails.rules.base import NoOptions
-from guardrails.ruleset import Ruleset, parse_ruleset
+from guardrails.ruleset.bypass_rules import bypass_rules
+from guardrails.ruleset.model import Ruleset, parse_ruleset
+from guardrails.sweep.look_for_bypasses import Look, look
 from tests.limits import bound_at
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from guardrails.decide import UNKNOWN_RETRY, UNKNOWN_RETRY_MAX, Delete, PutBack, Tag, decide, retry_at
-from guardrails.exemption import Exemption
-from guardrails.notice import Kind
-from guardrails.record import Status
+from guardrails.decisions.decide import UNKNOWN_RETRY, UNKNOWN_RETRY_MAX, Delete, PutBack, Tag, decide, retry_at
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import Exemption
+from guardrails.notices.notice import Kind
 from guardrails.rules.base import Case
 from guardrails.rules.sample import BODY, body_of
-from guardrails.ruleset import Mode
+from guardrails.ruleset.model import Mode
 from tests.core.situations import CONTENT, NOW, exemption, finding, row, ruleset, situation
 
 REVERT, TAG, ALERT, UNKNOWN = finding(), finding("EXG201", "tag"), finding("EXG202", "alert"), finding(unknown=True)

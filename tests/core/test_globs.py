@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardrails.patterns import glob, modern
+from guardrails.exemption.patterns import glob, modern
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 ONE = f"{SUB}/resourcegroups/web/providers/microsoft.authorization/policyexemptions/x"

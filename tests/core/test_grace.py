@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from guardrails.assess import Assessment
-from guardrails.decide import Plan, Situation, decide
-from guardrails.facts import Author
-from guardrails.grace import TOGGLES, WINDOW, Broken, Period, after, over, used_since
-from guardrails.record import Row, Status, Stored
-from guardrails.recording import row_after, row_gone, row_of_same
+from guardrails.decisions.assess import Assessment
+from guardrails.decisions.decide import Plan, Situation, decide
+from guardrails.decisions.grace import TOGGLES, WINDOW, Broken, Period, after, over, used_since
+from guardrails.decisions.next_row import row_after, row_gone, row_of_same
+from guardrails.decisions.row import Row, Status, Stored
+from guardrails.exemption.facts import Author
 from guardrails.rules.sample import BODY, FACTS
-from guardrails.ruleset import Mode
+from guardrails.ruleset.model import Mode
 from tests.core.situations import NOW, exemption, finding, ruleset
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Unread
-from guardrails.matches import Counting, Matches, counted
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.model import Exemption
 from guardrails.rules.sample import BODY
-from guardrails.ruleset import Ruleset, parse_ruleset
-from guardrails.ruleset_schema import load
+from guardrails.ruleset.model import Ruleset, parse_ruleset
+from guardrails.ruleset.schema import load
+from guardrails.sweep.matches import Counting, Matches, counted
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NOT_READ = Unread("it was not looked up")

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Overlap, Unread
-from guardrails.overlap import (
+from guardrails.decisions.overlap import (
     Sibling,
     compare,
     may_overlap,
@@ -22,8 +20,10 @@ from guardrails.overlap import (
     sites,
     written_at,
 )
+from guardrails.exemption.facts import Assignment, Overlap, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import ARM, RESOURCE_GRAPH, Source
 from guardrails.rules.sample import ASSIGNMENT, BODY, DENY_PUBLIC, INITIATIVE
-from guardrails.sources import ARM, RESOURCE_GRAPH, Source
 
 MEMBERS = ("a", "b", "c")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from guardrails import limits as limiting
-from guardrails import overrides as overriding
-from guardrails.assess import Assessment, Verdict, assess, assess_all
-from guardrails.decide import decide
+from guardrails.decisions.assess import Assessment, Verdict, assess, assess_all
+from guardrails.decisions.decide import decide
+from guardrails.decisions.next_row import row_after
 from guardrails.errors import Misconfigured
-from guardrails.facts import Assignment, Gone, Policy, Unread
-from guardrails.limits import Holding
-from guardrails.recording import row_after
+from guardrails.exemption.facts import Assignment, Gone, Policy, Unread
+from guardrails.exemption.sources import RESOURCE_GRAPH
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, REQUIRE_TLS, SUBSCRIPTION, read
-from guardrails.ruleset import Ruleset, parse_ruleset
-from guardrails.sources import RESOURCE_GRAPH
+from guardrails.ruleset import limits as limiting
+from guardrails.ruleset import overrides as overriding
+from guardrails.ruleset.limits import Holding
+from guardrails.ruleset.model import Ruleset, parse_ruleset
 from tests.core.situations import situation
 
 STORAGE = Policy("Storage", "high")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from guardrails.patterns import (
+from guardrails.exemption.patterns import (
     LONGEST,
     Glob,
     Scopes,
@@ -285,7 +285,8 @@ def test_globs_that_are_too_large_for_one_expression_are_asked_one_by_one() -> N
 
 def test_what_is_only_text_needs_no_engine() -> None:
     code = (
-        "import sys; from guardrails.ruleset import load_ruleset; from guardrails.patterns import Scopes, glob;"
+        "import sys; from guardrails.ruleset.model import load_ruleset;"
+        "from guardrails.exemption.patterns import Scopes, glob;"
         "Scopes([glob('/a'), glob('/b*')]).matching('/a/b'); glob('**/x').matches('/a/y'); print('re2' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603

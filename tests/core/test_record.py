@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from guardrails import copies
-from guardrails.baseline import Baseline, Former
-from guardrails.grace import Period
-from guardrails.notice import Kind
-from guardrails.record import Hold, Intent, Row, Status
+from guardrails.decisions import copies
+from guardrails.decisions.baseline import Baseline, Former
+from guardrails.decisions.grace import Period
+from guardrails.decisions.row import Hold, Intent, Row, Status
+from guardrails.notices.notice import Kind
 from tests.core.situations import NOW, row
 
 TEXT = some.text(max_size=20)
@@ -70,7 +70,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
 def type_name(annotation: Any) -> str:
     name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
     text = str(annotation) if "|" in str(annotation) or "[" in str(annotation) else name
-    for prefix in ("collections.abc.", "datetime.", "guardrails.record.", "guardrails.baseline."):
+    for prefix in ("collections.abc.", "datetime.", "guardrails.decisions.row.", "guardrails.decisions.baseline."):
         text = text.replace(prefix, "")
     return text
 
@@ -158,6 +158,6 @@ def test_when_a_row_is_unclear(status: Status, findings: dict[str, datetime], un
 
 
 def test_every_kind_of_notice_has_words() -> None:
-    from guardrails.tell import NEXT, TITLES  # noqa: PLC0415
+    from guardrails.decisions.notify import NEXT, TITLES  # noqa: PLC0415
 
     assert set(TITLES) == set(NEXT) == set(Kind)

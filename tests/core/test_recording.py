@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.assess import Assessment
-from guardrails.decide import decide
-from guardrails.exemption import Exemption, fingerprint, with_marker
-from guardrails.facts import Author, Facts, Gone, Unread
-from guardrails.hint import Hint
-from guardrails.record import Row, Status, Stored
-from guardrails.recording import (
+from guardrails.decisions.assess import Assessment
+from guardrails.decisions.decide import decide
+from guardrails.decisions.next_row import (
     entry_for,
     facts_of,
     is_news,
@@ -22,9 +18,13 @@ from guardrails.recording import (
     row_of_same,
     tolerates,
 )
+from guardrails.decisions.row import Row, Status, Stored
+from guardrails.exemption.facts import Author, Facts, Gone, Unread
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import Exemption, fingerprint, with_marker
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, BODY, FACTS, body_of
-from guardrails.ruleset import Mode
+from guardrails.ruleset.model import Mode
 from tests.core.situations import CONTENT, NOW, exemption, finding, row, ruleset, situation
 
 PAST: dict[str, Any] = {

@@ -5,11 +5,11 @@ from random import Random
 import pytest
 
 from guardrails.errors import Misconfigured
-from guardrails.exemption import ExemptionId
-from guardrails.patterns import Scopes, glob
+from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.patterns import Scopes, glob
 from guardrails.policy.conditions import covers
-from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
-from guardrails.ruleset_patterns import Comparison
+from guardrails.ruleset.model import Ruleset, load_ruleset, parse_ruleset
+from guardrails.ruleset.patterns import Comparison
 from tests.limits import bound_at
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"

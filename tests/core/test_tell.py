@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from guardrails import tell
-from guardrails.assess import Assessment
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.notice import Kind, Notice
+from guardrails.decisions import notify
+from guardrails.decisions.assess import Assessment
+from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.notices.notice import Kind, Notice
 from guardrails.register.queues import LARGEST_BODY
 from guardrails.rules.base import Case, Severity
 from guardrails.rules.sample import BODY, body_of
@@ -23,22 +23,22 @@ ROUTE: dict[str, Any] = {"route": "audit", "channel": "webhook", "address_settin
 
 def notice(kind: Kind = Kind.VIOLATION, **changes: Any) -> Notice:
     known: dict[str, Any] = {"at": NOW, "actor": "alice", "done": "done", "why": ("why",), **changes}
-    return tell.about(kind, ONE, known.pop("seq", 1), **known)
+    return notify.about(kind, ONE, known.pop("seq", 1), **known)
 
 
 def test_an_id_depends_on_exemption_entry_and_kind_alone() -> None:
-    first = tell.notice_id(ONE, 4, Kind.REVERTED)
-    assert first == tell.notice_id(ExemptionId.parse(ONE.text.upper()), 4, Kind.REVERTED)
+    first = notify.notice_id(ONE, 4, Kind.REVERTED)
+    assert first == notify.notice_id(ExemptionId.parse(ONE.text.upper()), 4, Kind.REVERTED)
     assert first == notice(Kind.REVERTED, seq=4, actor="bob", done="else", why=()).id
-    others = {tell.notice_id(ONE, 5, Kind.REVERTED), tell.notice_id(ONE, 4, Kind.TAGGED)}
+    others = {notify.notice_id(ONE, 5, Kind.REVERTED), notify.notice_id(ONE, 4, Kind.TAGGED)}
     other = ExemptionId.parse(ONE.text + "2")
-    assert first not in others | {tell.notice_id(other, 4, Kind.REVERTED)}
+    assert first not in others | {notify.notice_id(other, 4, Kind.REVERTED)}
 
 
 def test_an_id_is_what_it_was_in_former_versions() -> None:
     """People and systems keep them to tell duplicates: a new way to make them would tell everything again."""
     known = ExemptionId.parse("/subscriptions/s/providers/Microsoft.Authorization/policyExemptions/x")
-    assert tell.notice_id(known, 7, Kind.REVERTED) == "17ce6326a48350d9-7-reverted"
+    assert notify.notice_id(known, 7, Kind.REVERTED) == "17ce6326a48350d9-7-reverted"
 
 
 def test_one_message_a_route_that_wants_it() -> None:
@@ -46,9 +46,9 @@ def test_one_message_a_route_that_wants_it() -> None:
     loud = {**ROUTE, "route": "loud", "min_severity": "high"}
     rules = ruleset(notices=[ROUTE, only, loud])
     quiet = notice(Kind.VIOLATION, assessment=Assessment((finding(severity=Severity.LOW),)))
-    assert [message.body["route"] for message in tell.outgoing(quiet, rules)] == ["audit"]
+    assert [message.body["route"] for message in notify.outgoing(quiet, rules)] == ["audit"]
     reverted = notice(Kind.REVERTED, assessment=Assessment((finding(severity=Severity.HIGH),)))
-    messages = tell.outgoing(reverted, rules)
+    messages = notify.outgoing(reverted, rules)
     assert [message.id for message in messages] == [f"{reverted.id}-{name}" for name in ("audit", "bad", "loud")]
     assert {message.queue for message in messages} == {"notices"}
     assert Notice.from_json(json.loads(json.dumps(messages[0].body))["notice"]) == reverted
@@ -96,7 +96,7 @@ def test_twenty_findings_with_all_the_evidence_there_can_be_fit_on_a_queue() -> 
     found = [replace(finding(f"EXG{number}"), evidence=evidence) for number in range(20)]
     body = body_of(Case("", {"displayName": "🛡" * 500, "metadata": {"owner": "🛡" * 500, "ticket": "🛡" * 500}}))
     told = notice(assessment=Assessment(tuple(found)), exemption=Exemption.from_arm(body), why=["w" * 400] * 30)
-    (message,) = tell.outgoing(told, ruleset(notices=[ROUTE]))
+    (message,) = notify.outgoing(told, ruleset(notices=[ROUTE]))
     assert len(json.dumps(message.body, ensure_ascii=False).encode()) < LARGEST_BODY
 
 
@@ -109,7 +109,7 @@ VALUES = some.recursive(
 
 @given(some.dictionaries(some.text(min_size=1, max_size=20), VALUES, max_size=30))
 def test_evidence_is_small_whatever_it_was(evidence: dict[str, Any]) -> None:
-    small = tell._small(evidence)
+    small = notify._small(evidence)
     assert len(small) <= 10
     for key, value in small.items():
         assert len(str(value)) <= 602
@@ -125,6 +125,6 @@ def test_the_next_step_names_the_exemption() -> None:
 
 
 def test_a_service_notice_has_the_same_id_for_the_same_trouble() -> None:
-    first = tell.service(Kind.BREAKER_OPEN, "20261121T120000Z", at=NOW, done="d", why=("w",))
+    first = notify.service(Kind.BREAKER_OPEN, "20261121T120000Z", at=NOW, done="d", why=("w",))
     assert first.id == "service-breaker-open-20261121T120000Z"
     assert first.severity == "high"

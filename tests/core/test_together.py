@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from guardrails.facts import NOBODY_LOOKED, Earlier, Outside, Overlap, Together, Unread
-from guardrails.together import BASE, from_json, merged, name_of, named, names_in, to_json, with_names
+from guardrails.exemption.facts import NOBODY_LOOKED, Earlier, Outside, Overlap, Together, Unread
+from guardrails.exemption.together import BASE, from_json, merged, name_of, named, names_in, to_json, with_names
 
 TOKEN = "a" * BASE
 TEXT = some.text(max_size=10)

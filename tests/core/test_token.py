@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
-from guardrails.inventory import token
+from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.sources import ARM, RESOURCE_GRAPH, Source, arm
+from guardrails.reconcile.inventory import token
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, NOW, REQUIRE_TLS, body_of
-from guardrails.ruleset import load_ruleset
-from guardrails.sources import ARM, RESOURCE_GRAPH, Source, arm
+from guardrails.ruleset.model import load_ruleset
 from tests.categories import asking
 
 RULESET = load_ruleset()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from guardrails.facts import Unread
-from guardrails.versions import Choice, Definition, Pin, choose, definition_of, key_of, newest, pin_of, same
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.versions import Choice, Definition, Pin, choose, definition_of, key_of, newest, pin_of, same
 
 BUILT_IN = "/providers/Microsoft.Authorization/policySetDefinitions/benchmark"
 OWN = "/providers/Microsoft.Management/managementGroups/corp" + BUILT_IN

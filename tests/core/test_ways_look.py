@@ -1,6 +1,6 @@
 """A look over many pages: what several of them say is told once, and hides what it hides all the same."""
 
-from guardrails.bypass.model import Way
+from guardrails.bypasses.model import Way
 from guardrails.ports import Page
 
 from .test_bypass import GROUP, TAGS, looked

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass.model import Way, judged, token
-from guardrails.bypass.read import bypasses_of, tagged_of
-from guardrails.ruleset import parse_ruleset
+from guardrails.bypasses.model import Way, judged, token
+from guardrails.bypasses.read import bypasses_of, tagged_of
+from guardrails.ruleset.model import parse_ruleset
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from guardrails.deliver import Courier
+from guardrails.decisions.row import Letter
+from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.deliver import Courier
 from guardrails.errors import Retryable
-from guardrails.lane import Lane
-from guardrails.letterbox import Letterbox
-from guardrails.notice import Notice
+from guardrails.notices.notice import Notice
+from guardrails.notices.route_state import Lane
+from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, Delivery, TryAgain
-from guardrails.record import Letter
-from guardrails.register.lanes import _TRIES
-from guardrails.routing import Route
+from guardrails.register.rate_limits import _TRIES
 from tests.deliver.stage import START, MemoryQueue, rules_with
 from tests.notify.samples import notice
 

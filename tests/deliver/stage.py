@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from guardrails.deliver import Courier
-from guardrails.letterbox import Letterbox
-from guardrails.notice import Kind, Notice
+from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.deliver import Courier
+from guardrails.notices.notice import Kind, Notice
+from guardrails.notices.routing import Digest, Route
 from guardrails.ports import Clock, Delivered, Delivery, Gathering, Lanes
 from guardrails.register.table_register import TableRegister
-from guardrails.routing import Digest, Route
-from guardrails.ruleset import Ruleset, load_ruleset
+from guardrails.ruleset.model import Ruleset, load_ruleset
 from tests.conftest import VirtualClock
 from tests.notify.samples import notice
 

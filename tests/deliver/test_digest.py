@@ -10,12 +10,12 @@ from typing import cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from guardrails.digest import Gathered, admit, compose, end_of, window_of
-from guardrails.lane import Lane
-from guardrails.notice import Kind, Notice
+from guardrails.notices.digest import Gathered, admit, compose, end_of, window_of
+from guardrails.notices.notice import Kind, Notice
+from guardrails.notices.route_state import Lane
+from guardrails.notices.routing import Digest
 from guardrails.ports import Delivered, Delivery, TryAgain, Undeliverable
 from guardrails.register.table_register import TableRegister
-from guardrails.routing import Digest
 from tests.conftest import VirtualClock
 from tests.deliver.stage import BACKUP, START, TEAMS, Dying, MemoryQueue, Sink, Stage, courier, rules_with, some
 from tests.notify.samples import finding, notice
@@ -182,8 +182,8 @@ async def members(world: Stage, digest: str) -> list[dict[str, object]]:
 
 
 async def test_more_than_a_digest_takes_goes_with_the_next(world: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guardrails.digest.MOST", 4)
-    monkeypatch.setattr("guardrails.deliver.MOST", 4)
+    monkeypatch.setattr("guardrails.notices.digest.MOST", 4)
+    monkeypatch.setattr("guardrails.delivery.deliver.MOST", 4)
     await world.send(*some(15))
     await world.run()
     assert [digest.digest["total"] for digest in world.sink.digests()] == [4, 4, 2]

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from guardrails.deliver import Courier
+from guardrails.decisions.row import Letter
+from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured, Retryable
-from guardrails.lane import Lane, enabled
-from guardrails.letterbox import Letterbox
-from guardrails.notice import Kind
-from guardrails.pace import MAX_ATTEMPTS, SPREAD, backoff
+from guardrails.notices.notice import Kind
+from guardrails.notices.rate_limit import MAX_ATTEMPTS, SPREAD, backoff
+from guardrails.notices.route_state import Lane, enabled
+from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, TryAgain, Undeliverable
-from guardrails.record import Letter
 from guardrails.register.table_register import TableRegister
-from guardrails.routing import Route
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 from tests.conftest import VirtualClock
 from tests.deliver.stage import BACKUP, START, TEAMS, MemoryQueue, Sink, Stage, courier, rules_with, some, stage
 from tests.notify.samples import notice

@@ -10,14 +10,14 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.deliver import Courier
-from guardrails.lane import Lane
-from guardrails.letterbox import Letterbox
-from guardrails.pace import LATE, comes_back, missed, take_slot
+from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.deliver import Courier
+from guardrails.notices.rate_limit import LATE, comes_back, missed, take_slot
+from guardrails.notices.route_state import Lane
+from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, TryAgain
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
-from guardrails.routing import Route
 from guardrails.wiring import SystemClock
 from tests.conftest import VirtualClock
 from tests.deliver.flood import flood

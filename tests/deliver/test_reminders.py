@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from guardrails import tell
-from guardrails.digest import DAILY_TITLE
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Kind, Notice
+from guardrails.decisions import notify
+from guardrails.decisions.row import Row, Status
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.digest import DAILY_TITLE
+from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import Delivered, Delivery, TryAgain
-from guardrails.record import Row, Status
 from guardrails.register.table_register import TableRegister
 from tests.conftest import VirtualClock
 from tests.deliver.stage import BACKUP, START, TEAMS, Dying, MemoryQueue, Sink, Stage, courier, rules_with, some, stage
@@ -27,7 +27,7 @@ def reminder(number: int, *, days: float = 14.0, at: datetime = START, owner: st
     """Return the reminder of an exemption of its own that ends so many days after START."""
     one, end = ExemptionId.parse(f"{PREFIX}policyExemptions/e{number}"), START + timedelta(days=days)
     row = Row(one.text, Status.COMPLIANT, START, expires_on=end, owner=owner, ticket=f"T-{number}")
-    return tell.expiry(one, end, at=at, threshold=14, row=row)
+    return notify.expiry(one, end, at=at, threshold=14, row=row)
 
 
 async def members(register: TableRegister, digest: str) -> list[str]:
@@ -48,7 +48,7 @@ def reborn(world: Stage) -> None:
 async def tell_all(world: Stage, notices: Iterable[Notice]) -> None:
     """Send notices as a reconcile does: to the routes that want them."""
     for notice in notices:
-        for message in tell.outgoing(notice, world.rules):
+        for message in notify.outgoing(notice, world.rules):
             await world.queue.send(message.queue, message.body)
 
 
@@ -152,8 +152,8 @@ async def test_after_an_outage_the_digest_goes_at_once_and_takes_what_was_late(w
 
 
 async def test_what_is_too_much_for_one_follows_at_once(world: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guardrails.digest.MOST", 4)
-    monkeypatch.setattr("guardrails.deliver.MOST", 4)
+    monkeypatch.setattr("guardrails.notices.digest.MOST", 4)
+    monkeypatch.setattr("guardrails.delivery.deliver.MOST", 4)
     await world.send(*(reminder(n, days=20 - n) for n in range(9)))
     await world.run()
     assert world.sink.ids() == [DIGEST, f"{DIGEST}-2", f"{DIGEST}-3"]
@@ -167,10 +167,10 @@ async def test_what_is_too_much_for_one_follows_at_once(world: Stage, monkeypatc
 
 
 async def test_a_digest_of_reminders_shows_what_ends_first(world: Stage) -> None:
-    review = tell.review(
+    review = notify.review(
         ExemptionId.parse(f"{PREFIX}policyExemptions/r"), START + timedelta(days=5), at=START, threshold=7
     )
-    gone = tell.about(
+    gone = notify.about(
         Kind.REMOVED, ExemptionId.parse(f"{PREFIX}policyExemptions/x"), 3, at=START, actor="", done="Deleted.", why=()
     )
     ended = reminder(1, days=-2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import guardrails
-from guardrails.notice import Kind
+from guardrails.notices.notice import Kind
 from tests.infra.bicep import code, names
 
 ROOT = Path(__file__).parents[2]

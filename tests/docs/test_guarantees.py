@@ -59,7 +59,8 @@ def test_indexing_imports_no_azure_sdk_and_little_of_ours() -> None:
     loaded = loaded_by("import function_app")
     assert not AZURE & loaded
     ours = {name.removeprefix("guardrails.") for name in loaded if name.startswith("guardrails.")} - {"azure"}
-    assert ours == {"azure.events", "hint", "exemption", "ids", "names", "sources", "errors", "telemetry"}
+    exemption = {f"exemption.{name}" for name in ("hint", "model", "ids", "names", "sources")}
+    assert ours == {"azure.events", "errors", "exemption", *exemption, "runtime", "runtime.telemetry"}
 
 
 def test_what_waits_for_the_work_waits() -> None:

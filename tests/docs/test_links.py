@@ -10,11 +10,11 @@ from urllib.parse import unquote
 import pytest
 
 from guardrails.cli.main import COMMANDS
-from guardrails.exemption import ExemptionId
-from guardrails.limits import Response
-from guardrails.notice import Kind
-from guardrails.ruleset import Mode, parse_ruleset
-from guardrails.ruleset_schema import schema
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.notice import Kind
+from guardrails.ruleset.limits import Response
+from guardrails.ruleset.model import Mode, parse_ruleset
+from guardrails.ruleset.schema import schema
 from tests.limits import bound_at
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from guardrails.cli import docs
 from guardrails.cli.main import main
 from guardrails.cli.rule_text import HEADINGS, changes_of, every_rule, options_of, text_of
 from guardrails.rules.base import Rule
-from guardrails.ruleset import load_ruleset
-from guardrails.settings import Settings
+from guardrails.ruleset.model import load_ruleset
+from guardrails.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

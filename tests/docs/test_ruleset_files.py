@@ -8,13 +8,13 @@ import jsonschema
 import pytest
 import yaml
 
-from guardrails.bypass.rules import FORMER, bypass_rules
 from guardrails.errors import Misconfigured
-from guardrails.limits import Response
-from guardrails.notice import Kind
+from guardrails.notices.notice import Kind
 from guardrails.rules import all_rules
-from guardrails.ruleset import Mode, Ruleset, load_ruleset, parse_ruleset
-from guardrails.ruleset_schema import published
+from guardrails.ruleset.bypass_rules import FORMER, bypass_rules
+from guardrails.ruleset.limits import Response
+from guardrails.ruleset.model import Mode, Ruleset, load_ruleset, parse_ruleset
+from guardrails.ruleset.schema import published
 from tests.limits import bound_at
 
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from guardrails.bypass.model import Way
-from guardrails.bypass.rules import bypass_rules
+from guardrails.bypasses.model import Way
+from guardrails.ruleset.bypass_rules import bypass_rules
 
 TEXT = (Path(__file__).parents[2] / "docs" / "ways.md").read_text(encoding="utf-8")
 

@@ -18,11 +18,11 @@ from guardrails.doctor.examine import examine
 from guardrails.doctor.model import Report, Result, State
 from guardrails.doctor.needs import ROLES
 from guardrails.doctor.storage import QUEUES
-from guardrails.matches import Counting
 from guardrails.ports import Clock
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
-from guardrails.ruleset import DEFAULT_PATH, load_ruleset
+from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset
+from guardrails.sweep.matches import Counting
 from guardrails.wiring import SystemClock
 from sandbox.cloud import Cloud
 from sandbox.stack import EVENT_FUNCTIONS

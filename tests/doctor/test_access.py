@@ -7,7 +7,7 @@ import pytest
 
 from guardrails.doctor.model import State
 from guardrails.doctor.needs import EVENTS, ROLES, actions_of, allows
-from guardrails.targets import ALWAYS
+from guardrails.exemption.targets import ALWAYS
 from sandbox.stack import EVENT_FUNCTIONS
 
 from .conftest import CORP, ROOT, SUB, SUBSCRIPTION, Clinic, states

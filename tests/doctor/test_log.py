@@ -6,7 +6,7 @@ import pytest
 
 from guardrails.doctor.logs import SETTING, _query
 from guardrails.doctor.model import State
-from guardrails.telemetry import Fact
+from guardrails.runtime.telemetry import Fact
 from sandbox.arm.faults import Fault
 
 from .conftest import HOST, Clinic

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from guardrails.doctor.model import State
-from guardrails.matches import Matches
-from guardrails.ruleset import load_ruleset
+from guardrails.ruleset.model import load_ruleset
+from guardrails.sweep.matches import Matches
 
 from .conftest import Clinic
 

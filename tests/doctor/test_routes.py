@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from guardrails.channels.egress_guard import Bounds
+from guardrails.channels.probe import knock
 from guardrails.doctor.model import State
-from guardrails.facts import Unread
-from guardrails.notify.knock import knock
-from guardrails.notify.reach import Bounds
+from guardrails.exemption.facts import Unread
 from tests.notify.test_reach import PUBLIC_4, Names
 
 from .conftest import CANARY, Clinic, states

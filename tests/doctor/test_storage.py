@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.budgets import Budget, Use
+from guardrails.decisions.row import Letter
 from guardrails.doctor.model import State
 from guardrails.doctor.storage import QUEUES
-from guardrails.exemption import spell_time
-from guardrails.record import Letter
+from guardrails.exemption.model import spell_time
 from guardrails.register.probe import Probe
-from guardrails.telemetry import DUE
+from guardrails.ruleset.budgets import Budget, Use
+from guardrails.runtime.telemetry import DUE
 
 from .conftest import Clinic, states
 

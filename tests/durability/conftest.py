@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from guardrails.azure.deletions import Deletions
-from guardrails.exemption import ExemptionId
-from guardrails.ruleset import Ruleset
+from guardrails.exemption.model import ExemptionId
+from guardrails.ruleset.model import Ruleset
 from sandbox import tenant as places
 from tests.reconcile.conftest import world
 from tests.reconcile.world import PIPELINE, StaticToken, World, rules

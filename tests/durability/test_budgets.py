@@ -3,9 +3,9 @@
 from contextlib import suppress
 from datetime import timedelta
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
-from guardrails.exemption import ExemptionId
-from guardrails.record import Status
+from guardrails.exemption.model import ExemptionId
 from tests.durability.conftest import (
     approved,
     drop_target,

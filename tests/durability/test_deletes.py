@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from guardrails.budgets import Budget, Use
-from guardrails.exemption import spell_time
-from guardrails.hint import Hint
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import spell_time
+from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from sandbox.tenant import APPROVAL
 from tests.durability.conftest import (

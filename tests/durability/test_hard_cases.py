@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from guardrails.budgets import Budget, Use
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import fingerprint
-from guardrails.facts import Unread
-from guardrails.record import Status
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.model import fingerprint
+from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from tests.durability.conftest import (
     approved,

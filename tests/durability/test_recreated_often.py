@@ -1,6 +1,6 @@
 """A target that is recreated often is told of, and that does not cost its exemption the durability."""
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from tests.durability.conftest import (
     approved,
     deleted_by,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.hint import Hint
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.hint import Hint
 from sandbox.tenant import APPROVAL, Actor
 from tests.durability.conftest import approved, deleted_by, keeping
 from tests.reconcile.test_authority import BOB, EPAC, like_an_older_version

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import fingerprint
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import fingerprint
 from sandbox import tenant as places
 from tests.durability.conftest import (
     approved,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import fingerprint
-from guardrails.hint import Hint
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import fingerprint
 from sandbox.tenant import APPROVAL
 from tests.durability.conftest import (
     approved,

@@ -16,8 +16,8 @@ import pytest_asyncio
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import HistoryEntry, Letter, Status, Stored
+from guardrails.decisions.row import HistoryEntry, Letter, Status, Stored
+from guardrails.exemption.model import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.wiring import SystemClock

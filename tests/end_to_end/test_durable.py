@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
 from sandbox import demo, tenant
 from sandbox.tenant import PIPELINE, exemption_id, send
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
 from sandbox import tenant
 from sandbox.tenant import ALICE, EPAC, exemption_id
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from guardrails.health import KEPT
+from guardrails.runtime.health import KEPT
 from tests.end_to_end.conftest import CANARY, Site, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

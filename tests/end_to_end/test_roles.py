@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from sandbox import demo, tenant
 from sandbox.identity import Identity
 from sandbox.tenant import ALICE, PIPELINE, exemption_id, send

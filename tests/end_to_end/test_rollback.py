@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.wiring import SystemClock

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Kind
-from guardrails.record import Status
-from guardrails.tell import TITLES
+from guardrails.decisions.notify import TITLES
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.notice import Kind
 from sandbox import tenant
 from sandbox.tenant import ALICE, exemption_id
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass.model import Way
-from guardrails.bypass.record import Kept
-from guardrails.record import Status
+from guardrails.bypasses.model import Way
+from guardrails.bypasses.row import Kept
+from guardrails.decisions.row import Status
 from sandbox import tenant
 from sandbox.tenant import ALICE, exemption_id, in_days
 

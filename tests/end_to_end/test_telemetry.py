@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
 from sandbox.tenant import ALICE, exemption_id, in_days
 
 from .conftest import Site, until

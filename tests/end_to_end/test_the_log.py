@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from sandbox.azurite import KEY
 from sandbox.identity import token_for
 from sandbox.sink import DEFAULT_SECRET

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from guardrails.exemption import Exemption
+from guardrails.exemption.model import Exemption
 from sandbox import tenant
 from tests.epac.recorded import OWN, RECORDED, Case, cases, forms, runs_beside, said_of, sources
 from tests.epac.standing import NOW, STATES, ZONES, rows_of, runs, state_of

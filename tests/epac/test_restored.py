@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.hint import Hint
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId
 from tests.durability.conftest import drop_target, keeping, recreate_target, target_deleted, target_written
 from tests.epac.recorded import CORP, OWN, Case, cases, forms, planned, said_of, sources
 from tests.epac.standing import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of

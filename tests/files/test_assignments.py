@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Assignment, Policy, Unread
+from guardrails.exemption.facts import Assignment, Policy, Unread
 from guardrails.files.assignments import Assignments
 
 SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from guardrails.ruleset import DEFAULT_PATH, load_ruleset
-from guardrails.settings import Settings
+from guardrails.ruleset.model import DEFAULT_PATH, load_ruleset
+from guardrails.runtime.settings import Settings
 from tests.infra.bicep import HOST, INFRA, ROOT, block, code, keys, names, resources, value, variable
 
 MAIN = code("main")

@@ -12,8 +12,8 @@ from jsonschema import Draft4Validator, ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from guardrails.ruleset import load_ruleset
-from guardrails.targets import ALWAYS, MOST_TYPES, MOST_VALUES, operations
+from guardrails.exemption.targets import ALWAYS, MOST_TYPES, MOST_VALUES, operations
+from guardrails.ruleset.model import load_ruleset
 from sandbox.stack import EVENT_FUNCTIONS
 
 from .arm_template import Deployed, Scope, deploy

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import Exemption
 from guardrails.rules import all_rules
 from guardrails.rules.base import Violation
 from guardrails.rules.sample import BODY, EXEMPTIONS, FACTS, RESOURCE
-from guardrails.settings import Settings
+from guardrails.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "infra" / "modules"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.names import ROLES
-from guardrails.pace import MAX_ATTEMPTS, backoff
-from guardrails.telemetry import Fact
+from guardrails.exemption.names import ROLES
+from guardrails.notices.rate_limit import MAX_ATTEMPTS, backoff
+from guardrails.runtime.telemetry import Fact
 from tests.infra.bicep import INFRA, ROOT, code, resources, value, variable
 from tests.kql.asked import INSIGHTS
 from tests.kql.queries import project

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.notify.webhook import key_of
+from guardrails.channels.webhook import key_of
 from tests.infra.bicep import INFRA
 
 ADDRESS = "https://example.invalid/workflows/canary-7f3?sig=s3cret&x='\"$HOME\\"

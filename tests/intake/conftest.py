@@ -11,23 +11,23 @@ from uuid import uuid4
 import pytest
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.deliver import Courier
+from guardrails.decisions.row import Letter, Row, Status
+from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured
-from guardrails.exemption import ExemptionId
-from guardrails.hint import Hint
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId
 from guardrails.intake import Intake
-from guardrails.letterbox import Letterbox
-from guardrails.notice import Notice
+from guardrails.notices.notice import Notice
+from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, Delivery
-from guardrails.reconcile import Reconciler
-from guardrails.record import Letter, Row, Status
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.reconcile.visit import Outcome, World
 from guardrails.register import queues, table_register
 from guardrails.register.table_register import TableRegister
-from guardrails.routing import Route
-from guardrails.ruleset import Ruleset, parse_ruleset
-from guardrails.second_clock import SecondClock
-from guardrails.sweep import Sweeper
-from guardrails.visit import Outcome, World
+from guardrails.ruleset.model import Ruleset, parse_ruleset
+from guardrails.sweep.second_clock import SecondClock
+from guardrails.sweep.sweep import Sweeper
 from tests.conftest import VirtualClock
 
 EXEMPTION = ExemptionId.parse(

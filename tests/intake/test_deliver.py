@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from guardrails import tell
-from guardrails.notice import Kind
+from guardrails.decisions import notify
+from guardrails.notices.notice import Kind
 from guardrails.ports import TryAgain
 from tests.conftest import VirtualClock
 
 from .conftest import Desk
 
-NOTICE = tell.service(Kind.POISON, "abc", at=VirtualClock().now(), done="It is kept.", why=("a reason",))
+NOTICE = notify.service(Kind.POISON, "abc", at=VirtualClock().now(), done="It is kept.", why=("a reason",))
 
 
 def message(**changes: Any) -> str:

@@ -7,11 +7,11 @@ import logging
 import pytest
 
 from guardrails.azure.events import Malformed, read_event
+from guardrails.decisions.row import Letter
 from guardrails.errors import Misconfigured, Permanent, Retryable
-from guardrails.exemption import TYPE
-from guardrails.record import Letter
-from guardrails.register import letters
-from guardrails.visit import IN_HAND, Outcome
+from guardrails.exemption.model import TYPE
+from guardrails.reconcile.visit import IN_HAND, Outcome
+from guardrails.register import dead_letters
 from tests.canaries import BODY
 
 from .conftest import EXEMPTION, HINT, Desk, outcome
@@ -189,7 +189,7 @@ async def test_different_malformed_events_are_different_letters(desk: Desk) -> N
 async def test_of_what_strangers_send_a_limited_number_is_kept(
     desk: Desk, source: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(letters, "MOST", 3)
+    monkeypatch.setattr(dead_letters, "MOST", 3)
     for number in range(6):
         text = json.dumps({"id": f"/subscriptions/s/../{number}\n"})
         if source == "event":

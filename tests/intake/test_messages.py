@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from guardrails.compare import sweep_message
 from guardrails.errors import NO_TOKEN, Misconfigured, Permanent, Retryable
-from guardrails.hint import Hint
-from guardrails.pace import MAX_ATTEMPTS, PATIENT, backoff
+from guardrails.exemption.hint import Hint
+from guardrails.notices.rate_limit import MAX_ATTEMPTS, PATIENT, backoff
+from guardrails.sweep.compare import sweep_message
 
 from .conftest import EXEMPTION, Desk, outcome
 

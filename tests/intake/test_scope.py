@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import pytest
 
 from guardrails.azure.events import Scope, read_scope_event
+from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Misconfigured, Permanent, Retryable
-from guardrails.exemption import ExemptionId
-from guardrails.hint import Hint
-from guardrails.record import Entry, Row, Status
-from guardrails.visit import Outcome
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId
+from guardrails.reconcile.visit import Outcome
 from tests.azure.test_events import grid
 
 from .conftest import EXEMPTION, Desk, outcome

@@ -4,19 +4,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.adoption import Adopted, adopted
-from guardrails.assess import Assessment, Finding, Verdict
-from guardrails.bypass.model import Bypass, Way
-from guardrails.bypass.notice import bypass_found
-from guardrails.digest import Gathered, compose
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.limits import Response
-from guardrails.notice import SERVICE, Kind, Notice
-from guardrails.record import Row, Status
+from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.notice import bypass_found
+from guardrails.decisions.adoption import Adopted, adopted
+from guardrails.decisions.assess import Assessment, Finding, Verdict
+from guardrails.decisions.notify import about, expiry, partial, review, service
+from guardrails.decisions.row import Row, Status
+from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.notices.digest import Gathered, compose
+from guardrails.notices.notice import SERVICE, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
 from guardrails.rules.sample import BODY, EXEMPTIONS
-from guardrails.tell import about, expiry, partial, review, service
+from guardrails.ruleset.limits import Response
 
 AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 SUBSCRIPTION: Final = "11111111-2222-3333-4444-555555555555"

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from guardrails.adoption import Adopted, Adoption, adopted
-from guardrails.digest import URGENT
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Kind, Notice
-from guardrails.notify import slack, teams, webhook
+from guardrails.channels import slack, teams, webhook
+from guardrails.decisions.adoption import Adopted, Adoption, adopted
+from guardrails.decisions.notify import partial
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.digest import URGENT
+from guardrails.notices.notice import Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Severity
-from guardrails.tell import partial
 
 from .samples import AT, HOSTILE, SUBSCRIPTION
 from .test_schemas import as_received, as_sent, problems

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from guardrails.assess import Finding
-from guardrails.bypass.model import Bypass, Way
-from guardrails.bypass.notice import bypass_found
-from guardrails.digest import URGENT
-from guardrails.notice import Kind
-from guardrails.notify import slack, teams
+from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.notice import bypass_found
+from guardrails.channels import slack, teams
+from guardrails.decisions.assess import Finding
+from guardrails.notices.digest import URGENT
+from guardrails.notices.notice import Kind
 from guardrails.rules.base import Severity
 
 from .samples import AT, HOSTILE, SUBSCRIPTION, finding

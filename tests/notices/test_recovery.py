@@ -9,17 +9,17 @@ from uuid import uuid4
 
 import pytest
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.facts import Assignment, Gone, PoliciesById, Unread
-from guardrails.hint import Hint
-from guardrails.reconcile import Reconciler
-from guardrails.record import Status
+from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.sources import ARM
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.reconcile.visit import LEASE, World
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.rules.sample import BODY, FACTS
-from guardrails.ruleset import parse_ruleset
-from guardrails.sources import ARM
-from guardrails.visit import LEASE, World
+from guardrails.ruleset.model import parse_ruleset
 from tests.conftest import VirtualClock
 
 RULES = """

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from guardrails.notice import Kind
-from guardrails.tell import expiry, review
+from guardrails.decisions.notify import expiry, review
+from guardrails.notices.notice import Kind
 
 from .samples import AT, exemption, row
 

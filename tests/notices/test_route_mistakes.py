@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from guardrails.errors import Misconfigured
-from guardrails.notice import SEVERITIES, Kind
-from guardrails.ruleset import parse_ruleset
-from guardrails.ruleset_schema import CHANNELS, published
+from guardrails.notices.notice import SEVERITIES, Kind
+from guardrails.ruleset.model import parse_ruleset
+from guardrails.ruleset.schema import CHANNELS, published
 
 HEAD = "version: 1\nmode: audit\nrules: {expired: alert}\nnotices:\n- {route: a, channel: teams, address_setting: A, "
 SCHEMA = published(tuple(Kind))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from guardrails.notice import SERVICE, Kind, Notice
-from guardrails.routing import Digest, Route
-from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
-from guardrails.tell import outgoing, unrouted
+from guardrails.decisions.notify import outgoing, unrouted
+from guardrails.notices.notice import SERVICE, Kind, Notice
+from guardrails.notices.routing import Digest, Route
+from guardrails.ruleset.model import Ruleset, load_ruleset, parse_ruleset
 
 from .samples import HOSTILE, SUBSCRIPTION, least, of_kind
 

@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 from referencing import Registry, Resource
 
+from guardrails.channels.webhook import signed
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
-from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
-from guardrails.notify.webhook import signed
+from guardrails.decisions.notify import NEXT, TITLES, outgoing
+from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.rules.base import Severity
-from guardrails.ruleset import parse_ruleset
-from guardrails.tell import NEXT, TITLES, outgoing
+from guardrails.ruleset.model import parse_ruleset
 
 from .samples import AT, HOSTILE, finding, least, of_kind, row
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from guardrails.notice import Kind, Notice
+from guardrails.notices.notice import Kind, Notice
 
 NOW: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 SUBSCRIPTION: Final = "/subscriptions/11111111-2222-3333-4444-555555555555"

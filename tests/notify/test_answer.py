@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardrails.notify.answer import LONGEST_DELAY, meaning, retry_after
+from guardrails.channels.answer import LONGEST_DELAY, meaning, retry_after
 from guardrails.ports import Delivered, TryAgain, Undeliverable
 
 from .samples import NOW

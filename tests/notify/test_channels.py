@@ -15,12 +15,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from azure.core.credentials import AccessToken
 from standardwebhooks.webhooks import Webhook
 
-from guardrails.notice import Notice
-from guardrails.notify import slack
-from guardrails.notify.channels import HttpChannels
-from guardrails.notify.destination import Destination
-from guardrails.notify.reach import CheckedConnector, Reach
-from guardrails.notify.teams import card
+from guardrails.channels import slack
+from guardrails.channels.channels import HttpChannels
+from guardrails.channels.destination import Destination
+from guardrails.channels.egress_guard import CheckedConnector, Reach
+from guardrails.channels.teams import card
+from guardrails.notices.notice import Notice
 from guardrails.ports import Channels, Clock, Delivered, TryAgain, Undeliverable
 
 from .samples import hostile, notice

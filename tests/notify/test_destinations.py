@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from guardrails.notify.destination import Destination, address_problem
-from guardrails.notify.reach import Bounds
-from guardrails.notify.routes import destinations, problems
+from guardrails.channels.destination import Destination, address_problem
+from guardrails.channels.egress_guard import Bounds
+from guardrails.channels.routes import destinations, problems
 
 SECRET = "whsec_" + base64.b64encode(b"canary-secret-canary-secret-1234").decode()
 URL = "https://prod-07.westeurope.logic.azure.com:443/workflows/abc/triggers/manual/paths/invoke?sig=canary"

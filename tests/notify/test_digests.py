@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from guardrails import tell
-from guardrails.adoption import Adopted, adopted
-from guardrails.digest import Gathered, box_of, compose
-from guardrails.exemption import ExemptionId
-from guardrails.notice import Notice
-from guardrails.notify import slack, teams, webhook
-from guardrails.record import Row, Status
+from guardrails.channels import slack, teams, webhook
+from guardrails.decisions import notify
+from guardrails.decisions.adoption import Adopted, adopted
+from guardrails.decisions.row import Row, Status
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.digest import Gathered, box_of, compose
+from guardrails.notices.notice import Notice
 from guardrails.rules import all_rules
 
 from .samples import EXEMPTION_ID, HOSTILE, NOW
@@ -24,7 +24,7 @@ def reminders(owner: str, number: int = 40) -> Notice:
     for n in range(number):
         one, end = ExemptionId.parse(f"{EXEMPTION_ID}-{n}"), NOW + timedelta(days=n - 2)
         row = Row(one.text, Status.COMPLIANT, NOW, expires_on=end, owner=owner, ticket=owner)
-        gathered.append(Gathered("w", tell.expiry(one, end, at=NOW, threshold=30, row=row)))
+        gathered.append(Gathered("w", notify.expiry(one, end, at=NOW, threshold=30, row=row)))
     return compose(box_of("r"), "20261120T0600Z", gathered, NOW).notice
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from guardrails.notice import Kind
-from guardrails.notify.shed import STEPS
-from guardrails.notify.webhook import signed
+from guardrails.channels.truncate import STEPS
+from guardrails.channels.webhook import signed
+from guardrails.notices.notice import Kind
 
 from .samples import EXEMPTION, finding, notice
 

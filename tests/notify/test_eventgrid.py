@@ -17,11 +17,11 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.messaging import CloudEvent
 
 from guardrails.azure.identity import Explained
-from guardrails.notice import Kind
-from guardrails.notify.channels import open_session
-from guardrails.notify.eventgrid import SOURCE, TYPES, EventGridTopic, event
-from guardrails.notify.reach import HOSTS_SETTING, Reach
-from guardrails.notify.webhook import body
+from guardrails.channels.channels import open_session
+from guardrails.channels.egress_guard import HOSTS_SETTING, Reach
+from guardrails.channels.eventgrid import SOURCE, TYPES, EventGridTopic, event
+from guardrails.channels.webhook import body
+from guardrails.notices.notice import Kind
 from guardrails.ports import Delivered, TryAgain, Undeliverable
 
 from .samples import EXEMPTION_ID, NOW, notice
@@ -164,7 +164,7 @@ def test_a_notice_that_cannot_be_told_is_bounded() -> None:
 
 
 def test_the_sdk_is_not_imported_until_it_is_used() -> None:
-    code = "import sys, guardrails.notify.eventgrid; print([m for m in sys.modules if m.startswith('azure')])"
+    code = "import sys, guardrails.channels.eventgrid; print([m for m in sys.modules if m.startswith('azure')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout.strip() == "[]"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.notice import Notice
-from guardrails.notify import eventgrid, slack, teams, webhook
-from guardrails.notify.text import inert, mrkdwn
+from guardrails.channels import eventgrid, slack, teams, webhook
+from guardrails.channels.text import inert, mrkdwn
+from guardrails.notices.notice import Notice
 
 from .samples import EXEMPTION_ID, HOSTILE, SCOPE, hostile
 from .test_text import LINKS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guardrails.notice import Kind, Notice
+from guardrails.notices.notice import Kind, Notice
 from tools.pictures.__main__ import WIDTHS, cards
 from tools.pictures.png import COLOURS, smaller
 from tools.pictures.samples import sample

@@ -9,10 +9,9 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from guardrails.errors import Misconfigured
-from guardrails.notify.channels import HttpChannels
-from guardrails.notify.destination import Destination, address_problem
-from guardrails.notify.reach import (
+from guardrails.channels.channels import HttpChannels
+from guardrails.channels.destination import Destination, address_problem
+from guardrails.channels.egress_guard import (
     Bounds,
     CheckedConnector,
     CheckedResolver,
@@ -23,6 +22,7 @@ from guardrails.notify.reach import (
     is_out_of_reach,
     read_hosts,
 )
+from guardrails.errors import Misconfigured
 from guardrails.ports import Delivered, TryAgain, Undeliverable
 
 from .samples import notice

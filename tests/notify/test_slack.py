@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.notice import Kind
-from guardrails.notify import slack
-from guardrails.notify.slack import MAX_BYTES, message
+from guardrails.channels import slack
+from guardrails.channels.slack import MAX_BYTES, message
+from guardrails.notices.notice import Kind
 
 from .samples import SCOPE, finding, hostile, notice
 

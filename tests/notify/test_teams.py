@@ -13,8 +13,8 @@ import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT6
 
-from guardrails.notice import Kind
-from guardrails.notify.teams import MAX_BYTES, card, message
+from guardrails.channels.teams import MAX_BYTES, card, message
+from guardrails.notices.notice import Kind
 
 from .samples import EXEMPTION, EXEMPTION_ID, HOSTILE, SCOPE, SUBSCRIPTION, finding, hostile, notice
 from .test_text import LINKS, tokens

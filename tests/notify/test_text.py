@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from guardrails.notify.text import inert, markdown, plain
+from guardrails.channels.text import inert, markdown, plain
 
 from .samples import HOSTILE
 

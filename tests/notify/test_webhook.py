@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from guardrails.channels.portal import link
+from guardrails.channels.webhook import MAX_BYTES, body, key_of, signed, split_secrets
 from guardrails.errors import Misconfigured, Permanent
-from guardrails.notice import Kind
-from guardrails.notify.portal import link
-from guardrails.notify.webhook import MAX_BYTES, body, key_of, signed, split_secrets
+from guardrails.notices.notice import Kind
 
 from .samples import EXEMPTION_ID, HOSTILE, NOW, finding, hostile, notice
 

@@ -7,7 +7,7 @@ from venv import EnvBuilder
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from guardrails.register import table_register
 from guardrails.wiring import SystemClock
 from sandbox import tenant

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from guardrails.exemption import Exemption, put_body
-from guardrails.expiry import months_after
-from guardrails.names import fold_name
-from guardrails.patterns import narrows
-from guardrails.ruleset import Ruleset
+from guardrails.exemption.expiry import months_after
+from guardrails.exemption.model import Exemption, put_body
+from guardrails.exemption.names import fold_name
+from guardrails.exemption.patterns import narrows
+from guardrails.ruleset.model import Ruleset
 
 _COMPARED: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z", re.ASCII)
 _SECOND: Final = timedelta(seconds=1)

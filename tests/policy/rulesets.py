@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import yaml
 
-from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
+from guardrails.ruleset.model import Ruleset, load_ruleset, parse_ruleset
 
 FIRST: Final = "/subscriptions/11111111-2222-3333-4444-555555555555"
 SECOND: Final = "/subscriptions/aaaaaaaa-0000-1111-2222-333333333333"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from guardrails.exemption import ROLES
+from guardrails.exemption.model import ROLES
 from guardrails.files.arm_json import read_bytes
 
 CORPUS: Final = Path(__file__).parents[2] / ".." / "shared" / "corpus"

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from guardrails.assess import assess
+from guardrails.decisions.assess import assess
 from guardrails.errors import Permanent
-from guardrails.exemption import Exemption, put_body
-from guardrails.facts import Assignment, Facts
-from guardrails.facts import Policy as PolicyFact
+from guardrails.exemption.facts import Assignment, Facts
+from guardrails.exemption.facts import Policy as PolicyFact
+from guardrails.exemption.model import Exemption, put_body
 from guardrails.policy.build import build
 from guardrails.policy.refusal import UNSEEN
 from guardrails.rules import all_rules
 from guardrails.rules.base import Unknown, Violation
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 from tests.limits import bound_for
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy

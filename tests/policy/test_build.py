@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from guardrails.patterns import glob, modern
+from guardrails.exemption.patterns import glob, modern
 from guardrails.policy.build import build, is_ours
 from guardrails.policy.conditions import covers, outside
 from guardrails.rules import all_rules
 from guardrails.rules.control import Form
-from guardrails.ruleset import load_ruleset, parse_ruleset
+from guardrails.ruleset.model import load_ruleset, parse_ruleset
 from tests.policy.evaluator import READINGS, Policy
 
 HEAD = "version: 1\nmode: audit\n"

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import pytest
 
-from guardrails.exemption import Exemption
-from guardrails.facts import Author
+from guardrails.exemption.facts import Author
+from guardrails.exemption.model import Exemption
 from guardrails.policy.build import build
 from guardrails.rules.author_not_approved import check
 from guardrails.rules.base import NoOptions, Violation
 from guardrails.rules.sample import BODY, FACTS, SUBSCRIPTION
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy
 from tests.policy.samples import Generator

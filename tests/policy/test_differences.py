@@ -11,7 +11,7 @@ from guardrails.cli import whole
 from guardrails.cli.main import main
 from guardrails.policy.build import build
 from guardrails.policy.differences import differences
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
 
 ROUTE = "notices: [{route: audit, channel: webhook, address_setting: A, secret_setting: S}]\n"
 BASE = "version: 2\nmode: audit\nrules: {expiry-missing: alert, expiry-too-far: alert}\n" + ROUTE

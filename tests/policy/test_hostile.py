@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from guardrails.errors import Permanent
-from guardrails.exemption import ROLES, Exemption
-from guardrails.facts import Facts
+from guardrails.exemption.facts import Facts
+from guardrails.exemption.model import ROLES, Exemption
 from guardrails.rules import all_rules
 from guardrails.rules.base import Violation
 from guardrails.rules.sample import BODY, EXEMPTIONS, SUBSCRIPTION
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 from tests.limits import bound_for
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy

@@ -12,7 +12,7 @@ from referencing.jsonschema import DRAFT4
 
 from guardrails.policy.build import build
 from guardrails.policy.given import read
-from guardrails.ruleset import Ruleset
+from guardrails.ruleset.model import Ruleset
 from tests.policy import rulesets
 from tests.policy.evaluator import Policy
 

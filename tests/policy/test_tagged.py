@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Misconfigured
-from guardrails.names import TagNames
+from guardrails.exemption.names import TagNames
 from guardrails.policy import given, tagged
 from guardrails.policy.inheritance import BUILT_IN, CONTRIBUTOR, ROLE_FILE, role_bicep
 from guardrails.policy.tagged import Tagged
-from guardrails.ruleset import Exceptions
+from guardrails.ruleset.model import Exceptions
 from tests.policy.definitions import CHECK, EFFECT, TYPE, definition, properties, rule
 
 ROOT = Path(__file__).parents[2]

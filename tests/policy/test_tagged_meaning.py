@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass.model import judged
-from guardrails.bypass.read import tagged_of
-from guardrails.names import TagNames
+from guardrails.bypasses.model import judged
+from guardrails.bypasses.read import tagged_of
+from guardrails.exemption.names import TagNames
 from guardrails.policy import given, tagged
 from guardrails.rules.sample import BODY
-from guardrails.ruleset import Exceptions, load_ruleset
+from guardrails.ruleset.model import Exceptions, load_ruleset
 from tests.policy.evaluator import READINGS, Policy, Reading
 
 SOURCES = Path(__file__).parents[2] / "infra" / "policies" / "sources"

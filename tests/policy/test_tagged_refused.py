@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Misconfigured
-from guardrails.names import TagNames
+from guardrails.exemption.names import TagNames
 from guardrails.policy import given, tagged
-from guardrails.ruleset import Exceptions
+from guardrails.ruleset.model import Exceptions
 from tests.policy.definitions import CHECK, EFFECT, TYPE, definition, rule
 
 TEXT = {"type": "String"}

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardrails.bypass.model import judged
-from guardrails.bypass.read import tagged_of
-from guardrails.bypass.rules import NOT_APPROVED
+from guardrails.bypasses.model import judged
+from guardrails.bypasses.read import tagged_of
 from guardrails.policy import tagged
-from guardrails.ruleset import Exceptions, load_ruleset
+from guardrails.ruleset.bypass_rules import NOT_APPROVED
+from guardrails.ruleset.model import Exceptions, load_ruleset
 from tests.policy.evaluator import READINGS, Policy, Reading
 from tests.policy.test_tagged_meaning import GIVEN, STORAGE, TAGS, account
 

@@ -12,9 +12,9 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.azure.arm import ArmRest
-from guardrails.reconcile import Reconciler
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.reconcile.visit import World as Ports
 from guardrails.register import queues, table_register
-from guardrails.visit import World as Ports
 from sandbox import tenant
 from sandbox.arm.server import Arm
 from tests.conftest import VirtualClock

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
-from guardrails.record import Status
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, World
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.reconcile import Reconciler
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.reconcile.reconcile import Reconciler
 from sandbox import tenant
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_OWNER, NO_TICKET, World, in_days, rules

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from guardrails.decisions.row import Entry, Status
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId, fingerprint
-from guardrails.record import Entry, Status
+from guardrails.exemption.model import ExemptionId, fingerprint
 from sandbox.identity import token_for
 from sandbox.tenant import APPROVAL, Actor
 from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE, PIPELINE_ID, YEARS, World, rules

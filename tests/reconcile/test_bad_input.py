@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import NO_TICKET, World, in_days, rules

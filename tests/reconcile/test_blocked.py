@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from guardrails.azure.refusals import REFUSALS
+from guardrails.decisions.row import Entry, Status
 from guardrails.errors import Permanent, Retryable
-from guardrails.record import Entry, Status
 from sandbox import tenant
 from sandbox.stack import ROOT
 from sandbox.tenant import APPROVAL

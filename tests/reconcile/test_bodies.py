@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from guardrails import bodies
-from guardrails.bodies import KEPT, SLACK
+from guardrails.decisions import bodies
+from guardrails.decisions.bodies import KEPT, SLACK
+from guardrails.decisions.row import HistoryEntry, Row
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.record import HistoryEntry, Row
+from guardrails.exemption.model import ExemptionId
 from guardrails.register import columns
 from guardrails.register.keys import address
 from sandbox.tenant import APPROVAL
@@ -196,7 +196,7 @@ async def test_an_old_row_is_counted_once_and_pruned_step_by_step(
         old.setattr(bodies, "counted", lambda _, row, *__, **___: replace(row, bodies=None, taken=None))
         old.setattr(bodies, "freed", lambda *_: None)
         old.setattr(bodies, "is_due", lambda *_: False)
-        old.setattr("guardrails.reconcile.is_due", lambda *_: False)
+        old.setattr("guardrails.reconcile.reconcile.is_due", lambda *_: False)
         await world.known(one)
         await fought(world, one, 3)
         taken = [entry.row["undo"] for entry in await world.history(one) if entry.event == "put-back"]

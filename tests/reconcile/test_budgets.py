@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from guardrails.budgets import Budget, Use
+from guardrails.decisions.row import Row, Status, Watch
 from guardrails.errors import Retryable
-from guardrails.exemption import ExemptionId
-from guardrails.record import Row, Status, Watch
+from guardrails.exemption.model import ExemptionId
+from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant
 from sandbox.identity import token_for
 from sandbox.tenant import Actor

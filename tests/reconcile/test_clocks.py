@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.grace import TOGGLES
-from guardrails.record import Status
+from guardrails.decisions.grace import TOGGLES
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId, spell_time
 from sandbox import tenant
 from sandbox.tenant import APPROVAL, Actor
 from tests.reconcile.ports import Died

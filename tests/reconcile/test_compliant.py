@@ -1,6 +1,6 @@
 """A compliant exemption is recorded once, and looking at it again costs next to nothing."""
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from sandbox import tenant
 from tests.reconcile.world import ABOVE, CORP, World
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from sandbox import tenant
 from tests.reconcile.world import ABOVE, ALICE, NO_TICKET, World, in_days, rules
 

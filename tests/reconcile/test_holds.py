@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from guardrails.decisions.row import Row, Status, Watch
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.record import Row, Status, Watch
+from guardrails.exemption.model import ExemptionId, spell_time
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, World, rules
 

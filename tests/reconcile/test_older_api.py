@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardrails.azure.arm import ArmRest
-from guardrails.reconcile import Reconciler
+from guardrails.reconcile.reconcile import Reconciler
 from tests.reconcile.world import NO_OWNER, StaticToken, World, rules
 
 ONE_POLICY = [{"name": "one", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["requireTls"]}]}]

@@ -10,10 +10,10 @@ import pytest
 from azure.data.tables import UpdateMode
 
 from guardrails.azure.events import Malformed, read_event
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import ExemptionId, fingerprint, spell_time
-from guardrails.hint import Hint
-from guardrails.record import Status
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, fingerprint, spell_time
 from guardrails.register import unseen
 from guardrails.register.keys import address
 from sandbox import tenant

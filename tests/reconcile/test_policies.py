@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from guardrails.hindsight import Hindsight, look_back
-from guardrails.hint import Hint
-from guardrails.limits import Response
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.hint import Hint
+from guardrails.reconcile.past_reverts import Hindsight, look_back
+from guardrails.ruleset.limits import Response
 from sandbox.tenant import AUTHORIZATION
 from tests.categories import CODE, asking, definition
 from tests.reconcile.world import ABOVE, World, rules

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
-from guardrails.record import Status
 from sandbox.arm.policy_tokens import Demand
 from tests.reconcile.world import NO_TICKET, OPERATOR, US_OID, World
 

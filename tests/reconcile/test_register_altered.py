@@ -2,8 +2,8 @@
 
 import pytest
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent
-from guardrails.record import Status
 from tests.reconcile.world import NO_TICKET, OPERATOR, World
 
 

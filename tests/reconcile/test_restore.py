@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import ExemptionId
-from guardrails.reconcile import Reconciler
-from guardrails.record import Status
+from guardrails.exemption.model import ExemptionId
+from guardrails.reconcile.reconcile import Reconciler
 from sandbox import tenant
 from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, World, rules
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.hint import Hint
-from guardrails.record import Entry, Row, Status
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId
 from guardrails.register import chain, columns, state
 from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target
 from tests.reconcile.world import ALICE, OPERATOR, World

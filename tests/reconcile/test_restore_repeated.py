@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import ExemptionId, fingerprint
+from guardrails.exemption.model import ExemptionId, fingerprint
 from tests.reconcile.ports import Died
 from tests.reconcile.world import OPERATOR, World
 

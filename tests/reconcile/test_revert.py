@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from sandbox import tenant
 from sandbox.arm import exemption_body, exemptions
 from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE, PIPELINE_ID, World, in_days, rules

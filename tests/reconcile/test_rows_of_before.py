@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.record import Status
+from guardrails.decisions.row import Status
 from tests.reconcile.world import ALICE, NO_TICKET, World, rules
 
 ROWS = Path(__file__).parents[1] / "register" / "rows_of_before.json"

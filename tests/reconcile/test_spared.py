@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import spell_time
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import spell_time
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import ALICE, NO_TICKET, World, rules

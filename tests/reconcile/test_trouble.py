@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
-from guardrails.record import Status
+from guardrails.reconcile.visit import LEASE
 from guardrails.rules import expiry_missing
-from guardrails.visit import LEASE
 from sandbox import tenant
 from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE_ID, World, in_days, rules
 

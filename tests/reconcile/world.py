@@ -14,14 +14,14 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.hint import Hint
-from guardrails.reconcile import Reconciler
-from guardrails.record import HistoryEntry, Row, Stored
+from guardrails.decisions.row import HistoryEntry, Row, Stored
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.reconcile.reconcile import Reconciler
+from guardrails.reconcile.visit import LEASE, Outcome
 from guardrails.register.keys import address
 from guardrails.register.table_register import TableRegister
-from guardrails.ruleset import Ruleset, parse_ruleset
-from guardrails.visit import LEASE, Outcome
+from guardrails.ruleset.model import Ruleset, parse_ruleset
 from sandbox import tenant
 from sandbox.arm.faults import Fault
 from sandbox.arm.server import Arm

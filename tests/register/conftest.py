@@ -15,8 +15,8 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableClient
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import Entry, Outgoing, Row, Status, Stored
+from guardrails.decisions.row import Entry, Outgoing, Row, Status, Stored
+from guardrails.exemption.model import ExemptionId
 from guardrails.register.keys import Address, address
 from guardrails.register.table_register import TableRegister, connect
 from tests.conftest import VirtualClock

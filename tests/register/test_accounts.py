@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from guardrails.exemption import ExemptionId
-from guardrails.grace import Account, Period
-from guardrails.record import Entry, Row, Status
-from guardrails.register.accounts import account_writes
+from guardrails.decisions.grace import Account, Period
+from guardrails.decisions.row import Entry, Row, Status
+from guardrails.exemption.model import ExemptionId
+from guardrails.register.grace_used import account_writes
 from guardrails.register.keys import GRACE, address
 from tests.register.conftest import BODY, EXEMPTION, World
 

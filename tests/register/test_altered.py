@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from azure.data.tables import UpdateMode
 
+from guardrails.decisions.row import Entry
 from guardrails.errors import Permanent
-from guardrails.record import Entry
 from tests.register.conftest import BODY, EXEMPTION, World, message
 
 

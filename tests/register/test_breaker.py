@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from azure.data.tables import UpdateMode
 
-from guardrails.budgets import Budget, Use
-from guardrails.exemption import ExemptionId
+from guardrails.exemption.model import ExemptionId
 from guardrails.ports import BreakerState
 from guardrails.register.breaker import _Kept
 from guardrails.register.table_register import connect
+from guardrails.ruleset.budgets import Budget, Use
 from tests.register.conftest import World
 
 AUTH = "/providers/Microsoft.Authorization/policyExemptions"

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from guardrails.assess import Finding, Verdict
-from guardrails.bypass.model import Bypass, Way, token
-from guardrails.bypass.record import Kept
+from guardrails.bypasses.model import Bypass, Way, token
+from guardrails.bypasses.row import Kept
+from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
-from guardrails.limits import Response
 from guardrails.ports import Bypasses
 from guardrails.rules.base import Severity
+from guardrails.ruleset.limits import Response
 from tests.register.conftest import SUB, World, at
 
 GROUP = f"/subscriptions/{SUB}/resourceGroups/Demo"

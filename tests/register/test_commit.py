@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from guardrails.budgets import Budget, Use
+from guardrails.decisions.row import Entry, Intent, Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
+from guardrails.exemption.model import ExemptionId
 from guardrails.ports import Register
-from guardrails.record import Entry, Intent, Row, Status
 from guardrails.register.table_register import TableRegister, connect
+from guardrails.ruleset.budgets import Budget, Use
 from tests.register.conftest import BODY, EXEMPTION, World, message
 
 

@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.record import Entry, Row, Status
+from guardrails.exemption.model import ExemptionId
 from guardrails.register.keys import address
 from tests.register.conftest import EXEMPTION, SUB, World
 

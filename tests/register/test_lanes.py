@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from guardrails.digest import Gathered, admit, compose
-from guardrails.lane import Lane, RouteState, claimed, disabled, enabled, told
-from guardrails.notice import Kind
-from guardrails.pace import GAPS, hold, millis, take_slot
+from guardrails.notices.digest import Gathered, admit, compose
+from guardrails.notices.notice import Kind
+from guardrails.notices.rate_limit import GAPS, hold, millis, take_slot
+from guardrails.notices.route_state import Lane, RouteState, claimed, disabled, enabled, told
+from guardrails.notices.routing import Digest, Route
 from guardrails.register.table_register import connect
-from guardrails.routing import Digest, Route
 from tests.notify.samples import notice
 from tests.register.conftest import World, at
 

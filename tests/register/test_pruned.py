@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from guardrails.bodies import KEPT, SLACK
+from guardrails.decisions.bodies import KEPT, SLACK
+from guardrails.decisions.row import Stored
 from guardrails.errors import Permanent
-from guardrails.record import Stored
 from guardrails.register.backup import by_exemption, soundness
 from guardrails.register.pruning import MOST
 from guardrails.register.reinstate import Tally

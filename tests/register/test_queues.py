@@ -14,7 +14,7 @@ from azure.storage.queue.aio import QueueClient
 from guardrails import ports
 from guardrails.errors import Permanent
 from guardrails.register.queues import LARGEST_BODY, connect
-from guardrails.telemetry import correlated
+from guardrails.runtime.telemetry import correlated
 
 
 @dataclass

@@ -11,9 +11,9 @@ from typing import Any
 
 from azure.data.tables import UpdateMode
 
-from guardrails.bodies import KEPT, SLACK
-from guardrails.exemption import ExemptionId
-from guardrails.record import Entry, Stored
+from guardrails.decisions.bodies import KEPT, SLACK
+from guardrails.decisions.row import Entry, Stored
+from guardrails.exemption.model import ExemptionId
 from guardrails.register.keys import address
 from tests.register import stranger
 from tests.register.conftest import BODY, EXEMPTION, World, message

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
+from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Retryable
-from guardrails.exemption import ExemptionId
+from guardrails.exemption.model import ExemptionId
 from guardrails.ports import Register
-from guardrails.record import Entry, Row, Status
 from guardrails.register.keys import address
 from tests.register.conftest import SUB, World
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption import ExemptionId
-from guardrails.facts import Assignment, Gone, PoliciesById, Policy, Unread
+from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread
+from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.sources import ARM
 from guardrails.ports import Page, Surroundings
 from guardrails.report.filters import Filter
 from guardrails.report.model import Report
 from guardrails.report.survey import survey
 from guardrails.rules.sample import ASSIGNMENT, BODY, DENY_PUBLIC, FACTS, INITIATIVE, NOW, REQUIRE_TLS
-from guardrails.ruleset import parse_ruleset
-from guardrails.sources import ARM
+from guardrails.ruleset.model import parse_ruleset
 
 RULES = """
 version: 1

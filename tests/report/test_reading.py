@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Retryable
-from guardrails.exemption import Exemption
-from guardrails.facts import Unread
-from guardrails.inventory import Rows
-from guardrails.names import DEFAULT_NAMES
-from guardrails.patterns import glob
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.names import DEFAULT_NAMES
+from guardrails.exemption.patterns import glob
 from guardrails.ports import Page
+from guardrails.reconcile.inventory import Rows
 from guardrails.report.coverage import Coverage
 from guardrails.report.filters import EVERYTHING, Filter
 from guardrails.report.model import Report
 from guardrails.report.reading import AT_ONCE, Reading
 from guardrails.report.survey import survey
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
 
 from .conftest import NOW, RULES, SUB, Shelf, row
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Retryable
-from guardrails.exemption import Exemption
-from guardrails.facts import Assignment, Gone, Policy, Unread
-from guardrails.patterns import glob
+from guardrails.exemption.facts import Assignment, Gone, Policy, Unread
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.patterns import glob
 from guardrails.ports import Page, Surroundings
 from guardrails.report.line import Line, line_of
 from guardrails.report.survey import AT_ONCE, survey
 from guardrails.rules.sample import DENY_PUBLIC, REQUIRE_TLS
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
 from tests.categories import asking
 
 from .conftest import GROUP, KNOWN, NOW, RULES, SUB, Shelf, report_on, row
@@ -129,7 +129,7 @@ async def test_trouble_that_stops_everything_is_raised() -> None:
 
 
 def test_states_at_the_second_and_unreadable_dates() -> None:
-    from guardrails.assess import Assessment  # noqa: PLC0415
+    from guardrails.decisions.assess import Assessment  # noqa: PLC0415
 
     def state(expires_on: str) -> tuple[str, int | None]:
         line = line_of(Exemption.from_arm(row(expiresOn=expires_on)), Assessment(()), RULESET, NOW)

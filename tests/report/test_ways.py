@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass.model import Way
-from guardrails.facts import Assignment, Gone, Unread
-from guardrails.patterns import glob
+from guardrails.bypasses.model import Way
+from guardrails.exemption.facts import Assignment, Gone, Unread
+from guardrails.exemption.patterns import glob
 from guardrails.ports import Page
+from guardrails.report.bypasses import WORDS, WayCount, beyond
 from guardrails.report.filters import Filter
 from guardrails.report.model import Report
 from guardrails.report.page import as_html
 from guardrails.report.survey import survey
 from guardrails.report.texts import as_csv, as_json, as_markdown
-from guardrails.report.ways import WORDS, WayCount, beyond
-from guardrails.ruleset import parse_ruleset
+from guardrails.ruleset.model import parse_ruleset
 
 from .conftest import ASSIGNMENTS, GROUP, NOW, RULES, SUB, TENANT, Shelf, assigned, row, tagged
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass.model import Way
-from guardrails.patterns import glob
+from guardrails.bypasses.model import Way
+from guardrails.exemption.patterns import glob
 from guardrails.ports import Page
 from guardrails.report.filters import Filter
 from guardrails.report.survey import survey

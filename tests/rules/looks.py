@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guardrails.exemption import NotReturned
+from guardrails.exemption.model import NotReturned
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Outcome, Rule, Unknown, Violation
 from guardrails.rules.sample import read

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Author, Unread
+from guardrails.exemption.facts import Author, Unread
 from guardrails.rules.words import says_nothing
 from tests.rules.looks import METADATA, kind, look, violation
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from guardrails.assess import Verdict, assess, assess_all
+from guardrails.decisions.assess import Verdict, assess, assess_all
+from guardrails.exemption.sources import RESOURCE_GRAPH
 from guardrails.rules import all_rules
 from guardrails.rules.sample import FACTS, read
-from guardrails.ruleset import Ruleset, load_ruleset, parse_ruleset
-from guardrails.sources import RESOURCE_GRAPH
+from guardrails.ruleset.model import Ruleset, load_ruleset, parse_ruleset
 
 CASES = [case for rule in all_rules().values() for case in (*rule.good, *rule.bad, *rule.unclear)]
 OVERRIDES = parse_ruleset("""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Assignment, Gone, Unread
+from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, EXEMPTIONS, GROUP, INITIATIVE, RESOURCE, SUBSCRIPTION
 from tests.rules.looks import kind, violation
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from guardrails.exemption.sources import FIELDS, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION, Source
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Rule, Unknown
-from guardrails.sources import FIELDS, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION, Source
 from tests.rules.looks import look, outcome
 
 RULES = list(all_rules().values())

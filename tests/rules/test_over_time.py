@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Before
+from guardrails.exemption.facts import Before
 from tests.rules.looks import kind, violation
 
 CREATED = datetime(2026, 11, 20, 9, tzinfo=UTC)  # the sample's createdAt

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Before
+from guardrails.exemption.facts import Before
 from guardrails.rules.expiry_too_far import latest
 from tests.rules.looks import METADATA, kind, look, violation
 

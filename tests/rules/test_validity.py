@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.facts import Gone, Unread
+from guardrails.exemption.facts import Gone, Unread
 from tests.rules.looks import kind, violation
 
 

@@ -9,14 +9,14 @@ from typing import Any, cast
 import pytest
 
 from guardrails.azure.graph import Graph
-from guardrails.compare import Report
-from guardrails.exemption import ExemptionId, parse_time
-from guardrails.hint import Hint
+from guardrails.delivery.dead_letters import Letterbox
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, parse_time
 from guardrails.intake import Intake
-from guardrails.letterbox import Letterbox
 from guardrails.register.sweeps import Sweeps
-from guardrails.second_clock import SecondClock
-from guardrails.sweep import LEASE, Sweeper
+from guardrails.sweep.compare import Report
+from guardrails.sweep.second_clock import SecondClock
+from guardrails.sweep.sweep import LEASE, Sweeper
 from tests.reconcile.conftest import world
 from tests.reconcile.ports import watched
 from tests.reconcile.world import StaticToken, World

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from guardrails.decisions.row import Status
 from guardrails.errors import Misconfigured, Retryable
-from guardrails.record import Status
 from guardrails.register import columns
 from sandbox import tenant as places
 from sandbox.arm.faults import Fault

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypass.model import Way
-from guardrails.bypass.record import Kept
-from guardrails.bypass.sweep import KEPT
+from guardrails.bypasses.model import Way
+from guardrails.bypasses.row import Kept
+from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
-from guardrails.record import Status
+from guardrails.sweep.bypasses import KEPT
 from sandbox import tenant as places
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, CORP, US_OID, World, in_days, rules

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from guardrails.exemption import spell_time
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import spell_time
 from sandbox import tenant as places
 from tests.reconcile.world import ABOVE, ALICE, CORP, NO_TICKET, PIPELINE, World, rules
 from tests.sweep.conftest import Tenant

@@ -8,16 +8,16 @@ from typing import Any, cast
 
 import pytest
 
-from guardrails.bypass.enrolled import REMOVED, Enrolled, Mode, Parts, bypass_of, holds
-from guardrails.bypass.look import Look
-from guardrails.bypass.model import Way
-from guardrails.bypass.read import mode_of
-from guardrails.bypass.record import Kept, Known
-from guardrails.bypass.removed import removed
-from guardrails.bypass.sweep import KEPT
+from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode, Parts, bypass_of, holds
+from guardrails.bypasses.model import Way
+from guardrails.bypasses.read import mode_of
+from guardrails.bypasses.row import Kept, Known
 from guardrails.errors import Retryable
-from guardrails.facts import Unread
+from guardrails.exemption.facts import Unread
 from guardrails.ports import Arm, Surroundings
+from guardrails.sweep.bypasses import KEPT
+from guardrails.sweep.look_for_bypasses import Look
+from guardrails.sweep.removed_enrollments import removed
 from sandbox import tenant as places
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, CORP, US, World, rules

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from guardrails.exemption import spell_time
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import spell_time
 from sandbox import tenant as places
 from tests.reconcile.world import ALICE, CORP, NO_TICKET, rules
 from tests.sweep.conftest import Tenant

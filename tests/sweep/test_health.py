@@ -12,7 +12,7 @@ import azure.functions as func
 import pytest
 
 from guardrails.errors import Misconfigured, Retryable
-from guardrails.health import KEPT, Health, Watch
+from guardrails.runtime.health import KEPT, Health, Watch
 from tests.sweep.conftest import Tenant
 
 HOUR = timedelta(hours=1)
@@ -76,7 +76,7 @@ async def test_storage_that_does_not_answer_is_not_waited_for_and_the_log_says_s
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr("guardrails.health.LONGEST", 0.01)
+    monkeypatch.setattr("guardrails.runtime.health.LONGEST", 0.01)
     assert (await Watch(never).look()).code == 503
     assert "the age of the last sweep could not be read: no answer within 0.01 s" in caplog.text
 
@@ -91,7 +91,7 @@ async def test_what_failed_is_kept_as_long() -> None:
 
 
 async def test_storage_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guardrails.health.LONGEST", 0.01)
+    monkeypatch.setattr("guardrails.runtime.health.LONGEST", 0.01)
 
     async def never() -> tuple[timedelta | None, timedelta]:
         await asyncio.sleep(60)

@@ -4,11 +4,11 @@ from contextlib import suppress
 
 import pytest
 
-from guardrails import compare
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId, canonical_json
-from guardrails.record import Row, Status
+from guardrails.exemption.model import ExemptionId, canonical_json
 from guardrails.register.keys import address
+from guardrails.sweep import compare
 from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target, target_deleted
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, US_OID, World, rules

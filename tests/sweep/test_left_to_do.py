@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.budgets import Budget, Use
-from guardrails.exemption import ExemptionId
+from guardrails.exemption.model import ExemptionId
+from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from tests.durability.conftest import deleted_by, keeping
 from tests.reconcile.ports import Died

@@ -3,10 +3,10 @@
 import pytest
 
 from guardrails.errors import Retryable
-from guardrails.matches import Matches, last_counted
 from guardrails.ports import Surroundings
-from guardrails.ruleset import Ruleset
-from guardrails.sweep import LEASE
+from guardrails.ruleset.model import Ruleset
+from guardrails.sweep.matches import Matches, last_counted
+from guardrails.sweep.sweep import LEASE
 from sandbox import tenant as places
 from tests.reconcile.world import ALICE, PIPELINE, rules
 from tests.sweep.conftest import Tenant

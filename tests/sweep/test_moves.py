@@ -2,8 +2,8 @@
 
 import pytest
 
-from guardrails.exemption import ExemptionId
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId
 from sandbox import tenant as places
 from tests.reconcile.world import ABOVE, CORP, NO_OWNER, PIPELINE, World, rules
 from tests.sweep.conftest import Tenant

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from guardrails.budgets import Budget, Use
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.expiry import mark, next_turn, reminder, reminder_turns
-from guardrails.hint import Hint
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.expiry import mark, next_turn, reminder, reminder_turns
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE, World, rules

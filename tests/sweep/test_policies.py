@@ -2,7 +2,7 @@
 
 import pytest
 
-from guardrails.facts import NO_POLICIES, PoliciesById
+from guardrails.exemption.facts import NO_POLICIES, PoliciesById
 from tests.categories import CODE, asking
 from tests.reconcile.test_policies import BOTH, PUBLIC, TLS, seal
 from tests.reconcile.world import rules

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import ExemptionId, spell_time
+from guardrails.exemption.model import ExemptionId, spell_time
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import World, rules
 from tests.sweep.conftest import Tenant

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId, spell_time
 from sandbox import tenant as places
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import OPERATOR, PIPELINE, rules

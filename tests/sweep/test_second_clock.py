@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from guardrails.decisions.schedule import longest_gap
 from guardrails.errors import Retryable
-from guardrails.exemption import parse_time
-from guardrails.schedule import longest_gap
+from guardrails.exemption.model import parse_time
 from sandbox.arm.faults import Fault
 from tests.reconcile.ports import Died
 from tests.sweep.conftest import Tenant

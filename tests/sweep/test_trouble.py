@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption import ExemptionId, spell_time
-from guardrails.record import Status
+from guardrails.decisions.row import Status
+from guardrails.exemption.model import ExemptionId, spell_time
 from sandbox import tenant as places
 from tests.reconcile.ports import Died
 from tests.reconcile.world import NO_TICKET, US_OID, rules

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from guardrails.azure.graph import Graph
-from guardrails.bypass.model import Way
-from guardrails.compare import NAMED
+from guardrails.bypasses.model import Way
+from guardrails.sweep.compare import NAMED
 from sandbox import tenant as places
 from tests.reconcile.world import CORP, US_OID, StaticToken, World
 from tests.sweep.conftest import Tenant, no_wait

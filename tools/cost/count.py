@@ -20,7 +20,7 @@ from azure.storage.queue.aio import QueueClient
 
 import function_app
 from guardrails.register import account, queues
-from guardrails.telemetry import correlated, origin, queue_age
+from guardrails.runtime.telemetry import correlated, origin, queue_age
 from guardrails.wiring import Service, connect
 from sandbox import tenant
 from sandbox.stack import Sandbox

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from guardrails.notice import Kind
-from guardrails.notify.teams import card
+from guardrails.channels.teams import card
+from guardrails.notices.notice import Kind
 
 from . import browser
 from .png import smaller

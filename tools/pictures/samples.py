@@ -5,18 +5,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.adoption import Adopted, adopted
-from guardrails.bypass.model import Bypass, Way, judged
-from guardrails.bypass.notice import bypass_found
-from guardrails.digest import Gathered, box_of, compose
-from guardrails.exemption import ExemptionId
-from guardrails.notice import SERVICE, SEVERITIES, Kind, Notice
-from guardrails.record import Row, Status
+from guardrails.bypasses.model import Bypass, Way, judged
+from guardrails.bypasses.notice import bypass_found
+from guardrails.decisions.adoption import Adopted, adopted
+from guardrails.decisions.notify import NEXT, TITLES, expiry, review
+from guardrails.decisions.row import Row, Status
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.digest import Gathered, box_of, compose
+from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Violation
 from guardrails.rules.sample import read
-from guardrails.ruleset import load_ruleset
-from guardrails.tell import NEXT, TITLES, expiry, review
+from guardrails.ruleset.model import load_ruleset
 
 _AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 _SUBSCRIPTION: Final = "/subscriptions/3f0c8a52-7d0e-4c56-9a6e-51b0c2f4d871"

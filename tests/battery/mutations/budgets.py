@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.budgets import Full, Use
-from guardrails.holds import is_held
+from guardrails.decisions.holds import is_held
+from guardrails.decisions.row import Entry, Row, Stored
 from guardrails.ports import BreakerState
-from guardrails.record import Entry, Row, Stored
+from guardrails.ruleset.budgets import Full, Use
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_budgets.py::"
@@ -87,51 +87,51 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "no-budget-of-one-exemption",
         "An exemption that is rewritten again and again is reverted three times an hour, and no more.",
         _TESTS + "test_one_exemption_rewritten_21_times_stops_nothing_else",
-        around("guardrails.perform.full_of_one", _no_exemption),
+        around("guardrails.reconcile.act.full_of_one", _no_exemption),
     ),
     mutation(
         "no-fights-over-reverts",
         "Repeated reverts of one exemption are detected by count, slowed down and told.",
         _TESTS + "test_a_fight_over_days_is_found_by_count_and_reverted_once_an_hour",
-        around("guardrails.perform.full_of_one", _no_fights),
+        around("guardrails.reconcile.act.full_of_one", _no_fights),
     ),
     mutation(
         "no-budget-of-an-author",
         "Who floods is held back, and what others wrote goes on.",
         _TESTS + "test_an_author_who_floods_is_held_back_and_others_are_not",
-        around("guardrails.budgets.Use.of", _of_nobody),
+        around("guardrails.ruleset.budgets.Use.of", _of_nobody),
     ),
     mutation(
         "no-budget-of-a-subscription",
         "Several who flood one subscription leave room for others.",
         _TESTS + "test_two_who_flood_leave_room_for_a_third",
-        around("guardrails.budgets.Use.of", _of_no_subscription),
+        around("guardrails.ruleset.budgets.Use.of", _of_no_subscription),
     ),
     mutation(
         "shares-counted-twice",
         "A revert that a crash cut short, and that is asked for again, uses up one share.",
         _TESTS + "test_a_crash_between_the_share_and_the_act_counts_once",
-        instead("guardrails.budgets.Use.among", lambda *_: False),
-        around("guardrails.perform._asked", _as_if_new),
+        instead("guardrails.ruleset.budgets.Use.among", lambda *_: False),
+        around("guardrails.reconcile.act._asked", _as_if_new),
     ),
     mutation(
         "removals-take-reverts",
         "Removals of what has ended use up nothing of what reverts have.",
         _TESTS + "test_removals_use_up_nothing_that_reverts_have",
-        around("guardrails.budgets.Use.of", _removal_like_a_revert),
+        around("guardrails.ruleset.budgets.Use.of", _removal_like_a_revert),
     ),
     mutation(
         "no-budget-of-restores",
         "Restores have budgets of their own: of one exemption, of who deleted it, of a subscription, and in all.",
         "tests/durability/test_budgets.py::test_who_deletes_much_uses_up_what_is_put_back_for_him_and_nobody_else",
         around("guardrails.register.breaker.Breaker.take_restore", _restores_freely),
-        around("guardrails.bring_back.full_of_one", lambda *_: None),
+        around("guardrails.reconcile.restore_lost.full_of_one", lambda *_: None),
     ),
     mutation(
         "breaker-told-once",
         "A breaker that stays open reminds daily.",
         "tests/sweep/test_differences.py::test_a_breaker_that_stays_open_reminds_each_day",
-        around("guardrails.sweep.Sweeper._tell", _told_once),
+        around("guardrails.sweep.sweep.Sweeper._tell", _told_once),
     ),
     mutation(
         "breaker-of-before",
@@ -143,7 +143,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "held-until-somebody-looks",
         "What waits for a budget goes on by itself when there is room.",
         _TESTS + "test_what_waits_for_its_author_goes_on_when_there_is_room",
-        around("guardrails.visit.Visit.commit", _without_due),
+        around("guardrails.reconcile.visit.Visit.commit", _without_due),
     ),
     mutation(
         "budget-told-each-time",
@@ -155,25 +155,25 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "hold-not-kept",
         "What an operator holds is not reverted, tagged or removed.",
         _HOLDS + "test_what_is_held_stands_and_is_judged",
-        instead("guardrails.decide.is_held", lambda *_: False),
+        instead("guardrails.decisions.decide.is_held", lambda *_: False),
     ),
     mutation(
         "hold-of-anything",
         "A hold is on what the operator saw: an edit ends it.",
         _HOLDS + "test_a_stranger_gains_nothing_by_an_edit_under_it",
-        instead("guardrails.decide.is_held", _on_anything),
-        instead("guardrails.holds.is_held", _on_anything),
+        instead("guardrails.decisions.decide.is_held", _on_anything),
+        instead("guardrails.decisions.holds.is_held", _on_anything),
     ),
     mutation(
         "hold-untold",
         "A hold is told, and so is its end.",
         _HOLDS + "test_it_is_recorded_and_told_with_who_and_why",
-        instead("guardrails.tell.about_hold", lambda *_, **__: None),
+        instead("guardrails.decisions.notify.about_hold", lambda *_, **__: None),
     ),
     mutation(
         "hold-ends-unannounced",
         "People are reminded of a hold before it ends.",
         _HOLDS + "test_people_are_reminded_once_before_each_end",
-        around("guardrails.recording.hold_after", _without_reminders),
+        around("guardrails.decisions.next_row.hold_after", _without_reminders),
     ),
 )

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.baseline import Baseline, Dates
-from guardrails.decide import Situation
-from guardrails.exemption import Exemption
-from guardrails.facts import Before
-from guardrails.grace import Account, Broken
-from guardrails.limits import Response
-from guardrails.record import Row, Status
+from guardrails.decisions.baseline import Baseline, Dates
+from guardrails.decisions.decide import Situation
+from guardrails.decisions.grace import Account, Broken
+from guardrails.decisions.row import Row, Status
+from guardrails.exemption.facts import Before
+from guardrails.exemption.model import Exemption
+from guardrails.ruleset.limits import Response
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_clocks.py::"
@@ -116,113 +116,113 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "grace-of-each-rule",
         "The grace that an author uses is never more than the longest of the rules that he broke.",
         _TESTS + "test_alternating_between_two_rules",
-        around("guardrails.decide.over", _each_by_itself),
+        around("guardrails.decisions.decide.over", _each_by_itself),
     ),
     mutation(
         "grace-anew-once-mended",
         "What was used of the grace counts for 30 days, even if the exemption was compliant in between.",
         _TESTS + "test_mended_for_a_moment",
-        around("guardrails.recording.after", _lasting_alone),
+        around("guardrails.decisions.next_row.after", _lasting_alone),
     ),
     mutation(
         "grace-anew-after-unknown",
         "A time in which a rule is Unknown does not end a period of grace.",
         _TESTS + "test_an_assignment_that_cannot_be_read",
-        around("guardrails.recording.after", _unknown_is_in_order),
-        instead("guardrails.record.Row.running", property(_not_unknown)),
+        around("guardrails.decisions.next_row.after", _unknown_is_in_order),
+        instead("guardrails.decisions.row.Row.running", property(_not_unknown)),
     ),
     mutation(
         "grace-runs-while-unknown",
         "A time in which a rule is Unknown does not begin a period of grace.",
         "tests/core/test_grace.py::test_unknown_begins_no_period",
-        around("guardrails.decide.broken_at", _unknown_counts),
-        around("guardrails.recording.broken_at", _unknown_counts),
+        around("guardrails.decisions.decide.broken_at", _unknown_counts),
+        around("guardrails.decisions.next_row.broken_at", _unknown_counts),
     ),
     mutation(
         "grace-anew-after-a-delete",
         "A delete, ours or anybody's, gives back no grace.",
         _TESTS + "test_deleted_and_made_again",
-        around("guardrails.recording.closed", lambda *_: ()),
+        around("guardrails.decisions.next_row.closed", lambda *_: ()),
     ),
     mutation(
         "grace-anew-under-another-name",
         "Exemptions of one control at one scope share what an author used of their grace.",
         _TESTS + "test_another_name",
-        around("guardrails.visit.begins", lambda *_: False),
+        around("guardrails.reconcile.visit.begins", lambda *_: False),
     ),
     mutation(
         "grace-anew-from-another-assignment",
         "An exemption that goes over to another assignment has no grace anew.",
         _TESTS + "test_another_assignment_and_back",
-        around("guardrails.visit.row_of_same", _anew_from_another_assignment),
+        around("guardrails.reconcile.visit.row_of_same", _anew_from_another_assignment),
     ),
     mutation(
         "grace-anew-after-an-exclusion",
         "The grace runs on while an exemption is excluded.",
         _TESTS + "test_an_exclusion_or_an_owner_that_comes_and_goes",
-        around("guardrails.visit.row_after", _anew_after_exclusion),
+        around("guardrails.reconcile.visit.row_after", _anew_after_exclusion),
     ),
     mutation(
         "grace-anew-by-another-author",
         "A second account that edits what is broken wins no time.",
         "tests/core/test_grace.py::test_a_second_account_that_edits_what_is_broken_wins_no_time",
-        around("guardrails.decide.over", _over_of_own),
-        around("guardrails.recording.after", _after_of_own),
+        around("guardrails.decisions.decide.over", _over_of_own),
+        around("guardrails.decisions.next_row.after", _after_of_own),
     ),
     mutation(
         "grace-used-by-what-may-stand",
         "What may stand, adopted or restored, uses up no grace.",
         _TESTS + "test_what_may_stand_uses_up_nothing",
-        around("guardrails.decide.broken_at", _stands_and_counts),
-        around("guardrails.recording.broken_at", _stands_and_counts),
+        around("guardrails.decisions.decide.broken_at", _stands_and_counts),
+        around("guardrails.decisions.next_row.broken_at", _stands_and_counts),
     ),
     mutation(
         "end-in-small-steps",
         "An end that is extended in small steps is compared with the end that was accepted.",
         _TESTS + "test_a_day_with_each_edit_adds_up",
-        around("guardrails.baseline.Baseline.follow", _step_by_step),
+        around("guardrails.decisions.baseline.Baseline.follow", _step_by_step),
     ),
     mutation(
         "ticket-named-before",
         "A ticket that was named before renews nothing.",
         _TESTS + "test_a_new_ticket_renews_it_and_an_old_one_does_not",
-        around("guardrails.baseline._with_ticket", _last_ticket_alone),
+        around("guardrails.decisions.baseline._with_ticket", _last_ticket_alone),
     ),
     mutation(
         "end-forgotten-by-a-delete",
         "The end that an exemption was accepted with is remembered for 30 days after a delete.",
         _TESTS + "test_deleted_and_made_again_it_is_compared_with_what_it_was",
-        around("guardrails.recording._past", _forgotten_when_gone),
+        around("guardrails.decisions.next_row._past", _forgotten_when_gone),
     ),
     mutation(
         "end-forgotten-by-another-assignment",
         "The end that an exemption was accepted with is remembered over another assignment and back.",
         _TESTS + "test_by_way_of_another_assignment",
-        around("guardrails.recording.come_back", lambda *_: (None, ())),
+        around("guardrails.decisions.next_row.come_back", lambda *_: (None, ())),
     ),
     mutation(
         "end-never-approved",
         "The end of an exemption that never was compliant is compared, too.",
         _TESTS + "test_what_never_was_compliant_is_compared_too",
-        around("guardrails.recording._accepted", _compliant_alone),
+        around("guardrails.decisions.next_row._accepted", _compliant_alone),
     ),
     mutation(
         "ends-pushed-out",
         "The first and the earliest end stay in the register, however many follow.",
         _TESTS + "test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register",
-        around("guardrails.recording.cut", _newest),
+        around("guardrails.decisions.next_row.cut", _newest),
     ),
     mutation(
         "grace-of-rows-of-before",
         "A row of before there were accounts of grace goes on from when its violation was first seen.",
         _BEFORE + "test_time_that_was_used_before_is_on_its_authors_account",
-        instead("guardrails.record.Row.account", property(lambda row: row.grace)),
-        around("guardrails.grace._start", _start_now),
+        instead("guardrails.decisions.row.Row.account", property(lambda row: row.grace)),
+        around("guardrails.decisions.grace._start", _start_now),
     ),
     mutation(
         "end-of-rows-of-before",
         "The end that a row of before names as accepted is the one that later ones are compared with.",
         _BEFORE + "test_its_end_is_compared_with_what_it_was",
-        around("guardrails.recording.baseline_of", lambda _, row: row.baseline),
+        around("guardrails.decisions.next_row.baseline_of", lambda _, row: row.baseline),
     ),
 )

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.digest import URGENT
-from guardrails.evasion import Habit
-from guardrails.exemption import Exemption
-from guardrails.notice import Kind, Notice
-from guardrails.record import Row
+from guardrails.decisions.evasion import Habit
+from guardrails.decisions.row import Row
+from guardrails.exemption.model import Exemption
+from guardrails.notices.digest import URGENT
+from guardrails.notices.notice import Kind, Notice
 from tests.battery.mutations.base import Mutation, Patch, around, instead, mutation
 
 _TESTS: Final = "tests/durability/test_verified.py::"
@@ -72,51 +72,51 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "events-say-who",
         "A delete is unverified until the activity log was read: nothing follows from who is said to have done it.",
         _TESTS + "test_until_the_log_is_asked_nothing_follows_whoever_is_said_to_have_done_it",
-        around("guardrails.reconcile.lose", _as_verified),
-        around("guardrails.reconcile.bring_back", _as_verified),
+        around("guardrails.reconcile.reconcile.lose", _as_verified),
+        around("guardrails.reconcile.reconcile.bring_back", _as_verified),
     ),
     mutation(
         "log-not-asked",
         "After that what the activity log says decides.",
         _TESTS + "test_then_what_the_log_says_decides_and_the_history_says_so",
-        around("guardrails.bring_back._deleter", _by_the_event),
+        around("guardrails.reconcile.restore_lost._deleter", _by_the_event),
     ),
     mutation(
         "log-of-any-life",
         "A delete of an earlier life of the exemption is not taken for this one.",
         _TESTS + "test_a_delete_of_an_earlier_life_is_not_taken_for_this_one",
-        around("guardrails.bring_back._deleter", _of_any_life),
+        around("guardrails.reconcile.restore_lost._deleter", _of_any_life),
         around("guardrails.azure.deletions._records", _deletes_alone),
     ),
     mutation(
         "how-it-is-known-unsaid",
         "The history says by what it is known who deleted it.",
         _TESTS + "test_then_what_the_log_says_decides_and_the_history_says_so",
-        around("guardrails.bring_back._deleter", _unsaid),
+        around("guardrails.reconcile.restore_lost._deleter", _unsaid),
     ),
     mutation(
         "old-events-believed",
         "An old delete event that comes again says nothing of a later loss.",
         "tests/durability/test_hard_cases.py::test_an_old_delete_event_that_comes_again_says_nothing_of_a_later_loss",
-        around("guardrails.bring_back._believed", _the_hint),
+        around("guardrails.reconcile.restore_lost._believed", _the_hint),
     ),
     mutation(
         "approved-until-made-anew",
         "Who deletes an approved exemption and makes it anew gets no further than by an edit.",
         _TESTS + "test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_than_by_an_edit",
-        around("guardrails.visit.row_of_same", _anew_though_lost),
+        around("guardrails.reconcile.visit.row_of_same", _anew_though_lost),
     ),
     mutation(
         "loss-silenced-by-another",
         "The loss of an approved exemption is told, though another was made under its name.",
         _TESTS + "test_another_under_its_name_from_another_assignment_does_not_silence_the_loss",
-        instead("guardrails.visit._replaced", lambda *_: False),
+        instead("guardrails.reconcile.visit._replaced", lambda *_: False),
     ),
     mutation(
         "bad-twin-stands-for-it",
         "A bad exemption under another name does not stand for a lost one.",
         _TESTS + "test_a_bad_one_under_another_name_does_not_stand_for_it",
-        instead("guardrails.bring_back._may_stand", lambda _: True),
+        instead("guardrails.reconcile.restore_lost._may_stand", lambda _: True),
     ),
     mutation(
         "claims-untold",
@@ -146,13 +146,15 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "evasion-told-each-time",
         "Evasion is told once an exemption and habit.",
         "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_told_once",
-        around("guardrails.evasion.news", lambda _, __, row: [habit for habit in Habit if habit in row.evaded]),
-        around("guardrails.evasion.notice", _by_its_time),
+        around(
+            "guardrails.decisions.evasion.news", lambda _, __, row: [habit for habit in Habit if habit in row.evaded]
+        ),
+        around("guardrails.decisions.evasion.notice", _by_its_time),
     ),
     mutation(
         "evasion-in-digests",
         "Evasion is told at once, never in a digest.",
         "tests/deliver/test_digest.py::test_what_cannot_wait_is_never_gathered_and_does_not_count",
-        instead("guardrails.digest.URGENT", _WITHOUT),
+        instead("guardrails.notices.digest.URGENT", _WITHOUT),
     ),
 )

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from guardrails.decisions.row import Row
 from guardrails.errors import Permanent
-from guardrails.exemption import ExemptionId
-from guardrails.record import Row
+from guardrails.exemption.model import ExemptionId
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_blocked.py::"
@@ -50,32 +50,32 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "refused-for-ever",
         "What Azure did not allow is tried again after a day, then weekly.",
         _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_told_once",
-        instead("guardrails.perform.refused_until", lambda *_: _NEVER),
-        instead("guardrails.visit.refused_until", lambda *_: _NEVER),
+        instead("guardrails.reconcile.act.refused_until", lambda *_: _NEVER),
+        instead("guardrails.reconcile.visit.refused_until", lambda *_: _NEVER),
     ),
     mutation(
         "refused-whatever-is-written",
         "What Azure did not allow is tried again at once when the exemption changes.",
         _TESTS + "test_it_is_tried_again_when_the_exemption_changes",
-        around("guardrails.visit.Visit._blocked", _whatever_it_says),
+        around("guardrails.reconcile.visit.Visit._blocked", _whatever_it_says),
     ),
     mutation(
         "refusal-told-each-time",
         "That Azure does not allow it is told once, however often it is tried.",
         _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_told_once",
-        around("guardrails.recording._refused", lambda *_: 0),
+        around("guardrails.decisions.next_row._refused", lambda *_: 0),
     ),
     mutation(
         "broken-answer-is-a-letter",
         "A write whose answer breaks off is settled by looking again.",
         _TESTS + "test_an_answer_that_breaks_off_is_settled_by_looking",
-        around("guardrails.act._put", lambda old, arm, *rest: old(_Strict(arm), *rest)),
+        around("guardrails.reconcile.azure_write._put", lambda old, arm, *rest: old(_Strict(arm), *rest)),
     ),
     mutation(
         "refused-before-for-ever",
         "A row of before that says cannot-act is taken up by a sweep.",
         _TESTS + "test_a_row_of_before_waits_a_day_from_now_then_a_week",
-        instead("guardrails.record.Watch._replace", lambda watch, **_: watch),
-        around("guardrails.visit.Visit._blocked", _known_alone),
+        instead("guardrails.decisions.row.Watch._replace", lambda watch, **_: watch),
+        around("guardrails.reconcile.visit.Visit._blocked", _known_alone),
     ),
 )

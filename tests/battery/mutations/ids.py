@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from guardrails.decisions.row import Stored
 from guardrails.errors import Permanent
-from guardrails.exemption import Exemption, ExemptionId
-from guardrails.facts import Gone, Unread
-from guardrails.record import Stored
+from guardrails.exemption.facts import Gone, Unread
+from guardrails.exemption.model import Exemption, ExemptionId
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_other_object.py::"
@@ -26,7 +26,7 @@ async def _at_once(_: Any, visit: Any) -> tuple[Stored | None, Exemption | Gone 
 
 
 async def _row_of_anything(_: Any, visit: Any, seen: Gone | Unread) -> Any:
-    from guardrails import reconcile  # noqa: PLC0415
+    from guardrails.reconcile import reconcile  # noqa: PLC0415
 
     return await reconcile._absent(visit, None, seen)
 
@@ -66,13 +66,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "ids-as-given",
         "An id that may lead to another object is refused before anything is asked.",
         _TESTS + "test_a_forged_id_reaches_no_exemption",
-        instead("guardrails.exemption.resource_id", _as_given),
+        instead("guardrails.exemption.model.resource_id", _as_given),
     ),
     mutation(
         "letters-that-look-alike",
         "Letters that merely share a lower case, as the sign of Kelvin and k, name two objects.",
         _TESTS + "test_a_name_that_looks_like_another_takes_nothing_of_it",
-        instead("guardrails.exemption.folded", str.lower),
+        instead("guardrails.exemption.model.folded", str.lower),
     ),
     mutation(
         "answers-about-anything",
@@ -91,27 +91,27 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "read-at-once",
         "The register is read before Azure: its answer is never later than Azure's.",
         _TESTS + "test_an_accepted_delete_while_another_worker_looks_stands",
-        around("guardrails.visit.Visit.observe", _at_once),
-        around("guardrails.bring_back._accepted_before", _nothing_accepted),
+        around("guardrails.reconcile.visit.Visit.observe", _at_once),
+        around("guardrails.reconcile.restore_lost._accepted_before", _nothing_accepted),
     ),
     mutation(
         "gone-not-asked-again",
         "Where Azure shows what the register knows to be gone, Azure is asked again.",
         _TESTS + "test_an_azure_that_is_behind_does_not_undo_an_accepted_delete",
-        instead("guardrails.visit._went", lambda *_: False),
-        around("guardrails.bring_back._accepted_before", _nothing_accepted),
+        instead("guardrails.reconcile.visit._went", lambda *_: False),
+        around("guardrails.reconcile.restore_lost._accepted_before", _nothing_accepted),
     ),
     mutation(
         "accepted-delete-forgotten",
         "A delete that was accepted stays accepted, though Azure showed the exemption once more.",
         _TESTS + "test_an_azure_that_is_behind_does_not_undo_an_accepted_delete",
-        around("guardrails.bring_back._accepted_before", _nothing_accepted),
+        around("guardrails.reconcile.restore_lost._accepted_before", _nothing_accepted),
     ),
     mutation(
         "forged-ids-leave-rows",
         "An id that names nothing leaves no row.",
         _TESTS + "test_ids_of_what_there_is_not_leave_nothing",
-        around("guardrails.reconcile._never_known", _row_of_anything),
+        around("guardrails.reconcile.reconcile._never_known", _row_of_anything),
     ),
     mutation(
         "unread-ids-without-bound",
@@ -123,7 +123,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "letters-without-bound",
         "Of what strangers send a limited number of letters is kept.",
         "tests/intake/test_events.py::test_of_what_strangers_send_a_limited_number_is_kept",
-        around("guardrails.register.letters.Letters._is_full", _never),
+        around("guardrails.register.dead_letters.Letters._is_full", _never),
     ),
     mutation(
         "rows-of-another",
@@ -148,6 +148,6 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "What strangers wrote reaches the log on one line, escaped.",
         _TESTS + "test_a_forged_id_reaches_no_exemption",
         instead("guardrails.errors.plain", lambda text: text),
-        instead("guardrails.telemetry.plain", lambda text: text),
+        instead("guardrails.runtime.telemetry.plain", lambda text: text),
     ),
 )

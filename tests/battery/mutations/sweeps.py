@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.bodies import freed, named
-from guardrails.exemption import ExemptionId, parse_time
-from guardrails.record import Entry, HistoryEntry, Row, Stored, Watch
+from guardrails.decisions.bodies import freed, named
+from guardrails.decisions.row import Entry, HistoryEntry, Row, Stored, Watch
+from guardrails.exemption.model import ExemptionId, parse_time
 from guardrails.register.keys import address
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
@@ -60,13 +60,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "gone-rows-skipped",
         "Sweeps visit the rows of deleted exemptions with something left to do.",
         "tests/sweep/test_left_behind.py",
-        around("guardrails.compare.left_to_do", _those_that_are_there),
+        around("guardrails.sweep.compare.left_to_do", _those_that_are_there),
     ),
     mutation(
         "unseen-rows-skipped",
         "Sweeps visit what was begun and not ended, though its container cannot be seen.",
         "tests/sweep/test_left_behind.py",
-        around("guardrails.record.Watch.of", _never_begun),
+        around("guardrails.decisions.row.Watch.of", _never_begun),
     ),
     mutation(
         "damaged-run-stops-sweeps",
@@ -78,13 +78,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "restore-taken-back",
         "Restore that is repeated takes nothing back of what its first run did.",
         "tests/reconcile/test_restore_repeated.py::test_a_second_time_says_what_takes_it_back",
-        instead("guardrails.restore.is_restored", lambda *_: False),
+        instead("guardrails.reconcile.restore.is_restored", lambda *_: False),
     ),
     mutation(
         "tag-after-restore-forgotten",
         "What is decided while a write is concluded is done, at every scope.",
         "tests/sweep/test_left_to_do.py::test_the_tag_of_what_was_restored",
-        around("guardrails.visit.Visit.commit", _left_to_do),
+        around("guardrails.reconcile.visit.Visit.commit", _left_to_do),
     ),
     mutation(
         "put-back-reads-all-bodies",
@@ -96,25 +96,27 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "bodies-never-pruned",
         "Bodies that nothing needs are pruned.",
         _BODIES + "test_of_many_edits_the_newest_bodies_and_those_that_are_needed_stay",
-        instead("guardrails.reconcile.is_due", lambda *_: False),
+        instead("guardrails.reconcile.reconcile.is_due", lambda *_: False),
     ),
     mutation(
         "bodies-of-before-uncounted",
         "The bodies of a row of before are counted and pruned, too.",
         _BODIES + "test_an_old_row_is_counted_once_and_pruned_step_by_step",
-        around("guardrails.reconcile.is_due", lambda old, row, *rest: row.bodies is not None and old(row, *rest)),
+        around(
+            "guardrails.reconcile.reconcile.is_due", lambda old, row, *rest: row.bodies is not None and old(row, *rest)
+        ),
     ),
     mutation(
         "taken-bodies-pruned",
         "A body that was taken away is kept for 400 days.",
         _BODIES + "test_what_was_taken_by_a_revert_is_kept_for_400_days",
-        instead("guardrails.bodies.freed", lambda *_: None),
-        around("guardrails.bodies.counted", _taken_are_spare),
+        instead("guardrails.decisions.bodies.freed", lambda *_: None),
+        around("guardrails.decisions.bodies.counted", _taken_are_spare),
     ),
     mutation(
         "good-bodies-pruned",
         "The body of the last compliant state is kept.",
         _BODIES + "test_of_many_edits_the_newest_bodies_and_those_that_are_needed_stay",
-        around("guardrails.bodies.named", _without_compliant),
+        around("guardrails.decisions.bodies.named", _without_compliant),
     ),
 )

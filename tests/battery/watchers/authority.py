@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from guardrails.evasion import Habit
-from guardrails.record import Status
-from guardrails.ruleset import Owner
+from guardrails.decisions.evasion import Habit
+from guardrails.decisions.row import Status
+from guardrails.ruleset.model import Owner
 from tests.battery.rulesets import CLAIM
 from tests.battery.watchers.book import SLACK, Book, Step, time_of
 

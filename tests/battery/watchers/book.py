@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
+from guardrails.decisions.row import HistoryEntry, Row
 from guardrails.errors import GuardrailsError
-from guardrails.exemption import ExemptionId, fingerprint, parse_time
-from guardrails.record import HistoryEntry, Row
-from guardrails.ruleset import Owner, Ruleset
+from guardrails.exemption.model import ExemptionId, fingerprint, parse_time
+from guardrails.ruleset.model import Owner, Ruleset
 from tests.battery import model, rulesets
 from tests.battery.invariants import End
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from guardrails.budgets import BREAKER, RESTORES, Budget
-from guardrails.notice import Kind
-from guardrails.record import Hold, Row
-from guardrails.ruleset import Ruleset
+from guardrails.decisions.row import Hold, Row
+from guardrails.notices.notice import Kind
+from guardrails.ruleset.budgets import BREAKER, RESTORES, Budget
+from guardrails.ruleset.model import Ruleset
 from tests.battery.azure import START
 from tests.battery.watchers.book import SLACK, Book, Step
 

@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Final
 
-from guardrails import bodies
 from guardrails.azure.refusals import REFUSALS
-from guardrails.exemption import ExemptionId
-from guardrails.ids import is_same
-from guardrails.notice import Kind
-from guardrails.record import Row, Status
-from guardrails.register import letters, unseen
-from guardrails.ruleset import Mode
+from guardrails.decisions import bodies
+from guardrails.decisions.row import Row, Status
+from guardrails.exemption.ids import is_same
+from guardrails.exemption.model import ExemptionId
+from guardrails.notices.notice import Kind
+from guardrails.register import dead_letters, unseen
+from guardrails.ruleset.model import Mode
 from tests.battery.azure import START
 from tests.battery.watchers.book import SLACK, Book
 
@@ -72,7 +72,7 @@ async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
 async def letters_are_limited(book: Book) -> list[str]:
     """Of what strangers send a limited number is kept."""
     kept = [one for one in await book.end.register.letters() if one.source == "event"]
-    return [f"{len(kept)} letters of events"] if len(kept) > letters.MOST + 1 else []
+    return [f"{len(kept)} letters of events"] if len(kept) > dead_letters.MOST + 1 else []
 
 
 async def an_accepted_delete_stands(book: Book) -> list[str]:

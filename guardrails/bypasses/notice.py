@@ -1,0 +1,98 @@
+"""One notice a sweep about the ways past a policy that are new, or newly against the rules. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from guardrails.bypasses.model import Bypass, Way
+from guardrails.decisions.assess import Finding
+from guardrails.decisions.notify import NEXT, TITLES
+from guardrails.exemption.model import spell_time
+from guardrails.notices.digest import WORST, ranked
+from guardrails.notices.notice import Kind, Notice
+from guardrails.rules.base import Severity
+
+_ID: Final = 600
+_SHORT: Final = 80
+_DETAIL: Final = 200
+_MEND: Final = 300
+_ALSO: Final = 3
+
+
+def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -> Notice:
+    """Return the notice about bypasses with a violation, by Bypass.key, each with when the newest of them was found.
+
+    Its id is made of the keys and of those times: however often it is told, it is the same. `found` is not empty.
+    """
+    bypasses = sorted((one for _, one in found.values()), key=_badness)
+    total = len(bypasses)
+    severities = Counter(one.grade for one in bypasses)
+    rules = Counter(rule for one in bypasses for rule in {finding.rule for finding in one.violations})
+    return Notice(
+        id=f"service-{Kind.BYPASS_FOUND}-{_name(found)}",
+        kind=Kind.BYPASS_FOUND,
+        severity=bypasses[0].grade,
+        at=at,
+        title=TITLES[Kind.BYPASS_FOUND],
+        exemption={},
+        findings=tuple(map(_finding, bypasses[:WORST])),
+        actor="",
+        done=f"{total} way{'' if total == 1 else 's'} past a policy found, against the rules and no exemption."
+        " Nothing was changed in Azure.",
+        why=("they were not there, or not against the rules, when the tenant was last looked at",),
+        next=NEXT[Kind.BYPASS_FOUND],
+        digest={
+            "total": total,
+            "ways": ranked(Counter(str(one.way) for one in bypasses)),
+            "severities": ranked(severities),
+            "rules": ranked(rules),
+        },
+    )
+
+
+def _name(found: Mapping[bytes, tuple[datetime, Bypass]]) -> str:
+    known = sorted(key.hex() + spell_time(at) for key, (at, _) in found.items())
+    return sha256("".join(known).encode()).hexdigest()[:16]
+
+
+def _badness(one: Bypass) -> tuple[int, int, str, str]:
+    return Severity(one.grade).rank, -len(one.violations), str(one.way), one.scope.lower()
+
+
+def _finding(one: Bypass) -> dict[str, Any]:
+    """Return a bypass as one finding: the worst that was found, what the others are, and where it is."""
+    first, *others = sorted(one.violations, key=lambda finding: (finding.severity.rank, finding.code))
+    said = [_what(one), *_also(others), f"by {_cut(one.who, _SHORT) or 'somebody not known'}"]
+    if one.owner.strip():
+        said.append(f"owner {_cut(one.owner.strip(), _SHORT)}")
+    assignment = "" if one.way is Way.TAG else _cut(one.subject, _ID)
+    evidence = {"way": str(one.way), "scope": _cut(one.scope, _ID), "assignment": assignment}
+    return {
+        "code": first.code,
+        "rule": first.rule,
+        "status": str(first.status),
+        "severity": str(first.severity),
+        "text": "; ".join(said),
+        "evidence": {name: value for name, value in evidence.items() if value},
+        "mend": first.mend[:_MEND],
+    }
+
+
+def _what(one: Bypass) -> str:
+    """Return which way it is, in which assignment, and what it says; a tag's name is in its scope."""
+    named = one.name and one.way is not Way.TAG
+    way = f"{one.way} ({_cut(one.name, _SHORT)})" if named else str(one.way)
+    detail = f"policy {one.covers} {one.detail}" if one.way is Way.UNENROLLED and one.covers else one.detail
+    return f"{way}: {_cut(detail, _DETAIL)}" if detail else way
+
+
+def _also(others: Sequence[Finding]) -> list[str]:
+    names = [finding.rule for finding in others]
+    return [f"also {', '.join(names[:_ALSO])}{' and more' if len(names) > _ALSO else ''}"] if names else []
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the beginning; outside ASCII a character takes up to four bytes on a queue."""
+    return text[: most if text.isascii() else most // 4]

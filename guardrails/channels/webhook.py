@@ -1,0 +1,146 @@
+"""A notice as a signed webhook, by the Standard Webhooks specification (standard-webhooks/standard-webhooks). Pure.
+
+The body is `{"type": "exemption.<kind>", "timestamp": when it was decided, "data": the notice's JSON form}`. Machines
+read it, so texts are as their authors wrote them, not escaped. `data.shed` names what was left out to keep it small.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from guardrails.channels.portal import PUBLIC, link
+from guardrails.channels.truncate import Detail, fit, worst_first
+from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.model import spell_time
+from guardrails.notices.notice import Notice
+
+MAX_BYTES: Final = 20_000
+"""Of the body. The specification asks for less than 20 kB."""
+
+FULL: Final = Detail(evidence=2000, mend=2000, findings=200, why=50, text=2000, name=1000, words=2000, id=2048)
+
+_PREFIX: Final = "whsec_"
+_ID: Final = re.compile(r"[A-Za-z0-9-]{1,200}")
+_MOST_KEYS: Final = 20
+_DEEPEST: Final = 4
+
+
+def signed(notice: Notice, secrets: Sequence[str], at: datetime, portal: str = PUBLIC) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of one attempt to deliver a notice.
+
+    Args:
+        notice: what to send.
+        secrets: `whsec_...` texts; each gives a signature, so that a receiver can change from one to the next.
+        at: the time of this attempt; a receiver refuses what is more than some minutes off.
+        portal: the origin of the Azure portal that the body links to.
+
+    Raises Misconfigured (webhook-secret) where a secret is none, and Permanent (notice-id) for an id that cannot be
+    signed: the parts of the signed text are joined by dots, so an id has none.
+    """
+    if not _ID.fullmatch(notice.id):
+        raise Permanent(
+            "the notice's id is not made of letters, digits and hyphens", code="notice-id", subject=notice.id[:80]
+        )
+    payload = body(notice, portal)
+    stamp = str(int(at.timestamp()))
+    signatures = [_signature(key_of(secret), notice.id, stamp, payload) for secret in secrets]
+    if not signatures:
+        raise Misconfigured("there is no secret to sign with", code="webhook-secret", remedy=_REMEDY)
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": notice.id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": " ".join(signatures),
+    }
+    return headers, payload
+
+
+def body(notice: Notice, portal: str = PUBLIC) -> bytes:
+    """Return the JSON body, at most MAX_BYTES of UTF-8; the same for every attempt."""
+    return fit(lambda detail, taken: _encoded(notice, portal, detail, taken), FULL, MAX_BYTES)
+
+
+def split_secrets(text: str) -> tuple[str, ...]:
+    """Return the secrets in a setting's value: one, or several separated by spaces or commas."""
+    return tuple(re.findall(r"[^\s,]+", text))
+
+
+_REMEDY: Final = "Make one of 24 to 64 random bytes: 'whsec_' and their base64."
+
+
+def key_of(secret: str) -> bytes:
+    """Return the signing key in a `whsec_` text. Raises Misconfigured (webhook-secret), which never holds the text."""
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError:  # binascii's error, or characters beyond ASCII
+        key = b""
+    if secret.startswith(_PREFIX) and 24 <= len(key) <= 64:
+        return key
+    wrong = "a webhook secret is not 'whsec_' and the base64 of 24 to 64 bytes"
+    raise Misconfigured(wrong, code="webhook-secret", remedy=_REMEDY)
+
+
+def _signature(key: bytes, webhook_id: str, stamp: str, payload: bytes) -> str:
+    signed_text = b".".join((webhook_id.encode(), stamp.encode(), payload))
+    return "v1," + base64.b64encode(hmac.digest(key, signed_text, hashlib.sha256)).decode()
+
+
+def _encoded(notice: Notice, portal: str, detail: Detail, taken: tuple[str, ...]) -> bytes:
+    data = _data(notice, portal, detail) | ({"shed": list(taken)} if taken else {})
+    whole = {"type": f"exemption.{notice.kind}", "timestamp": spell_time(notice.at), "data": data}
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
+
+
+def _data(notice: Notice, portal: str, detail: Detail) -> dict[str, Any]:
+    data = notice.to_json()
+    exemption = _trimmed(data["exemption"], detail.name)
+    if "id" in notice.exemption:
+        exemption["id"] = _cut(str(notice.exemption["id"]), detail.id)
+    ordered = worst_first(notice.findings)[: detail.findings]
+    address = link(notice.exemption, portal)
+    return {
+        **data,
+        **({"digest": _trimmed(data["digest"], 120)} if "digest" in data else {}),
+        **({"links": {"portal": address}} if address else {}),
+        "severity": _cut(notice.severity, 40),
+        "title": _cut(notice.title, detail.words),
+        "exemption": exemption,
+        "findings": [_finding(finding, detail) for finding in ordered],
+        "findingsTotal": len(notice.findings),
+        "actor": _cut(notice.actor, detail.name),
+        "done": _cut(notice.done, detail.words),
+        "why": [_cut(line, detail.words) for line in notice.why[: detail.why]],
+        "next": _cut(notice.next, detail.words),
+    }
+
+
+def _finding(finding: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
+    told = {key: _cut(str(finding.get(key) or ""), 120) for key in ("code", "rule", "status", "severity")}
+    told["text"] = _cut(str(finding.get("text") or ""), detail.text)
+    evidence = finding.get("evidence") or {}
+    mend = _cut(str(finding.get("mend") or ""), detail.mend)
+    return {**told, "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {}, "mend": mend}
+
+
+def _trimmed(value: Any, limit: int, depth: int = 0) -> Any:
+    """Return a JSON value with its texts cut, its lists and objects bounded, and nothing in it that JSON cannot say."""
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        pairs = list(value.items())[:_MOST_KEYS]
+        return {_cut(str(key), 60): _trimmed(item, limit, depth + 1) for key, item in pairs}
+    if isinstance(value, list | tuple) and depth < _DEEPEST:
+        return [_trimmed(item, limit, depth + 1) for item in value[:50]]
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    return _cut(str(value), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    return text[: limit - 1] + "…" if limit else ""

@@ -1,0 +1,212 @@
+"""What a notice tells a reader, before any channel's markup: labels, rows, sentences. Pure.
+
+Cards and Slack messages are made of these. Every text here that a stranger wrote has been through `inert`.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from guardrails.channels.portal import identity, place
+from guardrails.channels.text import inert, plain
+from guardrails.channels.truncate import Detail, worst_first
+from guardrails.exemption.model import TYPE, parse_time
+from guardrails.notices.digest import REMINDERS
+from guardrails.notices.notice import Kind, Notice
+
+LABELS: Final[Mapping[str, str]] = {
+    "restored": "restored",
+    "compliant": "compliant again",
+    "would-revert": "would be reverted",
+    "unknown": "could not be judged",
+    "expiring": "expires soon",
+    "poison": "message set aside",
+    "removed": "deleted after its end",
+    "adopted": "there before",
+    "sweep-partial": "not all was seen",
+    "fight": "undone in turn",
+    "hold-ending": "a hold ends soon",
+    "bypass-found": "policies bypassed",
+    "evasion-attempted": "evasion attempted",
+}
+"""Kinds whose name is not what a reader should see; the others are shown with spaces for hyphens."""
+
+GOOD: Final = frozenset({"restored", "compliant"})
+"""Kinds that are good news."""
+
+SHORTENED: Final = "Shortened to fit. The history of the exemption has everything."
+
+type Row = tuple[str, list[str]]
+"""A label and its lines."""
+
+
+def label(notice: Notice) -> str:
+    """Return the kind in words."""
+    return LABELS.get(notice.kind, notice.kind.replace("-", " "))
+
+
+def headline(notice: Notice, limit: int) -> str:
+    """Return the title; the kind where there is none."""
+    return plain(notice.title, limit) or label(notice).capitalize()
+
+
+def subline(notice: Notice) -> str:
+    """Return severity, kind and time."""
+    return f"{plain(notice.severity, 20).capitalize()} · {label(notice)} · {spelled(notice.at)}"
+
+
+def subject(notice: Notice) -> str:
+    """Return the name that people know the exemption by: a stranger's text, unescaped; "" where there is none."""
+    return str(notice.exemption.get("displayName") or notice.exemption.get("name") or "")
+
+
+def facts(notice: Notice, detail: Detail) -> list[Row]:
+    """Return what, where and who; only who, where the notice is about the service itself."""
+    about = notice.exemption
+    actor = inert(notice.actor, detail.name)
+    if not about:
+        return [("Who", [actor])] if actor else []
+    name = str(about.get("name") or "")
+    what = inert(subject(notice), detail.name) or "an exemption without a name"
+    shown = [what] if name in ("", subject(notice)) else [what, f"named {inert(name, detail.name)}"]
+    where = [f"{level.capitalize()} {inert(part, detail.name)}" for level, part in place(about)]
+    return _filled(("What", shown), ("Where", where), ("Who", [actor or "not known"]))
+
+
+def counts(notice: Notice, detail: Detail) -> list[Row]:
+    """Return what a notice counts, the most frequent first; nothing where it counts nothing."""
+    told = notice.digest
+    since = _time(told.get("since"))
+    rows = [("Since", [since])] if since else []
+    for name, key in _COUNTED:
+        numbers = told.get(key)
+        if isinstance(numbers, Mapping) and numbers:
+            ordered = sorted(numbers.items(), key=lambda pair: (-int(pair[1]), str(pair[0])))
+            listed = [f"{number} {inert(what, detail.name)}" for what, number in ordered[:_MOST_COUNTS]]
+            rows.append((name, ["; ".join(listed) + ("; …" if len(ordered) > _MOST_COUNTS else "")]))
+    return rows
+
+
+_COUNTED: Final = (
+    ("Of kind", "kinds"),
+    ("Ways", "ways"),
+    ("Verdict", "verdicts"),
+    ("Severity", "severities"),
+    ("Rules", "rules"),
+    ("Expiry", "expiry"),
+)
+_MOST_COUNTS: Final = 8
+_AT_SCOPE: Final = f"/providers/{TYPE}/x"
+"""Behind a scope, it makes an id that can be read as an exemption's."""
+
+
+def findings_heading(notice: Notice) -> str:
+    """Return what the list of findings is called."""
+    if notice.digest:
+        kinds = notice.digest.get("kinds")
+        return "The first" if kinds and REMINDERS.issuperset(kinds) else "The worst"
+    return "Finding" if len(notice.findings) == 1 else "Findings"
+
+
+def terms(notice: Notice, detail: Detail) -> list[Row]:
+    """Return what the exemption is from, until when, and who answers for it; nothing for the service itself."""
+    about = notice.exemption
+    if not about:
+        return []
+    assignment = str(about.get("assignment") or "").rstrip("/").rsplit("/", 1)[-1]
+    claim = "knownOwner" in about
+    agreed = [inert(about.get("category") or "", detail.name), _expiry(about.get("expiresOn"), detail)]
+    return _filled(
+        ("Control", [inert(assignment, detail.name)]),
+        ("Terms", [", ".join(filter(None, agreed))]),
+        ("Claims owner" if claim else "Owner", [inert(about.get("owner") or "none", detail.name)]),
+        ("Known owner", [inert(about["knownOwner"] or "none", detail.name)] if claim else []),
+        ("Ticket", [inert(about.get("ticket") or "none", detail.name)]),
+        ("Review", [_time(about.get("reviewOn"))]),
+    )
+
+
+def answer(notice: Notice, detail: Detail) -> list[Row]:
+    """Return what was done, why, and what to do next."""
+    # a reason may quote the exemption or Azure's error message; what was done and what to do next are ours
+    why = () if notice.kind is Kind.DIGEST else notice.why[: detail.why]  # its reasons are its counts
+    reasons = [inert(line, detail.words) for line in why]
+    done, follows = plain(notice.done, detail.words), plain(notice.next, detail.words)
+    return _filled(("Done", [done]), ("Because", reasons), ("Next", [follows]))
+
+
+def _filled(*rows: Row) -> list[Row]:
+    """Return the rows without empty lines, and without those that have no other."""
+    return [(name, [line for line in lines if line]) for name, lines in rows if any(lines)]
+
+
+def findings(notice: Notice) -> list[Mapping[str, Any]]:
+    """Return the findings, worst first. Those of a digest, each about something else, say about what and no more."""
+    ordered = worst_first(notice.findings)
+    if not notice.digest:
+        return ordered
+    return [{**found, "text": _with_place(found), "evidence": {}, "mend": ""} for found in ordered]
+
+
+def _with_place(finding: Mapping[str, Any]) -> str:
+    shown = finding.get("evidence")
+    shown = shown if isinstance(shown, Mapping) else {}
+    text = str(finding.get("text") or "")
+    for about, named in (({"id": shown.get("exemption")}, True), ({"id": f"{shown.get('scope')}{_AT_SCOPE}"}, False)):
+        if found := identity(about):
+            where = ", ".join(f"{level} {name}" for level, name in place(about)[-1:])
+            return f"{found.name} ({where}): {text}" if named else f"{where}: {text}"
+    return text
+
+
+def verdict(finding: Mapping[str, Any]) -> str:
+    """Return how bad a finding is, and whether it is one at all: `high`, `low, could not be checked`."""
+    unchecked = ", could not be checked" if finding.get("status") == "unknown" else ""
+    return (plain(finding.get("severity") or "", 20) or "no severity") + unchecked
+
+
+def more(total: int, shown: int) -> str:
+    """Return the line that says how many findings are not shown; "" where all are."""
+    left = total - shown
+    if left <= 0:
+        return ""
+    count = f"{left} finding{'s' if left > 1 else ''}"
+    return f"and {count} more" if shown else f"{count}, not shown here"
+
+
+def evidence(value: object, limit: int) -> str:
+    """Return evidence in short: `name: value` pairs."""
+    if not isinstance(value, Mapping):
+        return inert(_json(value, limit), limit)
+    pairs = [f"{plain(key, 60)}: {plain(_json(item, limit), limit)}" for key, item in list(value.items())[:12]]
+    return inert(" · ".join(pairs), limit)
+
+
+def _json(value: object, limit: int) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(_json(item, limit), limit) for item in value[:10]) + (", …" if len(value) > 10 else "")
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _expiry(value: object, detail: Detail) -> str:
+    if not str(value or "").strip():
+        return "never expires"
+    time = _time(value)
+    return f"expires {time}" if time else f"expires on '{inert(value, detail.name)}', which is no date"
+
+
+def _time(value: object) -> str:
+    """Return a time, given as text, as people read it; "" where it is none."""
+    try:
+        time = parse_time(value)
+    except ValueError:
+        return ""
+    return spelled(time) if time else ""
+
+
+def spelled(time: datetime) -> str:
+    """Return a time as people read it, in UTC."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,103 @@
+"""Evasion: somebody tries to escape a rule, to silence a notice, or to stop the service for others. Pure.
+
+Each habit is told once an exemption, ever: what a writer repeats must not flood those who are told. To raise one,
+commit a row made by `attempted`: who commits a row that notes a habit, and the row before it did not, tells of it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+from guardrails.decisions import notify
+from guardrails.decisions.copies import replace
+from guardrails.decisions.row import Row
+from guardrails.exemption.model import Exemption, ExemptionId, ScopeKind
+from guardrails.notices.notice import SEVERITIES, Kind, Notice
+
+
+class Habit(StrEnum):
+    """How it is tried."""
+
+    CLAIMED_OWNER = "claimed-owner"
+    TOGGLING = "toggling"
+    FLOOD = "flood"
+    FORGED_ID = "forged-id"
+
+
+WHY: Final[Mapping[Habit, str]] = {
+    Habit.CLAIMED_OWNER: "it was written to say that it belongs to a protected owner, or to whom else may delete it:"
+    " that is a claim of its writer, and protects nothing",
+    Habit.TOGGLING: "it is changed to and fro between violations, which wins no time: the grace used counts on",
+    Habit.FLOOD: "it is rewritten again and again: its reverts are held to a budget, and those of others go on",
+    Habit.FORGED_ID: "an event named it by an id that is not its own: the event was not followed",
+}
+
+DONE: Final[Mapping[Habit, str]] = {
+    Habit.CLAIMED_OWNER: "The exemption is judged like any other.",
+    Habit.TOGGLING: "The exemption is judged like any other.",
+    Habit.FLOOD: "What is over the budget waits.",
+    Habit.FORGED_ID: "Nothing was changed in Azure.",
+}
+
+
+def attempted(row: Row, habit: Habit) -> Row:
+    """Return the row with a habit noted; committed, it is told. One that was told before is noted no second time."""
+    return row if habit in row.evaded else replace(row, evaded=(*row.evaded, str(habit)))
+
+
+def news(old: Row | None, row: Row) -> list[Habit]:
+    """Return the habits that a row notes, and the row before it did not."""
+    known = old.evaded if old else ()
+    return [habit for habit in Habit if habit in row.evaded and habit not in known]
+
+
+def notice(
+    exemption_id: ExemptionId,
+    habit: Habit,
+    *,
+    at: datetime,
+    actor: str,
+    row: Row | None = None,
+    exemption: Exemption | None = None,
+    why: str = "",
+) -> Notice:
+    """Return the notice about a habit, with `why` beside what is always said: our words.
+
+    Its id is the same for the same exemption and habit.
+    """
+    made = notify.about(
+        Kind.EVASION_ATTEMPTED, exemption_id, 0, at=at, actor=actor, done=DONE[habit],
+        why=[WHY[habit], *([why] if why else [])], exemption=exemption, row=row,
+    )  # fmt: skip
+    return replace(made, id=notify.evasion_id(exemption_id, habit))
+
+
+def forged_id(text: str, *, at: datetime) -> Notice:
+    """Return the notice about an event that names an exemption by an id that none can have. `text`: a stranger's.
+
+    Told of once more within the hour, for who told died of it, it is the same notice.
+
+    No row remembers it: who sends it sends it once an hour at most, not once an event.
+    """
+    text = text.encode("utf-8", "replace").decode()
+    scope, _, name = text.rpartition("/")
+    shown = {"id": text[:_SHOWN], "name": name[:_SHOWN] or "?", "scope": scope[:_SHOWN] or "?"}
+    digest = sha256(f"{text} {at:%Y%m%dT%H}".encode()).hexdigest()[:32]
+    return Notice(
+        id=f"{digest}-evasion-{Habit.FORGED_ID}",
+        kind=Kind.EVASION_ATTEMPTED,
+        severity=str(SEVERITIES[Kind.EVASION_ATTEMPTED][0]),
+        at=at,
+        title=notify.TITLES[Kind.EVASION_ATTEMPTED],
+        exemption={**shown, "scopeKind": str(ScopeKind.RESOURCE)},
+        findings=(),
+        actor="",
+        done=DONE[Habit.FORGED_ID],
+        why=(WHY[Habit.FORGED_ID],),
+        next="Find out who holds the key of the function's endpoint, and renew it: python -m guardrails letters list",
+    )
+
+
+_SHOWN: Final = 300

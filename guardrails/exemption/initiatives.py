@@ -1,0 +1,82 @@
+"""Initiatives: which policies one holds, as Azure or a file lists them; policies, and the ids of definitions. Pure."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from guardrails.exemption.facts import Policy, Unread
+
+UNSAID: Final = Unread("it does not say which policies it holds")
+_CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
+_ODD: Final = Unread("the list of its policies has entries without an id, or one id twice")
+_NO_METADATA: Final = Unread("its metadata is no object; in PowerShell, save it with ConvertTo-Json -Depth 10")
+_SILENT: Final = Unread("it says neither its metadata nor its rule")
+_POLICY: Final = re.compile(
+    r"(?:/subscriptions/[^/]+|/providers/microsoft\.management/managementgroups/[^/]+)?"
+    r"/providers/microsoft\.authorization/policydefinitions/[^/]+"
+)
+_VERSIONED: Final = re.compile(r"(.*)/versions/([^/]+)", re.IGNORECASE | re.DOTALL)
+
+
+def base_of(definition_id: str) -> str:
+    """Return a definition's or an initiative's id with one slash in front, without the version that it may name."""
+    text = "/" + definition_id.strip("/ ")
+    named = _VERSIONED.fullmatch(text)
+    return named[1] if named else text
+
+
+def version_in(definition_id: str) -> str:
+    """Return the version that an id names at its end; "" for none."""
+    named = _VERSIONED.fullmatch(definition_id.rstrip("/ "))
+    return named[2] if named else ""
+
+
+def is_policy(key: str) -> bool:
+    """Whether a lower-case id, as `base_of` returns it, is that of a policy definition and leads nowhere else."""
+    return _POLICY.fullmatch(key) is not None and key.isprintable() and not {".", ".."}.intersection(key.split("/"))
+
+
+def policy_of(said: Mapping[str, Any]) -> Policy | Unread:
+    """Return what the properties of a policy definition say of it, or a row with its metadata; keys in any case.
+
+    Metadata that is null says nothing. Where it is absent and the rule is, too, the definition was not read whole.
+    """
+    folded = _folded(said)
+    metadata = folded.get("metadata")
+    if isinstance(metadata, Mapping):
+        said = _folded(metadata)
+        category, severity = said.get("category"), said.get("severity")
+        severity = str(severity) if isinstance(severity, int | float) else severity  # some write `"severity": 8`
+        return Policy(*(text if isinstance(text, str) else "" for text in (category, severity)))
+    if metadata is not None:
+        return _NO_METADATA
+    return Policy() if folded.keys() & {"metadata", "policyrule"} else _SILENT
+
+
+def members_of(listed: object) -> Mapping[str, str] | Unread:
+    """Return reference id -> definition id, both in lower case, of an initiative's `policyDefinitions`.
+
+    The ids are those of definitions, without a version that they may name.
+    Keys count in any casing, and a single policy may stand without its list, as PowerShell unrolls it. Where the list,
+    or any entry of it, cannot be read, the members are Unread and never fewer: part of an initiative would look like
+    the whole of it.
+    """
+    if isinstance(listed, Mapping):
+        inner = _folded(listed)
+        listed = inner["value"] if inner.keys() == {"value", "count"} else [listed]  # Windows PowerShell wraps lists so
+    if not isinstance(listed, list) or any(isinstance(one, str) for one in listed):
+        return _CUT if listed and isinstance(listed, str | list) else UNSAID
+    members: dict[str, str] = {}
+    for one in listed:
+        entry = _folded(one) if isinstance(one, Mapping) else {}
+        reference, definition = entry.get("policydefinitionreferenceid"), entry.get("policydefinitionid")
+        if not (
+            isinstance(reference, str) and isinstance(definition, str) and reference.strip() and definition.strip()
+        ):
+            return _ODD
+        members[reference.lower()] = base_of(definition).lower()
+    return _ODD if len(members) < len(listed) else members or UNSAID
+
+
+def _folded(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key).lower(): value for key, value in entry.items()}

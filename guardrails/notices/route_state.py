@@ -1,0 +1,148 @@
+"""A lane: what all instances share about one address that notices go to. Pure.
+
+Routes that name the same channel and the same address share a lane, for it is the address that limits its callers.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from guardrails.exemption.model import parse_time, spell_time
+
+DIGEST_LEASE: Final = timedelta(minutes=1)
+"""How long a digest is left to the instance that began to hand it over: longer than an attempt takes."""
+
+ALERT_LEASE: Final = timedelta(seconds=5)
+"""How long an alert is left to the instance that began to send it; shorter than a crash hides a message (host.json)."""
+
+DISABLED: Final = "disabled-"
+"""How the name of a trouble begins that is a disabled route."""
+
+_WINDOW: Final = re.compile(r"[0-9]{8}T[0-9]{4}Z")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """How a route stands. Times are UTC.
+
+    Attributes:
+        window: the digest window that `count` is about; "" before the first.
+        count: notices of that window that went at once.
+        woken: whether the message that closes the window is on the queue.
+        disabled_at: since when nothing is sent; None where it is in use.
+        disabled_why: the channel's words for it, in ours.
+        told: the trouble that people were told of last: a day, or `disabled-` and a time.
+        telling_at: when somebody began to tell; None when it is done.
+        digests: the digests that were taken on to be handed over, by their ids, and for when.
+    """
+
+    window: str = ""
+    count: int = 0
+    woken: bool = False
+    disabled_at: datetime | None = None
+    disabled_why: str = ""
+    told: str = ""
+    telling_at: datetime | None = None
+    digests: Mapping[str, datetime] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON, without what is at its default."""
+        out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.told}
+        out |= {"disabled_why": self.disabled_why}
+        out |= {name: spell_time(at) for name in ("disabled_at", "telling_at") if (at := getattr(self, name))}
+        out |= {"digests": {name: spell_time(at) for name, at in self.digests.items()}}
+        return {name: value for name, value in out.items() if value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "RouteState":
+        """Read what `to_json` wrote. Raises ValueError."""
+        count, window = data.get("count", 0), str(data.get("window", ""))
+        if type(count) is not int:
+            raise ValueError("the count of a window is not a number")
+        if window and not _WINDOW.fullmatch(window):
+            raise ValueError(f"'{window[:60]}' is no window")
+        return cls(
+            window=window,
+            count=count,
+            woken=data.get("woken") is True,
+            disabled_at=parse_time(data.get("disabled_at")),
+            disabled_why=str(data.get("disabled_why", "")),
+            told=str(data.get("told", "")),
+            telling_at=parse_time(data.get("telling_at")),
+            digests={str(name): at for name, text in data.get("digests", {}).items() if (at := parse_time(text))},
+        )
+
+    @property
+    def trouble(self) -> str:
+        """The name of the trouble that it is disabled for."""
+        return f"{DISABLED}{self.disabled_at:%Y%m%dT%H%M%S}" if self.disabled_at else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The shared state of one address.
+
+    Attributes:
+        free: the first moment that no request has been promised, in milliseconds since 1970, UTC; 0 at first.
+        routes: how each route stands, by its name; its box of reminders has an entry of its own.
+    """
+
+    free: int = 0
+    routes: Mapping[str, RouteState] = field(default_factory=dict)
+
+    def route(self, name: str) -> RouteState:
+        """Return how a route stands."""
+        return self.routes.get(name) or RouteState()
+
+    def with_route(self, name: str, state: RouteState) -> "Lane":
+        """Return the lane with a route's state replaced."""
+        return self if state == self.route(name) else replace(self, routes={**self.routes, name: state})
+
+
+def disabled(lane: Lane, route: str, why: str, now: datetime) -> tuple[Lane, RouteState]:
+    """Disable a route, and say how it stands; one that is disabled stays as it is."""
+    state = lane.route(route)
+    if state.disabled_at is None:
+        state = replace(state, disabled_at=now.replace(microsecond=0), disabled_why=why)
+    return lane.with_route(route, state), state
+
+
+def enabled(lane: Lane, route: str) -> tuple[Lane, bool]:
+    """Put a route back in use; say whether it was disabled. What people were told stays told."""
+    state = lane.route(route)
+    if state.disabled_at is None:
+        return lane, False
+    return lane.with_route(route, replace(state, disabled_at=None, disabled_why="", telling_at=None)), True
+
+
+def taken_on(lane: Lane, route: str, digest: str, now: datetime) -> bool:
+    """Whether a digest is being handed over by an instance that took it on: several messages may close a window."""
+    at = lane.route(route).digests.get(digest)
+    return at is not None and now < at + DIGEST_LEASE
+
+
+def take_on(lane: Lane, route: str, digest: str, at: datetime) -> Lane:
+    """Take a digest on, to be handed over at a time; what was taken on long ago is forgotten."""
+    state = lane.route(route)
+    others = {name: taken for name, taken in state.digests.items() if at < taken + DIGEST_LEASE}
+    return lane.with_route(route, replace(state, digests={**others, digest: at}))
+
+
+def claimed(lane: Lane, route: str, trouble: str, now: datetime) -> tuple[Lane, bool]:
+    """Take it on to tell of a trouble; False where that is done, another instance is at it, or the trouble is over.
+
+    A disabled route is a trouble until the route is enabled.
+    """
+    state = lane.route(route)
+    if trouble.startswith(DISABLED) and trouble != state.trouble:
+        return lane, False
+    if state.told == trouble or (state.telling_at is not None and abs(now - state.telling_at) < ALERT_LEASE):
+        return lane, False
+    return lane.with_route(route, replace(state, telling_at=now)), True
+
+
+def told(lane: Lane, route: str, trouble: str) -> tuple[Lane, None]:
+    """Remember that people were told."""
+    return lane.with_route(route, replace(lane.route(route), told=trouble, telling_at=None)), None

@@ -1,0 +1,136 @@
+"""Hold back: what is recorded and told of a revert that must wait, for the breaker is open or a budget is used up."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from guardrails.decisions import notify
+from guardrails.decisions.copies import replace
+from guardrails.decisions.evasion import Habit, attempted
+from guardrails.decisions.next_row import entry_for, is_news, particulars
+from guardrails.decisions.row import Stored
+from guardrails.exemption.model import parse_time, spell_time
+from guardrails.notices.notice import Kind, Notice
+from guardrails.ports import BreakerState
+from guardrails.reconcile.visit import NOTHING_DONE, Look, Outcome, Visit
+from guardrails.ruleset.budgets import BREAKER, WAITS, WINDOW, Full
+from guardrails.runtime.telemetry import Fact, fact
+
+
+def tell_breaker(state: BreakerState, limit: int | None = None, *, full: str = "") -> None:
+    """Log how the breaker stands; `full`: the budget that holds something back, "" where none does."""
+    is_open = "open" if state.opened_at else "closed"
+    fact(Fact.BREAKER, state=is_open, recent=state.recent, limit=limit, full=full)
+
+
+async def hold_back(
+    visit: Visit, look: Look, stored: Stored | None, state: BreakerState, refused: Full | None
+) -> Outcome | None:
+    """Record that a revert waits: for the breaker, or for the budget that `refused` it, and tell what is to be told.
+
+    People are told once that the breaker is open or a budget is used up, and of each exemption that waits when that is
+    news. One that waits already stays as it is: sweeps ask for it each hour once its time has come.
+    """
+    name = refused.name if refused else BREAKER
+    tell_breaker(state, refused.limit if refused else visit.ruleset.budget.total, full=refused.name if refused else "")
+    row, body = look.row_after(stored)
+    row = replace(row, held=name)
+    old = stored.row if stored else None
+    if refused:
+        waits = old is not None and old.held == name and old.content == row.content
+        row = replace(row, due=old.due, attempts=old.attempts) if old and waits else replace(row, due=refused.until)
+    own = refused if refused and not refused.key else None
+    warns = own is not None and warns_anew(row.warned, own, look.situation.now, visit.ruleset.fights.window)
+    if warns and own:
+        row = attempted(replace(row, warned=f"{own.name}/{spell_time(own.told_at(look.situation.now))}"), Habit.FLOOD)
+    if stored and row == stored.row:
+        await visit.unchanged(stored)
+        return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
+    why = f"not reverted now: {WAITS[name]}"
+    if refused:
+        why += f"; looked at again at {spell_time(refused.until)}"
+    plan = replace(look.plan, reasons=(*look.plan.reasons, why), action=None)
+    untold = _untold(visit, look, state, refused)
+    if untold and not await visit.world.register.take_telling(untold.whose, look.situation.now):
+        untold = None
+    notices = [untold.notice] if untold else []
+    if warns and own:
+        notices.append(flood_or_fight(visit, replace(look, plan=plan), stored, own, row.reverts))
+    elif is_news(old, row):
+        done = f"Nothing was changed in Azure: {WAITS[name]}."
+        notices.append(visit.about(Kind.VIOLATION, look, stored, done, plan.reasons))
+    told = particulars(look.assessment, plan)
+    entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, held=name, **told)
+
+    async def remember() -> None:
+        if untold and refused is None and state.opened_at:
+            await visit.world.register.breaker_told(state.opened_at)
+        elif untold and refused:
+            await visit.world.register.budget_told(untold.whose, refused.told_at(look.situation.now))
+
+    saved = await visit.commit(stored, row, entry, notices, remember)
+    if saved is None:
+        return None
+    return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=plan)
+
+
+class _Untold(NamedTuple):
+    """What people were not told of yet, as Register.take_telling names it, and the notice of it."""
+
+    whose: str
+    notice: Notice
+
+
+def _untold(visit: Visit, look: Look, state: BreakerState, refused: Full | None) -> _Untold | None:
+    if refused is not None:
+        new = refused.key and refused.whose not in state.said
+        return _Untold(refused.whose, _budget_reached(visit, look, refused)) if new else None
+    if state.opened_at is None or state.told:
+        return None
+    limit = visit.ruleset.reverts_per_hour
+    return _Untold(BREAKER, breaker_open(state.opened_at, limit, at=look.situation.now))
+
+
+def warns_anew(warned: str, own: Full, now: datetime, window: timedelta) -> bool:
+    """Whether people are to be told that a budget of an exemption's own is used up: once in its window."""
+    name, _, at = warned.partition("/")
+    time = parse_time(at) if at else None
+    return name != own.name or time is None or now - time >= (window if own.name == "fight" else WINDOW)
+
+
+def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, reverts: tuple[datetime, ...]) -> Notice:
+    """Return the notice that somebody writes one exemption as often as it is reverted: here a flood is found.
+
+    `reverts`: when reverts of it were begun, oldest first; Azure may have refused some.
+    """
+    window = visit.ruleset.fights.window if own.name == "fight" else WINDOW
+    times = [time for time in reverts if look.situation.now - time < window]
+    count = f"{len(times)} reverts of it were begun since {spell_time(times[0])}, and it was written again"
+    then = f"{NOTHING_DONE} If it stands at {spell_time(own.until)}, it is reverted then."
+    notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
+    following = "Agree with who writes it. If it is to stand meanwhile: python -m guardrails hold ID"
+    return replace(notice, next=notify.naming(following, visit.id))
+
+
+def breaker_open(opened_at: datetime, limit: int, *, at: datetime, days: int = 0) -> Notice:
+    """Return the notice that the breaker is open; `days`: the reminder after so many days."""
+    key = "".join(c for c in spell_time(opened_at) if c.isalnum()) + (f"-{days}d" if days else "")
+    why = [f"more than {limit} reverts in an hour", "reverts wait until an operator closes it"]
+    if days:
+        why.insert(0, f"it is open since {spell_time(opened_at)}: {days} day{'s' if days > 1 else ''}")
+    return notify.service(Kind.BREAKER_OPEN, key, at=at, done="Nothing is reverted while it is open.", why=why)
+
+
+def _budget_reached(visit: Visit, look: Look, refused: Full) -> Notice:
+    """Return the notice that the budget of an author or a subscription is used up."""
+    stamp = "".join(c for c in spell_time(refused.until.replace(microsecond=0)) if c.isalnum())
+    whose = f"what was written by {look.situation.author[:100] or 'an author who is not known'}"
+    if refused.name == "subscription":
+        whose = f"what is in {visit.id.container.replace('mg~', 'the management group ')}"
+    why = (
+        f"{refused.limit} reverts in an hour of {whose}",
+        "what is beyond waits, and is reverted as soon as there is room; all else goes on",
+    )
+    done = "What is beyond this budget is not reverted now; nothing else is held back."
+    return notify.service(
+        Kind.BUDGET_REACHED, f"{refused.name}-{refused.key}-{stamp}", at=look.situation.now, done=done, why=why
+    )

@@ -1,0 +1,89 @@
+"""Hold: break-glass. An operator has one exemption left alone, as it stands, until a time; or ends that.
+
+Nothing is written in Azure. While it is held an exemption is judged and told of as ever, and not reverted, tagged or
+removed. What the operator saw is held: an edit ends the hold.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from guardrails.decisions.copies import replace
+from guardrails.decisions.next_row import entry_for, particulars
+from guardrails.decisions.row import Hold, Row, Status, Stored
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.facts import Unread
+from guardrails.exemption.model import Exemption, fingerprint, spell_time
+from guardrails.reconcile.visit import IN_HAND, LEASE, Visit
+
+_ROUNDS: Final = 3
+_REASON: Final = 200
+"""Characters of a reason."""
+
+
+async def hold(visit: Visit, by: str, *, until: datetime, reason: str) -> Row:
+    """Hold an exemption as it stands; return its row. One that is held already is held anew.
+
+    Raises Permanent: wrong-hold (no reason, or an end that has passed or is too far), not-there; Retryable where others
+    write at the same time or Azure cannot be asked.
+    """
+    now = visit.world.clock.now()
+    reason = " ".join(reason.split())
+    _check(visit, until, reason, now)
+    for _ in range(_ROUNDS):
+        stored, seen = await visit.observe()
+        _in_nobodys_hand(visit, stored)
+        if isinstance(seen, Unread):
+            raise Retryable(f"it cannot be read: {seen.reason}", code="unread", subject=visit.id.text, delay=60)
+        if not isinstance(seen, Exemption):
+            raise Permanent(
+                "there is no such exemption to hold",
+                code="not-there",
+                subject=visit.id.text,
+                remedy="Where it was reverted or deleted: `python -m guardrails restore ID`, then hold it.",
+            )
+        row = stored.row if stored else Row(visit.id.text, Status.UNKNOWN, now)
+        held = replace(row, hold=Hold(by, reason, now, until, fingerprint(seen.body)))
+        look = await visit.look(seen, held)
+        after, body = look.row_after(stored)
+        told = particulars(look.assessment, look.plan)
+        entry = entry_for(
+            "hold", now, visit.hint, body, why=reason, until=spell_time(until), author=after.author, **told
+        )
+        if saved := await visit.commit(stored, after, entry):
+            return saved.row
+    raise Retryable("others keep changing it", code="lost-race", subject=visit.id.text, delay=5)
+
+
+async def release(visit: Visit, by: str) -> None:
+    """End the hold on an exemption. Raises Permanent (not-held); Retryable where others write at the same time."""
+    for _ in range(_ROUNDS):
+        stored = await visit.world.register.read(visit.id)
+        if stored is None or stored.row.hold is None:
+            raise Permanent("it is not on hold", code="not-held", subject=visit.id.text)
+        _in_nobodys_hand(visit, stored)
+        now = visit.world.clock.now()
+        entry = entry_for("released", now, visit.hint, why=f"released by {by}")
+        if await visit.commit(stored, replace(stored.row, hold=None, due=now), entry):  # due: should we die now
+            return
+    raise Retryable("others keep changing it", code="lost-race", subject=visit.id.text, delay=5)
+
+
+def _check(visit: Visit, until: datetime, reason: str, now: datetime) -> None:
+    longest = visit.ruleset.longest_hold
+    wrong = ""
+    if not reason:
+        wrong = "a hold needs a reason"
+    elif len(reason) > _REASON:
+        wrong = f"the reason has {len(reason)} characters; {_REASON} are the most"
+    elif until <= now:
+        wrong = f"{spell_time(until)} has passed"
+    elif until - now > longest:
+        wrong = f"{spell_time(until)} is more than {longest.days} days ahead, the longest that the ruleset allows"
+    if wrong:
+        remedy = "Give --until a time ahead and --reason a sentence; `holds.longest_days` in the ruleset is the limit."
+        raise Permanent(wrong, code="wrong-hold", subject=visit.id.text, remedy=remedy)
+
+
+def _in_nobodys_hand(visit: Visit, stored: Stored | None) -> None:
+    if stored and stored.row.intent:
+        raise Retryable("another worker is acting on it", code=IN_HAND, subject=visit.id.text, delay=LEASE.seconds)

@@ -1,0 +1,140 @@
+"""Inventory: what Resource Graph's rows say, and how a sweep sees that one says something else than before. Pure.
+
+The inventory finds what is to be looked at. It lags behind Azure, may lack newer fields, and decides nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from guardrails.decisions.assess import answers_found
+from guardrails.errors import Permanent
+from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread, last_write
+from guardrails.exemption.model import Exemption, ExemptionId, fingerprint
+from guardrails.exemption.names import Names
+from guardrails.exemption.sources import RESOURCE_GRAPH
+from guardrails.ports import Page
+from guardrails.ruleset.model import Ruleset
+
+NO_ASSIGNMENT: Final = Unread("Resource Graph does not show the assignment")
+
+SAID: Final = 20
+"""How much of a token is about what the exemption says; the rest is about what the rules find."""
+
+NO_EXEMPTION: Final = "no exemption"
+"""The oddity of a row that has an exemption's type and no exemption in it."""
+
+_SHOWN: Final = 10
+
+
+def token(
+    exemption: Exemption,
+    assignment: Assignment | Gone | Unread,
+    ruleset: Ruleset,
+    now: datetime,
+    policies: PoliciesById = NO_POLICIES,
+) -> str:
+    """Return a name for what is seen of an exemption without the register.
+
+    Its first part (20 hex digits) changes with what the exemption says and the time of its last write, its second (8)
+    with what the rules find in it, with what follows from that, and with the version of the initiative that Azure
+    evaluates: then the exemption is looked at in Azure. The register keeps the token of the last look. It is of what
+    Resource Graph would say, wherever the body was read.
+    """
+    shown = exemption.as_of(RESOURCE_GRAPH)
+    author, written_at = last_write(shown, now)
+    facts = Facts(now, written_at, assignment, author, approved=ruleset.approved, policies=policies)
+    version = assignment.version if isinstance(assignment, Assignment) else ""
+    found = ",".join([*answers_found(shown, facts, ruleset), *([f"@{version}"] if version else ())])
+    at = exemption.modified_at.timestamp() if exemption.modified_at else ""
+    said = f"{fingerprint(exemption.body)} {at}"
+    return sha256(said.encode()).hexdigest()[:SAID] + sha256(found.encode()).hexdigest()[:8]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Reads the inventory's rows, each exemption once, and counts and names what is odd.
+
+    Args:
+        names: which metadata keys say what.
+        tenant: our tenant's id, lower case; "" where unknown: then rows of any tenant count.
+
+    Attributes:
+        seen: the keys (ExemptionId.hash) of the exemptions read.
+        odd: how many rows of each oddity: `foreign tenant`, `duplicate`, `no exemption`.
+        examples: what an odd row is called, at most ten of each oddity.
+    """
+
+    names: Names
+    tenant: str = ""
+    seen: set[bytes] = field(default_factory=set)
+    odd: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def take(self, page: Page) -> Iterator[Exemption]:
+        """Yield the exemptions of a page that were not there before."""
+        for row in page.rows:
+            if not self._is_foreign(row):
+                try:
+                    exemption = _exemption(row, self.names)
+                except Permanent as error:
+                    self.refuse(row, error.message)
+                else:
+                    if self._is_new(exemption.id, row):
+                        yield exemption
+
+    def ids(self, page: Page) -> Iterator[ExemptionId]:
+        """Yield the ids in a page that were not there before; its rows may have nothing else."""
+        for row in page.rows:
+            if not self._is_foreign(row):
+                try:
+                    one = ExemptionId.parse(row.get("id"))
+                except Permanent as error:
+                    self.refuse(row, error.message)
+                else:
+                    if self._is_new(one, row):
+                        yield one
+
+    def _is_foreign(self, row: Mapping[str, Any]) -> bool:
+        tenant = row.get("tenantId")
+        if tenant == self.tenant or not self.tenant or not isinstance(tenant, str) or not tenant:
+            return False
+        if tenant.lower() == self.tenant:
+            return False
+        self._note("foreign tenant", row, tenant)
+        return True
+
+    def _is_new(self, one: ExemptionId, row: Mapping[str, Any]) -> bool:
+        key = one.hash
+        if key in self.seen:
+            self._note("duplicate", row, "the id was there before, in this or another case")
+            return False
+        self.seen.add(key)
+        return True
+
+    def refuse(self, row: Mapping[str, Any], why: str) -> None:
+        """Count a row as no exemption."""
+        self._note(NO_EXEMPTION, row, why)
+
+    def problems(self) -> list[str]:
+        """Return what was odd, a sentence each, with examples."""
+        return [
+            f"{count} row{'s' if count > 1 else ''} of Resource Graph left out ({oddity}): "
+            + "; ".join(self.examples[oddity][:3])
+            for oddity, count in sorted(self.odd.items())
+        ]
+
+    def _note(self, oddity: str, row: Mapping[str, Any], why: str) -> None:
+        self.odd[oddity] += 1
+        examples = self.examples.setdefault(oddity, [])
+        if len(examples) < _SHOWN:
+            examples.append(f"{str(row.get('id') or 'a row without an id')[:300]}: {why[:200]}")
+
+
+def _exemption(row: Mapping[str, Any], names: Names) -> Exemption:
+    if not row.get("properties"):
+        raise Permanent("the row has no properties", code="not-an-exemption")
+    return Exemption.from_arm(row, names, RESOURCE_GRAPH)

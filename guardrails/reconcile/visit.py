@@ -1,0 +1,480 @@
+"""One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and tell."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any, Final
+
+from guardrails.decisions import evasion, notify
+from guardrails.decisions.assess import Assessment, assess
+from guardrails.decisions.copies import replace
+from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
+from guardrails.decisions.grace import begins, inherit
+from guardrails.decisions.holds import ended
+from guardrails.decisions.next_row import facts_of, row_after, row_of_same, tolerates
+from guardrails.decisions.ownership import Written, claimed_by, unseen_claims
+from guardrails.decisions.row import Entry, Outgoing, Row, Status, Stored
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.applies import applies_now
+from guardrails.exemption.expiry import is_expired, threshold_of
+from guardrails.exemption.facts import NO_POLICIES, Assignment, Author, Facts, Gone, Outside, PoliciesById, Unread
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import Exemption, ExemptionId, fingerprint, spell_time
+from guardrails.exemption.together import from_json, merged, named, to_json, without
+from guardrails.notices.notice import Kind, Notice
+from guardrails.ports import ActivityLog, Arm, Clock, Queues, Register
+from guardrails.reconcile.inventory import token
+from guardrails.rules.reach import policies_of
+from guardrails.ruleset.model import Mode, Ruleset
+
+MAX_DELAY: Final = timedelta(days=7)
+"""The longest that a storage queue hides a message (REST reference, Put Message, visibilitytimeout)."""
+
+LEASE: Final = timedelta(seconds=30)
+"""How long something begun, an ARM write or the sending of messages, is left to the worker that began it."""
+
+IN_HAND: Final = "in-hand"
+"""Code of the error that says: another worker is at it; it will mostly be done in a moment."""
+
+NOTHING_DONE: Final = "Nothing was changed in Azure."
+ADOPTED: Final = "it was there before the guardrails"
+_NOT_READ: Final = Unread("it is left out, to see what rests on it")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports, together. `log`: None where the activity log is not read."""
+
+    arm: Arm
+    register: Register
+    queues: Queues
+    clock: Clock
+    log: ActivityLog | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one reconcile came to.
+
+    Attributes:
+        did: what was changed in Azure: "", tag, untag, delete, put-back or restore.
+        wrote: whether the register was written.
+        row: the register row as it stands now.
+        assessment, plan: of the look that decided; None where the exemption is gone or could not be read.
+    """
+
+    id: ExemptionId
+    did: str
+    wrote: bool
+    row: Row
+    assessment: Assessment | None = None
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at an exemption that is there: everything known and decided at one moment.
+
+    `target`: the body that its plan puts back, where the look had to read that; None elsewhere.
+    """
+
+    exemption: Exemption
+    situation: Situation
+    facts: Facts
+    plan: Plan
+    listed: str
+    together: Mapping[str, Any]
+    target: Mapping[str, Any] | None = None
+
+    @property
+    def assessment(self) -> Assessment:
+        """The findings."""
+        return self.situation.assessment
+
+    def row_after(self, stored: Stored | None) -> tuple[Row, Mapping[str, Any] | None]:
+        """Return the row for what was seen and decided, and the body that its history entry must keep."""
+        return row_after(self.situation, self.plan, self.facts, stored, self.listed, together=self.together)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The world, the exemption, what said to look at it, and the rules and mode in force. Keeps no state."""
+
+    world: World
+    id: ExemptionId
+    hint: Hint
+    ruleset: Ruleset
+    mode: Mode
+
+    async def observe(self) -> tuple[Stored | None, Exemption | Gone | Unread]:
+        """Return the register's row, and then the exemption as Azure has it.
+
+        In this order: so Azure's answer is never older than the row, and what rests on a row that changed meanwhile is
+        not committed. Azure may be behind by itself: where it shows what the register knows to be gone, and nobody has
+        written it since, Azure is asked once more.
+        """
+        stored = await self.world.register.read(self.id)
+        seen = await self._seen()
+        if stored and isinstance(seen, Exemption) and _went(stored.row, seen):
+            seen = await self._seen()
+        return stored, seen
+
+    async def _seen(self) -> Exemption | Gone | Unread:
+        body = await self.world.arm.get(self.id)
+        if isinstance(body, Gone | Unread):
+            return body
+        try:
+            return Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
+        except Permanent as error:
+            return Unread(error.message)
+
+    async def look(self, exemption: Exemption, row: Row | None) -> Look:
+        """Assess and decide, with every fact that the rules need.
+
+        What is kept of an assignment may be out of date, and so may be what a sweep told of where it applies: a revert
+        that rests on them is decided by what Azure says now.
+        """
+        now = self.world.clock.now()
+        content = fingerprint(exemption.body)
+        same = row_of_same(row, exemption, content, now)
+        if same is None and self._was_before(exemption):
+            same = Row(
+                self.id.text, Status.UNKNOWN, now, kept=content, kept_why=ADOPTED, adopted=now.replace(microsecond=0)
+            )
+        before = await self._claimed_before(exemption, same, content)
+        max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
+        about = await self.exempted(exemption, max_age=max_age)
+        told = self.told(same)
+        facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
+        if (known := await self._with_others(situation)) is not same:
+            same = known
+            facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
+        if decide(situation).reverts:
+            less = without(told, "outside")
+            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before, told=less)
+            if not decide(unread).reverts:
+                about = await self.exempted(exemption, max_age=timedelta())
+                told = await self._confirmed(exemption, told)
+                facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
+        plan = decide(situation)
+        back = plan.action or plan.withheld
+        target = None
+        if isinstance(back, PutBack) and situation.ownership.kept is None:
+            target = await self._still_good(back, facts)
+            if target is None:
+                situation = replace(situation, may_put_back=False)
+                plan = decide(situation)
+        return Look(exemption, situation, facts, plan, named(self._listed(situation, *about), told), told, target)
+
+    async def _with_others(self, at: Situation) -> Row | None:
+        """Return the row, with what its author used of the grace of other exemptions like it.
+
+        That is asked where a period begins, and then stands in the row.
+        """
+        account, broken = at.row.account if at.row else (), broken_at(at)
+        if not begins(account, broken):
+            return at.row
+        others = await self.world.register.accounts_beside(at.exemption.id, at.exemption.assignment_id)
+        known = inherit(account, others, broken, at.author, at.now)
+        return at.row if known == account else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
+
+    async def exempted(
+        self, exemption: Exemption, *, max_age: timedelta = timedelta.max
+    ) -> tuple[Assignment | Gone | Unread, PoliciesById]:
+        """Return what it exempts from: the assignment, and, where the ruleset asks for them, the policies.
+
+        Nothing of it was read longer ago than `max_age`.
+        """
+        assignment = await self.world.arm.assignment(exemption.assignment_id, max_age=max_age)
+        return assignment, await self._policies(exemption, assignment, max_age)
+
+    async def _policies(
+        self, exemption: Exemption, assignment: Assignment | Gone | Unread, max_age: timedelta
+    ) -> PoliciesById:
+        ids = policies_of(exemption, assignment) if self.ruleset.asks_policies else ()
+        return await self.world.arm.policies(ids, max_age=max_age) if ids else NO_POLICIES
+
+    def told(self, row: Row | None) -> Mapping[str, Any]:
+        """Return what a sweep told of the exemption beside others, as JSON: this one, else as the register has it."""
+        return merged(self.hint.listed, self.hint.together, row.together if row else {})
+
+    async def _confirmed(self, exemption: Exemption, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the same by what Azure lists now, where a sweep told that the assignment does not apply."""
+        if not isinstance(from_json(told).outside, Outside):
+            return told
+        identity = exemption.id
+        listed = await self.world.arm.leaves_out(identity.scope, exemption.assignment_id)
+        scope = identity.key[: len(identity.scope)]
+        applies = listed if isinstance(listed, Unread) else applies_now(scope, identity.container, listed)
+        if isinstance(applies, Unread):
+            return {**told, "outside": to_json(applies)}
+        return without(told, "outside") if applies else told
+
+    def _judged(
+        self,
+        exemption: Exemption,
+        same: Row | None,
+        content: str,
+        assignment: Assignment | Gone | Unread,
+        policies: PoliciesById = NO_POLICIES,
+        *,
+        before: frozenset[str] | None,
+        told: Mapping[str, Any],
+    ) -> tuple[Facts, Situation]:
+        """Return what the rules may know and what they find, by these and by what a sweep told."""
+        now = self.world.clock.now()
+        blocked, retry_on = self._blocked(same, content, now)
+        together = from_json(told)
+        facts = facts_of(
+            exemption, same, self.ruleset, now, assignment, content=content, policies=policies, together=together
+        )
+        situation = Situation(
+            exemption,
+            assess(exemption, facts, self.ruleset),
+            same,
+            self.ruleset,
+            content=content,
+            author="" if isinstance(facts.author, Unread) else facts.author.name,
+            now=now,
+            mode=self.mode,
+            blocked=blocked,
+            retry_on=retry_on,
+            may_remove=self.hint.source == "sweep",
+            before=before,
+        )
+        return facts, situation
+
+    def _blocked(self, same: Row | None, content: str, now: datetime) -> tuple[str, datetime | None]:
+        """Return why Azure does not let us change this content, and when that is tried again.
+
+        Nothing is blocked for an operator, who asks now, nor once its time has come. A row of before there was one
+        waits for as long as after a first refusal.
+        """
+        if same is None or not same.blocked or same.content != content or self.hint.source == "operator":
+            return "", None
+        retry_on = same.retry_on or refused_until(1, now)
+        return (same.blocked, retry_on) if now < retry_on else ("", None)
+
+    async def _claimed_before(self, exemption: Exemption, same: Row | None, content: str) -> frozenset[str] | None:
+        """Return the owners that it claimed before this edit, where the row does not tell; None where nothing asks.
+
+        It is read once: from then on the row knows. What is not kept any more is no reason to revert. Raises Permanent
+        where a request failed: another one tells, and what is decided now would last.
+        """
+        it = Written(exemption, "", content, same)
+        if same is None or same.snapshot is None or not unseen_claims(it, self.ruleset):
+            return None
+        try:
+            return claimed_by(await self.kept(same.snapshot), self.ruleset)
+        except Permanent as error:
+            if error.code == "storage-refused":
+                raise
+            return claimed_by(exemption, self.ruleset)
+
+    def _was_before(self, exemption: Exemption) -> bool:
+        """Whether an exemption that the register does not know was there before the guardrails."""
+        if self.hint.source == "operator":
+            return True
+        before, written = self.hint.adopt, exemption.modified_at
+        return before is not None and (written is None or written < before)
+
+    def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
+        """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be.
+
+        The token in the row goes with the findings in the row. Where Azure now gives others, it is made anew: kept, it
+        would hide from sweeps that what was found then is back.
+        """
+        row = at.row if at.row and at.row.content == at.content else None
+        listed = self.hint.listed or (row.listed if row else "")
+        found = {finding.key for finding in at.assessment.findings}
+        outdated = row is not None and row.listed == listed and row.findings.keys() != found
+        return token(at.exemption, assignment, self.ruleset, at.now, policies) if outdated or not listed else listed
+
+    async def kept(self, entry: int) -> Exemption:
+        """Return the exemption as history entry `entry` keeps it. Raises Permanent.
+
+        It was read as ARM is read today: what that does not return, nobody knows of it.
+        """
+        body = await self.world.register.body(self.id, entry)
+        return Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
+
+    async def _still_good(self, back: PutBack, facts: Facts) -> Mapping[str, Any] | None:
+        """Return the body to put back; None where it would itself be reverted under today's ruleset.
+
+        That is judged by what Azure says now.
+        """
+        exemption = await self.kept(back.entry)
+        then = await self.row_at(back.entry)
+        author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
+        policies = await self._policies(exemption, facts.assignment, timedelta.max)
+        facts = replace(facts, before=None, stood=None, author=author, written_at=then.written_at, policies=policies)
+        if tolerates(assess(exemption, facts, self.ruleset)):
+            return exemption.body
+        assignment, policies = await self.exempted(exemption, max_age=timedelta())
+        facts = replace(facts, assignment=assignment, policies=policies)
+        return exemption.body if tolerates(assess(exemption, facts, self.ruleset)) else None
+
+    async def row_at(self, entry: int) -> Row:
+        """Return the row as history entry `entry` left it: it says who wrote the body that the entry keeps, and when.
+
+        Raises Permanent (register-altered) where there is no such entry any more. No body is read.
+        """
+        return Row.from_json((await self.world.register.entry(self.id, entry)).row)
+
+    def about(self, kind: Kind, look: Look, stored: Stored | None, done: str, why: Sequence[str]) -> Notice:
+        """Return the notice about what was seen and decided, bound to the next history entry."""
+        return notify.about(
+            kind,
+            self.id,
+            next_seq(stored),
+            at=look.situation.now,
+            actor=look.situation.author or self.hint.actor,
+            done=done,
+            why=why,
+            exemption=look.exemption,
+            assessment=look.assessment,
+            row=look.row_after(stored)[0],
+        )
+
+    async def commit(
+        self,
+        stored: Stored | None,
+        row: Row,
+        entry: Entry,
+        notices: Sequence[Notice] = (),
+        committed: Callable[[], Awaitable[None]] | None = None,
+    ) -> Stored | None:
+        """Commit, then put what it has to say on the queues. None: somebody else was there first.
+
+        `committed` is called in between: from then on the notices are sure to be sent, however sending them fails now.
+        """
+        seq = next_seq(stored)
+        old = stored.row if stored else None
+        notices = [*notices, *self._reminders(old, row, entry.at), *self._evasions(old, row, entry.at)]
+        if _replaced(old, row, entry.at):
+            whys = ("it exempts from another assignment now: it was deleted, and another was made under its name",)
+            actor = row.author or self.hint.actor
+            notices.append(
+                notify.about(Kind.DELETED, self.id, seq, at=entry.at, actor=actor, done=NOTHING_DONE, why=whys, row=old)
+            )
+        over = ended(old, row, entry.event, self.hint.actor, entry.at)
+        if hold := notify.about_hold(self.id, seq, old, row, at=entry.at, over=over):
+            notices.append(hold)
+        if over:
+            entry = replace(entry, facts={**entry.facts, "hold": over})
+        messages = [message for notice in notices for message in notify.outgoing(notice, self.ruleset)]
+        lost = notify.unrouted(notices, self.ruleset)
+        if lost:
+            entry = replace(entry, facts={**entry.facts, "unrouted": lost})
+        if stored and stored.altered:
+            why, done = (stored.altered,), "The row was rebuilt from its history."
+            altered = notify.about(
+                Kind.REGISTER_ALTERED, self.id, seq, at=entry.at, actor="", done=done, why=why, row=stored.row
+            )
+            messages += notify.outgoing(altered, self.ruleset)
+        due = row.due  # later than in MAX_DELAY, a sweep sees to it
+        if due and due - entry.at <= MAX_DELAY and (stored is None or due != stored.row.due):
+            messages.append(Outgoing(notify.message_id(self.id, seq, "wake"), *self._wake_up(due)))
+        new = {message.id for message in messages}  # what is told again, under the same id, goes once
+        left = [name for name in stored.row.outbox if name not in new] if stored and self._is_left(stored.row) else []
+        if messages or left:
+            row = replace(row, outbox_at=entry.at)
+        saved = await self.world.register.commit(self.id, stored, row, entry, messages)
+        if saved is not None and committed is not None:
+            await committed()
+        if saved is not None and left:
+            messages += await self.world.register.outbox(self.id, left)
+        if saved is not None and messages:
+            return await self._send(saved, messages, (*left, *(message.id for message in messages)))
+        return saved
+
+    def _reminders(self, old: Row | None, row: Row, at: datetime) -> list[Notice]:
+        """Return the reminders that a row says are told with it, and the row before it did not.
+
+        What had ended when it was written needs none: the write itself is judged and told.
+        """
+        notices = []
+        if row.expires_on and row.reminded and (old is None or row.reminded != old.reminded):
+            days, written = threshold_of(row.reminded), old is None or old.expires_on != row.expires_on
+            if days or not written:
+                notices.append(notify.expiry(self.id, row.expires_on, at=at, threshold=days, row=row))
+        if row.review_on and row.review_reminded and (old is None or row.review_reminded != old.review_reminded):
+            days = threshold_of(row.review_reminded)
+            notices.append(notify.review(self.id, row.review_on, at=at, threshold=days, row=row))
+        return notices
+
+    def _evasions(self, old: Row | None, row: Row, at: datetime) -> list[Notice]:
+        """Return the notices about the habits of evasion that a row notes, and the row before it did not."""
+        actor = row.author or self.hint.actor
+        return [evasion.notice(self.id, habit, at=at, actor=actor, row=row) for habit in evasion.news(old, row)]
+
+    def _is_left(self, row: Row) -> bool:
+        """Whether what the outbox holds was left behind, and is not just being sent by who committed it."""
+        return row.outbox_at is None or self.world.clock.now() - row.outbox_at >= LEASE
+
+    async def unchanged(self, stored: Stored) -> None:
+        """Do what is left where nothing is to be recorded: send what a crash left behind.
+
+        Raises Retryable while whoever committed the messages, or found them left, may still be sending them.
+        """
+        row = stored.row
+        if not row.outbox:
+            return
+        now, register = self.world.clock.now(), self.world.register
+        taken = await register.take_outbox(self.id, stored, now) if self._is_left(row) else None
+        if taken is None:
+            raise Retryable("another worker is telling of it", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds)
+        await self._send(taken, await register.outbox(self.id, row.outbox), row.outbox)
+
+    async def came_early(self, row: Row) -> None:
+        """Queue again a wake-up that came before the time that it is for: clocks differ, and no other one will come."""
+        if row.due and row.due == self.hint.due and self.world.clock.now() < row.due:
+            await self.world.queues.send(*self._wake_up(row.due))
+
+    def _wake_up(self, due: datetime) -> tuple[str, Mapping[str, Any], float]:
+        """Return the queue, the message and its delay in seconds."""
+        wait = (due - self.world.clock.now()).total_seconds()
+        return "reconcile", wake_up(self.id, due), max(ceil(wait), 1.0)
+
+    async def _send(self, stored: Stored, messages: Sequence[Outgoing], ids: Sequence[str]) -> Stored:
+        """Put messages on their queues, then take them out of the outbox, whoever else writes the row meanwhile.
+
+        Return the row to go on with: as it is now, or `stored`, out of date, where somebody else has decided since.
+        """
+        await asyncio.gather(*(self.world.queues.send(m.queue, m.body, m.delay) for m in messages))
+        now = stored
+        while (after := await self.world.register.sent(self.id, now, ids)) is None:
+            again = await self.world.register.read(self.id)
+            if again is None or not set(ids) & set(again.row.outbox):
+                return stored
+            now = again
+        return after if after.seq == stored.seq else stored
+
+
+def _went(row: Row, exemption: Exemption) -> bool:
+    """Whether the register knows it to be gone since a time after which Azure knows of no write."""
+    gone = row.status in (Status.GONE, Status.LOST)
+    written = exemption.modified_at  # by Azure's clock, which may be ahead of ours
+    return gone and (written is None or written == row.written_at or written <= row.since)
+
+
+def _replaced(old: Row | None, row: Row, now: datetime) -> bool:
+    """Whether one that was approved is not to come back, for somebody made another under its name."""
+    if old is None or old.compliant is None or not (old.content or old.wanted_back):
+        return False
+    if not row.content or row.own_write_at is not None:
+        return False
+    same = old.assignment.lower().strip("/") == row.assignment.lower().strip("/")
+    return not same and old.assignment != "" and not is_expired(old.expires_on, now)
+
+
+def wake_up(exemption_id: ExemptionId, due: datetime | None) -> dict[str, Any]:
+    """Return the message of the `reconcile` queue that wakes us for what is due at a time."""
+    return {"id": exemption_id.text, "wake": True, **({"at": spell_time(due)} if due else {})}
+
+
+def next_seq(stored: Stored | None) -> int:
+    """Return the sequence number of the history entry that comes next."""
+    return stored.seq + 1 if stored else 1

@@ -1,0 +1,132 @@
+"""Dead letters: what could not be processed, kept as text until somebody replays or drops it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from guardrails.decisions.row import Letter
+from guardrails.errors import Retryable
+from guardrails.exemption.model import parse_time, spell_time
+from guardrails.notices.route_state import ALERT_LEASE
+from guardrails.register.columns import Value, brief, join_text, split_text
+from guardrails.register.keys import LETTERS, escape, starting_with
+from guardrails.register.table import Entity, Rejected, Table, Write
+
+PAYLOAD_BYTES: Final = 256 * 1024
+MOST: Final = 1_000
+"""Letters of one source whose content strangers choose. Of what comes beyond, one letter keeps the last."""
+_STRANGERS: Final = frozenset({"event", "reconcile"})
+_TRIES: Final = 20
+_KEYS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
+_TELLING: Final = "telling"
+"""The column that says since when somebody tells of a letter; "" once that is done, or where nobody is told."""
+
+
+class Letters:
+    """The letters in a partition of their own."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def bury(self, letter: Letter) -> bool:
+        """Keep a letter; one with the same id is replaced. A payload beyond 256 KiB of UTF-8 is cut and says so.
+
+        Return whether people are to be told of it: it is new, or who was to tell of it some seconds ago has not said
+        that it is done. Of many callers at once, one hears that. Where there are as many letters as are kept of its
+        source, it goes into the one letter of what came beyond.
+        """
+        if letter.source in _STRANGERS and await self._is_full(letter):
+            reason = f"{MOST} letters of this source are kept already; of what came since this is the last: "
+            letter = replace(letter, id=f"{letter.source}-beyond", reason=reason + letter.reason)
+        columns: dict[str, Value] = {
+            "letter": brief(letter.id),
+            "source": brief(letter.source),
+            "reason": brief(letter.reason),
+            "at": spell_time(letter.at),
+            "attempts": letter.attempts,
+            **split_text("payload", _cut(letter.payload)),
+        }
+        row, telling = _row(letter.id), {_TELLING: spell_time(letter.at)}
+        for _ in range(_TRIES):
+            found = await self._table.get(LETTERS, row)
+            if found is None:
+                new, write = True, Write("create", row, {**columns, **telling})
+            else:
+                new, told = _is_untold(found, letter.at), {_TELLING: str(found.get(_TELLING) or "")}
+                write = Write("replace", row, {**columns, **(telling if new else told)}, found["odata.etag"])
+            try:
+                await self._table.transact(LETTERS, [write], letter.id)
+            except Rejected:
+                continue
+            return new
+        raise Retryable("too many workers keep one letter at once", code="storage-busy", subject=letter.id, delay=5.0)
+
+    async def told(self, letter_id: str) -> None:
+        """Remember that people were told of a letter; one that is not there is no error."""
+        for _ in range(_TRIES):
+            found = await self._table.get(LETTERS, _row(letter_id))
+            if found is None or not found.get(_TELLING):
+                return
+            kept = {name: value for name, value in found.items() if name not in _KEYS}
+            write = Write("replace", _row(letter_id), {**kept, _TELLING: ""}, found["odata.etag"])
+            try:
+                await self._table.transact(LETTERS, [write], letter_id)
+            except Rejected:
+                continue
+            return
+
+    async def _is_full(self, letter: Letter) -> bool:
+        """Whether there is no place for a letter that is not there yet."""
+        where = starting_with(f"letter~{letter.source}-", LETTERS)
+        there = {row["RowKey"] async for row in self._table.query(where, ("RowKey",))}
+        return len(there) >= MOST and _row(letter.id) not in there
+
+    async def all(self) -> list[Letter]:
+        """Return the letters, oldest first."""
+        found = [_letter(row) async for row in self._table.query(starting_with("letter~", LETTERS))]
+        return sorted(found, key=lambda letter: (letter.at, letter.id))
+
+    async def drop(self, letter_id: str) -> None:
+        """Forget a letter; one that is not there is no error."""
+        try:
+            await self._table.transact(LETTERS, [Write("delete", _row(letter_id), {})], letter_id)
+        except Rejected:
+            return
+
+
+def _is_untold(found: Entity, now: datetime) -> bool:
+    """Whether who was to tell of a letter may have died."""
+    try:
+        began = parse_time(found.get(_TELLING) or None)
+    except ValueError:
+        return False
+    return began is not None and now - began >= ALERT_LEASE
+
+
+def _row(letter_id: str) -> str:
+    return f"letter~{escape(letter_id)}"
+
+
+def _cut(payload: str) -> str:
+    raw = payload.encode("utf-8", "backslashreplace")
+    if len(raw) <= PAYLOAD_BYTES:
+        return payload
+    mark = f"\n[cut: {len(raw)} bytes in all]"
+    return raw[: PAYLOAD_BYTES - len(mark)].decode("utf-8", "ignore") + mark
+
+
+def _letter(found: Entity) -> Letter:
+    """Read a letter, whatever hands did to it: it is there to be looked at."""
+    try:
+        at = parse_time(found.get("at"))
+    except ValueError:
+        at = None
+    attempts = found.get("attempts")
+    return Letter(
+        id=str(found.get("letter", found["RowKey"].removeprefix("letter~"))),
+        source=str(found.get("source", "")),
+        reason=str(found.get("reason", "")),
+        payload=join_text("payload", found),
+        at=at or datetime.min.replace(tzinfo=UTC),
+        attempts=attempts if isinstance(attempts, int) else 0,
+    )

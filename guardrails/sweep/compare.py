@@ -1,0 +1,463 @@
+"""Compare the inventory with the register. What differs goes on the queue; what was there before is adopted."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import sample
+from types import MappingProxyType
+from typing import Any, Final
+
+from guardrails.decisions.row import Run, Watch
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.applies import MARK
+from guardrails.exemption.facts import Assignment, Unread
+from guardrails.exemption.hint import Hint
+from guardrails.exemption.model import DEFAULT_NAMES, Exemption, parse_time, spell_time
+from guardrails.ports import Inventory, Page, Surroundings, Sweeps
+from guardrails.reconcile.defer import tell_breaker
+from guardrails.reconcile.inventory import NO_ASSIGNMENT, NO_EXEMPTION, Rows, token
+from guardrails.reconcile.visit import Visit, World
+from guardrails.rules.reach import policies_of
+from guardrails.ruleset.model import Mode, Ruleset
+from guardrails.sweep.adopt import adopt
+from guardrails.sweep.matches import Counting, Matches
+from guardrails.sweep.siblings import Shown, Siblings
+
+_HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
+"""What comes due before the next sweep is put on the queue now: at least, and at most, so far ahead."""
+
+_SKEW: Final = 60.0
+"""Seconds that our clock may differ from Azure's before it is told."""
+
+_AHEAD: Final = timedelta(minutes=10)
+"""How far ahead of ours the clock of an earlier sweep may have been."""
+
+_CREW: Final = 4
+"""Containers that are adopted at the same time."""
+
+_BLIND: Final = 1000
+"""Absent exemptions that are asked for at a sweep while part of the inventory cannot be read time and again."""
+
+_SENDS: Final = 32
+
+NAMED: Final = 50
+"""How many containers that cannot be seen are named."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What one sweep came to.
+
+    Attributes:
+        started: when it began, UTC.
+        seconds: how long it took.
+        seen: exemptions that the inventory showed.
+        known: rows of the register.
+        adopted: exemptions put into the register as there before.
+        queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon.
+        odd: rows of the inventory left out, by oddity.
+        missing: what could not be seen, a sentence each.
+        remarks: what else is odd, a sentence each.
+        told: names of the notices about the sweep that were sent.
+        bypasses: counts of the ways past a policy that are no exemptions; {} where they could not be looked at.
+        bypasses_told: when the last sweep began whose findings on these people were told of, UTC; None for never.
+        matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
+            read; None where none counted yet.
+        altered: which of the rows that all instances share were changed from outside, a sentence each, until told.
+        late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
+        open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
+    """
+
+    started: datetime
+    seconds: float = 0.0
+    seen: int = 0
+    known: int = 0
+    adopted: int = 0
+    queued: Counter[str] = field(default_factory=Counter)
+    odd: Counter[str] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    bypasses: Mapping[str, int] = field(default_factory=dict)
+    bypasses_told: datetime | None = None
+    matches: Matches | None = None
+    altered: list[str] = field(default_factory=list)
+    late: str = ""
+    open_since: datetime | None = None
+
+    @classmethod
+    def after(cls, run: Run) -> "Report":
+        """Return the report of a run that begins, with what the one before it had told people."""
+        try:
+            until = parse_time(run.report.get("bypasses_told"))
+        except ValueError:  # a hand was in the row: told twice is better than not
+            until = None
+        told, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))
+        matches = Matches.from_json(run.report.get("matches"))
+        return cls(run.started, told=told, bypasses_told=until, matches=matches, altered=altered)
+
+    def remark(self, text: str) -> None:
+        """Note what is odd; of thousands, the first are enough."""
+        if len(self.remarks) < NAMED:
+            self.remarks.append(text)
+
+    def unseen(self, container: str, left: str) -> None:
+        """Say that a container cannot be seen any more, and what is left as it is for that."""
+        name = container.replace("mg~", "management group ")
+        self.missing.append(f"{name} cannot be seen any more; the register keeps what it has of it")
+        self.remark(f"{name}: {left} left as the register has them")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented JSON form."""
+        return {
+            "started": spell_time(self.started),
+            "seconds": round(self.seconds, 1),
+            "seen": self.seen,
+            "known": self.known,
+            "adopted": self.adopted,
+            "queued": dict(self.queued),
+            "odd": dict(self.odd),
+            "missing": self.missing[:NAMED],
+            "remarks": self.remarks,
+            "told": self.told,
+            "bypasses": dict(self.bypasses),
+            "bypasses_told": spell_time(self.bypasses_told) if self.bypasses_told else None,
+            "matches": self.matches.to_json() if self.matches else None,
+            "altered": self.altered[:NAMED],
+            "late": self.late,
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Pass:
+    """One pass. Keeps a small tuple of each register row and of each new exemption while it goes on."""
+
+    world: World
+    inventory: Inventory
+    sweeps: Sweeps
+    run: Run
+    ruleset: Ruleset
+    mode: Mode
+    report: Report
+    _known: dict[bytes, tuple[str, Watch]] = field(default_factory=dict)
+    _around: Surroundings = field(default_factory=lambda: Surroundings({}, {}))
+    _covered: Mapping[str, datetime] = field(default_factory=dict)
+    _open: dict[str, list[Shown]] = field(default_factory=dict)
+    _groups: list[Shown] = field(default_factory=list)
+    _whole: list[list[Shown]] = field(default_factory=list)
+    _messages: list[tuple[Mapping[str, Any], float]] = field(default_factory=list)
+    _visible: set[str] = field(default_factory=set)
+    _crew: set[asyncio.Task[None]] = field(default_factory=set)
+    _rows: Rows = field(default_factory=lambda: Rows(DEFAULT_NAMES))
+    _counting: Counting = field(init=False)
+    _siblings: Siblings = field(init=False)
+    _closed: bool = True
+    _anew: bool = False
+    _unread: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._counting = Counting(self.ruleset)
+
+    async def go(self) -> Surroundings:
+        """Do it; return what the exemptions were judged by. Raises an exception group of Retryable and Permanent.
+
+        The register is read while the inventory is: what the inventory showed by then waits to be compared.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            around = tasks.create_task(self.inventory.surroundings(policies=self.ruleset.asks_policies))
+            covered = tasks.create_task(self._read_covered())
+            breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
+        self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
+        if breaker.result().damaged:
+            text = "the breaker's row cannot be read, and counts as open until `python -m guardrails breaker close`"
+            self.report.altered.append(f"{text}: {breaker.result().damaged}")
+        self.report.open_since = breaker.result().opened_at
+        tell_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
+        self.report.missing.extend(self._around.missing)
+        self._rows = Rows(self.ruleset.names, self._around.tenant)
+        self._visible = set(self._around.containers)
+        self._siblings = Siblings(self.world, self.ruleset, self._around, self._rows, self._known, self._visible)
+        async with asyncio.TaskGroup() as crew:
+            loading = crew.create_task(self._load())
+            async with aclosing(self.inventory.exemptions()) as pages:
+                async for page in pages:
+                    self._take(page)
+                    if loading.done():
+                        await self._compare(crew)
+            whole = not self.report.missing and not self._rows.odd[NO_EXEMPTION]
+            self.report.matches = self._counting.matches(self.report.started, whole=whole)
+            await loading
+            self._end_of({*self._open})
+            await self._compare(crew)
+            while self._crew:
+                await asyncio.wait(self._crew)
+            await self._compare_groups(crew)
+        await self._absent()
+        await self._send()
+        await self._cover()
+        self.report.missing = list(dict.fromkeys(self.report.missing))
+        self.report.seen = len(self._rows.seen)
+        self.report.odd = self._rows.odd
+        for text in self._rows.problems():
+            self.report.remark(text)
+        return self._around
+
+    async def _read_covered(self) -> dict[str, datetime]:
+        """Return the containers that are covered; nothing is since a time that is not yet."""
+        wrong = list[str]()
+        found = await self.sweeps.covered(wrong.append)
+        covered = {name: at for name, at in found.items() if at <= self.run.started + _AHEAD}
+        if len(covered) < len(found):
+            wrong.append("the row of covered containers has times that are not yet, and is made anew")
+        self.report.altered += wrong
+        self._anew = bool(wrong)
+        return covered
+
+    async def _load(self) -> None:
+        async for container, key, watch in self.world.register.watches():
+            self._known[key] = (container, watch)
+        self.report.known = len(self._known)
+
+    def _take(self, page: Page) -> None:
+        """Judge the exemptions of one page."""
+        if page.missing:
+            self.report.missing.append(page.missing)
+            self._siblings.hole = self._siblings.hole or page.lost
+        if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
+            ahead = "ahead of" if page.skew > 0 else "behind"
+            self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is told by ours")
+        now, around = self.world.clock.now(), self._around
+        for one in self._rows.take(page):
+            assigned = "/" + one.assignment_id.strip("/ ").lower()
+            assignment = self._around.assignments.get(assigned)
+            try:
+                listed = token(one, assignment or NO_ASSIGNMENT, self.ruleset, now, around.policies)
+            except Permanent as error:
+                self._rows.refuse(one.body, error.message)
+                self._unread.add(one.id.hash)
+                continue
+            self._counting.add(one, assignment or NO_ASSIGNMENT, now, around.policies)
+            sure = not around.missing or self._is_shown(one, assignment)
+            self._keep(self._siblings.shown(one, listed, now, assigned=assigned, assignment=assignment, sure=sure))
+
+    def _keep(self, shown: Shown) -> None:
+        """Keep an exemption until all of its subscription are shown; at a management group, until all others are."""
+        self._visible.add(shown.container)
+        if shown.container.startswith(MARK):
+            self._groups.append(shown)
+            return
+        if self._around.in_order and shown.container not in self._open:
+            self._end_of({*self._open})
+        self._open.setdefault(shown.container, []).append(shown)
+
+    def _end_of(self, containers: Iterable[str]) -> None:
+        self._whole += [self._open.pop(one) for one in sorted(containers)]
+
+    def _is_shown(self, exemption: Exemption, assignment: Assignment | None) -> bool:
+        """Whether what an exemption is judged by was there to be seen, while something else was not."""
+        if assignment is None:
+            return False
+        return not self.ruleset.asks_policies or policies_of(exemption, assignment) <= self._around.policies.keys()
+
+    async def _compare(self, crew: asyncio.TaskGroup) -> None:
+        """Compare what was shown whole so far with the register, and hand over what differs."""
+        whole, self._whole = self._whole, []
+        for shown in whole:
+            settled = self._siblings.settled(shown)
+            if settled and all(one.key in self._known for one in shown):
+                self._hand_over(shown)
+                continue
+            await self._have(crew, self._settle(shown, settled=settled))
+        await self._send()
+
+    async def _compare_groups(self, crew: asyncio.TaskGroup) -> None:
+        """Do the same for what is at management groups, which is above the rest."""
+        found: dict[str, list[Shown]] = {}
+        await self._siblings.finish(self._groups)
+        for one in self._groups:
+            found.setdefault(one.container, []).append(one)
+        for shown in found.values():
+            await self._have(crew, self._settle(shown, settled=True))
+
+    async def _have(self, crew: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+        """Have somebody of the crew do something; wait while all are busy."""
+        while len(self._crew) >= _CREW:
+            await asyncio.wait(self._crew, return_when=asyncio.FIRST_COMPLETED)
+        task = crew.create_task(work)
+        self._crew.add(task)
+        task.add_done_callback(self._crew.discard)
+
+    async def _settle(self, shown: Sequence[Shown], *, settled: bool) -> None:
+        """Compare what is in one subscription or management group, once what is to be told of it was found out."""
+        if not settled:
+            await self._siblings.settle(shown)
+        new = {one.key: one for one in shown if one.key not in self._known}
+        self._hand_over(one for one in shown if one.key not in new)
+        if new:
+            await self._new(new)
+        await self._send()
+
+    def _hand_over(self, shown: Iterable[Shown]) -> None:
+        """Queue what the register knows, and has otherwise than it is shown, or what is due."""
+        digest, now, horizon = self.ruleset.digest_in(self.mode), self.world.clock.now(), self._horizon
+        for one in shown:
+            watch = self._known[one.key][1]
+            if why := difference(watch, one.listed, digest, now, closed=self._closed):
+                self._queue(why, one.id, one.listed, together=one.together)
+            elif 0 < watch.at - now.timestamp() <= horizon:  # what is shown now may be old by then
+                self._queue("soon", one.id, delay=watch.at - now.timestamp())
+
+    @property
+    def _horizon(self) -> float:
+        """Seconds to the next sweep, by when the last one was."""
+        since = self.run.started - self.run.before if self.run.before else _HORIZON[0]
+        return min(max(since, _HORIZON[0]), _HORIZON[1]).total_seconds()
+
+    async def _new(self, found: dict[bytes, Shown]) -> None:
+        """Adopt what was there before; hand over what came since and nobody told of."""
+        container = next(iter(found.values())).container
+        since = self._covered.get(container) or self.run.adopting or self.run.started
+        before = {key for key, one in found.items() if one.modified_at is None or one.modified_at < since}
+        adopted = await self._adopt(container, since, found, len(before)) if before else frozenset()
+        for key, one in found.items():
+            if key not in adopted:
+                there = key in before
+                adopt, why = (since, "unlisted") if there else (None, "new")
+                self._queue(why, one.id, one.listed, adopt=adopt, together=one.together)
+        await self._send()
+
+    async def _adopt(
+        self, container: str, since: datetime, found: Mapping[bytes, Shown], count: int
+    ) -> frozenset[bytes]:
+        """Adopt what Azure lists in a container; return the keys of what is in the register then."""
+        name = self._around.containers.get(container) or container
+        try:
+            bodies = await self.world.arm.list(container)
+        except Retryable as error:
+            bodies = Unread(error.message)
+        if isinstance(bodies, Unread):
+            text = f"{count} new exemptions in {name} are looked at one by one, for Azure did not list them"
+            self.report.remark(f"{text}: {bodies.reason}")
+            return frozenset()
+        exemptions: dict[bytes, Exemption] = {}
+        for body in bodies:
+            try:
+                one = Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
+            except Permanent as error:
+                self.report.remark(f"not adopted: {error}")
+                continue
+            if one.id.hash not in self._known and (one.modified_at is None or one.modified_at < since):
+                exemptions[one.id.hash] = one
+        visits = []
+        for key, one in exemptions.items():
+            listed, together = (found[key].listed, found[key].together) if key in found else ("", {})
+            hint = Hint("sweep", listed=listed, adopt=since, seen=self.run.started, together=together)
+            visits.append((Visit(self.world, one.id, hint, self.ruleset, self.mode), one))
+        done = await adopt(visits)
+        self.report.adopted += done.count
+        return frozenset(exemptions).difference(done.refused)
+
+    async def _absent(self) -> None:
+        """Hand over what the inventory does not show any more, unless it could not be seen; and all that is left to do.
+
+        What was begun and not ended is looked at whether or not its exemption is there, or its container can be seen.
+        """
+        unseen: Counter[str] = Counter()
+        absent: list[tuple[str, bytes]] = []
+        left: dict[str, list[tuple[str, bytes]]] = {}
+        now = self.world.clock.now()
+        for key, (container, watch) in self._known.items():
+            shown, visible = key in self._rows.seen, container in self._visible
+            if shown and key not in self._unread:
+                continue
+            why = left_to_do(watch, now, closed=self._closed)
+            if why and (visible or watch.begun):
+                left.setdefault(why, []).append((container, key))
+            elif shown or (watch.gone and not watch.listed):
+                continue
+            elif visible:
+                absent.append((container, key))
+            else:
+                unseen[container] += not watch.gone
+        if self._siblings.hole:  # it may pass; where it lasts, some are asked for at each sweep
+            absent = sample(absent, min(len(absent), _BLIND)) if self.run.report.get("missing") else []
+        for why, rows in (*left.items(), ("absent", absent)):
+            await self._ask_for(why, rows)
+        for container, count in (+unseen).most_common(NAMED):
+            self.report.unseen(container, f"{count} exemption{'s' if count > 1 else ''}")
+
+    async def _ask_for(self, why: str, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Hand over exemptions by their rows alone: container and ExemptionId.hash."""
+        for at in range(0, len(rows), _SENDS):
+            some = rows[at : at + _SENDS]
+            ids = await asyncio.gather(*(self.world.register.id_of(*one) for one in some))
+            for (container, key), text in zip(some, ids, strict=True):
+                if text:
+                    self._queue(why, text)
+                else:
+                    self.report.remark(f"a row of {container} does not say whose it is, and is left: state~{key.hex()}")
+            await self._send()
+
+    async def _cover(self) -> None:
+        """Remember which containers are swept: what is written in them from now on was not there before."""
+        started = self.run.adopting or self.run.started
+        new = {name: started for name in sorted(self._visible) if name not in self._covered}
+        if new or self._anew:
+            await self.sweeps.cover({**self._covered, **new})
+
+    def _queue(
+        self,
+        why: str,
+        exemption: str,
+        listed: str = "",
+        *,
+        delay: float = 0.0,
+        adopt: datetime | None = None,
+        together: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        hint = Hint("sweep", listed=listed, adopt=adopt, seen=self.run.started, together=together)
+        self.report.queued[why] += 1
+        self._messages.append((sweep_message(exemption, hint), delay))
+
+    async def _send(self) -> None:
+        """Put what was found on the queue."""
+        messages, self._messages = self._messages, []
+        for at in range(0, len(messages), _SENDS):
+            some = messages[at : at + _SENDS]
+            await asyncio.gather(*(self.world.queues.send("reconcile", body, delay) for body, delay in some))
+
+
+def difference(watch: Watch, listed: str, ruleset: str, now: datetime, *, closed: bool) -> str:
+    """Return why an exemption that the inventory shows is to be looked at; "" where nothing is to be done.
+
+    `listed` is its token now, `ruleset` the digest in force, `closed` whether the breaker lets reverts through.
+    """
+    if watch.listed != listed:
+        return "changed"
+    if watch.ruleset != ruleset and not watch.gone:
+        return "rules"
+    return left_to_do(watch, now, closed=closed)
+
+
+def left_to_do(watch: Watch, now: datetime, *, closed: bool) -> str:
+    """Return why a row is to be looked at, whatever the inventory shows; "" where nothing is left to do.
+
+    `closed`: whether the breaker lets reverts through.
+    """
+    if 0 < watch.at <= now.timestamp():
+        return "due"
+    return "held" if watch.held and closed else ""
+
+
+def sweep_message(exemption: str, hint: Hint) -> dict[str, Any]:
+    """Return a message of the `reconcile` queue: look at this exemption, for what a sweep saw of it."""
+    message: dict[str, Any] = {"id": exemption, "sweep": True}
+    if hint.listed:
+        message["listed"] = hint.listed
+    if hint.together:
+        message["together"] = dict(hint.together)
+    times = {"adopt": hint.adopt, "seen": hint.seen}
+    return message | {name: spell_time(time) for name, time in times.items() if time}

@@ -1,0 +1,527 @@
+"""Siblings: what a sweep tells of exemptions by looking at all of them, and at the tree: guardrails.exemption.together.
+
+Resource Graph shows which exemptions may overlap, by their ids and reference ids alone. What they really switch off,
+and since when, is read from Azure and from the register; but only where something among them is not as it was when that
+was last done. A name for what was looked at stands in the register's token (guardrails.exemption.together), so that a
+sweep of an unchanged tenant reads nothing for this.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from sys import intern
+from types import MappingProxyType
+from typing import Any, Final
+
+from guardrails.decisions.next_row import facts_of, row_of_same
+from guardrails.decisions.overlap import (
+    Members,
+    Sibling,
+    Told,
+    best,
+    better,
+    compare,
+    may_overlap,
+    members_of,
+    named_by,
+    sibling_of,
+    sites,
+)
+from guardrails.decisions.overlap import written_at as written_by_body
+from guardrails.decisions.row import Watch
+from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.applies import MARK, at_groups_above, is_uniform, outside
+from guardrails.exemption.expiry import is_expired
+from guardrails.exemption.facts import Assignment, Outside, Unread
+from guardrails.exemption.model import Exemption, ExemptionId, fingerprint
+from guardrails.exemption.together import BASE, NAME, name_of, names_in, to_json, with_names
+from guardrails.ports import Surroundings
+from guardrails.reconcile.inventory import NO_ASSIGNMENT, SAID, Rows
+from guardrails.reconcile.visit import World
+from guardrails.rules.reach import Selection
+from guardrails.ruleset.model import Ruleset
+
+_AT_ONCE: Final = 16
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_KEEP: Final[Mapping[str, Any]] = MappingProxyType({"name": ""})
+"""For what this sweep cannot tell: what the register has stays."""
+
+
+@dataclass(slots=True, eq=False)
+class Shown:
+    """What a pass keeps of an exemption that the inventory shows. What is to be told of it is put in once it is known.
+
+    Attributes:
+        key: ExemptionId.hash.
+        listed: its token.
+        sure: whether its assignment, and its policies, were there to be seen, so that all of the token counts.
+        cut: how long its scope is, in its id.
+        assigned: its assignment's id, in lower case; "" where it is not compared with others, for it has ended.
+        named: its reference ids, in lower case.
+        outside: whether its assignment applies, as JSON (guardrails.exemption.together); {} where it does.
+        together: what is told of it, where the token alone does not say that the register has it.
+    """
+
+    key: bytes
+    id: str
+    container: str
+    modified_at: datetime | None
+    listed: str
+    sure: bool
+    cut: int = 0
+    assigned: str = ""
+    named: tuple[str, ...] = ()
+    outside: Mapping[str, Any] = _NOTHING
+    together: Mapping[str, Any] = _NOTHING
+
+    @property
+    def scope(self) -> str:
+        """Its scope, in lower case."""
+        return self.id[: self.cut].lower()
+
+
+type _Site = tuple[str, tuple[str, ...], str]
+"""Where exemptions of a unit may overlap: the scope, those above it, and a name for all that was looked at."""
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Exemptions of one assignment in one subscription, or at management groups, some of which may overlap.
+
+    Attributes:
+        assigned: the assignment, as in Shown.
+        at: the exemptions, by scope, in lower case, a slash at its end.
+        over: those at management groups above, where these are in a subscription.
+        doubt: why it is not known which of those at management groups are above; "" where that is known.
+        sites: where they may overlap, what is above before what is below it.
+        names: by scope, names of the sites that its exemptions are in.
+    """
+
+    assigned: str
+    at: Mapping[str, list[Shown]]
+    over: list[Shown]
+    doubt: str
+    sites: list[_Site] = field(default_factory=list)
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    def own(self, site: _Site) -> list[Shown]:
+        """Return the exemptions at a site's scope."""
+        return self.at[site[0]]
+
+    def higher(self, site: _Site) -> list[Shown]:
+        """Return those at the scopes above it, of the same subscription."""
+        return [one for scope in site[1] for one in self.at[scope]]
+
+    def name(self, site: _Site, name: str) -> None:
+        """Take in a name for what is at a site, and above it."""
+        names = self.names
+        for scope in (site[0], *site[1]):
+            if scope in names:
+                names[scope].append(name)
+            else:
+                names[scope] = [name]
+
+    def named(self) -> Iterator[tuple[Shown, str]]:
+        """Yield the exemptions that are at any site, each with one name for all of its sites."""
+        for scope, some in self.names.items():
+            joined = _joined(some)
+            for one in self.at[scope]:
+                yield one, joined
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of exemptions, by Shown.key: None where Azure says that there is no such sibling any more."""
+
+    siblings: dict[bytes, Sibling | None] = field(default_factory=dict)
+    bodies: dict[bytes, Exemption] = field(default_factory=dict)
+    written: dict[bytes, datetime | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Siblings:
+    """The use case, for one sweep.
+
+    Args:
+        world, ruleset: as the sweep has them.
+        around: what exemptions are judged by.
+        rows: what the inventory has shown so far.
+        known: the register's rows, by ExemptionId.hash: container and watch.
+        visible: the containers that can be seen.
+
+    Attributes:
+        hole: whether a part of the inventory was lost.
+    """
+
+    world: World
+    ruleset: Ruleset
+    around: Surroundings
+    rows: Rows
+    known: Mapping[bytes, tuple[str, Watch]]
+    visible: set[str]
+    hole: bool = False
+    _compares: bool = False
+    _places: bool = False
+    _members: dict[str, tuple[Members, bytes]] = field(default_factory=dict)
+    _over: dict[str, list[Shown]] = field(default_factory=dict)
+    _shared: dict[Any, Any] = field(default_factory=dict)
+    _uniform: set[tuple[str, str]] = field(default_factory=set)
+    _groups: _Read = field(default_factory=_Read)
+    _from_below: dict[bytes, list[tuple[str, Told]]] = field(default_factory=dict)
+    _undecided: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._compares = self.ruleset.judges("duplicate")
+        self._places = self.ruleset.judges("assignment-not-applicable")
+
+    def shown(
+        self, one: Exemption, listed: str, now: datetime, *, assigned: str, assignment: Assignment | None, sure: bool
+    ) -> Shown:
+        """Return what is kept of an exemption. `listed`: its token; `assigned`: its assignment's id, lower case.
+
+        `sure`: as in Shown.
+        """
+        identity, shared = one.id, self._shared
+        container, cut, beside = intern(identity.container), len(identity.scope), ""
+        named: tuple[str, ...] = ()
+        if self._compares and not is_expired(one.expires_on, now):
+            beside = shared.setdefault(assigned, assigned)
+            if one.reference_ids and (assignment is None or assignment.members):  # a single policy has no members
+                named = shared.get(one.reference_ids) or shared.setdefault(
+                    one.reference_ids, tuple(sorted(map(str.lower, one.reference_ids)))
+                )
+        told: Mapping[str, Any] = _NOTHING
+        if self._places and (container, assigned) not in self._uniform:
+            above = self.around.above
+            found = outside(identity.key[:cut], container, assignment, above) if assignment else NO_ASSIGNMENT
+            if found is not None:
+                told = self._told_of_place(found)
+            elif assignment and is_uniform(assignment):
+                self._uniform.add((container, assigned))
+        shown = Shown(identity.hash, identity.text, container, one.modified_at, listed, sure, cut, beside, named, told)
+        if beside and container.startswith(MARK):
+            self._over.setdefault(beside, []).append(shown)
+        return shown
+
+    def _told_of_place(self, found: Outside | Unread) -> Mapping[str, Any]:
+        if isinstance(found, Unread) and self.around.missing:  # it may pass: what the register has stays
+            return _KEEP
+        told: Mapping[str, Any] = self._shared.get(found) or self._shared.setdefault(found, to_json(found))
+        return told
+
+    def settled(self, shown: Sequence[Shown]) -> bool:
+        """Complete the tokens of the exemptions of one subscription. Return whether nothing had to be read for it."""
+        names = self._expected(self._units(shown)) if self._compares else {}
+        known, tails = self.known, []
+        for one in shown:
+            row = known.get(one.key)
+            listed, name = row[1].listed if row else "", names.get(one.key, "") if names else ""
+            if name or len(listed) > BASE:
+                if self._compares and name != names_in(listed)[0]:
+                    return False
+            elif one.sure and not one.outside:  # most are so
+                continue
+            tails.append((one, listed, name))
+        for one, listed, name in tails:
+            self._complete(one, listed, name)
+        return True
+
+    async def settle(self, shown: Sequence[Shown]) -> None:
+        """Do the same where something has to be read."""
+        told = await self._decided(list(self._units(shown)), shown)
+        for one in shown:
+            await self._tell(one, told)
+
+    async def finish(self, shown: Sequence[Shown]) -> None:
+        """Do the same for all exemptions at management groups, once all others are settled."""
+        told: dict[bytes, tuple[str, Told | None]] = {}
+        if self._compares:
+            told = await self._decided(list(self._units_of_groups(shown)), shown)
+        for key, some in self._from_below.items():
+            name, own = told.get(key, ("", None))
+            whole = best(own, some)
+            told[key] = name_of([name, to_json(whole)]), whole
+        for one in shown:
+            await self._tell(one, told)
+
+    async def _tell(self, one: Shown, told: Mapping[bytes, tuple[str, Told | None]]) -> None:
+        """Complete the token of an exemption, and say what is told of it. `told`: by Shown.key: its name, and what."""
+        listed = self._listed(one)
+        before = names_in(listed)[0]
+        name, found = told.get(one.key, ("", None))
+        keeps = one.key in self._undecided or (
+            self._compares and before not in ("", name) and await self._rests_on_unseen(one)
+        )
+        if keeps:
+            name = before
+        self._complete(one, listed, name, {} if name in ("", before) else to_json(found, name))
+
+    def _complete(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = _NOTHING) -> None:
+        """Complete a token. `listed`: the register's; `name`: of what is told; `overlap`: that, where it is new."""
+        base = one.listed if one.sure or not listed else one.listed[:SAID] + listed[SAID:BASE]
+        if not one.outside:
+            one.listed = with_names(base, name, "")
+        elif one.outside is _KEEP:
+            one.listed = with_names(base, name, names_in(listed)[1])
+        else:
+            one.listed = with_names(base, name, str(one.outside.get("name", "")))
+            one.together = {"outside": one.outside}
+        if overlap:
+            one.together = {**one.together, "overlap": overlap}
+
+    def _listed(self, one: Shown) -> str:
+        known = self.known.get(one.key)
+        return known[1].listed if known else ""
+
+    # What may overlap
+
+    def _units(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
+        """Yield where exemptions of one subscription may overlap."""
+        for assigned, at in _by_assignment(shown).items():
+            over, doubt = self._groups_above(assigned, shown[0].container) if self._over else ([], "")
+            unit = _Unit(assigned, at, over, doubt)
+            self._find(unit, sites(at))
+            if unit.sites:
+                yield unit
+
+    def _units_of_groups(self, shown: Sequence[Shown]) -> Iterator[_Unit]:
+        """Yield where exemptions at management groups may overlap."""
+        for assigned, at in _by_assignment(shown).items():
+            for scope, own in sorted(at.items()):
+                over, doubt = self._groups_above(assigned, own[0].container)
+                above = dict.fromkeys(one.scope + "/" for one in over if one.container != own[0].container)
+                unit = _Unit(assigned, at, [], doubt)
+                self._find(unit, [(scope, tuple(above))])
+                if unit.sites:
+                    yield unit
+
+    def _find(self, unit: _Unit, places: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        """Find the sites of a unit, among scopes and those above each."""
+        members, said = self._members_of(unit.assigned)
+        doubt = unit.doubt.encode("utf-8", "replace")
+        digests: dict[str, bytes] = {"": _digest(unit.over)}
+        together: dict[tuple[str, ...], frozenset[str] | None] = {}
+        at, last = unit.at, tuple[str, ...]()
+        union = together[last] = named_by(one.named for one in unit.over)
+        for scope, above in places:
+            if above is not last:
+                last = above
+                if above not in together:
+                    together[above] = named_by(one.named for one in (*unit.higher((scope, above, "")), *unit.over))
+                union = together[above]
+            own = at[scope]
+            if may_overlap([one.named for one in own] if len(own) > 1 else (own[0].named,), union, members):
+                for one in (scope, *above):
+                    if one not in digests:
+                        digests[one] = _digest(at[one])
+                whole = (scope.encode("utf-8", "replace"), said, doubt, *(digests[one] for one in ("", scope, *above)))
+                site = scope, above, hashlib.sha256(b"\n".join(whole)).hexdigest()[:NAME]
+                unit.sites.append(site)
+                unit.name(site, site[2])
+
+    def _groups_above(self, assigned: str, container: str) -> tuple[list[Shown], str]:
+        """Return the exemptions at management groups above a container; all of them where the chain is not known."""
+        return at_groups_above(self._over.get(assigned, []), container, self.around.above, lambda one: one.container)
+
+    def _members_of(self, assigned: str) -> tuple[Members, bytes]:
+        """Return what an assignment assigns, and a digest of that."""
+        found = self._members.get(assigned)
+        if found is None:
+            members = members_of(self.around.assignments.get(assigned) or NO_ASSIGNMENT)
+            said = members.reason if isinstance(members, Unread) else "\n".join(sorted(members))
+            found = self._members[assigned] = members, hashlib.sha256(f"{assigned}\n{said}".encode()).digest()
+        return found
+
+    def _expected(self, units: Iterable[_Unit]) -> dict[bytes, str]:
+        """Return the name that each exemption has in its token, where nothing is new and nothing in doubt."""
+        names: dict[bytes, str] = {}
+        for unit in units:
+            for one, name in unit.named():
+                names[one.key] = name if one.key not in names else name_of([names[one.key], name])
+        return names
+
+    # What they say
+
+    async def _decided(self, units: list[_Unit], shown: Sequence[Shown]) -> dict[bytes, tuple[str, Told | None]]:
+        """Return what is told of exemptions that may overlap, by Shown.key, and the name of it in their tokens.
+
+        Only assignments of which something changed are looked at; of the others the names alone are told.
+        """
+        expected = self._expected(units)
+        changed = {one.assigned for one in shown if one.assigned and self._is_changed(one, expected)}
+        asked = [(unit, site) for unit in units if unit.assigned in changed for site in unit.sites]
+        there = {one.key: one for unit, site in asked for one in (*unit.own(site), *unit.higher(site))}
+        over = {one.key: one for unit, _ in asked for one in unit.over}
+        read = self._groups if shown and shown[0].container.startswith(MARK) else _Read()
+        found: dict[bytes, Told] = {}
+        try:
+            await self._read(there.values(), read)
+            await self._read(over.values(), self._groups)
+            for unit, site in asked:
+                told = await self._look(unit, site, read)
+                if again := self._take(unit, site, told, found):
+                    unit.name(site, name_of([site[2], sorted(again)]))
+        except Retryable:
+            self._undecided.update(there, over)
+        return {key: (name, found.get(key)) for key, name in self._expected(units).items()}
+
+    def _is_changed(self, one: Shown, expected: Mapping[bytes, str]) -> bool:
+        return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
+
+    def _take(self, unit: _Unit, site: _Site, told: Mapping[bytes, Told], found: dict[bytes, Told]) -> list[str]:
+        """Take what a site tells; return why the next sweep is to look again, for that gives it another name."""
+        again: list[str] = []
+        over = {one.key for one in unit.over}
+        for key, one in told.items():
+            if isinstance(one, Unread) and self.around.missing:  # it may pass: what the register has stays
+                self._undecided.add(key)
+            elif key in over:
+                self._from_below.setdefault(key, []).append((site[0], one))
+                again.append("above")
+            else:
+                found[key] = better(found.get(key), one)
+            if isinstance(one, Unread):
+                again.append(one.reason)
+        return again
+
+    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, Told]:
+        """Return what is told of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
+        own, above = self._siblings(unit.own(site), read), self._siblings(unit.higher(site), read)
+        over, doubt = self._siblings(unit.over, self._groups), unit.doubt
+        if doubt and over:
+            over = {key: replace(one, doubt=doubt) for key, one in over.items()}
+        elif doubt:
+            above = {key: replace(one, doubt=doubt) for key, one in above.items()}
+        every = own | above | over
+        if not compare(list(own.values()), [*above.values(), *over.values()]):
+            return {}
+        await self._date(every, read)
+        dated = {
+            key: replace(one, written=(read if key in read.written else self._groups).written[key])
+            for key, one in every.items()
+        }
+        told = compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
+        keys = {one.key: key for key, one in dated.items()}
+        return {keys[one]: said for one, said in told.items()}
+
+    def _siblings(self, some: Iterable[Shown], read: _Read) -> dict[bytes, Sibling]:
+        return {one.key: sibling for one in some if (sibling := read.siblings.get(one.key)) is not None}
+
+    async def _read(self, some: Collection[Shown], read: _Read) -> None:
+        """Read what exemptions say now. Raises Retryable."""
+        for container in dict.fromkeys(one.container for one in some if one.key not in read.siblings):
+            if container.startswith(MARK):  # all that is there at once: it may be above many subscriptions
+                there = [one for shown in self._over.values() for one in shown if one.container == container]
+            else:
+                there = [one for one in some if one.container == container]
+            bodies = await self.world.arm.list(container)
+            if isinstance(bodies, Unread):
+                doubt = f"Azure does not list the exemptions there: {bodies.reason}"
+                read.siblings |= {one.key: self._unread(one, doubt) for one in there}
+                continue
+            wanted = {one.id.lower(): one for one in there}
+            read.siblings |= {one.key: None for one in there}
+            for body in bodies:
+                shown = wanted.get(str(body.get("id")).lower())
+                exemption = self._running(body) if shown else None
+                if shown and exemption and "/" + exemption.assignment_id.strip("/ ").lower() == shown.assigned:
+                    members, _ = self._members_of(shown.assigned)
+                    read.bodies[shown.key] = exemption
+                    read.siblings[shown.key] = sibling_of(
+                        exemption, members, written_by_body(exemption), single=self._is_single(shown.assigned)
+                    )
+
+    def _unread(self, one: Shown, doubt: str) -> Sibling:
+        """Return an exemption of which nobody knows the selectors."""
+        named = frozenset[str]() if self._is_single(one.assigned) else frozenset(one.named)
+        members, _ = self._members_of(one.assigned)
+        return Sibling(one.id, one.scope, one.modified_at, named, Selection(doubt=doubt, more=True), members, doubt)
+
+    def _is_single(self, assigned: str) -> bool:
+        assignment = self.around.assignments.get(assigned)
+        return assignment is not None and not assignment.is_initiative
+
+    def _running(self, body: Mapping[str, Any]) -> Exemption | None:
+        """Return an exemption that has not ended; None for any other, and for what cannot be read."""
+        try:
+            exemption = Exemption.from_arm(body, self.ruleset.names, self.world.arm.source)
+        except Permanent:
+            return None
+        return None if is_expired(exemption.expires_on, self.world.clock.now()) else exemption
+
+    async def _date(self, every: Mapping[bytes, Sibling], read: _Read) -> None:
+        """Find out when exemptions were last written by others than us: by the register, else by what they say."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(key: bytes, sibling: Sibling) -> None:
+            store = read if key in read.siblings else self._groups
+            if key in store.written:
+                return
+            exemption = store.bodies.get(key)
+            if exemption is None or key not in self.known:
+                store.written[key] = sibling.written
+                return
+            async with gate:
+                store.written[key] = await self._written(exemption)
+
+        await asyncio.gather(*(ask(key, sibling) for key, sibling in every.items()))
+
+    async def _written(self, exemption: Exemption) -> datetime | None:
+        try:
+            stored = await self.world.register.read(exemption.id)
+        except Permanent:  # altered by a hand: it is not believed
+            stored = None
+        if stored is None:
+            return written_by_body(exemption)
+        content, now = fingerprint(exemption.body), self.world.clock.now()
+        row = row_of_same(stored.row, exemption, content)
+        return facts_of(exemption, row, self.ruleset, now, NO_ASSIGNMENT, content=content).written_at
+
+    # What is not to be withdrawn
+
+    async def _rests_on_unseen(self, one: Shown) -> bool:
+        """Whether what the register has of an exemption rests on another one that this sweep could not see."""
+        try:
+            stored = await self.world.register.read(ExemptionId.parse(one.id))
+        except Permanent:
+            return False
+        told = stored.row.together.get("overlap", {}) if stored else {}
+        before = told.get("before", ()) if isinstance(told, Mapping) else ()
+        return any(self._is_unseen(str(other[0])) for other in before if isinstance(other, list) and other)
+
+    def _is_unseen(self, other: str) -> bool:
+        try:
+            identity = ExemptionId.parse(other)
+        except Permanent:
+            return False
+        return identity.hash not in self.rows.seen and (self.hole or identity.container not in self.visible)
+
+
+def _by_assignment(shown: Iterable[Shown]) -> dict[str, dict[str, list[Shown]]]:
+    """Return the exemptions that are compared, by assignment and scope, as _Unit has them."""
+    found: dict[str, dict[str, list[Shown]]] = {}
+    for one in shown:
+        if not one.assigned:
+            continue
+        scope = one.id[: one.cut].lower() + "/"
+        at = found.get(one.assigned)
+        if at is None:
+            found[one.assigned] = {scope: [one]}
+        elif scope in at:
+            at[scope].append(one)
+        else:
+            at[scope] = [one]
+    return found
+
+
+def _digest(some: Iterable[Shown]) -> bytes:
+    """Return a digest of exemptions: who they are and what they say, as the inventory shows it."""
+    said = sorted([one.key + one.listed[:SAID].encode() for one in some])
+    return said[0] if len(said) == 1 else hashlib.sha256(b"".join(said)).digest()
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Return the name for several sites."""
+    return names[0] if len(names) == 1 else name_of(sorted(names))

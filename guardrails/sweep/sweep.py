@@ -1,0 +1,224 @@
+"""Sweep: pass over the whole tenant, and hand every difference to `reconcile`.
+
+The inventory is compared with the register, never believed: what differs, is new, or is not shown any more goes on the
+`reconcile` queue, and Azure decides there. What was there before the guardrails is adopted. A pass that is killed has
+lost nothing: what it did stands, and the next one finds the rest.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from guardrails.decisions.adoption import Adoption
+from guardrails.decisions.notify import altered, late, partial
+from guardrails.decisions.row import Run
+from guardrails.decisions.schedule import last_sweep
+from guardrails.errors import GuardrailsError, Retryable, defect
+from guardrails.exemption.model import spell_time
+from guardrails.notices.notice import Notice
+from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
+from guardrails.reconcile.defer import breaker_open
+from guardrails.reconcile.visit import World
+from guardrails.ruleset.model import Mode, Ruleset
+from guardrails.sweep.bypasses import Tally, sweep_bypasses
+from guardrails.sweep.compare import NAMED, Pass, Report
+
+log = logging.getLogger("guardrails")
+
+LEASE: Final = timedelta(minutes=2)
+"""How long a run may be silent before another takes over. It is heard of three times as often."""
+
+
+_PATIENCE: Final = timedelta(days=1)
+"""How long people wait for a notice of adoption that is whole; then they hear of what there is."""
+
+
+class Sweeper:
+    """The use case.
+
+    Args:
+        world, inventory, sweeps: the ports.
+        ruleset: returns the ruleset in force; raises Misconfigured.
+        say: queues a notice about the service.
+        bypasses: what is known of the ways past a policy that are no exemptions.
+        audit_only: whether a setting holds the mode at audit.
+        late: the age of the last sweep from which people are told that sweeps did not come by.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        inventory: Inventory,
+        sweeps: Sweeps,
+        ruleset: Callable[[], Ruleset],
+        say: Callable[[Notice], Coroutine[Any, Any, object]],
+        *,
+        bypasses: Bypasses,
+        audit_only: bool = False,
+        late: timedelta = timedelta.max,
+    ) -> None:
+        self._world = world
+        self._inventory = inventory
+        self._sweeps = sweeps
+        self._bypasses = bypasses
+        self._ruleset = ruleset
+        self._say = say
+        self._audit_only = audit_only
+        self._late = late
+
+    async def sweep(self, by: str = "") -> Report | None:
+        """Pass over the tenant; None while another run does. Raises Misconfigured, Retryable, Permanent.
+
+        `by`: what began it, in words: for the notice that the one before it was long ago.
+        """
+        ruleset = self._ruleset()
+        began, now = time.monotonic(), self._world.clock.now().replace(microsecond=0)
+        run = await self._sweeps.begin(now, uuid.uuid4().hex, LEASE)
+        if run is None:
+            log.info("no sweep: another one is under way")
+            return None
+        report = Report.after(run)
+        async with self._lease(run) as held:
+            whole = False
+            try:
+                await self._tell_late(run, by, report)
+                mode = Mode.AUDIT if self._audit_only else ruleset.mode
+                around = await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
+                found = await self._bypasses_in(around, ruleset, report)
+                whole = await self._tell(run, report)
+                await self._tell_bypasses(found, report)
+            except* GuardrailsError as errors:
+                first = _first(errors)
+                report.missing.append(f"the sweep broke off: {first}")
+                await self._tell_partial(report)
+                raise first from None
+            finally:
+                ruleset.limits.forget()
+                report.seconds = time.monotonic() - began
+                await self._sweeps.end(held(), self._world.clock.now(), report.to_json(), whole=whole)
+        log.info("sweep: %s", report.to_json())
+        return report
+
+    @asynccontextmanager
+    async def _lease(self, run: Run) -> AsyncIterator[Callable[[], Run]]:
+        """Hold the lease by a heartbeat. Where it is lost the pass goes on: two at once do no harm."""
+        current = run
+
+        async def beat() -> None:
+            nonlocal current
+            while True:
+                await asyncio.sleep(LEASE.total_seconds() / 3)
+                try:
+                    after = await self._sweeps.beat(current, self._world.clock.now(), LEASE)
+                except Retryable as error:
+                    log.warning("the sweep's lease could not be renewed: %s", error)
+                    continue
+                if after is None:
+                    log.warning("the sweep lost its lease; it goes on, and does no harm")
+                    return
+                current = after
+
+        heart = asyncio.create_task(beat())
+        try:
+            yield lambda: current
+        finally:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
+
+    async def _bypasses_in(self, around: Surroundings, ruleset: Ruleset, report: Report) -> Tally | None:
+        """Look for the ways past a policy that are no exemptions; None where that failed, and nothing else did."""
+        failed = "the ways past a policy that are no exemptions could not be looked at"
+        try:
+            tally = await sweep_bypasses(
+                self._inventory,
+                self._bypasses,
+                around,
+                ruleset,
+                at=report.started,
+                told=report.bypasses_told,
+                arm=self._world.arm,
+            )
+        except GuardrailsError as error:
+            report.missing.append(f"{failed}: {error}")
+            return None
+        except Exception as error:  # noqa: BLE001
+            text = "a defect in the sweep of the ways past a policy; the sweep goes on without it: %s"
+            log.error(text, defect(error))  # noqa: TRY400 - its text may quote anybody
+            report.missing.append(f"{failed}: {type(error).__name__}, a defect; the log has more")
+            return None
+        report.bypasses = tally.to_json()
+        report.missing.extend(tally.missing)
+        for text in tally.notes:
+            report.remark(text)
+        for container, count in tally.unseen.most_common(NAMED):
+            report.unseen(container, f"{count} other way{'s' if count > 1 else ''} past a policy")
+        report.missing = list(dict.fromkeys(report.missing))
+        return tally
+
+    async def _tell_bypasses(self, found: Tally | None, report: Report) -> None:
+        """Tell of what people have not heard of, all in one; what was looked at is told of then."""
+        if found is None:
+            return
+        if found.notice is not None:
+            await self._say_once(found.notice, report)
+        report.bypasses_told = report.started
+
+    async def _tell(self, run: Run, report: Report) -> bool:
+        """Tell of what was adopted since people were last told, and of what could not be seen: each once.
+
+        Return whether all that was adopted is told of: some may yet come off the queue, one by one.
+        """
+        if report.altered:
+            await self._say_once(altered(report.altered, at=self._world.clock.now()), report)
+            report.altered = []
+        if report.missing:
+            await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
+        since, now = run.adopting or run.started, self._world.clock.now()
+        if report.open_since and (days := (now - report.open_since).days):
+            limit = self._ruleset().reverts_per_hour
+            await self._say_once(breaker_open(report.open_since, limit, at=now, days=days), report)
+        if report.queued["unlisted"] and run.started - since < _PATIENCE:
+            return False
+        if report.adopted or since < run.started:
+            adoption, count = Adoption(), 0
+            async for one in self._world.register.adopted(since):
+                adoption.add(one)
+                count += 1
+            if count:
+                key = "".join(c for c in spell_time(since) if c.isalnum())
+                await self._say_once(adoption.notice(key, now), report)
+        return True
+
+    async def _tell_late(self, run: Run, by: str, report: Report) -> None:
+        """Tell that no sweep came by for too long: once, until one is in time again."""
+        last = last_sweep(run)
+        if last is None or run.started - last < self._late:
+            return
+        report.late = str(run.report.get("late") or spell_time(last))
+        notice = late(last, report.late, by=by, at=self._world.clock.now())
+        log.warning("%s", " ".join(notice.why))
+        await self._say_once(notice, report)
+
+    async def _tell_partial(self, report: Report) -> None:
+        """Tell of a sweep that broke off, as far as that is possible then."""
+        try:
+            await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
+        except GuardrailsError as error:
+            log.error("nobody could be told that the sweep broke off: %s", error)  # noqa: TRY400
+
+    async def _say_once(self, notice: Notice, report: Report) -> None:
+        if notice.id not in report.told:
+            await self._say(notice)
+            report.told = [*report.told, notice.id][-20:]
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

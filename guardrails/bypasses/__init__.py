@@ -1,5 +1,4 @@
-"""The ways past a policy that are no exemptions: tags, excluded scopes, selectors, overrides and the like. Read-only.
+"""Every other way past a policy: tags, excluded scopes, selectors, overrides, enrollments; and what each lacks. Pure.
 
-`model` says what one is and what it lacks, `read` finds them in assignments and tags, `look` all that the inventory
-shows; `sweep` compares them with the register, whose rows `record` describes, and `notice` tells what is new.
+Imports `decisions` and what is below it. `sweep/` looks for them; nothing reverts them.
 """

@@ -12,7 +12,7 @@ from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
 from guardrails.exemption.ids import folded
 from guardrails.exemption.model import canonical_json, parse_time, scope_container, spell_time
-from guardrails.rules.base import Severity
+from guardrails.exemption.severity import Severity
 from guardrails.ruleset.bypass_rules import (
     END_MISSING,
     ENDED,

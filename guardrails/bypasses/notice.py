@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import Bypass, Way
 from guardrails.decisions.assess import Finding
-from guardrails.decisions.notify import NEXT, TITLES
 from guardrails.exemption.model import spell_time
+from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import WORST, ranked
-from guardrails.notices.notice import Kind, Notice
-from guardrails.rules.base import Severity
+from guardrails.notices.notice import NEXT, TITLES, Kind, Notice
 
 _ID: Final = 600
 _SHORT: Final = 80

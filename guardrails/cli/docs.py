@@ -17,12 +17,12 @@ from guardrails.cli.rules import Bound, everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
 from guardrails.cli.source_text import FILES, NOTES, SOURCES
-from guardrails.decisions.notify import TITLES
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
-from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
+from guardrails.notices.notice import SERVICE, SEVERITIES, TITLES, Kind
 from guardrails.policy.refusal import refusal_of
 from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Declared, Rule, Severity
+from guardrails.rules.base import Case, Declared, Rule
 from guardrails.rules.sample import BODY
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.model import Ruleset, load_ruleset

@@ -10,10 +10,9 @@ from typing import Any, Final
 from guardrails.bypasses.model import Way
 from guardrails.channels.truncate import STEPS
 from guardrails.decisions.assess import Verdict
-from guardrails.decisions.notify import NEXT, TITLES
 from guardrails.exemption.model import ScopeKind
-from guardrails.notices.notice import SERVICE, SEVERITIES, Kind
-from guardrails.rules.base import Severity
+from guardrails.exemption.severity import Severity
+from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -19,7 +19,7 @@ from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.row import Status
 from guardrails.exemption.model import spell_time
-from guardrails.rules.base import Severity
+from guardrails.exemption.severity import Severity
 from guardrails.wiring import Service
 
 COLUMNS: Final = (

@@ -15,9 +15,9 @@ from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.expiry import DAYS, Expiry, State, expiry_of
 from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.exemption.patterns import Glob
+from guardrails.exemption.severity import Severity
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
-from guardrails.rules.base import Severity
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import NEWEST
 from guardrails.wiring import Service

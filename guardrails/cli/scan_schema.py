@@ -11,10 +11,10 @@ from guardrails.bypasses.model import Way
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
+from guardrails.exemption.severity import Severity
 from guardrails.report.bypasses import WORDS
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA
 from guardrails.report.line import UNREADABLE
-from guardrails.rules.base import Severity
 
 VERDICTS: Final = (*map(str, Verdict), "excluded")
 SEVERITIES: Final = tuple(map(str, Severity))

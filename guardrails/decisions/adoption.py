@@ -11,12 +11,11 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
-from guardrails.decisions.notify import NEXT, TITLES
 from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import WORST, ranked
-from guardrails.notices.notice import Kind, Notice
+from guardrails.notices.notice import NEXT, TITLES, Kind, Notice
 from guardrails.rules import all_rules
-from guardrails.rules.base import Severity
 
 _ID: Final = 600
 _OWNER: Final = 80

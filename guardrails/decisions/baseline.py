@@ -5,7 +5,6 @@ where it is, however often that is done; an earlier end moves it at once, and a 
 named before moves it too. A delete, or another assignment, does not lose it within 30 days.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +12,10 @@ from typing import Any, Final
 
 from guardrails.decisions.grace import WINDOW
 from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.names import mark_of, ticket_mark
 
 _TICKETS: Final = 20
 _FORMER: Final = 6
-_TICKET: Final = 200
-"""Characters by which tickets are told apart."""
-
 type Dates = tuple[tuple[datetime, datetime | None], ...]
 """When it was seen with which expiry, oldest first: pairs of (seen at, expires on), UTC."""
 
@@ -107,30 +104,21 @@ def leave(
     former: tuple[Former, ...], assignment: str, left: datetime, baseline: Baseline | None, dates: Dates
 ) -> tuple[Former, ...]:
     """Return what is remembered once an exemption does not exempt from an assignment any more."""
-    mark = _mark(assignment.lower().strip("/"))
+    mark = mark_of(assignment.lower().strip("/"))
     others = [one for one in former if one.assignment != mark and left - one.left < WINDOW]
     return (*others[1 - _FORMER :], Former(mark, left, baseline, cut(dates, 3)))
 
 
 def come_back(former: tuple[Former, ...], assignment: str, now: datetime) -> tuple[Baseline | None, Dates]:
     """Return what an exemption from this assignment takes up again; None and () where it is new."""
-    mark = _mark(assignment.lower().strip("/"))
+    mark = mark_of(assignment.lower().strip("/"))
     found = next((one for one in former if one.assignment == mark and now - one.left < WINDOW), None)
     return (found.baseline, found.dates) if found else (None, ())
-
-
-def ticket_mark(ticket: str) -> str:
-    """Return by what a ticket is told from others: a hash of its beginning, blind to case."""
-    return _mark(ticket.strip()[:_TICKET].strip().casefold())
 
 
 def _with_ticket(tickets: tuple[str, ...], ticket: str) -> tuple[str, ...]:
     mark = ticket_mark(ticket)
     return (*[one for one in tickets if one != mark], mark)[-_TICKETS:] if ticket.strip() else tickets
-
-
-def _mark(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
 
 def _time(text: str) -> datetime:

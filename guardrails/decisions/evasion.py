@@ -14,7 +14,7 @@ from guardrails.decisions import notify
 from guardrails.decisions.copies import replace
 from guardrails.decisions.row import Row
 from guardrails.exemption.model import Exemption, ExemptionId, ScopeKind
-from guardrails.notices.notice import SEVERITIES, Kind, Notice
+from guardrails.notices.notice import SEVERITIES, TITLES, Kind, Notice
 
 
 class Habit(StrEnum):
@@ -90,7 +90,7 @@ def forged_id(text: str, *, at: datetime) -> Notice:
         kind=Kind.EVASION_ATTEMPTED,
         severity=str(SEVERITIES[Kind.EVASION_ATTEMPTED][0]),
         at=at,
-        title=notify.TITLES[Kind.EVASION_ATTEMPTED],
+        title=TITLES[Kind.EVASION_ATTEMPTED],
         exemption={**shown, "scopeKind": str(ScopeKind.RESOURCE)},
         findings=(),
         actor="",

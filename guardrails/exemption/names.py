@@ -1,5 +1,6 @@
 """What metadata and tags say: which keys name the owner, the ticket and the others, and their values. Pure."""
 
+import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -81,3 +82,17 @@ class TagNames(NamedTuple):
     id: str = "policyExceptionId"
     ticket: str = "exceptionTicket"
     expiry: str = "exceptionExpiry"
+
+
+_TICKET: Final = 200
+"""Characters by which tickets are told apart."""
+
+
+def ticket_mark(ticket: str) -> str:
+    """Return by what a ticket is told from others: a hash of its beginning, blind to case."""
+    return mark_of(ticket.strip()[:_TICKET].strip().casefold())
+
+
+def mark_of(text: str) -> str:
+    """Return a short hash (12 hex digits) by which a text is told from others."""
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.decisions.notify import TITLES
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import parse_time, spell_time
-from guardrails.notices.notice import Kind, Notice
+from guardrails.exemption.severity import Severity
+from guardrails.notices.notice import TITLES, Kind, Notice
 from guardrails.notices.route_state import Lane, RouteState
 from guardrails.notices.routing import Route
-from guardrails.rules.base import Severity
 
 URGENT: Final = frozenset(
     {

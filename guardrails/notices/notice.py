@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from guardrails.exemption.model import parse_time, spell_time
-from guardrails.rules.base import Severity
+from guardrails.exemption.severity import Severity
 
 
 class Kind(StrEnum):
@@ -89,6 +89,74 @@ SEVERITIES: Final[Mapping[Kind, tuple[Severity, ...]]] = {
     Kind.SWEEP_LATE: _HIGH,
 }
 """The severities that a notice of a kind can have, worst first."""
+
+TITLES: Final[Mapping[Kind, str]] = {
+    Kind.VIOLATION: "A policy exemption breaks the rules",
+    Kind.TAGGED: "A policy exemption breaks the rules and was tagged",
+    Kind.REVERTED: "A policy exemption was reverted",
+    Kind.WOULD_REVERT: "A policy exemption would be reverted",
+    Kind.RESTORED: "A policy exemption was restored",
+    Kind.CANNOT_ACT: "A policy exemption cannot be changed",
+    Kind.UNKNOWN: "A policy exemption could not be judged",
+    Kind.COMPLIANT: "A policy exemption is compliant again",
+    Kind.EXPIRING: "A policy exemption expires soon",
+    Kind.EXPIRED: "A policy exemption has expired",
+    Kind.REVIEW_DUE: "A policy exemption is due for review",
+    Kind.REMOVED: "A policy exemption that had expired was deleted",
+    Kind.DELETED: "A compliant policy exemption was deleted",
+    Kind.REGISTER_ALTERED: "A register row was changed from outside",
+    Kind.BREAKER_OPEN: "The breaker is open: nothing is reverted",
+    Kind.RULESET_BROKEN: "The ruleset is broken: nothing is judged",
+    Kind.DELIVERY_FAILING: "Notices could not be delivered",
+    Kind.POISON: "A message could not be processed",
+    Kind.DIGEST: "Many notices in one",
+    Kind.ADOPTED: "Policy exemptions that were there before the guardrails",
+    Kind.SWEEP_PARTIAL: "A sweep could not see everything",
+    Kind.LOST: "A policy exemption was lost",
+    Kind.NOT_RESTORED: "A lost policy exemption is not restored",
+    Kind.FIGHT: "The guardrails and somebody undo each other's changes to a policy exemption",
+    Kind.BYPASS_FOUND: "Ways past a policy that are no exemptions",
+    Kind.BUDGET_REACHED: "A budget for reverts is used up: what is beyond it waits",
+    Kind.HOLD: "An operator's hold on a policy exemption",
+    Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
+    Kind.EVASION_ATTEMPTED: "Somebody tries to get past the guardrails",
+    Kind.SWEEP_LATE: "No sweep for too long",
+}
+
+NEXT: Final[Mapping[Kind, str]] = {
+    Kind.VIOLATION: "Mend the exemption as described, or delete it.",
+    Kind.TAGGED: "Mend the exemption as described; the tag then goes by itself.",
+    Kind.REVERTED: "If this was wrong, undo it: python -m guardrails restore ID",
+    Kind.WOULD_REVERT: "Mend the exemption before enforce mode is switched on.",
+    Kind.RESTORED: "Nothing, if it keeps the rules; else mend it: it is left alone until somebody changes it.",
+    Kind.CANNOT_ACT: "Remove what is in the way, then: python -m guardrails reconcile ID",
+    Kind.UNKNOWN: "It is looked at again by itself; if this persists, see the reasons.",
+    Kind.COMPLIANT: "Nothing is to be done.",
+    Kind.EXPIRING: "Have it approved anew and extend it, or let it expire and see that the control is met by then.",
+    Kind.EXPIRED: "Delete it; where it is still needed, have it approved anew.",
+    Kind.REVIEW_DUE: "Review whether it is still needed, then set the next review date, or delete it.",
+    Kind.REMOVED: "If it is still needed, undo it: python -m guardrails restore ID",
+    Kind.DELETED: "If it is still needed, undo it: python -m guardrails restore ID",
+    Kind.REGISTER_ALTERED: "Find out who may write to the table: python -m guardrails history ID --verify",
+    Kind.BREAKER_OPEN: "Look at the reverts of the last hour, then: python -m guardrails breaker close",
+    Kind.RULESET_BROKEN: "Mend the ruleset; what waited is then judged by itself.",
+    Kind.DELIVERY_FAILING: "Mend the route, then: python -m guardrails notices replay --all",
+    Kind.POISON: "Find the cause, then: python -m guardrails letters replay LETTER",
+    Kind.DIGEST: "Begin with the worst; the history of each exemption has everything.",
+    Kind.ADOPTED: "Begin with the worst. All of them: python -m guardrails register list --adopted"
+    " (for a file: --format csv)",
+    Kind.SWEEP_PARTIAL: "Give the service its reader role where it is missing; the next sweep looks again by itself.",
+    Kind.LOST: "Nothing, if it is to come back; else delete it then, as its owner or by an approved pipeline.",
+    Kind.NOT_RESTORED: "If it is still needed, mend the cause, then: python -m guardrails restore ID",
+    Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: python -m guardrails restore ID",
+    Kind.BYPASS_FOUND: "Begin with the worst. All of them: python -m guardrails register ways"
+    " (for a file: --format csv)",
+    Kind.BUDGET_REACHED: "Look at what waits: python -m guardrails register list --held; agree with who writes it.",
+    Kind.HOLD: "All that are on hold: python -m guardrails register list --on-hold",
+    Kind.HOLD_ENDING: "Mend the exemption by then; where that takes longer: python -m guardrails hold ID",
+    Kind.EVASION_ATTEMPTED: "Ask who wrote it; what was done to it: python -m guardrails history ID",
+    Kind.SWEEP_LATE: "Look whether the timer runs, and deploy again where it stopped: python -m guardrails sweep",
+}
 
 
 @dataclass(frozen=True, slots=True)

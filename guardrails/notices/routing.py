@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.patterns import glob, modern, text_glob
+from guardrails.exemption.severity import Severity
 from guardrails.notices.notice import Notice
-from guardrails.rules.base import Severity
-from guardrails.ruleset.schema import CHATS
+
+CHATS: Final = ("teams", "slack")
+"""Channels that people read."""
 
 
 class Digest(NamedTuple):

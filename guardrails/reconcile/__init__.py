@@ -1,1 +1,5 @@
-"""Reconcile."""
+"""One exemption: observe it, decide, act, record, and queue what people hear of it. Restores and holds too.
+
+Imports `ports`, `decisions` and what is below them, and no adapter. `reconcile.py` is the way of an event from top to
+bottom; `visit.py` has what its steps share.
+"""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from guardrails.bypasses.model import Way
-from guardrails.rules.base import Severity
+from guardrails.exemption.severity import Severity
 
 
 class Words(NamedTuple):

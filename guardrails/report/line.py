@@ -10,7 +10,7 @@ from guardrails.bypasses.model import to_json as bypass_to_json
 from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.exemption.expiry import State, expiry_of
 from guardrails.exemption.model import Exemption, ExemptionId, spell_time
-from guardrails.rules.base import Severity
+from guardrails.exemption.severity import Severity
 from guardrails.ruleset.model import Ruleset
 
 GRADES: Final = ("high", "medium", "low", "info", "unknown", "excluded", "pass")

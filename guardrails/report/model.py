@@ -7,10 +7,10 @@ from datetime import datetime
 
 from guardrails.bypasses.model import Way
 from guardrails.decisions.assess import Verdict
+from guardrails.exemption.severity import Severity
 from guardrails.report.bypasses import WORDS, WayCount
 from guardrails.report.coverage import Coverage
 from guardrails.report.line import UNREADABLE, Line, place
-from guardrails.rules.base import Severity
 from guardrails.ruleset.model import Ruleset
 
 

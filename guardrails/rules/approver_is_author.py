@@ -22,8 +22,9 @@ from typing import Final
 
 from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.words import clip, says_nothing
 
 _BETWEEN: Final = re.compile(r"[,;\n]")

@@ -23,8 +23,9 @@ References:
 
 from guardrails.exemption.facts import Facts, Gone, Outside, Together, Unread
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.words import clip, clips
 
 

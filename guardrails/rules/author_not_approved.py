@@ -17,8 +17,9 @@ References:
 
 from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.callers import NAMED, others, sorted_out
 from guardrails.rules.control import Form, Given
 from guardrails.rules.words import clip

@@ -8,32 +8,15 @@ Violation with its evidence, or Unknown with the reason. It never raises on purp
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, cast
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import ARM, Source
 from guardrails.rules.control import Control
-
-
-class Severity(StrEnum):
-    """How bad a violation is. Ordered by `rank`."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    INFO = "info"
-
-    @property
-    def rank(self) -> int:
-        """0 for the worst."""
-        return _RANKS[self]
-
-
-_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Pass:

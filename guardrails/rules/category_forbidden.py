@@ -19,7 +19,8 @@ from typing import Final
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import Form, Given, Parameter, alias
 from guardrails.rules.words import clip
 

@@ -24,7 +24,8 @@ from datetime import UTC, datetime
 
 from guardrails.exemption.facts import Earlier, Facts, Gone, Overlap, Together, Unread
 from guardrails.exemption.model import Exemption, spell_time
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.sample import EXEMPTIONS, RESOURCE
 from guardrails.rules.words import clips
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
 
 

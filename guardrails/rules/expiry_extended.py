@@ -23,10 +23,11 @@ References:
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from guardrails.decisions.baseline import ticket_mark
 from guardrails.exemption.facts import Before, Facts
 from guardrails.exemption.model import Exemption, spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.exemption.names import ticket_mark
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.words import clip, says_nothing
 
 

@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 
 from guardrails.exemption.facts import Before, Facts
 from guardrails.exemption.model import Exemption, spell_time
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001

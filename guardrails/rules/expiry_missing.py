@@ -15,7 +15,8 @@ References:
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import Form, blank
 
 

@@ -16,8 +16,9 @@ References:
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import PRINCIPALS, RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import Form, alias
 from guardrails.rules.reach import PEOPLE, selection_of
 from guardrails.rules.words import clips

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, odd_keys
 from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
 

@@ -25,8 +25,9 @@ from types import MappingProxyType
 from guardrails.exemption.facts import Assignment, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import matches_any
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import Condition, Form, Given, every, matches, some, written
 from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE

@@ -17,7 +17,8 @@ References:
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Violation
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Violation
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
 from guardrails.rules.words import clip, says_nothing
 

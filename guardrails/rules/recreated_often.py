@@ -25,7 +25,8 @@ from typing import Final
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Violation, option
 from guardrails.rules.sample import BODY, EXEMPTIONS, RESOURCE
 from guardrails.rules.words import clip
 

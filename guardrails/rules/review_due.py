@@ -21,7 +21,8 @@ from functools import lru_cache
 
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, parse_time, spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Unknown, Violation, option
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
 from guardrails.rules.words import clip
 

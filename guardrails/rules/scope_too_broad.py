@@ -22,7 +22,8 @@ from typing import Final
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import matches_any
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Severity, Violation, option
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Violation, option
 from guardrails.rules.control import ID, Condition, Form, Given, around_scope, every, some
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
 from guardrails.rules.words import clip

@@ -19,8 +19,9 @@ References:
 
 from guardrails.exemption.facts import Assignment, Facts, Unread
 from guardrails.exemption.model import Exemption
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Severity, Unknown, Violation
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.words import clip, clips

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.rules.base import Declared, Severity
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import Declared
 
 _REPORTED: Final = "A policy looks at resources; a sweep and a scan look at assignments."
 _TAGGED: Final = "Of tags, the policy `audit-exception-tags` reports those that are incomplete."

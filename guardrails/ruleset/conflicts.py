@@ -10,7 +10,7 @@ import yaml
 
 from guardrails.exemption.names import TagNames
 from guardrails.exemption.patterns import start_of
-from guardrails.rules.base import Severity
+from guardrails.exemption.severity import Severity
 from guardrails.ruleset.bypass_rules import bypass_rules
 
 

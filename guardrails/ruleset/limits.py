@@ -16,9 +16,10 @@ from guardrails.exemption.expiry import duration
 from guardrails.exemption.facts import Assignment, Facts
 from guardrails.exemption.model import Exemption, ExemptionId
 from guardrails.exemption.patterns import Scopes
+from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SELECTORS
 from guardrails.rules import all_rules
-from guardrails.rules.base import Declared, NoOptions, Rule, Severity
+from guardrails.rules.base import Declared, NoOptions, Rule
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.overrides import Case, Graded, Override, cases_of
 

@@ -17,8 +17,10 @@ import yaml
 from guardrails.exemption.model import ROLES, parse_time
 from guardrails.exemption.names import TagNames
 from guardrails.exemption.patterns import LONGEST, regex
+from guardrails.exemption.severity import Severity
+from guardrails.notices.routing import CHATS
 from guardrails.rules import all_rules
-from guardrails.rules.base import Rule, Severity
+from guardrails.rules.base import Rule
 from guardrails.ruleset.budgets import REMEMBERED
 from guardrails.ruleset.bypass_rules import FORMER, BypassRule, bypass_rules
 from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
@@ -82,9 +84,6 @@ _HOUR = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": 
 _GLOBS = {"scope": "target", "assignment": "assignment"}
 """What a rule's option says that its patterns are on -> the kind of pattern; see guardrails.ruleset.patterns."""
 RESPONSES = ("alert", "tag", "revert")
-CHATS = ("teams", "slack")
-"""Channels that people read."""
-
 CHANNELS = (*CHATS, "webhook", "eventgrid")
 
 

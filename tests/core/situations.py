@@ -9,7 +9,8 @@ from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.decisions.decide import Situation
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.model import Exemption, fingerprint
-from guardrails.rules.base import Case, Severity
+from guardrails.exemption.severity import Severity
+from guardrails.rules.base import Case
 from guardrails.rules.sample import BODY, body_of
 from guardrails.ruleset.limits import Response
 from guardrails.ruleset.model import Ruleset, parse_ruleset

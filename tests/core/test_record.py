@@ -158,6 +158,6 @@ def test_when_a_row_is_unclear(status: Status, findings: dict[str, datetime], un
 
 
 def test_every_kind_of_notice_has_words() -> None:
-    from guardrails.decisions.notify import NEXT, TITLES  # noqa: PLC0415
+    from guardrails.notices.notice import NEXT, TITLES  # noqa: PLC0415
 
     assert set(TITLES) == set(NEXT) == set(Kind)

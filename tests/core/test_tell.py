@@ -11,9 +11,10 @@ from hypothesis import strategies as some
 from guardrails.decisions import notify
 from guardrails.decisions.assess import Assessment
 from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.severity import Severity
 from guardrails.notices.notice import Kind, Notice
 from guardrails.register.queues import LARGEST_BODY
-from guardrails.rules.base import Case, Severity
+from guardrails.rules.base import Case
 from guardrails.rules.sample import BODY, body_of
 from tests.core.situations import NOW, exemption, finding, row, ruleset
 

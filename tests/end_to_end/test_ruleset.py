@@ -5,10 +5,9 @@ import json
 
 import pytest
 
-from guardrails.decisions.notify import TITLES
 from guardrails.decisions.row import Status
 from guardrails.exemption.model import ExemptionId
-from guardrails.notices.notice import Kind
+from guardrails.notices.notice import TITLES, Kind
 from sandbox import tenant
 from sandbox.tenant import ALICE, exemption_id
 

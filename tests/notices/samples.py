@@ -11,10 +11,10 @@ from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.decisions.notify import about, expiry, partial, review, service
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import Gathered, compose
 from guardrails.notices.notice import SERVICE, Kind, Notice
 from guardrails.rules import all_rules
-from guardrails.rules.base import Severity
 from guardrails.rules.sample import BODY, EXEMPTIONS
 from guardrails.ruleset.limits import Response
 

@@ -10,10 +10,10 @@ from guardrails.channels import slack, teams, webhook
 from guardrails.decisions.adoption import Adopted, Adoption, adopted
 from guardrails.decisions.notify import partial
 from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import URGENT
 from guardrails.notices.notice import Kind, Notice
 from guardrails.rules import all_rules
-from guardrails.rules.base import Severity
 
 from .samples import AT, HOSTILE, SUBSCRIPTION
 from .test_schemas import as_received, as_sent, problems

@@ -9,9 +9,9 @@ from guardrails.bypasses.model import Bypass, Way
 from guardrails.bypasses.notice import bypass_found
 from guardrails.channels import slack, teams
 from guardrails.decisions.assess import Finding
+from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import URGENT
 from guardrails.notices.notice import Kind
-from guardrails.rules.base import Severity
 
 from .samples import AT, HOSTILE, SUBSCRIPTION, finding
 from .test_adoption import fits

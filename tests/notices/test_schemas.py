@@ -14,9 +14,9 @@ from referencing import Registry, Resource
 
 from guardrails.channels.webhook import signed
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
-from guardrails.decisions.notify import NEXT, TITLES, outgoing
-from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
-from guardrails.rules.base import Severity
+from guardrails.decisions.notify import outgoing
+from guardrails.exemption.severity import Severity
+from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind, Notice
 from guardrails.ruleset.model import parse_ruleset
 
 from .samples import AT, HOSTILE, finding, least, of_kind, row

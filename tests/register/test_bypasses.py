@@ -9,8 +9,8 @@ from guardrails.bypasses.model import Bypass, Way, token
 from guardrails.bypasses.row import Kept
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
+from guardrails.exemption.severity import Severity
 from guardrails.ports import Bypasses
-from guardrails.rules.base import Severity
 from guardrails.ruleset.limits import Response
 from tests.register.conftest import SUB, World, at
 

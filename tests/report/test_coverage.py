@@ -11,13 +11,13 @@ import pytest
 from guardrails import __version__
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.exemption.facts import Unread
+from guardrails.exemption.severity import Severity
 from guardrails.report.coverage import Coverage, Identity, identity_of
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA, coverage_json, coverage_rows
 from guardrails.report.model import Report
 from guardrails.report.page import as_html
 from guardrails.report.survey import survey
 from guardrails.report.texts import as_coverage, as_json, as_markdown
-from guardrails.rules.base import Severity
 from guardrails.ruleset.limits import Response
 from guardrails.ruleset.model import parse_ruleset
 

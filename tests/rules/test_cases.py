@@ -10,8 +10,9 @@ from typing import Any, get_type_hints
 import pytest
 
 import guardrails.rules
+from guardrails.exemption.severity import Severity
 from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Rule, Severity, Unknown, Violation
+from guardrails.rules.base import Case, Rule, Unknown, Violation
 from tests.rules.looks import outcome
 
 RULES = list(all_rules().values())

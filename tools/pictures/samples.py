@@ -8,11 +8,11 @@ from typing import Any, Final
 from guardrails.bypasses.model import Bypass, Way, judged
 from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption import Adopted, adopted
-from guardrails.decisions.notify import NEXT, TITLES, expiry, review
+from guardrails.decisions.notify import expiry, review
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.model import ExemptionId
 from guardrails.notices.digest import Gathered, box_of, compose
-from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
+from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Violation
 from guardrails.rules.sample import read

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.decisions.baseline import ticket_mark
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.model import ExemptionId, parse_time
+from guardrails.exemption.names import ticket_mark
 from guardrails.rules import all_rules
 from tests.battery import rulesets
 from tests.battery.watchers.book import SLACK, Book, Step

@@ -35,7 +35,7 @@ from sandbox import tenant
 from sandbox.stack import ROOT, RULESET, Sandbox, _end, _spawn
 from sandbox.tenant import PIPELINE, exemption_id, furnish, in_days, send, waiver
 from tests import bench_durable, bench_scan, bench_sweep
-from tests.deliver.flood import flood
+from tests.delivery.flood import flood
 from tests.recorder import Recorder
 
 BUILD = ROOT / "build"

@@ -37,8 +37,8 @@ from guardrails.notices.rate_limit import MAX_ATTEMPTS, PATIENT, attempts_after
 from guardrails.ports import TryAgain
 from guardrails.register import queues, table_register
 from guardrails.register.probe import Probe
+from tests.channels.samples import notice
 from tests.conftest import VirtualClock
-from tests.notify.samples import notice
 from tests.register.answers import SENT, http, refusal, speaking
 from tests.sandbox.conftest import GROUP, exemption_id
 

@@ -14,8 +14,8 @@ from guardrails.decisions.row import Status
 from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.register.columns import pack
 from sandbox.tenant import APPROVAL
-from tests.durability.conftest import approved, deleted_by, drop_target, keeping
 from tests.reconcile.conftest import world
+from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, keeping
 from tests.reconcile.world import ALICE, OPERATOR, World, in_days
 
 from .conftest import Ran

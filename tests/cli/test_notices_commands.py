@@ -11,7 +11,7 @@ import pytest
 
 from guardrails.notices.digest import Gathered, compose
 from guardrails.notices.route_state import disabled
-from tests.notify.samples import notice
+from tests.channels.samples import notice
 
 from .conftest import Run
 from .test_register_commands import AT, Store, store

@@ -18,7 +18,7 @@ from guardrails.channels.egress_guard import Bounds
 from guardrails.channels.probe import knock
 from guardrails.doctor.model import State
 from guardrails.exemption.facts import Unread
-from tests.notify.test_reach import PUBLIC_4, Names
+from tests.channels.test_reach import PUBLIC_4, Names
 
 from .conftest import CANARY, Clinic, states
 

@@ -9,10 +9,10 @@ import pytest
 from guardrails.errors import Permanent
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import ExemptionId
-from tests.durability.conftest import drop_target, keeping, recreate_target, target_deleted, target_written
 from tests.epac.recorded import CORP, OWN, Case, cases, forms, planned, said_of, sources
 from tests.epac.standing import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of
 from tests.peers import UNCHANGED, epac_run
+from tests.reconcile.durability.conftest import drop_target, keeping, recreate_target, target_deleted, target_written
 from tests.reconcile.world import ALICE, OPERATOR, PIPELINE, PIPELINE_ID, RULES, World, rules
 
 EPAC: dict[str, Any] = {"name": "Enterprise Azure Policy as Code", "metadata": {"pacOwnerId": "*"}}

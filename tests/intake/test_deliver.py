@@ -1,4 +1,4 @@
-"""Messages of the notices queue, through the intake; tests/deliver has what becomes of them."""
+"""Messages of the notices queue, through the intake; tests/delivery has what becomes of them."""
 
 import json
 from typing import Any

@@ -8,7 +8,8 @@ from guardrails.decisions.row import Status
 from guardrails.exemption.model import ExemptionId
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
-from tests.durability.conftest import (
+from tests.peers import UNCHANGED, epac, terraform
+from tests.reconcile.durability.conftest import (
     deleted_by,
     drop_target,
     keeping,
@@ -16,7 +17,6 @@ from tests.durability.conftest import (
     target_deleted,
     target_written,
 )
-from tests.peers import UNCHANGED, epac, terraform
 from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, PIPELINE_ID, World, rules
 
 PAC: dict[str, Any] = {

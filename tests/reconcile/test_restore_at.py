@@ -9,7 +9,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import ExemptionId
 from guardrails.register import chain, columns, state
-from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target
+from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, recreate_target
 from tests.reconcile.world import ALICE, OPERATOR, World
 
 

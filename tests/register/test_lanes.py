@@ -13,7 +13,7 @@ from guardrails.notices.rate_limit import GAPS, hold, millis, take_slot
 from guardrails.notices.route_state import Lane, RouteState, claimed, disabled, enabled, told
 from guardrails.notices.routing import Digest, Route
 from guardrails.register.table_register import connect
-from tests.notify.samples import notice
+from tests.channels.samples import notice
 from tests.register.conftest import World, at
 
 NOW = at("2026-11-02T09:30:00+00:00")

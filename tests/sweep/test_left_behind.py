@@ -9,7 +9,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.model import ExemptionId, canonical_json
 from guardrails.register.keys import address
 from guardrails.sweep import compare
-from tests.durability.conftest import approved, deleted_by, drop_target, recreate_target, target_deleted
+from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, recreate_target, target_deleted
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, US_OID, World, rules
 from tests.sweep.conftest import Tenant

@@ -10,7 +10,7 @@ import pytest
 from guardrails.exemption.model import ExemptionId
 from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
-from tests.durability.conftest import deleted_by, keeping
+from tests.reconcile.durability.conftest import deleted_by, keeping
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ABOVE, ALICE, CORP, NO_OWNER, OPERATOR, World, rules
 from tests.sweep.conftest import Tenant

@@ -9,7 +9,7 @@ from guardrails.ruleset.model import Owner, Ruleset
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_authority.py::"
-_RIGHTS: Final = "tests/durability/test_rights.py::"
+_RIGHTS: Final = "tests/reconcile/durability/test_rights.py::"
 
 
 def _claim_beside_authors(old: Any, owner: Owner, it: Written) -> Ownership:

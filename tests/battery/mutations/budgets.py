@@ -123,7 +123,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "no-budget-of-restores",
         "Restores have budgets of their own: of one exemption, of who deleted it, of a subscription, and in all.",
-        "tests/durability/test_budgets.py::test_who_deletes_much_uses_up_what_is_put_back_for_him_and_nobody_else",
+        "tests/reconcile/durability/test_budgets.py::test_who_deletes_much_uses_up_what_is_put_back_for_him_and_nobody_else",
         around("guardrails.register.breaker.Breaker.take_restore", _restores_freely),
         around("guardrails.reconcile.restore_lost.full_of_one", lambda *_: None),
     ),

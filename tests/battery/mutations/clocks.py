@@ -134,7 +134,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "grace-runs-while-unknown",
         "A time in which a rule is Unknown does not begin a period of grace.",
-        "tests/core/test_grace.py::test_unknown_begins_no_period",
+        "tests/decisions/test_grace.py::test_unknown_begins_no_period",
         around("guardrails.decisions.decide.broken_at", _unknown_counts),
         around("guardrails.decisions.next_row.broken_at", _unknown_counts),
     ),
@@ -165,7 +165,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "grace-anew-by-another-author",
         "A second account that edits what is broken wins no time.",
-        "tests/core/test_grace.py::test_a_second_account_that_edits_what_is_broken_wins_no_time",
+        "tests/decisions/test_grace.py::test_a_second_account_that_edits_what_is_broken_wins_no_time",
         around("guardrails.decisions.decide.over", _over_of_own),
         around("guardrails.decisions.next_row.after", _after_of_own),
     ),

@@ -11,7 +11,7 @@ from guardrails.notices.digest import URGENT
 from guardrails.notices.notice import Kind, Notice
 from tests.battery.mutations.base import Mutation, Patch, around, instead, mutation
 
-_TESTS: Final = "tests/durability/test_verified.py::"
+_TESTS: Final = "tests/reconcile/durability/test_verified.py::"
 _WITHOUT: Final = URGENT - {Kind.EVASION_ATTEMPTED}
 
 
@@ -97,7 +97,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "old-events-believed",
         "An old delete event that comes again says nothing of a later loss.",
-        "tests/durability/test_hard_cases.py::test_an_old_delete_event_that_comes_again_says_nothing_of_a_later_loss",
+        "tests/reconcile/durability/test_hard_cases.py::test_an_old_delete_event_that_comes_again_says_nothing_of_a_later_loss",
         around("guardrails.reconcile.restore_lost._believed", _the_hint),
     ),
     mutation(
@@ -154,7 +154,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "evasion-in-digests",
         "Evasion is told at once, never in a digest.",
-        "tests/deliver/test_digest.py::test_what_cannot_wait_is_never_gathered_and_does_not_count",
+        "tests/delivery/test_digest.py::test_what_cannot_wait_is_never_gathered_and_does_not_count",
         instead("guardrails.notices.digest.URGENT", _WITHOUT),
     ),
 )

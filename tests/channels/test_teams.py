@@ -1,0 +1,266 @@
+"""What a Teams card says, that it is valid, small, and that nothing in it acts but its one button."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import jsonschema
+import pytest
+from referencing import Registry
+from referencing.jsonschema import DRAFT6
+
+from guardrails.channels.teams import MAX_BYTES, card, message
+from guardrails.notices.notice import Kind
+from tests.channels.samples import EXEMPTION, EXEMPTION_ID, HOSTILE, SCOPE, SUBSCRIPTION, finding, hostile, notice
+from tests.channels.test_text import LINKS, tokens
+
+SCHEMA = Path(__file__).parents[2] / ".." / "shared" / "schemas" / "adaptive-card-1.5.json"
+
+
+def elements(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every JSON object in a card, outermost first."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from elements(item)
+
+
+def texts(content: dict[str, Any]) -> list[str]:
+    return [found["text"] for found in elements(content) if found.get("type") == "TextRun"]
+
+
+@pytest.fixture(scope="module")
+def validator() -> Any:
+    if not SCHEMA.exists():
+        pytest.skip(f"the Adaptive Card schema is not there: {SCHEMA.name}")
+    return quick(json.loads(SCHEMA.read_text()))
+
+
+def quick(schema: dict[str, Any]) -> Any:
+    """Return a validator that looks each reference up once, and asks of a choice only whether one of it fits."""
+    usual = jsonschema.Draft6Validator
+    look = cache(Registry().with_resource("", DRAFT6.create_resource(schema)).resolver().lookup)
+
+    def refer(validator: Any, reference: str, instance: Any, _: Any) -> Iterator[Any]:
+        yield from validator.descend(instance, look(reference).contents)
+
+    def choose(validator: Any, choices: list[Any], instance: Any, within: Any) -> Iterator[Any]:
+        if not any(validator.evolve(schema=one).is_valid(instance) for one in choices):
+            yield from usual.VALIDATORS["anyOf"](validator, choices, instance, within)
+
+    extend: Any = jsonschema.validators.extend
+    return extend(usual, {"$ref": refer, "anyOf": choose})(schema)
+
+
+def standard(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the card without `msteams`, Teams' own extension, which the standard's schema does not know."""
+    return {key: value for key, value in content.items() if key != "msteams"}
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("severity", ["high", "medium", "low", "info", "odd"])
+def test_every_kind_is_a_valid_card(validator: Any, kind: Kind, severity: str) -> None:
+    for about in (EXEMPTION, {}):
+        found = card(notice(kind, severity=severity, exemption=about))
+        assert [error.message for error in validator.iter_errors(standard(found))] == []
+
+
+def test_the_validator_refuses_a_card_that_is_none(validator: Any) -> None:
+    assert validator.is_valid(standard(card(notice())))
+    assert not validator.is_valid({**standard(card(notice())), "body": [{"type": "TextBlock"}]})
+    assert not validator.is_valid({"type": "AdaptiveCard", "body": [{"type": "RichTextBlock"}]})
+
+
+def test_the_validator_says_what_the_usual_one_says(validator: Any) -> None:
+    usual = jsonschema.Draft6Validator(validator.schema)
+    whole = standard(card(notice()))
+    spoilt = ({**whole, "body": [{**one, "type": "Tex"}]} for one in whole["body"])
+    for given in (whole, {**whole, "body": 1}, {**whole, "version": 1.5, "body": []}, *spoilt):
+        said, wanted = ([error.message for error in one.iter_errors(given)] for one in (validator, usual))
+        assert said == wanted
+
+
+def test_the_card_says_who_what_where_why_done_and_next() -> None:
+    said = "\n".join(texts(card(notice())))
+    for part in (
+        "An exemption breaks two rules", "High · violation · 2026-11-21 12:30 UTC", "jo@contoso[.]com",
+        "Partner ingestion over the public endpoint", "named partner-ingestion", "Resource group partner-ingestion",
+        "Subscription 11111111-2222-3333-4444-555555555555", "Resource storageAccounts/partnerdrop",
+        "storage-baseline", "Waiver, expires 2028-05-31 00:00 UTC", "SEC-1234", "expiry-far",
+        "Expiry more than 12 months ahead", "it expires 18 months after it was written", "latest: 2027-11-21",
+        "Set expiresOn to 2027-11-21 or before.", "could not be checked", "It was deleted; its body is kept",
+        "the scope is not excluded", "run `python -m guardrails restore ID`",
+    ):  # fmt: skip
+        assert part in said
+
+
+def test_the_envelope_is_what_a_workflow_takes() -> None:
+    whole = json.loads(message(notice()))
+    assert whole["type"] == "message"
+    (attachment,) = whole["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert attachment["contentUrl"] is None
+    assert attachment["content"]["msteams"] == {"width": "Full"}
+
+
+def test_worst_findings_come_first() -> None:
+    said = texts(card(notice(findings=(finding("mild", severity="info"), finding("bad", severity="high")))))
+    assert said.index("bad") < said.index("mild")
+
+
+def test_an_exemption_without_terms_says_so() -> None:
+    said = texts(card(notice(exemption={"id": EXEMPTION_ID, "name": "x"}, actor="")))
+    assert {"never expires", "none", "not known"} <= set(said)
+    assert "expires on 'soon', which is no date" in texts(card(notice(exemption={"name": "x", "expiresOn": "soon"})))
+
+
+def test_the_only_action_opens_the_target_scope() -> None:
+    found = card(notice())
+    assert [item for item in elements(found) if str(item.get("type", "")).startswith("Action.")] == found["actions"]
+    assert found["actions"][0]["url"] == "https://portal.azure.com/#@/resource" + SCOPE
+    assert card(notice(), portal="https://portal.azure.us/")["actions"][0]["url"].startswith(
+        "https://portal.azure.us/#"
+    )
+
+
+def test_a_name_cannot_bend_the_link() -> None:
+    scope = SUBSCRIPTION + "/resourceGroups/a?b#c%zd&e@evil.com:80 é\u202e\"'<x>"
+    about = {"id": f"{scope}/providers/Microsoft.Authorization/policyExemptions/x"}
+    url = card(notice(exemption=about))["actions"][0]["url"]
+    head, tail = url.split("/resourceGroups/")
+    assert head == "https://portal.azure.com/#@/resource" + SUBSCRIPTION
+    assert tail.isascii()
+    assert not set(tail) & set("?#&@: \"'\\<>/")
+    assert unquote(tail) == scope.split("/resourceGroups/")[1]
+
+
+@pytest.mark.parametrize("group", ["..", ".", "g" * 3000, "a%2F..", "%2e%2e", "a\\..", "a\nb"])
+def test_a_path_that_climbs_or_never_ends_gets_no_link(group: str) -> None:
+    about = {"id": f"{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Authorization/policyExemptions/x"}
+    assert card(notice(exemption=about))["actions"] == []
+
+
+def test_a_management_group_has_its_page() -> None:
+    about = {"id": "/providers/Microsoft.Management/managementGroups/corp" + EXEMPTION_ID[len(SCOPE) :]}
+    found = card(notice(exemption=about))
+    assert found["actions"][0]["url"].endswith("/resource/providers/Microsoft.Management/managementGroups/corp")
+    assert "Management group corp" in texts(found)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_only_ever_a_plain_run(text: str) -> None:
+    about = hostile(text)
+    whole = replace(about, findings=tuple({**found, "mend": ""} for found in about.findings))  # `mend` is ours
+    found = card(whole)
+    assert not [item for item in elements(found) if item.get("type") in ("TextBlock", "FactSet", "Image", "Media")]
+    assert not [said for said in texts(found) if LINKS.search(said)]
+    assert {token.type for token in tokens(found["fallbackText"])} <= {
+        "paragraph_open", "paragraph_close", "inline", "text", "text_special",
+    }  # fmt: skip
+    assert found["actions"][0]["url"] == "https://portal.azure.com/#@/resource" + SCOPE
+    assert "entities" not in found["msteams"]
+
+
+@pytest.mark.parametrize("char", ["x", '"', "\\", "😀", "\u0627", "\u202e", "\x00", "\ud800", "e\u0301\u0335", "."])
+def test_the_message_is_small_whatever_is_in_it(validator: Any, char: str) -> None:
+    whole = replace(hostile(char * 100_000, findings=200), title=char * 100_000, done=char * 100_000)
+    whole = replace(whole, next=char * 100_000, why=(char * 100_000,) * 200, severity=char * 1000)
+    sent = message(whole)
+    assert len(sent) <= MAX_BYTES
+    found = json.loads(sent)["attachments"][0]["content"]
+    assert validator.is_valid(standard(found))
+    assert found["actions"]
+
+
+def test_detail_is_shed_in_order() -> None:
+    def said(count: int, size: int = 240) -> str:
+        each = finding("code", text="T" * size, evidence={"e": "E" * 240}, mend="M" * size)
+        return "\n".join(texts(card(notice(findings=(each,) * count))))
+
+    assert "EEE" in said(3)
+    assert "Shortened" not in said(3)
+    without_evidence = said(20)
+    assert "EEE" not in without_evidence
+    assert "MMM" in without_evidence
+    assert "Shortened" in without_evidence
+    without_mend = said(25, 400)
+    assert "MMM" not in without_mend
+    assert "TTT" in without_mend
+    assert "and 175 findings more" in said(200, 10)
+    emoji = texts(card(notice(findings=tuple(finding(text="😀" * 400, rule="😀" * 100) for _ in range(25)))))
+    assert "and 15 findings more" in emoji
+
+
+def test_people_that_the_ruleset_knows_are_mentioned(validator: Any) -> None:
+    found = card(notice(), mentions=[("Jo Doe", "87d349ed-44d7-43e1-9a83-5f2406dee5bd"), ("Al", "al@contoso.com")])
+    blocks = [item["text"] for item in elements(found) if item.get("type") == "TextBlock"]
+    assert blocks == ["For <at>Jo Doe</at>, <at>Al</at>"]
+    assert found["msteams"]["entities"] == [
+        {
+            "type": "mention",
+            "text": "<at>Jo Doe</at>",
+            "mentioned": {"id": "87d349ed-44d7-43e1-9a83-5f2406dee5bd", "name": "Jo Doe"},
+        },
+        {"type": "mention", "text": "<at>Al</at>", "mentioned": {"id": "al@contoso.com", "name": "Al"}},
+    ]
+    assert validator.is_valid(standard(found))
+
+
+@pytest.mark.parametrize("name", [text for text in HOSTILE if text])
+def test_a_name_in_a_mention_is_a_name_only(name: str) -> None:
+    found = card(notice(), mentions=[(name, "87d349ed-44d7-43e1-9a83-5f2406dee5bd")])
+    (block,) = [item["text"] for item in elements(found) if item.get("type") == "TextBlock"]
+    (entity,) = found["msteams"]["entities"]
+    inner = block.removeprefix("For <at>").removesuffix("</at>")
+    assert entity["text"] == f"<at>{inner}</at>"
+    assert entity["mentioned"]["name"] == inner
+    assert inner
+    assert not set(inner) & set("<>[]()*_`~#|\\!&/@:{}\n")
+    assert {token.type for token in tokens("For " + inner)} <= {
+        "paragraph_open", "paragraph_close", "inline", "text",
+    }  # fmt: skip
+
+
+def test_mentions_are_few_and_each_person_has_one() -> None:
+    given = [("Jo", "a-1"), ("Jo", "a-1"), ("Jo", "a-2"), ("Al", "no id"), ("Al", "")]
+    entities = card(notice(), mentions=given)["msteams"]["entities"]
+    assert [(each["mentioned"]["name"], each["mentioned"]["id"]) for each in entities] == [
+        ("Jo", "a-1"),
+        ("Jo 2", "a-2"),
+    ]
+    many = card(notice(), mentions=[(f"Jo {at}", f"id-{at}") for at in range(50)])
+    assert len(many["msteams"]["entities"]) == 10
+
+
+def test_what_was_done_is_read_before_the_findings() -> None:
+    said = texts(card(notice()))
+    assert said.index("Done") < said.index("Findings") < said.index("Ticket")
+
+
+def test_a_digest_says_what_it_counts() -> None:
+    digest = {
+        "since": "2026-11-21T12:15:00Z",
+        "rules": {f"rule-{at}": at for at in range(1, 30)},
+        "kinds": {"x.com": 2},
+    }
+    said = texts(card(notice(Kind.DIGEST, exemption={}, digest=digest)))
+    assert {"2026-11-21 12:15 UTC", "2 x[.]com", "The worst"} <= set(said)
+    assert "Because" not in said
+    (rules,) = [each for each in said if each.startswith("29 rule-29; 28 rule-28")]
+    assert rules.endswith("22 rule-22; …")
+
+
+def test_a_digest_says_which_exemption_each_line_is_about() -> None:
+    worst = finding(text="it expires late", evidence={"exemption": EXEMPTION_ID, "notice": "n-1"})
+    unknown = finding(text="no id here", evidence={"exemption": "nonsense"})
+    said = texts(card(notice(Kind.DIGEST, exemption={}, findings=(worst, unknown), digest={"total": 2})))
+    where = "resource storageAccounts/partnerdrop"
+    assert f"partner-ingestion ({where}): it expires late" in said
+    assert "no id here" in said
+    assert "n-1" not in " ".join(said)

@@ -7,7 +7,6 @@ say otherwise.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from azure.storage.queue.aio import QueueClient
@@ -18,7 +17,7 @@ from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.wiring import SystemClock
 from sandbox import tenant
-from sandbox.screen import Screen
+from sandbox.screen import Screen, Step
 from sandbox.stack import Sandbox
 from sandbox.tenant import ALICE, EPAC, PIPELINE, Actor, exemption_id, in_days, send, waiver
 
@@ -28,30 +27,6 @@ _GOOD: Final = {"expiresOn": in_days(120)}
 
 class DemoFailed(Exception):
     """Something did not come out as it must; the text says what."""
-
-
-@dataclass(slots=True)
-class Step:
-    """One thing that somebody does, and what must come of it.
-
-    Attributes:
-        title: what it shows.
-        id: the exemption.
-        does: (sandbox) -> None, the writes; the clock starts after the last.
-        status: the register's status when all is done.
-        event: the history entry that is the answer.
-        first: writes that are made and answered before the clock starts.
-    """
-
-    title: str
-    id: str
-    does: Callable[[Sandbox], Awaitable[None]]
-    status: Status
-    event: str
-    first: Callable[[Sandbox], Awaitable[None]] | None = None
-    stored: Stored | None = None
-    history: list[HistoryEntry] = field(default_factory=list)
-    milliseconds: float = 0.0
 
 
 def put(actor: Actor, path: str, **changes: Any) -> Callable[[Sandbox], Awaitable[None]]:

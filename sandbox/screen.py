@@ -1,9 +1,10 @@
 """What the demo shows: a live table in a terminal, plain lines in a pipe."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -11,10 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from guardrails.decisions.row import HistoryEntry, Status, Stored
 from guardrails.exemption.model import ExemptionId, spell_time
-
-if TYPE_CHECKING:
-    from sandbox.demo import Step
+from sandbox.stack import Sandbox
 
 _COLOURS = {
     "reverted": "red",
@@ -24,6 +24,30 @@ _COLOURS = {
     "excluded": "cyan",
     "deleted": "blue",
 }
+
+
+@dataclass(slots=True)
+class Step:
+    """One thing that somebody does, and what must come of it.
+
+    Attributes:
+        title: what it shows.
+        id: the exemption.
+        does: (sandbox) -> None, the writes; the clock starts after the last.
+        status: the register's status when all is done.
+        event: the history entry that is the answer.
+        first: writes that are made and answered before the clock starts.
+    """
+
+    title: str
+    id: str
+    does: Callable[[Sandbox], Awaitable[None]]
+    status: Status
+    event: str
+    first: Callable[[Sandbox], Awaitable[None]] | None = None
+    stored: Stored | None = None
+    history: list[HistoryEntry] = field(default_factory=list)
+    milliseconds: float = 0.0
 
 
 class Screen:
@@ -48,7 +72,7 @@ class Screen:
         self.line(f"The service runs in {mode} mode in the sandbox. Exemptions are written through ARM's HTTP API.")
 
     @contextmanager
-    def table(self, scenario: "Sequence[Step]") -> Iterator[None]:
+    def table(self, scenario: Sequence[Step]) -> Iterator[None]:
         """Show the table of steps as they are answered."""
         self._table = _table("exemption", "scope", "findings", "what was done", "ms")
         if not self.terminal:
@@ -60,7 +84,7 @@ class Screen:
         self._live = None
         del scenario
 
-    def show(self, step: "Step") -> None:
+    def show(self, step: Step) -> None:
         """Add one answered step."""
         codes = " ".join(_codes(step)) or "none"
         kind = str(ExemptionId.parse(step.id).kind)
@@ -79,7 +103,7 @@ class Screen:
         self._console.print()
         self._console.print(Panel(Text("\n".join(lines)), title="the Teams card of one", expand=False))
 
-    def register(self, scenario: "Sequence[Step]") -> None:
+    def register(self, scenario: Sequence[Step]) -> None:
         """Show the register rows."""
         table = _table(
             "exemption", "status", "since", "codes", "owner", "ticket", "expires", "undo", title="the register"
@@ -97,7 +121,7 @@ class Screen:
             table.add_row(*(Text(str(cell)) for cell in cells))
         self._console.print(table)
 
-    def history(self, step: "Step") -> None:
+    def history(self, step: Step) -> None:
         """Show the history of one exemption."""
         table = _table("#", "at", "event", "why", "hash", "before", title=f"the history of '{step.title}', verified")
         for entry in step.history:
@@ -119,14 +143,14 @@ def _row(*cells: str) -> str:
     return " ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def _codes(step: "Step") -> list[str]:
+def _codes(step: Step) -> list[str]:
     """Return the codes found by the judgement that the answer rests on."""
     judged = [entry for entry in step.history if entry.event in ("intent", "written", "edited", "judged", "excluded")]
     found = judged[-1].facts.get("findings", []) if judged else []
     return [finding["code"] for finding in found]
 
 
-def _did(step: "Step") -> str:
+def _did(step: Step) -> str:
     entry = next(entry for entry in reversed(step.history) if entry.event == step.event)
     withheld = [reason for reason in entry.facts.get("plan", {}).get("reasons", ()) if reason.startswith("audit mode")]
     if withheld:

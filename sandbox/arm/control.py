@@ -30,18 +30,17 @@ from sandbox.arm.access import Denial, Grant
 from sandbox.arm.errors import ArmError
 from sandbox.arm.faults import Fault
 from sandbox.arm.policy_tokens import Demand
+from sandbox.arm.state import State
 from sandbox.identity import read_token, token_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.arm.server import Arm
-
 
 class Control:
     """Reads and sets the knobs of one ARM stand-in."""
 
-    def __init__(self, arm: "Arm") -> None:
+    def __init__(self, arm: State) -> None:
         self._arm = arm
         self.extra: dict[tuple[str, str], Callable[[Any], Any]] = {}
 

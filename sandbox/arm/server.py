@@ -7,34 +7,29 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
 
 from sandbox.arm import activity, metadata, routes, tenants
-from sandbox.arm.access import Access
 from sandbox.arm.checked import OFFERED, name_of
 from sandbox.arm.control import Control
 from sandbox.arm.deployments import Deployments
 from sandbox.arm.errors import ArmError, bad_content, not_allowed
-from sandbox.arm.exemption_body import read_properties
-from sandbox.arm.exemptions import Exemptions
-from sandbox.arm.faults import Fault, Faults, Log, Seen, Throttle
-from sandbox.arm.graph import Graph
+from sandbox.arm.faults import Fault, Seen
 from sandbox.arm.listener import Listener
 from sandbox.arm.operations import PLAIN, Operations, reads_of
-from sandbox.arm.policy_tokens import HEADER, READER, PolicyTokens
-from sandbox.arm.providers import PROVIDERS, Providers, invalid
+from sandbox.arm.policy_tokens import HEADER, READER
+from sandbox.arm.providers import PROVIDERS, invalid
 from sandbox.arm.reply import Call, Context, Operation, Reply, Request
-from sandbox.arm.resources import Resources
 from sandbox.arm.routes import Route
-from sandbox.arm.store import Entry, Json, Store, system_data
+from sandbox.arm.state import State, utc_now
+from sandbox.arm.store import Json
 from sandbox.arm.tags import Tags
 from sandbox.arm.target import DEPLOYMENTS, EXEMPTIONS, PERMISSIONS, TAGS, parse
 from sandbox.authority import authority
-from sandbox.identity import NOBODY, TENANT_ID, BadToken, Caller, read_token, token_for
+from sandbox.identity import NOBODY, TENANT_ID, BadToken, Caller, read_token
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview|-privatepreview|-alpha|-beta)?", re.IGNORECASE)
@@ -43,44 +38,20 @@ _KNOWN_TOKENS = 4096
 _MOST_BYTES = 4 * 1024 * 1024
 
 
-@cache
-def _seeder() -> Caller:
-    return read_token(token_for("seed", "00000000-0000-4000-8000-000000000000"))
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Arm:
+class Arm(State):
     """Azure Resource Manager in memory, on loopback, in plain HTTP and with TLS.
 
-    `listeners` are called with every Operation that was answered, in the order of the answers. `clock` gives the time
-    of systemData, of expiry filters and of token expiry. `guest`, where set, is who calls without a token of the
-    sandbox's; Azure has no such thing, but any HTTP client can then be pointed at it. `tenant_name` is the tenant's
-    display name.
+    `listeners` are called with every Operation that was answered, in the order of the answers.
     """
 
-    def __init__(self, *, clock: Callable[[], datetime] = _utc_now) -> None:
-        self.clock = clock
-        self.store = Store()
-        self.access = Access(self.store)
-        self.providers = Providers()
-        self.policy_tokens = PolicyTokens(clock)
-        self.faults = Faults()
-        self.throttle = Throttle()
-        self.log = Log()
-        self.exemptions = Exemptions(self.store, clock)
-        self.resources = Resources(self.store, clock)
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(clock)
         self._operations = Operations()
-        self.graph = Graph(self.store, self.access, clock)
         self.activity = activity.ActivityLog()
         self.listeners: list[Callable[[Operation], None]] = []
         self._tags = Tags(self.store, clock)
         self._deployments = Deployments(self.store, clock)
         self.control = Control(self)
-        self.guest: Caller | None = None
-        self.tenant_name = "Contoso"
         self._callers: dict[str, Caller] = {}
         self._listener = Listener(self._handle)
 
@@ -97,55 +68,6 @@ class Arm:
 
     async def stop(self) -> None:
         await self._listener.stop()
-
-    # What tests and the demo set up without HTTP.
-
-    def seed(self, identity: str, body: Json | None = None) -> str:
-        """Put a resource in place without checks, permissions or events; return its id.
-
-        An exemption keeps the `systemData` of the body. Built-in definitions, subscriptions and management groups come
-        into being this way.
-        """
-        target = parse(identity)
-        if target.type_key != EXEMPTIONS:
-            return self.resources.seed(identity, body).target.id
-        system = (body or {}).get("systemData") or system_data(_seeder(), self.clock(), None)
-        entry = Entry(target, {"properties": read_properties(target.name, body, 2)}, system)
-        self.store.put(entry)
-        return entry.target.id
-
-    def add_management_group(self, name: str, *, parent: str = "", display_name: str = "") -> str:
-        """Seed a management group below another one (by name); return its id."""
-        above = f"/providers/Microsoft.Management/managementGroups/{parent}" if parent else ""
-        properties: Json = {"displayName": display_name or name, "details": {"parent": {"id": above}}}
-        return self.seed(f"/providers/Microsoft.Management/managementGroups/{name}", {"properties": properties})
-
-    def add_subscription(self, subscription_id: str, *, name: str = "", management_group: str = "") -> str:
-        """Seed a subscription, in a management group (by name) if given; return its id."""
-        identity = self.seed(f"/subscriptions/{subscription_id}", {"displayName": name or subscription_id})
-        if management_group:
-            self.seed(
-                f"/providers/Microsoft.Management/managementGroups/{management_group}/subscriptions/{subscription_id}"
-            )
-        return identity
-
-    def lock(self, scope: str, level: str = "CanNotDelete", name: str = "sandbox") -> str:
-        """Lock a scope; `level` is CanNotDelete or ReadOnly."""
-        return self.seed(f"{scope}/providers/Microsoft.Authorization/locks/{name}", {"properties": {"level": level}})
-
-    def unlock(self, scope: str, name: str = "sandbox") -> None:
-        self.store.remove(f"{scope}/providers/Microsoft.Authorization/locks/{name}".lower())
-
-    def reset(self) -> None:
-        """Drop faults, latency, permissions, denials, locks, throttling, api-versions, policy tokens and counts.
-
-        Resources stay.
-        """
-        for part in (self.faults, self.access, self.throttle, self.log, self.providers, self.policy_tokens):
-            part.reset()
-        for key in list(self.store.locks):
-            self.store.remove(key)
-        self.graph.reset()
 
     # One request.
 

@@ -22,8 +22,9 @@ from guardrails.decisions.schedule import Tick
 from guardrails.delivery.dead_letters import Letterbox, letter_id, read_attempt, read_object
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable, defect
+from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import TYPE, ExemptionId, parse_time
+from guardrails.exemption.times import parse_time
 from guardrails.notices.notice import Kind
 from guardrails.notices.rate_limit import FIRST_DELAY, MAX_ATTEMPTS, attempts_after, backoff
 from guardrails.reconcile.reconcile import Reconciler

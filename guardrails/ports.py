@@ -14,8 +14,8 @@ from guardrails.decisions.row import Entry, HistoryEntry, Letter, Outgoing, Row,
 from guardrails.decisions.schedule import Tick
 from guardrails.errors import Permanent
 from guardrails.exemption.applies import Chain
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Gone, PoliciesById, Unread
-from guardrails.exemption.model import ExemptionId
 from guardrails.exemption.sources import Source
 from guardrails.notices.digest import Gathered, Kept
 from guardrails.notices.notice import Notice

@@ -12,7 +12,7 @@ from typing import Any, Final
 from azure.storage.queue.aio import QueueClient
 
 from guardrails.decisions.row import HistoryEntry, Status, Stored
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.wiring import SystemClock

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_DNS, uuid5
 
-from guardrails.exemption.model import ExemptionId, ScopeKind
+from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
 from sandbox.scan_ways import Expected, furnish_ways, ruleset

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from guardrails.decisions.row import HistoryEntry, Status, Stored
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from sandbox.stack import Sandbox
 
 _COLOURS = {

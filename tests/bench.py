@@ -22,9 +22,10 @@ from azure.identity.aio import ManagedIdentityCredential
 
 from guardrails.azure.arm import ArmRest
 from guardrails.decisions.assess import assess
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Policy
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.reconcile.reconcile import Reconciler
 from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register

@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.wiring import SystemClock

@@ -27,7 +27,7 @@ from guardrails.azure.graph import Graph
 from guardrails.azure.identity import Remembered, credential
 from guardrails.cli.main import main
 from guardrails.exemption.facts import Unread
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.report.reading import AT_ONCE
 from guardrails.report.survey import survey
 from guardrails.ruleset.model import load_ruleset

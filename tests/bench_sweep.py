@@ -24,7 +24,7 @@ from azure.identity.aio import ManagedIdentityCredential
 
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.graph import Graph
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
 from guardrails.reconcile.visit import World
 from guardrails.register import queues, table_register

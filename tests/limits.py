@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Policy
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.rules.base import Case
 from guardrails.rules.sample import DENY_PUBLIC, FACTS, REQUIRE_TLS, read
 from guardrails.ruleset.limits import BoundRule

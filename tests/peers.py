@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from guardrails.exemption.model import canonical
+from guardrails.exemption.body import canonical
 
 UNCHANGED: Final = "unchanged"
 

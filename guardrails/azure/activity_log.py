@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from guardrails.azure.events import Dropped, Malformed, Wanted, actor_of, as_object
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import TYPE, ExemptionId
 
 _OPERATIONS: Final = {f"{TYPE}/write".lower(): "write", f"{TYPE}/delete".lower(): "delete"}
 _DONE: Final = frozenset({"success", "succeeded"})

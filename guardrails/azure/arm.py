@@ -19,8 +19,8 @@ from guardrails.azure.policy_tokens import RestWithPolicyTokens
 from guardrails.azure.refusals import is_refusal, wait_after
 from guardrails.azure.rest import AGENT, PLAIN, answer_of, delay_of, error_of, json_of, refusal, write_error
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
-from guardrails.exemption.model import TYPE, ExemptionId
 from guardrails.exemption.sources import NEWEST, arm
 from guardrails.ports import Clock
 from guardrails.runtime.transport import Foreign, asking, reading, transport

@@ -12,8 +12,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from guardrails.azure.activity_log import read_record
 from guardrails.azure.events import Wanted
 from guardrails.azure.rest import Rest, error_of, json_of
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Unread
-from guardrails.exemption.model import ExemptionId, parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.runtime.transport import transport
 
 VERSION: Final = "2015-04-01"

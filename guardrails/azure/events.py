@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import TYPE, ExemptionId
 
 _EVENTS: Final = {
     "microsoft.resources.resourcewritesuccess": "write",

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.azure.graph_pages import MOST_IDS, Query, chunks, quoted
-from guardrails.exemption.model import parse_time
+from guardrails.exemption.times import parse_time
 from guardrails.ports import Page
 
 type Ask = Callable[[Query], AsyncGenerator[Page]]

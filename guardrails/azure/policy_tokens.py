@@ -32,7 +32,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from guardrails.azure.refusals import UNKNOWN_DELAY
 from guardrails.azure.rest import Rest, delay_of, error_of, json_of, write_error
 from guardrails.errors import Permanent, Retryable, plain
-from guardrails.exemption.model import parse_time
+from guardrails.exemption.times import parse_time
 from guardrails.runtime.transport import once
 
 VERSION: Final = "2025-11-01"

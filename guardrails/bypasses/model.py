@@ -10,9 +10,11 @@ from typing import Any
 
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.exemption_id import scope_container
 from guardrails.exemption.ids import folded
-from guardrails.exemption.model import canonical_json, parse_time, scope_container, spell_time
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ruleset.bypass_rules import (
     END_MISSING,
     ENDED,

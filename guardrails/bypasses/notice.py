@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import Bypass, Way
 from guardrails.decisions.assess import Finding
-from guardrails.exemption.model import spell_time
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.notices.digest import WORST, ranked
 from guardrails.notices.notice import NEXT, TITLES, Kind, Notice
 

@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple
 from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode
 from guardrails.bypasses.model import Bypass, Way, container_of
 from guardrails.errors import Permanent
+from guardrails.exemption.body import canonical_json
 from guardrails.exemption.facts import Assignment, Unread
-from guardrails.exemption.model import canonical_json, parse_time
 from guardrails.exemption.names import fold_name
+from guardrails.exemption.times import parse_time
 from guardrails.rules.reach import REFERENCE
 from guardrails.ruleset.model import Ruleset
 

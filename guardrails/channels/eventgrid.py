@@ -18,7 +18,7 @@ from guardrails.channels.egress_guard import HOSTS_SETTING, is_out_of_reach
 from guardrails.channels.portal import PUBLIC, identity
 from guardrails.channels.webhook import body
 from guardrails.errors import GuardrailsError, Retryable
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import Clock, Delivered, Delivery, TryAgain, Undeliverable
 

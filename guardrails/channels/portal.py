@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId, ScopeKind
+from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 
 PUBLIC: Final = "https://portal.azure.com"
 """The portal of public Azure; others are https://portal.azure.us and https://portal.azure.cn."""

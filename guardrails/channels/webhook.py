@@ -16,7 +16,7 @@ from typing import Any, Final
 from guardrails.channels.portal import PUBLIC, link
 from guardrails.channels.truncate import Detail, fit, worst_first
 from guardrails.errors import Misconfigured, Permanent
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
 
 MAX_BYTES: Final = 20_000

@@ -11,7 +11,8 @@ from typing import Any, Final
 from guardrails.channels.portal import identity, place
 from guardrails.channels.text import inert, plain
 from guardrails.channels.truncate import Detail, worst_first
-from guardrails.exemption.model import TYPE, parse_time
+from guardrails.exemption.exemption_id import TYPE
+from guardrails.exemption.times import parse_time
 from guardrails.notices.digest import REMINDERS
 from guardrails.notices.notice import Kind, Notice
 

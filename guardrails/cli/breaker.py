@@ -11,7 +11,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.ruleset.budgets import BREAKER
 from guardrails.wiring import Service
 

@@ -22,7 +22,8 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
-from guardrails.exemption.model import TYPE, ExemptionId, parse_time
+from guardrails.exemption.exemption_id import TYPE, ExemptionId
+from guardrails.exemption.times import parse_time
 from guardrails.wiring import Service
 
 _AT_ONCE: Final = 16

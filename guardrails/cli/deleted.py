@@ -16,7 +16,7 @@ from guardrails.cli.register_rows import Filters, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.ownership import is_claim
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
 FIRST: Final = 200

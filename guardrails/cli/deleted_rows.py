@@ -10,7 +10,8 @@ from guardrails.cli.register_rows import Found
 from guardrails.decisions.row import HistoryEntry, Row, Status
 from guardrails.errors import Permanent
 from guardrails.exemption.expiry import is_expired
-from guardrails.exemption.model import Exemption, spell_time
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import spell_time
 from guardrails.reconcile.restore import version
 from guardrails.wiring import Service
 

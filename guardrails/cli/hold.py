@@ -11,7 +11,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_by, add_format, add_id, exemption_id, moment
 from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Row
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
 

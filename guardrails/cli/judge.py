@@ -33,8 +33,9 @@ from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
 from guardrails.decisions.decide import Plan, Situation, decide
 from guardrails.decisions.next_row import facts_of
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import NO_POLICIES, Author
-from guardrails.exemption.model import Exemption, fingerprint
+from guardrails.exemption.model import Exemption
 from guardrails.files.arm_json import NoObject, Problem, Reading, read_bytes
 from guardrails.files.assignments import Assignments
 from guardrails.files.exemptions import exemptions_of

@@ -16,7 +16,8 @@ from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Letter
 from guardrails.delivery.deliver import Parcel
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from guardrails.bypasses.model import Way
 from guardrails.channels.truncate import STEPS
 from guardrails.decisions.assess import Verdict
-from guardrails.exemption.model import ScopeKind
+from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.exemption.severity import Severity
 from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind
 

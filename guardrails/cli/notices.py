@@ -18,7 +18,7 @@ from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Letter
 from guardrails.delivery.deliver import lane_name
 from guardrails.errors import Permanent
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.notices.digest import Kept, route_of
 from guardrails.notices.route_state import enabled
 from guardrails.notices.routing import Route

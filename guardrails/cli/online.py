@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from guardrails.errors import Misconfigured, Permanent
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ruleset.patterns import NEWEST
 from guardrails.wiring import Service, connect
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
-from guardrails.exemption.model import ExemptionId, parse_time
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import LONGEST, Glob, glob, is_nothing, modern, text_glob
 from guardrails.exemption.sources import NEWEST, is_api_version
+from guardrails.exemption.times import parse_time
 from guardrails.ruleset.model import Ruleset, load_ruleset
 
 

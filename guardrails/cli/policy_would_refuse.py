@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.policy.refusal import Refusal, refusal_of
 from guardrails.reconcile.past_writes import Write, judged
 from guardrails.rules import all_rules

@@ -11,9 +11,10 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_by, add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Stored
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.reconcile.visit import Look, Outcome
 from guardrails.ruleset.budgets import WAITS
 from guardrails.wiring import Service

@@ -18,8 +18,8 @@ from guardrails.cli.register_rows import ORDER, Filters, Found, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import spell_time
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
 COLUMNS: Final = (

@@ -8,7 +8,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of, owner_shown
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
 FIRST: Final = 200

@@ -12,10 +12,11 @@ from guardrails.cli.screen import Screen
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Misconfigured, Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import DAYS, Expiry, State, expiry_of
-from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.exemption.patterns import Glob
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.report.line import GRADES
 from guardrails.rules import all_rules
 from guardrails.ruleset.model import Ruleset

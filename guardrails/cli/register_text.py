@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from guardrails.errors import Misconfigured
-from guardrails.exemption.model import canonical_json
+from guardrails.exemption.body import canonical_json
 from guardrails.report.texts import cell
 
 

@@ -24,10 +24,11 @@ from guardrails.cli.online import version_of, with_service
 from guardrails.cli.options import add_format, moment, owner_globs, scope_globs
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.exemption.patterns import Glob
+from guardrails.exemption.times import spell_time
 from guardrails.reconcile.past_reverts import WAYS, Hindsight, Judged, Since, look_back
 from guardrails.reconcile.visit import Look
 from guardrails.wiring import Service

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final, get_type_hints
 
 from guardrails.exemption.facts import Assignment, Gone, Unread
-from guardrails.exemption.model import spell_time
 from guardrails.exemption.sources import ARM
+from guardrails.exemption.times import spell_time
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Declared, Rule, paragraphs_of, title_of
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules

@@ -15,8 +15,9 @@ from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import modern
+from guardrails.exemption.times import spell_time
 from guardrails.rules.base import Case, Declared, Rule
 from guardrails.ruleset.bypass_rules import FORMER, BypassRule
 from guardrails.ruleset.limits import BoundRule

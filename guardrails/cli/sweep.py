@@ -10,7 +10,7 @@ from typing import Any
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
 

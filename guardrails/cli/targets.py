@@ -11,7 +11,7 @@ from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.targets import EVENT_TYPES, left_out, operations, ranked, types_of
 from guardrails.wiring import Service
 

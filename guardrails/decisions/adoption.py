@@ -11,7 +11,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import WORST, ranked
 from guardrails.notices.notice import NEXT, TITLES, Kind, Notice

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.decisions.grace import WINDOW
-from guardrails.exemption.model import parse_time, spell_time
 from guardrails.exemption.names import mark_of, ticket_mark
+from guardrails.exemption.times import parse_time, spell_time
 
 _TICKETS: Final = 20
 _FORMER: Final = 6

@@ -15,8 +15,11 @@ from guardrails.decisions.grace import TOGGLES, Broken, lasts, over, times_mende
 from guardrails.decisions.holds import is_held, on_hold
 from guardrails.decisions.ownership import Ownership, Written, ownership_of
 from guardrails.decisions.row import Hold, Row, Status
+from guardrails.exemption.body import marker_of, takes_marker
+from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.exemption.expiry import is_expired
-from guardrails.exemption.model import Exemption, ScopeKind, marker_of, parse_time, spell_time, takes_marker
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import Kind
 from guardrails.ruleset.limits import Response
 from guardrails.ruleset.model import Mode, Ruleset

@@ -9,9 +9,10 @@ from guardrails.decisions.assess import Verdict, assess
 from guardrails.decisions.ownership import Written, may_delete, ownership_of
 from guardrails.decisions.row import Row
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Author, Facts, Gone, PoliciesById, Unread
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.ruleset.model import Keep, Ruleset
 
 

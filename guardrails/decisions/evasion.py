@@ -13,7 +13,8 @@ from typing import Final
 from guardrails.decisions import notify
 from guardrails.decisions.copies import replace
 from guardrails.decisions.row import Row
-from guardrails.exemption.model import Exemption, ExemptionId, ScopeKind
+from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
+from guardrails.exemption.model import Exemption
 from guardrails.notices.notice import SEVERITIES, TITLES, Kind, Notice
 
 

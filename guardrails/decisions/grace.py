@@ -15,7 +15,7 @@ from math import ceil
 from typing import Any, Final, NamedTuple
 
 from guardrails.exemption.expiry import later
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 
 WINDOW: Final = timedelta(days=30)
 """For so long a period counts from its end on; for twice its longest grace, where that is more."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from guardrails.decisions.row import Hold, Row
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 
 MINUTES: Final = (7 * 24 * 60, 24 * 60, 60, 10)
 """Minutes before its end at which people are reminded of a hold, if it was given for longer than that."""

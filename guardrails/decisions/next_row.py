@@ -15,6 +15,7 @@ from guardrails.decisions.holds import hold_after
 from guardrails.decisions.holds import turns as turns_of
 from guardrails.decisions.ownership import owner_after, rights_after
 from guardrails.decisions.row import Entry, Row, Status, Stored
+from guardrails.exemption.body import spelling
 from guardrails.exemption.expiry import (
     State,
     expiry_of,
@@ -40,7 +41,7 @@ from guardrails.exemption.facts import (
     last_write,
 )
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import Exemption, spelling
+from guardrails.exemption.model import Exemption
 from guardrails.rules.expiry_extended import RULE as EXTENDS
 from guardrails.ruleset.limits import Response
 from guardrails.ruleset.model import Mode, Ruleset

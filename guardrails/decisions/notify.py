@@ -15,9 +15,11 @@ from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.holds import on_hold
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Outgoing, Row
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
-from guardrails.exemption.model import Exemption, ExemptionId, spell_time
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import NEXT, SEVERITIES, TITLES, Kind, Notice
 from guardrails.ruleset.model import Ruleset
 

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
+from guardrails.exemption.body import marker_of
 from guardrails.exemption.facts import Assignment, Earlier, Overlap, Unread
 from guardrails.exemption.initiatives import UNSAID
-from guardrails.exemption.model import Exemption, marker_of
+from guardrails.exemption.model import Exemption
 from guardrails.rules.reach import REFERENCE, Condition, Selection, left_by, selection_of
 
 SHOWN: Final = 5

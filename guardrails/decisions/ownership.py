@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guardrails.decisions.row import Row
-from guardrails.exemption.model import MARKER_KEY, Exemption
+from guardrails.exemption.body import MARKER_KEY
+from guardrails.exemption.model import Exemption
 from guardrails.ruleset.model import Owner, Ruleset
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from guardrails.decisions.baseline import Baseline, Former
 from guardrails.decisions.grace import Account, Period, read_account
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ruleset.budgets import BREAKER
 
 
@@ -87,7 +87,7 @@ class Row:
         written_at: when that writer wrote it; None where unknown.
         own_write_at: systemData.lastModifiedAt of our own last write; None where we wrote nothing.
         snapshot: sequence number of the history entry that holds the body of `content`.
-        spelled: how that body spells it, by guardrails.exemption.model.spelling; "" where an older version kept it.
+        spelled: how that body spells it, by guardrails.exemption.body.spelling; "" where an older version kept it.
         compliant: the same for the last compliant state; None where it never was.
         compliant_content, compliant_expires_on, compliant_ticket: what that state said.
         compliant_at: when that state was recorded; None where it never was.

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from guardrails.decisions.row import Run
-from guardrails.exemption.model import parse_time
+from guardrails.exemption.times import parse_time
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")

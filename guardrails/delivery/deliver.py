@@ -18,7 +18,7 @@ from typing import Any, Final
 from guardrails.decisions import notify
 from guardrails.delivery.dead_letters import Letterbox, read_attempt, read_object
 from guardrails.errors import Misconfigured, Retryable
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.notices import route_state as lanes_of
 from guardrails.notices.digest import (
     GRACE,

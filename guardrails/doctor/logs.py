@@ -11,7 +11,7 @@ from guardrails.doctor.interpreter import judged
 from guardrails.doctor.model import Finding, State, failed, passed, unknown
 from guardrails.doctor.world import World
 from guardrails.exemption.facts import Unread
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 
 SETTING: Final = "GUARDRAILS_INSIGHTS_ID"
 INSIGHTS_VERSION: Final = "2020-02-02"

@@ -5,7 +5,7 @@ from typing import Final
 
 from guardrails.doctor.model import Finding, passed, told_of, unknown
 from guardrails.doctor.world import World
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.sweep.matches import Counted, Matches, counted, last_counted, uncounted
 
 _SHOWN: Final = 12

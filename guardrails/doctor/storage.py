@@ -5,7 +5,7 @@ from typing import Final
 
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.world import World
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.register.probe import MOST_PEEKED
 
 QUEUES: Final = ("reconcile", "reconcile-poison", "notices", "notices-poison")

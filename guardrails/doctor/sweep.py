@@ -6,7 +6,7 @@ from typing import Final
 from guardrails.decisions.schedule import last_sweep
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.world import World
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 
 LATEST: Final = 3
 """How many times the longest gap of its schedule the last sweep may be old: 3 hours as the alert sweep-late counts."""

@@ -10,7 +10,7 @@ from datetime import MAXYEAR, UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 
 DAYS: Final = (30, 14, 7, 1)
 """Days before the end at which owners are reminded, unless the ruleset says otherwise."""

@@ -8,7 +8,7 @@ is put back by deployments, by events of their resource group, and by sweeps.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from guardrails.exemption.model import ExemptionId, ScopeKind
+from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 
 EVENT_TYPES: Final = ("Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resources.ResourceDeleteSuccess")
 ALWAYS: Final = (

@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from guardrails.exemption.body import canonical_json
 from guardrails.exemption.facts import NOBODY_LOOKED, Earlier, Outside, Overlap, Together, Unread
-from guardrails.exemption.model import canonical_json, parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 
 type Json = Mapping[str, Any]
 

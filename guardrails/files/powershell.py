@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 
 CUT_OFF: Final = (
     "PowerShell's ConvertTo-Json at its default depth has made a text of a list or an object, and what it held is lost;"

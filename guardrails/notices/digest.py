@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from guardrails.exemption.expiry import is_expired
-from guardrails.exemption.model import parse_time, spell_time
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import TITLES, Kind, Notice
 from guardrails.notices.route_state import Lane, RouteState
 from guardrails.notices.routing import Route

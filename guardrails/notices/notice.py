@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from guardrails.exemption.model import parse_time, spell_time
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import parse_time, spell_time
 
 
 class Kind(StrEnum):

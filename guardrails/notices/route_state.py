@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 
 DIGEST_LEASE: Final = timedelta(minutes=1)
 """How long a digest is left to the instance that began to hand it over: longer than an attempt takes."""

@@ -9,8 +9,8 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Action, Delete, PutBack, Remove, refused_until
 from guardrails.decisions.next_row import begun, entry_for, particulars, row_gone
 from guardrails.decisions.row import Intent, Status, Stored
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Gone
-from guardrails.exemption.model import fingerprint
 from guardrails.notices.notice import Kind, Notice
 from guardrails.reconcile.azure_write import Blocked, Changed, Done, act
 from guardrails.reconcile.defer import hold_back, tell_breaker

@@ -6,8 +6,9 @@ from typing import Any
 
 from guardrails.decisions.decide import Action, Delete, PutBack, Tag
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.body import fingerprint, put_body, with_marker
 from guardrails.exemption.facts import Gone, Unread
-from guardrails.exemption.model import Exemption, fingerprint, put_body, with_marker
+from guardrails.exemption.model import Exemption
 from guardrails.ports import Arm
 
 SCOPE_TAG = "guardrails-exemption-"

@@ -8,7 +8,7 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.next_row import entry_for, is_news, particulars
 from guardrails.decisions.row import Stored
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import BreakerState
 from guardrails.reconcile.visit import NOTHING_DONE, Look, Outcome, Visit

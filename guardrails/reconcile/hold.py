@@ -11,8 +11,10 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.next_row import entry_for, particulars
 from guardrails.decisions.row import Hold, Row, Status, Stored
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Unread
-from guardrails.exemption.model import Exemption, fingerprint, spell_time
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import spell_time
 from guardrails.reconcile.visit import IN_HAND, LEASE, Visit
 
 _ROUNDS: Final = 3

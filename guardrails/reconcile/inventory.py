@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from guardrails.decisions.assess import answers_found
 from guardrails.errors import Permanent
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread, last_write
-from guardrails.exemption.model import Exemption, ExemptionId, fingerprint
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import Names
 from guardrails.exemption.sources import RESOURCE_GRAPH
 from guardrails.ports import Page

@@ -14,9 +14,10 @@ from guardrails.decisions.assess import Verdict
 from guardrails.decisions.decide import Plan, PutBack
 from guardrails.decisions.row import HistoryEntry, Row, Status, Stored
 from guardrails.errors import Permanent
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import Exemption, fingerprint
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.sources import Source
 from guardrails.ports import Arm
 from guardrails.reconcile.restore import version, vouch

@@ -15,10 +15,12 @@ from guardrails.decisions.decide import Tag, retry_at
 from guardrails.decisions.next_row import entry_for, is_news, particulars, row_gone
 from guardrails.decisions.row import Intent, Row, Status, Stored
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import Exemption, ExemptionId, fingerprint
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.together import named
 from guardrails.notices.notice import Kind
 from guardrails.reconcile.act import conclude, perform

@@ -14,8 +14,10 @@ from guardrails.decisions.decide import PutBack
 from guardrails.decisions.next_row import begun, entry_for, row_gone
 from guardrails.decisions.row import HistoryEntry, Intent, Row, Stored
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone, Unread
-from guardrails.exemption.model import Exemption, ExemptionId, fingerprint
+from guardrails.exemption.model import Exemption
 from guardrails.notices.notice import Kind
 from guardrails.ports import Register
 from guardrails.reconcile.act import conclude, withdraw

@@ -24,10 +24,13 @@ from guardrails.decisions.durability import (
 from guardrails.decisions.next_row import entry_for, row_gone
 from guardrails.decisions.row import Entry, Intent, Row, Status, Stored
 from guardrails.errors import Permanent
+from guardrails.exemption.body import fingerprint, put_body, with_marker
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.ids import is_same
-from guardrails.exemption.model import Exemption, ExemptionId, fingerprint, put_body, spell_time, with_marker
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Kind, Notice
 from guardrails.reconcile.act import conclude
 from guardrails.reconcile.azure_write import Done

@@ -18,10 +18,13 @@ from guardrails.decisions.ownership import Written, claimed_by, unseen_claims
 from guardrails.decisions.row import Entry, Outgoing, Row, Status, Stored
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import applies_now
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired, threshold_of
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Author, Facts, Gone, Outside, PoliciesById, Unread
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import Exemption, ExemptionId, fingerprint, spell_time
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import spell_time
 from guardrails.exemption.together import from_json, merged, named, to_json, without
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import ActivityLog, Arm, Clock, Queues, Register

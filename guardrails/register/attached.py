@@ -12,7 +12,7 @@ from typing import Final
 
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address, partition_of, starting_with
 from guardrails.register.table import Table
 

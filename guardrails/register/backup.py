@@ -17,7 +17,7 @@ from uuid import UUID
 from azure.data.tables import EdmType, EntityProperty
 
 from guardrails.errors import Misconfigured
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.register.columns import ENTRY, join_bytes
 from guardrails.register.keys import Address, starting_with
 from guardrails.register.table import Entity, Table

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.errors import Retryable
-from guardrails.exemption.model import canonical_json, parse_time, spell_time
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.route_state import ALERT_LEASE
 from guardrails.ports import BreakerState
 from guardrails.register.columns import Value, join_text, read_json, split_text

@@ -20,7 +20,8 @@ from typing import Final
 from guardrails.bypasses.model import Way, from_json, to_json
 from guardrails.bypasses.row import Kept, Known, Partitions, codes_of
 from guardrails.errors import Permanent
-from guardrails.exemption.model import canonical_json, parse_time, spell_time
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import Value, brief, join_text, read_json, split_text
 from guardrails.register.keys import BYPASS, bypass_row, partition_of, starting_with
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write

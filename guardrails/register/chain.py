@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from guardrails.decisions.row import Entry, HistoryEntry, Row
-from guardrails.exemption.model import canonical_json, parse_time, spell_time
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import Value, brief, join_text, split_text
 
 FACTS_LIMIT: Final = 100_000

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from guardrails.exemption.model import canonical_json
+from guardrails.exemption.body import canonical_json
 
 type Value = str | int | bytes
 """What our columns hold: Edm.String, Edm.Int32 or Edm.Binary."""

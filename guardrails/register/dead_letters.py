@@ -6,7 +6,7 @@ from typing import Final
 
 from guardrails.decisions.row import Letter
 from guardrails.errors import Retryable
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.route_state import ALERT_LEASE
 from guardrails.register.columns import Value, brief, join_text, split_text
 from guardrails.register.keys import LETTERS, escape, starting_with

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from guardrails.exemption.model import canonical_json, spell_time
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.times import spell_time
 from guardrails.notices.digest import Gathered, Kept
 from guardrails.notices.notice import Notice
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_json, split_bytes, split_text

@@ -16,7 +16,8 @@ from typing import Final
 
 from guardrails.decisions.grace import Account, closed, read_account, used_since
 from guardrails.decisions.row import Row
-from guardrails.exemption.model import ExemptionId, canonical_json
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.columns import brief, join_text, split_text
 from guardrails.register.keys import GRACE, Address, address, starting_with
 from guardrails.register.table import Table, Write

@@ -25,7 +25,7 @@ import hashlib
 import re
 from typing import Final, NamedTuple
 
-from guardrails.exemption.model import ExemptionId, ScopeKind
+from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._()-]")
 _LONGEST: Final = 200

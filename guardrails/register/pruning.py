@@ -14,7 +14,7 @@ from guardrails.decisions import bodies
 from guardrails.decisions.copies import replace
 from guardrails.decisions.row import Entry, HistoryEntry, Row, Stored
 from guardrails.errors import Permanent
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register import chain, columns, state
 from guardrails.register.chain import PRUNED, PRUNED_ENTRIES
 from guardrails.register.group_commit import GroupCommit

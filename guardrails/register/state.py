@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.decisions.row import Row, Stored, Watch
-from guardrails.exemption.model import canonical_json, spell_time
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.times import spell_time
 from guardrails.register.columns import Value, brief, join_text, split_text
 from guardrails.register.keys import Address
 

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from guardrails.decisions.row import Run
 from guardrails.decisions.schedule import Tick
-from guardrails.exemption.model import canonical_json, parse_time, spell_time
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_object, split_bytes, split_text
 from guardrails.register.keys import COVERED, SWEEP, TICK
 from guardrails.register.table import Entity, Rejected, Table, Write

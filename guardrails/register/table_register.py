@@ -18,7 +18,9 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import Account
 from guardrails.decisions.row import Entry, HistoryEntry, Letter, Outgoing, Row, Status, Stored, Watch
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId, canonical_json, parse_time, spell_time
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ports import BreakerState, Clock
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client, too_large

@@ -10,7 +10,7 @@ from typing import Final
 
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.keys import UNSEEN, starting_with
 from guardrails.register.table import Entity, Rejected, Table, Write
 

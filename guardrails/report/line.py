@@ -8,9 +8,11 @@ from typing import Any, Final, NamedTuple
 from guardrails.bypasses.model import Bypass, Way
 from guardrails.bypasses.model import to_json as bypass_to_json
 from guardrails.decisions.assess import Assessment, Finding, Verdict
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import State, expiry_of
-from guardrails.exemption.model import Exemption, ExemptionId, spell_time
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.ruleset.model import Ruleset
 
 GRADES: Final = ("high", "medium", "low", "info", "unknown", "excluded", "pass")

@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import Glob
 from guardrails.exemption.sources import RESOURCE_GRAPH, Source
 from guardrails.ports import Inventory, Page

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Facts
-from guardrails.exemption.model import Exemption, spell_time
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
 

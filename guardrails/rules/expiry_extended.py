@@ -24,9 +24,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from guardrails.exemption.facts import Before, Facts
-from guardrails.exemption.model import Exemption, spell_time
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import ticket_mark
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.words import clip, says_nothing
 

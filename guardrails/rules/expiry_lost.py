@@ -18,8 +18,9 @@ References:
 from datetime import UTC, datetime
 
 from guardrails.exemption.facts import Before, Facts
-from guardrails.exemption.model import Exemption, spell_time
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 
 

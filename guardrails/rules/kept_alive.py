@@ -23,9 +23,10 @@ from datetime import UTC, datetime
 
 from guardrails.exemption.expiry import months_after
 from guardrails.exemption.facts import Facts
-from guardrails.exemption.model import Exemption, spell_time
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
+from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.words import MOST
 

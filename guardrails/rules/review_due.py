@@ -20,8 +20,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from guardrails.exemption.facts import Facts
-from guardrails.exemption.model import Exemption, parse_time, spell_time
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
 from guardrails.rules.words import clip

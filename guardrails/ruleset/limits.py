@@ -12,9 +12,10 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import duration
 from guardrails.exemption.facts import Assignment, Facts
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import Scopes
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SELECTORS

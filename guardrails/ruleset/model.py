@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from guardrails.errors import Misconfigured
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import DAYS, REVIEW_DAYS, duration
-from guardrails.exemption.model import Exemption, ExemptionId, Names, parse_time, spell_time
+from guardrails.exemption.model import Exemption, Names
 from guardrails.exemption.names import TagNames
 from guardrails.exemption.patterns import Glob, Scopes, exact_glob, glob, id_glob, modern, text_glob
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.notices.routing import Person, Route, read_route
 from guardrails.rules import all_rules

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import yaml
 
-from guardrails.exemption.model import ROLES, parse_time
+from guardrails.exemption.model import ROLES
 from guardrails.exemption.names import TagNames
 from guardrails.exemption.patterns import LONGEST, regex
 from guardrails.exemption.severity import Severity
+from guardrails.exemption.times import parse_time
 from guardrails.notices.routing import CHATS
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule

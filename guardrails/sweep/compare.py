@@ -15,7 +15,8 @@ from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
 from guardrails.exemption.facts import Assignment, Unread
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import DEFAULT_NAMES, Exemption, parse_time, spell_time
+from guardrails.exemption.model import DEFAULT_NAMES, Exemption
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
 from guardrails.reconcile.defer import tell_breaker
 from guardrails.reconcile.inventory import NO_ASSIGNMENT, NO_EXEMPTION, Rows, token

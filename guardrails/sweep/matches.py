@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple, Self
 
 from guardrails.decisions.row import Run
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread
-from guardrails.exemption.model import Exemption, parse_time, spell_time
+from guardrails.exemption.model import Exemption
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ruleset.limits import NONE_HOLDS
 from guardrails.ruleset.model import Exclusion, Owner, Ruleset, spell_day
 from guardrails.ruleset.overrides import Override

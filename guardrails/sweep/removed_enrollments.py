@@ -21,7 +21,7 @@ from guardrails.bypasses.row import Known, holder_of
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.ids import folded
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.ports import Arm, Surroundings
 from guardrails.sweep.look_for_bypasses import Look
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from guardrails.decisions.schedule import Tick, last_sweep
 from guardrails.errors import GuardrailsError
-from guardrails.exemption.model import parse_time, spell_time
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ports import Clock, Queues, Sweeps
 
 log = logging.getLogger("guardrails")

@@ -33,9 +33,11 @@ from guardrails.decisions.overlap import written_at as written_by_body
 from guardrails.decisions.row import Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK, at_groups_above, is_uniform, outside
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import Assignment, Outside, Unread
-from guardrails.exemption.model import Exemption, ExemptionId, fingerprint
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.together import BASE, NAME, name_of, names_in, to_json, with_names
 from guardrails.ports import Surroundings
 from guardrails.reconcile.inventory import NO_ASSIGNMENT, SAID, Rows

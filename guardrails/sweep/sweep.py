@@ -19,7 +19,7 @@ from guardrails.decisions.notify import altered, late, partial
 from guardrails.decisions.row import Run
 from guardrails.decisions.schedule import last_sweep
 from guardrails.errors import GuardrailsError, Retryable, defect
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice
 from guardrails.ports import Bypasses, Inventory, Surroundings, Sweeps
 from guardrails.reconcile.defer import breaker_open

@@ -13,8 +13,8 @@ import pytest
 from guardrails.azure.arm import EXEMPTIONS_VERSION, ArmRest
 from guardrails.azure.refusals import REFUSALS, UNKNOWN_DELAY
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone, Unread
-from guardrails.exemption.model import ExemptionId
 from guardrails.exemption.sources import FIELDS
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for

@@ -7,8 +7,8 @@ import pytest
 
 from guardrails.azure.arm import ArmRest
 from guardrails.errors import Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Unread
-from guardrails.exemption.model import ExemptionId
 from sandbox.arm.reply import Call
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID

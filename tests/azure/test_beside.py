@@ -4,8 +4,8 @@ import pytest
 
 from guardrails.azure.arm import ArmRest
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone, Unread
-from guardrails.exemption.model import ExemptionId
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID
 from tests.azure.inventory import fail

@@ -11,8 +11,8 @@ from aiohttp import web
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.deletions import Deletions
 from guardrails.errors import Retryable
+from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.exemption.facts import Unread
-from guardrails.exemption.model import TYPE, ExemptionId
 from sandbox.arm.access import Grant
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for

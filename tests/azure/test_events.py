@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guardrails.azure.events import Dropped, Malformed, Wanted, read_event
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId
 
 CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus" / "event-grid"
 EVENT = json.loads((Path(__file__).parents[1] / "events" / "write.json").read_text())

@@ -11,8 +11,8 @@ from guardrails.azure.identity import credential
 from guardrails.channels.channels import open_session
 from guardrails.channels.egress_guard import Reach
 from guardrails.errors import Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone
-from guardrails.exemption.model import ExemptionId
 from guardrails.runtime.transport import transport
 from sandbox.cloud import Cloud
 from sandbox.identity import read_token

@@ -12,8 +12,8 @@ from guardrails.azure.arm import ArmRest
 from guardrails.azure.policy_tokens import _demands, _issued
 from guardrails.azure.refusals import UNKNOWN_DELAY
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone
-from guardrails.exemption.model import ExemptionId
 from sandbox.arm.errors import ArmError
 from sandbox.arm.policy_tokens import Demand
 from sandbox.arm.reply import Reply

@@ -30,9 +30,9 @@ from guardrails.channels.egress_guard import Reach
 from guardrails.channels.eventgrid import EventGridTopic
 from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import NO_TOKEN, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Unread
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId
 from guardrails.notices.rate_limit import MAX_ATTEMPTS, PATIENT, attempts_after
 from guardrails.ports import TryAgain
 from guardrails.register import queues, table_register

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardrails.azure.events import Dropped, Malformed, Scope, read_event, read_scope_event
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from tests.azure.test_events import _JSON, CORPUS, DELETE, EVENT, NAMED, SUB, WRITE, cloud_event, grid
 
 GROUP = f"{SUB}/resourceGroups/partner-ingestion"

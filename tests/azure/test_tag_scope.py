@@ -7,7 +7,7 @@ import pytest
 
 from guardrails.azure.arm import ArmRest
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox.cloud import Cloud
 from tests.azure.conftest import OID
 from tests.conftest import VirtualClock

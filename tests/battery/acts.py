@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from guardrails.exemption.model import ExemptionId, parse_time, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import parse_time, spell_time
 from sandbox import tenant
 from sandbox.tenant import Actor
 from tests.battery.actors import (

@@ -17,7 +17,7 @@ from typing import Any, Final
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.azure.rest import AGENT
 from guardrails.errors import GuardrailsError, Misconfigured, defect
-from guardrails.exemption.model import TYPE, ExemptionId
+from guardrails.exemption.exemption_id import TYPE, ExemptionId
 from guardrails.notices.digest import Kept
 from guardrails.notices.notice import Notice
 from guardrails.ports import Delivered, Delivery

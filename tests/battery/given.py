@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Final
 
-from guardrails.exemption.model import TYPE
+from guardrails.exemption.exemption_id import TYPE
 from guardrails.notices.notice import Notice
 from guardrails.ports import Delivery, TryAgain, Undeliverable
 from guardrails.register.backup import Writer

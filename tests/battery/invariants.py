@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from guardrails.decisions.row import HistoryEntry, Row, Status
 from guardrails.errors import GuardrailsError
-from guardrails.exemption.model import ExemptionId, fingerprint, parse_time
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import parse_time
 from guardrails.notices.digest import Closing, route_of
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ruleset.model import Mode

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from guardrails.exemption.model import ExemptionId, fingerprint
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from tests.battery.azure import Change, Cloud
 
 

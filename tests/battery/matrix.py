@@ -23,7 +23,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from guardrails.decisions.row import Row
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
 from tests.battery import record
 from tests.battery.flows import FLOWS, Flow, ruleset_of

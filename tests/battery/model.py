@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.decisions.row import HistoryEntry, Row, Status
-from guardrails.exemption.model import ExemptionId, fingerprint, parse_time
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import parse_time
 from guardrails.ruleset.model import Owner, Ruleset
 from tests.battery.rulesets import said_by
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from guardrails.cli.letters import put_back
 from guardrails.delivery.deliver import lane_name
 from guardrails.errors import GuardrailsError, Permanent
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, fingerprint
 from guardrails.notices.route_state import enabled
 from guardrails.register.backup import Writer, check, read
 from guardrails.register.reinstate import Tally

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 from guardrails.decisions import bodies
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from guardrails.register import dead_letters, unseen
 from sandbox import tenant
 from sandbox.tenant import Actor

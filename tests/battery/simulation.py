@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from tests.battery import acts, coverage, faults, invariants, rulesets, watchers
 from tests.battery.azure import Cloud
 from tests.battery.line import Fault, Sent

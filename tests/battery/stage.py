@@ -25,7 +25,8 @@ from guardrails.cli import main as cli
 from guardrails.cli import online
 from guardrails.decisions.row import Row
 from guardrails.errors import GuardrailsError
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from guardrails.intake import Intake
 from guardrails.reconcile.reconcile import Reconciler
 from guardrails.ruleset.model import Ruleset

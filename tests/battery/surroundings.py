@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from guardrails.errors import Misconfigured
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Notice
 from guardrails.ports import Delivery, TryAgain, Undeliverable
 from sandbox import tenant

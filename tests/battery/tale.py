@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from guardrails.decisions.row import HistoryEntry, Intent, Letter, Row, Status, Stored
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ruleset.model import Ruleset, parse_ruleset
 from sandbox import tenant

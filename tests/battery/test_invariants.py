@@ -12,7 +12,7 @@ import pytest
 
 from guardrails.decisions import assess
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.rules.base import Violation
 from guardrails.ruleset.limits import BoundRule
 from guardrails.ruleset.model import Ruleset

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import pytest
 
 from guardrails.decisions.row import HistoryEntry, Row, Status
-from guardrails.exemption.model import fingerprint
+from guardrails.exemption.body import fingerprint
 from sandbox import tenant
 from tests.battery import model, rulesets
 from tests.battery.azure import START, Change, Cloud

@@ -12,7 +12,8 @@ import pytest
 from guardrails.azure.refusals import REFUSALS
 from guardrails.decisions import bodies
 from guardrails.decisions.row import Hold, Status
-from guardrails.exemption.model import fingerprint, spell_time
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Kind
 from guardrails.register import dead_letters
 from sandbox import tenant

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from guardrails.delivery.dead_letters import letter_id
 from guardrails.doctor import storage
-from guardrails.exemption.model import TYPE
+from guardrails.exemption.exemption_id import TYPE
 from guardrails.register.keys import address
 from guardrails.ruleset.model import parse_ruleset
 from guardrails.wiring import Service

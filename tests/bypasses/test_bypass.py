@@ -14,7 +14,7 @@ from guardrails.bypasses.read import bypasses_of, tagged_of
 from guardrails.bypasses.row import codes_of
 from guardrails.decisions.assess import Verdict
 from guardrails.errors import Permanent
-from guardrails.exemption.model import TYPE
+from guardrails.exemption.exemption_id import TYPE
 from guardrails.ports import Page, Surroundings
 from guardrails.rules import all_rules
 from guardrails.rules.base import NoOptions

@@ -9,7 +9,7 @@ from guardrails.channels import slack, teams, webhook
 from guardrails.decisions import notify
 from guardrails.decisions.adoption import Adopted, adopted
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.digest import Gathered, box_of, compose
 from guardrails.notices.notice import Notice
 from guardrails.rules import all_rules

@@ -11,7 +11,7 @@ import pytest
 from azure.data.tables.aio import TableClient
 
 from guardrails.decisions.row import Entry, Row, Status, Stored
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from guardrails.register.table_register import connect
 from tests.conftest import VirtualClock

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 
 from guardrails.cli.main import main
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.ruleset.model import DEFAULT_PATH
 from guardrails.wiring import connect
 from sandbox.cloud import Cloud

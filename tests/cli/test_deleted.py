@@ -11,7 +11,8 @@ import pytest
 
 from guardrails.cli.main import main
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from guardrails.register.columns import pack
 from sandbox.tenant import APPROVAL
 from tests.reconcile.conftest import world

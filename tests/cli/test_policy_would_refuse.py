@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.register.columns import pack
 from sandbox import tenant
 from tests.cli.test_reverts import Desk, desk

@@ -15,7 +15,7 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from guardrails.decisions.notify import service
 from guardrails.decisions.row import Entry, Letter, Row, Status, Stored
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
 from guardrails.register.keys import address
 from guardrails.register.table_register import TableRegister, connect

@@ -13,7 +13,7 @@ from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient
 
 from guardrails.decisions.row import Entry, Letter, Outgoing, Row, Status, Stored
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.backup import Writer, check, read
 from guardrails.register.keys import address
 from guardrails.register.reinstate import Tally

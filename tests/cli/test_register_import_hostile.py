@@ -13,7 +13,7 @@ from guardrails.bypasses.model import Bypass, Way, token
 from guardrails.bypasses.row import Kept
 from guardrails.decisions.row import Letter
 from guardrails.errors import Misconfigured
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.backup import Backup, check, read
 from guardrails.register.keys import address
 from guardrails.register.probe import PARTITION

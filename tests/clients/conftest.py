@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 import pytest
 
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import table_register
 from guardrails.wiring import SystemClock
 from sandbox.stack import ROOT

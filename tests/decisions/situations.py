@@ -8,7 +8,8 @@ from typing import Any
 from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.decisions.decide import Situation
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.model import Exemption, fingerprint
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import Case
 from guardrails.rules.sample import BODY, body_of

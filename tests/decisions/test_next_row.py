@@ -19,9 +19,10 @@ from guardrails.decisions.next_row import (
     tolerates,
 )
 from guardrails.decisions.row import Row, Status, Stored
+from guardrails.exemption.body import fingerprint, with_marker
 from guardrails.exemption.facts import Author, Facts, Gone, Unread
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import Exemption, fingerprint, with_marker
+from guardrails.exemption.model import Exemption
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, BODY, FACTS, body_of
 from guardrails.ruleset.model import Mode

@@ -10,7 +10,8 @@ from hypothesis import strategies as some
 
 from guardrails.decisions import notify
 from guardrails.decisions.assess import Assessment
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.notices.notice import Kind, Notice
 from guardrails.register.queues import LARGEST_BODY

@@ -8,7 +8,7 @@ import pytest
 
 from guardrails.decisions import notify
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.digest import DAILY_TITLE
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import Delivered, Delivery, TryAgain

@@ -59,7 +59,7 @@ def test_indexing_imports_no_azure_sdk_and_little_of_ours() -> None:
     loaded = loaded_by("import function_app")
     assert not AZURE & loaded
     ours = {name.removeprefix("guardrails.") for name in loaded if name.startswith("guardrails.")} - {"azure"}
-    exemption = {f"exemption.{name}" for name in ("hint", "model", "ids", "names", "sources")}
+    exemption = {f"exemption.{name}" for name in ("hint", "exemption_id", "ids", "json_values")}
     assert ours == {"azure.events", "errors", "exemption", *exemption, "runtime", "runtime.telemetry"}
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from guardrails.cli.main import COMMANDS
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
 from guardrails.ruleset.limits import Response
 from guardrails.ruleset.model import Mode, parse_ruleset

@@ -12,7 +12,7 @@ from azure.data.tables.aio import TableClient
 from guardrails.decisions.row import Letter
 from guardrails.doctor.model import State
 from guardrails.doctor.storage import QUEUES
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.register.probe import Probe
 from guardrails.ruleset.budgets import Budget, Use
 from guardrails.runtime.telemetry import DUE

@@ -17,7 +17,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from guardrails.decisions.row import HistoryEntry, Letter, Status, Stored
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister
 from guardrails.wiring import SystemClock

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox import demo, tenant
 from sandbox.tenant import PIPELINE, exemption_id, send
 

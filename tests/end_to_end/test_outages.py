@@ -7,7 +7,7 @@ import pytest
 
 from guardrails.decisions.notify import notice_id
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
 from sandbox import tenant
 from sandbox.tenant import ALICE, exemption_id

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import TITLES, Kind
 from sandbox import tenant
 from sandbox.tenant import ALICE, exemption_id

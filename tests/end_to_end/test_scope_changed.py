@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox import tenant
 from sandbox.tenant import PIPELINE, exemption_id, send
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox.tenant import ALICE, exemption_id, in_days
 
 from .conftest import Site, until

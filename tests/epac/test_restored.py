@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId
 from tests.epac.recorded import CORP, OWN, Case, cases, forms, planned, said_of, sources
 from tests.epac.standing import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of
 from tests.peers import UNCHANGED, epac_run

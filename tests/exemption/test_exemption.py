@@ -9,19 +9,10 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent
-from guardrails.exemption.model import (
-    Exemption,
-    ExemptionId,
-    Names,
-    ScopeKind,
-    canonical,
-    fingerprint,
-    parse_time,
-    put_body,
-    scope_kind,
-    spell_time,
-    spelling,
-)
+from guardrails.exemption.body import canonical, fingerprint, put_body, spelling
+from guardrails.exemption.exemption_id import ExemptionId, ScopeKind, scope_kind
+from guardrails.exemption.model import Exemption, Names
+from guardrails.exemption.times import parse_time, spell_time
 from guardrails.rules.sample import ASSIGNMENT, BODY, EXEMPTIONS, GROUP, RESOURCE, SUBSCRIPTION
 
 REST = Path(__file__).parents[2] / ".." / "shared" / "corpus" / "rest"

@@ -3,8 +3,8 @@
 import pytest
 
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.ids import LONGEST, folded, is_same, resource_id
-from guardrails.exemption.model import ExemptionId
 from guardrails.rules.sample import EXEMPTIONS, GROUP, RESOURCE, SUBSCRIPTION
 
 ELSEWHERE = {

@@ -15,8 +15,8 @@ from guardrails.decisions.row import Letter, Row, Status
 from guardrails.delivery.dead_letters import Letterbox
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId
 from guardrails.intake import Intake
 from guardrails.notices.notice import Notice
 from guardrails.notices.routing import Route

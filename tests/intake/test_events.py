@@ -9,7 +9,7 @@ import pytest
 from guardrails.azure.events import Malformed, read_event
 from guardrails.decisions.row import Letter
 from guardrails.errors import Misconfigured, Permanent, Retryable
-from guardrails.exemption.model import TYPE
+from guardrails.exemption.exemption_id import TYPE
 from guardrails.reconcile.visit import IN_HAND, Outcome
 from guardrails.register import dead_letters
 from tests.canaries import BODY

@@ -9,8 +9,8 @@ import pytest
 from guardrails.azure.events import Scope, read_scope_event
 from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Misconfigured, Permanent, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId
 from guardrails.reconcile.visit import Outcome
 from tests.azure.test_events import grid
 

@@ -10,7 +10,8 @@ from guardrails.decisions.adoption import Adopted, adopted
 from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.decisions.notify import about, expiry, partial, review, service
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import Gathered, compose
 from guardrails.notices.notice import SERVICE, Kind, Notice

@@ -9,7 +9,7 @@ import pytest
 from guardrails.channels import slack, teams, webhook
 from guardrails.decisions.adoption import Adopted, Adoption, adopted
 from guardrails.decisions.notify import partial
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import URGENT
 from guardrails.notices.notice import Kind, Notice

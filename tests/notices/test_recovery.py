@@ -11,10 +11,11 @@ import pytest
 
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, spell_time
 from guardrails.exemption.sources import ARM
+from guardrails.exemption.times import spell_time
 from guardrails.reconcile.reconcile import Reconciler
 from guardrails.reconcile.visit import LEASE, World
 from guardrails.register.table_register import TableRegister, connect

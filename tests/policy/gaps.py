@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from guardrails.exemption.body import put_body
 from guardrails.exemption.expiry import months_after
-from guardrails.exemption.model import Exemption, put_body
+from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import fold_name
 from guardrails.exemption.patterns import narrows
 from guardrails.ruleset.model import Ruleset

@@ -18,9 +18,10 @@ import pytest
 
 from guardrails.decisions.assess import assess
 from guardrails.errors import Permanent
+from guardrails.exemption.body import put_body
 from guardrails.exemption.facts import Assignment, Facts
 from guardrails.exemption.facts import Policy as PolicyFact
-from guardrails.exemption.model import Exemption, put_body
+from guardrails.exemption.model import Exemption
 from guardrails.policy.build import build
 from guardrails.policy.refusal import UNSEEN
 from guardrails.rules import all_rules

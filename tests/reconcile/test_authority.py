@@ -7,7 +7,8 @@ import pytest
 
 from guardrails.decisions.row import Entry, Status
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId, fingerprint
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox.identity import token_for
 from sandbox.tenant import APPROVAL, Actor
 from tests.reconcile.world import ALICE, NO_TICKET, PIPELINE, PIPELINE_ID, YEARS, World, rules

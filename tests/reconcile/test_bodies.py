@@ -12,7 +12,7 @@ from guardrails.decisions import bodies
 from guardrails.decisions.bodies import KEPT, SLACK
 from guardrails.decisions.row import HistoryEntry, Row
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import columns
 from guardrails.register.keys import address
 from sandbox.tenant import APPROVAL

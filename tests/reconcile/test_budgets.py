@@ -11,7 +11,7 @@ import pytest
 
 from guardrails.decisions.row import Row, Status, Watch
 from guardrails.errors import Retryable
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant
 from sandbox.identity import token_for

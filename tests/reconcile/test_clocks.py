@@ -8,7 +8,8 @@ import pytest
 
 from guardrails.decisions.grace import TOGGLES
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from sandbox import tenant
 from sandbox.tenant import APPROVAL, Actor
 from tests.reconcile.ports import Died

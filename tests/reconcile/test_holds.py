@@ -8,7 +8,8 @@ import pytest
 
 from guardrails.decisions.row import Row, Status, Watch
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, World, rules
 

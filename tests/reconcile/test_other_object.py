@@ -12,8 +12,10 @@ from azure.data.tables import UpdateMode
 from guardrails.azure.events import Malformed, read_event
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, fingerprint, spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.register import unseen
 from guardrails.register.keys import address
 from sandbox import tenant

@@ -6,7 +6,7 @@ import pytest
 
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.reconcile.reconcile import Reconciler
 from sandbox import tenant
 from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, World, rules

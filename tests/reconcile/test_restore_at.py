@@ -6,8 +6,8 @@ import pytest
 
 from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId
 from guardrails.register import chain, columns, state
 from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, recreate_target
 from tests.reconcile.world import ALICE, OPERATOR, World

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent, Retryable
-from guardrails.exemption.model import ExemptionId, fingerprint
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
 from tests.reconcile.ports import Died
 from tests.reconcile.world import OPERATOR, World
 

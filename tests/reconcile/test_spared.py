@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import ALICE, NO_TICKET, World, rules

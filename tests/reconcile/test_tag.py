@@ -3,7 +3,7 @@
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import ABOVE, ALICE, CORP, NO_OWNER, NO_TICKET, World, rules

@@ -15,8 +15,9 @@ from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
 from guardrails.decisions.row import HistoryEntry, Row, Stored
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.reconcile.reconcile import Reconciler
 from guardrails.reconcile.visit import LEASE, Outcome
 from guardrails.register.keys import address

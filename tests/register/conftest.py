@@ -16,7 +16,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableClient
 
 from guardrails.decisions.row import Entry, Outgoing, Row, Status, Stored
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import Address, address
 from guardrails.register.table_register import TableRegister, connect
 from tests.conftest import VirtualClock

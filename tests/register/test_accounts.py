@@ -6,7 +6,7 @@ import pytest
 
 from guardrails.decisions.grace import Account, Period
 from guardrails.decisions.row import Entry, Row, Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.grace_used import account_writes
 from guardrails.register.keys import GRACE, address
 from tests.register.conftest import BODY, EXEMPTION, World

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from azure.data.tables import UpdateMode
 
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ports import BreakerState
 from guardrails.register.breaker import _Kept
 from guardrails.register.table_register import connect

@@ -8,7 +8,7 @@ import pytest
 
 from guardrails.decisions.row import Entry, Intent, Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ports import Register
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.ruleset.budgets import Budget, Use

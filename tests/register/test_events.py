@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from tests.register.conftest import EXEMPTION, SUB, World
 

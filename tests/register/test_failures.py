@@ -15,7 +15,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from guardrails.azure.identity import Explained
 from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect
 from tests.conftest import VirtualClock

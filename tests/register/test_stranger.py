@@ -13,7 +13,7 @@ from azure.data.tables import UpdateMode
 
 from guardrails.decisions.bodies import KEPT, SLACK
 from guardrails.decisions.row import Entry, Stored
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from tests.register import stranger
 from tests.register.conftest import BODY, EXEMPTION, World, message

@@ -7,7 +7,7 @@ from azure.core.exceptions import ServiceRequestError
 
 from guardrails.decisions.row import Entry, Row, Status
 from guardrails.errors import Retryable
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ports import Register
 from guardrails.register.keys import address
 from tests.register.conftest import SUB, World

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Policy, Unread
-from guardrails.exemption.model import ExemptionId
 from guardrails.exemption.sources import ARM
 from guardrails.ports import Page, Surroundings
 from guardrails.report.filters import Filter

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from guardrails.errors import Permanent
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Assignment, Author, Before, Facts, Gone, Unread
-from guardrails.exemption.model import ROLES, Exemption, fingerprint
+from guardrails.exemption.model import ROLES, Exemption
 from guardrails.rules import all_rules
 from guardrails.rules.base import Pass, Unknown, Violation
 from guardrails.rules.sample import ASSIGNMENT, BODY, DENY_PUBLIC, FACTS, INITIATIVE

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from guardrails.errors import Misconfigured
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import Scopes, glob
 from guardrails.policy.conditions import covers
 from guardrails.ruleset.model import Ruleset, load_ruleset, parse_ruleset

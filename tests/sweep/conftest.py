@@ -10,8 +10,9 @@ import pytest
 
 from guardrails.azure.graph import Graph
 from guardrails.delivery.dead_letters import Letterbox
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, parse_time
+from guardrails.exemption.times import parse_time
 from guardrails.intake import Intake
 from guardrails.register.sweeps import Sweeps
 from guardrails.sweep.compare import Report

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from azure.data.tables import UpdateMode
 
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.register.keys import BREAKER, COVERED, SWEEP
 from tests.sweep.conftest import Tenant
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from sandbox import tenant as places
 from tests.reconcile.world import ABOVE, ALICE, CORP, NO_TICKET, PIPELINE, World, rules
 from tests.sweep.conftest import Tenant

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox import tenant as places
 from tests.reconcile.world import ALICE, CORP, NO_TICKET, World, in_days, rules
 from tests.sweep.conftest import Tenant

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from sandbox import tenant as places
 from tests.reconcile.world import ALICE, CORP, NO_TICKET, rules
 from tests.sweep.conftest import Tenant

@@ -6,7 +6,8 @@ import pytest
 
 from guardrails.decisions.row import Row, Status
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId, canonical_json
+from guardrails.exemption.body import canonical_json
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from guardrails.sweep import compare
 from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, recreate_target, target_deleted

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from tests.reconcile.durability.conftest import deleted_by, keeping

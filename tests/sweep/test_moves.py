@@ -3,7 +3,7 @@
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from sandbox import tenant as places
 from tests.reconcile.world import ABOVE, CORP, NO_OWNER, PIPELINE, World, rules
 from tests.sweep.conftest import Tenant

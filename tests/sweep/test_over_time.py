@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import mark, next_turn, reminder, reminder_turns
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from sandbox.tenant import APPROVAL

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import World, rules
 from tests.sweep.conftest import Tenant

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from sandbox import tenant as places
 from sandbox.tenant import APPROVAL
 from tests.reconcile.world import OPERATOR, PIPELINE, rules

@@ -12,7 +12,7 @@ import pytest
 
 from guardrails.decisions.schedule import longest_gap
 from guardrails.errors import Retryable
-from guardrails.exemption.model import parse_time
+from guardrails.exemption.times import parse_time
 from sandbox.arm.faults import Fault
 from tests.reconcile.ports import Died
 from tests.sweep.conftest import Tenant

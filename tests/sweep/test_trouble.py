@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from sandbox import tenant as places
 from tests.reconcile.ports import Died
 from tests.reconcile.world import NO_TICKET, US_OID, rules

@@ -10,7 +10,7 @@ from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption import Adopted, adopted
 from guardrails.decisions.notify import expiry, review
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.digest import Gathered, box_of, compose
 from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind, Notice
 from guardrails.rules import all_rules

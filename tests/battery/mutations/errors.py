@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from guardrails.decisions.row import Row
 from guardrails.errors import Permanent
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_blocked.py::"

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from guardrails.decisions.row import Stored
 from guardrails.errors import Permanent
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone, Unread
-from guardrails.exemption.model import Exemption, ExemptionId
+from guardrails.exemption.model import Exemption
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_other_object.py::"
@@ -66,13 +67,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "ids-as-given",
         "An id that may lead to another object is refused before anything is asked.",
         _TESTS + "test_a_forged_id_reaches_no_exemption",
-        instead("guardrails.exemption.model.resource_id", _as_given),
+        instead("guardrails.exemption.exemption_id.resource_id", _as_given),
     ),
     mutation(
         "letters-that-look-alike",
         "Letters that merely share a lower case, as the sign of Kelvin and k, name two objects.",
         _TESTS + "test_a_name_that_looks_like_another_takes_nothing_of_it",
-        instead("guardrails.exemption.model.folded", str.lower),
+        instead("guardrails.exemption.exemption_id.folded", str.lower),
     ),
     mutation(
         "answers-about-anything",

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from guardrails.decisions.bodies import freed, named
 from guardrails.decisions.row import Entry, HistoryEntry, Row, Stored, Watch
-from guardrails.exemption.model import ExemptionId, parse_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import parse_time
 from guardrails.register.keys import address
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 

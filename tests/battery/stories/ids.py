@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from guardrails.exemption.model import ExemptionId, spell_time
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import spell_time
 from sandbox import tenant
 from sandbox.arm.faults import Fault
 from tests.battery.actors import ALICE, IDENTITIES, MALLORY, OWNER

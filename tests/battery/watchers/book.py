@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from guardrails.decisions.row import HistoryEntry, Row
 from guardrails.errors import GuardrailsError
-from guardrails.exemption.model import ExemptionId, fingerprint, parse_time
+from guardrails.exemption.body import fingerprint
+from guardrails.exemption.exemption_id import ExemptionId
+from guardrails.exemption.times import parse_time
 from guardrails.ruleset.model import Owner, Ruleset
 from tests.battery import model, rulesets
 from tests.battery.invariants import End

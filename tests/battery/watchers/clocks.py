@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from guardrails.decisions.row import Row, Status
-from guardrails.exemption.model import ExemptionId, parse_time
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.names import ticket_mark
+from guardrails.exemption.times import parse_time
 from guardrails.rules import all_rules
 from tests.battery import rulesets
 from tests.battery.watchers.book import SLACK, Book, Step

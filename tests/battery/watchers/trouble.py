@@ -6,8 +6,8 @@ from typing import Final
 from guardrails.azure.refusals import REFUSALS
 from guardrails.decisions import bodies
 from guardrails.decisions.row import Row, Status
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.ids import is_same
-from guardrails.exemption.model import ExemptionId
 from guardrails.notices.notice import Kind
 from guardrails.register import dead_letters, unseen
 from guardrails.ruleset.model import Mode

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardrails.azure.deletions import Deletions
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ruleset.model import Ruleset
 from sandbox import tenant as places
 from tests.reconcile.conftest import world

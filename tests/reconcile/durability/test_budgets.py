@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
-from guardrails.exemption.model import ExemptionId
+from guardrails.exemption.exemption_id import ExemptionId
 from tests.reconcile.durability.conftest import (
     approved,
     drop_target,

@@ -7,7 +7,7 @@ import pytest
 
 from guardrails.decisions.row import Status
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import spell_time
+from guardrails.exemption.times import spell_time
 from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from sandbox.tenant import APPROVAL

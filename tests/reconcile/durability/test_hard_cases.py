@@ -8,8 +8,8 @@ import pytest
 
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Unread
-from guardrails.exemption.model import fingerprint
 from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
 from tests.reconcile.durability.conftest import (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.model import fingerprint
+from guardrails.exemption.body import fingerprint
 from sandbox import tenant as places
 from tests.reconcile.durability.conftest import (
     approved,

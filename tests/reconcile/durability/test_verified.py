@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
+from guardrails.exemption.body import fingerprint
 from guardrails.exemption.hint import Hint
-from guardrails.exemption.model import fingerprint
 from sandbox.tenant import APPROVAL
 from tests.reconcile.durability.conftest import (
     approved,

@@ -10,8 +10,10 @@ from guardrails.bypasses.row import Known as KnownBypass
 from guardrails.bypasses.row import Partitions
 from guardrails.decisions.adoption import Adopted
 from guardrails.decisions.grace import Account
-from guardrails.decisions.row import Entry, HistoryEntry, Letter, Outgoing, Row, Run, Stored, Watch
+from guardrails.decisions.history import Entry, HistoryEntry, Letter, Outgoing
+from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
+from guardrails.decisions.sweeps import Run, Watch
 from guardrails.errors import Permanent
 from guardrails.exemption.applies import Chain
 from guardrails.exemption.exemption_id import ExemptionId

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.decisions.row import HistoryEntry, Status, Stored
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister

@@ -12,7 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from guardrails.decisions.row import HistoryEntry, Status, Stored
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import spell_time
 from sandbox.stack import Sandbox

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.cli.register_rows import Found
-from guardrails.decisions.row import HistoryEntry, Row, Status
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import Permanent
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption

@@ -13,7 +13,7 @@ from typing import Any
 from guardrails.cli.online import never_seen, with_service
 from guardrails.cli.options import add_format, add_id, exemption_id
 from guardrails.cli.screen import Cell, Screen
-from guardrails.decisions.row import HistoryEntry
+from guardrails.decisions.history import HistoryEntry
 from guardrails.exemption.times import spell_time
 from guardrails.reconcile.act import EVENTS
 from guardrails.wiring import Service

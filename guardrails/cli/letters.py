@@ -13,7 +13,7 @@ from guardrails.azure.events import Dropped, Wanted, read_event
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.delivery.deliver import Parcel
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId

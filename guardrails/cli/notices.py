@@ -15,7 +15,7 @@ from guardrails.cli.letters import one_letter, put_back, say_replayed
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.delivery.deliver import lane_name
 from guardrails.errors import Permanent
 from guardrails.exemption.times import spell_time

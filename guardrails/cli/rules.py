@@ -26,7 +26,7 @@ from guardrails.ruleset.patterns import Comparison, Written
 from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
 
 if TYPE_CHECKING:
-    from guardrails.decisions.row import Run
+    from guardrails.decisions.sweeps import Run
     from guardrails.wiring import Service
 
 

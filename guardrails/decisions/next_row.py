@@ -11,10 +11,11 @@ from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Plan, Situation, broken_at, running_at, toggling
 from guardrails.decisions.evasion import Habit, attempted
 from guardrails.decisions.grace import WINDOW, after, closed, lasts
+from guardrails.decisions.history import Entry
 from guardrails.decisions.holds import hold_after
 from guardrails.decisions.holds import turns as turns_of
 from guardrails.decisions.ownership import owner_after, rights_after
-from guardrails.decisions.row import Entry, Row, Status, Stored
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.body import spelling
 from guardrails.exemption.expiry import (
     State,

@@ -12,9 +12,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.decisions.assess import Assessment, Verdict
+from guardrails.decisions.history import Outgoing
 from guardrails.decisions.holds import on_hold
 from guardrails.decisions.ownership import is_claim
-from guardrails.decisions.row import Outgoing, Row
+from guardrails.decisions.row import Row
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption

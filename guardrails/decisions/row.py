@@ -1,17 +1,14 @@
-"""What the register keeps of an exemption: its current row, and the entries of its history. Pure values."""
+"""What the register keeps of an exemption: its current row. Pure values; `history.py` has what is kept beside it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from math import ceil
-from sys import intern
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from guardrails.decisions.baseline import Baseline, Former
 from guardrails.decisions.grace import Account, Period, read_account
 from guardrails.exemption.times import parse_time, spell_time
-from guardrails.ruleset.budgets import BREAKER
 
 
 class Status(StrEnum):
@@ -327,32 +324,16 @@ _BY_TYPE: Final[Mapping[Any, Callable[[Any], Any]]] = {
     Intent | None: lambda data: Intent(**{**data, "at": parse_time(data["at"])}) if data else None,
     Hold | None: lambda data: _hold(data) if data else None,
 }  # fmt: skip
+
 _READ: Final = {item.name: _BY_TYPE.get(item.type, lambda value: value) for item in fields(Row)}
 """What reads each field of a row from its JSON, by the field's type."""
 
 _BLANK: Final = Row("", Status.UNKNOWN, datetime.min.replace(tzinfo=UTC))
+
 _UNSAID: Final = {**vars(_BLANK), **dict.fromkeys(("id", "status", "since"), object()), **_unsaid()}
+
 _DEFAULTS: Final = tuple((item.name, _UNSAID[item.name]) for item in fields(Row))
 """The fields of a row, and what they hold where nothing is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of an exemption's history, as handed to the register.
-
-    Attributes:
-        at: when, UTC.
-        event: adopted, written, edited, deleted, judged, intent, reverted, put-back, removed, tagged, untagged,
-            restored, brought-back, lost, waiting, not-restored, cannot-act, withdrawn, unknown, held, excluded,
-            pruned, hold, released.
-        facts: JSON-ready particulars: hint, actor, findings with evidence, plan, reasons, outcome.
-        body: the exemption's ARM body, where this entry keeps it.
-    """
-
-    at: datetime
-    event: str
-    facts: Mapping[str, Any]
-    body: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,135 +353,3 @@ class Stored:
     head: str
     etag: str
     altered: str = ""
-
-
-class Watch(NamedTuple):
-    """What a sweep must know of a row to see that nothing is to be done: kept beside it, small.
-
-    Attributes:
-        listed, ruleset: as in the row.
-        at: when to look again without being asked, in seconds since 1970, UTC; 0 for never.
-        gone: whether it is gone.
-        held: whether a revert waits for the breaker; what waits for a budget has a time.
-        begun: whether something is left to do: messages to send, a write to settle, a look that is due; not just time
-            that turns its expiry.
-    """
-
-    listed: str
-    ruleset: str
-    at: int
-    gone: bool = False
-    held: bool = False
-    begun: bool = False
-
-    @classmethod
-    def of(cls, row: Row) -> "Watch":
-        """Return what is kept of a row. What was begun and not ended is to be looked at as soon as it is left alone."""
-        begun = [row.intent.at] if row.intent else [row.outbox_at or row.since] if row.outbox else []
-        left = [time for time in (row.due, row.taken, *begun) if time]
-        at = min([*left, *([row.turn] if row.turn else [])], default=None)
-        when = max(ceil(at.timestamp()), 1) if at else 0
-        return cls(row.listed, row.ruleset, when, row.status is Status.GONE, row.held == BREAKER, begun=bool(left))
-
-    def __str__(self) -> str:
-        """Return it as `parse` reads it."""
-        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}{'b' * self.begun}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Watch":
-        """Read it. One that cannot be read asks for a look: a damaged row must not be passed over."""
-        parts = text.split("/")
-        if len(parts) != 4 or not (parts[2].isascii() and parts[2].isdigit()):
-            return cls("", "", 1, begun=True)
-        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3], "b" in parts[3])
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One sweep, under way or ended. Times are UTC.
-
-    Attributes:
-        started: when it began.
-        holder: a name for who does it.
-        until: until when the lease holds, unless it is held for longer; None once it ended.
-        adopting: when the first sweep began whose adoptions people were not told of yet; None where all is told.
-        before: when the run before it began; None for the first.
-        report: what the last run that ended came to, as JSON: see guardrails.sweep.sweep.Report.
-        etag: the guard for the next change.
-    """
-
-    started: datetime
-    holder: str
-    until: datetime | None
-    adopting: datetime | None = None
-    before: datetime | None = None
-    report: Mapping[str, Any] = field(default_factory=dict)
-    etag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message that leaves with a commit, through the outbox.
-
-    Attributes:
-        id: stable over retries; legal as part of a table key.
-        queue: notices or reconcile.
-        body: the JSON of the message; at most 40 KB.
-        delay: seconds before it may be seen on the queue; at most 7 days (the queue's limit).
-    """
-
-    id: str
-    queue: str
-    body: Mapping[str, Any]
-    delay: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """An entry as read back.
-
-    Attributes:
-        seq: 1 for the first.
-        previous: hash of the entry before; "" for the first.
-        hash: sha256 (hex) over the entry's canonical JSON, `previous` included.
-        row: the row as it stood after this entry, as JSON.
-        body_digest: sha256 (hex) of the body that it keeps, or kept; "" where it never did.
-        pruned: when that body was deleted, for nothing needs it; None where it is kept, and where the entry was not
-            read together with those that followed.
-    """
-
-    seq: int
-    at: datetime
-    event: str
-    facts: Mapping[str, Any]
-    row: Mapping[str, Any]
-    body_digest: str
-    previous: str
-    hash: str
-    pruned: datetime | None = None
-
-    @property
-    def keeps_body(self) -> bool:
-        """Whether it keeps a body."""
-        return self.body_digest != "" and self.pruned is None
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """Something that could not be processed, kept until somebody replays or drops it.
-
-    Attributes:
-        id: stable name; legal as a table key.
-        source: event, reconcile, notices, outbox or ruleset.
-        reason: what is wrong, one sentence.
-        payload: the message as it came, text, at most 256 KiB; longer ones are cut and say so.
-        at: when it was kept, UTC.
-        attempts: how often it was tried.
-    """
-
-    id: str
-    source: str
-    reason: str
-    payload: str
-    at: datetime
-    attempts: int = 0

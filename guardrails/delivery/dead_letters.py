@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from guardrails.decisions import notify
-from guardrails.decisions.row import Letter, Outgoing
+from guardrails.decisions.history import Letter, Outgoing
 from guardrails.errors import GuardrailsError, Misconfigured
 from guardrails.notices.notice import Notice
 from guardrails.notices.routing import Route

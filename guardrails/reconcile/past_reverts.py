@@ -12,7 +12,8 @@ from typing import Any, Final, cast
 
 from guardrails.decisions.assess import Verdict
 from guardrails.decisions.decide import Plan, PutBack
-from guardrails.decisions.row import HistoryEntry, Row, Status, Stored
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread

@@ -15,7 +15,8 @@ from datetime import datetime
 from itertools import pairwise
 
 from guardrails.decisions.assess import Verdict
-from guardrails.decisions.row import HistoryEntry, Row, Stored
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row, Stored
 from guardrails.errors import Permanent
 from guardrails.exemption.facts import Gone, Unread
 from guardrails.exemption.model import Exemption

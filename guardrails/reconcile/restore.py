@@ -11,8 +11,9 @@ from typing import Any, Final
 from guardrails.decisions import notify
 from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import PutBack
+from guardrails.decisions.history import HistoryEntry
 from guardrails.decisions.next_row import begun, entry_for, row_gone
-from guardrails.decisions.row import HistoryEntry, Intent, Row, Stored
+from guardrails.decisions.row import Intent, Row, Stored
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId

@@ -21,8 +21,9 @@ from guardrails.decisions.durability import (
     turns_on_who,
     twins,
 )
+from guardrails.decisions.history import Entry
 from guardrails.decisions.next_row import entry_for, row_gone
-from guardrails.decisions.row import Entry, Intent, Row, Status, Stored
+from guardrails.decisions.row import Intent, Row, Status, Stored
 from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint, put_body, with_marker
 from guardrails.exemption.exemption_id import ExemptionId

@@ -12,10 +12,11 @@ from guardrails.decisions.assess import Assessment, assess
 from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
 from guardrails.decisions.grace import begins, inherit
+from guardrails.decisions.history import Entry, Outgoing
 from guardrails.decisions.holds import ended
 from guardrails.decisions.next_row import facts_of, row_after, row_of_same, tolerates
 from guardrails.decisions.ownership import Written, claimed_by, unseen_claims
-from guardrails.decisions.row import Entry, Outgoing, Row, Status, Stored
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import applies_now
 from guardrails.exemption.body import fingerprint

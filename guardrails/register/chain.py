@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from guardrails.decisions.row import Entry, HistoryEntry, Row
+from guardrails.decisions.history import Entry, HistoryEntry
+from guardrails.decisions.row import Row
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import Value, brief, join_text, split_text

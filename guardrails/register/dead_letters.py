@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.errors import Retryable
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.route_state import ALERT_LEASE

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from guardrails.decisions import bodies
 from guardrails.decisions.copies import replace
-from guardrails.decisions.row import Entry, HistoryEntry, Row, Stored
+from guardrails.decisions.history import Entry, HistoryEntry
+from guardrails.decisions.row import Row, Stored
 from guardrails.errors import Permanent
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register import chain, columns, state

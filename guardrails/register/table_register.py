@@ -16,7 +16,9 @@ from guardrails.decisions import bodies
 from guardrails.decisions.adoption import Adopted
 from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import Account
-from guardrails.decisions.row import Entry, HistoryEntry, Letter, Outgoing, Row, Status, Stored, Watch
+from guardrails.decisions.history import Entry, HistoryEntry, Letter, Outgoing
+from guardrails.decisions.row import Row, Status, Stored
+from guardrails.decisions.sweeps import Watch
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.exemption_id import ExemptionId

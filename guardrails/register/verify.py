@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from guardrails.decisions.row import HistoryEntry, Stored
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Stored
 from guardrails.register.chain import Chain, read_chain
 from guardrails.register.columns import join_bytes, join_text, read_object, unpack
 from guardrails.register.keys import Address

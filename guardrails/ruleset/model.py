@@ -26,9 +26,9 @@ from guardrails.rules import all_rules
 from guardrails.ruleset.budgets import Budget, Fights
 from guardrails.ruleset.conflicts import KindFacts
 from guardrails.ruleset.limits import Limits, Settings
+from guardrails.ruleset.load import Loaded, load
 from guardrails.ruleset.overrides import Graded, Override
 from guardrails.ruleset.patterns import NEWEST, Written
-from guardrails.ruleset.schema import Loaded, load
 
 DEFAULT_PATH = Path(__file__).parents[1] / "ruleset.yaml"
 REVERTS: Final = 20

@@ -1,41 +1,37 @@
-"""What a ruleset file may say, as JSON Schema, and the check of a YAML file against it that names every line.
+"""What a ruleset file may say, as JSON Schema. Pure.
 
 The schema is made of the rules' own declarations; it is published in docs/ruleset.schema.json for editors, and it is
-what the loader checks with, so the two cannot differ. The check knows the part of JSON Schema 2020-12 that the schema
-uses. Pure.
+what the loader checks with, so the two cannot differ.
 """
 
-import difflib
-import re
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
-
-import yaml
+from typing import Any, get_args, get_origin, get_type_hints
 
 from guardrails.exemption.model import ROLES
 from guardrails.exemption.names import TagNames
-from guardrails.exemption.patterns import LONGEST, regex
 from guardrails.exemption.severity import Severity
-from guardrails.exemption.times import parse_time
 from guardrails.notices.routing import CHATS
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule
 from guardrails.ruleset.budgets import REMEMBERED
 from guardrails.ruleset.bypass_rules import FORMER, BypassRule, bypass_rules
-from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
-from guardrails.ruleset.patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_JSON_TYPES = {bool: "boolean", int: "integer", str: "string"}
+JSON_TYPES = {bool: "boolean", int: "integer", str: "string"}
+
 _TEXT = {"type": "string", "minLength": 1}
+
 _TEXTS = {"type": "array", "items": _TEXT}
+
 _KEYS: Mapping[str, Any] = types.MappingProxyType({**_TEXTS, "minItems": 1})
+
 _DURATION = {"type": "string", "pattern": r"^\d{1,4}[mhd]$", "examples": ["30m", "12h", "7d"]}
+
 _DATE = {
     "type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}([T ].*)?$", "format": "iso-8601", "examples": ["2027-06-30"],
 }  # fmt: skip
+
 _PLACE = {**_TEXT, "glob": "scope"}
 
 
@@ -45,13 +41,16 @@ def _some(item: Mapping[str, Any], description: str) -> dict[str, Any]:
 
 
 _POLICY = {**_TEXT, "glob": "policy", "narrow": True}
+
 _WORD = {**_TEXT, "glob": "text", "narrow": True}
+
 _OF_CONTROLS = {
     "initiative": _some(_POLICY, "Patterns on the id or the name of the assigned initiative."),
     "definition": _some(_POLICY, "Patterns on the id or the name of the policy definition."),
     "reference": _some(_WORD, "Patterns on the policy's reference id in its initiative."),
 }
-_MATCHERS: Mapping[str, Any] = {
+
+MATCHERS: Mapping[str, Any] = {
     "scope": _PLACE,
     "assignment": _some({**_POLICY, "glob": "assignment"}, "Patterns on the id or the name of the assignment."),
     **_OF_CONTROLS,
@@ -60,31 +59,46 @@ _MATCHERS: Mapping[str, Any] = {
     "exemption_category": _some({"type": "string", "enum": ["Waiver", "Mitigated"]}, "Of the exemption."),
 }
 """What an override may ask for; all of it must hold."""
+
 _SCOPE = {
     "type": "string", "pattern": r"^[/*?\[].*$", "glob": "scope",
     "examples": ["/subscriptions/*/resourceGroups/prod-*", "/providers/Microsoft.Management/managementGroups/corp"],
 }  # fmt: skip
+
 _OWNERS = {"type": "array", "items": {**_TEXT, "glob": "owner"}, "minItems": 1}
+
 _OURS = frozenset({"because", "enum_scalar", "glob", "narrow", "renamed"})
 """Our extensions of JSON Schema, as `published` leaves them out."""
+
 _GUID = {
     "type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
     "examples": ["66666666-7777-8888-9999-000000000000"],
 }  # fmt: skip
+
 _USER = {
     "type": "string", "pattern": r"^([\w.%+'#-]+@[\w.-]+|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
     "examples": ["jo@contoso.com", "66666666-7777-8888-9999-000000000000"],
 }  # fmt: skip
+
 _WINDOW = {"type": "string", "pattern": r"^([1-9]\d{0,3}m|[1-9]\d?h|[1-7]d)$", "examples": ["15m", "1h", "1d"]}
+
 _ID = {"type": "string", "pattern": r"^[^\s\[].*$", "examples": ["EXC-0001"]}
+
 _TAG = {"type": "string", "pattern": r"^[^<>%&\\?/'\x00-\x1f]{1,512}$", "examples": ["policyExceptionId"]}
+
 _KEEP = {"type": "string", "enum": ["never", "collateral", "always"]}
+
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 3650}
+
 _DAYS = {"type": "array", "items": _COUNT}
+
 _HOUR = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["06:00"]}
+
 _GLOBS = {"scope": "target", "assignment": "assignment"}
 """What a rule's option says that its patterns are on -> the kind of pattern; see guardrails.ruleset.patterns."""
+
 RESPONSES = ("alert", "tag", "revert")
+
 CHANNELS = (*CHATS, "webhook", "eventgrid")
 
 
@@ -112,11 +126,11 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 },
                 "rules": {**rules, "minProperties": 1},
                 "overrides": _list(
-                    {**_MATCHERS, "reason": _TEXT, "expires": _DATE, "rules": {**rules, "minProperties": 1}},
+                    {**MATCHERS, "reason": _TEXT, "expires": _DATE, "rules": {**rules, "minProperties": 1}},
                     ("rules",),
                     "Other settings for exemptions, or for controls, that match; for one control the last match wins,"
                     " field by field, and an exemption from several gets the strictest.",
-                    anyOf=[{"required": [name]} for name in _MATCHERS],
+                    anyOf=[{"required": [name]} for name in MATCHERS],
                 ),
                 "severities": _list(
                     {**_OF_CONTROLS, "severity": _TEXT},
@@ -313,7 +327,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
         if get_origin(hints[item.name]) is tuple and get_args(hints[item.name]) == (str, ...):
             kind = dict(_TEXTS)
         else:
-            kind = {"type": _JSON_TYPES[hints[item.name]]}
+            kind = {"type": JSON_TYPES[hints[item.name]]}
         limits = {k: v for k, v in item.metadata.items() if k == "minimum"}
         if item.metadata.get("pattern"):
             limits["format"] = "regex"
@@ -369,195 +383,3 @@ def _plain(node: Any) -> Any:
         description = out.pop("description", "")
         return {"description": description, "anyOf": [{**out, "type": "object"}, {"enum": list(node["enum_scalar"])}]}
     return out
-
-
-class Loaded(NamedTuple):
-    """A file as it was read.
-
-    Attributes:
-        value: None where there is a problem.
-        problems: every one found, as `name:line:column: what; what is right`.
-        warnings: what stands nothing in the way of using the file, likewise.
-        patterns: every pattern in it.
-        places: where the items of its lists stand: a path, such as `overrides[3]`, -> line and column.
-    """
-
-    value: Any
-    problems: list[str]
-    warnings: tuple[str, ...] = ()
-    patterns: tuple[Written, ...] = ()
-    places: Mapping[str, str] = types.MappingProxyType({})
-
-
-def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingProxyType({})) -> Loaded:
-    """Read YAML and check it."""
-    try:
-        root = yaml.compose(text, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        hint = "; a tab stands there: indent with spaces" if mark and _tab_at(text, mark.line, mark.column) else ""
-        return Loaded(None, [f"{name}:{place}: not YAML: {error.problem or error.context}{hint}"])
-    except yaml.YAMLError as error:
-        return Loaded(None, [f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"])
-    except RecursionError:
-        return Loaded(None, [f"{name}:1:1: it is nested too deep"])
-    if root is None:
-        return Loaded(None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"])
-    wanted = schema(kinds)
-    problems = [*_check(root, wanted, "", name)]
-    problems += [*contradictions(root, name, _MATCHERS), *unmatchable(root, name, kinds)]
-    patterns = tuple(written(root, wanted))
-    version, at = _version(root)
-    told = tuple(pointless(patterns, name))
-    if version == 1:
-        problems += [f"{name}:{one.place}: {one.path}: {problem_of(one, 1)}" for one in patterns if _too_long(one)]
-        told = (*warnings(patterns, at, name), *told)
-    else:
-        checked = ((one, problem_of(one, version)) for one in patterns)
-        problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
-    if problems:
-        return Loaded(None, problems, patterns=patterns)
-    return Loaded(_value(root), [], told, patterns, item_places(root))
-
-
-def _too_long(one: Written) -> bool:
-    return len(one.text) > LONGEST
-
-
-def _version(root: yaml.Node) -> tuple[int, str]:
-    """Return the version that a file says it has, the newest where it says none that is known; and where."""
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value == "version" and isinstance(value, yaml.ScalarNode) and _value(value) == 1:
-            return 1, place(key)
-    return NEWEST, "1:1"
-
-
-def _tab_at(text: str, line: int, column: int) -> bool:
-    lines = text.split("\n")
-    return line < len(lines) and "\t" in lines[line][: column + 1]
-
-
-def _value(node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _value(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item) for item in node.value]
-    kind = node.tag.rpartition(":")[2]
-    if kind == "bool":
-        return node.value.lower() in ("true", "yes", "on")
-    if kind == "int":
-        return (
-            int(node.value.replace("_", ""), 0)
-            if re.fullmatch(r"[+-]?(0x[0-9a-fA-F]{1,8}|[1-9]\d{0,17}|0)", node.value)
-            else node.value
-        )
-    return None if kind == "null" else node.value
-
-
-def _check(node: yaml.Node, wanted: Mapping[str, Any], path: str, name: str) -> Iterator[str]:
-    def problem(at: yaml.Node, text: str) -> str:
-        return f"{name}:{place(at)}: {path.lstrip('.') or 'the file'}: {text}"
-
-    kinds = wanted.get("type", ())
-    kinds = (kinds,) if isinstance(kinds, str) else kinds
-    if isinstance(node, yaml.MappingNode) and "object" in kinds:
-        yield from _check_object(node, wanted, path, name, problem)
-    elif isinstance(node, yaml.SequenceNode) and "array" in kinds:
-        if len(node.value) < wanted.get("minItems", 0):
-            yield problem(node, "the list is empty")
-        for index, item in enumerate(node.value):
-            yield from _check(item, wanted["items"], f"{path}[{index}]", name)
-    elif isinstance(node, yaml.ScalarNode):
-        text = _scalar_problem(_value(node), wanted, kinds)
-        if text:
-            yield problem(node, text)
-    else:
-        found = "an object" if isinstance(node, yaml.MappingNode) else "a list"
-        yield problem(node, f"is {found}; it must be {_kinds(kinds)}")
-
-
-def _check_object(
-    node: yaml.MappingNode, wanted: Mapping[str, Any], path: str, name: str, problem: types.FunctionType | Any
-) -> Iterator[str]:
-    known, rest = wanted.get("properties", {}), wanted.get("additionalProperties")
-    seen: set[str] = set()
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            yield problem(key, "a list or an object cannot be a key; it must be a text")
-            continue
-        if key.value in seen:
-            yield problem(key, f"{in_quotes(key.value)} stands here twice; keep one")
-        seen.add(key.value)
-        below = known.get(key.value, rest if isinstance(rest, Mapping) else None)
-        if below is None:
-            now = wanted.get("renamed", {}).get(key.value)
-            near = [now] if now else difflib.get_close_matches(str(key.value), known, n=1)
-            right = f"it may be one of {', '.join(known) or 'nothing'}{_because(wanted)}"
-            right = f"did you mean {near[0]}?" if near else right
-            yield problem(key, f"{in_quotes(key.value)} is not known here; {right}")
-        else:
-            yield from _check(value, below, f"{path}.{key.value}", name)
-    missing = [key for key in wanted.get("required", ()) if key not in seen]
-    if missing:
-        yield problem(node, f"{', '.join(missing)} must be given")
-    elif len(seen) < wanted.get("minProperties", 0):
-        yield problem(node, "it is empty")
-
-
-def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...]) -> str:
-    """Return what is wrong with a scalar, and what would be right; "" when nothing is."""
-    allowed = wanted.get("enum_scalar", wanted.get("enum"))
-    if allowed is not None:
-        if value in allowed and isinstance(value, bool) == any(a is value for a in allowed if isinstance(a, bool)):
-            return ""
-        spelled = ", ".join(dict.fromkeys("off" if item is False else str(item) for item in allowed))
-        spelled += _because(wanted)
-        if value is None:
-            return f"is empty; it must be one of {spelled}"
-        near = difflib.get_close_matches(str(value), [str(item) for item in allowed], n=1)
-        return f"{in_quotes(value)} is not allowed; it must be one of {spelled}" + (
-            f" (did you mean {near[0]}?)" if near else ""
-        )
-    kind = "null" if value is None else _JSON_TYPES.get(type(value), "string")
-    if kind not in kinds:
-        quoted = "" if value is None else f" ({in_quotes(value)})"
-        return f"is {kind}{quoted}; it must be {_kinds(kinds)}"
-    if kind == "integer":
-        return _number_problem(value, wanted)
-    if kind == "string" and len(value) < wanted.get("minLength", 0):
-        return "is blank"
-    if kind == "string" and "pattern" in wanted and not re.fullmatch(wanted["pattern"], value):
-        right = ", ".join(wanted.get("examples", [wanted["pattern"]]))
-        meant = suggestion(value) if "glob" in wanted else ""
-        return f"{in_quotes(value)} has the wrong form; write it like {right}{meant}"
-    if kind == "string" and wanted.get("format") == "regex":
-        try:
-            regex(value)
-        except ValueError as error:
-            return f"{in_quotes(value)} is not a regular expression that runs in linear time: {error}"
-    if kind == "string" and wanted.get("format") == "iso-8601":
-        try:
-            parse_time(value)
-        except ValueError as error:
-            return str(error)
-    return ""
-
-
-def _because(wanted: Mapping[str, Any]) -> str:
-    """Return the reason why no more is allowed, to be put behind what is; "" where the schema gives none."""
-    return f", {wanted['because']}" if "because" in wanted else ""
-
-
-def _number_problem(value: int, wanted: Mapping[str, Any]) -> str:
-    if value < wanted.get("minimum", value):
-        return f"{value} is too small; it must be at least {wanted['minimum']}"
-    if value > wanted.get("maximum", value):
-        return f"{value} is too large; it must be at most {wanted['maximum']}"
-    return ""
-
-
-def _kinds(kinds: tuple[str, ...]) -> str:
-    return " or ".join(
-        {"object": "an object", "array": "a list", "integer": "a number"}.get(k, f"a {k}") for k in kinds
-    )

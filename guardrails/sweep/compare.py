@@ -10,7 +10,7 @@ from random import sample
 from types import MappingProxyType
 from typing import Any, Final
 
-from guardrails.decisions.row import Run, Watch
+from guardrails.decisions.sweeps import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
 from guardrails.exemption.facts import Assignment, Unread

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
-from guardrails.decisions.row import Run
+from guardrails.decisions.sweeps import Run
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.times import parse_time, spell_time

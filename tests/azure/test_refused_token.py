@@ -28,7 +28,8 @@ from guardrails.azure.identity import Explained, Pause, credential
 from guardrails.channels.channels import open_session
 from guardrails.channels.egress_guard import Reach
 from guardrails.channels.eventgrid import EventGridTopic
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import NO_TOKEN, Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Unread

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.decisions.row import HistoryEntry, Row, Status
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row, Status
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import parse_time

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-from guardrails.decisions.row import HistoryEntry, Intent, Letter, Row, Status, Stored
+from guardrails.decisions.history import HistoryEntry, Letter
+from guardrails.decisions.row import Intent, Row, Status, Stored
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind, Notice

@@ -11,7 +11,8 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import Retryable
 from guardrails.register import queues
 from guardrails.register.table_register import TableRegister, connect

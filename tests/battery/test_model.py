@@ -6,7 +6,8 @@ from typing import Any, Final, cast
 
 import pytest
 
-from guardrails.decisions.row import HistoryEntry, Row, Status
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row, Status
 from guardrails.exemption.body import fingerprint
 from sandbox import tenant
 from tests.battery import model, rulesets

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.decisions.row import Entry, Row, Status, Stored
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from guardrails.register.table_register import connect

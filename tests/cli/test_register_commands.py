@@ -13,8 +13,9 @@ from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
+from guardrails.decisions.history import Entry, Letter
 from guardrails.decisions.notify import service
-from guardrails.decisions.row import Entry, Letter, Row, Status, Stored
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
 from guardrails.register.keys import address

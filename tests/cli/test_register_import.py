@@ -12,7 +12,8 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient
 
-from guardrails.decisions.row import Entry, Letter, Outgoing, Row, Status, Stored
+from guardrails.decisions.history import Entry, Letter, Outgoing
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.backup import Writer, check, read
 from guardrails.register.keys import address

@@ -11,7 +11,7 @@ import pytest
 
 from guardrails.bypasses.model import Bypass, Way, token
 from guardrails.bypasses.row import Kept
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.backup import Backup, check, read

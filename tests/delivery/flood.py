@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.delivery.dead_letters import Letterbox
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Retryable

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.delivery.dead_letters import Letterbox
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured, Retryable

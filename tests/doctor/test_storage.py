@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.doctor.model import State
 from guardrails.doctor.storage import QUEUES
 from guardrails.exemption.times import spell_time

@@ -16,7 +16,8 @@ import pytest_asyncio
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.decisions.row import HistoryEntry, Letter, Status, Stored
+from guardrails.decisions.history import HistoryEntry, Letter
+from guardrails.decisions.row import Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import table_register
 from guardrails.register.table_register import TableRegister

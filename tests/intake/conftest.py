@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.decisions.row import Letter, Row, Status
+from guardrails.decisions.history import Letter
+from guardrails.decisions.row import Row, Status
 from guardrails.delivery.dead_letters import Letterbox
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from guardrails.azure.events import Malformed, read_event
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.exemption.exemption_id import TYPE
 from guardrails.reconcile.visit import IN_HAND, Outcome

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from guardrails.azure.events import Scope, read_scope_event
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.decisions.row import Entry, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId

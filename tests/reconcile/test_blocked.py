@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from guardrails.azure.refusals import REFUSALS
-from guardrails.decisions.row import Entry, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
 from sandbox import tenant
 from sandbox.stack import ROOT

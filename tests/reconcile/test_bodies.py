@@ -10,7 +10,8 @@ import pytest
 
 from guardrails.decisions import bodies
 from guardrails.decisions.bodies import KEPT, SLACK
-from guardrails.decisions.row import HistoryEntry, Row
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import columns

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint

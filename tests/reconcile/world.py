@@ -14,7 +14,8 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
-from guardrails.decisions.row import HistoryEntry, Row, Stored
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import spell_time

@@ -15,7 +15,8 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableClient
 
-from guardrails.decisions.row import Entry, Outgoing, Row, Status, Stored
+from guardrails.decisions.history import Entry, Outgoing
+from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import Address, address
 from guardrails.register.table_register import TableRegister, connect

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from guardrails.decisions.grace import Account, Period
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.grace_used import account_writes
 from guardrails.register.keys import GRACE, address

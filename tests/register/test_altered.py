@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.data.tables import UpdateMode
 
-from guardrails.decisions.row import Entry
+from guardrails.decisions.history import Entry
 from guardrails.errors import Permanent
 from tests.register.conftest import BODY, EXEMPTION, World, message
 

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from guardrails.decisions.row import Entry, Intent, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Intent, Row, Status
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ports import Register

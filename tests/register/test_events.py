@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address

@@ -13,7 +13,8 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from guardrails.azure.identity import Explained
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import queues

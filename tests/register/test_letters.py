@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from guardrails.decisions.row import Letter
+from guardrails.decisions.history import Letter
 from tests.register.conftest import World, at
 
 LETTER = Letter("evt-1", "event", "the event is truncated", '{"id": "é', at("2026-11-02T09:00:00+00:00"), 3)

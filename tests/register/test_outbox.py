@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from guardrails.decisions.row import Entry
+from guardrails.decisions.history import Entry
 from guardrails.register.table_register import connect
 from tests.register.conftest import EXEMPTION, World, message
 

@@ -12,7 +12,8 @@ from typing import Any
 from azure.data.tables import UpdateMode
 
 from guardrails.decisions.bodies import KEPT, SLACK
-from guardrails.decisions.row import Entry, Stored
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from tests.register import stranger

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
-from guardrails.decisions.row import Entry, Row, Status
+from guardrails.decisions.history import Entry
+from guardrails.decisions.row import Row, Status
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ports import Register

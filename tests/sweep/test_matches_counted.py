@@ -9,8 +9,8 @@ import pytest
 from guardrails.exemption.facts import Unread
 from guardrails.exemption.model import Exemption
 from guardrails.rules.sample import BODY
+from guardrails.ruleset.load import load
 from guardrails.ruleset.model import Ruleset, parse_ruleset
-from guardrails.ruleset.schema import load
 from guardrails.sweep.matches import Counting, Matches, counted
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)

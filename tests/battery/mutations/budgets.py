@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from guardrails.decisions.history import Entry
 from guardrails.decisions.holds import is_held
-from guardrails.decisions.row import Entry, Row, Stored
+from guardrails.decisions.row import Row, Stored
 from guardrails.ports import BreakerState
 from guardrails.ruleset.budgets import Full, Use
 from tests.battery.mutations.base import Mutation, around, instead, mutation

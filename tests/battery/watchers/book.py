@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from guardrails.decisions.row import HistoryEntry, Row
+from guardrails.decisions.history import HistoryEntry
+from guardrails.decisions.row import Row
 from guardrails.errors import GuardrailsError
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId

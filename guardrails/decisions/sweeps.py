@@ -1,0 +1,75 @@
+"""What a sweep must know of a row without reading it, and what is kept of a run of sweeps. Pure values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
+from sys import intern
+from typing import Any, NamedTuple
+
+from guardrails.decisions.row import Row, Status
+from guardrails.ruleset.budgets import BREAKER
+
+
+class Watch(NamedTuple):
+    """What a sweep must know of a row to see that nothing is to be done: kept beside it, small.
+
+    Attributes:
+        listed, ruleset: as in the row.
+        at: when to look again without being asked, in seconds since 1970, UTC; 0 for never.
+        gone: whether it is gone.
+        held: whether a revert waits for the breaker; what waits for a budget has a time.
+        begun: whether something is left to do: messages to send, a write to settle, a look that is due; not just time
+            that turns its expiry.
+    """
+
+    listed: str
+    ruleset: str
+    at: int
+    gone: bool = False
+    held: bool = False
+    begun: bool = False
+
+    @classmethod
+    def of(cls, row: Row) -> "Watch":
+        """Return what is kept of a row. What was begun and not ended is to be looked at as soon as it is left alone."""
+        begun = [row.intent.at] if row.intent else [row.outbox_at or row.since] if row.outbox else []
+        left = [time for time in (row.due, row.taken, *begun) if time]
+        at = min([*left, *([row.turn] if row.turn else [])], default=None)
+        when = max(ceil(at.timestamp()), 1) if at else 0
+        return cls(row.listed, row.ruleset, when, row.status is Status.GONE, row.held == BREAKER, begun=bool(left))
+
+    def __str__(self) -> str:
+        """Return it as `parse` reads it."""
+        return f"{self.listed}/{self.ruleset}/{self.at}/{'g' * self.gone}{'h' * self.held}{'b' * self.begun}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Watch":
+        """Read it. One that cannot be read asks for a look: a damaged row must not be passed over."""
+        parts = text.split("/")
+        if len(parts) != 4 or not (parts[2].isascii() and parts[2].isdigit()):
+            return cls("", "", 1, begun=True)
+        return cls(parts[0], intern(parts[1]), int(parts[2]), "g" in parts[3], "h" in parts[3], "b" in parts[3])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One sweep, under way or ended. Times are UTC.
+
+    Attributes:
+        started: when it began.
+        holder: a name for who does it.
+        until: until when the lease holds, unless it is held for longer; None once it ended.
+        adopting: when the first sweep began whose adoptions people were not told of yet; None where all is told.
+        before: when the run before it began; None for the first.
+        report: what the last run that ended came to, as JSON: see guardrails.sweep.sweep.Report.
+        etag: the guard for the next change.
+    """
+
+    started: datetime
+    holder: str
+    until: datetime | None
+    adopting: datetime | None = None
+    before: datetime | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+    etag: str = ""

@@ -1,4 +1,4 @@
-"""What the use cases need from the world, as Protocols. Adapters in azure/, register/ and notify/ fulfil them."""
+"""What the use cases need from the world, as Protocols. Adapters in azure/, register/ and channels/ fulfil them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from guardrails.bypasses.row import Kept as KeptBypass
 from guardrails.bypasses.row import Known as KnownBypass
 from guardrails.bypasses.row import Partitions
-from guardrails.decisions.adoption import Adopted
+from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.grace import Account
 from guardrails.decisions.history import Entry, HistoryEntry, Letter, Outgoing
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
-from guardrails.decisions.sweeps import Run, Watch
+from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent
 from guardrails.exemption.applies import Chain
 from guardrails.exemption.exemption_id import ExemptionId

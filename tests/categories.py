@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Ruleset, parse_ruleset
 
 CODE = "EXG305"

@@ -8,7 +8,7 @@ from guardrails.exemption.facts import Policy
 from guardrails.exemption.model import Exemption
 from guardrails.rules.base import Case
 from guardrails.rules.sample import DENY_PUBLIC, FACTS, REQUIRE_TLS, read
-from guardrails.ruleset.limits import BoundRule
+from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.model import Ruleset
 
 

@@ -15,6 +15,7 @@ from guardrails.exemption.exemption_id import scope_container
 from guardrails.exemption.ids import folded
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
+from guardrails.ruleset.bound_rules import BypassRules, Response
 from guardrails.ruleset.bypass_rules import (
     END_MISSING,
     ENDED,
@@ -26,7 +27,6 @@ from guardrails.ruleset.bypass_rules import (
     UNREADABLE,
     BypassRule,
 )
-from guardrails.ruleset.limits import BypassRules, Response
 from guardrails.ruleset.model import Exclusion, Ruleset
 
 

@@ -20,7 +20,7 @@ from guardrails.cli.source_text import FILES, NOTES, SOURCES
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
 from guardrails.notices.notice import SERVICE, SEVERITIES, TITLES, Kind
-from guardrails.policy.refusal import refusal_of
+from guardrails.policy.condition import refusal_of
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Declared, Rule
 from guardrails.rules.sample import BODY

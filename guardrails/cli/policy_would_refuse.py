@@ -23,7 +23,7 @@ from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import spell_time
-from guardrails.policy.refusal import Refusal, refusal_of
+from guardrails.policy.condition import Refusal, refusal_of
 from guardrails.reconcile.past_writes import Write, judged
 from guardrails.rules import all_rules
 from guardrails.ruleset.model import Ruleset

@@ -19,14 +19,14 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import modern
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import Case, Declared, Rule
+from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.bypass_rules import FORMER, BypassRule
-from guardrails.ruleset.limits import BoundRule
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import Comparison, Written
 from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
 
 if TYPE_CHECKING:
-    from guardrails.decisions.sweeps import Run
+    from guardrails.decisions.watch import Run
     from guardrails.wiring import Service
 
 

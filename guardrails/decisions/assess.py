@@ -10,7 +10,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Unknown, Violation
-from guardrails.ruleset.limits import Alternatives, Applied, BoundRule, Response
+from guardrails.ruleset.bound_rules import Alternatives, Applied, BoundRule, Response
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.strictest import strictest
 

@@ -2,7 +2,7 @@
 
 The order of the questions is the order of safety: exclusion, ownership, adoption, what Azure forbids, grace, an
 operator's hold, mode.
-The breaker and the re-read come later, at the moment of acting (reconcile.py).
+The breaker and the re-read come later, at the moment of acting (reconcile/act.py).
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import Kind
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, Ruleset
 
 UNKNOWN_RETRY = timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""Record: what the register is to hold after a decision. Pure."""
+"""The next row: what the register is to hold after a decision. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,7 @@ from guardrails.exemption.facts import (
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import Exemption
 from guardrails.rules.expiry_extended import RULE as EXTENDS
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, Ruleset
 
 _DATES: Final = 20

@@ -1,4 +1,4 @@
-"""Tell: what is said to people about a decision, and to which routes. Pure but for one line in the log.
+"""Notify: what is said to people about a decision, and to which routes. Pure but for one line in the log.
 
 Titles, reasons and next steps are ours; the rest is quoted.
 """

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Final
 
-from guardrails.decisions.sweeps import Run
+from guardrails.decisions.watch import Run
 from guardrails.exemption.times import parse_time
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

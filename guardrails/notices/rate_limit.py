@@ -1,4 +1,4 @@
-"""Pace: when the next request to an address may go, and when a failed one is tried again. Pure.
+"""Rate limit: when the next request to an address may go, and when a failed one is tried again. Pure.
 
 Teams takes 4 requests a second, Slack 1 message a second (azure limits: "Create and send messages" for webhooks in the
 Teams documentation; "Rate limits" in Slack's). The limit holds over all instances of the service, so moments are handed

@@ -1,4 +1,4 @@
-"""A lane: what all instances share about one address that notices go to. Pure.
+"""The state of a route: what all instances share about one address that notices go to. Pure.
 
 Routes that name the same channel and the same address share a lane, for it is the address that limits its callers.
 """

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from guardrails.policy import inheritance, tagged
 from guardrails.policy.bicep import bicep
+from guardrails.policy.condition import Refusal, refusal_of
 from guardrails.policy.definition import denials, reports
 from guardrails.policy.deletion import REFERENCE, deletion
 from guardrails.policy.limits import refuse_too_large, refuse_unknown_aliases
 from guardrails.policy.readme import readme
-from guardrails.policy.refusal import Refusal, refusal_of
 from guardrails.rules import all_rules
 from guardrails.ruleset.model import Ruleset
 

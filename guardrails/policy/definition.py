@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from guardrails.policy.refusal import Refusal
+from guardrails.policy.condition import Refusal
 from guardrails.rules.base import title_of
 from guardrails.rules.callers import LET_PAST, NOT_KNOWN, not_let_past
 from guardrails.rules.control import Condition, Parameter, every

@@ -6,8 +6,8 @@
 
 from typing import Any, Final
 
-from guardrails.policy.conditions import not_excluded
 from guardrails.policy.definition import CALLERS, CATEGORY, VERSION, effect, fitting, let_past
+from guardrails.policy.globs import not_excluded
 from guardrails.rules.callers import LET_PAST, NAMED, not_let_past, others, sorted_out
 from guardrails.rules.control import IS_EXEMPTION, blank, ends, every, some
 from guardrails.ruleset.model import Ruleset

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from guardrails.policy import deletion
+from guardrails.policy.condition import Refusal
 from guardrails.policy.definition import CALLERS, DENIALS, INITIATIVE
-from guardrails.policy.refusal import Refusal
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule
 

@@ -1,4 +1,4 @@
-"""Perform: carry out a plan that changes Azure: breaker, intent, act, record, tell. Nothing is changed unrecorded."""
+"""Act: carry out a plan that changes Azure: breaker, intent, write, record, notify. Nothing is changed unrecorded."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

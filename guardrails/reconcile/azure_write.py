@@ -1,4 +1,4 @@
-"""Act: carry out one action in Azure, with a re-read just before and a check just after."""
+"""One action in Azure, with a re-read just before and a check just after."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Hold back: what is recorded and told of a revert that must wait, for the breaker is open or a budget is used up."""
+"""Defer: what is recorded and announced of a revert that waits, for the breaker is open or a budget is used up."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple

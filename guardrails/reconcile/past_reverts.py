@@ -1,4 +1,4 @@
-"""Hindsight: would today's judgement make a revert that was made? Reads only: nothing is changed, recorded or told.
+"""Past reverts: would today's judgement make a revert that was made? Reads only: nothing is changed, recorded or told.
 
 A past revert is judged again as it was judged then: the body that it took away and what the register knew before it, at
 that time, in enforce mode. Only what judges is today's: rules, ruleset, and the assignment as Azure evaluates it now.

@@ -1,4 +1,4 @@
-"""Foresight: which of the writes that the register saw would a policy have refused? Reads only.
+"""Past writes: which of the writes that the register saw would a policy have refused? Reads only.
 
 A policy refuses nothing that its rule lets pass, so each write is judged by the rules, as it was and at its time, by
 the assignment as it is now. What is found is the most that the policies would have refused: of it they leave to the

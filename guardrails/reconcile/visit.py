@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any, Final
 
 from guardrails.decisions import evasion, notify
+from guardrails.decisions.adoption import was_before
 from guardrails.decisions.assess import Assessment, assess
 from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
@@ -281,8 +282,7 @@ class Visit:
         """Whether an exemption that the register does not know was there before the guardrails."""
         if self.hint.source == "operator":
             return True
-        before, written = self.hint.adopt, exemption.modified_at
-        return before is not None and (written is None or written < before)
+        return was_before(exemption.modified_at, self.hint.adopt)
 
     def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
         """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be.

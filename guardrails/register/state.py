@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.decisions.row import Row, Stored
-from guardrails.decisions.sweeps import Watch
+from guardrails.decisions.watch import Watch
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import spell_time
 from guardrails.register.columns import Value, brief, join_text, split_text

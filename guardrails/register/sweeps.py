@@ -17,7 +17,7 @@ from types import NoneType
 from typing import Any, Final
 
 from guardrails.decisions.schedule import Tick
-from guardrails.decisions.sweeps import Run
+from guardrails.decisions.watch import Run
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_object, split_bytes, split_text

@@ -13,12 +13,12 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
 from guardrails.decisions import bodies
-from guardrails.decisions.adoption import Adopted
+from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.copies import replace
 from guardrails.decisions.grace import Account
 from guardrails.decisions.history import Entry, HistoryEntry, Letter, Outgoing
 from guardrails.decisions.row import Row, Status, Stored
-from guardrails.decisions.sweeps import Watch
+from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.exemption_id import ExemptionId

@@ -23,9 +23,9 @@ from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import SERVICE, SEVERITIES, Kind, Notice
 from guardrails.notices.routing import Person, Route, read_route
 from guardrails.rules import all_rules
+from guardrails.ruleset.bound_rules import Limits, Settings
 from guardrails.ruleset.budgets import Budget, Fights
 from guardrails.ruleset.conflicts import KindFacts
-from guardrails.ruleset.limits import Limits, Settings
 from guardrails.ruleset.load import Loaded, load
 from guardrails.ruleset.overrides import Graded, Override
 from guardrails.ruleset.patterns import NEWEST, Written

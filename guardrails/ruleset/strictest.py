@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from guardrails.rules.base import PASS, Unknown, Violation, strictness
-from guardrails.ruleset.limits import RANKS, Alternatives, BoundRule, Response
+from guardrails.ruleset.bound_rules import RANKS, Alternatives, BoundRule, Response
 
 type Check = Callable[[BoundRule], object]
 """Judges by a rule as bound. It does not raise; what is no outcome counts as Unknown."""

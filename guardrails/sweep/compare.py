@@ -10,7 +10,8 @@ from random import sample
 from types import MappingProxyType
 from typing import Any, Final
 
-from guardrails.decisions.sweeps import Run, Watch
+from guardrails.decisions.adoption import was_before
+from guardrails.decisions.watch import Run, Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK
 from guardrails.exemption.facts import Assignment, Unread
@@ -321,7 +322,7 @@ class Pass:
         """Adopt what was there before; hand over what came since and nobody told of."""
         container = next(iter(found.values())).container
         since = self._covered.get(container) or self.run.adopting or self.run.started
-        before = {key for key, one in found.items() if one.modified_at is None or one.modified_at < since}
+        before = {key for key, one in found.items() if was_before(one.modified_at, since)}
         adopted = await self._adopt(container, since, found, len(before)) if before else frozenset()
         for key, one in found.items():
             if key not in adopted:
@@ -350,7 +351,7 @@ class Pass:
             except Permanent as error:
                 self.report.remark(f"not adopted: {error}")
                 continue
-            if one.id.hash not in self._known and (one.modified_at is None or one.modified_at < since):
+            if one.id.hash not in self._known and was_before(one.modified_at, since):
                 exemptions[one.id.hash] = one
         visits = []
         for key, one in exemptions.items():

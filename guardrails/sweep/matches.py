@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
-from guardrails.decisions.sweeps import Run
+from guardrails.decisions.watch import Run
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.times import parse_time, spell_time
-from guardrails.ruleset.limits import NONE_HOLDS
+from guardrails.ruleset.bound_rules import NONE_HOLDS
 from guardrails.ruleset.model import Exclusion, Owner, Ruleset, spell_day
 from guardrails.ruleset.overrides import Override
 

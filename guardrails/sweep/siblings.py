@@ -30,7 +30,7 @@ from guardrails.decisions.overlap import (
     sites,
 )
 from guardrails.decisions.overlap import written_at as written_by_body
-from guardrails.decisions.sweeps import Watch
+from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.applies import MARK, at_groups_above, is_uniform, outside
 from guardrails.exemption.body import fingerprint

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from guardrails.decisions.adoption import Adoption
+from guardrails.decisions.adoption_notice import Adoption
 from guardrails.decisions.notify import altered, late, partial
 from guardrails.decisions.schedule import last_sweep
-from guardrails.decisions.sweeps import Run
+from guardrails.decisions.watch import Run
 from guardrails.errors import GuardrailsError, Retryable, defect
 from guardrails.exemption.times import spell_time
 from guardrails.notices.notice import Notice

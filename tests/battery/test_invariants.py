@@ -14,7 +14,7 @@ from guardrails.decisions import assess
 from guardrails.decisions.row import Status
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.rules.base import Violation
-from guardrails.ruleset.limits import BoundRule
+from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.model import Ruleset
 from sandbox import tenant
 from tests.battery import invariants, model, rulesets

@@ -7,7 +7,7 @@ import pytest
 
 from guardrails.channels import slack, teams, webhook
 from guardrails.decisions import notify
-from guardrails.decisions.adoption import Adopted, adopted
+from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.digest import Gathered, box_of, compose

@@ -13,7 +13,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import Case
 from guardrails.rules.sample import BODY, body_of
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Ruleset, parse_ruleset
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from guardrails.cli.main import COMMANDS
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, parse_ruleset
 from guardrails.ruleset.schema import schema
 from tests.limits import bound_at

@@ -11,8 +11,8 @@ import yaml
 from guardrails.errors import Misconfigured
 from guardrails.notices.notice import Kind
 from guardrails.rules import all_rules
+from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.bypass_rules import FORMER, bypass_rules
-from guardrails.ruleset.limits import Response
 from guardrails.ruleset.model import Mode, Ruleset, load_ruleset, parse_ruleset
 from guardrails.ruleset.schema import published
 from tests.limits import bound_at

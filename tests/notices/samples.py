@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import Bypass, Way
 from guardrails.bypasses.notice import bypass_found
-from guardrails.decisions.adoption import Adopted, adopted
+from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.decisions.notify import about, expiry, partial, review, service
 from guardrails.decisions.row import Row, Status
@@ -17,7 +17,7 @@ from guardrails.notices.digest import Gathered, compose
 from guardrails.notices.notice import SERVICE, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.sample import BODY, EXEMPTIONS
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 
 AT: Final = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 SUBSCRIPTION: Final = "11111111-2222-3333-4444-555555555555"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from guardrails.channels import slack, teams, webhook
-from guardrails.decisions.adoption import Adopted, Adoption, adopted
+from guardrails.decisions.adoption_notice import Adopted, Adoption, adopted
 from guardrails.decisions.notify import partial
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.severity import Severity

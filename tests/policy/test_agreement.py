@@ -23,7 +23,7 @@ from guardrails.exemption.facts import Assignment, Facts
 from guardrails.exemption.facts import Policy as PolicyFact
 from guardrails.exemption.model import Exemption
 from guardrails.policy.build import build
-from guardrails.policy.refusal import UNSEEN
+from guardrails.policy.condition import UNSEEN
 from guardrails.rules import all_rules
 from guardrails.rules.base import Unknown, Violation
 from guardrails.ruleset.model import Ruleset

@@ -13,7 +13,7 @@ import pytest
 
 from guardrails.exemption.patterns import glob, modern
 from guardrails.policy.build import build, is_ours
-from guardrails.policy.conditions import covers, outside
+from guardrails.policy.globs import covers, outside
 from guardrails.rules import all_rules
 from guardrails.rules.control import Form
 from guardrails.ruleset.model import load_ruleset, parse_ruleset

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Row, Status
-from guardrails.decisions.sweeps import Watch
+from guardrails.decisions.watch import Watch
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ruleset.budgets import Budget, Use

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from guardrails.decisions.row import Row, Status
-from guardrails.decisions.sweeps import Watch
+from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent, Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import spell_time

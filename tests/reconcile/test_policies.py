@@ -8,7 +8,7 @@ import pytest
 from guardrails.decisions.row import Status
 from guardrails.exemption.hint import Hint
 from guardrails.reconcile.past_reverts import Hindsight, look_back
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from sandbox.tenant import AUTHORIZATION
 from tests.categories import CODE, asking, definition
 from tests.reconcile.world import ABOVE, World, rules

@@ -11,7 +11,7 @@ from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
 from guardrails.exemption.severity import Severity
 from guardrails.ports import Bypasses
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from tests.register.conftest import SUB, World, at
 
 GROUP = f"/subscriptions/{SUB}/resourceGroups/Demo"

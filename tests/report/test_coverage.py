@@ -18,7 +18,7 @@ from guardrails.report.model import Report
 from guardrails.report.page import as_html
 from guardrails.report.survey import survey
 from guardrails.report.texts import as_coverage, as_json, as_markdown
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import parse_ruleset
 
 from .conftest import HOSTILE, NOW, RULES, Shelf, report_on, row

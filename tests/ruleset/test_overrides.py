@@ -20,9 +20,9 @@ from guardrails.exemption.sources import RESOURCE_GRAPH
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, REQUIRE_TLS, SUBSCRIPTION, read
-from guardrails.ruleset import limits as limiting
+from guardrails.ruleset import bound_rules as limiting
 from guardrails.ruleset import overrides as overriding
-from guardrails.ruleset.limits import Holding
+from guardrails.ruleset.bound_rules import Holding
 from guardrails.ruleset.model import Ruleset, parse_ruleset
 from tests.decisions.situations import situation
 

@@ -7,7 +7,7 @@ import pytest
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.patterns import Scopes, glob
-from guardrails.policy.conditions import covers
+from guardrails.policy.globs import covers
 from guardrails.ruleset.model import Ruleset, load_ruleset, parse_ruleset
 from guardrails.ruleset.patterns import Comparison
 from tests.limits import bound_at

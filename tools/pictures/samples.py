@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import Bypass, Way, judged
 from guardrails.bypasses.notice import bypass_found
-from guardrails.decisions.adoption import Adopted, adopted
+from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.notify import expiry, review
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId

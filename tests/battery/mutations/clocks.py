@@ -11,7 +11,7 @@ from guardrails.decisions.grace import Account, Broken
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.facts import Before
 from guardrails.exemption.model import Exemption
-from guardrails.ruleset.limits import Response
+from guardrails.ruleset.bound_rules import Response
 from tests.battery.mutations.base import Mutation, around, instead, mutation
 
 _TESTS: Final = "tests/reconcile/test_clocks.py::"

@@ -75,7 +75,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "refused-before-for-ever",
         "A row of before that says cannot-act is taken up by a sweep.",
         _TESTS + "test_a_row_of_before_waits_a_day_from_now_then_a_week",
-        instead("guardrails.decisions.sweeps.Watch._replace", lambda watch, **_: watch),
+        instead("guardrails.decisions.watch.Watch._replace", lambda watch, **_: watch),
         around("guardrails.reconcile.visit.Visit._blocked", _known_alone),
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any, Final
 from guardrails.decisions.bodies import freed, named
 from guardrails.decisions.history import Entry, HistoryEntry
 from guardrails.decisions.row import Row, Stored
-from guardrails.decisions.sweeps import Watch
+from guardrails.decisions.watch import Watch
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import parse_time
 from guardrails.register.keys import address
@@ -69,7 +69,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "unseen-rows-skipped",
         "Sweeps visit what was begun and not ended, though its container cannot be seen.",
         "tests/sweep/test_left_behind.py",
-        around("guardrails.decisions.sweeps.Watch.of", _never_begun),
+        around("guardrails.decisions.watch.Watch.of", _never_begun),
     ),
     mutation(
         "damaged-run-stops-sweeps",

@@ -1,4 +1,4 @@
-"""Limits: which rules apply to an exemption, with which options, and what follows. Pure.
+"""Bound rules: which rules apply to an exemption, with which options, and what follows. Pure.
 
 The ruleset says what holds everywhere; overrides (guardrails.ruleset.overrides) say otherwise for some exemptions, or
 for some of the controls that an exemption exempts from. Where several hold for one control, the last one wins, field by

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guardrails.policy.conditions import covers, may_meet, not_excluded, outside
+from guardrails.policy.globs import covers, may_meet, not_excluded, outside
 from guardrails.rules.base import Rule, is_as_strict
 from guardrails.rules.control import IS_EXEMPTION, TYPE, Condition, Form, Given, Parameter, alias, every, some
-from guardrails.ruleset.limits import Limits
+from guardrails.ruleset.bound_rules import Limits
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.overrides import Override
 

@@ -1,4 +1,4 @@
-"""Dead letters: what use cases do with what cannot be processed, and with what they have to say of the service itself."""
+"""Dead letters: what use cases do with what cannot be processed, and what they have to say of the service itself."""
 
 import hashlib
 import json

@@ -1,5 +1,7 @@
 """The start-up check: whether the service can do what it is for, and how to mend what keeps it from that.
 
+Imports `wiring`, `intake` and what is below them; the function app runs it at its start.
+
 A check looks and tells; it mends nothing. Three-valued, as rules are: what cannot be told is unknown, and never a pass.
 
     model.py                  what a check finds

@@ -1,4 +1,4 @@
-"""Restore what was lost: put an approved exemption back that went with its target, or that somebody deleted who may not.
+"""Restore what was lost: an approved exemption went with its target, or somebody deleted it who may not.
 
 At most three requests to Azure: the look that found nothing, a list of what is attached to the same scope (is the
 target there, is it put back under another name), and the write, whose answer shows what stands then.

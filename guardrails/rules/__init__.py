@@ -1,4 +1,7 @@
-"""The rules: one file each, found by their presence in this folder. They do not import one another."""
+"""The rules: one file each, found by their presence in this folder. They do not import one another.
+
+They import `exemption` and `errors`. Which of them hold for an exemption, and what follows, is the ruleset's.
+"""
 
 import pkgutil
 from collections.abc import Mapping

@@ -96,18 +96,6 @@ class Ledger:
         """Return what happened to an exemption last; None where nothing ever did."""
         return next(self.states(one), None)
 
-    def last_by_others(self, one: ExemptionId) -> Change | None:
-        """Return the newest change that was not made by us."""
-        return next((change for change in self.states(one) if not change.ours), None)
-
-    def hold_of(self, one: ExemptionId, content: str, now: datetime) -> Operated | None:
-        """Return the hold that is in force on an exemption that says `content`; None where none is."""
-        acts = [each for each in self.operated if each.key == one.key and each.what in ("hold", "release")]
-        held = next((each for each in reversed(acts) if not each.problem), None)
-        if held is None or held.what == "release" or held.content != content or held.until is None:
-            return None
-        return held if now < held.until else None
-
 
 def short(key: str) -> str:
     """Return an exemption's name for a trace: the last part of its scope, and its own."""

@@ -181,10 +181,7 @@ if os.environ.get("GUARDRAILS_ACTIVITY_HUB"):  # off unless a hub is named: with
     from guardrails.azure.activity_log import read_records
 
     @app.retry(
-        strategy="exponential_backoff",
-        max_retry_count="5",
-        minimum_interval="00:00:02",
-        maximum_interval="00:01:00",
+        strategy="exponential_backoff", max_retry_count="5", minimum_interval="00:00:02", maximum_interval="00:01:00"
     )
     @app.event_hub_message_trigger(
         arg_name="message",

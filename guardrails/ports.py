@@ -206,12 +206,7 @@ class Register(Protocol):
         """
 
     async def commit(
-        self,
-        exemption: ExemptionId,
-        before: Stored | None,
-        row: Row,
-        entry: Entry,
-        outgoing: Sequence[Outgoing] = (),
+        self, exemption: ExemptionId, before: Stored | None, row: Row, entry: Entry, outgoing: Sequence[Outgoing] = ()
     ) -> Stored | None:
         """Write row, history entry and outbox in one transaction; None when somebody else was there first."""
 

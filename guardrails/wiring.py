@@ -166,11 +166,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         credential=storage,
         table=settings.table,
     )
-    outward = queues.connect(
-        connection_string=settings.storage,
-        endpoint=settings.queue_endpoint,
-        credential=storage,
-    )
+    outward = queues.connect(connection_string=settings.storage, endpoint=settings.queue_endpoint, credential=storage)
     arm = ArmRest(
         settings.arm_endpoint,
         identity,

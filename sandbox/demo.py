@@ -231,10 +231,7 @@ async def run(sandbox: Sandbox, register: TableRegister, step: Step, *, acting: 
 
 
 async def answer(
-    register: TableRegister,
-    exemption: ExemptionId,
-    title: str,
-    done: Callable[[Stored, list[HistoryEntry]], bool],
+    register: TableRegister, exemption: ExemptionId, title: str, done: Callable[[Stored, list[HistoryEntry]], bool]
 ) -> tuple[Stored, list[HistoryEntry]]:
     """Wait until the register shows that an exemption was answered, and nothing of it is under way."""
     until = time.monotonic() + WAIT_SECONDS

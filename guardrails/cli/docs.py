@@ -204,12 +204,7 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
     else:
         source = "guardrails/ruleset/bypass_rules.py"
         facts += [("looks at", "[ways past a policy](../ways.md) that are no exemptions")]
-    parts = [
-        _made_from(source),
-        f"# {rule.code} {rule.name}",
-        text.title,
-        _table(("", ""), facts),
-    ]
+    parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, _table(("", ""), facts)]
     for heading, paragraphs in text.sections.items():
         parts += [f"## {heading}", *paragraphs]
     control = f"{_control(rule, ruleset)} [More](../prevention.md)"

@@ -85,11 +85,7 @@ def _past(row: Row, exemption: Exemption, now: datetime, *, moved: bool, gone: b
     if not moved:
         return {"baseline": known if now - left < WINDOW else None}
     baseline, dates = come_back(row.former, exemption.assignment_id, now)
-    return {
-        "baseline": baseline,
-        "dates": dates,
-        "former": leave(row.former, row.assignment, left, known, row.dates),
-    }
+    return {"baseline": baseline, "dates": dates, "former": leave(row.former, row.assignment, left, known, row.dates)}
 
 
 def baseline_of(row: Row) -> Baseline | None:

@@ -75,10 +75,7 @@ class Source:
 _NOTHING: Final = (None, "")
 _NONE: Final[frozenset[str]] = frozenset()
 
-_ADDED: Final = {
-    "2022-07-01": frozenset({SELECTORS, VALIDATION}),
-    "2025-12-01": frozenset({MODE}),
-}
+_ADDED: Final = {"2022-07-01": frozenset({SELECTORS, VALIDATION}), "2025-12-01": frozenset({MODE})}
 """The day of the first api-version that has a field -> the fields (Azure/azure-rest-api-specs, resources)."""
 _PRINCIPALS_SINCE: Final = "2024-12-01"
 _DATED: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII)

@@ -42,12 +42,7 @@ def deletion(ruleset: Ruleset) -> dict[str, Any]:
             "description": fitting(said, leaves),
             "policyType": "Custom",
             "mode": "All",
-            "metadata": {
-                "category": CATEGORY,
-                "version": VERSION,
-                "ruleset": ruleset.source,
-                "leaves": leaves,
-            },
+            "metadata": {"category": CATEGORY, "version": VERSION, "ruleset": ruleset.source, "leaves": leaves},
             "parameters": {"effect": {**effect("DenyAction"), "defaultValue": "Disabled"}, LET_PAST: let_past()},
             "policyRule": {
                 "if": condition,

@@ -154,10 +154,7 @@ def _guarded(source: Given, tags: TagNames, approved: Sequence[str]) -> dict[str
             # ARM reads a definition without a mode as Indexed; say so.
             "mode": properties.get("mode") or "Indexed",
             "metadata": {**metadata, "version": f"{version}+unless-excepted"},
-            "parameters": {
-                **source.parameters,
-                **check_parameters(tags, approved),
-            },
+            "parameters": {**source.parameters, **check_parameters(tags, approved)},
             "policyRule": {**rule, "if": {"allOf": [*_parts_of(rule["if"]), _CHECK]}},
         },
     }

@@ -122,12 +122,7 @@ class TableRegister:
         return None if found is None else await self._opened(place, found, exemption.text)
 
     async def commit(
-        self,
-        exemption: ExemptionId,
-        before: Stored | None,
-        row: Row,
-        entry: Entry,
-        outgoing: Sequence[Outgoing] = (),
+        self, exemption: ExemptionId, before: Stored | None, row: Row, entry: Entry, outgoing: Sequence[Outgoing] = ()
     ) -> Stored | None:
         """Write row, history entry and outbox in one transaction: one request. None when somebody else was first.
 

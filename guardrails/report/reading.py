@@ -108,13 +108,7 @@ class Reading:
     """
 
     def __init__(
-        self,
-        inventory: Listing,
-        arm: Arm,
-        rows: Rows,
-        wanted: Filter,
-        *,
-        sleep: Sleep = asyncio.sleep,
+        self, inventory: Listing, arm: Arm, rows: Rows, wanted: Filter, *, sleep: Sleep = asyncio.sleep
     ) -> None:
         self._inventory = inventory
         self._arm = arm

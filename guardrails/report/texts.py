@@ -12,23 +12,8 @@ from typing import Any, Final
 
 from guardrails.channels.text import markdown, plain
 from guardrails.report.bypasses import WORDS, beyond
-from guardrails.report.coverage_forms import (
-    COVERAGE,
-    SCHEMA,
-    coverage_json,
-    coverage_rows,
-    ruleset_json,
-)
-from guardrails.report.line import (
-    Line,
-    evidence,
-    expiry_text,
-    name_text,
-    rules_broken,
-    spelled,
-    to_json,
-    written_text,
-)
+from guardrails.report.coverage_forms import COVERAGE, SCHEMA, coverage_json, coverage_rows, ruleset_json
+from guardrails.report.line import Line, evidence, expiry_text, name_text, rules_broken, spelled, to_json, written_text
 from guardrails.report.model import Report
 
 LONGEST: Final = 4000

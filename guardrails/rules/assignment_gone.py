@@ -50,9 +50,7 @@ RULE = Rule(
         Case("the assignment could not be read", facts={"assignment": Unread("ARM answered 403")}),
         Case(
             "it may wait for its assignment: the source does not say",
-            facts={
-                "assignment": Gone(),
-            },
+            facts={"assignment": Gone()},
             source=RESOURCE_GRAPH,
         ),
     ),

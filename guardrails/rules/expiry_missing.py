@@ -41,9 +41,6 @@ RULE = Rule(
     check=check,
     control=_CONTROL,
     good=(Case("it ends"),),
-    bad=(
-        Case("no expiresOn", properties={"expiresOn": None}),
-        Case("a blank expiresOn", properties={"expiresOn": ""}),
-    ),
+    bad=(Case("no expiresOn", properties={"expiresOn": None}), Case("a blank expiresOn", properties={"expiresOn": ""})),
     unclear=(Case("an expiry that is no date", properties={"expiresOn": "end of quarter"}),),
 )

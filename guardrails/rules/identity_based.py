@@ -41,13 +41,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
 
 _SELECTORS = alias("resourceSelectors[*].selectors[*]")
 _CONTROL = Form(
-    {
-        "count": {
-            "field": _SELECTORS,
-            "where": {"field": f"{_SELECTORS}.kind", "in": [*PRINCIPALS]},
-        },
-        "greater": 0,
-    }
+    {"count": {"field": _SELECTORS, "where": {"field": f"{_SELECTORS}.kind", "in": [*PRINCIPALS]}}, "greater": 0}
 )
 
 

@@ -43,10 +43,7 @@ RULE = Rule(
     mend="Set assignmentScopeValidation to Default once the assignment applies.",
     check=check,
     control=_CONTROL,
-    good=(
-        Case("nothing said"),
-        Case("Default", properties={"assignmentScopeValidation": "Default"}),
-    ),
+    good=(Case("nothing said"), Case("Default", properties={"assignmentScopeValidation": "Default"})),
     bad=(Case("not validated, in any casing", properties={"assignmentScopeValidation": "doNotValidate"}),),
     unclear=(
         Case("an unknown value", properties={"assignmentScopeValidation": "Later"}),

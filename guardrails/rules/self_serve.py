@@ -40,10 +40,7 @@ RULE = Rule(
     mend="Have it approved and deployed by the pipeline, and delete this one.",
     check=check,
     control="There is no alias for exemptionManagementMode; `selfServeExemptionSettings` of assignments has one.",
-    good=(
-        Case("nothing said"),
-        Case("made by an administrator", properties={"exemptionManagementMode": "Admin"}),
-    ),
+    good=(Case("nothing said"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),
     bad=(Case("self-serve", properties={"exemptionManagementMode": "UserSelfServe"}),),
     unclear=(
         Case("an unknown mode", properties={"exemptionManagementMode": "Delegated"}),

@@ -136,11 +136,7 @@ def is_named(globs: Sequence[Glob], identity: str) -> bool:
 
 
 def cases_of(
-    overrides: Sequence[Override],
-    numbers: Iterable[int],
-    graded: Sequence[Graded],
-    exemption: Exemption,
-    facts: Facts,
+    overrides: Sequence[Override], numbers: Iterable[int], graded: Sequence[Graded], exemption: Exemption, facts: Facts
 ) -> tuple[Case, ...]:
     """Return for which controls which overrides hold; `numbers` are those whose scope fits. At least one case."""
     fitting = [number for number in numbers if overrides[number].fits(exemption)]

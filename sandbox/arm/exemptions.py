@@ -7,15 +7,7 @@ from typing import Any
 
 from sandbox.arm import listing
 from sandbox.arm.errors import not_allowed
-from sandbox.arm.exemption_body import (
-    FIELDS,
-    LEVELS,
-    PATCHABLE,
-    check_assignment,
-    check_name,
-    invalid,
-    read_properties,
-)
+from sandbox.arm.exemption_body import FIELDS, LEVELS, PATCHABLE, check_assignment, check_name, invalid, read_properties
 from sandbox.arm.reply import Reply
 from sandbox.arm.store import Entry, Json, Store, missing, system_data
 from sandbox.arm.target import Target

@@ -180,10 +180,7 @@ def _expanded(store: Store, properties: Json, wanted: set[str]) -> Json:
     definition, given = assigned(store, properties)
     if definition is None:
         return {}
-    found = {
-        "latestDefinitionVersion": own(definition),
-        "effectiveDefinitionVersion": chosen(store, definition, given),
-    }
+    found = {"latestDefinitionVersion": own(definition), "effectiveDefinitionVersion": chosen(store, definition, given)}
     return {key: value for key, value in found.items() if value and key.lower() in wanted}
 
 

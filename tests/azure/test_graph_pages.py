@@ -221,9 +221,7 @@ async def test_a_segment_whose_first_page_fails_is_named_and_the_next_comes(grap
     seeded = seed(cloud, 3)
     fail(cloud, status=500, count=3)
     found = await pages(graph_of(scopes=["corp", SUB]))
-    assert missing(found) == [
-        "the exemptions of management group corp could not be read: ServiceUnavailable: as told",
-    ]
+    assert missing(found) == ["the exemptions of management group corp could not be read: ServiceUnavailable: as told"]
     assert ids(found) == seeded
 
 

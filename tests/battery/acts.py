@@ -15,17 +15,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import parse_time, spell_time
 from sandbox import tenant
 from sandbox.tenant import Actor
-from tests.battery.actors import (
-    ACTORS,
-    ALICE,
-    EPAC,
-    IDENTITIES,
-    MALLORY,
-    OWNER,
-    OWNER_UPN,
-    PIPELINE,
-    US_OID,
-)
+from tests.battery.actors import ACTORS, ALICE, EPAC, IDENTITIES, MALLORY, OWNER, OWNER_UPN, PIPELINE, US_OID
 from tests.battery.azure import Cloud
 from tests.battery.ledger import Ledger, short
 from tests.battery.operators import Operators

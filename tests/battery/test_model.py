@@ -35,11 +35,7 @@ def azure(*references: str) -> Any:
 
 @pytest.mark.parametrize(
     ("there", "grace"),
-    [
-        (azure("requireTls", "denyPublicNetwork"), None),
-        (azure("denyPublicNetwork"), GRACE),
-        ({}, GRACE),
-    ],
+    [(azure("requireTls", "denyPublicNetwork"), None), (azure("denyPublicNetwork"), GRACE), ({}, GRACE)],
     ids=["it is exempted", "the initiative has it no more", "the assignment is gone"],
 )
 def test_an_override_by_reference_holds_for_what_is_exempted(there: Any, grace: timedelta | None) -> None:

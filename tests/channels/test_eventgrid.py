@@ -141,10 +141,7 @@ async def test_no_token_no_server_no_answer_are_tried_again() -> None:
 
 async def test_the_topic_of_the_test_refuses_what_is_wrong() -> None:
     async def status(there: Topic, path: str, headers: dict[str, str], content: bytes) -> int:
-        async with (
-            local() as session,
-            session.post(there.sink.address + path, data=content, headers=headers) as a,
-        ):
+        async with local() as session, session.post(there.sink.address + path, data=content, headers=headers) as a:
             return a.status
 
     good = {"Authorization": "Bearer token-of-the-service", "Content-Type": "application/cloudevents-batch+json"}

@@ -172,10 +172,7 @@ def test_a_module_that_cannot_be_imported(run: Run, monkeypatch: pytest.MonkeyPa
 def test_a_package_that_is_missing_is_named(run: Run, fails: Fails) -> None:
     fails("judge", ModuleNotFoundError("No module named 'rich'", name="rich"))
     ran = run("judge", "x.json")
-    assert (ran.code, ran.err) == (
-        2,
-        "guardrails: the package rich is missing: pip install -r requirements-cli.txt\n",
-    )
+    assert (ran.code, ran.err) == (2, "guardrails: the package rich is missing: pip install -r requirements-cli.txt\n")
 
 
 def test_the_traceback_is_shown_before_the_command_only_and_is_safe_for_a_terminal(run: Run, fails: Fails) -> None:

@@ -96,10 +96,7 @@ async def test_an_empty_answer_is_none(clinic: Clinic) -> None:
     assert (await clinic.check("log")).state is State.FAIL
 
 
-@pytest.mark.parametrize(
-    "columns",
-    [None, [], [{"name": "records"}], [{"type": "long"}], "columns", COLUMNS[:2]],
-)
+@pytest.mark.parametrize("columns", [None, [], [{"name": "records"}], [{"type": "long"}], "columns", COLUMNS[:2]])
 async def test_an_answer_that_cannot_be_read_is_unknown(clinic: Clinic, columns: Any) -> None:
     answers(clinic, ["many", "lately"], columns=columns)
     assert (await clinic.check("log")).state is State.UNKNOWN

@@ -77,8 +77,7 @@ def test_a_pin_that_is_not_told_is_unknown(versions: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "latest"),
-    [("1.*.*", "2.0.0"), ("1.*.*", ""), ("2.*.*-preview", "2.1.0"), ("2.*.*", "2.1.0-preview")],
+    ("pattern", "latest"), [("1.*.*", "2.0.0"), ("1.*.*", ""), ("2.*.*-preview", "2.1.0"), ("2.*.*", "2.1.0-preview")]
 )
 def test_the_latest_alone_does_not_settle_it(pattern: str, latest: str) -> None:
     assert choose(Pin(pattern), Definition({}, latest)) is None

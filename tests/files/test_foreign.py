@@ -53,7 +53,7 @@ OBJECTS: dict[str, list[dict[str, Any]]] = {
         {"format_version": "1.0", "values": {"root_module": {}}},
     ],
     "a plan of Terraform": [
-        {"format_version": "1.2", "terraform_version": "1.9.0", "planned_values": {}, "resource_changes": []},
+        {"format_version": "1.2", "terraform_version": "1.9.0", "planned_values": {}, "resource_changes": []}
     ],
     TERRAFORM: [{"resource": {"azurerm_subscription_policy_exemption": {"x": {"name": "x"}}}}],
     "a report of judge or scan": [

@@ -127,10 +127,7 @@ def test_a_pair_that_does_not_fit_is_refused_by_name(template: str, given: dict[
                 "eventsIdentityId": "/i",
                 "prevent": True,
                 "denyDeletes": True,
-                "letPast": {
-                    "delete": ["ID"],
-                    "expiry-missing": ["ID"],
-                },
+                "letPast": {"delete": ["ID"], "expiry-missing": ["ID"]},
             },
         ),
     ],

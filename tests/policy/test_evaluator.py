@@ -22,10 +22,7 @@ RESOURCE: Mapping[str, Any] = {
     "tags": {"env": "prod", "Acct.CostCenter": "7", "'My.Apostrophe.Tag'": "x"},
     "properties": {
         "stringArray": ["a", "b", "c"],
-        "objectArray": [
-            {"property": "value1", "nestedArray": [1, 2]},
-            {"property": "value2", "nestedArray": [3, 4]},
-        ],
+        "objectArray": [{"property": "value1", "nestedArray": [1, 2]}, {"property": "value2", "nestedArray": [3, 4]}],
         "property": "prefix_and more",
         "number": 7,
         "expiresOn": "2027-06-30T00:00:00Z",

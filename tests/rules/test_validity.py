@@ -11,10 +11,7 @@ from tests.rules.looks import kind, violation
 @pytest.mark.parametrize("mode", ["DoNotValidate", "donotvalidate", "DONOTVALIDATE"])
 def test_waiting_for_its_assignment(mode: str) -> None:
     for assignment in (Gone(), Unread("403")):
-        case: dict[str, Any] = {
-            "properties": {"assignmentScopeValidation": mode},
-            "facts": {"assignment": assignment},
-        }
+        case: dict[str, Any] = {"properties": {"assignmentScopeValidation": mode}, "facts": {"assignment": assignment}}
         assert kind("assignment-gone", **case) == "Pass"
         assert kind("not-validated", **case) == "Violation"
 

@@ -11,18 +11,7 @@ from sandbox.arm import changes
 from sandbox.arm.target import parse
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
-from tests.sandbox.conftest import (
-    AUTH,
-    CORP,
-    GROUP,
-    SUB,
-    SUBSCRIPTION,
-    VAULT,
-    Answer,
-    Client,
-    exemption,
-    exemption_id,
-)
+from tests.sandbox.conftest import AUTH, CORP, GROUP, SUB, SUBSCRIPTION, VAULT, Answer, Client, exemption, exemption_id
 
 PATH = "/providers/Microsoft.ResourceGraph/resources"
 QUERY = "policyresources | where type =~ 'microsoft.authorization/policyexemptions' | order by tolower(id) asc"

@@ -46,12 +46,7 @@ async def test_user_assigned_identities_are_chosen_by_client_id(cloud: Cloud) ->
 
 @pytest.mark.parametrize(
     ("header", "params", "status"),
-    [
-        (None, {}, 200),
-        ("wrong", {}, 401),
-        (None, {"api-version": "2017-09-01"}, 400),
-        (None, {"resource": ""}, 400),
-    ],
+    [(None, {}, 200), ("wrong", {}, 401), (None, {"api-version": "2017-09-01"}, 400), (None, {"resource": ""}, 400)],
 )
 async def test_the_endpoint_checks_what_it_is_asked(
     cloud: Cloud, header: str | None, params: dict[str, str], status: int

@@ -4,18 +4,7 @@ from typing import Any, Final
 
 from sandbox.arm.faults import Fault
 from tests.battery.actors import ALICE, MALLORY, OWNER
-from tests.battery.play import (
-    ALL_MEMBERS,
-    DAY,
-    ELSEWHERE,
-    HOUR,
-    METADATA,
-    MINUTE,
-    NO_TICKET,
-    Moves,
-    Play,
-    story,
-)
+from tests.battery.play import ALL_MEMBERS, DAY, ELSEWHERE, HOUR, METADATA, MINUTE, NO_TICKET, Moves, Play, story
 
 _GRACE: Final = {"response": "revert", "grace": "1d"}
 _TWO: Final = {"expiry-missing": _GRACE, "whole-initiative": _GRACE}

@@ -16,7 +16,7 @@ from guardrails.exemption.times import spell_time
 from guardrails.register.columns import pack
 from sandbox.tenant import APPROVAL
 from tests.reconcile.conftest import world
-from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, keeping
+from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, OPERATOR, World, in_days
 
 from .conftest import Ran
@@ -58,7 +58,7 @@ async def gone(world: World, name: str, by: str = "alice@contoso.com", **changes
     one = world.id(name)
     await world.known(one, **changes)
     await world.delete(one, ALICE)
-    await deleted_by(world, one, by)
+    await scene.deleted_by(world, one, by)
     return one
 
 
@@ -106,8 +106,8 @@ async def test_what_we_reverted_and_why(world: World, recycled: Bin) -> None:
 
 
 async def test_what_is_lost_and_waits_for_its_target(world: World, recycled: Bin) -> None:
-    one = await approved(world)
-    await drop_target(world)
+    one = await scene.approved(world)
+    await scene.drop_target(world)
     await world.look(one, "sweep")
     world.clock.advance(minutes=20)
     await world.look(one, "wake-up")
@@ -118,10 +118,10 @@ async def test_what_is_lost_and_waits_for_its_target(world: World, recycled: Bin
 
 
 async def test_what_was_lost_and_is_given_up_says_why(world: World, recycled: Bin) -> None:
-    one = await approved(world, expiresOn=in_days(world.clock, 100))
+    one = await scene.approved(world, expiresOn=in_days(world.clock, 100))
     await world.delete(one, ALICE)
-    await deleted_by(world, one, "alice@contoso.com")
-    world.ruleset = keeping(on={"expiry-too-far": {"response": "revert", "options": {"months": 1}}})
+    await scene.deleted_by(world, one, "alice@contoso.com")
+    world.ruleset = scene.keeping(on={"expiry-too-far": {"response": "revert", "options": {"months": 1}}})
     world.clock.advance(minutes=20)
     await world.look(one, "wake-up")
     row = await world.row(one)

@@ -12,7 +12,7 @@ from guardrails.exemption.hint import Hint
 from tests.epac.recorded import CORP, OWN, Case, cases, forms, planned, said_of, sources
 from tests.epac.standing import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of
 from tests.peers import UNCHANGED, epac_run
-from tests.reconcile.durability.conftest import drop_target, keeping, recreate_target, target_deleted, target_written
+from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, OPERATOR, PIPELINE, PIPELINE_ID, RULES, World, rules
 
 EPAC: dict[str, Any] = {"name": "Enterprise Azure Policy as Code", "metadata": {"pacOwnerId": "*"}}
@@ -118,17 +118,17 @@ async def restored(world: World, wanted: Sequence[Mapping[str, Any]]) -> int:
 
 async def test_what_goes_with_its_target_comes_back_as_epac_had_it(epac_world: World) -> None:
     world = epac_world
-    world.ruleset = keeping(on=SILENT, owners=[{**EPAC, "restore": True}], breaker={"reverts_per_hour": 200})
+    world.ruleset = scene.keeping(on=SILENT, owners=[{**EPAC, "restore": True}], breaker={"reverts_per_hour": 200})
     told = await of_cases(world, OWN / "compare.json")
     before = {case.name: await answers(world, one, case) for one, case in told}
     ours = [(one, case) for one, case in told if UNCHANGED in {said for said, _ in before[case.name].values()}]
-    await drop_target(world)
+    await scene.drop_target(world)
     for one, _ in ours:
-        await target_deleted(world, one)
+        await scene.target_deleted(world, one)
         assert await world.body(one) is None
-    await recreate_target(world)
+    await scene.recreate_target(world)
     for one, _ in ours:
-        await target_written(world, one)
+        await scene.target_written(world, one)
     assert len(ours) >= 20
     after = {case.name: await answers(world, one, case) for one, case in ours}
     assert after == {name: before[name] for name in after}
@@ -184,7 +184,7 @@ async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it
     epac_world: World, before: Mapping[str, Any], gone: bool
 ) -> None:
     world, case = epac_world, cases(OWN / "compare.json")[0]
-    world.ruleset = keeping(on=SILENT, owners=[{**EPAC, "restore": True}])
+    world.ruleset = scene.keeping(on=SILENT, owners=[{**EPAC, "restore": True}])
     one = world.id("respelled")
     await put(world, one, {**case.wanted, **before})
     await world.settle(one)
@@ -201,10 +201,10 @@ async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it
     await world.reconciler.restore(one, OPERATOR)
     assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
     await world.settle(one)
-    await drop_target(world)
-    await target_deleted(world, one)
-    await recreate_target(world)
-    await target_written(world, one)
+    await scene.drop_target(world)
+    await scene.target_deleted(world, one)
+    await scene.recreate_target(world)
+    await scene.target_written(world, one)
     assert set((await answers(world, one, case)).values()) == {(UNCHANGED, frozenset())}
 
 
@@ -217,14 +217,14 @@ async def test_beside_an_exemption_that_is_not_epacs(
     epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, told: Sequence[str]
 ) -> None:
     world, where = epac_world, environment({"strategy": strategy})
-    world.ruleset = keeping(on=SILENT, owners=[owner])
+    world.ruleset = scene.keeping(on=SILENT, owners=[owner])
     one = world.id("by-hand")
     await world.write(one, ALICE)
     await world.settle(one)
-    await drop_target(world)
-    await target_deleted(world, one)
-    await recreate_target(world)
-    await target_written(world, one)
+    await scene.drop_target(world)
+    await scene.target_deleted(world, one)
+    await scene.recreate_target(world)
+    await scene.target_written(world, one)
     await world.forget()
     runs_that_deleted = 0
     for _ in range(6):

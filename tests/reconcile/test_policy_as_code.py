@@ -9,14 +9,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
 from tests.peers import UNCHANGED, epac, terraform
-from tests.reconcile.durability.conftest import (
-    deleted_by,
-    drop_target,
-    keeping,
-    recreate_target,
-    target_deleted,
-    target_written,
-)
+from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, PIPELINE_ID, World, rules
 
 PAC: dict[str, Any] = {
@@ -67,13 +60,13 @@ async def deployed(world: World, one: ExemptionId) -> dict[str, Any]:
 
 
 async def lose_target(world: World, one: ExemptionId) -> None:
-    await drop_target(world)
-    await target_deleted(world, one)
+    await scene.drop_target(world)
+    await scene.target_deleted(world, one)
 
 
 async def return_target(world: World, one: ExemptionId) -> None:
-    await recreate_target(world)
-    await target_written(world, one)
+    await scene.recreate_target(world)
+    await scene.target_written(world, one)
 
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -152,7 +145,7 @@ async def test_a_revert_leaves_them_alone_and_the_next_run_has_nothing_to_do(wor
 
 
 async def test_epac_gets_back_what_went_with_its_target_where_we_may(world: World) -> None:
-    world.ruleset = keeping(owners=[{**EPAC, "restore": True}])
+    world.ruleset = scene.keeping(owners=[{**EPAC, "restore": True}])
     wanted = files(world)
     one = await seen(world, wanted)
     author = (await world.row(one)).author
@@ -173,7 +166,7 @@ async def test_epac_gets_back_what_went_with_its_target_where_we_may(world: Worl
 
 @pytest.mark.parametrize("owner", [EPAC, {**EPAC, "restore": False}, TERRAFORM], ids=["unsaid", "false", "terraform"])
 async def test_what_is_left_to_its_tool_is_not_put_back(world: World, owner: dict[str, Any]) -> None:
-    world.ruleset = keeping(owners=[owner])
+    world.ruleset = scene.keeping(owners=[owner])
     wanted = files(world)
     one = await seen(world, wanted)
     await lose_target(world, one)
@@ -195,10 +188,10 @@ async def test_what_is_left_to_its_tool_is_not_put_back(world: World, owner: dic
 
 
 async def test_the_replace_of_a_pipeline_wins_over_what_we_would_put_back(world: World) -> None:
-    world.ruleset = keeping(owners=[{**EPAC, "restore": True}])
+    world.ruleset = scene.keeping(owners=[{**EPAC, "restore": True}])
     one = await seen(world, files(world))
     await world.delete(one, PIPELINE)
-    await deleted_by(world, one, "pipeline@contoso.com")
+    await scene.deleted_by(world, one, "pipeline@contoso.com")
     world.clock.advance(minutes=10)
     wanted = files(world, displayName="as the replace has it")
     await deploy(world, one, wanted)
@@ -210,11 +203,11 @@ async def test_the_replace_of_a_pipeline_wins_over_what_we_would_put_back(world:
 
 
 async def test_a_delete_that_epac_did_not_make_is_undone_as_it_had_it(world: World) -> None:
-    world.ruleset = keeping(owners=[{**EPAC, "restore": True}])
+    world.ruleset = scene.keeping(owners=[{**EPAC, "restore": True}])
     wanted = files(world)
     one = await seen(world, wanted)
     await world.delete(one, ALICE)
-    await deleted_by(world, one, "alice@contoso.com")
+    await scene.deleted_by(world, one, "alice@contoso.com")
     world.clock.advance(minutes=20)
     assert (await world.look(one, "wake-up")).did == "bring-back"
     assert epac(await deployed(world, one), wanted) == UNCHANGED
@@ -234,7 +227,7 @@ async def test_terraform_has_nothing_to_do_after_an_operators_restore(world: Wor
 
 
 async def test_terraform_has_nothing_to_do_after_its_target_came_back(world: World) -> None:
-    world.ruleset = keeping(owners=[{**TERRAFORM, "restore": True}])
+    world.ruleset = scene.keeping(owners=[{**TERRAFORM, "restore": True}])
     wanted = files(world, metadata=dict(APPROVAL))
     one = await seen(world, wanted)
     await lose_target(world, one)

@@ -10,7 +10,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.register import chain, columns, state
-from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, recreate_target
+from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, OPERATOR, World
 
 
@@ -165,7 +165,7 @@ async def test_an_entry_taken_out_between_is_seen(world: World) -> None:
 
 async def fought_over(world: World) -> ExemptionId:
     """One that somebody deletes and we put back, until it is given up."""
-    one = await approved(world)
+    one = await scene.approved(world)
     for number in range(4):
         await world.delete(one, ALICE)
         await world.reconciler.reconcile(one, Hint("event", "delete", "alice@contoso.com", f"e-{number}"))
@@ -188,7 +188,7 @@ async def test_an_operator_ends_a_fight_and_counting_begins_anew(world: World) -
     assert row.status is Status.COMPLIANT
     assert await world.body(one) is not None
     await world.delete(one, ALICE)
-    await deleted_by(world, one, "alice@contoso.com")
+    await scene.deleted_by(world, one, "alice@contoso.com")
     world.clock.advance(minutes=20)
     await world.look(one, "wake-up")
     assert await world.body(one) is not None
@@ -196,9 +196,9 @@ async def test_an_operator_ends_a_fight_and_counting_begins_anew(world: World) -
 
 
 async def test_while_it_waits_for_its_target_azure_refuses_and_it_goes_on_waiting(world: World) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
     before = await world.properties(one)
-    await drop_target(world)
+    await scene.drop_target(world)
     await world.look(one, "sweep")
     waiting = await world.row(one)
     assert waiting.status is Status.LOST
@@ -207,17 +207,17 @@ async def test_while_it_waits_for_its_target_azure_refuses_and_it_goes_on_waitin
     assert error.value.code == "cannot-act"
     row = await world.row(one)
     assert (row.status, row.lost, row.settled) == (Status.LOST, waiting.lost, "")
-    await recreate_target(world)
+    await scene.recreate_target(world)
     world.clock.advance(minutes=20)
     await world.look(one, "target", operation="target-write")
     assert await world.properties(one) == before
 
 
 async def test_before_its_wait_is_over_it_is_back_at_once(world: World) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
     before = await world.properties(one)
     await world.delete(one, ALICE)
-    await deleted_by(world, one, "alice@contoso.com")
+    await scene.deleted_by(world, one, "alice@contoso.com")
     assert (await world.row(one)).status is Status.LOST
     await restore(world, one)
     assert await world.properties(one) == before

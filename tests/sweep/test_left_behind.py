@@ -10,7 +10,7 @@ from guardrails.exemption.body import canonical_json
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.keys import address
 from guardrails.sweep import compare
-from tests.reconcile.durability.conftest import approved, deleted_by, drop_target, recreate_target, target_deleted
+from tests.reconcile.durability import scene
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ALICE, NO_TICKET, US_OID, World, rules
 from tests.sweep.conftest import Tenant
@@ -61,7 +61,7 @@ async def test_the_notice_of_a_deletion_is_sent(tenant: Tenant, hidden: str, sou
     world, one = tenant.world, tenant.world.id()
     await world.known(one)
     await swept(tenant)
-    await drop_target(world)
+    await scene.drop_target(world)
     await unheard(world, one, source)
     assert (await world.row(one)).status is Status.GONE
     hide(tenant, hidden)
@@ -118,12 +118,12 @@ def unjudged(*_: object) -> str:
 @pytest.mark.parametrize("write", [2, 3])
 async def test_a_put_back_of_a_lost_one_that_died_is_settled(tenant: Tenant, hidden: str, write: int) -> None:
     world = tenant.world
-    one = await approved(world)
+    one = await scene.approved(world)
     before = await world.properties(one)
     await swept(tenant)
-    await drop_target(world)
-    await target_deleted(world, one)
-    await recreate_target(world)
+    await scene.drop_target(world)
+    await scene.target_deleted(world, one)
+    await scene.recreate_target(world)
     world.clock.advance(hours=1)
     world.watch.die_at(write, after=True)
     with suppress(Died):
@@ -191,12 +191,12 @@ async def test_a_write_that_cannot_be_settled_now_is_no_reason_to_tell_nothing(t
 async def test_what_is_due_is_looked_at_and_what_only_turns_is_left(tenant: Tenant, hidden: str) -> None:
     """Durable, deleted by somebody: due after a wait, its message lost. Beside it one that only has an end."""
     world = tenant.world
-    one, other = await approved(world), world.id("other")
+    one, other = await scene.approved(world), world.id("other")
     await world.known(other)
     before = await world.row(other)
     await swept(tenant)
     await world.delete(one)
-    await deleted_by(world, one, "alice@contoso.com")
+    await scene.deleted_by(world, one, "alice@contoso.com")
     assert (await world.row(one)).due is not None
     await world._drain("reconcile")
     await hole(tenant, hidden)

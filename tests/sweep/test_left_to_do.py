@@ -10,7 +10,7 @@ import pytest
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ruleset.budgets import Budget, Use
 from sandbox import tenant as places
-from tests.reconcile.durability.conftest import deleted_by, keeping
+from tests.reconcile.durability import scene
 from tests.reconcile.ports import Died
 from tests.reconcile.world import ABOVE, ALICE, CORP, NO_OWNER, OPERATOR, World, rules
 from tests.sweep.conftest import Tenant
@@ -107,7 +107,7 @@ async def test_what_is_left_to_do_costs_one_message_and_nothing_where_nothing_is
 
 async def test_what_waits_for_different_things_at_once_is_told_once_each(tenant: Tenant) -> None:
     world = tenant.world
-    world.ruleset = keeping()
+    world.ruleset = scene.keeping()
     await tenant.settled()
     lost, held, blocked, on_hold = (world.id(name) for name in ("lost", "held", "blocked", "on-hold"))
     await world.write(lost)
@@ -122,7 +122,7 @@ async def test_what_waits_for_different_things_at_once_is_told_once_each(tenant:
     world.arm.unlock(blocked.scope)
     await world.delete(lost)
     world.arm.lock(blocked.scope, "CanNotDelete")
-    await deleted_by(world, lost, "mallory@contoso.com")
+    await scene.deleted_by(world, lost, "mallory@contoso.com")
     await world.bad(held)
     await world.register.take_revert(world.clock.now(), Budget.of(0), Use())
     await world.look(held)

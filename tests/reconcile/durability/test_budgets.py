@@ -6,21 +6,14 @@ from datetime import timedelta
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
-from tests.reconcile.durability.conftest import (
-    approved,
-    drop_target,
-    keeping,
-    recreate_target,
-    target_deleted,
-    target_written,
-)
+from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, World
 
 MALLORY, BOB = "mallory@contoso.com", "bob@contoso.com"
 
 
 async def deleted(world: World, name: str, by: str) -> ExemptionId:
-    one = await approved(world, name)
+    one = await scene.approved(world, name)
     await world.delete(one, ALICE)
     await world.look(one, "event", actor=by, operation="delete", verified=True)
     return one
@@ -32,7 +25,7 @@ async def back(world: World, one: ExemptionId) -> bool:
 
 
 async def test_who_deletes_much_uses_up_what_is_put_back_for_him_and_nobody_else(world: World) -> None:
-    world.ruleset = keeping(breaker={"restores": {"author": 2}})
+    world.ruleset = scene.keeping(breaker={"restores": {"author": 2}})
     ids = [await deleted(world, f"gone-{number}", MALLORY) for number in range(4)]
     other = await deleted(world, "other", BOB)
     world.clock.advance(minutes=16)
@@ -49,7 +42,7 @@ async def test_who_deletes_much_uses_up_what_is_put_back_for_him_and_nobody_else
 
 
 async def test_the_total_makes_them_wait_and_opens_nothing(world: World) -> None:
-    world.ruleset = keeping(breaker={"restores_per_hour": 3, "restores": {"subscription": 99}})
+    world.ruleset = scene.keeping(breaker={"restores_per_hour": 3, "restores": {"subscription": 99}})
     ids = [await deleted(world, f"gone-{number}", f"person-{number}@contoso.com") for number in range(4)]
     world.clock.advance(minutes=16)
     assert [await back(world, one) for one in ids] == [True, True, True, False]
@@ -62,13 +55,13 @@ async def test_the_total_makes_them_wait_and_opens_nothing(world: World) -> None
 
 
 async def test_a_target_made_anew_again_and_again_is_slowed_down_only(world: World) -> None:
-    world.ruleset = keeping(breaker={"restores": {"exemption": 2}})
-    one = await approved(world)
+    world.ruleset = scene.keeping(breaker={"restores": {"exemption": 2}})
+    one = await scene.approved(world)
     for times in range(3):
-        await drop_target(world)
-        await target_deleted(world, one)
-        await recreate_target(world)
-        await target_written(world, one)
+        await scene.drop_target(world)
+        await scene.target_deleted(world, one)
+        await scene.recreate_target(world)
+        await scene.target_written(world, one)
         assert (await world.body(one) is not None) == (times < 2)
     row = await world.row(one)
     assert row.held == "restores-exemption"

@@ -1,37 +1,29 @@
 """A target that is recreated often is told of, and that does not cost its exemption the durability."""
 
 from guardrails.decisions.row import Status
-from tests.reconcile.durability.conftest import (
-    approved,
-    deleted_by,
-    drop_target,
-    keeping,
-    recreate_target,
-    target_deleted,
-    target_written,
-)
+from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, World
 
 
 async def test_it_is_told_once_and_an_approved_edit_of_it_stays_durable(world: World) -> None:
     fights = {"mode": "collateral", "fights": {"times": 1}}
-    world.ruleset = keeping(on={"recreated-often": "alert"}, durability=fights)
-    one = await approved(world)
+    world.ruleset = scene.keeping(on={"recreated-often": "alert"}, durability=fights)
+    one = await scene.approved(world)
     for times in range(1, 6):
-        await drop_target(world)
-        await target_deleted(world, one)
-        await recreate_target(world)
-        await target_written(world, one)
+        await scene.drop_target(world)
+        await scene.target_deleted(world, one)
+        await scene.recreate_target(world)
+        await scene.target_written(world, one)
         assert set((await world.row(one)).findings) == ({"EXG405"} if times >= 3 else set())
     await world.write(one, displayName="as it was approved anew")
     await world.look(one)
     row = await world.row(one)
     assert (row.status, row.compliant_content) == (Status.VIOLATION, row.content)
 
-    await drop_target(world)
-    await target_deleted(world, one)
-    await recreate_target(world)
-    await target_written(world, one)
+    await scene.drop_target(world)
+    await scene.target_deleted(world, one)
+    await scene.recreate_target(world)
+    await scene.target_written(world, one)
 
     assert (await world.properties(one))["displayName"] == "as it was approved anew"
     assert len((await world.row(one)).restored) == 6
@@ -39,11 +31,11 @@ async def test_it_is_told_once_and_an_approved_edit_of_it_stays_durable(world: W
 
 async def test_what_somebody_deletes_again_and_again_has_no_target_that_is_recreated(world: World) -> None:
     often = {"response": "alert", "options": {"times": 2}}
-    world.ruleset = keeping(on={"recreated-often": often}, durability={"mode": "always"})
-    one = await approved(world)
+    world.ruleset = scene.keeping(on={"recreated-often": often}, durability={"mode": "always"})
+    one = await scene.approved(world)
     for _ in range(2):
         await world.delete(one, ALICE)
-        await deleted_by(world, one, "alice@contoso.com")
+        await scene.deleted_by(world, one, "alice@contoso.com")
         world.clock.advance(minutes=20)
         await world.look(one, "wake-up")
     row = await world.row(one)

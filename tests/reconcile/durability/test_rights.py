@@ -8,7 +8,7 @@ import pytest
 from guardrails.decisions.row import Status
 from guardrails.exemption.hint import Hint
 from sandbox.tenant import APPROVAL, Actor
-from tests.reconcile.durability.conftest import approved, deleted_by, keeping
+from tests.reconcile.durability import scene
 from tests.reconcile.test_authority import BOB, EPAC, like_an_older_version
 from tests.reconcile.world import ABOVE, ALICE, PIPELINE, PIPELINE_ID, World
 
@@ -37,8 +37,8 @@ CLAIMS: dict[str, tuple[str, Sequence[tuple[Actor, Mapping[str, Any]]]]] = {
 @pytest.mark.parametrize("waits", [0, 30])
 @pytest.mark.parametrize("claim", CLAIMS)
 async def test_who_writes_it_into_a_compliant_edit_has_no_right_by_that(world: World, claim: str, waits: int) -> None:
-    world.ruleset = keeping(owners=[EPAC])
-    one = await approved(world)
+    world.ruleset = scene.keeping(owners=[EPAC])
+    one = await scene.approved(world)
     actor, edits = CLAIMS[claim]
     for writer, said in edits:
         await world.write(one, writer, metadata={**APPROVAL, **said})
@@ -49,7 +49,7 @@ async def test_who_writes_it_into_a_compliant_edit_has_no_right_by_that(world: W
         await world.look(one, "sweep")
     await world.forget()
     await world.delete(one, ALICE)
-    await deleted_by(world, one, actor)
+    await scene.deleted_by(world, one, actor)
     world.clock.advance(minutes=20)
     assert (await world.look(one, "wake-up")).did == "bring-back"
     assert await world.told() == ["lost", "restored"]
@@ -57,33 +57,33 @@ async def test_who_writes_it_into_a_compliant_edit_has_no_right_by_that(world: W
 
 @pytest.mark.parametrize("said", [{"owner": NAME}, {"guardrails.restore": "false"}])
 async def test_who_edits_it_before_it_was_ever_seen_has_no_right_by_that(world: World, said: dict[str, Any]) -> None:
-    world.ruleset = keeping()
+    world.ruleset = scene.keeping()
     one = world.id()
     await world.write(one)
     await world.known(one, actor=ALICE, metadata={**APPROVAL, **said})
     await world.delete(one, ALICE)
-    await deleted_by(world, one, NAME)
+    await scene.deleted_by(world, one, NAME)
     world.clock.advance(minutes=20)
     assert (await world.look(one, "wake-up")).did == "bring-back"
     assert await world.told() == ["lost", "restored"]
 
 
 async def test_what_was_there_before_the_guardrails_counts_as_seen_whoever_edited_it(world: World) -> None:
-    world.ruleset = keeping()
+    world.ruleset = scene.keeping()
     one = world.id()
     await world.write(one)
     await world.write(one, ALICE, metadata={**APPROVAL, "owner": NAME})
     world.clock.advance(hours=1)
     await world.look(one, "sweep", adopt=world.clock.now())
     await world.delete(one, ALICE)
-    await deleted_by(world, one, NAME)
+    await scene.deleted_by(world, one, NAME)
     world.clock.advance(minutes=20)
     await world.look(one, "wake-up")
     assert (await world.row(one)).settled.endswith("who may")
 
 
 async def test_who_makes_it_anew_while_it_is_lost_is_not_its_creator(world: World) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
 
     async def deleted(event: str) -> None:
         await world.delete(one, ALICE)
@@ -103,9 +103,9 @@ async def test_who_makes_it_anew_while_it_is_lost_is_not_its_creator(world: Worl
 
 
 async def test_one_that_is_made_anew_from_another_assignment_while_it_is_lost_is_its_makers(world: World) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
     await world.delete(one, ALICE)
-    await deleted_by(world, one, NAME)
+    await scene.deleted_by(world, one, NAME)
     world.clock.advance(minutes=5)
     await world.write(one, ALICE, policyAssignmentId=ABOVE, policyDefinitionReferenceIds=None)
     await world.settle(one)
@@ -135,13 +135,13 @@ async def test_one_that_is_made_anew_from_another_assignment_while_it_is_lost_is
     ],
 )
 async def test_creator_and_owner_keep_their_right_and_hand_it_on(world: World, actor: str, edits: Any) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
     for writer, said in edits:
         await world.write(one, writer, metadata={**APPROVAL, **said})
         await world.settle(one)
     await world.forget()
     await world.delete(one, ALICE)
-    await deleted_by(world, one, actor)
+    await scene.deleted_by(world, one, actor)
     world.clock.advance(hours=1)
     await world.look(one, "wake-up")
     assert (await world.row(one)).status is Status.GONE
@@ -149,28 +149,28 @@ async def test_creator_and_owner_keep_their_right_and_hand_it_on(world: World, a
 
 
 async def test_who_was_owner_before_the_creator_named_another_is_so_no_more(world: World) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
     await world.write(one, PIPELINE, metadata={**APPROVAL, "owner": NAME})
     await world.settle(one)
     await world.delete(one, ALICE)
-    await deleted_by(world, one, OWNER)
+    await scene.deleted_by(world, one, OWNER)
     world.clock.advance(hours=1)
     assert (await world.look(one, "wake-up")).did == "bring-back"
 
 
 @pytest.mark.parametrize("owner", ["Storage team", "sg-storage-owners"])
 async def test_a_group_authorises_nothing_by_itself(world: World, owner: str) -> None:
-    one = await approved(world, metadata={**APPROVAL, "owner": owner})
+    one = await scene.approved(world, metadata={**APPROVAL, "owner": owner})
     await world.delete(one, ALICE)
-    await deleted_by(world, one, owner)
+    await scene.deleted_by(world, one, owner)
     world.clock.advance(hours=1)
     assert (await world.look(one, "wake-up")).did == "bring-back"
 
 
 async def test_a_new_one_under_a_name_whose_delete_was_accepted_is_its_creators(world: World) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
     await world.delete(one)
-    await deleted_by(world, one, OWNER)
+    await scene.deleted_by(world, one, OWNER)
     world.clock.advance(hours=1)
     await world.look(one, "wake-up")
     await world.write(one, BOB, metadata={**APPROVAL, "owner": "bob@contoso.com"})
@@ -187,21 +187,21 @@ async def test_a_new_one_under_a_name_whose_delete_was_accepted_is_its_creators(
 @pytest.mark.parametrize(("actor", "accepted"), [(OWNER, True), (PIPELINE_ID, True), (NAME, False)])
 @pytest.mark.parametrize("edited", [True, False])
 async def test_a_row_of_today_keeps_who_may(world: World, actor: str, *, accepted: bool, edited: bool) -> None:
-    one = await approved(world)
+    one = await scene.approved(world)
     await like_an_older_version(world, one)
     if edited:  # the first thing that the new version sees of it
         await world.write(one, ALICE, metadata={**APPROVAL, "owner": NAME})
         await world.settle(one)
     await world.delete(one, ALICE)
-    await deleted_by(world, one, actor)
+    await scene.deleted_by(world, one, actor)
     world.clock.advance(hours=1)
     await world.look(one, "wake-up")
     assert (await world.body(one) is None) is accepted
 
 
 async def test_what_a_stranger_wants_restored_is_not_the_rulesets_will(world: World) -> None:
-    world.ruleset = keeping(durability={"mode": "never"})
-    one = await approved(world)
+    world.ruleset = scene.keeping(durability={"mode": "never"})
+    one = await scene.approved(world)
     await world.write(one, ALICE, metadata={**APPROVAL, "guardrails": {"restore": True}})
     await world.settle(one)
     await world.delete(one)

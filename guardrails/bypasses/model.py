@@ -15,18 +15,8 @@ from guardrails.exemption.exemption_id import scope_container
 from guardrails.exemption.ids import folded
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
+from guardrails.ruleset import bypass_rules
 from guardrails.ruleset.bound_rules import BypassRules, Response
-from guardrails.ruleset.bypass_rules import (
-    END_MISSING,
-    ENDED,
-    ENROLLMENT_REMOVED,
-    FORMER,
-    NOT_APPROVED,
-    REVIEW_MISSING,
-    TICKET_MISSING,
-    UNREADABLE,
-    BypassRule,
-)
 from guardrails.ruleset.model import Exclusion, Ruleset
 
 
@@ -137,8 +127,8 @@ def judged(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Bypass:
     on = ruleset.limits.bypass_rules_for(bypass.scope, now)
     accepted = next((one for one in ruleset.exceptions.accepted if _accepts(one, bypass, now)), None)
     excluded = f"{accepted.scope}: {accepted.reason}" if accepted else ""
-    if bypass.unreadable and UNREADABLE.name not in on:
-        excluded = excluded or f"{UNREADABLE.name} is off in the ruleset"
+    if bypass.unreadable and bypass_rules.UNREADABLE.name not in on:
+        excluded = excluded or f"{bypass_rules.UNREADABLE.name} is off in the ruleset"
     return replace(bypass, findings=tuple(_findings(bypass, ruleset, on, now)), excluded=excluded)
 
 
@@ -196,17 +186,17 @@ def _findings(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) 
             )
 
 
-type _Lack = tuple[BypassRule, Verdict, str, Mapping[str, Any]]
+type _Lack = tuple[bypass_rules.BypassRule, Verdict, str, Mapping[str, Any]]
 """What a bypass lacks by a rule, and the text and the evidence of the finding."""
 
 
 def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> Iterator[_Lack]:
     if bypass.unreadable:
-        yield UNREADABLE, Verdict.UNKNOWN, bypass.unreadable, {}
+        yield bypass_rules.UNREADABLE, Verdict.UNKNOWN, bypass.unreadable, {}
         return
     if bypass.way is Way.UNENROLLED:  # what is gone has no metadata to look into
         yield (
-            ENROLLMENT_REMOVED,
+            bypass_rules.ENROLLMENT_REMOVED,
             Verdict.VIOLATION,
             "it was enrolled, and nothing enforces the assignment there now",
             {},
@@ -214,17 +204,17 @@ def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> 
         return
     tagged = bypass.way is Way.TAG
     if not bypass.ticket:
-        yield TICKET_MISSING, Verdict.VIOLATION, "it names no approval ticket", {}
+        yield bypass_rules.TICKET_MISSING, Verdict.VIOLATION, "it names no approval ticket", {}
     if not tagged:
         yield from _about_review(bypass, now)
     if bypass.ends_problem:
-        rule = END_MISSING if END_MISSING.name in on else ENDED
+        rule = bypass_rules.END_MISSING if bypass_rules.END_MISSING.name in on else bypass_rules.ENDED
         yield rule, Verdict.UNKNOWN, f"its end cannot be read: {bypass.ends_problem}", {}
     elif bypass.ends is None:
-        yield END_MISSING, Verdict.VIOLATION, "it does not say when it ends", {}
+        yield bypass_rules.END_MISSING, Verdict.VIOLATION, "it does not say when it ends", {}
     elif bypass.ends <= now:
         evidence = {"ends": spell_time(bypass.ends)}
-        yield ENDED, Verdict.VIOLATION, "its end has passed, and it is still there", evidence
+        yield bypass_rules.ENDED, Verdict.VIOLATION, "its end has passed, and it is still there", evidence
     if tagged:
         yield from _about_approval(bypass, ruleset)
 
@@ -234,13 +224,18 @@ def _about_review(bypass: Bypass, now: datetime) -> Iterator[_Lack]:
     try:
         due = parse_time(bypass.review)
     except ValueError as error:
-        yield REVIEW_MISSING, Verdict.UNKNOWN, f"its date of review cannot be read: {error}", {}
+        yield bypass_rules.REVIEW_MISSING, Verdict.UNKNOWN, f"its date of review cannot be read: {error}", {}
         return
     if due is None:
-        yield REVIEW_MISSING, Verdict.VIOLATION, "it names no date of review", {}
+        yield bypass_rules.REVIEW_MISSING, Verdict.VIOLATION, "it names no date of review", {}
     elif due.date() < now.date():
         evidence = {"review": spell_time(due)}
-        yield REVIEW_MISSING, Verdict.VIOLATION, "its review is overdue, and it names no later one", evidence
+        yield (
+            bypass_rules.REVIEW_MISSING,
+            Verdict.VIOLATION,
+            "its review is overdue, and it names no later one",
+            evidence,
+        )
 
 
 def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[_Lack]:
@@ -248,10 +243,15 @@ def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[_Lack]:
     tag = ruleset.exceptions.tags.id
     if not bypass.subject:
         text = f"the tags are incomplete: {tag} names no exception"
-        yield NOT_APPROVED, Verdict.VIOLATION, text, {"tag": tag}
+        yield bypass_rules.NOT_APPROVED, Verdict.VIOLATION, text, {"tag": tag}
     elif bypass.subject.lower() not in _folded(ruleset.exceptions.approved):
         blanks = "" if bypass.subject == bypass.subject.strip() else "; blanks around its id make it another one"
-        yield NOT_APPROVED, Verdict.VIOLATION, f"the exception is not approved{blanks}", {tag: bypass.subject}
+        yield (
+            bypass_rules.NOT_APPROVED,
+            Verdict.VIOLATION,
+            f"the exception is not approved{blanks}",
+            {tag: bypass.subject},
+        )
 
 
 @lru_cache(maxsize=4)
@@ -261,7 +261,7 @@ def _folded(texts: tuple[str, ...]) -> frozenset[str]:
 
 def _finding_of(said: Mapping[str, Any]) -> Finding:
     """Read Finding.to_json, whatever its rule was called then. What follows a finding is the same for all of ours."""
-    rule = FORMER.get(str(said["rule"]), str(said["rule"]))
+    rule = bypass_rules.FORMER.get(str(said["rule"]), str(said["rule"]))
     return Finding(
         code=str(said["code"]), rule=rule, status=Verdict(said["status"]), severity=Severity(said["severity"]),
         text=str(said["text"]), evidence=dict(said["evidence"]), mend=str(said["mend"]),

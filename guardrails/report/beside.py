@@ -7,20 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from guardrails.decisions.overlap import (
-    Members,
-    Sibling,
-    Told,
-    best,
-    better,
-    compare,
-    may_overlap,
-    members_of,
-    named_by,
-    sibling_of,
-    sites,
-    written_at,
-)
+from guardrails.decisions import overlap
 from guardrails.exemption.applies import MARK, at_groups_above, outside
 from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.facts import NOBODY_LOOKED, Assignment, Gone, Outside, Together, Unread
@@ -48,7 +35,7 @@ class Beside:
     now: datetime
     _held: dict[str, list[Exemption]] = field(default_factory=dict)
     _over: dict[str, list[Exemption]] = field(default_factory=dict)
-    _below: dict[str, list[tuple[str, Told]]] = field(default_factory=dict)
+    _below: dict[str, list[tuple[str, overlap.Told]]] = field(default_factory=dict)
     _compares: bool = field(init=False)
     _places: bool = field(init=False)
 
@@ -76,14 +63,14 @@ class Beside:
     def rest(self) -> list[Looked]:
         """Return those that are left, once all were taken in."""
         done = self._ended()
-        told: dict[str, Told] = {}
+        told: dict[str, overlap.Told] = {}
         for assigned, over in self._over.items():
             for container, own in _by(over, lambda one: one.id.container).items():
                 above, doubt = self._above(assigned, container)
                 higher = [one for one in above if one.id.container != container]
                 _take(told, self._compared(own, [], higher, doubt))
         for key, some in self._below.items():
-            told[key] = best(told.get(key), some)
+            told[key] = overlap.best(told.get(key), some)
         left = [one for some in self._held.values() for one in some]
         return [*done, *(self._looked(one, told) for one in left)]
 
@@ -93,7 +80,7 @@ class Beside:
 
     def _end_of(self, container: str) -> list[Looked]:
         held = self._held.pop(container)
-        told: dict[str, Told] = {}
+        told: dict[str, overlap.Told] = {}
         running = (one for one in held if not is_expired(one.expires_on, self.now))
         for assigned, some in _by(running, _key).items():
             over, doubt = self._above(assigned, container)
@@ -101,7 +88,7 @@ class Beside:
                 continue
             groups = {one.id.key for one in over}
             at = _by(some, _scope)
-            for scope, higher in sites(at):
+            for scope, higher in overlap.sites(at):
                 found = self._compared(at[scope], [one for place in higher for one in at[place]], over, doubt)
                 for key in groups & found.keys():
                     self._below.setdefault(key, []).append((scope, found.pop(key)))
@@ -114,18 +101,23 @@ class Beside:
 
     def _compared(
         self, own: Sequence[Exemption], above: Sequence[Exemption], over: Sequence[Exemption], doubt: str
-    ) -> dict[str, Told]:
+    ) -> dict[str, overlap.Told]:
         """Return what is told of exemptions of one assignment. `doubt`: why those of `over` may not be above."""
         assignment = self.assignment(own[0].assignment_id)
         higher = [*above, *over]
         if isinstance(assignment, Gone) or len(own) + len(higher) < 2:
             return {}
-        members, single = members_of(assignment), isinstance(assignment, Assignment) and not assignment.is_initiative
-        if not may_overlap(_named(own, single=single), named_by(_named(higher, single=single)), members):
+        members, single = (
+            overlap.members_of(assignment),
+            isinstance(assignment, Assignment) and not assignment.is_initiative,
+        )
+        if not overlap.may_overlap(
+            _named(own, single=single), overlap.named_by(_named(higher, single=single)), members
+        ):
             return {}
         here, there = ([_sibling(one, members, single=single) for one in some] for some in (own, above))
         groups = [replace(_sibling(one, members, single=single), doubt=doubt) for one in over]
-        return compare(here, [*there, *groups])
+        return overlap.compare(here, [*there, *groups])
 
     def _outside(self, one: Exemption) -> Outside | Unread | None:
         if not self._places:
@@ -135,18 +127,18 @@ class Beside:
             return outside(one.id.key[: len(one.id.scope)], one.id.container, assignment, self.around.above)
         return assignment if isinstance(assignment, Unread) else None
 
-    def _looked(self, one: Exemption, told: Mapping[str, Told | None]) -> Looked:
+    def _looked(self, one: Exemption, told: Mapping[str, overlap.Told | None]) -> Looked:
         overlap, place = told.get(one.id.key), self._outside(one)
         return one, Together(overlap, place) if overlap or place else NOBODY_LOOKED
 
 
-def _take(told: dict[str, Told], found: Mapping[str, Told]) -> None:
+def _take(told: dict[str, overlap.Told], found: Mapping[str, overlap.Told]) -> None:
     for key, one in found.items():
-        told[key] = better(told.get(key), one)
+        told[key] = overlap.better(told.get(key), one)
 
 
-def _sibling(one: Exemption, members: Members, *, single: bool) -> Sibling:
-    return sibling_of(one, members, written_at(one), single=single)
+def _sibling(one: Exemption, members: overlap.Members, *, single: bool) -> overlap.Sibling:
+    return overlap.sibling_of(one, members, overlap.written_at(one), single=single)
 
 
 def _named(some: Iterable[Exemption], *, single: bool) -> list[frozenset[str]]:

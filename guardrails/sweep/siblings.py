@@ -15,20 +15,8 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
+from guardrails.decisions import overlap
 from guardrails.decisions.next_row import facts_of, row_of_same
-from guardrails.decisions.overlap import (
-    Members,
-    Sibling,
-    Told,
-    best,
-    better,
-    compare,
-    may_overlap,
-    members_of,
-    named_by,
-    sibling_of,
-    sites,
-)
 from guardrails.decisions.overlap import written_at as written_by_body
 from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent, Retryable
@@ -137,7 +125,7 @@ class _Unit:
 class _Read:
     """What was read of exemptions, by Shown.key: None where Azure says that there is no such sibling any more."""
 
-    siblings: dict[bytes, Sibling | None] = field(default_factory=dict)
+    siblings: dict[bytes, overlap.Sibling | None] = field(default_factory=dict)
     bodies: dict[bytes, Exemption] = field(default_factory=dict)
     written: dict[bytes, datetime | None] = field(default_factory=dict)
 
@@ -166,12 +154,12 @@ class Siblings:
     hole: bool = False
     _compares: bool = False
     _places: bool = False
-    _members: dict[str, tuple[Members, bytes]] = field(default_factory=dict)
+    _members: dict[str, tuple[overlap.Members, bytes]] = field(default_factory=dict)
     _over: dict[str, list[Shown]] = field(default_factory=dict)
     _shared: dict[Any, Any] = field(default_factory=dict)
     _uniform: set[tuple[str, str]] = field(default_factory=set)
     _groups: _Read = field(default_factory=_Read)
-    _from_below: dict[bytes, list[tuple[str, Told]]] = field(default_factory=dict)
+    _from_below: dict[bytes, list[tuple[str, overlap.Told]]] = field(default_factory=dict)
     _undecided: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -238,17 +226,17 @@ class Siblings:
 
     async def finish(self, shown: Sequence[Shown]) -> None:
         """Do the same for all exemptions at management groups, once all others are settled."""
-        told: dict[bytes, tuple[str, Told | None]] = {}
+        told: dict[bytes, tuple[str, overlap.Told | None]] = {}
         if self._compares:
             told = await self._decided(list(self._units_of_groups(shown)), shown)
         for key, some in self._from_below.items():
             name, own = told.get(key, ("", None))
-            whole = best(own, some)
+            whole = overlap.best(own, some)
             told[key] = name_of([name, to_json(whole)]), whole
         for one in shown:
             await self._tell(one, told)
 
-    async def _tell(self, one: Shown, told: Mapping[bytes, tuple[str, Told | None]]) -> None:
+    async def _tell(self, one: Shown, told: Mapping[bytes, tuple[str, overlap.Told | None]]) -> None:
         """Complete the token of an exemption, and say what is told of it. `told`: by Shown.key: its name, and what."""
         listed = self._listed(one)
         before = names_in(listed)[0]
@@ -284,7 +272,7 @@ class Siblings:
         for assigned, at in _by_assignment(shown).items():
             over, doubt = self._groups_above(assigned, shown[0].container) if self._over else ([], "")
             unit = _Unit(assigned, at, over, doubt)
-            self._find(unit, sites(at))
+            self._find(unit, overlap.sites(at))
             if unit.sites:
                 yield unit
 
@@ -306,15 +294,17 @@ class Siblings:
         digests: dict[str, bytes] = {"": _digest(unit.over)}
         together: dict[tuple[str, ...], frozenset[str] | None] = {}
         at, last = unit.at, tuple[str, ...]()
-        union = together[last] = named_by(one.named for one in unit.over)
+        union = together[last] = overlap.named_by(one.named for one in unit.over)
         for scope, above in places:
             if above is not last:
                 last = above
                 if above not in together:
-                    together[above] = named_by(one.named for one in (*unit.higher((scope, above, "")), *unit.over))
+                    together[above] = overlap.named_by(
+                        one.named for one in (*unit.higher((scope, above, "")), *unit.over)
+                    )
                 union = together[above]
             own = at[scope]
-            if may_overlap([one.named for one in own] if len(own) > 1 else (own[0].named,), union, members):
+            if overlap.may_overlap([one.named for one in own] if len(own) > 1 else (own[0].named,), union, members):
                 for one in (scope, *above):
                     if one not in digests:
                         digests[one] = _digest(at[one])
@@ -327,11 +317,11 @@ class Siblings:
         """Return the exemptions at management groups above a container; all of them where the chain is not known."""
         return at_groups_above(self._over.get(assigned, []), container, self.around.above, lambda one: one.container)
 
-    def _members_of(self, assigned: str) -> tuple[Members, bytes]:
+    def _members_of(self, assigned: str) -> tuple[overlap.Members, bytes]:
         """Return what an assignment assigns, and a digest of that."""
         found = self._members.get(assigned)
         if found is None:
-            members = members_of(self.around.assignments.get(assigned) or NO_ASSIGNMENT)
+            members = overlap.members_of(self.around.assignments.get(assigned) or NO_ASSIGNMENT)
             said = members.reason if isinstance(members, Unread) else "\n".join(sorted(members))
             found = self._members[assigned] = members, hashlib.sha256(f"{assigned}\n{said}".encode()).digest()
         return found
@@ -346,7 +336,9 @@ class Siblings:
 
     # What they say
 
-    async def _decided(self, units: list[_Unit], shown: Sequence[Shown]) -> dict[bytes, tuple[str, Told | None]]:
+    async def _decided(
+        self, units: list[_Unit], shown: Sequence[Shown]
+    ) -> dict[bytes, tuple[str, overlap.Told | None]]:
         """Return what is told of exemptions that may overlap, by Shown.key, and the name of it in their tokens.
 
         Only assignments of which something changed are looked at; of the others the names alone are told.
@@ -357,7 +349,7 @@ class Siblings:
         there = {one.key: one for unit, site in asked for one in (*unit.own(site), *unit.higher(site))}
         over = {one.key: one for unit, _ in asked for one in unit.over}
         read = self._groups if shown and shown[0].container.startswith(MARK) else _Read()
-        found: dict[bytes, Told] = {}
+        found: dict[bytes, overlap.Told] = {}
         try:
             await self._read(there.values(), read)
             await self._read(over.values(), self._groups)
@@ -372,7 +364,9 @@ class Siblings:
     def _is_changed(self, one: Shown, expected: Mapping[bytes, str]) -> bool:
         return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
 
-    def _take(self, unit: _Unit, site: _Site, told: Mapping[bytes, Told], found: dict[bytes, Told]) -> list[str]:
+    def _take(
+        self, unit: _Unit, site: _Site, told: Mapping[bytes, overlap.Told], found: dict[bytes, overlap.Told]
+    ) -> list[str]:
         """Take what a site tells; return why the next sweep is to look again, for that gives it another name."""
         again: list[str] = []
         over = {one.key for one in unit.over}
@@ -383,12 +377,12 @@ class Siblings:
                 self._from_below.setdefault(key, []).append((site[0], one))
                 again.append("above")
             else:
-                found[key] = better(found.get(key), one)
+                found[key] = overlap.better(found.get(key), one)
             if isinstance(one, Unread):
                 again.append(one.reason)
         return again
 
-    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, Told]:
+    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, overlap.Told]:
         """Return what is told of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
         own, above = self._siblings(unit.own(site), read), self._siblings(unit.higher(site), read)
         over, doubt = self._siblings(unit.over, self._groups), unit.doubt
@@ -397,18 +391,18 @@ class Siblings:
         elif doubt:
             above = {key: replace(one, doubt=doubt) for key, one in above.items()}
         every = own | above | over
-        if not compare(list(own.values()), [*above.values(), *over.values()]):
+        if not overlap.compare(list(own.values()), [*above.values(), *over.values()]):
             return {}
         await self._date(every, read)
         dated = {
             key: replace(one, written=(read if key in read.written else self._groups).written[key])
             for key, one in every.items()
         }
-        told = compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
+        told = overlap.compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
         keys = {one.key: key for key, one in dated.items()}
         return {keys[one]: said for one, said in told.items()}
 
-    def _siblings(self, some: Iterable[Shown], read: _Read) -> dict[bytes, Sibling]:
+    def _siblings(self, some: Iterable[Shown], read: _Read) -> dict[bytes, overlap.Sibling]:
         return {one.key: sibling for one in some if (sibling := read.siblings.get(one.key)) is not None}
 
     async def _read(self, some: Collection[Shown], read: _Read) -> None:
@@ -431,15 +425,17 @@ class Siblings:
                 if shown and exemption and "/" + exemption.assignment_id.strip("/ ").lower() == shown.assigned:
                     members, _ = self._members_of(shown.assigned)
                     read.bodies[shown.key] = exemption
-                    read.siblings[shown.key] = sibling_of(
+                    read.siblings[shown.key] = overlap.sibling_of(
                         exemption, members, written_by_body(exemption), single=self._is_single(shown.assigned)
                     )
 
-    def _unread(self, one: Shown, doubt: str) -> Sibling:
+    def _unread(self, one: Shown, doubt: str) -> overlap.Sibling:
         """Return an exemption of which nobody knows the selectors."""
         named = frozenset[str]() if self._is_single(one.assigned) else frozenset(one.named)
         members, _ = self._members_of(one.assigned)
-        return Sibling(one.id, one.scope, one.modified_at, named, Selection(doubt=doubt, more=True), members, doubt)
+        return overlap.Sibling(
+            one.id, one.scope, one.modified_at, named, Selection(doubt=doubt, more=True), members, doubt
+        )
 
     def _is_single(self, assigned: str) -> bool:
         assignment = self.around.assignments.get(assigned)
@@ -453,11 +449,11 @@ class Siblings:
             return None
         return None if is_expired(exemption.expires_on, self.world.clock.now()) else exemption
 
-    async def _date(self, every: Mapping[bytes, Sibling], read: _Read) -> None:
+    async def _date(self, every: Mapping[bytes, overlap.Sibling], read: _Read) -> None:
         """Find out when exemptions were last written by others than us: by the register, else by what they say."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def ask(key: bytes, sibling: Sibling) -> None:
+        async def ask(key: bytes, sibling: overlap.Sibling) -> None:
             store = read if key in read.siblings else self._groups
             if key in store.written:
                 return

@@ -10,39 +10,25 @@ from guardrails.azure.graph import Graph
 from guardrails.azure.graph_answer import quota_wait
 from guardrails.errors import Retryable
 from sandbox.cloud import Cloud
+from tests.azure import inventory
 from tests.azure.conftest import OID, StaticCredential, hurried
-from tests.azure.inventory import (
-    LEVELS,
-    MakeGraph,
-    Sleep,
-    asked,
-    fail,
-    ids,
-    make,
-    missing,
-    pages,
-    rows,
-    seed,
-    statuses,
-    trouble,
-)
 from tests.conftest import VirtualClock
 from tests.sandbox.conftest import CORP, GROUP, SUB, SUBSCRIPTION, VAULT, exemption, exemption_id
 
 
 @pytest.fixture
-def sleep() -> Sleep:
-    return Sleep()
+def sleep() -> inventory.Sleep:
+    return inventory.Sleep()
 
 
 @pytest.fixture
 async def graph_of(
-    cloud: Cloud, credential: StaticCredential, clock: VirtualClock, sleep: Sleep
-) -> AsyncIterator[MakeGraph]:
+    cloud: Cloud, credential: StaticCredential, clock: VirtualClock, sleep: inventory.Sleep
+) -> AsyncIterator[inventory.MakeGraph]:
     made: list[Graph] = []
 
     def one(**more: object) -> Graph:
-        made.append(make(cloud, credential, clock, sleep, **more))
+        made.append(inventory.make(cloud, credential, clock, sleep, **more))
         return made[-1]
 
     yield one
@@ -50,37 +36,39 @@ async def graph_of(
         await graph.close()
 
 
-async def test_exemptions_of_every_level_come_in_the_order_of_their_ids(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = [one for scope in LEVELS for one in seed(cloud, 5, scope)]
+async def test_exemptions_of_every_level_come_in_the_order_of_their_ids(
+    graph_of: inventory.MakeGraph, cloud: Cloud
+) -> None:
+    seeded = [one for scope in inventory.LEVELS for one in inventory.seed(cloud, 5, scope)]
     cloud.arm.seed(exemption_id(GROUP, "E0025"), exemption())
     graph = graph_of(top=4)
-    found = await pages(graph)
-    assert set(ids(found)) == {*seeded, exemption_id(GROUP, "E0025")}
-    assert ids(found) == sorted(ids(found), key=str.lower)
+    found = await inventory.pages(graph)
+    assert set(inventory.ids(found)) == {*seeded, exemption_id(GROUP, "E0025")}
+    assert inventory.ids(found) == sorted(inventory.ids(found), key=str.lower)
     assert [len(page.rows) for page in found] == [4, 4, 4, 4, 4, 1]
     assert {page.total for page in found} == {21}
-    assert missing(found) == []
-    assert graph.requests == asked(cloud) == 6
-    assert rows(found)[0].keys() == {"id", "tenantId", "properties", "systemData"}
+    assert inventory.missing(found) == []
+    assert graph.requests == inventory.asked(cloud) == 6
+    assert inventory.rows(found)[0].keys() == {"id", "tenantId", "properties", "systemData"}
 
 
-async def test_an_empty_tenant_is_one_empty_page(graph_of: MakeGraph) -> None:
-    found = await pages(graph_of())
+async def test_an_empty_tenant_is_one_empty_page(graph_of: inventory.MakeGraph) -> None:
+    found = await inventory.pages(graph_of())
     assert [(page.rows, page.total, page.missing) for page in found] == [((), 0, "")]
 
 
-async def test_the_next_page_is_read_ahead_but_no_more(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seed(cloud, 10)
+async def test_the_next_page_is_read_ahead_but_no_more(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    inventory.seed(cloud, 10)
     coming = graph_of(top=2).exemptions()
     await anext(coming)
     await asyncio.sleep(0.1)
-    assert asked(cloud) == 2
+    assert inventory.asked(cloud) == 2
     rest = [page async for page in coming]
     assert len(rest) == 4
 
 
-async def test_a_reader_that_stops_early_leaves_nothing_behind(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seed(cloud, 10)
+async def test_a_reader_that_stops_early_leaves_nothing_behind(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    inventory.seed(cloud, 10)
     before = asyncio.all_tasks()
     coming = graph_of(top=2).exemptions()
     await anext(coming)
@@ -89,63 +77,69 @@ async def test_a_reader_that_stops_early_leaves_nothing_behind(graph_of: MakeGra
     assert ours == set()
 
 
-async def test_a_payload_that_is_too_large_is_halved(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 20)
-    trouble(cloud, largest=3)
-    found = await pages(graph_of(top=8))
-    assert ids(found) == seeded
-    assert missing(found) == []
+async def test_a_payload_that_is_too_large_is_halved(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 20)
+    inventory.trouble(cloud, largest=3)
+    found = await inventory.pages(graph_of(top=8))
+    assert inventory.ids(found) == seeded
+    assert inventory.missing(found) == []
     assert max(len(page.rows) for page in found) == 2
-    assert statuses(cloud).count(400) < statuses(cloud).count(200)
+    assert inventory.statuses(cloud).count(400) < inventory.statuses(cloud).count(200)
 
 
-async def test_pages_grow_again_once_rows_are_small(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 40)
-    fail(cloud, status=400, code="ResponsePayloadTooLarge", count=2)
-    found = await pages(graph_of(top=8))
-    assert ids(found) == seeded
+async def test_pages_grow_again_once_rows_are_small(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 40)
+    inventory.fail(cloud, status=400, code="ResponsePayloadTooLarge", count=2)
+    found = await inventory.pages(graph_of(top=8))
+    assert inventory.ids(found) == seeded
     assert [len(page.rows) for page in found] == [2, 2, 2, 2, 4, 4, 4, 4, 8, 8]
 
 
-async def test_one_row_that_is_too_large_is_named_and_passed_by(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 5)
-    fail(cloud, status=400, code="ResponsePayloadTooLarge", count=3)
-    found = await pages(graph_of(top=4))
-    assert missing(found) == ["row 1 could not be read: ResponsePayloadTooLarge: as told"]
-    assert ids(found) == seeded[1:]
+async def test_one_row_that_is_too_large_is_named_and_passed_by(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 5)
+    inventory.fail(cloud, status=400, code="ResponsePayloadTooLarge", count=3)
+    found = await inventory.pages(graph_of(top=4))
+    assert inventory.missing(found) == ["row 1 could not be read: ResponsePayloadTooLarge: as told"]
+    assert inventory.ids(found) == seeded[1:]
 
 
-async def test_a_429_is_waited_for(graph_of: MakeGraph, cloud: Cloud, sleep: Sleep) -> None:
-    seeded = seed(cloud, 3)
-    fail(cloud, status=429, retry_after="7", count=4)
-    assert ids(await pages(graph_of())) == seeded
+async def test_a_429_is_waited_for(graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep) -> None:
+    seeded = inventory.seed(cloud, 3)
+    inventory.fail(cloud, status=429, retry_after="7", count=4)
+    assert inventory.ids(await inventory.pages(graph_of())) == seeded
     assert sleep.waits == [7.0] * 4
 
 
-async def test_a_429_that_does_not_end_is_given_up(graph_of: MakeGraph, cloud: Cloud, sleep: Sleep) -> None:
-    seed(cloud, 3)
-    fail(cloud, status=429, retry_after="86400")
-    found = await pages(graph_of())
-    assert missing(found) == ["the exemptions of the tenant could not be read: TooManyRequests: as told"]
+async def test_a_429_that_does_not_end_is_given_up(
+    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep
+) -> None:
+    inventory.seed(cloud, 3)
+    inventory.fail(cloud, status=429, retry_after="86400")
+    found = await inventory.pages(graph_of())
+    assert inventory.missing(found) == ["the exemptions of the tenant could not be read: TooManyRequests: as told"]
     assert sleep.waits == [60.0] * 5
 
 
-async def test_the_quota_is_kept_without_a_429(graph_of: MakeGraph, cloud: Cloud, sleep: Sleep) -> None:
-    seeded = seed(cloud, 12)
-    trouble(cloud, quota={"limit": 2, "seconds": 5})
+async def test_the_quota_is_kept_without_a_429(
+    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep
+) -> None:
+    seeded = inventory.seed(cloud, 12)
+    inventory.trouble(cloud, quota={"limit": 2, "seconds": 5})
     sleep.then = cloud.arm.graph.refill
-    assert ids(await pages(graph_of(top=2))) == seeded
+    assert inventory.ids(await inventory.pages(graph_of(top=2))) == seeded
     assert sleep.waits == [5.0, 5.0]
-    assert set(statuses(cloud)) == {200}
+    assert set(inventory.statuses(cloud)) == {200}
 
 
-async def test_a_quota_that_others_use_up_is_waited_for(graph_of: MakeGraph, cloud: Cloud, sleep: Sleep) -> None:
-    seeded = seed(cloud, 2)
-    trouble(cloud, quota={"limit": 0, "seconds": 70})
-    sleep.then = lambda: trouble(cloud, quota={})
-    assert ids(await pages(graph_of())) == seeded
+async def test_a_quota_that_others_use_up_is_waited_for(
+    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep
+) -> None:
+    seeded = inventory.seed(cloud, 2)
+    inventory.trouble(cloud, quota={"limit": 0, "seconds": 70})
+    sleep.then = lambda: inventory.trouble(cloud, quota={})
+    assert inventory.ids(await inventory.pages(graph_of())) == seeded
     assert sleep.waits == [60.0]
-    assert statuses(cloud) == [429, 200]
+    assert inventory.statuses(cloud) == [429, 200]
 
 
 @pytest.mark.parametrize(
@@ -161,198 +155,208 @@ def test_how_long_a_used_up_quota_is_waited_for(left: str, resets: str, seconds:
 
 @pytest.mark.parametrize("status", [500, 503, 429, 200])
 async def test_a_page_that_fails_for_good_is_named_and_the_rest_comes(
-    graph_of: MakeGraph, cloud: Cloud, status: int
+    graph_of: inventory.MakeGraph, cloud: Cloud, status: int
 ) -> None:
-    seeded = seed(cloud, 9)
-    trouble(cloud, fail={"start": 3, "times": 6 if status == 429 else 3, "status": status})
-    found = await pages(graph_of(top=3))
-    assert ids(found) == seeded[:3] + seeded[6:]
-    [sentence] = missing(found)
+    seeded = inventory.seed(cloud, 9)
+    inventory.trouble(cloud, fail={"start": 3, "times": 6 if status == 429 else 3, "status": status})
+    found = await inventory.pages(graph_of(top=3))
+    assert inventory.ids(found) == seeded[:3] + seeded[6:]
+    [sentence] = inventory.missing(found)
     assert sentence.startswith("rows 4 to 6 could not be read: ")
     assert {page.total for page in found} == {9}
 
 
-async def test_a_page_that_fails_twice_is_read(graph_of: MakeGraph, cloud: Cloud, sleep: Sleep) -> None:
-    seeded = seed(cloud, 9)
-    trouble(cloud, fail={"start": 3, "times": 2, "status": 500})
-    found = await pages(graph_of(top=3))
-    assert ids(found) == seeded
-    assert missing(found) == []
+async def test_a_page_that_fails_twice_is_read(
+    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep
+) -> None:
+    seeded = inventory.seed(cloud, 9)
+    inventory.trouble(cloud, fail={"start": 3, "times": 2, "status": 500})
+    found = await inventory.pages(graph_of(top=3))
+    assert inventory.ids(found) == seeded
+    assert inventory.missing(found) == []
     assert sleep.waits == [2.0, 4.0]
 
 
 @pytest.mark.http
 async def test_an_answer_that_does_not_come_in_time_is_asked_for_again(
-    graph_of: MakeGraph, cloud: Cloud, sleep: Sleep, monkeypatch: pytest.MonkeyPatch
+    graph_of: inventory.MakeGraph, cloud: Cloud, sleep: inventory.Sleep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seeded = seed(cloud, 3)
+    seeded = inventory.seed(cloud, 3)
     monkeypatch.setattr("guardrails.azure.graph.transport", hurried)
-    fail(cloud, latency=0.4, count=1)
-    found = await pages(graph_of())
-    assert ids(found) == seeded
-    assert missing(found) == []
+    inventory.fail(cloud, latency=0.4, count=1)
+    found = await inventory.pages(graph_of())
+    assert inventory.ids(found) == seeded
+    assert inventory.missing(found) == []
     assert sleep.waits == [2.0]
 
 
-async def test_the_last_page_that_fails_names_only_rows_that_are_there(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 5)
-    trouble(cloud, fail={"start": 4, "times": 3})
-    found = await pages(graph_of(top=4))
-    assert ids(found) == seeded[:4]
-    assert [one.partition(" could")[0] for one in missing(found)] == ["row 5"]
+async def test_the_last_page_that_fails_names_only_rows_that_are_there(
+    graph_of: inventory.MakeGraph, cloud: Cloud
+) -> None:
+    seeded = inventory.seed(cloud, 5)
+    inventory.trouble(cloud, fail={"start": 4, "times": 3})
+    found = await inventory.pages(graph_of(top=4))
+    assert inventory.ids(found) == seeded[:4]
+    assert [one.partition(" could")[0] for one in inventory.missing(found)] == ["row 5"]
 
 
-async def test_a_graph_that_breaks_down_on_the_way_is_given_up(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seed(cloud, 40)
+async def test_a_graph_that_breaks_down_on_the_way_is_given_up(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    inventory.seed(cloud, 40)
     graph = graph_of(top=2)
     found = []
     async for page in graph.exemptions():
         found.append(page)
         if not cloud.arm.faults.rules:
-            fail(cloud, drop=True)
-    assert len(missing(found)) == 3
-    assert missing(found)[-1].startswith("rows ")
-    assert " to 40 could not be read: Azure Resource Manager did not answer" in missing(found)[-1]
+            inventory.fail(cloud, drop=True)
+    assert len(inventory.missing(found)) == 3
+    assert inventory.missing(found)[-1].startswith("rows ")
+    assert " to 40 could not be read: Azure Resource Manager did not answer" in inventory.missing(found)[-1]
     assert graph.requests <= 2 + 3 * 3
 
 
-async def test_a_segment_whose_first_page_fails_is_named_and_the_next_comes(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_a_segment_whose_first_page_fails_is_named_and_the_next_comes(
+    graph_of: inventory.MakeGraph, cloud: Cloud
+) -> None:
     cloud.arm.seed(exemption_id(CORP, "mg"), exemption())
-    seeded = seed(cloud, 3)
-    fail(cloud, status=500, count=3)
-    found = await pages(graph_of(scopes=["corp", SUB]))
-    assert missing(found) == ["the exemptions of management group corp could not be read: ServiceUnavailable: as told"]
-    assert ids(found) == seeded
+    seeded = inventory.seed(cloud, 3)
+    inventory.fail(cloud, status=500, count=3)
+    found = await inventory.pages(graph_of(scopes=["corp", SUB]))
+    assert inventory.missing(found) == [
+        "the exemptions of management group corp could not be read: ServiceUnavailable: as told"
+    ]
+    assert inventory.ids(found) == seeded
 
 
-async def test_a_token_that_is_refused_is_gone_around(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 9)
+async def test_a_token_that_is_refused_is_gone_around(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 9)
     found = []
     async for page in graph_of(top=2).exemptions():
         found.append(page)
-        trouble(cloud, expire=True)
-    assert ids(found) == seeded
-    assert missing(found) == []
-    assert 400 in statuses(cloud)
+        inventory.trouble(cloud, expire=True)
+    assert inventory.ids(found) == seeded
+    assert inventory.missing(found) == []
+    assert 400 in inventory.statuses(cloud)
 
 
-async def test_rows_that_are_cut_off_are_named(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 9)
-    trouble(cloud, silent=True)
-    found = await pages(graph_of(top=4))
-    assert ids(found) == seeded[:4]
-    assert missing(found) == ["the rows after row 4 were cut off by Resource Graph"]
+async def test_rows_that_are_cut_off_are_named(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 9)
+    inventory.trouble(cloud, silent=True)
+    found = await inventory.pages(graph_of(top=4))
+    assert inventory.ids(found) == seeded[:4]
+    assert inventory.missing(found) == ["the rows after row 4 were cut off by Resource Graph"]
 
 
-async def test_the_limit_of_subscriptions_is_named_once(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 9)
-    trouble(cloud, limit_hit=True)
-    found = await pages(graph_of(top=2))
-    assert ids(found) == seeded
-    [sentence] = missing(found)
+async def test_the_limit_of_subscriptions_is_named_once(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 9)
+    inventory.trouble(cloud, limit_hit=True)
+    found = await inventory.pages(graph_of(top=2))
+    assert inventory.ids(found) == seeded
+    [sentence] = inventory.missing(found)
     assert "10,000 subscriptions" in sentence
     assert "GUARDRAILS_SWEEP_SCOPES" in sentence
 
 
 async def test_a_management_group_without_rights_is_named_and_the_others_come(
-    graph_of: MakeGraph, cloud: Cloud
+    graph_of: inventory.MakeGraph, cloud: Cloud
 ) -> None:
     cloud.arm.add_management_group("secret")
-    seeded = seed(cloud, 3)
+    seeded = inventory.seed(cloud, 3)
     cloud.arm.control._put_permissions({OID: [{"scope": CORP, "actions": ["*/read"]}]})
-    found = await pages(graph_of(scopes=["secret", "corp"]))
-    assert ids(found) == seeded
-    [sentence] = missing(found)
+    found = await inventory.pages(graph_of(scopes=["secret", "corp"]))
+    assert inventory.ids(found) == seeded
+    [sentence] = inventory.missing(found)
     assert sentence.startswith("management group secret could not be read: ")
     assert "Microsoft.Management/managementGroups/read" in sentence
     assert "Reader" in sentence
 
 
-async def test_scopes_that_may_not_be_read_are_left_out_without_a_word(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_scopes_that_may_not_be_read_are_left_out_without_a_word(
+    graph_of: inventory.MakeGraph, cloud: Cloud
+) -> None:
     cloud.arm.seed(exemption_id(CORP, "mg"), exemption())
-    seeded = seed(cloud, 3)
+    seeded = inventory.seed(cloud, 3)
     cloud.arm.control._put_permissions({OID: [{"scope": SUBSCRIPTION, "actions": ["*/read"]}]})
-    found = await pages(graph_of())
-    assert ids(found) == seeded
-    assert missing(found) == []
+    found = await inventory.pages(graph_of())
+    assert inventory.ids(found) == seeded
+    assert inventory.missing(found) == []
 
 
-async def test_many_scopes_are_several_queries(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_many_scopes_are_several_queries(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
     groups = [f"g{n:02}" for n in range(11)]
     for group in groups:
         scope = cloud.arm.add_management_group(group)
         cloud.arm.seed(exemption_id(scope, "one"), exemption())
-    seeded = seed(cloud, 2)
-    found = await pages(graph_of(scopes=[*groups, SUB.upper(), "G00", " "]))
-    assert len(ids(found)) == 13
-    assert ids(found)[-2:] == seeded
-    assert asked(cloud) == 3
+    seeded = inventory.seed(cloud, 2)
+    found = await inventory.pages(graph_of(scopes=[*groups, SUB.upper(), "G00", " "]))
+    assert len(inventory.ids(found)) == 13
+    assert inventory.ids(found)[-2:] == seeded
+    assert inventory.asked(cloud) == 3
     assert [page.total for page in found] == [10, 11, 13]
 
 
-async def test_subscriptions_are_asked_for_a_thousand_at_a_time(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 2)
+async def test_subscriptions_are_asked_for_a_thousand_at_a_time(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 2)
     others = [f"00000000-0000-4000-8000-{n:012}" for n in range(1500)]
-    found = await pages(graph_of(scopes=[*others, SUB]))
-    assert ids(found) == seeded
-    assert asked(cloud) == 2
+    found = await inventory.pages(graph_of(scopes=[*others, SUB]))
+    assert inventory.ids(found) == seeded
+    assert inventory.asked(cloud) == 2
 
 
-async def test_odd_rows_pass_through(graph_of: MakeGraph, cloud: Cloud) -> None:
-    [seeded] = seed(cloud, 1)
+async def test_odd_rows_pass_through(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    [seeded] = inventory.seed(cloud, 1)
     odd = [
         {"id": seeded, "tenantId": "other", "properties": None},
         {"id": seeded.upper(), "properties": {"a": 1}},
         {"id": None},
         {},
     ]
-    trouble(cloud, extra=odd)
-    found = rows(await pages(graph_of()))
+    inventory.trouble(cloud, extra=odd)
+    found = inventory.rows(await inventory.pages(graph_of()))
     assert len(found) == 5
     assert all(row in found for row in odd)
 
 
-async def test_rows_that_are_no_objects_are_counted(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 3)
-    trouble(cloud, extra=["text", 5, None])
-    found = await pages(graph_of(top=4))
-    assert ids(found) == seeded
-    assert missing(found) == ["3 rows are not JSON objects"]
+async def test_rows_that_are_no_objects_are_counted(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 3)
+    inventory.trouble(cloud, extra=["text", 5, None])
+    found = await inventory.pages(graph_of(top=4))
+    assert inventory.ids(found) == seeded
+    assert inventory.missing(found) == ["3 rows are not JSON objects"]
 
 
-async def test_the_skew_of_the_clocks_is_told(graph_of: MakeGraph, cloud: Cloud, clock: VirtualClock) -> None:
-    trouble(cloud, skew=-300)
+async def test_the_skew_of_the_clocks_is_told(graph_of: inventory.MakeGraph, cloud: Cloud, clock: VirtualClock) -> None:
+    inventory.trouble(cloud, skew=-300)
     clock.time = datetime.now(UTC)
-    [page] = await pages(graph_of())
+    [page] = await inventory.pages(graph_of())
     assert 298 <= page.skew <= 302
-    trouble(cloud, skew=0)
+    inventory.trouble(cloud, skew=0)
     clock.time = datetime.now(UTC)
-    [page] = await pages(graph_of())
+    [page] = await inventory.pages(graph_of())
     assert abs(page.skew) <= 2
 
 
-async def test_a_table_without_system_data_is_read_without_it(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 5)
-    trouble(cloud, without=["systemData"])
+async def test_a_table_without_system_data_is_read_without_it(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 5)
+    inventory.trouble(cloud, without=["systemData"])
     graph = graph_of(top=2)
-    found = await pages(graph)
-    assert ids(found) == seeded
-    assert missing(found) == []
+    found = await inventory.pages(graph)
+    assert inventory.ids(found) == seeded
+    assert inventory.missing(found) == []
     assert graph.requests == 4
-    assert rows(found)[0].keys() == {"id", "tenantId", "properties"}
+    assert inventory.rows(found)[0].keys() == {"id", "tenantId", "properties"}
 
 
-async def test_without_a_token_nothing_is_read(graph_of: MakeGraph, credential: StaticCredential) -> None:
+async def test_without_a_token_nothing_is_read(graph_of: inventory.MakeGraph, credential: StaticCredential) -> None:
     credential.token = "nonsense"
     with pytest.raises(Retryable) as caught:
-        await pages(graph_of())
+        await inventory.pages(graph_of())
     assert caught.value.code == "no-token"
 
 
-async def test_rows_are_as_the_graph_has_them_even_when_it_lags(graph_of: MakeGraph, cloud: Cloud) -> None:
-    seeded = seed(cloud, 2, VAULT)
-    trouble(cloud, frozen=True)
+async def test_rows_are_as_the_graph_has_them_even_when_it_lags(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+    seeded = inventory.seed(cloud, 2, VAULT)
+    inventory.trouble(cloud, frozen=True)
     cloud.arm.store.remove(seeded[0].lower())
-    assert ids(await pages(graph_of())) == seeded
-    trouble(cloud, frozen=False)
-    assert ids(await pages(graph_of())) == seeded[1:]
+    assert inventory.ids(await inventory.pages(graph_of())) == seeded
+    inventory.trouble(cloud, frozen=False)
+    assert inventory.ids(await inventory.pages(graph_of())) == seeded[1:]

@@ -11,18 +11,8 @@ from typing import Any
 
 import pytest
 
+from sandbox import tenant
 from sandbox.stack import ROOT
-from sandbox.tenant import (
-    ASSIGNMENT,
-    DEV,
-    GROUP,
-    MANAGEMENT_GROUP,
-    PIPELINE_OID,
-    PROD,
-    RESOURCE,
-    SUBSCRIPTION,
-    exemption_id,
-)
 from tests.clients import tour
 from tests.clients.conftest import ABOVE, Site
 from tests.clients.tour import Shown, compliant
@@ -113,8 +103,11 @@ def az(site: Site, python_client: Callable[[str], Path]) -> Az:
 def test_the_environment_is_the_sandbox(site: Site, az: Az) -> None:
     cloud = az("cloud", "show")
     assert (cloud["name"], cloud["endpoints"]["resourceManager"]) == ("AzureCloud", site.arm)
-    assert {(one["id"], one["name"]) for one in az("account", "list")} == {(PROD, "contoso-prod"), (DEV, "contoso-dev")}
-    assert az("account", "show")["id"] == PROD
+    assert {(one["id"], one["name"]) for one in az("account", "list")} == {
+        (tenant.PROD, "contoso-prod"),
+        (tenant.DEV, "contoso-dev"),
+    }
+    assert az("account", "show")["id"] == tenant.PROD
 
 
 def test_the_tour(site: Site, az: Az) -> None:
@@ -128,11 +121,13 @@ def test_what_its_lists_leave_out(az: Az) -> None:
     findings/azure-cli-policy-list-scope-asks-another-subscription.sh.
     """
     name = "azure-cli-lists"
-    above, middle, below = (exemption_id(scope, name) for scope in (MANAGEMENT_GROUP, GROUP, RESOURCE))
-    az.create(MANAGEMENT_GROUP, name, compliant(policyAssignmentId=ABOVE))
-    az.create(GROUP, name, compliant())
-    az.create(RESOURCE, name, compliant())
-    group = GROUP.rpartition("/")[2]
+    above, middle, below = (
+        tenant.exemption_id(scope, name) for scope in (tenant.MANAGEMENT_GROUP, tenant.GROUP, tenant.RESOURCE)
+    )
+    az.create(tenant.MANAGEMENT_GROUP, name, compliant(policyAssignmentId=ABOVE))
+    az.create(tenant.GROUP, name, compliant())
+    az.create(tenant.RESOURCE, name, compliant())
+    group = tenant.GROUP.rpartition("/")[2]
     shown = {
         asked: {one for one in az.listed_by(*asked) if one in (above, middle, below)}
         for asked in (
@@ -141,43 +136,49 @@ def test_what_its_lists_leave_out(az: Az) -> None:
             ("--filter", "atScope()"),
             ("--resource-group", group),
             ("--resource-group", group, "--filter", "atScope()"),
-            ("--scope", RESOURCE),
-            ("--scope", RESOURCE, "--disable-scope-strict-match"),
-            ("--scope", GROUP.replace(PROD, DEV)),
-            ("--subscription", DEV),
+            ("--scope", tenant.RESOURCE),
+            ("--scope", tenant.RESOURCE, "--disable-scope-strict-match"),
+            ("--scope", tenant.GROUP.replace(tenant.PROD, tenant.DEV)),
+            ("--subscription", tenant.DEV),
             ("--management-group", "contoso"),
         )
     }
     assert list(shown.values()) == [
         set(), {middle, below}, {above}, {middle}, {above, middle}, {middle}, {middle, below}, {middle}, set(), {above},
     ]  # fmt: skip
-    for scope in (MANAGEMENT_GROUP, GROUP, RESOURCE):
+    for scope in (tenant.MANAGEMENT_GROUP, tenant.GROUP, tenant.RESOURCE):
         az.delete(scope, name)
 
 
 def test_an_update_that_writes_the_metadata_anew_loses_the_tag_and_gets_it_again(site: Site, az: Az) -> None:
     """`--set metadata.KEY=VALUE` is refused by 2.91.0, so `--metadata` with all of it is what people use."""
     name = "azure-cli-tagged"
-    one = exemption_id(RESOURCE, name)
+    one = tenant.exemption_id(tenant.RESOURCE, name)
     with site.answered(one, "tagged"):
-        az.create(RESOURCE, name, compliant(metadata=tour.NO_TICKET))
-    assert az.refused("policy", "exemption", "update", "--name", name, "--scope", RESOURCE, "--set", "metadata.a=b")
+        az.create(tenant.RESOURCE, name, compliant(metadata=tour.NO_TICKET))
+    assert az.refused(
+        "policy", "exemption", "update", "--name", name, "--scope", tenant.RESOURCE, "--set", "metadata.a=b"
+    )
     without = {**tour.NO_TICKET, "note": "written anew"}
     with site.answered(one, "tagged"):
-        assert tour.TAG not in az.update(RESOURCE, name, metadata=without)["metadata"]
-    shown = az.show(RESOURCE, name)
+        assert tour.TAG not in az.update(tenant.RESOURCE, name, metadata=without)["metadata"]
+    shown = az.show(tenant.RESOURCE, name)
     assert shown
     assert shown["metadata"][tour.TAG]["codes"] == ["EXG201"]
     assert shown["metadata"]["note"] == "written anew"
-    az.delete(RESOURCE, name)
+    az.delete(tenant.RESOURCE, name)
 
 
 @pytest.mark.parametrize(
     ("changes", "scope", "answer"),
     [
-        ({"policyAssignmentId": f"{ASSIGNMENT}-not-there"}, RESOURCE, (1, "InvalidCreatePolicyExemptionRequest")),
-        ({"policyDefinitionReferenceIds": ["notThere"]}, RESOURCE, (1, "InvalidPolicyDefinitionReference")),
-        ({}, f"{SUBSCRIPTION}/resourceGroups/not-there", (NOT_THERE, "ResourceGroupNotFound")),
+        (
+            {"policyAssignmentId": f"{tenant.ASSIGNMENT}-not-there"},
+            tenant.RESOURCE,
+            (1, "InvalidCreatePolicyExemptionRequest"),
+        ),
+        ({"policyDefinitionReferenceIds": ["notThere"]}, tenant.RESOURCE, (1, "InvalidPolicyDefinitionReference")),
+        ({}, f"{tenant.SUBSCRIPTION}/resourceGroups/not-there", (NOT_THERE, "ResourceGroupNotFound")),
     ],
 )
 def test_refusals_are_shown_with_their_codes(
@@ -189,18 +190,20 @@ def test_refusals_are_shown_with_their_codes(
 
 def test_it_shows_why_somebody_may_not(site: Site, az: Az) -> None:
     name, good = "azure-cli-locked", compliant()
-    az.create(RESOURCE, name, good)
-    delete = "policy", "exemption", "delete", "--name", name, "--scope", RESOURCE
-    site.control("PUT", "locks", {"scope": GROUP, "level": "CanNotDelete", "name": name})
+    az.create(tenant.RESOURCE, name, good)
+    delete = "policy", "exemption", "delete", "--name", name, "--scope", tenant.RESOURCE
+    site.control("PUT", "locks", {"scope": tenant.GROUP, "level": "CanNotDelete", "name": name})
     try:
         assert az.refused(*delete) == (1, "ScopeLocked")
-        site.control("PUT", "permissions", {PIPELINE_OID: [{"scope": SUBSCRIPTION, "actions": ["*/read"]}]})
+        site.control(
+            "PUT", "permissions", {tenant.PIPELINE_OID: [{"scope": tenant.SUBSCRIPTION, "actions": ["*/read"]}]}
+        )
         assert az.refused(*delete) == (1, "AuthorizationFailed")
     finally:
-        site.control("DELETE", "locks", {"scope": GROUP, "name": name})
+        site.control("DELETE", "locks", {"scope": tenant.GROUP, "name": name})
         site.control("DELETE", "permissions")
-    tour.same(az.show(RESOURCE, name), good)
-    az.delete(RESOURCE, name)
+    tour.same(az.show(tenant.RESOURCE, name), good)
+    az.delete(tenant.RESOURCE, name)
 
 
 def test_it_asks_again_when_throttled_or_when_arm_is_unavailable(site: Site, az: Az) -> None:
@@ -208,17 +211,17 @@ def test_it_asks_again_when_throttled_or_when_arm_is_unavailable(site: Site, az:
     fault = {"path": name, "method": "PUT", "count": 1}
     site.control("POST", "faults", [{**fault, "status": 429, "retry_after": 1}, {**fault, "status": 503}])
     try:
-        tour.same(az.create(RESOURCE, name, good), good)
+        tour.same(az.create(tenant.RESOURCE, name, good), good)
         assert site.control("GET", "faults") == []  # both were met
     finally:
         site.control("DELETE", "faults")
-    az.delete(RESOURCE, name)
+    az.delete(tenant.RESOURCE, name)
 
 
 def test_it_gets_policy_tokens(site: Site, az: Az) -> None:
     name, asked = "azure-cli-token", ("--acquire-policy-token", "--change-reference", "CHG-7")
     site.control("PUT", "policy-tokens", {"path": f"policyExemptions/{name}", "change_reference": "CHG-7"})
-    about = "--name", name, "--scope", RESOURCE
+    about = "--name", name, "--scope", tenant.RESOURCE
     good = _options(compliant(displayName="Übergabe des Partners"))
     try:
         assert az.refused("policy", "exemption", "create", *about, *good) == (1, "RequestDisallowedByPolicy")
@@ -229,19 +232,19 @@ def test_it_gets_policy_tokens(site: Site, az: Az) -> None:
         az("policy", "exemption", "delete", *about, *asked)
     finally:
         site.control("DELETE", "policy-tokens")
-    assert az.show(RESOURCE, name) is None
+    assert az.show(tenant.RESOURCE, name) is None
 
 
 def test_what_it_saves_is_judged(site: Site, az: Az) -> None:
     """The commands of README.md, up to the line for `judge`."""
-    at, version = f"{SUBSCRIPTION}/providers/Microsoft.Authorization", "2026-01-01-preview"
-    names = {scope: f"azure-cli-judged-{level}" for level, scope in enumerate((MANAGEMENT_GROUP, GROUP))}
-    az.create(MANAGEMENT_GROUP, names[MANAGEMENT_GROUP], compliant(policyAssignmentId=ABOVE))
-    az.create(GROUP, names[GROUP], compliant(metadata=tour.NO_TICKET))
+    at, version = f"{tenant.SUBSCRIPTION}/providers/Microsoft.Authorization", "2026-01-01-preview"
+    names = {scope: f"azure-cli-judged-{level}" for level, scope in enumerate((tenant.MANAGEMENT_GROUP, tenant.GROUP))}
+    az.create(tenant.MANAGEMENT_GROUP, names[tenant.MANAGEMENT_GROUP], compliant(policyAssignmentId=ABOVE))
+    az.create(tenant.GROUP, names[tenant.GROUP], compliant(metadata=tour.NO_TICKET))
     saved = {
         "exemptions": az("rest", "--method", "get", "--url", f"{at}/policyExemptions?api-version={version}"),
         "assignments": az("rest", "--method", "get", "--url", f"{at}/policyAssignments?api-version=2025-03-01"),
-        "initiatives": az("policy", "set-definition", "list", "--subscription", PROD),
+        "initiatives": az("policy", "set-definition", "list", "--subscription", tenant.PROD),
     }
     for kind, found in saved.items():
         (site.folder / f"{kind}.json").write_text(json.dumps(found), "utf-8")
@@ -251,7 +254,7 @@ def test_what_it_saves_is_judged(site: Site, az: Az) -> None:
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     judged = {one["id"]: [found["code"] for found in one["findings"]] for one in json.loads(done.stdout)}
-    above, below = (exemption_id(scope, name) for scope, name in names.items())
+    above, below = (tenant.exemption_id(scope, name) for scope, name in names.items())
     assert {one: judged[one] for one in (above, below)} == {above: ["EXG301"], below: ["EXG201"]}
     for scope, name in names.items():
         az.delete(scope, name)

@@ -10,19 +10,8 @@ from urllib.parse import quote
 import pytest
 from azure.storage.queue import QueueClient, QueueSasPermissions, generate_queue_sas
 
+from sandbox import tenant
 from sandbox.identity import TENANT_ID
-from sandbox.tenant import (
-    APPROVAL,
-    ASSIGNMENT,
-    GROUP,
-    PROD,
-    REPORTING,
-    RESOURCE,
-    VERSION,
-    exemption_id,
-    in_days,
-    waiver,
-)
 from tests.clients.conftest import ABOVE, LISTS, Site, send, until
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("clients")]
@@ -30,10 +19,16 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("clients")]
 SCRIPT, POLICIES = str(LISTS / "custodian.py"), str(LISTS / "custodian.yml")
 SELF: Final = {"oid": "c0570d1a-0000-4000-8000-0000000000c1", "name": "custodian"}
 CLIENT_ID: Final = "c0570d1a-0000-4000-8000-0000000000c2"
-KEPT, LATE = exemption_id(GROUP, "custodian-kept"), exemption_id(GROUP, "custodian-endless")
-TICKETLESS, CLAIMED = exemption_id(GROUP, "custodian-ticketless"), exemption_id(GROUP, "custodian-mitigated")
-DEEP, DISPUTED = exemption_id(RESOURCE, "custodian-deep"), exemption_id(GROUP, "custodian-disputed")
-GOOD: dict[str, Any] = {"expiresOn": in_days(120)}
+KEPT, LATE = tenant.exemption_id(tenant.GROUP, "custodian-kept"), tenant.exemption_id(tenant.GROUP, "custodian-endless")
+TICKETLESS, CLAIMED = (
+    tenant.exemption_id(tenant.GROUP, "custodian-ticketless"),
+    tenant.exemption_id(tenant.GROUP, "custodian-mitigated"),
+)
+DEEP, DISPUTED = (
+    tenant.exemption_id(tenant.RESOURCE, "custodian-deep"),
+    tenant.exemption_id(tenant.GROUP, "custodian-disputed"),
+)
+GOOD: dict[str, Any] = {"expiresOn": tenant.in_days(120)}
 
 type Custodian = Callable[..., Any]
 
@@ -43,13 +38,13 @@ def custodian(site: Site, python_client: Callable[[str], Path]) -> Custodian:
     """Return a function that runs custodian.py as a user-assigned managed identity, and gives what it answered."""
     python = str(python_client("custodian") / "python")
     site.control("PUT", "identities", {CLIENT_ID: SELF})
-    identity = f"{REPORTING}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{SELF['name']}"
+    identity = f"{tenant.REPORTING}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{SELF['name']}"
     properties = {"clientId": CLIENT_ID, "principalId": SELF["oid"], "tenantId": TENANT_ID}
     site.control("POST", "seed", {"id": identity, "body": {"location": "westeurope", "properties": properties}})
     environment: dict[str, Any] = {
         "AZURE_USE_MSI": "1",
         "AZURE_CLIENT_ID": CLIENT_ID,
-        "AZURE_SUBSCRIPTION_ID": PROD,
+        "AZURE_SUBSCRIPTION_ID": tenant.PROD,
         "AZURE_TENANT_ID": TENANT_ID,
         "SANDBOX_ARM_TLS": site.arm,
     }
@@ -84,8 +79,10 @@ def functions(site: Site, custodian: Custodian) -> Callable[[str], list[dict[str
 
 def put(site: Site, exemption: str, **changes: Any) -> Any:
     """Write an exemption as the approved pipeline, which Custodian cannot; return its properties."""
-    body = waiver(**changes)
-    status, said = send("PUT", f"{site.shown['arm']}{quote(exemption)}?api-version={VERSION}", body, token=site.token)
+    body = tenant.waiver(**changes)
+    status, said = send(
+        "PUT", f"{site.shown['arm']}{quote(exemption)}?api-version={tenant.VERSION}", body, token=site.token
+    )
     assert status in (200, 201), said
     return body["properties"]
 
@@ -94,7 +91,7 @@ def test_custodian_lists_what_is_inherited(site: Site, custodian: Custodian) -> 
     custodian("cli", "validate", POLICIES)
     custodian("cli", "run", "-s", str(site.folder / "pulled"), "-p", "assignments", POLICIES)
     listed = json.loads((site.folder / "pulled" / "assignments" / "resources.json").read_text("utf-8"))
-    assert {ASSIGNMENT, ABOVE} <= {one["id"] for one in listed}
+    assert {tenant.ASSIGNMENT, ABOVE} <= {one["id"] for one in listed}
 
 
 def test_custodian_sees_each_write(site: Site, functions: Callable[[str], list[dict[str, Any]]]) -> None:
@@ -112,7 +109,7 @@ def test_custodian_sees_each_write(site: Site, functions: Callable[[str], list[d
     [updated] = seen(KEPT)
     assert updated["resources"][0]["properties"]["description"] == changed["description"]
 
-    put(site, TICKETLESS, **GOOD, metadata={key: APPROVAL[key] for key in ("owner", "reviewDate")})
+    put(site, TICKETLESS, **GOOD, metadata={key: tenant.APPROVAL[key] for key in ("owner", "reviewDate")})
     site.tagged(TICKETLESS)
     written, tagged = seen(TICKETLESS)
     assert written["resources"] == tagged["resources"], "each event's exemption is read as it is by then"
@@ -133,7 +130,7 @@ def test_custodian_sees_each_write(site: Site, functions: Callable[[str], list[d
 def test_custodian_deletes_what_its_policy_refuses(
     site: Site, functions: Callable[[str], list[dict[str, Any]]]
 ) -> None:
-    put(site, KEPT, **GOOD, exemptionCategory="Mitigated", metadata={**APPROVAL, "evidence": "WAF-77"})
+    put(site, KEPT, **GOOD, exemptionCategory="Mitigated", metadata={**tenant.APPROVAL, "evidence": "WAF-77"})
     put(site, CLAIMED, **GOOD, exemptionCategory="Mitigated")
     site.tagged(KEPT)
     site.tagged(CLAIMED)  # the ruleset has both tagged: they name no control
@@ -161,7 +158,7 @@ def test_two_tools_that_undo_one_another_come_to_an_end(
     site: Site, functions: Callable[[str], list[dict[str, Any]]]
 ) -> None:
     """The service brings back what Custodian, which may not, deleted: three times. Then it says that it does not."""
-    evidence = {**APPROVAL, "compensatingControl": "The firewall blocks it."}
+    evidence = {**tenant.APPROVAL, "compensatingControl": "The firewall blocks it."}
     put(site, DISPUTED, **GOOD, exemptionCategory="Mitigated", metadata=evidence)
     site.recorded(DISPUTED, "written")
     for outcome in (*["brought-back"] * 3, "not-restored"):

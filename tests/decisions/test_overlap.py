@@ -10,16 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from guardrails.decisions.overlap import (
-    Sibling,
-    compare,
-    may_overlap,
-    members_of,
-    named_by,
-    sibling_of,
-    sites,
-    written_at,
-)
+from guardrails.decisions import overlap
 from guardrails.exemption.facts import Assignment, Overlap, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.sources import ARM, RESOURCE_GRAPH, Source
@@ -42,10 +33,12 @@ def exemption(name: str, scope: str = GROUP, source: Source = ARM, **properties:
     return Exemption.from_arm(body, source=source)
 
 
-def sibling(name: str, minutes: int | None = 0, scope: str = GROUP, *, known: Any = KNOWN, **more: Any) -> Sibling:
+def sibling(
+    name: str, minutes: int | None = 0, scope: str = GROUP, *, known: Any = KNOWN, **more: Any
+) -> overlap.Sibling:
     written = None if minutes is None else NOW + timedelta(minutes=minutes)
     single = isinstance(known, Assignment) and not known.is_initiative
-    return sibling_of(exemption(name, scope, **more), members_of(known), written, single=single)
+    return overlap.sibling_of(exemption(name, scope, **more), overlap.members_of(known), written, single=single)
 
 
 def picks(*conditions: tuple[str, str, Sequence[str]]) -> dict[str, Any]:
@@ -85,7 +78,7 @@ class Made:
             return False
         return not self.selectors or any(all(_holds(c, control, place) for c in one) for one in self.selectors)
 
-    def sibling(self, number: int) -> Sibling:
+    def sibling(self, number: int) -> overlap.Sibling:
         selectors = [{"name": str(at), **picks(*one)} for at, one in enumerate(self.selectors)]
         scope = (SUBSCRIPTION, GROUP)[self.level]
         return sibling(
@@ -131,9 +124,11 @@ def test_against_the_model(made: list[Made]) -> None:
     order = sorted(range(len(made)), key=lambda at: (made[at].minutes, siblings[at].key))
     own = [siblings[at] for at in range(len(made)) if made[at].level == 1]
     above = [siblings[at] for at in range(len(made)) if made[at].level == 0]
-    found = compare(own, above) if own else {}
+    found = overlap.compare(own, above) if own else {}
     assert not any(isinstance(told, Unread) for told in found.values()), "nothing is in doubt here"
-    assert found == (compare(own[::-1], above[::-1]) if own else {}), "the order in which they come does not matter"
+    assert found == (overlap.compare(own[::-1], above[::-1]) if own else {}), (
+        "the order in which they come does not matter"
+    )
     repeats: dict[str, set[str]] = {}
     spelled: set[str] = set()
     for at, number in enumerate(order):
@@ -159,7 +154,9 @@ def test_against_the_model(made: list[Made]) -> None:
     # two that come to the same in other words, as `in: [a, b]` and two selectors, are not told; those that say it are
     assert spelled | ({whole} if whole else set()) == found.keys()
     if found:
-        assert may_overlap([one.named for one in own], named_by(one.named for one in above), frozenset(MEMBERS))
+        assert overlap.may_overlap(
+            [one.named for one in own], overlap.named_by(one.named for one in above), frozenset(MEMBERS)
+        )
 
 
 @settings(max_examples=100, deadline=None)
@@ -175,10 +172,10 @@ def test_in_doubt_nothing_is_told_that_is_not_so_and_nothing_is_passed_over(made
         for at, one in enumerate(sure)
     ]  # fmt: skip
 
-    def told(siblings: Sequence[Sibling]) -> dict[str, Any]:
+    def told(siblings: Sequence[overlap.Sibling]) -> dict[str, Any]:
         own = [one for one, of in zip(siblings, made, strict=True) if of.level == 1]
         above = [one for one, of in zip(siblings, made, strict=True) if of.level == 0]
-        return compare(own, above) if own else {}
+        return overlap.compare(own, above) if own else {}
 
     full, part = told(sure), told(seen)
     if full and not any(isinstance(one, Overlap) for one in part.values()):
@@ -201,7 +198,7 @@ def test_the_whole_in_parts_names_those_that_added_to_it() -> None:
         sibling("third", 3, policyDefinitionReferenceIds=["C"]),
         sibling("fourth", 4, policyDefinitionReferenceIds=["b", "c"]),
     ]
-    found = compare(ordered, [])
+    found = overlap.compare(ordered, [])
     assert names(found) == {"same": ["first"], "third": ["first", "second"]}
     told = found[ordered[3].key]
     assert isinstance(told, Overlap)
@@ -210,22 +207,22 @@ def test_the_whole_in_parts_names_those_that_added_to_it() -> None:
 
 def test_of_one_time_or_of_none_the_greater_id_is_told() -> None:
     for minutes in ((5, 5, 5), (9, None, 1), (None, None, None)):
-        found = compare([sibling(name, at) for name, at in zip("bca", minutes, strict=True)], [])
+        found = overlap.compare([sibling(name, at) for name, at in zip("bca", minutes, strict=True)], [])
         assert names(found) == {"b": ["a"], "c": ["a", "b"]}
 
 
 def test_what_is_above_alone_is_told_there_and_not_here() -> None:
     upper = [sibling(one, 0, SUBSCRIPTION, policyDefinitionReferenceIds=[one]) for one in MEMBERS]
     here = sibling("here", 9, policyDefinitionReferenceIds=["a"])
-    assert compare([here], upper) == {}
-    assert names(compare(upper, [])) == {"c": ["a", "b"]}
+    assert overlap.compare([here], upper) == {}
+    assert names(overlap.compare(upper, [])) == {"c": ["a", "b"]}
     early = sibling("here", -9, policyDefinitionReferenceIds=["a"])
-    assert names(compare([early], upper)) == {"c": ["here", "b"]}
+    assert names(overlap.compare([early], upper)) == {"c": ["here", "b"]}
 
 
 def test_many_are_told_by_a_few_and_their_number() -> None:
     every = [sibling(f"e{number:03}", number) for number in range(300)]
-    found = compare(every, [])
+    found = overlap.compare(every, [])
     last = found[every[-1].key]
     assert isinstance(last, Overlap)
     assert (last.count, len(last.others), len(found)) == (299, 5, 299)
@@ -233,7 +230,7 @@ def test_many_are_told_by_a_few_and_their_number() -> None:
 
 def test_an_assignment_of_a_single_policy_has_one_control() -> None:
     single = Assignment(ASSIGNMENT, DENY_PUBLIC, {})
-    found = compare([sibling("a", 0, known=single), sibling("b", 1, known=single)], [])
+    found = overlap.compare([sibling("a", 0, known=single), sibling("b", 1, known=single)], [])
     told = found[next(iter(found))]
     assert names(found) == {"b": ["a"]}
     assert isinstance(told, Overlap)
@@ -244,32 +241,32 @@ def test_an_assignment_of_a_single_policy_has_one_control() -> None:
 def test_an_initiative_that_nobody_knows(reason: str) -> None:
     unread = Assignment(ASSIGNMENT, INITIATIVE, Unread(reason))
 
-    def of(name: str, *references: str, **more: Any) -> Sibling:
+    def of(name: str, *references: str, **more: Any) -> overlap.Sibling:
         return sibling(name, ord(name), known=unread, policyDefinitionReferenceIds=list(references) or None, **more)
 
-    assert names(compare([of("a", "x"), of("b", "X")], [])) == {"b": ["a"]}
-    assert names(compare([of("a"), of("b")], [])) == {"b": ["a"]}
-    assert names(compare([of("a", "x"), of("b", "x", "y")], [])) == {"b": []}
-    assert compare([of("a", "x")], []) == {}
-    found = compare([of("a", "x"), of("b", "y")], [])
+    assert names(overlap.compare([of("a", "x"), of("b", "X")], [])) == {"b": ["a"]}
+    assert names(overlap.compare([of("a"), of("b")], [])) == {"b": ["a"]}
+    assert names(overlap.compare([of("a", "x"), of("b", "x", "y")], [])) == {"b": []}
+    assert overlap.compare([of("a", "x")], []) == {}
+    found = overlap.compare([of("a", "x"), of("b", "y")], [])
     assert names(found) == {"b": []}, "together they may be the whole"
     assert reason in str(found)
     by_place: dict[str, Any] = {"resourceSelectors": [picks(("resourceLocation", "in", ["westeurope"]))]}
-    assert compare([of("a", "x"), of("b", "y", **by_place)], []) == {}
+    assert overlap.compare([of("a", "x"), of("b", "y", **by_place)], []) == {}
 
 
 def test_selectors_that_nobody_knows_the_meaning_of() -> None:
     strange: dict[str, Any] = {"resourceSelectors": [{"name": "s", **picks(("tags", "in", ["x"]))}]}
     again: dict[str, Any] = {"resourceSelectors": [{"name": "t", **picks(("Tags", "in", ["X"]))}]}
-    assert names(compare([sibling("a", 0, **strange), sibling("b", 1, **again)], [])) == {"b": ["a"]}
-    found = compare([sibling("a", 0, **strange), sibling("b", 1)], [])
+    assert names(overlap.compare([sibling("a", 0, **strange), sibling("b", 1, **again)], [])) == {"b": ["a"]}
+    found = overlap.compare([sibling("a", 0, **strange), sibling("b", 1)], [])
     assert names(found) == {"b": []}
     assert "not documented" in str(found)
     apart = [
         sibling("a", 0, policyDefinitionReferenceIds=["a"], **strange),
         sibling("b", 1, policyDefinitionReferenceIds=["b"]),
     ]
-    assert compare(apart, []) == {}
+    assert overlap.compare(apart, []) == {}
 
 
 def test_scopes_above_one_another() -> None:
@@ -280,7 +277,7 @@ def test_scopes_above_one_another() -> None:
     ]  # fmt: skip
     for _ in range(5):
         Random(_).shuffle(scopes)  # noqa: S311
-        found = dict(sites(scope + "/" for scope in scopes))
+        found = dict(overlap.sites(scope + "/" for scope in scopes))
         assert found == {
             scope + "/": tuple(sorted((one + "/" for one in scopes if scope.startswith(one + "/")), key=len))
             for scope in scopes
@@ -289,6 +286,6 @@ def test_scopes_above_one_another() -> None:
 
 def test_when_it_was_written_by_what_it_says() -> None:
     fine = exemption("a")
-    assert written_at(fine) == fine.modified_at
+    assert overlap.written_at(fine) == fine.modified_at
     tagged = exemption("a", metadata={"guardrails": {"status": "violation"}})
-    assert written_at(tagged) == tagged.created_at
+    assert overlap.written_at(tagged) == tagged.created_at

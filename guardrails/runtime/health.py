@@ -84,6 +84,3 @@ class Watch:
             log.error("the age of the last sweep could not be read: %s", defect(error))  # noqa: TRY400
             return Health(None)
         return Health(None if age is None else int(age.total_seconds()), late.total_seconds())
-
-
-__all__ = ["KEPT", "LONGEST", "Health", "Watch"]

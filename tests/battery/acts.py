@@ -15,7 +15,7 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import parse_time, spell_time
 from sandbox import tenant
 from sandbox.tenant import Actor
-from tests.battery.actors import ACTORS, ALICE, EPAC, IDENTITIES, MALLORY, OWNER, OWNER_UPN, PIPELINE, US_OID
+from tests.battery.actors import ACTORS, ALICE, EPAC, IDENTITIES, MALLORY, OWNER, OWNER_UPN, PIPELINE
 from tests.battery.azure import Cloud
 from tests.battery.ledger import Ledger, short
 from tests.battery.operators import Operators
@@ -348,6 +348,3 @@ class People:
 def _body(said: dict[str, Any]) -> dict[str, Any]:
     base = {"exemptionCategory": "Waiver", "displayName": "Partner ingestion over the public endpoint"}
     return {"properties": {key: value for key, value in {**base, **said}.items() if value is not None}}
-
-
-__all__ = ["ACTORS", "EPAC", "NAMES", "OTHER", "SCOPES", "US_OID", "Actor", "People"]

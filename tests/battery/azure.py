@@ -34,7 +34,7 @@ from sandbox.eventgrid.events import build
 from sandbox.tenant import Actor
 from tests.battery.loop import VirtualLoop
 from tests.battery.worker import Worker
-from tests.reconcile.world import ABOVE, US_ID, US_OID
+from tests.reconcile.world import ABOVE
 from tests.storage import Account, Message
 
 START: Final = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
@@ -378,6 +378,3 @@ async def _on_message(queue: str, text: str, service: Service) -> None:
         await service.intake.deliver(text)
     else:
         await service.intake.message(text)
-
-
-__all__ = ["START", "US_ID", "US_OID", "Change", "Cloud", "Event"]

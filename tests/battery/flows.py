@@ -171,5 +171,3 @@ FLOWS.update(
     (name, replace(FLOWS[plain], prepare=given.with_policy_tokens(FLOWS[plain].prepare)))
     for name, plain in WITH_POLICY_TOKENS.items()
 )
-
-__all__ = ["FLOWS", "WITH_POLICY_TOKENS", "Flow", "Step"]

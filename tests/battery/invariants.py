@@ -368,6 +368,3 @@ def after_step(cloud: Cloud, since: int) -> list[str]:
 async def at_end(end: End) -> list[str]:
     """Return what is broken once all has come to rest."""
     return [f"{check.__name__}: {text}" for check in AT_END for text in await check(end)]
-
-
-__all__ = ["AFTER_STEP", "AT_END", "INVARIANTS", "End", "after_step", "at_end"]

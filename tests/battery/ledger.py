@@ -101,6 +101,3 @@ def short(key: str) -> str:
     """Return an exemption's name for a trace: the last part of its scope, and its own."""
     parts = key.split("/")
     return f"{parts[-5]}/{parts[-1]}" if len(parts) > 5 else key
-
-
-__all__ = ["Claim", "Ledger", "Operated", "short"]

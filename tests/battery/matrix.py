@@ -392,6 +392,3 @@ def main(argv: Sequence[str]) -> int:
         counts = {"flows": len(seen.flows), "effects": seen.effects, "runs": seen.runs, "broken": found}
         record.keep("matrix", counts)
     return 1 if found else 0
-
-
-__all__ = ["Entry", "Seen", "entries", "failures", "main", "play", "sample", "short", "whole"]

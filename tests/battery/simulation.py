@@ -12,14 +12,12 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
-from guardrails.exemption.exemption_id import ExemptionId
 from tests.battery import acts, coverage, faults, invariants, rulesets, watchers
 from tests.battery.azure import Cloud
 from tests.battery.line import Fault, Sent
 from tests.battery.loop import VirtualLoop, run
 from tests.battery.play import Move, Moves, Play, Story
 from tests.battery.stories import story_of
-from tests.battery.worker import Worker
 
 STEPS: Final = 60
 _LATER: Final = timedelta(hours=26)
@@ -214,6 +212,3 @@ def simulate(
     story = story_of(seed)
     with story.limits():
         return run(seed, main)
-
-
-__all__ = ["Broken", "ExemptionId", "Simulation", "Worker", "simulate"]

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import inspect
 import io
-import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -360,6 +359,3 @@ def _actions(parser: argparse.ArgumentParser) -> list[tuple[str, ...]]:
         if isinstance(action, argparse._SubParsersAction) or (action.dest == "action" and action.choices):
             return [(name,) for name in action.choices or ()]
     return [()]
-
-
-__all__ = ["After", "Stage", "commands", "coroutines", "json"]

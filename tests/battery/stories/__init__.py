@@ -8,8 +8,6 @@ from typing import Final
 from tests.battery.play import Story
 from tests.battery.stories import budgets, clocks, deletes, ids, owners, register, writes
 
-__all__ = ["STORIES", "story_of"]
-
 STORIES: Final[tuple[Story, ...]] = tuple(
     one for part in (clocks, owners, deletes, budgets, writes, ids, register) for one in vars(part).values()
     if isinstance(one, Story)

@@ -164,6 +164,3 @@ def time_of(text: object) -> datetime | None:
         return parse_time(text)
     except ValueError:
         return None
-
-
-__all__ = ["SLACK", "Book", "Step", "time_of"]

@@ -11,7 +11,11 @@ import pytest
 
 from guardrails.cli.main import main
 from guardrails.rules.sample import ASSIGNMENT, BODY, DENY_PUBLIC, INITIATIVE, REQUIRE_TLS
+from tests.reconcile.conftest import world
 
+from .shelf import shelf
+
+__all__ = ["shelf", "world"]  # fixtures of all these tests
 NOW = "2026-11-21T12:00:00Z"
 
 

@@ -15,9 +15,7 @@ from guardrails.register.table import Table
 from tests.azure.test_events import DELETE, NAMED, SUB, WRITE, cloud_event, grid
 
 from .conftest import Run
-from .shelf import FIRST, Shelf, named, row, shelf
-
-__all__ = ["shelf"]
+from .shelf import FIRST, Shelf, named, row
 
 REASON = {
     "deadLetterReason": "MaxDeliveryAttemptsExceeded",

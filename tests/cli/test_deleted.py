@@ -15,13 +15,10 @@ from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import spell_time
 from guardrails.register.columns import pack
 from sandbox.tenant import APPROVAL
-from tests.reconcile.conftest import world
 from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, OPERATOR, World, in_days
 
 from .conftest import Ran
-
-__all__ = ["world"]
 
 type Bin = Callable[..., Awaitable[Ran]]
 

@@ -18,10 +18,8 @@ from guardrails.cli.screen import Screen
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, Retryable
 
 from .conftest import NOW, Run, Save, body
-from .shelf import Shelf, named, row, shelf
+from .shelf import Shelf, named, row
 from .test_output import PROGRAM, ROOT
-
-__all__ = ["shelf"]
 
 ID = named("e")
 ARGUMENTS = {

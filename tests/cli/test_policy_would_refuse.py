@@ -9,12 +9,11 @@ from guardrails.exemption.times import spell_time
 from guardrails.register.columns import pack
 from sandbox import tenant
 from tests.cli.test_reverts import Desk, desk
-from tests.reconcile.conftest import world
 from tests.reconcile.world import ALICE, NO_TICKET, OPERATOR, PIPELINE, in_days
 
 from .conftest import Ran
 
-__all__ = ["desk", "world"]
+__all__ = ["desk"]
 
 
 async def ask(desk: Desk, *argv: str) -> Ran:

@@ -14,9 +14,7 @@ import pytest
 from guardrails.decisions.row import Row, Status
 
 from .conftest import Run
-from .shelf import AT, FIRST, MARK, NOW, SECOND, Shelf, named, row, shelf
-
-__all__ = ["shelf"]
+from .shelf import AT, FIRST, MARK, NOW, SECOND, Shelf, named, row
 
 DAY = timedelta(days=1)
 HOSTILE = "\t=cmd|'/c calc'!A1\x1b[2J"

@@ -21,13 +21,10 @@ from guardrails.register.reinstate import Tally
 from guardrails.register.table_register import TableRegister, connect
 from guardrails.ruleset.budgets import Budget, Use
 from tests.conftest import VirtualClock
-from tests.reconcile.conftest import world
 from tests.reconcile.world import World
 
 from .conftest import Run
-from .shelf import AT, GROUP, SECOND, Shelf, named, row, shelf
-
-__all__ = ["shelf", "world"]
+from .shelf import AT, GROUP, SECOND, Shelf, named, row
 
 BODY = {"properties": {"displayName": "größe \ud800", "metadata": {"ticket": "CHG-1", "n": 1.5}}}
 LONG = {"properties": {"metadata": {"text": "".join(str(uuid4()) for _ in range(60_000))}}}

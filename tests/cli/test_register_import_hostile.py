@@ -24,10 +24,10 @@ from guardrails.ruleset.budgets import Budget, Use
 from tests.conftest import VirtualClock
 
 from .conftest import Run
-from .shelf import AT, FIRST, named, shelf
+from .shelf import AT, FIRST, named
 from .test_register_import import Table, copy, filled, imported, sound, table
 
-__all__ = ["filled", "shelf", "table"]
+__all__ = ["filled", "table"]
 
 LEASE = timedelta(minutes=2)
 

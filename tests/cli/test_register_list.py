@@ -10,9 +10,7 @@ import pytest
 from guardrails.decisions.row import Hold, Status
 
 from .conftest import Run
-from .shelf import AT, FIRST, GROUP, MARK, SECOND, Shelf, named, row, shelf
-
-__all__ = ["shelf"]
+from .shelf import AT, FIRST, GROUP, MARK, SECOND, Shelf, named, row
 
 HIGH, MEDIUM, LOW = {"EXG101": AT}, {"EXG102": AT}, {"EXG104": AT}
 DAY = timedelta(days=1)

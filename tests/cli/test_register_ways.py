@@ -18,9 +18,7 @@ from guardrails.ruleset.model import parse_ruleset
 from tests.conftest import VirtualClock
 
 from .conftest import Run
-from .shelf import AT, FIRST, GROUP, NOW, SECOND, Shelf, named, row, shelf
-
-__all__ = ["shelf"]
+from .shelf import AT, FIRST, GROUP, NOW, SECOND, Shelf, named, row
 
 RULES = parse_ruleset("""
 version: 1

@@ -19,7 +19,6 @@ from guardrails.register.columns import pack
 from guardrails.register.keys import address
 from guardrails.ruleset.model import parse_ruleset
 from sandbox import tenant
-from tests.reconcile.conftest import world
 from tests.reconcile.world import (
     ALICE,
     NO_OWNER,
@@ -34,8 +33,6 @@ from tests.reconcile.world import (
 )
 
 from .conftest import Ran
-
-__all__ = ["world"]
 
 INITIATIVE = f"{tenant.AUTHORIZATION}/policySetDefinitions/storage-baseline"
 BOTH: dict[str, Any] = {"policyDefinitionReferenceIds": ["denyPublicNetwork", "requireTls"]}

@@ -6,9 +6,7 @@ from guardrails.cli.rule_text import every_rule
 from guardrails.ruleset.bypass_rules import FORMER, bypass_rules
 
 from .conftest import Run, Save
-from .shelf import FIRST, GROUP, Shelf, named, row, shelf
-
-__all__ = ["shelf"]
+from .shelf import FIRST, GROUP, Shelf, named, row
 
 OWN = """
 version: 1

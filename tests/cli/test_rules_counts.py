@@ -13,9 +13,7 @@ from guardrails.sweep.matches import Matches
 from tests.conftest import VirtualClock
 
 from .conftest import NOW, Run, Save, body
-from .shelf import AT, Shelf, shelf
-
-__all__ = ["shelf"]
+from .shelf import AT, Shelf
 
 OWN = """version: 2
 mode: audit

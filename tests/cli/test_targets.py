@@ -8,9 +8,8 @@ from guardrails.decisions.row import Status
 from guardrails.exemption.targets import ALWAYS, EVENT_TYPES, MOST_TYPES
 
 from .conftest import Run
-from .shelf import FIRST, GROUP, SECOND, Shelf, named, row, shelf
+from .shelf import FIRST, GROUP, SECOND, Shelf, named, row
 
-__all__ = ["shelf"]
 pytestmark = pytest.mark.usefixtures("shelf")
 
 

@@ -11,10 +11,8 @@ import pytest
 from guardrails.bypasses.model import Bypass, Way
 
 from .conftest import Run
-from .shelf import FIRST, Shelf, shelf
+from .shelf import FIRST, Shelf
 from .test_register_ways import GOOD, keep, kept
-
-__all__ = ["shelf"]
 
 TEXTS = [
     "=cmd|' /C calc'!A0", "\t=1+1", "\u200b@SUM(A1)", "\uff1d1", "<script>alert(1)</script>",

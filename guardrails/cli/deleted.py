@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from guardrails.cli.deleted_rows import Departure, departures, is_deleted
 from guardrails.cli.online import with_service
-from guardrails.cli.options import moment
+from guardrails.cli.options import add_scope_and_owner, moment
 from guardrails.cli.register_rows import Filters, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
@@ -32,13 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="list", required=True)
     some = actions.add_parser("list", help="list what is gone, the latest first")
-    some.add_argument(
-        "--scope", action="append", default=[], metavar="GLOB",
-        help="on the id, as in the ruleset: a scope covers all below it, ** is any text; may be repeated",
-    )  # fmt: skip
-    some.add_argument(
-        "--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing; may be repeated"
-    )
+    add_scope_and_owner(some)
     some.add_argument("--since", type=moment, metavar="DATE", help="gone then or later, such as 2026-11-01")
     some.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
     some.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")

@@ -48,6 +48,17 @@ def add_scopes(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_scope_and_owner(parser: argparse.ArgumentParser) -> None:
+    """Add --scope and --owner, which say which exemptions are shown."""
+    parser.add_argument(
+        "--scope", action="append", default=[], metavar="GLOB",
+        help="on the id, as in the ruleset: a scope covers all below it, ** is any text; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing; may be repeated"
+    )
+
+
 def add_id(parser: argparse.ArgumentParser) -> None:
     """Add the exemption's id."""
     parser.add_argument("id", metavar="ID", help="the exemption's resource id, in any casing")

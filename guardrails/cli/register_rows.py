@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from guardrails.cli.options import moment, owner_globs, scope_globs
+from guardrails.cli.options import add_scope_and_owner, moment, owner_globs, scope_globs
 from guardrails.cli.screen import Screen
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
@@ -132,11 +132,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rule", action="append", default=[], type=_code, metavar="CODE|NAME", help="it breaks this rule, or may"
     )
-    parser.add_argument(
-        "--scope", action="append", default=[], metavar="GLOB",
-        help="on the id, as in the ruleset: a scope covers all below it, ** is any text",
-    )  # fmt: skip
-    parser.add_argument("--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing")
+    add_scope_and_owner(parser)
     parser.add_argument("--days-left", type=_count, metavar="N", help="it has not ended, and ends within N days")
     parser.add_argument("--adopted", action="store_true", help="it was there before the guardrails")
     parser.add_argument("--held", action="store_true", help="its revert or restore waits, for the breaker or a budget")

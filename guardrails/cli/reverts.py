@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from guardrails.channels.text import plain
 from guardrails.cli.online import version_of, with_service
-from guardrails.cli.options import add_format, moment, owner_globs, scope_globs
+from guardrails.cli.options import add_format, add_scope_and_owner, moment, owner_globs, scope_globs
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
@@ -103,13 +103,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     parser.add_argument("--all", action="store_true", help="list every revert, and what today's judgement says of it")
     parser.add_argument("--since", type=moment, metavar="DATE", help="made then or later, such as 2026-11-01")
-    parser.add_argument(
-        "--scope", action="append", default=[], metavar="GLOB",
-        help="on the id, as in the ruleset: a scope covers all below it, ** is any text; may be repeated",
-    )  # fmt: skip
-    parser.add_argument(
-        "--owner", action="append", default=[], metavar="GLOB", help="on the owner, in any casing; may be repeated"
-    )
+    add_scope_and_owner(parser)
     parser.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
     add_format(parser)
 

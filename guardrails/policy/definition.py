@@ -54,22 +54,34 @@ def _of_rule(
     said = [title_of(rule), f"From rule {rule.code} {rule.name} of {source}."]
     said += [_YOUNG] if refusal.reads_metadata else []
     said += ["Left to the service:"] if leaves else []
+    name = refusal.denial if refuses else refusal.name
+    title = f"{rule.code} {rule.name}: {does}{title_of(rule).rstrip('.')}"[:128]
+    asked = {**parameters, **{key: _parameter(one) for key, one in refusal.parameters.items()}}
+    then = {"if": condition, "then": {"effect": "[parameters('effect')]"}}
+    return custom(name, title, said, leaves, parameters=asked, policy_rule=then, rule=rule.code, ruleset=source)
+
+
+def custom(
+    name: str,
+    title: str,
+    said: Sequence[str],
+    leaves: Sequence[str],
+    *,
+    parameters: Mapping[str, Any],
+    policy_rule: Condition,
+    **metadata: str,
+) -> dict[str, Any]:
+    """Return a custom definition. `leaves`: what it leaves to the service, a sentence each."""
     return {
-        "name": refusal.denial if refuses else refusal.name,
+        "name": name,
         "properties": {
-            "displayName": f"{rule.code} {rule.name}: {does}{title_of(rule).rstrip('.')}"[:128],
+            "displayName": title,
             "description": fitting(said, leaves),
             "policyType": "Custom",
             "mode": "All",
-            "metadata": {
-                "category": CATEGORY,
-                "version": VERSION,
-                "rule": rule.code,
-                "ruleset": source,
-                "leaves": list(leaves),
-            },
-            "parameters": {**parameters, **{key: _parameter(one) for key, one in refusal.parameters.items()}},
-            "policyRule": {"if": condition, "then": {"effect": "[parameters('effect')]"}},
+            "metadata": {"category": CATEGORY, "version": VERSION, **metadata, "leaves": list(leaves)},
+            "parameters": parameters,
+            "policyRule": policy_rule,
         },
     }
 

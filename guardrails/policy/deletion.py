@@ -6,7 +6,7 @@
 
 from typing import Any, Final
 
-from guardrails.policy.definition import CALLERS, CATEGORY, VERSION, effect, fitting, let_past
+from guardrails.policy.definition import CALLERS, custom, effect, let_past
 from guardrails.policy.globs import not_excluded
 from guardrails.rules.callers import LET_PAST, NAMED, not_let_past, others, sorted_out
 from guardrails.rules.control import IS_EXEMPTION, blank, ends, every, some
@@ -35,18 +35,8 @@ def deletion(ruleset: Ruleset) -> dict[str, Any]:
         f"Whoever {ruleset.source} approves, or names as an author of an owner, is let past.",
         "Left to the service:",
     )
-    return {
-        "name": NAME,
-        "properties": {
-            "displayName": "No deletes of policy exemptions that are in force",
-            "description": fitting(said, leaves),
-            "policyType": "Custom",
-            "mode": "All",
-            "metadata": {"category": CATEGORY, "version": VERSION, "ruleset": ruleset.source, "leaves": leaves},
-            "parameters": {"effect": {**effect("DenyAction"), "defaultValue": "Disabled"}, LET_PAST: let_past()},
-            "policyRule": {
-                "if": condition,
-                "then": {"effect": "[parameters('effect')]", "details": {"actionNames": ["delete"]}},
-            },
-        },
-    }
+    title = "No deletes of policy exemptions that are in force"
+    asked = {"effect": {**effect("DenyAction"), "defaultValue": "Disabled"}, LET_PAST: let_past()}
+    then = {"effect": "[parameters('effect')]", "details": {"actionNames": ["delete"]}}
+    does = {"if": condition, "then": then}
+    return custom(NAME, title, said, leaves, parameters=asked, policy_rule=does, ruleset=ruleset.source)

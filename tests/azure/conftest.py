@@ -12,10 +12,12 @@ from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import AioHttpTransport
 
 from guardrails.azure.arm import ArmRest
+from guardrails.azure.graph import Graph
 from sandbox.arm.reply import Request
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
+from tests.azure.inventory import MakeGraph, Sleep, make
 from tests.battery.line import Line
 from tests.battery.wire import ENDPOINT, WireArm, over
 from tests.conftest import VirtualClock
@@ -128,3 +130,16 @@ def arm(make_arm: MakeArm) -> ArmRest:
 def hurried_arm(make_arm: MakeArm, monkeypatch: pytest.MonkeyPatch) -> ArmRest:
     monkeypatch.setattr("guardrails.azure.arm.transport", hurried)
     return make_arm()
+
+
+@pytest.fixture
+async def graph_of(cloud: Cloud, credential: StaticCredential, clock: VirtualClock) -> AsyncIterator[MakeGraph]:
+    made: list[Graph] = []
+
+    def one(**more: object) -> Graph:
+        made.append(make(cloud, credential, clock, Sleep(), **more))
+        return made[-1]
+
+    yield one
+    for graph in made:
+        await graph.close()

@@ -16,9 +16,8 @@ from sandbox.arm import changes
 from sandbox.arm.target import parse
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
-from tests.azure.conftest import OID, Direct, StaticCredential
-from tests.azure.inventory import MakeGraph, Sleep, asked, fail, make, missing, rows, trouble
-from tests.conftest import VirtualClock
+from tests.azure.conftest import OID, Direct
+from tests.azure.inventory import MakeGraph, asked, fail, missing, rows, trouble
 from tests.sandbox.conftest import AUTH, CORP, GROUP, SINGLE, SUB, SUBSCRIPTION, VAULT, Client
 
 NAMES = ("policyExceptionId", "exceptionTicket", "exceptionExpiry")
@@ -30,19 +29,6 @@ rules: {expired: alert}
 exceptions: {approved: [EXC-1]}
 notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
 """)
-
-
-@pytest.fixture
-async def graph_of(cloud: Cloud, credential: StaticCredential, clock: VirtualClock) -> AsyncIterator[MakeGraph]:
-    made: list[Graph] = []
-
-    def one(**more: object) -> Graph:
-        made.append(make(cloud, credential, clock, Sleep(), **more))
-        return made[-1]
-
-    yield one
-    for graph in made:
-        await graph.close()
 
 
 @pytest.fixture

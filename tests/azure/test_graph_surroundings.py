@@ -1,36 +1,19 @@
 """What exemptions are judged by, from Resource Graph: where we can look, assignments, initiatives, our tenant."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from guardrails.azure.graph import Graph
 from guardrails.errors import Retryable
 from guardrails.exemption.facts import Assignment, Unread
 from sandbox.cloud import Cloud
 from sandbox.identity import TENANT_ID
 from tests.azure.conftest import OID, StaticCredential
-from tests.azure.inventory import MakeGraph, Sleep, asked, fail, make, seed, trouble
-from tests.conftest import VirtualClock
+from tests.azure.inventory import MakeGraph, asked, fail, seed, trouble
 from tests.sandbox.conftest import AUTH, CORP, GROUP, INITIATIVE, SINGLE, SUB, SUBSCRIPTION, exemption, exemption_id
 
 POLICY = f"{AUTH}/policyDefinitions/tls"
 SET = f"{AUTH}/policySetDefinitions/base"
 OTHER = "11111111-2222-3333-4444-555555555555"
 UNSEEN = Unread("Resource Graph does not show its initiative")
-
-
-@pytest.fixture
-async def graph_of(cloud: Cloud, credential: StaticCredential, clock: VirtualClock) -> AsyncIterator[MakeGraph]:
-    made: list[Graph] = []
-
-    def one(**more: object) -> Graph:
-        made.append(make(cloud, credential, clock, Sleep(), **more))
-        return made[-1]
-
-    yield one
-    for graph in made:
-        await graph.close()
 
 
 def assign(cloud: Cloud, initiative: str, name: str, scope: str = CORP) -> str:

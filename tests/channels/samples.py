@@ -1,6 +1,6 @@
 """Notices to send and hostile texts to put in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -79,3 +79,13 @@ def hostile(text: str, findings: int = 3) -> Notice:
     about = {**dict.fromkeys(EXEMPTION, text), "id": EXEMPTION_ID}
     each = finding(text, rule=text, text=text, evidence={text or "k": text, "list": [text] * 30}, mend=text)
     return notice(exemption=about, findings=(each,) * findings, actor=text)
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every JSON object in a message, outermost first."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from objects(item)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from guardrails.channels import eventgrid, slack, teams, webhook
 from guardrails.channels.text import inert, mrkdwn
 from guardrails.notices.notice import Notice
-from tests.channels.samples import EXEMPTION_ID, HOSTILE, SCOPE, hostile
+from tests.channels.samples import EXEMPTION_ID, HOSTILE, SCOPE, hostile, objects
 from tests.channels.test_text import LINKS
 
 LINK = "https://portal.azure.com/#@/resource" + SCOPE
@@ -30,15 +30,6 @@ MORE = (
 """Slack's mentions, links and markup; HTML; and 100 KB of it."""
 
 TEXTS = (*HOSTILE, *MORE)
-
-
-def objects(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from objects(item)
 
 
 def strange(text: str) -> Notice:

@@ -1,7 +1,6 @@
 """What a Slack message says, that it keeps Slack's limits, and that its one button is all that acts."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,17 +9,7 @@ import pytest
 from guardrails.channels import slack
 from guardrails.channels.slack import MAX_BYTES, message
 from guardrails.notices.notice import Kind
-from tests.channels.samples import SCOPE, finding, hostile, notice
-
-
-def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every JSON object in a message, outermost first."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from objects(item)
+from tests.channels.samples import SCOPE, finding, hostile, notice, objects
 
 
 def said(sent: bytes) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from guardrails.decisions.row import Status
+from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import spell_time
 from sandbox import tenant
 from sandbox.tenant import APPROVAL
@@ -161,13 +162,19 @@ async def test_one_that_an_event_told_of_is_not_adopted(world: World) -> None:
     assert (await world.look(one, "sweep")).did == "delete"
 
 
-async def test_a_wake_up_that_comes_early_is_queued_again_for_its_time(world: World) -> None:
+async def in_grace(world: World) -> tuple[ExemptionId, datetime]:
+    """One that breaks a rule, and when its grace of two days is over."""
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "2d"}})
     one = world.id()
     await world.bad(one)
     await world.look(one)
     due = (await world.row(one)).due
     assert due is not None
+    return one, due
+
+
+async def test_a_wake_up_that_comes_early_is_queued_again_for_its_time(world: World) -> None:
+    one, due = await in_grace(world)
     await world.forget()
     world.clock.time = due - timedelta(milliseconds=11_500)  # the clock of this process is behind
 
@@ -181,12 +188,7 @@ async def test_a_wake_up_that_comes_early_is_queued_again_for_its_time(world: Wo
 
 
 async def test_a_wake_up_for_a_time_that_is_due_no_more_is_not_queued_again(world: World) -> None:
-    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "2d"}})
-    one = world.id()
-    await world.bad(one)
-    await world.look(one)
-    due = (await world.row(one)).due
-    assert due is not None
+    one, due = await in_grace(world)
     for other in (None, due - timedelta(hours=1)):
         await world.forget()
         await world.look(one, "wake-up", due=other)

@@ -82,15 +82,6 @@ async def test_an_assignment_that_is_recreated_after_the_target(world: World) ->
     assert await world.body(one) is not None
 
 
-async def test_an_initiative_that_cannot_be_read_is_waited_for(world: World) -> None:
-    one = await lost(world)
-    await scene.recreate_target(world)
-    world.clock.advance(minutes=11)
-    world.fault("GET", path="policySetDefinitions", status=403, code="AuthorizationFailed", count=1)
-    await scene.target_written(world, one)
-    assert await world.body(one) is None
-
-
 async def test_an_old_delete_event_that_comes_again_says_nothing_of_a_later_loss(world: World) -> None:
     world.ruleset = scene.keeping(approved=["pipeline@contoso.com"])
     one = await scene.approved(world)
@@ -269,8 +260,9 @@ async def test_our_own_delete_is_no_loss(world: World) -> None:
 OFF = dict.fromkeys(("whole-initiative", "scope-too-broad", "expiry-too-far", "expiry-missing"), "off")
 
 
-async def test_an_initiative_that_no_rule_asks_for_is_still_asked_before_it_comes_back(world: World) -> None:
-    world.ruleset = scene.keeping(on=OFF)
+@pytest.mark.parametrize("on", [{}, OFF], ids=["asked for", "asked for by no rule"])
+async def test_an_initiative_that_cannot_be_read_is_waited_for(world: World, on: dict[str, str]) -> None:
+    world.ruleset = scene.keeping(on=on)
     one = await lost(world)
     await scene.recreate_target(world)
     world.clock.advance(minutes=11)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from azure.core.credentials_async import AsyncTokenCredential
+
 from guardrails.azure.graph import Graph
 from guardrails.ports import Page
 from sandbox.cloud import Cloud
-from tests.azure.conftest import StaticCredential
 from tests.conftest import VirtualClock
 from tests.sandbox.conftest import CORP, GROUP, SUBSCRIPTION, VAULT, exemption, exemption_id
 
@@ -28,7 +29,7 @@ class Sleep:
 type MakeGraph = Callable[..., Graph]
 
 
-def make(cloud: Cloud, credential: StaticCredential, clock: VirtualClock, sleep: Sleep, **more: Any) -> Graph:
+def make(cloud: Cloud, credential: AsyncTokenCredential, clock: VirtualClock, sleep: Sleep, **more: Any) -> Graph:
     return Graph(
         cloud.addresses["arm"], credential, clock, audience="https://management.azure.com", sleep=sleep, **more
     )

@@ -54,7 +54,9 @@ def _untold(habit: Habit) -> tuple[Patch, ...]:
         found: Row = row if tried is habit else old(row, tried)
         return found
 
-    return tuple(around(f"guardrails.{user}.attempted", attempted) for user in ("recording", "hold_back"))
+    return tuple(
+        around(f"guardrails.{user}.attempted", attempted) for user in ("decisions.next_row", "reconcile.defer")
+    )
 
 
 def _by_its_time(old: Any, *args: Any, at: datetime, **more: Any) -> Notice:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from guardrails.azure.events import Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.azure.rest import AGENT
@@ -83,6 +83,20 @@ class Change:
     azure: Mapping[str, Entry] = field(default_factory=dict, repr=False)
 
 
+class Basis(NamedTuple):
+    """What exemptions were judged by in a step that is over, from `since` until `until`, UTC.
+
+    Attributes:
+        rulesets: those that were in force in it.
+        azure: all that was there at its end, by id in lower case.
+    """
+
+    since: datetime
+    until: datetime
+    rulesets: tuple[Ruleset, ...]
+    azure: Mapping[str, Entry]
+
+
 @dataclass(slots=True)
 class Event:
     """One event on its way: its JSON, when it comes next (loop's time), and how often it came."""
@@ -127,7 +141,8 @@ class Cloud:
     """Everything but the workers' code.
 
     Attributes:
-        ruleset: what the workers judge by; `ruled`: every ruleset that was in force, and since when.
+        ruleset: what the workers judge by; `ruled`: every ruleset that was in force, and since when; `bases`: what
+            exemptions were judged by in each step that is over, oldest first.
         delivered: what routes took, in order: when, route, notice.
         refuses: says what a route answers; None: it takes all.
         trouble: what is wrong with the ruleset's file; None: nothing.
@@ -148,6 +163,7 @@ class Cloud:
     chance: Random
     ruleset: Ruleset
     ruled: list[tuple[datetime, Ruleset]] = field(init=False)
+    bases: list[Basis] = field(default_factory=list)
     account: Account = field(init=False)
     arm: WatchedArm = field(init=False)
     workers: list[Worker] = field(default_factory=list)
@@ -199,6 +215,8 @@ class Cloud:
 
     def begin(self) -> None:
         """Begin a step: what was in force and asked for before does not count any more."""
+        since, now = self.bases[-1].until if self.bases else START, self.now()
+        self.bases.append(Basis(since, now, tuple(self.arm.rulesets), dict(self.arm.store.entries)))
         self.arm.rulesets, self.arm.asked = [self.ruleset], set()
 
     # Workers

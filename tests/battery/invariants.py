@@ -95,7 +95,7 @@ def nothing_compliant_is_reverted(cloud: Cloud, changes: list[Change]) -> Iterat
             continue
         if model.said(change.before) == model.said(change.after):
             continue
-        if not model.may_be_taken(change, [one for one in cloud.arm.journal if one.id == change.id]):
+        if not model.may_be_taken(change, [one for one in cloud.arm.journal if one.id == change.id], cloud.bases):
             yield f"a compliant exemption was taken away: {change.id}: {change.before['properties']}"
 
 

@@ -3,7 +3,7 @@
 It knows the rules that the battery's rulesets use, and nothing of how the product judges.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,7 @@ from tests.battery.rulesets import said_by
 
 if TYPE_CHECKING:
     from sandbox.arm.store import Entry
-    from tests.battery.azure import Change
+    from tests.battery.azure import Basis, Change
     from tests.battery.invariants import End
 
 _YEAR: Final = timedelta(days=365 + 2)
@@ -104,10 +104,10 @@ def broken(
     return [rule for rule in found if grace_of(ruleset, rule, body, azure) is not None]
 
 
-def may_be_taken(change: "Change", journal: Sequence["Change"]) -> bool:
+def may_be_taken(change: "Change", journal: Sequence["Change"], bases: Sequence["Basis"] = ()) -> bool:
     """Whether some ruleset in force asks for the revert or removal of what a change took away.
 
-    `journal`: all that happened to that exemption.
+    `journal`: all that happened to that exemption. `bases`: what exemptions were judged by in the steps until then.
     """
     body, azure = change.before, change.azure
     assert body is not None
@@ -116,7 +116,7 @@ def may_be_taken(change: "Change", journal: Sequence["Change"]) -> bool:
     same = [one.after for one in journal if one.after and one.at < change.at and said(one.after) == said(body)]
     written = min((at for one in same if (at := _written(one))), default=None)  # to write the same again is no write
     for ruleset in change.rulesets:
-        extended = grace_of(ruleset, _EXTENDED, body, azure) is not None and _is_extended(change, journal)
+        extended = grace_of(ruleset, _EXTENDED, body, azure) is not None and _is_extended(change, journal, bases)
         if (extended or broken(body, ruleset, azure, written)) and not _is_spared(change, journal, ruleset):
             return True
     return False
@@ -133,27 +133,38 @@ def is_over(change: "Change") -> bool:
     return end is not None and any(end + wait <= change.at + _SKEW for wait in waits)
 
 
-def _is_extended(change: "Change", journal: Sequence["Change"]) -> bool:
+def _is_extended(change: "Change", journal: Sequence["Change"], bases: Sequence["Basis"]) -> bool:
     """Whether it ends later than an earlier state that could be accepted, by more than a day and under no new ticket.
 
-    Which states were accepted is not in the journal: any is taken for it that breaks no rule but this.
+    Which states were accepted is not in the journal: any is taken for it that, at some time while it stood, broke no
+    rule but this. What it broke when it was written does not count alone: an assignment may go, or a ruleset change,
+    and the state may be accepted then. One that never ends sets no end, and its ticket is named all the same.
     """
     body = change.before
     assert body is not None
     end, ticket = parse_time(body["properties"].get("expiresOn")), _ticket(body)
-    tickets = {""}
-    ends = []
-    for one in journal:
+    tickets, ends = {""}, []
+    for one, after in pairwise((*(each for each in journal if each.at < change.at), change)):
         state = one.after
-        if one.at >= change.at or state is None or not _is_same_assignment(state, body):
+        if state is None or not _is_same_assignment(state, body):
+            continue
+        if all(broken(state, ruleset, azure) for ruleset, azure in _judged_by(one, after, bases)):
             continue
         then = parse_time(state["properties"].get("expiresOn"))
-        if then and any(not broken(state, ruleset, one.azure) for ruleset in (*one.rulesets, *change.rulesets)):
-            ends.append(then)
-            tickets |= {_ticket(state)} if state["properties"] != body["properties"] else set()
+        ends += [then] if then else []
+        tickets |= {_ticket(state)} if state["properties"] != body["properties"] else set()
     if end is None:
         return bool(ends)
     return ticket in tickets and any(end > then + _DAY for then in ends)
+
+
+def _judged_by(
+    change: "Change", after: "Change", bases: Sequence["Basis"]
+) -> Iterator[tuple[Ruleset, Mapping[str, "Entry"]]]:
+    """Yield what was in force and what was assigned while what a change wrote stood: until the change after it."""
+    known = [(one.rulesets, one.azure) for one in bases if one.since <= after.at and one.until >= change.at]
+    for rulesets, azure in ((change.rulesets, change.azure), *known, (after.rulesets, after.azure)):
+        yield from ((ruleset, azure) for ruleset in rulesets)
 
 
 def _ticket(body: dict[str, Any]) -> str:

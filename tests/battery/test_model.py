@@ -1,6 +1,8 @@
 """The model says which rules ask for a revert, and how much of the grace was used, as the documents have it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -9,9 +11,11 @@ import pytest
 from guardrails.decisions.history import HistoryEntry
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.body import fingerprint
+from guardrails.exemption.times import spell_time
+from guardrails.ruleset.model import Ruleset
 from sandbox import tenant
 from tests.battery import model, rulesets
-from tests.battery.azure import START, Change, Cloud
+from tests.battery.azure import START, Basis, Change, Cloud
 from tests.battery.invariants import End
 from tests.battery.ledger import Ledger
 from tests.battery.tale import ALICE, HOUR, ONE
@@ -74,3 +78,63 @@ def test_what_was_there_before_is_noted_with_what_was_assigned_then() -> None:
     Ledger(cloud).existed(ONE, {**EXEMPTS_TLS, "systemData": {"lastModifiedBy": ALICE}})
     (known,) = cloud.arm.journal
     assert model.grace_of(LOOSENED, "expiry-missing", EXEMPTS_TLS, known.azure) is None, "an override holds"
+
+
+EXTENDS: Final = rulesets.composed({"rules": {"expiry-extended": "revert", "expiry-missing": "alert"}})
+MISSING: Final = rulesets.composed({"rules": {"expiry-extended": "revert", "expiry-missing": "revert"}})
+BOTH: Final = azure("requireTls", "denyPublicNetwork")
+GONE: Final[Any] = {}
+
+
+def ends(days: float | None, ticket: str = "", references: Sequence[str] = ("requireTls",)) -> dict[str, Any]:
+    """Return an exemption that ends so many days from the start, or never."""
+    end = START + timedelta(days=days) if days is not None else None
+    said = {"expiresOn": end and spell_time(end), "metadata": {"approvalTicket": ticket}}
+    written = {"lastModifiedAt": spell_time(START)}
+    about = {"policyAssignmentId": tenant.ASSIGNMENT, "policyDefinitionReferenceIds": list(references)}
+    return {"id": ONE.text, "properties": {**about, **said}, "systemData": written}
+
+
+def taken(ruleset: Ruleset, *states: Any, assigned: Sequence[Any] = ()) -> bool:
+    """Whether the last of these states, an hour each, may be taken away; in those hours, this was assigned."""
+    assigned = assigned or [BOTH] * len(states)
+    journal = []
+    for hour, (before, after) in enumerate(pairwise((None, *states, None))):
+        by, at, ours = ALICE, START + hour * HOUR, hour == len(states)
+        journal.append(Change(at, ours, ONE.key, by, before, after, (ruleset,), azure=BOTH))
+    bases = [
+        Basis(START + (hour + 0.2) * HOUR, START + (hour + 0.8) * HOUR, (ruleset,), there)
+        for hour, there in enumerate(assigned)
+    ]
+    return model.may_be_taken(journal[-1], journal, bases)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "extended"),
+    [([BOTH, BOTH, BOTH], False), ([GONE, BOTH, BOTH], True), ([BOTH, GONE, GONE], False)],
+    ids=["it is there", "it was gone while that state stood", "it was gone later"],
+)
+def test_an_end_can_be_accepted_once_the_assignment_is_gone(assigned: Sequence[Any], extended: bool) -> None:
+    whole = ends(100, references=("requireTls", "denyPublicNetwork"))
+    assert taken(EXTENDS, whole, None, ends(109), assigned=assigned) is extended
+
+
+def test_an_end_can_be_accepted_under_a_ruleset_that_was_in_force_while_it_stood() -> None:
+    whole = ends(100, references=("requireTls", "denyPublicNetwork"))
+    mild = rulesets.composed({"rules": {"whole-initiative": "alert"}})
+    wrote, edited, reverted = (
+        Change(START + hour * HOUR, hour == 2, ONE.key, ALICE, before, after, (EXTENDS,), azure=BOTH)
+        for hour, (before, after) in enumerate(pairwise((None, whole, ends(109), None)))
+    )
+    for since, extended in ((0.2, True), (1.2, False)):
+        basis = Basis(START + since * HOUR, START + (since + 0.6) * HOUR, (mild,), BOTH)
+        assert model.may_be_taken(reverted, [wrote, edited, reverted], [basis]) is extended
+
+
+@pytest.mark.parametrize(
+    ("ruleset", "ticket", "extended"),
+    [(EXTENDS, "SEC-1", True), (EXTENDS, "SEC-2", False), (MISSING, "SEC-1", False)],
+    ids=["it was named before", "it is new", "what named it was to be reverted"],
+)
+def test_a_ticket_of_what_never_ended_is_named_before(ruleset: Ruleset, ticket: str, extended: bool) -> None:
+    assert taken(ruleset, ends(None, "SEC-1"), ends(100), ends(200, ticket)) is extended

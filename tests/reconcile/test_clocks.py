@@ -571,6 +571,25 @@ async def test_an_end_is_accepted_once_the_rule_can_be_told(world: World, unread
     assert not await edit(world, unread, **ends(60))
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+async def test_an_end_is_accepted_while_the_assignment_is_gone(
+    world: World, approved: ExemptionId, accepted: bool
+) -> None:
+    on = {"expiry-extended": "revert", "whole-initiative": GRACE}
+    world.ruleset = rules(on=on, tagging={"exemption": False, "scope": False})
+    assert await edit(world, approved, **ends(0), **NO_MEMBER)
+    assigned = world.azure()[tenant.ASSIGNMENT.lower()]
+    if accepted:
+        world.arm.store.remove(tenant.ASSIGNMENT.lower())
+    world.clock.advance(hours=1)
+    assert (await world.look(approved)).row.status is (Status.COMPLIANT if accepted else Status.VIOLATION)
+    world.arm.seed(tenant.ASSIGNMENT, assigned)
+    world.clock.advance(hours=1)
+    await gone(world, approved)
+    assert await edit(world, approved, **ends(60)) is not accepted
+    assert await edit(world, approved, **ends(60, "SEC-2"))
+
+
 async def edited_and_put_back(world: World, one: ExemptionId) -> None:
     assert not await edit(world, one, **ends(0, owner=""), **NO_MEMBER)
 

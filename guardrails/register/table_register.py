@@ -50,6 +50,7 @@ _ENTRY_BYTES: Final = 960 * 1024
 _DELETES: Final = 90
 _BODY: Final = "body~"
 _KEY: Final = re.compile("[0-9a-f]{40}")
+_VERIFY_ROUNDS: Final = 5
 _VERIFY: Final = (
     "`python -m guardrails history ID --verify` lists what is wrong; mend or delete those rows in the table"
 )
@@ -282,12 +283,21 @@ class TableRegister:
         return list((await self._chain(address(exemption))).entries)
 
     async def verify(self, exemption: ExemptionId) -> list[str]:
-        """Return everything that is wrong with an exemption's rows, a sentence each; [] when all is sound."""
+        """Return everything that is wrong with an exemption's rows, a sentence each; [] when all is sound.
+
+        The rows come in several answers. Where the current row is another after the last of them, somebody wrote in
+        between, and all are read again: a commit under way is no hand in the table.
+        """
         place = address(exemption)
         current = await self._table.get(place.partition, place.state)
-        history = [found async for found in self._rows(place, f"history~{place.key}~")]
-        bodies = [found async for found in self._rows(place, f"body~{place.key}~")]
-        waiting = [found["RowKey"] async for found in self._rows(place, f"outbox~{place.key}~", ("RowKey",))]
+        for _ in range(_VERIFY_ROUNDS):
+            before = current
+            history = [found async for found in self._rows(place, f"history~{place.key}~")]
+            bodies = [found async for found in self._rows(place, f"body~{place.key}~")]
+            waiting = [found["RowKey"] async for found in self._rows(place, f"outbox~{place.key}~", ("RowKey",))]
+            current = await self._table.get(place.partition, place.state)
+            if current == before:
+                break
         return problems_of(place, current, history, bodies, waiting)
 
     async def rows(self, refused: Callable[[Permanent], object] | None = None) -> AsyncIterator[Stored]:

@@ -235,3 +235,22 @@ async def test_an_auditor_can_recompute_the_chain_with_the_sdk_alone(empty: Worl
 
 def _noise(size: int) -> str:
     return random.Random(1).randbytes(size).hex()  # noqa: S311 - noise, no secret
+
+
+async def test_who_writes_while_it_is_verified_is_no_hand_in_the_table(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = await empty.commit(owner="anna")
+    rows = empty.register._rows
+    written: list[str] = []
+
+    async def meanwhile(*asked: Any) -> Any:
+        if not written:
+            written.append(asked[1])
+            await empty.commit(stored, owner="bob")
+        async for found in rows(*asked):
+            yield found
+
+    monkeypatch.setattr(empty.register, "_rows", meanwhile)
+    assert await empty.register.verify(EXEMPTION) == []
+    assert written

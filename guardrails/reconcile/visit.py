@@ -285,11 +285,11 @@ class Visit:
         return was_before(exemption.modified_at, self.hint.adopt)
 
     def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
-        """Return the token that hides it from sweeps: of what the inventory shows, as a sweep told, as it was, or will be.
+        """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be.
 
-        It goes with what this look found: kept where Azure now gives something else, it would hide that a violation is
-        back which ended since the sweep. So it is made anew there, except where the inventory shows another body than
-        Azure, or still something else after a look that found just this.
+        It goes with what this look finds: otherwise a violation that ended since the sweep stays hidden once it is back.
+        So it is made anew where Azure gives something else now, except where the inventory shows another body than
+        Azure, or still shows something else after a look that found just this.
         """
         row = at.row if at.row and at.row.content == at.content else None
         own, known = token(at.exemption, assignment, self.ruleset, at.now, policies), row.listed if row else ""

@@ -212,8 +212,11 @@ def _may_clear(assessment: Assessment) -> bool:
 
 
 def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
-    """Return when to look again at something Unknown: ever later, and not moved by being asked early."""
-    if row and row.unclear and row.content == content and row.due and now < row.due:
+    """Return when to look again at something Unknown: ever later, and not moved by being asked early.
+
+    A row that is due later than any retry waits for something else: the end of a grace, or of a refusal.
+    """
+    if row and row.unclear and row.content == content and row.due and now < row.due <= now + UNKNOWN_RETRY_MAX:
         return row.due
     attempts = row.attempts if row and row.unclear else 0
     wait: timedelta = min(UNKNOWN_RETRY * (1 << min(attempts, 10)), UNKNOWN_RETRY_MAX)

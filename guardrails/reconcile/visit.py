@@ -27,10 +27,10 @@ from guardrails.exemption.facts import NO_POLICIES, Assignment, Author, Facts, G
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.times import spell_time
-from guardrails.exemption.together import from_json, merged, named, to_json, without
+from guardrails.exemption.together import BASE, from_json, merged, named, to_json, without
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import ActivityLog, Arm, Clock, Queues, Register
-from guardrails.reconcile.inventory import token
+from guardrails.reconcile.inventory import SAID, token
 from guardrails.rules.reach import policies_of
 from guardrails.ruleset.model import Mode, Ruleset
 
@@ -287,14 +287,16 @@ class Visit:
     def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
         """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be.
 
-        The token in the row goes with the findings in the row. Where Azure now gives others, it is made anew: kept, it
-        would hide from sweeps that what was found then is back.
+        It goes with what this look finds: otherwise a violation that ended since the sweep stays hidden once it is back.
+        So it is made anew where Azure gives something else now, except where the inventory shows another body than
+        Azure, or still shows something else after a look that found just this.
         """
         row = at.row if at.row and at.row.content == at.content else None
-        listed = self.hint.listed or (row.listed if row else "")
-        found = {finding.key for finding in at.assessment.findings}
-        outdated = row is not None and row.listed == listed and row.findings.keys() != found
-        return token(at.exemption, assignment, self.ruleset, at.now, policies) if outdated or not listed else listed
+        own, known = token(at.exemption, assignment, self.ruleset, at.now, policies), row.listed if row else ""
+        listed = self.hint.listed or known or own
+        news = row is not None and row.findings.keys() != {finding.key for finding in at.assessment.findings}
+        outdated = listed[:SAID] == own[:SAID] and known[SAID:BASE] != own[SAID:BASE]
+        return own if news or outdated else listed
 
     async def kept(self, entry: int) -> Exemption:
         """Return the exemption as history entry `entry` keeps it. Raises Permanent.

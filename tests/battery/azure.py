@@ -150,7 +150,7 @@ class Cloud:
         swept: when the last sweep began, UTC; None before the first.
         unruled: when a worker asked for the ruleset and could not read it, UTC.
         happened: what was done and what went wrong, each once: see coverage.
-        lost: events that Event Grid gave up on, or that were on their way when all came to rest.
+        lost: events that Event Grid gave up on, or that were lost on their way: see lose_events.
         weather: says in how many seconds an event comes, once for each time.
         trace: what happened, a line each.
         troubles: when a request failed or a process died, UTC.
@@ -291,6 +291,11 @@ class Cloud:
         else:
             again = Event(event.text, self.loop.seconds + RETRIES[event.tries], event.about_exemption, event.tries + 1)
             self.events.append(again)
+
+    def lose_events(self) -> None:
+        """Lose all events that are on their way, those that failed and were to come again among them."""
+        self.lost += self.events
+        self.events.clear()
 
     # The host
 

@@ -152,8 +152,7 @@ class Simulation:
         cloud.refuses = None
         cloud.ticking = False  # each sweep leaves a message for the next: it would never come to rest
         self.people.calm()
-        cloud.lost += cloud.events
-        cloud.events.clear()
+        cloud.lose_events()
         for worker in cloud.workers:
             worker.start()
             worker.clock.skew = timedelta()

@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from typing import Any, Final
 
 import pytest
 
 from tests.battery import __main__ as program
 from tests.battery import campaign, guarantees, invariants, record, watchers
-from tests.battery.simulation import STEPS
+from tests.battery.simulation import STEPS, simulate
+from tests.battery.stories import story_of
 
 SEEDS: Final = 300
 SHORT: Final = 12
@@ -49,6 +51,14 @@ def test_a_seed_is_the_same_history_every_time() -> None:
     for number, (line, again) in enumerate(zip(first, second, strict=True)):
         assert line == again, f"line {number}"
     assert len(first) > 10 * STEPS
+
+
+@pytest.mark.parametrize("story", ["deleted_while_the_queue_is_away", "a_container_that_is_not_seen"])
+def test_an_event_that_a_story_loses_is_known_to_be_lost(story: str) -> None:
+    seed = next(seed for seed in count() if story_of(seed).name == story)
+    lost: list[str] = []
+    simulate(seed, 0, seen=lambda cloud: lost.extend(event.text for event in cloud.lost))
+    assert any("/policyExemptions/story" in text for text in lost)
 
 
 @pytest.fixture

@@ -152,6 +152,11 @@ def test_a_retry_that_is_due_later_is_not_moved_by_asking_early() -> None:
     assert retry_at(None, CONTENT, NOW) == NOW + UNKNOWN_RETRY
 
 
+def test_a_retry_does_not_wait_for_what_else_is_due_later() -> None:
+    known = row(status=Status.CANNOT_ACT, findings={"EXG302?": NOW}, due=NOW + timedelta(days=7))
+    assert retry_at(known, CONTENT, NOW) == NOW + UNKNOWN_RETRY
+
+
 def test_the_marker_names_the_codes_and_keeps_its_date() -> None:
     plan = decide(situation(TAG, finding("EXG101", "tag"), exemption=MARKED, mode=Mode.ENFORCE))
     assert isinstance(plan.action, Tag)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from guardrails.azure.refusals import REFUSALS
+from guardrails.decisions.decide import UNKNOWN_RETRY
 from guardrails.decisions.history import Entry
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
@@ -425,3 +426,24 @@ async def test_what_is_not_tried_for_a_while_is_not_told_of_anew(world: World, m
     row = await world.row(one)
     assert (row.status, row.refused) == (Status.CANNOT_ACT, 2)
     assert (await world.told()).count("cannot-act") == 1
+
+
+async def test_an_edit_that_cannot_be_read_does_not_wait_for_the_next_try_of_what_azure_refused(world: World) -> None:
+    world.ruleset = rules(on={"whole-initiative": "revert"})
+    one = world.id()
+    await world.bad(one)
+    lock(world)
+    await world.look(one)
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    world.clock.advance(days=1)
+    row = (await world.look(one)).row
+    assert (row.status, row.unclear, row.due) == (Status.CANNOT_ACT, True, world.clock.now() + timedelta(days=7))
+    world.arm.faults.reset()
+    world.arm.access.reset()
+    await world.write(one, ALICE)
+    world.deny("Microsoft.Authorization/policyExemptions/read")
+    row = (await world.look(one, "sweep")).row
+    assert (row.status, row.due) == (Status.UNKNOWN, world.clock.now() + UNKNOWN_RETRY)
+    world.arm.access.reset()
+    world.clock.advance(seconds=UNKNOWN_RETRY.total_seconds())
+    assert (await world.look(one, "wake-up")).row.status is Status.COMPLIANT

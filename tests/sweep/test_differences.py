@@ -216,6 +216,66 @@ async def test_a_violation_that_ended_and_came_back_between_two_sweeps_is_revert
     assert await world.body(one) is None
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_violation_that_ended_after_the_sweep_that_saw_it_and_came_back_is_reverted(
+    tenant: Tenant, *, known: bool
+) -> None:
+    world, one = await swept(tenant), tenant.world.id()
+    world.ruleset = rules(on={"whole-initiative": "revert"})
+    if known:
+        await world.known(one)
+        await tenant.settled()
+    await world.write(one, ALICE, policyDefinitionReferenceIds=None)
+    _, assignment = await world.send(PIPELINE, "GET", places.ASSIGNMENT)
+    world.clock.advance(hours=1)
+    assert (await tenant.sweep()).queued == {"changed" if known else "new": 1}
+    await world.send(PIPELINE, "DELETE", places.ASSIGNMENT)
+    await tenant.work()
+    assert (await world.row(one)).status is Status.COMPLIANT
+    await world.send(PIPELINE, "PUT", places.ASSIGNMENT, {"properties": assignment["properties"]})
+    world.clock.advance(hours=1)
+    assert (await tenant.sweep()).queued == {"changed": 1}
+    await tenant.work()
+    assert await world.body(one) is None
+
+
+async def test_another_answer_that_ended_and_came_back_between_two_sweeps_is_noticed(tenant: Tenant) -> None:
+    world, one = tenant.world, tenant.world.id()
+    strict = {"reference": "denyPublicNetwork", "rules": {"expiry-missing": "tag"}}
+    world.ruleset = rules(on={"expiry-missing": "alert"}, overrides=[strict])
+    await world.bad(one)
+    await world.look(one)
+    world = await swept(tenant)
+    _, assignment = await world.send(PIPELINE, "GET", places.ASSIGNMENT)
+    initiative = assignment["properties"]["policyDefinitionId"]
+    _, body = await world.send(PIPELINE, "GET", initiative)
+    members = body["properties"]["policyDefinitions"]
+    others = [member for member in members if member["policyDefinitionReferenceId"] != strict["reference"]]
+    world.arm.seed(initiative, {"properties": {**body["properties"], "policyDefinitions": others}})
+    await world.look(one, seen=world.clock.now())
+    assert (await world.row(one)).answer == "alert"
+    world.arm.seed(initiative, {"properties": body["properties"]})
+    world.clock.advance(hours=1)
+    assert (await tenant.sweep()).queued == {"changed": 1}
+    await tenant.work()
+    assert (await world.row(one)).answer == "tag"
+
+
+async def test_an_inventory_that_keeps_showing_something_else_costs_two_looks(tenant: Tenant) -> None:
+    world, one = tenant.world, tenant.world.id()
+    world.ruleset = rules(on={"whole-initiative": "revert", "assignment-gone": "alert"})
+    await tenant.settled()
+    await world.write(one)
+    world.clock.advance(hours=1)
+    world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
+    counts = []
+    for _ in range(4):
+        queued = (await tenant.sweep()).queued
+        counts.append(queued["new"] + queued["changed"])
+        await tenant.work()
+    assert counts == [1, 1, 0, 0]
+
+
 async def test_a_revert_that_waited_for_the_breaker_is_done_once_it_is_closed(tenant: Tenant) -> None:
     world = await swept(tenant)
     world.ruleset = rules(breaker={"reverts_per_hour": 0})

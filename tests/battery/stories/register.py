@@ -99,7 +99,7 @@ def deleted_while_the_queue_is_away(play: Play) -> Moves:
     play.fault = _no_queue
     play.delete(MALLORY)
     yield 5.0
-    play.cloud.events.clear()
+    play.cloud.lose_events()
     play.fault = None
 
 
@@ -115,7 +115,7 @@ def a_container_that_is_not_seen(play: Play) -> Moves:
     play.fault = _no_queue
     play.write(MALLORY, one, metadata=NO_TICKET, policyAssignmentId=here, **ALL_MEMBERS)
     yield 5.0
-    play.cloud.events.clear()
+    play.cloud.lose_events()
     play.fault = None
     play.people.around.seen = (tenant.SUBSCRIPTION, CORP)
     play.people.around.calm()

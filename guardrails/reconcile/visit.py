@@ -287,7 +287,7 @@ class Visit:
     def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
         """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be.
 
-        It goes with what this look finds: otherwise a violation that ended since the sweep stays hidden once it is back.
+        It goes with what this look finds: kept, it would hide that a violation which ended since is back.
         So it is made anew where Azure gives something else now, except where the inventory shows another body than
         Azure, or still shows something else after a look that found just this.
         """

@@ -315,7 +315,7 @@ class Courier:
         closing = Closing(window.box, window.name, window.length)
         if not window.woken:
             await self._wake(closing)
-            await self._lanes.change(lane, partial(woken, box=window.box, window=window.name))
+            await self._lanes.change(lane, partial(woken, window=window))
         now = self._clock.now()
         if now >= closing.end:  # its digest may just have been made: the next one takes it
             await self._wake(closing.at(now))
@@ -350,7 +350,8 @@ class Courier:
         if now < closing.end:
             await self._wake(closing)
             return False
-        kept = await self._gathering.kept(digest_id(box, closing.window, closing.part))
+        while (kept := await self._kept(closing)) is not None and kept.notice.at < closing.end:
+            closing = closing.following  # a shorter window made it, which began at the same time
         if kept is None:
             sent = await self._gathering.open_members(box)
             found = [one for one in await self._gathering.waiting(box, closing.window) if one.notice.id not in sent]
@@ -363,6 +364,9 @@ class Courier:
         if is_daily(box) and len(kept.entries) >= MOST:  # the rest does not wait a day
             await self._wake(closing.following)
         return await self._carry(Parcel(route_of(box), kept.notice))
+
+    async def _kept(self, closing: Closing) -> Kept | None:
+        return await self._gathering.kept(digest_id(closing.box, closing.window, closing.part))
 
     async def _refuse(self, parcel: Parcel, name: str, state: RouteState) -> None:
         """Keep a notice for a route that is disabled, unless it was enabled meanwhile: then the notice goes on.

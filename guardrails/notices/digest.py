@@ -138,6 +138,10 @@ def end_of(window: str, length: timedelta) -> datetime:
     return datetime.strptime(window, _STAMP).replace(tzinfo=UTC) + length
 
 
+def _seconds(length: timedelta) -> int:
+    return round(length.total_seconds())
+
+
 def windows_before(window: Window) -> list[str]:
     """Return the windows before one, as far back as digests are kept, the latest first; at least one."""
     begin = end_of(window.name, timedelta())
@@ -180,7 +184,7 @@ class Closing:
 
     def message(self) -> dict[str, Any]:
         """Return it as a message."""
-        body = {"route": self.box, "window": self.window, "seconds": round(self.length.total_seconds())}
+        body = {"route": self.box, "window": self.window, "seconds": _seconds(self.length)}
         return {"digest": body | ({"part": self.part} if self.part > 1 else {})}
 
     @property
@@ -208,32 +212,36 @@ def admit(lane: Lane, route: Route, kind: Kind, now: datetime, daily: timedelta)
         return lane, None
     if kind in REMINDERS:
         box = box_of(route.name)
-        state = _current(lane.route(box), window_of(now, DAY, daily), window_of(now + 2 * DAY, DAY, daily))
-        return lane, Window(box, state.window, DAY, state.woken)
+        state = _current(lane.route(box), now, DAY, daily)
+        return lane.with_route(box, state), Window(box, state.window, DAY, state.woken)
     length = route.digest.window
-    state = _current(lane.route(route.name), window_of(now, length), window_of(now + 2 * DAY, length))
+    state = _current(lane.route(route.name), now, length)
     if state.count < route.digest.first:
         return lane.with_route(route.name, replace(state, count=state.count + 1)), None
-    return lane, Window(route.name, state.window, length, state.woken)
+    return lane.with_route(route.name, state), Window(route.name, state.window, length, state.woken)
 
 
-def _current(state: RouteState, window: str, latest: str) -> RouteState:
-    """Return the state for a window; as it is where it is in that window already, or a clock is behind.
+def _current(state: RouteState, now: datetime, length: timedelta, start: timedelta = timedelta()) -> RouteState:
+    """Return the state for the window that `now` is in; as it is where it is in it already, or a clock is behind.
 
-    No clock is so far behind that another is in a window after `latest`: a hand was in that row.
+    No clock is two days behind: where the window is later than that, a hand was in that row. A window of another length
+    is another window, although it may have the same name: nothing closes it yet. What was counted then counts on.
     """
+    window, latest = window_of(now, length, start), window_of(now + 2 * DAY, length, start)
+    begun = replace(state, window=window, seconds=_seconds(length), woken=False)
     if state.window < window or state.window > latest:
-        return replace(state, window=window, count=0, woken=False)
+        return replace(begun, count=0)
+    if state.seconds != begun.seconds:
+        return begun
     return state
 
 
-def woken(lane: Lane, box: str, window: str) -> tuple[Lane, None]:
-    """Remember that the message that closes a window is on the queue."""
-    state = lane.route(box)
-    if window < state.window:
+def woken(lane: Lane, window: Window) -> tuple[Lane, None]:
+    """Remember that the message that closes a window is on the queue, where that is still the window of its box."""
+    state = lane.route(window.box)
+    if (state.window, state.seconds) != (window.name, _seconds(window.length)):
         return lane, None
-    count = state.count if state.window == window else 0
-    return lane.with_route(box, replace(state, window=window, count=count, woken=True)), None
+    return lane.with_route(window.box, replace(state, woken=True)), None
 
 
 def compose(box: str, window: str, gathered: Sequence[Gathered], now: datetime, part: int = 1) -> Kept:

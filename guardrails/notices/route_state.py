@@ -29,6 +29,7 @@ class RouteState:
 
     Attributes:
         window: the digest window that `count` is about; "" before the first.
+        seconds: how long that window is; 0 where an earlier version wrote the state, which matches no length.
         count: notices of that window that went at once.
         woken: whether the message that closes the window is on the queue.
         disabled_at: since when nothing is sent; None where it is in use.
@@ -41,6 +42,7 @@ class RouteState:
     window: str = ""
     count: int = 0
     woken: bool = False
+    seconds: int = 0
     disabled_at: datetime | None = None
     disabled_why: str = ""
     told: str = ""
@@ -50,7 +52,7 @@ class RouteState:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is at its default."""
         out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.told}
-        out |= {"disabled_why": self.disabled_why}
+        out |= {"disabled_why": self.disabled_why, "seconds": self.seconds}
         out |= {name: spell_time(at) for name in ("disabled_at", "telling_at") if (at := getattr(self, name))}
         out |= {"digests": {name: spell_time(at) for name, at in self.digests.items()}}
         return {name: value for name, value in out.items() if value}
@@ -58,15 +60,16 @@ class RouteState:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "RouteState":
         """Read what `to_json` wrote. Raises ValueError."""
-        count, window = data.get("count", 0), str(data.get("window", ""))
-        if type(count) is not int:
-            raise ValueError("the count of a window is not a number")
+        count, seconds, window = data.get("count", 0), data.get("seconds", 0), str(data.get("window", ""))
+        if type(count) is not int or type(seconds) is not int:
+            raise ValueError("the count or the length of a window is not a number")
         if window and not _WINDOW.fullmatch(window):
             raise ValueError(f"'{window[:60]}' is no window")
         return cls(
             window=window,
             count=count,
             woken=data.get("woken") is True,
+            seconds=seconds,
             disabled_at=parse_time(data.get("disabled_at")),
             disabled_why=str(data.get("disabled_why", "")),
             told=str(data.get("told", "")),

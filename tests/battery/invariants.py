@@ -6,6 +6,7 @@ judgement.
 
 import base64
 import json
+import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -285,8 +286,8 @@ async def nothing_is_announced_twice(end: End) -> list[str]:
 
 def _begun(notice: Notice) -> datetime:
     """Return since when a notice may have been doubled: a digest since its window began, which its id says."""
-    window = parse_time(notice.id.rpartition("-")[2]) if notice.kind is Kind.DIGEST else None
-    return window or notice.at
+    window = re.search(r"-(\d{8}T\d{4}Z)(-\d+)?$", notice.id) if notice.kind is Kind.DIGEST else None
+    return (window and parse_time(window[1])) or notice.at
 
 
 async def each_revert_is_announced(end: End) -> list[str]:

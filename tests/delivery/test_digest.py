@@ -19,6 +19,7 @@ from guardrails.register.table_register import TableRegister
 from tests.channels.samples import finding, notice
 from tests.conftest import VirtualClock
 from tests.delivery.stage import BACKUP, START, TEAMS, Dying, MemoryQueue, Sink, Stage, courier, rules_with, some
+from tests.register.conftest import at
 
 WINDOW = "20261102T0930Z"
 DIGEST = f"digest-secops-{WINDOW}"
@@ -173,6 +174,46 @@ async def test_what_is_gathered_after_its_window_was_closed_goes_with_the_next(w
     assert {entry["id"] for digest in world.sink.digests() for entry in await members(world, digest.id)} == {
         "n5", "s5", "s6",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lengths", "moves", "digest", "end"),
+    [
+        ((15, 60), 50, "digest-secops-20261102T1000Z-2", "2026-11-02T11:00:00+00:00"),
+        ((15, 1440), 50, "digest-secops-20261102T0000Z", "2026-11-03T00:00:00+00:00"),
+        ((60, 15), 31, "digest-secops-20261102T1000Z", "2026-11-02T10:15:00+00:00"),
+    ],
+    ids=["longer, and begins then too", "longer, and began before", "shorter"],
+)
+async def test_what_is_gathered_after_the_windows_got_another_length_goes_at_the_end_of_the_new_window(
+    world: Stage, lengths: tuple[int, int], moves: int, digest: str, end: str
+) -> None:
+    """The window before, of 10:00, is awaited or closed under its own length; that says nothing about the new one."""
+    before, after = lengths
+    use(world, minutes=before)
+    world.clock.time = START + timedelta(minutes=30)
+    await world.send(*some(6))
+    await world.run(START + timedelta(minutes=moves))
+    sent = len(world.sink.ids())
+    use(world, minutes=after)
+    world.clock.time = START + timedelta(minutes=moves)
+    await world.send(*(notice(id=f"later{n}") for n in range(3)))
+    await world.run(world.clock.now() + timedelta(minutes=1))
+    assert len(world.sink.ids()) == sent, "the first notices of this time went already"
+    closing = [body for _, _, body in world.queue.messages if body.get("digest", {}).get("seconds") == after * 60]
+    assert len(closing) == 1, "one message closes the window, however many notices it gathers"
+    await world.run()
+    assert world.sink.ids()[-1] == digest
+    assert {"later0", "later1", "later2"} <= {str(entry["id"]) for entry in await members(world, digest)}
+    assert timedelta() <= world.sink.asked[-1][0] - at(end) < timedelta(minutes=1)
+    assert await world.register.gathering.waiting("secops", "20261104T0000Z") == []
+
+
+def use(world: Stage, *, minutes: int) -> None:
+    """Put a ruleset in force whose route has windows of another length."""
+    rules = rules_with(replace(TEAMS, digest=Digest(5, timedelta(minutes=minutes))), BACKUP)
+    register = world.register
+    world.courier = courier(world.sink, world.queue, world.clock, register.lanes, register.gathering, register, rules)
 
 
 async def members(world: Stage, digest: str) -> list[dict[str, object]]:

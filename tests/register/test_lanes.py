@@ -51,7 +51,9 @@ async def test_a_slot_costs_one_read_and_one_write_and_a_look_one_read(empty: Wo
 
 
 async def test_everything_in_a_lane_comes_back(empty: World) -> None:
-    state = RouteState(WINDOW, 3, woken=True, disabled_at=NOW, disabled_why="410", told="20261102", telling_at=NOW)
+    state = RouteState(
+        WINDOW, 3, woken=True, seconds=900, disabled_at=NOW, disabled_why="410", told="20261102", telling_at=NOW
+    )
     lane = Lane(123_456_789_012, {"secops": state, "other": RouteState()})
     await empty.register.lanes.change("teams-a/b#c?", lambda _: (lane, None))
     found = await empty.register.lanes.look("teams-a/b#c?")
@@ -176,7 +178,9 @@ def test_a_moment_that_is_not_yet_keeps_nobody_from_telling() -> None:
     assert claimed(lane, "r", "t", NOW)[1] is True
 
 
-@pytest.mark.parametrize("routes", ['{"a": {"window": "zzz"}}', '{"a": {"window": 5}}', "[" * 30_000])
+@pytest.mark.parametrize(
+    "routes", ['{"a": {"window": "zzz"}}', '{"a": {"window": 5}}', '{"a": {"seconds": 1.5}}', "[" * 30_000]
+)
 async def test_a_window_that_is_none_begins_the_lane_anew_and_is_said_once(
     empty: World, routes: str, caplog: pytest.LogCaptureFixture
 ) -> None:

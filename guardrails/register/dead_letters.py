@@ -33,7 +33,7 @@ class Letters:
 
         Return whether people are to be told of it: it is new, or who was to tell of it some seconds ago has not said
         that it is done. Of many callers at once, one hears that. Where there are as many letters as are kept of its
-        source, it goes into the one letter of what came beyond.
+        source, it goes into the one letter of what came beyond; callers that count at once may each add one more.
         """
         if letter.source in _STRANGERS and await self._is_full(letter):
             reason = f"{MOST} letters of this source are kept already; of what came since this is the last: "

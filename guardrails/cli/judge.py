@@ -12,7 +12,7 @@ applies there, what is inherited from management groups and what is below:
 Without --assignments what needs the exempted assignment is unknown. What `az policy exemption list`, PowerShell or
 Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md). From
 azure-cli 2.77 on, `az policy exemption list` and `az policy assignment list` leave out what is inherited.
-What a file cannot tell (duplicate, assignment-not-applicable) is left to scan, and said so.
+What a file cannot tell (duplicate, assignment-not-applicable) is left to `scan`, and the output says so.
 A ruleset that asks for the category or the severity of policies wants these, too, given with --assignments:
   az policy definition list --subscription ID > definitions.json
 

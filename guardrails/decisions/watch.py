@@ -62,7 +62,7 @@ class Run:
         until: until when the lease holds, unless it is held for longer; None once it ended.
         adopting: when the first sweep began whose adoptions people were not told of yet; None where all is told.
         before: when the run before it began; None for the first.
-        report: what the last run that ended came to, as JSON: see guardrails.sweep.sweep.Report.
+        report: what the last run that ended came to, as JSON: see guardrails.sweep.compare.Report.
         etag: the guard for the next change.
     """
 

@@ -18,7 +18,7 @@ import azure.functions as func
 
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.errors import Misconfigured
-from guardrails.runtime.telemetry import Fact, fact, origin, queue_age, told_under
+from guardrails.runtime.telemetry import Fact, correlated_without_texts, fact, origin, queue_age
 
 if TYPE_CHECKING:
     from guardrails.intake import Intake
@@ -78,7 +78,7 @@ async def _look_at(raw: str) -> None:
 
 
 async def _reconcile(wanted: Wanted) -> None:
-    with told_under(wanted.hint.event_id):
+    with correlated_without_texts(wanted.hint.event_id):
         fact(Fact.EVENT_RECEIVED, exemption=wanted.id.text, kind=wanted.hint.operation)
         await intake().event(wanted.id, wanted.hint)
 
@@ -88,7 +88,7 @@ async def on_scope_changed(event: str) -> None:
     """A target of exemptions was written or deleted, or something was deployed."""
     match read_scope_event(event):
         case Scope(scope, written, actor, event_id):
-            with told_under(event_id):
+            with correlated_without_texts(event_id):
                 count = await intake().scope(scope, written=written, actor=actor, event_id=event_id)
                 fact(Fact.EVENT_RECEIVED, scope=scope, kind="target-write" if written else "target-delete", found=count)
         case Malformed() | Dropped() as other:
@@ -135,7 +135,7 @@ async def on_notice_poison(message: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=os.environ.get("GUARDRAILS_SWEEP_SCHEDULE") or "0 10 * * * *")
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be late: that makes no difference
     """It is time to look at the whole tenant."""
-    with told_under(f"sweep-{uuid.uuid4().hex}"):
+    with correlated_without_texts(f"sweep-{uuid.uuid4().hex}"):
         await intake().sweep()
 
 
@@ -146,9 +146,9 @@ async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - it may be l
 )
 async def doctor(timer: func.TimerRequest) -> None:  # noqa: ARG001 - at start, and once a day
     """It is time to see whether everything is as we need it, and that sweeps come by."""
-    from guardrails.doctor.at_start import tell, wind  # noqa: PLC0415 - at first use, as above
+    from guardrails.doctor.at_start import report, wind  # noqa: PLC0415 - at first use, as above
 
-    await tell()
+    await report()
     await wind(intake)
 
 
@@ -173,7 +173,7 @@ async def _age_of_sweeps() -> tuple[timedelta | None, timedelta]:
 def _taken(message: func.QueueMessage) -> Iterator[str]:
     """Yield the text of a message; what is told within carries the id of what began it, or its own."""
     text = message.get_body().decode("utf-8", "replace")
-    with told_under(origin(text) or message.id or ""):
+    with correlated_without_texts(origin(text) or message.id or ""):
         yield text
 
 

@@ -19,7 +19,7 @@ from guardrails.decisions import notify
 from guardrails.decisions.evasion import Habit, forged_id
 from guardrails.decisions.row import Status
 from guardrails.decisions.schedule import Tick
-from guardrails.delivery.dead_letters import Letterbox, letter_id, read_attempt, read_object
+from guardrails.delivery.dead_letters import DeadLetterQueue, dead_letter_id, read_attempt, read_object
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import NO_TOKEN, GuardrailsError, Misconfigured, Permanent, Retryable, defect
 from guardrails.exemption.exemption_id import TYPE, ExemptionId
@@ -66,7 +66,7 @@ class Intake:
         reconciler: Reconciler,
         world: World,
         courier: Courier,
-        letterbox: Letterbox,
+        dead_letters: DeadLetterQueue,
         sweeper: Sweeper,
         *,
         second_clock: SecondClock,
@@ -77,7 +77,7 @@ class Intake:
         self._reconciler = reconciler
         self._world = world
         self._courier = courier
-        self._letterbox = letterbox
+        self._dead_letters = dead_letters
         self._sweeper = sweeper
         self._second_clock = second_clock
         self._budget = budget
@@ -98,7 +98,7 @@ class Intake:
         """
         any_there = ExemptionId.parse(f"{scope}/providers/{TYPE}/any")
         at, until = any_there.key[: len(any_there.scope)], asyncio.get_running_loop().time() + self._budget
-        found = await self._world.register.under(any_there.container, at, lost=written)
+        found = await self._world.register.attached_ids(any_there.container, at, lost=written)
         hint = Hint("target", _TARGET + ("write" if written else "delete"), actor, event_id)
         ids = [ExemptionId.parse(one) for one in found]
         looking, sending = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(2 * _AT_ONCE)
@@ -165,11 +165,11 @@ class Intake:
         log.warning("malformed event %s kept as a letter: %s", event_id or "without id", reason)
         register, now = self._world.register, self._world.clock.now()
         new = await self.bury("event", raw, reason, event_id or raw)
-        telling = forged and await register.take_telling(Habit.FORGED_ID, now)
-        if telling and await self._letterbox.say(forged_id(forged, at=now)):
-            await register.budget_told(Habit.FORGED_ID, now)
+        notifying = forged and await register.claim_notification(Habit.FORGED_ID, now)
+        if notifying and await self._dead_letters.say(forged_id(forged, at=now)):
+            await register.budget_notified(Habit.FORGED_ID, now)
         if new:
-            await register.letter_told(new)
+            await register.dead_letter_notified(new)
 
     async def message(self, text: str) -> Outcome | None:
         """Work off one message of the `reconcile` queue. Raises what is a defect; the host then counts and poisons."""
@@ -293,17 +293,17 @@ class Intake:
 
     async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
         """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
-        letter = await self._letterbox.bury(source, payload, reason, name, attempts)
-        if letter:
+        dead_letter = await self._dead_letters.bury(source, payload, reason, name, attempts)
+        if dead_letter:
             fact(Fact.POISON, queue=source)
-        return letter
+        return dead_letter
 
     async def _give_up(self, source: str, text: str, reason: str, name: str, attempts: int) -> None:
         log.error("a message (%s) is kept as a letter: %s", source, reason)
         fact(Fact.POISON, queue=source)
-        done = f"It is kept as letter {letter_id(source, name)}."
-        told = notify.service(Kind.POISON, _digest(name, 16), at=self._letterbox.now(), done=done, why=(reason,))
-        await self._letterbox.bury_and_say(source, text, reason, name, notice=told, attempts=attempts)
+        done = f"It is kept as letter {dead_letter_id(source, name)}."
+        reported = notify.service(Kind.POISON, _digest(name, 16), at=self._dead_letters.now(), done=done, why=(reason,))
+        await self._dead_letters.bury_and_say(source, text, reason, name, notice=reported, attempts=attempts)
 
     async def _again(
         self, exemption_id: ExemptionId, hint: Hint, attempts: int, *, asked: float, text: str, error: GuardrailsError
@@ -329,16 +329,16 @@ class Intake:
         if error.code != "ruleset-broken":
             log.error("%s", error)
             return
-        name = f"{self._letterbox.now().date()} " + "\n".join(error.problems)
-        told = notify.service(
+        name = f"{self._dead_letters.now().date()} " + "\n".join(error.problems)
+        reported = notify.service(
             Kind.RULESET_BROKEN,
             _digest(name, 16),
-            at=self._letterbox.now(),
+            at=self._dead_letters.now(),
             done="What comes in waits on the queue.",
             why=error.problems,
         )
         problems = "\n".join(error.problems)
-        if await self._letterbox.bury_and_say("ruleset", problems, error.message, name, notice=told):
+        if await self._dead_letters.bury_and_say("ruleset", problems, error.message, name, notice=reported):
             log.error("%s", error)
 
 
@@ -373,16 +373,16 @@ def _message(exemption_id: ExemptionId, hint: Hint) -> str:
 
 def _hint(data: Mapping[str, Any]) -> Hint:
     """Read what a message of the `reconcile` queue says beside the id."""
-    told = {name: str(data.get(key) or "") for name, key in _SAID.items()}
+    reported = {name: str(data.get(key) or "") for name, key in _SAID.items()}
     source = "sweep" if data.get("sweep") is True else "wake-up" if data.get("wake") is True else "queue"
     if source == "queue" and (target := data.get("target")) in ("write", "delete"):
-        source, told["operation"] = "target", f"{_TARGET}{target}"
+        source, reported["operation"] = "target", f"{_TARGET}{target}"
     adopt, seen = (_time(data.get(name)) if source == "sweep" else None for name in ("adopt", "seen"))
     due = _time(data.get("at")) if source == "wake-up" else None
     together = data.get("together") if source == "sweep" else None
     beside = together if isinstance(together, Mapping) else {}
     verified = data.get("verified") is True
-    return Hint(source, **told, adopt=adopt, seen=seen, due=due, together=beside, verified=verified)
+    return Hint(source, **reported, adopt=adopt, seen=seen, due=due, together=beside, verified=verified)
 
 
 def _tick(text: str) -> Tick | None:

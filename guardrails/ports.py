@@ -9,8 +9,8 @@ from guardrails.bypasses.row import Kept as KeptBypass
 from guardrails.bypasses.row import Known as KnownBypass
 from guardrails.bypasses.row import Partitions
 from guardrails.decisions.adoption_notice import Adopted
-from guardrails.decisions.grace import Account
-from guardrails.decisions.history import Entry, HistoryEntry, Letter, Outgoing
+from guardrails.decisions.grace import GraceUse
+from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
 from guardrails.decisions.row import Row, Stored
 from guardrails.decisions.schedule import Tick
 from guardrails.decisions.watch import Run, Watch
@@ -19,9 +19,9 @@ from guardrails.exemption.applies import Chain
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.sources import Source
-from guardrails.notices.digest import Gathered, Kept
+from guardrails.notices.digest import DigestItem, Kept
 from guardrails.notices.notice import Notice
-from guardrails.notices.route_state import Lane
+from guardrails.notices.route_state import RateLimit
 from guardrails.ruleset.budgets import Budget, Full, Use
 
 
@@ -60,7 +60,7 @@ class Arm(Protocol):
         `container`: as ExemptionId.container has it. Unread where it is not there or we may not read it.
         """
 
-    async def beside(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+    async def at_same_scope(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
         """Return the exemptions attached to exactly the same scope, this one included where it is there.
 
         Gone where Azure says that the scope is not there; an empty list does not prove that it is.
@@ -177,7 +177,7 @@ class BreakerState:
     Attributes:
         opened_at: when it opened, UTC; None while it is closed.
         recent: reverts in the last hour.
-        told: whether the notice that it is open is on its way.
+        notified: whether the notice that it is open is on its way.
         taken: whether what was asked for may be done.
         refused: the budget that had no room for it; None where it is taken, or nothing was asked for.
         reverts, restores: those of the last hour, removals among the reverts.
@@ -187,7 +187,7 @@ class BreakerState:
 
     opened_at: datetime | None
     recent: int
-    told: bool = False
+    notified: bool = False
     taken: bool = False
     refused: Full | None = field(default=None, compare=False)
     reverts: tuple[Use, ...] = field(default=(), compare=False)
@@ -249,16 +249,16 @@ class Register(Protocol):
     async def breaker(self, now: datetime) -> BreakerState:
         """Return the breaker's state."""
 
-    async def take_telling(self, whose: str, now: datetime) -> bool:
+    async def claim_notification(self, whose: str, now: datetime) -> bool:
         """Take it on to tell people that a budget is used up, or the breaker is open; False where that is done.
 
         False, too, where somebody else took it on a moment ago. `whose`: Full.whose, or budgets.BREAKER.
         """
 
-    async def breaker_told(self, opened_at: datetime) -> None:
+    async def breaker_notified(self, opened_at: datetime) -> None:
         """Remember that people were told of the breaker that opened then; no error when it is closed again."""
 
-    async def budget_told(self, whose: str, now: datetime) -> None:
+    async def budget_notified(self, whose: str, now: datetime) -> None:
         """Remember for an hour that people were told that a budget is used up; `whose`: Full.whose."""
 
     async def close_breaker(self, now: datetime) -> None:
@@ -270,14 +270,14 @@ class Register(Protocol):
     async def id_of(self, container: str, key: bytes) -> str:
         """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read."""
 
-    async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
+    async def attached_ids(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids in rows of exemptions attached to a scope, or to anything below it: the lost, or those there.
 
         `container`: that of the scope, as ExemptionId.container; `scope`: in lower case, as in ExemptionId.key. What
         was committed before the call is in it.
         """
 
-    async def accounts_beside(self, exemption: ExemptionId, assignment_id: str) -> Sequence[Account]:
+    async def grace_uses_at_same_scope(self, exemption: ExemptionId, assignment_id: str) -> Sequence[GraceUse]:
         """Return the accounts of grace of the other exemptions at the same scope from the same assignment, gone too.
 
         They are as of some moment: what was committed before the call is in them.
@@ -295,19 +295,19 @@ class Register(Protocol):
     async def take_unseen(self, now: datetime) -> bool:
         """Count one more row of an exemption that Azure never showed; False where no more are kept."""
 
-    async def bury(self, letter: Letter) -> bool:
+    async def bury(self, dead_letter: DeadLetter) -> bool:
         """Keep something that could not be processed; burying it again replaces it.
 
         Return whether people are to be told of it: it is new, or who was to tell of it has not said that it is done.
         """
 
-    async def letter_told(self, letter_id: str) -> None:
+    async def dead_letter_notified(self, dead_letter_id: str) -> None:
         """Remember that people were told of a letter, or need not be; one that is not there is no error."""
 
-    async def letters(self) -> list[Letter]:
+    async def dead_letters(self) -> list[DeadLetter]:
         """Return what is buried, oldest first."""
 
-    async def drop_letter(self, letter_id: str) -> None:
+    async def drop_dead_letter(self, dead_letter_id: str) -> None:
         """Forget a letter; one that is not there is no error."""
 
 
@@ -406,29 +406,29 @@ class Channels(Protocol):
         """Hand one notice to one route. Never raises for what a channel does."""
 
 
-class Lanes(Protocol):
+class RateLimits(Protocol):
     """What all instances share about an address: its next free slot, its routes' windows and troubles.
 
     Raises Retryable when the store is down, or when too many change a lane at once.
     """
 
-    async def look(self, name: str) -> Lane:
+    async def look(self, name: str) -> RateLimit:
         """Return a lane; an empty one where there is none yet. One read."""
 
-    async def change[T](self, name: str, step: Callable[[Lane], tuple[Lane, T]]) -> T:
+    async def change[T](self, name: str, step: Callable[[RateLimit], tuple[RateLimit, T]]) -> T:
         """Apply `step` to the lane and return what it says. One read, and one write unless the lane stays the same.
 
         `step` is pure: it is called again where another instance was there first.
         """
 
 
-class Gathering(Protocol):
+class DigestItems(Protocol):
     """Notices that wait for their digest, and the digests. Raises Retryable when the store is down or slow."""
 
     async def add(self, route: str, window: str, notice: Notice) -> None:
         """Gather a notice; again is no error, and puts it into the window that is named then. One write."""
 
-    async def waiting(self, route: str, window: str) -> list[Gathered]:
+    async def waiting(self, route: str, window: str) -> list[DigestItem]:
         """Return what is gathered in a window or an earlier one, oldest window first."""
 
     async def open_members(self, route: str) -> frozenset[str]:

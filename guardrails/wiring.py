@@ -16,7 +16,7 @@ from guardrails.channels.channels import HttpChannels
 from guardrails.channels.destination import Destination
 from guardrails.channels.egress_guard import Bounds, read_hosts
 from guardrails.channels.routes import destinations
-from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.intake import Intake
@@ -195,14 +195,14 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
     world = World(arm, register, outward, clock, deletions)
     reconciler = Reconciler(world, ruleset, audit_only=settings.mode == "audit")
     fallback = (FALLBACK,) if settings.alert_address else ()
-    letterbox = Letterbox(register, outward, clock, ruleset, fallback)
+    dead_letters = DeadLetterQueue(register, outward, clock, ruleset, fallback)
     courier = Courier(
         channels,
         queues=outward,
         clock=clock,
-        lanes=register.lanes,
-        gathering=register.gathering,
-        letterbox=letterbox,
+        rate_limits=register.rate_limits,
+        digest_items=register.digest_items,
+        dead_letters=dead_letters,
         ruleset=ruleset,
     )
     audience = settings.arm_audience
@@ -215,13 +215,13 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         inventory,
         register.sweeps,
         ruleset,
-        letterbox.say,
+        dead_letters.say,
         bypasses=register.bypasses,
         audit_only=settings.mode == "audit",
         late=second_clock.late,
     )
     budget = float(settings.budget_seconds)
-    intake = Intake(reconciler, world, courier, letterbox, sweeper, second_clock=second_clock, budget=budget)
+    intake = Intake(reconciler, world, courier, dead_letters, sweeper, second_clock=second_clock, budget=budget)
     return Service(settings, world, register, reconciler, sweeper, intake, courier, ruleset, places, bounds, closing)
 
 

@@ -250,13 +250,13 @@ async def close(sandbox: Sandbox, register: TableRegister, scenario: list[Step],
     """Wait until everything is delivered, check that nothing is lost, show the particulars; return the last line."""
     received = await deliveries(sandbox)
     events = (await sandbox.control("GET", "eventgrid"))["metrics"]
-    letters = await register.letters()
+    dead_letters = await register.dead_letters()
     for step in scenario:
         problems = await register.verify(ExemptionId.parse(step.id))
         if problems:
             raise DemoFailed(f"{step.title}: its history does not verify: {problems[0]}")
     cards = sum(one["channel"] == "teams" for one in received)
-    lost = events["pending"] + events["dead_lettered"] + len(letters) + abs(2 * cards - len(received))
+    lost = events["pending"] + events["dead_lettered"] + len(dead_letters) + abs(2 * cards - len(received))
     refused = [one for one in received if one["problems"]]
     if refused:
         raise DemoFailed(f"the sink refused a notice: {refused[0]['problems'][0]}")

@@ -20,7 +20,7 @@ from uuid import NAMESPACE_DNS, uuid5
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
-from sandbox.scan_ways import Expected, furnish_ways, ruleset
+from sandbox.scan_bypasses import Expected, furnish_ways, ruleset
 from sandbox.stack import ROOT
 
 AUTH: Final = "/providers/Microsoft.Authorization"
@@ -184,7 +184,7 @@ async def demo(rules: str, files: list[Path]) -> None:
     """Run it by a ruleset; write the files: HTML, CSV and JSON. Raises ScanDemoFailed."""
     started = time.monotonic()
     async with Cloud() as cloud:
-        wrong, ways = furnish(cloud.arm, datetime.now(UTC))
+        wrong, bypasses = furnish(cloud.arm, datetime.now(UTC))
         before = {key: entry.bytes() for key, entry in cloud.arm.store.entries.items()}
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("Azure", "GUARDRAILS"))},
@@ -202,7 +202,7 @@ async def demo(rules: str, files: list[Path]) -> None:
         methods = Counter(f"{one.method} {one.status}" for one in cloud.arm.log.requests)
         if set(methods) - {"GET 200", "GET 404", "POST 200"}:
             raise ScanDemoFailed(f"the scan sent more than reads: {dict(methods)}")
-    found = check(wrong, ways, *files)
+    found = check(wrong, bypasses, *files)
     print(f"\nscan-demo: OK {found} requests={methods.total()} seconds={time.monotonic() - started:.1f}")
     print("\n".join(f"  {file} ({file.stat().st_size // 1024} KiB)" for file in files))
 
@@ -221,10 +221,10 @@ async def scan(environment: dict[str, str], *words: str) -> None:
         raise ScanDemoFailed(f"the scan ended with {code}; with violations it must end with 1")
 
 
-def check(wrong: dict[str, str], ways: list[Expected], page: Path, table: Path, data: Path) -> str:
+def check(wrong: dict[str, str], bypasses: list[Expected], page: Path, table: Path, data: Path) -> str:
     """Compare what was found with what was put there. Returns the totals; raises ScanDemoFailed."""
-    told = json.loads(data.read_text(encoding="utf-8"))
-    codes = {one["id"]: {finding["code"] for finding in one["findings"]} for one in told["exemptions"]}
+    reported = json.loads(data.read_text(encoding="utf-8"))
+    codes = {one["id"]: {finding["code"] for finding in one["findings"]} for one in reported["exemptions"]}
     if codes.keys() != wrong.keys():
         raise ScanDemoFailed(f"{len(codes)} exemptions are in the report, {len(wrong)} in the tenant")
     expected = {
@@ -238,29 +238,29 @@ def check(wrong: dict[str, str], ways: list[Expected], page: Path, table: Path, 
             raise ScanDemoFailed(f"{identity}: {fault} was not found, but {sorted(codes[identity])}")
         if fault == "fine" and codes[identity] - BY_CHANCE:
             raise ScanDemoFailed(f"{identity}: it keeps every rule, and {sorted(codes[identity])} was found")
-    check_ways(told, ways)
+    check_bypasses(reported, bypasses)
     kinds = {ExemptionId.parse(identity).kind for identity in codes}
-    if kinds != set(ScopeKind) or told["missing"]:
-        raise ScanDemoFailed(f"not all was seen: {kinds}, {told['missing']}")
+    if kinds != set(ScopeKind) or reported["missing"]:
+        raise ScanDemoFailed(f"not all was seen: {kinds}, {reported['missing']}")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     shown = page.read_text(encoding="utf-8")
-    count = len(wrong) + len(ways)
+    count = len(wrong) + len(bypasses)
     if len(rows) != count or shown.count("<tr data-g=") != count or "<script>alert" in shown:
         raise ScanDemoFailed("the HTML or the CSV does not hold what the JSON does, or not escaped")
-    counts = told["counts"]
+    counts = reported["counts"]
     sums = {name: counts[name] for name in ("exemptions", "bypasses", "violation", "unknown", "pass", "excluded")}
     return " ".join(f"{name}={value}" for name, value in sums.items())
 
 
-def check_ways(told: dict[str, Any], ways: list[Expected]) -> None:
+def check_bypasses(reported: dict[str, Any], bypasses: list[Expected]) -> None:
     """Compare the other ways that were found with those that were put there. Raises ScanDemoFailed."""
-    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in told["bypasses"]}
-    expected = {(str(one.way), one.scope, one.name): set(one.keys) for one in ways}
+    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in reported["bypasses"]}
+    expected = {(str(one.kind), one.scope, one.name): set(one.keys) for one in bypasses}
     if found != expected:
         different = [key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)]
         raise ScanDemoFailed(f"other ways past a policy: {sorted(different)} are not as they were put there")
-    if not all(one["whole"] for one in told["ways"]):
+    if not all(one["whole"] for one in reported["ways"]):
         raise ScanDemoFailed("not all ways past a policy were read")
 
 

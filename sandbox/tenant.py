@@ -62,11 +62,11 @@ def seeds() -> list[dict[str, Any]]:
         {"policyDefinitionId": definition, "policyDefinitionReferenceId": reference}
         for definition, reference in zip(definitions, ("denyPublicNetwork", "requireTls"), strict=True)
     ]
-    told = {"category": "Storage"}
+    reported = {"category": "Storage"}
     rule = {"if": {"field": "type", "equals": "Microsoft.Storage/storageAccounts"}, "then": {"effect": "deny"}}
     return [
         *(
-            {"id": one, "body": {"properties": {"policyRule": rule, "mode": "All", "metadata": told}}}
+            {"id": one, "body": {"properties": {"policyRule": rule, "mode": "All", "metadata": reported}}}
             for one in definitions
         ),
         {"id": initiative, "body": {"properties": {"policyDefinitions": members}}},

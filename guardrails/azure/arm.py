@@ -127,7 +127,7 @@ class ArmRest:
             else:
                 yield page if isinstance(page, Unread) else [row for row in page if _is_in(row, scope)]
 
-    async def beside(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
+    async def at_same_scope(self, exemption: ExemptionId) -> Sequence[Mapping[str, Any]] | Gone | Unread:
         """Return the exemptions attached to exactly the scope of this one, itself included where it is there.
 
         Gone where ARM says that the scope is not there. It is not known whether ARM always does: an empty list does

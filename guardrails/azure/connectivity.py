@@ -85,21 +85,21 @@ async def _look_up(host: str, port: int) -> Sequence[str]:
 
 async def _connect(addresses: Sequence[str], port: int) -> None:
     """Connect to any of the addresses. Raises OSError where none takes a connection."""
-    knocking = [asyncio.ensure_future(_knock(address, port)) for address in addresses]
+    probing = [asyncio.ensure_future(_probe(address, port)) for address in addresses]
     failed: OSError = OSError("no address")
     try:
-        for one in asyncio.as_completed(knocking):
+        for one in asyncio.as_completed(probing):
             try:
                 return await one
             except OSError as error:
                 failed = error
         raise failed
     finally:
-        for task in knocking:
+        for task in probing:
             task.cancel()
-        await asyncio.gather(*knocking, return_exceptions=True)
+        await asyncio.gather(*probing, return_exceptions=True)
 
 
-async def _knock(address: str, port: int) -> None:
+async def _probe(address: str, port: int) -> None:
     _, writer = await asyncio.open_connection(address, port)
     writer.close()

@@ -93,7 +93,7 @@ class Estate:
 
     async def claims(self) -> Mapping[str, Any] | Unread:
         """Return the claims of our token for Resource Manager; {} where the token is not one that can be read."""
-        return await told_of(self._credential, self._rest.token_scope)
+        return await informed(self._credential, self._rest.token_scope)
 
     async def scopes(self) -> Scopes:
         """Return the subscriptions and management groups that we see, asked for once. Raises Retryable."""
@@ -202,7 +202,7 @@ class Estate:
         return body if isinstance(body, Mapping) else Unread("Azure's answer is not a JSON object")
 
 
-async def told_of(credential: AsyncTokenCredential, scope: str) -> Mapping[str, Any] | Unread:
+async def informed(credential: AsyncTokenCredential, scope: str) -> Mapping[str, Any] | Unread:
     """Return what a token says of whom it is for; Unread where there is none."""
     try:
         return await claims_of(credential, scope)

@@ -177,11 +177,11 @@ class Graph:
             )
             assignments[identity.lower()] = one
         known = await self._policies(missing) if policies else NO_POLICIES
-        told = tuple(dict.fromkeys(missing))
+        reported = tuple(dict.fromkeys(missing))
         tenant = await self._tenant()
         in_order = sum(bool(segment.groups) for segment in self._segments) < 2
         return Surroundings(
-            containers, assignments, tenant, told, found,
+            containers, assignments, tenant, reported, found,
             whole=not unread, policies=known, above=above, in_order=in_order, enrolled=enrolled,
         )  # fmt: skip
 

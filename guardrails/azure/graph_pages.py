@@ -133,7 +133,7 @@ class _Place:
     token: str = ""
     good: int = 0
     lost: int = 0
-    limit_told: bool = False
+    limit_reported: bool = False
     done: bool = False
 
     def __post_init__(self) -> None:
@@ -150,8 +150,8 @@ class _Place:
         yield Page(answer.rows, self.total, skew=answer.skew)
         if answer.odd:
             yield self._missing(f"{answer.odd} rows{self._of} are not JSON objects")
-        if answer.limited and not self.limit_told:
-            self.limit_told = True
+        if answer.limited and not self.limit_reported:
+            self.limit_reported = True
             yield self._missing(
                 f"Resource Graph looked at 10,000 subscriptions of {self.segment.words} only; list management groups "
                 f"of fewer in the setting {SCOPES_SETTING}"

@@ -148,10 +148,10 @@ class Explained:
             if token.token and isinstance(token.token, str):
                 return token
         except Exception as error:  # azure-identity reads what the endpoint says, and trips over it in many ways
-            raise self._told(error, scopes) from error
-        raise self._told(ValueError("no token in the answer"), scopes)
+            raise self._reported(error, scopes) from error
+        raise self._reported(ValueError("no token in the answer"), scopes)
 
-    def _told(self, error: Exception, scopes: tuple[str, ...]) -> Retryable:
+    def _reported(self, error: Exception, scopes: tuple[str, ...]) -> Retryable:
         """Return the error, and remember it: for everybody where it may be that nobody is served."""
         response: Any = error.response if isinstance(error, HttpResponseError) else None
         status = response.status_code if response is not None else None

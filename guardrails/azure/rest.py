@@ -169,13 +169,13 @@ def write_error(response: AsyncHttpResponse, subject: str, about: str = "") -> P
 
 def delay_of(headers: Mapping[str, str]) -> float:
     """Return the seconds to wait: Retry-After in seconds or as a date, between 1 s and an hour; 10 s without one."""
-    told = headers.get("Retry-After", "")
+    reported = headers.get("Retry-After", "")
     try:
-        seconds = float(told)
+        seconds = float(reported)
     except ValueError:
         try:
             sent = parsedate_to_datetime(headers.get("Date", ""))
-            seconds = (parsedate_to_datetime(told) - sent).total_seconds()
+            seconds = (parsedate_to_datetime(reported) - sent).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return 10.0
     return 10.0 if math.isnan(seconds) else min(max(seconds, 1.0), _MAX_DELAY)

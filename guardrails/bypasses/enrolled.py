@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from guardrails.bypasses.model import Bypass, Way, container_of
+from guardrails.bypasses.model import Bypass, BypassKind, container_of
 from guardrails.exemption.applies import GROUP, Chain, chain_of
 from guardrails.exemption.ids import folded
 
@@ -85,7 +85,7 @@ def counts(part: Enrolled, mode: Mode) -> bool:
 
 def bypass_of(part: Enrolled, name: str) -> Bypass:
     """Return the way past a policy that is open where a part is enrolled no more, not judged yet."""
-    return Bypass(Way.UNENROLLED, part.scope, part.assignment, name, part.detail, covers=part.covers)
+    return Bypass(BypassKind.UNENROLLED, part.scope, part.assignment, name, part.detail, covers=part.covers)
 
 
 def holds(one: Enrolled, part: Enrolled) -> bool:

@@ -20,7 +20,7 @@ from guardrails.ruleset.bound_rules import BypassRules, Response
 from guardrails.ruleset.model import Exclusion, Ruleset
 
 
-class Way(StrEnum):
+class BypassKind(StrEnum):
     """How a policy is kept from a scope."""
 
     EXEMPTION = "exemption"
@@ -56,7 +56,7 @@ class Bypass:
             names none. Of an enrollment that is gone: the reference id of the policy, "" for all of the assignment.
     """
 
-    way: Way
+    kind: BypassKind
     scope: str
     subject: str
     name: str
@@ -79,9 +79,9 @@ class Bypass:
 
         Letters that merely share a lower case are others, as in ids.folded.
         """
-        part = self.detail if self.way in (Way.OVERRIDE, Way.UNREAD, Way.UNENROLLED) else ""
-        part += f"|{self.covers}" if self.way is Way.UNENROLLED else ""
-        text = folded(f"{self.way}|{self.scope}|{self.subject}|{part}")
+        part = self.detail if self.kind in (BypassKind.OVERRIDE, BypassKind.UNREAD, BypassKind.UNENROLLED) else ""
+        part += f"|{self.covers}" if self.kind is BypassKind.UNENROLLED else ""
+        text = folded(f"{self.kind}|{self.scope}|{self.subject}|{part}")
         return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()[:16]
 
     @property
@@ -141,7 +141,7 @@ def token(bypass: Bypass) -> str:
 def to_json(bypass: Bypass) -> dict[str, Any]:
     """Return the documented JSON form. Times as ARM spells them, null for none."""
     return {
-        "way": str(bypass.way),
+        "way": str(bypass.kind),
         "scope": bypass.scope,
         "subject": bypass.subject,
         "name": bypass.name,
@@ -166,7 +166,7 @@ def from_json(said: Mapping[str, Any]) -> Bypass:
     """Return what `to_json` wrote. Raises KeyError, ValueError, TypeError for anything else."""
     texts = ("scope", "subject", "name", "detail", "excluded", "who", "owner", "ticket", "review")
     return Bypass(
-        way=Way(said["way"]),
+        kind=BypassKind(said["way"]),
         since=parse_time(said["since"]),
         ends=parse_time(said["ends"]),
         findings=tuple(_finding_of(one) for one in said["findings"]),
@@ -182,7 +182,15 @@ def _findings(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) 
     for rule, status, text, evidence in _lacks(bypass, ruleset, on, now):
         if bound := on.get(rule.name):
             yield Finding(
-                rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace
+                rule.code,
+                rule.name,
+                status,
+                bound.severity,
+                text,
+                evidence,
+                rule.remediation,
+                bound.response,
+                bound.grace,
             )
 
 
@@ -194,7 +202,7 @@ def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> 
     if bypass.unreadable:
         yield bypass_rules.UNREADABLE, Verdict.UNKNOWN, bypass.unreadable, {}
         return
-    if bypass.way is Way.UNENROLLED:  # what is gone has no metadata to look into
+    if bypass.kind is BypassKind.UNENROLLED:  # what is gone has no metadata to look into
         yield (
             bypass_rules.ENROLLMENT_REMOVED,
             Verdict.VIOLATION,
@@ -202,7 +210,7 @@ def _lacks(bypass: Bypass, ruleset: Ruleset, on: BypassRules, now: datetime) -> 
             {},
         )
         return
-    tagged = bypass.way is Way.TAG
+    tagged = bypass.kind is BypassKind.TAG
     if not bypass.ticket:
         yield bypass_rules.TICKET_MISSING, Verdict.VIOLATION, "it names no approval ticket", {}
     if not tagged:
@@ -264,7 +272,7 @@ def _finding_of(said: Mapping[str, Any]) -> Finding:
     rule = bypass_rules.FORMER.get(str(said["rule"]), str(said["rule"]))
     return Finding(
         code=str(said["code"]), rule=rule, status=Verdict(said["status"]), severity=Severity(said["severity"]),
-        text=str(said["text"]), evidence=dict(said["evidence"]), mend=str(said["mend"]),
+        text=str(said["text"]), evidence=dict(said["evidence"]), remediation=str(said["mend"]),
         response=Response.ALERT, grace=timedelta(),
     )  # fmt: skip
 
@@ -272,5 +280,5 @@ def _finding_of(said: Mapping[str, Any]) -> Finding:
 def _accepts(accepted: Exclusion, bypass: Bypass, now: datetime) -> bool:
     if accepted.expires is not None and now >= accepted.expires:
         return False
-    keys = (bypass.scope.lower(), "" if bypass.way is Way.TAG else bypass.subject.lower())
+    keys = (bypass.scope.lower(), "" if bypass.kind is BypassKind.TAG else bypass.subject.lower())
     return any(key and accepted.pattern.matches(key) for key in keys)

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.decisions.assess import Finding
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
@@ -16,7 +16,7 @@ from guardrails.notices.notice import NEXT, TITLES, Kind, Notice
 _ID: Final = 600
 _SHORT: Final = 80
 _DETAIL: Final = 200
-_MEND: Final = 300
+_REMEDIATION: Final = 300
 _ALSO: Final = 3
 
 
@@ -44,7 +44,7 @@ def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -
         next=NEXT[Kind.BYPASS_FOUND],
         digest={
             "total": total,
-            "ways": ranked(Counter(str(one.way) for one in bypasses)),
+            "ways": ranked(Counter(str(one.kind) for one in bypasses)),
             "severities": ranked(severities),
             "rules": ranked(rules),
         },
@@ -57,7 +57,7 @@ def _name(found: Mapping[bytes, tuple[datetime, Bypass]]) -> str:
 
 
 def _badness(one: Bypass) -> tuple[int, int, str, str]:
-    return Severity(one.grade).rank, -len(one.violations), str(one.way), one.scope.lower()
+    return Severity(one.grade).rank, -len(one.violations), str(one.kind), one.scope.lower()
 
 
 def _finding(one: Bypass) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def _finding(one: Bypass) -> dict[str, Any]:
     said = [_what(one), *_also(others), f"by {_cut(one.who, _SHORT) or 'somebody not known'}"]
     if one.owner.strip():
         said.append(f"owner {_cut(one.owner.strip(), _SHORT)}")
-    assignment = "" if one.way is Way.TAG else _cut(one.subject, _ID)
-    evidence = {"way": str(one.way), "scope": _cut(one.scope, _ID), "assignment": assignment}
+    assignment = "" if one.kind is BypassKind.TAG else _cut(one.subject, _ID)
+    evidence = {"way": str(one.kind), "scope": _cut(one.scope, _ID), "assignment": assignment}
     return {
         "code": first.code,
         "rule": first.rule,
@@ -75,16 +75,16 @@ def _finding(one: Bypass) -> dict[str, Any]:
         "severity": str(first.severity),
         "text": "; ".join(said),
         "evidence": {name: value for name, value in evidence.items() if value},
-        "mend": first.mend[:_MEND],
+        "mend": first.remediation[:_REMEDIATION],
     }
 
 
 def _what(one: Bypass) -> str:
     """Return which way it is, in which assignment, and what it says; a tag's name is in its scope."""
-    named = one.name and one.way is not Way.TAG
-    way = f"{one.way} ({_cut(one.name, _SHORT)})" if named else str(one.way)
-    detail = f"policy {one.covers} {one.detail}" if one.way is Way.UNENROLLED and one.covers else one.detail
-    return f"{way}: {_cut(detail, _DETAIL)}" if detail else way
+    named = one.name and one.kind is not BypassKind.TAG
+    kind = f"{one.kind} ({_cut(one.name, _SHORT)})" if named else str(one.kind)
+    detail = f"policy {one.covers} {one.detail}" if one.kind is BypassKind.UNENROLLED and one.covers else one.detail
+    return f"{kind}: {_cut(detail, _DETAIL)}" if detail else kind
 
 
 def _also(others: Sequence[Finding]) -> list[str]:

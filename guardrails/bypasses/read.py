@@ -16,13 +16,13 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode
-from guardrails.bypasses.model import Bypass, Way, container_of
+from guardrails.bypasses.model import Bypass, BypassKind, container_of
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.facts import Assignment, Unread
 from guardrails.exemption.names import fold_name
 from guardrails.exemption.times import parse_time
-from guardrails.rules.reach import REFERENCE
+from guardrails.rules.selection import REFERENCE
 from guardrails.ruleset.model import Ruleset
 
 ENDS: Final = ("expiresOn", "exceptionExpiry")
@@ -57,7 +57,7 @@ def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment
     found = _ID.fullmatch(identity)
     if found is None or not container_of(found[1]):
         raise Permanent("the id is not that of a policy assignment", code="not-an-assignment", subject=identity[:300])
-    base = Bypass(Way.UNREAD, found[1], identity, found[2], "the assignment cannot be read")
+    base = Bypass(BypassKind.UNREAD, found[1], identity, found[2], "the assignment cannot be read")
     try:
         properties = _object(said.get("properties"), "properties")
         metadata = _object(properties.get("metadata"), "metadata")
@@ -67,12 +67,12 @@ def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment
     if not properties:
         return [replace(base, unreadable="the row has no properties")]
     base = replace(base, name=_text(properties.get("displayname")) or base.name)
-    base = _signed(_told(base, metadata, ruleset), system, metadata)
-    ways: dict[bytes, Bypass] = {}
+    base = _signed(_reported(base, metadata, ruleset), system, metadata)
+    bypasses: dict[bytes, Bypass] = {}
     for reader in _READERS:
         for made in _tried(reader, base, properties, assignment):
-            ways.setdefault(made.key, made)
-    return list(ways.values())
+            bypasses.setdefault(made.key, made)
+    return list(bypasses.values())
 
 
 def tagged_of(row: Mapping[str, Any], ruleset: Ruleset) -> Bypass | None:
@@ -84,7 +84,7 @@ def tagged_of(row: Mapping[str, Any], ruleset: Ruleset) -> Bypass | None:
     identity = _identity(said.get("id"))
     if not container_of(identity):
         raise Permanent("the id is not that of a resource, group or subscription", code="not-tagged", subject=identity)
-    base = Bypass(Way.TAG, identity, "", _text(said.get("name")) or identity.rpartition("/")[2], "")
+    base = Bypass(BypassKind.TAG, identity, "", _text(said.get("name")) or identity.rpartition("/")[2], "")
     try:
         tags = _object(said.get("tags"), "tags")
     except _Odd as error:
@@ -168,7 +168,7 @@ class _Named(NamedTuple):
 class _Reader(NamedTuple):
     """Reads one property of an assignment. What it raises as _Odd may hide ways."""
 
-    way: Way
+    kind: BypassKind
     property: str
     read: Callable[[Any], Iterator[_Seen]]
 
@@ -180,10 +180,10 @@ def _tried(
         for seen in reader.read(properties.get(reader.property.lower())):
             scope, unreadable, covers = seen.scope or base.scope, seen.unreadable, _covers(seen.named, assignment)
             yield replace(
-                base, way=reader.way, scope=scope, detail=_brief(seen.detail), unreadable=unreadable, covers=covers
+                base, kind=reader.kind, scope=scope, detail=_brief(seen.detail), unreadable=unreadable, covers=covers
             )
     except _Odd as error:
-        yield replace(base, way=Way.UNREAD, detail=f"{reader.property} cannot be read", unreadable=str(error))
+        yield replace(base, kind=BypassKind.UNREAD, detail=f"{reader.property} cannot be read", unreadable=str(error))
 
 
 def _not_scopes(value: Any) -> Iterator[_Seen]:
@@ -239,12 +239,12 @@ def _disabled(value: Any) -> Iterator[_Seen]:
 
 
 _READERS: Final = (
-    _Reader(Way.NOT_SCOPE, "notScopes", _not_scopes),
-    _Reader(Way.SELECTOR, "resourceSelectors", _selectors),
-    _Reader(Way.OVERRIDE, "overrides", _overrides),
-    _Reader(Way.NOT_ENFORCED, "enforcementMode", _enforcement),
-    _Reader(Way.SELF_SERVE, "selfServeExemptionSettings", _self_serve),
-    _Reader(Way.DISABLED, "parameters", _disabled),
+    _Reader(BypassKind.NOT_SCOPE, "notScopes", _not_scopes),
+    _Reader(BypassKind.SELECTOR, "resourceSelectors", _selectors),
+    _Reader(BypassKind.OVERRIDE, "overrides", _overrides),
+    _Reader(BypassKind.NOT_ENFORCED, "enforcementMode", _enforcement),
+    _Reader(BypassKind.SELF_SERVE, "selfServeExemptionSettings", _self_serve),
+    _Reader(BypassKind.DISABLED, "parameters", _disabled),
 )
 
 
@@ -293,11 +293,11 @@ def _covers(named: Sequence[_Named], assignment: Assignment | None) -> str:
     }
     lacking = sorted({one for part in named for one in (part.within or frozenset()) | part.without} - members.keys())
     version = f"version {assignment.version} ({assignment.version_found})" if assignment.version else "the initiative"
-    told = f"{len(wanted)} of {len(members)} policies of {version}"
-    return _brief(f"{told}, which has no {', '.join(lacking)}" if lacking else told)
+    reported = f"{len(wanted)} of {len(members)} policies of {version}"
+    return _brief(f"{reported}, which has no {', '.join(lacking)}" if lacking else reported)
 
 
-def _told(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) -> Bypass:
+def _reported(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) -> Bypass:
     """Return it with what the assignment's metadata says: its ticket, owner, review and end."""
     said = ruleset.names.read(metadata)
     folded = {fold_name(key): value for key, value in metadata.items() if len(key) <= _LONGEST_KEY}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from guardrails.bypasses.model import Bypass, Way, container_of
+from guardrails.bypasses.model import Bypass, BypassKind, container_of
 
 
 class Known(NamedTuple):
@@ -24,7 +24,7 @@ class Known(NamedTuple):
     """
 
     partition: str
-    way: Way | None
+    kind: BypassKind | None
     scope: str
     subject: str
     token: str
@@ -40,7 +40,7 @@ class Known(NamedTuple):
     @property
     def holder(self) -> str:
         """What it was read from, in lower case: the assignment's id, or that of what is tagged."""
-        return holder_of(self.way, self.scope, self.subject)
+        return holder_of(self.kind, self.scope, self.subject)
 
     @property
     def container(self) -> str:
@@ -48,9 +48,9 @@ class Known(NamedTuple):
 
         Of an enrollment that of its own scope: the assignment may be far above it.
         """
-        if self.way is Way.UNENROLLED:
+        if self.kind is BypassKind.UNENROLLED:
             return container_of(self.scope)
-        scope = self.holder if self.way is Way.TAG else self.holder.rpartition("/providers/")[0]
+        scope = self.holder if self.kind is BypassKind.TAG else self.holder.rpartition("/providers/")[0]
         return container_of(scope)
 
 
@@ -72,7 +72,7 @@ class Kept:
     @property
     def never_open(self) -> bool:
         """Whether it never was a way past a policy: an enrollment, kept so that its removal is noticed."""
-        return self.bypass.way is Way.UNENROLLED and self.gone is not None and self.gone == self.changed
+        return self.bypass.kind is BypassKind.UNENROLLED and self.gone is not None and self.gone == self.changed
 
 
 def codes_of(bypass: Bypass) -> frozenset[str]:
@@ -80,9 +80,9 @@ def codes_of(bypass: Bypass) -> frozenset[str]:
     return frozenset() if bypass.excluded else frozenset(one.code for one in bypass.violations)
 
 
-def holder_of(way: Way | None, scope: str, subject: str) -> str:
+def holder_of(kind: BypassKind | None, scope: str, subject: str) -> str:
     """Return what a bypass is read from, in lower case; see Known.holder."""
-    return (scope if way is Way.TAG else subject).lower()
+    return (scope if kind is BypassKind.TAG else subject).lower()
 
 
 type Partitions = Mapping[bytes, str]

@@ -18,7 +18,7 @@ LONGEST_DELAY: Final = 3600.0
 """Seconds. A Retry-After beyond it is cut: a channel cannot put a notice off for a year."""
 
 _NAMES: Final = {"teams": "Teams", "slack": "Slack", "webhook": "the webhook", "eventgrid": "the Event Grid topic"}
-_MENDABLE: Final = frozenset({401, 403, 404, 407, 408, 409, 421, 423, 424, 425, 429})
+_FIXABLE: Final = frozenset({401, 403, 404, 407, 408, 409, 421, 423, 424, 425, 429})
 _TEAMS_ERROR: Final = re.compile(rb"HTTP error (\d{3})")
 _FLOW_IS_OFF: Final = b"WorkflowTriggerIsNotEnabled"
 
@@ -36,7 +36,7 @@ def meaning(channel: str, status: int, headers: Mapping[str, str], body: bytes, 
     """Return what became of a notice. `body` is the start of the answer's body; `now` is UTC."""
     where = _NAMES[channel]
     if channel == "teams" and 200 <= status < 300:
-        status = _told_in_body(status, body)
+        status = _status_in_body(status, body)
     if 200 <= status < 300:
         return Delivered()
     answer = f"{where} answered {_spelled(status)}{_said(channel, body)}"
@@ -44,7 +44,7 @@ def meaning(channel: str, status: int, headers: Mapping[str, str], body: bytes, 
         return Undeliverable(f"{answer}; redirects are not followed, so the setting must hold the final address")
     if channel == "teams" and _FLOW_IS_OFF in body:
         return TryAgain(f"{answer}: its workflow is switched off", _delay(headers, now))
-    if status in _MENDABLE or not 400 <= status < 500:
+    if status in _FIXABLE or not 400 <= status < 500:
         return TryAgain(answer, _delay(headers, now))
     if status == HTTPStatus.GONE:
         return Undeliverable(f"{answer}; the address is gone for good", disable=True)
@@ -77,7 +77,7 @@ def _said(channel: str, body: bytes) -> str:
     return f" ({word.decode()})" if channel == "slack" and word in _SLACK_SAYS else ""
 
 
-def _told_in_body(status: int, body: bytes) -> int:
+def _status_in_body(status: int, body: bytes) -> int:
     """Return the status that a Teams connector put in the text of a 200: "... returned HTTP error 429 ..."."""
     found = _TEAMS_ERROR.search(body)
     return int(found[1]) if found and int(found[1]) >= 300 else status

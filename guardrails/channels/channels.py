@@ -16,7 +16,7 @@ from yarl import URL
 from guardrails.channels import slack, teams
 from guardrails.channels.answer import meaning
 from guardrails.channels.destination import Destination
-from guardrails.channels.egress_guard import HOSTS_SETTING, Bounds, CheckedConnector, Reach, is_out_of_reach
+from guardrails.channels.egress_guard import HOSTS_SETTING, Bounds, CheckedConnector, Egress, is_egress_blocked
 from guardrails.channels.eventgrid import EventGridTopic
 from guardrails.channels.portal import PUBLIC
 from guardrails.channels.webhook import signed
@@ -38,10 +38,10 @@ _MOST_READ: Final = 4096
 
 
 type Mentions = Callable[[Notice], Sequence[tuple[str, str]]]
-type Connect = Callable[[Reach], aiohttp.BaseConnector]
+type Connect = Callable[[Egress], aiohttp.BaseConnector]
 
 
-def open_session(reach: Reach, connect: Connect = CheckedConnector) -> aiohttp.ClientSession:
+def open_session(reach: Egress, connect: Connect = CheckedConnector) -> aiohttp.ClientSession:
     """Return a session without cookies and without decompression (of an answer only the first bytes are read).
 
     A proxy in the environment is obeyed for allow-listed hosts only: it would find the addresses of host names itself,
@@ -50,7 +50,7 @@ def open_session(reach: Reach, connect: Connect = CheckedConnector) -> aiohttp.C
     return aiohttp.ClientSession(
         connector=connect(reach),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=reach is Reach.PRIVATE and proxied(),
+        trust_env=reach is Egress.PRIVATE and proxied(),
         auto_decompress=False,
         raise_for_status=False,
     )
@@ -92,7 +92,7 @@ class HttpChannels:
         self._mentions = mentions
         self._timeout = timeout
         self._connect = connect
-        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._sessions: dict[Egress, aiohttp.ClientSession] = {}
         self._topics: dict[str, EventGridTopic] = {}
 
     async def deliver(self, notice: Notice, route: str) -> Delivery:
@@ -215,7 +215,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 def _failure(error: Exception, setting: str) -> str:
     """Return what went wrong, in our words: the error's own text holds the address."""
-    if is_out_of_reach(error):
+    if is_egress_blocked(error):
         return (
             f"the host of the address in the setting {setting} leads to a machine that is not public; nothing was sent."
             f" If it is meant to be private, add the host name to {HOSTS_SETTING}"

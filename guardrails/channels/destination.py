@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from guardrails.channels.egress_guard import HOST_NAME, HOSTS_SETTING, Bounds, Reach, fit, is_this_machine, literal
+from guardrails.channels.egress_guard import HOST_NAME, HOSTS_SETTING, Bounds, Egress, fit, is_this_machine, literal
 from guardrails.channels.webhook import key_of
 from guardrails.errors import Misconfigured
 from guardrails.runtime.settings import is_reference
@@ -85,12 +85,12 @@ def address_problem(address: str, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
         return "is not a URL with a scheme and a host"
     if parts.username is not None or parts.password is not None:
         return "has a user name or password in it"
-    return _reach_problem(parts.scheme, host, bounds)
+    return _egress_problem(parts.scheme, host, bounds)
 
 
-def _reach_problem(scheme: str, host: str, bounds: Bounds) -> str:
+def _egress_problem(scheme: str, host: str, bounds: Bounds) -> str:
     reach = bounds.of(host)
-    if reach is Reach.LOOPBACK:
+    if reach is Egress.LOOPBACK:
         return "" if scheme in ("http", "https") else "does not start with https:// or http://"
     if is_this_machine(host):
         return "is on this machine itself"

@@ -34,7 +34,7 @@ HOSTS_SETTING: Final = "GUARDRAILS_ALLOWED_HOSTS"
 type Dial = Callable[["AddrInfoType"], socket.socket]
 
 
-class Reach(Enum):
+class Egress(Enum):
     """Which addresses a connection may have as its peer."""
 
     PUBLIC = "public"
@@ -42,7 +42,7 @@ class Reach(Enum):
     LOOPBACK = "loopback"
 
 
-class OutOfReach(OSError):
+class EgressBlocked(OSError):
     """A host leads to no address that may be connected to. Its text holds neither."""
 
     def __init__(self) -> None:
@@ -61,11 +61,11 @@ class Bounds:
     hosts: frozenset[str] = frozenset()
     loopback: bool = False
 
-    def of(self, host: str) -> Reach:
+    def of(self, host: str) -> Egress:
         """Return how far a connection to the host may reach. A host is a name or a literal, without brackets."""
         if self.loopback and is_this_machine(host):
-            return Reach.LOOPBACK
-        return Reach.PRIVATE if _normal(host) in self.hosts else Reach.PUBLIC
+            return Egress.LOOPBACK
+        return Egress.PRIVATE if _normal(host) in self.hosts else Egress.PUBLIC
 
 
 HOST_NAME: Final = re.compile(
@@ -98,7 +98,7 @@ def literal(host: str) -> IPv4Address | IPv6Address | None:
 def is_this_machine(host: str) -> bool:
     """Return whether a host is this machine by its name: localhost, a name below it, or a loopback address."""
     name = _normal(host)
-    return name == "localhost" or name.endswith(".localhost") or fit(host, Reach.LOOPBACK)
+    return name == "localhost" or name.endswith(".localhost") or fit(host, Egress.LOOPBACK)
 
 
 def _normal(host: str) -> str:
@@ -130,16 +130,16 @@ _GLOBAL_UNICAST: Final = ip_network("2000::/3")
 """All of IPv6 that is handed out. Outside lie mapped, compatible and translated (64:ff9b::/96) IPv4 addresses too."""
 
 
-def fit(address: str, reach: Reach) -> bool:
+def fit(address: str, reach: Egress) -> bool:
     """Return whether a connection of that reach may have this address, a literal, as its peer."""
     found = literal(address)
     if found is None:
         return False
-    if reach is Reach.LOOPBACK:
+    if reach is Egress.LOOPBACK:
         return any(found in network for network in _LOOPBACK)
     if any(found in network for network in _NEVER):
         return False
-    return _is_public(found) or (reach is Reach.PRIVATE and any(found in network for network in _PRIVATE))
+    return _is_public(found) or (reach is Egress.PRIVATE and any(found in network for network in _PRIVATE))
 
 
 def _is_public(found: IPv4Address | IPv6Address) -> bool:
@@ -149,9 +149,9 @@ def _is_public(found: IPv4Address | IPv6Address) -> bool:
 
 
 class CheckedResolver(AbstractResolver):
-    """Another resolver's answers without the unfit addresses. Raises OutOfReach where no fit one is left."""
+    """Another resolver's answers without the unfit addresses. Raises EgressBlocked where no fit one is left."""
 
-    def __init__(self, reach: Reach, inner: AbstractResolver) -> None:
+    def __init__(self, reach: Egress, inner: AbstractResolver) -> None:
         self._reach = reach
         self._inner = inner
 
@@ -164,7 +164,7 @@ class CheckedResolver(AbstractResolver):
             raise OSError(None, "the name has no address")
         kept = [each for each in found if fit(each["host"], self._reach)]
         if not kept:
-            raise OutOfReach
+            raise EgressBlocked
         return kept
 
     @override
@@ -185,7 +185,7 @@ class CheckedConnector(aiohttp.TCPConnector):
         dial: makes the socket for an address that was checked.
     """
 
-    def __init__(self, reach: Reach, resolver: AbstractResolver | None = None, dial: Dial = _socket) -> None:
+    def __init__(self, reach: Egress, resolver: AbstractResolver | None = None, dial: Dial = _socket) -> None:
         self._reach = reach
         self._dial = dial
         super().__init__(
@@ -197,7 +197,7 @@ class CheckedConnector(aiohttp.TCPConnector):
 
     def _checked_socket(self, info: "AddrInfoType") -> socket.socket:
         if not fit(str(info[4][0]), self._reach):
-            raise OutOfReach
+            raise EgressBlocked
         return self._dial(info)
 
     @override
@@ -215,13 +215,13 @@ class CheckedConnector(aiohttp.TCPConnector):
 
 
 def _beyond(key: "ConnectionKey") -> aiohttp.ClientConnectorError:
-    return aiohttp.ClientConnectorError(key, OutOfReach())
+    return aiohttp.ClientConnectorError(key, EgressBlocked())
 
 
-def is_out_of_reach(error: BaseException | None) -> bool:
+def is_egress_blocked(error: BaseException | None) -> bool:
     """Return whether an error is, or was caused by, a host that leads to no fit address."""
     while error is not None:
-        if isinstance(error, OutOfReach) or isinstance(getattr(error, "os_error", None), OutOfReach):
+        if isinstance(error, EgressBlocked) or isinstance(getattr(error, "os_error", None), EgressBlocked):
             return True
         error = error.__cause__
     return False

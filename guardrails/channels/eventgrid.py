@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from guardrails.channels.answer import meaning
-from guardrails.channels.egress_guard import HOSTS_SETTING, is_out_of_reach
+from guardrails.channels.egress_guard import HOSTS_SETTING, is_egress_blocked
 from guardrails.channels.portal import PUBLIC, identity
 from guardrails.channels.webhook import body
 from guardrails.errors import GuardrailsError, Retryable
@@ -140,12 +140,12 @@ class EventGridTopic:
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
 
         # of a 404 the SDK makes an error of its own, without the answer
-        told = [each for each in (error, error.__cause__) if isinstance(each, HttpResponseError)]
-        response: Any = next((each.response for each in told if each.response is not None), None)
+        reported = [each for each in (error, error.__cause__) if isinstance(each, HttpResponseError)]
+        response: Any = next((each.response for each in reported if each.response is not None), None)
         if response is not None:
             found = meaning("eventgrid", response.status_code, response.headers, b"", self._clock.now())
             return _with_help(found, response.status_code)
-        if is_out_of_reach(error):
+        if is_egress_blocked(error):
             return TryAgain(
                 "the Event Grid topic's host leads to a machine that is not public; nothing was sent. If it is meant to"
                 f" be private, add the host name to {HOSTS_SETTING}"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from guardrails.channels.egress_guard import HOSTS_SETTING, Bounds, CheckedResolver, OutOfReach, Reach
+from guardrails.channels.egress_guard import HOSTS_SETTING, Bounds, CheckedResolver, Egress, EgressBlocked
 from guardrails.exemption.facts import Unread
 from guardrails.runtime.transport import proxied
 
@@ -19,7 +19,7 @@ TIMEOUT: Final = 10.0
 """Seconds for each of the look-up and the connection."""
 
 
-async def knock(
+async def probe(
     address: str,
     bounds: Bounds,
     *,
@@ -39,13 +39,13 @@ async def knock(
     parts = urlsplit(address)
     host, secure = parts.hostname or "", parts.scheme == "https"
     reach = bounds.of(host)
-    if reach is Reach.PRIVATE and proxied():
+    if reach is Egress.PRIVATE and proxied():
         return Unread("notices go there by a proxy, which alone knows")
     port = parts.port or (443 if secure else 80)
     try:
         async with asyncio.timeout(seconds):
             found = await CheckedResolver(reach, resolver or aiohttp.ThreadedResolver()).resolve(host, port)
-    except OutOfReach:
+    except EgressBlocked:
         return f"the host leads to a machine that is not public; if it is meant to be, add it to {HOSTS_SETTING}"
     except (OSError, TimeoutError):
         return "the host name could not be resolved"

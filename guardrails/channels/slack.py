@@ -26,7 +26,7 @@ LONGEST_HEADER: Final = 150
 LONGEST_FIELD: Final = 2000
 MOST_FIELDS: Final = 10
 
-FULL: Final = Detail(evidence=240, mend=400, findings=10, why=8, text=400, name=200, words=600, id=2048)
+FULL: Final = Detail(evidence=240, remediation=400, findings=10, why=8, text=400, name=200, words=600, id=2048)
 """The most that a message tells. Three blocks a finding, so ten findings leave room for the rest."""
 
 _MARKS: Final = {"high": "\U0001f534", "medium": "\U0001f7e0", "low": "\U0001f535", "info": "\u26aa"}
@@ -87,8 +87,8 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> list[Block]:
     head = _markup(f"*{rule}* ({mrkdwn(wording.verdict(finding), 60)}) {code}")
     blocks: list[Block] = [{"type": "section", "text": head}]
     said = inert(finding.get("text") or "", detail.text) if detail.text else ""
-    mend = plain(finding.get("mend") or "", detail.mend) if detail.mend else ""
-    lines = [line for line in (said, f"To mend: {mend}" if mend else "") if line]
+    remediation = plain(finding.get("mend") or "", detail.remediation) if detail.remediation else ""
+    lines = [line for line in (said, f"To mend: {remediation}" if remediation else "") if line]
     if lines:
         blocks.append({"type": "section", "text": _plain(_cut("\n".join(lines), LONGEST_TEXT))})
     shown = (

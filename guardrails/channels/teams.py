@@ -22,7 +22,7 @@ MAX_BYTES: Final = 28_000
 MOST_MENTIONS: Final = 10
 """People addressed in one card."""
 
-FULL: Final = Detail(evidence=240, mend=400, findings=25, why=12, text=400, name=200, words=1200, id=2048)
+FULL: Final = Detail(evidence=240, remediation=400, findings=25, why=12, text=400, name=200, words=1200, id=2048)
 """The most that a card tells: more is not read in a chat."""
 
 _STYLES: Final = {"high": "attention", "medium": "warning", "low": "accent", "info": "emphasis"}
@@ -150,9 +150,9 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> Element:
     if detail.evidence and finding.get("evidence"):
         shown = _run(wording.evidence(finding["evidence"], detail.evidence), size="small", isSubtle=True)
         items.append(_block(shown, spacing="none"))
-    if detail.mend and finding.get("mend"):
-        mend = [_run("To mend: ", weight="bolder"), _run(plain(finding["mend"], detail.mend))]
-        items.append(_block(*mend, spacing="none"))
+    if detail.remediation and finding.get("mend"):
+        remediation = [_run("To mend: ", weight="bolder"), _run(plain(finding["mend"], detail.remediation))]
+        items.append(_block(*remediation, spacing="none"))
     return {"type": "Container", "spacing": "small", "items": items}
 
 

@@ -27,7 +27,7 @@ class Detail:
     """
 
     evidence: int
-    mend: int
+    remediation: int
     findings: int
     why: int
     text: int

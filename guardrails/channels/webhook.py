@@ -22,7 +22,7 @@ from guardrails.notices.notice import Notice
 MAX_BYTES: Final = 20_000
 """Of the body. The specification asks for less than 20 kB."""
 
-FULL: Final = Detail(evidence=2000, mend=2000, findings=200, why=50, text=2000, name=1000, words=2000, id=2048)
+FULL: Final = Detail(evidence=2000, remediation=2000, findings=200, why=50, text=2000, name=1000, words=2000, id=2048)
 
 _PREFIX: Final = "whsec_"
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,200}")
@@ -121,11 +121,11 @@ def _data(notice: Notice, portal: str, detail: Detail) -> dict[str, Any]:
 
 
 def _finding(finding: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
-    told = {key: _cut(str(finding.get(key) or ""), 120) for key in ("code", "rule", "status", "severity")}
-    told["text"] = _cut(str(finding.get("text") or ""), detail.text)
+    reported = {key: _cut(str(finding.get(key) or ""), 120) for key in ("code", "rule", "status", "severity")}
+    reported["text"] = _cut(str(finding.get("text") or ""), detail.text)
     evidence = finding.get("evidence") or {}
-    mend = _cut(str(finding.get("mend") or ""), detail.mend)
-    return {**told, "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {}, "mend": mend}
+    remediation = _cut(str(finding.get("mend") or ""), detail.remediation)
+    return {**reported, "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {}, "mend": remediation}
 
 
 def _trimmed(value: Any, limit: int, depth: int = 0) -> Any:

@@ -77,11 +77,11 @@ def facts(notice: Notice, detail: Detail) -> list[Row]:
 
 def counts(notice: Notice, detail: Detail) -> list[Row]:
     """Return what a notice counts, the most frequent first; nothing where it counts nothing."""
-    told = notice.digest
-    since = _time(told.get("since"))
+    reported = notice.digest
+    since = _time(reported.get("since"))
     rows = [("Since", [since])] if since else []
     for name, key in _COUNTED:
-        numbers = told.get(key)
+        numbers = reported.get(key)
         if isinstance(numbers, Mapping) and numbers:
             ordered = sorted(numbers.items(), key=lambda pair: (-int(pair[1]), str(pair[0])))
             listed = [f"{number} {inert(what, detail.name)}" for what, number in ordered[:_MOST_COUNTS]]

@@ -24,14 +24,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Show it, or close it and show what went on the queue."""
-    told = with_service(_close if args.action == "close" else _look)
+    reported = with_service(_close if args.action == "close" else _look)
     if args.format == "json":
-        screen.json(told)
+        screen.json(reported)
         return 0
-    since = f" since {told['opened_at']}" if told["opened_at"] else ""
-    limit = f" of {told['limit']}" if told["limit"] is not None else ""
-    screen.line(f"{told['state']}{since}: {told['recent']}{limit} reverts in the last hour", style=told["state"])
-    for exemption, why in told["waits"].items():
+    since = f" since {reported['opened_at']}" if reported["opened_at"] else ""
+    limit = f" of {reported['limit']}" if reported["limit"] is not None else ""
+    screen.line(
+        f"{reported['state']}{since}: {reported['recent']}{limit} reverts in the last hour", style=reported["state"]
+    )
+    for exemption, why in reported["waits"].items():
         what = "queued" if args.action == "close" else "waits" if why == BREAKER else f"waits ({why})"
         screen.line(f"{what}: {exemption}")
     return 0
@@ -53,10 +55,10 @@ async def _look(service: Service) -> dict[str, Any]:
 async def _close(service: Service) -> dict[str, Any]:
     """Close it first: what is put on the queue before that could be held again."""
     await service.register.close_breaker(service.world.clock.now())
-    told = await _look(service)
-    for exemption in told["held"]:
+    reported = await _look(service)
+    for exemption in reported["held"]:
         await service.world.queues.send("reconcile", {"id": exemption})
-    return told
+    return reported
 
 
 def _limit(service: Service) -> int | None:

@@ -43,13 +43,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """List what is gone; 1 where a row cannot be trusted."""
     now = args.now or datetime.now(UTC)
     reading = Reading(_filters(args, now), screen)
-    with screen.progress("rows") as told:
+    with screen.progress("rows") as reported:
 
         async def work(service: Service) -> list[Departure]:
             # a row's status never begins before it went
             rows = [
                 one
-                async for one in reading.rows(service, told)
+                async for one in reading.rows(service, reported)
                 if is_deleted(one.row) and (args.since is None or one.row.since >= args.since)
             ]
             return await departures(service, rows, now)
@@ -101,16 +101,22 @@ def _table(
 
 
 def _flat(one: Departure) -> tuple[Cell, ...]:
-    told = one.to_json()
+    reported = one.to_json()
     names = ("at", "how", "by", "version", "expires_on", "assignment", "owner", "why", "against", "id")
-    return tuple(str(told[name] or "-") for name in names)
+    return tuple(str(reported[name] or "-") for name in names)
 
 
 def _folded(one: Departure) -> tuple[Cell, ...]:
-    told, row = one.to_json(), one.found.row
-    ends = f"ends {told['expires_on'][:10]}" if told["expires_on"] else "without an end"
-    what = [f"version {one.version}, {ends}", f"from {told['assignment'].rpartition('/')[2]}"]
+    reported, row = one.to_json(), one.found.row
+    ends = f"ends {reported['expires_on'][:10]}" if reported["expires_on"] else "without an end"
+    what = [f"version {one.version}, {ends}", f"from {reported['assignment'].rpartition('/')[2]}"]
     owner = f"{'claims ' if is_claim(row) else ''}owner {row.owner}"
     where = [one.found.id.name, f"at {one.found.id.scope}", *([owner] if row.owner else [])]
     gone = [f"{one.how} {spell_time(one.at)[:10]}", one.why]
-    return gone, one.by or "not known", where, what if told["restorable"] else ["nothing"], list(one.against) or [""]
+    return (
+        gone,
+        one.by or "not known",
+        where,
+        what if reported["restorable"] else ["nothing"],
+        list(one.against) or [""],
+    )

@@ -134,7 +134,7 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "## Exemptions",
         _listed(all_rules().values(), bound),
         "## Bypasses",
-        "[Ways past a policy](../ways.md) that are no exemptions. They are reported, never changed: the response is"
+        "[Ways past a policy](../bypasses.md) that are no exemptions. They are reported, never changed: the response is"
         " `alert` or `off`, and there is neither grace nor an option. A ruleset that does not name one has it on.",
         _listed(bypass_rules().values(), bound),
         "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
@@ -203,12 +203,12 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
         facts += [("needs a [source](../sources.md) that returns", _names(rule.needs))] if rule.needs else []
     else:
         source = "guardrails/ruleset/bypass_rules.py"
-        facts += [("looks at", "[ways past a policy](../ways.md) that are no exemptions")]
+        facts += [("looks at", "[ways past a policy](../bypasses.md) that are no exemptions")]
     parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, _table(("", ""), facts)]
     for heading, paragraphs in text.sections.items():
         parts += [f"## {heading}", *paragraphs]
     control = f"{_control(rule, ruleset)} [More](../prevention.md)"
-    parts += ["## To mend it", rule.mend, "## At the control plane", control]
+    parts += ["## To mend it", rule.remediation, "## At the control plane", control]
     parts += ["## Options", _options(options_of(rule))]
     parts += _cases(rule) if isinstance(rule, Rule) else ()
     if text.references:

@@ -54,7 +54,7 @@ def _function_app(text: str) -> FunctionApp:
 
 def _show(report: Report, screen: Screen) -> None:
     rows: list[list[Cell]] = [
-        [result.check, str(finding.state), finding.about, finding.seen, finding.mend]
+        [result.check, str(finding.state), finding.about, finding.seen, finding.remediation]
         for result in report.results
         for finding in result.findings
     ]

@@ -41,7 +41,7 @@ from guardrails.files.assignments import Assignments
 from guardrails.files.exemptions import exemptions_of
 from guardrails.files.powershell import CUT_OFF
 from guardrails.rules import all_rules
-from guardrails.rules.reach import policies_of
+from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Ruleset
 
 
@@ -145,7 +145,7 @@ class Complaints:
         self.refused += 1
         self._screen.problem(f"{file}: {problem}")
 
-    def tell(self, file: str, reading: Reading, files: Iterable[str]) -> None:
+    def report(self, file: str, reading: Reading, files: Iterable[str]) -> None:
         """Say what is wrong with a file, and which page of its list is not among `files`, those given with it."""
         for problem in reading.problems:
             self.refuse(file, problem)
@@ -168,7 +168,7 @@ def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
         left_out: list[Problem] = [problem for problem in reading.problems if isinstance(problem, NoObject)]
         left_out += [Problem(reading.cut_off, CUT_OFF)] if reading.cut_off else []
         problems = tuple(one for one in reading.problems if one not in left_out)
-        complaints.tell(file, replace(reading, problems=problems), files)
+        complaints.report(file, replace(reading, problems=problems), files)
         for problem in left_out:
             complaints.note(file, Problem(problem.place, f"left out: {problem.message}"))
         bodies += [item.body for item in reading.items]
@@ -195,7 +195,7 @@ def _exemptions(
     for file in files:
         reading = _read(file)
         read = exemptions_of(reading, ruleset.names, api_version)
-        complaints.tell(file, replace(reading, problems=read.problems), files)
+        complaints.report(file, replace(reading, problems=read.problems), files)
         for place, exemption in read.exemptions:
             here, content = f"{file}: {place}", fingerprint(exemption.body)
             before, first = seen.setdefault(exemption.id.key, (content, here))
@@ -266,8 +266,8 @@ def _plan_lines(plan: Plan) -> list[str]:
 
 def _sum_up(judged: list[Judged], screen: Screen) -> None:
     counts = {verdict: sum(one.assessment.verdict is verdict for one in judged) for verdict in Verdict}
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {told}")
+    reported = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {reported}")
     found = [(one.exemption, finding) for one in judged for finding in one.assessment.findings]
     wanting = sum("none of the files given" in finding.text for _, finding in found)
     if wanting:

@@ -7,7 +7,7 @@ A schema describes a notice as the webhook's and the Event Grid topic's `data` h
 from collections.abc import Mapping
 from typing import Any, Final
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.channels.truncate import STEPS
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.exemption_id import ScopeKind
@@ -182,7 +182,7 @@ _COUNTS: Final[Mapping[Kind, Mapping[str, Any]]] = {
     },
     Kind.BYPASS_FOUND: {
         "total": {"type": "integer", "minimum": 0, "description": "How many ways it stands for."},
-        "ways": {**_COUNTER, "propertyNames": {"enum": [str(way) for way in Way]}},
+        "ways": {**_COUNTER, "propertyNames": {"enum": [str(kind) for kind in BypassKind]}},
         **_BY_RULE,
     },
 }

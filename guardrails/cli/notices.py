@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from guardrails.cli.letters import one_letter, put_back, say_replayed
+from guardrails.cli.dead_letters import one_dead_letter, put_back, say_replayed
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.decisions.history import Letter
-from guardrails.delivery.deliver import lane_name
+from guardrails.decisions.history import DeadLetter
+from guardrails.delivery.deliver import rate_limit_name
 from guardrails.errors import Permanent
 from guardrails.exemption.times import spell_time
 from guardrails.notices.digest import Kept, route_of
@@ -29,7 +29,7 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="failed|replay|test|routes|enable|show", required=True)
-    parser.set_defaults(letter="", all=False, format="table")
+    parser.set_defaults(dead_letter="", all=False, format="table")
     add_format(actions.add_parser("failed", help="list notices that failed, oldest first"))
     replay = actions.add_parser("replay", help="put one, or all, back on the queue")
     which = replay.add_mutually_exclusive_group(required=True)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         case "failed":
             _list(with_service(_failed), args.format, screen)
         case "replay":
-            return say_replayed(with_service(partial(_replay, name=args.letter)), screen)
+            return say_replayed(with_service(partial(_replay, name=args.dead_letter)), screen)
         case "test":
             return _say_answer(args.route, with_service(partial(_test, name=args.route)), screen)
         case "routes":
@@ -62,15 +62,15 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
-async def _failed(service: Service) -> list[Letter]:
-    return [letter for letter in await service.register.letters() if letter.source == "notices"]
+async def _failed(service: Service) -> list[DeadLetter]:
+    return [dead_letter for dead_letter in await service.register.dead_letters() if dead_letter.source == "notices"]
 
 
-async def _replay(service: Service, name: str) -> list[tuple[Letter, str]]:
+async def _replay(service: Service, name: str) -> list[tuple[DeadLetter, str]]:
     failed = await _failed(service)
     if name:
-        named = [letter for letter in failed if name in (letter.id, _held(letter).get("id"))]
-        failed = named or [await one_letter(service, name)]
+        named = [dead_letter for dead_letter in failed if name in (dead_letter.id, _held(dead_letter).get("id"))]
+        failed = named or [await one_dead_letter(service, name)]
     return await put_back(service, failed)
 
 
@@ -81,14 +81,14 @@ async def _test(service: Service, name: str) -> Delivery:
 
 async def _enable(service: Service, name: str) -> bool:
     route = _named(service, name)
-    return await service.register.lanes.change(lane_name(route), partial(enabled, route=name))
+    return await service.register.rate_limits.change(rate_limit_name(route), partial(enabled, route=name))
 
 
 async def _routes(service: Service) -> list[dict[str, str]]:
     problems = service.problems()
     out = []
     for route in service.routes():
-        state = (await service.register.lanes.look(lane_name(route))).route(route.name)
+        state = (await service.register.rate_limits.look(rate_limit_name(route))).route(route.name)
         since = f"disabled since {spell_time(state.disabled_at)}: {state.disabled_why}" if state.disabled_at else ""
         status = "; ".join(filter(None, (since, problems.get(route.name, "")))) or "in use"
         out.append({"route": route.name, "channel": route.channel, "status": status})
@@ -96,7 +96,7 @@ async def _routes(service: Service) -> list[dict[str, str]]:
 
 
 async def _digest(service: Service, name: str) -> Kept:
-    kept = await service.register.gathering.kept(name)
+    kept = await service.register.digest_items.kept(name)
     if kept is None:
         remedy = "The digest names its own id; it is kept for 30 days after it was delivered"
         raise Permanent("there is no such digest", code="no-such-digest", subject=name, remedy=remedy)
@@ -113,17 +113,17 @@ def _named(service: Service, name: str) -> Route:
     raise Permanent("the ruleset has no such route", code="no-such-route", subject=name, remedy=remedy)
 
 
-def _list(letters: Sequence[Letter], form: str, screen: Screen) -> None:
+def _list(dead_letters: Sequence[DeadLetter], form: str, screen: Screen) -> None:
     rows = [
         {
-            "letter": letter.id,
-            "notice": str(_held(letter).get("id", "")),
-            "route": str(_payload(letter).get("route", "")),
-            "at": spell_time(letter.at),
-            "attempts": letter.attempts,
-            "reason": letter.reason,
+            "letter": dead_letter.id,
+            "notice": str(_held(dead_letter).get("id", "")),
+            "route": str(_payload(dead_letter).get("route", "")),
+            "at": spell_time(dead_letter.at),
+            "attempts": dead_letter.attempts,
+            "reason": dead_letter.reason,
         }
-        for letter in letters
+        for dead_letter in dead_letters
     ]
     _rows(rows, form, screen, "no notice has failed")
 
@@ -162,14 +162,14 @@ def _text(value: object) -> str:
     return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
-def _payload(letter: Letter) -> dict[str, Any]:
+def _payload(dead_letter: DeadLetter) -> dict[str, Any]:
     try:
-        data = json.loads(letter.payload)
+        data = json.loads(dead_letter.payload)
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
 
 
-def _held(letter: Letter) -> dict[str, Any]:
-    notice = _payload(letter).get("notice")
+def _held(dead_letter: DeadLetter) -> dict[str, Any]:
+    notice = _payload(dead_letter).get("notice")
     return notice if isinstance(notice, dict) else {}

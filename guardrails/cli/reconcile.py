@@ -32,14 +32,14 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Reconcile it, or show what that would do."""
     exemption, hint = exemption_id(args), Hint("operator", actor=args.by)
     if args.dry_run:
-        told = with_service(lambda service: _dry_run(service, exemption, hint))
+        reported = with_service(lambda service: _dry_run(service, exemption, hint))
     else:
-        told = _told(with_service(lambda service: service.reconciler.reconcile(exemption, hint)))
+        reported = _reported(with_service(lambda service: service.reconciler.reconcile(exemption, hint)))
     if args.format == "json":
-        screen.json(told)
+        screen.json(reported)
     else:
-        _show(told, screen)
-    return 1 if told["status"] == "cannot-act" else 0
+        _show(reported, screen)
+    return 1 if reported["status"] == "cannot-act" else 0
 
 
 async def _dry_run(service: Service, exemption: ExemptionId, hint: Hint) -> dict[str, Any]:
@@ -51,8 +51,8 @@ async def _dry_run(service: Service, exemption: ExemptionId, hint: Hint) -> dict
         return _planned(await visit.look(seen, stored.row if stored else None), exemption, notes)
     gone = isinstance(seen, Gone)
     why = "Azure says that it does not exist" if isinstance(seen, Gone) else f"it cannot be read: {seen.reason}"
-    told = _json(exemption, "gone" if gone else "unknown", reasons=[why, *notes], dry_run=True)
-    return told | {"would": "", "withheld": ""}
+    reported = _json(exemption, "gone" if gone else "unknown", reasons=[why, *notes], dry_run=True)
+    return reported | {"would": "", "withheld": ""}
 
 
 def _notes(stored: Stored | None) -> list[str]:
@@ -66,8 +66,8 @@ def _notes(stored: Stored | None) -> list[str]:
 
 
 def _planned(look: Look, exemption: ExemptionId, notes: list[str]) -> dict[str, Any]:
-    told = _json(exemption, str(look.plan.status), reasons=[*look.plan.reasons, *notes], dry_run=True)
-    return told | {
+    reported = _json(exemption, str(look.plan.status), reasons=[*look.plan.reasons, *notes], dry_run=True)
+    return reported | {
         "answer": look.plan.answer,
         "would": look.plan.action.name if look.plan.action else "",
         "withheld": look.plan.withheld.name if look.plan.withheld else "",
@@ -75,7 +75,7 @@ def _planned(look: Look, exemption: ExemptionId, notes: list[str]) -> dict[str, 
     }
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _reported(outcome: Outcome) -> dict[str, Any]:
     findings = outcome.assessment.findings if outcome.assessment else ()
     reasons = list(outcome.plan.reasons) if outcome.plan else []
     if outcome.row.blocked:
@@ -90,23 +90,25 @@ def _told(outcome: Outcome) -> dict[str, Any]:
 
 
 def _json(exemption: ExemptionId, status: str, *, reasons: list[str], dry_run: bool) -> dict[str, Any]:
-    told = {"id": exemption.text, "dry_run": dry_run, "status": status, "answer": "none"}
-    return {**told, "reasons": reasons, "findings": []}
+    reported = {"id": exemption.text, "dry_run": dry_run, "status": status, "answer": "none"}
+    return {**reported, "reasons": reasons, "findings": []}
 
 
-def _show(told: dict[str, Any], screen: Screen) -> None:
-    screen.line(f"{told['status']}  {told['id']}", style=told["status"])
-    for finding in told["findings"]:
+def _show(reported: dict[str, Any], screen: Screen) -> None:
+    screen.line(f"{reported['status']}  {reported['id']}", style=reported["status"])
+    for finding in reported["findings"]:
         for line in finding_lines(finding):
             screen.line(line, indent=2)
-    if told["dry_run"]:
-        withheld = told["withheld"]
+    if reported["dry_run"]:
+        withheld = reported["withheld"]
         audit = f"{withheld} in enforce mode; audit mode changes nothing" if withheld else "nothing in Azure"
-        screen.line(f"would change: {told['would'] or audit}; nothing is written now")
+        screen.line(f"would change: {reported['would'] or audit}; nothing is written now")
     else:
-        screen.line(f"changed in Azure: {told['did'] or 'nothing'}; answer: {told['answer']}")
-        if told["held"]:
-            screen.line(f"it waits, for {WAITS.get(told['held'], told['held'])}: python -m guardrails breaker show")
-    for reason in told["reasons"]:
+        screen.line(f"changed in Azure: {reported['did'] or 'nothing'}; answer: {reported['answer']}")
+        if reported["held"]:
+            screen.line(
+                f"it waits, for {WAITS.get(reported['held'], reported['held'])}: python -m guardrails breaker show"
+            )
+    for reason in reported["reasons"]:
         if not reason.startswith("EXG"):
             screen.line(f"because: {reason}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.bypasses.row import Kept
 from guardrails.cli.online import with_service
 from guardrails.cli.register_list import FIRST
@@ -42,7 +42,7 @@ class Entry:
         id: an exemption's id; "" for other ways.
     """
 
-    way: Way
+    kind: BypassKind
     grade: str
     findings: tuple[str, ...]
     scope: str
@@ -67,14 +67,14 @@ class Entry:
     @property
     def order(self) -> tuple[int, datetime, str, str, str]:
         """The key to sort by: the worst first; then its end, those without one last; then way and place."""
-        return ORDER.index(self.grade), self.ends or _LATEST, self.scope.lower(), self.way, self.subject.lower()
+        return ORDER.index(self.grade), self.ends or _LATEST, self.scope.lower(), self.kind, self.subject.lower()
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
         times = ("first_seen", "since", "ends", "gone")
         texts = ("scope", "subject", "name", "detail", "who", "review", "ticket", "owner")
         return {
-            "way": str(self.way),
+            "way": str(self.kind),
             "verdict": "violation" if self.severity else self.grade,
             "severity": self.severity or None,
             "findings": list(self.findings),
@@ -87,8 +87,8 @@ class Entry:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     parser.add_argument(
-        "--way", action="append", default=[], choices=[str(way) for way in Way], metavar="WAY",
-        help=f"one of {', '.join(Way)}; may be repeated",
+        "--way", action="append", default=[], choices=[str(kind) for kind in BypassKind], metavar="WAY",
+        help=f"one of {', '.join(BypassKind)}; may be repeated",
     )  # fmt: skip
     parser.add_argument("--gone", action="store_true", help="show what is not there any more, too")
     parser.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
@@ -97,16 +97,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Show them; 1 where a row cannot be trusted."""
-    wanted, reading = frozenset(map(Way, args.way or Way)), Reading(_every(), screen)
-    with screen.progress("rows") as told:
+    wanted, reading = frozenset(map(BypassKind, args.kind or BypassKind)), Reading(_every(), screen)
+    with screen.progress("rows") as reported:
 
         async def work(service: Service) -> list[Entry]:
             found = []
-            if Way.EXEMPTION in wanted:
-                found = [_exemption(one) async for one in reading.rows(service, told)]
-            if wanted - {Way.EXEMPTION}:
+            if BypassKind.EXEMPTION in wanted:
+                found = [_exemption(one) async for one in reading.rows(service, reported)]
+            if wanted - {BypassKind.EXEMPTION}:
                 rows = service.register.bypasses.rows(reading.untrusted.append)
-                found += [_other(one) async for one in rows if one.bypass.way in wanted and not one.never_open]
+                found += [_other(one) async for one in rows if one.bypass.kind in wanted and not one.never_open]
             return [one for one in found if args.gone or one.gone is None]
 
         found = with_service(work)
@@ -126,7 +126,7 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
                 write(csv_line([item.get(name) for name in COLUMNS]))
     else:
         _table(found, reading.altered(), screen, everything=everything)
-        counts = ", ".join(f"{count} {way}" for way, count in Counter(str(one.way) for one in found).most_common())
+        counts = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in found).most_common())
         screen.note(f"{len(found)} way{'' if len(found) == 1 else 's'} past a policy{': ' if counts else ''}{counts}")
 
 
@@ -140,7 +140,7 @@ def _every() -> Filters:
 def _exemption(found: Found) -> Entry:
     row = found.row
     return Entry(
-        way=Way.EXEMPTION,
+        kind=BypassKind.EXEMPTION,
         grade=found.grade,
         findings=tuple(row.findings),
         scope=found.id.scope,
@@ -162,7 +162,7 @@ def _exemption(found: Found) -> Entry:
 def _other(kept: Kept) -> Entry:
     one = kept.bypass
     return Entry(
-        way=one.way,
+        kind=one.kind,
         grade=one.grade if kept.gone is None else str(Status.GONE),
         findings=tuple(finding.key for finding in one.findings),
         scope=one.scope,
@@ -200,7 +200,7 @@ def _flat(one: Entry) -> tuple[Cell, ...]:
     times = [_spelled(time) or "-" for time in (one.first_seen, one.since, one.ends)]
     stands = one.severity or ("gone" if one.gone else "-")
     return (
-        stands, str(one.way), ",".join(one.findings) or "-", *times, one.who or "-", one.ticket or "-", one.scope,
+        stands, str(one.kind), ",".join(one.findings) or "-", *times, one.who or "-", one.ticket or "-", one.scope,
         "; ".join(filter(None, (one.name, one.detail))),
     )  # fmt: skip
 
@@ -208,7 +208,7 @@ def _flat(one: Entry) -> tuple[Cell, ...]:
 def _folded(one: Entry) -> tuple[Cell, ...]:
     return (
         one.severity or ("gone" if one.gone else ""),
-        str(one.way),
+        str(one.kind),
         list(one.findings) or [""],
         list(_times(one)),
         [f"{name} {text}" for name, text in (("by", one.who), ("owner", one.owner), ("ticket", one.ticket)) if text],

@@ -43,7 +43,7 @@ def export(name: str | None, screen: Screen) -> int:
     """Write a full copy to a file, or to standard output; 1 where an exemption's rows are not sound."""
     problems: list[str] = []
     pruned = 0
-    with writing(name) as put, screen.progress("rows", quiet=screen.terminal and not name) as told:
+    with writing(name) as put, screen.progress("rows", quiet=screen.terminal and not name) as reported:
 
         async def work(service: Service) -> int:
             nonlocal pruned
@@ -53,7 +53,7 @@ def export(name: str | None, screen: Screen) -> int:
                     writer.row(row)
                     pruned += is_pruned(row)
                 problems.extend(wrong)
-                told(writer.count, 0)
+                reported(writer.count, 0)
             writer.end()
             return writer.count
 
@@ -69,7 +69,7 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
     """Put a copy back; 1 where something was left as it is, or is not sound."""
     path, tally = Path(args.file), Tally()
     total = check(path)
-    with screen.progress("rows") as told:
+    with screen.progress("rows") as reported:
 
         async def work(service: Service) -> None:
             done = 0
@@ -78,7 +78,7 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
                     partition, rows, tally, force=args.force, dry_run=args.dry_run
                 )
                 done += len(rows)
-                told(done, total)
+                reported(done, total)
 
         with_service(work)
     if args.format == "json":

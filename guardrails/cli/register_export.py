@@ -37,11 +37,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         register_copy.refuse_filters(args)
         return register_copy.export(args.out, screen)
     reading, as_text = Reading(filters_of(args), screen), _csv if args.format == "csv" else _json
-    with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as told:
+    with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as reported:
 
         async def work(service: Service) -> int:
             count = 0
-            async for one in reading.rows(service, told):
+            async for one in reading.rows(service, reported):
                 write(as_text(_item(one)))
                 count += 1
             return count

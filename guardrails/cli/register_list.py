@@ -31,10 +31,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """List the rows; 1 where one cannot be trusted."""
     reading = Reading(filters_of(args), screen)
-    with screen.progress("rows") as told:
+    with screen.progress("rows") as reported:
 
         async def work(service: Service) -> list[Found]:
-            return [one async for one in reading.rows(service, told)]
+            return [one async for one in reading.rows(service, reported)]
 
         found = with_service(work)
     found.sort(key=lambda one: one.order)

@@ -173,7 +173,7 @@ class Reading:
         self._filters = filters
         self._screen = screen
 
-    async def rows(self, service: Service, told: Callable[[int, int], None]) -> AsyncIterator[Found]:
+    async def rows(self, service: Service, reported: Callable[[int, int], None]) -> AsyncIterator[Found]:
         """Yield the rows that the filters want; `told` hears how many were read.
 
         What cannot be trusted is kept aside whatever the filters, for nothing that it says counts.
@@ -183,7 +183,7 @@ class Reading:
         scopes, owners = scope_globs(self._filters.scopes, version), owner_globs(self._filters.owners, version)
         async for stored in service.register.rows(self._refuse):
             self.count += 1
-            told(self.count, 0)
+            reported(self.count, 0)
             try:
                 found = _found(stored, ruleset, self._filters.now)
             except Permanent as error:  # an id that is none, under a seal that fits

@@ -36,7 +36,7 @@ from guardrails.wiring import Service
 _AT_ONCE: Final = 16
 _DID: Final = {"delete": "deleted", "put-back": "edit put back", "remove": "removed, for it had ended", "": "reverted"}
 
-type Told = Callable[[int, int], None]
+type Reported = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,18 @@ class Item:
 
     at: datetime | None
     is_open: bool
-    told: Mapping[str, Any]
+    reported: Mapping[str, Any]
 
     @property
     def order(self) -> tuple[float, str]:
         """The key to sort by: what cannot be vouched for, then the latest first."""
-        return -self.at.timestamp() if self.at else -inf, str(self.told["id"]).lower()
+        return -self.at.timestamp() if self.at else -inf, str(self.reported["id"]).lower()
 
     def passes(self, since: datetime | None, owners: Sequence[Glob]) -> bool:
         """Whether --since and --owner let it pass; what the history does not vouch for passes."""
         if self.at is None:
             return True
-        owner = str(self.told["owner"]).lower()
+        owner = str(self.reported["owner"]).lower()
         recent = since is None or self.at >= since
         return recent and (not owners or any(one.matches(owner) for one in owners))
 
@@ -78,7 +78,7 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
             against.append("somebody has changed it since, and this would overwrite that")
         if judged.undone and judged.undone.expires_on and is_expired(judged.undone.expires_on, now):
             against.append(f"it ended at {spell_time(judged.undone.expires_on)}: put back, it exempts nothing")
-    told = {
+    reported = {
         "id": name,
         "at": spell_time(revert.done.at) if revert else None,
         "did": revert.did if revert else "",
@@ -96,7 +96,7 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
         "restore": command or None,
         "against": against,
     }
-    return Item(revert.done.at if revert else None, judged.is_open, told)
+    return Item(revert.done.at if revert else None, judged.is_open, reported)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,20 +111,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Judge all reverts again, and list them."""
     now = args.now or datetime.now(UTC)
-    with screen.progress("exemptions with reverts") as told:
-        found = with_service(lambda service: _judged(service, args, now, told))
+    with screen.progress("exemptions with reverts") as reported:
+        found = with_service(lambda service: _judged(service, args, now, reported))
     found.sort(key=lambda one: one.order)
-    shown = [one.told for one in found if args.all or one.is_open]
+    shown = [one.reported for one in found if args.all or one.is_open]
     if args.format == "json":
         screen.json(shown)
     else:
         _show(shown, screen)
     screen.note(_sum_up(found))
-    said = {one.told["hindsight"] for one in found if one.is_open}
+    said = {one.reported["hindsight"] for one in found if one.is_open}
     return 1 if Hindsight.MISTAKE in said else 3 if Hindsight.NOT_JUDGED in said else 0
 
 
-async def _judged(service: Service, args: argparse.Namespace, now: datetime, told: Told) -> list[Item]:
+async def _judged(service: Service, args: argparse.Namespace, now: datetime, reported: Reported) -> list[Item]:
     """Find the reverts, and judge them again: three requests to the register for an exemption with one, or more."""
     refused: list[Permanent] = []
     version = version_of(service)
@@ -139,7 +139,7 @@ async def _judged(service: Service, args: argparse.Namespace, now: datetime, tol
     async def work(exemption: ExemptionId, numbers: Sequence[int]) -> None:
         async with turns:
             items.extend(_item(exemption.text, one, now) for one in await _look_back(service, exemption, numbers))
-            told(next(done), len(where))
+            reported(next(done), len(where))
 
     async with asyncio.TaskGroup() as tasks:
         for one in where.values():
@@ -163,67 +163,67 @@ async def _look_back(service: Service, exemption: ExemptionId, numbers: Sequence
 def _compared(finding: Mapping[str, Any], look: Look | None) -> dict[str, str]:
     """Return a violation of then, and what today's look says of it; "" for today where there is none."""
     code = str(finding.get("code", ""))
-    told = {"code": code, "rule": str(finding.get("rule", "")), "text": str(finding.get("text", ""))}
+    reported = {"code": code, "rule": str(finding.get("rule", "")), "text": str(finding.get("text", ""))}
     if look is None:
-        return {**told, "today": "", "why": "", "response": ""}
+        return {**reported, "today": "", "why": "", "response": ""}
     for one in look.assessment.findings:
         if one.code == code:
-            return {**told, "today": str(one.status), "why": one.text, "response": str(one.response)}
+            return {**reported, "today": str(one.status), "why": one.text, "response": str(one.response)}
     on = any(one.rule.code == code for one in look.situation.ruleset.limits.rules_for(look.exemption, look.facts))
-    return {**told, "today": "pass" if on else "off", "why": "", "response": ""}
+    return {**reported, "today": "pass" if on else "off", "why": "", "response": ""}
 
 
 def _show(shown: Sequence[Mapping[str, Any]], screen: Screen) -> None:
     if screen.terminal and shown:
         columns = ("hindsight", "reverted", "exemption", "found then", "today")
-        screen.table(columns, [_row(told) for told in shown], lines=True)
-        for told in shown:
-            if told["restore"]:
-                screen.line(_safe(told["restore"]))  # below the table, which would break it
+        screen.table(columns, [_row(reported) for reported in shown], lines=True)
+        for reported in shown:
+            if reported["restore"]:
+                screen.line(_safe(reported["restore"]))  # below the table, which would break it
         return
-    for told in shown:
-        screen.line(f"{told['hindsight']}  {told['at'] or '-'}  {_DID[told['did']]}  {told['id']}")
+    for reported in shown:
+        screen.line(f"{reported['hindsight']}  {reported['at'] or '-'}  {_DID[reported['did']]}  {reported['id']}")
         lines = [
-            *(f"then: {line}" for line in _then(told)),
-            *(f"today: {line}" for line in _today(told)),
-            *_notes(told),
+            *(f"then: {line}" for line in _then(reported)),
+            *(f"today: {line}" for line in _today(reported)),
+            *_notes(reported),
         ]
         for line in lines:
             screen.line(line, indent=2)
-        if told["restore"]:
-            screen.line(f"to undo it: {_safe(told['restore'])}", indent=2)
+        if reported["restore"]:
+            screen.line(f"to undo it: {_safe(reported['restore'])}", indent=2)
 
 
-def _row(told: Mapping[str, Any]) -> tuple[Cell, ...]:
-    scope, name = told["id"].rpartition("/providers/")[0], told["id"].rpartition("/")[2]
-    where = [name, f"at {scope}", *([f"owner {told['owner']}"] if told["owner"] else [])]
-    when = [(told["at"] or "")[:10], _DID[told["did"]]]
-    return told["hindsight"], when, where, _then(told) or [""], [*_today(told), *_notes(told)]
+def _row(reported: Mapping[str, Any]) -> tuple[Cell, ...]:
+    scope, name = reported["id"].rpartition("/providers/")[0], reported["id"].rpartition("/")[2]
+    where = [name, f"at {scope}", *([f"owner {reported['owner']}"] if reported["owner"] else [])]
+    when = [(reported["at"] or "")[:10], _DID[reported["did"]]]
+    return reported["hindsight"], when, where, _then(reported) or [""], [*_today(reported), *_notes(reported)]
 
 
-def _then(told: Mapping[str, Any]) -> list[str]:
+def _then(reported: Mapping[str, Any]) -> list[str]:
     """Return what was found then, for people."""
-    found = [f"{one['code']} {one['rule']}: {one['text']}" for one in told["then"]]
-    return found or ([told["why"]] if told["why"] else [])
+    found = [f"{one['code']} {one['rule']}: {one['text']}" for one in reported["then"]]
+    return found or ([reported["why"]] if reported["why"] else [])
 
 
-def _today(told: Mapping[str, Any]) -> list[str]:
+def _today(reported: Mapping[str, Any]) -> list[str]:
     """Return what today's judgement says, for people: of each violation of then, and in all."""
-    if told["problem"]:
-        return [f"not judged: {told['problem']}"]
+    if reported["problem"]:
+        return [f"not judged: {reported['problem']}"]
     lines = []
-    for one in told["then"]:
+    for one in reported["then"]:
         said = {"unknown": f"unknown: {one['why']}", "violation": f"violation, answered by {one['response']}"}
         lines.append(f"{one['code']} {one['rule']}: {said.get(one['today'], one['today'])}")
-    codes = tuple(one["code"] for one in told["then"] if one["code"])
-    reasons = "; ".join(line for line in told["reasons"] if not line.startswith(codes))
-    return [*lines, f"answer: {told['answer']}{f', for {reasons}' if reasons else ''}"]
+    codes = tuple(one["code"] for one in reported["then"] if one["code"])
+    reasons = "; ".join(line for line in reported["reasons"] if not line.startswith(codes))
+    return [*lines, f"answer: {reported['answer']}{f', for {reasons}' if reasons else ''}"]
 
 
-def _notes(told: Mapping[str, Any]) -> list[str]:
+def _notes(reported: Mapping[str, Any]) -> list[str]:
     """Return what is to be known before it is undone, for people."""
-    back = ["since then: what was taken away has stood again"] if told["since"] == Since.BACK else []
-    return [*back, *(f"against undoing it: {line}" for line in told["against"])]
+    back = ["since then: what was taken away has stood again"] if reported["since"] == Since.BACK else []
+    return [*back, *(f"against undoing it: {line}" for line in reported["against"])]
 
 
 def _safe(command: str) -> str:
@@ -233,8 +233,8 @@ def _safe(command: str) -> str:
 
 
 def _sum_up(found: Sequence[Item]) -> str:
-    count = Counter(one.told["hindsight"] for one in found)
-    left = sum(one.is_open and one.told["hindsight"] == Hindsight.MISTAKE for one in found)
+    count = Counter(one.reported["hindsight"] for one in found)
+    left = sum(one.is_open and one.reported["hindsight"] == Hindsight.MISTAKE for one in found)
     return (
         f"{len(found)} revert{'' if len(found) == 1 else 's'}: {left} to undo,"
         f" {count[Hindsight.MISTAKE] - left} undone or changed since, {count[Hindsight.NOT_JUDGED]} not judged,"

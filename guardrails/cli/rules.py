@@ -200,7 +200,7 @@ def _explain(rule: Declared, bound: Bound | None, screen: Screen) -> None:
             screen.line(paragraph)
     screen.line()
     screen.line("To mend it", style="bold")
-    screen.line(rule.mend)
+    screen.line(rule.remediation)
     options = options_of(rule)
     if options:
         screen.line()
@@ -256,7 +256,7 @@ def _json(rule: Declared, bound: Bound | None) -> dict[str, Any]:
         "response": response,
         "grace": grace or "0d",
         "soc2": list(rule.soc2),
-        "mend": rule.mend,
+        "mend": rule.remediation,
     }
 
 

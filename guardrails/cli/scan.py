@@ -32,7 +32,7 @@ from guardrails.report.filters import Filter
 from guardrails.report.line import Line, expiry_text, rules_broken, written_text
 from guardrails.report.model import Report
 from guardrails.report.named import Named, complaints, management_group, scope, subscription
-from guardrails.report.survey import Told, survey
+from guardrails.report.survey import Reported, survey
 from guardrails.report.texts import as_coverage, as_csv, as_json, as_markdown, totals
 from guardrails.ruleset.model import Ruleset
 from guardrails.runtime.settings import Settings
@@ -74,8 +74,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     ruleset, targets = ruleset_of(args), _targets(args)
     if targets or args.format != "csv":  # else standard error is for the coverage alone
         note_ended(ruleset, args.now or datetime.now(UTC), screen)
-    with screen.progress("exemptions", quiet=args.quiet) as told:
-        report = asyncio.run(_survey(args, ruleset, told))
+    with screen.progress("exemptions", quiet=args.quiet) as reported:
+        report = asyncio.run(_survey(args, ruleset, reported))
     lines = [line for line in report.lines if not args.only or line.verdict in args.only]
     if not targets:
         _print(args.format or "table", report, lines, screen)
@@ -132,7 +132,7 @@ def _wrong(message: str, remedy: str, more: Sequence[str] = ()) -> Misconfigured
     return Misconfigured(message, code="cannot-write", remedy=remedy, problems=tuple(more))
 
 
-async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Report:
+async def _survey(args: argparse.Namespace, ruleset: Ruleset, reported: Reported) -> Report:
     """Connect, read and judge everything, close. Raises Retryable where Azure gives nothing at all."""
     from guardrails.azure.arm import ArmRest  # noqa: PLC0415 - the SDK's half a second is not for --help
     from guardrails.azure.graph import Graph  # noqa: PLC0415
@@ -174,7 +174,7 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, told: Told) -> Rep
             report = await survey(
                 graph, arm, ruleset, args.now or clock.now(), coverage=coverage, wanted=wanted,
                 named=tuple(dict.fromkeys(one.key for one in named)),
-                told=told, sleep=_wait,
+                reported=reported, sleep=_wait,
             )  # fmt: skip
         except Retryable as error:
             raise _explained(error) from error
@@ -298,15 +298,15 @@ def _row(report: Report, line: Line) -> tuple[Cell, ...]:
     found = [f"excluded: {line.excluded}"] if line.excluded else rules_broken(line)
     what = [line.name, *([line.detail] if line.detail else []), f"at {report.place(line)}"]
     owner = line.owner or (f"written by {written_text(line)}" if line.bypass and line.who else "")
-    return line.grade, WORDS[line.way].name, what, found or [""], expiry_text(line).split(", "), owner, line.ticket
+    return line.grade, WORDS[line.kind].name, what, found or [""], expiry_text(line).split(", "), owner, line.ticket
 
 
 def _sum_up(report: Report, screen: Screen) -> None:
-    ways = [
-        (WORDS[one.way].plural.lower(), one.seen, str(one.violations), str(one.grades["unknown"]))
-        for one in report.ways_to_show()
+    bypass_counts = [
+        (WORDS[one.kind].plural.lower(), one.seen, str(one.violations), str(one.grades["unknown"]))
+        for one in report.bypass_counts_to_show()
     ]
-    screen.table(("way past a policy", "seen", "violation", "unknown"), ways)
+    screen.table(("way past a policy", "seen", "violation", "unknown"), bypass_counts)
     screen.line()
     if report.rules:
         rows = [
@@ -326,5 +326,5 @@ def _sum_up(report: Report, screen: Screen) -> None:
         screen.line(f"note: {one}", style="dim")
     if report.left_out:
         screen.line(f"left out by --scope and --exclude: {report.left_out}", style="dim")
-    screen.line(beyond(report.ways.values()))
+    screen.line(beyond(report.bypass_counts.values()))
     screen.line(totals(report))

@@ -7,7 +7,7 @@ the file that is written beside CSV.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.cli.notice_schema import DIALECT
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
@@ -176,7 +176,7 @@ def _exemption() -> dict[str, Any]:
 
 def _bypass() -> dict[str, Any]:
     properties = {
-        "way": {"enum": [str(way) for way in WORDS if way is not Way.EXEMPTION]},
+        "way": {"enum": [str(kind) for kind in WORDS if kind is not BypassKind.EXEMPTION]},
         "scope": _text("What is let past."),
         "subject": _text("The assignment's id, or the exception id that a tag names."),
         "name": _text(""),

@@ -19,7 +19,7 @@ from guardrails.rules import all_rules
 
 _ID: Final = 600
 _OWNER: Final = 80
-_MEND: Final = 300
+_REMEDIATION: Final = 300
 _ALSO: Final = 3
 
 
@@ -121,5 +121,5 @@ class Adoption:
             "severity": str(severity),
             "text": f"{one.expiry.replace('-', ' ')}{also}; owner {one.owner.strip()[:_OWNER] or 'none'}",
             "evidence": {"exemption": one.id.text[:_ID]},
-            "mend": rule.mend[:_MEND] if rule else "",
+            "mend": rule.remediation[:_REMEDIATION] if rule else "",
         }

@@ -42,7 +42,7 @@ class Finding:
     severity: Severity
     text: str
     evidence: Mapping[str, Any]
-    mend: str
+    remediation: str
     response: Response
     grace: timedelta
     swept: bool = False
@@ -62,7 +62,7 @@ class Finding:
             "severity": str(self.severity),
             "text": self.text,
             "evidence": dict(self.evidence),
-            "mend": self.mend,
+            "mend": self.remediation,
         }
 
 
@@ -178,6 +178,6 @@ def _finding(bound: BoundRule, outcome: object) -> Finding:
         reason = outcome.reason if isinstance(outcome, Unknown) else f"the rule gave no outcome but {outcome!r}"
         status, text, evidence = Verdict.UNKNOWN, reason, {}
     return Finding(
-        rule.code, rule.name, status, bound.severity, text, evidence, rule.mend, bound.response, bound.grace,
+        rule.code, rule.name, status, bound.severity, text, evidence, rule.remediation, bound.response, bound.grace,
         rule.swept, rule.no_tag,
     )  # fmt: skip

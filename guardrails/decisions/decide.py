@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from guardrails.decisions.assess import Assessment, Verdict
-from guardrails.decisions.grace import TOGGLES, Broken, lasts, over, times_mended
+from guardrails.decisions.grace import TOGGLES, Broken, lasts, over, times_fixed
 from guardrails.decisions.holds import is_held, on_hold
 from guardrails.decisions.ownership import Ownership, Written, ownership_of
 from guardrails.decisions.row import Hold, Row, Status
@@ -89,7 +89,7 @@ class Plan:
     withheld: Action | None = None
     reasons: tuple[str, ...] = ()
     due: datetime | None = None
-    tell: Kind | None = None
+    notice: Kind | None = None
 
     @property
     def reverts(self) -> bool:
@@ -156,7 +156,7 @@ class Situation:
         return kept and (until is None or self.now < until)
 
     @property
-    def may_stand(self) -> bool:
+    def is_tolerated(self) -> bool:
         """Whether what it says is reported and not reverted: adopted, or restored by an operator."""
         return self.row is not None and self.row.kept == self.content and (not self.row.adopted or self.adopted)
 
@@ -172,13 +172,13 @@ def decide(at: Situation) -> Plan:
     if not name and not whose.violated and not at.blocked and (over := _long_over(at)):
         status = Status.VIOLATION if at.assessment.findings else Status.COMPLIANT
         action, kind = (Remove(), Kind.REMOVED) if at.may_remove else (None, None)
-        plan = Plan(status, "remove", action, reasons=(over,), tell=kind)
+        plan = Plan(status, "remove", action, reasons=(over,), notice=kind)
     elif at.assessment.verdict is Verdict.PASS:
         plan = _clear(at, name or whose.pretended)  # a tag is left where it may be a tool's: it wins nobody anything
     elif at.assessment.verdict is Verdict.UNKNOWN:
         reasons = tuple(f"{finding.code} cannot be told: {finding.text}" for finding in at.assessment.findings)
         due = retry_at(at.row, at.content, at.now) if _may_clear(at.assessment) else None
-        plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, tell=Kind.UNKNOWN)
+        plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, notice=Kind.UNKNOWN)
     else:
         plan = _answer(at, whose)
     if at.retry_on is not None:
@@ -190,9 +190,9 @@ def decide(at: Situation) -> Plan:
 
 def _left_alone(plan: Plan, hold: Hold) -> Plan:
     """Return the plan as an operator's hold allows it: judged and told, and nothing is done in Azure."""
-    tell = Kind.VIOLATION if plan.tell in (Kind.REVERTED, Kind.TAGGED) else plan.tell
-    tell = None if tell is Kind.REMOVED else tell
-    return replace(plan, action=None, reasons=(*plan.reasons, on_hold(hold)), tell=tell)
+    notice = Kind.VIOLATION if plan.notice in (Kind.REVERTED, Kind.TAGGED) else plan.notice
+    notice = None if notice is Kind.REMOVED else notice
+    return replace(plan, action=None, reasons=(*plan.reasons, on_hold(hold)), notice=notice)
 
 
 def _long_over(at: Situation) -> str:
@@ -235,8 +235,8 @@ def _clear(at: Situation, owner: str) -> Plan:
     if marked or tagged:
         untag = Tag(None, on_exemption=marked, on_scope=tagged)
         reason = "it keeps every rule again; our tag is taken away"
-        return Plan(Status.COMPLIANT, "untag", untag, reasons=(reason,), tell=_recovery(at.row))
-    return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",), tell=_recovery(at.row))
+        return Plan(Status.COMPLIANT, "untag", untag, reasons=(reason,), notice=_recovery(at.row))
+    return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",), notice=_recovery(at.row))
 
 
 def _recovery(row: Row | None) -> Kind | None:
@@ -249,13 +249,13 @@ def _recovery(row: Row | None) -> Kind | None:
     if row is None:
         return None
     unknown = bool(row.findings) and all(key.endswith("?") for key in row.findings)
-    told = {
+    reported = {
         Status.VIOLATION: row.answer != "none",
         Status.UNKNOWN: unknown or row.due is not None,
         Status.CANNOT_ACT: True,
         Status.LOST: not row.lost_untold,
     }
-    return Kind.COMPLIANT if told.get(row.status, False) else None
+    return Kind.COMPLIANT if reported.get(row.status, False) else None
 
 
 def _answer(at: Situation, whose: Ownership) -> Plan:
@@ -281,7 +281,7 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
         action = _revert(at)
         reasons += [used_up] if used_up else []
         reasons.append(_ENDS[type(action), whose.violated is not None])
-        return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), tell=Kind.REVERTED)
+        return Plan(Status.VIOLATION, action.name, action, reasons=tuple(reasons), notice=Kind.REVERTED)
     if _may_clear(at.assessment):
         due = min(filter(None, (due, retry_at(at.row, at.content, at.now))))
     tagging = any(finding.response is not Response.ALERT for finding in violations)
@@ -298,8 +298,8 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
         reasons.append(f"not tagged: {why}")
         tagging = False
     if tagging:
-        return Plan(Status.VIOLATION, "tag", _tag(at), reasons=tuple(reasons), due=due, tell=Kind.TAGGED)
-    return Plan(Status.VIOLATION, "alert", reasons=tuple(reasons), due=due, tell=Kind.VIOLATION)
+        return Plan(Status.VIOLATION, "tag", _tag(at), reasons=tuple(reasons), due=due, notice=Kind.TAGGED)
+    return Plan(Status.VIOLATION, "alert", reasons=tuple(reasons), due=due, notice=Kind.VIOLATION)
 
 
 _PRETENDED = "who wrote it is none of that owner's authors, or only added the claim by an edit"
@@ -316,19 +316,19 @@ def _spared(at: Situation, whose: Ownership) -> str:
     """Return why a revert is out of the question; "" where it is not."""
     if whose.owner:
         return f"it belongs to {whose.name}" + (f" {_GAP}" if whose.claim else "")
-    return (at.row.kept_why or "it is kept") if at.row and at.may_stand else ""
+    return (at.row.kept_why or "it is kept") if at.row and at.is_tolerated else ""
 
 
 def running_at(at: Situation) -> Mapping[str, datetime]:
     """Return since when rules are broken, as of the look before. What could stand as it was used up no time of them."""
     stood = at.row is not None and at.row.kept == at.row.content != "" and not lasts(at.row.account)
-    return at.row.running if at.row and (at.may_stand or not stood) else {}
+    return at.row.running if at.row and (at.is_tolerated or not stood) else {}
 
 
 def broken_at(at: Situation) -> Broken:
     """Return the rules that are found broken, and since when. What may stand as it is uses up no time to mend it."""
     running, violations = running_at(at), at.assessment.violations
-    graces = {one.code: one.grace for one in violations if one.response is Response.REVERT and not at.may_stand}
+    graces = {one.code: one.grace for one in violations if one.response is Response.REVERT and not at.is_tolerated}
     seen = {one.code: running.get(one.code, at.now) for one in violations}
     unclear = [one.code for one in at.assessment.findings if one.status is Verdict.UNKNOWN]
     return Broken(graces, seen, unclear, at.exemption.reference_ids)
@@ -352,7 +352,7 @@ def toggling(at: Situation) -> str:
 
     This is where an attempt to evade the rules by toggling is known.
     """
-    times = times_mended(at.row.account if at.row else (), at.author, at.now)
+    times = times_fixed(at.row.account if at.row else (), at.author, at.now)
     again = times > TOGGLES and bool(broken_at(at).graces)
     return f"{at.author} broke it again {times} times after it was mended, within 30 days" if again else ""
 
@@ -376,8 +376,8 @@ def _tag(at: Situation) -> Tag | None:
     found = marker_of(at.exemption.metadata)
     on_exemption = _tags_exemption(at) and (found.get("status"), found.get("codes")) != ("violation", codes)
     known = [key for key in at.row.findings if not key.endswith("?")] if at.row else []
-    told = at.row is not None and at.row.scope_tagged and codes == sorted(known)
-    on_scope = _tags_scope(at) and not told
+    reported = at.row is not None and at.row.scope_tagged and codes == sorted(known)
+    on_scope = _tags_scope(at) and not reported
     if not on_exemption and not on_scope:
         return None
     marker = {"status": "violation", "codes": codes, "since": _since(found.get("since"), at.now)}
@@ -408,12 +408,12 @@ def _in_mode(plan: Plan, mode: Mode) -> Plan:
     """Return the plan as the mode allows it: in audit mode nothing is done in Azure."""
     if mode is Mode.ENFORCE:
         return plan
-    tell = plan.tell
-    if tell in (Kind.REVERTED, Kind.TAGGED):
-        tell = Kind.WOULD_REVERT if tell is Kind.REVERTED else Kind.VIOLATION
-    if tell is Kind.REMOVED:
-        tell = None
+    notice = plan.notice
+    if notice in (Kind.REVERTED, Kind.TAGGED):
+        notice = Kind.WOULD_REVERT if notice is Kind.REVERTED else Kind.VIOLATION
+    if notice is Kind.REMOVED:
+        notice = None
     if plan.action is None:
-        return replace(plan, tell=tell)
+        return replace(plan, notice=notice)
     reasons = (*plan.reasons, f"audit mode: nothing is changed in Azure; enforce mode would {plan.action.name}")
-    return replace(plan, action=None, withheld=plan.action, reasons=reasons, tell=tell)
+    return replace(plan, action=None, withheld=plan.action, reasons=reasons, notice=notice)

@@ -87,7 +87,7 @@ class Period:
         return cls(began, parse_time(end), tuple(authors), allowed, times, bool(mended), tuple(controls))
 
 
-type Account = tuple[Period, ...]
+type GraceUse = tuple[Period, ...]
 """The periods of an exemption, oldest first. At most the last one lasts still."""
 
 
@@ -107,7 +107,7 @@ class Broken(NamedTuple):
     controls: Collection[str] = ()
 
 
-def over(account: Account, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
+def over(account: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
     """Return when the grace of each broken rule that asks for a revert is over: code -> time, UTC, past ones too.
 
     The times do not depend on `now` as long as nothing else changes.
@@ -150,14 +150,14 @@ def _over(start: datetime, uses: Sequence[tuple[datetime, timedelta, timedelta]]
 
 
 def after(
-    account: Account,
+    account: GraceUse,
     broken: Broken,
     author: str,
     now: datetime,
     *,
     running: Mapping[str, datetime],
     edited: datetime | None,
-) -> Account:
+) -> GraceUse:
     """Return the account after a look.
 
     `running`: code -> since when it was broken, as of the look before. `edited`: when its author changed it since, as
@@ -180,12 +180,12 @@ def after(
     return _bounded((*account[:-1], replace(lasting, end=end, used=used, mended=end == edited)), now)
 
 
-def lasts(account: Account) -> bool:
+def lasts(account: GraceUse) -> bool:
     """Whether a period lasts."""
     return _lasting(account) is not None
 
 
-def begins(account: Account, broken: Broken) -> bool:
+def begins(account: GraceUse, broken: Broken) -> bool:
     """Whether this look is the first of a period to find a rule that has a grace: some of it may be used up already.
 
     A period may begin earlier, with rules that have none, and go on where their revert has to wait.
@@ -194,7 +194,7 @@ def begins(account: Account, broken: Broken) -> bool:
     return (lasting is None or not lasting.longest) and any(broken.graces.values())
 
 
-def inherit(account: Account, others: Iterable[Account], broken: Broken, author: str, now: datetime) -> Account:
+def inherit(account: GraceUse, others: Iterable[GraceUse], broken: Broken, author: str, now: datetime) -> GraceUse:
     """Return the account of an exemption with what its authors used in others of the same control at the same scope.
 
     For an account of which `begins` is true. Time that passed for several at once counts once: a period of another
@@ -230,7 +230,7 @@ def inherit(account: Account, others: Iterable[Account], broken: Broken, author:
     return _bounded((*merged, lasting) if lasting else merged, now)
 
 
-def used_since(account: Account, since: datetime) -> Account:
+def used_since(account: GraceUse, since: datetime) -> GraceUse:
     """Return what an account has of the time after `since`."""
     return tuple(_from(one, since) for one in account if one.end is None or one.end > since)
 
@@ -243,21 +243,21 @@ def _from(one: Period, since: datetime) -> Period:
     return replace(one, start=since, used={code: min(time, left) for code, time in one.used.items()})
 
 
-def closed(account: Account, running: Mapping[str, datetime], now: datetime) -> Account:
+def closed(account: GraceUse, running: Mapping[str, datetime], now: datetime) -> GraceUse:
     """Return the account of an exemption that is gone."""
     return after(account, Broken({}, {}), "", now, running=running, edited=None)
 
 
-def times_mended(account: Account, author: str, now: datetime) -> int:
+def times_fixed(account: GraceUse, author: str, now: datetime) -> int:
     """Return how often within the window an edit mended what this author had broken."""
     return sum(one.mended and one.counts_until > now and one.is_by({author.lower()}) for one in account)
 
 
-def _lasting(account: Account) -> Period | None:
+def _lasting(account: GraceUse) -> Period | None:
     return account[-1] if account and account[-1].end is None else None
 
 
-def _start(account: Account, broken: Broken, now: datetime) -> datetime:
+def _start(account: GraceUse, broken: Broken, now: datetime) -> datetime:
     """Return since when rules are broken. A row of before there were accounts knows it by its findings only."""
     if account:
         lasting = _lasting(account)
@@ -281,7 +281,7 @@ def _used(
     return used
 
 
-def _bounded(account: Iterable[Period], now: datetime) -> Account:
+def _bounded(account: Iterable[Period], now: datetime) -> GraceUse:
     """Return ended periods without what counts no more, and no more of them than are kept."""
     kept = [one for one in account if one.counts_until > now]
     while len(kept) > _PERIODS:
@@ -338,6 +338,6 @@ def _seconds(time: timedelta) -> int:
     return ceil(time.total_seconds())
 
 
-def read_account(data: Iterable[Sequence[Any]]) -> Account:
+def read_grace_use(data: Iterable[Sequence[Any]]) -> GraceUse:
     """Read an account as a row keeps it. Raises ValueError or TypeError."""
     return tuple(map(Period.read, data))

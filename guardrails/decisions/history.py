@@ -73,7 +73,7 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """Something that could not be processed, kept until somebody replays or drops it.
 
     Attributes:

@@ -176,7 +176,7 @@ def row_after(
     broken, running = broken_at(at), running_at(at)
     written_back = own and base.content != at.content  # by a put-back or a restore: what broke a rule is replaced
     carried = () if written_back else broken.unclear
-    lasting = broken._replace(unclear=() if at.may_stand else carried)
+    lasting = broken._replace(unclear=() if at.is_tolerated else carried)
     seen = {**base.findings, **broken.seen}
     edited = None if own or base.content == at.content else facts.written_at
     row = replace(
@@ -292,11 +292,11 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     """
     end, rules, now = at.exemption.expires_on, at.ruleset, at.now
     review = review_on(at.exemption.said, facts.written_at, rules.review_months)
-    told, reviewed = base.reminded, base.review_reminded
+    reported, reviewed = base.reminded, base.review_reminded
     if plan.status is not Status.EXCLUDED:
-        told = _told(end, now, rules.reminder_days, told, rules.reminder_at)
+        reported = _reported(end, now, rules.reminder_days, reported, rules.reminder_at)
         review_ahead = None if is_expired(end, now) else review
-        reviewed = _told(review_ahead, now, rules.review_days, reviewed, rules.reminder_at)
+        reviewed = _reported(review_ahead, now, rules.review_days, reviewed, rules.reminder_at)
     over = _removable_from(at)
     reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
     ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
@@ -313,7 +313,7 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     dates = base.dates if base.dates and base.dates[-1][1] == end else (*base.dates, (now, end))
     return {
         "expiry": expiry_of(end, now, rules.reminder_days).name,
-        "reminded": told,
+        "reminded": reported,
         "review_on": review,
         "review_reminded": reviewed,
         "turn": min(turns, default=None),
@@ -345,9 +345,9 @@ def _refused(at: Situation, plan: Plan, base: Row) -> int:
     return base.refused if wanted and base.content == at.content else 0
 
 
-def _told(date: datetime | None, now: datetime, days: Sequence[int], told: str, at: timedelta) -> str:
-    due = reminder(date, now, days, told, at)
-    return told if due is None or date is None else mark(date, due, told)
+def _reported(date: datetime | None, now: datetime, days: Sequence[int], reported: str, at: timedelta) -> str:
+    due = reminder(date, now, days, reported, at)
+    return reported if due is None or date is None else mark(date, due, reported)
 
 
 def _written_at(exemption: Exemption, base: Row, facts: Facts, *, same: bool) -> datetime | None:
@@ -403,8 +403,10 @@ def is_news(old: Row | None, new: Row) -> bool:
 
 def entry_for(event: str, at: datetime, hint: Hint, body: Mapping[str, Any] | None = None, **facts: Any) -> Entry:
     """Return a history entry; `facts` that are empty are left out."""
-    told: dict[str, Any] = {"hint": hint.source, "actor": hint.actor, "event": hint.event_id, **facts}
-    return Entry(at, event, {key: value for key, value in told.items() if value not in ("", None, (), [], {})}, body)
+    reported: dict[str, Any] = {"hint": hint.source, "actor": hint.actor, "event": hint.event_id, **facts}
+    return Entry(
+        at, event, {key: value for key, value in reported.items() if value not in ("", None, (), [], {})}, body
+    )
 
 
 def particulars(assessment: Assessment, plan: Plan) -> dict[str, Any]:

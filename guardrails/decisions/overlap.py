@@ -15,7 +15,7 @@ from guardrails.exemption.body import marker_of
 from guardrails.exemption.facts import Assignment, Earlier, Overlap, Unread
 from guardrails.exemption.initiatives import UNSAID
 from guardrails.exemption.model import Exemption
-from guardrails.rules.reach import REFERENCE, Condition, Selection, left_by, selection_of
+from guardrails.rules.selection import REFERENCE, Condition, Selection, left_by, selection_of
 
 SHOWN: Final = 5
 """Exemptions that are named as written before."""
@@ -27,7 +27,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 type Members = frozenset[str] | Unread
 """What an assignment assigns: the reference ids of an initiative's policies, lower case; of a single one, its id."""
 
-type Told = Overlap | Unread
+type Reported = Overlap | Unread
 type _Narrowing = frozenset[tuple[str, frozenset[str] | None, frozenset[str] | None, str]]
 
 
@@ -214,31 +214,31 @@ def _meet(named: Iterable[Collection[str]]) -> bool:
     return False
 
 
-def compare(own: Sequence[Sibling], above: Sequence[Sibling]) -> dict[str, Told]:
+def compare(own: Sequence[Sibling], above: Sequence[Sibling]) -> dict[str, Reported]:
     """Return what is told of exemptions at a site, by Sibling.key.
 
     Args:
         own: those at the scope. Each is told whether it repeats one that was written before it.
         above: those at scopes above. The one of all, or above, whose writing completed the initiative is told so.
     """
-    found: dict[str, Told] = {}
+    found: dict[str, Reported] = {}
     if len(own) > 1:
         found |= _repeats(in_order(own))
     completed = _completes(in_order([*own, *above]), {one.key for one in own})
     if completed is not None:
-        key, told = completed
-        found[key] = better(found.get(key), told)
+        key, reported = completed
+        found[key] = better(found.get(key), reported)
     return found
 
 
-def better(one: Told | None, other: Told) -> Told:
+def better(one: Reported | None, other: Reported) -> Reported:
     """Return what is to be told of the two: what is sure goes before what is not, and the first before the second."""
     if one is None or (isinstance(one, Unread) and isinstance(other, Overlap)):
         return other
     return one
 
 
-def best(own: Told | None, below: Iterable[tuple[str, Told]]) -> Told:
+def best(own: Reported | None, below: Iterable[tuple[str, Reported]]) -> Reported:
     """Return what is to be told of an exemption at a management group.
 
     `own`: what is told of it at its scope; `below`: what at scopes (lower case) in subscriptions below, at least one.
@@ -254,9 +254,9 @@ def in_order(siblings: Iterable[Sibling]) -> list[Sibling]:
     return sorted(every, key=lambda one: (one.written or _NEVER, one.key))
 
 
-def _repeats(ordered: Sequence[Sibling]) -> dict[str, Told]:
+def _repeats(ordered: Sequence[Sibling]) -> dict[str, Reported]:
     """Return those that say what one before them says."""
-    found: dict[str, Told] = {}
+    found: dict[str, Reported] = {}
     same: dict[object, list[Sibling]] = {}
     doubtful: list[Sibling] = []
     for number, one in enumerate(ordered):
@@ -290,7 +290,7 @@ def _why(one: Sibling) -> str:
     return f"the initiative is not known: {one.members.reason}" if isinstance(one.members, Unread) else ""
 
 
-def _completes(ordered: Sequence[Sibling], own: Collection[str]) -> tuple[str, Told] | None:
+def _completes(ordered: Sequence[Sibling], own: Collection[str]) -> tuple[str, Reported] | None:
     """Return the one whose writing had the whole initiative covered, and with which others; None where none has.
 
     One of them must stand at the scope itself: what is above covers the scope above, and is told there.
@@ -315,7 +315,7 @@ def _completes(ordered: Sequence[Sibling], own: Collection[str]) -> tuple[str, T
 
 def _may_complete(
     several: Sequence[Sibling], members: frozenset[str] | Unread, own: Collection[str]
-) -> tuple[str, Told] | None:
+) -> tuple[str, Reported] | None:
     """Return the first that may have completed it, where what some switch off is in doubt, and why."""
     if len({one.text or one.key for one in several}) < 2 or not any(one.key in own for one in several):
         return None

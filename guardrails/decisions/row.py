@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from guardrails.decisions.baseline import Baseline, Former
-from guardrails.decisions.grace import Account, Period, read_account
+from guardrails.decisions.grace import GraceUse, Period, read_grace_use
 from guardrails.exemption.times import parse_time, spell_time
 
 
@@ -143,7 +143,7 @@ class Row:
     content: str = ""
     findings: Mapping[str, datetime] = field(default_factory=dict)
     paused: Mapping[str, datetime] = field(default_factory=dict)
-    grace: Account = ()
+    grace: GraceUse = ()
     severity: str = ""
     ruleset: str = ""
     answer: str = "none"
@@ -240,7 +240,7 @@ class Row:
         return {**self.paused, **{key: seen for key, seen in self.findings.items() if not key.endswith("?")}}
 
     @property
-    def account(self) -> Account:
+    def account(self) -> GraceUse:
         """The periods of `grace`; in a row of before there were any, which is not `vouched`, what its findings tell."""
         waits = not self.vouched and self.status is Status.VIOLATION and self.due is not None and not self.unclear
         if self.grace or not waits or self.due is None or self.kept == self.content or not self.findings:
@@ -312,7 +312,7 @@ def _unsaid() -> dict[str, Any]:
 
 
 _BY_TYPE: Final[Mapping[Any, Callable[[Any], Any]]] = {
-    Status: Status, Account: read_account, Mapping[str, Any]: dict,
+    Status: Status, GraceUse: read_grace_use, Mapping[str, Any]: dict,
     datetime: parse_time, datetime | None: parse_time,
     Mapping[str, datetime]: lambda data: {code: parse_time(at) for code, at in data.items()},
     tuple[str, ...]: lambda data: tuple(map(str, data)),

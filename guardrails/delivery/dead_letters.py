@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from guardrails.decisions import notify
-from guardrails.decisions.history import Letter, Outgoing
+from guardrails.decisions.history import DeadLetter, Outgoing
 from guardrails.errors import GuardrailsError, Misconfigured
 from guardrails.notices.notice import Notice
 from guardrails.notices.routing import Route
@@ -15,7 +15,7 @@ from guardrails.ports import Clock, Queues, Register
 from guardrails.ruleset.model import Ruleset
 
 
-class Letterbox:
+class DeadLetterQueue:
     """Keeps letters, and sends notices about the service.
 
     Args:
@@ -40,13 +40,13 @@ class Letterbox:
 
     async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
         """Keep a letter under a name made of `name`. Return its id where it is to be told of, or "" where it was."""
-        key = letter_id(source, name)
-        new = await self._register.bury(Letter(key, source, reason, payload, self.now(), attempts))
+        key = dead_letter_id(source, name)
+        new = await self._register.bury(DeadLetter(key, source, reason, payload, self.now(), attempts))
         return key if new else ""
 
     async def drop(self, source: str, name: str) -> None:
         """Forget the letter that `bury` keeps under a name; one that is not there is no error."""
-        await self._register.drop_letter(letter_id(source, name))
+        await self._register.drop_dead_letter(dead_letter_id(source, name))
 
     async def bury_and_say(
         self, source: str, payload: str, reason: str, name: str, *, notice: Notice, attempts: int = 0
@@ -56,15 +56,15 @@ class Letterbox:
         Where telling fails the letter goes again, so that the next try keeps it, and tells; where the process dies of
         it, the next that keeps the same letter tells.
         """
-        letter = await self.bury(source, payload, reason, name, attempts)
-        if not letter:
+        dead_letter = await self.bury(source, payload, reason, name, attempts)
+        if not dead_letter:
             return False
         try:
             await self.say(notice)
         except GuardrailsError:
-            await self._register.drop_letter(letter)
+            await self._register.drop_dead_letter(dead_letter)
             raise
-        await self._register.letter_told(letter)
+        await self._register.dead_letter_notified(dead_letter)
         return True
 
     async def say(self, notice: Notice, *, but: str = "") -> int:
@@ -91,7 +91,7 @@ class Letterbox:
         return self._clock.now()
 
 
-def letter_id(source: str, name: str) -> str:
+def dead_letter_id(source: str, name: str) -> str:
     """Return the id of the letter of a source under a name: the same trouble, the same letter."""
     return f"{source}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}"
 

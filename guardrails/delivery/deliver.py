@@ -16,10 +16,10 @@ from itertools import count
 from typing import Any, Final
 
 from guardrails.decisions import notify
-from guardrails.delivery.dead_letters import Letterbox, read_attempt, read_object
+from guardrails.delivery.dead_letters import DeadLetterQueue, read_attempt, read_object
 from guardrails.errors import Misconfigured, Retryable
 from guardrails.exemption.times import spell_time
-from guardrails.notices import route_state as lanes_of
+from guardrails.notices import route_state as rate_limits_of
 from guardrails.notices.digest import (
     GRACE,
     KEPT,
@@ -48,9 +48,9 @@ from guardrails.notices.rate_limit import (
     moment,
     take_slot,
 )
-from guardrails.notices.route_state import Lane, RouteState
+from guardrails.notices.route_state import RateLimit, RouteState
 from guardrails.notices.routing import Route
-from guardrails.ports import Channels, Clock, Delivered, Delivery, Gathering, Lanes, Queues, TryAgain
+from guardrails.ports import Channels, Clock, Delivered, Delivery, DigestItems, Queues, RateLimits, TryAgain
 from guardrails.ruleset.model import Ruleset
 from guardrails.runtime.telemetry import Fact, fact
 
@@ -131,9 +131,9 @@ class Courier:
         *,
         queues: Queues,
         clock: Clock,
-        lanes: Lanes,
-        gathering: Gathering,
-        letterbox: Letterbox,
+        rate_limits: RateLimits,
+        digest_items: DigestItems,
+        dead_letters: DeadLetterQueue,
         ruleset: Callable[[], Ruleset],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -141,9 +141,9 @@ class Courier:
         self._channels = channels
         self._queues = queues
         self._clock = clock
-        self._lanes = lanes
-        self._gathering = gathering
-        self._letterbox = letterbox
+        self._rate_limits = rate_limits
+        self._digest_items = digest_items
+        self._dead_letters = dead_letters
         self._ruleset = ruleset
         self._sleep = sleep
         self._chance = chance
@@ -154,7 +154,7 @@ class Courier:
             data = read_object(text)
             work = Closing.read(data) or Parcel.read(data)
         except ValueError as error:
-            if await self._letterbox.bury("notices", text, f"not a notice: {error}", text):
+            if await self._dead_letters.bury("notices", text, f"not a notice: {error}", text):
                 fact(Fact.POISON, queue="notices")
             return False
         try:
@@ -176,10 +176,10 @@ class Courier:
             parcel = Parcel.read(read_object(text))
         except ValueError:
             key, done = f"notices-{self._clock.now():%Y%m%d}", "It is kept as a letter of the queue notices."
-            told = notify.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
-            await self._letterbox.bury_and_say("notices", text, reason, text, notice=told)
+            reported = notify.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
+            await self._dead_letters.bury_and_say("notices", text, reason, text, notice=reported)
             return
-        await self._give_up(parcel, _lane_name(self._route_or_none(parcel.route)), reason)
+        await self._give_up(parcel, _rate_limit_name(self._route_or_none(parcel.route)), reason)
 
     async def probe(self, route: str) -> Delivery:
         """Send a test notice to a route, at its pace, disabled or not, and return what the channel said of it."""
@@ -203,12 +203,12 @@ class Courier:
     async def _carry(self, parcel: Parcel) -> bool:
         """Take a parcel as far as it gets now."""
         route = self._route(parcel.route)
-        name = _lane_name(route)
+        name = _rate_limit_name(route)
         if route is None:
             reason, day = f"the ruleset has no route '{parcel.route}'; add it, then replay", self._clock.now()
             await self._give_up(parcel, name, reason, f"no-route-{day:%Y%m%d}")
             return False
-        if parcel.notice.kind is Kind.DIGEST and await self._gathering.was_delivered(parcel.notice.id):
+        if parcel.notice.kind is Kind.DIGEST and await self._digest_items.was_delivered(parcel.notice.id):
             return False  # another message has brought it there
         turn = await self._turn(parcel, route)
         if turn.shut is not None:
@@ -218,7 +218,7 @@ class Courier:
             await self._gather(parcel, name, turn.window)
             return False
         if turn.taken:  # it may yet die: then this one does it
-            await self._queues.send("notices", parcel.message(), lanes_of.DIGEST_LEASE.total_seconds())
+            await self._queues.send("notices", parcel.message(), rate_limits_of.DIGEST_LEASE.total_seconds())
             return False
         later = await self._wait(route, turn.slot)
         if later is not None:
@@ -229,27 +229,29 @@ class Courier:
 
     async def _turn(self, parcel: Parcel, route: Route) -> _Turn:
         """Ask the lane. What comes back in time for its slot only looks whether the route is still in use."""
-        name = lane_name(route)
+        name = rate_limit_name(route)
         daily = self._ruleset().reminder_at if parcel.notice.kind in REMINDERS else timedelta()
         if parcel.slot is not None and not missed(parcel.slot, self._clock.now()):
-            state = (await self._lanes.look(name)).route(route.name)
+            state = (await self._rate_limits.look(name)).route(route.name)
             return _Turn(shut=state) if state.disabled_at else _Turn(parcel.slot)
 
-        def step(lane: Lane) -> tuple[Lane, _Turn]:
-            now, state, window = self._clock.now(), lane.route(route.name), None
+        def step(rate_limit: RateLimit) -> tuple[RateLimit, _Turn]:
+            now, state, window = self._clock.now(), rate_limit.route(route.name), None
             if state.disabled_at:
-                return lane, _Turn(shut=state)
+                return rate_limit, _Turn(shut=state)
             if not parcel.admitted:
-                lane, window = admit(lane, route, parcel.notice.kind, now, daily)
+                rate_limit, window = admit(rate_limit, route, parcel.notice.kind, now, daily)
             if window is not None:
-                return lane, _Turn(window=window)
+                return rate_limit, _Turn(window=window)
             digest = parcel.notice.id if parcel.notice.kind is Kind.DIGEST else ""
-            if digest and lanes_of.taken_on(lane, route.name, digest, now):
-                return lane, _Turn(taken=True)
-            lane, slot = take_slot(lane, route.channel, now)
-            return lanes_of.take_on(lane, route.name, digest, slot or now) if digest else lane, _Turn(slot)
+            if digest and rate_limits_of.taken_on(rate_limit, route.name, digest, now):
+                return rate_limit, _Turn(taken=True)
+            rate_limit, slot = take_slot(rate_limit, route.channel, now)
+            return rate_limits_of.take_on(rate_limit, route.name, digest, slot or now) if digest else rate_limit, _Turn(
+                slot
+            )
 
-        return await self._lanes.change(name, step)
+        return await self._rate_limits.change(name, step)
 
     async def _wait(self, route: Route, slot: datetime | None) -> tuple[datetime, float] | None:
         """Wait until the slot is there; or return a slot and the seconds after which to come back for it."""
@@ -267,10 +269,10 @@ class Courier:
         return None
 
     async def _another_slot(self, route: Route, misses: int = 0) -> datetime | None:
-        def step(lane: Lane) -> tuple[Lane, datetime | None]:
-            return take_slot(lane, route.channel, self._clock.now(), misses)
+        def step(rate_limit: RateLimit) -> tuple[RateLimit, datetime | None]:
+            return take_slot(rate_limit, route.channel, self._clock.now(), misses)
 
-        return await self._lanes.change(lane_name(route), step)
+        return await self._rate_limits.change(rate_limit_name(route), step)
 
     async def _hand_over(self, parcel: Parcel, name: str) -> bool:
         """Ask the channel, and see to what it says."""
@@ -278,7 +280,7 @@ class Courier:
         answer = await self._channels.deliver(notice, parcel.route)
         if isinstance(answer, Delivered):
             if notice.kind is Kind.DIGEST:
-                await self._gathering.delivered(notice.id)
+                await self._digest_items.delivered(notice.id)
             _tell(parcel, "delivered")
             return True
         waits = isinstance(answer, TryAgain) and answer.waits
@@ -286,24 +288,24 @@ class Courier:
         if isinstance(answer, TryAgain) and (waits or tried.attempt < MAX_ATTEMPTS):
             wait = backoff(parcel.attempt, answer.delay, chance=self._chance())
             if notice.kind is Kind.DIGEST:  # until then it is left to this attempt, which is over
-                wait = max(wait, lanes_of.DIGEST_LEASE.total_seconds())
+                wait = max(wait, rate_limits_of.DIGEST_LEASE.total_seconds())
             text = "notice %s to %s: %s; attempt %d in %.0f s"
             log.warning(text, notice.id, parcel.route, answer.reason, tried.attempt + 1, wait)
             _tell(tried, "retry")
             if answer.delay:
                 asked, now = answer.delay, self._clock.now()
-                await self._lanes.change(name, lambda lane: hold(lane, asked, now))
+                await self._rate_limits.change(name, lambda rate_limit: hold(rate_limit, asked, now))
             await self._queues.send("notices", tried.message(), wait)
         elif not isinstance(answer, TryAgain) and answer.disable:
             now = self._clock.now()
-            disable = partial(lanes_of.disabled, route=parcel.route, why=answer.reason, now=now)
-            state = await self._lanes.change(name, disable)
+            disable = partial(rate_limits_of.disabled, route=parcel.route, why=answer.reason, now=now)
+            state = await self._rate_limits.change(name, disable)
             await self._refuse(tried, name, state)
         else:
             await self._give_up(tried, name, answer.reason)
         return False
 
-    async def _gather(self, parcel: Parcel, lane: str, window: Window) -> None:
+    async def _gather(self, parcel: Parcel, rate_limit: str, window: Window) -> None:
         """Put a notice into the register, and see to it that a message closes its window."""
         if is_daily(window.box) and parcel.notice.at < end_of(window.name, timedelta()):
             found = await self._for_late(parcel.notice, window)
@@ -311,11 +313,11 @@ class Courier:
                 log.info("reminder %s has been in a digest; it came twice", parcel.notice.id)
                 return
             window = found
-        await self._gathering.add(window.box, window.name, parcel.notice)
+        await self._digest_items.add(window.box, window.name, parcel.notice)
         closing = Closing(window.box, window.name, window.length)
         if not window.woken:
             await self._wake(closing)
-            await self._lanes.change(lane, partial(woken, window=window))
+            await self._rate_limits.change(rate_limit, partial(woken, window=window))
         now = self._clock.now()
         if now >= closing.end:  # its digest may just have been made: the next one takes it
             await self._wake(closing.at(now))
@@ -335,7 +337,7 @@ class Courier:
     async def _digests(self, box: str, window: str) -> AsyncIterator[Kept]:
         """Yield the digests that were made of a window."""
         for part in count(1):
-            kept = await self._gathering.kept(digest_id(box, window, part))
+            kept = await self._digest_items.kept(digest_id(box, window, part))
             if kept is None:
                 return
             yield kept
@@ -353,20 +355,20 @@ class Courier:
         while (kept := await self._kept(closing)) is not None and kept.notice.at < closing.end:
             closing = closing.following  # a shorter window made it, which began at the same time
         if kept is None:
-            sent = await self._gathering.open_members(box)
-            found = [one for one in await self._gathering.waiting(box, closing.window) if one.notice.id not in sent]
+            sent = await self._digest_items.open_members(box)
+            found = [one for one in await self._digest_items.waiting(box, closing.window) if one.notice.id not in sent]
             if not found:
                 return False
             if len(found) > MOST and not is_daily(box):
                 await self._wake(closing.at(now))
-            kept = await self._gathering.keep(compose(box, closing.window, found, now, closing.part))
-            await self._gathering.prune(now - KEPT)
+            kept = await self._digest_items.keep(compose(box, closing.window, found, now, closing.part))
+            await self._digest_items.prune(now - KEPT)
         if is_daily(box) and len(kept.entries) >= MOST:  # the rest does not wait a day
             await self._wake(closing.following)
         return await self._carry(Parcel(route_of(box), kept.notice))
 
     async def _kept(self, closing: Closing) -> Kept | None:
-        return await self._gathering.kept(digest_id(closing.box, closing.window, closing.part))
+        return await self._digest_items.kept(digest_id(closing.box, closing.window, closing.part))
 
     async def _refuse(self, parcel: Parcel, name: str, state: RouteState) -> None:
         """Keep a notice for a route that is disabled, unless it was enabled meanwhile: then the notice goes on.
@@ -375,10 +377,10 @@ class Courier:
         """
         since = f" since {state.disabled_at:%Y-%m-%d %H:%M} UTC" if state.disabled_at else ""
         await self._give_up(parcel, name, f"the route is disabled{since}: {state.disabled_why}", state.trouble)
-        if (await self._lanes.look(name)).route(parcel.route).disabled_at is None:
+        if (await self._rate_limits.look(name)).route(parcel.route).disabled_at is None:
             log.warning("notice %s goes on: the route %s was enabled meanwhile", parcel.notice.id, parcel.route)
             await self._queues.send("notices", replace(parcel, slot=None).message())
-            await self._letterbox.drop("notices", parcel.name)
+            await self._dead_letters.drop("notices", parcel.name)
 
     async def _give_up(self, parcel: Parcel, name: str, reason: str, trouble: str = "") -> None:
         """Keep a notice as a letter, and tell through the other routes: once a day, or once for a disabled route."""
@@ -386,26 +388,28 @@ class Courier:
         log.error("notice %s to %s failed for good: %s", notice.id, route, reason)
         _tell(parcel, "failed")
         text = json.dumps(replace(parcel, slot=None).message())
-        await self._letterbox.bury("notices", text, reason, parcel.name, parcel.attempt)
+        await self._dead_letters.bury("notices", text, reason, parcel.name, parcel.attempt)
         now = self._clock.now()
         trouble = trouble or f"{now:%Y%m%d}"
-        if not await self._lanes.change(name, lambda lane: lanes_of.claimed(lane, route, trouble, now)):
+        if not await self._rate_limits.change(
+            name, lambda rate_limit: rate_limits_of.claimed(rate_limit, route, trouble, now)
+        ):
             return
-        if trouble.startswith(lanes_of.DISABLED):
+        if trouble.startswith(rate_limits_of.DISABLED):
             done = f"Nothing more is sent to the route {route}; its notices are kept."
             following = f"Mend its address, then: python -m guardrails notices enable {route}"
         else:
             done = f"A notice for the route {route} is kept as a letter; others may follow."
             following = f"Mend it, try it with: python -m guardrails notices test {route}"
         following += ", then: python -m guardrails notices replay --all"
-        told = notify.service(Kind.DELIVERY_FAILING, f"{route}-{trouble}", at=now, done=done, why=(reason,))
-        if not await self._letterbox.say(replace(told, next=following), but=route):
+        reported = notify.service(Kind.DELIVERY_FAILING, f"{route}-{trouble}", at=now, done=done, why=(reason,))
+        if not await self._dead_letters.say(replace(reported, next=following), but=route):
             log.error("nobody hears that the route %s fails: no other route, and no fallback", route)
-        await self._lanes.change(name, lambda lane: lanes_of.told(lane, route, trouble))
+        await self._rate_limits.change(name, lambda rate_limit: rate_limits_of.notified(rate_limit, route, trouble))
 
     def _route(self, name: str) -> Route | None:
         """Return a route. Raises Misconfigured while the ruleset, which might have it, is broken."""
-        fallback = next((route for route in self._letterbox.fallback if route.name == name), None)
+        fallback = next((route for route in self._dead_letters.fallback if route.name == name), None)
         return fallback or next((route for route in self._ruleset().routes if route.name == name), None)
 
     def _route_or_none(self, name: str) -> Route | None:
@@ -424,10 +428,10 @@ def _tell(parcel: Parcel, state: str) -> None:
     )  # fmt: skip
 
 
-def lane_name(route: Route) -> str:
+def rate_limit_name(route: Route) -> str:
     """Return the lane of a route: routes that share channel and address setting share it."""
     return f"{route.channel}-{route.address_setting}"
 
 
-def _lane_name(route: Route | None) -> str:
-    return lane_name(route) if route else "no-route"
+def _rate_limit_name(route: Route | None) -> str:
+    return rate_limit_name(route) if route else "no-route"

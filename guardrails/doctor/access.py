@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from guardrails.azure.estate import STORAGE_SCOPE, told_of
+from guardrails.azure.estate import STORAGE_SCOPE, informed
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.needs import actions_of, allows, roles_for
 from guardrails.doctor.world import World
@@ -25,7 +25,7 @@ async def identity(world: World) -> list[Finding]:
     claims = await world.estate.claims()
     found = [_known(claims, "Resource Manager")]
     if world.storage is not None:
-        found.append(_known(await told_of(world.storage, STORAGE_SCOPE), "storage"))
+        found.append(_known(await informed(world.storage, STORAGE_SCOPE), "storage"))
     return found if isinstance(claims, Unread) else [*found, *_whether_ours(world, claims)]
 
 
@@ -47,8 +47,14 @@ def _whether_ours(world: World, claims: Mapping[str, Any]) -> list[Finding]:
         return [passed("the function app's own identity", about="who")]
     if all(wanted) and same:
         return [passed("the identity that the function app runs as", about="who")]
-    mend = "What the app finds of itself, at each start and once a day, is in the workbook and in its log: event doctor"
-    return [unknown("this is a login of your own: what it may do says nothing of the function app", mend, about="who")]
+    remediation = (
+        "What the app finds of itself, at each start and once a day, is in the workbook and in its log: event doctor"
+    )
+    return [
+        unknown(
+            "this is a login of your own: what it may do says nothing of the function app", remediation, about="who"
+        )
+    ]
 
 
 async def permissions(world: World) -> list[Finding]:
@@ -81,8 +87,8 @@ def _judge(
 ) -> list[Finding]:
     """Return what is wrong with the permissions at a scope; [] where nothing is."""
     if isinstance(rows, Unread):
-        mend = "The role reader has Microsoft.Authorization/permissions/read for it. " + _ASSIGN
-        return [unknown(f"what we may do is not known: {rows.reason}", mend, about=scope)]
+        remediation = "The role reader has Microsoft.Authorization/permissions/read for it. " + _ASSIGN
+        return [unknown(f"what we may do is not known: {rows.reason}", remediation, about=scope)]
     answers = {action: (allows(rows, action), role) for action, role in actions_of(roles, group=group).items()}
     lacking = [f"{action} ({role})" for action, (answer, role) in answers.items() if answer is False]
     unclear = [f"{action} ({role})" for action, (answer, role) in answers.items() if answer is None]
@@ -90,8 +96,8 @@ def _judge(
     if lacking:
         found.append(failed(f"not allowed: {', '.join(lacking)}", _ASSIGN, about=scope))
     if unclear:
-        mend = "Assign the role without a condition, or be sure that it holds"
-        found.append(unknown(f"allowed on a condition only: {', '.join(unclear)}", mend, about=scope))
+        remediation = "Assign the role without a condition, or be sure that it holds"
+        found.append(unknown(f"allowed on a condition only: {', '.join(unclear)}", remediation, about=scope))
     return found
 
 
@@ -100,8 +106,8 @@ def _unseen(world: World, seen: Sequence[str]) -> list[Finding]:
     names = {scope.lower().rpartition("/")[2] for scope in seen}
     listed = world.settings.listed_scopes
     text = "it is listed in GUARDRAILS_SWEEP_SCOPES, and is not there or the identity does not see it"
-    mend = _ASSIGN + ", or take it off the list"
-    return [failed(text, mend, about=one) for one in listed if one.lower().removeprefix("mg~") not in names]
+    remediation = _ASSIGN + ", or take it off the list"
+    return [failed(text, remediation, about=one) for one in listed if one.lower().removeprefix("mg~") not in names]
 
 
 def _listed(roles: Sequence[str]) -> str:

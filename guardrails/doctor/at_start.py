@@ -28,7 +28,7 @@ LONGEST: Final = 55.0
 _MOST_LINES: Final = 20
 
 
-async def tell() -> None:
+async def report() -> None:
     """Tell what runs; run the checks and log them: a fact each, an error line for each failure with how to mend it."""
     fact(Fact.RUNNING, python=platform.python_version(), release=__version__)
     try:
@@ -60,6 +60,6 @@ def write(report: Report) -> None:
 def _complain(result: Result) -> None:
     failures = [finding for finding in result.findings if finding.state is State.FAIL]
     for finding in failures[:_MOST_LINES]:
-        log.error("doctor, %s: %s. To mend it: %s", result.check, finding.line, finding.mend)
+        log.error("doctor, %s: %s. To mend it: %s", result.check, finding.line, finding.remediation)
     if len(failures) > _MOST_LINES:
         log.error("doctor, %s: and %d more: python -m guardrails doctor", result.check, len(failures) - _MOST_LINES)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from guardrails.azure.estate import PAC_OWNER
-from guardrails.doctor.model import Finding, passed, told_of, unknown
+from guardrails.doctor.model import Finding, informed, passed, unknown
 from guardrails.doctor.needs import keeps, roles_for
 from guardrails.doctor.world import World
 from guardrails.ruleset.model import Keep, Ruleset
@@ -32,25 +32,25 @@ async def epac(world: World) -> list[Finding]:
             )
         ]
     managed, missing = await world.estate.managed()
-    mend = "The role reader has what this needs: docs/permissions.md"
-    unseen = [unknown(sentence, mend) for sentence in missing]
+    remediation = "The role reader has what this needs: docs/permissions.md"
+    unseen = [unknown(sentence, remediation) for sentence in missing]
     if not managed:
         return [passed(f"no assignment that was seen has a {PAC_OWNER}"), *unseen]
     seen = f"EPAC manages {len(managed)} of the assignments that were seen"
-    listed = told_of([(one[:300], f"EPAC manages it, by its {PAC_OWNER}") for one in managed], "")
+    listed = informed([(one[:300], f"EPAC manages it, by its {PAC_OWNER}") for one in managed], "")
     return [_verdict(world, ruleset, seen, sorted(set(managed.values()))), *listed, *unseen]
 
 
 def _verdict(world: World, ruleset: Ruleset, seen: str, epacs: Sequence[str]) -> Finding:
     """Return what happens to exemptions that are put back and are not EPAC's own. `epacs`: each pacOwnerId seen."""
     if "restorer" not in roles_for(ruleset, world.mode(ruleset)):
-        return passed(f"{seen}; nothing is put back unless an operator asks for it. {_STRATEGIES}", mend=_DOCS)
+        return passed(f"{seen}; nothing is put back unless an operator asks for it. {_STRATEGIES}", remediation=_DOCS)
     names = {one: _authors_of(one, ruleset) for one in epacs}
     strangers = [one for one, name in names.items() if not name]
     if not strangers and Keep.ALWAYS not in keeps(ruleset):
         owners = " and ".join(f"'{name}'" for name in dict.fromkeys(names.values()))
         accepted = f"the deletes of the authors of {owners} are accepted, so EPAC may delete what was put back"
-        return passed(f"{seen}; {accepted}", mend=_DOCS)
+        return passed(f"{seen}; {accepted}", remediation=_DOCS)
     unnamed = f"for no owner of the ruleset says who EPAC is: by {PAC_OWNER} {', '.join(strangers[:_SHOWN])[:300]}"
     why = "whoever deletes it" if Keep.ALWAYS in keeps(ruleset) else unnamed
     fight = f"exemptions that are not EPAC's are put back, and would be again after EPAC deleted them, {why}"

@@ -110,9 +110,11 @@ def _faults(row: Row, wanted: Wanted) -> Iterator[str]:
     if chosen.get("subjectBeginsWith") or chosen.get("subjectEndsWith"):
         yield "it is filtered by subject"
     yield from _filter_faults(chosen.get("advancedFilters") or (), wanted.operations)
-    letters = _mapping(said.get("deadLetterDestination"))
-    letters = letters or _mapping(_mapping(said.get("deadLetterWithResourceIdentity")).get("deadLetterDestination"))
-    if not letters:
+    dead_letters = _mapping(said.get("deadLetterDestination"))
+    dead_letters = dead_letters or _mapping(
+        _mapping(said.get("deadLetterWithResourceIdentity")).get("deadLetterDestination")
+    )
+    if not dead_letters:
         yield "it keeps no dead letters: what cannot be delivered is lost"
 
 

@@ -33,7 +33,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "matches": matches,
     "epac": epac,
     "log": logs,
-    "letters": storage.letters,
+    "letters": storage.dead_letters,
     "breaker": storage.breaker,
     "holds": storage.holds,
     "versions": host.versions,

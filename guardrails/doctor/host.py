@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from guardrails.azure.policies import ASSIGNMENTS, INITIATIVES
 from guardrails.doctor.interpreter import interpreters
-from guardrails.doctor.model import Finding, failed, passed, told_of, unknown
+from guardrails.doctor.model import Finding, failed, informed, passed, unknown
 from guardrails.doctor.routes import unfit
 from guardrails.doctor.world import World
 from guardrails.errors import Misconfigured
@@ -39,8 +39,8 @@ async def settings(world: World) -> list[Finding]:
 
 def broken(error: Misconfigured) -> list[Finding]:
     """Return what is wrong with settings that cannot even be read."""
-    mend = error.remedy or "docs/settings.md lists all settings"
-    return [failed(problem, mend, about=error.subject) for problem in error.problems or (error.message,)]
+    remediation = error.remedy or "docs/settings.md lists all settings"
+    return [failed(problem, remediation, about=error.subject) for problem in error.problems or (error.message,)]
 
 
 async def ruleset(world: World) -> list[Finding]:
@@ -54,9 +54,9 @@ async def ruleset(world: World) -> list[Finding]:
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"
     seen = "; ".join([f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen, *found.gaps])
-    stands = passed(seen, mend=_NAME_AUTHORS if found.gaps else "")
+    stands = passed(seen, remediation=_NAME_AUTHORS if found.gaps else "")
     ended = [("", one) for one in found.ended(world.clock.now())]
-    return [stands, *(passed(one, mend=_PATTERNS) for one in found.warnings), *told_of(ended, _ENDED)]
+    return [stands, *(passed(one, remediation=_PATTERNS) for one in found.warnings), *informed(ended, _ENDED)]
 
 
 async def versions(world: World) -> list[Finding]:
@@ -69,12 +69,12 @@ async def versions(world: World) -> list[Finding]:
 def _of_exemptions(world: World, provider: Mapping[str, Any] | Unread) -> Finding:
     version, about = world.settings.exemptions_version, "api-version"
     if isinstance(provider, Unread):
-        mend = f"Compare {_VERSION_SETTING} with: az provider show --namespace {_NAMESPACE}"
-        return unknown(f"whether Azure knows {version} is not known: {provider.reason}", mend, about=about)
+        remediation = f"Compare {_VERSION_SETTING} with: az provider show --namespace {_NAMESPACE}"
+        return unknown(f"whether Azure knows {version} is not known: {provider.reason}", remediation, about=about)
     known = _offered(provider, _TYPE)
     if not known:
-        mend = f"Compare {_VERSION_SETTING} with Microsoft's reference of {_TYPE}"
-        return unknown(f"Azure lists no api-version of {_TYPE}", mend, about=about)
+        remediation = f"Compare {_VERSION_SETTING} with Microsoft's reference of {_TYPE}"
+        return unknown(f"Azure lists no api-version of {_TYPE}", remediation, about=about)
     if version.lower() in (one.lower() for one in known):
         return passed(f"{version}, which this cloud has", about=about)
     return failed(f"this cloud does not have {version}", f"Set {_VERSION_SETTING}: {max(known)}", about=about)
@@ -85,8 +85,10 @@ async def _of_policies(world: World, provider: Mapping[str, Any] | Unread) -> li
     scopes = await world.estate.scopes()
     scope = next(iter((*scopes.subscriptions, *scopes.groups)), "")
     if not scope:
-        mend = "See the check permissions: the identity sees no scope"
-        return [unknown("there is no scope to read assignments and initiatives at", mend, about=_POLICY_TYPES[0])]
+        remediation = "See the check permissions: the identity sees no scope"
+        return [
+            unknown("there is no scope to read assignments and initiatives at", remediation, about=_POLICY_TYPES[0])
+        ]
     tried = await world.estate.policies.in_use(scope)
     return [_of_policy(kind, tried[kind], world.settings.policy_version, provider) for kind in _POLICY_TYPES]
 
@@ -95,14 +97,14 @@ def _of_policy(kind: str, used: str | Unread, wanted: str, provider: Mapping[str
     known = [] if isinstance(provider, Unread) else sorted(_offered(provider, kind), reverse=True)
     offers = f"the cloud offers {', '.join(known[:_SHOWN])}" if known else "what the cloud offers is not known"
     if isinstance(used, Unread):
-        mend = f"Set {_POLICY_SETTING} to one that this cloud has; {offers}"
-        return failed(f"Azure gives no list by {wanted}: {used.reason}", mend, about=kind)
+        remediation = f"Set {_POLICY_SETTING} to one that this cloud has; {offers}"
+        return failed(f"Azure gives no list by {wanted}: {used.reason}", remediation, about=kind)
     if used < PINS_SINCE:
-        mend = f"Set {_POLICY_SETTING} to {PINS_SINCE} or later as soon as the cloud has it; {offers}"
+        remediation = f"Set {_POLICY_SETTING} to {PINS_SINCE} or later as soon as the cloud has it; {offers}"
         seen = (
             f"{used} is in use, which cannot say which version of an initiative is pinned: rules on members are unknown"
         )
-        return unknown(seen, mend, about=kind)
+        return unknown(seen, remediation, about=kind)
     if used != wanted:
         return passed(f"{used} is in use, for this cloud lacks {wanted}; {offers}", about=kind)
     return passed(f"{used} is in use; {offers}", about=kind)

@@ -51,8 +51,8 @@ async def _of_site(world: World) -> Finding:
         return unknown("which function app is ours is not known, so neither is its Python", _NAME, about=_APP)
     site = await world.estate.resource(app.id, SITES_VERSION)
     if isinstance(site, Unread):
-        mend = f"Read it with a login that may read {app.id}: {_GUIDE}"
-        return unknown(f"its configuration cannot be read: {site.reason}", mend, about=_APP)
+        remediation = f"Read it with a login that may read {app.id}: {_GUIDE}"
+        return unknown(f"its configuration cannot be read: {site.reason}", remediation, about=_APP)
     runtime = _runtime(site)
     name, version = str(runtime.get("name") or ""), str(runtime.get("version") or "")
     if not (name and version):

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from guardrails.doctor.model import Finding, passed, told_of, unknown
+from guardrails.doctor.model import Finding, informed, passed, unknown
 from guardrails.doctor.world import World
 from guardrails.exemption.times import spell_time
 from guardrails.sweep.matches import Counted, Matches, counted, last_counted, uncounted
 
 _SHOWN: Final = 12
 _ALL: Final = "python -m guardrails rules --counts"
-_MEND: Final = "Mend what it matches, or take it out where it is of no use"
+_REMEDIATION: Final = "Mend what it matches, or take it out where it is of no use"
 
 
 async def matches(world: World) -> list[Finding]:
@@ -25,11 +25,11 @@ async def matches(world: World) -> list[Finding]:
     if found is None or not found.is_of(ruleset):
         return [unknown(*uncounted(ruleset, found))]
     flagged = [(one.at, f"{one.path}, {one.about[:80]}: {one.idle}") for one in listed if one.idle]
-    return [_in_short(listed, found), *told_of(flagged, _MEND)]
+    return [_in_short(listed, found), *informed(flagged, _REMEDIATION)]
 
 
 def _in_short(listed: Sequence[Counted], found: Matches) -> Finding:
     counts = [f"{one.path} {one.exemptions}" for one in listed[:_SHOWN]]
     counts += [f"and {len(listed) - _SHOWN} more"] if len(listed) > _SHOWN else []
     seen = f"of {found.exemptions} exemptions in the sweep of {spell_time(found.at)}: {', '.join(counts)}"
-    return passed(seen if found.whole else f"{seen}; it could not see all", mend=_ALL)
+    return passed(seen if found.whole else f"{seen}; it could not see all", remediation=_ALL)

@@ -32,7 +32,7 @@ class Finding:
 
     state: State
     seen: str
-    mend: str = ""
+    remediation: str = ""
     about: str = ""
 
     @property
@@ -42,28 +42,28 @@ class Finding:
 
     def to_json(self) -> dict[str, str]:
         """Return it JSON-ready."""
-        return {"state": str(self.state), "about": self.about, "seen": self.seen, "mend": self.mend}
+        return {"state": str(self.state), "about": self.about, "seen": self.seen, "mend": self.remediation}
 
 
-def passed(seen: str, *, about: str = "", mend: str = "") -> Finding:
+def passed(seen: str, *, about: str = "", remediation: str = "") -> Finding:
     """Return a finding that all is well; `mend`: what may be done nevertheless."""
-    return Finding(State.PASS, seen, mend, about)
+    return Finding(State.PASS, seen, remediation, about)
 
 
-def failed(seen: str, mend: str, *, about: str = "") -> Finding:
+def failed(seen: str, remediation: str, *, about: str = "") -> Finding:
     """Return a finding that something is wrong."""
-    return Finding(State.FAIL, seen, mend, about)
+    return Finding(State.FAIL, seen, remediation, about)
 
 
-def unknown(seen: str, mend: str, *, about: str = "") -> Finding:
+def unknown(seen: str, remediation: str, *, about: str = "") -> Finding:
     """Return a finding that it cannot be told."""
-    return Finding(State.UNKNOWN, seen, mend, about)
+    return Finding(State.UNKNOWN, seen, remediation, about)
 
 
-def told_of(lines: Sequence[tuple[str, str]], mend: str) -> list[Finding]:
+def informed(lines: Sequence[tuple[str, str]], remediation: str) -> list[Finding]:
     """Return findings that are no failures, as (about, seen): the first ones, and how many more there are."""
-    more = [passed(f"{len(lines) - _MOST} more like these", mend=mend)] if len(lines) > _MOST else []
-    return [*(passed(seen, about=about, mend=mend) for about, seen in lines[:_MOST]), *more]
+    more = [passed(f"{len(lines) - _MOST} more like these", remediation=remediation)] if len(lines) > _MOST else []
+    return [*(passed(seen, about=about, remediation=remediation) for about, seen in lines[:_MOST]), *more]
 
 
 @dataclass(frozen=True, slots=True)

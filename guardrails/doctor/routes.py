@@ -4,7 +4,7 @@ from functools import partial
 from typing import Final
 
 from guardrails.channels.destination import Destination
-from guardrails.channels.probe import knock
+from guardrails.channels.probe import probe
 from guardrails.doctor.model import Finding, failed, passed, unknown
 from guardrails.doctor.world import World
 from guardrails.errors import Misconfigured
@@ -25,7 +25,7 @@ async def routes(world: World) -> list[Finding]:
     if not found:
         return [failed("the ruleset has no route: nobody is told of anything", "Add one: docs/notices.md")]
     answers = await world.each(found, lambda name: _route(world, found[name]))
-    late = partial(unknown, mend="Run it again, with --only routes")
+    late = partial(unknown, remediation="Run it again, with --only routes")
     return [late(one.reason, about=name) if isinstance(one, Unread) else one for name, one in answers.items()]
 
 
@@ -33,14 +33,14 @@ async def _route(world: World, place: Destination) -> Finding:
     fault = unfit(world, place)
     if fault is not None:
         return fault
-    wrong = await knock(place.address, world.bounds)
+    wrong = await probe(place.address, world.bounds)
     setting = place.address_setting
     if isinstance(wrong, Unread):
         if not world.send:
             return unknown(wrong.reason, "Try it with a test notice: --send", about=place.name)
     elif wrong:
-        mend = f"Look at the address in {setting}, and at firewalls between the function app and it"
-        return failed(wrong, mend, about=place.name)
+        remediation = f"Look at the address in {setting}, and at firewalls between the function app and it"
+        return failed(wrong, remediation, about=place.name)
     if not world.send:
         return passed(f"{place.channel}: connected; nothing was sent", about=place.name)
     return await _sent(world, place)
@@ -64,7 +64,9 @@ async def _sent(world: World, place: Destination) -> Finding:
     answer = await world.service.courier.probe(place.name)
     if isinstance(answer, Delivered):
         return passed(f"{place.channel}: it took a test notice", about=place.name)
-    mend = f"Look at the address in {place.address_setting}, then: python -m guardrails notices test {place.name}"
+    remediation = (
+        f"Look at the address in {place.address_setting}, then: python -m guardrails notices test {place.name}"
+    )
     if isinstance(answer, Undeliverable):
-        return failed(answer.reason, mend, about=place.name)
-    return unknown(answer.reason, mend, about=place.name)
+        return failed(answer.reason, remediation, about=place.name)
+    return unknown(answer.reason, remediation, about=place.name)

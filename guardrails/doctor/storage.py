@@ -45,18 +45,22 @@ async def _queue(world: World, name: str) -> Finding:
         seconds = max((world.clock.now() - waiting.since).total_seconds(), 0.0)
         seen += f", the oldest for {seconds:.0f} s"
     if seconds > LONG:
-        mend = "Look again in some minutes: if the age grows, the functions do not run; look at the function app's log"
-        return unknown(f"{seen}: the functions do not run, or have only begun to", mend, about=name)
-    return passed(seen, about=name, mend="If the age grows, the functions do not run: look at the function app's log")
+        remediation = (
+            "Look again in some minutes: if the age grows, the functions do not run; look at the function app's log"
+        )
+        return unknown(f"{seen}: the functions do not run, or have only begun to", remediation, about=name)
+    return passed(
+        seen, about=name, remediation="If the age grows, the functions do not run: look at the function app's log"
+    )
 
 
-async def letters(world: World) -> list[Finding]:
+async def dead_letters(world: World) -> list[Finding]:
     """How many letters wait for an operator. Raises what storage does."""
-    found = await world.service.register.letters()
+    found = await world.service.register.dead_letters()
     if not found:
         return [passed("none wait")]
     seen = f"{len(found)} wait for an operator, the oldest since {spell_time(found[0].at)}"
-    return [passed(seen, mend="python -m guardrails letters list")]
+    return [passed(seen, remediation="python -m guardrails letters list")]
 
 
 async def breaker(world: World) -> list[Finding]:
@@ -71,7 +75,7 @@ async def breaker(world: World) -> list[Finding]:
     if not waits:
         return [passed(seen)]
     counts = ", ".join(f"{count} for the budget {name}" for name, count in sorted(waits.items()))
-    return [passed(f"{seen}; some wait: {counts}", mend="python -m guardrails register list --held")]
+    return [passed(f"{seen}; some wait: {counts}", remediation="python -m guardrails register list --held")]
 
 
 async def holds(world: World) -> list[Finding]:
@@ -80,4 +84,4 @@ async def holds(world: World) -> list[Finding]:
     if not held:
         return [passed("nothing is on hold")]
     seen = f"{len(held)} on hold by operators, the first until {min(held.values())}"
-    return [passed(seen, mend="python -m guardrails register list --on-hold")]
+    return [passed(seen, remediation="python -m guardrails register list --on-hold")]

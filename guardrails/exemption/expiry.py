@@ -145,8 +145,8 @@ def reminder(date: datetime | None, now: datetime, days: Sequence[int], reminded
     if not passed:
         return None
     sharpest = min(passed)
-    told = dict(one.split("/", 1) for one in reminded.split() if "/" in one).get(spell_time(date), "")
-    return None if told.isdigit() and int(told) <= sharpest else sharpest
+    reported = dict(one.split("/", 1) for one in reminded.split() if "/" in one).get(spell_time(date), "")
+    return None if reported.isdigit() and int(reported) <= sharpest else sharpest
 
 
 def reminder_turns(date: datetime, days: Sequence[int], at: timedelta) -> list[datetime]:

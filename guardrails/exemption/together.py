@@ -51,9 +51,9 @@ def with_names(listed: str, overlap: str, outside: str) -> str:
     return f"{base}{overlap or NOTHING}{outside or NOTHING}" if overlap or outside else base
 
 
-def name_of(told: object) -> str:
+def name_of(reported: object) -> str:
     """Return a name for what is told."""
-    return hashlib.sha256(canonical_json(told).encode()).hexdigest()[:NAME]
+    return hashlib.sha256(canonical_json(reported).encode()).hexdigest()[:NAME]
 
 
 def merged(listed: str, said: Json, known: Json) -> Json:
@@ -84,22 +84,22 @@ def named(listed: str, kept: Json) -> str:
     return with_names(listed, overlap, outside)
 
 
-def to_json(told: Overlap | Outside | Unread | None, name: str = "") -> dict[str, Any]:
+def to_json(reported: Overlap | Outside | Unread | None, name: str = "") -> dict[str, Any]:
     """Return one part as JSON. `name`: its name; made of what it says where none is given."""
     said: dict[str, Any] = {}
-    if isinstance(told, Unread):
-        said = {"unknown": told.reason[: 4 * _TEXT]}
-    elif isinstance(told, Overlap):
+    if isinstance(reported, Unread):
+        said = {"unknown": reported.reason[: 4 * _TEXT]}
+    elif isinstance(reported, Overlap):
         said = {
-            "before": [[one.id[:_ID], spell_time(one.written) if one.written else ""] for one in told.others],
-            "count": told.count,
-            "controls": [one[:_TEXT] for one in told.controls[:_MOST]],
-            "policies": told.policies,
-            "whole": told.whole,
+            "before": [[one.id[:_ID], spell_time(one.written) if one.written else ""] for one in reported.others],
+            "count": reported.count,
+            "controls": [one[:_TEXT] for one in reported.controls[:_MOST]],
+            "policies": reported.policies,
+            "whole": reported.whole,
         }
-    elif isinstance(told, Outside):
-        groups = [one[:_TEXT] for one in told.groups[:_MOST]]
-        said = {"scope": told.scope[:_ID], "notScope": told.not_scope[:_ID], "groups": groups}
+    elif isinstance(reported, Outside):
+        groups = [one[:_TEXT] for one in reported.groups[:_MOST]]
+        said = {"scope": reported.scope[:_ID], "notScope": reported.not_scope[:_ID], "groups": groups}
     return {"name": name or name_of(said), **said}
 
 

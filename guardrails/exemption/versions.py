@@ -33,7 +33,7 @@ class Pin(NamedTuple):
 
     pattern: str = ""
     effective: str = ""
-    told: bool = True
+    reported: bool = True
 
 
 class Choice(NamedTuple):
@@ -73,7 +73,7 @@ class Definition:
         return alike.get(version.lower()) or next((one for name, one in alike.items() if name not in others), None)
 
 
-def pin_of(body: Mapping[str, Any], *, told: bool = True) -> Pin:
+def pin_of(body: Mapping[str, Any], *, reported: bool = True) -> Pin:
     """Return the pin in an assignment's properties, or in an assignment whose properties were lifted; keys in any case.
 
     A `definitionVersion` that is there and is no text, such as null, was cut out by the source: then nothing is told.
@@ -82,7 +82,7 @@ def pin_of(body: Mapping[str, Any], *, told: bool = True) -> Pin:
     said = _lower(body)
     given, effective = said.get("definitionversion", ""), said.get("effectivedefinitionversion")
     pattern = _text(given) or version_in(str(said.get("policydefinitionid") or ""))
-    return Pin(pattern, _text(effective), bool(pattern) or (told and isinstance(given, str)))
+    return Pin(pattern, _text(effective), bool(pattern) or (reported and isinstance(given, str)))
 
 
 def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
@@ -110,15 +110,15 @@ def choose(pin: Pin, definition: Definition) -> Choice | Unread | None:
     What Azure itself says goes first. It is never guessed: a pattern that nothing matches is not the latest version.
     """
     if definition.single:
-        return _told(definition.version, "a custom initiative has one version")
+        return _reported(definition.version, "a custom initiative has one version")
     if pin.effective:
         return Choice(pin.effective, "effectiveDefinitionVersion")
-    if not pin.told:
+    if not pin.reported:
         if len(definition.versions) == 1:
             return Choice(definition.versions[0], "its only version")
         return Unread("which of its versions the assignment evaluates is not told")
     if not pin.pattern:
-        return _told(definition.version, "the latest; the assignment pins none")
+        return _reported(definition.version, "the latest; the assignment pins none")
     if _VERSION.fullmatch(pin.pattern):
         return Choice(pin.pattern, "definitionVersion")
     if definition.versions:
@@ -127,7 +127,7 @@ def choose(pin: Pin, definition: Definition) -> Choice | Unread | None:
     return pinned(pin.pattern, latest) if newest(pin.pattern, latest) in latest else None
 
 
-def _told(version: str, found: str) -> Choice:
+def _reported(version: str, found: str) -> Choice:
     return Choice(version, found if version else "")
 
 

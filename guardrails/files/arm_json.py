@@ -212,7 +212,11 @@ def _version_of(parameters: object) -> Source | None:
 
 def _responses(responses: Mapping[str, Any], place: str, source: Source | None) -> Iterator[Item | Problem | str]:
     """Yield the bodies of a REST specification example."""
-    bodies = {code: told["body"] for code, told in responses.items() if isinstance(told, dict) and "body" in told}
+    bodies = {
+        code: reported["body"]
+        for code, reported in responses.items()
+        if isinstance(reported, dict) and "body" in reported
+    }
     if not bodies:
         yield Problem(place, "no response in this example has a body")
     for code, body in bodies.items():

@@ -14,7 +14,7 @@ from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import TITLES, Kind, Notice
-from guardrails.notices.route_state import Lane, RouteState
+from guardrails.notices.route_state import RateLimit, RouteState
 from guardrails.notices.routing import Route
 
 URGENT: Final = frozenset(
@@ -66,7 +66,7 @@ DAILY_TITLE: Final = "Policy exemptions that end or are due for review"
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class DigestItem:
     """A notice that waits for the digest of a window."""
 
     window: str
@@ -170,15 +170,15 @@ class Closing:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Closing | None":
         """Read a message; None where it is another. Raises ValueError where it is a broken one."""
-        told = data.get("digest")
-        if told is None:
+        reported = data.get("digest")
+        if reported is None:
             return None
-        if not isinstance(told, Mapping) or not isinstance(told.get("route"), str):
+        if not isinstance(reported, Mapping) or not isinstance(reported.get("route"), str):
             raise ValueError("it closes no window")
-        seconds, part = told.get("seconds"), told.get("part", 1)
+        seconds, part = reported.get("seconds"), reported.get("part", 1)
         if type(seconds) is not int or type(part) is not int:
             raise ValueError("it closes no window")
-        made = cls(told["route"], str(told.get("window")), timedelta(seconds=seconds), part)
+        made = cls(reported["route"], str(reported.get("window")), timedelta(seconds=seconds), part)
         end_of(made.window, made.length)
         return made
 
@@ -203,22 +203,24 @@ class Closing:
         return replace(self, window=f"{now - (now - begin) % self.length:{_STAMP}}", part=1)
 
 
-def admit(lane: Lane, route: Route, kind: Kind, now: datetime, daily: timedelta) -> tuple[Lane, Window | None]:
+def admit(
+    rate_limit: RateLimit, route: Route, kind: Kind, now: datetime, daily: timedelta
+) -> tuple[RateLimit, Window | None]:
     """Count a notice. Return None where it goes at once, else the window that it is gathered in.
 
     `daily`: when the digest of a day's reminders goes, since midnight UTC.
     """
     if route.digest is None or kind in URGENT:
-        return lane, None
+        return rate_limit, None
     if kind in REMINDERS:
         box = box_of(route.name)
-        state = _current(lane.route(box), now, DAY, daily)
-        return lane.with_route(box, state), Window(box, state.window, DAY, state.woken)
+        state = _current(rate_limit.route(box), now, DAY, daily)
+        return rate_limit.with_route(box, state), Window(box, state.window, DAY, state.woken)
     length = route.digest.window
-    state = _current(lane.route(route.name), now, length)
+    state = _current(rate_limit.route(route.name), now, length)
     if state.count < route.digest.first:
-        return lane.with_route(route.name, replace(state, count=state.count + 1)), None
-    return lane.with_route(route.name, state), Window(route.name, state.window, length, state.woken)
+        return rate_limit.with_route(route.name, replace(state, count=state.count + 1)), None
+    return rate_limit.with_route(route.name, state), Window(route.name, state.window, length, state.woken)
 
 
 def _current(state: RouteState, now: datetime, length: timedelta, start: timedelta = timedelta()) -> RouteState:
@@ -236,15 +238,15 @@ def _current(state: RouteState, now: datetime, length: timedelta, start: timedel
     return state
 
 
-def woken(lane: Lane, window: Window) -> tuple[Lane, None]:
+def woken(rate_limit: RateLimit, window: Window) -> tuple[RateLimit, None]:
     """Remember that the message that closes a window is on the queue, where that is still the window of its box."""
-    state = lane.route(window.box)
+    state = rate_limit.route(window.box)
     if (state.window, state.seconds) != (window.name, _seconds(window.length)):
-        return lane, None
-    return lane.with_route(window.box, replace(state, woken=True)), None
+        return rate_limit, None
+    return rate_limit.with_route(window.box, replace(state, woken=True)), None
 
 
-def compose(box: str, window: str, gathered: Sequence[Gathered], now: datetime, part: int = 1) -> Kept:
+def compose(box: str, window: str, gathered: Sequence[DigestItem], now: datetime, part: int = 1) -> Kept:
     """Return the digest of what was gathered: counts, the worst ten with what to do, and where the rest is.
 
     A digest of reminders shows those that end or are due first, by the time that is left at `now`.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Final
 
-from guardrails.notices.route_state import Lane
+from guardrails.notices.route_state import RateLimit
 
 GAPS: Final = {"teams": timedelta(milliseconds=270), "slack": timedelta(milliseconds=1050)}
 """The time between two slots, by channel: five slots of Teams span 1.08 s, two of Slack 1.05 s."""
@@ -60,27 +60,27 @@ def attempts_after(attempts: int, *, waits: bool) -> int:
     return max(attempts, min(attempts + 1, PATIENT)) if waits else attempts + 1
 
 
-def take_slot(lane: Lane, channel: str, now: datetime, misses: int = 0) -> tuple[Lane, datetime | None]:
+def take_slot(rate_limit: RateLimit, channel: str, now: datetime, misses: int = 0) -> tuple[RateLimit, datetime | None]:
     """Return the lane's next slot and the lane after it; None for a channel without a limit.
 
     The slot is far enough ahead that it is not over when the lane is written; further after each miss.
     """
     gap = GAPS.get(channel)
     if gap is None:
-        return lane, None
-    slot = max(_free(lane, now), millis(now + LEAD * (misses + 1)))
-    return replace(lane, free=slot + millis_of(gap)), moment(slot)
+        return rate_limit, None
+    slot = max(_free(rate_limit, now), millis(now + LEAD * (misses + 1)))
+    return replace(rate_limit, free=slot + millis_of(gap)), moment(slot)
 
 
-def hold(lane: Lane, asked: float, now: datetime) -> tuple[Lane, None]:
+def hold(rate_limit: RateLimit, asked: float, now: datetime) -> tuple[RateLimit, None]:
     """Promise no slot for the seconds that an address asked for, a minute at most: it has had too many requests."""
     until = now + min(timedelta(seconds=asked), LONGEST_HOLD)
-    return replace(lane, free=max(_free(lane, now), millis(until))), None
+    return replace(rate_limit, free=max(_free(rate_limit, now), millis(until))), None
 
 
-def _free(lane: Lane, now: datetime) -> int:
+def _free(rate_limit: RateLimit, now: datetime) -> int:
     """Return the first moment that is not promised; one so far ahead was not promised by us, and silences nobody."""
-    return lane.free if lane.free <= millis(now + FARTHEST) else 0
+    return rate_limit.free if rate_limit.free <= millis(now + FARTHEST) else 0
 
 
 def missed(slot: datetime, now: datetime) -> bool:

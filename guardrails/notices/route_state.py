@@ -34,7 +34,7 @@ class RouteState:
         woken: whether the message that closes the window is on the queue.
         disabled_at: since when nothing is sent; None where it is in use.
         disabled_why: the channel's words for it, in ours.
-        told: the trouble that people were told of last: a day, or `disabled-` and a time.
+        notified: the trouble that people were told of last: a day, or `disabled-` and a time.
         telling_at: when somebody began to tell; None when it is done.
         digests: the digests that were taken on to be handed over, by their ids, and for when.
     """
@@ -45,13 +45,13 @@ class RouteState:
     seconds: int = 0
     disabled_at: datetime | None = None
     disabled_why: str = ""
-    told: str = ""
-    telling_at: datetime | None = None
+    notified: str = ""
+    notifying_at: datetime | None = None
     digests: Mapping[str, datetime] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is at its default."""
-        out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.told}
+        out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.notified}
         out |= {"disabled_why": self.disabled_why, "seconds": self.seconds}
         out |= {name: spell_time(at) for name in ("disabled_at", "telling_at") if (at := getattr(self, name))}
         out |= {"digests": {name: spell_time(at) for name, at in self.digests.items()}}
@@ -72,8 +72,8 @@ class RouteState:
             seconds=seconds,
             disabled_at=parse_time(data.get("disabled_at")),
             disabled_why=str(data.get("disabled_why", "")),
-            told=str(data.get("told", "")),
-            telling_at=parse_time(data.get("telling_at")),
+            notified=str(data.get("told", "")),
+            notifying_at=parse_time(data.get("telling_at")),
             digests={str(name): at for name, text in data.get("digests", {}).items() if (at := parse_time(text))},
         )
 
@@ -84,7 +84,7 @@ class RouteState:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class RateLimit:
     """The shared state of one address.
 
     Attributes:
@@ -99,53 +99,53 @@ class Lane:
         """Return how a route stands."""
         return self.routes.get(name) or RouteState()
 
-    def with_route(self, name: str, state: RouteState) -> "Lane":
+    def with_route(self, name: str, state: RouteState) -> "RateLimit":
         """Return the lane with a route's state replaced."""
         return self if state == self.route(name) else replace(self, routes={**self.routes, name: state})
 
 
-def disabled(lane: Lane, route: str, why: str, now: datetime) -> tuple[Lane, RouteState]:
+def disabled(rate_limit: RateLimit, route: str, why: str, now: datetime) -> tuple[RateLimit, RouteState]:
     """Disable a route, and say how it stands; one that is disabled stays as it is."""
-    state = lane.route(route)
+    state = rate_limit.route(route)
     if state.disabled_at is None:
         state = replace(state, disabled_at=now.replace(microsecond=0), disabled_why=why)
-    return lane.with_route(route, state), state
+    return rate_limit.with_route(route, state), state
 
 
-def enabled(lane: Lane, route: str) -> tuple[Lane, bool]:
+def enabled(rate_limit: RateLimit, route: str) -> tuple[RateLimit, bool]:
     """Put a route back in use; say whether it was disabled. What people were told stays told."""
-    state = lane.route(route)
+    state = rate_limit.route(route)
     if state.disabled_at is None:
-        return lane, False
-    return lane.with_route(route, replace(state, disabled_at=None, disabled_why="", telling_at=None)), True
+        return rate_limit, False
+    return rate_limit.with_route(route, replace(state, disabled_at=None, disabled_why="", notifying_at=None)), True
 
 
-def taken_on(lane: Lane, route: str, digest: str, now: datetime) -> bool:
+def taken_on(rate_limit: RateLimit, route: str, digest: str, now: datetime) -> bool:
     """Whether a digest is being handed over by an instance that took it on: several messages may close a window."""
-    at = lane.route(route).digests.get(digest)
+    at = rate_limit.route(route).digests.get(digest)
     return at is not None and now < at + DIGEST_LEASE
 
 
-def take_on(lane: Lane, route: str, digest: str, at: datetime) -> Lane:
+def take_on(rate_limit: RateLimit, route: str, digest: str, at: datetime) -> RateLimit:
     """Take a digest on, to be handed over at a time; what was taken on long ago is forgotten."""
-    state = lane.route(route)
+    state = rate_limit.route(route)
     others = {name: taken for name, taken in state.digests.items() if at < taken + DIGEST_LEASE}
-    return lane.with_route(route, replace(state, digests={**others, digest: at}))
+    return rate_limit.with_route(route, replace(state, digests={**others, digest: at}))
 
 
-def claimed(lane: Lane, route: str, trouble: str, now: datetime) -> tuple[Lane, bool]:
+def claimed(rate_limit: RateLimit, route: str, trouble: str, now: datetime) -> tuple[RateLimit, bool]:
     """Take it on to tell of a trouble; False where that is done, another instance is at it, or the trouble is over.
 
     A disabled route is a trouble until the route is enabled.
     """
-    state = lane.route(route)
+    state = rate_limit.route(route)
     if trouble.startswith(DISABLED) and trouble != state.trouble:
-        return lane, False
-    if state.told == trouble or (state.telling_at is not None and abs(now - state.telling_at) < ALERT_LEASE):
-        return lane, False
-    return lane.with_route(route, replace(state, telling_at=now)), True
+        return rate_limit, False
+    if state.notified == trouble or (state.notifying_at is not None and abs(now - state.notifying_at) < ALERT_LEASE):
+        return rate_limit, False
+    return rate_limit.with_route(route, replace(state, notifying_at=now)), True
 
 
-def told(lane: Lane, route: str, trouble: str) -> tuple[Lane, None]:
+def notified(rate_limit: RateLimit, route: str, trouble: str) -> tuple[RateLimit, None]:
     """Remember that people were told."""
-    return lane.with_route(route, replace(lane.route(route), told=trouble, telling_at=None)), None
+    return rate_limit.with_route(route, replace(rate_limit.route(route), notified=trouble, notifying_at=None)), None

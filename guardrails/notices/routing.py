@@ -62,8 +62,10 @@ class Route:
         if self.subscriptions and not key.startswith(tuple(f"/subscriptions/{one}/" for one in self.subscriptions)):
             return False
         said = notice.exemption.get("knownOwner")  # who claims to be its owner takes no notice from who is
-        told = {str(notice.exemption.get("owner") or "").strip().lower(), *(said.split(", ") if said else ())}
-        return not self.owners or any(text_glob(pattern).matches(owner) for pattern in self.owners for owner in told)
+        reported = {str(notice.exemption.get("owner") or "").strip().lower(), *(said.split(", ") if said else ())}
+        return not self.owners or any(
+            text_glob(pattern).matches(owner) for pattern in self.owners for owner in reported
+        )
 
 
 class Person(NamedTuple):

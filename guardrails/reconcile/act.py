@@ -13,7 +13,7 @@ from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import Gone
 from guardrails.notices.notice import Kind, Notice
 from guardrails.reconcile.azure_write import Blocked, Changed, Done, act
-from guardrails.reconcile.defer import hold_back, tell_breaker
+from guardrails.reconcile.defer import hold_back, log_breaker
 from guardrails.reconcile.visit import Look, Outcome, Visit, next_seq
 from guardrails.ruleset.budgets import REMEMBERED, Use, full, full_of_one
 
@@ -68,7 +68,7 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
         if removal:
             return await _put_off(visit, look, saved)
         return await hold_back(visit, look, saved, state, None if state.opened_at else state.refused)
-    tell_breaker(state, rules.budget.total)
+    log_breaker(state, rules.budget.total)
     return await _carry_out(visit, look, saved, action, target)
 
 
@@ -108,8 +108,8 @@ async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome |
     if stored and row == replace(stored.row, intent=None) and not stored.row.intent:
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
-    told = particulars(look.assessment, look.plan)
-    entry = entry_for("judged" if stored else "written", look.situation.now, visit.hint, body, **told)
+    reported = particulars(look.assessment, look.plan)
+    entry = entry_for("judged" if stored else "written", look.situation.now, visit.hint, body, **reported)
     saved = await visit.commit(stored, row, entry)
     if saved is None:
         return None
@@ -128,8 +128,8 @@ async def _record_intent(
     """Write down what is about to be done, why, and the body that it takes away; `reverts`: None where it is none."""
     row, body = look.row_after(stored)
     notice = None
-    if look.plan.tell:
-        notice = visit.about(look.plan.tell, look, stored, _done(action), look.plan.reasons).to_json()
+    if look.plan.notice:
+        notice = visit.about(look.plan.notice, look, stored, _done(action), look.plan.reasons).to_json()
     intent = Intent(
         action.name,
         "" if isinstance(action, Delete) else fingerprint(target) if target else look.situation.content,
@@ -140,8 +140,8 @@ async def _record_intent(
     )
     row = begun(row, look.situation.row)
     row = replace(row, intent=intent, reverts=row.reverts if reverts is None else reverts)
-    told = particulars(look.assessment, look.plan)
-    entry = entry_for("intent", look.situation.now, visit.hint, body, action=action.name, author=row.author, **told)
+    reported = particulars(look.assessment, look.plan)
+    entry = entry_for("intent", look.situation.now, visit.hint, body, action=action.name, author=row.author, **reported)
     return await visit.commit(stored, row, entry)
 
 
@@ -162,7 +162,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
     undo = stored.row.undo if intent.action in ("tag", "untag") else stored.row.snapshot
     if intent.action == "restore" and not stored.row.content:
         undo = None  # it replaced nothing
-    after, body, told = None, None, {}
+    after, body, reported = None, None, {}
     if isinstance(result.exemption, Gone):
         row = replace(row_gone(stored.row, visit.id.text, now), answer=intent.action, undo=undo)
     else:
@@ -187,10 +187,10 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
             )
         after = await visit.look(result.exemption, known)
         row, body = after.row_after(stored)
-        row, told = replace(row, undo=undo), particulars(after.assessment, after.plan)
+        row, reported = replace(row, undo=undo), particulars(after.assessment, after.plan)
         if after.plan.action is not None and after.plan.action.name != intent.action:
             row = replace(row, due=now)  # at once, by a message of its own: no event may tell of our write
-    entry = entry_for(EVENTS[intent.action], now, visit.hint, body, why=intent.why, **told)
+    entry = entry_for(EVENTS[intent.action], now, visit.hint, body, why=intent.why, **reported)
     notices = [Notice.from_json(intent.notice)] if intent.notice else []
     saved = await visit.commit(stored, row, entry, notices)
     if saved is None:
@@ -224,8 +224,8 @@ async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Bloc
         assessment=look.assessment if look else None,
         row=stored.row,
     )
-    told = [notice] if restoring or row.refused == 1 or visit.hint.source == "operator" else []
-    saved = await visit.commit(stored, row, entry_for("cannot-act", now, visit.hint, why=result.reason), told)
+    reported = [notice] if restoring or row.refused == 1 or visit.hint.source == "operator" else []
+    saved = await visit.commit(stored, row, entry_for("cannot-act", now, visit.hint, why=result.reason), reported)
     if saved is None:
         return None
     assessment, plan = (look.assessment, look.plan) if look else (None, None)

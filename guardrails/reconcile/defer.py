@@ -16,7 +16,7 @@ from guardrails.ruleset.budgets import BREAKER, WAITS, WINDOW, Full
 from guardrails.runtime.telemetry import Fact, fact
 
 
-def tell_breaker(state: BreakerState, limit: int | None = None, *, full: str = "") -> None:
+def log_breaker(state: BreakerState, limit: int | None = None, *, full: str = "") -> None:
     """Log how the breaker stands; `full`: the budget that holds something back, "" where none does."""
     is_open = "open" if state.opened_at else "closed"
     fact(Fact.BREAKER, state=is_open, recent=state.recent, limit=limit, full=full)
@@ -31,7 +31,7 @@ async def hold_back(
     news. One that waits already stays as it is: sweeps ask for it each hour once its time has come.
     """
     name = refused.name if refused else BREAKER
-    tell_breaker(state, refused.limit if refused else visit.ruleset.budget.total, full=refused.name if refused else "")
+    log_breaker(state, refused.limit if refused else visit.ruleset.budget.total, full=refused.name if refused else "")
     row, body = look.row_after(stored)
     row = replace(row, held=name)
     old = stored.row if stored else None
@@ -41,7 +41,9 @@ async def hold_back(
     own = refused if refused and not refused.key else None
     warns = own is not None and warns_anew(row.warned, own, look.situation.now, visit.ruleset.fights.window)
     if warns and own:
-        row = attempted(replace(row, warned=f"{own.name}/{spell_time(own.told_at(look.situation.now))}"), Habit.FLOOD)
+        row = attempted(
+            replace(row, warned=f"{own.name}/{spell_time(own.notified_at(look.situation.now))}"), Habit.FLOOD
+        )
     if stored and row == stored.row:
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
@@ -49,23 +51,23 @@ async def hold_back(
     if refused:
         why += f"; looked at again at {spell_time(refused.until)}"
     plan = replace(look.plan, reasons=(*look.plan.reasons, why), action=None)
-    untold = _untold(visit, look, state, refused)
-    if untold and not await visit.world.register.take_telling(untold.whose, look.situation.now):
-        untold = None
-    notices = [untold.notice] if untold else []
+    unnotified = _unnotified(visit, look, state, refused)
+    if unnotified and not await visit.world.register.claim_notification(unnotified.whose, look.situation.now):
+        unnotified = None
+    notices = [unnotified.notice] if unnotified else []
     if warns and own:
         notices.append(flood_or_fight(visit, replace(look, plan=plan), stored, own, row.reverts))
     elif is_news(old, row):
         done = f"Nothing was changed in Azure: {WAITS[name]}."
         notices.append(visit.about(Kind.VIOLATION, look, stored, done, plan.reasons))
-    told = particulars(look.assessment, plan)
-    entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, held=name, **told)
+    reported = particulars(look.assessment, plan)
+    entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, held=name, **reported)
 
     async def remember() -> None:
-        if untold and refused is None and state.opened_at:
-            await visit.world.register.breaker_told(state.opened_at)
-        elif untold and refused:
-            await visit.world.register.budget_told(untold.whose, refused.told_at(look.situation.now))
+        if unnotified and refused is None and state.opened_at:
+            await visit.world.register.breaker_notified(state.opened_at)
+        elif unnotified and refused:
+            await visit.world.register.budget_notified(unnotified.whose, refused.notified_at(look.situation.now))
 
     saved = await visit.commit(stored, row, entry, notices, remember)
     if saved is None:
@@ -73,21 +75,21 @@ async def hold_back(
     return Outcome(visit.id, "", wrote=True, row=saved.row, assessment=look.assessment, plan=plan)
 
 
-class _Untold(NamedTuple):
-    """What people were not told of yet, as Register.take_telling names it, and the notice of it."""
+class _Unnotified(NamedTuple):
+    """What people were not told of yet, as Register.claim_notification names it, and the notice of it."""
 
     whose: str
     notice: Notice
 
 
-def _untold(visit: Visit, look: Look, state: BreakerState, refused: Full | None) -> _Untold | None:
+def _unnotified(visit: Visit, look: Look, state: BreakerState, refused: Full | None) -> _Unnotified | None:
     if refused is not None:
         new = refused.key and refused.whose not in state.said
-        return _Untold(refused.whose, _budget_reached(visit, look, refused)) if new else None
-    if state.opened_at is None or state.told:
+        return _Unnotified(refused.whose, _budget_reached(visit, look, refused)) if new else None
+    if state.opened_at is None or state.notified:
         return None
     limit = visit.ruleset.reverts_per_hour
-    return _Untold(BREAKER, breaker_open(state.opened_at, limit, at=look.situation.now))
+    return _Unnotified(BREAKER, breaker_open(state.opened_at, limit, at=look.situation.now))
 
 
 def warns_anew(warned: str, own: Full, now: datetime, window: timedelta) -> bool:

@@ -47,9 +47,9 @@ async def hold(visit: Visit, by: str, *, until: datetime, reason: str) -> Row:
         held = replace(row, hold=Hold(by, reason, now, until, fingerprint(seen.body)))
         look = await visit.look(seen, held)
         after, body = look.row_after(stored)
-        told = particulars(look.assessment, look.plan)
+        reported = particulars(look.assessment, look.plan)
         entry = entry_for(
-            "hold", now, visit.hint, body, why=reason, until=spell_time(until), author=after.author, **told
+            "hold", now, visit.hint, body, why=reason, until=spell_time(until), author=after.author, **reported
         )
         if saved := await visit.commit(stored, after, entry):
             return saved.row

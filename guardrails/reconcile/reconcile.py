@@ -137,9 +137,9 @@ async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | N
         return Outcome(visit.id, "", wrote=False, row=stored.row, assessment=look.assessment, plan=plan)
     notices = []
     adopting = stored is None and row.adopted is not None and visit.hint.source == "sweep"
-    if plan.tell and not adopting and is_news(stored.row if stored else None, row):
+    if plan.notice and not adopting and is_news(stored.row if stored else None, row):
         would = f" Audit mode; enforce mode would {plan.withheld.name} it." if plan.withheld else ""
-        notices.append(visit.about(plan.tell, look, stored, NOTHING_DONE + would, plan.reasons))
+        notices.append(visit.about(plan.notice, look, stored, NOTHING_DONE + would, plan.reasons))
     entry = entry_for(
         _event(stored, row),
         look.situation.now,
@@ -233,10 +233,10 @@ def _row_unread(visit: Visit, old: Row | None) -> Row:
     again = old is not None and old.status is Status.UNKNOWN
     attempts = base.attempts + (1 if due != base.due else 0) if again else 0
     since = base.since if again else now
-    told = visit.told(base)
+    reported = visit.reported(base)
     return replace(
         base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None, turn=None,
-        listed=named(visit.hint.listed or base.listed, told), together=told,
+        listed=named(visit.hint.listed or base.listed, reported), together=reported,
         ruleset=visit.ruleset.digest_in(visit.mode), grace=base.account,
     )  # fmt: skip
 

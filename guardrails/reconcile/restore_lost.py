@@ -92,7 +92,7 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
         after = replace(_lost(gone, now), lost_said=said, lost_untold=True, due=now + visit.ruleset.durability.verify)
         return await _unverified(visit, stored, after)
     due: datetime | None = now + visit.ruleset.durability.wait
-    if not said and isinstance(await visit.world.arm.beside(visit.id), Gone):
+    if not said and isinstance(await visit.world.arm.at_same_scope(visit.id), Gone):
         due = None  # its target went with it: nobody deleted just this one
     after = replace(_lost(gone, now), lost_by=loss.by, lost_said="" if by else said, due=due)
     why, notice = _why(loss), _notice(visit, stored, exemption, loss, due)
@@ -145,7 +145,7 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
         return await _give_up(visit, stored, exemption, stop, row.due)
     if stop is not None:
         return await _wait(visit, stored, stop)
-    beside = await visit.world.arm.beside(visit.id)
+    beside = await visit.world.arm.at_same_scope(visit.id)
     if isinstance(beside, Gone):
         return await _wait(visit, stored, _NO_TARGET)
     if isinstance(beside, Unread):

@@ -31,7 +31,7 @@ from guardrails.exemption.together import BASE, from_json, merged, named, to_jso
 from guardrails.notices.notice import Kind, Notice
 from guardrails.ports import ActivityLog, Arm, Clock, Queues, Register
 from guardrails.reconcile.inventory import SAID, token
-from guardrails.rules.reach import policies_of
+from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Mode, Ruleset
 
 MAX_DELAY: Final = timedelta(days=7)
@@ -151,18 +151,18 @@ class Visit:
         before = await self._claimed_before(exemption, same, content)
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
-        told = self.told(same)
-        facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
+        reported = self.reported(same)
+        facts, situation = self._judged(exemption, same, content, *about, before=before, reported=reported)
         if (known := await self._with_others(situation)) is not same:
             same = known
-            facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
+            facts, situation = self._judged(exemption, same, content, *about, before=before, reported=reported)
         if decide(situation).reverts:
-            less = without(told, "outside")
-            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before, told=less)
+            less = without(reported, "outside")
+            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before, reported=less)
             if not decide(unread).reverts:
                 about = await self.exempted(exemption, max_age=timedelta())
-                told = await self._confirmed(exemption, told)
-                facts, situation = self._judged(exemption, same, content, *about, before=before, told=told)
+                reported = await self._confirmed(exemption, reported)
+                facts, situation = self._judged(exemption, same, content, *about, before=before, reported=reported)
         plan = decide(situation)
         back = plan.action or plan.withheld
         target = None
@@ -171,7 +171,9 @@ class Visit:
             if target is None:
                 situation = replace(situation, may_put_back=False)
                 plan = decide(situation)
-        return Look(exemption, situation, facts, plan, named(self._listed(situation, *about), told), told, target)
+        return Look(
+            exemption, situation, facts, plan, named(self._listed(situation, *about), reported), reported, target
+        )
 
     async def _with_others(self, at: Situation) -> Row | None:
         """Return the row, with what its author used of the grace of other exemptions like it.
@@ -181,7 +183,7 @@ class Visit:
         account, broken = at.row.account if at.row else (), broken_at(at)
         if not begins(account, broken):
             return at.row
-        others = await self.world.register.accounts_beside(at.exemption.id, at.exemption.assignment_id)
+        others = await self.world.register.grace_uses_at_same_scope(at.exemption.id, at.exemption.assignment_id)
         known = inherit(account, others, broken, at.author, at.now)
         return at.row if known == account else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
 
@@ -201,21 +203,21 @@ class Visit:
         ids = policies_of(exemption, assignment) if self.ruleset.asks_policies else ()
         return await self.world.arm.policies(ids, max_age=max_age) if ids else NO_POLICIES
 
-    def told(self, row: Row | None) -> Mapping[str, Any]:
+    def reported(self, row: Row | None) -> Mapping[str, Any]:
         """Return what a sweep told of the exemption beside others, as JSON: this one, else as the register has it."""
         return merged(self.hint.listed, self.hint.together, row.together if row else {})
 
-    async def _confirmed(self, exemption: Exemption, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _confirmed(self, exemption: Exemption, reported: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the same by what Azure lists now, where a sweep told that the assignment does not apply."""
-        if not isinstance(from_json(told).outside, Outside):
-            return told
+        if not isinstance(from_json(reported).outside, Outside):
+            return reported
         identity = exemption.id
         listed = await self.world.arm.leaves_out(identity.scope, exemption.assignment_id)
         scope = identity.key[: len(identity.scope)]
         applies = listed if isinstance(listed, Unread) else applies_now(scope, identity.container, listed)
         if isinstance(applies, Unread):
-            return {**told, "outside": to_json(applies)}
-        return without(told, "outside") if applies else told
+            return {**reported, "outside": to_json(applies)}
+        return without(reported, "outside") if applies else reported
 
     def _judged(
         self,
@@ -226,12 +228,12 @@ class Visit:
         policies: PoliciesById = NO_POLICIES,
         *,
         before: frozenset[str] | None,
-        told: Mapping[str, Any],
+        reported: Mapping[str, Any],
     ) -> tuple[Facts, Situation]:
         """Return what the rules may know and what they find, by these and by what a sweep told."""
         now = self.world.clock.now()
         blocked, retry_on = self._blocked(same, content, now)
-        together = from_json(told)
+        together = from_json(reported)
         facts = facts_of(
             exemption, same, self.ruleset, now, assignment, content=content, policies=policies, together=together
         )

@@ -159,9 +159,9 @@ def _answered(service: str, subject: str, error: HttpResponseError) -> Exception
 
 def _retry_after(error: HttpResponseError) -> float:
     headers = getattr(error.response, "headers", None) or {}
-    told = headers.get("Retry-After", "")
+    reported = headers.get("Retry-After", "")
     try:
-        seconds = float(told)
+        seconds = float(reported)
     except ValueError:
         return 5.0
     return 5.0 if math.isnan(seconds) else min(max(seconds, 1.0), 3600.0)

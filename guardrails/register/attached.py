@@ -33,8 +33,8 @@ class _Reads:
 
 
 @dataclass(slots=True)
-class Under:
-    """ports.Register.under on one table."""
+class Attached:
+    """ports.Register.attached_ids on one table."""
 
     table: Table
     _reads: dict[str, _Reads] = field(default_factory=dict)

@@ -28,7 +28,7 @@ class _Kept:
 
     Attributes:
         reverts, restores: what was let through, oldest first.
-        opened_at, told: since when it is open, and whether people know.
+        opened_at, notified: since when it is open, and whether people know.
         said: of which budgets people know that they are used up, and since when, in milliseconds since 1970.
         telling: since when somebody tells people of a budget, or of the breaker, likewise.
         damaged: what is wrong with it, so that it counts as open; "" where nothing is.
@@ -37,24 +37,24 @@ class _Kept:
     reverts: tuple[Use, ...] = ()
     restores: tuple[Use, ...] = ()
     opened_at: datetime | None = None
-    told: bool = False
+    notified: bool = False
     said: Mapping[str, int] = field(default_factory=dict)
-    telling: Mapping[str, int] = field(default_factory=dict)
+    notifying: Mapping[str, int] = field(default_factory=dict)
     etag: str = ""
     damaged: str = ""
 
     def as_of(self, now: datetime) -> "_Kept":
         """Return it without what does not count any more."""
         said = {name: at for name, at in self.said.items() if at > millis(now - WINDOW)}
-        telling = {name: at for name, at in self.telling.items() if at > millis(now - ALERT_LEASE)}
+        notifying = {name: at for name, at in self.notifying.items() if at > millis(now - ALERT_LEASE)}
         reverts, restores = recent(self.reverts, now), recent(self.restores, now)
-        return replace(self, reverts=reverts, restores=restores, said=said, telling=telling)
+        return replace(self, reverts=reverts, restores=restores, said=said, notifying=notifying)
 
     def state(self, *, taken: bool = False, refused: Full | None = None) -> BreakerState:
         """Return what the use cases see of it."""
         count = sum(not use.removal for use in self.reverts)
         return BreakerState(
-            self.opened_at, count, self.told, taken, refused, self.reverts, self.restores, frozenset(self.said),
+            self.opened_at, count, self.notified, taken, refused, self.reverts, self.restores, frozenset(self.said),
             self.damaged,
         )  # fmt: skip
 
@@ -62,11 +62,11 @@ class _Kept:
         """Return the columns of the row. `reverts` has the times alone, as older versions read it."""
         return {
             "opened_at": spell_time(self.opened_at) if self.opened_at else "",
-            "told": "yes" if self.told else "",
+            "told": "yes" if self.notified else "",
             **_times_of("reverts", self.reverts),
             **_times_of("restores", self.restores),
             **split_text("said", canonical_json(self.said)),
-            **split_text("telling", canonical_json(self.telling)),
+            **split_text("telling", canonical_json(self.notifying)),
         }
 
 
@@ -122,24 +122,24 @@ class Breaker:
         """Return the state without changing it."""
         return (await self._read(now)).as_of(now).state()
 
-    async def take_telling(self, whose: str, now: datetime) -> bool:
+    async def claim_notification(self, whose: str, now: datetime) -> bool:
         """Take it on to tell people; False where they know, or somebody else is telling them. Raises Retryable."""
         for _ in range(_TRIES):
             kept = (await self._read(now)).as_of(now)
-            if whose in kept.telling or whose in kept.said or (whose == BREAKER_NAME and kept.told):
+            if whose in kept.notifying or whose in kept.said or (whose == BREAKER_NAME and kept.notified):
                 return False
-            if await self._write(replace(kept, telling={**kept.telling, whose: millis(now)})):
+            if await self._write(replace(kept, notifying={**kept.notifying, whose: millis(now)})):
                 return True
             await _pause()
         raise _contended()
 
-    async def remember_told(self, opened_at: datetime) -> None:
+    async def mark_notified(self, opened_at: datetime) -> None:
         """Write down that people know; nothing where it was closed, or opened anew, since. Raises Retryable."""
         for _ in range(_TRIES):
             kept = await self._read(opened_at)
-            if kept.told or kept.opened_at != opened_at:
+            if kept.notified or kept.opened_at != opened_at:
                 return
-            if await self._write(replace(kept, told=True)):
+            if await self._write(replace(kept, notified=True)):
                 return
             await _pause()
         raise _contended()

@@ -17,7 +17,7 @@ from itertools import batched
 from sys import intern
 from typing import Final
 
-from guardrails.bypasses.model import Way, from_json, to_json
+from guardrails.bypasses.model import BypassKind, from_json, to_json
 from guardrails.bypasses.row import Kept, Known, Partitions, codes_of
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
@@ -127,7 +127,7 @@ def _by_partition(rows: Partitions, write: Callable[[str], Write]) -> dict[str, 
 def _put(kept: Kept) -> Write:
     bypass = kept.bypass
     columns: dict[str, Value] = {
-        "way": str(bypass.way),
+        "way": str(bypass.kind),
         "scope": brief(bypass.scope, _LONGEST),
         "subject": brief(bypass.subject, _LONGEST),
         "grade": bypass.grade,
@@ -139,7 +139,7 @@ def _put(kept: Kept) -> Write:
         "changed": _spelled(kept.changed),
         "found": _spelled(kept.found),
         "gone": _spelled(kept.gone),
-        **({name: getattr(bypass, name) for name in _ENROLLED} if bypass.way is Way.UNENROLLED else {}),
+        **({name: getattr(bypass, name) for name in _ENROLLED} if bypass.kind is BypassKind.UNENROLLED else {}),
         **split_text("bypass", canonical_json(to_json(bypass))),
     }
     return Write("put", bypass_row(bypass.key), columns)
@@ -149,13 +149,13 @@ def _known(row: Entity) -> Known:
     """Read what a sweep must know; what a hand has damaged is taken for nothing that we wrote."""
     texts = {name: str(row.get(name) or "") for name in _KNOWN}
     times = {name: _time(texts[name]) for name in ("first_seen", "found", "gone", "since")}
-    way = texts["way"] if texts["way"] in Way else None
+    kind = texts["way"] if texts["way"] in BypassKind else None
     return Known(
         partition=intern(row["PartitionKey"]),
-        way=Way(way) if way else None,
+        kind=BypassKind(kind) if kind else None,
         scope=texts["scope"],
         subject=intern(texts["subject"]),
-        token=texts["token"] if way and times["first_seen"] else "",
+        token=texts["token"] if kind and times["first_seen"] else "",
         codes=_codes(texts["codes"]),
         who=intern(texts["who"]),
         detail=texts["detail"],

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from guardrails.decisions.history import Letter
+from guardrails.decisions.history import DeadLetter
 from guardrails.errors import Retryable
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.route_state import ALERT_LEASE
 from guardrails.register.columns import Value, brief, join_text, split_text
-from guardrails.register.keys import LETTERS, escape, starting_with
+from guardrails.register.keys import DEAD_LETTERS, escape, starting_with
 from guardrails.register.table import Entity, Rejected, Table, Write
 
 PAYLOAD_BYTES: Final = 256 * 1024
@@ -18,93 +18,95 @@ MOST: Final = 1_000
 _STRANGERS: Final = frozenset({"event", "reconcile"})
 _TRIES: Final = 20
 _KEYS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
-_TELLING: Final = "telling"
+_NOTIFYING: Final = "telling"
 """The column that says since when somebody tells of a letter; "" once that is done, or where nobody is told."""
 
 
-class Letters:
+class DeadLetters:
     """The letters in a partition of their own."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def bury(self, letter: Letter) -> bool:
+    async def bury(self, dead_letter: DeadLetter) -> bool:
         """Keep a letter; one with the same id is replaced. A payload beyond 256 KiB of UTF-8 is cut and says so.
 
         Return whether people are to be told of it: it is new, or who was to tell of it some seconds ago has not said
         that it is done. Of many callers at once, one hears that. Where there are as many letters as are kept of its
         source, it goes into the one letter of what came beyond; callers that count at once may each add one more.
         """
-        if letter.source in _STRANGERS and await self._is_full(letter):
+        if dead_letter.source in _STRANGERS and await self._is_full(dead_letter):
             reason = f"{MOST} letters of this source are kept already; of what came since this is the last: "
-            letter = replace(letter, id=f"{letter.source}-beyond", reason=reason + letter.reason)
+            dead_letter = replace(dead_letter, id=f"{dead_letter.source}-beyond", reason=reason + dead_letter.reason)
         columns: dict[str, Value] = {
-            "letter": brief(letter.id),
-            "source": brief(letter.source),
-            "reason": brief(letter.reason),
-            "at": spell_time(letter.at),
-            "attempts": letter.attempts,
-            **split_text("payload", _cut(letter.payload)),
+            "letter": brief(dead_letter.id),
+            "source": brief(dead_letter.source),
+            "reason": brief(dead_letter.reason),
+            "at": spell_time(dead_letter.at),
+            "attempts": dead_letter.attempts,
+            **split_text("payload", _cut(dead_letter.payload)),
         }
-        row, telling = _row(letter.id), {_TELLING: spell_time(letter.at)}
+        row, notifying = _row(dead_letter.id), {_NOTIFYING: spell_time(dead_letter.at)}
         for _ in range(_TRIES):
-            found = await self._table.get(LETTERS, row)
+            found = await self._table.get(DEAD_LETTERS, row)
             if found is None:
-                new, write = True, Write("create", row, {**columns, **telling})
+                new, write = True, Write("create", row, {**columns, **notifying})
             else:
-                new, told = _is_untold(found, letter.at), {_TELLING: str(found.get(_TELLING) or "")}
-                write = Write("replace", row, {**columns, **(telling if new else told)}, found["odata.etag"])
+                new, reported = _is_unnotified(found, dead_letter.at), {_NOTIFYING: str(found.get(_NOTIFYING) or "")}
+                write = Write("replace", row, {**columns, **(notifying if new else reported)}, found["odata.etag"])
             try:
-                await self._table.transact(LETTERS, [write], letter.id)
+                await self._table.transact(DEAD_LETTERS, [write], dead_letter.id)
             except Rejected:
                 continue
             return new
-        raise Retryable("too many workers keep one letter at once", code="storage-busy", subject=letter.id, delay=5.0)
+        raise Retryable(
+            "too many workers keep one letter at once", code="storage-busy", subject=dead_letter.id, delay=5.0
+        )
 
-    async def told(self, letter_id: str) -> None:
+    async def notified(self, dead_letter_id: str) -> None:
         """Remember that people were told of a letter; one that is not there is no error."""
         for _ in range(_TRIES):
-            found = await self._table.get(LETTERS, _row(letter_id))
-            if found is None or not found.get(_TELLING):
+            found = await self._table.get(DEAD_LETTERS, _row(dead_letter_id))
+            if found is None or not found.get(_NOTIFYING):
                 return
             kept = {name: value for name, value in found.items() if name not in _KEYS}
-            write = Write("replace", _row(letter_id), {**kept, _TELLING: ""}, found["odata.etag"])
+            write = Write("replace", _row(dead_letter_id), {**kept, _NOTIFYING: ""}, found["odata.etag"])
             try:
-                await self._table.transact(LETTERS, [write], letter_id)
+                await self._table.transact(DEAD_LETTERS, [write], dead_letter_id)
             except Rejected:
                 continue
             return
 
-    async def _is_full(self, letter: Letter) -> bool:
+    async def _is_full(self, dead_letter: DeadLetter) -> bool:
         """Whether there is no place for a letter that is not there yet."""
-        where = starting_with(f"letter~{letter.source}-", LETTERS)
+        where = starting_with(f"letter~{dead_letter.source}-", DEAD_LETTERS)
         there = {row["RowKey"] async for row in self._table.query(where, ("RowKey",))}
-        return len(there) >= MOST and _row(letter.id) not in there
+        return len(there) >= MOST and _row(dead_letter.id) not in there
 
-    async def all(self) -> list[Letter]:
+    async def all(self) -> list[DeadLetter]:
         """Return the letters, oldest first."""
-        found = [_letter(row) async for row in self._table.query(starting_with("letter~", LETTERS))]
-        return sorted(found, key=lambda letter: (letter.at, letter.id))
+        found = [_dead_letter(row) async for row in self._table.query(starting_with("letter~", DEAD_LETTERS))]
+        return sorted(found, key=lambda dead_letter: (dead_letter.at, dead_letter.id))
 
-    async def drop(self, letter_id: str) -> None:
+    async def drop(self, dead_letter_id: str) -> None:
         """Forget a letter; one that is not there is no error."""
         try:
-            await self._table.transact(LETTERS, [Write("delete", _row(letter_id), {})], letter_id)
+            await self._table.transact(DEAD_LETTERS, [Write("delete", _row(dead_letter_id), {})], dead_letter_id)
         except Rejected:
             return
 
 
-def _is_untold(found: Entity, now: datetime) -> bool:
+def _is_unnotified(found: Entity, now: datetime) -> bool:
     """Whether who was to tell of a letter may have died."""
     try:
-        began = parse_time(found.get(_TELLING) or None)
+        began = parse_time(found.get(_NOTIFYING) or None)
     except ValueError:
         return False
     return began is not None and now - began >= ALERT_LEASE
 
 
-def _row(letter_id: str) -> str:
-    return f"letter~{escape(letter_id)}"
+def _row(dead_letter_id: str) -> str:
+    return f"letter~{escape(dead_letter_id)}"
 
 
 def _cut(payload: str) -> str:
@@ -115,14 +117,14 @@ def _cut(payload: str) -> str:
     return raw[: PAYLOAD_BYTES - len(mark)].decode("utf-8", "ignore") + mark
 
 
-def _letter(found: Entity) -> Letter:
+def _dead_letter(found: Entity) -> DeadLetter:
     """Read a letter, whatever hands did to it: it is there to be looked at."""
     try:
         at = parse_time(found.get("at"))
     except ValueError:
         at = None
     attempts = found.get("attempts")
-    return Letter(
+    return DeadLetter(
         id=str(found.get("letter", found["RowKey"].removeprefix("letter~"))),
         source=str(found.get("source", "")),
         reason=str(found.get("reason", "")),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from guardrails.decisions.grace import Account, closed, read_account, used_since
+from guardrails.decisions.grace import GraceUse, closed, read_grace_use, used_since
 from guardrails.decisions.row import Row
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.exemption_id import ExemptionId
@@ -26,12 +26,12 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
-    """ports.Register.accounts_beside on one table."""
+class GraceUses:
+    """ports.Register.grace_uses_at_same_scope on one table."""
 
     table: Table
 
-    async def beside(self, exemption: ExemptionId, assignment_id: str) -> list[Account]:
+    async def at_same_scope(self, exemption: ExemptionId, assignment_id: str) -> list[GraceUse]:
         """Return the accounts of the other exemptions there; see the port. One query."""
         place, prefix = address(exemption), _prefix(exemption, assignment_id)
         found = []
@@ -39,13 +39,15 @@ class Accounts:
             if row["RowKey"] == prefix + place.key:
                 continue
             try:
-                found.append(read_account(json.loads(join_text("periods", row))))
+                found.append(read_grace_use(json.loads(join_text("periods", row))))
             except (ValueError, TypeError, AttributeError) as error:
                 _LOG.error("row %s was changed from outside, and is passed over: %s", row["RowKey"], error)
         return found
 
 
-def account_writes(exemption: ExemptionId, place: Address, before: Row | None, row: Row, now: datetime) -> list[Write]:
+def grace_use_writes(
+    exemption: ExemptionId, place: Address, before: Row | None, row: Row, now: datetime
+) -> list[Write]:
     """Return what goes into the transaction that writes a row: nothing where its account is as before.
 
     One that goes over to another assignment has what it used until `now` with the old one, too.
@@ -59,7 +61,7 @@ def account_writes(exemption: ExemptionId, place: Address, before: Row | None, r
     return [Write("put", at, {"id": brief(row.id), **split_text("periods", text)}) for at, text in texts.items()]
 
 
-def _own(row: Row | None) -> Account:
+def _own(row: Row | None) -> GraceUse:
     """Return what was used from the assignment that a row names: since it was first seen to exempt from that."""
     if row is None:
         return ()

@@ -31,9 +31,9 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._()-]")
 _LONGEST: Final = 200
 
 BREAKER: Final = ("breaker", "breaker")
-LETTERS: Final = "letters"
+DEAD_LETTERS: Final = "letters"
 UNSEEN: Final = ("unseen", "count")
-LANES: Final = "lanes"
+RATE_LIMITS: Final = "lanes"
 DIGESTS: Final = "digests"
 BYPASS: Final = "bypass~"
 GRACE: Final = "grace~"
@@ -96,7 +96,7 @@ def escape(text: str) -> str:
     return f"{safe[: _LONGEST - 50]}=~{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:40]}"
 
 
-def gathered_partition(route: str) -> str:
+def digest_items_partition(route: str) -> str:
     """Return the partition of the notices that wait for a digest of a route."""
     return f"gathered~{escape(route)}"
 

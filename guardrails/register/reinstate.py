@@ -23,14 +23,14 @@ from guardrails.register.backup import (
     soundness,
 )
 from guardrails.register.group_commit import GroupCommit
-from guardrails.register.keys import BREAKER, GRACE, LANES, SWEEP, UNSEEN, Address
+from guardrails.register.keys import BREAKER, GRACE, RATE_LIMITS, SWEEP, UNSEEN, Address
 from guardrails.register.probe import PARTITION as DOCTOR
 from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejected, Table, Write
 
 _AT_ONCE: Final = 200
 _CHUNK_BYTES: Final = MOST_BYTES // 4
 """Of columns, in a transaction: on their way quotes and other alphabets take several times as much."""
-_LEFT_OUT: Final = frozenset({LANES, DOCTOR})
+_LEFT_OUT: Final = frozenset({RATE_LIMITS, DOCTOR})
 """Lanes say which messages are on the queues, and those are not in the copy; a doctor deletes its row."""
 _OF_NOW: Final = frozenset({BREAKER[0], SWEEP[0], UNSEEN[0]})
 """What is there is newer and stays: a copy must not close a breaker, nor take a lease from who sweeps."""

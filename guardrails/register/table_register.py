@@ -15,8 +15,8 @@ from azure.data.tables.aio import TableClient
 from guardrails.decisions import bodies
 from guardrails.decisions.adoption_notice import Adopted
 from guardrails.decisions.copies import replace
-from guardrails.decisions.grace import Account
-from guardrails.decisions.history import Entry, HistoryEntry, Letter, Outgoing
+from guardrails.decisions.grace import GraceUse
+from guardrails.decisions.history import DeadLetter, Entry, HistoryEntry, Outgoing
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent
@@ -26,17 +26,17 @@ from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ports import BreakerState, Clock
 from guardrails.register import chain, columns, state
 from guardrails.register.account import table_client, too_large
-from guardrails.register.attached import Under
+from guardrails.register.attached import Attached
 from guardrails.register.backup import Backup
 from guardrails.register.breaker import Breaker
 from guardrails.register.bypasses import Bypasses
-from guardrails.register.dead_letters import Letters
-from guardrails.register.gathering import Gathering
-from guardrails.register.grace_used import Accounts, account_writes
+from guardrails.register.dead_letters import DeadLetters
+from guardrails.register.digest_items import DigestItems
+from guardrails.register.grace_used import GraceUses, grace_use_writes
 from guardrails.register.group_commit import GroupCommit
 from guardrails.register.keys import Address, address, starting_with
 from guardrails.register.pruning import Pruning, kept_until, no_body
-from guardrails.register.rate_limits import Lanes
+from guardrails.register.rate_limits import RateLimits
 from guardrails.register.reinstate import Reinstate
 from guardrails.register.sweeps import Sweeps
 from guardrails.register.table import MOST_BYTES, Entity, Rejected, Table, Write
@@ -79,8 +79,8 @@ class TableRegister:
     """The register. All methods raise Retryable where storage is busy or away, Misconfigured where it refuses us.
 
     Attributes:
-        lanes, gathering, sweeps: in the same table, what all instances share for delivery and for sweeps: ports.Lanes,
-            ports.Gathering, ports.Sweeps.
+        rate_limits, digest_items, sweeps: in the same table, what all instances share: ports.RateLimits,
+            ports.DigestItems, ports.Sweeps.
         backup, reinstate: full copies of the table, and putting them back.
         bypasses: the ways past a policy that are no exemptions: ports.Bypasses.
     """
@@ -92,12 +92,12 @@ class TableRegister:
         self._pruning = Pruning(self._table, self._commits)
         self._clock = clock
         self._breaker = Breaker(self._table)
-        self._letters = Letters(self._table)
-        self._under = Under(self._table)
+        self._dead_letters = DeadLetters(self._table)
+        self._under = Attached(self._table)
         self._unseen = Unseen(self._table)
-        self._accounts = Accounts(self._table)
-        self.lanes = Lanes(self._table)
-        self.gathering = Gathering(self._table)
+        self._accounts = GraceUses(self._table)
+        self.rate_limits = RateLimits(self._table)
+        self.digest_items = DigestItems(self._table)
         self.sweeps = Sweeps(self._table)
         self.backup = Backup(self._table)
         self.reinstate = Reinstate(self._table, self.backup)
@@ -150,7 +150,7 @@ class TableRegister:
         writes = [
             Write("replace", place.state, current, before.etag) if before else Write("create", place.state, current),
             *_entry_writes(place, link, packed),
-            *account_writes(exemption, place, old, row, now),
+            *grace_use_writes(exemption, place, old, row, now),
             *(Write("put", place.outbox(message.id), _message_columns(message, now)) for message in outgoing),
         ]
         if sum(write.size for write in writes) > MOST_BYTES:
@@ -237,7 +237,7 @@ class TableRegister:
                     found.append(_message(entity, self._clock.now()))
                 except ValueError as error:
                     _LOG.error("%s: outbox row %s cannot be sent: %s", exemption, entity["RowKey"], error)
-                    await self._letters.bury(_lost_message(exemption, entity, str(error), self._clock.now()))
+                    await self._dead_letters.bury(_lost_message(exemption, entity, str(error), self._clock.now()))
         return found
 
     async def body(self, exemption: ExemptionId, seq: int) -> Mapping[str, Any]:
@@ -371,13 +371,13 @@ class TableRegister:
         entries = (await self._chain(place)).entries
         return next((str(one.row["id"]) for one in reversed(entries) if _named(place, one.row.get("id"))), "")
 
-    async def under(self, container: str, scope: str, *, lost: bool) -> list[str]:
+    async def attached_ids(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids of the lost, or of those that are there, at a scope (lower case) or below it."""
         return await self._under.ids(container, scope, lost=lost)
 
-    async def accounts_beside(self, exemption: ExemptionId, assignment_id: str) -> list[Account]:
+    async def grace_uses_at_same_scope(self, exemption: ExemptionId, assignment_id: str) -> list[GraceUse]:
         """Return the accounts of grace of the other exemptions at the same scope from the same assignment."""
-        return await self._accounts.beside(exemption, assignment_id)
+        return await self._accounts.at_same_scope(exemption, assignment_id)
 
     async def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
         """Yield what was adopted at a time or later."""
@@ -416,15 +416,15 @@ class TableRegister:
         """Return the breaker's state. An entry that cannot be read counts as open."""
         return await self._breaker.look(now)
 
-    async def take_telling(self, whose: str, now: datetime) -> bool:
+    async def claim_notification(self, whose: str, now: datetime) -> bool:
         """Take it on to tell people of a budget or the breaker; False where that is done, or somebody is at it."""
-        return await self._breaker.take_telling(whose, now)
+        return await self._breaker.claim_notification(whose, now)
 
-    async def breaker_told(self, opened_at: datetime) -> None:
+    async def breaker_notified(self, opened_at: datetime) -> None:
         """Remember that people were told of the breaker that opened then; no error when it is closed again."""
-        await self._breaker.remember_told(opened_at)
+        await self._breaker.mark_notified(opened_at)
 
-    async def budget_told(self, whose: str, now: datetime) -> None:
+    async def budget_notified(self, whose: str, now: datetime) -> None:
         """Remember for an hour that people were told that a budget is used up."""
         await self._breaker.remember_said(whose, now)
 
@@ -436,21 +436,21 @@ class TableRegister:
         """Count one more row of an exemption that Azure never showed; False where no more are kept."""
         return await self._unseen.take(now)
 
-    async def bury(self, letter: Letter) -> bool:
+    async def bury(self, dead_letter: DeadLetter) -> bool:
         """Keep something that could not be processed; burying it again replaces it. Return whether to tell of it."""
-        return await self._letters.bury(letter)
+        return await self._dead_letters.bury(dead_letter)
 
-    async def letter_told(self, letter_id: str) -> None:
+    async def dead_letter_notified(self, dead_letter_id: str) -> None:
         """Remember that people were told of a letter; one that is not there is no error."""
-        await self._letters.told(letter_id)
+        await self._dead_letters.notified(dead_letter_id)
 
-    async def letters(self) -> list[Letter]:
+    async def dead_letters(self) -> list[DeadLetter]:
         """Return what is buried, oldest first."""
-        return await self._letters.all()
+        return await self._dead_letters.all()
 
-    async def drop_letter(self, letter_id: str) -> None:
+    async def drop_dead_letter(self, dead_letter_id: str) -> None:
         """Forget a letter; one that is not there is no error."""
-        await self._letters.drop(letter_id)
+        await self._dead_letters.drop(dead_letter_id)
 
     def _rows(self, place: Address, prefix: str, select: Sequence[str] = ()) -> AsyncIterator[Entity]:
         return self._table.query(starting_with(prefix, place.partition), select)
@@ -567,6 +567,6 @@ def _message(entity: Entity, now: datetime) -> Outgoing:
         raise ValueError(f"it has no column {error}") from error
 
 
-def _lost_message(exemption: ExemptionId, entity: Entity, error: str, now: datetime) -> Letter:
+def _lost_message(exemption: ExemptionId, entity: Entity, error: str, now: datetime) -> DeadLetter:
     reason = f"a message of {exemption} was damaged in the outbox: {error}"
-    return Letter(f"outbox-{entity['RowKey']}", "outbox", reason, canonical_json(entity), now)
+    return DeadLetter(f"outbox-{entity['RowKey']}", "outbox", reason, canonical_json(entity), now)

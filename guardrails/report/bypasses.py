@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.exemption.severity import Severity
 
 
@@ -18,27 +18,35 @@ class Words(NamedTuple):
 
 
 WORDS: Final = {
-    Way.EXEMPTION: Words("exemption", "Exemptions", "Each takes a scope out of an assignment."),
-    Way.TAG: Words("exception tag", "Exception tags", "A policy spares what carries these tags."),
-    Way.NOT_SCOPE: Words("excluded scope", "Excluded scopes", "An assignment leaves them out by its notScopes."),
-    Way.SELECTOR: Words("resource selector", "Resource selectors", "An assignment applies only to what they choose."),
-    Way.OVERRIDE: Words("overridden effect", "Overridden effects", "An assignment gives a policy another effect."),
-    Way.NOT_ENFORCED: Words("not enforced", "Not enforced", "An assignment evaluates, and stops nothing."),
-    Way.SELF_SERVE: Words("self-serve", "Self-serve", "An assignment lets people exempt what is theirs."),
-    Way.DISABLED: Words("effect disabled", "Effects disabled", "A parameter of an assignment disables a policy."),
-    Way.UNREAD: Words("not readable", "Not readable", "An assignment that shows us too little: any way may be in it."),
+    BypassKind.EXEMPTION: Words("exemption", "Exemptions", "Each takes a scope out of an assignment."),
+    BypassKind.TAG: Words("exception tag", "Exception tags", "A policy spares what carries these tags."),
+    BypassKind.NOT_SCOPE: Words("excluded scope", "Excluded scopes", "An assignment leaves them out by its notScopes."),
+    BypassKind.SELECTOR: Words(
+        "resource selector", "Resource selectors", "An assignment applies only to what they choose."
+    ),
+    BypassKind.OVERRIDE: Words(
+        "overridden effect", "Overridden effects", "An assignment gives a policy another effect."
+    ),
+    BypassKind.NOT_ENFORCED: Words("not enforced", "Not enforced", "An assignment evaluates, and stops nothing."),
+    BypassKind.SELF_SERVE: Words("self-serve", "Self-serve", "An assignment lets people exempt what is theirs."),
+    BypassKind.DISABLED: Words(
+        "effect disabled", "Effects disabled", "A parameter of an assignment disables a policy."
+    ),
+    BypassKind.UNREAD: Words(
+        "not readable", "Not readable", "An assignment that shows us too little: any way may be in it."
+    ),
 }
-"""Azure's own names for them are in docs/ways.md. Not in it: what only a sweep finds, which remembers what was."""
+"""Azure's own names for them are in docs/bypasses.md. Not in it: what only a sweep finds, which remembers what was."""
 
 
 @dataclass(slots=True)
-class WayCount:
+class BypassCount:
     """How many there are of a way, by grade (guardrails.report.line.GRADES).
 
     `whole`: whether all that there may be was read; where it was not, there may be more.
     """
 
-    way: Way
+    kind: BypassKind
     grades: Counter[str] = field(default_factory=Counter)
     whole: bool = True
 
@@ -62,18 +70,18 @@ class WayCount:
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
         rest = {name: self.grades[name] for name in ("unknown", "pass", "excluded")}
-        return {"way": str(self.way), "seen": self.total, "whole": self.whole, "violation": self.violations, **rest}
+        return {"way": str(self.kind), "seen": self.total, "whole": self.whole, "violation": self.violations, **rest}
 
 
-def beyond(counts: Iterable[WayCount]) -> str:
+def beyond(counts: Iterable[BypassCount]) -> str:
     """Return one sentence on the ways that are no exemptions, for people."""
-    others = [one for one in counts if one.way is not Way.EXEMPTION]
+    others = [one for one in counts if one.kind is not BypassKind.EXEMPTION]
     total, whole = sum(one.total for one in others), all(one.whole for one in others)
     if total:
         broken = sum(one.violations for one in others)
         more = "" if whole else " Not all could be read, so there may be more."
-        ways = "1 other way past a policy" if total == 1 else f"{total:,} other ways past a policy"
-        return f"{ways}, {broken:,} with a violation.{more}"
+        bypass_counts = "1 other way past a policy" if total == 1 else f"{total:,} other ways past a policy"
+        return f"{bypass_counts}, {broken:,} with a violation.{more}"
     if whole:
         return "No other way past a policy is there: assignments and tags were read."
     return "No other way past a policy was seen, but not all could be read: there may be some."

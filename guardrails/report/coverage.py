@@ -101,7 +101,7 @@ class Coverage:
     unread: dict[str, str] = field(default_factory=dict)
     unjudged: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    _told: Counter[str] = field(default_factory=Counter)
+    _reported: Counter[str] = field(default_factory=Counter)
 
     def judged(self, findings: Iterable[Finding]) -> None:
         """Count what could not be told of one exemption."""
@@ -110,8 +110,8 @@ class Coverage:
         for finding in unknown:
             reason = (finding.code, finding.rule, finding.text)
             if reason not in self.reasons:
-                self._told[finding.code] += 1
-                if self._told[finding.code] > _MOST_REASONS:
+                self._reported[finding.code] += 1
+                if self._reported[finding.code] > _MOST_REASONS:
                     reason = (finding.code, finding.rule, _OTHERS)
             self.reasons[reason] += 1
 

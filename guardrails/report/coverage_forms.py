@@ -22,11 +22,15 @@ type Row = tuple[str, list[str]]
 
 def coverage_json(report: Report) -> dict[str, Any]:
     """Return the documented JSON form."""
-    told = report.coverage
-    who = told.identity
+    reported = report.coverage
+    who = reported.identity
     return {
         "complete": report.complete,
-        "tenant": {"id": told.tenant or None, "name": told.tenant_name or None, "unnamed": told.tenant_unnamed or None},
+        "tenant": {
+            "id": reported.tenant or None,
+            "name": reported.tenant_name or None,
+            "unnamed": reported.tenant_unnamed or None,
+        },
         "identity": {
             "name": who.name or None,
             "kind": who.kind or None,
@@ -34,19 +38,19 @@ def coverage_json(report: Report) -> dict[str, Any]:
             "object_id": who.object_id or None,
             "found_by": who.found_by or None,
         },
-        "management_groups": _places(told, groups=True),
-        "subscriptions": _places(told, groups=False),
-        "filters": {"scope": list(told.scope), "exclude": list(told.exclude), "only": list(told.only)},
+        "management_groups": _places(reported, groups=True),
+        "subscriptions": _places(reported, groups=False),
+        "filters": {"scope": list(reported.scope), "exclude": list(reported.exclude), "only": list(reported.only)},
         "ruleset": ruleset_json(report),
-        "version": told.version or None,
-        "api_versions": dict(told.api_versions),
-        "started_at": spelled(told.started),
-        "ended_at": spelled(told.ended),
+        "version": reported.version or None,
+        "api_versions": dict(reported.api_versions),
+        "started_at": spelled(reported.started),
+        "ended_at": spelled(reported.ended),
         "not_judged": {
-            "exemptions": told.unjudged,
+            "exemptions": reported.unjudged,
             "rules": [
                 {"code": code, "rule": rule, "reason": reason, "exemptions": count}
-                for code, rule, reason, count in told.by_reason()
+                for code, rule, reason, count in reported.by_reason()
             ],
         },
         "not_seen": list(report.missing),
@@ -60,9 +64,9 @@ def ruleset_json(report: Report) -> dict[str, str]:
     return {"source": report.ruleset, "digest": report.digest, "mode": report.mode}
 
 
-def _places(told: Coverage, *, groups: bool) -> dict[str, list[dict[str, Any]]]:
+def _places(reported: Coverage, *, groups: bool) -> dict[str, list[dict[str, Any]]]:
     """Return what was to be read, what was, and what was not, of management groups or of subscriptions."""
-    read = told.names_of(groups=groups)
+    read = reported.names_of(groups=groups)
 
     def listed(keys: Iterable[str], reasons: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         return [
@@ -72,68 +76,71 @@ def _places(told: Coverage, *, groups: bool) -> dict[str, list[dict[str, Any]]]:
         ]
 
     return {
-        "requested": listed(told.requested),
-        "read": listed(key for key in read if key not in told.partly),
-        "partly_read": listed(told.partly, told.partly),
-        "not_readable": listed(told.unread, told.unread),
+        "requested": listed(reported.requested),
+        "read": listed(key for key in read if key not in reported.partly),
+        "partly_read": listed(reported.partly, reported.partly),
+        "not_readable": listed(reported.unread, reported.unread),
     }
 
 
 def coverage_rows(report: Report, most: int = _SHOWN) -> list[Row]:
     """Return it for people; of long lists the first `most`, and how many more there are."""
-    told = report.coverage
-    who = told.identity
+    reported = report.coverage
+    who = reported.identity
     about = f", client {who.application_id}" if who.application_id not in ("", who.name) else ""
     found = f", found by {who.found_by}" if who.found_by else ""
-    options = (("--scope", told.scope), ("--exclude", told.exclude), ("--only", told.only))
+    options = (("--scope", reported.scope), ("--exclude", reported.exclude), ("--only", reported.only))
     rows: list[Row] = [
-        ("tenant", [_tenant(told)]),
+        ("tenant", [_tenant(reported)]),
         ("identity", [f"{who.shown}{about}{found}"]),
-        ("asked for", shortened([words_of(key, told.read) for key in told.requested], most)),
-        ("read", [_sum(told), *shortened(_names(told), most)]),
-        ("read in part", shortened([f"{words_of(key, told.read)}: {why}" for key, why in told.partly.items()], most)),
-        ("not readable", shortened([f"{words_of(key)}: {why}" for key, why in told.unread.items()], most)),
+        ("asked for", shortened([words_of(key, reported.read) for key in reported.requested], most)),
+        ("read", [_sum(reported), *shortened(_names(reported), most)]),
+        (
+            "read in part",
+            shortened([f"{words_of(key, reported.read)}: {why}" for key, why in reported.partly.items()], most),
+        ),
+        ("not readable", shortened([f"{words_of(key)}: {why}" for key, why in reported.unread.items()], most)),
         ("filters", shortened([f"{option} {text}" for option, texts in options for text in texts], most)),
         ("ruleset", [f"{report.ruleset}, digest {report.digest}, mode {report.mode}"]),
-        ("not judged", _not_judged(told, most)),
+        ("not judged", _not_judged(reported, most)),
         ("never seen", list(NEVER_SEEN)),
-        ("versions", [_versions(told)]),
-        ("time", [f"{_second(told.started)} to {_second(told.ended)}"]),
+        ("versions", [_versions(reported)]),
+        ("time", [f"{_second(reported.started)} to {_second(reported.ended)}"]),
     ]
-    if not told.requested:
+    if not reported.requested:
         rows[2] = ("asked for", ["all that the identity sees"])
     return [(label, lines) for label, lines in rows if lines]
 
 
-def _names(told: Coverage) -> list[str]:
+def _names(reported: Coverage) -> list[str]:
     """Return what was read, management groups first, for people."""
-    keys = [*told.names_of(groups=True), *told.names_of(groups=False)]
-    return [words_of(key, told.read) for key in keys]
+    keys = [*reported.names_of(groups=True), *reported.names_of(groups=False)]
+    return [words_of(key, reported.read) for key in keys]
 
 
-def _tenant(told: Coverage) -> str:
-    if told.tenant_name:
-        return f"{told.tenant_name} ({told.tenant or 'id unknown'})"
-    why = f" (its name could not be read: {told.tenant_unnamed})" if told.tenant_unnamed else ""
-    return f"{told.tenant or 'unknown'}{why}"
+def _tenant(reported: Coverage) -> str:
+    if reported.tenant_name:
+        return f"{reported.tenant_name} ({reported.tenant or 'id unknown'})"
+    why = f" (its name could not be read: {reported.tenant_unnamed})" if reported.tenant_unnamed else ""
+    return f"{reported.tenant or 'unknown'}{why}"
 
 
-def _sum(told: Coverage) -> str:
-    groups, partly = len(told.names_of(groups=True)), len(told.partly)
-    whole = f"{_count(len(told.read) - groups, 'subscription')}, {_count(groups, 'management group')}"
+def _sum(reported: Coverage) -> str:
+    groups, partly = len(reported.names_of(groups=True)), len(reported.partly)
+    whole = f"{_count(len(reported.read) - groups, 'subscription')}, {_count(groups, 'management group')}"
     return whole + (f"; {partly:,} of them in part" if partly else "")
 
 
-def _not_judged(told: Coverage, most: int) -> list[str]:
-    if not told.unjudged:
+def _not_judged(reported: Coverage, most: int) -> list[str]:
+    if not reported.unjudged:
         return ["nothing: every rule that is on was told of every exemption"]
-    reasons = [f"{code} {rule} of {count:,}: {reason}" for code, rule, reason, count in told.by_reason()]
-    return [f"{_count(told.unjudged, 'exemption')}, in part or whole", *shortened(reasons, most)]
+    reasons = [f"{code} {rule} of {count:,}: {reason}" for code, rule, reason, count in reported.by_reason()]
+    return [f"{_count(reported.unjudged, 'exemption')}, in part or whole", *shortened(reasons, most)]
 
 
-def _versions(told: Coverage) -> str:
-    azure = ", ".join(f"{name} {version}" for name, version in told.api_versions.items())
-    return f"exemption guardrails {told.version or 'unknown'}" + (f"; Azure: {azure}" if azure else "")
+def _versions(reported: Coverage) -> str:
+    azure = ", ".join(f"{name} {version}" for name, version in reported.api_versions.items())
+    return f"exemption guardrails {reported.version or 'unknown'}" + (f"; Azure: {azure}" if azure else "")
 
 
 def _second(time: datetime | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.model import to_json as bypass_to_json
 from guardrails.decisions.assess import Assessment, Finding, Verdict
 from guardrails.exemption.exemption_id import ExemptionId
@@ -61,9 +61,9 @@ class Line(NamedTuple):
     bypass: Bypass | None = None
 
     @property
-    def way(self) -> Way:
+    def kind(self) -> BypassKind:
         """How a policy is kept from the scope."""
-        return self.bypass.way if self.bypass else Way.EXEMPTION
+        return self.bypass.kind if self.bypass else BypassKind.EXEMPTION
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Line(NamedTuple):
         """What exactly is let past, one phrase; "" for an exemption. Of a tag, what the line does not say besides."""
         if self.bypass is None:
             return ""
-        if self.way is Way.TAG and self.bypass.subject:
+        if self.kind is BypassKind.TAG and self.bypass.subject:
             return f"exception {self.bypass.subject}"
         return "; covers ".join(filter(None, (self.bypass.detail, self.bypass.covers)))
 
@@ -121,7 +121,7 @@ def line_of(exemption: Exemption, assessment: Assessment, ruleset: Ruleset, now:
 def line_of_bypass(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Line:
     """Return the line for a judged way past a policy that is no exemption."""
     expiry = expiry_of(bypass.ends, now, ruleset.reminder_days)
-    tag = bypass.way is Way.TAG
+    tag = bypass.kind is BypassKind.TAG
     return Line(
         id=bypass.scope,
         grade=bypass.grade,

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.severity import Severity
-from guardrails.report.bypasses import WORDS, WayCount
+from guardrails.report.bypasses import WORDS, BypassCount
 from guardrails.report.coverage import Coverage
 from guardrails.report.line import UNREADABLE, Line, place
 from guardrails.ruleset.model import Ruleset
@@ -21,7 +21,7 @@ class RuleCount:
     code: str
     name: str
     severity: Severity
-    mend: str
+    remediation: str
     violations: int = 0
     unknown: int = 0
 
@@ -57,7 +57,9 @@ class Report:
     lines: list[Line] = field(default_factory=list)
     grades: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
-    ways: dict[Way, WayCount] = field(default_factory=lambda: {way: WayCount(way) for way in WORDS})
+    bypass_counts: dict[BypassKind, BypassCount] = field(
+        default_factory=lambda: {kind: BypassCount(kind) for kind in WORDS}
+    )
     rules: dict[str, RuleCount] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -83,7 +85,7 @@ class Report:
     @property
     def exemptions(self) -> int:
         """How many of them are exemptions."""
-        return self.ways[Way.EXEMPTION].total
+        return self.bypass_counts[BypassKind.EXEMPTION].total
 
     @property
     def violations(self) -> int:
@@ -100,7 +102,7 @@ class Report:
         self.lines.append(line)
         self.grades[line.grade] += 1
         self.states[line.state] += 1
-        self.ways[line.way].grades[line.grade] += 1
+        self.bypass_counts[line.kind].grades[line.grade] += 1
         if line.excluded or not line.findings:
             return
         if not line.bypass:
@@ -108,7 +110,7 @@ class Report:
         for finding in line.findings:
             counted = self.rules.get(finding.code)
             if counted is None:
-                counted = RuleCount(finding.code, finding.rule, finding.severity, finding.mend)
+                counted = RuleCount(finding.code, finding.rule, finding.severity, finding.remediation)
                 self.rules[finding.code] = counted
             if finding.severity.rank < counted.severity.rank:
                 counted.severity = finding.severity
@@ -127,9 +129,9 @@ class Report:
         """Return the rules that found something, the worst first."""
         return sorted(self.rules.values(), key=lambda rule: rule.order)
 
-    def ways_to_show(self) -> list[WayCount]:
+    def bypass_counts_to_show(self) -> list[BypassCount]:
         """Return the counts by way; an assignment that could not be read is named only where there is one."""
-        return [one for one in self.ways.values() if one.way is not Way.UNREAD or one.total]
+        return [one for one in self.bypass_counts.values() if one.kind is not BypassKind.UNREAD or one.total]
 
     def states_in_order(self) -> list[tuple[str, int]]:
         """Return the expiry states that occur, the most urgent first, and how many lines have each."""

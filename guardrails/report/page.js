@@ -5,7 +5,7 @@
   const body = table.tBodies[0];
   const rows = Array.from(body.rows);
   const field = (name) => document.getElementById(name);
-  const choices = ["way", "grade", "rule", "state"];
+  const choices = ["kind", "grade", "rule", "state"];
   const texts = new Map();
   const textOf = (row) => {
     if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
@@ -14,11 +14,11 @@
 
   const filter = () => {
     const words = field("text").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const [way, grade, rule, state] = choices.map((name) => field(name).value);
+    const [kind, grade, rule, state] = choices.map((name) => field(name).value);
     let shown = 0;
     for (const row of rows) {
       const fits =
-        (!way || row.dataset.w === way) &&
+        (!kind || row.dataset.w === kind) &&
         (!grade || row.cells[0].textContent.trim() === grade) &&
         (!rule || row.dataset.r.split(" ").includes(rule)) &&
         (!state || row.dataset.s === state) &&
@@ -52,11 +52,11 @@
     cell.append(button);
   };
   for (const head of table.querySelectorAll("[data-by]")) press(head, () => sort(head));
-  for (const option of field("way").options) {
-    const cell = option.value && document.querySelector(`[data-way="${option.value}"]`);
+  for (const option of field("kind").options) {
+    const cell = option.value && document.querySelector(`[data-kind="${option.value}"]`);
     if (!cell) continue;
     press(cell, () => {
-      field("way").value = option.value;
+      field("kind").value = option.value;
       filter();
       field("all").scrollIntoView();
     });

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from guardrails.channels.text import plain
-from guardrails.report.bypasses import WORDS, WayCount, beyond
+from guardrails.report.bypasses import WORDS, BypassCount, beyond
 from guardrails.report.coverage_forms import coverage_rows
 from guardrails.report.line import GRADES, Line, evidence, expiry_text, spelled
 from guardrails.report.model import Report
@@ -53,7 +53,7 @@ class Row:
     line: Line
     rank: int
     codes: str
-    way: str
+    kind: str
     shown: str
     place: str
     left: str
@@ -62,10 +62,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class WayBar:
+class BypassBar:
     """A way past a policy: its count, and how these stand: the pieces of a bar as (grade, left edge, width), of 100."""
 
-    count: WayCount
+    count: BypassCount
     name: str
     does: str
     parts: tuple[tuple[str, float, float], ...]
@@ -81,8 +81,8 @@ def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
         at_shown=f"{report.at:%d %b %Y, %H:%M} UTC",
         cards=cards(report),
         found=[grade for grade in GRADES if report.grades[grade]],
-        ways=_bars(report.ways_to_show()),
-        beyond=beyond(report.ways.values()),
+        bypasses=_bars(report.bypass_counts_to_show()),
+        beyond=beyond(report.bypass_counts.values()),
         rules=rules,
         states=report.states_in_order(),
         coverage=coverage_rows(report, NAMES),
@@ -127,15 +127,15 @@ def _row(report: Report, line: Line) -> Row:
     left = expiry_text(line).partition(", ")[2]
     place = report.place(line)
     shown = "" if line.display_name == line.name else line.display_name
-    rank, way = GRADES.index(line.grade), WORDS[line.way].name
-    return Row(line, rank, codes, way, shown, place, left, _day(line.expires_on), _day(line.since))
+    rank, kind = GRADES.index(line.grade), WORDS[line.kind].name
+    return Row(line, rank, codes, kind, shown, place, left, _day(line.expires_on), _day(line.since))
 
 
 def _day(time: datetime | None) -> str:
     return f"{time:%d %b %Y}" if time else ""
 
 
-def _bars(counts: Sequence[WayCount]) -> list[WayBar]:
+def _bars(counts: Sequence[BypassCount]) -> list[BypassBar]:
     """Return the ways in their order, each with the shares of its grades."""
     bars = []
     for one in counts:
@@ -145,7 +145,7 @@ def _bars(counts: Sequence[WayCount]) -> list[WayBar]:
             if one.grades[grade]:
                 parts.append((grade, round(left, 1), share(one.grades[grade])))
                 left += share(one.grades[grade])
-        bars.append(WayBar(one, WORDS[one.way].plural, WORDS[one.way].does, tuple(parts)))
+        bars.append(BypassBar(one, WORDS[one.kind].plural, WORDS[one.kind].does, tuple(parts)))
     return bars
 
 

@@ -187,11 +187,11 @@ class Reading:
         """Return one sentence on the containers that ARM did not list; "" where it listed all. `names`: by key."""
         if not self.partly:
             return ""
-        told = [f"{words_of(key, names)}: {why}" for key, why in self.partly.items()]
+        partly = [f"{words_of(key, names)}: {why}" for key, why in self.partly.items()]
         return (
-            f"Azure Resource Manager does not list the exemptions of {len(told):,} of the places that hold any: the "
+            f"Azure Resource Manager does not list the exemptions of {len(partly):,} of the places that hold any: the "
             f"{self._unlisted:,} that Resource Graph shows there are judged by what it returns, and there may be more: "
-            f"{_few(told)}"
+            f"{_few(partly)}"
         )
 
     def _takes(self, one: ExemptionId) -> bool:
@@ -333,13 +333,13 @@ async def _end(blocks: Iterable[_Block]) -> None:
     await asyncio.gather(*reading, return_exceptions=True)
 
 
-def _sentence(told: Sequence[str], what: str) -> str:
-    return f"{_count(len(told), 'exemption')} {what}: {_few(told)}"
+def _sentence(reported: Sequence[str], what: str) -> str:
+    return f"{_count(len(reported), 'exemption')} {what}: {_few(reported)}"
 
 
-def _few(told: Sequence[str]) -> str:
-    more = f"; and {len(told) - _SHOWN:,} more" if len(told) > _SHOWN else ""
-    return "; ".join(told[:_SHOWN]) + more
+def _few(reported: Sequence[str]) -> str:
+    more = f"; and {len(reported) - _SHOWN:,} more" if len(reported) > _SHOWN else ""
+    return "; ".join(reported[:_SHOWN]) + more
 
 
 def _count(number: int, what: str) -> str:

@@ -6,20 +6,20 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
-from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.decisions.assess import assess_all
 from guardrails.decisions.next_row import facts_of
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.ports import Inventory, Surroundings
 from guardrails.reconcile.inventory import Rows
-from guardrails.report.beside import Beside, Looked
 from guardrails.report.coverage import GROUP, Coverage, words_of
 from guardrails.report.filters import EVERYTHING, Filter
 from guardrails.report.line import line_of, line_of_bypass
 from guardrails.report.model import Report
+from guardrails.report.overlaps import Looked, PendingOverlaps
 from guardrails.report.reading import Arm, Listing, Reading, Sleep
-from guardrails.rules.reach import policies_of
+from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Ruleset
 from guardrails.sweep.look_for_bypasses import look
 
@@ -29,7 +29,7 @@ AT_ONCE: Final = 8
 _HARMLESS: Final = frozenset({"duplicate", "foreign tenant"})
 """Oddities of rows (guardrails.reconcile.inventory.Rows) that hide no exemption of ours."""
 
-type Told = Callable[[int, int], None]
+type Reported = Callable[[int, int], None]
 """Hears how many rows were read, and how many there are in all (0: unknown)."""
 
 
@@ -42,7 +42,7 @@ async def survey(
     coverage: Coverage | None = None,
     wanted: Filter = EVERYTHING,
     named: Sequence[str] = (),
-    told: Told = lambda _done, _total: None,
+    reported: Reported = lambda _done, _total: None,
     sleep: Sleep = asyncio.sleep,
 ) -> Report:
     """Judge all that the inventory shows, as at `now`: exemptions, and every other way past a policy.
@@ -68,19 +68,19 @@ async def survey(
     rows = Rows(ruleset.names, around.tenant)
     reading = Reading(inventory, arm, rows, wanted, sleep=sleep)
     known = Known(around, arm, ask_policies=ruleset.asks_policies)
-    beside = Beside(ruleset, around, known.__getitem__, now)
+    beside = PendingOverlaps(ruleset, around, known.__getitem__, now)
     done = 0
     async with aclosing(reading.exemptions(named)) as found:
         async for some in found:
             await known.learn(some)
             _judge(beside.take(some), known, report, ruleset)
             done += len(some)
-            told(done + reading.left_out, reading.total)
+            reported(done + reading.left_out, reading.total)
     _judge(beside.rest(), known, report, ruleset)
     if reading.left_out and ruleset.judges("duplicate"):
         report.notes.append(f"{reading.left_out:,} exemptions were not looked at: what they overlap with is not told")
     _take_over(report, reading, rows)
-    report.ways[Way.EXEMPTION].whole = not report.missing
+    report.bypass_counts[BypassKind.EXEMPTION].whole = not report.missing
     if hidden := known.hidden:
         report.missing.append(_hidden(hidden))
     await _others(report, inventory, around, ruleset, wanted, whole=not hidden)
@@ -137,7 +137,7 @@ async def _others(
 ) -> None:
     """Take in the ways past a policy that are no exemptions. `whole`: whether all assignments are shown."""
     seen = await look(inventory, around, ruleset, report.at)
-    whole = whole and not any(one.way is Way.UNREAD for one in seen.found)
+    whole = whole and not any(one.kind is BypassKind.UNREAD for one in seen.found)
     for bypass in seen.found:
         if wanted.visible and _is_elsewhere(bypass, around):
             continue
@@ -147,9 +147,9 @@ async def _others(
             report.left_out += 1
     report.missing.extend(seen.missing)
     report.notes.extend(seen.notes)
-    for way, count in report.ways.items():
-        if way is not Way.EXEMPTION:
-            count.whole = way not in seen.partial and not around.missing and (whole or way is Way.TAG)
+    for kind, count in report.bypass_counts.items():
+        if kind is not BypassKind.EXEMPTION:
+            count.whole = kind not in seen.partial and not around.missing and (whole or kind is BypassKind.TAG)
 
 
 def _hidden(count: int) -> str:

@@ -63,7 +63,7 @@ def summary(report: Report) -> dict[str, Any]:
             "left_out": report.left_out,
             **report.verdicts(),
         },
-        "ways": [count.to_json() for count in report.ways.values()],
+        "ways": [count.to_json() for count in report.bypass_counts.values()],
         "severities": {name: report.grades[name] for name in ("high", "medium", "low", "info")},
         "expiry": dict(report.states_in_order()),
         "rules": [
@@ -73,7 +73,7 @@ def summary(report: Report) -> dict[str, Any]:
                 "severity": str(rule.severity),
                 "violations": rule.violations,
                 "unknown": rule.unknown,
-                "mend": rule.mend,
+                "mend": rule.remediation,
             }
             for rule in report.rules_by_weight()
         ],
@@ -112,9 +112,9 @@ def cell(value: object) -> str:
 def _values(report: Report, line: Line) -> list[object]:
     severity = line.grade if line.verdict == "violation" else ""
     return [
-        str(line.way), line.verdict, severity, line.name, report.place(line), "; ".join(rules_broken(line)),
+        str(line.kind), line.verdict, severity, line.name, report.place(line), "; ".join(rules_broken(line)),
         "; ".join(f"{one.code}: {one.text}" for one in line.findings),
-        "; ".join(dict.fromkeys(one.mend for one in line.findings)), line.state, line.days_left,
+        "; ".join(dict.fromkeys(one.remediation for one in line.findings)), line.state, line.days_left,
         spelled(line.expires_on), line.owner, line.ticket, line.category, line.display_name, line.detail, line.who,
         spelled(line.since), line.excluded, line.assignment, line.id,
     ]  # fmt: skip
@@ -128,16 +128,18 @@ def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
     for title, said in (("What could not be seen", report.missing), ("Notes", report.notes)):
         if said:
             yield f"\n## {title}\n\n" + "".join(f"- {markdown(one, LONGEST)}\n" for one in said)
-    yield f"\n## By way\n\n{beyond(report.ways.values())}\n\n"
+    yield f"\n## By way\n\n{beyond(report.bypass_counts.values())}\n\n"
     yield _row("Way", "Seen", "Violation", "Unknown", "Excluded") + _row(*["---"] * 5)
-    for count in report.ways_to_show():
+    for count in report.bypass_counts_to_show():
         sums = (count.violations, count.grades["unknown"], count.grades["excluded"])
-        yield _row(WORDS[count.way].plural, count.seen, *map(str, sums))
+        yield _row(WORDS[count.kind].plural, count.seen, *map(str, sums))
     if report.rules:
         yield "\n## By rule\n\n" + _row("Severity", "Rule", "Broken by", "Unknown for", "Mend") + _row(*["---"] * 5)
         for rule in report.rules_by_weight():
             name = f"{rule.code} {rule.name}"
-            yield _row(str(rule.severity), name, str(rule.violations), str(rule.unknown), markdown(rule.mend, LONGEST))
+            yield _row(
+                str(rule.severity), name, str(rule.violations), str(rule.unknown), markdown(rule.remediation, LONGEST)
+            )
     if report.states:
         yield "\n## By expiry\n\n" + _row("State", "Ways") + _row("---", "---")
         yield "".join(_row(state, str(count)) for state, count in report.states_in_order())
@@ -148,7 +150,7 @@ def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
     for line in lines:
         strange = [markdown(text, 300) for text in (name_text(line), report.place(line), _found(line))]
         rest = [markdown(text, 300) for text in (line.owner, line.ticket, written_text(line))]
-        yield _row(line.grade, WORDS[line.way].name, *strange, expiry_text(line), *rest)
+        yield _row(line.grade, WORDS[line.kind].name, *strange, expiry_text(line), *rest)
 
 
 def _coverage(report: Report) -> Iterator[str]:

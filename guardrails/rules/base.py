@@ -97,7 +97,7 @@ class Declared(ABC):
     name: str
     severity: Severity
     soc2: tuple[str, ...]
-    mend: str
+    remediation: str
 
     @property
     @abstractmethod

@@ -180,7 +180,7 @@ def lacks(role: str, names: Names) -> Condition | None:
     return every((some(({**said, "equals": '"]'}, {**said, "notLike": '*"]'})), none))
 
 
-def odd_keys(role: str) -> str:
+def why_unmatched(role: str) -> str:
     """Return why there is no form where `lacks` gives none."""
     return f"A metadata key for {role} in the ruleset has other characters than letters and digits."
 

@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
-from guardrails.rules.control import ONLY_KEYS, Form, Given, alias, every, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, alias, every, lacks, why_unmatched
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -42,7 +42,7 @@ def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse Mitigated without any key for a control."""
     none = lacks("control", given.names)
     if none is None:
-        return odd_keys("control")
+        return why_unmatched("control")
     return Form(every(({"field": alias("exemptionCategory"), "equals": "Mitigated"}, none)), leaves=(ONLY_KEYS,))
 
 
@@ -51,7 +51,7 @@ RULE = Rule(
     name="control-missing",
     severity=Severity.MEDIUM,
     soc2=("CC5.1", "CC9.1"),
-    mend="Write the control into the metadata as compensatingControl, or make the exemption a Waiver.",
+    remediation="Write the control into the metadata as compensatingControl, or make the exemption a Waiver.",
     check=check,
     control=control,
     good=(

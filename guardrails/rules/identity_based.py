@@ -20,7 +20,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import PRINCIPALS, RESOURCE_GRAPH, SELECTORS
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import Form, alias
-from guardrails.rules.reach import PEOPLE, selection_of
+from guardrails.rules.selection import PEOPLE, selection_of
 from guardrails.rules.words import clips
 
 
@@ -50,7 +50,7 @@ RULE = Rule(
     name="identity-based",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC6.3"),
-    mend="Remove the selectors of kind userPrincipalId and groupPrincipalId.",
+    remediation="Remove the selectors of kind userPrincipalId and groupPrincipalId.",
     check=check,
     control=_CONTROL,
     good=(

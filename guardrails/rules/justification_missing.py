@@ -22,7 +22,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Violation, option
-from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, why_unmatched
 from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
 
 
@@ -66,7 +66,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse where there is neither a description nor any key for a justification."""
     none = lacks("justification", given.names)
     if none is None:
-        return odd_keys("justification")
+        return why_unmatched("justification")
     leaves = ("A description that is too short, says nothing or repeats the display name.", ONLY_KEYS)
     return Form(every((blank("description"), none)), leaves=leaves)
 
@@ -76,7 +76,7 @@ RULE = Rule(
     name="justification-missing",
     severity=Severity.MEDIUM,
     soc2=("CC3.2", "CC9.1"),
-    mend="Say in the description what cannot comply, why, and what will end it.",
+    remediation="Say in the description what cannot comply, why, and what will end it.",
     check=check,
     control=control,
     options=Options,

@@ -29,8 +29,8 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import Condition, Form, Given, every, matches, some, written
-from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
+from guardrails.rules.selection import selection_of
 from guardrails.rules.words import clip, clips
 
 
@@ -141,7 +141,7 @@ RULE = Rule(
     name="never-exempt",
     severity=Severity.HIGH,
     soc2=("CC5.2", "CC6.1"),
-    mend="Delete it and comply, or have the list in the ruleset changed.",
+    remediation="Delete it and comply, or have the list in the ruleset changed.",
     check=check,
     control=control,
     options=Options,

@@ -40,7 +40,7 @@ RULE = Rule(
     name="not-validated",
     severity=Severity.MEDIUM,
     soc2=("CC7.1", "CC8.1"),
-    mend="Set assignmentScopeValidation to Default once the assignment applies.",
+    remediation="Set assignmentScopeValidation to Default once the assignment applies.",
     check=check,
     control=_CONTROL,
     good=(Case("nothing said"), Case("Default", properties={"assignmentScopeValidation": "Default"})),

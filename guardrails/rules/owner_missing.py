@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Violation
-from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -34,7 +34,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
 def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse metadata without any key for it."""
     none = lacks("owner", given.names)
-    return Form(none, leaves=(ONLY_KEYS,)) if none else odd_keys("owner")
+    return Form(none, leaves=(ONLY_KEYS,)) if none else why_unmatched("owner")
 
 
 RULE = Rule(
@@ -42,7 +42,7 @@ RULE = Rule(
     name="owner-missing",
     severity=Severity.MEDIUM,
     soc2=("CC1.5", "CC5.3"),
-    mend="Write the owning team or person into the metadata as owner.",
+    remediation="Write the owning team or person into the metadata as owner.",
     check=check,
     control=control,
     good=(

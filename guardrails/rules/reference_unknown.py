@@ -19,8 +19,8 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
-from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
+from guardrails.rules.selection import selection_of
 from guardrails.rules.words import clip, clips
 
 
@@ -57,7 +57,7 @@ RULE = Rule(
     name="reference-unknown",
     severity=Severity.MEDIUM,
     soc2=("CC7.1", "CC8.1"),
-    mend="Name the reference ids that the initiative has now.",
+    remediation="Name the reference ids that the initiative has now.",
     check=check,
     control="A policy cannot look up what the assignment assigns; Azure checks most reference ids itself.",
     good=(

@@ -24,7 +24,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
-from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.words import clip
 
 
@@ -61,7 +61,7 @@ def control(options: Options, given: Given) -> Form | str:
     if not options.required:
         return "No review date is required, and a policy can tell that one is there, not what it says."
     none = lacks("review", given.names)
-    return Form(none, leaves=("A review date that has passed.", ONLY_KEYS)) if none else odd_keys("review")
+    return Form(none, leaves=("A review date that has passed.", ONLY_KEYS)) if none else why_unmatched("review")
 
 
 RULE = Rule(
@@ -69,7 +69,7 @@ RULE = Rule(
     name="review-due",
     severity=Severity.LOW,
     soc2=("CC3.2", "CC4.1"),
-    mend="Review it and set reviewDate in its metadata to the day of the next review.",
+    remediation="Review it and set reviewDate in its metadata to the day of the next review.",
     check=check,
     control=control,
     options=Options,

@@ -37,7 +37,7 @@ RULE = Rule(
     name="self-serve",
     severity=Severity.HIGH,
     soc2=("CC6.3", "CC8.1"),
-    mend="Have it approved and deployed by the pipeline, and delete this one.",
+    remediation="Have it approved and deployed by the pipeline, and delete this one.",
     check=check,
     control="There is no alias for exemptionManagementMode; `selfServeExemptionSettings` of assignments has one.",
     good=(Case("nothing said"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),

@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Violation
-from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, odd_keys
+from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -36,7 +36,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
 def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse metadata without any key for it."""
     none = lacks("ticket", given.names)
-    return Form(none, leaves=(ONLY_KEYS,)) if none else odd_keys("ticket")
+    return Form(none, leaves=(ONLY_KEYS,)) if none else why_unmatched("ticket")
 
 
 RULE = Rule(
@@ -44,7 +44,7 @@ RULE = Rule(
     name="ticket-missing",
     severity=Severity.HIGH,
     soc2=("CC5.3", "CC8.1"),
-    mend="Write the approval ticket into the metadata as approvalTicket.",
+    remediation="Write the approval ticket into the metadata as approvalTicket.",
     check=check,
     control=control,
     good=(

@@ -22,8 +22,8 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
 from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
-from guardrails.rules.reach import selection_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
+from guardrails.rules.selection import selection_of
 from guardrails.rules.words import clip, clips
 
 
@@ -78,7 +78,7 @@ RULE = Rule(
     name="whole-initiative",
     severity=Severity.HIGH,
     soc2=("CC5.2", "CC6.1"),
-    mend="List only the policies that it needs in policyDefinitionReferenceIds.",
+    remediation="List only the policies that it needs in policyDefinitionReferenceIds.",
     check=check,
     control="A policy cannot look up what the assignment assigns, nor how many policies an initiative has.",
     good=(

@@ -128,7 +128,7 @@ class Full:
         """The name under which it is remembered that people were told."""
         return f"{self.name}/{self.key}"
 
-    def told_at(self, now: datetime) -> datetime:
+    def notified_at(self, now: datetime) -> datetime:
         """Return the time, UTC, that people count as told from, who are told `now`: an hour later it has room.
 
         The clock that noted the use that filled it may be ahead of this one.

@@ -37,7 +37,7 @@ UNREADABLE: Final = BypassRule(
     name="bypass-unreadable",
     severity=Severity.MEDIUM,
     soc2=("CC7.1",),
-    mend="Look at it in the portal, and write it as Azure documents it.",
+    remediation="Look at it in the portal, and write it as Azure documents it.",
     control=f"{_REPORTED} {_TAGGED}",
     text="""A bypass must be readable.
 
@@ -64,7 +64,7 @@ TICKET_MISSING: Final = BypassRule(
     name="bypass-ticket-missing",
     severity=Severity.HIGH,
     soc2=("CC5.3", "CC8.1"),
-    mend="Name the approval ticket in the assignment's metadata, or in the ticket tag.",
+    remediation="Name the approval ticket in the assignment's metadata, or in the ticket tag.",
     control=f"{_REPORTED} {_TAGGED}",
     text="""A bypass must name its approval ticket.
 
@@ -90,7 +90,7 @@ REVIEW_MISSING: Final = BypassRule(
     name="bypass-review-missing",
     severity=Severity.LOW,
     soc2=("CC3.2", "CC4.1"),
-    mend="Name the date of the next review in the assignment's metadata.",
+    remediation="Name the date of the next review in the assignment's metadata.",
     control=_REPORTED,
     text="""A bypass must have a review ahead.
 
@@ -116,7 +116,7 @@ END_MISSING: Final = BypassRule(
     name="bypass-end-missing",
     severity=Severity.MEDIUM,
     soc2=("CC6.1", "CC9.1"),
-    mend="Say when it ends, as 2027-06-30T00:00:00Z, in the assignment's metadata or in the expiry tag.",
+    remediation="Say when it ends, as 2027-06-30T00:00:00Z, in the assignment's metadata or in the expiry tag.",
     control=f"{_REPORTED} {_TAGGED}",
     text="""A bypass must say when it ends.
 
@@ -141,7 +141,7 @@ ENDED: Final = BypassRule(
     name="bypass-ended",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
-    mend="Take it away, or have it approved anew with a later end.",
+    remediation="Take it away, or have it approved anew with a later end.",
     control="A policy that lets tags past does not know their end; nor does an assignment know its own.",
     text="""A bypass that has ended must go.
 
@@ -166,7 +166,7 @@ NOT_APPROVED: Final = BypassRule(
     name="bypass-not-approved",
     severity=Severity.HIGH,
     soc2=("CC6.3", "CC8.1"),
-    mend="Take the tags away, or have the exception approved and list its id under `exceptions: approved`.",
+    remediation="Take the tags away, or have the exception approved and list its id under `exceptions: approved`.",
     control="The policies that `policy build` makes let approved ids past and no others.",
     text="""An exception tag must name an approved exception.
 
@@ -191,7 +191,7 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     name="bypass-enrollment-removed",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
-    mend="Enroll the scope again; or have the removal approved and list it under `exceptions: accepted`.",
+    remediation="Enroll the scope again; or have the removal approved and list it under `exceptions: accepted`.",
     control="A policy looks at what is there: it cannot see that an enrollment is gone. A sweep remembers it.",
     text="""A scope that was enrolled must stay enrolled.
 

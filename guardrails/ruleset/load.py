@@ -58,16 +58,16 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     problems += [*contradictions(root, name, MATCHERS), *unmatchable(root, name, kinds)]
     patterns = tuple(written(root, wanted))
     version, at = _version(root)
-    told = tuple(pointless(patterns, name))
+    reported = tuple(pointless(patterns, name))
     if version == 1:
         problems += [f"{name}:{one.place}: {one.path}: {problem_of(one, 1)}" for one in patterns if _too_long(one)]
-        told = (*warnings(patterns, at, name), *told)
+        reported = (*warnings(patterns, at, name), *reported)
     else:
         checked = ((one, problem_of(one, version)) for one in patterns)
         problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
     if problems:
         return Loaded(None, problems, patterns=patterns)
-    return Loaded(_value(root), [], told, patterns, item_places(root))
+    return Loaded(_value(root), [], reported, patterns, item_places(root))
 
 
 def _too_long(one: Written) -> bool:

@@ -14,7 +14,7 @@ from guardrails.exemption.facts import Assignment, Facts, Gone, Policy, Unread
 from guardrails.exemption.initiatives import base_of
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import Glob
-from guardrails.rules.reach import selection_of
+from guardrails.rules.selection import selection_of
 
 ABOUT_CONTROLS: Final = ("initiative", "definition", "reference", "policy_category", "severity")
 """What an override may name and that not every exemption from an assignment has in common, or that must be read."""

@@ -350,7 +350,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
             "severity": {"type": "string", "enum": [str(s) for s in Severity]},
             "options": _object(options, ""),
         },
-        f"{rule.code}: {rule.mend}",
+        f"{rule.code}: {rule.remediation}",
     )
     return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", *responses]}
 
@@ -363,7 +363,7 @@ def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
             "response": {"type": "string", "enum": ["alert"], **because},
             "severity": {"type": "string", "enum": [str(s) for s in Severity]},
         },
-        f"{rule.code}: {rule.mend}",
+        f"{rule.code}: {rule.remediation}",
     )
     return {**whole, **because, "type": ["object", "string", "boolean"], "enum_scalar": [False, "off", "alert"]}
 

@@ -79,7 +79,7 @@ def correlated(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def told_under(name: str) -> Iterator[None]:
+def correlated_without_texts(name: str) -> Iterator[None]:
     """As `correlated`; and what fails within fails without texts that may quote anybody, for the host logs them.
 
     Raises GuardrailsError, whose text is ours, without what led to it; Defect for any other error.

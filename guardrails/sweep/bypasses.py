@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from guardrails.bypasses.enrolled import Enrolled, bypass_of
-from guardrails.bypasses.model import Bypass, Way, container_of, judged, token
+from guardrails.bypasses.model import Bypass, BypassKind, container_of, judged, token
 from guardrails.bypasses.notice import bypass_found
 from guardrails.bypasses.row import Kept, Known, codes_of, holder_of
 from guardrails.notices.notice import Notice
@@ -70,7 +70,7 @@ async def sweep_bypasses(
     ruleset: Ruleset,
     *,
     at: datetime,
-    told: datetime | None,
+    reported: datetime | None,
     arm: Arm,
 ) -> Tally:
     """Look, keep what differs, and return the counts. Raises Retryable, Permanent.
@@ -82,7 +82,7 @@ async def sweep_bypasses(
     anybody hears of it, so that a crash in between is found out.
     """
     shown = await look(inventory, around, ruleset, at)
-    comparison = _Comparison(await bypasses.known(), at, told)
+    comparison = _Comparison(await bypasses.known(), at, reported)
     for number, one in enumerate(shown.found):
         comparison.take(one)
         if number % _BREATH == 0:
@@ -102,8 +102,8 @@ async def sweep_bypasses(
     tally.gone, tally.unread = len(gone), shown.unknown
     tally.unseen += away.unseen
     tally.missing, tally.notes = [*shown.missing, *away.missing], shown.notes
-    if comparison.untold:
-        tally.notice = bypass_found(comparison.untold, at)
+    if comparison.unnotified:
+        tally.notice = bypass_found(comparison.unnotified, at)
     return tally
 
 
@@ -118,10 +118,10 @@ class _Comparison:
 
     known: Mapping[bytes, Known]
     at: datetime
-    told: datetime | None
+    reported: datetime | None
     tally: Tally = field(default_factory=Tally)
     differ: list[Kept] = field(default_factory=list)
-    untold: dict[bytes, tuple[datetime, Bypass]] = field(default_factory=dict)
+    unnotified: dict[bytes, tuple[datetime, Bypass]] = field(default_factory=dict)
     _seen: set[bytes] = field(default_factory=set)
 
     def take(self, shown: Bypass) -> None:
@@ -134,7 +134,7 @@ class _Comparison:
         self.tally.violations += one.verdict == "violation"
         self.tally.unknown += one.verdict == "unknown"
         name, codes = token(one), codes_of(one)
-        fresh = before is None or (one.way is Way.UNENROLLED and not before.codes)
+        fresh = before is None or (one.kind is BypassKind.UNENROLLED and not before.codes)
         first_seen = before.first_seen if before and before.first_seen and not fresh else self.at
         found = self._found(codes, before)
         if before is None or before.gone or before.token != name:
@@ -142,14 +142,14 @@ class _Comparison:
             self.tally.new += fresh
             self.tally.back += not fresh and before is not None and before.gone is not None
             self.tally.changed += not fresh and before is not None and before.gone is None
-        if found and (self.told is None or found > self.told or found == self.at):
-            self.untold[key] = found, one
+        if found and (self.reported is None or found > self.reported or found == self.at):
+            self.unnotified[key] = found, one
 
     def enroll(self, part: Enrolled, name: str) -> None:
         """Write down what is enrolled, so that its removal is noticed; what is known already stays as it is."""
         one = bypass_of(part, name)
         before = self.known.get(one.key)
-        if (before is None or before.way is None) and one.key not in self._seen:
+        if (before is None or before.kind is None) and one.key not in self._seen:
             self._seen.add(one.key)
             self.differ.append(Kept(one, token(one), self.at, self.at, gone=self.at))
 
@@ -166,15 +166,15 @@ class _Comparison:
         Of enrollments, `removed` decides that.
         """
         gone, old = dict[bytes, str](), dict[bytes, str]()
-        unread = {holder_of(one.way, one.scope, one.subject) for one in shown.found if one.unreadable}
+        unread = {holder_of(one.kind, one.scope, one.subject) for one in shown.found if one.unreadable}
         for key in self.known.keys() - self._seen:
             row = self.known[key]
-            if row.way is Way.UNENROLLED:
+            if row.kind is BypassKind.UNENROLLED:
                 continue
             if row.gone is not None:
                 if self.at - row.gone > KEPT:
                     old[key] = row.partition
-            elif row.way is None or row.way in shown.partial or row.holder in unread:
+            elif row.kind is None or row.kind in shown.partial or row.holder in unread:
                 continue  # it may be there, and not be shown
             elif row.container in visible:
                 gone[key] = row.partition
@@ -194,6 +194,6 @@ def _visible(around: Surroundings) -> set[str]:
 
 def _signed(shown: Bypass, before: Known | None) -> Bypass:
     """Return it with who wrote it by the register, where Azure remembers that no more: of tags it does for 14 days."""
-    if before is None or shown.way is not Way.TAG or shown.who or shown.since:
+    if before is None or shown.kind is not BypassKind.TAG or shown.who or shown.since:
         return shown
     return replace(shown, who=before.who, since=before.since)

@@ -19,10 +19,10 @@ from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import DEFAULT_NAMES, Exemption
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.ports import Inventory, Page, Surroundings, Sweeps
-from guardrails.reconcile.defer import tell_breaker
+from guardrails.reconcile.defer import log_breaker
 from guardrails.reconcile.inventory import NO_ASSIGNMENT, NO_EXEMPTION, Rows, token
 from guardrails.reconcile.visit import Visit, World
-from guardrails.rules.reach import policies_of
+from guardrails.rules.selection import policies_of
 from guardrails.ruleset.model import Mode, Ruleset
 from guardrails.sweep.adopt import adopt
 from guardrails.sweep.matches import Counting, Matches
@@ -82,9 +82,9 @@ class Report:
     odd: Counter[str] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
     bypasses: Mapping[str, int] = field(default_factory=dict)
-    bypasses_told: datetime | None = None
+    bypasses_notified: datetime | None = None
     matches: Matches | None = None
     altered: list[str] = field(default_factory=list)
     late: str = ""
@@ -97,9 +97,9 @@ class Report:
             until = parse_time(run.report.get("bypasses_told"))
         except ValueError:  # a hand was in the row: told twice is better than not
             until = None
-        told, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))
+        reported, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))
         matches = Matches.from_json(run.report.get("matches"))
-        return cls(run.started, told=told, bypasses_told=until, matches=matches, altered=altered)
+        return cls(run.started, reported=reported, bypasses_notified=until, matches=matches, altered=altered)
 
     def remark(self, text: str) -> None:
         """Note what is odd; of thousands, the first are enough."""
@@ -124,9 +124,9 @@ class Report:
             "odd": dict(self.odd),
             "missing": self.missing[:NAMED],
             "remarks": self.remarks,
-            "told": self.told,
+            "told": self.reported,
             "bypasses": dict(self.bypasses),
-            "bypasses_told": spell_time(self.bypasses_told) if self.bypasses_told else None,
+            "bypasses_told": spell_time(self.bypasses_notified) if self.bypasses_notified else None,
             "matches": self.matches.to_json() if self.matches else None,
             "altered": self.altered[:NAMED],
             "late": self.late,
@@ -177,7 +177,7 @@ class Pass:
             text = "the breaker's row cannot be read, and counts as open until `python -m guardrails breaker close`"
             self.report.altered.append(f"{text}: {breaker.result().damaged}")
         self.report.open_since = breaker.result().opened_at
-        tell_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
+        log_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open
         self.report.missing.extend(self._around.missing)
         self._rows = Rows(self.ruleset.names, self._around.tenant)
         self._visible = set(self._around.containers)

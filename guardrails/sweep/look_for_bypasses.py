@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from guardrails.bypasses.enrolled import Enrolled, Mode, counts
-from guardrails.bypasses.model import Bypass, Way, judged
+from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.read import ENROLL, bypasses_of, enrolled_of, mode_of, tagged_of
 from guardrails.errors import Permanent
 from guardrails.ports import Inventory, Surroundings
@@ -43,7 +43,7 @@ class Look:
     missing: list[str] = field(default_factory=list)
     unknown: int = 0
     notes: list[str] = field(default_factory=list)
-    partial: set[Way] = field(default_factory=set)
+    partial: set[BypassKind] = field(default_factory=set)
     enrolled: list[Enrolled] = field(default_factory=list)
     modes: dict[str, Mode] = field(default_factory=dict)
 
@@ -132,8 +132,8 @@ class _Looking:
 
     def partly(self, kind: str) -> None:
         """Remember that some rows were not read."""
-        others = {Way.EXEMPTION, Way.TAG}
-        self.result.partial |= {Way.TAG} if kind == _TAGGED else set(Way) - others
+        others = {BypassKind.EXEMPTION, BypassKind.TAG}
+        self.result.partial |= {BypassKind.TAG} if kind == _TAGGED else set(BypassKind) - others
 
     def finish(self) -> Look:
         """Return what was found, with what was left out told."""

@@ -15,7 +15,7 @@ from itertools import batched
 from typing import Final
 
 from guardrails.bypasses.enrolled import REMOVED, Enrolled, Mode, Parts, bypass_of, counts, holds
-from guardrails.bypasses.model import Bypass, Way, container_of
+from guardrails.bypasses.model import Bypass, BypassKind, container_of
 from guardrails.bypasses.read import enrolled_of
 from guardrails.bypasses.row import Known, holder_of
 from guardrails.errors import Permanent, Retryable
@@ -66,9 +66,9 @@ async def removed(
     result = Removed()
     doubtful, hidden = (defaultdict[str, list[tuple[bytes, Known]]](list) for _ in range(2))
     parts = Parts(shown.enrolled)
-    unread = {holder_of(one.way, one.scope, one.subject) for one in shown.found if one.unreadable}
+    unread = {holder_of(one.kind, one.scope, one.subject) for one in shown.found if one.unreadable}
     for key, row in known.items():
-        if row.way is not Way.UNENROLLED or Way.UNENROLLED in shown.partial or row.holder in unread:
+        if row.kind is not BypassKind.UNENROLLED or BypassKind.UNENROLLED in shown.partial or row.holder in unread:
             continue
         mode = shown.modes.get(row.holder)
         if mode is None:

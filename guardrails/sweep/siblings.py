@@ -30,7 +30,7 @@ from guardrails.exemption.together import BASE, NAME, name_of, names_in, to_json
 from guardrails.ports import Surroundings
 from guardrails.reconcile.inventory import NO_ASSIGNMENT, SAID, Rows
 from guardrails.reconcile.visit import World
-from guardrails.rules.reach import Selection
+from guardrails.rules.selection import Selection
 from guardrails.ruleset.model import Ruleset
 
 _AT_ONCE: Final = 16
@@ -159,7 +159,7 @@ class Siblings:
     _shared: dict[Any, Any] = field(default_factory=dict)
     _uniform: set[tuple[str, str]] = field(default_factory=set)
     _groups: _Read = field(default_factory=_Read)
-    _from_below: dict[bytes, list[tuple[str, overlap.Told]]] = field(default_factory=dict)
+    _from_below: dict[bytes, list[tuple[str, overlap.Reported]]] = field(default_factory=dict)
     _undecided: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -182,24 +182,26 @@ class Siblings:
                 named = shared.get(one.reference_ids) or shared.setdefault(
                     one.reference_ids, tuple(sorted(map(str.lower, one.reference_ids)))
                 )
-        told: Mapping[str, Any] = _NOTHING
+        reported: Mapping[str, Any] = _NOTHING
         if self._places and (container, assigned) not in self._uniform:
             above = self.around.above
             found = outside(identity.key[:cut], container, assignment, above) if assignment else NO_ASSIGNMENT
             if found is not None:
-                told = self._told_of_place(found)
+                reported = self._findings_of_place(found)
             elif assignment and is_uniform(assignment):
                 self._uniform.add((container, assigned))
-        shown = Shown(identity.hash, identity.text, container, one.modified_at, listed, sure, cut, beside, named, told)
+        shown = Shown(
+            identity.hash, identity.text, container, one.modified_at, listed, sure, cut, beside, named, reported
+        )
         if beside and container.startswith(MARK):
             self._over.setdefault(beside, []).append(shown)
         return shown
 
-    def _told_of_place(self, found: Outside | Unread) -> Mapping[str, Any]:
+    def _findings_of_place(self, found: Outside | Unread) -> Mapping[str, Any]:
         if isinstance(found, Unread) and self.around.missing:  # it may pass: what the register has stays
             return _KEEP
-        told: Mapping[str, Any] = self._shared.get(found) or self._shared.setdefault(found, to_json(found))
-        return told
+        reported: Mapping[str, Any] = self._shared.get(found) or self._shared.setdefault(found, to_json(found))
+        return reported
 
     def settled(self, shown: Sequence[Shown]) -> bool:
         """Complete the tokens of the exemptions of one subscription. Return whether nothing had to be read for it."""
@@ -220,27 +222,27 @@ class Siblings:
 
     async def settle(self, shown: Sequence[Shown]) -> None:
         """Do the same where something has to be read."""
-        told = await self._decided(list(self._units(shown)), shown)
+        reported = await self._decided(list(self._units(shown)), shown)
         for one in shown:
-            await self._tell(one, told)
+            await self._tell(one, reported)
 
     async def finish(self, shown: Sequence[Shown]) -> None:
         """Do the same for all exemptions at management groups, once all others are settled."""
-        told: dict[bytes, tuple[str, overlap.Told | None]] = {}
+        reported: dict[bytes, tuple[str, overlap.Reported | None]] = {}
         if self._compares:
-            told = await self._decided(list(self._units_of_groups(shown)), shown)
+            reported = await self._decided(list(self._units_of_groups(shown)), shown)
         for key, some in self._from_below.items():
-            name, own = told.get(key, ("", None))
+            name, own = reported.get(key, ("", None))
             whole = overlap.best(own, some)
-            told[key] = name_of([name, to_json(whole)]), whole
+            reported[key] = name_of([name, to_json(whole)]), whole
         for one in shown:
-            await self._tell(one, told)
+            await self._tell(one, reported)
 
-    async def _tell(self, one: Shown, told: Mapping[bytes, tuple[str, overlap.Told | None]]) -> None:
+    async def _tell(self, one: Shown, reported: Mapping[bytes, tuple[str, overlap.Reported | None]]) -> None:
         """Complete the token of an exemption, and say what is told of it. `told`: by Shown.key: its name, and what."""
         listed = self._listed(one)
         before = names_in(listed)[0]
-        name, found = told.get(one.key, ("", None))
+        name, found = reported.get(one.key, ("", None))
         keeps = one.key in self._undecided or (
             self._compares and before not in ("", name) and await self._rests_on_unseen(one)
         )
@@ -338,7 +340,7 @@ class Siblings:
 
     async def _decided(
         self, units: list[_Unit], shown: Sequence[Shown]
-    ) -> dict[bytes, tuple[str, overlap.Told | None]]:
+    ) -> dict[bytes, tuple[str, overlap.Reported | None]]:
         """Return what is told of exemptions that may overlap, by Shown.key, and the name of it in their tokens.
 
         Only assignments of which something changed are looked at; of the others the names alone are told.
@@ -349,13 +351,13 @@ class Siblings:
         there = {one.key: one for unit, site in asked for one in (*unit.own(site), *unit.higher(site))}
         over = {one.key: one for unit, _ in asked for one in unit.over}
         read = self._groups if shown and shown[0].container.startswith(MARK) else _Read()
-        found: dict[bytes, overlap.Told] = {}
+        found: dict[bytes, overlap.Reported] = {}
         try:
             await self._read(there.values(), read)
             await self._read(over.values(), self._groups)
             for unit, site in asked:
-                told = await self._look(unit, site, read)
-                if again := self._take(unit, site, told, found):
+                reported = await self._look(unit, site, read)
+                if again := self._take(unit, site, reported, found):
                     unit.name(site, name_of([site[2], sorted(again)]))
         except Retryable:
             self._undecided.update(there, over)
@@ -365,12 +367,12 @@ class Siblings:
         return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
 
     def _take(
-        self, unit: _Unit, site: _Site, told: Mapping[bytes, overlap.Told], found: dict[bytes, overlap.Told]
+        self, unit: _Unit, site: _Site, reported: Mapping[bytes, overlap.Reported], found: dict[bytes, overlap.Reported]
     ) -> list[str]:
         """Take what a site tells; return why the next sweep is to look again, for that gives it another name."""
         again: list[str] = []
         over = {one.key for one in unit.over}
-        for key, one in told.items():
+        for key, one in reported.items():
             if isinstance(one, Unread) and self.around.missing:  # it may pass: what the register has stays
                 self._undecided.add(key)
             elif key in over:
@@ -382,7 +384,7 @@ class Siblings:
                 again.append(one.reason)
         return again
 
-    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, overlap.Told]:
+    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, overlap.Reported]:
         """Return what is told of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
         own, above = self._siblings(unit.own(site), read), self._siblings(unit.higher(site), read)
         over, doubt = self._siblings(unit.over, self._groups), unit.doubt
@@ -398,9 +400,9 @@ class Siblings:
             key: replace(one, written=(read if key in read.written else self._groups).written[key])
             for key, one in every.items()
         }
-        told = overlap.compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
+        reported = overlap.compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
         keys = {one.key: key for key, one in dated.items()}
-        return {keys[one]: said for one, said in told.items()}
+        return {keys[one]: said for one, said in reported.items()}
 
     def _siblings(self, some: Iterable[Shown], read: _Read) -> dict[bytes, overlap.Sibling]:
         return {one.key: sibling for one in some if (sibling := read.siblings.get(one.key)) is not None}
@@ -485,8 +487,8 @@ class Siblings:
             stored = await self.world.register.read(ExemptionId.parse(one.id))
         except Permanent:
             return False
-        told = stored.row.together.get("overlap", {}) if stored else {}
-        before = told.get("before", ()) if isinstance(told, Mapping) else ()
+        reported = stored.row.together.get("overlap", {}) if stored else {}
+        before = reported.get("before", ()) if isinstance(reported, Mapping) else ()
         return any(self._is_unseen(str(other[0])) for other in before if isinstance(other, list) and other)
 
     def _is_unseen(self, other: str) -> bool:

@@ -86,16 +86,16 @@ class Sweeper:
         async with self._lease(run) as held:
             whole = False
             try:
-                await self._tell_late(run, by, report)
+                await self._notify_late(run, by, report)
                 mode = Mode.AUDIT if self._audit_only else ruleset.mode
                 around = await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
                 found = await self._bypasses_in(around, ruleset, report)
                 whole = await self._tell(run, report)
-                await self._tell_bypasses(found, report)
+                await self._notify_of_bypasses(found, report)
             except* GuardrailsError as errors:
                 first = _first(errors)
                 report.missing.append(f"the sweep broke off: {first}")
-                await self._tell_partial(report)
+                await self._notify_partial(report)
                 raise first from None
             finally:
                 ruleset.limits.forget()
@@ -140,7 +140,7 @@ class Sweeper:
                 around,
                 ruleset,
                 at=report.started,
-                told=report.bypasses_told,
+                reported=report.bypasses_notified,
                 arm=self._world.arm,
             )
         except GuardrailsError as error:
@@ -160,13 +160,13 @@ class Sweeper:
         report.missing = list(dict.fromkeys(report.missing))
         return tally
 
-    async def _tell_bypasses(self, found: Tally | None, report: Report) -> None:
+    async def _notify_of_bypasses(self, found: Tally | None, report: Report) -> None:
         """Tell of what people have not heard of, all in one; what was looked at is told of then."""
         if found is None:
             return
         if found.notice is not None:
             await self._say_once(found.notice, report)
-        report.bypasses_told = report.started
+        report.bypasses_notified = report.started
 
     async def _tell(self, run: Run, report: Report) -> bool:
         """Tell of what was adopted since people were last told, and of what could not be seen: each once.
@@ -194,7 +194,7 @@ class Sweeper:
                 await self._say_once(adoption.notice(key, now), report)
         return True
 
-    async def _tell_late(self, run: Run, by: str, report: Report) -> None:
+    async def _notify_late(self, run: Run, by: str, report: Report) -> None:
         """Tell that no sweep came by for too long: once, until one is in time again."""
         last = last_sweep(run)
         if last is None or run.started - last < self._late:
@@ -204,7 +204,7 @@ class Sweeper:
         log.warning("%s", " ".join(notice.why))
         await self._say_once(notice, report)
 
-    async def _tell_partial(self, report: Report) -> None:
+    async def _notify_partial(self, report: Report) -> None:
         """Tell of a sweep that broke off, as far as that is possible then."""
         try:
             await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
@@ -212,9 +212,9 @@ class Sweeper:
             log.error("nobody could be told that the sweep broke off: %s", error)  # noqa: TRY400
 
     async def _say_once(self, notice: Notice, report: Report) -> None:
-        if notice.id not in report.told:
+        if notice.id not in report.reported:
             await self._say(notice)
-            report.told = [*report.told, notice.id][-20:]
+            report.reported = [*report.reported, notice.id][-20:]
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -58,7 +58,7 @@ class Access:
         grants = self.grants.get(caller.oid)
         if grants is None:
             return True
-        return any(grant.allows(action) and self._store.under(key, grant.scope.lower()) for grant in grants)
+        return any(grant.allows(action) and self._store.is_below(key, grant.scope.lower()) for grant in grants)
 
     def listed(self, caller: Caller, key: str) -> bytes:
         """Return what the caller may do at a lower-cased scope, as Azure lists it: one entry for each role.
@@ -68,7 +68,7 @@ class Access:
         grants = self.grants.get(caller.oid)
         if grants is None:
             grants = [Grant("", ("*",))]
-        held = [grant for grant in grants if self._store.under(key, grant.scope.lower())]
+        held = [grant for grant in grants if self._store.is_below(key, grant.scope.lower())]
         rows = [{"actions": list(one.actions), "notActions": list(one.not_actions)} for one in held]
         return json.dumps({"value": [{**row, "dataActions": [], "notDataActions": []} for row in rows]}).encode()
 
@@ -85,7 +85,7 @@ class Access:
             )
         for denial in self.denials:
             held = caller.oid not in denial.except_oids and _any_glob(denial.actions, action)
-            if held and self._store.under(key, denial.scope.lower()):
+            if held and self._store.is_below(key, denial.scope.lower()):
                 raise ArmError(
                     403,
                     "DenyAssignmentAuthorizationFailed",
@@ -117,5 +117,5 @@ class Access:
         return level == "ReadOnly" or (level == "CanNotDelete" and method == "DELETE" and not target.action)
 
     def _meets(self, scope_key: str, method: str, target: Target) -> bool:
-        below = method == "DELETE" and self._store.under(scope_key, target.key)
-        return below or self._store.under(target.key, scope_key)
+        below = method == "DELETE" and self._store.is_below(scope_key, target.key)
+        return below or self._store.is_below(target.key, scope_key)

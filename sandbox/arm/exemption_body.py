@@ -130,7 +130,7 @@ def check_assignment(store: Store, target: Target, properties: Json) -> None:
     if assignment is None:
         raise invalid(name, f"The policy assignment '{identity}' could not be found.")
     scope_key = assignment.target.scope_key
-    if not store.under(target.scope_key, scope_key):
+    if not store.is_below(target.scope_key, scope_key):
         raise invalid(name, f"The scope '{target.scope}' is not at or under the scope of the assignment '{identity}'.")
     wanted = properties.get("policyDefinitionReferenceIds")
     if wanted:

@@ -187,7 +187,7 @@ class Graph:
 
         def within(place: str) -> bool:
             if place not in seen:
-                seen[place] = place in upward or any(self._store.under(place, scope) for scope in scopes)
+                seen[place] = place in upward or any(self._store.is_below(place, scope) for scope in scopes)
             return seen[place]
 
         chosen = []

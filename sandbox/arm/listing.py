@@ -36,7 +36,7 @@ def select(store: Store, rows: Iterable[Entry], scope_key: str, text: str, now: 
         if "exact" in clauses:
             return key == scope_key
         if "below" in clauses:
-            return store.under(key, scope_key)
+            return store.is_below(key, scope_key)
         return key in above or (not at_only and key.startswith(scope_key + "/"))
 
     chosen = [entry for entry in rows if wanted(entry)]

@@ -136,7 +136,7 @@ class Store:
             found.append(key)
         return found
 
-    def under(self, key: str, ancestor: str) -> bool:
+    def is_below(self, key: str, ancestor: str) -> bool:
         """Tell whether a scope is the other one or below it."""
         if not ancestor or key == ancestor or key.startswith(ancestor + "/"):
             return True

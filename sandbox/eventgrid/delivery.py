@@ -273,12 +273,12 @@ class EventGrid:
             "lastDeliveryAttemptTime": parcel.last_attempt,
         }
         for event in parcel.events:
-            letter = facts | {"publishTime": event.get("eventTime")}
+            dead_letter = facts | {"publishTime": event.get("eventTime")}
             if parcel.subscription.schema == "cloudevents":
                 # CloudEvents allows no capitals in the names of attributes.
-                shown = to_cloud_event(event) | {name.lower(): fact for name, fact in letter.items()}
+                shown = to_cloud_event(event) | {name.lower(): fact for name, fact in dead_letter.items()}
             else:
-                shown = event | letter
+                shown = event | dead_letter
             parcel.subscription.dead_letter.append(shown)
 
     def _finish(self, count: int) -> None:

@@ -161,8 +161,8 @@ async def test_what_may_pass_is_retryable(arm: ArmRest, cloud: Cloud, status: in
     cloud.arm.control._post_faults({"status": status, "code": "Busy", "message": "later"})
     with pytest.raises(Retryable) as caught:
         await (arm.put(HERE, BODY) if call == "put" else getattr(arm, call)(HERE))
-    told = "Busy" if call == "put" else "Busy: later"  # what refuses a write may quote its body, and this is logged
-    assert (caught.value.code, caught.value.message) == ("arm-busy", told)
+    reported = "Busy" if call == "put" else "Busy: later"  # what refuses a write may quote its body, and this is logged
+    assert (caught.value.code, caught.value.message) == ("arm-busy", reported)
     assert (caught.value.subject, caught.value.delay) == (HERE.text, 10)
     assert len(cloud.arm.log.requests) == 1  # the SDK repeats nothing by itself
 
@@ -174,8 +174,8 @@ async def test_what_may_pass_is_retryable(arm: ArmRest, cloud: Cloud, status: in
         ("soon", 10), ("", 10), ("9" * 400, 3600), ("Wed, 21 Oct 99999 07:28:00 GMT", 10),
     ],
 )  # fmt: skip
-async def test_retry_after(arm: ArmRest, cloud: Cloud, told: str, seconds: float) -> None:
-    cloud.arm.control._post_faults({"status": 429, "retry_after": told})
+async def test_retry_after(arm: ArmRest, cloud: Cloud, reported: str, seconds: float) -> None:
+    cloud.arm.control._post_faults({"status": 429, "retry_after": reported})
     with pytest.raises(Retryable) as caught:
         await arm.get(HERE)
     assert caught.value.delay == seconds

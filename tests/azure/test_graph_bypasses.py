@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from guardrails.azure.graph import Graph
-from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.ports import Page
 from guardrails.ruleset.model import parse_ruleset
 from guardrails.sweep.look_for_bypasses import Look, look
@@ -84,8 +84,8 @@ async def test_every_property_of_an_assignment_gets_through(graph_of: MakeGraph,
     answer = await ada.put(f"{SUBSCRIPTION}{AUTH}/policyAssignments/all", {"properties": properties})
     assert answer.status == 201
     found = (await looked(graph_of())).found
-    others = (Way.EXEMPTION, Way.TAG, Way.UNREAD, Way.UNENROLLED)
-    assert [one.way for one in found] == [way for way in Way if way not in others]
+    others = (BypassKind.EXEMPTION, BypassKind.TAG, BypassKind.UNREAD, BypassKind.UNENROLLED)
+    assert [one.kind for one in found] == [kind for kind in BypassKind if kind not in others]
     assert {(one.name, one.ticket, one.who) for one in found} == {("Everything", "SEC-9", "ada@contoso.com")}
     assert all(one.since for one in found)
     assert {one.scope for one in found} == {GROUP, SUBSCRIPTION}
@@ -216,7 +216,7 @@ async def test_where_the_table_has_no_system_data_the_metadata_says_who(graph_of
     properties = {"policyDefinitionId": f"{AUTH}/policyDefinitions/tls", "enforcementMode": "DoNotEnforce"}
     cloud.arm.seed(f"{SUBSCRIPTION}{AUTH}/policyAssignments/off", {"properties": {**properties, "metadata": noted}})
     [found] = (await looked(graph_of())).found
-    assert (found.way, found.who, found.since) == (Way.NOT_ENFORCED, "ada", datetime(2026, 1, 1, tzinfo=UTC))
+    assert (found.kind, found.who, found.since) == (BypassKind.NOT_ENFORCED, "ada", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 async def test_what_cannot_be_read_is_missing(graph_of: MakeGraph, cloud: Cloud) -> None:
@@ -226,7 +226,7 @@ async def test_what_cannot_be_read_is_missing(graph_of: MakeGraph, cloud: Cloud)
     found = await looked(graph_of())
     assert [one.scope for one in found.found] == [GROUP]
     assert len(found.missing) == 1
-    assert found.partial == {Way.TAG}
+    assert found.partial == {BypassKind.TAG}
 
 
 async def test_assignments_that_cannot_be_read_make_the_look_partial(graph_of: MakeGraph, cloud: Cloud) -> None:
@@ -236,8 +236,8 @@ async def test_assignments_that_cannot_be_read_make_the_look_partial(graph_of: M
     assert (around.assigned, around.whole) == ([], False)
     assert any("policy assignments" in sentence for sentence in around.missing)
     found = await look(graph, around, RULESET, datetime(2026, 11, 21, tzinfo=UTC))
-    assert Way.NOT_SCOPE in found.partial
-    assert Way.TAG not in found.partial
+    assert BypassKind.NOT_SCOPE in found.partial
+    assert BypassKind.TAG not in found.partial
 
 
 async def test_initiatives_that_cannot_be_read_leave_the_assignments_whole(graph_of: MakeGraph, cloud: Cloud) -> None:
@@ -258,7 +258,7 @@ async def test_a_group_that_may_not_be_read_is_told_once(graph_of: MakeGraph, cl
     assert len(around.missing) == 1
     assert found.missing == []
     assert [one.name for one in found.found] == ["one"]
-    assert set(Way) - found.partial == {Way.EXEMPTION}
+    assert set(BypassKind) - found.partial == {BypassKind.EXEMPTION}
 
 
 async def test_listed_scopes_show_what_is_in_them(graph_of: MakeGraph, cloud: Cloud) -> None:

@@ -9,7 +9,7 @@ from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.identity import credential
 from guardrails.channels.channels import open_session
-from guardrails.channels.egress_guard import Reach
+from guardrails.channels.egress_guard import Egress
 from guardrails.errors import Retryable
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone
@@ -88,5 +88,5 @@ async def test_the_environment_is_read_only_for_a_proxy(
     if variable:
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
     assert transport()._use_env_settings is looks
-    async with open_session(Reach.PRIVATE, lambda _: aiohttp.TCPConnector()) as session:
+    async with open_session(Egress.PRIVATE, lambda _: aiohttp.TCPConnector()) as session:
         assert session.trust_env is looks

@@ -22,11 +22,11 @@ from guardrails import wiring
 from guardrails.azure import identity as identity_module
 from guardrails.azure.arm import ArmRest
 from guardrails.azure.deletions import Deletions
-from guardrails.azure.estate import told_of
+from guardrails.azure.estate import informed
 from guardrails.azure.graph import Graph
 from guardrails.azure.identity import Explained, Pause, credential
 from guardrails.channels.channels import open_session
-from guardrails.channels.egress_guard import Reach
+from guardrails.channels.egress_guard import Egress
 from guardrails.channels.eventgrid import EventGridTopic
 from guardrails.decisions.history import Entry
 from guardrails.decisions.row import Row, Status
@@ -200,16 +200,16 @@ async def test_who_may_not_know_who_deleted_it_says_that_there_was_no_token(
 ) -> None:
     endpoint.answer = ANSWERS["HTTP 403"]
     async with credential() as identity:
-        told = await told_of(identity, "https://management.azure.com/.default")
-    assert isinstance(told, Unread)
-    assert f"{endpoint.address} gave no token" in told.reason
+        reported = await informed(identity, "https://management.azure.com/.default")
+    assert isinstance(reported, Unread)
+    assert f"{endpoint.address} gave no token" in reported.reason
 
 
 async def test_a_topic_waits_for_its_token_as_long_as_it_takes(endpoint: Endpoint, clock: VirtualClock) -> None:
     endpoint.answer = ANSWERS["HTTP 403"]
     async with credential() as identity:
         topic = EventGridTopic(
-            "https://topic.example/api/events", identity, clock, session=lambda: open_session(Reach.PUBLIC)
+            "https://topic.example/api/events", identity, clock, session=lambda: open_session(Egress.PUBLIC)
         )
         async with closed(topic):
             answer = await topic.deliver(notice())

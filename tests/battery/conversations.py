@@ -37,8 +37,8 @@ _PARTS: Final[Mapping[str, Callable[[TableRegister, queues.StorageQueues], Any]]
     "Register": lambda register, _: register,
     "Sweeps": lambda register, _: register.sweeps,
     "Bypasses": lambda register, _: register.bypasses,
-    "Lanes": lambda register, _: register.lanes,
-    "Gathering": lambda register, _: register.gathering,
+    "Lanes": lambda register, _: register.rate_limits,
+    "DigestItems": lambda register, _: register.digest_items,
     "Reinstate": lambda register, _: register.reinstate,
     "Queues": lambda _, outward: outward,
 }

@@ -194,7 +194,7 @@ async def nonsense_kept(stage: Stage) -> None:
     await stage.go_on(MINUTES)
 
 
-async def letter(stage: Stage) -> None:
+async def given_up(stage: Stage) -> None:
     """A message about a bad one was given up, and the event was lost."""
     await known(stage)
     await bad_unheard(stage)
@@ -207,8 +207,8 @@ async def dead_letter(stage: Stage) -> None:
     await known(stage)
     stage.bad()
     name = f"{stage.one.scope}/providers/{TYPE}/one"
-    told = {"operationName": f"{TYPE}/write", "resourceUri": name}
-    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": told}
+    reported = {"operationName": f"{TYPE}/write", "resourceUri": name}
+    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": reported}
     stage.cloud.events.clear()
     (stage.folder / "dead").mkdir(exist_ok=True)
     (stage.folder / "dead" / "one.json").write_text(json.dumps([event]))

@@ -245,9 +245,9 @@ async def everything_committed_is_announced(end: End) -> list[str]:
 async def _reached(end: End) -> set[str]:
     """Return the messages, `NOTICE-ROUTE`, that were delivered, are in a digest that was, or are kept."""
     reached = {f"{notice.id}-{route}" for _, route, notice in end.cloud.delivered}
-    for letter in await end.register.letters():
-        if letter.source == "notices":
-            reached |= await _kept_by(json.loads(letter.payload), end)
+    for dead_letter in await end.register.dead_letters():
+        if dead_letter.source == "notices":
+            reached |= await _kept_by(json.loads(dead_letter.payload), end)
     for message in end.cloud.account.queues.get("notices", ()):
         reached |= await _kept_by(json.loads(base64.b64decode(message.text)), end)
     for name, members in end.cloud.digests.items():
@@ -263,21 +263,21 @@ async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
     closing = Closing.read(message)
     if closing is None:
         return set()
-    box, gathering = closing.box, end.cloud.workers[0].service.courier._gathering
-    waiting = await gathering.waiting(box, closing.window)
+    box, digest_items = closing.box, end.cloud.workers[0].service.courier._digest_items
+    waiting = await digest_items.waiting(box, closing.window)
     return {f"{one.notice.id}-{route_of(box)}" for one in waiting}
 
 
 async def nothing_is_announced_twice(end: End) -> list[str]:
     """Each notice reaches each route once, and once more at most for each crash and each answer that was lost."""
-    told = defaultdict[tuple[str, str], list[datetime]](list)
+    reported = defaultdict[tuple[str, str], list[datetime]](list)
     since: dict[str, datetime] = {}
     for at, route, notice in end.cloud.delivered:
-        told[notice.id, route].append(at)
+        reported[notice.id, route].append(at)
         begun = _begun(notice) - timedelta(minutes=1)
         since[notice.id] = min(since.get(notice.id, begun), begun)
     found = []
-    for (name, route), times in told.items():
+    for (name, route), times in reported.items():
         chances = sum(since[name] <= at <= times[-1] for at in end.cloud.troubles)
         if len(times) - 1 > chances:
             found.append(f"{name} reached {route} {len(times)} times, with {chances} crashes and faults: {times}")
@@ -298,10 +298,10 @@ async def each_revert_is_announced(end: End) -> list[str]:
         for entry in entries:
             announced |= {str(name) for name in entry.row.get("outbox", ())}
             if kind := _ANNOUNCED.get(entry.event):
-                told = [name for name in announced if f"-{kind}-" in name]
-                if not told:
+                reported = [name for name in announced if f"-{kind}-" in name]
+                if not reported:
                     found.append(f"{one.key}: entry {entry.seq}, {entry.event}, is announced to nobody")
-                announced.difference_update(told)
+                announced.difference_update(reported)
     return found
 
 
@@ -327,9 +327,9 @@ async def deletes_are_announced(end: End) -> list[str]:
             was_good = entry.row.get("content") and entry.row["content"] == entry.row.get("compliant_content")
             if not was_good or after.row.get("content") or after.event in ("removed", "reverted", "intent"):
                 continue
-            told = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
+            reported = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
             silent = after.facts.get("accepted") or after.row.get("lost_untold") or _is_over(entry, after)
-            if not told and not silent:
+            if not reported and not silent:
                 found.append(f"{one.key}: entry {after.seq}, {after.event}, is announced to nobody")
     return found
 

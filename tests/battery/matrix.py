@@ -60,8 +60,8 @@ class Result:
     """
 
     exemptions: tuple[Any, ...]
-    told: tuple[tuple[str, str], ...]
-    letters: tuple[str, ...]
+    reported: tuple[tuple[str, str], ...]
+    dead_letters: tuple[str, ...]
     ways: tuple[tuple[str, bool], ...]
     covered: tuple[str, ...]
     open: bool
@@ -194,23 +194,29 @@ async def _play(stage: Stage, flow: Flow, effect: int, when: str, after: After) 
 
 async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, int]:
     register = stage.worker.service.register
-    told: Counter[tuple[str, str, str]] = Counter()
+    reported: Counter[tuple[str, str, str]] = Counter()
     for _, route, notice in stage.cloud.delivered[before:]:
-        if notice.kind is Kind.DIGEST and (kept := await register.gathering.kept(notice.id)):
-            told.update((route, str(entry["kind"]), str(entry["id"])) for entry in kept.entries)
+        if notice.kind is Kind.DIGEST and (kept := await register.digest_items.kept(notice.id)):
+            reported.update((route, str(entry["kind"]), str(entry["id"])) for entry in kept.entries)
         else:
-            told[route, notice.kind, "" if notice.id.startswith("test-") else notice.id] += 1
+            reported[route, notice.kind, "" if notice.id.startswith("test-") else notice.id] += 1
     state = await register.breaker(stage.cloud.now())
-    ways = [(str(one.bypass.way), one.gone is None) async for one in register.bypasses.rows()]
+    ways = [(str(one.bypass.kind), one.gone is None) async for one in register.bypasses.rows()]
     result = Result(
         tuple([await _of_one(stage, one, wrong) for one in stage.ids]),
-        tuple(sorted((route, kind) for route, kind, _ in told if kind != Kind.SWEEP_LATE)),
-        tuple(sorted(letter.source for letter in await register.letters() if Kind.SWEEP_LATE not in letter.payload)),
+        tuple(sorted((route, kind) for route, kind, _ in reported if kind != Kind.SWEEP_LATE)),
+        tuple(
+            sorted(
+                dead_letter.source
+                for dead_letter in await register.dead_letters()
+                if Kind.SWEEP_LATE not in dead_letter.payload
+            )
+        ),
         tuple(sorted(ways)),
         tuple(sorted(await register.sweeps.covered())),
         state.opened_at is not None,
     )
-    return result, max(told.values(), default=1) - 1
+    return result, max(reported.values(), default=1) - 1
 
 
 async def _of_one(stage: Stage, one: ExemptionId, wrong: list[str]) -> Any:
@@ -319,7 +325,10 @@ def _ends(entry: Entry, ever: Ending) -> Collection[Result]:
         return (ever.result,)
     unheard = never(entry.flow, entry.where).result
     # what was done may be done but for the letter: that which was replayed stays, or nobody is told of a new one
-    swapped = (replace(ever.result, letters=unheard.letters), replace(unheard, letters=ever.result.letters))
+    swapped = (
+        replace(ever.result, dead_letters=unheard.dead_letters),
+        replace(unheard, dead_letters=ever.result.dead_letters),
+    )
     return (ever.result, unheard, *swapped)
 
 
@@ -359,14 +368,14 @@ def short(seen: Seen) -> list[str]:
     return _go(places(few()), sample(), seen)
 
 
-def whole(names: Iterable[str], seen: Seen, told: Callable[[str], object] = str) -> list[str]:
+def whole(names: Iterable[str], seen: Seen, reported: Callable[[str], object] = str) -> list[str]:
     """Play all entries, or those that are named; return what is wrong, a sentence each, and `told` it at once."""
     names = list(names)
-    return _go(places(names), entries(names), seen, told)
+    return _go(places(names), entries(names), seen, reported)
 
 
 def _go(
-    played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen, told: Callable[[str], object] = str
+    played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen, reported: Callable[[str], object] = str
 ) -> list[str]:
     for place in played:
         ending = undisturbed(*place)
@@ -377,19 +386,19 @@ def _go(
     found = []
     for entry in chosen:
         for problem in check(entry, seen):
-            told(problem)
+            reported(problem)
             found.append(problem)
     return found
 
 
-def _everything(told: Callable[[str], object]) -> tuple[Seen, list[str]]:
+def _everything(reported: Callable[[str], object]) -> tuple[Seen, list[str]]:
     """Play all entries, in a process for each core; return what was seen and what is wrong, and `told` it at once."""
     seen, found = Seen(), list[str]()
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:  # with the same order of sets as here
         for part, problems in pool.map(_at, places()):
             seen.join(part)
             for problem in problems:
-                told(problem)
+                reported(problem)
                 found.append(problem)
     return seen, found
 

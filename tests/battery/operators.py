@@ -9,8 +9,8 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from guardrails.cli.letters import put_back
-from guardrails.delivery.deliver import lane_name
+from guardrails.cli.dead_letters import put_back
+from guardrails.delivery.deliver import rate_limit_name
 from guardrails.errors import GuardrailsError, Permanent
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
@@ -118,14 +118,14 @@ class Operators:
         self._note("close")
 
     async def _replay(self, service: Service) -> None:
-        letters = await service.register.letters()
-        letters = sorted(letters, key=lambda one: (one.at, one.source, one.reason, one.attempts))
-        done = await put_back(service, letters if self.chance.random() < 0.5 else letters[:1])
-        self._note("replay", None, f"{sum(not why for _, why in done)} of {len(letters)} letters")
+        dead_letters = await service.register.dead_letters()
+        dead_letters = sorted(dead_letters, key=lambda one: (one.at, one.source, one.reason, one.attempts))
+        done = await put_back(service, dead_letters if self.chance.random() < 0.5 else dead_letters[:1])
+        self._note("replay", None, f"{sum(not why for _, why in done)} of {len(dead_letters)} letters")
 
     async def _enable(self, service: Service) -> None:
         for route in service.routes():
-            await service.register.lanes.change(lane_name(route), partial(enabled, route=route.name))
+            await service.register.rate_limits.change(rate_limit_name(route), partial(enabled, route=route.name))
         self._note("enable")
 
     async def _export(self, service: Service) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-from guardrails.decisions.history import HistoryEntry, Letter
+from guardrails.decisions.history import DeadLetter, HistoryEntry
 from guardrails.decisions.row import Intent, Row, Status, Stored
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
@@ -64,9 +64,9 @@ class Register:
             raise Permanent("it is not kept", code="no-body")
         return self._tale.bodies[one, entry]
 
-    async def letters(self) -> list[Letter]:
+    async def dead_letters(self) -> list[DeadLetter]:
         """Return the letters."""
-        return self._tale.letters
+        return self._tale.dead_letters
 
     async def breaker(self, _: datetime) -> Any:
         """Return the breaker's state."""
@@ -89,7 +89,7 @@ class Tale:
     bodies: dict[tuple[ExemptionId, int], Any] = field(default_factory=dict)
     journal: list[Change] = field(default_factory=list)
     delivered: list[tuple[datetime, str, Notice]] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     opened_at: datetime | None = None
@@ -128,14 +128,14 @@ class Tale:
         """Let somebody write or delete it now."""
         self.journal.append(Change(self.at, ours, ONE.key, by, before, after, (self.ruleset,)))
 
-    def told(self, name: str, kind: Kind = Kind.EVASION_ATTEMPTED, **exemption: str) -> None:
+    def notified(self, name: str, kind: Kind = Kind.EVASION_ATTEMPTED, **exemption: str) -> None:
         """Let a notice reach its route now."""
         notice = Notice(name, kind, "low", self.at, "", exemption, (), "", "", (), "")
         self.delivered.append((self.at, "audit", notice))
 
-    def letter(self, payload: str, reason: str, source: str = "event") -> None:
+    def dead_letter(self, payload: str, reason: str, source: str = "event") -> None:
         """Let something become a letter now."""
-        self.letters.append(Letter(f"letter-{len(self.letters)}", source, reason, payload, self.at))
+        self.dead_letters.append(DeadLetter(f"letter-{len(self.dead_letters)}", source, reason, payload, self.at))
 
     async def book(self) -> Book:
         """Return what the watchers read."""

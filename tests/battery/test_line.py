@@ -54,7 +54,7 @@ class Troubled(AioHttpTransport):  # type: ignore[misc]
 
 
 @dataclass
-class Way:
+class BypassKind:
     """A register and a queue of one store, and what sets the next fault on the way there."""
 
     register: TableRegister
@@ -73,14 +73,14 @@ class Way:
 
 
 @pytest.fixture
-async def ways(azurite: str, clock: VirtualClock) -> AsyncIterator[tuple[Way, Way]]:
+async def ways(azurite: str, clock: VirtualClock) -> AsyncIterator[tuple[BypassKind, BypassKind]]:
     """To Azurite, and to memory."""
     table, transport, waiting = f"t{uuid4().hex}", Troubled(), list[Fault]()
     line = Line(lambda _: waiting.pop() if waiting else None)
     with Account().serve() as account, Account(line, of=account).serve() as troubled:
         async with AsyncExitStack() as stack:
             made = [
-                Way(
+                BypassKind(
                     await stack.enter_async_context(
                         connect(clock=clock, connection_string=asked, table=table, transport=transport)
                     ),
@@ -98,14 +98,14 @@ async def ways(azurite: str, clock: VirtualClock) -> AsyncIterator[tuple[Way, Wa
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-async def test_a_fault_comes_to_the_same(ways: tuple[Way, Way], clock: VirtualClock, kind: str) -> None:
+async def test_a_fault_comes_to_the_same(ways: tuple[BypassKind, BypassKind], clock: VirtualClock, kind: str) -> None:
     for way in ways:
 
-        def commit(way: Way = way) -> Awaitable[Any]:
+        def commit(way: BypassKind = way) -> Awaitable[Any]:
             row = Row(EXEMPTION.text, Status.VIOLATION, clock.now())
             return way.register.commit(EXEMPTION, None, row, Entry(clock.now(), "judged", {}))
 
-        def read(way: Way = way) -> Awaitable[Any]:
+        def read(way: BypassKind = way) -> Awaitable[Any]:
             return way.register.read(EXEMPTION)
 
         for call in (read, commit, commit, read):

@@ -6,7 +6,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
-from guardrails.delivery.dead_letters import letter_id
+from guardrails.delivery.dead_letters import dead_letter_id
 from guardrails.doctor import storage
 from guardrails.exemption.exemption_id import TYPE
 from guardrails.register.keys import address
@@ -239,7 +239,7 @@ def message_for(stage: Stage) -> str:
 
 
 NONSENSE: Final = "nonsense"
-LETTER: Final = letter_id("reconcile", NONSENSE)
+LETTER: Final = dead_letter_id("reconcile", NONSENSE)
 
 
 async def poisoned(stage: Stage) -> None:
@@ -270,8 +270,8 @@ async def malformed(stage: Stage) -> None:
 async def forged(stage: Stage) -> None:
     """An event names what is no id."""
     name = f"{stage.one.scope}/../x/providers/{TYPE}/one"
-    told = {"operationName": f"{TYPE}/write", "resourceUri": name}
-    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": told}
+    reported = {"operationName": f"{TYPE}/write", "resourceUri": name}
+    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": reported}
     stage.bring([Event(json.dumps(event), 0.0, about_exemption=True)])
 
 
@@ -280,7 +280,7 @@ async def replay_letters(stage: Stage) -> None:
     await stage.operate("letters", "replay", "--all")
 
 
-async def drop_letter(stage: Stage) -> None:
+async def drop_dead_letter(stage: Stage) -> None:
     """An operator drops the letter."""
     await stage.operate("letters", "drop", LETTER)
 

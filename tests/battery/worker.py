@@ -168,14 +168,14 @@ class Worker:
             "Arm": self.service.world.arm, "ActivityLog": self.service.world.log,
             "Inventory": self.service.sweeper._inventory, "Register": register, "Sweeps": self.service.sweeper._sweeps,
             "Bypasses": self.service.sweeper._bypasses, "Queues": self.service.world.queues,
-            "Channels": self.service.courier._channels, "Lanes": self.service.courier._lanes,
-            "Gathering": self.service.courier._gathering,
+            "Channels": self.service.courier._channels, "Lanes": self.service.courier._rate_limits,
+            "DigestItems": self.service.courier._digest_items,
         }  # fmt: skip
         for port, methods in port_methods().items():
             _name(parts[port], port, tuple(methods))
         _name(register.reinstate, "Reinstate", ("partition",))  # no port: the command line has it directly
         for method in ("keep", "kept"):
-            setattr(parts["Gathering"], method, partial(self._shown, getattr(parts["Gathering"], method)))
+            setattr(parts["DigestItems"], method, partial(self._shown, getattr(parts["DigestItems"], method)))
 
 
 def _name(part: Any, port: str, methods: tuple[str, ...]) -> None:

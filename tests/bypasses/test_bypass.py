@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.bypasses.model import Bypass, Way, from_json, judged, to_json, token
+from guardrails.bypasses.model import Bypass, BypassKind, from_json, judged, to_json, token
 from guardrails.bypasses.read import bypasses_of, tagged_of
 from guardrails.bypasses.row import codes_of
 from guardrails.decisions.assess import Verdict
@@ -77,37 +77,37 @@ def test_a_plain_assignment_opens_nothing() -> None:
 @pytest.mark.parametrize(
     ("properties", "way", "scope", "detail"),
     [
-        ({"notScopes": [GROUP + "/"]}, Way.NOT_SCOPE, GROUP, "excluded from the assignment"),
+        ({"notScopes": [GROUP + "/"]}, BypassKind.NOT_SCOPE, GROUP, "excluded from the assignment"),
         (
             {"resourceSelectors": [{"name": "EU", "selectors": [{"kind": "resourceLocation", "in": ["a", "b"]}]}]},
-            Way.SELECTOR, CORP, "applies only where EU: resourceLocation in a, b",
+            BypassKind.SELECTOR, CORP, "applies only where EU: resourceLocation in a, b",
         ),
         (
             {"overrides": [
                 {"kind": "policyEffect", "value": "Audit", "selectors": [{"kind": "resourceType", "notIn": ["x"]}]},
                 {"kind": "definitionVersion", "value": "2.*.*"},
             ]},
-            Way.OVERRIDE, CORP, "effect Audit where resourceType not in x",
+            BypassKind.OVERRIDE, CORP, "effect Audit where resourceType not in x",
         ),
-        ({"enforcementMode": "donotenforce"}, Way.NOT_ENFORCED, CORP, "DoNotEnforce"),
-        ({"enforcementMode": "Enroll"}, Way.NOT_ENFORCED, CORP, "Enroll: only where a scope is enrolled"),
+        ({"enforcementMode": "donotenforce"}, BypassKind.NOT_ENFORCED, CORP, "DoNotEnforce"),
+        ({"enforcementMode": "Enroll"}, BypassKind.NOT_ENFORCED, CORP, "Enroll: only where a scope is enrolled"),
         (
             {"selfServeExemptionSettings": {"enabled": True, "policyDefinitionReferenceIds": ["tls"]}},
-            Way.SELF_SERVE, CORP, "users may exempt themselves from tls",
+            BypassKind.SELF_SERVE, CORP, "users may exempt themselves from tls",
         ),
         (
             {"selfServeExemptionSettings": {"enabled": "true"}},
-            Way.SELF_SERVE, CORP, "users may exempt themselves from all of it",
+            BypassKind.SELF_SERVE, CORP, "users may exempt themselves from all of it",
         ),
         (
             {"parameters": {"tlsEffect": {"value": "disabled"}, "effect": {"value": "Disabled"}, "x": "Disabled"}},
-            Way.DISABLED, CORP, "Disabled for effect, tlsEffect",
+            BypassKind.DISABLED, CORP, "Disabled for effect, tlsEffect",
         ),
     ],
 )  # fmt: skip
-def test_every_way_is_read(properties: dict[str, Any], way: Way, scope: str, detail: str) -> None:
+def test_every_way_is_read(properties: dict[str, Any], kind: BypassKind, scope: str, detail: str) -> None:
     found = one(**properties)
-    assert (found.way, found.scope, found.detail) == (way, scope, detail)
+    assert (found.kind, found.scope, found.detail) == (kind, scope, detail)
     assert (found.subject, found.name, found.ticket, found.owner) == (ASSIGNED, "Baseline", "SEC-1", "jo@contoso.com")
     assert (found.ends, found.findings, found.grade) == (datetime(2027, 3, 1, tzinfo=UTC), (), "pass")
 
@@ -115,8 +115,9 @@ def test_every_way_is_read(properties: dict[str, Any], way: Way, scope: str, det
 def test_each_excluded_scope_and_each_override_is_a_way_of_its_own() -> None:
     overrides = [{"kind": "policyEffect", "value": "Audit", "selectors": []}, {"kind": "policyEffect", "value": "Deny"}]
     found = bypasses_of(row(notScopes=[GROUP, GROUP.upper(), SUB], overrides=overrides), RULESET)
-    assert [(made.way, made.scope) for made in found] == [
-        (Way.NOT_SCOPE, GROUP), (Way.NOT_SCOPE, SUB), (Way.OVERRIDE, CORP), (Way.OVERRIDE, CORP),
+    assert [(made.kind, made.scope) for made in found] == [
+        (BypassKind.NOT_SCOPE, GROUP), (BypassKind.NOT_SCOPE, SUB), (BypassKind.OVERRIDE, CORP), (BypassKind.OVERRIDE,
+        CORP),
     ]  # fmt: skip
     assert len({made.key for made in found}) == 4
 
@@ -157,19 +158,23 @@ def test_what_an_assignment_lacks_is_found(metadata: Any, found: list[str]) -> N
 @pytest.mark.parametrize(
     ("properties", "way"),
     [
-        ({"notScopes": 5}, Way.UNREAD), ({"overrides": ["x"]}, Way.UNREAD), ({"resourceSelectors": True}, Way.UNREAD),
-        ({"overrides": [{"kind": "policyEffect", "selectors": 1}]}, Way.UNREAD), ({"parameters": "a=b"}, Way.UNREAD),
-        ({"selfServeExemptionSettings": [1]}, Way.UNREAD), ({"metadata": 5}, Way.UNREAD),
-        ({"metadata": '"x"'}, Way.UNREAD), ({"notScopes": ["\ud800", "\ud800"]}, Way.NOT_SCOPE),
-        ({"notScopes": [f"{SUB}/managementGroups/x"]}, Way.NOT_SCOPE), ({"notScopes": [7]}, Way.NOT_SCOPE),
-        ({"enforcementMode": "Sometimes"}, Way.NOT_ENFORCED), ({"enforcementMode": {"a": 1}}, Way.NOT_ENFORCED),
-        ({"overrides": [{"kind": "newKind", "value": "x"}]}, Way.OVERRIDE),
-        ({"selfServeExemptionSettings": {"enabled": "perhaps"}}, Way.SELF_SERVE),
+        ({"notScopes": 5}, BypassKind.UNREAD), ({"overrides": ["x"]}, BypassKind.UNREAD),
+        ({"resourceSelectors": True}, BypassKind.UNREAD),
+        ({"overrides": [{"kind": "policyEffect", "selectors": 1}]}, BypassKind.UNREAD), ({"parameters": "a=b"},
+        BypassKind.UNREAD),
+        ({"selfServeExemptionSettings": [1]}, BypassKind.UNREAD), ({"metadata": 5}, BypassKind.UNREAD),
+        ({"metadata": '"x"'}, BypassKind.UNREAD), ({"notScopes": ["\ud800", "\ud800"]}, BypassKind.NOT_SCOPE),
+        ({"notScopes": [f"{SUB}/managementGroups/x"]}, BypassKind.NOT_SCOPE), ({"notScopes": [7]},
+        BypassKind.NOT_SCOPE),
+        ({"enforcementMode": "Sometimes"}, BypassKind.NOT_ENFORCED), ({"enforcementMode": {"a": 1}},
+        BypassKind.NOT_ENFORCED),
+        ({"overrides": [{"kind": "newKind", "value": "x"}]}, BypassKind.OVERRIDE),
+        ({"selfServeExemptionSettings": {"enabled": "perhaps"}}, BypassKind.SELF_SERVE),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_unknown_and_judged_no_further(properties: dict[str, Any], way: Way) -> None:
+def test_what_cannot_be_read_is_unknown_and_judged_no_further(properties: dict[str, Any], kind: BypassKind) -> None:
     found = one(**properties)
-    assert (found.way, keys(found), found.verdict, found.grade) == (way, ["EXG500?"], "unknown", "unknown")
+    assert (found.kind, keys(found), found.verdict, found.grade) == (kind, ["EXG500?"], "unknown", "unknown")
     assert found.findings[0].text == found.unreadable
     assert found.container in {"mg~corp", "11111111-2222-3333-4444-555555555555"}
 
@@ -180,13 +185,13 @@ def test_one_bad_property_hides_no_other_way() -> None:
     found = bypasses_of(
         row(notScopes=5, enforcementMode="DoNotEnforce", parameters={"effect": {"value": "Disabled"}}), RULESET
     )
-    assert [made.way for made in found] == [Way.UNREAD, Way.NOT_ENFORCED, Way.DISABLED]
+    assert [made.kind for made in found] == [BypassKind.UNREAD, BypassKind.NOT_ENFORCED, BypassKind.DISABLED]
 
 
 @pytest.mark.parametrize("properties", [None, 5, "text", [], {}])
 def test_a_row_without_properties_is_unreadable(properties: Any) -> None:
     [found] = bypasses_of({"id": ASSIGNED, "properties": properties}, RULESET)
-    assert (found.way, found.scope, found.name) == (Way.UNREAD, CORP, "baseline")
+    assert (found.kind, found.scope, found.name) == (BypassKind.UNREAD, CORP, "baseline")
     assert found.unreadable
 
 
@@ -215,7 +220,7 @@ def test_who_wrote_it_is_what_azure_says_and_else_what_it_noted(
 
 def test_a_sound_tagged_group_has_no_findings() -> None:
     found = tag({**TAGS, "Owner": "web@contoso.com"}, changedBy="jo@contoso.com", changedAt="2026-11-20T10:00:00+00:00")
-    assert (found.way, found.scope, found.subject, found.name) == (Way.TAG, GROUP, "EXC-1", "shop")
+    assert (found.kind, found.scope, found.subject, found.name) == (BypassKind.TAG, GROUP, "EXC-1", "shop")
     assert (found.owner, found.who, found.since) == (
         "web@contoso.com",
         "jo@contoso.com",
@@ -414,13 +419,13 @@ overrides:
 
 def test_what_was_stored_by_former_names_is_shown_by_those_of_today() -> None:
     """A row as it was written before the rules were renamed. Its token is the same: no sweep takes it for changed."""
-    told = to_json(one(enforcementMode="DoNotEnforce", metadata={}))
-    for finding in told["findings"]:
+    reported = to_json(one(enforcementMode="DoNotEnforce", metadata={}))
+    for finding in reported["findings"]:
         finding["rule"] = finding["rule"].replace("bypass-", "way-")
-    assert [finding["rule"] for finding in told["findings"]] == [
+    assert [finding["rule"] for finding in reported["findings"]] == [
         "way-ticket-missing", "way-review-missing", "way-end-missing",
     ]  # fmt: skip
-    read = from_json(told)
+    read = from_json(reported)
     assert [finding.rule for finding in read.findings] == [
         "bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing",
     ]  # fmt: skip
@@ -509,8 +514,8 @@ async def looked(
 async def test_a_look_finds_each_way_once_and_judges_it() -> None:
     rows = [row(notScopes=[GROUP], metadata={}), row(ASSIGNED.upper(), notScopes=[GROUP.lower()])]
     found = await looked(Page([{"id": GROUP, "tags": TAGS}] * 2), assigned=rows)
-    assert [(made.way, keys(made)) for made in found.found] == [
-        (Way.NOT_SCOPE, ["EXG501", "EXG502", "EXG503"]), (Way.TAG, []),
+    assert [(made.kind, keys(made)) for made in found.found] == [
+        (BypassKind.NOT_SCOPE, ["EXG501", "EXG502", "EXG503"]), (BypassKind.TAG, []),
     ]  # fmt: skip
     assert (found.missing, found.notes, found.unknown, found.partial) == ([], [], 0, set())
 
@@ -528,15 +533,15 @@ async def test_rows_that_name_nothing_are_counted_and_told() -> None:
     assert [sentence.split(":")[0] for sentence in found.missing] == [
         "2 rows of policy assignments cannot be read", "1 row of tagged resources cannot be read",
     ]  # fmt: skip
-    assert found.partial == set(Way) - {Way.EXEMPTION}
+    assert found.partial == set(BypassKind) - {BypassKind.EXEMPTION}
 
 
 async def test_what_is_missing_says_which_ways_may_be_there_still() -> None:
     found = await looked(Page(missing="rows 1 to 5 of the tagged resources could not be read", lost=True))
-    assert (found.partial, len(found.missing)) == ({Way.TAG}, 1)
-    assert (await looked(whole=False)).partial == set(Way) - {Way.EXEMPTION, Way.TAG}
+    assert (found.partial, len(found.missing)) == ({BypassKind.TAG}, 1)
+    assert (await looked(whole=False)).partial == set(BypassKind) - {BypassKind.EXEMPTION, BypassKind.TAG}
     said = await looked(Page(missing="x could not be read"), missing=("x could not be read",))
-    assert (said.missing, said.partial) == ([], {Way.TAG})
+    assert (said.missing, said.partial) == ([], {BypassKind.TAG})
 
 
 async def test_notes_hide_nothing_and_other_tenants_are_left_out() -> None:

@@ -1,6 +1,6 @@
 """A look over many pages: what several of them say is told once, and hides what it hides all the same."""
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.ports import Page
 from tests.bypasses.test_bypass import GROUP, TAGS, looked
 
@@ -9,4 +9,4 @@ async def test_what_several_pages_tell_is_told_once() -> None:
     gone, odd = Page(missing="tags of x could not be read"), Page(note="who tagged what is not known")
     found = await looked(gone, Page([{"id": GROUP, "tags": TAGS}]), odd, gone, odd)
     assert (found.missing, found.notes) == ([gone.missing], [odd.note])
-    assert (len(found.found), found.partial) == (1, {Way.TAG})
+    assert (len(found.found), found.partial) == (1, {BypassKind.TAG})

@@ -72,11 +72,11 @@ def bag(name: str = "one", **properties: Any) -> dict[str, Any]:
 
 def flat(name: str = "one", **properties: Any) -> dict[str, Any]:
     """Az.Resources 7 and newer: every field of its model, lists named in the singular."""
-    told = PROPERTIES | {"resourceSelectors": None, "assignmentScopeValidation": None} | properties
-    told["policyDefinitionReferenceId"] = told.pop("policyDefinitionReferenceIds")
-    told["resourceSelector"] = told.pop("resourceSelectors")
+    reported = PROPERTIES | {"resourceSelectors": None, "assignmentScopeValidation": None} | properties
+    reported["policyDefinitionReferenceId"] = reported.pop("policyDefinitionReferenceIds")
+    reported["resourceSelector"] = reported.pop("resourceSelectors")
     system = {f"SystemData{key}": value for key, value in _pascal(SYSTEM).items()}
-    return {"Id": _id(name), "Name": name} | _pascal(told) | system
+    return {"Id": _id(name), "Name": name} | _pascal(reported) | system
 
 
 def graph(name: str = "one", **properties: Any) -> dict[str, Any]:

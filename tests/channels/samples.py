@@ -65,7 +65,7 @@ def notice(kind: Kind = Kind.VIOLATION, **changes: Any) -> Notice:
         at=NOW,
         title="An exemption breaks two rules",
         exemption=EXEMPTION,
-        findings=(finding(), finding("review-missing", severity="low", status="unknown", evidence={}, mend="")),
+        findings=(finding(), finding("review-missing", severity="low", status="unknown", evidence={}, remediation="")),
         actor="jo@contoso.com",
         done="It was deleted; its body is kept in the register.",
         why=("expiry-far asks for a revert", "the scope is not excluded"),
@@ -77,7 +77,7 @@ def notice(kind: Kind = Kind.VIOLATION, **changes: Any) -> Notice:
 def hostile(text: str, findings: int = 3) -> Notice:
     """Return a notice where every text that a stranger can write is `text`."""
     about = {**dict.fromkeys(EXEMPTION, text), "id": EXEMPTION_ID}
-    each = finding(text, rule=text, text=text, evidence={text or "k": text, "list": [text] * 30}, mend=text)
+    each = finding(text, rule=text, text=text, evidence={text or "k": text, "list": [text] * 30}, remediation=text)
     return notice(exemption=about, findings=(each,) * findings, actor=text)
 
 

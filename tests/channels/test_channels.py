@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook
 from guardrails.channels import slack
 from guardrails.channels.channels import HttpChannels
 from guardrails.channels.destination import Destination
-from guardrails.channels.egress_guard import CheckedConnector, Reach
+from guardrails.channels.egress_guard import CheckedConnector, Egress
 from guardrails.channels.teams import card
 from guardrails.notices.notice import Notice
 from guardrails.ports import Channels, Clock, Delivered, TryAgain, Undeliverable
@@ -107,7 +107,7 @@ async def test_a_topic_gets_an_event_within_the_same_bounds(sink: Sink) -> None:
     }
     port = int(sink.address.rsplit(":", 1)[1])
 
-    def connect(reach: Reach) -> CheckedConnector:
+    def connect(reach: Egress) -> CheckedConnector:
         return CheckedConnector(reach, Resolver(port))
 
     async with HttpChannels(
@@ -304,9 +304,9 @@ async def test_no_address_is_ever_shown(
     caplog.set_level(logging.DEBUG)
     port = {"nowhere": 0, "refusing": 1}.get(found, int(sink.address.rsplit(":", 1)[1]))
 
-    def connect(reach: Reach) -> CheckedConnector:
+    def connect(reach: Egress) -> CheckedConnector:
         if found != "unsafe":
-            reach = Reach.LOOPBACK  # where every name is found
+            reach = Egress.LOOPBACK  # where every name is found
         return CheckedConnector(reach, Resolver(port))
 
     routes = {

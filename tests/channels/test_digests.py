@@ -10,7 +10,7 @@ from guardrails.decisions import notify
 from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.notices.digest import Gathered, box_of, compose
+from guardrails.notices.digest import DigestItem, box_of, compose
 from guardrails.notices.notice import Notice
 from guardrails.rules import all_rules
 from tests.channels.samples import EXEMPTION_ID, HOSTILE, NOW
@@ -23,7 +23,7 @@ def reminders(owner: str, number: int = 40) -> Notice:
     for n in range(number):
         one, end = ExemptionId.parse(f"{EXEMPTION_ID}-{n}"), NOW + timedelta(days=n - 2)
         row = Row(one.text, Status.COMPLIANT, NOW, expires_on=end, owner=owner, ticket=owner)
-        gathered.append(Gathered("w", notify.expiry(one, end, at=NOW, threshold=30, row=row)))
+        gathered.append(DigestItem("w", notify.expiry(one, end, at=NOW, threshold=30, row=row)))
     return compose(box_of("r"), "20261120T0600Z", gathered, NOW).notice
 
 

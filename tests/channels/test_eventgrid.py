@@ -18,7 +18,7 @@ from azure.core.messaging import CloudEvent
 
 from guardrails.azure.identity import Explained
 from guardrails.channels.channels import open_session
-from guardrails.channels.egress_guard import HOSTS_SETTING, Reach
+from guardrails.channels.egress_guard import HOSTS_SETTING, Egress
 from guardrails.channels.eventgrid import SOURCE, TYPES, EventGridTopic, event
 from guardrails.channels.webhook import body
 from guardrails.notices.notice import Kind
@@ -28,7 +28,7 @@ from tests.channels.topic import SCOPE, Credential, Topic, topic
 
 
 def local() -> aiohttp.ClientSession:
-    return open_session(Reach.LOOPBACK)
+    return open_session(Egress.LOOPBACK)
 
 
 class FixedClock:
@@ -111,7 +111,7 @@ async def test_a_topic_that_is_gone_disables_its_route() -> None:
 
 async def test_a_topic_that_is_not_public_gets_nothing() -> None:
     async with topic() as there:
-        far = EventGridTopic(there.endpoint, Credential(), FixedClock(), session=lambda: open_session(Reach.PUBLIC))
+        far = EventGridTopic(there.endpoint, Credential(), FixedClock(), session=lambda: open_session(Egress.PUBLIC))
         found = await far.deliver(notice())
         await far.close()
     assert isinstance(found, TryAgain)

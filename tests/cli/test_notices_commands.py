@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from guardrails.notices.digest import Gathered, compose
+from guardrails.notices.digest import DigestItem, compose
 from guardrails.notices.route_state import disabled
 from tests.channels.samples import notice
 
@@ -73,8 +73,8 @@ def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store
     assert run("notices", "replay", "n1").out == "replayed: a\n"
     assert store.messages("notices") == [json.loads(message("n1", attempt=0))]
     assert run("notices", "replay", "--all").code == 0
-    assert [told["notice"]["id"] for told in store.messages("notices")] == ["n2"]
-    assert store.letters() == ["c"], "an event is no notice"
+    assert [reported["notice"]["id"] for reported in store.messages("notices")] == ["n2"]
+    assert store.dead_letters() == ["c"], "an event is no notice"
     assert run("notices", "replay", "none").code == 2
 
 
@@ -101,7 +101,9 @@ def test_a_route_that_cannot_deliver_says_why_and_never_shows_an_address(run: Ru
 
 def test_a_disabled_route_is_shown_and_enabled(run: Run, store: Store, sink: list[bytes]) -> None:
     store.do(
-        lambda register: register.lanes.change("teams-SECOPS_URL", lambda lane: disabled(lane, "secops", "410", AT))
+        lambda register: register.rate_limits.change(
+            "teams-SECOPS_URL", lambda rate_limit: disabled(rate_limit, "secops", "410", AT)
+        )
     )
     assert "disabled since 2026-11-02T09:30:00Z: 410" in run("notices", "routes").out
     assert run("notices", "enable", "secops").out == "enabled: secops\n"
@@ -112,12 +114,12 @@ def test_a_disabled_route_is_shown_and_enabled(run: Run, store: Store, sink: lis
 
 def test_a_digest_is_shown_whole(run: Run, store: Store) -> None:
     window = "20261102T0930Z"
-    gathered = [Gathered(window, notice(id=f"n{n}", at=AT + timedelta(seconds=n))) for n in range(25)]
+    gathered = [DigestItem(window, notice(id=f"n{n}", at=AT + timedelta(seconds=n))) for n in range(25)]
     kept = compose("secops", window, gathered, AT)
-    store.do(lambda register: register.gathering.keep(kept))
+    store.do(lambda register: register.digest_items.keep(kept))
     ran = run("notices", "show", kept.notice.id)
     assert ran.code == 0
     assert ran.out.count("partnerdrop") == 25
-    told = run("notices", "show", kept.notice.id, "--format", "json").json
-    assert [entry["id"] for entry in told["entries"]] == [f"n{n}" for n in range(25)]
+    reported = run("notices", "show", kept.notice.id, "--format", "json").json
+    assert [entry["id"] for entry in reported["entries"]] == [f"n{n}" for n in range(25)]
     assert run("notices", "show", "digest-none").code == 2

@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from guardrails.decisions.history import Entry, Letter
+from guardrails.decisions.history import DeadLetter, Entry
 from guardrails.decisions.notify import service
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
@@ -53,10 +53,10 @@ class Store:
         return stored
 
     def bury(self, source: str, payload: str, name: str = "l1") -> None:
-        self.do(lambda register: register.bury(Letter(name, source, "broken", payload, AT, 3)))
+        self.do(lambda register: register.bury(DeadLetter(name, source, "broken", payload, AT, 3)))
 
-    def letters(self) -> list[str]:
-        return [letter.id for letter in self.do(lambda register: register.letters())]
+    def dead_letters(self) -> list[str]:
+        return [dead_letter.id for dead_letter in self.do(lambda register: register.dead_letters())]
 
     def edit(self, row: str, **columns: Any) -> None:
         async def run() -> None:
@@ -101,10 +101,10 @@ def test_history_is_shown_oldest_first_and_is_sound(run: Run, store: Store) -> N
     assert second.startswith("2 ")
     assert last == "sound: 2 entries, each carrying the hash of the one before"
 
-    told = run("history", store.id.text, "--format", "json", "--verify").json
-    assert [entry["seq"] for entry in told["entries"]] == [1, 2]
-    assert told["entries"][1]["previous"] == told["entries"][0]["hash"]
-    assert told["problems"] == []
+    reported = run("history", store.id.text, "--format", "json", "--verify").json
+    assert [entry["seq"] for entry in reported["entries"]] == [1, 2]
+    assert reported["entries"][1]["previous"] == reported["entries"][0]["hash"]
+    assert reported["problems"] == []
     assert "problems" not in run("history", store.id.text, "--format", "json").json
 
 
@@ -128,8 +128,8 @@ def test_what_the_register_never_saw(run: Run, store: Store, command: tuple[str,
 
 def test_the_current_row(run: Run, store: Store) -> None:
     stored = store.commit(owner="jo\x1b[31m", findings={"EXG101": AT}, expires_on=AT)
-    told = run("register", "show", store.id.text, "--format", "json").json
-    assert told == stored.row.to_json() | {"seq": 1, "head": stored.head}
+    reported = run("register", "show", store.id.text, "--format", "json").json
+    assert reported == stored.row.to_json() | {"seq": 1, "head": stored.head}
     shown = run("register", "show", store.id.text).out
     assert "\nexpires_on    2026-11-02T09:30:00Z\n" in shown
     assert "\x1b" not in shown
@@ -182,9 +182,9 @@ def test_letters_are_listed_and_shown(run: Run, store: Store) -> None:
     listed = run("letters", "list")
     assert listed.out.splitlines()[1].split() == ["l1", "event", "2026-11-02T09:30:00Z", "3", "broken"]
     assert "payload   {half an ev[2J" in run("letters", "show", "l1").out
-    told = run("letters", "show", "l1", "--format", "json").json
-    assert told["payload"] == "{half an ev\x1b[2J"
-    assert run("letters", "list", "--format", "json").json == [told]
+    reported = run("letters", "show", "l1", "--format", "json").json
+    assert reported["payload"] == "{half an ev\x1b[2J"
+    assert run("letters", "list", "--format", "json").json == [reported]
 
 
 def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
@@ -194,7 +194,7 @@ def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
     assert store.messages("reconcile") == [
         {"id": store.id.text, "operation": "write", "actor": "jo@contoso.com", "event": "e-1"}
     ]
-    assert store.letters() == []
+    assert store.dead_letters() == []
 
 
 @pytest.mark.parametrize("source", ["event", "reconcile"])
@@ -209,7 +209,7 @@ def test_a_notice_is_replayed_with_the_same_id(run: Run, store: Store) -> None:
     store.bury("notices", json.dumps({"route": "security-team", "notice": notice, "attempt": 40}))
     assert run("letters", "replay", "l1").code == 0
     assert store.messages("notices") == [{"route": "security-team", "notice": notice, "attempt": 0}]
-    assert store.letters() == []
+    assert store.dead_letters() == []
 
 
 def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store: Store) -> None:
@@ -222,7 +222,7 @@ def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store:
     ran = run("letters", "replay", "--all")
     assert (ran.code, ran.out) == (1, "replayed: a-good\n")
     reasons = dict(line.removeprefix("guardrails: ").split(": cannot be replayed: ") for line in ran.err.splitlines())
-    assert set(reasons) == set(store.letters()) == {"b-half", "c-other", "d-id", "e-notice", "f-ruleset"}
+    assert set(reasons) == set(store.dead_letters()) == {"b-half", "c-other", "d-id", "e-notice", "f-ruleset"}
     assert reasons["b-half"].startswith("not JSON")
     assert reasons["c-other"].startswith("it is not about an exemption")
     assert reasons["d-id"].startswith("it names no exemption")
@@ -234,7 +234,7 @@ def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store:
 def test_a_letter_is_dropped_once(run: Run, store: Store) -> None:
     store.bury("event", "x")
     assert run("letters", "drop", "l1").out == "dropped: l1\n"
-    assert store.letters() == []
+    assert store.dead_letters() == []
     again = run("letters", "drop", "l1")
     assert again.code == 2
     assert again.err.startswith("guardrails: l1: there is no such letter.")

@@ -12,7 +12,7 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient
 
-from guardrails.decisions.history import Entry, Letter, Outgoing
+from guardrails.decisions.history import DeadLetter, Entry, Outgoing
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register.backup import Writer, check, read
@@ -112,7 +112,7 @@ def filled(table: Table) -> Table:
     table.write(named("c", GROUP), "kim", out=("m1",))
 
     async def more(register: TableRegister) -> None:
-        await register.bury(Letter("l1", "reconcile", "it was odd", "{}", AT))
+        await register.bury(DeadLetter("l1", "reconcile", "it was odd", "{}", AT))
         await register.take_revert(AT, Budget.of(10), Use())
         await register.sweeps.cover({"one": AT})
 
@@ -191,7 +191,7 @@ def test_a_dry_run_writes_nothing(run: Run, filled: Table, tmp_path: Path) -> No
 def test_what_went_on_since_the_copy_is_kept(run: Run, filled: Table, tmp_path: Path) -> None:
     name = copy(run, tmp_path)
     filled.write(named("a"), "newer")
-    filled.work(lambda register: register.drop_letter("l1"))
+    filled.work(lambda register: register.drop_dead_letter("l1"))
     before = filled.rows()
     code, said = imported(run, name, "--force")
     assert (code, said) == (0, {"same": 2, "kept": 1, "rows": 1})
@@ -245,7 +245,7 @@ def test_another_history_is_left_alone_unless_forced(run: Run, filled: Table, tm
     filled.drop()
     for n in range(5):
         filled.write(named("a"), f"begun anew {n}", out=("x",) if n == 4 else ())
-    filled.work(lambda register: register.bury(Letter("l1", "reconcile", "another", "{}", AT)))
+    filled.work(lambda register: register.bury(DeadLetter("l1", "reconcile", "another", "{}", AT)))
     code, said = imported(run, name)
     assert (code, said["restored"], said["refused"]) == (1, 2, [named("a")])
     assert said["rows_kept"] == ["letters/letter~l1"]
@@ -387,10 +387,10 @@ async def test_reconcile_goes_on_as_if_nothing_had_happened(world: World, tmp_pa
 
     history = await world.history(exemption)
     outcome = await world.look(exemption)
-    assert (outcome.wrote, await world.history(exemption), await world.told()) == (False, history, [])
+    assert (outcome.wrote, await world.history(exemption), await world.notified()) == (False, history, [])
 
     before = await world.properties(exemption)
     await world.bad(exemption)
     await world.settle(exemption)
     assert (await world.properties(exemption)) == before  # the last compliant body, out of the imported history
-    assert "reverted" in await world.told()
+    assert "reverted" in await world.notified()

@@ -78,8 +78,8 @@ def test_a_rule_is_explained(run: Run, save: Save, name: str) -> None:
 
 
 def test_a_rule_as_json(run: Run, save: Save) -> None:
-    told = run("rules", "expiry-too-far", "--format", "json", "--ruleset", save("own.yaml", OWN)).json
-    assert [(one["name"], one["default"], one["value"]) for one in told["options"]] == [
+    reported = run("rules", "expiry-too-far", "--format", "json", "--ruleset", save("own.yaml", OWN)).json
+    assert [(one["name"], one["default"], one["value"]) for one in reported["options"]] == [
         ("months", 12, 6),
         ("tolerance_days", 1, 1),
     ]
@@ -93,8 +93,8 @@ def test_a_rule_about_bypasses_is_explained(run: Run, save: Save, name: str) -> 
     assert ran.out.startswith(head)
     headings = [line for line in ran.out.splitlines() if line in ("Options", "Passes", "Why", "Instead", "To mend it")]
     assert headings == ["Why", "Instead", "To mend it"]
-    told = run("rules", name, "--format", "json").json
-    assert (told["options"], list(told["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
+    reported = run("rules", name, "--format", "json").json
+    assert (reported["options"], list(reported["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
 
 
 @pytest.mark.parametrize(("former", "name"), FORMER.items())
@@ -108,7 +108,7 @@ def test_a_former_name_leads_to_what_it_is_called_now(run: Run, former: str, nam
 def test_every_rule_can_be_explained(run: Run, rule: str) -> None:
     ran = run("rules", rule)
     assert (ran.code, ran.err) == (0, "")
-    assert every_rule()[rule].mend in ran.out
+    assert every_rule()[rule].remediation in ran.out
 
 
 OLD = """

@@ -167,8 +167,8 @@ async def test_filters(tenant: Tenant) -> None:
     tenant.seed(VAULT, "b")
 
     async def listed(*argv: str) -> tuple[list[str], int]:
-        told = (await tenant.scan("--format", "json", *argv)).json
-        return [one["id"].rpartition("/")[2] for one in told["exemptions"]], told["counts"]["exemptions"]
+        reported = (await tenant.scan("--format", "json", *argv)).json
+        return [one["id"].rpartition("/")[2] for one in reported["exemptions"]], reported["counts"]["exemptions"]
 
     assert await listed("--scope", GROUP.upper()) == (["a", "b"], 2)
     assert await listed("--scope", "**/vaults/*", "--scope", CORP) == (["group", "b"], 2)

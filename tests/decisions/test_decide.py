@@ -66,10 +66,10 @@ LADDER: list[tuple[str, tuple[Any, ...], dict[str, Any], Status, str, Kind | Non
     ("findings", "at", "status", "answer", "tell"), [one[1:] for one in LADDER], ids=[one[0] for one in LADDER]
 )
 def test_the_ladder(
-    findings: tuple[Any, ...], at: dict[str, Any], status: Status, answer: str, tell: Kind | None
+    findings: tuple[Any, ...], at: dict[str, Any], status: Status, answer: str, notice: Kind | None
 ) -> None:
     plan = decide(situation(*findings, **{**at, "mode": Mode.ENFORCE}))
-    assert (plan.status, plan.answer, plan.tell) == (status, answer, tell)
+    assert (plan.status, plan.answer, plan.notice) == (status, answer, notice)
     assert (plan.action is None) is (answer in ("none", "alert"))
     assert plan.withheld is None
     assert plan.reasons
@@ -88,7 +88,7 @@ def test_in_audit_mode_everything_is_decided_alike_and_nothing_is_done(
         enforced.status, enforced.answer, enforced.due, enforced.action,
     )  # fmt: skip
     said = {Kind.REVERTED: Kind.WOULD_REVERT, Kind.TAGGED: Kind.VIOLATION}
-    assert plan.tell == (said.get(enforced.tell, enforced.tell) if enforced.tell else None)
+    assert plan.notice == (said.get(enforced.notice, enforced.notice) if enforced.notice else None)
 
 
 def test_which_body_is_put_back() -> None:

@@ -48,8 +48,10 @@ def picks(*conditions: tuple[str, str, Sequence[str]]) -> dict[str, Any]:
 def names(found: dict[str, Any]) -> dict[str, list[str]]:
     """Who is told, and which they are told of; [] where that cannot be told."""
     return {
-        key.rpartition("/")[2]: [one.id.rpartition("/")[2] for one in told.others] if isinstance(told, Overlap) else []
-        for key, told in found.items()
+        key.rpartition("/")[2]: [one.id.rpartition("/")[2] for one in reported.others]
+        if isinstance(reported, Overlap)
+        else []
+        for key, reported in found.items()
     }
 
 
@@ -125,7 +127,7 @@ def test_against_the_model(made: list[Made]) -> None:
     own = [siblings[at] for at in range(len(made)) if made[at].level == 1]
     above = [siblings[at] for at in range(len(made)) if made[at].level == 0]
     found = overlap.compare(own, above) if own else {}
-    assert not any(isinstance(told, Unread) for told in found.values()), "nothing is in doubt here"
+    assert not any(isinstance(reported, Unread) for reported in found.values()), "nothing is in doubt here"
     assert found == (overlap.compare(own[::-1], above[::-1]) if own else {}), (
         "the order in which they come does not matter"
     )
@@ -146,11 +148,11 @@ def test_against_the_model(made: list[Made]) -> None:
             adding.append(number)
     complete = len(union) == len(MEMBERS) and any(made[number].level == 1 for number in adding)
     whole = siblings[adding[-1]].key if complete else ""
-    for key, told in found.items():
-        assert isinstance(told, Overlap)
-        others = {one.id for one in told.others}
-        assert others == {siblings[one].id for one in adding[:-1]} if told.whole else others <= repeats[key]
-        assert not told.whole or key == whole
+    for key, reported in found.items():
+        assert isinstance(reported, Overlap)
+        others = {one.id for one in reported.others}
+        assert others == {siblings[one].id for one in adding[:-1]} if reported.whole else others <= repeats[key]
+        assert not reported.whole or key == whole
     # two that come to the same in other words, as `in: [a, b]` and two selectors, are not told; those that say it are
     assert spelled | ({whole} if whole else set()) == found.keys()
     if found:
@@ -172,12 +174,12 @@ def test_in_doubt_nothing_is_told_that_is_not_so_and_nothing_is_passed_over(made
         for at, one in enumerate(sure)
     ]  # fmt: skip
 
-    def told(siblings: Sequence[overlap.Sibling]) -> dict[str, Any]:
+    def notified(siblings: Sequence[overlap.Sibling]) -> dict[str, Any]:
         own = [one for one, of in zip(siblings, made, strict=True) if of.level == 1]
         above = [one for one, of in zip(siblings, made, strict=True) if of.level == 0]
         return overlap.compare(own, above) if own else {}
 
-    full, part = told(sure), told(seen)
+    full, part = notified(sure), notified(seen)
     if full and not any(isinstance(one, Overlap) for one in part.values()):
         assert part, "something is so, and nobody says that it may be"
     for key, one in part.items():
@@ -200,9 +202,9 @@ def test_the_whole_in_parts_names_those_that_added_to_it() -> None:
     ]
     found = overlap.compare(ordered, [])
     assert names(found) == {"same": ["first"], "third": ["first", "second"]}
-    told = found[ordered[3].key]
-    assert isinstance(told, Overlap)
-    assert (told.whole, told.policies, told.controls) == (True, 3, MEMBERS)
+    reported = found[ordered[3].key]
+    assert isinstance(reported, Overlap)
+    assert (reported.whole, reported.policies, reported.controls) == (True, 3, MEMBERS)
 
 
 def test_of_one_time_or_of_none_the_greater_id_is_told() -> None:
@@ -231,10 +233,10 @@ def test_many_are_told_by_a_few_and_their_number() -> None:
 def test_an_assignment_of_a_single_policy_has_one_control() -> None:
     single = Assignment(ASSIGNMENT, DENY_PUBLIC, {})
     found = overlap.compare([sibling("a", 0, known=single), sibling("b", 1, known=single)], [])
-    told = found[next(iter(found))]
+    reported = found[next(iter(found))]
     assert names(found) == {"b": ["a"]}
-    assert isinstance(told, Overlap)
-    assert told.controls == (DENY_PUBLIC,)
+    assert isinstance(reported, Overlap)
+    assert reported.controls == (DENY_PUBLIC,)
 
 
 @pytest.mark.parametrize("reason", ["not shown"])

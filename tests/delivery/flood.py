@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from guardrails.decisions.history import Letter
-from guardrails.delivery.dead_letters import Letterbox
+from guardrails.decisions.history import DeadLetter
+from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Retryable
 from guardrails.notices.notice import Notice
-from guardrails.notices.route_state import Lane
+from guardrails.notices.route_state import RateLimit
 from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, Delivery, TryAgain
 from guardrails.register.rate_limits import _TRIES
@@ -59,25 +59,25 @@ class LoopClock:
 
 
 class MemoryLanes:
-    """ports.Lanes as storage does it: a read and a guarded write of some milliseconds each, and the loser looks again.
+    """ports.RateLimits as storage does it: a read and a guarded write of some milliseconds each; the loser looks again.
 
     One for each instance, on rows that they share.
     """
 
-    def __init__(self, rows: dict[str, tuple[int, Lane]], chance: random.Random) -> None:
+    def __init__(self, rows: dict[str, tuple[int, RateLimit]], chance: random.Random) -> None:
         self._rows = rows
         self._chance = chance
         self._turn = asyncio.Lock()
 
-    async def look(self, name: str) -> Lane:
+    async def look(self, name: str) -> RateLimit:
         await asyncio.sleep(self._chance.uniform(0.003, 0.015))
-        return self._rows.get(name, (0, Lane()))[1]
+        return self._rows.get(name, (0, RateLimit()))[1]
 
-    async def change[T](self, name: str, step: Callable[[Lane], tuple[Lane, T]]) -> T:
+    async def change[T](self, name: str, step: Callable[[RateLimit], tuple[RateLimit, T]]) -> T:
         async with self._turn:
             for _ in range(_TRIES):
                 await asyncio.sleep(self._chance.uniform(0.003, 0.015))
-                etag, before = self._rows.get(name, (0, Lane()))
+                etag, before = self._rows.get(name, (0, RateLimit()))
                 after, result = step(before)
                 if after == before:
                     return result
@@ -98,7 +98,7 @@ class BadSink:
         self.took: list[str] = []
         self.took_at: list[float] = []
 
-    async def deliver(self, told: Notice, _route: str) -> Delivery:
+    async def deliver(self, reported: Notice, _route: str) -> Delivery:
         self.asked.append(asyncio.get_running_loop().time())
         drawn = self._chance.random()
         if drawn < 0.30:
@@ -108,37 +108,38 @@ class BadSink:
             await asyncio.sleep(20)
             return TryAgain("no answer within 20 s")
         await asyncio.sleep(self._chance.uniform(0.02, 0.3))
-        self.took.append(told.id)
+        self.took.append(reported.id)
         self.took_at.append(asyncio.get_running_loop().time())
         return Delivered()
 
 
-class Letters:
+class DeadLetters:
     """The part of ports.Register that delivery uses."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Letter] = {}
+        self.kept: dict[str, DeadLetter] = {}
 
-    async def bury(self, letter: Letter) -> bool:
-        new = letter.id not in self.kept
-        self.kept[letter.id] = letter
+    async def bury(self, dead_letter: DeadLetter) -> bool:
+        new = dead_letter.id not in self.kept
+        self.kept[dead_letter.id] = dead_letter
         return new
 
 
 async def _flood(number: int, seed: int) -> tuple[int, int, float]:
     chance, clock = random.Random(seed), LoopClock()  # noqa: S311 - a seed, so that it can be run again
     rules = rules_with(Route("secops", "teams", "SECOPS_URL"))
-    queue, sink, letters = MemoryQueue(clock), BadSink(chance), Letters()
-    rows: dict[str, tuple[int, Lane]] = {}
+    queue, sink, dead_letters = MemoryQueue(clock), BadSink(chance), DeadLetters()
+    rows: dict[str, tuple[int, RateLimit]] = {}
     for n in range(number):
         one = notice(id=f"n{n}", findings=())
         await queue.send("notices", {"route": "secops", "notice": one.to_json(), "attempt": 0})
 
     def instance() -> Courier:
-        box: Any = Letterbox(letters, queue, clock, lambda: rules)  # type: ignore[arg-type]
+        box: Any = DeadLetterQueue(dead_letters, queue, clock, lambda: rules)  # type: ignore[arg-type]
         unused: Any = None  # the route gathers nothing
         return Courier(
-            sink, queues=queue, clock=clock, lanes=MemoryLanes(rows, chance), gathering=unused, letterbox=box,
+            sink, queues=queue, clock=clock, rate_limits=MemoryLanes(rows, chance), digest_items=unused,
+            dead_letters=box,
             ruleset=lambda: rules, chance=chance.random,
         )  # fmt: skip
 
@@ -156,7 +157,7 @@ async def _flood(number: int, seed: int) -> tuple[int, int, float]:
             working -= 1
 
     await asyncio.gather(*(worker(one) for one in (instance() for _ in range(INSTANCES)) for _ in range(BATCH)))
-    kept = {json.loads(letter.payload)["notice"]["id"] for letter in letters.kept.values()}
+    kept = {json.loads(dead_letter.payload)["notice"]["id"] for dead_letter in dead_letters.kept.values()}
     sent = {f"n{n}" for n in range(number)}
     lost, strange = sent - set(sink.took) - kept, (set(sink.took) | kept) - sent
     return len(lost) + len(strange), _most_in_a_second(sink.asked), sink.took_at[number * 99 // 100 - 1]

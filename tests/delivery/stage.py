@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.notices.notice import Kind, Notice
 from guardrails.notices.routing import Digest, Route
-from guardrails.ports import Clock, Delivered, Delivery, Gathering, Lanes
+from guardrails.ports import Clock, Delivered, Delivery, DigestItems, RateLimits
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.model import Ruleset, load_ruleset
 from tests.channels.samples import notice
@@ -98,7 +98,8 @@ class Stage:
 
 
 def courier(  # noqa: PLR0917 - the ports, one after the other
-    sink: Any, queue: Any, clock: VirtualClock, lanes: Lanes, gathering: Gathering, register: Any, rules: Ruleset,
+    sink: Any, queue: Any, clock: VirtualClock, rate_limits: RateLimits, digest_items: DigestItems, register: Any,
+    rules: Ruleset,
     fallback: tuple[Route, ...] = (),
 ) -> Courier:  # fmt: skip
     """Return a courier whose sleep moves the clock."""
@@ -106,9 +107,10 @@ def courier(  # noqa: PLR0917 - the ports, one after the other
     async def sleep(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    letterbox = Letterbox(register, queue, clock, lambda: rules, fallback)
+    dead_letters = DeadLetterQueue(register, queue, clock, lambda: rules, fallback)
     return Courier(
-        sink, queues=queue, clock=clock, lanes=lanes, gathering=gathering, letterbox=letterbox, ruleset=lambda: rules,
+        sink, queues=queue, clock=clock, rate_limits=rate_limits, digest_items=digest_items,
+        dead_letters=dead_letters, ruleset=lambda: rules,
         sleep=sleep, chance=lambda: 0.5,
     )  # fmt: skip
 
@@ -119,7 +121,7 @@ def rules_with(*routes: Route) -> Ruleset:
 
 def stage(register: TableRegister, clock: VirtualClock, routes: Sequence[Route] = (TEAMS, BACKUP)) -> Stage:
     queue, sink, rules = MemoryQueue(clock), Sink(clock), rules_with(*routes)
-    made = courier(sink, queue, clock, register.lanes, register.gathering, register, rules)
+    made = courier(sink, queue, clock, register.rate_limits, register.digest_items, register, rules)
     return Stage(clock, queue, sink, register, made, rules)
 
 

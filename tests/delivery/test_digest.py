@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from guardrails.notices.digest import Gathered, admit, compose, end_of, window_of
+from guardrails.notices.digest import DigestItem, admit, compose, end_of, window_of
 from guardrails.notices.notice import Kind, Notice
-from guardrails.notices.route_state import Lane
+from guardrails.notices.route_state import RateLimit
 from guardrails.notices.routing import Digest
 from guardrails.ports import Delivered, Delivery, TryAgain, Undeliverable
 from guardrails.register.table_register import TableRegister
@@ -29,14 +29,14 @@ async def test_the_first_five_go_at_once_and_the_rest_as_one_at_the_end_of_the_w
     await world.send(*some(40))
     await world.run(START + timedelta(minutes=14))
     assert world.sink.ids() == ["n0", "n1", "n2", "n3", "n4"]
-    assert len(await world.register.gathering.waiting("secops", WINDOW)) == 35
+    assert len(await world.register.digest_items.waiting("secops", WINDOW)) == 35
     await world.run()
     assert world.sink.ids() == ["n0", "n1", "n2", "n3", "n4", DIGEST]
     [digest] = world.sink.digests()
     assert digest.digest["total"] == 35
     assert world.sink.asked[-1][0] >= START + timedelta(minutes=15)
-    assert await world.register.gathering.waiting("secops", WINDOW) == []
-    kept = await world.register.gathering.kept(DIGEST)
+    assert await world.register.digest_items.waiting("secops", WINDOW) == []
+    kept = await world.register.digest_items.kept(DIGEST)
     assert kept is not None
     assert kept.members == {f"n{n}" for n in range(5, 40)}
 
@@ -56,10 +56,10 @@ async def test_a_digest_that_a_dead_worker_took_on_is_sent_by_another(world: Sta
     await world.run(START + timedelta(minutes=14))
     at, closing = world.queue.pop()
     world.clock.time = at
-    world.sink.answer = lambda _told, _route: cast(Delivery, 1 / 0)
+    world.sink.answer = lambda _reported, _route: cast(Delivery, 1 / 0)
     with pytest.raises(ZeroDivisionError):
         await world.courier.deliver(closing)
-    world.sink.answer = lambda _told, _route: Delivered()
+    world.sink.answer = lambda _reported, _route: Delivered()
     await world.courier.deliver(closing)
     assert DIGEST not in world.sink.ids()
     await world.run()
@@ -74,19 +74,19 @@ async def test_a_digest_that_is_tried_again_is_left_to_the_message_that_hands_it
     await world.run(START + timedelta(minutes=14))
     at, closing = world.queue.pop()
     world.clock.time = at
-    world.sink.answer = lambda _told, _route: TryAgain("down")
+    world.sink.answer = lambda _reported, _route: TryAgain("down")
     for _ in range(2):  # the first is refused and tried again, the second comes back after the lease
         await world.courier.deliver(closing)
-    world.sink.answer = lambda _told, _route: Delivered()
+    world.sink.answer = lambda _reported, _route: Delivered()
     world.clock.advance(minutes=10)
     waiting = sorted((world.queue.pop()[1] for _ in range(2)), key=lambda text: json.loads(text)["attempt"])
     first, second = reversed(waiting) if retry_first else waiting
     deliver = world.sink.deliver
 
-    async def meanwhile(told: Notice, route: str) -> Delivery:
+    async def meanwhile(reported: Notice, route: str) -> Delivery:
         monkeypatch.setattr(world.sink, "deliver", deliver)
         await world.courier.deliver(second)
-        return await deliver(told, route)
+        return await deliver(reported, route)
 
     monkeypatch.setattr(world.sink, "deliver", meanwhile)
     await world.courier.deliver(first)
@@ -118,7 +118,7 @@ async def test_what_cannot_wait_is_never_gathered_and_does_not_count(world: Stag
 async def test_a_route_without_a_digest_gathers_nothing(register: TableRegister, clock: VirtualClock) -> None:
     queue, sink = MemoryQueue(clock), Sink(clock)
     rules = rules_with(replace(TEAMS, digest=None))
-    one = courier(sink, queue, clock, register.lanes, register.gathering, register, rules)
+    one = courier(sink, queue, clock, register.rate_limits, register.digest_items, register, rules)
     world = Stage(clock, queue, sink, register, one, rules)
     await world.send(*some(30))
     await world.run()
@@ -128,38 +128,38 @@ async def test_a_route_without_a_digest_gathers_nothing(register: TableRegister,
 async def test_a_digest_whose_delivery_fails_is_sent_again_with_the_same_id_and_content(world: Stage) -> None:
     failures = iter([TryAgain("down"), TryAgain("down")])
 
-    def answer(told: Notice, route: str) -> Delivered | TryAgain:
-        return next(failures, Delivered()) if told.kind is Kind.DIGEST else Delivered()
+    def answer(reported: Notice, route: str) -> Delivered | TryAgain:
+        return next(failures, Delivered()) if reported.kind is Kind.DIGEST else Delivered()
 
     world.sink.answer = answer
     await world.send(*some(8))
     await world.run(START + timedelta(minutes=15, seconds=6))
-    assert len(await world.register.gathering.waiting("secops", WINDOW)) == 3, "rows leave after delivery only"
+    assert len(await world.register.digest_items.waiting("secops", WINDOW)) == 3, "rows leave after delivery only"
     await world.run()
-    asked = [told for _, _, told in world.sink.asked if told.kind is Kind.DIGEST]
-    assert [told.to_json() for told in asked] == [asked[0].to_json()] * 3
-    assert await world.register.gathering.waiting("secops", WINDOW) == []
+    asked = [reported for _, _, reported in world.sink.asked if reported.kind is Kind.DIGEST]
+    assert [reported.to_json() for reported in asked] == [asked[0].to_json()] * 3
+    assert await world.register.digest_items.waiting("secops", WINDOW) == []
 
 
 async def test_while_one_digest_is_open_the_next_does_not_repeat_it(world: Stage) -> None:
-    def answer(told: Notice, route: str) -> Delivered | TryAgain:
+    def answer(reported: Notice, route: str) -> Delivered | TryAgain:
         late = world.clock.now() > START + timedelta(minutes=40)
-        return Delivered() if told.kind is not Kind.DIGEST or late else TryAgain("down", 1800)
+        return Delivered() if reported.kind is not Kind.DIGEST or late else TryAgain("down", 1800)
 
     world.sink.answer = answer
     await world.send(*some(7))
     await world.run(START + timedelta(minutes=16))
     await world.send(*(notice(id=f"b{n}") for n in range(8)))
     await world.run()
-    told = {digest.id: digest.digest["total"] for digest in world.sink.digests()}
-    assert told == {DIGEST: 2, "digest-secops-20261102T0945Z": 3}
-    assert await world.register.gathering.waiting("secops", "20261102T2359Z") == []
+    reported = {digest.id: digest.digest["total"] for digest in world.sink.digests()}
+    assert reported == {DIGEST: 2, "digest-secops-20261102T0945Z": 3}
+    assert await world.register.digest_items.waiting("secops", "20261102T2359Z") == []
 
 
 async def test_what_is_gathered_after_its_window_was_closed_goes_with_the_next(world: Stage) -> None:
     await world.send(*some(6))
     await world.run()
-    add, clock = world.register.gathering.add, world.clock
+    add, clock = world.register.digest_items.add, world.clock
     clock.time = START + timedelta(minutes=29)
     await world.send(*(notice(id=f"s{n}") for n in range(7)))
 
@@ -168,7 +168,7 @@ async def test_what_is_gathered_after_its_window_was_closed_goes_with_the_next(w
             await world.run(clock.now() + timedelta(hours=1))  # others close the window meanwhile
         await add(route, window, notice)
 
-    world.register.gathering.add = slow  # type: ignore[method-assign]
+    world.register.digest_items.add = slow  # type: ignore[method-assign]
     await world.run()
     assert [digest.digest["total"] for digest in world.sink.digests()] == [1, 1, 1]
     assert {entry["id"] for digest in world.sink.digests() for entry in await members(world, digest.id)} == {
@@ -206,18 +206,20 @@ async def test_what_is_gathered_after_the_windows_got_another_length_goes_at_the
     assert world.sink.ids()[-1] == digest
     assert {"later0", "later1", "later2"} <= {str(entry["id"]) for entry in await members(world, digest)}
     assert timedelta() <= world.sink.asked[-1][0] - at(end) < timedelta(minutes=1)
-    assert await world.register.gathering.waiting("secops", "20261104T0000Z") == []
+    assert await world.register.digest_items.waiting("secops", "20261104T0000Z") == []
 
 
 def use(world: Stage, *, minutes: int) -> None:
     """Put a ruleset in force whose route has windows of another length."""
     rules = rules_with(replace(TEAMS, digest=Digest(5, timedelta(minutes=minutes))), BACKUP)
     register = world.register
-    world.courier = courier(world.sink, world.queue, world.clock, register.lanes, register.gathering, register, rules)
+    world.courier = courier(
+        world.sink, world.queue, world.clock, register.rate_limits, register.digest_items, register, rules
+    )
 
 
 async def members(world: Stage, digest: str) -> list[dict[str, object]]:
-    kept = await world.register.gathering.kept(digest)
+    kept = await world.register.digest_items.kept(digest)
     assert kept is not None
     return [dict(entry) for entry in kept.entries]
 
@@ -228,7 +230,7 @@ async def test_more_than_a_digest_takes_goes_with_the_next(world: Stage, monkeyp
     await world.send(*some(15))
     await world.run()
     assert [digest.digest["total"] for digest in world.sink.digests()] == [4, 4, 2]
-    assert await world.register.gathering.waiting("secops", "20261103T0000Z") == []
+    assert await world.register.digest_items.waiting("secops", "20261103T0000Z") == []
 
 
 async def test_a_digest_that_others_made_is_delivered_too(world: Stage) -> None:
@@ -242,12 +244,18 @@ async def test_a_digest_for_a_route_that_was_taken_out_is_kept_as_a_letter(world
     await world.run(START + timedelta(minutes=1))
     other = rules_with(replace(TEAMS, name="other"))
     world.courier = courier(
-        world.sink, world.queue, world.clock, world.register.lanes, world.register.gathering, world.register, other
+        world.sink,
+        world.queue,
+        world.clock,
+        world.register.rate_limits,
+        world.register.digest_items,
+        world.register,
+        other,
     )
     await world.run()
-    [letter] = await world.register.letters()
-    assert DIGEST in letter.payload
-    assert "no route 'secops'" in letter.reason
+    [dead_letter] = await world.register.dead_letters()
+    assert DIGEST in dead_letter.payload
+    assert "no route 'secops'" in dead_letter.reason
     assert world.sink.ids("other") == ["service-delivery-failing-secops-no-route-20261102"]
 
 
@@ -262,32 +270,32 @@ async def test_a_crash_at_any_point_loses_nothing(
     rules = rules_with(replace(TEAMS, digest=Digest(1, timedelta(minutes=15))), BACKUP)
     failing = iter((TryAgain("down"), TryAgain("down"), Undeliverable("no")))
 
-    def answer(told: Notice, _route: str) -> Delivery:
-        return next(failing, Undeliverable("no")) if told.id == "u" else Delivered()
+    def answer(reported: Notice, _route: str) -> Delivery:
+        return next(failing, Undeliverable("no")) if reported.id == "u" else Delivered()
 
     sink.answer = answer
-    ports = (sink, queue, register.lanes, register.gathering, register)
+    ports = (sink, queue, register.rate_limits, register.digest_items, register)
     dying = [Dying(port, calls, deadly, after=after) for port in ports]
     one = courier(dying[0], dying[1], clock, dying[2], dying[3], dying[4], rules)  # type: ignore[arg-type]
     world = Stage(clock, queue, sink, register, one, rules)
     await world.send(*some(3), notice(Kind.CANNOT_ACT, id="u"))
     await world.run()
     assert len(calls) >= deadly, "somebody died"
-    told = set(sink.ids())
+    reported = set(sink.ids())
     for digest in sink.digests():
-        told |= {str(entry["id"]) for entry in await members(world, digest.id)}
-    lettered = " ".join(letter.payload for letter in await register.letters())
-    assert {"n0", "n1", "n2"} <= told
+        reported |= {str(entry["id"]) for entry in await members(world, digest.id)}
+    lettered = " ".join(dead_letter.payload for dead_letter in await register.dead_letters())
+    assert {"n0", "n1", "n2"} <= reported
     assert '"u"' in lettered
     assert set(sink.ids("backup")) == {"service-delivery-failing-secops-20261102"}
-    assert await register.gathering.waiting("secops", "20261103T0000Z") == []
+    assert await register.digest_items.waiting("secops", "20261103T0000Z") == []
     assert {name for name in sink.ids() if name.startswith("digest")} <= {DIGEST, "digest-secops-20261102T0945Z"}
 
 
 def test_a_digest_counts_and_shows_the_worst_ten_with_what_to_do() -> None:
     mild = some(30, severity="low", findings=(finding("owner-missing", rule="owner-missing", severity="low"),))
     bad = [notice(Kind.REVERTED, id=f"bad{n}", findings=(finding(rule="expired"), finding())) for n in range(3)]
-    made = compose("secops", WINDOW, [Gathered(WINDOW, one) for one in [*mild, *bad]], START)
+    made = compose("secops", WINDOW, [DigestItem(WINDOW, one) for one in [*mild, *bad]], START)
     digest = made.notice
     assert digest.id == DIGEST
     assert digest.severity == "high"
@@ -307,25 +315,31 @@ SCHEMAS = Path(__file__).parents[2] / "docs" / "notices"
 
 async def test_what_delivery_says_is_as_documented(world: Stage) -> None:
     """Digests of all kinds and of reminders, an alert, and a test notice, by the schemas that receivers read."""
-    world.sink.answer = lambda told, _route: Undeliverable("no") if told.kind is Kind.CANNOT_ACT else Delivered()
+    world.sink.answer = lambda reported, _route: (
+        Undeliverable("no") if reported.kind is Kind.CANNOT_ACT else Delivered()
+    )
     await world.send(*(notice(kind, id=f"k-{kind}", findings=()) for kind in Kind if kind is not Kind.DIGEST))
     await world.send(*some(30))
     await world.run()
     assert await world.courier.probe("secops") == Delivered()
-    said = [told for _, told in world.sink.took if told.id.startswith(("digest-", "reminders-", "service-", "test-"))]
-    assert {told.kind for told in said} == {Kind.DIGEST, Kind.DELIVERY_FAILING}
+    said = [
+        reported
+        for _, reported in world.sink.took
+        if reported.id.startswith(("digest-", "reminders-", "service-", "test-"))
+    ]
+    assert {reported.kind for reported in said} == {Kind.DIGEST, Kind.DELIVERY_FAILING}
     assert len(said) == 4
-    for told in said:
-        schema = json.loads((SCHEMAS / f"{told.kind}.schema.json").read_text())
-        assert list(Draft202012Validator(schema).iter_errors(told.to_json())) == []
-        assert Notice.from_json(json.loads(json.dumps(told.to_json()))) == told
+    for reported in said:
+        schema = json.loads((SCHEMAS / f"{reported.kind}.schema.json").read_text())
+        assert list(Draft202012Validator(schema).iter_errors(reported.to_json())) == []
+        assert Notice.from_json(json.loads(json.dumps(reported.to_json()))) == reported
 
 
 def test_a_clock_that_is_behind_does_not_reopen_a_window() -> None:
     now, route = START + timedelta(minutes=15), replace(TEAMS, digest=Digest(1, timedelta(minutes=15)))
-    lane, window = admit(Lane(), route, Kind.VIOLATION, now, timedelta())
+    rate_limit, window = admit(RateLimit(), route, Kind.VIOLATION, now, timedelta())
     assert window is None
-    lane, window = admit(lane, route, Kind.VIOLATION, now - timedelta(seconds=1), timedelta())
+    rate_limit, window = admit(rate_limit, route, Kind.VIOLATION, now - timedelta(seconds=1), timedelta())
     assert window is not None
     assert window.name == "20261102T0945Z"
 

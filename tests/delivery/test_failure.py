@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from guardrails.decisions.history import Letter
-from guardrails.delivery.dead_letters import Letterbox
+from guardrails.decisions.history import DeadLetter
+from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured, Retryable
 from guardrails.notices.notice import Kind
 from guardrails.notices.rate_limit import MAX_ATTEMPTS, SPREAD, backoff
-from guardrails.notices.route_state import Lane, enabled
+from guardrails.notices.route_state import RateLimit, enabled
 from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, TryAgain, Undeliverable
 from guardrails.register.table_register import TableRegister
@@ -41,17 +41,17 @@ def test_what_a_channel_asks_for_is_a_floor_of_at_most_an_hour(asked: float) -> 
 
 
 async def test_a_notice_that_fails_for_a_day_becomes_a_letter_and_is_told_elsewhere(world: Stage) -> None:
-    world.sink.answer = lambda _told, route: TryAgain("503") if route == "secops" else Delivered()
+    world.sink.answer = lambda _reported, route: TryAgain("503") if route == "secops" else Delivered()
     await world.send(*some(3))
     await world.run()
-    asked = [told.id for _, route, told in world.sink.asked if route == "secops"]
+    asked = [reported.id for _, route, reported in world.sink.asked if route == "secops"]
     assert {name: asked.count(name) for name in asked} == dict.fromkeys(("n0", "n1", "n2"), MAX_ATTEMPTS)
     assert world.clock.now() > START + timedelta(days=1)
-    letters = await world.register.letters()
-    assert {json.loads(letter.payload)["notice"]["id"] for letter in letters} == {"n0", "n1", "n2"}
-    assert {letter.attempts for letter in letters} == {MAX_ATTEMPTS}
+    dead_letters = await world.register.dead_letters()
+    assert {json.loads(dead_letter.payload)["notice"]["id"] for dead_letter in dead_letters} == {"n0", "n1", "n2"}
+    assert {dead_letter.attempts for dead_letter in dead_letters} == {MAX_ATTEMPTS}
     assert world.sink.ids("backup") == [NEXT_DAY], "once a route and day"
-    [alert] = [told for route, told in world.sink.took if route == "backup"]
+    [alert] = [reported for route, reported in world.sink.took if route == "backup"]
     assert alert.kind is Kind.DELIVERY_FAILING
     assert "503" in alert.why[0]
 
@@ -59,16 +59,16 @@ async def test_a_notice_that_fails_for_a_day_becomes_a_letter_and_is_told_elsewh
 async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_letter(world: Stage) -> None:
     until = START + timedelta(days=3)
     refused = TryAgain("the managed identity endpoint gave no token", 60.0, waits=True)
-    world.sink.answer = lambda _told, _route: refused if world.clock.now() < until else Delivered()
+    world.sink.answer = lambda _reported, _route: refused if world.clock.now() < until else Delivered()
     await world.send(*some(3))
     await world.run()
     assert sorted(world.sink.ids("secops")) == ["n0", "n1", "n2"]
     assert until < world.clock.now() < until + timedelta(hours=2)
-    assert await world.register.letters() == []
+    assert await world.register.dead_letters() == []
 
 
 async def test_it_is_told_again_the_next_day(world: Stage) -> None:
-    world.sink.answer = lambda _told, route: Undeliverable("400") if route == "secops" else Delivered()
+    world.sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
     for _ in range(2):
         await world.send(*some(4))
         await world.run()
@@ -78,7 +78,7 @@ async def test_it_is_told_again_the_next_day(world: Stage) -> None:
 
 
 async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage) -> None:
-    world.sink.answer = lambda _told, route: GONE if route == "secops" else Delivered()
+    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
     await world.send(*some(4))
     await world.run()
     assert len([route for _, route, _ in world.sink.asked if route == "secops"]) == 1
@@ -86,14 +86,14 @@ async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage)
     await world.send(*some(5)[4:])
     await world.run()
     assert len([route for _, route, _ in world.sink.asked if route == "secops"]) == 1
-    assert len(await world.register.letters()) == 5
-    [alert] = [told for route, told in world.sink.took if route == "backup"]
+    assert len(await world.register.dead_letters()) == 5
+    [alert] = [reported for route, reported in world.sink.took if route == "backup"]
     assert "python -m guardrails notices enable secops" in alert.next
 
-    world.sink.answer = lambda _told, _route: Delivered()
-    assert await world.register.lanes.change("teams-SECOPS_URL", lambda lane: enabled(lane, "secops"))
-    for letter in await world.register.letters():
-        await world.queue.send("notices", json.loads(letter.payload))
+    world.sink.answer = lambda _reported, _route: Delivered()
+    assert await world.register.rate_limits.change("teams-SECOPS_URL", lambda rate_limit: enabled(rate_limit, "secops"))
+    for dead_letter in await world.register.dead_letters():
+        await world.queue.send("notices", json.loads(dead_letter.payload))
     await world.run()
     assert {name for name in world.sink.ids() if name.startswith("n")} == {f"n{n}" for n in range(5)}
 
@@ -102,44 +102,46 @@ def _enable_before_a_letter_is_kept(world: Stage) -> None:
     """Have an operator enable the route, and replay its letters, just before the next one is kept."""
     bury = world.register.bury
 
-    async def late(letter: Letter) -> bool:
-        await world.register.lanes.change("teams-SECOPS_URL", lambda lane: enabled(lane, "secops"))
+    async def late(dead_letter: DeadLetter) -> bool:
+        await world.register.rate_limits.change("teams-SECOPS_URL", lambda rate_limit: enabled(rate_limit, "secops"))
         world.register.bury = bury  # type: ignore[method-assign]
-        return await bury(letter)
+        return await bury(dead_letter)
 
     world.register.bury = late  # type: ignore[method-assign]
 
 
 async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_told_again(world: Stage) -> None:
-    world.sink.answer = lambda _told, route: GONE if route == "secops" else Delivered()
+    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
-    told = world.sink.ids("backup")
-    world.sink.answer = lambda _told, _route: Delivered()
+    reported = world.sink.ids("backup")
+    world.sink.answer = lambda _reported, _route: Delivered()
     _enable_before_a_letter_is_kept(world)
     await world.send(*some(2)[1:])
     await world.run()
     assert world.sink.ids() == ["n1"]
-    assert world.sink.ids("backup") == told
-    assert len(told) == 1
-    assert [json.loads(letter.payload)["notice"]["id"] for letter in await world.register.letters()] == ["n0"]
+    assert world.sink.ids("backup") == reported
+    assert len(reported) == 1
+    assert [json.loads(dead_letter.payload)["notice"]["id"] for dead_letter in await world.register.dead_letters()] == [
+        "n0"
+    ]
 
 
 async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_told_of(world: Stage) -> None:
     answers = iter((GONE,))
-    world.sink.answer = lambda _told, _route: next(answers, Delivered())
+    world.sink.answer = lambda _reported, _route: next(answers, Delivered())
     _enable_before_a_letter_is_kept(world)
     await world.send(*some(1))
     await world.run()
-    assert [(route, told.id) for route, told in world.sink.took] == [("secops", "n0")]
-    assert await world.register.letters() == []
+    assert [(route, reported.id) for route, reported in world.sink.took] == [("secops", "n0")]
+    assert await world.register.dead_letters() == []
 
 
 async def test_a_disabled_route_leaves_others_on_its_address_alone(
     register: TableRegister, clock: VirtualClock
 ) -> None:
     world = stage(register, clock, (TEAMS, Route("other", "teams", "SECOPS_URL"), BACKUP))
-    world.sink.answer = lambda _told, route: GONE if route == "secops" else Delivered()
+    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.send(*some(2), route="other")
     await world.run()
@@ -148,9 +150,9 @@ async def test_a_disabled_route_leaves_others_on_its_address_alone(
 
 async def test_where_no_other_route_is_left_the_fallback_hears_it(register: TableRegister, clock: VirtualClock) -> None:
     queue, sink, rules = MemoryQueue(clock), Sink(clock), rules_with(TEAMS)
-    sink.answer = lambda _told, route: Undeliverable("400") if route == "secops" else Delivered()
+    sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
     fallback = (Route("fallback", "teams", "ALERT"),)
-    one = courier(sink, queue, clock, register.lanes, register.gathering, register, rules, fallback)
+    one = courier(sink, queue, clock, register.rate_limits, register.digest_items, register, rules, fallback)
     world = Stage(clock, queue, sink, register, one, rules)
     await world.send(*some(1))
     await world.run()
@@ -159,7 +161,7 @@ async def test_where_no_other_route_is_left_the_fallback_hears_it(register: Tabl
 
 async def test_without_a_fallback_any_other_route_hears_it(register: TableRegister, clock: VirtualClock) -> None:
     world = stage(register, clock, (TEAMS, Route("siem", "webhook", "SIEM_URL", kinds=("expired",))))
-    world.sink.answer = lambda _told, route: Undeliverable("400") if route == "secops" else Delivered()
+    world.sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
     assert world.sink.ids("siem") == ["service-delivery-failing-secops-20261102"]
@@ -167,7 +169,7 @@ async def test_without_a_fallback_any_other_route_hears_it(register: TableRegist
 
 async def test_a_test_does_not_wait_behind_an_hour_of_notices(world: Stage) -> None:
     free = int((START + timedelta(hours=1)).timestamp() * 1000)
-    await world.register.lanes.change("teams-SECOPS_URL", lambda _lane: (Lane(free), None))
+    await world.register.rate_limits.change("teams-SECOPS_URL", lambda _rate_limit: (RateLimit(free), None))
     assert await world.courier.probe("secops") == TryAgain(
         "route 'secops' is busy: 60 minutes of notices go before the test"
     )
@@ -175,10 +177,10 @@ async def test_a_test_does_not_wait_behind_an_hour_of_notices(world: Stage) -> N
 
 
 async def test_a_failing_alert_is_not_told_of_to_its_own_route(world: Stage) -> None:
-    world.sink.answer = lambda _told, _route: Undeliverable("400")
+    world.sink.answer = lambda _reported, _route: Undeliverable("400")
     await world.send(*some(1))
     await world.run()
-    asked = [(route, told.id) for _, route, told in world.sink.asked]
+    asked = [(route, reported.id) for _, route, reported in world.sink.asked]
     assert ("secops", "service-delivery-failing-secops-20261102") not in asked
     assert ("backup", "service-delivery-failing-backup-20261102") not in asked
     assert len(asked) == len(set(asked)) <= 4
@@ -191,15 +193,15 @@ async def test_a_failing_alert_is_not_told_of_to_its_own_route(world: Stage) -> 
 )  # fmt: skip
 async def test_what_is_no_message_is_kept_as_a_letter(world: Stage, text: str) -> None:
     assert not await world.courier.deliver(text)
-    [letter] = await world.register.letters()
-    assert (letter.source, letter.payload) == ("notices", text)
+    [dead_letter] = await world.register.dead_letters()
+    assert (dead_letter.source, dead_letter.payload) == ("notices", text)
 
 
 async def test_what_the_host_gave_up_on_is_kept_and_told(world: Stage) -> None:
     await world.courier.poisoned(json.dumps({"route": "secops", "notice": notice(id="n9").to_json()}))
     await world.courier.poisoned("{")
     await world.run()
-    assert len(await world.register.letters()) == 2
+    assert len(await world.register.dead_letters()) == 2
     assert "service-poison-notices-20261102" in world.sink.ids("secops") + world.sink.ids("backup")
     assert [name for name in world.sink.ids("backup") if "poison" not in name] == [
         "service-delivery-failing-secops-20261102"
@@ -207,7 +209,7 @@ async def test_what_the_host_gave_up_on_is_kept_and_told(world: Stage) -> None:
 
 
 async def test_a_test_notice_goes_to_a_disabled_route_too(world: Stage) -> None:
-    world.sink.answer = lambda told, _route: GONE if told.id == "n0" else Delivered()
+    world.sink.answer = lambda reported, _route: GONE if reported.id == "n0" else Delivered()
     await world.send(*some(1))
     await world.run()
     assert await world.courier.probe("secops") == Delivered()
@@ -228,18 +230,19 @@ async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_told
     async def sleep(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    letterbox = Letterbox(register, queue, clock, ruleset, (fallback,))
+    dead_letters = DeadLetterQueue(register, queue, clock, ruleset, (fallback,))
     one = Courier(
-        sink, queues=queue, clock=clock, lanes=register.lanes, gathering=register.gathering, letterbox=letterbox,
+        sink, queues=queue, clock=clock, rate_limits=register.rate_limits, digest_items=register.digest_items,
+        dead_letters=dead_letters,
         ruleset=ruleset, sleep=sleep,
     )  # fmt: skip
     world = Stage(clock, queue, sink, register, one, rules)
     await world.send(*some(2))
-    assert await letterbox.say(notice(Kind.RULESET_BROKEN, id="broken")) == 1
+    assert await dead_letters.say(notice(Kind.RULESET_BROKEN, id="broken")) == 1
     await world.run()
     assert sink.ids("fallback") == ["broken"]
     assert sink.ids() == ["n0", "n1"]
-    assert await register.letters() == []
+    assert await register.dead_letters() == []
 
 
 @pytest.mark.parametrize(
@@ -250,14 +253,14 @@ async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_told
     ],
 )
 async def test_while_the_register_is_away_notices_wait(world: Stage, trouble: Exception) -> None:
-    change = world.register.lanes.change
+    change = world.register.rate_limits.change
 
     async def away(*args: Any) -> Any:
         if world.clock.now() < START + timedelta(hours=2):
             raise trouble
         return await change(*args)
 
-    world.register.lanes.change = away  # type: ignore[method-assign,assignment]
+    world.register.rate_limits.change = away  # type: ignore[method-assign,assignment]
     await world.send(*some(2))
     await world.run()
     assert world.sink.ids() == ["n0", "n1"]

@@ -10,10 +10,10 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.notices.rate_limit import LATE, comes_back, missed, take_slot
-from guardrails.notices.route_state import Lane
+from guardrails.notices.route_state import RateLimit
 from guardrails.notices.routing import Route
 from guardrails.ports import Delivered, TryAgain
 from guardrails.register import queues
@@ -36,10 +36,10 @@ def most_in_a_second(times: Sequence[datetime]) -> int:
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=60), st.data())
 def test_whenever_slots_are_asked_for_and_however_late_they_are_used(asked: list[int], data: st.DataObject) -> None:
     for channel, most in (("teams", 4), ("slack", 1)):
-        lane, used = Lane(), []
+        rate_limit, used = RateLimit(), []
         for milliseconds in asked:
             now = START + timedelta(milliseconds=milliseconds)
-            lane, slot = take_slot(lane, channel, now)
+            rate_limit, slot = take_slot(rate_limit, channel, now)
             assert slot is not None
             assert slot >= now
             late = timedelta(milliseconds=data.draw(st.integers(0, LATE // timedelta(milliseconds=1))))
@@ -69,7 +69,7 @@ async def test_a_slot_that_was_missed_is_not_used(world: Stage) -> None:
     await world.send(*some(1))
     _, text = world.queue.pop()
     slot = int((START - timedelta(seconds=1)).timestamp() * 1000)
-    await world.register.lanes.change("teams-SECOPS_URL", lambda _lane: (Lane(slot + 270 * 10), None))
+    await world.register.rate_limits.change("teams-SECOPS_URL", lambda _rate_limit: (RateLimit(slot + 270 * 10), None))
     assert await world.courier.deliver(json.dumps({**json.loads(text), "slot": slot}))
     assert world.sink.asked[0][0] >= START + timedelta(seconds=1.7)
 
@@ -87,8 +87,8 @@ async def test_four_couriers_on_one_table_keep_the_pace_together(storage: str) -
     ):
         couriers = [
             Courier(
-                sink, queues=queue, clock=clock, lanes=one.lanes, gathering=one.gathering,
-                letterbox=Letterbox(one, queue, clock, lambda: rules), ruleset=lambda: rules,
+                sink, queues=queue, clock=clock, rate_limits=one.rate_limits, digest_items=one.digest_items,
+                dead_letters=DeadLetterQueue(one, queue, clock, lambda: rules), ruleset=lambda: rules,
             )
             for one in (first, second, third, fourth)
         ]  # fmt: skip
@@ -96,23 +96,23 @@ async def test_four_couriers_on_one_table_keep_the_pace_together(storage: str) -
         started = time.monotonic()
         done = await asyncio.gather(*(couriers[n % 4].deliver(text) for n, text in enumerate(texts)))
         took = time.monotonic() - started
-        lane = await first.lanes.look("teams-SECOPS_URL")
+        rate_limit = await first.rate_limits.look("teams-SECOPS_URL")
     at = [when for when, _, _ in sink.asked]
     assert most_in_a_second(at) <= 4
     assert len(sink.ids()) == done.count(True)
     assert len(set(sink.ids())) >= 4, "what fits into two seconds went; the rest is on the queue with its slot"
     assert took < 10
-    assert datetime.fromtimestamp(lane.free / 1000, UTC) > max(at)
+    assert datetime.fromtimestamp(rate_limit.free / 1000, UTC) > max(at)
 
 
 async def test_a_retry_after_holds_up_the_others_for_a_minute_at_most(world: Stage) -> None:
-    world.sink.answer = lambda told, _route: TryAgain("429", 1e6) if told.id == "n0" else Delivered()
+    world.sink.answer = lambda reported, _route: TryAgain("429", 1e6) if reported.id == "n0" else Delivered()
     await world.send(*some(1))
     await world.run(START + timedelta(seconds=1))
     await world.send(notice(id="next"))
     await world.run(START + timedelta(minutes=5))
-    [_, (at, _, told)] = world.sink.asked
-    assert told.id == "next"
+    [_, (at, _, reported)] = world.sink.asked
+    assert reported.id == "next"
     assert timedelta(seconds=60) <= at - START < timedelta(seconds=63)
 
 

@@ -31,17 +31,17 @@ def reminder(number: int, *, days: float = 14.0, at: datetime = START, owner: st
 
 
 async def members(register: TableRegister, digest: str) -> list[str]:
-    kept = await register.gathering.kept(digest)
+    kept = await register.digest_items.kept(digest)
     return [str(entry["id"]) for entry in kept.entries] if kept else []
 
 
 async def left(register: TableRegister, route: str = "secops") -> int:
-    return len(await register.gathering.waiting(f"{route}~reminders", "20991231T0000Z"))
+    return len(await register.digest_items.waiting(f"{route}~reminders", "20991231T0000Z"))
 
 
 def reborn(world: Stage) -> None:
     """Let a new process take over: all that a courier has in memory is gone."""
-    ports = (world.register.lanes, world.register.gathering, world.register)
+    ports = (world.register.rate_limits, world.register.digest_items, world.register)
     world.courier = courier(world.sink, world.queue, world.clock, *ports, world.rules)
 
 
@@ -60,9 +60,9 @@ async def test_three_sweeps_of_a_day_doubled_and_restarted_are_one_digest_a_rout
     owners = ("o@ours.example", "o@theirs.example")
     for sweep in range(3):
         clock.time = START + timedelta(hours=6 * sweep)
-        told = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(sweep * 100, sweep * 100 + 100)]
+        reported = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(sweep * 100, sweep * 100 + 100)]
         again = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(50)]
-        await tell_all(world, [*told, *told, *again])
+        await tell_all(world, [*reported, *reported, *again])
         await world.run(clock.time + timedelta(hours=1))
         reborn(world)
     assert world.sink.took == [], "nothing goes before the hour"
@@ -126,7 +126,7 @@ async def test_what_comes_again_after_its_digest_was_delivered_is_not_told_again
 async def test_what_comes_again_while_its_digest_cannot_be_delivered_is_told_once(world: Stage) -> None:
     first = [reminder(n) for n in range(3)]
 
-    def answer(_told: Notice, _route: str) -> Delivery:
+    def answer(_reported: Notice, _route: str) -> Delivery:
         return Delivered() if world.clock.now() > SIX + timedelta(hours=30) else TryAgain("down", 3600)
 
     world.sink.answer = answer
@@ -157,9 +157,9 @@ async def test_what_is_too_much_for_one_follows_at_once(world: Stage, monkeypatc
     await world.send(*(reminder(n, days=20 - n) for n in range(9)))
     await world.run()
     assert world.sink.ids() == [DIGEST, f"{DIGEST}-2", f"{DIGEST}-3"]
-    told = [await members(world.register, name) for name in world.sink.ids()]
-    assert [len(names) for names in told] == [4, 4, 1]
-    assert told[2] == [reminder(0, days=20).id], "what ends last goes last"
+    reported = [await members(world.register, name) for name in world.sink.ids()]
+    assert [len(names) for names in reported] == [4, 4, 1]
+    assert reported[2] == [reminder(0, days=20).id], "what ends last goes last"
     assert world.clock.now() < SIX + timedelta(minutes=2)
     await world.send(reminder(1, days=19))
     await world.run()
@@ -196,19 +196,21 @@ async def test_a_crash_at_any_point_tells_each_once(
     """Every call to a port in turn kills the process, before or after its work."""
     calls: list[str] = []
     queue, sink, rules = MemoryQueue(clock), Sink(clock), rules_with(TEAMS, BACKUP)
-    dying = [Dying(port, calls, deadly, after=after) for port in (sink, queue, register.lanes, register.gathering)]
+    dying = [
+        Dying(port, calls, deadly, after=after) for port in (sink, queue, register.rate_limits, register.digest_items)
+    ]
     one = courier(dying[0], dying[1], clock, dying[2], dying[3], register, rules)  # type: ignore[arg-type]
     world = Stage(clock, queue, sink, register, one, rules)
-    told = [reminder(n) for n in range(3)]
-    await world.send(*told, told[0])
+    reported = [reminder(n) for n in range(3)]
+    await world.send(*reported, reported[0])
     await world.run()
     clock.advance(hours=1)
-    await world.send(*told)
+    await world.send(*reported)
     await world.run()
     assert len(calls) >= deadly, "somebody died"
     assert set(sink.ids()) == {DIGEST}
     assert len(sink.ids()) <= 2, "twice only where the channel took it and we died before we knew"
-    assert sorted(await members(register, DIGEST)) == sorted(notice.id for notice in told)
+    assert sorted(await members(register, DIGEST)) == sorted(notice.id for notice in reported)
     assert await left(register) == 0
 
 

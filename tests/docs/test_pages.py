@@ -50,7 +50,7 @@ def test_a_rule_page_says_all_that_the_rule_declares(name: str) -> None:
     assert tuple(text.sections) == HEADINGS
     assert text.references
     assert all(reference.startswith("https://") for reference in text.references)
-    for wanted in (declared.code, declared.name, text.title, declared.mend, *declared.soc2, *text.references):
+    for wanted in (declared.code, declared.name, text.title, declared.remediation, *declared.soc2, *text.references):
         assert wanted in page
     for option in options_of(declared):
         assert f"| `{option.name}` | {option.kind} |" in page

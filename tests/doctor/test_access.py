@@ -44,7 +44,7 @@ async def test_an_action_that_is_missing_is_named_at_each_scope(clinic: Clinic) 
     assert states(result) == {"": State.PASS, ROOT: State.FAIL}
     assert result.detail == f"{ROOT}: not allowed: {DELETE} (enforcer)"
     assert result.findings[0].seen == f"2 of 3 scopes allow all {len(every)} actions of reader, enforcer and restorer"
-    assert "infra/management-group.bicep" in result.findings[1].mend
+    assert "infra/management-group.bicep" in result.findings[1].remediation
 
 
 async def test_what_is_taken_out_by_not_actions_is_missing(clinic: Clinic) -> None:

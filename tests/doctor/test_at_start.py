@@ -35,7 +35,7 @@ def errors(heard: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.usefixtures("clinic")
 async def test_one_fact_a_check_and_no_error(heard: pytest.LogCaptureFixture) -> None:
-    await at_start.tell()
+    await at_start.report()
     assert {one["check"]: one["state"] for one in facts(heard)} == dict.fromkeys(CHECKS, "pass") | {"log": "skipped"}
     assert all(one["detail"] for one in facts(heard))
     assert errors(heard) == []
@@ -43,7 +43,7 @@ async def test_one_fact_a_check_and_no_error(heard: pytest.LogCaptureFixture) ->
 
 @pytest.mark.usefixtures("clinic")
 async def test_the_python_and_the_release_that_run_are_told_first(heard: pytest.LogCaptureFixture) -> None:
-    await at_start.tell()
+    await at_start.report()
     first = json.loads(next(record.message for record in heard.records if record.name == "guardrails.telemetry"))
     assert (first["event"], first["python"], first["release"]) == ("running", platform.python_version(), __version__)
 
@@ -54,7 +54,7 @@ async def test_one_error_line_a_failure_with_how_to_mend_it(
     clinic.cloud.arm.access.reset()
     clinic.grant("*", not_actions=("Microsoft.Authorization/policyExemptions/read",))
     monkeypatch.setenv("TEAMS_WEBHOOK_URL", f"ftp://{CANARY}/x")
-    await at_start.tell()
+    await at_start.report()
     said = {one["check"]: one for one in facts(heard)}
     assert said["permissions"]["state"] == said["settings"]["state"] == said["routes"]["state"] == "fail"
     assert "policyExemptions/read (reader)" in said["permissions"]["detail"]
@@ -68,7 +68,7 @@ async def test_settings_that_cannot_be_read_are_told(
     clinic: Clinic, heard: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GUARDRAILS_TABLE", "x")
-    await at_start.tell()
+    await at_start.report()
     assert {one["state"] for one in facts(heard)} == {"fail", "skipped"}
     assert len(errors(heard)) == 1
 
@@ -89,7 +89,7 @@ async def test_a_check_that_hangs_is_given_up(heard: pytest.LogCaptureFixture, m
     assert SECONDS < at_start.LONGEST < 60
     monkeypatch.setattr(at_start, "examine", hangs)
     monkeypatch.setattr(at_start, "LONGEST", 0.01)
-    await at_start.tell()
+    await at_start.report()
     assert [(one["check"], one["state"]) for one in facts(heard)] == [("doctor", "unknown")]
 
 
@@ -98,7 +98,7 @@ async def test_a_defect_does_not_fail_the_app(heard: pytest.LogCaptureFixture, m
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr(at_start, "examine", broken)
-    await at_start.tell()
+    await at_start.report()
     assert facts(heard)[0]["detail"].startswith("RuntimeError in test_at_start.py:")
     assert CANARY not in heard.text
 

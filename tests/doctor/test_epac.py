@@ -43,8 +43,8 @@ async def test_what_is_put_back_there_may_be_deleted_by_its_next_run(clinic: Cli
     first, second = result.findings
     assert "EPAC manages 1 of the assignments" in first.seen
     assert "With the strategy full EPAC's next run deletes" in first.seen
-    assert "`authors`" in first.mend
-    assert "ownedOnly" in first.mend
+    assert "`authors`" in first.remediation
+    assert "ownedOnly" in first.remediation
     assert (second.about, second.state) == (theirs, State.PASS)
 
 
@@ -87,7 +87,7 @@ async def test_where_nothing_is_put_back_that_is_told(clinic: Clinic, why: str) 
     result = await clinic.check("epac")
     assert result.state is State.PASS
     assert "nothing is put back unless an operator asks for it" in result.detail
-    assert result.findings[0].mend
+    assert result.findings[0].remediation
 
 
 async def test_what_cannot_be_read_is_unknown(clinic: Clinic) -> None:

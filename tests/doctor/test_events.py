@@ -68,7 +68,7 @@ async def test_an_event_subscription_that_is_wrong(clinic: Clinic, changes: dict
     assert "on_exemption_written: " in result.detail
     assert "on_exemption_deleted" not in result.detail
     assert "on_scope_changed" not in result.detail
-    assert result.findings[-1].mend.startswith("Onboard the subscription")
+    assert result.findings[-1].remediation.startswith("Onboard the subscription")
 
 
 async def test_a_second_one_that_is_right_is_enough(clinic: Clinic) -> None:
@@ -95,7 +95,7 @@ async def test_events_that_go_to_another_app(clinic: Clinic) -> None:
         del clinic.environ[name]
     result = await clinic.check("events")
     assert states(result) == {"": State.UNKNOWN, "2 management groups": State.PASS}
-    assert "--function-app" in result.findings[1].mend
+    assert "--function-app" in result.findings[1].remediation
     assert (await clinic.check("events", app=APP)).state is State.PASS
     assert (await clinic.check("events", app=APP + "2")).state is State.FAIL
 

@@ -26,7 +26,7 @@ async def test_settings_with_mistakes_are_all_named_and_the_rest_is_skipped(clin
     first, second = report.results
     assert (first.check, second.check, second.state) == ("settings", "sweep", State.SKIPPED)
     assert [finding.seen.split(":")[0] for finding in first.findings] == ["GUARDRAILS_MODE", "GUARDRAILS_TABLE"]
-    assert all(finding.mend for finding in first.findings)
+    assert all(finding.remediation for finding in first.findings)
     assert clinic.asked() == set()
 
 
@@ -69,7 +69,7 @@ async def test_a_version_that_this_cloud_does_not_have(clinic: Clinic) -> None:
         "Python": State.PASS, "api-version": State.FAIL, "policyAssignments": State.PASS,
         "policySetDefinitions": State.PASS,
     }  # fmt: skip
-    assert "2026-01-01-preview" in result.findings[1].mend
+    assert "2026-01-01-preview" in result.findings[1].remediation
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_older_python_fails_and_a_newer_one_is_not_tested(version: str, state
     found = judged(version, "Python")
     assert found.state is state
     assert version in found.seen
-    assert bool(found.mend) is (state is not State.PASS)
+    assert bool(found.remediation) is (state is not State.PASS)
 
 
 async def test_the_app_is_judged_by_the_python_that_it_runs_on(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ async def test_elsewhere_the_configuration_of_the_site_is_read(
     found = {finding.about: finding for finding in result.findings}
     assert (found["Python"].state, found["function app"].state) == (State.PASS, state)
     assert said in found["function app"].seen
-    assert bool(found["function app"].mend) is (state is not State.PASS)
+    assert bool(found["function app"].remediation) is (state is not State.PASS)
 
 
 async def test_which_app_is_ours_must_be_known(clinic: Clinic) -> None:
@@ -125,7 +125,7 @@ async def test_which_app_is_ours_must_be_known(clinic: Clinic) -> None:
         del clinic.environ[name]
     found = {finding.about: finding for finding in (await clinic.check("versions")).findings}
     assert found["function app"].state is State.UNKNOWN
-    assert "GUARDRAILS_FUNCTION_APP_ID" in found["function app"].mend
+    assert "GUARDRAILS_FUNCTION_APP_ID" in found["function app"].remediation
 
 
 def test_an_older_python_stops_at_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,21 +181,21 @@ async def test_the_wrong_identity_of_the_app(clinic: Clinic) -> None:
 
 
 async def test_what_version_2_would_change_is_told_of_a_ruleset_of_version_1(clinic: Clinic) -> None:
-    told = (await clinic.check("ruleset")).findings
-    assert len(told) == 1
+    reported = (await clinic.check("ruleset")).findings
+    assert len(reported) == 1
     text = clinic.ruleset.read_text(encoding="utf-8").replace("version: 2", "version: 1")
     text += "\nexclusions: [{scope: '/subscriptions/*/resourceGroups/x', reason: r}]\n"
     clinic.ruleset.write_text(text, encoding="utf-8")
     result = await clinic.check("ruleset")
     assert result.state is State.PASS
     assert any("'/subscriptions/*/resourceGroups/x' is in version 2 " in one.seen for one in result.findings)
-    assert all(one.mend for one in result.findings[1:])
+    assert all(one.remediation for one in result.findings[1:])
 
 
 async def test_owners_that_metadata_alone_tell_are_named(clinic: Clinic, caplog: pytest.LogCaptureFixture) -> None:
-    told = (await clinic.check("ruleset")).findings[0]
-    assert "the owner 'Enterprise Azure Policy as Code' names no authors" in told.seen
-    assert "authors" in told.mend
+    reported = (await clinic.check("ruleset")).findings[0]
+    assert "the owner 'Enterprise Azure Policy as Code' names no authors" in reported.seen
+    assert "authors" in reported.remediation
     assert "names no authors" in caplog.text, "the log at start-up says so, too"
     text = clinic.ruleset.read_text(encoding="utf-8").replace('pacOwnerId: "*"}', 'pacOwnerId: "*"}\n    authors: [x]')
     clinic.ruleset.write_text(text, encoding="utf-8")

@@ -60,7 +60,7 @@ async def test_an_older_python_at_the_last_start_fails(clinic: Clinic, python: s
     answers(clinic, [42, NEWEST, NEWEST, python, "0.1.0"])
     result = await clinic.check("log")
     assert result.state is state, result
-    assert state is State.PASS or result.findings[1].mend
+    assert state is State.PASS or result.findings[1].remediation
 
 
 async def test_without_a_record_of_a_start_its_python_is_unknown(clinic: Clinic) -> None:
@@ -88,7 +88,7 @@ async def test_where_none_arrived_it_fails_and_says_what_that_means(clinic: Clin
     result = await clinic.check("log")
     assert result.state is State.FAIL
     assert "none of the service's own records" in result.detail
-    assert "No alert" in result.findings[0].mend
+    assert "No alert" in result.findings[0].remediation
 
 
 async def test_an_empty_answer_is_none(clinic: Clinic) -> None:
@@ -110,13 +110,13 @@ async def test_who_may_not_read_it_hears_that_it_is_unknown(clinic: Clinic, path
     result = await clinic.check("log")
     assert result.state is State.UNKNOWN
     assert code in result.detail
-    assert "Log Analytics Reader" in result.findings[0].mend
+    assert "Log Analytics Reader" in result.findings[0].remediation
 
 
 async def test_without_a_component_or_a_workspace_it_is_unknown(clinic: Clinic) -> None:
     elsewhere(clinic)
     result = await clinic.check("log")
-    assert (result.state, SETTING in result.findings[0].mend) == (State.UNKNOWN, True)
+    assert (result.state, SETTING in result.findings[0].remediation) == (State.UNKNOWN, True)
     clinic.environ[SETTING] = INSIGHTS
     clinic.cloud.arm.seed(INSIGHTS, {"properties": {"Application_Type": "web"}})
     assert (await clinic.check("log")).state is State.UNKNOWN

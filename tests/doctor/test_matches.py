@@ -36,7 +36,7 @@ async def test_what_matches_none_is_named_with_its_line_and_is_no_failure(clinic
     assert first.state is second.state is State.PASS
     assert second.about == f"ruleset.yaml:{line}:5"
     assert second.seen == "owners[0], Enterprise Azure Policy as Code: matches none"
-    assert second.mend
+    assert second.remediation
     await counted(clinic, owners=0, whole=False)
     result = await clinic.check("matches")
     assert result.findings[0].seen.endswith("; it could not see all")
@@ -61,7 +61,7 @@ async def test_without_counts_of_this_ruleset_it_is_unknown(clinic: Clinic) -> N
     result = await clinic.check("matches")
     assert result.state is State.UNKNOWN
     assert "counted by another ruleset" in result.detail
-    assert result.findings[0].mend
+    assert result.findings[0].remediation
 
 
 async def test_a_ruleset_that_lists_nothing_needs_no_counts(clinic: Clinic) -> None:
@@ -85,4 +85,4 @@ async def test_what_has_ended_is_said_of_the_ruleset_which_stays_right(clinic: C
     assert result.state is State.PASS
     assert "exclusions[0]: it ended 2020-06-30 and does not apply" in result.findings[1].seen
     assert result.findings[1].seen.startswith("ruleset.yaml:")
-    assert "rules --counts" in result.findings[1].mend
+    assert "rules --counts" in result.findings[1].remediation

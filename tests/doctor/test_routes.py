@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from guardrails.channels.egress_guard import Bounds
-from guardrails.channels.probe import knock
+from guardrails.channels.probe import probe
 from guardrails.doctor.model import State
 from guardrails.exemption.facts import Unread
-from tests.channels.test_reach import PUBLIC_4, Names
+from tests.channels.test_egress_guard import PUBLIC_4, Names
 
 from .conftest import CANARY, Clinic, states
 
@@ -30,7 +30,7 @@ async def test_a_route_that_nobody_answers_fails_and_shows_no_address(clinic: Cl
     report = await clinic.examine("routes")
     assert report.exit_code == 1
     assert "127.0.0.1" not in str(report.to_json())
-    assert "TEAMS_WEBHOOK_URL" in report.results[0].findings[0].mend
+    assert "TEAMS_WEBHOOK_URL" in report.results[0].findings[0].remediation
 
 
 async def test_a_test_notice_is_sent_when_asked_for(clinic: Clinic) -> None:
@@ -100,7 +100,7 @@ async def listening(
 
 async def test_it_connects_and_sends_nothing() -> None:
     async with listening() as (port, heard):
-        assert await knock(f"http://localhost:{port}/{CANARY}", HERE) == ""
+        assert await probe(f"http://localhost:{port}/{CANARY}", HERE) == ""
     assert bytes(heard) == b""
 
 
@@ -109,27 +109,27 @@ async def test_a_certificate_is_looked_at(certificate: Path) -> None:
     context.load_cert_chain(certificate)
     trust = ssl.create_default_context(cafile=str(certificate))
     async with listening(context) as (port, heard):
-        assert await knock(f"https://localhost:{port}/x", HERE, trust=trust) == ""
-        assert await knock(f"https://localhost:{port}/x", HERE) == "the certificate was not accepted"
+        assert await probe(f"https://localhost:{port}/x", HERE, trust=trust) == ""
+        assert await probe(f"https://localhost:{port}/x", HERE) == "the certificate was not accepted"
     assert bytes(heard) == b""
 
 
 async def test_what_speaks_no_tls() -> None:
     async with listening(greeting=b"220 hello\r\n") as (port, _):
-        assert await knock(f"https://localhost:{port}/x", HERE) == "no secure connection could be made"
+        assert await probe(f"https://localhost:{port}/x", HERE) == "no secure connection could be made"
 
 
 async def test_a_name_that_leads_inside_is_not_connected_to() -> None:
     async with listening() as (port, heard):
-        said = await knock(f"https://hooks.example:{port}/x", Bounds(), resolver=Names(["127.0.0.1"]))
+        said = await probe(f"https://hooks.example:{port}/x", Bounds(), resolver=Names(["127.0.0.1"]))
         assert isinstance(said, str)
         assert "not public" in said
-        assert await knock(f"http://localhost:{port}/x", HERE) == ""  # the server may go
+        assert await probe(f"http://localhost:{port}/x", HERE) == ""  # the server may go
     assert bytes(heard) == b""
 
 
 async def test_a_name_that_is_not_known() -> None:
-    assert await knock("https://hooks.example/x", Bounds(), resolver=Names([])) == "the host name could not be resolved"
+    assert await probe("https://hooks.example/x", Bounds(), resolver=Names([])) == "the host name could not be resolved"
 
 
 async def test_a_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,11 +137,11 @@ async def test_a_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> N
         await asyncio.sleep(60)
 
     monkeypatch.setattr(asyncio, "open_connection", silent)
-    said = await knock("https://hooks.example/x", Bounds(), resolver=Names([PUBLIC_4]), seconds=0.05)
+    said = await probe("https://hooks.example/x", Bounds(), resolver=Names([PUBLIC_4]), seconds=0.05)
     assert said == "no connection within 0.05 s"
 
 
 async def test_behind_a_proxy_it_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     bounds = Bounds(frozenset({"hooks.example"}))
-    assert isinstance(await knock("https://hooks.example/x", bounds), Unread)
+    assert isinstance(await probe("https://hooks.example/x", bounds), Unread)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.decisions.history import Letter
+from guardrails.decisions.history import DeadLetter
 from guardrails.doctor.model import State
 from guardrails.doctor.storage import QUEUES
 from guardrails.exemption.times import spell_time
@@ -38,7 +38,7 @@ async def test_a_key_that_storage_refuses_fails_and_says_which_role(clinic: Clin
     for check, role in (("table", "Storage Table Data Contributor"), ("queues", "Storage Queue Data Contributor")):
         result = await clinic.check(check)
         assert result.state is State.FAIL, result
-        assert role in result.findings[0].mend
+        assert role in result.findings[0].remediation
         assert wrong not in str(result.to_json())
 
 
@@ -105,7 +105,7 @@ async def test_a_queue_that_is_not_there_is_unknown_and_is_not_made(clinic: Clin
 
 async def test_letters_that_wait_are_told(clinic: Clinic) -> None:
     at = datetime(2026, 11, 2, tzinfo=UTC)
-    await clinic.register.bury(Letter(id="a", source="events", reason="odd", payload="{}", at=at, attempts=1))
+    await clinic.register.bury(DeadLetter(id="a", source="events", reason="odd", payload="{}", at=at, attempts=1))
     result = await clinic.check("letters")
     assert result.state is State.PASS
     assert result.detail == "1 wait for an operator, the oldest since 2026-11-02T00:00:00Z"
@@ -117,7 +117,7 @@ async def test_an_open_breaker_fails(clinic: Clinic) -> None:
         await clinic.register.take_revert(now, Budget.of(1), Use())
     result = await clinic.check("breaker")
     assert result.state is State.FAIL
-    assert "breaker close" in result.findings[0].mend
+    assert "breaker close" in result.findings[0].remediation
     await clinic.register.close_breaker(now)
     assert (await clinic.check("breaker")).state is State.PASS
 
@@ -145,7 +145,7 @@ async def test_a_sweep_that_did_not_see_all_says_so(clinic: Clinic) -> None:
     await clinic.swept(timedelta(minutes=1), {"missing": ["the subscription x"]})
     result = await clinic.check("sweep")
     assert result.detail.endswith("1 parts of the tenant could not be seen")
-    assert result.findings[0].mend == "python -m guardrails sweep show"
+    assert result.findings[0].remediation == "python -m guardrails sweep show"
 
 
 def test_no_identity_and_no_string_is_no_account() -> None:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.decisions.history import HistoryEntry, Letter
+from guardrails.decisions.history import DeadLetter, HistoryEntry
 from guardrails.decisions.row import Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.register import table_register
@@ -89,11 +89,11 @@ class Site:
 
         return await until(look, seconds, f"there is no notice about {path} {kind}")
 
-    async def letter(self, wanted: Callable[[Letter], bool]) -> Letter:
+    async def dead_letter(self, wanted: Callable[[DeadLetter], bool]) -> DeadLetter:
         """Wait for a letter."""
 
-        async def look() -> Letter | None:
-            return next((one for one in await self.register.letters() if wanted(one)), None)
+        async def look() -> DeadLetter | None:
+            return next((one for one in await self.register.dead_letters() if wanted(one)), None)
 
         return await until(look, 15, "there is no such letter")
 

@@ -116,9 +116,9 @@ async def test_a_malformed_event_is_answered_and_kept(site: Site, event: Any) ->
     assert await site.event([event]) == 202
     payload = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     shown = payload.encode("utf-8", "backslashreplace").decode()
-    letter = await site.letter(lambda one: one.payload in (payload, shown))
-    assert letter.source == "event"
-    assert letter.reason
+    dead_letter = await site.dead_letter(lambda one: one.payload in (payload, shown))
+    assert dead_letter.source == "event"
+    assert dead_letter.reason
 
 
 async def test_one_bad_event_in_a_batch_does_not_hold_up_the_others(site: Site, path: str) -> None:

@@ -62,5 +62,5 @@ async def test_odd_events_are_answered_and_what_cannot_be_read_is_kept(site: Sit
         assert await site.event([event], FUNCTION) == 202
     odd = {**EVENT, "id": "scope-odd-1", "subject": "", "data": {"operationName": "Microsoft.Web/sites/write"}}
     assert await site.event([odd], FUNCTION) == 202
-    letter = await site.letter(lambda one: "scope-odd-1" in one.payload)
-    assert letter.reason == "it does not say what was written or deleted"
+    dead_letter = await site.dead_letter(lambda one: "scope-odd-1" in one.payload)
+    assert dead_letter.reason == "it does not say what was written or deleted"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.bypasses.row import Kept
 from guardrails.decisions.row import Status
 from sandbox import tenant
@@ -35,11 +35,11 @@ async def test_a_reminder_reaches_the_webhook_and_the_last_report_is_kept(site: 
     stored, _ = await site.settled(one, Status.COMPLIANT)
     assert stored.row.expiry == "expiring-7"
 
-    async def told() -> list[str]:
+    async def notified() -> list[str]:
         found = await site.sandbox.control("GET", "received", part="sink")
         return [one["body"] for one in found if one["channel"] == "webhook" and "sweep-ending" in one["body"]]
 
-    bodies = await until(told, 10, "no reminder came")
+    bodies = await until(notified, 10, "no reminder came")
     assert any("guardrails.exemption.expiring" in body or '"expiring"' in body for body in bodies)
     await site.sandbox.sweep()
     run = await site.register.sweeps.last()
@@ -62,15 +62,15 @@ async def test_another_way_past_a_policy_is_in_the_register_and_told(site: Site)
         found = [one async for one in site.register.bypasses.rows()]
         return found if len(found) == 2 else None
 
-    kept = {one.bypass.way: one.bypass for one in await until(rows, 15, "there are no such rows")}
-    assert (kept[Way.NOT_ENFORCED].subject, kept[Way.NOT_ENFORCED].grade) == (assignment, "high")
-    assert (kept[Way.TAG].scope, kept[Way.TAG].subject) == (tenant.SCRATCH, "EX-1")
+    kept = {one.bypass.kind: one.bypass for one in await until(rows, 15, "there are no such rows")}
+    assert (kept[BypassKind.NOT_ENFORCED].subject, kept[BypassKind.NOT_ENFORCED].grade) == (assignment, "high")
+    assert (kept[BypassKind.TAG].scope, kept[BypassKind.TAG].subject) == (tenant.SCRATCH, "EX-1")
 
-    async def told() -> list[dict[str, Any]]:
+    async def notified() -> list[dict[str, Any]]:
         found = [json.loads(one["body"])["data"] for one in await site.notices()]
         return [one for one in found if one["kind"] == "bypass-found"]
 
-    (notice,) = await until(told, 15, "nobody was told")
+    (notice,) = await until(notified, 15, "nobody was told")
     assert notice["digest"]["ways"] == {"not-enforced": 1, "tag": 1}
     await site.sandbox.sweep()
-    assert len(await told()) == 1
+    assert len(await notified()) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from sandbox import tenant
 from tests.epac.recorded import CORP
-from tests.epac.standing import RETIRED
+from tests.epac.states import RETIRED
 from tests.reconcile.conftest import world
 from tests.reconcile.world import World
 

@@ -11,7 +11,7 @@ import pytest
 from guardrails.exemption.model import Exemption
 from sandbox import tenant
 from tests.epac.recorded import OWN, RECORDED, Case, cases, forms, runs_beside, said_of, sources
-from tests.epac.standing import NOW, STATES, ZONES, rows_of, runs, state_of
+from tests.epac.states import NOW, STATES, ZONES, rows_of, runs, state_of
 from tests.peers import _wanted_end, epac, epac_is_over
 
 ALL = [

@@ -10,7 +10,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from tests.epac.recorded import CORP, OWN, Case, cases, forms, planned, said_of, sources
-from tests.epac.standing import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of
+from tests.epac.states import RETIRED, ZONES, deployed_of, environment, rows_of, runs, state_of
 from tests.peers import UNCHANGED, epac_run
 from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, OPERATOR, PIPELINE, PIPELINE_ID, RULES, World, rules
@@ -54,15 +54,15 @@ async def of_cases(world: World, path: Path) -> list[tuple[ExemptionId, Case]]:
 async def test_an_operators_restore_changes_no_answer(epac_world: World, path: Path) -> None:
     world = epac_world
     world.ruleset = rules("audit", owners=[EPAC])
-    told = await of_cases(world, path)
-    before = {case.name: await answers(world, one, case) for one, case in told}
+    reported = await of_cases(world, path)
+    before = {case.name: await answers(world, one, case) for one, case in reported}
     assert len(before) >= (45 if path.parent == OWN else 100), "Azure takes all but what no client can send"
     assert sum(said["UTC"][0] == UNCHANGED for said in before.values()) >= 20
-    for one, _ in told:
+    for one, _ in reported:
         await world.delete(one, ALICE)
         await world.look(one)
         await world.reconciler.restore(one, OPERATOR)
-    after = {case.name: await answers(world, one, case) for one, case in told}
+    after = {case.name: await answers(world, one, case) for one, case in reported}
     if OUR_TAG in before:  # what is written back has no tag of ours
         assert before.pop(OUR_TAG)["UTC"] == ("update", {"metadata"})
         assert {said for said, _ in after.pop(OUR_TAG).values()} == {UNCHANGED}
@@ -119,9 +119,9 @@ async def restored(world: World, wanted: Sequence[Mapping[str, Any]]) -> int:
 async def test_what_goes_with_its_target_comes_back_as_epac_had_it(epac_world: World) -> None:
     world = epac_world
     world.ruleset = scene.keeping(on=SILENT, owners=[{**EPAC, "restore": True}], breaker={"reverts_per_hour": 200})
-    told = await of_cases(world, OWN / "compare.json")
-    before = {case.name: await answers(world, one, case) for one, case in told}
-    ours = [(one, case) for one, case in told if UNCHANGED in {said for said, _ in before[case.name].values()}]
+    reported = await of_cases(world, OWN / "compare.json")
+    before = {case.name: await answers(world, one, case) for one, case in reported}
+    ours = [(one, case) for one, case in reported if UNCHANGED in {said for said, _ in before[case.name].values()}]
     await scene.drop_target(world)
     for one, _ in ours:
         await scene.target_deleted(world, one)
@@ -139,23 +139,23 @@ async def test_every_case_of_the_lifecycle_is_the_same_after_a_restore(epac_worl
     world = epac_world
     world.ruleset = rules("audit", owners=[EPAC])
     rows = rows_of(path)
-    told = [(world.id(f"row-{number}"), row) for number, row in enumerate(rows)]
-    for one, row in told:
+    reported = [(world.id(f"row-{number}"), row) for number, row in enumerate(rows)]
+    for one, row in reported:
         assert await put(world, one, deployed_of(row, one.name))
         await world.settle(one)
     world.arm.store.remove(RETIRED.lower())
-    before = [await run(world, one, row) for one, row in told]
+    before = [await run(world, one, row) for one, row in reported]
     assert [[*said[:2], set(said[2])] for said in before] == [
         [row["action"], row["counted_unchanged"], {*row.get("because", [])}] for row in rows
     ]
-    for one, row in told:
+    for one, row in reported:
         await world.delete(one, ALICE)
         await world.look(one)
         if state_of(row) == "gone":
             await refused(world, one)
         else:
             await world.reconciler.restore(one, OPERATOR)
-    left = [(one, row) for one, row in told if state_of(row) != "gone"]
+    left = [(one, row) for one, row in reported if state_of(row) != "gone"]
     assert len(left) == 48
     after = [await run(world, one, row) for one, row in left]
     assert after == [said for said, row in zip(before, rows, strict=True) if state_of(row) != "gone"]
@@ -214,7 +214,7 @@ async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it
     ids=["full, its identity named", "full, not named", "ownedOnly"],
 )
 async def test_beside_an_exemption_that_is_not_epacs(
-    epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, told: Sequence[str]
+    epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, reported: Sequence[str]
 ) -> None:
     world, where = epac_world, environment({"strategy": strategy})
     world.ruleset = scene.keeping(on=SILENT, owners=[owner])
@@ -237,5 +237,5 @@ async def test_beside_an_exemption_that_is_not_epacs(
         world.clock.advance(minutes=40)
         await world.look(one, "wake-up")
     assert runs_that_deleted == deletes
-    assert [kind for kind in await world.told() if kind == "fight"] == told
+    assert [kind for kind in await world.notified() if kind == "fight"] == reported
     assert (await world.body(one) is None) is (strategy == "full")

@@ -190,10 +190,10 @@ def test_a_private_network_has_an_endpoint_for_all_that_it_closes() -> None:
 
 
 def test_dead_letters_stay_reachable_unless_asked_for_and_trusted_services_always() -> None:
-    (letters,) = (one for one in resources("modules/storage") if one.symbol == "deadLetterAccount")
-    assert value(letters.body, "publicNetworkAccess") == "'Enabled'"
-    assert value(letters.body, "defaultAction") == "deadLettersClosed ? 'Deny' : 'Allow'"
-    assert value(letters.body, "bypass") == "'AzureServices'"
+    (dead_letters,) = (one for one in resources("modules/storage") if one.symbol == "deadLetterAccount")
+    assert value(dead_letters.body, "publicNetworkAccess") == "'Enabled'"
+    assert value(dead_letters.body, "defaultAction") == "deadLettersClosed ? 'Deny' : 'Allow'"
+    assert value(dead_letters.body, "bypass") == "'AzureServices'"
     assert "deadLettersClosed: closeDeadLetters" in MAIN
     assert names(MAIN, "param")["closeDeadLetters"] == "bool = false"
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from azure.storage.queue.aio import QueueClient
 
-from guardrails.decisions.history import Letter
+from guardrails.decisions.history import DeadLetter
 from guardrails.decisions.row import Row, Status
-from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.delivery.deliver import Courier
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
@@ -119,8 +119,8 @@ class Desk:
     async def messages(self, queue: str) -> list[dict[str, Any]]:
         return [json.loads(text) for text in await self.texts(queue)]
 
-    async def letters(self) -> list[Letter]:
-        return await self.register.letters()
+    async def dead_letters(self) -> list[DeadLetter]:
+        return await self.register.dead_letters()
 
 
 @pytest.fixture
@@ -147,22 +147,24 @@ async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
         await notices.create_queue()
         seen = SeenQueues(real)
         world = World(cast(Any, None), register, seen, clock)
-        letterbox = Letterbox(register, seen, clock, ruleset, (FALLBACK,))
+        dead_letters = DeadLetterQueue(register, seen, clock, ruleset, (FALLBACK,))
         courier = Courier(
             channels,
             queues=seen,
             clock=clock,
-            lanes=register.lanes,
-            gathering=register.gathering,
-            letterbox=letterbox,
+            rate_limits=register.rate_limits,
+            digest_items=register.digest_items,
+            dead_letters=dead_letters,
             ruleset=ruleset,
             sleep=sleep,
             chance=lambda: 0.5,
         )
-        sweeper = Sweeper(world, cast(Any, None), register.sweeps, ruleset, letterbox.say, bypasses=register.bypasses)
+        sweeper = Sweeper(
+            world, cast(Any, None), register.sweeps, ruleset, dead_letters.say, bypasses=register.bypasses
+        )
         second_clock = SecondClock(register.sweeps, seen, clock, timedelta(hours=1))
         intake = Intake(
-            cast(Reconciler, reconciler), world, courier, letterbox, sweeper, second_clock=second_clock, budget=0.15,
+            cast(Reconciler, reconciler), world, courier, dead_letters, sweeper, second_clock=second_clock, budget=0.15,
             chance=lambda: 0.5,
         )  # fmt: skip
         sdk = {"reconcile": reconcile, "notices": notices}

@@ -23,7 +23,7 @@ async def test_a_notice_is_delivered_once(desk: Desk) -> None:
     assert await desk.intake.deliver(message())
     assert desk.channels.got == [(NOTICE.id, "team")]
     assert await desk.messages("notices") == []
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 async def test_a_channel_that_is_down_gets_the_same_notice_later(desk: Desk) -> None:
@@ -35,7 +35,7 @@ async def test_a_channel_that_is_down_gets_the_same_notice_later(desk: Desk) -> 
         assert json.loads(text) == json.loads(message(attempt=attempt))
     assert desk.queues.delays == [10.0, 20.0, 40.0]
     assert set(desk.channels.got) == {(NOTICE.id, "team")}
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ async def test_a_channel_that_is_down_gets_the_same_notice_later(desk: Desk) -> 
 async def test_garbage_becomes_one_letter(desk: Desk, text: str) -> None:
     for _ in range(2):
         assert not await desk.intake.deliver(text)
-    (letter,) = await desk.letters()
-    assert letter.source == "notices"
-    assert letter.reason.startswith("not a notice: ")
+    (dead_letter,) = await desk.dead_letters()
+    assert dead_letter.source == "notices"
+    assert dead_letter.reason.startswith("not a notice: ")
     assert desk.channels.got == []
     assert await desk.messages("notices") == []

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from guardrails.azure.events import Malformed, read_event
-from guardrails.decisions.history import Letter
+from guardrails.decisions.history import DeadLetter
 from guardrails.errors import Misconfigured, Permanent, Retryable
 from guardrails.exemption.exemption_id import TYPE
 from guardrails.reconcile.visit import IN_HAND, Outcome
@@ -27,7 +27,7 @@ async def test_what_can_be_done_now_is_done_now(desk: Desk) -> None:
     assert found == outcome()
     assert desk.reconciler.asked == [(EXEMPTION, HINT)]
     assert await desk.messages("reconcile") == []
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 @pytest.mark.parametrize("delay", [1.0, 42.0, 3600.0])
@@ -36,7 +36,7 @@ async def test_what_may_work_later_is_queued_with_its_delay(desk: Desk, delay: f
     assert await desk.intake.event(EXEMPTION, HINT) is None
     assert await desk.messages("reconcile") == [QUEUED]
     assert desk.queues.delays == [delay]
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 async def test_what_takes_too_long_is_queued(desk: Desk) -> None:
@@ -106,14 +106,14 @@ async def test_what_no_retry_can_mend_becomes_one_letter_and_one_notice(desk: De
     desk.reconciler.answers = [Permanent("the row cannot be trusted", code="register-altered", remedy="Mend it")]
     for _ in range(3):
         assert await desk.intake.event(EXEMPTION, HINT) is None
-    (letter,) = await desk.letters()
-    assert letter.source == "event"
-    assert letter.reason == "the row cannot be trusted. Mend it [register-altered]"
-    assert json.loads(letter.payload)["id"] == EXEMPTION.text
+    (dead_letter,) = await desk.dead_letters()
+    assert dead_letter.source == "event"
+    assert dead_letter.reason == "the row cannot be trusted. Mend it [register-altered]"
+    assert json.loads(dead_letter.payload)["id"] == EXEMPTION.text
     notices = await desk.messages("notices")
     assert sorted(one["route"] for one in notices) == ["audit", "team"]
     assert {one["notice"]["kind"] for one in notices} == {"poison"}
-    assert letter.id in notices[0]["notice"]["done"]
+    assert dead_letter.id in notices[0]["notice"]["done"]
     assert await desk.messages("reconcile") == []
 
 
@@ -127,7 +127,7 @@ async def test_a_broken_ruleset_queues_everything_and_tells_once(desk: Desk, cap
     assert notice["notice"]["kind"] == "ruleset-broken"
     assert notice["notice"]["why"] == list(BROKEN.problems)
     assert sorted(desk.queues.delays) == [0.0] + [300.0] * 12
-    assert [letter.source for letter in await desk.letters()] == ["ruleset"]
+    assert [dead_letter.source for dead_letter in await desk.dead_letters()] == ["ruleset"]
     assert sum("ruleset-broken" in record.message for record in caplog.records if record.levelno == logging.ERROR) == 1
 
 
@@ -151,7 +151,7 @@ async def test_a_notice_that_could_not_be_queued_is_told_at_the_next_try(desk: D
     desk.queues.fail = [Retryable("down", code="storage-unreachable")]
     with pytest.raises(Retryable):
         await desk.intake.event(EXEMPTION, HINT)
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
     desk.queues.fail.clear()
     await desk.intake.event(EXEMPTION, HINT)
     assert len(await desk.messages("notices")) == 1
@@ -162,7 +162,7 @@ async def test_a_setting_that_is_wrong_waits_on_the_queue_without_a_letter(desk:
     await desk.intake.event(EXEMPTION, HINT)
     assert await desk.messages("reconcile") == [QUEUED]
     assert desk.queues.delays == [300.0]
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ async def test_a_setting_that_is_wrong_waits_on_the_queue_without_a_letter(desk:
 async def test_a_malformed_event_becomes_a_letter_once(desk: Desk, raw: str, event_id: str) -> None:
     for _ in range(2):
         await desk.intake.malformed(raw, event_id, "not JSON")
-    (letter,) = await desk.letters()
-    assert (letter.source, letter.reason) == ("event", "not JSON")
-    assert letter.payload.startswith(raw.encode("utf-8", "backslashreplace").decode()[:1000])
+    (dead_letter,) = await desk.dead_letters()
+    assert (dead_letter.source, dead_letter.reason) == ("event", "not JSON")
+    assert dead_letter.payload.startswith(raw.encode("utf-8", "backslashreplace").decode()[:1000])
     assert await desk.messages("notices") == []
 
 
@@ -182,7 +182,7 @@ async def test_different_malformed_events_are_different_letters(desk: Desk) -> N
     await desk.intake.malformed("a", "", "not JSON")
     await desk.intake.malformed("b", "", "not JSON")
     await desk.intake.malformed("b", "e-1", "not JSON")
-    assert len(await desk.letters()) == 3
+    assert len(await desk.dead_letters()) == 3
 
 
 @pytest.mark.parametrize("source", ["event", "reconcile"])
@@ -196,14 +196,14 @@ async def test_of_what_strangers_send_a_limited_number_is_kept(
             await desk.intake.malformed(text, f"event-{number}\nERROR", "it names\nno exemption")
         else:
             await desk.intake.message(text)
-    kept = {letter.id: letter for letter in await desk.letters()}
+    kept = {dead_letter.id: dead_letter for dead_letter in await desk.dead_letters()}
     assert len(kept) == 4
     last = kept[f"{source}-beyond"]
     assert last.payload == text
     assert "3 letters of this source are kept already" in last.reason
     assert all(one.getMessage().isprintable() for one in caplog.records)
-    await desk.register.bury(Letter("notices-x", "notices", "a notice that could not be delivered", "{}", last.at))
-    assert len(await desk.letters()) == 5
+    await desk.register.bury(DeadLetter("notices-x", "notices", "a notice that could not be delivered", "{}", last.at))
+    assert len(await desk.dead_letters()) == 5
 
 
 async def test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evasion(desk: Desk) -> None:
@@ -217,7 +217,7 @@ async def test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evas
     notices = [message["notice"] for message in await desk.messages("notices")]
     assert {(one["id"], one["kind"]) for one in notices} == {(notices[0]["id"], "evasion-attempted")}
     assert notices[0]["exemption"]["name"] == "a?<b>"
-    assert len(await desk.letters()) == 3
+    assert len(await desk.dead_letters()) == 3
     await desk.intake.malformed("{}", "e-4", "not an object")
     assert len(await desk.messages("notices")) == 0
 

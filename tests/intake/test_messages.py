@@ -47,13 +47,13 @@ async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_letter(des
         assert await desk.intake.message(text) is None
         text = next(iter(await desk.texts("reconcile")), "")
     assert rounds == MAX_ATTEMPTS
-    waits, told = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
+    waits, reported = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
     assert waits == [backoff(attempt) for attempt in range(MAX_ATTEMPTS - 1)]
-    assert told == [0.0, 0.0]
-    (letter,) = await desk.letters()
-    assert (letter.source, letter.attempts) == ("reconcile", MAX_ATTEMPTS)
-    assert "throttled" in letter.reason
-    assert json.loads(letter.payload)["id"] == EXEMPTION.text
+    assert reported == [0.0, 0.0]
+    (dead_letter,) = await desk.dead_letters()
+    assert (dead_letter.source, dead_letter.attempts) == ("reconcile", MAX_ATTEMPTS)
+    assert "throttled" in dead_letter.reason
+    assert json.loads(dead_letter.payload)["id"] == EXEMPTION.text
     notices = await desk.messages("notices")
     assert sorted((one["route"], one["notice"]["kind"]) for one in notices) == [("audit", "poison"), ("team", "poison")]
 
@@ -78,7 +78,7 @@ async def test_while_nobody_gives_us_a_token_a_message_waits_and_never_becomes_a
     assert json.loads(text)["attempt"] == PATIENT + 1  # the tries that are left are for what comes after
     assert all(60 <= wait <= 3600 for wait in desk.queues.delays)
     assert await desk.intake.message(text) == outcome()
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 async def test_a_message_keeps_what_it_says_over_its_attempts(desk: Desk) -> None:
@@ -112,8 +112,8 @@ async def test_what_no_retry_can_mend_is_one_letter(desk: Desk) -> None:
     desk.reconciler.answers = [Permanent("cannot be trusted", code="register-altered")]
     for _ in range(3):
         await desk.intake.message(TEXT)
-    (letter,) = await desk.letters()
-    assert (letter.source, letter.payload) == ("reconcile", TEXT)
+    (dead_letter,) = await desk.dead_letters()
+    assert (dead_letter.source, dead_letter.payload) == ("reconcile", TEXT)
     assert len(await desk.messages("notices")) == 2
     assert await desk.messages("reconcile") == []
 
@@ -122,7 +122,7 @@ async def test_a_defect_is_left_to_the_host_which_counts(desk: Desk) -> None:
     desk.reconciler.answers = [ZeroDivisionError("oops")]
     with pytest.raises(ZeroDivisionError):
         await desk.intake.message(TEXT)
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 async def test_with_the_queue_down_the_message_stays_with_the_host(desk: Desk) -> None:
@@ -136,9 +136,9 @@ async def test_with_the_queue_down_the_message_stays_with_the_host(desk: Desk) -
 async def test_garbage_becomes_one_letter(desk: Desk, text: str) -> None:
     for _ in range(2):
         assert await desk.intake.message(text) is None
-    (letter,) = await desk.letters()
-    assert letter.source == "reconcile"
-    assert letter.reason.startswith("not a reconcile message: ")
+    (dead_letter,) = await desk.dead_letters()
+    assert dead_letter.source == "reconcile"
+    assert dead_letter.reason.startswith("not a reconcile message: ")
     assert desk.reconciler.asked == []
 
 
@@ -155,8 +155,8 @@ async def test_what_the_host_gave_up_on_is_kept_once_and_told(
     caplog.set_level(logging.INFO, "guardrails")
     for _ in range(2):
         await desk.intake.poison(queue, text)
-    (letter,) = await desk.letters()
-    assert letter.source == queue
+    (dead_letter,) = await desk.dead_letters()
+    assert dead_letter.source == queue
     assert poisoned(caplog) == {queue}
     notices = await desk.messages("notices")
     assert sorted(one["route"] for one in notices) == ["audit", "team"]
@@ -184,12 +184,12 @@ async def test_what_the_host_gave_up_on_and_cannot_be_kept_goes_back_on_its_queu
     (again,) = await desk.messages(queue)
     assert again == json.loads(text)
     assert desk.queues.delays == [600.0]
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 async def test_what_a_sweep_tells_is_handed_on_from_turn_to_turn(desk: Desk) -> None:
-    told = {"overlap": {"name": "0a1b2c3d", "unknown": "not shown"}}
-    hint = Hint("sweep", listed="a" * 28 + "0a1b2c3d00000000", seen=desk.clock.now(), together=told)
+    reported = {"overlap": {"name": "0a1b2c3d", "unknown": "not shown"}}
+    hint = Hint("sweep", listed="a" * 28 + "0a1b2c3d00000000", seen=desk.clock.now(), together=reported)
     desk.reconciler.answers = [BUSY, outcome()]
     await desk.intake.message(json.dumps(sweep_message(EXEMPTION.text, hint)))
     [again] = await desk.messages("reconcile")
@@ -212,8 +212,8 @@ async def test_poison_under_a_broken_ruleset_is_told_on_the_fallback_route(desk:
 
 def poisoned(caplog: pytest.LogCaptureFixture) -> set[str]:
     """The queues of which the log tells poison."""
-    told = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
-    return {one["queue"] for one in told if one["event"] == "poison"}
+    reported = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
+    return {one["queue"] for one in reported if one["event"] == "poison"}
 
 
 @pytest.mark.parametrize("text", ["{}", json.dumps({"id": EXEMPTION.text, "attempt": MAX_ATTEMPTS})])
@@ -223,7 +223,7 @@ async def test_every_letter_of_a_message_is_told_as_poison(
     caplog.set_level(logging.INFO, "guardrails")
     desk.reconciler.answers = [BUSY]
     assert await desk.intake.message(text) is None
-    assert len(await desk.letters()) == 1
+    assert len(await desk.dead_letters()) == 1
     assert poisoned(caplog) == {"reconcile"}
 
 
@@ -261,7 +261,7 @@ async def test_a_message_is_kept_in_hand_while_storage_gives_no_token(desk: Desk
     assert await desk.intake.message(TEXT) is None
     assert outage.waited == 600
     assert [one["attempt"] for one in await desk.messages("reconcile")] == [1]
-    assert await desk.letters() == []
+    assert await desk.dead_letters() == []
 
 
 async def test_another_failure_of_storage_is_the_hosts_to_repeat(desk: Desk) -> None:

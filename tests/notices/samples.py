@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.assess import Assessment, Finding, Verdict
@@ -13,7 +13,7 @@ from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.notices.digest import Gathered, compose
+from guardrails.notices.digest import DigestItem, compose
 from guardrails.notices.notice import SERVICE, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.sample import BODY, EXEMPTIONS
@@ -44,7 +44,7 @@ def finding(text: str = "it expires too late", **changes: Any) -> Finding:
         severity=Severity.HIGH,
         text=text,
         evidence={"expiresOn": text, "list": [text, 1, None], "nested": {text: {"a": text}}},
-        mend="Set it earlier.",
+        remediation="Set it earlier.",
         response=Response.REVERT,
         grace=timedelta(0),
     )
@@ -56,7 +56,8 @@ def bypass(text: str, below: str = "", findings: tuple[Finding, ...] = ()) -> By
     scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g"
     found = tuple(one for one in findings if one.status is Verdict.VIOLATION) or (finding(),)
     return Bypass(
-        Way.NOT_SCOPE, scope + below + text, scope + text, text, text, text, owner=text, ticket=text, review=text,
+        BypassKind.NOT_SCOPE, scope + below + text, scope + text, text, text, text, owner=text, ticket=text,
+        review=text,
         findings=found,
     )  # fmt: skip
 
@@ -67,7 +68,7 @@ def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str 
     one = exemption(displayName=text, exemptionCategory=text, policyAssignmentId=text or "/x", metadata=said)
     if kind is Kind.DIGEST:
         notices = [of_kind(other, findings, text) for other in Kind if other is not Kind.DIGEST]
-        return compose("chat", "20261121T1230Z", [Gathered("w", notice) for notice in notices], AT).notice
+        return compose("chat", "20261121T1230Z", [DigestItem("w", notice) for notice in notices], AT).notice
     if kind is Kind.ADOPTED:
         codes = tuple(rule.code for rule in all_rules().values())
         return adopted("key", [Adopted(one.id, codes, "violation", "no-expiry", text)] * 40, AT)
@@ -107,7 +108,7 @@ def least(kind: Kind, row: Row | None = None) -> Notice:
     if kind is Kind.BYPASS_FOUND:
         return bypass_found({b"": (AT, bypass("", "", ()))}, AT)
     if kind is Kind.DIGEST:
-        return compose("chat", "20261121T1230Z", [Gathered("w", least(Kind.DELETED, row))], AT).notice
+        return compose("chat", "20261121T1230Z", [DigestItem("w", least(Kind.DELETED, row))], AT).notice
     if kind in SERVICE:
         return service(kind, "", at=AT, done="", why=())
     return about(kind, one, 1, at=AT, actor="", done="", why=(), row=row)

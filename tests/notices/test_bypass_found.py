@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.notice import bypass_found
 from guardrails.channels import slack, teams
 from guardrails.decisions.assess import Finding
@@ -21,11 +21,11 @@ END = finding(code="EXG503", rule="bypass-end-missing", severity=Severity.MEDIUM
 REVIEW = finding(code="EXG502", rule="bypass-review-missing", severity=Severity.LOW)
 
 
-def one(number: int, *findings: Finding, way: Way = Way.NOT_SCOPE) -> Bypass:
+def one(number: int, *findings: Finding, kind: BypassKind = BypassKind.NOT_SCOPE) -> Bypass:
     scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g{number:03}"
     assignment = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/tls"
-    subject = "EX-1" if way is Way.TAG else assignment
-    return Bypass(way, scope, subject, "TLS 1.2", "excluded", "jo", owner=" team ", findings=findings)
+    subject = "EX-1" if kind is BypassKind.TAG else assignment
+    return Bypass(kind, scope, subject, "TLS 1.2", "excluded", "jo", owner=" team ", findings=findings)
 
 
 def found(*bypasses: Bypass, at: datetime = AT) -> dict[bytes, tuple[datetime, Bypass]]:
@@ -36,7 +36,7 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
     ways = [
         *(one(n, END) for n in range(30)),
         *(one(100 + n, REVIEW, TICKET, END) for n in range(3)),
-        *(one(200 + n, TICKET, way=Way.TAG) for n in range(3)),
+        *(one(200 + n, TICKET, kind=BypassKind.TAG) for n in range(3)),
     ]
     notice = bypass_found(found(*ways), AT)
     assert (notice.kind, notice.severity, notice.exemption) == (Kind.BYPASS_FOUND, "high", {})

@@ -66,12 +66,12 @@ def fold(text: str) -> str:
     """Return a text without case, as .NET does: what has no capital letter of its own stays."""
     if text.isascii():
         return text.upper()
-    return "".join(_capital(letter) for letter in text)
+    return "".join(_capital(dead_letter) for dead_letter in text)
 
 
-def _capital(letter: str) -> str:
-    high = letter.upper()
-    return high if len(high) == 1 and high.isascii() == letter.isascii() else letter
+def _capital(dead_letter: str) -> str:
+    high = dead_letter.upper()
+    return high if len(high) == 1 and high.isascii() == dead_letter.isascii() else dead_letter
 
 
 def as_text(value: Any) -> str | None:
@@ -139,7 +139,9 @@ def _like(found: Any, wanted: Any, reading: Reading) -> bool:
 def _same(text: str, pattern: str, reading: Reading) -> bool:
     if not reading.question_mark:
         return text == pattern
-    return len(text) == len(pattern) and all(mark in ("?", letter) for letter, mark in zip(text, pattern, strict=True))
+    return len(text) == len(pattern) and all(
+        mark in ("?", dead_letter) for dead_letter, mark in zip(text, pattern, strict=True)
+    )
 
 
 def _match(found: Any, wanted: Any, *, folded: bool) -> bool:
@@ -149,8 +151,8 @@ def _match(found: Any, wanted: Any, *, folded: bool) -> bool:
     if folded:
         text, pattern = fold(text), fold(pattern)
     return all(
-        {"#": letter.isdecimal(), "?": letter.isalpha(), ".": True}.get(mark, mark == letter)
-        for letter, mark in zip(text, pattern, strict=True)
+        {"#": dead_letter.isdecimal(), "?": dead_letter.isalpha(), ".": True}.get(mark, mark == dead_letter)
+        for dead_letter, mark in zip(text, pattern, strict=True)
     )
 
 

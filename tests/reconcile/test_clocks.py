@@ -68,7 +68,7 @@ async def test_alternating_between_two_rules(world: World, one: ExemptionId) -> 
     assert await edit(world, one, **NO_MEMBER)
     assert await has_left(world, one, 2 * HOUR)
     assert await world.body(one) is None
-    assert await world.told() == ["reverted", "tagged", "tagged"]
+    assert await world.notified() == ["reverted", "tagged", "tagged"]
 
 
 async def test_mended_for_a_moment(world: World, one: ExemptionId) -> None:
@@ -91,7 +91,7 @@ async def test_who_breaks_it_again_each_time_it_is_mended_is_told_once(world: Wo
         await stands(world, one, HOUR)
         assert await edit(world, one)
         await stands(world, one, HOUR)
-    assert (await world.told()).count("evasion-attempted") == 1
+    assert (await world.notified()).count("evasion-attempted") == 1
 
 
 async def test_an_assignment_that_cannot_be_read(world: World, one: ExemptionId) -> None:
@@ -203,7 +203,7 @@ async def test_what_is_not_alike_has_a_grace_of_its_own(
 
 async def test_what_others_used_is_read_where_a_period_begins_and_nowhere_else(world: World, one: ExemptionId) -> None:
     def reads() -> int:
-        return world.watch.calls["register.accounts_beside"]
+        return world.watch.calls["register.grace_uses_at_same_scope"]
 
     await edit(world, one)
     assert reads() == 0
@@ -667,11 +667,11 @@ async def test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register
 async def test_reminders_are_told_however_the_end_moves(world: World, approved: ExemptionId) -> None:
     world.ruleset = rules()
     await edit(world, approved, expiresOn=in_days(world.clock, 40))
-    told = []
+    reported = []
     for day in range(40):
         end = in_days(world.clock, 40 - day) if day % 2 else in_days(world.clock, 40 - day + 0.01)
         await edit(world, approved, expiresOn=end)
-        told += [one["notice"]["kind"] for one in await world.notices()]
+        reported += [one["notice"]["kind"] for one in await world.notices()]
         await world.forget()
         world.clock.advance(days=1)
-    assert told.count("expiring") >= 4
+    assert reported.count("expiring") >= 4

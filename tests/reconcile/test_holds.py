@@ -22,7 +22,7 @@ async def hold(world: World, one: ExemptionId, *, hours: float = 48, why: str = 
     return await world.reconciler.hold(one, OPERATOR, until=until, reason=why)
 
 
-async def told_of(world: World, kind: str) -> list[dict[str, object]]:
+async def informed(world: World, kind: str) -> list[dict[str, object]]:
     return [one["notice"] for one in await world.notices() if one["notice"]["kind"] == kind]
 
 
@@ -53,9 +53,9 @@ async def test_it_is_recorded_and_told_with_who_and_why(world: World) -> None:
     entry = (await world.history(one))[-1]
     assert (entry.event, entry.facts["actor"], entry.facts["why"]) == ("hold", OPERATOR, WHY)
     assert entry.facts["until"] == spell_time(row.hold.until)
-    (told,) = await told_of(world, "hold")
-    assert (told["actor"], told["severity"]) == (OPERATOR, "medium")
-    assert WHY in str(told["why"])
+    (reported,) = await informed(world, "hold")
+    assert (reported["actor"], reported["severity"]) == (OPERATOR, "medium")
+    assert WHY in str(reported["why"])
     assert await world.register.on_hold() == {one.text: spell_time(row.hold.until)}
 
 
@@ -91,7 +91,7 @@ async def test_it_ends_by_itself_and_is_then_answered_at_once(world: World) -> N
     assert await world.body(one) is None
     assert (await world.row(one)).hold is None
     assert await world.register.on_hold() == {}
-    ended = (await told_of(world, "hold"))[-1]
+    ended = (await informed(world, "hold"))[-1]
     assert "its time was over" in str(ended["why"])
 
 
@@ -104,7 +104,7 @@ async def test_people_are_reminded_once_before_each_end(world: World) -> None:
     for hours in (168.5, 168, 167, 24, 20, 1, 0.5):
         world.clock.time = row.hold.until - timedelta(hours=hours)
         await world.look(one, "sweep")
-    assert len(await told_of(world, "hold-ending")) == 3
+    assert len(await informed(world, "hold-ending")) == 3
 
     brief = world.id("brief")
     await world.bad(brief)
@@ -113,7 +113,7 @@ async def test_people_are_reminded_once_before_each_end(world: World) -> None:
     for minutes in (11, 10, 5):
         world.clock.time = row.hold.until - timedelta(minutes=minutes)
         await world.look(brief, "sweep")
-    assert len(await told_of(world, "hold-ending")) == 4
+    assert len(await informed(world, "hold-ending")) == 4
 
     other = world.id("short")
     await world.bad(other)
@@ -122,7 +122,7 @@ async def test_people_are_reminded_once_before_each_end(world: World) -> None:
     assert Watch.of(row).at == (row.hold.until - timedelta(hours=1)).timestamp()
     world.clock.advance(hours=2)
     await world.look(other, "sweep")
-    assert len(await told_of(world, "hold-ending")) == 5
+    assert len(await informed(world, "hold-ending")) == 5
 
 
 async def test_a_stranger_gains_nothing_by_an_edit_under_it(world: World) -> None:
@@ -134,7 +134,7 @@ async def test_a_stranger_gains_nothing_by_an_edit_under_it(world: World) -> Non
     outcome = await world.look(one)
     assert outcome.did == "put-back"
     assert (await world.row(one)).hold is None
-    ended = (await told_of(world, "hold"))[-1]
+    ended = (await informed(world, "hold"))[-1]
     assert (ended["severity"], ended["actor"]) == ("high", "alice@contoso.com")
     assert "alice@contoso.com changed what it says" in str(ended["why"])
     assert any("changed what it says" in str(entry.facts.get("hold")) for entry in await world.history(one))
@@ -157,7 +157,7 @@ async def test_a_delete_ends_it_and_is_told(world: World) -> None:
     await world.look(one, actor="alice@contoso.com", operation="delete")
     row = await world.row(one)
     assert (row.status, row.hold) == (Status.GONE, None)
-    assert {"deleted", "hold"} <= set(await world.told())
+    assert {"deleted", "hold"} <= set(await world.notified())
     await world.bad(one)
     assert (await world.look(one)).did == "delete"
 
@@ -205,7 +205,7 @@ async def test_wherever_a_release_died_it_is_ended_once_it_is_repeated(world: Wo
     assert await world.body(one) is None
     row = await world.row(one)
     assert (row.intent, row.outbox) == (None, ())
-    assert await world.told() == ["hold", "reverted"]
+    assert await world.notified() == ["hold", "reverted"]
 
 
 async def test_held_anew_it_has_another_end(world: World) -> None:

@@ -47,7 +47,7 @@ async def test_an_answer_with_another_exemption_decides_nothing(world: World, ba
     assert outcome.row.status is Status.UNKNOWN
     assert world.azure() == before
     assert await world.register.read(victim) is None
-    assert await world.told() == ["unknown"]
+    assert await world.notified() == ["unknown"]
     assert "answered with another" in (await world.notice())["why"][0]
     world.arm.faults.reset()
     assert (await world.look(asked)).did == ("delete" if bad else "")
@@ -93,7 +93,7 @@ async def test_a_write_that_is_answered_with_another_body_is_looked_at_again(wor
     await world.look(one)
     assert (await world.row(one)).status is Status.VIOLATION
     assert (await world.marker(one))["codes"]
-    assert await world.told() == ["tagged"]
+    assert await world.notified() == ["tagged"]
     assert await world.events(other) == []
 
 
@@ -205,7 +205,7 @@ async def test_ids_of_what_there_is_not_leave_nothing(world: World, source: str)
         outcome = await world.look(world.id(f"none-{number}"), source, operation="delete", actor="x@evil.example")
         assert (outcome.row.status, outcome.wrote) == (Status.GONE, False)
     assert keys(world, "") == []
-    assert await world.told() == []
+    assert await world.notified() == []
 
 
 async def test_what_the_inventory_shows_and_azure_has_not_is_remembered(world: World) -> None:
@@ -276,7 +276,7 @@ async def test_a_column_that_names_another_exemption_has_that_one_left_alone(wor
     await world.edit_row(one, id=other.text, held="breaker", adopted="2026-01-01T00:00:00Z")
     assert await world.register.id_of(one.container, one.hash) == one.text, "as the rest of the row says"
     assert await world.register.held() == {}
-    assert await world.register.under(one.container, one.key[: len(one.scope)], lost=False) == []
+    assert await world.register.attached_ids(one.container, one.key[: len(one.scope)], lost=False) == []
     assert [found async for found in world.register.adopted(world.clock.now().replace(year=2025))] == []
     world.sound = False
 
@@ -344,8 +344,8 @@ async def _never_comes_back(world: World, one: ExemptionId) -> None:
             await world.look(one, source)
     assert one.key not in world.azure()
     assert (await world.row(one)).status is Status.GONE
-    assert "lost" not in await world.told()
-    assert "restored" not in await world.told()
+    assert "lost" not in await world.notified()
+    assert "restored" not in await world.notified()
 
 
 async def test_one_that_is_written_anew_after_an_accepted_delete_is_durable_again(world: World) -> None:
@@ -400,15 +400,15 @@ ALPHABETS = {"cjk": (0x4E00, 20_000), "é": (0xC0, 1_000), "ascii": (0x23, 56)}
 )
 async def test_metadata_of_almost_four_megabytes_is_judged_answered_and_told(world: World, alphabet: str) -> None:
     first, span = ALPHABETS[alphabet]
-    letters = random.Random(3).choices(range(first, first + span), k=3_900_000 // len(chr(first).encode()))  # noqa: S311
-    noise = "".join(map(chr, letters)).replace("\\", "/")
+    dead_letters = random.Random(3).choices(range(first, first + span), k=3_900_000 // len(chr(first).encode()))  # noqa: S311
+    noise = "".join(map(chr, dead_letters)).replace("\\", "/")
     one = world.id("big")
     system = {"lastModifiedAt": "2026-01-01T00:00:00Z", "lastModifiedBy": "alice@contoso.com"}
     said = world.waiver(expiresOn=None, metadata={**APPROVAL, "noise": noise})
     world.arm.seed(one.text, {**said, "systemData": system})
     assert (await world.look(one)).did == "delete"
     assert one.key not in world.azure()
-    assert await world.told() == ["reverted"]
+    assert await world.notified() == ["reverted"]
     assert await world.register.verify(one) == []
     await world.reconciler.restore(one, OPERATOR)
     assert (await world.properties(one))["metadata"] == {**APPROVAL, "noise": noise}

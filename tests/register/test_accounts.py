@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from guardrails.decisions.grace import Account, Period
+from guardrails.decisions.grace import GraceUse, Period
 from guardrails.decisions.history import Entry
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.register.grace_used import account_writes
+from guardrails.register.grace_used import grace_use_writes
 from guardrails.register.keys import GRACE, address
 from tests.register.conftest import BODY, EXEMPTION, World
 
@@ -19,13 +19,13 @@ ABOVE = ExemptionId.parse(f"{AT_GROUP}/providers/Microsoft.Authorization/policyE
 
 
 @pytest.fixture
-def account(empty: World) -> Account:
+def account(empty: World) -> GraceUse:
     end = empty.clock.now()
     used = {"EXG101": timedelta(hours=2)}
     return (Period(end - timedelta(hours=3), end, ("zoë@contoso.com",), timedelta(days=2), used, True, ("tls",)),)
 
 
-async def keep(world: World, one: ExemptionId, account: Account, assignment: str = ASSIGNMENT) -> None:
+async def keep(world: World, one: ExemptionId, account: GraceUse, assignment: str = ASSIGNMENT) -> None:
     now, before = world.clock.now(), await world.register.read(one)
     row = Row(one.text, Status.VIOLATION, now, assignment=assignment, grace=account)
     assert await world.register.commit(one, before, row, Entry(now, "judged", {}))
@@ -35,30 +35,30 @@ async def rows(world: World) -> list[str]:
     return [row["RowKey"] async for row in world.sdk.list_entities() if row["RowKey"].startswith(GRACE)]
 
 
-async def test_those_of_the_same_scope_and_assignment_are_returned(empty: World, account: Account) -> None:
+async def test_those_of_the_same_scope_and_assignment_are_returned(empty: World, account: GraceUse) -> None:
     for one in (EXEMPTION, OTHER, ABOVE):
         await keep(empty, one, account)
     empty.transport.requests.clear()
     upper = ExemptionId.parse(EXEMPTION.text.upper())
-    assert await empty.register.accounts_beside(upper, f"{ASSIGNMENT.upper()}/") == [account]
+    assert await empty.register.grace_uses_at_same_scope(upper, f"{ASSIGNMENT.upper()}/") == [account]
     assert len(empty.transport.requests) == 1
-    assert await empty.register.accounts_beside(EXEMPTION, ASSIGNMENT + "-2") == []
+    assert await empty.register.grace_uses_at_same_scope(EXEMPTION, ASSIGNMENT + "-2") == []
     await keep(empty, OTHER, ())
-    assert await empty.register.accounts_beside(EXEMPTION, ASSIGNMENT) == [()]
+    assert await empty.register.grace_uses_at_same_scope(EXEMPTION, ASSIGNMENT) == [()]
 
 
-async def test_one_that_never_broke_a_rule_has_no_row(empty: World, account: Account) -> None:
+async def test_one_that_never_broke_a_rule_has_no_row(empty: World, account: GraceUse) -> None:
     await keep(empty, EXEMPTION, ())
     assert await rows(empty) == []
     row = Row(EXEMPTION.text, Status.VIOLATION, empty.clock.now(), assignment=ASSIGNMENT, grace=account)
-    assert account_writes(EXEMPTION, address(EXEMPTION), row, row, empty.clock.now()) == []
+    assert grace_use_writes(EXEMPTION, address(EXEMPTION), row, row, empty.clock.now()) == []
 
 
 @pytest.mark.parametrize("periods", ["", "{", "[1]", "[[]]", '"text"', "null"])
-async def test_a_damaged_row_is_passed_over(empty: World, account: Account, periods: str) -> None:
+async def test_a_damaged_row_is_passed_over(empty: World, account: GraceUse, periods: str) -> None:
     for one in (EXEMPTION, OTHER):
         await keep(empty, one, account)
     (name,) = [row for row in await rows(empty) if row.endswith(address(EXEMPTION).key)]
     await empty.sdk.upsert_entity({"PartitionKey": empty.place.partition, "RowKey": name, "periods": periods})
     third = ExemptionId.parse(EXEMPTION.text + "-3")
-    assert await empty.register.accounts_beside(third, ASSIGNMENT) == [account]
+    assert await empty.register.grace_uses_at_same_scope(third, ASSIGNMENT) == [account]

@@ -57,18 +57,18 @@ async def test_it_stays_open_until_it_is_closed(empty: World) -> None:
 async def test_people_are_told_once_for_each_time_it_opens(empty: World) -> None:
     opened = (await empty.register.take_revert(empty.clock.now(), Budget.of(0), Use())).opened_at
     assert opened is not None
-    await empty.register.breaker_told(opened)
-    await empty.register.breaker_told(opened)
-    assert await empty.register.breaker(empty.clock.now()) == BreakerState(opened, 0, told=True)
+    await empty.register.breaker_notified(opened)
+    await empty.register.breaker_notified(opened)
+    assert await empty.register.breaker(empty.clock.now()) == BreakerState(opened, 0, notified=True)
     state = await empty.register.take_revert(empty.clock.now(), Budget.of(9), Use())
-    assert state == BreakerState(opened, 0, told=True)
+    assert state == BreakerState(opened, 0, notified=True)
 
     await empty.register.close_breaker(empty.clock.now())
-    await empty.register.breaker_told(opened)
+    await empty.register.breaker_notified(opened)
     assert await empty.register.breaker(empty.clock.now()) == BreakerState(None, 0)
     again = (await empty.register.take_revert(empty.clock.advance(seconds=0.25), Budget.of(0), Use())).opened_at
-    await empty.register.breaker_told(opened)
-    assert await empty.register.breaker(empty.clock.now()) == BreakerState(again, 0, told=False)
+    await empty.register.breaker_notified(opened)
+    assert await empty.register.breaker(empty.clock.now()) == BreakerState(again, 0, notified=False)
 
 
 async def test_a_breaker_never_used_is_closed(world: World) -> None:
@@ -89,8 +89,8 @@ async def test_a_damaged_breaker_counts_as_open(empty: World, edit: dict[str, ob
     assert (await empty.register.breaker(empty.clock.now())).opened_at is not None
     opened = (await empty.register.take_revert(empty.clock.now(), Budget.of(20), Use())).opened_at
     assert opened is not None
-    await empty.register.breaker_told(opened)
-    assert await empty.register.breaker(empty.clock.now()) == BreakerState(opened, 0, told=True)
+    await empty.register.breaker_notified(opened)
+    assert await empty.register.breaker(empty.clock.now()) == BreakerState(opened, 0, notified=True)
     await empty.register.close_breaker(empty.clock.now())
     assert (await empty.register.take_revert(empty.clock.now(), Budget.of(20), Use())).opened_at is None
 
@@ -199,8 +199,8 @@ async def test_a_row_that_is_full_of_authors_fits(empty: World) -> None:
 
 async def test_people_are_told_of_a_budget_once_an_hour(empty: World) -> None:
     now = empty.clock.now()
-    await empty.register.budget_told("author/abc", now)
-    await empty.register.budget_told("author/abc", now)
+    await empty.register.budget_notified("author/abc", now)
+    await empty.register.budget_notified("author/abc", now)
     assert (await empty.register.breaker(now)).said == {"author/abc"}
     assert (await empty.register.breaker(now + timedelta(hours=1))).said == frozenset()
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from guardrails.bypasses.model import Bypass, Way, token
+from guardrails.bypasses.model import Bypass, BypassKind, token
 from guardrails.bypasses.row import Kept
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
@@ -24,7 +24,9 @@ NO_TICKET = Finding(
 
 
 def tag(scope: str = GROUP, /, **more: object) -> Bypass:
-    base = Bypass(Way.TAG, scope, "EX-1", "drop", "policyExceptionId=EX-1", "jo@contoso.com", AT, findings=(NO_TICKET,))
+    base = Bypass(
+        BypassKind.TAG, scope, "EX-1", "drop", "policyExceptionId=EX-1", "jo@contoso.com", AT, findings=(NO_TICKET,)
+    )
     return replace(base, **more)  # type: ignore[arg-type]
 
 
@@ -40,12 +42,16 @@ async def rows(register: Bypasses) -> list[Kept]:
     "bypass",
     [
         tag(),
-        tag(CORP, way=Way.NOT_SCOPE, subject=f"{CORP}/providers/Microsoft.Authorization/policyAssignments/a"),
+        tag(CORP, kind=BypassKind.NOT_SCOPE, subject=f"{CORP}/providers/Microsoft.Authorization/policyAssignments/a"),
         tag(detail="\u202e\x00\ud800 größe \U0001f469", owner="'; drop --", ends=AT + timedelta(microseconds=5)),
         tag(f"{GROUP}/providers/M.X/a/{'x' * 70_000}", subject="9" * 40_000),
         tag("nowhere at all", subject=""),
         tag(unreadable="tags is a number, not an object", findings=(), since=None, who=""),
-        tag(way=Way.UNENROLLED, subject=f"{CORP}/providers/Microsoft.Authorization/policyAssignments/a", covers="tls"),
+        tag(
+            kind=BypassKind.UNENROLLED,
+            subject=f"{CORP}/providers/Microsoft.Authorization/policyAssignments/a",
+            covers="tls",
+        ),
     ],
     ids=["tag", "management group", "hostile", "giant", "nowhere", "unreadable", "enrollment"],
 )
@@ -55,10 +61,10 @@ async def test_what_is_kept_is_read_back(empty: World, bypass: Bypass) -> None:
     await bypasses.write([one])
     assert await rows(bypasses) == [one]
     ((key, known),) = (await bypasses.known()).items()
-    assert (key, known.token, known.way) == (bypass.key, one.token, bypass.way)
+    assert (key, known.token, known.kind) == (bypass.key, one.token, bypass.kind)
     assert (known.first_seen, known.found, known.gone) == (AT, AT, AT + timedelta(days=1))
     assert known.codes == {finding.code for finding in bypass.findings}
-    enrolled = bypass.way is Way.UNENROLLED
+    enrolled = bypass.kind is BypassKind.UNENROLLED
     assert (known.detail, known.covers) == ((bypass.detail, "tls") if enrolled else ("", ""))
     await bypasses.forget({key: known.partition})
     assert await rows(bypasses) == []
@@ -66,7 +72,7 @@ async def test_what_is_kept_is_read_back(empty: World, bypass: Bypass) -> None:
 
 async def test_rows_are_where_their_exemptions_are_and_people_can_query_them(empty: World) -> None:
     assignment = f"{CORP}/providers/Microsoft.Authorization/policyAssignments/a"
-    await empty.register.bypasses.write([kept(tag()), kept(tag(GROUP, way=Way.NOT_SCOPE, subject=assignment))])
+    await empty.register.bypasses.write([kept(tag()), kept(tag(GROUP, kind=BypassKind.NOT_SCOPE, subject=assignment))])
     found = [dict(row) async for row in empty.sdk.query_entities("RowKey ge 'bypass~' and RowKey lt 'bypass~~'")]
     assert {row["PartitionKey"] for row in found} == {SUB}
     assert {(row["way"], row["grade"], row["codes"], row["first_seen"], row["gone"]) for row in found} == {

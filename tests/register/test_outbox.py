@@ -96,7 +96,7 @@ async def test_a_message_that_somebody_damaged_does_not_hold_up_the_others(
     await empty.overwrite(empty.place.outbox("n-1"), body="{")
     assert [found.id for found in await empty.register.outbox(EXEMPTION, ["n-1", "n-2"])] == ["n-2"]
     assert empty.place.outbox("n-1") in caplog.text
-    (letter,) = await empty.register.letters()
-    assert letter.source == "outbox"
-    assert EXEMPTION.text in letter.reason
-    assert json.loads(letter.payload)["message"] == "n-1"
+    (dead_letter,) = await empty.register.dead_letters()
+    assert dead_letter.source == "outbox"
+    assert EXEMPTION.text in dead_letter.reason
+    assert json.loads(dead_letter.payload)["message"] == "n-1"

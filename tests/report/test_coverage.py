@@ -81,22 +81,22 @@ def test_any_token_gives_an_identity(claims: dict[str, Any], name: str, kind: st
 
 
 async def test_it_says_what_was_asked_for_read_and_not_readable() -> None:
-    told = coverage_json(await surveyed(full()))
-    assert told["tenant"] == {"id": "t-1", "name": "Contoso", "unnamed": None}
-    assert told["identity"]["found_by"] == "AzureCliCredential"
+    reported = coverage_json(await surveyed(full()))
+    assert reported["tenant"] == {"id": "t-1", "name": "Contoso", "unnamed": None}
+    assert reported["identity"]["found_by"] == "AzureCliCredential"
     place = {"id": SUB, "name": "prod"}
-    assert told["subscriptions"] == {"requested": [place], "read": [place], "partly_read": [], "not_readable": []}
+    assert reported["subscriptions"] == {"requested": [place], "read": [place], "partly_read": [], "not_readable": []}
     gone = {"id": "gone", "name": None}
-    assert told["management_groups"] == {
+    assert reported["management_groups"] == {
         "requested": [gone], "read": [], "partly_read": [],
         "not_readable": [{**gone, "reason": "Resource Graph does not show it"}],
     }  # fmt: skip
-    assert told["filters"] == {"scope": ["*/x"], "exclude": ["*/y"], "only": ["violation"]}
-    assert told["ruleset"]["source"] == "ruleset.yaml"
-    assert told["ruleset"]["mode"] == "audit"
-    assert told["version"] == __version__
-    assert told["started_at"] == told["ended_at"] == "2026-11-21T12:00:00Z"
-    assert told["not_judged"] == {"exemptions": 0, "rules": []}
+    assert reported["filters"] == {"scope": ["*/x"], "exclude": ["*/y"], "only": ["violation"]}
+    assert reported["ruleset"]["source"] == "ruleset.yaml"
+    assert reported["ruleset"]["mode"] == "audit"
+    assert reported["version"] == __version__
+    assert reported["started_at"] == reported["ended_at"] == "2026-11-21T12:00:00Z"
+    assert reported["not_judged"] == {"exemptions": 0, "rules": []}
 
 
 async def test_what_no_rule_could_tell_is_counted_by_rule_and_reason() -> None:
@@ -104,10 +104,10 @@ async def test_what_no_rule_could_tell_is_counted_by_rule_and_reason() -> None:
     shelf = Shelf(*(row(f"e{n}", policyAssignmentId=hidden) for n in range(3)), row("odd", expiresOn="soon"), row())
     shelf.answer = Unread("AuthorizationFailed: no")
     report = await surveyed(full(), shelf)
-    told = coverage_json(report)["not_judged"]
-    assert told["exemptions"] == sum(line.grade == "unknown" for line in report.lines) >= 3
-    assert told["rules"][0]["exemptions"] == 3
-    assert {"code", "rule", "reason", "exemptions"} == told["rules"][0].keys()
+    reported = coverage_json(report)["not_judged"]
+    assert reported["exemptions"] == sum(line.grade == "unknown" for line in report.lines) >= 3
+    assert reported["rules"][0]["exemptions"] == 3
+    assert {"code", "rule", "reason", "exemptions"} == reported["rules"][0].keys()
     assert not coverage_json(report)["complete"]
 
 
@@ -125,9 +125,9 @@ async def test_complete_only_where_nothing_is_missing_and_all_was_told() -> None
     report = await surveyed(Coverage())
     assert coverage_json(report)["complete"]
     report.missing.append("a page")
-    told = coverage_json(report)
-    assert not told["complete"]
-    assert told["not_seen"] == ["a page"]
+    reported = coverage_json(report)
+    assert not reported["complete"]
+    assert reported["not_seen"] == ["a page"]
 
 
 # The forms.
@@ -195,9 +195,9 @@ def test_a_stranger_s_text_in_it_is_text(strange: Report) -> None:
         assert "\x1b" not in text, form
         assert "<script>alert" not in text.replace("\\<script\\>", ""), form
         assert "<img" not in text.replace("\\<img", ""), form
-    told = "".join(as_coverage(strange))
-    assert told.isascii()
-    assert json.loads(told)["tenant"]["name"] == HOSTILE
+    reported = "".join(as_coverage(strange))
+    assert reported.isascii()
+    assert json.loads(reported)["tenant"]["name"] == HOSTILE
 
 
 # The schema.
@@ -212,20 +212,20 @@ async def test_what_a_scan_says_is_what_the_schema_says(strange: Report, hostile
     whole = jsonschema.Draft202012Validator(STORED)
     part = jsonschema.Draft202012Validator({"$ref": "#/$defs/coverage", "$defs": STORED["$defs"]})
     for report in (strange, hostile, await report_on(), await report_on(row("never", expiresOn=None), row())):
-        told = json.loads("".join(as_json(report, report.lines)))
-        assert told["$schema"] == SCHEMA
-        whole.validate(told)
+        reported = json.loads("".join(as_json(report, report.lines)))
+        assert reported["$schema"] == SCHEMA
+        whole.validate(reported)
         beside = json.loads("".join(as_coverage(report)))
         assert beside.pop("$schema") == COVERAGE
-        assert beside == told["coverage"]
+        assert beside == reported["coverage"]
         part.validate(beside)
 
 
 def test_the_schema_is_closed() -> None:
     shown = (ROOT / "docs" / "scan.md").read_text(encoding="utf-8").partition("```json\n")[2].partition("\n```")[0]
-    told = json.loads(shown)
+    reported = json.loads(shown)
     validator = jsonschema.Draft202012Validator(STORED)
-    validator.validate(told)
+    validator.validate(reported)
     for path in ((), ("coverage",), ("exemptions", 0), ("coverage", "tenant")):
         more = json.loads(shown)
         at = more

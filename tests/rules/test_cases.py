@@ -65,8 +65,8 @@ def test_rule_is_declared_in_full(rule: Rule) -> None:
     assert isinstance(rule.severity, Severity)
     assert rule.soc2
     assert all(re.fullmatch(r"CC[1-9]\.\d", criterion) for criterion in rule.soc2)
-    assert rule.mend[0].isupper()
-    assert rule.mend.endswith(".")
+    assert rule.remediation[0].isupper()
+    assert rule.remediation.endswith(".")
     assert rule.good
     assert rule.bad
     titles = [case.title for group in EXPECTED for case in getattr(rule, group)]

@@ -140,8 +140,8 @@ async def test_failures_tags_actions_and_deployments_are_told(cloud: Cloud, clie
         f"{GROUP}/providers/Microsoft.Resources/deployments/d", {"properties": {"template": {"resources": [resource]}}}
     )
     await cloud.eventgrid.settled()
-    told = {(event["eventType"].rpartition(".")[2], event["data"]["operationName"]) for event in receiver.events}
-    assert told == {
+    reported = {(event["eventType"].rpartition(".")[2], event["data"]["operationName"]) for event in receiver.events}
+    assert reported == {
         ("ResourceWriteFailure", WRITE),
         ("ResourceWriteSuccess", "Microsoft.Resources/tags/write"),
         ("ResourceActionSuccess", "Microsoft.KeyVault/vaults/purge/action"),
@@ -182,14 +182,14 @@ async def test_some_answers_end_it(cloud: Cloud, client: Client, receiver: Recei
     await cloud.eventgrid.settled()
     assert len(receiver.got) == 1
     assert hook.dead_letter is not None
-    (letter,) = hook.dead_letter
-    assert letter["subject"] == PATH
-    assert letter["deadLetterReason"].startswith("Undeliverable")
-    assert letter["deliveryAttempts"] == 1
+    (dead_letter,) = hook.dead_letter
+    assert dead_letter["subject"] == PATH
+    assert dead_letter["deadLetterReason"].startswith("Undeliverable")
+    assert dead_letter["deliveryAttempts"] == 1
     hook.schema, receiver.script = "cloudevents", [status]
     await client.put(PATH, exemption())
     await cloud.eventgrid.settled()
-    assert hook.dead_letter[1]["deadletterreason"] == letter["deadLetterReason"]
+    assert hook.dead_letter[1]["deadletterreason"] == dead_letter["deadLetterReason"]
     assert hook.dead_letter[1]["specversion"] == "1.0"
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from guardrails.azure.graph import Graph
-from guardrails.delivery.dead_letters import Letterbox
+from guardrails.delivery.dead_letters import DeadLetterQueue
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.times import parse_time
@@ -82,10 +82,10 @@ async def tenant(world: World) -> AsyncIterator[Tenant]:
     # the reconciler's ports are the watched ones: what dies there dies here
     ports = world.reconciler._world
     sweeps = watched("sweeps", world.register.sweeps, world.watch)
-    letterbox = Letterbox(ports.register, ports.queues, world.clock, lambda: world.ruleset)
+    dead_letters = DeadLetterQueue(ports.register, ports.queues, world.clock, lambda: world.ruleset)
     bypasses = watched("bypasses", world.register.bypasses, world.watch)
     second_clock = SecondClock(sweeps, ports.queues, world.clock, timedelta(hours=1))
-    sweeper = Sweeper(ports, graph, sweeps, lambda: world.ruleset, letterbox.say, bypasses=bypasses)
-    intake = Intake(world.reconciler, ports, cast(Any, None), letterbox, sweeper, second_clock=second_clock)
+    sweeper = Sweeper(ports, graph, sweeps, lambda: world.ruleset, dead_letters.say, bypasses=bypasses)
+    intake = Intake(world.reconciler, ports, cast(Any, None), dead_letters, sweeper, second_clock=second_clock)
     yield Tenant(world, graph, sweeper, intake, world.register.sweeps)
     await graph.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.bypasses.row import Kept
 from guardrails.decisions.row import Status
 from guardrails.errors import Retryable
@@ -46,14 +46,14 @@ async def every(tenant: Tenant) -> list[Kept]:
 async def rows(tenant: Tenant) -> dict[str, Kept]:
     """Every row, by its way and the last part of its scope."""
     found = await every(tenant)
-    named = {f"{one.bypass.way} {one.bypass.scope.rpartition('/')[2]}": one for one in found}
+    named = {f"{one.bypass.kind} {one.bypass.scope.rpartition('/')[2]}": one for one in found}
     assert len(named) == len(found)
     return named
 
 
-async def row(tenant: Tenant, way: Way) -> Kept:
+async def row(tenant: Tenant, kind: BypassKind) -> Kept:
     """The one row of a way."""
-    (one,) = [one for one in await every(tenant) if one.bypass.way is way]
+    (one,) = [one for one in await every(tenant) if one.bypass.kind is kind]
     return one
 
 
@@ -75,8 +75,8 @@ def writes(world: World) -> int:
 
 
 async def found_notices(world: World) -> list[dict[str, Any]]:
-    told = [one["notice"] for one in await world.notices()]
-    return [one for one in told if one["kind"] == "bypass-found"]
+    reported = [one["notice"] for one in await world.notices()]
+    return [one for one in reported if one["kind"] == "bypass-found"]
 
 
 # Rows
@@ -97,7 +97,11 @@ async def test_the_first_sweep_writes_a_row_for_each_way(tenant: Tenant) -> None
     at = world.clock.now()
     report = await tenant.sweep()
     kept = await rows(tenant)
-    assert {one.bypass.way for one in kept.values()} == set(Way) - {Way.EXEMPTION, Way.UNREAD, Way.UNENROLLED}
+    assert {one.bypass.kind for one in kept.values()} == set(BypassKind) - {
+        BypassKind.EXEMPTION,
+        BypassKind.UNREAD,
+        BypassKind.UNENROLLED,
+    }
     assert {(one.first_seen, one.changed, one.gone) for one in kept.values()} == {(at, at, None)}
     assert {name: report.bypasses[name] for name in ("seen", "new", "changed", "gone", "back")} == {
         "seen": 7, "new": 7, "changed": 0, "gone": 0, "back": 0,
@@ -121,7 +125,7 @@ async def test_an_unchanged_tenant_costs_no_write_and_no_notice(tenant: Tenant) 
         assert (report.bypasses["seen"], report.bypasses["new"], report.bypasses["changed"]) == (31, 0, 0)
     assert writes(world) == 3 * 3, "each is called with nothing to do"
     assert await every(tenant) == before
-    assert await world.told() == []
+    assert await world.notified() == []
     assert world.queues.sent == []
 
 
@@ -132,7 +136,7 @@ async def test_one_that_changes_keeps_since_when_it_is_known(tenant: Tenant) -> 
     await tenant.sweep()
     assigned(world, enforcementMode="DoNotEnforce", metadata=NAMED)
     second = await later(tenant)
-    one = await row(tenant, Way.NOT_ENFORCED)
+    one = await row(tenant, BypassKind.NOT_ENFORCED)
     assert (one.first_seen, one.changed, one.found) == (first, second, None)
     assert (codes(one), one.bypass.ticket) == ([], "SEC-9")
 
@@ -152,7 +156,7 @@ async def test_one_that_is_no_more_is_gone_and_may_come_back(tenant: Tenant) -> 
     assigned(world, enforcementMode="DoNotEnforce")
     world.clock.advance(hours=1)
     report = await tenant.sweep()
-    one = await row(tenant, Way.NOT_ENFORCED)
+    one = await row(tenant, BypassKind.NOT_ENFORCED)
     assert (one.first_seen, one.changed, one.gone) == (first, world.clock.now(), None)
     assert (report.bypasses["back"], report.bypasses["new"], report.bypasses["gone"]) == (1, 0, 0)
 
@@ -178,11 +182,11 @@ async def test_who_tagged_it_is_remembered_when_azure_does_not_any_more(tenant: 
     assert status == 200, answer
     world.clock.advance(minutes=5)
     await tenant.sweep()
-    one = await row(tenant, Way.TAG)
+    one = await row(tenant, BypassKind.TAG)
     assert one.bypass.who == "alice@contoso.com"
     await world.forget()
     await later(tenant, days=20)
-    assert await row(tenant, Way.TAG) == one
+    assert await row(tenant, BypassKind.TAG) == one
     assert (await tenant.sweep()).bypasses["changed"] == 0
 
 
@@ -190,12 +194,12 @@ async def test_a_row_that_a_hand_has_damaged_is_written_anew(tenant: Tenant) -> 
     world = tenant.world
     assigned(world, enforcementMode="DoNotEnforce")
     await tenant.sweep()
-    key = (await row(tenant, Way.NOT_ENFORCED)).bypass.key.hex()
+    key = (await row(tenant, BypassKind.NOT_ENFORCED)).bypass.key.hex()
     place = {"PartitionKey": places.PROD, "RowKey": f"bypass~{key}"}
     for columns in ({"first_seen": "soon", "bypass": "{half"}, {"way": "nonsense", "token": ""}):
         await world.table.update_entity({**place, **columns})
         at = await later(tenant)
-        one = await row(tenant, Way.NOT_ENFORCED)
+        one = await row(tenant, BypassKind.NOT_ENFORCED)
         assert (one.bypass.detail, one.changed) == ("DoNotEnforce", at)
 
 
@@ -207,7 +211,7 @@ async def test_one_row_with_a_giant_id_ends_no_sweep(tenant: Tenant) -> None:
     )
     report = await tenant.sweep()
     assert report.bypasses["new"] == 1
-    assert len((await row(tenant, Way.TAG)).bypass.scope) > 60_000
+    assert len((await row(tenant, BypassKind.TAG)).bypass.scope) > 60_000
 
 
 # What cannot be seen
@@ -225,11 +229,13 @@ async def test_where_part_could_not_be_read_nothing_of_it_is_taken_for_gone(tena
     await world.arm_graph(closed=[table])
     world.clock.advance(hours=1)
     report = await tenant.sweep()
-    unread, read = (Way.TAG, Way.NOT_ENFORCED) if table == "resources" else (Way.NOT_ENFORCED, Way.TAG)
+    unread, read = (
+        (BypassKind.TAG, BypassKind.NOT_ENFORCED) if table == "resources" else (BypassKind.NOT_ENFORCED, BypassKind.TAG)
+    )
     assert (await row(tenant, unread)).gone is None
     assert (await row(tenant, read)).gone == world.clock.now()
     assert report.missing
-    assert await world.told() == ["sweep-partial"]
+    assert await world.notified() == ["sweep-partial"]
     await world.arm_graph(closed=[])
     at = await later(tenant)
     assert (await row(tenant, unread)).gone == at
@@ -258,8 +264,8 @@ async def test_of_an_assignment_that_cannot_be_read_nothing_is_taken_for_gone(te
         world.arm.seed(places.RESOURCE, {"location": "westeurope", "tags": ["policyExceptionId"]})
         await later(tenant)
         kept = await every(tenant)
-        assert {one.bypass.way: one.gone for one in kept if not one.bypass.unreadable} == {
-            Way.NOT_SCOPE: None, Way.NOT_ENFORCED: None, Way.TAG: None,
+        assert {one.bypass.kind: one.gone for one in kept if not one.bypass.unreadable} == {
+            BypassKind.NOT_SCOPE: None, BypassKind.NOT_ENFORCED: None, BypassKind.TAG: None,
         }  # fmt: skip
         assert ["EXG500"] in [codes(one) for one in kept]
     assigned(world)
@@ -304,7 +310,7 @@ async def test_what_turns_bad_later_is_told_then(tenant: Tenant) -> None:
     await later(tenant, days=31)
     (notice,) = await found_notices(world)
     assert [one["rule"] for one in notice["findings"]] == ["bypass-ended"]
-    assert (await row(tenant, Way.TAG)).found == world.clock.now()
+    assert (await row(tenant, BypassKind.TAG)).found == world.clock.now()
     await later(tenant)
     assert len(await found_notices(world)) == 1
 
@@ -313,12 +319,12 @@ async def test_what_was_left_out_for_once_is_not_told_again(tenant: Tenant) -> N
     world = tenant.world
     assigned(world, enforcementMode="DoNotEnforce")
     await tenant.sweep()
-    for days, told in ((1, 1), (8, 2)):
+    for days, reported in ((1, 1), (8, 2)):
         assigned(world, enforcementMode="Default")
         await later(tenant)
         assigned(world, enforcementMode="DoNotEnforce")
         await later(tenant, days=days)
-        assert len(await found_notices(world)) == told
+        assert len(await found_notices(world)) == reported
 
 
 async def test_what_the_ruleset_accepts_is_kept_and_not_told_until_that_ends(tenant: Tenant) -> None:
@@ -329,7 +335,7 @@ async def test_what_the_ruleset_accepts_is_kept_and_not_told_until_that_ends(ten
     assigned(world, enforcementMode="DoNotEnforce")
     report = await tenant.sweep()
     assert (report.bypasses["new"], report.bypasses["violations"]) == (1, 0)
-    assert (await row(tenant, Way.NOT_ENFORCED)).bypass.verdict == "excluded"
+    assert (await row(tenant, BypassKind.NOT_ENFORCED)).bypass.verdict == "excluded"
     assert await found_notices(world) == []
     await later(tenant, days=4)
     assert len(await found_notices(world)) == 1
@@ -356,7 +362,7 @@ async def test_what_was_stored_by_former_names_is_no_news_and_is_shown_by_those_
     assert {name: report.bypasses[name] for name in ("seen", "new", "changed", "violations")} == {
         "seen": 2, "new": 0, "changed": 0, "violations": 2,
     }  # fmt: skip
-    assert (await world.told(), world.queues.sent, await every(tenant)) == ([], [], before)
+    assert (await world.notified(), world.queues.sent, await every(tenant)) == ([], [], before)
 
 
 async def test_what_is_off_is_not_found_not_counted_and_not_told_until_it_is_on(tenant: Tenant) -> None:
@@ -366,14 +372,16 @@ async def test_what_is_off_is_not_found_not_counted_and_not_told_until_it_is_on(
     assigned(world, enforcementMode="DoNotEnforce")
     report = await tenant.sweep()
     assert (report.bypasses["new"], report.bypasses["violations"]) == (1, 0)
-    assert codes(await row(tenant, Way.NOT_ENFORCED)) == []
+    assert codes(await row(tenant, BypassKind.NOT_ENFORCED)) == []
     world.ruleset = rules(on={names[0]: "off", names[1]: "off", names[2]: {"severity": "info"}})
     at = await later(tenant)
-    one = await row(tenant, Way.NOT_ENFORCED)
+    one = await row(tenant, BypassKind.NOT_ENFORCED)
     assert (codes(one), one.bypass.grade, one.found) == (["EXG503"], "info", at)
     (notice,) = await found_notices(world)
     assert (notice["severity"], notice["digest"]["severities"]) == ("info", {"info": 1})
-    assert [(told["rule"], told["severity"]) for told in notice["findings"]] == [("bypass-end-missing", "info")]
+    assert [(reported["rule"], reported["severity"]) for reported in notice["findings"]] == [
+        ("bypass-end-missing", "info")
+    ]
 
 
 async def test_another_severity_is_kept_and_is_no_news(tenant: Tenant) -> None:
@@ -383,11 +391,11 @@ async def test_another_severity_is_kept_and_is_no_news(tenant: Tenant) -> None:
     await world.forget()
     world.ruleset = rules(on={"bypass-ticket-missing": {"severity": "info"}})
     await later(tenant)
-    assert (await row(tenant, Way.NOT_ENFORCED)).bypass.grade == "medium"
+    assert (await row(tenant, BypassKind.NOT_ENFORCED)).bypass.grade == "medium"
     world.ruleset = rules(overrides=[{"scope": places.GROUP, "rules": {"bypass-ticket-missing": "off"}}])
     await later(tenant)
-    assert codes(await row(tenant, Way.NOT_ENFORCED)) == ["EXG502", "EXG503"]
-    assert await world.told() == []
+    assert codes(await row(tenant, BypassKind.NOT_ENFORCED)) == ["EXG502", "EXG503"]
+    assert await world.notified() == []
 
 
 async def test_what_cannot_be_read_is_neither_unknown_nor_sound_where_its_rule_is_off(tenant: Tenant) -> None:
@@ -396,7 +404,7 @@ async def test_what_cannot_be_read_is_neither_unknown_nor_sound_where_its_rule_i
     world.ruleset = rules(on={"bypass-unreadable": "off"})
     report = await tenant.sweep()
     assert (report.bypasses["new"], report.bypasses["unknown"], report.bypasses["violations"]) == (1, 0, 0)
-    one = await row(tenant, Way.UNREAD)
+    one = await row(tenant, BypassKind.UNREAD)
     assert (one.bypass.verdict, codes(one)) == ("excluded", [])
     world.ruleset = rules()
     world.clock.advance(hours=1)
@@ -422,7 +430,7 @@ async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_told(t
         assert report.bypasses == {}
         assert [text for text in report.missing if "no exemptions could not be looked at" in text]
         assert (await world.row(one)).status is Status.VIOLATION
-    assert await world.told() == ["adopted", "sweep-partial"]
+    assert await world.notified() == ["adopted", "sweep-partial"]
     assert await rows(tenant) == {}
     report = await tenant.sweep()
     assert (report.bypasses["new"], report.missing) == (1, [])
@@ -463,7 +471,7 @@ async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_told(
     tenant.after_lease()
     await tenant.sweeper.sweep()
     kept = await every(tenant)
-    assert sorted((str(one.bypass.way), one.gone is None) for one in kept) == [
+    assert sorted((str(one.bypass.kind), one.gone is None) for one in kept) == [
         ("not-enforced", False), ("not-enforced", True), ("tag", True),
     ]  # fmt: skip
     ids = {one["id"] for one in await found_notices(world)}
@@ -477,4 +485,4 @@ async def test_an_assignment_above_that_cannot_be_seen_any_more_is_not_gone(tena
     await tenant.sweep()
     world.arm.control._put_permissions({US_OID: [{"scope": f"/subscriptions/{places.PROD}", "actions": ["*"]}]})
     await later(tenant)
-    assert (await row(tenant, Way.NOT_SCOPE)).gone is None
+    assert (await row(tenant, BypassKind.NOT_SCOPE)).gone is None

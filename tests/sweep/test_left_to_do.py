@@ -134,5 +134,13 @@ async def test_what_waits_for_different_things_at_once_is_told_once_each(tenant:
         await tenant.sweep()
         await tenant.work()
     assert await world.body(lost) is not None
-    told = {"breaker-open": 1, "cannot-act": 3, "hold": 2, "hold-ending": 2, "lost": 1, "restored": 1, "violation": 1}
-    assert Counter(await world.told()) == told
+    reported = {
+        "breaker-open": 1,
+        "cannot-act": 3,
+        "hold": 2,
+        "hold-ending": 2,
+        "lost": 1,
+        "restored": 1,
+        "violation": 1,
+    }
+    assert Counter(await world.notified()) == reported

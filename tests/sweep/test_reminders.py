@@ -39,8 +39,8 @@ async def test_each_threshold_is_told_once_over_hourly_sweeps(tenant: Tenant) ->
         world.clock.advance(days=1)
         await tenant.settled()
         await tenant.settled()
-    told = await reminders(world)
-    assert told == [
+    reported = await reminders(world)
+    assert reported == [
         ("expiring", "30d"),
         ("expiring", "14d"),
         ("expiring", "7d"),
@@ -128,8 +128,8 @@ async def test_a_review_date_is_reminded_ahead_and_when_it_passes(tenant: Tenant
     for _ in range(22):
         world.clock.advance(days=1)
         await tenant.settled()
-    told = [(kind, mark) for kind, mark in await reminders(world) if kind == "review-due"]
-    assert told == [("review-due", "7d"), ("review-due", "0d")]
+    reported = [(kind, mark) for kind, mark in await reminders(world) if kind == "review-due"]
+    assert reported == [("review-due", "7d"), ("review-due", "0d")]
 
 
 async def test_without_a_date_a_review_is_due_a_quarter_after_the_last(tenant: Tenant) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from guardrails.azure.graph import Graph
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.sweep.compare import NAMED
 from sandbox import tenant as places
 from tests.reconcile.world import CORP, US_OID, StaticToken, World
@@ -35,7 +35,7 @@ async def test_what_is_no_more_above_is_gone_where_others_above_are_shown(narrow
     world.clock.advance(hours=1)
     report = await narrow.sweep()
     assert (report.bypasses["gone"], report.missing) == (1, [])
-    assert (await row(narrow, Way.NOT_ENFORCED)).gone == world.clock.now()
+    assert (await row(narrow, BypassKind.NOT_ENFORCED)).gone == world.clock.now()
 
 
 async def test_what_is_no_more_above_is_kept_where_nothing_above_is_shown(narrow: Tenant) -> None:
@@ -47,7 +47,7 @@ async def test_what_is_no_more_above_is_kept_where_nothing_above_is_shown(narrow
     for key in [key for key in world.arm.store.entries if key.startswith(above)]:
         world.arm.store.remove(key)
     await later(narrow)
-    assert (await row(narrow, Way.NOT_ENFORCED)).gone is None
+    assert (await row(narrow, BypassKind.NOT_ENFORCED)).gone is None
 
 
 async def test_of_hundreds_of_containers_that_cannot_be_seen_the_first_are_named(tenant: Tenant) -> None:

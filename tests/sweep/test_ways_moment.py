@@ -13,5 +13,5 @@ async def test_what_is_found_in_the_same_second_is_told(tenant: Tenant) -> None:
     assert len(await found_notices(world)) == 1
     assigned(world, "second", enforcementMode="DoNotEnforce")
     await tenant.sweep()
-    told = {one["evidence"]["assignment"] for notice in await found_notices(world) for one in notice["findings"]}
-    assert {identity.rpartition("/")[2] for identity in told} == {"first", "second"}
+    reported = {one["evidence"]["assignment"] for notice in await found_notices(world) for one in notice["findings"]}
+    assert {identity.rpartition("/")[2] for identity in reported} == {"first", "second"}

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from guardrails.bypasses.model import Bypass, Way, judged
+from guardrails.bypasses.model import Bypass, BypassKind, judged
 from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.notify import expiry, review
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
-from guardrails.notices.digest import Gathered, box_of, compose
+from guardrails.notices.digest import DigestItem, box_of, compose
 from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind, Notice
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Violation
@@ -53,7 +53,7 @@ def _found(name: str, case: Case) -> Mapping[str, Any]:
         "severity": str(rule.severity),
         "text": outcome.text if isinstance(outcome, Violation) else getattr(outcome, "reason", ""),
         "evidence": dict(outcome.evidence) if isinstance(outcome, Violation) else {},
-        "mend": rule.mend,
+        "mend": rule.remediation,
     }
 
 
@@ -156,16 +156,16 @@ def _digest() -> Notice:
     gathered = [_tagged(at, "high", _FAR, _WHOLE) for at in range(61)]
     gathered += [_tagged(at, "medium", _WHOLE) for at in range(61, 171)]
     gathered += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
-    return compose("platform", "20261121T1215Z", [Gathered("", one) for one in gathered], _AT).notice
+    return compose("platform", "20261121T1215Z", [DigestItem("", one) for one in gathered], _AT).notice
 
 
 def reminders() -> Notice:
     """Return the digest of a day's reminders."""
-    at, told = _AT.replace(hour=6, minute=0), list[Notice]()
+    at, reported = _AT.replace(hour=6, minute=0), list[Notice]()
     for days, kind in ((-1, Kind.EXPIRED), (0, Kind.EXPIRING), (3, Kind.REVIEW_DUE), *[(6, Kind.EXPIRING)] * 5):
-        told.append(_reminder(len(told), kind, at + timedelta(days=days, hours=5)))
-    told += [_reminder(len(told) + n, Kind.EXPIRING, at + timedelta(days=29, hours=n)) for n in range(34)]
-    return compose(box_of("platform"), "20261120T0600Z", [Gathered("", one) for one in told], at).notice
+        reported.append(_reminder(len(reported), kind, at + timedelta(days=days, hours=5)))
+    reported += [_reminder(len(reported) + n, Kind.EXPIRING, at + timedelta(days=29, hours=n)) for n in range(34)]
+    return compose(box_of("platform"), "20261120T0600Z", [DigestItem("", one) for one in reported], at).notice
 
 
 def _reminder(number: int, kind: Kind, date: datetime) -> Notice:
@@ -200,16 +200,19 @@ def _bypasses() -> Notice:
     assignment = f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/{{}}"
     found = [
         Bypass(
-            Way.NOT_ENFORCED, _SUBSCRIPTION, assignment.format("storage-baseline"), "Storage baseline", "DoNotEnforce",
+            BypassKind.NOT_ENFORCED, _SUBSCRIPTION, assignment.format("storage-baseline"), "Storage baseline",
+            "DoNotEnforce",
             "jo.doe@contoso.com", _AT, ticket="SEC-1234",
         ),
         Bypass(
-            Way.NOT_SCOPE, f"{_SUBSCRIPTION}/resourceGroups/legacy", assignment.format("tls"), "TLS 1.2 everywhere",
+            BypassKind.NOT_SCOPE, f"{_SUBSCRIPTION}/resourceGroups/legacy", assignment.format("tls"),
+            "TLS 1.2 everywhere",
             "excluded from the assignment", "jo.doe@contoso.com", _AT,
         ),
         *(
             Bypass(
-                Way.TAG, f"{_SUBSCRIPTION}/resourceGroups/batch-{number:03}", f"EX-{number}", f"batch-{number:03}",
+                BypassKind.TAG, f"{_SUBSCRIPTION}/resourceGroups/batch-{number:03}", f"EX-{number}",
+                f"batch-{number:03}",
                 f"policyExceptionId=EX-{number}; exceptionTicket=SEC-{number}", ticket=f"SEC-{number}",
                 ends=_AT - timedelta(days=number % 3),
             )
@@ -222,5 +225,5 @@ def _bypasses() -> Notice:
 def _tagged(at: int, severity: str, *findings: Mapping[str, Any]) -> Notice:
     name = f"batch-{at + 1:03}"
     about = {"id": f"{_SUBSCRIPTION}/resourceGroups/reports/providers/Microsoft.Authorization/policyExemptions/{name}"}
-    told = replace(sample(Kind.TAGGED), id=f"sample-{at}", severity=severity, findings=findings)
-    return replace(told, exemption={**_EXEMPTION, **about, "name": name}, at=_AT - timedelta(minutes=at % 15))
+    reported = replace(sample(Kind.TAGGED), id=f"sample-{at}", severity=severity, findings=findings)
+    return replace(reported, exemption={**_EXEMPTION, **about, "name": name}, at=_AT - timedelta(minutes=at % 15))

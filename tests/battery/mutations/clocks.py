@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from guardrails.decisions.baseline import Baseline, Dates
 from guardrails.decisions.decide import Situation
-from guardrails.decisions.grace import Account, Broken
+from guardrails.decisions.grace import Broken, GraceUse
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.facts import Before
 from guardrails.exemption.model import Exemption
@@ -18,21 +18,21 @@ _TESTS: Final = "tests/reconcile/test_clocks.py::"
 _BEFORE: Final = "tests/reconcile/test_rows_of_before.py::"
 
 
-def _each_by_itself(_: Any, account: Account, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
+def _each_by_itself(_: Any, account: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
     del account, author
     return {code: broken.seen.get(code, now) + grace for code, grace in broken.graces.items()}
 
 
-def _lasting_alone(old: Any, *args: Any, **more: Any) -> Account:
+def _lasting_alone(old: Any, *args: Any, **more: Any) -> GraceUse:
     return tuple(one for one in old(*args, **more) if one.end is None)
 
 
 def _unknown_is_in_order(
-    old: Any, account: Account, broken: Broken, author: str, now: datetime, *, running: Any, edited: datetime | None
-) -> Account:
+    old: Any, account: GraceUse, broken: Broken, author: str, now: datetime, *, running: Any, edited: datetime | None
+) -> GraceUse:
     if not broken.graces and broken.unclear:
         return ()
-    found: Account = old(account, broken._replace(unclear=()), author, now, running=running, edited=edited)
+    found: GraceUse = old(account, broken._replace(unclear=()), author, now, running=running, edited=edited)
     return found
 
 
@@ -53,20 +53,20 @@ def _anew_after_exclusion(old: Any, at: Situation, plan: Any, *args: Any, **more
     return (replace(row, grace=(), findings={}, paused={}) if row.status is Status.EXCLUDED else row), body
 
 
-def _own_alone(account: Account, author: str) -> Account:
+def _own_alone(account: GraceUse, author: str) -> GraceUse:
     """Return an account without a period that lasts and is not this author's."""
     return tuple(one for one in account if one.end is not None or one.is_by({author.lower()}))
 
 
-def _over_of_own(old: Any, account: Account, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
+def _over_of_own(old: Any, account: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
     own = _own_alone(account, author)
     seen = broken.seen if own == account else dict.fromkeys(broken.seen, now)
     found: Mapping[str, datetime] = old(own, broken._replace(seen=seen), author, now)
     return found
 
 
-def _after_of_own(old: Any, account: Account, broken: Broken, author: str, now: datetime, **more: Any) -> Account:
-    found: Account = old(_own_alone(account, author), broken, author, now, **more)
+def _after_of_own(old: Any, account: GraceUse, broken: Broken, author: str, now: datetime, **more: Any) -> GraceUse:
+    found: GraceUse = old(_own_alone(account, author), broken, author, now, **more)
     return found
 
 
@@ -106,7 +106,7 @@ def _not_unknown(row: Row) -> Mapping[str, datetime]:
     return {key: seen for key, seen in row.findings.items() if not key.endswith("?")}
 
 
-def _start_now(_: Any, account: Account, __: Broken, now: datetime) -> datetime:
+def _start_now(_: Any, account: GraceUse, __: Broken, now: datetime) -> datetime:
     lasting = account[-1] if account and account[-1].end is None else None
     return lasting.start if lasting else now
 

@@ -47,7 +47,7 @@ def _anew_though_lost(old: Any, row: Row | None, exemption: Exemption, *args: An
     return found
 
 
-def _untold(habit: Habit) -> tuple[Patch, ...]:
+def _unnotified(habit: Habit) -> tuple[Patch, ...]:
     """Return the patches by which a habit is noted nowhere."""
 
     def attempted(old: Any, row: Row, tried: Habit) -> Row:
@@ -124,19 +124,19 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "claims-untold",
         "Who claims an owner by an edit is told as evasion.",
         "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_told_once",
-        *_untold(Habit.CLAIMED_OWNER),
+        *_unnotified(Habit.CLAIMED_OWNER),
     ),
     mutation(
         "toggling-untold",
         "Who breaks an exemption again each time it is mended is told as evasion.",
         "tests/reconcile/test_clocks.py::test_who_breaks_it_again_each_time_it_is_mended_is_told_once",
-        *_untold(Habit.TOGGLING),
+        *_unnotified(Habit.TOGGLING),
     ),
     mutation(
         "flood-untold",
         "Who floods one exemption is told as evasion.",
         "tests/reconcile/test_budgets.py::test_it_is_told_once_and_goes_on_by_itself_at_the_very_second",
-        *_untold(Habit.FLOOD),
+        *_unnotified(Habit.FLOOD),
     ),
     mutation(
         "forged-ids-untold",

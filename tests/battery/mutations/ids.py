@@ -124,7 +124,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "letters-without-bound",
         "Of what strangers send a limited number of letters is kept.",
         "tests/intake/test_events.py::test_of_what_strangers_send_a_limited_number_is_kept",
-        around("guardrails.register.dead_letters.Letters._is_full", _never),
+        around("guardrails.register.dead_letters.DeadLetters._is_full", _never),
     ),
     mutation(
         "rows-of-another",

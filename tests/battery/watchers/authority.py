@@ -210,15 +210,15 @@ async def evasion_is_told(book: Book) -> list[str]:
     for step in book:
         row, known = step.row, step.known
         if step.edited and known and row.claimed and not known.claimed and not known.theirs:
-            found += _untold(step, Habit.CLAIMED_OWNER)
+            found += _unnotified(step, Habit.CLAIMED_OWNER)
         if any(" broke it again " in one for one in step.reasons):
-            found += _untold(step, Habit.TOGGLING)
+            found += _unnotified(step, Habit.TOGGLING)
         if row.warned and step.entry.event == "held":
-            found += _untold(step, Habit.FLOOD)
+            found += _unnotified(step, Habit.FLOOD)
     return found
 
 
-def _untold(step: Step, habit: Habit) -> Iterator[str]:
+def _unnotified(step: Step, habit: Habit) -> Iterator[str]:
     if habit not in step.row.evaded:
         yield f"{step}: {habit} is not told"
 
@@ -237,15 +237,15 @@ async def evasion_is_told_once_and_alone(book: Book) -> list[str]:
 
 async def forged_ids_are_told(book: Book) -> list[str]:
     """Where an event was kept that names an id which cannot name one exemption, people hear of it."""
-    letters = await book.end.register.letters()
-    forged = [one for one in letters if one.source == "event" and "names no exemption" in one.reason]
+    dead_letters = await book.end.register.dead_letters()
+    forged = [one for one in dead_letters if one.source == "event" and "names no exemption" in one.reason]
     lost = {event.text for event in book.end.cloud.lost}  # what failed until then was to come once more
     forged = [one for one in forged if "/policyexemptions/" in one.payload.lower() and one.payload not in lost]
     unruled = book.end.cloud.unruled  # a broken ruleset names no routes
     forged = [one for one in forged if not any(abs(one.at - at) <= SLACK for at in unruled)]
-    told = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
-    kept = [one for one in letters if one.source == "notices" and Habit.FORGED_ID in one.payload]
-    return [f"letter {forged[0].id}: a forged id is not told"] if forged and not told and not kept else []
+    reported = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
+    kept = [one for one in dead_letters if one.source == "notices" and Habit.FORGED_ID in one.payload]
+    return [f"letter {forged[0].id}: a forged id is not told"] if forged and not reported and not kept else []
 
 
 async def what_was_approved_stays_so(book: Book) -> list[str]:

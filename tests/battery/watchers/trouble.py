@@ -74,7 +74,7 @@ async def letters_are_limited(book: Book) -> list[str]:
 
     Beside those there is one letter of what came beyond; and of workers that count at once each finds room for one.
     """
-    kept = [one for one in await book.end.register.letters() if one.source == "event"]
+    kept = [one for one in await book.end.register.dead_letters() if one.source == "event"]
     return [f"{len(kept)} letters of events"] if len(kept) > dead_letters.MOST + len(book.end.cloud.workers) else []
 
 
@@ -148,11 +148,15 @@ async def what_is_refused_is_tried_again(book: Book) -> list[str]:
 async def nothing_becomes_a_letter_that_could_be_done(book: Book) -> list[str]:
     """No message about an exemption is given up for an answer that broke off, or its size; nothing fails unforeseen."""
     found = []
-    for letter in await book.end.register.letters():
-        about = letter.payload.lower()
+    for dead_letter in await book.end.register.dead_letters():
+        about = dead_letter.payload.lower()
         named = any(one.key in about for one in (*book.end.rows, *book.end.people.ids))
-        if letter.source in ("event", "reconcile") and named and any(one in letter.reason for one in _POSSIBLE):
-            found.append(f"letter {letter.id}: {letter.reason}")
+        if (
+            dead_letter.source in ("event", "reconcile")
+            and named
+            and any(one in dead_letter.reason for one in _POSSIBLE)
+        ):
+            found.append(f"letter {dead_letter.id}: {dead_letter.reason}")
     failed = [line for line in book.end.cloud.trace if " failed " in line and line.split()[-1] not in _FORESEEN]
     return found + failed
 
@@ -316,15 +320,15 @@ async def an_old_event_says_nothing(book: Book) -> list[str]:
     """An event that told of an earlier loss is not believed of a later one."""
     found = []
     for steps in book.steps.values():
-        told: dict[str, int] = {}
+        reported: dict[str, int] = {}
         life = 0
         for step in steps:
             life = step.entry.seq if step.row.content else life
             event = str(step.entry.facts.get("event", ""))
             if step.entry.event not in ("lost", "deleted") or not event or not step.row.lost_said:
                 continue
-            if told.setdefault(event, life) != life:
-                found.append(f"{step}: event {event} told of the loss after entry {told[event]}")
+            if reported.setdefault(event, life) != life:
+                found.append(f"{step}: event {event} told of the loss after entry {reported[event]}")
     return found
 
 
@@ -369,8 +373,8 @@ def _is_bad(row: Row) -> bool:
 async def nobody_altered_the_register(book: Book) -> list[str]:
     """Where no hand was in the register, nobody is told that one was."""
     ledger = getattr(book.end.people, "ledger", None)
-    told = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
-    return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else told
+    reported = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
+    return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else reported
 
 
 WATCHERS: Final = (

@@ -43,7 +43,7 @@ async def test_what_was_excluded_when_it_was_deleted_is_left_alone(world: World)
     world.clock.advance(hours=1)
     await world.look(one, "wake-up")
     assert await world.body(one) is None
-    assert "lost" not in await world.told()
+    assert "lost" not in await world.notified()
 
 
 async def test_a_twin_that_has_ended_does_not_stand_for_it(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_one_that_could_not_be_read_while_lost_is_found_by_its_targets_eve
     one = await lost(world)
     world.fault("GET", status=403, code="AuthorizationFailed", count=1)
     await world.look(one, "sweep")
-    found = await world.register.under(one.container, one.key[: len(one.scope)], lost=True)
+    found = await world.register.attached_ids(one.container, one.key[: len(one.scope)], lost=True)
     assert found == [one.text]
 
 
@@ -125,7 +125,7 @@ async def test_recreations_are_no_fight(world: World) -> None:
         await scene.recreate_target(world)
         await scene.target_written(world, one)
         world.clock.advance(minutes=30)
-    assert "fight" not in await world.told()
+    assert "fight" not in await world.notified()
     assert await world.body(one) is not None
 
 
@@ -143,7 +143,7 @@ async def test_a_lost_row_that_a_hand_changed_is_still_put_back(world: World) ->
     row = await world.row(one)
     assert row.status is Status.LOST
     await scene.recreate_target(world)
-    assert await world.register.under(one.container, one.key[: len(one.scope)], lost=True) == [one.text]
+    assert await world.register.attached_ids(one.container, one.key[: len(one.scope)], lost=True) == [one.text]
 
 
 async def test_two_that_exempt_from_the_same_both_come_back(world: World) -> None:
@@ -208,7 +208,7 @@ async def test_waiting_does_not_grow_the_history(world: World, why: str) -> None
         async def unread(_: Any) -> Any:
             return Unread("no")
 
-        cast(Any, world.reconciler._world.arm).beside = unread
+        cast(Any, world.reconciler._world.arm).at_same_scope = unread
     elif why == "breaker":
         await world.register.take_revert(world.clock.now(), Budget.of(0), Use())
     else:
@@ -228,12 +228,12 @@ async def test_two_workers_at_once_lose_it_once(world: World) -> None:
     await world.delete(one)
     looks = [scene.deleted_by(world, one, "alice@contoso.com") for _ in range(4)]
     await gather(*looks, return_exceptions=True)
-    assert await world.told() == []
+    assert await world.notified() == []
     world.clock.advance(minutes=21)
     await gather(*(world.look(one, "wake-up") for _ in range(4)), return_exceptions=True)
     world.after_lease()
     await world.look(one, "sweep")
-    assert await world.told() == ["lost", "restored"]
+    assert await world.notified() == ["lost", "restored"]
     assert len((await world.row(one)).restored) == 1
     assert world.ours()["PUT policyExemptions"] == 1
 
@@ -282,7 +282,7 @@ async def test_a_person_is_not_blamed_for_what_deployments_did(world: World) -> 
     await scene.deleted_by(world, one, "alice@contoso.com")
     world.clock.advance(minutes=16)
     await world.look(one, "wake-up")
-    assert "fight" not in await world.told(), [m["notice"]["why"] for m in await world.notices()][-1]
+    assert "fight" not in await world.notified(), [m["notice"]["why"] for m in await world.notices()][-1]
 
 
 async def test_a_deployment_does_not_undo_an_owners_delete_whose_event_is_late(world: World) -> None:
@@ -302,7 +302,7 @@ async def test_a_list_that_lags_behind_is_waited_for(world: World) -> None:
     async def lags(_: Any) -> list[Any]:
         return [body]
 
-    cast(Any, world.reconciler._world.arm).beside = lags
+    cast(Any, world.reconciler._world.arm).at_same_scope = lags
     await world.forget()
     await scene.target_written(world, one)
     assert sum(world.ours().values()) <= 3
@@ -332,7 +332,7 @@ async def test_stripped_and_then_deleted_is_at_least_told(world: World) -> None:
     await world.forget()
     await world.delete(one, ALICE)
     await scene.deleted_by(world, one, "alice@contoso.com")
-    assert await world.told() != []
+    assert await world.notified() != []
 
 
 async def test_an_operator_may_ask_while_the_target_is_away(world: World) -> None:
@@ -398,7 +398,7 @@ async def test_unreadable_while_lost_says_so_once_and_comes_back(world: World) -
     world.clock.advance(hours=7)
     await world.look(one, "sweep")
     assert await world.body(one) is not None
-    assert [kind for kind in await world.told() if kind != "unknown"] == ["restored"]
+    assert [kind for kind in await world.notified() if kind != "unknown"] == ["restored"]
 
 
 async def test_a_fight_counts_within_its_window_only(world: World) -> None:
@@ -409,7 +409,7 @@ async def test_a_fight_counts_within_its_window_only(world: World) -> None:
         world.clock.advance(hours=9)
         await world.look(one, "wake-up")
     assert await world.body(one) is not None
-    assert "fight" not in await world.told()
+    assert "fight" not in await world.notified()
 
 
 async def test_accepted_then_doubled_by_every_source_stays_gone(world: World) -> None:
@@ -425,4 +425,4 @@ async def test_accepted_then_doubled_by_every_source_stays_gone(world: World) ->
         world.clock.advance(hours=1)
         await world.look(one, "sweep")
     assert await world.body(one) is None
-    assert await world.told() == []
+    assert await world.notified() == []

@@ -19,7 +19,7 @@ type Looked = tuple[Exemption, Together]
 
 
 @dataclass(slots=True)
-class Beside:
+class PendingOverlaps:
     """Holds exemptions until it can be told of them what is to be told.
 
     Args:
@@ -35,7 +35,7 @@ class Beside:
     now: datetime
     _held: dict[str, list[Exemption]] = field(default_factory=dict)
     _over: dict[str, list[Exemption]] = field(default_factory=dict)
-    _below: dict[str, list[tuple[str, overlap.Told]]] = field(default_factory=dict)
+    _below: dict[str, list[tuple[str, overlap.Reported]]] = field(default_factory=dict)
     _compares: bool = field(init=False)
     _places: bool = field(init=False)
 
@@ -63,16 +63,16 @@ class Beside:
     def rest(self) -> list[Looked]:
         """Return those that are left, once all were taken in."""
         done = self._ended()
-        told: dict[str, overlap.Told] = {}
+        reported: dict[str, overlap.Reported] = {}
         for assigned, over in self._over.items():
             for container, own in _by(over, lambda one: one.id.container).items():
                 above, doubt = self._above(assigned, container)
                 higher = [one for one in above if one.id.container != container]
-                _take(told, self._compared(own, [], higher, doubt))
+                _take(reported, self._compared(own, [], higher, doubt))
         for key, some in self._below.items():
-            told[key] = overlap.best(told.get(key), some)
+            reported[key] = overlap.best(reported.get(key), some)
         left = [one for some in self._held.values() for one in some]
-        return [*done, *(self._looked(one, told) for one in left)]
+        return [*done, *(self._looked(one, reported) for one in left)]
 
     def _ended(self) -> list[Looked]:
         """Return those of the subscriptions that are held."""
@@ -80,7 +80,7 @@ class Beside:
 
     def _end_of(self, container: str) -> list[Looked]:
         held = self._held.pop(container)
-        told: dict[str, overlap.Told] = {}
+        reported: dict[str, overlap.Reported] = {}
         running = (one for one in held if not is_expired(one.expires_on, self.now))
         for assigned, some in _by(running, _key).items():
             over, doubt = self._above(assigned, container)
@@ -92,8 +92,8 @@ class Beside:
                 found = self._compared(at[scope], [one for place in higher for one in at[place]], over, doubt)
                 for key in groups & found.keys():
                     self._below.setdefault(key, []).append((scope, found.pop(key)))
-                _take(told, found)
-        return [self._looked(one, told) for one in held]
+                _take(reported, found)
+        return [self._looked(one, reported) for one in held]
 
     def _above(self, assigned: str, container: str) -> tuple[list[Exemption], str]:
         over = self._over.get(assigned, [])
@@ -101,7 +101,7 @@ class Beside:
 
     def _compared(
         self, own: Sequence[Exemption], above: Sequence[Exemption], over: Sequence[Exemption], doubt: str
-    ) -> dict[str, overlap.Told]:
+    ) -> dict[str, overlap.Reported]:
         """Return what is told of exemptions of one assignment. `doubt`: why those of `over` may not be above."""
         assignment = self.assignment(own[0].assignment_id)
         higher = [*above, *over]
@@ -127,14 +127,14 @@ class Beside:
             return outside(one.id.key[: len(one.id.scope)], one.id.container, assignment, self.around.above)
         return assignment if isinstance(assignment, Unread) else None
 
-    def _looked(self, one: Exemption, told: Mapping[str, overlap.Told | None]) -> Looked:
-        overlap, place = told.get(one.id.key), self._outside(one)
+    def _looked(self, one: Exemption, reported: Mapping[str, overlap.Reported | None]) -> Looked:
+        overlap, place = reported.get(one.id.key), self._outside(one)
         return one, Together(overlap, place) if overlap or place else NOBODY_LOOKED
 
 
-def _take(told: dict[str, overlap.Told], found: Mapping[str, overlap.Told]) -> None:
+def _take(reported: dict[str, overlap.Reported], found: Mapping[str, overlap.Reported]) -> None:
     for key, one in found.items():
-        told[key] = overlap.better(told.get(key), one)
+        reported[key] = overlap.better(reported.get(key), one)
 
 
 def _sibling(one: Exemption, members: overlap.Members, *, single: bool) -> overlap.Sibling:

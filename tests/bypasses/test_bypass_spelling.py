@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypasses.model import Way, judged, token
+from guardrails.bypasses.model import BypassKind, judged, token
 from guardrails.bypasses.read import bypasses_of, tagged_of
 from guardrails.ruleset.model import parse_ruleset
 
@@ -65,7 +65,7 @@ def test_an_id_with_a_blank_says_so_where_it_is_shown() -> None:
 )
 def test_an_excluded_scope_is_one_row_however_it_is_spelled(scopes: list[Any], seen: int) -> None:
     found = bypasses_of({"id": ASSIGNED, "properties": {"notScopes": scopes, "displayName": "a"}}, RULESET)
-    assert [one.way for one in found] == [Way.NOT_SCOPE] * seen
+    assert [one.kind for one in found] == [BypassKind.NOT_SCOPE] * seen
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,13 @@ def _take(event: Any, name: str, found: Found, seen: dict[str, datetime]) -> Non
             at = _time_of(fields)
             if at >= seen.get(exemption.key, _LONG_AGO):
                 seen[exemption.key] = at
-                told = {"id": exemption.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
-                found.hints[exemption.key] = {name: value for name, value in told.items() if value}
+                reported = {
+                    "id": exemption.text,
+                    "operation": hint.operation,
+                    "actor": hint.actor,
+                    "event": hint.event_id,
+                }
+                found.hints[exemption.key] = {name: value for name, value in reported.items() if value}
         case Malformed(event_id, why):
             found.bad.append((name, f"event {event_id or 'without an id'}: {why}"))
         case Dropped():
@@ -171,9 +176,9 @@ async def _below(service: Service, scope: Scope) -> Messages:
     any_there = ExemptionId.parse(f"{scope.id}/providers/{TYPE}/any")
     at = any_there.key[: len(any_there.scope)]
     operation = f"target-{'write' if scope.written else 'delete'}"
-    told = {"operation": operation, "actor": scope.actor, "event": scope.event_id}
-    known = {name: value for name, value in told.items() if value}
-    ids = await service.register.under(any_there.container, at, lost=scope.written)
+    reported = {"operation": operation, "actor": scope.actor, "event": scope.event_id}
+    known = {name: value for name, value in reported.items() if value}
+    ids = await service.register.attached_ids(any_there.container, at, lost=scope.written)
     return {one.lower(): {"id": one, **known} for one in ids}
 
 

@@ -13,7 +13,7 @@ from guardrails.azure.events import Dropped, Wanted, read_event
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
-from guardrails.decisions.history import Letter
+from guardrails.decisions.history import DeadLetter
 from guardrails.delivery.deliver import Parcel
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
@@ -24,7 +24,7 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="list|show|replay|drop")
-    parser.set_defaults(letter="", all=False, format="table")
+    parser.set_defaults(dead_letter="", all=False, format="table")
     for name, text in (("list", "list them, oldest first"), ("show", "show one with what it holds")):
         action = actions.add_parser(name, help=text)
         if name == "show":
@@ -41,104 +41,106 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """List, show, replay or drop."""
     match args.action:
         case "replay":
-            return say_replayed(with_service(lambda service: _replay(service, args.letter)), screen)
+            return say_replayed(with_service(lambda service: _replay(service, args.dead_letter)), screen)
         case "drop":
-            with_service(lambda service: _drop(service, args.letter))
-            screen.line(f"dropped: {args.letter}")
+            with_service(lambda service: _drop(service, args.dead_letter))
+            screen.line(f"dropped: {args.dead_letter}")
         case "show":
-            letter = with_service(lambda service: one_letter(service, args.letter))
+            dead_letter = with_service(lambda service: one_dead_letter(service, args.dead_letter))
             if args.format == "json":
-                screen.json(_json(letter))
+                screen.json(_json(dead_letter))
             else:
-                screen.table(("field", "value"), [(name, str(value)) for name, value in _json(letter).items()])
+                screen.table(("field", "value"), [(name, str(value)) for name, value in _json(dead_letter).items()])
         case _:
             _list(with_service(_all), args.format, screen)
     return 0
 
 
-def _list(letters: Sequence[Letter], form: str, screen: Screen) -> None:
+def _list(dead_letters: Sequence[DeadLetter], form: str, screen: Screen) -> None:
     if form == "json":
-        screen.json([_json(letter) for letter in letters])
-    elif letters:
-        rows = [(one.id, one.source, spell_time(one.at), str(one.attempts), one.reason) for one in letters]
+        screen.json([_json(dead_letter) for dead_letter in dead_letters])
+    elif dead_letters:
+        rows = [(one.id, one.source, spell_time(one.at), str(one.attempts), one.reason) for one in dead_letters]
         screen.table(("letter", "source", "kept at", "attempts", "reason"), rows)
     else:
         screen.line("no letters")
 
 
-def _json(letter: Letter) -> dict[str, Any]:
+def _json(dead_letter: DeadLetter) -> dict[str, Any]:
     return {
-        "letter": letter.id,
-        "source": letter.source,
-        "at": spell_time(letter.at),
-        "attempts": letter.attempts,
-        "reason": letter.reason,
-        "payload": letter.payload,
+        "letter": dead_letter.id,
+        "source": dead_letter.source,
+        "at": spell_time(dead_letter.at),
+        "attempts": dead_letter.attempts,
+        "reason": dead_letter.reason,
+        "payload": dead_letter.payload,
     }
 
 
-async def _all(service: Service) -> list[Letter]:
-    return await service.register.letters()
+async def _all(service: Service) -> list[DeadLetter]:
+    return await service.register.dead_letters()
 
 
-async def one_letter(service: Service, name: str) -> Letter:
+async def one_dead_letter(service: Service, name: str) -> DeadLetter:
     """Return a letter. Raises Permanent (no-such-letter)."""
-    for letter in await service.register.letters():
-        if letter.id == name:
-            return letter
+    for dead_letter in await service.register.dead_letters():
+        if dead_letter.id == name:
+            return dead_letter
     remedy = "`python -m guardrails letters list` lists them"
     raise Permanent("there is no such letter", code="no-such-letter", subject=name, remedy=remedy)
 
 
 async def _drop(service: Service, name: str) -> None:
-    letter = await one_letter(service, name)
-    await service.register.drop_letter(letter.id)
+    dead_letter = await one_dead_letter(service, name)
+    await service.register.drop_dead_letter(dead_letter.id)
 
 
-async def _replay(service: Service, name: str) -> list[tuple[Letter, str]]:
+async def _replay(service: Service, name: str) -> list[tuple[DeadLetter, str]]:
     """Replay one letter, or all for an empty name."""
-    return await put_back(service, [await one_letter(service, name)] if name else await service.register.letters())
+    return await put_back(
+        service, [await one_dead_letter(service, name)] if name else await service.register.dead_letters()
+    )
 
 
-async def put_back(service: Service, letters: Sequence[Letter]) -> list[tuple[Letter, str]]:
+async def put_back(service: Service, dead_letters: Sequence[DeadLetter]) -> list[tuple[DeadLetter, str]]:
     """Put letters back on their queues. Return each with why it could not be; "" where it was."""
     done = []
-    for letter in letters:
+    for dead_letter in dead_letters:
         try:
-            queue, message = message_of(letter)
+            queue, message = message_of(dead_letter)
         except ValueError as error:
-            done.append((letter, str(error)))
+            done.append((dead_letter, str(error)))
             continue
         await service.world.queues.send(queue, message)
-        await service.register.drop_letter(letter.id)
-        done.append((letter, ""))
+        await service.register.drop_dead_letter(dead_letter.id)
+        done.append((dead_letter, ""))
     return done
 
 
-def say_replayed(done: Sequence[tuple[Letter, str]], screen: Screen) -> int:
+def say_replayed(done: Sequence[tuple[DeadLetter, str]], screen: Screen) -> int:
     """Print what `put_back` returned; return the exit code."""
-    for letter, why in done:
+    for dead_letter, why in done:
         if why:
-            screen.problem(f"{letter.id}: cannot be replayed: {why}")
+            screen.problem(f"{dead_letter.id}: cannot be replayed: {why}")
         else:
-            screen.line(f"replayed: {letter.id}")
+            screen.line(f"replayed: {dead_letter.id}")
     if not done:
         screen.line("no letters")
     return 1 if any(why for _, why in done) else 0
 
 
-def message_of(letter: Letter) -> tuple[str, dict[str, Any]]:
+def message_of(dead_letter: DeadLetter) -> tuple[str, dict[str, Any]]:
     """Return the queue and the message that a letter becomes again, its attempts forgotten.
 
     Raises ValueError, saying why, where it holds nothing that a queue could take.
     """
-    if letter.source == "notices":
-        return "notices", _notice(_object(letter.payload))
-    if letter.source == "reconcile":
-        return "reconcile", _hint(_object(letter.payload))
-    if letter.source == "event":
-        return "reconcile", _event(letter.payload)
-    raise ValueError(f"it is a record ({letter.source}), not a message; drop it once its cause is mended")
+    if dead_letter.source == "notices":
+        return "notices", _notice(_object(dead_letter.payload))
+    if dead_letter.source == "reconcile":
+        return "reconcile", _hint(_object(dead_letter.payload))
+    if dead_letter.source == "event":
+        return "reconcile", _event(dead_letter.payload)
+    raise ValueError(f"it is a record ({dead_letter.source}), not a message; drop it once its cause is mended")
 
 
 def _notice(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,8 +165,8 @@ def _event(payload: str) -> dict[str, Any]:
         found = read_event(payload)
     if isinstance(found, Wanted):
         hint = found.hint
-        told = {"id": found.id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
-        return {name: value for name, value in told.items() if value}
+        reported = {"id": found.id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
+        return {name: value for name, value in reported.items() if value}
     why = "it is not about an exemption: " if isinstance(found, Dropped) else ""
     raise ValueError(why + found.reason)
 

@@ -1,17 +1,17 @@
-"""docs/ways.md names every way, and every finding with its code, rule and severity."""
+"""docs/bypasses.md names every way, and every finding with its code, rule and severity."""
 
 import re
 from pathlib import Path
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.ruleset.bypass_rules import bypass_rules
 
-TEXT = (Path(__file__).parents[2] / "docs" / "ways.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "bypasses.md").read_text(encoding="utf-8")
 
 
 def test_every_way_has_its_row() -> None:
     table = TEXT.partition("## Findings")[0]
-    assert re.findall(r"^\| `([a-z-]+)` \|.*\|.*\|$", table, re.M) == [str(way) for way in Way]
+    assert re.findall(r"^\| `([a-z-]+)` \|.*\|.*\|$", table, re.M) == [str(kind) for kind in BypassKind]
 
 
 def test_every_finding_has_its_row() -> None:

@@ -1,4 +1,4 @@
-"""ports.Gathering: notices that wait for their digest, a row each; and digests, kept with an entry for each notice.
+"""ports.DigestItems: notices that wait for their digest, a row each; and digests, kept with an entry for each notice.
 
 A digest is written whole, in one transaction, before it is sent, and what was gathered for it leaves only after it was
 delivered. Whatever crashes in between, it is made again with the same id and the same content.
@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from guardrails.exemption.body import canonical_json
 from guardrails.exemption.times import spell_time
-from guardrails.notices.digest import Gathered, Kept
+from guardrails.notices.digest import DigestItem, Kept
 from guardrails.notices.notice import Notice
 from guardrails.register.columns import BODY_LIMIT, Value, join_bytes, join_text, read_json, split_bytes, split_text
-from guardrails.register.keys import DIGESTS, escape, gathered_partition, starting_with
+from guardrails.register.keys import DIGESTS, digest_items_partition, escape, starting_with
 from guardrails.register.table import Entity, Rejected, Table, Write
 
 _LOG: Final = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _OPEN: Final = "open"
 _DELIVERED: Final = "delivered"
 
 
-class Gathering:
+class DigestItems:
     """A partition of gathered notices for each route, and one of digests."""
 
     def __init__(self, table: Table) -> None:
@@ -36,15 +36,15 @@ class Gathering:
         """Gather a notice; again is no error, and puts it into the window that is named then. One request."""
         columns: dict[str, Value] = {"window": window, **split_text("notice", canonical_json(notice.to_json()))}
         write = Write("put", f"notice~{escape(notice.id)}", columns)
-        await self._table.transact(gathered_partition(route), [write], notice.id)
+        await self._table.transact(digest_items_partition(route), [write], notice.id)
 
-    async def waiting(self, route: str, window: str) -> list[Gathered]:
+    async def waiting(self, route: str, window: str) -> list[DigestItem]:
         """Return what is gathered in a window or an earlier one, oldest first. What hands have damaged is logged."""
         found = []
-        where = f"PartitionKey eq '{gathered_partition(route)}' and window le '{window}'"
+        where = f"PartitionKey eq '{digest_items_partition(route)}' and window le '{window}'"
         async for row in self._table.query(where):
             try:
-                found.append(Gathered(str(row["window"]), Notice.from_json(read_json(join_text("notice", row)))))
+                found.append(DigestItem(str(row["window"]), Notice.from_json(read_json(join_text("notice", row)))))
             except (ValueError, KeyError, AttributeError) as error:
                 _LOG.error("gathered notice %s of route %s cannot be read: %s", row["RowKey"], route, error)
         return sorted(found, key=lambda one: (one.window, one.notice.at, one.notice.id))
@@ -89,7 +89,7 @@ class Gathering:
         if head is None or head.get("state") != _OPEN:
             return
         members = {f"notice~{escape(str(entry['id']))}" for entry in await self._entries(digest_id)}
-        await self._forget(gathered_partition(str(head["route"])), members)
+        await self._forget(digest_items_partition(str(head["route"])), members)
         kept = {name: value for name, value in head.items() if name not in ("PartitionKey", "RowKey", "odata.etag")}
         try:
             closed = Write("replace", _head(digest_id), {**kept, "state": _DELIVERED}, head["odata.etag"])

@@ -8,8 +8,8 @@ from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.sources import ARM, RESOURCE_GRAPH, Source
 from guardrails.rules.base import Case
-from guardrails.rules.reach import policies_of
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, FACTS, INITIATIVE, REQUIRE_TLS, body_of
+from guardrails.rules.selection import policies_of
 
 BOTH = frozenset({DENY_PUBLIC, REQUIRE_TLS})
 

@@ -42,7 +42,7 @@ async def filled(empty: World) -> World:
 
 async def under(register: Register, scope: str, *, lost: bool) -> set[str]:
     place = one(scope, "any")
-    found = await register.under(place.container, place.key[: len(scope)], lost=lost)
+    found = await register.attached_ids(place.container, place.key[: len(scope)], lost=lost)
     assert len(set(found)) == len(found)
     return set(found)
 

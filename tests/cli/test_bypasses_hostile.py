@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guardrails.bypasses.model import Bypass, Way
+from guardrails.bypasses.model import Bypass, BypassKind
 
 from .conftest import Run
 from .shelf import FIRST, Shelf
-from .test_register_ways import GOOD, keep, kept
+from .test_register_bypasses import GOOD, keep, kept
 
 TEXTS = [
     "=cmd|' /C calc'!A0", "\t=1+1", "\u200b@SUM(A1)", "\uff1d1", "<script>alert(1)</script>",
@@ -59,5 +59,5 @@ def test_json_says_it_all(run: Run, full: Shelf) -> None:
 def test_an_end_at_the_edge_of_time_and_none_are_in_order(run: Run, shelf: Shelf) -> None:
     ends = [None, datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
     keep(shelf, *(kept(replace(GOOD, scope=f"{FIRST}/resourceGroups/g{n}", ends=end)) for n, end in enumerate(ends)))
-    told = run("register", "ways", "--way", str(Way.TAG), "--format", "json").json
-    assert [one["severity"] for one in told] == ["high", "medium", None]
+    reported = run("register", "ways", "--way", str(BypassKind.TAG), "--format", "json").json
+    assert [one["severity"] for one in reported] == ["high", "medium", None]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableClient
 
-from guardrails.bypasses.model import Bypass, Way, judged, token
+from guardrails.bypasses.model import Bypass, BypassKind, judged, token
 from guardrails.bypasses.row import Kept
 from guardrails.decisions.row import Status
 from guardrails.register.table_register import connect
@@ -28,7 +28,7 @@ exceptions: {approved: [EX-7], accepted: [{scope: "*/resourceGroups/known", reas
 """)
 ASSIGNMENT = f"{GROUP}/providers/Microsoft.Authorization/policyAssignments/Baseline"
 GOOD = Bypass(
-    Way.TAG, f"{FIRST}/resourceGroups/good", "EX-7", "good", "policyExceptionId=EX-7", "jo@contoso.com", AT,
+    BypassKind.TAG, f"{FIRST}/resourceGroups/good", "EX-7", "good", "policyExceptionId=EX-7", "jo@contoso.com", AT,
     owner="team@contoso.com", ticket="SEC-7", ends=NOW + timedelta(days=30),
 )  # fmt: skip
 
@@ -56,7 +56,14 @@ def full(shelf: Shelf) -> Shelf:
         row(named("lost", SECOND), Status.LOST, timedelta(days=5)),
     ])  # fmt: skip
     off = Bypass(
-        Way.NOT_ENFORCED, GROUP, ASSIGNMENT, "Baseline", "DoNotEnforce", "ops", ticket="SEC-1", review="2027-01-01"
+        BypassKind.NOT_ENFORCED,
+        GROUP,
+        ASSIGNMENT,
+        "Baseline",
+        "DoNotEnforce",
+        "ops",
+        ticket="SEC-1",
+        review="2027-01-01",
     )
     keep(
         shelf,
@@ -65,8 +72,10 @@ def full(shelf: Shelf) -> Shelf:
         kept(replace(GOOD, scope=f"{FIRST}/resourceGroups/known", subject="")),
         kept(replace(GOOD, scope=f"{SECOND}/resourceGroups/old"), gone=NOW),
         kept(off),
-        kept(replace(off, way=Way.UNREAD, detail="notScopes cannot be read", unreadable="notScopes is a number")),
-        kept(replace(off, way=Way.NOT_SCOPE, scope=SECOND, ends=NOW + timedelta(days=9))),
+        kept(
+            replace(off, kind=BypassKind.UNREAD, detail="notScopes cannot be read", unreadable="notScopes is a number")
+        ),
+        kept(replace(off, kind=BypassKind.NOT_SCOPE, scope=SECOND, ends=NOW + timedelta(days=9))),
     )
     return shelf
 
@@ -94,7 +103,7 @@ def test_what_is_gone_is_shown_when_asked_for(run: Run, full: Shelf) -> None:
 
 
 def test_an_enrollment_that_stands_is_no_way_and_one_that_was_removed_is(run: Run, shelf: Shelf) -> None:
-    one = Bypass(Way.UNENROLLED, GROUP, ASSIGNMENT, "Baseline", "no longer enrolled")
+    one = Bypass(BypassKind.UNENROLLED, GROUP, ASSIGNMENT, "Baseline", "no longer enrolled")
     stands = Kept(one, token(one), AT, AT, gone=AT)
     keep(shelf, stands, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
     asked = ("register", "ways", "--way", "enrollment-removed", "--format", "json")

@@ -16,10 +16,10 @@ from guardrails.channels.egress_guard import (
     CheckedConnector,
     CheckedResolver,
     Dial,
-    OutOfReach,
-    Reach,
+    Egress,
+    EgressBlocked,
     fit,
-    is_out_of_reach,
+    is_egress_blocked,
     read_hosts,
 )
 from guardrails.errors import Misconfigured
@@ -124,7 +124,7 @@ async def sink() -> AsyncIterator[Sink]:
         yield found
 
 
-async def get(url: str, reach: Reach, names: AbstractResolver, dial: Dial) -> int:
+async def get(url: str, reach: Egress, names: AbstractResolver, dial: Dial) -> int:
     connector = CheckedConnector(reach, names, dial)
     async with aiohttp.ClientSession(connector=connector) as session, session.get(url) as response:
         return response.status
@@ -132,16 +132,16 @@ async def get(url: str, reach: Reach, names: AbstractResolver, dial: Dial) -> in
 
 @pytest.mark.parametrize("address", [*NEVER, *PRIVATE])
 def test_an_unsafe_address_is_unfit(address: str) -> None:
-    assert not fit(address, Reach.PUBLIC)
-    assert fit(address, Reach.PRIVATE) == (address in PRIVATE)
-    assert fit(address, Reach.LOOPBACK) == (address in ("127.0.0.1", "127.8.8.8", "::1"))
+    assert not fit(address, Egress.PUBLIC)
+    assert fit(address, Egress.PRIVATE) == (address in PRIVATE)
+    assert fit(address, Egress.LOOPBACK) == (address in ("127.0.0.1", "127.8.8.8", "::1"))
 
 
 @pytest.mark.parametrize("address", [PUBLIC_4, PUBLIC_6, "8.8.8.8", "20.50.2.1", "2603:1030::1", "100.128.0.1"])
 def test_a_public_address_is_fit(address: str) -> None:
-    assert fit(address, Reach.PUBLIC)
-    assert fit(address, Reach.PRIVATE)
-    assert not fit(address, Reach.LOOPBACK)
+    assert fit(address, Egress.PUBLIC)
+    assert fit(address, Egress.PRIVATE)
+    assert not fit(address, Egress.LOOPBACK)
 
 
 @pytest.mark.parametrize("host", [*NEVER, *PRIVATE])
@@ -164,8 +164,8 @@ def test_no_spelling_of_an_address_gets_by(host: str) -> None:
 async def test_an_unsafe_address_found_by_dns_is_never_dialled(address: str, sink: Sink) -> None:
     network = Network(sink)
     with pytest.raises(aiohttp.ClientConnectorError) as caught:
-        await get("http://sink.example/", Reach.PUBLIC, Names([address]), network.dial)
-    assert is_out_of_reach(caught.value)
+        await get("http://sink.example/", Egress.PUBLIC, Names([address]), network.dial)
+    assert is_egress_blocked(caught.value)
     assert network.dialled == []
     assert sink.got == []
 
@@ -174,35 +174,35 @@ async def test_an_unsafe_address_found_by_dns_is_never_dialled(address: str, sin
 async def test_an_unsafe_literal_is_not_dialled_either(host: str, sink: Sink) -> None:
     names, network = Names([PUBLIC_4]), Network(sink)
     with pytest.raises((aiohttp.ClientConnectorError, aiohttp.InvalidURL)):
-        await get(f"http://{host}/", Reach.PUBLIC, names, network.dial)
+        await get(f"http://{host}/", Egress.PUBLIC, names, network.dial)
     assert (names.asked, network.dialled, sink.got) == (0, [], [])
 
 
 @pytest.mark.parametrize("address", [PUBLIC_4, PUBLIC_6])
 async def test_a_public_address_is_dialled(address: str, sink: Sink) -> None:
     network = Network(sink)
-    assert await get("http://sink.example/", Reach.PUBLIC, Names([address]), network.dial) == 200
+    assert await get("http://sink.example/", Egress.PUBLIC, Names([address]), network.dial) == 200
     assert network.dialled == [address]
 
 
 async def test_of_mixed_answers_only_the_public_ones_are_used(sink: Sink) -> None:
     network = Network(sink)
     names = Names(["10.0.0.1", PUBLIC_4, "::1", "169.254.169.254"])
-    assert await get("http://sink.example/", Reach.PUBLIC, names, network.dial) == 200
+    assert await get("http://sink.example/", Egress.PUBLIC, names, network.dial) == 200
     assert network.dialled == [PUBLIC_4]
 
 
 async def test_a_name_that_is_bound_anew_after_the_check_leads_nowhere(sink: Sink) -> None:
     """Public at the first look-up, private from then on: one look-up a connection, and what it found is dialled."""
     names, network = Names([PUBLIC_4], ["127.0.0.1"]), Network(sink)
-    async with aiohttp.ClientSession(connector=CheckedConnector(Reach.PUBLIC, names, network.dial)) as session:
+    async with aiohttp.ClientSession(connector=CheckedConnector(Egress.PUBLIC, names, network.dial)) as session:
         async with session.get("http://sink.example/", headers={"Connection": "close"}) as response:
             assert response.status == 200
         assert names.asked == 1
         with pytest.raises(aiohttp.ClientConnectorError) as caught:
             await session.get("http://sink.example/")
     assert names.asked == 2
-    assert is_out_of_reach(caught.value)
+    assert is_egress_blocked(caught.value)
     assert network.dialled == [PUBLIC_4]
     assert len(sink.got) == 1
 
@@ -210,8 +210,8 @@ async def test_a_name_that_is_bound_anew_after_the_check_leads_nowhere(sink: Sin
 async def test_a_connection_that_ends_elsewhere_gets_no_request(sink: Sink) -> None:
     network = Network(sink, honest=False)  # the address was public; the peer is this machine
     with pytest.raises(aiohttp.ClientConnectorError) as caught:
-        await get("http://sink.example/", Reach.PUBLIC, Names([PUBLIC_4]), network.dial)
-    assert is_out_of_reach(caught.value)
+        await get("http://sink.example/", Egress.PUBLIC, Names([PUBLIC_4]), network.dial)
+    assert is_egress_blocked(caught.value)
     assert network.dialled == [PUBLIC_4]
     assert sink.got == []
 
@@ -223,24 +223,24 @@ async def test_a_resolver_that_is_not_checked_is_caught_at_the_socket(sink: Sink
             return await Names(["127.0.0.1"]).resolve(host, port)
 
     network = Network(sink)
-    async with aiohttp.ClientSession(connector=Unchecked(Reach.PUBLIC, dial=network.dial)) as session:
+    async with aiohttp.ClientSession(connector=Unchecked(Egress.PUBLIC, dial=network.dial)) as session:
         with pytest.raises(aiohttp.ClientConnectorError) as caught:
             await session.get("http://sink.example/")
-    assert is_out_of_reach(caught.value)
+    assert is_egress_blocked(caught.value)
     assert network.dialled == []
 
 
 async def test_the_resolver_tells_fit_addresses_only() -> None:
     names = Names([*NEVER, PUBLIC_4, *PRIVATE, PUBLIC_6])
-    assert [each["host"] for each in await CheckedResolver(Reach.PUBLIC, names).resolve("x")] == [PUBLIC_4, PUBLIC_6]
-    with pytest.raises(OutOfReach):
-        await CheckedResolver(Reach.PUBLIC, Names([*NEVER, *PRIVATE])).resolve("x")
+    assert [each["host"] for each in await CheckedResolver(Egress.PUBLIC, names).resolve("x")] == [PUBLIC_4, PUBLIC_6]
+    with pytest.raises(EgressBlocked):
+        await CheckedResolver(Egress.PUBLIC, Names([*NEVER, *PRIVATE])).resolve("x")
 
 
 async def test_a_name_without_an_address_is_not_out_of_reach() -> None:
     with pytest.raises(OSError, match="no address") as caught:
-        await CheckedResolver(Reach.PUBLIC, Names([])).resolve("sink.example")
-    assert not isinstance(caught.value, OutOfReach)
+        await CheckedResolver(Egress.PUBLIC, Names([])).resolve("sink.example")
+    assert not isinstance(caught.value, EgressBlocked)
 
 
 def reaching(
@@ -342,9 +342,9 @@ def test_the_allow_list_is_read_from_a_setting() -> None:
     assert found == {"hooks.contoso.internal", "10.1.2.3", "fd00::1"}
     bounds = Bounds(found)
     for host in ("hooks.contoso.internal", "HOOKS.contoso.internal.", "10.1.2.3", "fd00::1"):
-        assert bounds.of(host) is Reach.PRIVATE
+        assert bounds.of(host) is Egress.PRIVATE
     for host in ("contoso.internal", "x.hooks.contoso.internal", "10.1.2.4", "localhost"):
-        assert bounds.of(host) is Reach.PUBLIC
+        assert bounds.of(host) is Egress.PUBLIC
 
 
 @pytest.mark.parametrize("wrong", [f"https://{CANARY}/", f"*.{CANARY}", f"{CANARY}:443", f"{CANARY}/x", "10.0.0.0/8"])

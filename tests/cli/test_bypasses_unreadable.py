@@ -7,7 +7,7 @@ import pytest
 from tests.sandbox.conftest import SINGLE
 
 from .test_scan import Tenant, tenant
-from .test_scan_ways import change
+from .test_scan_bypasses import change
 
 __all__ = ["tenant"]
 

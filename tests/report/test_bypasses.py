@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.patterns import glob
 from guardrails.ports import Page
-from guardrails.report.bypasses import WORDS, WayCount, beyond
+from guardrails.report.bypasses import WORDS, BypassCount, beyond
 from guardrails.report.filters import Filter
 from guardrails.report.model import Report
 from guardrails.report.page import as_html
@@ -72,11 +72,11 @@ async def report() -> Report:
 
 
 def seen(report: Report) -> dict[str, int]:
-    return {str(way): count.total for way, count in report.ways.items() if count.total}
+    return {str(kind): count.total for kind, count in report.bypass_counts.items() if count.total}
 
 
 def codes(report: Report) -> dict[str, set[str]]:
-    return {f"{line.way} {line.name}": {finding.key for finding in line.findings} for line in report.lines}
+    return {f"{line.kind} {line.name}": {finding.key for finding in line.findings} for line in report.lines}
 
 
 async def test_every_way_is_a_line_and_counted(report: Report) -> None:
@@ -93,8 +93,8 @@ async def test_every_way_is_a_line_and_counted(report: Report) -> None:
     }  # fmt: skip
     assert report.verdicts() == {"violation": 6, "unknown": 1, "pass": 3, "excluded": 1}
     assert (report.total, report.exemptions) == (11, 2)
-    assert all(count.whole for count in report.ways.values())
-    assert set(WORDS) == set(Way) - {Way.UNENROLLED}, "a scan has no memory"
+    assert all(count.whole for count in report.bypass_counts.values())
+    assert set(WORDS) == set(BypassKind) - {BypassKind.UNENROLLED}, "a scan has no memory"
 
 
 async def test_lines_of_all_ways_are_sorted_together_the_worst_first(report: Report) -> None:
@@ -124,19 +124,19 @@ async def test_places_say_what_is_let_past(report: Report) -> None:
 
 
 async def test_json_has_counts_by_way_and_the_bypasses(report: Report) -> None:
-    told = json.loads("".join(as_json(report, report.lines)))
-    assert [one["id"].rpartition("/")[2] for one in told["exemptions"]] == ["never", "fine"]
-    assert len(told["bypasses"]) == 9
-    assert told["counts"] == {
+    reported = json.loads("".join(as_json(report, report.lines)))
+    assert [one["id"].rpartition("/")[2] for one in reported["exemptions"]] == ["never", "fine"]
+    assert len(reported["bypasses"]) == 9
+    assert reported["counts"] == {
         "exemptions": 2, "bypasses": 9, "left_out": 0, "violation": 6, "unknown": 1, "pass": 3, "excluded": 1,
     }  # fmt: skip
-    ways = {one.pop("way"): one for one in told["ways"]}
-    assert set(ways) == {str(way) for way in WORDS}
-    assert ways["not-enforced"] == {
+    bypass_counts = {one.pop("way"): one for one in reported["ways"]}
+    assert set(bypass_counts) == {str(kind) for kind in WORDS}
+    assert bypass_counts["not-enforced"] == {
         "seen": 2, "whole": True, "violation": 1, "unknown": 0, "pass": 0, "excluded": 1
     }  # fmt: skip
     shown = json.loads(DOC.read_text(encoding="utf-8").partition("```json\n")[2].partition("\n```")[0])
-    dry = next(one for one in told["bypasses"] if one["subject"].endswith("/dry"))
+    dry = next(one for one in reported["bypasses"] if one["subject"].endswith("/dry"))
     assert dry.keys() == shown["bypasses"][0].keys()
     assert (dry["way"], dry["scope"], dry["detail"]) == ("not-enforced", SUB, "DoNotEnforce")
     assert (dry["verdict"], dry["severity"], dry["days_left"], dry["expiry_state"]) == (
@@ -149,7 +149,7 @@ async def test_json_has_counts_by_way_and_the_bypasses(report: Report) -> None:
 
 async def test_csv_has_all_in_one_table(report: Report) -> None:
     rows = list(csv.DictReader(io.StringIO("".join(as_csv(report, report.lines)))))
-    assert sorted(one["way"] for one in rows) == sorted(str(line.way) for line in report.lines)
+    assert sorted(one["way"] for one in rows) == sorted(str(line.kind) for line in report.lines)
     [dry] = [one for one in rows if one["name"] == "dry"]
     assert (dry["severity"], dry["place"], dry["detail"], dry["ticket"]) == ("high", "prod", "DoNotEnforce", "SEC-1")
     assert (dry["assignment"], dry["id"]) == (f"{SUB}{ASSIGNMENTS}dry", SUB)
@@ -193,7 +193,7 @@ async def test_rows_of_another_tenant_are_left_out_and_hide_nothing() -> None:
     assert report.total == 1
     assert report.notes == ["1 row of policy assignments left out: of another tenant"]
     assert report.missing == []
-    assert report.ways[Way.NOT_ENFORCED].seen == "0"
+    assert report.bypass_counts[BypassKind.NOT_ENFORCED].seen == "0"
 
 
 async def test_filters_go_by_the_scope_that_is_let_past() -> None:
@@ -237,8 +237,8 @@ async def test_none_is_said_only_where_all_was_read() -> None:
 async def test_not_seen_is_not_none() -> None:
     report = await look_at(shelf(row(), tags=(Page(missing="tagged resources could not be read"),)))
     assert report.missing == ["tagged resources could not be read"]
-    assert {way for way, count in report.ways.items() if not count.whole} == {Way.TAG}
-    assert report.ways[Way.TAG].seen == "not seen"
+    assert {kind for kind, count in report.bypass_counts.items() if not count.whole} == {BypassKind.TAG}
+    assert report.bypass_counts[BypassKind.TAG].seen == "not seen"
     said = "No other way past a policy was seen, but not all could be read: there may be some."
     text = "".join(as_markdown(report, report.lines))
     assert said in text
@@ -246,16 +246,16 @@ async def test_not_seen_is_not_none() -> None:
     page = "".join(as_html(report, report.lines))
     assert said in page
     assert ">not seen</td>" in page
-    told = json.loads("".join(as_json(report, report.lines)))
-    assert [one["way"] for one in told["ways"] if not one["whole"]] == ["tag"]
+    reported = json.loads("".join(as_json(report, report.lines)))
+    assert [one["way"] for one in reported["ways"] if not one["whole"]] == ["tag"]
 
 
 async def test_a_part_that_was_read_is_at_least_so_many() -> None:
     one = shelf(row(), assignments=ONE_OF_EACH, tags=(Page([tagged(**TAGS)]), Page(missing="a page")))
     one.around = replace(one.around, whole=False)
     report = await look_at(one)
-    assert report.ways[Way.TAG].seen == report.ways[Way.OVERRIDE].seen == "at least 1"
-    assert report.ways[Way.EXEMPTION].seen == "1"
+    assert report.bypass_counts[BypassKind.TAG].seen == report.bypass_counts[BypassKind.OVERRIDE].seen == "at least 1"
+    assert report.bypass_counts[BypassKind.EXEMPTION].seen == "1"
     assert "8 other ways past a policy, 4 with a violation. Not all could be read, so there may be more." in "".join(
         as_markdown(report, report.lines)
     )
@@ -265,15 +265,15 @@ async def test_exemptions_that_could_not_be_read_are_at_least_so_many() -> None:
     one = shelf(row())
     one.pages = [Page(missing="1,000 rows could not be read")]
     report = await look_at(one)
-    assert report.ways[Way.EXEMPTION].seen == "at least 1"
-    assert report.ways[Way.TAG].seen == "0"
+    assert report.bypass_counts[BypassKind.EXEMPTION].seen == "at least 1"
+    assert report.bypass_counts[BypassKind.TAG].seen == "0"
 
 
 async def test_a_container_that_is_not_visible_makes_every_count_a_least() -> None:
     one = shelf(row())
     one.around = replace(one.around, missing=("management group x is not visible",))
     report = await look_at(one)
-    assert not any(count.whole for count in report.ways.values())
+    assert not any(count.whole for count in report.bypass_counts.values())
     assert report.missing == ["management group x is not visible"]
 
 
@@ -283,9 +283,9 @@ async def test_an_assignment_that_only_exemptions_show_may_hold_any_way() -> Non
         one = shelf(row(policyAssignmentId=other))
         one.answer = answer
         report = await look_at(one)
-        assert report.ways[Way.OVERRIDE].whole is whole
-        assert report.ways[Way.EXEMPTION].whole
-        assert report.ways[Way.TAG].whole
+        assert report.bypass_counts[BypassKind.OVERRIDE].whole is whole
+        assert report.bypass_counts[BypassKind.EXEMPTION].whole
+        assert report.bypass_counts[BypassKind.TAG].whole
         assert [one for one in report.missing if one.startswith("1 assignment that exemptions name")] == report.missing
         assert bool(report.missing) is not whole
 
@@ -294,9 +294,10 @@ async def test_an_assignment_that_cannot_be_read_may_hold_any_way() -> None:
     broken = {"id": f"{SUB}{ASSIGNMENTS}broken", "tenantId": TENANT, "properties": 7}
     report = await look_at(shelf(row(), assignments=(broken, {"tenantId": TENANT, "properties": {}})))
     [line] = [line for line in report.lines if line.bypass]
-    assert (line.way, line.grade, line.state) == (Way.UNREAD, "unknown", "unreadable")
+    assert (line.kind, line.grade, line.state) == (BypassKind.UNREAD, "unknown", "unreadable")
     assert [finding.key for finding in line.findings] == ["EXG500?"]
-    assert {way for way, count in report.ways.items() if count.whole} == {Way.EXEMPTION, Way.TAG}
+    whole = {kind for kind, count in report.bypass_counts.items() if count.whole}
+    assert whole == {BypassKind.EXEMPTION, BypassKind.TAG}
     assert "a row without an id" in report.missing[0]
     text = "".join(as_markdown(report, report.lines))
     assert "| Not readable | at least 1 | 0 | 1 | 0 |" in text
@@ -304,11 +305,11 @@ async def test_an_assignment_that_cannot_be_read_may_hold_any_way() -> None:
 
 
 def test_the_sentence_counts() -> None:
-    one = WayCount(Way.TAG)
+    one = BypassCount(BypassKind.TAG)
     one.grades["pass"] += 1
     assert beyond([one]) == "1 other way past a policy, 0 with a violation."
     one.grades["high"] += 1233
-    assert beyond([one, WayCount(Way.OVERRIDE, whole=False)]) == (
+    assert beyond([one, BypassCount(BypassKind.OVERRIDE, whole=False)]) == (
         "1,234 other ways past a policy, 1,233 with a violation. Not all could be read, so there may be more."
     )
-    assert (WayCount(Way.TAG).seen, one.seen) == ("0", "1,234")
+    assert (BypassCount(BypassKind.TAG).seen, one.seen) == ("0", "1,234")

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from guardrails.bypasses.model import Way
+from guardrails.bypasses.model import BypassKind
 from guardrails.ruleset.model import DEFAULT_PATH
 from sandbox.arm import changes
 from sandbox.arm.server import Arm
@@ -23,7 +23,7 @@ BARE: Final = frozenset({"EXG501", "EXG502", "EXG503"})
 class Expected(NamedTuple):
     """A way that the scan must find: the assignment's name, or the tagged resource's; and the keys of its findings."""
 
-    way: Way
+    kind: BypassKind
     scope: str
     name: str
     keys: frozenset[str]
@@ -50,8 +50,8 @@ def _assigned(arm: Arm, now: datetime, subscriptions: dict[str, str]) -> Iterato
     _change(
         arm, f"{MG}contoso", "storage-baseline", {"notScopes": [f"{MG}sandboxes", group], "metadata": _signed(now, 200)}
     )
-    yield Expected(Way.NOT_SCOPE, f"{MG}sandboxes", "storage-baseline", BARE)
-    yield Expected(Way.NOT_SCOPE, group, "storage-baseline", BARE)
+    yield Expected(BypassKind.NOT_SCOPE, f"{MG}sandboxes", "storage-baseline", BARE)
+    yield Expected(BypassKind.NOT_SCOPE, group, "storage-baseline", BARE)
 
     chosen = [{"kind": "policyDefinitionReferenceId", "in": ["requireBackup"]}]
     overrides = [
@@ -61,27 +61,27 @@ def _assigned(arm: Arm, now: datetime, subscriptions: dict[str, str]) -> Iterato
     off = {"effectDenyPublicIp": {"value": "Disabled"}, "effectAllowedImages": {"value": "Deny"}}
     signed = _said(now, ends=200)
     _change(arm, f"{MG}contoso", "compute-baseline", {"overrides": overrides, "parameters": off, "metadata": signed})
-    yield Expected(Way.OVERRIDE, f"{MG}contoso", "compute-baseline", frozenset())
-    yield Expected(Way.DISABLED, f"{MG}contoso", "compute-baseline", frozenset())
+    yield Expected(BypassKind.OVERRIDE, f"{MG}contoso", "compute-baseline", frozenset())
+    yield Expected(BypassKind.DISABLED, f"{MG}contoso", "compute-baseline", frozenset())
 
     _assign(arm, f"{MG}corp", "tagging-rules", {"enforcementMode": "DoNotEnforce", "metadata": _said(now)})
-    yield Expected(Way.NOT_ENFORCED, f"{MG}corp", "tagging-rules", frozenset({"EXG503"}))
+    yield Expected(BypassKind.NOT_ENFORCED, f"{MG}corp", "tagging-rules", frozenset({"EXG503"}))
     lake = subscriptions["data-lake-prod"]
     ended = {"enforcementMode": "DoNotEnforce", "metadata": _said(now, ends=-40)}
     _assign(arm, lake, "diagnostic-settings", ended)
-    yield Expected(Way.NOT_ENFORCED, lake, "diagnostic-settings", frozenset({"EXG504"}))
+    yield Expected(BypassKind.NOT_ENFORCED, lake, "diagnostic-settings", frozenset({"EXG504"}))
     _assign(arm, f"{MG}sandboxes", "lab-rules", {"enforcementMode": "DoNotEnforce", "metadata": _signed(now, 90)})
-    yield Expected(Way.NOT_ENFORCED, f"{MG}sandboxes", "lab-rules", BARE)
+    yield Expected(BypassKind.NOT_ENFORCED, f"{MG}sandboxes", "lab-rules", BARE)
 
     regions = [{"name": "Europe", "selectors": [{"kind": "resourceLocation", "in": ["westeurope", "northeurope"]}]}]
     _assign(arm, f"{MG}online", "network-rules", {"resourceSelectors": regions, "metadata": _said(now, ends=90)})
-    yield Expected(Way.SELECTOR, f"{MG}online", "network-rules", frozenset())
+    yield Expected(BypassKind.SELECTOR, f"{MG}online", "network-rules", frozenset())
     _assign(arm, f"{MG}online", "edge-rules", {"resourceSelectors": regions, "metadata": _signed(now, 33)})
-    yield Expected(Way.SELECTOR, f"{MG}online", "edge-rules", BARE)
+    yield Expected(BypassKind.SELECTOR, f"{MG}online", "edge-rules", BARE)
 
     alone = {"selfServeExemptionSettings": {"enabled": True, "policyDefinitionReferenceIds": ["denySharedKey"]}}
     _assign(arm, f"{MG}platform", "key-vault-rules", {**alone, "metadata": _signed(now, 12)})
-    yield Expected(Way.SELF_SERVE, f"{MG}platform", "key-vault-rules", BARE)
+    yield Expected(BypassKind.SELF_SERVE, f"{MG}platform", "key-vault-rules", BARE)
 
 
 def _tagged(arm: Arm, now: datetime, subscriptions: dict[str, str], hostile: str) -> Iterator[Expected]:
@@ -107,7 +107,7 @@ def _tagged(arm: Arm, now: datetime, subscriptions: dict[str, str], hostile: str
         if number % 3:  # the others were tagged before the days that Azure remembers
             change = {f"tags.{name}": {"previousValue": None, "newValue": value} for name, value in tags.items()}
             changes.add(arm.store, parse(identity), AUTHOR, now - timedelta(days=number, hours=3), change)
-        yield Expected(Way.TAG, identity, identity.rpartition("/")[2], frozenset(keys))
+        yield Expected(BypassKind.TAG, identity, identity.rpartition("/")[2], frozenset(keys))
 
 
 def _change(arm: Arm, scope: str, name: str, properties: dict[str, Any]) -> None:

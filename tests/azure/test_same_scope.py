@@ -30,20 +30,20 @@ def everywhere(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 async def test_all_at_the_very_scope_and_no_others(arm: ArmRest, scope: str) -> None:
-    found = await arm.beside(one(scope.upper()))
+    found = await arm.at_same_scope(one(scope.upper()))
     assert not isinstance(found, Gone | Unread)
     assert [row["properties"]["displayName"] for row in found] == [f"{name} at {scope}" for name in ("e", "twin")]
     assert found[0] == await arm.get(one(scope))
 
 
 async def test_it_is_one_request_and_asks_for_the_very_scope(arm: ArmRest, cloud: Cloud) -> None:
-    await arm.beside(one(VAULT))
+    await arm.at_same_scope(one(VAULT))
     assert [seen.status for seen in cloud.arm.log.requests] == [200]
 
 
 async def test_a_long_list_is_read_to_its_end(arm: ArmRest, cloud: Cloud) -> None:
     cloud.arm.control._put_paging({"size": 1})
-    found = await arm.beside(one(GROUP))
+    found = await arm.at_same_scope(one(GROUP))
     assert not isinstance(found, Gone | Unread)
     assert len(found) == 2
     assert len(cloud.arm.log.requests) == 2
@@ -51,19 +51,19 @@ async def test_a_long_list_is_read_to_its_end(arm: ArmRest, cloud: Cloud) -> Non
 
 async def test_a_scope_that_has_none_is_empty_and_one_that_is_not_there_is_gone(arm: ArmRest, cloud: Cloud) -> None:
     beside_vault = VAULT.replace("kv1", "kv2")
-    assert await arm.beside(one(beside_vault)) == Gone()
+    assert await arm.at_same_scope(one(beside_vault)) == Gone()
     cloud.arm.seed(beside_vault, {"location": "westeurope"})
-    assert await arm.beside(one(beside_vault)) == []
-    assert await arm.beside(one(ABSENT)) == Gone()
-    assert await arm.beside(one("/providers/Microsoft.Management/managementGroups/absent")) == Gone()
-    assert isinstance(await arm.beside(one("/subscriptions/00000000-0000-0000-0000-00000000dead")), Unread)
+    assert await arm.at_same_scope(one(beside_vault)) == []
+    assert await arm.at_same_scope(one(ABSENT)) == Gone()
+    assert await arm.at_same_scope(one("/providers/Microsoft.Management/managementGroups/absent")) == Gone()
+    assert isinstance(await arm.at_same_scope(one("/subscriptions/00000000-0000-0000-0000-00000000dead")), Unread)
 
 
 @pytest.mark.http
 async def test_a_filter_that_is_not_heeded_makes_no_difference() -> None:
     rows = ", ".join(f'{{"id": "{exemption_id(scope, "e")}"}}' for scope in SCOPES)
     answer = http("200 OK", f'{{"value": [{rows}, 5, {{}}, {{"id": "x"}}]}}'.encode())
-    found = await answered(answer, lambda arm: arm.beside(one(GROUP)))
+    found = await answered(answer, lambda arm: arm.at_same_scope(one(GROUP)))
     assert found == [{"id": exemption_id(GROUP, "e")}]
 
 
@@ -79,18 +79,18 @@ async def test_gone_is_only_what_azure_says_is_gone(
     arm: ArmRest, cloud: Cloud, status: int, code: str, gone: bool
 ) -> None:
     fail(cloud, path="policyExemptions", status=status, code=code, message="as told")
-    assert await arm.beside(one(VAULT)) == (Gone() if gone else Unread(f"{code}: as told"))
+    assert await arm.at_same_scope(one(VAULT)) == (Gone() if gone else Unread(f"{code}: as told"))
 
 
 async def test_what_we_may_not_read_is_unread(arm: ArmRest, cloud: Cloud) -> None:
     cloud.arm.control._put_permissions({OID: []})
-    assert isinstance(await arm.beside(one(VAULT)), Unread)
+    assert isinstance(await arm.at_same_scope(one(VAULT)), Unread)
 
 
 async def test_what_may_come_later_is_retryable(arm: ArmRest, cloud: Cloud) -> None:
     fail(cloud, path="policyExemptions", status=503, retry_after="17")
     with pytest.raises(Retryable) as caught:
-        await arm.beside(one(VAULT))
+        await arm.at_same_scope(one(VAULT))
     assert caught.value.delay == 17
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from guardrails.errors import Misconfigured
 from guardrails.rules.base import Rule
 
-_HELPERS = frozenset({"base", "callers", "control", "reach", "sample", "words"})
+_HELPERS = frozenset({"base", "callers", "control", "sample", "selection", "words"})
 
 
 @cache

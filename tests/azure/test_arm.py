@@ -168,7 +168,7 @@ async def test_what_may_pass_is_retryable(arm: ArmRest, cloud: Cloud, status: in
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("reported", "seconds"),
     [
         ("17", 17), ("0", 1), ("0.5", 1), ("-5", 1), ("99999", 3600), ("1e999", 3600), ("inf", 3600), ("nan", 10),
         ("soon", 10), ("", 10), ("9" * 400, 3600), ("Wed, 21 Oct 99999 07:28:00 GMT", 10),

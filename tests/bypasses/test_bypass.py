@@ -75,7 +75,7 @@ def test_a_plain_assignment_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("properties", "way", "scope", "detail"),
+    ("properties", "kind", "scope", "detail"),
     [
         ({"notScopes": [GROUP + "/"]}, BypassKind.NOT_SCOPE, GROUP, "excluded from the assignment"),
         (
@@ -156,7 +156,7 @@ def test_what_an_assignment_lacks_is_found(metadata: Any, found: list[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("properties", "way"),
+    ("properties", "kind"),
     [
         ({"notScopes": 5}, BypassKind.UNREAD), ({"overrides": ["x"]}, BypassKind.UNREAD),
         ({"resourceSelectors": True}, BypassKind.UNREAD),

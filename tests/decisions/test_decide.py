@@ -63,7 +63,7 @@ LADDER: list[tuple[str, tuple[Any, ...], dict[str, Any], Status, str, Kind | Non
 
 
 @pytest.mark.parametrize(
-    ("findings", "at", "status", "answer", "tell"), [one[1:] for one in LADDER], ids=[one[0] for one in LADDER]
+    ("findings", "at", "status", "answer", "notice"), [one[1:] for one in LADDER], ids=[one[0] for one in LADDER]
 )
 def test_the_ladder(
     findings: tuple[Any, ...], at: dict[str, Any], status: Status, answer: str, notice: Kind | None

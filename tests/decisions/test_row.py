@@ -59,7 +59,7 @@ OF_TYPE: dict[str, some.SearchStrategy[Any]] = {
     "tuple[str, ...]": some.lists(TEXT, max_size=4).map(tuple),
     "tuple[datetime, ...]": some.lists(TIME, max_size=3).map(tuple),
     "tuple[tuple[datetime, datetime | None], ...]": DATES,
-    "Account": some.lists(PERIOD, max_size=3).map(tuple),
+    "GraceUse": some.lists(PERIOD, max_size=3).map(tuple),
     "Baseline | None": some.none() | BASELINE,
     "tuple[Former, ...]": some.lists(FORMER, max_size=2).map(tuple),
     "Mapping[str, datetime]": some.dictionaries(TEXT, TIME, max_size=4),

@@ -209,7 +209,7 @@ async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it
 
 
 @pytest.mark.parametrize(
-    ("strategy", "owner", "deletes", "told"),
+    ("strategy", "owner", "deletes", "reported"),
     [("full", {**EPAC, "authors": [PIPELINE_ID]}, 1, []), ("full", EPAC, 4, ["fight"]), ("ownedOnly", EPAC, 0, [])],
     ids=["full, its identity named", "full, not named", "ownedOnly"],
 )

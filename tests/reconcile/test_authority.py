@@ -222,7 +222,7 @@ async def test_a_request_that_fails_gives_nobody_what_he_claims(world: World) ->
 
 
 @pytest.mark.parametrize(
-    ("owner", "actor", "metadata", "spared", "told"),
+    ("owner", "actor", "metadata", "spared", "reported"),
     [
         (BOTH, PIPELINE, OWNED, True, []),
         (BOTH, PIPELINE, APPROVAL, False, []),

@@ -46,7 +46,7 @@ async def test_a_dropped_letter_is_gone_and_dropping_again_is_no_error(empty: Wo
     assert await empty.register.dead_letters() == []
 
 
-@pytest.mark.parametrize("letter_id", ["a/b#c?d", "~x", "é" * 300, "\x00\x7f", "it's", "\ud800"])
+@pytest.mark.parametrize("dead_letter_id", ["a/b#c?d", "~x", "é" * 300, "\x00\x7f", "it's", "\ud800"])
 async def test_any_id_is_legal(empty: World, dead_letter_id: str) -> None:
     await empty.register.bury(replace(LETTER, id=dead_letter_id))
     assert len(await empty.register.dead_letters()) == 1

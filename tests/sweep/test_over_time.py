@@ -261,7 +261,7 @@ KINDS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("reported", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("without", [[], ["systemData"]])
 async def test_it_comes_to_rest(tenant: Tenant, kind: str, without: list[str], *, reported: bool) -> None:

@@ -207,7 +207,7 @@ async def test_a_management_groups_log_is_not_asked(logged: World) -> None:
     assert "management group" in found.reason
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["unverified", "nobody told"])
+@pytest.mark.parametrize("reported", [True, False], ids=["unverified", "nobody told"])
 async def test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_than_by_an_edit(
     logged: World, reported: bool
 ) -> None:

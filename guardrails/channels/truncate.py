@@ -38,7 +38,7 @@ class Detail:
 
 STEPS: Final[tuple[tuple[str, Mapping[str, int]], ...]] = (
     ("evidence", {"evidence": 0}),
-    ("mend", {"mend": 0}),
+    ("remediation", {"remediation": 0}),
     ("findings", {"findings": 10}),
     ("why", {"why": 0}),
     ("text", {"text": 0}),

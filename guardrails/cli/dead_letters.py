@@ -28,13 +28,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in (("list", "list them, oldest first"), ("show", "show one with what it holds")):
         action = actions.add_parser(name, help=text)
         if name == "show":
-            action.add_argument("letter", metavar="LETTER")
+            action.add_argument("dead_letter", metavar="LETTER")
         add_format(action)
     replay = actions.add_parser("replay", help="put one, or all, back on the queue")
     which = replay.add_mutually_exclusive_group(required=True)
-    which.add_argument("letter", nargs="?", metavar="LETTER", default="")
+    which.add_argument("dead_letter", nargs="?", metavar="LETTER", default="")
     which.add_argument("--all", action="store_true", help="all that can be replayed")
-    actions.add_parser("drop", help="forget one").add_argument("letter", metavar="LETTER")
+    actions.add_parser("drop", help="forget one").add_argument("dead_letter", metavar="LETTER")
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
+from types import ModuleType
 from typing import Final, NoReturn, TextIO, cast
 
 from guardrails.cli.failure import TRACEBACK, tell
@@ -39,6 +40,7 @@ COMMANDS: Final = {
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
 }
+_MODULES: Final = {"letters": "dead_letters", "deadletters": "event_grid_dead_letters"}
 PROGRAM: Final = "python -m guardrails"
 LEFT: Final = 141
 """What a shell says of a program that SIGPIPE ended: whoever read its output has left. 0 would say that all passed."""
@@ -95,12 +97,17 @@ def _run(argv: list[str]) -> int:
             name, help=help_text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
         )
         if name == chosen:  # only its module is imported: most need no Azure SDK
-            module = import_module(f"guardrails.cli.{name}")
+            module = module_of(name)
             command.description = module.__doc__
             module.arguments(command)
             run = module.run
     args = parser.parse_args(argv)
     return int(run(args, Screen())) if run else 2
+
+
+def module_of(command: str) -> ModuleType:
+    """Return the module of a command: only that one is imported."""
+    return import_module(f"guardrails.cli.{_MODULES.get(command, command)}")
 
 
 def _command(argv: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_format(actions.add_parser("failed", help="list notices that failed, oldest first"))
     replay = actions.add_parser("replay", help="put one, or all, back on the queue")
     which = replay.add_mutually_exclusive_group(required=True)
-    which.add_argument("letter", nargs="?", metavar="ID", default="", help="of the letter, or of the notice")
+    which.add_argument("dead_letter", nargs="?", metavar="ID", default="", help="of the letter, or of the notice")
     which.add_argument("--all", action="store_true", help="all that can be replayed")
     actions.add_parser("test", help="send a test notice now").add_argument("route", metavar="ROUTE")
     add_format(actions.add_parser("routes", help="list the routes and how they stand"))

@@ -87,7 +87,7 @@ class Entry:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     parser.add_argument(
-        "--way", action="append", default=[], choices=[str(kind) for kind in BypassKind], metavar="WAY",
+        "--way", dest="kind", action="append", default=[], choices=[str(kind) for kind in BypassKind], metavar="WAY",
         help=f"one of {', '.join(BypassKind)}; may be repeated",
     )  # fmt: skip
     parser.add_argument("--gone", action="store_true", help="show what is not there any more, too")

@@ -53,7 +53,8 @@ class RouteState:
         """Return it as JSON, without what is at its default."""
         out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.notified}
         out |= {"disabled_why": self.disabled_why, "seconds": self.seconds}
-        out |= {name: spell_time(at) for name in ("disabled_at", "telling_at") if (at := getattr(self, name))}
+        times = {"disabled_at": self.disabled_at, "telling_at": self.notifying_at}  # stored name
+        out |= {name: spell_time(at) for name, at in times.items() if at}
         out |= {"digests": {name: spell_time(at) for name, at in self.digests.items()}}
         return {name: value for name, value in out.items() if value}
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from functools import wraps
-from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -335,7 +334,7 @@ def commands() -> list[str]:
     """Return every command that uses the service, with its actions: `breaker close`."""
     found = []
     for name in cli.COMMANDS:
-        module = import_module(f"guardrails.cli.{name}")
+        module = cli.module_of(name)
         if _uses_service(module, set()):
             parser = argparse.ArgumentParser()
             module.arguments(parser)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from guardrails.cli import main as program
-from guardrails.cli.main import COMMANDS
+from guardrails.cli.main import COMMANDS, module_of
 from guardrails.cli.screen import Screen
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, Retryable
 
@@ -50,7 +50,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
         def run(*_: object) -> int:
             raise error
 
-        monkeypatch.setattr(f"guardrails.cli.{command}.run", run)
+        monkeypatch.setattr(module_of(command), "run", run)
 
     return failing
 
@@ -230,7 +230,7 @@ def test_a_full_disk_is_told_and_the_command_does_all_that_it_has_to_do(
         done.append(command)
         return 1
 
-    monkeypatch.setattr(f"guardrails.cli.{command}.run", run)
+    monkeypatch.setattr(module_of(command), "run", run)
     ran = full(*line_of(command))
     assert (ran.code, ran.out, ran.err.count("\n"), done) == (2, "", 1, [command])
     assert ran.err.startswith(SAID)

@@ -3,13 +3,12 @@
 import argparse
 import re
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from guardrails.cli.main import COMMANDS
+from guardrails.cli.main import COMMANDS, module_of
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.notices.notice import Kind
 from guardrails.ruleset.bound_rules import Response
@@ -94,7 +93,7 @@ def test_every_make_target_exists(page: Path) -> None:
 def words_of(command: str) -> set[str]:
     """Return the words that may follow a command; none where a file or an id follows."""
     parser = argparse.ArgumentParser()
-    import_module(f"guardrails.cli.{command}").arguments(parser)
+    module_of(command).arguments(parser)
     positional = [action for action in parser._actions if not action.option_strings]
     return {str(word) for action in positional for word in action.choices or ()}
 

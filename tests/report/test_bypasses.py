@@ -183,8 +183,8 @@ async def test_who_wrote_it_and_when_is_shown() -> None:
 async def test_the_page_names_the_assignment_and_only_the_ways_that_there_may_be(report: Report) -> None:
     page = "".join(as_html(report, report.lines))
     assert f'<p class="id s">{SUB}{ASSIGNMENTS}dry</p>' in page
-    assert 'data-way="override"' in page
-    assert 'data-way="unreadable"' not in page
+    assert 'data-kind="override"' in page
+    assert 'data-kind="unreadable"' not in page
 
 
 async def test_rows_of_another_tenant_are_left_out_and_hide_nothing() -> None:

@@ -137,12 +137,12 @@ async def test_in_a_browser_it_can_be_filtered_and_sorted_and_nothing_else_runs(
     await choose("state", "no-expiry")
     assert await opened.evaluate(shown) == "high"
     await choose("state", "")
-    await choose("way", "exemption")
+    await choose("kind", "exemption")
     assert await opened.evaluate(shown) == "pass,high"
-    await opened.evaluate("document.querySelector('[data-way=not-scope] button').click()")
-    assert await opened.evaluate("document.getElementById('way').value") == "not-scope"
+    await opened.evaluate("document.querySelector('[data-kind=not-scope] button').click()")
+    assert await opened.evaluate("document.getElementById('kind').value") == "not-scope"
     assert await opened.evaluate(shown) == "unknown,unknown"
-    assert await opened.evaluate("document.querySelector('[data-way=override] button')") is None  # there is none
+    assert await opened.evaluate("document.querySelector('[data-kind=override] button')") is None  # there is none
     assert await opened.evaluate("document.querySelectorAll('img').length + document.scripts.length") == 1
     assert HOSTILE.partition("<img")[0] in await opened.evaluate("document.querySelector('#list').textContent")
 

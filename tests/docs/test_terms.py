@@ -1,0 +1,108 @@
+"""One term per concept: no word that the glossary retires is used, in names, texts or pages."""
+
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+GLOSSARY: Final = ROOT / "docs" / "glossary.md"
+READ: Final = {".py", ".md", ".yaml", ".yml", ".html", ".css", ".js", ".json", ".bicep", ".sh", ".toml"}
+APART: Final = {
+    "docs/glossary.md", "docs/migration.md", "CHANGELOG.md",  # which name what is retired, or was written before
+    "tests/docs/test_terms.py",
+}  # fmt: skip
+"""Files that may hold retired words: they are about them."""
+LEFT_OUT: Final = {"node_modules", "fixtures", "__pycache__", "build"}
+STORED: Final = "# stored name"
+"""Ends a line that spells a name under which something is stored: those stay."""
+WORD: Final = re.compile(r"[A-Za-z][a-z]+|[A-Z]+(?![a-z])")
+
+
+class Retired(NamedTuple):
+    """A row of the glossary's table, as patterns on words separated by single spaces."""
+
+    words: re.Pattern[str]
+    unless: re.Pattern[str] | None
+    names_only: bool
+
+
+def pattern(cell: str) -> re.Pattern[str] | None:
+    """A pattern of any of a cell's phrases; None for an empty cell."""
+    phrases = [" ".join(WORD.findall(phrase)).lower() for phrase in cell.split(",") if phrase.strip()]
+    return re.compile(rf"\b(?:{'|'.join(phrases)})\b") if phrases else None
+
+
+def retired() -> list[Retired]:
+    """Return what the glossary retires."""
+    table = GLOSSARY.read_text(encoding="utf-8").partition("## Retired words")[2]
+    found = []
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and cells[1] in ("everywhere", "in names"):
+            words = pattern(cells[0])
+            assert words
+            found.append(Retired(words, pattern(cells[3]), cells[1] == "in names"))
+    return found
+
+
+RETIRED: Final = retired()
+NAME: Final = re.compile(r"\b(?:def|class) +(\w+)|\b(\w+)(?: *:[^=]*)?= |\b(?:as|for) (\w+)\b")
+
+
+def used(line: str) -> list[str]:
+    """Return the retired words in a line."""
+    if line.rstrip().endswith(STORED):
+        return []
+    text = " ".join(WORD.findall(line)).lower()
+    names = " ".join(" ".join(WORD.findall(" ".join(name))) for name in NAME.findall(line)).lower()
+    found = []
+    for words, unless, names_only in RETIRED:
+        where = names if names_only else text
+        found += words.findall(unless.sub(" ", where) if unless else where)
+    return found
+
+
+def files() -> list[Path]:
+    """Return the files that people read or write."""
+    roots = [ROOT / name for name in ("guardrails", "sandbox", "tests", "tools", "infra", "docs", "findings")]
+    found = [file for root in roots for file in root.rglob("*") if file.suffix in READ and file.is_file()]
+    found += [file for file in ROOT.iterdir() if file.is_file() and (file.suffix in READ or file.name == "Makefile")]
+    names = {file.relative_to(ROOT).as_posix(): file for file in found}
+    return [
+        file for name, file in sorted(names.items())
+        if name not in APART and not LEFT_OUT & set(Path(name).parts) and "lock" not in file.name
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "He mends it", "    told = 1", "class _Letter:", "lettersLeft", "how it stands", "the two ways past a policy",
+        "def reach(host):", "async with a as under:", "MEND", "the rate lane",
+    ],
+)  # fmt: skip
+def test_a_retired_word_is_seen(line: str) -> None:
+    assert used(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a dead letter", "deadLetterDestination", "DEAD_LETTERS", "under a scope", "amend, intellect, understands",
+        '    "mend": text,  # stored name', "to reach a host", "a stand-in",
+    ],
+)  # fmt: skip
+def test_an_ordinary_word_is_not(line: str) -> None:
+    assert not used(line)
+
+
+def test_no_retired_word_is_used() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{number}: {', '.join(words)}"
+        for file in files()
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if (words := used(line))
+    ]
+    assert not found, f"{len(found)} lines; docs/glossary.md names what to write instead:\n" + "\n".join(found[:50])

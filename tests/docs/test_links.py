@@ -22,8 +22,8 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 # A command runs to the end of its code span or line; a span may break a line in a paragraph.
 MAKE = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
-COMMAND = re.compile(r"python -m guardrails(?:\s+([a-z][a-z-]*)(?:\s+([a-z][a-z-]*)\b)?)?")
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("CHANGELOG.md")])
+COMMAND = re.compile(r"(?:python -m guardrails|\bexg)(?:\s+([a-z][a-z-]*)(?:\s+([a-z][a-z-]*)\b)?)?")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 PROD = "/subscriptions/11111111-2222-3333-4444-555555555555"
 DEV = "/subscriptions/66666666-7777-8888-9999-000000000000"

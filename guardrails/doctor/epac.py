@@ -10,7 +10,7 @@ from guardrails.doctor.world import World
 from guardrails.ruleset.model import Keep, Ruleset
 
 _SHOWN: Final = 5
-_DOCS: Final = "docs/layers.md#beside-epac"
+_DOCS: Final = "docs/layers.md#with-epac"
 _STRATEGIES: Final = (
     "With the strategy full EPAC's next run deletes each exemption from an assignment under its root scope that has no "
     "pacOwnerId and is not in its files; with ownedOnly it leaves them alone. Azure does not show which one is set"

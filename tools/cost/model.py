@@ -49,7 +49,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "changes": "writes and deletes of each exemption by people and pipelines",
     "bad": "share of these that break a rule and are reverted, the dearest answer; each raises one more event",
     "due": "times that each exemption is looked at because its time has come, from the queue",
-    "reminders": "notices beside those, per exemption: reminders, digests",
+    "reminders": "other notices, per exemption: reminders, digests",
     "targets": "events of targets, per subscription and day, that pass the filter",
     "writes": "writes and deletes of any resource, per subscription and day: each one event in, and two filter matches",
     "entries": "history entries of each exemption by the end of a year",

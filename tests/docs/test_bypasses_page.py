@@ -9,7 +9,7 @@ from guardrails.ruleset.bypass_rules import bypass_rules
 TEXT = (Path(__file__).parents[2] / "docs" / "bypasses.md").read_text(encoding="utf-8")
 
 
-def test_every_kind_has_its_row() -> None:
+def test_every_bypass_has_its_row() -> None:
     table = TEXT.partition("## Findings")[0]
     assert re.findall(r"^\| `([a-z-]+)` \|.*\|.*\|$", table, re.M) == [str(kind) for kind in BypassKind]
 

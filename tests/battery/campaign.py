@@ -107,6 +107,7 @@ def _lean() -> Iterator[None]:
     """Spend the time on the histories: no log, and the collector seldom runs and never looks at the modules."""
     thresholds = gc.get_threshold()
     logging.disable(logging.CRITICAL)
+    gc.collect()  # or what the seeds before left behind is frozen, too, and never freed
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS, *thresholds[1:])
     try:

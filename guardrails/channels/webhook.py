@@ -44,8 +44,9 @@ def signed(notice: Notice, secrets: Sequence[str], at: datetime, portal: str = P
     """
     if not _ID.fullmatch(notice.id):
         raise Permanent(
-            "the notice's id is not made of letters, digits and hyphens", code="notice-id", subject=notice.id[:80]
-        )
+            "the notice's id is not made of letters, digits and hyphens", code="notice-id", subject=notice.id[:80],
+            remedy="Report it: every id is made by this service.",
+        )  # fmt: skip
     payload = body(notice, portal)
     stamp = str(int(at.timestamp()))
     signatures = [_signature(key_of(secret), notice.id, stamp, payload) for secret in secrets]

@@ -78,7 +78,7 @@ def test_other_operations_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("odd", ["text", None, 7, [], [DIAGNOSTIC]])
-def test_an_odd_record_does_not_stop_the_others(odd: object) -> None:
+def test_a_malformed_record_does_not_stop_the_others(odd: object) -> None:
     first, second = (read for _, read in read_records(json.dumps({"records": [odd, DIAGNOSTIC]})))
     assert isinstance(first, Malformed)
     assert isinstance(second, Wanted)

@@ -65,7 +65,7 @@ async def test_deleting_twice_is_no_error(arm: ArmRest, cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("name", ["with space", "what?", "a#b", "50%", "ü-漢", "plus+and&amp", "per%cent"])
 @pytest.mark.parametrize("scope", [CORP, SUBSCRIPTION, GROUP, VAULT])
-async def test_any_name_at_any_scope_reaches_its_exemption(arm: ArmRest, cloud: Cloud, scope: str, name: str) -> None:
+async def test_any_name_at_any_scope_leads_to_its_exemption(arm: ArmRest, cloud: Cloud, scope: str, name: str) -> None:
     cloud.arm.seed(exemption_id(scope, name), exemption(displayName=name))
     identity = ExemptionId.parse(exemption_id(scope, name))
     found = await arm.get(identity)
@@ -279,7 +279,7 @@ async def test_a_200_that_is_no_object_is_unread(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>proxy</html>", b'{"error": "x"}', b'{"error": {"code": null}}'])
-async def test_an_error_without_particulars_is_told_by_its_status(body: bytes) -> None:
+async def test_an_error_without_particulars_is_named_by_its_status(body: bytes) -> None:
     found = await answered(http("403 Forbidden", body), lambda arm: arm.get(HERE))
     assert isinstance(found, Unread)
     assert found.reason.startswith("HTTP 403: ")

@@ -129,7 +129,9 @@ async def test_failures_are_kept_for_five_seconds(
         ("text", None),
     ],
 )
-async def test_odd_bodies_do_not_raise(arm: ArmRest, cloud: Cloud, assignment: object, initiative: object) -> None:
+async def test_malformed_bodies_do_not_raise(
+    arm: ArmRest, cloud: Cloud, assignment: object, initiative: object
+) -> None:
     for path, properties in ((INITIATIVE, assignment), (SET, initiative)):
         entry = cloud.arm.store.entries[path.lower()]
         entry.body = {"properties": properties}
@@ -138,7 +140,7 @@ async def test_odd_bodies_do_not_raise(arm: ArmRest, cloud: Cloud, assignment: o
     assert isinstance(found, Assignment | Unread)
 
 
-async def test_an_assignment_id_with_odd_letters_is_gone_not_an_error(arm: ArmRest) -> None:
+async def test_an_assignment_id_with_unexpected_characters_is_gone_not_an_error(arm: ArmRest) -> None:
     assert await arm.assignment(f"{CORP}{AUTH}/policyAssignments/what? #1") == Gone()
     assert isinstance(await arm.assignment("nonsense"), Gone | Unread)
     assert isinstance(await arm.assignment(""), Gone | Unread)

@@ -120,7 +120,7 @@ async def test_resources_groups_and_subscriptions_are_found_by_any_of_the_tags(
     assert seen[f"{GROUP}/providers/Microsoft.Storage/storageAccounts/shouting"].subject == "EXC-1"
 
 
-async def test_a_value_that_reads_like_a_tag_is_no_way(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_a_value_that_reads_like_a_tag_is_no_bypass(graph_of: MakeGraph, cloud: Cloud) -> None:
     storage(cloud, "talk", {"about": "policyExceptionId", "said": '"policyExceptionId":"x"'})
     assert by_name(await carriers(graph_of())).keys() == {"talk"}
     assert (await looked(graph_of())).found == []
@@ -248,7 +248,7 @@ async def test_initiatives_that_cannot_be_read_leave_the_assignments_whole(graph
     assert (await graph_of().surroundings()).whole
 
 
-async def test_a_group_that_may_not_be_read_is_told_once(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_a_group_that_may_not_be_read_is_named_once(graph_of: MakeGraph, cloud: Cloud) -> None:
     cloud.arm.add_management_group("secret")
     storage(cloud, "one")
     cloud.arm.control._put_permissions({OID: [{"scope": CORP, "actions": ["*/read"]}]})

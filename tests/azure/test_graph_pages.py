@@ -200,7 +200,7 @@ async def test_the_last_page_that_fails_names_only_rows_that_are_there(
     assert [one.partition(" could")[0] for one in inventory.missing(found)] == ["row 5"]
 
 
-async def test_a_graph_that_breaks_down_on_the_way_is_given_up(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+async def test_a_graph_that_breaks_down_in_between_is_given_up(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
     inventory.seed(cloud, 40)
     graph = graph_of(top=2)
     found = []
@@ -302,7 +302,7 @@ async def test_subscriptions_are_asked_for_a_thousand_at_a_time(graph_of: invent
     assert inventory.asked(cloud) == 2
 
 
-async def test_odd_rows_pass_through(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+async def test_malformed_rows_pass_through(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
     [seeded] = inventory.seed(cloud, 1)
     odd = [
         {"id": seeded, "tenantId": "other", "properties": None},
@@ -324,7 +324,9 @@ async def test_rows_that_are_no_objects_are_counted(graph_of: inventory.MakeGrap
     assert inventory.missing(found) == ["3 rows are not JSON objects"]
 
 
-async def test_the_skew_of_the_clocks_is_told(graph_of: inventory.MakeGraph, cloud: Cloud, clock: VirtualClock) -> None:
+async def test_the_skew_of_the_clocks_is_reported(
+    graph_of: inventory.MakeGraph, cloud: Cloud, clock: VirtualClock
+) -> None:
     inventory.trouble(cloud, skew=-300)
     clock.time = datetime.now(UTC)
     [page] = await inventory.pages(graph_of())

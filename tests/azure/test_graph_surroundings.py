@@ -135,7 +135,7 @@ async def test_our_tenant_is_known_by_our_token(graph_of: MakeGraph) -> None:
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.x", "e30.e30.x", "e30.eyJ0aWQiOjV9.x", "a.ü.c"])
-async def test_a_token_that_tells_no_tenant_is_no_trouble(
+async def test_a_token_that_names_no_tenant_is_no_trouble(
     graph_of: MakeGraph, cloud: Cloud, credential: StaticCredential, token: str
 ) -> None:
     graph = graph_of()
@@ -180,7 +180,7 @@ async def test_some_exemptions_are_shown_in_full_by_their_ids(graph_of: MakeGrap
     assert [page async for page in graph.shown([])] == []
 
 
-async def test_what_is_visible_is_told_whatever_scopes_are_listed(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_what_is_visible_is_shown_whatever_scopes_are_listed(graph_of: MakeGraph, cloud: Cloud) -> None:
     cloud.arm.add_subscription(OTHER, name="other")
     names, missing = await graph_of(scopes=[SUB]).visible()
     assert names == {"mg~corp": "corp", "mg~root": "root", SUB: "demo", OTHER: "other"}

@@ -204,7 +204,7 @@ async def test_a_version_that_disappeared_since_it_was_kept_is_unknown_where_tha
     assert fresh.members.reason.endswith("is not there any more")
 
 
-async def test_a_version_that_the_id_names_is_told_by_an_old_api_version(benchmark: Cloud, make_arm: MakeArm) -> None:
+async def test_an_old_api_version_gives_the_version_that_the_id_names(benchmark: Cloud, make_arm: MakeArm) -> None:
     benchmark.arm.seed(PINNED, {"properties": {"policyDefinitionId": f"{SET}/versions/1.1.0/"}})
     offer(benchmark, policyAssignments=["2021-06-01", "2022-06-01"])
     arm = make_arm()

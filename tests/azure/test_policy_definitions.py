@@ -144,7 +144,7 @@ async def test_an_id_that_leads_elsewhere_is_not_followed(arm: ArmRest, cloud: C
 
 
 @pytest.mark.parametrize("name", ["a?api-version=1", "a#b", "a%zz", "ünï cödé"])
-async def test_odd_letters_in_a_name_lead_nowhere_else(arm: ArmRest, cloud: Cloud, name: str) -> None:
+async def test_unusual_characters_in_a_name_lead_nowhere_else(arm: ArmRest, cloud: Cloud, name: str) -> None:
     identity = f"{AUTH}/policyDefinitions/{name}"
     assert await arm.policies([identity]) == {identity.lower(): Gone()}
     (seen,) = cloud.arm.log.requests
@@ -159,7 +159,7 @@ async def test_a_name_that_may_be_more_than_one_is_not_asked_for(arm: ArmRest, c
 
 
 @pytest.mark.parametrize("properties", [None, {}, "text", {"metadata": "@{category=Storage}"}, {"metadata": [1]}])
-async def test_odd_bodies_are_unread(arm: ArmRest, defined: Cloud, properties: object) -> None:
+async def test_malformed_bodies_are_unread(arm: ArmRest, defined: Cloud, properties: object) -> None:
     entry = defined.arm.store.entries[KEY]
     entry.body = {"properties": properties}
     entry.rendered.clear()

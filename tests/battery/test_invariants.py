@@ -238,7 +238,7 @@ async def test_what_was_put_back_may_go_once_its_assignment_is_gone(gone: bool) 
 @pytest.mark.parametrize(("open_before", "problem", "stands"), [
     (True, "storage-busy", True), (True, "", False), (False, "storage-busy", False),
 ])  # fmt: skip
-async def test_what_waits_for_a_breaker_stands_while_nobody_has_closed_the_one_of_an_older_version(
+async def test_what_waits_for_a_breaker_is_left_while_nobody_has_closed_the_one_of_an_older_version(
     open_before: bool, problem: str, stands: bool
 ) -> None:
     tale = Tale()
@@ -256,7 +256,7 @@ async def test_what_waits_for_a_breaker_stands_while_nobody_has_closed_the_one_o
     ((ONE, TWO, TWO), 0.1, False),
     ((ONE, TWO, OTHER), 0.6, False),
 ], ids=["one more than may be", "as many as may be", "one that is begun again", "in more than an hour"])  # fmt: skip
-async def test_what_waits_for_a_breaker_stands_where_reverts_that_were_cut_short_used_up_the_hour(
+async def test_what_waits_for_a_breaker_is_left_where_reverts_that_were_cut_short_used_up_the_hour(
     begun: tuple[ExemptionId, ...], after: float, stands: bool
 ) -> None:
     tale = Tale(ruled(breaker={"reverts_per_hour": 2}))

@@ -105,14 +105,14 @@ def test_a_plain_assignment_opens_nothing() -> None:
         ),
     ],
 )  # fmt: skip
-def test_every_way_is_read(properties: dict[str, Any], kind: BypassKind, scope: str, detail: str) -> None:
+def test_every_bypass_is_read(properties: dict[str, Any], kind: BypassKind, scope: str, detail: str) -> None:
     found = one(**properties)
     assert (found.kind, found.scope, found.detail) == (kind, scope, detail)
     assert (found.subject, found.name, found.ticket, found.owner) == (ASSIGNED, "Baseline", "SEC-1", "jo@contoso.com")
     assert (found.ends, found.findings, found.grade) == (datetime(2027, 3, 1, tzinfo=UTC), (), "pass")
 
 
-def test_each_excluded_scope_and_each_override_is_a_way_of_its_own() -> None:
+def test_each_excluded_scope_and_each_override_is_a_bypass_of_its_own() -> None:
     overrides = [{"kind": "policyEffect", "value": "Audit", "selectors": []}, {"kind": "policyEffect", "value": "Deny"}]
     found = bypasses_of(row(notScopes=[GROUP, GROUP.upper(), SUB], overrides=overrides), RULESET)
     assert [(made.kind, made.scope) for made in found] == [
@@ -179,7 +179,7 @@ def test_what_cannot_be_read_is_unknown_and_judged_no_further(properties: dict[s
     assert found.container in {"mg~corp", "11111111-2222-3333-4444-555555555555"}
 
 
-def test_one_bad_property_hides_no_other_way() -> None:
+def test_one_bad_property_hides_no_other_bypass() -> None:
     bad = bypasses_of(row(notScopes=5, overrides=5), RULESET)
     assert [made.detail for made in bad] == ["notScopes cannot be read", "overrides cannot be read"]
     found = bypasses_of(
@@ -248,7 +248,7 @@ def test_what_tags_lack_is_found(tags: Any, found: list[str]) -> None:
     assert keys(tag(tags)) == found
 
 
-def test_what_has_none_of_the_tags_is_no_way() -> None:
+def test_what_has_none_of_the_tags_is_no_bypass() -> None:
     assert tagged_of({"id": GROUP, "tags": {"env": "policyExceptionId"}}, RULESET) is None
     assert tagged_of({"id": GROUP, "tags": None}, RULESET) is None
     with pytest.raises(Permanent):
@@ -511,7 +511,7 @@ async def looked(
     return await look(Tenant(*pages), around, RULESET, NOW)
 
 
-async def test_a_look_finds_each_way_once_and_judges_it() -> None:
+async def test_a_look_finds_each_bypass_once_and_judges_it() -> None:
     rows = [row(notScopes=[GROUP], metadata={}), row(ASSIGNED.upper(), notScopes=[GROUP.lower()])]
     found = await looked(Page([{"id": GROUP, "tags": TAGS}] * 2), assigned=rows)
     assert [(made.kind, keys(made)) for made in found.found] == [
@@ -526,7 +526,7 @@ async def test_a_look_asks_for_the_tags_of_the_ruleset() -> None:
     assert tuple(tenant.asked) == ("policyExceptionId", "exceptionTicket", "exceptionExpiry")
 
 
-async def test_rows_that_name_nothing_are_counted_and_told() -> None:
+async def test_rows_that_name_nothing_are_counted_and_reported() -> None:
     rows = [row(None, notScopes=[GROUP]), row("/somewhere/else"), row(notScopes=[GROUP])]
     found = await looked(Page([{"id": 5, "tags": TAGS}]), assigned=rows)
     assert (len(found.found), found.unknown) == (1, 3)
@@ -536,7 +536,7 @@ async def test_rows_that_name_nothing_are_counted_and_told() -> None:
     assert found.partial == set(BypassKind) - {BypassKind.EXEMPTION}
 
 
-async def test_what_is_missing_says_which_ways_may_be_there_still() -> None:
+async def test_what_is_missing_says_which_bypasses_may_be_there_still() -> None:
     found = await looked(Page(missing="rows 1 to 5 of the tagged resources could not be read", lost=True))
     assert (found.partial, len(found.missing)) == ({BypassKind.TAG}, 1)
     assert (await looked(whole=False)).partial == set(BypassKind) - {BypassKind.EXEMPTION, BypassKind.TAG}

@@ -5,7 +5,7 @@ from guardrails.ports import Page
 from tests.bypasses.test_bypass import GROUP, TAGS, looked
 
 
-async def test_what_several_pages_tell_is_told_once() -> None:
+async def test_what_several_pages_say_is_reported_once() -> None:
     gone, odd = Page(missing="tags of x could not be read"), Page(note="who tagged what is not known")
     found = await looked(gone, Page([{"id": GROUP, "tags": TAGS}]), odd, gone, odd)
     assert (found.missing, found.notes) == ([gone.missing], [odd.note])

@@ -280,7 +280,7 @@ def test_assignments_of_which_only_texts_are_left_are_no_mistake(given: Give) ->
 
 
 @pytest.mark.parametrize("left", ["base", None, 7, ["base", "other"], {}, [], ""], ids=str)
-def test_what_stands_in_place_of_an_initiative_is_left_out_and_no_mistake(given: Give, left: Any) -> None:
+def test_what_replaces_an_initiative_is_left_out_and_no_mistake(given: Give, left: Any) -> None:
     for saved in ([initiative()[0], left], [left]):
         judged = given(rest(), saved)
         assert Right({"whole-initiative": UNKNOWN, "reference-unknown": UNKNOWN}, MEMBERS).wrong_in(judged) == []
@@ -341,7 +341,7 @@ def test_a_kind_of_selector_that_is_not_documented(
      {"in": ["tls"], "notIn": {"a": 1}}, {"in": ALL, "like": ["tls*"]}],
     ids=str,
 )  # fmt: skip
-def test_a_selector_that_picks_policies_in_an_unknown_way_accuses_nobody(
+def test_a_selector_that_picks_policies_by_an_unknown_kind_accuses_nobody(
     given: Give, condition: dict[str, Any]
 ) -> None:
     selectors = [{"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", **condition}]}]

@@ -241,7 +241,7 @@ async def test_a_sink_that_recovers_gets_the_notice(sink: Sink) -> None:
         assert await sending.deliver(notice(), "siem") == Delivered()
 
 
-async def test_an_unknown_route_and_a_missing_setting_are_told_by_name() -> None:
+async def test_an_unknown_route_and_a_missing_setting_are_named() -> None:
     routes = {"secops": Destination("secops", "teams", "", (), "TEAMS_URL")}
     async with HttpChannels(routes, RealClock()) as sending:
         assert await sending.deliver(notice(), "siem") == Undeliverable(
@@ -345,7 +345,7 @@ async def test_a_card_addresses_whom_the_ruleset_names(sink: Sink) -> None:
     assert (entity["text"], entity["mentioned"]["id"]) == ("<at>Data platform</at>", people[0][1])
 
 
-async def test_a_message_that_cannot_be_made_is_told_by_the_name_of_its_route(sink: Sink) -> None:
+async def test_a_message_that_cannot_be_made_is_reported_with_the_name_of_its_route(sink: Sink) -> None:
     sink.always(202)
 
     def defect(_: Notice) -> Sequence[tuple[str, str]]:

@@ -99,7 +99,7 @@ def test_both_forms_of_a_workflow_address_are_fit(address: str) -> None:
 
 
 @pytest.mark.parametrize("reference", ["@Microsoft.KeyVault(VaultName=canary;SecretName=x)", "@microsoft.keyvault(x)"])
-def test_a_reference_that_was_not_resolved_is_told_for_addresses_and_secrets(reference: str) -> None:
+def test_a_reference_that_was_not_resolved_is_reported_for_addresses_and_secrets(reference: str) -> None:
     routes = [Route("a", "slack", "A_URL"), Route("b", "webhook", "B_URL", "B_KEY")]
     reported = problems(
         destinations(routes, {"A_URL": reference, "B_URL": "https://siem.example/", "B_KEY": reference})

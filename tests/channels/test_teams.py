@@ -178,7 +178,7 @@ def test_the_message_is_small_whatever_is_in_it(validator: Any, char: str) -> No
     assert found["actions"]
 
 
-def test_detail_is_shed_in_order() -> None:
+def test_detail_is_left_out_in_order() -> None:
     def said(count: int, size: int = 240) -> str:
         each = finding("code", text="T" * size, evidence={"e": "E" * 240}, remediation="M" * size)
         return "\n".join(texts(card(notice(findings=(each,) * count))))

@@ -93,7 +93,7 @@ def test_nothing_is_sent_unsigned() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_reaches_machines_as_it_was_written(text: str) -> None:
+def test_machines_get_a_text_as_it_was_written(text: str) -> None:
     data = json.loads(body(hostile(text)))["data"]
     assert data["exemption"]["displayName"] == text.replace("\ud800", "?")
     assert data["findings"][0]["text"] == text.replace("\ud800", "?")
@@ -112,7 +112,7 @@ def test_the_body_is_small_whatever_is_in_it(char: str) -> None:
     assert data["exemption"]["id"] == EXEMPTION_ID
 
 
-def test_odd_evidence_becomes_json() -> None:
+def test_evidence_that_is_no_json_becomes_json() -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]

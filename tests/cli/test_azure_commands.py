@@ -219,7 +219,7 @@ async def test_a_hold_keeps_it_and_a_release_has_it_answered(desk: Desk) -> None
 @pytest.mark.parametrize(
     "more", [("--until", "2001-01-01", "--reason", "x"), ("--until", "2099-01-01", "--reason", "x")]
 )
-async def test_a_hold_without_an_end_in_reach_is_refused(desk: Desk, more: tuple[str, ...]) -> None:
+async def test_a_hold_with_no_end_or_one_too_far_is_refused(desk: Desk, more: tuple[str, ...]) -> None:
     await desk.arm.put(desk.id, BAD)
     ran = await desk.run("hold", desk.id, *more)
     assert (ran.code, ran.out) == (1, "")

@@ -209,7 +209,7 @@ async def test_a_terminal_shows_the_first_of_many(world: World, recycled: Bin, m
     assert (await recycled("--all")).out.count("version 1, ends ") == 3
 
 
-async def test_a_terminal_is_told_what_it_cannot_have_back(
+async def test_a_terminal_shows_what_it_cannot_have_back(
     world: World, recycled: Bin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = await gone(world, "e")

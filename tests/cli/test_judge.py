@@ -102,7 +102,7 @@ def test_a_violation_outweighs_what_is_unknown(run: Run, save: Save) -> None:
     assert run("judge", save("a.json", body(expiresOn=None)), "--now", NOW).code == 1
 
 
-def test_people_read_findings_evidence_mend_and_answer(judge: Any) -> None:
+def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> None:
     ran = judge(body(expiresOn=None), body("other"), more=())
     assert ran.out.splitlines() == [
         f"violation {body()['id']}",
@@ -202,7 +202,7 @@ def test_policy_definitions_alone_are_no_mistake_in_what_assignments_gives(run: 
     assert (ran.code, "no assignments" in ran.err) == (3, False)
 
 
-def test_a_policy_definition_given_for_an_exemption_is_told_where_it_belongs(run: Run, save: Save) -> None:
+def test_a_policy_definition_given_for_an_exemption_is_refused_with_where_it_belongs(run: Run, save: Save) -> None:
     ran = run("judge", save("definitions.json", [{"id": DENY_PUBLIC, "metadata": {}}]))
     assert ran.code == 2
     assert "this is a policy definition, not an exemption; give it with --assignments" in ran.err

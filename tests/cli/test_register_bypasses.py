@@ -87,7 +87,7 @@ def shown(run: Run, *argv: str) -> list[tuple[str, str]]:
     return [(one["way"], one["name"] if one["id"] else one["scope"].rpartition("/")[2]) for one in ran.json]
 
 
-def test_every_way_in_one_view_the_worst_first(run: Run, full: Shelf) -> None:
+def test_every_bypass_in_one_view_the_worst_first(run: Run, full: Shelf) -> None:
     assert shown(run) == [
         ("tag", "bad"), ("exemption", "for-ever"), ("not-enforced", "Corp"), ("unreadable", "Corp"), ("tag", "known"),
         ("not-scope", SECOND.rpartition("/")[2]), ("tag", "good"), ("exemption", "fine"),
@@ -102,7 +102,7 @@ def test_what_is_gone_is_shown_when_asked_for(run: Run, full: Shelf) -> None:
     ]  # fmt: skip
 
 
-def test_an_enrollment_that_stands_is_no_way_and_one_that_was_removed_is(run: Run, shelf: Shelf) -> None:
+def test_an_enrollment_that_is_there_is_no_bypass_and_one_that_was_removed_is(run: Run, shelf: Shelf) -> None:
     one = Bypass(BypassKind.UNENROLLED, GROUP, ASSIGNMENT, "Baseline", "no longer enrolled")
     stands = Kept(one, token(one), AT, AT, gone=AT)
     keep(shelf, stands, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
@@ -112,7 +112,7 @@ def test_an_enrollment_that_stands_is_no_way_and_one_that_was_removed_is(run: Ru
     assert len(run(*asked, "--gone").json) == 2
 
 
-def test_some_ways_only(run: Run, full: Shelf) -> None:
+def test_some_kinds_only(run: Run, full: Shelf) -> None:
     assert shown(run, "--way", "tag") == [("tag", "bad"), ("tag", "known"), ("tag", "good")]
     assert shown(run, "--way", "exemption") == [("exemption", "for-ever"), ("exemption", "fine")]
     assert len(shown(run, "--way", "not-scope", "--way", "not-enforced")) == 2

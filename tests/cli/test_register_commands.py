@@ -176,7 +176,7 @@ def event(store: Store, **changes: Any) -> str:
     )
 
 
-def test_letters_are_listed_and_shown(run: Run, store: Store) -> None:
+def test_dead_letters_are_listed_and_shown(run: Run, store: Store) -> None:
     assert run("letters").out == "no letters\n"
     store.bury("event", "{half an ev\x1b[2J")
     listed = run("letters", "list")
@@ -231,7 +231,7 @@ def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store:
     assert len(store.messages("reconcile")) == 1
 
 
-def test_a_letter_is_dropped_once(run: Run, store: Store) -> None:
+def test_a_dead_letter_is_dropped_once(run: Run, store: Store) -> None:
     store.bury("event", "x")
     assert run("letters", "drop", "l1").out == "dropped: l1\n"
     assert store.dead_letters() == []
@@ -240,7 +240,7 @@ def test_a_letter_is_dropped_once(run: Run, store: Store) -> None:
     assert again.err.startswith("guardrails: l1: there is no such letter.")
 
 
-def test_storage_out_of_reach_is_told_in_a_line(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_storage_is_reported_in_a_line(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     away = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;TableEndpoint=http://127.0.0.1:9/a;QueueEndpoint=http://127.0.0.1:9/a;"
     monkeypatch.setenv("AzureWebJobsStorage", away)
     ran = run("letters", "list")

@@ -210,7 +210,7 @@ def test_a_message_that_went_since_the_copy_does_not_go_again(run: Run, filled: 
     assert filled.rows() == before
 
 
-def test_an_older_state_is_brought_forward(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_an_older_state_is_upgraded(run: Run, filled: Table, tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
     filled.write(named("a"), "waits", out=("m2",))
@@ -229,7 +229,7 @@ def test_an_older_state_is_brought_forward(run: Run, filled: Table, tmp_path: Pa
     assert sound(run, named("a"))
 
 
-def test_holes_in_an_old_history_are_mended(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_holes_in_an_old_history_are_filled(run: Run, filled: Table, tmp_path: Path) -> None:
     name, place = copy(run, tmp_path), address(ExemptionId.parse(named("a")))
     filled.write(named("a"), "newer")
     before = filled.rows()
@@ -257,7 +257,7 @@ def test_another_history_is_left_alone_unless_forced(run: Run, filled: Table, tm
     assert filled.rows() == before
 
 
-def test_a_row_that_was_altered_is_told_of_and_replaced_when_forced(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_a_row_that_was_altered_is_reported_and_replaced_when_forced(run: Run, filled: Table, tmp_path: Path) -> None:
     before, name = filled.rows(), copy(run, tmp_path)
     filled.shelf.break_row(named("a"))
     code, said = imported(run, name)
@@ -318,7 +318,7 @@ def test_an_empty_register_has_an_empty_copy(run: Run, table: Table, tmp_path: P
     assert imported(run, copy(run, tmp_path)) == (0, {})
 
 
-def test_what_is_not_sound_is_copied_and_told_of(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_what_is_not_sound_is_copied_and_reported(run: Run, filled: Table, tmp_path: Path) -> None:
     filled.shelf.break_row(named("a"))
     name = str(tmp_path / "copy.jsonl")
     ran = run("register", "export", "--full", "--out", name)

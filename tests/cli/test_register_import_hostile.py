@@ -36,7 +36,7 @@ def row_of(table: Table, partition: str, key: str) -> dict[str, Any]:
     return table.rows()[partition, key]
 
 
-def test_other_ways_past_a_policy_are_copied_and_put_back(run: Run, table: Table, tmp_path: Path) -> None:
+def test_other_bypasses_are_copied_and_put_back(run: Run, table: Table, tmp_path: Path) -> None:
     kind = Bypass(BypassKind.TAG, f"{FIRST}/resourceGroups/rg", "EX-1", "drop", "policyExceptionId=EX-1", "jo", AT)
     table.work(lambda register: register.bypasses.write([Kept(kind, token(kind), AT, AT, AT)]))
     before, name = table.rows(), copy(run, tmp_path)
@@ -88,7 +88,7 @@ def test_the_row_of_a_doctor_is_not_put_back(run: Run, filled: Table, tmp_path: 
     assert filled.rows() == before
 
 
-def test_force_mends_a_hole_and_does_not_go_back(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_force_fills_a_hole_and_does_not_go_back(run: Run, filled: Table, tmp_path: Path) -> None:
     name, place = copy(run, tmp_path), address(ExemptionId.parse(named("a")))
     filled.write(named("a"), "newer")
     before = filled.rows()

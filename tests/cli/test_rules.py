@@ -138,7 +138,7 @@ def test_registered_exemptions_that_version_2_would_match_no_more_are_shown(run:
     assert text[1] == f"  {named('odd')}"
 
 
-def test_what_version_1_means_is_told_offline_and_version_2_has_nothing_to_compare(run: Run, save: Save) -> None:
+def test_what_version_1_means_is_shown_offline_and_version_2_has_nothing_to_compare(run: Run, save: Save) -> None:
     ran = run("rules", "--ruleset", save("old.yaml", OLD))
     assert (ran.code, ran.err.count("is in version 2")) == (0, 2)
     ran = run("rules", "--registered", "--format", "json")

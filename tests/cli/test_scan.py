@@ -76,7 +76,7 @@ def timeless(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("| time |"))
 
 
-async def test_all_four_scopes_are_seen_and_the_worst_stands_first(tenant: Tenant) -> None:
+async def test_all_four_scopes_are_seen_and_the_worst_comes_first(tenant: Tenant) -> None:
     ids = [tenant.seed(CORP, "group"), tenant.seed(SUBSCRIPTION, "subscription"), tenant.seed(GROUP, "fine")]
     ids.append(tenant.seed(VAULT, "never", expiresOn=None))
     ran = await tenant.scan("--format", "json")
@@ -140,7 +140,7 @@ async def test_exit_codes(tenant: Tenant) -> None:
     assert (await tenant.scan("--exit-zero")).code == 0
 
 
-async def test_an_assignment_that_azure_deleted_is_told_from_one_that_may_not_be_read(tenant: Tenant) -> None:
+async def test_a_deleted_assignment_differs_from_one_that_may_not_be_read(tenant: Tenant) -> None:
     gone = tenant.seed(GROUP, "gone", policyAssignmentId=f"{CORP}{AUTH}/policyAssignments/deleted")
     [one] = (await tenant.scan("--format", "json")).json["exemptions"]
     assert one["id"] == gone

@@ -117,7 +117,7 @@ async def test_a_tenant_without_a_readable_name_and_one_with_a_hostile_name(tena
     assert f"{TENANT_ID} (its name could not be read: AuthorizationFailed: not for you)" in ran.out
 
 
-async def test_what_was_not_judged_is_told_with_its_reason(tenant: Tenant) -> None:
+async def test_what_was_not_judged_is_named_with_its_reason(tenant: Tenant) -> None:
     tenant.seed(GROUP, "fine")
     refuse_lists(tenant)
     ran = await tenant.scan("--format", "json")
@@ -278,7 +278,7 @@ async def test_the_root_group_may_be_called_like_a_subscription(tenant: Tenant) 
 
 
 @pytest.mark.parametrize("kind", ["closed", "nameless", "silent"])
-async def test_an_azure_that_cannot_be_reached_is_said_within_seconds(
+async def test_an_unreachable_azure_is_reported_within_seconds(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     with black_hole() as silent:

@@ -169,7 +169,7 @@ def test_the_marker_names_the_codes_and_keeps_its_date() -> None:
     assert fresh.marker["since"] == "2026-11-21T12:00:00Z"
 
 
-def test_a_marker_that_stands_is_not_written_again() -> None:
+def test_a_marker_that_is_there_is_not_written_again() -> None:
     plan = decide(situation(TAG, exemption=MARKED, mode=Mode.ENFORCE))
     assert (plan.answer, plan.action) == ("tag", None)
 

@@ -155,7 +155,7 @@ def test_alternating_between_two_rules_of_one_grace_ends_with_that(life: Life) -
     assert life.reverts == [NOW + 2 * DAY]
 
 
-def test_to_mend_it_for_a_moment_wins_nothing(life: Life) -> None:
+def test_to_fix_it_for_a_moment_wins_nothing(life: Life) -> None:
     for _ in range(3):
         assert not life.write("EXG101")
         assert not life.wait(3 * HOUR)
@@ -225,7 +225,7 @@ def test_somebody_else_has_a_grace_of_his_own_and_no_more_than_that(life: Life) 
         assert life.wait(HOUR)
 
 
-def test_a_second_account_that_edits_what_is_broken_wins_no_time(life: Life) -> None:
+def test_a_second_author_who_edits_what_is_broken_wins_no_time(life: Life) -> None:
     life.write("EXG101")
     life.wait(11 * HOUR)
     life.write("EXG101", by=BOB)
@@ -321,7 +321,7 @@ def test_a_grace_of_months_is_not_won_anew_by_a_moment_in_order(life: Life) -> N
     assert life.reverts == [NOW + 45 * DAY + timedelta(minutes=1)]
 
 
-def test_toggling_is_told_once_it_is_no_accident(life: Life) -> None:
+def test_toggling_is_notified_once_it_is_no_accident(life: Life) -> None:
     life.graces = {"EXG101": 20 * DAY}
     for times in range(TOGGLES + 2):
         life.write("EXG101")
@@ -333,7 +333,7 @@ def test_toggling_is_told_once_it_is_no_accident(life: Life) -> None:
         life.wait(HOUR)
 
 
-def test_an_author_who_toggles_for_ever_keeps_a_small_account(life: Life) -> None:
+def test_the_grace_use_of_an_author_who_toggles_for_ever_stays_small(life: Life) -> None:
     life.graces = {"EXG101": 20 * DAY}
     for _ in range(200):
         life.write("EXG101")
@@ -367,7 +367,7 @@ def test_a_row_of_before_there_were_accounts_keeps_its_clock() -> None:
     assert period == Period(NOW - 10 * HOUR, None, (MALLORY,), DAY, {"EXG101": timedelta(), "EXG102": timedelta()})
 
 
-def test_of_the_time_after_a_move_an_account_has_no_more_than_that_time() -> None:
+def test_the_grace_use_after_a_move_is_no_more_than_that_time() -> None:
     def period(start: int, end: int | None, used: int) -> Period:
         ended = None if end is None else NOW + end * HOUR
         return Period(NOW + start * HOUR, ended, (MALLORY,), DAY, {"EXG101": used * HOUR})

@@ -163,7 +163,7 @@ def test_against_the_model(made: list[Made]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(some.lists(MADE, min_size=2, max_size=4), some.data())
-def test_in_doubt_nothing_is_told_that_is_not_so_and_nothing_is_passed_over(made: list[Made], data: Any) -> None:
+def test_in_doubt_no_false_overlap_is_found_and_none_is_passed_over(made: list[Made], data: Any) -> None:
     """What is known of some only by their reference ids gives Unread wherever it might be that something is found."""
     sure = [one.sibling(number) for number, one in enumerate(made)]
     hidden = data.draw(some.sets(some.integers(0, len(made) - 1)))
@@ -207,13 +207,13 @@ def test_the_whole_in_parts_names_those_that_added_to_it() -> None:
     assert (reported.whole, reported.policies, reported.controls) == (True, 3, MEMBERS)
 
 
-def test_of_one_time_or_of_none_the_greater_id_is_told() -> None:
+def test_of_one_time_or_of_none_the_greater_id_overlaps() -> None:
     for minutes in ((5, 5, 5), (9, None, 1), (None, None, None)):
         found = overlap.compare([sibling(name, at) for name, at in zip("bca", minutes, strict=True)], [])
         assert names(found) == {"b": ["a"], "c": ["a", "b"]}
 
 
-def test_what_is_above_alone_is_told_there_and_not_here() -> None:
+def test_what_is_above_alone_overlaps_there_and_not_here() -> None:
     upper = [sibling(one, 0, SUBSCRIPTION, policyDefinitionReferenceIds=[one]) for one in MEMBERS]
     here = sibling("here", 9, policyDefinitionReferenceIds=["a"])
     assert overlap.compare([here], upper) == {}
@@ -222,7 +222,7 @@ def test_what_is_above_alone_is_told_there_and_not_here() -> None:
     assert names(overlap.compare([early], upper)) == {"c": ["here", "b"]}
 
 
-def test_many_are_told_by_a_few_and_their_number() -> None:
+def test_of_many_a_few_are_named_and_the_others_counted() -> None:
     every = [sibling(f"e{number:03}", number) for number in range(300)]
     found = overlap.compare(every, [])
     last = found[every[-1].key]

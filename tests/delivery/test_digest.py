@@ -104,7 +104,7 @@ async def test_the_next_window_begins_anew(world: Stage) -> None:
     assert world.sink.ids()[6:] == [f"later{n}" for n in range(5)]
 
 
-async def test_what_cannot_wait_is_never_gathered_and_does_not_count(world: Stage) -> None:
+async def test_what_cannot_wait_is_never_collected_and_does_not_count(world: Stage) -> None:
     await world.send(*some(9))
     urgent = (
         Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.CANNOT_ACT, Kind.FIGHT,
@@ -115,7 +115,7 @@ async def test_what_cannot_wait_is_never_gathered_and_does_not_count(world: Stag
     assert world.sink.ids() == ["n0", "n1", "n2", "n3", "n4", *(f"u-{kind}" for kind in urgent)]
 
 
-async def test_a_route_without_a_digest_gathers_nothing(register: TableRegister, clock: VirtualClock) -> None:
+async def test_a_route_without_a_digest_collects_nothing(register: TableRegister, clock: VirtualClock) -> None:
     queue, sink = MemoryQueue(clock), Sink(clock)
     rules = rules_with(replace(TEAMS, digest=None))
     one = courier(sink, queue, clock, register.rate_limits, register.digest_items, register, rules)
@@ -156,7 +156,7 @@ async def test_while_one_digest_is_open_the_next_does_not_repeat_it(world: Stage
     assert await world.register.digest_items.waiting("secops", "20261102T2359Z") == []
 
 
-async def test_what_is_gathered_after_its_window_was_closed_goes_with_the_next(world: Stage) -> None:
+async def test_what_is_collected_after_its_window_was_closed_goes_with_the_next(world: Stage) -> None:
     await world.send(*some(6))
     await world.run()
     add, clock = world.register.digest_items.add, world.clock
@@ -185,7 +185,7 @@ async def test_what_is_gathered_after_its_window_was_closed_goes_with_the_next(w
     ],
     ids=["longer, and begins then too", "longer, and began before", "shorter"],
 )
-async def test_what_is_gathered_after_the_windows_got_another_length_goes_at_the_end_of_the_new_window(
+async def test_what_is_collected_after_the_windows_got_another_length_goes_at_the_end_of_the_new_window(
     world: Stage, lengths: tuple[int, int], moves: int, digest: str, end: str
 ) -> None:
     """The window before, of 10:00, is awaited or closed under its own length; that says nothing about the new one."""
@@ -239,7 +239,7 @@ async def test_a_digest_that_others_made_is_delivered_too(world: Stage) -> None:
     assert world.sink.ids() == ["sweep-1"]
 
 
-async def test_a_digest_for_a_route_that_was_taken_out_is_kept_as_a_letter(world: Stage) -> None:
+async def test_a_digest_for_a_removed_route_becomes_a_dead_letter(world: Stage) -> None:
     await world.send(*some(7))
     await world.run(START + timedelta(minutes=1))
     other = rules_with(replace(TEAMS, name="other"))

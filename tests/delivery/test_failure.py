@@ -40,7 +40,7 @@ def test_what_a_channel_asks_for_is_a_floor_of_at_most_an_hour(asked: float) -> 
         assert min(asked, 3600) <= backoff(0, asked, chance=chance) <= 0.001 + max(12, min(asked, 3600) * 1.2)
 
 
-async def test_a_notice_that_fails_for_a_day_becomes_a_letter_and_is_told_elsewhere(world: Stage) -> None:
+async def test_a_notice_that_fails_for_a_day_becomes_a_dead_letter_and_another_route_is_notified(world: Stage) -> None:
     world.sink.answer = lambda _reported, route: TryAgain("503") if route == "secops" else Delivered()
     await world.send(*some(3))
     await world.run()
@@ -56,7 +56,7 @@ async def test_a_notice_that_fails_for_a_day_becomes_a_letter_and_is_told_elsewh
     assert "503" in alert.why[0]
 
 
-async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_letter(world: Stage) -> None:
+async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_dead_letter(world: Stage) -> None:
     until = START + timedelta(days=3)
     refused = TryAgain("the managed identity endpoint gave no token", 60.0, waits=True)
     world.sink.answer = lambda _reported, _route: refused if world.clock.now() < until else Delivered()
@@ -67,7 +67,7 @@ async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_
     assert await world.register.dead_letters() == []
 
 
-async def test_it_is_told_again_the_next_day(world: Stage) -> None:
+async def test_it_is_notified_again_the_next_day(world: Stage) -> None:
     world.sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
     for _ in range(2):
         await world.send(*some(4))
@@ -77,7 +77,7 @@ async def test_it_is_told_again_the_next_day(world: Stage) -> None:
     assert world.sink.ids("backup") == days
 
 
-async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage) -> None:
+async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage) -> None:
     world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
     await world.send(*some(4))
     await world.run()
@@ -110,7 +110,7 @@ def _enable_before_a_letter_is_kept(world: Stage) -> None:
     world.register.bury = late  # type: ignore[method-assign]
 
 
-async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_told_again(world: Stage) -> None:
+async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_notified_again(world: Stage) -> None:
     world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
@@ -127,7 +127,7 @@ async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not
     ]
 
 
-async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_told_of(world: Stage) -> None:
+async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_notified(world: Stage) -> None:
     answers = iter((GONE,))
     world.sink.answer = lambda _reported, _route: next(answers, Delivered())
     _enable_before_a_letter_is_kept(world)
@@ -176,7 +176,7 @@ async def test_a_test_does_not_wait_behind_an_hour_of_notices(world: Stage) -> N
     assert world.sink.asked == []
 
 
-async def test_a_failing_alert_is_not_told_of_to_its_own_route(world: Stage) -> None:
+async def test_the_failure_of_an_alert_is_not_sent_to_its_own_route(world: Stage) -> None:
     world.sink.answer = lambda _reported, _route: Undeliverable("400")
     await world.send(*some(1))
     await world.run()
@@ -191,13 +191,13 @@ async def test_a_failing_alert_is_not_told_of_to_its_own_route(world: Stage) -> 
     ["", "{", "[]", "{}", '{"route": 1, "notice": {}}', '{"route": "secops", "notice": {}}', '{"digest": 1}',
      '{"digest": {"route": "secops", "window": "soon", "seconds": 900}}'],
 )  # fmt: skip
-async def test_what_is_no_message_is_kept_as_a_letter(world: Stage, text: str) -> None:
+async def test_what_is_no_message_becomes_a_dead_letter(world: Stage, text: str) -> None:
     assert not await world.courier.deliver(text)
     [dead_letter] = await world.register.dead_letters()
     assert (dead_letter.source, dead_letter.payload) == ("notices", text)
 
 
-async def test_what_the_host_gave_up_on_is_kept_and_told(world: Stage) -> None:
+async def test_what_the_host_gave_up_on_is_kept_and_notified(world: Stage) -> None:
     await world.courier.poisoned(json.dumps({"route": "secops", "notice": notice(id="n9").to_json()}))
     await world.courier.poisoned("{")
     await world.run()
@@ -216,7 +216,7 @@ async def test_a_test_notice_goes_to_a_disabled_route_too(world: Stage) -> None:
     assert world.sink.ids()[-1].startswith("test-secops-")
 
 
-async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_told(
+async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_notified(
     register: TableRegister, clock: VirtualClock
 ) -> None:
     fallback = Route("fallback", "teams", "ALERT")

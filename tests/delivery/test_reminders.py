@@ -100,7 +100,7 @@ async def test_reminders_leave_the_other_notices_of_the_route_alone(world: Stage
     assert world.sink.ids()[6:] == [DIGEST]
 
 
-async def test_where_a_route_gathers_nothing_each_goes_at_once(register: TableRegister, clock: VirtualClock) -> None:
+async def test_where_a_route_collects_nothing_each_goes_at_once(register: TableRegister, clock: VirtualClock) -> None:
     world = stage(register, clock, (replace(TEAMS, digest=None), BACKUP))
     await world.send(*(reminder(n) for n in range(12)))
     await world.run()
@@ -108,7 +108,7 @@ async def test_where_a_route_gathers_nothing_each_goes_at_once(register: TableRe
     assert clock.now() < START + timedelta(minutes=1)
 
 
-async def test_what_comes_again_after_its_digest_was_delivered_is_not_told_again(world: Stage) -> None:
+async def test_what_comes_again_after_its_digest_was_delivered_is_not_notified_again(world: Stage) -> None:
     first = [reminder(n) for n in range(3)]
     await world.send(*first)
     await world.run()
@@ -123,7 +123,7 @@ async def test_what_comes_again_after_its_digest_was_delivered_is_not_told_again
     assert await left(world.register) == 0
 
 
-async def test_what_comes_again_while_its_digest_cannot_be_delivered_is_told_once(world: Stage) -> None:
+async def test_what_comes_again_while_its_digest_cannot_be_delivered_is_notified_once(world: Stage) -> None:
     first = [reminder(n) for n in range(3)]
 
     def answer(_reported: Notice, _route: str) -> Delivery:
@@ -190,7 +190,7 @@ async def test_a_digest_of_reminders_shows_what_ends_first(world: Stage) -> None
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("deadly", range(1, 19))
-async def test_a_crash_at_any_point_tells_each_once(
+async def test_after_a_crash_at_any_point_each_is_notified_once(
     register: TableRegister, clock: VirtualClock, deadly: int, *, after: bool
 ) -> None:
     """Every call to a port in turn kills the process, before or after its work."""

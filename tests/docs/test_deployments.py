@@ -24,7 +24,7 @@ def words(text: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
-def test_what_if_stands_before_every_deployment(page: Path) -> None:
+def test_what_if_comes_before_every_deployment(page: Path) -> None:
     text = words(page.read_text("utf-8"))
     assert [rest for rest in CREATE.findall(text) if not rest.startswith(" --confirm-with-what-if ")] == []
     for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):

@@ -75,7 +75,7 @@ async def put(clinic: Clinic, queue: str, *texts: str) -> AsyncIterator[None]:
         await client.clear_messages()
 
 
-async def test_what_waits_in_a_queue_is_told_and_stays(clinic: Clinic) -> None:
+async def test_what_waits_in_a_queue_is_reported_and_stays(clinic: Clinic) -> None:
     due = spell_time(datetime.now(UTC) - timedelta(minutes=10))
     delayed = base64.b64encode(json.dumps({DUE: due}).encode()).decode()
     async with put(clinic, "notices", delayed, "<not base64>"), put(clinic, "reconcile", *["x"] * 33):
@@ -103,7 +103,7 @@ async def test_a_queue_that_is_not_there_is_unknown_and_is_not_made(clinic: Clin
     assert states(result)["notices"] is State.PASS
 
 
-async def test_letters_that_wait_are_told(clinic: Clinic) -> None:
+async def test_waiting_dead_letters_are_reported(clinic: Clinic) -> None:
     at = datetime(2026, 11, 2, tzinfo=UTC)
     await clinic.register.bury(DeadLetter(id="a", source="events", reason="odd", payload="{}", at=at, attempts=1))
     result = await clinic.check("letters")

@@ -104,7 +104,7 @@ async def test_a_sink_that_is_down_costs_nothing_but_time(site: Site) -> None:
         await until(heard, 15, "the cards did not come")
 
 
-async def test_a_message_that_cannot_be_processed_is_seen_and_told(site: Site) -> None:
+async def test_a_message_that_cannot_be_processed_is_kept_and_notified(site: Site) -> None:
     text = json.dumps({"id": exemption_id(tenant.RESOURCE, "poisoned"), "attempt": 3})
     await site.enqueue("reconcile-poison", text)
     dead_letter = await site.dead_letter(lambda one: one.payload == text)
@@ -119,14 +119,14 @@ async def test_a_message_that_cannot_be_processed_is_seen_and_told(site: Site) -
 
 
 @pytest.mark.parametrize("text", ["garbage", "{}", '{"id": "\\ud800"}', f'{{"id": "{tenant.EXCLUDED}"}}'])
-async def test_garbage_on_the_queue_is_a_letter(site: Site, text: str) -> None:
+async def test_garbage_on_the_queue_becomes_a_dead_letter(site: Site, text: str) -> None:
     await site.enqueue("reconcile", text)
     assert (await site.dead_letter(lambda one: (one.source, one.payload) == ("reconcile", text))).reason
     await site.enqueue("notices", text)
     assert (await site.dead_letter(lambda one: (one.source, one.payload) == ("notices", text))).reason
 
 
-async def test_a_message_that_breaks_the_function_goes_the_way_of_poison(site: Site) -> None:
+async def test_a_message_that_breaks_the_function_ends_as_poison(site: Site) -> None:
     odd = json.dumps({"id": exemption_id(tenant.RESOURCE, "odd\ud800")})
     await site.enqueue("reconcile", odd)
     assert (await site.dead_letter(lambda one: one.payload == odd)).source == "reconcile"

@@ -16,7 +16,7 @@ from .conftest import Site, until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_broken_ruleset_stops_everything_and_is_told_once(site: Site) -> None:
+async def test_a_broken_ruleset_stops_everything_and_is_notified_once(site: Site) -> None:
     file, paths = site.sandbox.ruleset, [exemption_id(tenant.RESOURCE, f"unjudged-{n}") for n in range(5)]
     good = file.read_text()
     known = len(await site.notices("teams"))

@@ -16,7 +16,7 @@ from .conftest import Site, until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_what_no_event_told_of_is_answered_after_the_next_sweep(site: Site) -> None:
+async def test_what_no_event_announced_is_answered_after_the_next_sweep(site: Site) -> None:
     await site.sandbox.sweep()
     written, edited = (exemption_id(tenant.RESOURCE, name) for name in ("sweep-written", "sweep-edited"))
     await site.put(edited, expiresOn=in_days(100))
@@ -29,7 +29,7 @@ async def test_what_no_event_told_of_is_answered_after_the_next_sweep(site: Site
     await site.settled(edited, Status.COMPLIANT, "put-back")
 
 
-async def test_a_reminder_reaches_the_webhook_and_the_last_report_is_kept(site: Site) -> None:
+async def test_a_reminder_arrives_at_the_webhook_and_the_last_report_is_kept(site: Site) -> None:
     one = exemption_id(tenant.RESOURCE, "sweep-ending")
     await site.put(one, expiresOn=in_days(6))
     stored, _ = await site.settled(one, Status.COMPLIANT)
@@ -48,7 +48,7 @@ async def test_a_reminder_reaches_the_webhook_and_the_last_report_is_kept(site: 
     assert run.report["missing"] == []
 
 
-async def test_another_way_past_a_policy_is_in_the_register_and_told(site: Site) -> None:
+async def test_another_bypass_is_in_the_register_and_notified(site: Site) -> None:
     assignment = f"{tenant.GROUP}{tenant.AUTHORIZATION}/policyAssignments/e2e-relaxed"
     definition = f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"
     off = {"properties": {"policyDefinitionId": definition, "enforcementMode": "DoNotEnforce"}}

@@ -37,14 +37,14 @@ async def test_an_exemption_at_a_management_group_is_answered_by_the_activity_lo
     assert await site.body(path) is None
 
 
-async def test_a_record_that_cannot_be_read_becomes_a_letter(site: Site) -> None:
+async def test_a_record_that_cannot_be_read_becomes_a_dead_letter(site: Site) -> None:
     broken = record("/nothing", identity={}, correlationId="activity-broken")
     await site.invoke("on_activity_log", json.dumps({"records": [broken]}))
     dead_letter = await site.dead_letter(lambda one: "activity-broken" in one.payload)
     assert "names none" in dead_letter.reason
 
 
-async def test_a_revert_is_told_from_the_event_to_the_notice(site: Site, path: str) -> None:
+async def test_a_revert_can_be_followed_from_the_event_to_the_notice(site: Site, path: str) -> None:
     await site.put(path, ALICE)
     await site.settled(path, Status.GONE, "reverted")
 

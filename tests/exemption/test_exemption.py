@@ -84,7 +84,7 @@ def test_identity_ignores_case() -> None:
     assert str(one) == one.text != two.text
 
 
-def test_letters_that_grow_in_lower_case_do_not_shift_the_name() -> None:
+def test_characters_that_grow_in_lower_case_do_not_shift_the_name() -> None:
     read = ExemptionId.parse(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/İİİ{EXEMPTIONS}İx")
     assert read.name == "İx"
     assert read.scope.endswith("/İİİ")

@@ -72,7 +72,7 @@ def test_the_version_that_is_evaluated(pin: Pin, definition: dict[str, object], 
 
 
 @pytest.mark.parametrize("versions", [(), ("1.0.0", "2.0.0")])
-def test_a_pin_that_is_not_told_is_unknown(versions: tuple[str, ...]) -> None:
+def test_a_pin_that_is_not_given_is_unknown(versions: tuple[str, ...]) -> None:
     assert isinstance(choose(Pin(reported=False), Definition({}, "2.0.0", versions)), Unread)
 
 

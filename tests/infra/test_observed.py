@@ -124,7 +124,7 @@ def test_the_window_without_a_sweep_is_a_parameter_of_three_hours(template: str)
     assert "    sweepLateHours: sweepLateHours\n" in code("main")
 
 
-def test_a_late_sweep_is_seen_where_no_fact_reaches_the_logs() -> None:
+def test_a_late_sweep_is_seen_where_no_fact_arrives_in_the_logs() -> None:
     """Facts decide where there are any; the host's record of calls does where there are none, and where both miss."""
     query = alerts()["sweep-late"]["query"]
     assert 'AppRequests | where _ResourceId =~ "${insightsId}" | where Name has "sweep" and Success == true' in query
@@ -187,13 +187,13 @@ def test_the_exemptions_are_listed_by_days_to_expiry_with_owner_and_ticket_by_ev
         assert tuple(re.findall(r"metadata\.(\w+)", said)) == ROLES[role]
 
 
-def test_ways_past_a_policy_are_shown() -> None:
+def test_bypasses_of_policies_are_shown() -> None:
     query = panels()["ways-past"]["query"]
     for word in ("microsoft.authorization/policyassignments", "DoNotEnforce", "notScopes", "overrides"):
         assert word in query
 
 
-def test_alerts_about_a_state_stay_until_it_is_told_to_be_over() -> None:
+def test_alerts_about_a_state_stay_until_a_fact_says_that_it_is_over() -> None:
     """One line says that the breaker opened, or that a check failed: the newest line decides, over a long window."""
     for name, by in (("breaker-open", "arg_max(TimeGenerated, fact) |"), ("doctor-failing", "by check")):
         query = alerts()[name]["query"]

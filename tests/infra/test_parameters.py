@@ -150,7 +150,7 @@ def test_no_parameter_file_is_refused_as_it_is_shipped(file: str) -> None:
         ("management-group", "onboards", "onboard", "onboarding 'modules/onboarding.bicep'"),
     ],
 )
-def test_the_refusal_stands_in_a_condition(template: str, condition: str, otherwise: str, module: str) -> None:
+def test_the_refusal_is_inside_a_condition(template: str, condition: str, otherwise: str, module: str) -> None:
     """Conditions are evaluated at the start, of modules that are left out too: nothing has been made by then."""
     source = code(template)
     assert f"var {condition} = empty(refused) ? {otherwise} : fail(join(refused, ' '))\n" in source

@@ -142,7 +142,7 @@ async def test_what_was_said_is_kept_over_attempts(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("target", ["", None, "burn", 5, ["write"], {"write": 1}, True])
-async def test_an_odd_target_in_a_message_says_nothing(desk: Desk, target: object) -> None:
+async def test_a_malformed_target_in_a_message_says_nothing(desk: Desk, target: object) -> None:
     await desk.intake.message(json.dumps({"id": EXEMPTION.text, "operation": "write", "target": target}))
     assert desk.reconciler.asked == [(EXEMPTION, Hint("queue", "write"))]
 
@@ -172,7 +172,7 @@ async def test_with_the_register_down_the_event_is_to_come_again(
         await notified(desk)
 
 
-async def test_a_deployment_event_reaches_what_is_below_its_scope(desk: Desk) -> None:
+async def test_a_deployment_event_covers_what_is_below_its_scope(desk: Desk) -> None:
     (lost,) = some(1)
     await keep(desk, [lost])
     record = f"{GROUP}/providers/Microsoft.Resources/deployments/release-7"

@@ -156,7 +156,7 @@ async def place(storage: str, clock: VirtualClock) -> AsyncIterator[Place]:
         yield Place(Azure(clock), register, clock)
 
 
-async def test_a_mended_violation_is_told_once(place: Place) -> None:
+async def test_a_fixed_violation_is_notified_once(place: Place) -> None:
     place.azure.write(NO_OWNER)
     assert await place.look() is Status.VIOLATION
     assert place.notified() == ["violation"]
@@ -172,7 +172,7 @@ async def test_a_mended_violation_is_told_once(place: Place) -> None:
     assert place.notified() == []
 
 
-async def test_a_mended_tagged_one_is_told_once_and_its_tag_goes(place: Place) -> None:
+async def test_a_fixed_tagged_one_is_notified_once_and_its_tag_goes(place: Place) -> None:
     place.azure.write(NO_TICKET)
     assert await place.look() is Status.VIOLATION
     assert place.notified() == ["tagged"]
@@ -198,7 +198,7 @@ async def test_a_lost_answer_to_the_untagging_does_not_lose_or_double_it(place: 
     assert place.notified() == ["compliant"]
 
 
-async def test_one_that_could_not_be_judged_and_then_can_is_told(place: Place) -> None:
+async def test_one_that_could_not_be_judged_and_then_can_is_notified(place: Place) -> None:
     place.rules = RULES.replace("owner-missing: alert", "reference-unknown: alert")
     place.azure.known = False
     place.azure.write(GOOD)
@@ -209,7 +209,7 @@ async def test_one_that_could_not_be_judged_and_then_can_is_told(place: Place) -
     assert place.notified() == ["compliant"]
 
 
-async def test_one_that_could_not_be_changed_and_was_mended_is_told(place: Place) -> None:
+async def test_one_that_could_not_be_changed_and_was_fixed_is_notified(place: Place) -> None:
     place.azure.locked = True
     place.azure.write(NO_TICKET)
     assert await place.look() is Status.CANNOT_ACT
@@ -219,7 +219,7 @@ async def test_one_that_could_not_be_changed_and_was_mended_is_told(place: Place
     assert place.notified() == ["compliant"]
 
 
-async def test_in_audit_mode_it_is_told_too(place: Place) -> None:
+async def test_in_audit_mode_it_is_notified_too(place: Place) -> None:
     place.rules = RULES.replace("enforce", "audit")
     place.azure.write(GOOD, expiresOn=None)
     await place.look()
@@ -230,7 +230,7 @@ async def test_in_audit_mode_it_is_told_too(place: Place) -> None:
 
 
 @pytest.mark.parametrize("source", ["event", "sweep"])
-async def test_one_that_was_always_right_is_never_told(place: Place, source: str) -> None:
+async def test_one_that_was_always_right_is_never_notified(place: Place, source: str) -> None:
     place.azure.write(GOOD)
     assert await place.look(source) is Status.COMPLIANT
     place.azure.write(GOOD, displayName="other")
@@ -247,7 +247,7 @@ async def test_an_old_tag_of_ours_on_one_that_the_register_never_saw_goes_withou
     assert place.notified() == []
 
 
-async def test_our_own_put_back_is_told_as_such_only(place: Place) -> None:
+async def test_our_own_put_back_is_notified_as_such_only(place: Place) -> None:
     place.azure.write(GOOD)
     await place.look()
     place.azure.write(GOOD, expiresOn=None)
@@ -255,7 +255,7 @@ async def test_our_own_put_back_is_told_as_such_only(place: Place) -> None:
     assert place.notified() == ["reverted"]
 
 
-async def test_one_made_anew_after_a_revert_is_not_told(place: Place) -> None:
+async def test_one_made_anew_after_a_revert_is_not_notified(place: Place) -> None:
     place.azure.write(GOOD, expiresOn=None)
     assert await place.look() is Status.GONE
     assert place.notified() == ["reverted"]
@@ -264,7 +264,7 @@ async def test_one_made_anew_after_a_revert_is_not_told(place: Place) -> None:
     assert place.notified() == []
 
 
-async def test_one_mended_before_anybody_was_told_is_not_told(place: Place) -> None:
+async def test_one_fixed_before_anybody_was_notified_is_not_notified(place: Place) -> None:
     """An action was begun and died before it was told; meanwhile its author mended it."""
     place.azure.write(NO_TICKET)
     place.azure.dies_after_write = True
@@ -276,7 +276,7 @@ async def test_one_mended_before_anybody_was_told_is_not_told(place: Place) -> N
     assert place.notified() == []
 
 
-async def test_one_mended_just_before_we_acted_is_not_told(place: Place) -> None:
+async def test_one_fixed_just_before_we_acted_is_not_notified(place: Place) -> None:
     place.azure.write(NO_TICKET)
     place.azure.mended_after_gets = 1
     assert await place.look() is Status.COMPLIANT
@@ -284,7 +284,7 @@ async def test_one_mended_just_before_we_acted_is_not_told(place: Place) -> None
     assert place.notified() == []
 
 
-async def test_troubles_that_come_and_go_are_told_each_time(place: Place) -> None:
+async def test_troubles_that_come_and_go_are_notified_each_time(place: Place) -> None:
     kinds = []
     for metadata in (NO_OWNER, GOOD, NO_OWNER, GOOD):
         place.azure.write(metadata)

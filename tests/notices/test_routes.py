@@ -80,7 +80,7 @@ def test_a_hostile_owner_is_not_somebody_else(text: str) -> None:
     assert not Route("r", "teams", "A", owners=("*@contoso.com",)).wants(of_kind(Kind.VIOLATION, text=text))
 
 
-def test_every_route_that_wants_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_route_that_wants_it_is_notified(caplog: pytest.LogCaptureFixture) -> None:
     rules = ruleset("kinds: [violation]", "kinds: [tagged]", "default: true, kinds: [reverted]", "min_severity: high")
     assert notified(NOTICE, rules) == ["r0", "r3"]
     assert unrouted([NOTICE], rules) == []
@@ -109,7 +109,7 @@ def test_without_a_route_the_log_says_so(caplog: pytest.LogCaptureFixture) -> No
     assert "it goes to nobody: the ruleset has no route" in caplog.text
 
 
-def test_chats_gather_and_machines_do_not_unless_told_otherwise() -> None:
+def test_chats_collect_and_machines_do_not_unless_set_otherwise() -> None:
     entry = "- {{route: {0}, channel: {0}, address_setting: A, secret_setting: B{1}}}\n"
     channels = ("teams", "slack", "webhook", "eventgrid")
     plain, off, given = (
@@ -127,7 +127,7 @@ def test_chats_gather_and_machines_do_not_unless_told_otherwise() -> None:
     assert ruleset("digest: {window: 2h}").routes[0].digest == Digest(5, timedelta(hours=2))
 
 
-def test_the_shipped_ruleset_tells_of_every_kind() -> None:
+def test_the_shipped_ruleset_notifies_of_every_kind() -> None:
     assert all(load_ruleset().routes_for(of_kind(kind)) for kind in Kind)
 
 

@@ -96,7 +96,7 @@ DEEP = definition(json.loads('{"not":' * 3000 + '{"field": "a", "equals": 1}' + 
 
 
 @pytest.mark.parametrize("there", ["", "{", "[]", '{"properties": 5}', "null", "[" * 100_000, DEEP])
-def test_what_stands_in_its_place_and_is_none_is_said(there: str) -> None:
+def test_what_is_in_its_place_and_is_none_is_named(there: str) -> None:
     (one,) = differences({"definitions/d.json": there}, {"definitions/d.json": definition({"field": "a", "equals": 1})})
     assert one.changes == {"texts": ["what is there cannot be read, and is replaced"]}
 

@@ -45,7 +45,7 @@ def only(given_definition: Mapping[str, Any]) -> dict[str, Any]:
 # What a definition becomes.
 
 
-def test_the_check_stands_beside_the_whole_condition_and_the_effect_stays() -> None:
+def test_the_check_is_added_to_the_whole_condition_and_the_effect_stays() -> None:
     condition = {"anyOf": [TYPE, {"not": {"field": "name", "like": "x*"}}]}
     after = only(definition(policyRule={"if": condition, "then": {"effect": "[parameters('effect')]"}}))
     assert after["policyRule"] == {"if": {"allOf": [condition, CHECK]}, "then": {"effect": "[parameters('effect')]"}}
@@ -240,7 +240,7 @@ def test_tags_are_inherited_by_the_built_in_definition_once_each() -> None:
     assert CONTRIBUTOR in role_bicep()
 
 
-def test_without_definitions_the_companion_stands_alone() -> None:
+def test_without_definitions_the_companion_is_deployed_alone() -> None:
     one = tagged.build({}, Exceptions())
     assert sorted(one.files) == [
         "definitions/audit-exception-tags.json",

@@ -29,7 +29,7 @@ async def test_a_compliant_one_is_recorded_once(world: World, count: int) -> Non
 
 
 @pytest.mark.parametrize("count", [2, 5])
-async def test_a_bad_one_is_reverted_once_and_told_once(world: World, count: int) -> None:
+async def test_a_bad_one_is_reverted_once_and_notified_once(world: World, count: int) -> None:
     one = world.id()
     await world.bad(one)
     await at_once(world, *["event"] * count)
@@ -64,7 +64,7 @@ async def test_a_tag_is_set_once(world: World) -> None:
     assert await world.events(one) == ["intent", "tagged"]
 
 
-async def test_one_that_goes_is_told_once(world: World) -> None:
+async def test_one_that_goes_is_notified_once(world: World) -> None:
     one = world.id()
     await world.known(one)
     await world.delete(one)

@@ -69,7 +69,7 @@ async def test_a_bad_one_is_tagged_whoever_it_says_it_is_of(world: World) -> Non
 
 @pytest.mark.parametrize("waits", [0, 40])
 @pytest.mark.parametrize("second", [ALICE, BOB])
-async def test_the_claim_in_small_steps_protects_nothing_and_is_told_once(
+async def test_the_claim_in_small_steps_protects_nothing_and_is_notified_once(
     world: World, second: Actor, waits: int
 ) -> None:
     world.ruleset = rules(owners=[EPAC])
@@ -275,7 +275,7 @@ BY_OWNER: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-async def test_a_claim_reaches_who_is_known_of_a_flood_a_loss_and_a_return_too(world: World) -> None:
+async def test_the_known_owner_is_notified_of_a_flood_a_loss_and_a_return_too(world: World) -> None:
     world.ruleset = rules(notices=BY_OWNER, durability={"mode": "collateral", "wait": "1h"})
     one = world.id()
     await world.known(one)
@@ -295,7 +295,7 @@ async def test_a_claim_reaches_who_is_known_of_a_flood_a_loss_and_a_return_too(w
         assert (kind, about["owner"], about["knownOwner"]) == (kind, "alice@contoso.com", APPROVAL["owner"])
 
 
-async def test_a_claim_reaches_the_owner_who_is_known_too(world: World) -> None:
+async def test_a_claim_is_notified_to_the_known_owner_too(world: World) -> None:
     world.ruleset = rules(notices=BY_OWNER)
     one = world.id()
     await world.known(one)

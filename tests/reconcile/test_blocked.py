@@ -61,7 +61,7 @@ async def test_an_edit_that_a_refused_restore_was_first_to_see_is_its_authors_an
     assert (await world.row(one)).status is Status.COMPLIANT
 
 
-async def test_what_a_refused_restore_was_first_to_see_is_judged_though_no_event_tells_of_it(world: World) -> None:
+async def test_what_a_refused_restore_was_first_to_see_is_judged_though_no_event_announces_it(world: World) -> None:
     one = world.id()
     await world.bad(one, PIPELINE)
     assert (await world.look(one)).did == "delete"
@@ -77,7 +77,7 @@ async def test_what_a_refused_restore_was_first_to_see_is_judged_though_no_event
 
 
 @pytest.mark.parametrize("forbid", [lock, deny, no_role])
-async def test_a_revert_that_azure_forbids_is_told_once_and_left_for_a_day(
+async def test_a_revert_that_azure_forbids_is_notified_once_and_left_for_a_day(
     world: World, forbid: Callable[[World], None]
 ) -> None:
     one = world.id()
@@ -131,7 +131,7 @@ async def test_it_is_tried_again_when_the_exemption_changes(world: World) -> Non
     assert (await world.look(one)).did == "delete"
 
 
-async def test_mended_although_it_was_blocked(world: World) -> None:
+async def test_fixed_although_it_was_blocked(world: World) -> None:
     one = world.id()
     await world.bad(one)
     world.arm.lock(tenant.GROUP)
@@ -211,7 +211,7 @@ LONG = pytest.mark.long
 
 
 @pytest.mark.parametrize("source", [pytest.param("wake-up", marks=LONG), "event", pytest.param("sweep", marks=LONG)])
-async def test_it_is_tried_after_a_day_then_weekly_and_told_once(world: World, source: str) -> None:
+async def test_it_is_tried_after_a_day_then_weekly_and_notified_once(world: World, source: str) -> None:
     one = world.id()
     await world.bad(one)
     lock(world)
@@ -408,7 +408,7 @@ def test_what_is_documented_is_what_is_in_the_list() -> None:
 
 
 @pytest.mark.parametrize("meanwhile", ["unknown", "hold"])
-async def test_what_is_not_tried_for_a_while_is_not_told_of_anew(world: World, meanwhile: str) -> None:
+async def test_what_is_not_tried_for_a_while_is_not_notified_anew(world: World, meanwhile: str) -> None:
     world.ruleset = rules(on={"whole-initiative": "revert"})
     one = world.id()
     await world.write(one, ALICE, policyDefinitionReferenceIds=None)

@@ -38,7 +38,7 @@ async def test_the_limit_holds_and_the_next_one_waits(world: World) -> None:
 
 
 @pytest.mark.parametrize("operation", ["queues.send", "register.sent"])
-async def test_what_fails_once_while_it_is_told_is_told_once_more_at_most(world: World, operation: str) -> None:
+async def test_a_notice_that_fails_once_is_sent_once_more_at_most(world: World, operation: str) -> None:
     world.ruleset = rules(breaker={"reverts_per_hour": 0})
     first, second = world.id("first"), world.id("second")
     await world.bad(first)
@@ -123,7 +123,7 @@ async def test_tags_are_not_counted(world: World) -> None:
     assert (await world.register.breaker(world.clock.now())).recent == 0
 
 
-async def test_mended_while_it_was_held(world: World) -> None:
+async def test_fixed_while_it_was_held(world: World) -> None:
     world.ruleset = rules(breaker={"reverts_per_hour": 0})
     one = world.id()
     await world.bad(one)
@@ -145,7 +145,7 @@ async def test_one_revert_counts_once_however_often_its_event_comes(world: World
     assert (state.opened_at, state.recent) == (None, 1)
 
 
-async def test_an_open_breaker_is_told_with_each_revert_that_it_holds(
+async def test_an_open_breaker_is_named_with_each_revert_that_it_holds(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "guardrails")

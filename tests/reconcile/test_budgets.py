@@ -60,7 +60,7 @@ async def test_one_exemption_rewritten_21_times_stops_nothing_else(world: World)
     assert (await world.look(other)).did == "delete"
 
 
-async def test_it_is_told_once_and_goes_on_by_itself_at_the_very_second(world: World) -> None:
+async def test_it_is_notified_once_and_goes_on_by_itself_at_the_very_second(world: World) -> None:
     one = world.id()
     await world.known(one)
     first = world.clock.now()
@@ -142,7 +142,7 @@ async def test_an_author_who_floods_is_held_back_and_others_are_not(world: World
     assert sorted((await world.register.held()).values()) == ["author"] * 3
 
 
-async def test_what_is_left_to_be_told_and_is_told_again_goes_once(world: World) -> None:
+async def test_a_pending_notice_that_comes_again_goes_once(world: World) -> None:
     async def unreachable() -> None:
         raise Retryable("it cannot be reached", code="storage-unreachable")
 
@@ -159,7 +159,7 @@ async def test_what_is_left_to_be_told_and_is_told_again_goes_once(world: World)
     assert (await world.row(one)).outbox == ()
 
 
-async def test_a_budget_is_told_once_where_the_clock_of_who_tells_is_behind(world: World) -> None:
+async def test_a_budget_is_notified_once_where_the_clock_of_the_notifier_is_behind(world: World) -> None:
     await many(world, 10, ALICE)
     world.clock.advance(seconds=-2)  # another worker
     await many(world, 1, ALICE, "more")
@@ -169,7 +169,7 @@ async def test_a_budget_is_told_once_where_the_clock_of_who_tells_is_behind(worl
     assert [reported["notice"]["kind"] for reported in await world.notices()].count("budget-reached") == 1
 
 
-async def test_a_flood_is_told_once_where_the_clock_of_who_tells_is_behind(world: World) -> None:
+async def test_a_flood_is_notified_once_where_the_clock_of_the_notifier_is_behind(world: World) -> None:
     world.ruleset = rules(breaker={"reverts": {"exemption": 1}})
     one = world.id()
     assert await flood(world, one, 1) == ["delete"]

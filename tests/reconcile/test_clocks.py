@@ -71,7 +71,7 @@ async def test_alternating_between_two_rules(world: World, one: ExemptionId) -> 
     assert await world.notified() == ["reverted", "tagged", "tagged"]
 
 
-async def test_mended_for_a_moment(world: World, one: ExemptionId) -> None:
+async def test_fixed_for_a_moment(world: World, one: ExemptionId) -> None:
     await edit(world, one)
     good = await world.properties(one)
     await edit(world, one, **NEVER_ENDS)
@@ -84,7 +84,7 @@ async def test_mended_for_a_moment(world: World, one: ExemptionId) -> None:
     assert not await edit(world, one, **NEVER_ENDS)
 
 
-async def test_who_breaks_it_again_each_time_it_is_mended_is_told_once(world: World, one: ExemptionId) -> None:
+async def test_who_breaks_it_again_each_time_it_is_fixed_is_notified_once(world: World, one: ExemptionId) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "20d"}})
     for _ in range(TOGGLES + 2):
         assert await edit(world, one, **NEVER_ENDS)
@@ -319,7 +319,7 @@ async def test_what_was_used_from_the_old_assignment_is_no_others_from_the_new_o
 
 
 @pytest.mark.parametrize("why", ["adopted", "restored"])
-async def test_what_may_stand_uses_up_nothing(world: World, one: ExemptionId, why: str) -> None:
+async def test_what_is_allowed_uses_up_nothing(world: World, one: ExemptionId, why: str) -> None:
     other = world.id("another-name")
     await world.bad(one)
     world.clock.advance(days=1)
@@ -356,7 +356,7 @@ async def cannot_be_told(world: World, one: ExemptionId) -> None:
     assert (await world.row(one)).unclear
 
 
-async def test_our_put_back_ends_a_period_though_the_rule_cannot_be_told_then(world: World, one: ExemptionId) -> None:
+async def test_our_put_back_ends_a_period_though_the_rule_is_unknown_then(world: World, one: ExemptionId) -> None:
     world.ruleset = rules(on={"expiry-missing": GRACE, "whole-initiative": "revert"})
     await edit(world, one)
     await world.write(one, ALICE, **NO_MEMBER)
@@ -371,7 +371,7 @@ async def test_our_put_back_ends_a_period_though_the_rule_cannot_be_told_then(wo
     assert await has_left(world, one, 11 * HOUR)
 
 
-async def test_a_restore_ends_a_period_though_the_rule_cannot_be_told_then(world: World, one: ExemptionId) -> None:
+async def test_a_restore_ends_a_period_though_the_rule_is_unknown_then(world: World, one: ExemptionId) -> None:
     await edit(world, one)
     await edit(world, one, **NO_MEMBER)
     await cannot_be_told(world, one)
@@ -384,7 +384,7 @@ async def test_a_restore_ends_a_period_though_the_rule_cannot_be_told_then(world
     assert await has_left(world, one, 12 * HOUR)
 
 
-async def test_what_may_stand_again_ends_a_period_though_the_rule_cannot_be_told_then(
+async def test_what_is_allowed_again_ends_a_period_though_the_rule_is_unknown_then(
     world: World, one: ExemptionId
 ) -> None:
     left_alone = world.ruleset
@@ -505,7 +505,7 @@ async def test_a_month_later_it_is_a_new_one(world: World, approved: ExemptionId
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
-async def test_by_way_of_another_assignment(world: World, approved: ExemptionId, seen: bool) -> None:
+async def test_by_another_assignment(world: World, approved: ExemptionId, seen: bool) -> None:
     await edit(world, approved, **ends(0))
     await gone(world, approved, seen=seen)
     assert await edit(world, approved, **ends(60), **ELSEWHERE)
@@ -565,7 +565,7 @@ async def test_nor_is_it_of_one_that_was_deleted_and_is_made_anew(world: World, 
     assert (await world.row(unread)).status is Status.COMPLIANT
 
 
-async def test_an_end_is_accepted_once_the_rule_can_be_told(world: World, unread: ExemptionId) -> None:
+async def test_an_end_is_accepted_once_the_rule_is_known(world: World, unread: ExemptionId) -> None:
     await read_again(world)
     assert set((await world.look(unread)).row.findings) == {"EXG203"}
     assert not await edit(world, unread, **ends(60))
@@ -602,7 +602,7 @@ async def asked_to_be_reverted_for_a_while(world: World, one: ExemptionId) -> No
 
 
 @pytest.mark.parametrize("between", [edited_and_put_back, asked_to_be_reverted_for_a_while])
-async def test_however_it_came_to_be_told_the_end_is_accepted_then(
+async def test_whatever_made_the_rule_known_the_end_is_accepted_then(
     world: World, unread: ExemptionId, between: Callable[[World, ExemptionId], Awaitable[None]]
 ) -> None:
     await read_again(world)
@@ -614,7 +614,7 @@ async def test_however_it_came_to_be_told_the_end_is_accepted_then(
     assert not await edit(world, unread, **ends(60))
 
 
-async def test_where_it_is_only_told_it_stays_told(world: World, approved: ExemptionId) -> None:
+async def test_where_it_is_only_notified_it_stays_notified(world: World, approved: ExemptionId) -> None:
     world.ruleset = rules(on={"expiry-extended": "alert", "ticket-missing": "alert"})
     without = {"metadata": NO_TICKET}
     await edit(world, approved, **{**ends(0), **without})
@@ -637,7 +637,7 @@ async def test_what_was_extended_while_the_rule_was_off_is_not_held_against_it(
     assert not await edit(world, approved, **ends(62))
 
 
-async def test_a_smaller_tolerance_takes_back_nothing_that_stands(world: World, approved: ExemptionId) -> None:
+async def test_a_smaller_tolerance_takes_back_nothing_that_was_granted(world: World, approved: ExemptionId) -> None:
     await edit(world, approved, **ends(0))
     await edit(world, approved, **ends(1))
     strict = {"response": "revert", "options": {"tolerance_days": 0}}
@@ -664,7 +664,7 @@ async def test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register
     assert [seen for seen, _ in dates] == sorted(seen for seen, _ in dates)
 
 
-async def test_reminders_are_told_however_the_end_moves(world: World, approved: ExemptionId) -> None:
+async def test_reminders_are_sent_however_the_end_moves(world: World, approved: ExemptionId) -> None:
     world.ruleset = rules()
     await edit(world, approved, expiresOn=in_days(world.clock, 40))
     reported = []

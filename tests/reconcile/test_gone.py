@@ -7,7 +7,7 @@ from sandbox import tenant
 from tests.reconcile.world import ABOVE, ALICE, NO_TICKET, World, in_days, rules
 
 
-async def test_a_compliant_one_that_somebody_deletes_is_told_with_what_it_was(world: World) -> None:
+async def test_the_notice_of_a_deleted_compliant_one_says_what_it_was(world: World) -> None:
     one = world.id()
     body = await world.known(one)
     await world.delete(one)
@@ -90,7 +90,7 @@ async def test_one_that_went_within_its_grace_is_not_waited_for(world: World) ->
 
 
 @pytest.mark.parametrize("good", [True, False])
-async def test_one_that_went_unseen_for_another_under_its_name_is_told_once(world: World, good: bool) -> None:
+async def test_one_that_went_unseen_for_another_under_its_name_is_notified_once(world: World, good: bool) -> None:
     one = world.id()
     await world.known(one)
     await world.delete(one)

@@ -27,7 +27,7 @@ async def informed(world: World, kind: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new to the register", "known"])
-async def test_what_is_held_stands_and_is_judged(world: World, known: bool) -> None:
+async def test_what_is_held_is_left_and_judged(world: World, known: bool) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "1h"}})
     one = world.id()
     await world.bad(one)
@@ -45,7 +45,7 @@ async def test_what_is_held_stands_and_is_judged(world: World, known: bool) -> N
     assert "hold" in await world.events(one)
 
 
-async def test_it_is_recorded_and_told_with_who_and_why(world: World) -> None:
+async def test_it_is_recorded_and_notified_with_who_and_why(world: World) -> None:
     one = world.id()
     await world.bad(one)
     row = await hold(world, one)
@@ -149,7 +149,7 @@ async def test_the_same_written_again_is_still_held(world: World) -> None:
     assert (await world.row(one)).hold is not None
 
 
-async def test_a_delete_ends_it_and_is_told(world: World) -> None:
+async def test_a_delete_ends_it_and_is_notified(world: World) -> None:
     one = world.id()
     await world.bad(one)
     await hold(world, one)
@@ -230,7 +230,9 @@ async def test_held_anew_it_has_another_end(world: World) -> None:
         (1, "x" * 201, "201 characters"),
     ],
 )
-async def test_a_hold_has_an_end_in_reach_and_a_reason(world: World, hours: float, why: str, says: str) -> None:
+async def test_a_hold_has_a_reason_and_an_end_that_is_not_too_far(
+    world: World, hours: float, why: str, says: str
+) -> None:
     one = world.id()
     await world.bad(one)
     with pytest.raises(Permanent, match=says):

@@ -166,7 +166,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("text", FORGED)
-async def test_a_forged_id_reaches_no_exemption(world: World, text: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_forged_id_touches_no_exemption(world: World, text: str, caplog: pytest.LogCaptureFixture) -> None:
     await world.bad(world.id("victim"))
     world.arm.log.reset()
     event = {
@@ -296,7 +296,7 @@ def durable(**more: Any) -> Any:
 
 
 @pytest.mark.parametrize("when", ["register.read", "arm.get"])
-async def test_an_accepted_delete_while_another_worker_looks_stands(world: World, when: str) -> None:
+async def test_an_accepted_delete_while_another_worker_looks_is_kept(world: World, when: str) -> None:
     world.ruleset = durable()
     one = world.id()
     await world.known(one)
@@ -398,7 +398,7 @@ ALPHABETS = {"cjk": (0x4E00, 20_000), "é": (0xC0, 1_000), "ascii": (0x23, 56)}
 @pytest.mark.parametrize(
     "alphabet", ["cjk", pytest.param("é", marks=pytest.mark.long), pytest.param("ascii", marks=pytest.mark.long)]
 )
-async def test_metadata_of_almost_four_megabytes_is_judged_answered_and_told(world: World, alphabet: str) -> None:
+async def test_metadata_of_almost_four_megabytes_is_judged_answered_and_notified(world: World, alphabet: str) -> None:
     first, span = ALPHABETS[alphabet]
     dead_letters = random.Random(3).choices(range(first, first + span), k=3_900_000 // len(chr(first).encode()))  # noqa: S311
     noise = "".join(map(chr, dead_letters)).replace("\\", "/")

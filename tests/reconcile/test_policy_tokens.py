@@ -65,7 +65,7 @@ async def test_while_the_token_is_pending_nothing_is_changed_and_it_is_one_rever
         ({"change_reference": "/changes/1"}, "GUARDRAILS_CHANGE_REFERENCE"),
     ],
 )
-async def test_what_the_policy_denies_is_told_once_with_its_reason_and_tried_after_a_day(
+async def test_what_the_policy_denies_is_notified_once_with_its_reason_and_tried_after_a_day(
     world: World, knobs: dict[str, Any], why: str
 ) -> None:
     one = world.id()

@@ -7,7 +7,7 @@ from guardrails.errors import Permanent
 from tests.reconcile.world import NO_TICKET, OPERATOR, World
 
 
-async def test_an_edited_row_is_rebuilt_and_told_where_nothing_else_is_to_be_done(world: World) -> None:
+async def test_an_edited_row_is_rebuilt_and_notified_where_nothing_else_is_to_be_done(world: World) -> None:
     one = world.id()
     await world.known(one)
     good = await world.stored(one)

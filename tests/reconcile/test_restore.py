@@ -56,7 +56,7 @@ async def test_what_was_restored_is_left_alone_until_somebody_edits_it(world: Wo
     assert await world.body(one) is None
 
 
-async def test_after_a_put_back_the_edit_is_back_and_by_its_version_the_other_way_round(world: World) -> None:
+async def test_after_a_put_back_the_edit_can_be_restored_and_by_its_version_the_original(world: World) -> None:
     one = world.id()
     good = await world.known(one)
     edit = await world.bad(one)

@@ -105,7 +105,7 @@ async def test_a_version_without_a_body_is_refused_and_those_with_one_are_named(
     assert await world.body(one) is None
 
 
-async def test_what_stands_already_is_not_written_again(world: World) -> None:
+async def test_what_is_there_already_is_not_written_again(world: World) -> None:
     one = world.id()
     await world.known(one)
     await world.forget()

@@ -188,7 +188,7 @@ async def test_deleted_and_created_bad_is_a_new_exemption(world: World) -> None:
     assert await world.notified() == ["reverted"]
 
 
-async def test_created_bad_again_and_again_is_reverted_and_told_each_time(world: World) -> None:
+async def test_created_bad_again_and_again_is_reverted_and_notified_each_time(world: World) -> None:
     one = world.id()
     for turn in range(3):
         await world.bad(one, displayName=f"turn {turn}")

@@ -68,7 +68,7 @@ async def test_a_violation_goes_on_from_when_it_was_first_seen(before: World) ->
     assert (await before.look(one)).did == "delete"
 
 
-async def test_time_that_was_used_before_is_on_its_authors_account(before: World) -> None:
+async def test_time_that_was_used_before_counts_as_its_authors_grace_use(before: World) -> None:
     before.ruleset = rules(on={"expiry-missing": GRACE})
     one = before.id("in-grace")
     before.clock.time = START + 10 * HOUR
@@ -80,9 +80,7 @@ async def test_time_that_was_used_before_is_on_its_authors_account(before: World
     assert (await before.row(one)).due == before.clock.time + 2 * HOUR
 
 
-async def test_time_that_was_used_before_stays_on_the_account_though_the_first_look_reads_nothing(
-    before: World,
-) -> None:
+async def test_grace_use_from_before_is_kept_though_the_first_look_reads_nothing(before: World) -> None:
     one = before.id("in-grace")
     await stood(before, "in-grace", expiresOn=None)
     before.clock.time = START + 10 * HOUR

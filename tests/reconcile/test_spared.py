@@ -98,7 +98,7 @@ async def test_one_that_was_there_before_us_is_adopted(world: World, source: str
     assert world.writes() == 0
 
 
-async def test_one_that_no_event_told_of_is_no_older_than_the_guardrails(world: World) -> None:
+async def test_one_that_no_event_announced_is_no_older_than_the_guardrails(world: World) -> None:
     one = world.id()
     await world.bad(one)
     assert (await world.look(one, "sweep")).did == "delete"
@@ -144,7 +144,7 @@ async def test_the_grace_of_an_edit_of_an_adopted_one_is_whole_though_it_was_unk
     assert (await world.row(one)).due == world.clock.now() + timedelta(days=1) - (world.clock.time - start)
 
 
-async def test_an_adopted_one_that_is_mended_is_compliant(world: World) -> None:
+async def test_an_adopted_one_that_is_fixed_is_compliant(world: World) -> None:
     one = world.id()
     await world.bad(one)
     await world.look(one, "sweep")
@@ -154,7 +154,7 @@ async def test_an_adopted_one_that_is_mended_is_compliant(world: World) -> None:
     assert (row.status, row.kept, row.kept_why) == (Status.COMPLIANT, "", "")
 
 
-async def test_one_that_an_event_told_of_is_not_adopted(world: World) -> None:
+async def test_one_that_an_event_announced_is_not_adopted(world: World) -> None:
     one = world.id()
     await world.bad(one)
     await world.look(one)
@@ -222,7 +222,7 @@ async def test_grace_gives_time_and_then_ends(world: World) -> None:
     assert await world.notified() == ["reverted"]
 
 
-async def test_mended_within_the_grace_nothing_follows(world: World) -> None:
+async def test_fixed_within_the_grace_nothing_follows(world: World) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "12h"}})
     one = world.id()
     await world.bad(one)
@@ -239,7 +239,7 @@ async def test_mended_within_the_grace_nothing_follows(world: World) -> None:
     assert world.wakes() == []
 
 
-async def test_an_edit_that_does_not_mend_it_does_not_win_time(world: World) -> None:
+async def test_an_edit_that_does_not_fix_it_wins_no_time(world: World) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "12h"}})
     one = world.id()
     await world.bad(one)

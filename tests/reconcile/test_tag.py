@@ -13,7 +13,7 @@ ON_SCOPE = {"exemption": False, "scope": True}
 BOTH = {"exemption": True, "scope": True}
 
 
-async def test_a_missing_ticket_is_tagged_and_told_once(world: World) -> None:
+async def test_a_missing_ticket_is_tagged_and_notified_once(world: World) -> None:
     one = world.id()
     body = await world.write(one, ALICE, metadata=NO_TICKET)
     now = spell_time(world.clock.time)
@@ -47,7 +47,7 @@ async def test_our_own_write_of_the_tag_is_recognised(world: World) -> None:
     assert await world.notified() == []
 
 
-async def test_the_tag_goes_when_it_is_mended_and_recovery_is_told(world: World) -> None:
+async def test_the_tag_goes_when_it_is_fixed_and_recovery_is_notified(world: World) -> None:
     one = world.id()
     await world.write(one, ALICE, metadata=NO_TICKET)
     await world.look(one)
@@ -133,9 +133,7 @@ async def test_a_tag_on_the_scope_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize("tagging", [ON_SCOPE, BOTH], ids=["scope", "both"])
-async def test_a_tag_on_the_scope_goes_when_it_is_mended_and_others_stay(
-    world: World, tagging: dict[str, bool]
-) -> None:
+async def test_a_tag_on_the_scope_goes_when_it_is_fixed_and_others_stay(world: World, tagging: dict[str, bool]) -> None:
     world.ruleset = rules(tagging=tagging)
     world.arm.store.entries[tenant.RESOURCE.lower()].body["tags"] = {"cost": "42"}
     one = world.id()

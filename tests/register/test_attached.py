@@ -87,7 +87,7 @@ async def test_many_who_ask_at_once_share_their_reads(filled: World) -> None:
 
 
 @pytest.mark.http
-async def test_nobody_is_told_what_was_read_before_he_asked(filled: World) -> None:
+async def test_no_caller_gets_what_was_read_before_it_asked(filled: World) -> None:
     """Whoever commits and then asks finds it, however many reads are under way."""
 
     async def commit_and_ask(n: int) -> None:

@@ -54,7 +54,7 @@ async def test_it_stays_open_until_it_is_closed(empty: World) -> None:
     assert await empty.register.take_revert(empty.clock.now(), Budget.of(1), Use()) == BreakerState(None, 1, taken=True)
 
 
-async def test_people_are_told_once_for_each_time_it_opens(empty: World) -> None:
+async def test_people_are_notified_once_for_each_time_it_opens(empty: World) -> None:
     opened = (await empty.register.take_revert(empty.clock.now(), Budget.of(0), Use())).opened_at
     assert opened is not None
     await empty.register.breaker_notified(opened)
@@ -197,7 +197,7 @@ async def test_a_row_that_is_full_of_authors_fits(empty: World) -> None:
     assert Budget.of(10**6).total == most
 
 
-async def test_people_are_told_of_a_budget_once_an_hour(empty: World) -> None:
+async def test_people_are_notified_of_a_budget_once_an_hour(empty: World) -> None:
     now = empty.clock.now()
     await empty.register.budget_notified("author/abc", now)
     await empty.register.budget_notified("author/abc", now)

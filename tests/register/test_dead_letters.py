@@ -12,7 +12,7 @@ from tests.register.conftest import World, at
 LETTER = DeadLetter("evt-1", "event", "the event is truncated", '{"id": "é', at("2026-11-02T09:00:00+00:00"), 3)
 
 
-async def test_letters_come_back_oldest_first(world: World) -> None:
+async def test_dead_letters_come_back_oldest_first(world: World) -> None:
     assert await world.register.dead_letters() == []
     newer = replace(LETTER, id="a", at=at("2026-11-02T10:00:00+00:00"))
     await world.register.bury(newer)
@@ -26,11 +26,13 @@ async def test_burying_again_replaces(empty: World) -> None:
     assert await empty.register.dead_letters() == [replace(LETTER, attempts=4, payload="shorter")]
 
 
-async def test_of_many_who_bury_a_letter_one_hears_that_it_is_new(empty: World) -> None:
+async def test_of_many_who_keep_a_dead_letter_one_hears_that_it_is_new(empty: World) -> None:
     assert sorted(await asyncio.gather(*(empty.register.bury(LETTER) for _ in range(6)))) == [False] * 5 + [True]
 
 
-async def test_who_keeps_a_letter_is_to_say_that_people_were_told_or_the_next_is_to_tell(empty: World) -> None:
+async def test_the_keeper_of_a_dead_letter_says_that_people_were_notified_or_the_next_one_notifies(
+    empty: World,
+) -> None:
     later = [replace(LETTER, at=LETTER.at + timedelta(seconds=seconds)) for seconds in (4, 6, 10, 12, 60)]
     assert await empty.register.bury(LETTER)
     assert [await empty.register.bury(one) for one in later] == [False, True, False, True, True]
@@ -39,7 +41,7 @@ async def test_who_keeps_a_letter_is_to_say_that_people_were_told_or_the_next_is
     await empty.register.dead_letter_notified("nothing")
 
 
-async def test_a_dropped_letter_is_gone_and_dropping_again_is_no_error(empty: World) -> None:
+async def test_a_dropped_dead_letter_is_gone_and_dropping_again_is_no_error(empty: World) -> None:
     await empty.register.bury(LETTER)
     await empty.register.drop_dead_letter("evt-1")
     await empty.register.drop_dead_letter("evt-1")
@@ -71,7 +73,7 @@ async def test_a_longer_payload_is_cut_and_says_so(empty: World, payload: str) -
     assert payload.startswith(found.payload.split("\n[cut")[0])
 
 
-async def test_a_letter_that_somebody_edited_is_still_shown(empty: World) -> None:
+async def test_a_dead_letter_that_somebody_edited_is_still_shown(empty: World) -> None:
     await empty.register.bury(LETTER)
     await empty.sdk.update_entity({"PartitionKey": "letters", "RowKey": "letter~evt-1", "at": "soon", "attempts": "x"})
     (found,) = await empty.register.dead_letters()

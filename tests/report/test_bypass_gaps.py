@@ -19,7 +19,7 @@ BROKEN: dict[str, Any] = {"id": f"{SUB}{ASSIGNMENTS}broken", "tenantId": TENANT,
 
 
 @pytest.mark.parametrize("broken", [BROKEN, assigned("odd", notScopes=5), assigned("odder", metadata="no object")])
-async def test_one_unreadable_assignment_leaves_no_count_of_its_ways_whole(broken: dict[str, Any]) -> None:
+async def test_one_unreadable_assignment_leaves_no_count_of_its_bypasses_whole(broken: dict[str, Any]) -> None:
     report = await look_at(shelf(row(), assignments=(broken,)))
     whole = {kind for kind, count in report.bypass_counts.items() if count.whole}
     assert whole == {BypassKind.EXEMPTION, BypassKind.TAG}

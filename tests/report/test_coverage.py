@@ -99,7 +99,7 @@ async def test_it_says_what_was_asked_for_read_and_not_readable() -> None:
     assert reported["not_judged"] == {"exemptions": 0, "rules": []}
 
 
-async def test_what_no_rule_could_tell_is_counted_by_rule_and_reason() -> None:
+async def test_what_no_rule_could_decide_is_counted_by_rule_and_reason() -> None:
     hidden = "/subscriptions/x/providers/Microsoft.Authorization/policyAssignments/hidden"
     shelf = Shelf(*(row(f"e{n}", policyAssignmentId=hidden) for n in range(3)), row("odd", expiresOn="soon"), row())
     shelf.answer = Unread("AuthorizationFailed: no")
@@ -121,7 +121,7 @@ def test_reasons_that_strangers_make_up_do_not_pile_up() -> None:
     assert coverage.by_reason()[0] == ("EXG1", "r", "other reasons", 980)
 
 
-async def test_complete_only_where_nothing_is_missing_and_all_was_told() -> None:
+async def test_complete_only_where_nothing_is_missing_and_all_was_notified() -> None:
     report = await surveyed(Coverage())
     assert coverage_json(report)["complete"]
     report.missing.append("a page")

@@ -27,7 +27,7 @@ JO = Identity("jo@contoso.com", "user", "", "0000-jo")
         ("", None),
     ],
 )
-def test_a_scope_names_what_stands_whole_before_its_first_wildcard(glob: str, key: str | None) -> None:
+def test_a_scope_names_what_is_whole_before_its_first_wildcard(glob: str, key: str | None) -> None:
     named = scope(glob)
     assert (named.key if named else None) == key
 

@@ -19,7 +19,7 @@ def beside(name: str = GUID, *, mark: object = True) -> dict[str, Any]:
     ("times", "recreated", "expected"),
     [(3, 0, "Pass"), (3, 2, "Pass"), (3, 3, "Violation"), (3, 4, "Violation"), (1, 0, "Pass"), (1, 1, "Violation")],
 )
-def test_it_is_told_from_the_number_on(times: int, recreated: int, expected: str) -> None:
+def test_it_is_found_from_the_number_on(times: int, recreated: int, expected: str) -> None:
     assert kind("recreated-often", options={"times": times}, facts={"recreated": recreated}) == expected
 
 
@@ -44,7 +44,7 @@ def test_it_is_told_from_the_number_on(times: int, recreated: int, expected: str
         (GUID.replace("5", "\N{ARABIC-INDIC DIGIT FIVE}"), True, "Violation"),
     ],
 )
-def test_the_module_is_told_by_name_and_mark_together(name: str, mark: object, expected: str) -> None:
+def test_the_module_is_recognised_by_name_and_mark_together(name: str, mark: object, expected: str) -> None:
     assert kind("recreated-often", **beside(name, mark=mark), facts={"recreated": 9}) == expected
 
 

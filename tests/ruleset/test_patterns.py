@@ -75,7 +75,7 @@ SECTIONS = (
         ("managementGroup/corp", "/providers/Microsoft.Management/managementGroups/corp"),
     ],
 )
-def test_a_scope_with_a_wrong_part_is_told_with_what_was_meant(form: str, path: str, scope: str, meant: str) -> None:
+def test_a_scope_with_a_wrong_part_is_refused_with_what_was_meant(form: str, path: str, scope: str, meant: str) -> None:
     (problem,) = mistakes(form.format(scope))
     line = 3 if form.startswith("rules") else 4
     assert problem.startswith(f"r.yaml:{line}:")

@@ -233,7 +233,7 @@ async def test_an_event_for_a_str_parameter_arrives_as_its_json_text(
     assert json.loads(entry["event"]) == event
 
 
-async def test_the_worker_parses_events_for_a_typed_parameter_and_refuses_odd_times(
+async def test_the_worker_parses_events_for_a_typed_parameter_and_refuses_malformed_times(
     host: Host, http: aiohttp.ClientSession
 ) -> None:
     assert (await deliver(http, "typed", [EVENT]))[0] == 202

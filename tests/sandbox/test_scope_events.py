@@ -53,7 +53,7 @@ ACCOUNTS = "Microsoft.Storage/storageAccounts"
 DEPLOYMENTS = "Microsoft.Resources/deployments"
 
 
-async def test_a_resource_is_told_of_when_it_is_written_and_deleted(
+async def test_a_resource_sends_an_event_when_it_is_written_and_deleted(
     cloud: Cloud, client: Client, reported: Receiver
 ) -> None:
     for method, body in (("PUT", {"location": "x"}), ("PATCH", {"tags": {"a": "b"}}), ("DELETE", None)):
@@ -63,7 +63,7 @@ async def test_a_resource_is_told_of_when_it_is_written_and_deleted(
     assert await happened(cloud, reported) == []
 
 
-async def test_a_group_is_told_of_and_its_exemptions_go_unheard(
+async def test_a_deleted_group_sends_an_event_and_its_exemptions_send_none(
     cloud: Cloud, client: Client, reported: Receiver
 ) -> None:
     for scope in (GROUP, VAULT):
@@ -75,7 +75,7 @@ async def test_a_group_is_told_of_and_its_exemptions_go_unheard(
     assert await happened(cloud, reported) == [wrote(GROUPS)]
 
 
-async def test_deleting_a_resource_tells_nothing_of_its_exemptions(
+async def test_deleting_a_resource_sends_no_events_of_its_exemptions(
     cloud: Cloud, client: Client, reported: Receiver
 ) -> None:
     cloud.arm.seed(exemption_id(VAULT, "e"), exemption())
@@ -84,14 +84,14 @@ async def test_deleting_a_resource_tells_nothing_of_its_exemptions(
     assert await happened(cloud, reported) == [deleted("Microsoft.KeyVault/vaults")]
 
 
-async def test_an_incremental_deployment_tells_of_itself_and_of_what_it_wrote(
+async def test_an_incremental_deployment_sends_events_of_itself_and_of_what_it_wrote(
     cloud: Cloud, client: Client, reported: Receiver
 ) -> None:
     await client.put(RELEASE, template(STORAGE), version=RESOURCES)
     assert await happened(cloud, reported) == [wrote(DEPLOYMENTS), wrote(ACCOUNTS)]
 
 
-async def test_a_complete_deployment_tells_of_what_it_deleted_too(
+async def test_a_complete_deployment_sends_events_of_what_it_deleted_too(
     cloud: Cloud, client: Client, reported: Receiver
 ) -> None:
     cloud.arm.seed(exemption_id(VAULT, "e"), exemption())
@@ -104,7 +104,7 @@ async def test_a_complete_deployment_tells_of_what_it_deleted_too(
     ]
 
 
-async def test_a_deployment_that_fails_is_told_as_a_failure(cloud: Cloud, client: Client, reported: Receiver) -> None:
+async def test_a_failed_deployment_sends_a_failure_event(cloud: Cloud, client: Client, reported: Receiver) -> None:
     broken = {"type": "Microsoft.KeyVault/vaults/secrets", "name": "none/s", "apiVersion": "2023-01-01"}
     assert (await client.put(RELEASE, template(broken), version=RESOURCES)).status == 404
     assert Counter(kind for kind, _ in await happened(cloud, reported)) == {"ResourceWriteFailure": 2}

@@ -66,7 +66,7 @@ async def test_a_lost_delete_is_found_although_something_else_can_never_be_seen(
     assert (await world.row(one)).status is Status.GONE
 
 
-async def test_trouble_told_with_ever_new_words_is_told_once_a_day(tenant: Tenant) -> None:
+async def test_trouble_in_ever_new_words_is_notified_once_a_day(tenant: Tenant) -> None:
     world = await swept(tenant)
     for number in range(3):
         world.arm.faults.rules[:] = [
@@ -83,7 +83,7 @@ async def test_trouble_told_with_ever_new_words_is_told_once_a_day(tenant: Tenan
     assert len(await world.notices()) == 1
 
 
-async def test_a_container_that_cannot_be_seen_is_told_once_a_day_whatever_the_count(tenant: Tenant) -> None:
+async def test_a_container_that_cannot_be_seen_is_notified_once_a_day_whatever_the_count(tenant: Tenant) -> None:
     await tenant.world.known(tenant.world.id())
     world = await swept(tenant)
     world.arm.control._put_permissions({US_OID: []})
@@ -209,7 +209,7 @@ async def test_where_azure_does_not_list_people_still_hear_of_all_in_one_notice(
     assert (await world.notice())["digest"]["total"] == 12
 
 
-async def test_adoptions_within_the_second_in_which_the_sweep_began_are_told(tenant: Tenant) -> None:
+async def test_adoptions_within_the_second_in_which_the_sweep_began_are_notified(tenant: Tenant) -> None:
     world = tenant.world
     await world.bad(world.id())
     world.clock.advance(days=1, milliseconds=300)  # a real clock is hardly ever on the second
@@ -248,7 +248,7 @@ async def test_a_death_between_adoption_and_its_notice_is_made_good(tenant: Tena
     assert (await world.notice())["digest"]["total"] == 3
 
 
-async def test_a_body_that_the_register_cannot_hold_becomes_a_letter_and_is_told_once(tenant: Tenant) -> None:
+async def test_a_body_that_the_register_cannot_hold_becomes_a_dead_letter_and_is_notified_once(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
     system = {"lastModifiedAt": "2026-01-01T00:00:00Z", "lastModifiedBy": "alice@contoso.com"}
     properties = {**world.waiver()["properties"], "metadata": {"noise": NOISE}}
@@ -275,7 +275,7 @@ async def test_one_that_can_never_be_adopted_does_not_keep_people_from_hearing_o
     assert "adopted" in await world.notified()
 
 
-async def test_a_later_subscription_is_told_of_although_the_run_broke_off(tenant: Tenant) -> None:
+async def test_a_later_subscription_is_notified_although_the_run_broke_off(tenant: Tenant) -> None:
     world = tenant.world
     await tenant.settled()
     world.clock.advance(hours=2)

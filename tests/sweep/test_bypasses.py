@@ -82,7 +82,7 @@ async def found_notices(world: World) -> list[dict[str, Any]]:
 # Rows
 
 
-async def test_the_first_sweep_writes_a_row_for_each_way(tenant: Tenant) -> None:
+async def test_the_first_sweep_writes_a_row_for_each_bypass(tenant: Tenant) -> None:
     world = tenant.world
     assigned(
         world,
@@ -277,7 +277,7 @@ async def test_of_an_assignment_that_cannot_be_read_nothing_is_taken_for_gone(te
 # What people hear
 
 
-async def test_what_is_new_and_against_the_rules_is_told_once_all_in_one(tenant: Tenant) -> None:
+async def test_what_is_new_and_against_the_rules_is_notified_once_all_in_one(tenant: Tenant) -> None:
     world = tenant.world
     world.ruleset = rules(**APPROVED)
     for number in range(24):
@@ -301,7 +301,7 @@ async def test_what_is_new_and_against_the_rules_is_told_once_all_in_one(tenant:
     assert [one["evidence"]["assignment"].rpartition("/")[2] for one in notice["findings"]] == ["one-more"]
 
 
-async def test_what_turns_bad_later_is_told_then(tenant: Tenant) -> None:
+async def test_what_turns_bad_later_is_notified_then(tenant: Tenant) -> None:
     world = tenant.world
     world.ruleset = rules(**APPROVED)
     tagged(world, **good_tags(world))
@@ -315,7 +315,7 @@ async def test_what_turns_bad_later_is_told_then(tenant: Tenant) -> None:
     assert len(await found_notices(world)) == 1
 
 
-async def test_what_was_left_out_for_once_is_not_told_again(tenant: Tenant) -> None:
+async def test_what_was_left_out_for_once_is_not_notified_again(tenant: Tenant) -> None:
     world = tenant.world
     assigned(world, enforcementMode="DoNotEnforce")
     await tenant.sweep()
@@ -327,7 +327,7 @@ async def test_what_was_left_out_for_once_is_not_told_again(tenant: Tenant) -> N
         assert len(await found_notices(world)) == reported
 
 
-async def test_what_the_ruleset_accepts_is_kept_and_not_told_until_that_ends(tenant: Tenant) -> None:
+async def test_what_the_ruleset_accepts_is_kept_and_not_notified_until_that_ends(tenant: Tenant) -> None:
     world = tenant.world
     end = (world.clock.now() + timedelta(days=3)).date().isoformat()
     accepted = {"scope": f"{places.GROUP}*", "reason": "known", "expires": end}
@@ -365,7 +365,7 @@ async def test_what_was_stored_by_former_names_is_no_news_and_is_shown_by_those_
     assert (await world.notified(), world.queues.sent, await every(tenant)) == ([], [], before)
 
 
-async def test_what_is_off_is_not_found_not_counted_and_not_told_until_it_is_on(tenant: Tenant) -> None:
+async def test_what_is_off_is_not_found_not_counted_and_not_notified_until_it_is_on(tenant: Tenant) -> None:
     world = tenant.world
     names = ("bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing")
     world.ruleset = rules(on=dict.fromkeys(names, "off"))
@@ -414,7 +414,7 @@ async def test_what_cannot_be_read_is_neither_unknown_nor_sound_where_its_rule_i
 # Trouble
 
 
-async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_told(tenant: Tenant) -> None:
+async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_notified(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
     await world.bad(one)
     assigned(world, enforcementMode="DoNotEnforce")
@@ -437,7 +437,7 @@ async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_told(t
     assert len(await found_notices(world)) == 1
 
 
-async def test_a_notice_that_was_not_queued_is_told_by_the_next_sweep(tenant: Tenant) -> None:
+async def test_a_notice_that_was_not_queued_is_sent_by_the_next_sweep(tenant: Tenant) -> None:
     world = tenant.world
     assigned(world, enforcementMode="DoNotEnforce")
     world.queues.down = True
@@ -455,7 +455,7 @@ KILLS = [random.Random(seed).randint(1, 8) for seed in range(8)]  # noqa: S311
 
 
 @pytest.mark.parametrize("kill", range(8))
-async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_told(tenant: Tenant, kill: int) -> None:
+async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_reported(tenant: Tenant, kill: int) -> None:
     world = tenant.world
     assigned(world, "goes", places.LANDING, enforcementMode="DoNotEnforce")
     await tenant.settled()

@@ -126,7 +126,7 @@ async def test_a_watch_that_cannot_be_read_asks_for_a_look(tenant: Tenant, text:
     assert (await tenant.sweep()).queued.total() == 0
 
 
-async def test_what_could_not_be_told_is_told_by_the_next(tenant: Tenant) -> None:
+async def test_what_could_not_be_notified_is_notified_by_the_next(tenant: Tenant) -> None:
     await filled(tenant)
     await damage(tenant, SWEEP, started="soon")
     tenant.world.queues.down = True

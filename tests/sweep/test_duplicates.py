@@ -56,7 +56,7 @@ async def written(world: World, *names: str, scope: str = places.RESOURCE, **cha
     return ids
 
 
-async def test_the_later_of_two_is_told_and_names_the_earlier(tenant: Tenant) -> None:
+async def test_the_later_of_two_is_notified_and_names_the_earlier(tenant: Tenant) -> None:
     world = tenant.world
     first, second = await written(world, "zebra", "aardvark")
     assert await notified(world, second) is None, "an event says nothing before the first sweep"
@@ -71,7 +71,7 @@ async def test_the_later_of_two_is_told_and_names_the_earlier(tenant: Tenant) ->
     assert (await tenant.sweep()).queued == {}
 
 
-async def test_it_costs_nothing_once_it_is_told(tenant: Tenant) -> None:
+async def test_it_costs_nothing_once_it_is_notified(tenant: Tenant) -> None:
     world = tenant.world
     await written(world, "first", "second")
     await written(world, "third", "fourth", scope=places.REPORTS, policyDefinitionReferenceIds=["requireTls"])
@@ -207,7 +207,7 @@ async def test_one_that_covers_it_alone_is_no_part_of_several(tenant: Tenant) ->
     assert (await tenant.sweep()).queued == {}
 
 
-async def test_an_event_keeps_what_the_last_sweep_told_and_since_when(tenant: Tenant) -> None:
+async def test_an_event_keeps_what_the_last_sweep_found_and_since_when(tenant: Tenant) -> None:
     world = tenant.world
     _, second = await written(world, "first", "second")
     await hour(tenant)
@@ -257,7 +257,7 @@ async def test_so_does_one_from_another_assignment_whose_delete_nobody_saw(tenan
     assert await notified(world, second) is None
 
 
-async def test_adopted_exemptions_are_told_too(tenant: Tenant) -> None:
+async def test_adopted_exemptions_are_notified_too(tenant: Tenant) -> None:
     world = tenant.world
     first, second = world.id("first"), world.id("second")
     for one in (first, second):
@@ -292,7 +292,7 @@ async def test_an_initiative_that_nobody_knows_is_unknown_and_not_asked_for_betw
     assert "compliant" in await world.notified(), "who heard that it is unknown hears that it is not"
 
 
-async def test_what_cannot_be_read_leaves_what_was_told(tenant: Tenant) -> None:
+async def test_what_cannot_be_read_leaves_what_was_notified(tenant: Tenant) -> None:
     world = tenant.world
     first, second = await written(world, "first", "second")
     await hour(tenant)

@@ -91,7 +91,7 @@ async def enrolled(tenant: Tenant) -> Tenant:
     return tenant
 
 
-async def test_what_is_enrolled_is_remembered_and_is_no_way_past_a_policy(tenant: Tenant) -> None:
+async def test_what_is_enrolled_is_remembered_and_is_no_bypass(tenant: Tenant) -> None:
     seed(tenant.world)
     await enroll(tenant.world)
     report = await tenant.sweep()
@@ -102,7 +102,7 @@ async def test_what_is_enrolled_is_remembered_and_is_no_way_past_a_policy(tenant
     assert (report.missing, await notified(tenant.world)) == ([], [])
 
 
-async def test_an_enrollment_that_is_gone_is_found_confirmed_and_told_once(enrolled: Tenant) -> None:
+async def test_an_enrollment_that_is_gone_is_found_confirmed_and_notified_once(enrolled: Tenant) -> None:
     world = enrolled.world
     await leave(world)
     at = await later(enrolled)
@@ -308,7 +308,7 @@ async def test_without_the_right_to_read_enrollments_nothing_is_taken_for_gone(e
     assert (await removals(enrolled), await notified(world)) == ([], [])
 
 
-async def test_a_page_of_assignments_that_is_missing_tells_nothing_of_enrollments(enrolled: Tenant) -> None:
+async def test_a_missing_page_of_assignments_removes_no_enrollment(enrolled: Tenant) -> None:
     world = enrolled.world
     await leave(world)
     around = enrolled.graph.surroundings
@@ -374,7 +374,7 @@ async def test_a_removal_stays_one_while_azure_cannot_be_asked(enrolled: Tenant)
     assert await removals(enrolled) == found != []
 
 
-async def test_what_the_ruleset_accepts_is_kept_and_not_told(enrolled: Tenant) -> None:
+async def test_what_the_ruleset_accepts_is_kept_and_not_notified(enrolled: Tenant) -> None:
     world = enrolled.world
     world.ruleset = rules(exceptions={"accepted": [{"scope": places.GROUP, "reason": "moved out"}]})
     await leave(world)
@@ -500,7 +500,7 @@ async def test_the_notice_names_each_policy_that_is_no_longer_enrolled(tenant: T
     ]
 
 
-def test_letters_that_merely_share_a_lower_case_are_other_scopes() -> None:
+def test_characters_that_merely_share_a_lower_case_are_other_scopes() -> None:
     """Who enrolls a group whose name has the sign of Kelvin does not hide that another is enrolled no more."""
     here, alike = (f"{places.SUBSCRIPTION}/resourceGroups/ris{one}" for one in "k\u212a")
     part, other = Enrolled(here, EVERY), Enrolled(alike, EVERY)
@@ -549,7 +549,7 @@ async def test_what_azure_never_answers_does_not_keep_the_rest_from_being_asked_
 
 
 @pytest.mark.parametrize("kill", range(1, 9))
-async def test_a_crash_loses_no_removal_and_tells_it_by_one_name(enrolled: Tenant, kill: int) -> None:
+async def test_a_crash_loses_no_removal_and_its_notice_keeps_its_id(enrolled: Tenant, kill: int) -> None:
     world = enrolled.world
     await leave(world)
     world.clock.advance(hours=1)

@@ -74,7 +74,7 @@ async def test_the_notice_of_a_deletion_is_sent(tenant: Tenant, hidden: str, sou
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
-async def test_what_was_to_be_told_of_one_that_is_there_is_sent(tenant: Tenant, hidden: str) -> None:
+async def test_pending_notices_about_one_that_is_there_are_sent(tenant: Tenant, hidden: str) -> None:
     world, one = tenant.world, tenant.world.id()
     await swept(tenant)
     await world.write(one, ALICE, metadata=NO_TICKET)
@@ -158,7 +158,7 @@ async def test_a_revert_that_died_and_whose_exemption_is_gone_is_settled(
     assert (row.status, row.intent, row.outbox) == (Status.GONE, None, ())
 
 
-async def test_a_write_that_cannot_be_settled_now_is_no_reason_to_tell_nothing(tenant: Tenant) -> None:
+async def test_a_write_that_cannot_be_settled_now_keeps_no_notice_back(tenant: Tenant) -> None:
     """A row with an intent and an outbox, whose container cannot be seen: the outbox goes, the intent stays."""
     world, one = tenant.world, tenant.world.id()
     await swept(tenant)

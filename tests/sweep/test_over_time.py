@@ -103,7 +103,7 @@ async def test_a_removal_that_a_crash_cut_short_is_done_later(tenant: Tenant) ->
     assert await world.body(one) is None
 
 
-async def test_in_audit_mode_events_and_sweeps_by_turns_tell_once(tenant: Tenant) -> None:
+async def test_in_audit_mode_events_and_sweeps_by_turns_notify_once(tenant: Tenant) -> None:
     (one,) = await ended(tenant)
     world = tenant.world
     world.ruleset = rules("audit", on={"expired": "revert"}, **AFTER)
@@ -121,7 +121,7 @@ async def test_in_audit_mode_events_and_sweeps_by_turns_tell_once(tenant: Tenant
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_each_threshold_is_told_once_and_in_time_by_hourly_sweeps(seed: int) -> None:
+def test_each_threshold_is_notified_once_and_in_time_by_hourly_sweeps(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     days = tuple(sorted({*chance.sample(range(1, 40), 4), 0}, reverse=True))
     at = timedelta(minutes=chance.choice([0, 1, 360, 719, 1439, chance.randrange(1440)]))
@@ -167,7 +167,7 @@ async def test_a_date_that_goes_to_and_fro_brings_each_reminder_once(tenant: Ten
     assert set(reported.values()) == {1}
 
 
-async def test_an_end_that_passes_while_it_cannot_be_read_is_told_once_it_can(tenant: Tenant) -> None:
+async def test_an_end_that_passes_while_it_cannot_be_read_is_notified_once_it_can(tenant: Tenant) -> None:
     one = await ending(tenant, 2)
     world = tenant.world
     world.fault("GET", "policyExemptions", status=403, code="AuthorizationFailed")
@@ -291,7 +291,7 @@ async def test_what_cannot_be_read_is_not_taken_for_unjudged_at_every_sweep(tena
     assert reasons["rules"] == 1
 
 
-async def test_an_old_message_does_not_bring_back_an_old_token(tenant: Tenant) -> None:
+async def test_an_old_message_does_not_restore_an_old_token(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
     world.ruleset = rules(**NO_REVIEWS)
     world.clock.advance(hours=(12 - world.clock.now().hour) % 24)  # far from the hour of reminders

@@ -32,7 +32,7 @@ async def reminders(world: World) -> list[tuple[str, str]]:
     return [(one["notice"]["kind"], one["notice"]["id"].rsplit("-", 1)[1]) for one in await world.notices()]
 
 
-async def test_each_threshold_is_told_once_over_hourly_sweeps(tenant: Tenant) -> None:
+async def test_each_threshold_is_notified_once_over_hourly_sweeps(tenant: Tenant) -> None:
     await ending(tenant, 35)
     world = tenant.world
     for _ in range(37):
@@ -101,7 +101,7 @@ async def test_the_expired_one_is_judged_too(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("crash", [False, True])
-async def test_overlapping_runs_tell_once(tenant: Tenant, *, crash: bool) -> None:
+async def test_overlapping_runs_notify_once(tenant: Tenant, *, crash: bool) -> None:
     one = await ending(tenant, 8)
     world = tenant.world
     world.clock.advance(days=2)

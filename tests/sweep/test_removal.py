@@ -128,7 +128,7 @@ async def test_one_that_is_renewed_in_time_is_not_deleted(tenant: Tenant) -> Non
 
 
 @pytest.mark.parametrize("meanwhile", ["a wake-up", "a hold"])
-async def test_one_that_azure_does_not_let_us_delete_is_told_once(tenant: Tenant, meanwhile: str) -> None:
+async def test_one_that_azure_does_not_let_us_delete_is_notified_once(tenant: Tenant, meanwhile: str) -> None:
     """It is tried again after a day, and then weekly: a look that may not delete it is no permission."""
     (one,) = await ended(tenant)
     world = tenant.world

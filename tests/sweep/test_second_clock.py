@@ -262,7 +262,7 @@ async def test_where_the_timer_is_well_it_begins_nothing_and_one_message_waits(t
     assert await world.notified() == []
 
 
-async def test_a_timer_that_comes_back_after_too_long_tells_too(tenant: Tenant, hands: Hands) -> None:
+async def test_a_timer_that_comes_back_after_too_long_notifies_too(tenant: Tenant, hands: Hands) -> None:
     await tenant.intake.sweep()
     tenant.world.clock.advance(hours=9)
     hands.sent().clear()
@@ -381,7 +381,9 @@ async def test_storage_that_is_away_keeps_the_message_with_the_host_and_a_timer_
         await tenant.intake.message(json.dumps(message))
 
 
-async def test_what_the_host_gave_up_on_goes_on_without_a_sweep_and_is_no_letter(tenant: Tenant, hands: Hands) -> None:
+async def test_what_the_host_gave_up_on_goes_on_without_a_sweep_and_is_no_dead_letter(
+    tenant: Tenant, hands: Hands
+) -> None:
     await tenant.intake.sweep()
     tenant.world.clock.advance(hours=3)
     (message,) = hands.sent()

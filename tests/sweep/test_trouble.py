@@ -25,7 +25,7 @@ async def filled(tenant: Tenant, count: int = 5) -> list[ExemptionId]:
     return ids
 
 
-async def test_odd_rows_are_counted_and_named_and_the_rest_goes_on(tenant: Tenant) -> None:
+async def test_rows_that_are_left_out_are_counted_and_named_and_the_rest_goes_on(tenant: Tenant) -> None:
     ids = await filled(tenant)
     scope = places.RESOURCE + places.AUTHORIZATION + "/policyExemptions/"
     body = {"policyAssignmentId": places.ASSIGNMENT, "exemptionCategory": "Waiver"}
@@ -58,7 +58,7 @@ async def test_a_page_that_keeps_failing_is_named_and_nothing_is_taken_for_gone(
     assert all([(await tenant.world.row(one)).status is Status.VIOLATION for one in ids])
 
 
-async def test_a_subscription_that_cannot_be_seen_is_told_of_once_and_not_taken_for_deleted(tenant: Tenant) -> None:
+async def test_a_subscription_that_cannot_be_seen_is_notified_once_and_not_taken_for_deleted(tenant: Tenant) -> None:
     ids = await filled(tenant)
     await tenant.settled()
     await tenant.world.forget()
@@ -74,7 +74,7 @@ async def test_a_subscription_that_cannot_be_seen_is_told_of_once_and_not_taken_
     assert all([(await tenant.world.row(one)).status is Status.VIOLATION for one in ids])
 
 
-async def test_a_clock_five_minutes_off_is_told(tenant: Tenant) -> None:
+async def test_a_clock_five_minutes_off_is_reported(tenant: Tenant) -> None:
     await filled(tenant)
     await tenant.world.arm_graph(skew=-300)
     report = await tenant.sweep()
@@ -93,7 +93,7 @@ async def test_one_sweep_at_a_time(tenant: Tenant) -> None:
     assert await tenant.sweeps.beat(run, tenant.world.clock.now(), timedelta(minutes=2)) is None
 
 
-async def test_a_run_that_dies_gives_way_after_its_lease(tenant: Tenant) -> None:
+async def test_after_the_lease_of_a_run_that_died_another_begins(tenant: Tenant) -> None:
     await filled(tenant)
     tenant.world.watch.die_at(3, after=True)
     with suppress(Died, BaseExceptionGroup):

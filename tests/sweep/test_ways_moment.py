@@ -4,7 +4,7 @@ from tests.sweep.conftest import Tenant
 from tests.sweep.test_bypasses import assigned, found_notices
 
 
-async def test_what_is_found_in_the_same_second_is_told(tenant: Tenant) -> None:
+async def test_what_is_found_in_the_same_second_is_notified(tenant: Tenant) -> None:
     world = tenant.world
     assigned(world, "first", enforcementMode="DoNotEnforce")
     await tenant.sweep()

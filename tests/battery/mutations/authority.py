@@ -125,7 +125,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "known-owner-not-told",
         "A notice about an exemption whose owner is a claim names the owner who is known, too.",
-        _TESTS + "test_a_claim_reaches_the_owner_who_is_known_too",
+        _TESTS + "test_a_claim_is_notified_to_the_known_owner_too",
         instead("guardrails.decisions.notify.is_claim", lambda _: False),
     ),
     mutation(

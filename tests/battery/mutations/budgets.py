@@ -149,13 +149,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "budget-told-each-time",
         "People are told once an hour that a budget is used up.",
-        "tests/register/test_breaker.py::test_people_are_told_of_a_budget_once_an_hour",
+        "tests/register/test_breaker.py::test_people_are_notified_of_a_budget_once_an_hour",
         around("guardrails.register.breaker.Breaker.remember_said", _nothing),
     ),
     mutation(
         "hold-not-kept",
         "What an operator holds is not reverted, tagged or removed.",
-        _HOLDS + "test_what_is_held_stands_and_is_judged",
+        _HOLDS + "test_what_is_held_is_left_and_judged",
         instead("guardrails.decisions.decide.is_held", lambda *_: False),
     ),
     mutation(
@@ -168,7 +168,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "hold-untold",
         "A hold is told, and so is its end.",
-        _HOLDS + "test_it_is_recorded_and_told_with_who_and_why",
+        _HOLDS + "test_it_is_recorded_and_notified_with_who_and_why",
         instead("guardrails.decisions.notify.about_hold", lambda *_, **__: None),
     ),
     mutation(

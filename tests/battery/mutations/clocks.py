@@ -121,7 +121,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "grace-anew-once-mended",
         "What was used of the grace counts for 30 days, even if the exemption was compliant in between.",
-        _TESTS + "test_mended_for_a_moment",
+        _TESTS + "test_fixed_for_a_moment",
         around("guardrails.decisions.next_row.after", _lasting_alone),
     ),
     mutation(
@@ -165,14 +165,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "grace-anew-by-another-author",
         "A second account that edits what is broken wins no time.",
-        "tests/decisions/test_grace.py::test_a_second_account_that_edits_what_is_broken_wins_no_time",
+        "tests/decisions/test_grace.py::test_a_second_author_who_edits_what_is_broken_wins_no_time",
         around("guardrails.decisions.decide.over", _over_of_own),
         around("guardrails.decisions.next_row.after", _after_of_own),
     ),
     mutation(
         "grace-used-by-what-may-stand",
         "What may stand, adopted or restored, uses up no grace.",
-        _TESTS + "test_what_may_stand_uses_up_nothing",
+        _TESTS + "test_what_is_allowed_uses_up_nothing",
         around("guardrails.decisions.decide.broken_at", _stands_and_counts),
         around("guardrails.decisions.next_row.broken_at", _stands_and_counts),
     ),
@@ -197,7 +197,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "end-forgotten-by-another-assignment",
         "The end that an exemption was accepted with is remembered over another assignment and back.",
-        _TESTS + "test_by_way_of_another_assignment",
+        _TESTS + "test_by_another_assignment",
         around("guardrails.decisions.next_row.come_back", lambda *_: (None, ())),
     ),
     mutation(
@@ -215,7 +215,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "grace-of-rows-of-before",
         "A row of before there were accounts of grace goes on from when its violation was first seen.",
-        _BEFORE + "test_time_that_was_used_before_is_on_its_authors_account",
+        _BEFORE + "test_time_that_was_used_before_counts_as_its_authors_grace_use",
         instead("guardrails.decisions.row.Row.account", property(lambda row: row.grace)),
         around("guardrails.decisions.grace._start", _start_now),
     ),

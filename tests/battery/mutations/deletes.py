@@ -117,37 +117,37 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "bad-twin-stands-for-it",
         "A bad exemption under another name does not stand for a lost one.",
-        _TESTS + "test_a_bad_one_under_another_name_does_not_stand_for_it",
+        _TESTS + "test_a_bad_one_under_another_name_does_not_replace_it",
         instead("guardrails.reconcile.restore_lost._may_stand", lambda _: True),
     ),
     mutation(
         "claims-untold",
         "Who claims an owner by an edit is told as evasion.",
-        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_told_once",
+        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_notified_once",
         *_unnotified(Habit.CLAIMED_OWNER),
     ),
     mutation(
         "toggling-untold",
         "Who breaks an exemption again each time it is mended is told as evasion.",
-        "tests/reconcile/test_clocks.py::test_who_breaks_it_again_each_time_it_is_mended_is_told_once",
+        "tests/reconcile/test_clocks.py::test_who_breaks_it_again_each_time_it_is_fixed_is_notified_once",
         *_unnotified(Habit.TOGGLING),
     ),
     mutation(
         "flood-untold",
         "Who floods one exemption is told as evasion.",
-        "tests/reconcile/test_budgets.py::test_it_is_told_once_and_goes_on_by_itself_at_the_very_second",
+        "tests/reconcile/test_budgets.py::test_it_is_notified_once_and_goes_on_by_itself_at_the_very_second",
         *_unnotified(Habit.FLOOD),
     ),
     mutation(
         "forged-ids-untold",
         "A forged id is told as evasion.",
-        "tests/intake/test_events.py::test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evasion",
+        "tests/intake/test_events.py::test_an_id_that_cannot_name_one_exemption_is_notified_once_an_hour_as_evasion",
         around("guardrails.intake.Intake.malformed", _unforged),
     ),
     mutation(
         "evasion-told-each-time",
         "Evasion is told once an exemption and habit.",
-        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_told_once",
+        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_notified_once",
         around(
             "guardrails.decisions.evasion.news", lambda _, __, row: [habit for habit in Habit if habit in row.evaded]
         ),
@@ -156,7 +156,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "evasion-in-digests",
         "Evasion is told at once, never in a digest.",
-        "tests/delivery/test_digest.py::test_what_cannot_wait_is_never_gathered_and_does_not_count",
+        "tests/delivery/test_digest.py::test_what_cannot_wait_is_never_collected_and_does_not_count",
         instead("guardrails.notices.digest.URGENT", _WITHOUT),
     ),
 )

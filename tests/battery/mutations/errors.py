@@ -49,7 +49,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "refused-for-ever",
         "What Azure did not allow is tried again after a day, then weekly.",
-        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_told_once",
+        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_notified_once",
         instead("guardrails.reconcile.act.refused_until", lambda *_: _NEVER),
         instead("guardrails.reconcile.visit.refused_until", lambda *_: _NEVER),
     ),
@@ -62,7 +62,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "refusal-told-each-time",
         "That Azure does not allow it is told once, however often it is tried.",
-        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_told_once",
+        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_notified_once",
         around("guardrails.decisions.next_row._refused", lambda *_: 0),
     ),
     mutation(

@@ -66,7 +66,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "ids-as-given",
         "An id that may lead to another object is refused before anything is asked.",
-        _TESTS + "test_a_forged_id_reaches_no_exemption",
+        _TESTS + "test_a_forged_id_touches_no_exemption",
         instead("guardrails.exemption.exemption_id.resource_id", _as_given),
     ),
     mutation(
@@ -91,7 +91,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "read-at-once",
         "The register is read before Azure: its answer is never later than Azure's.",
-        _TESTS + "test_an_accepted_delete_while_another_worker_looks_stands",
+        _TESTS + "test_an_accepted_delete_while_another_worker_looks_is_kept",
         around("guardrails.reconcile.visit.Visit.observe", _at_once),
         around("guardrails.reconcile.restore_lost._accepted_before", _nothing_accepted),
     ),
@@ -135,19 +135,19 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "large-bodies-refused",
         "Metadata of almost 4 MiB are judged and kept, in rows of their own where one transaction is too small.",
-        _TESTS + "test_metadata_of_almost_four_megabytes_is_judged_answered_and_told",
+        _TESTS + "test_metadata_of_almost_four_megabytes_is_judged_answered_and_notified",
         instead("guardrails.register.table_register.MOST_BYTES", 1 << 40),
     ),
     mutation(
         "bodies-in-ascii",
         "Bodies are sent in UTF-8: in ASCII, what Azure took would be too long for it.",
-        _TESTS + "test_metadata_of_almost_four_megabytes_is_judged_answered_and_told",
+        _TESTS + "test_metadata_of_almost_four_megabytes_is_judged_answered_and_notified",
         around("guardrails.azure.rest._written", _in_ascii),
     ),
     mutation(
         "raw-text-in-the-log",
         "What strangers wrote reaches the log on one line, escaped.",
-        _TESTS + "test_a_forged_id_reaches_no_exemption",
+        _TESTS + "test_a_forged_id_touches_no_exemption",
         instead("guardrails.errors.plain", lambda text: text),
         instead("guardrails.runtime.telemetry.plain", lambda text: text),
     ),

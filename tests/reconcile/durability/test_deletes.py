@@ -38,7 +38,7 @@ async def test_a_delete_by_who_may_is_accepted(world: World, who: str, more: dic
     assert "who may" in (await world.history(one))[-1].facts["accepted"]
 
 
-async def test_a_delete_by_somebody_else_is_told_and_undone_after_the_wait(world: World) -> None:
+async def test_a_delete_by_somebody_else_is_notified_and_undone_after_the_wait(world: World) -> None:
     one = await scene.approved(world)
     before = await world.properties(one)
     await world.delete(one, ALICE)
@@ -108,7 +108,7 @@ async def test_what_was_not_approved_is_not_put_back(world: World) -> None:
     assert (await world.row(one)).status is Status.GONE
 
 
-async def test_audit_mode_tells_and_writes_nothing(world: World) -> None:
+async def test_audit_mode_notifies_and_writes_nothing(world: World) -> None:
     world.ruleset = scene.keeping("audit")
     one = await scene.approved(world)
     await scene.drop_target(world)
@@ -124,7 +124,7 @@ async def test_audit_mode_tells_and_writes_nothing(world: World) -> None:
     assert await world.body(one) is not None
 
 
-async def test_what_stands_against_it_is_said_once_and_ends_it(world: World) -> None:
+async def test_what_prevents_it_is_recorded_once_and_ends_it(world: World) -> None:
     one = await scene.approved(world, expiresOn=in_days(world.clock, 2))
     await scene.drop_target(world)
     await scene.target_deleted(world, one)
@@ -167,7 +167,7 @@ async def test_an_assignment_that_is_gone_ends_it(world: World) -> None:
     assert (await world.notified()).count("not-restored") == 1
 
 
-async def test_one_that_stands_under_another_name_is_not_doubled(world: World) -> None:
+async def test_one_that_exists_under_another_name_is_not_doubled(world: World) -> None:
     one = await scene.approved(world)
     await scene.drop_target(world)
     await scene.target_deleted(world, one)

@@ -46,7 +46,7 @@ async def test_what_was_excluded_when_it_was_deleted_is_left_alone(world: World)
     assert "lost" not in await world.notified()
 
 
-async def test_a_twin_that_has_ended_does_not_stand_for_it(world: World) -> None:
+async def test_a_twin_that_has_ended_does_not_replace_it(world: World) -> None:
     one = await lost(world)
     await scene.recreate_target(world)
     await world.write(world.id("old"), expiresOn=in_days(world.clock, 1))
@@ -325,7 +325,7 @@ async def test_an_altered_row_of_one_that_is_there_does_not_cost_it_its_durabili
     assert (await world.row(one)).status is Status.LOST
 
 
-async def test_stripped_and_then_deleted_is_at_least_told(world: World) -> None:
+async def test_stripped_and_then_deleted_is_at_least_notified(world: World) -> None:
     one = await scene.approved(world)
     await world.write(one, ALICE, metadata=NO_TICKET)
     await world.look(one)

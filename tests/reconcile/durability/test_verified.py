@@ -238,7 +238,7 @@ async def test_another_under_its_name_from_another_assignment_does_not_silence_t
     assert await logged.notified() == ["deleted", "reverted"]
 
 
-async def test_a_bad_one_under_another_name_does_not_stand_for_it(logged: World) -> None:
+async def test_a_bad_one_under_another_name_does_not_replace_it(logged: World) -> None:
     one, other = await scene.approved(logged), logged.id("another-name")
     await logged.delete(one, ALICE)
     await scene.deleted_by(logged, one, OWNER)

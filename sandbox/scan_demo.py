@@ -223,8 +223,8 @@ async def scan(environment: dict[str, str], *words: str) -> None:
 
 def check(wrong: dict[str, str], bypasses: list[Expected], page: Path, table: Path, data: Path) -> str:
     """Compare what was found with what was put there. Returns the totals; raises ScanDemoFailed."""
-    reported = json.loads(data.read_text(encoding="utf-8"))
-    codes = {one["id"]: {finding["code"] for finding in one["findings"]} for one in reported["exemptions"]}
+    document = json.loads(data.read_text(encoding="utf-8"))
+    codes = {one["id"]: {finding["code"] for finding in one["findings"]} for one in document["exemptions"]}
     if codes.keys() != wrong.keys():
         raise ScanDemoFailed(f"{len(codes)} exemptions are in the report, {len(wrong)} in the tenant")
     expected = {
@@ -238,29 +238,29 @@ def check(wrong: dict[str, str], bypasses: list[Expected], page: Path, table: Pa
             raise ScanDemoFailed(f"{identity}: {fault} was not found, but {sorted(codes[identity])}")
         if fault == "fine" and codes[identity] - BY_CHANCE:
             raise ScanDemoFailed(f"{identity}: it keeps every rule, and {sorted(codes[identity])} was found")
-    check_bypasses(reported, bypasses)
+    check_bypasses(document, bypasses)
     kinds = {ExemptionId.parse(identity).kind for identity in codes}
-    if kinds != set(ScopeKind) or reported["missing"]:
-        raise ScanDemoFailed(f"not all was seen: {kinds}, {reported['missing']}")
+    if kinds != set(ScopeKind) or document["missing"]:
+        raise ScanDemoFailed(f"not all was seen: {kinds}, {document['missing']}")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     shown = page.read_text(encoding="utf-8")
     count = len(wrong) + len(bypasses)
     if len(rows) != count or shown.count("<tr data-g=") != count or "<script>alert" in shown:
         raise ScanDemoFailed("the HTML or the CSV does not hold what the JSON does, or not escaped")
-    counts = reported["counts"]
+    counts = document["counts"]
     sums = {name: counts[name] for name in ("exemptions", "bypasses", "violation", "unknown", "pass", "excluded")}
     return " ".join(f"{name}={value}" for name, value in sums.items())
 
 
-def check_bypasses(reported: dict[str, Any], bypasses: list[Expected]) -> None:
+def check_bypasses(document: dict[str, Any], bypasses: list[Expected]) -> None:
     """Compare the other ways that were found with those that were put there. Raises ScanDemoFailed."""
-    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in reported["bypasses"]}
+    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in document["bypasses"]}
     expected = {(str(one.kind), one.scope, one.name): set(one.keys) for one in bypasses}
     if found != expected:
         different = [key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)]
         raise ScanDemoFailed(f"other ways past a policy: {sorted(different)} are not as they were put there")
-    if not all(one["whole"] for one in reported["ways"]):
+    if not all(one["whole"] for one in document["ways"]):
         raise ScanDemoFailed("not all ways past a policy were read")
 
 

@@ -141,7 +141,7 @@ class Bench:
 
     def __init__(self, rules: str = "", table: str = "bench") -> None:
         clock, connection, self.arm_address = SystemClock(), os.environ["BENCH_STORAGE"], os.environ["BENCH_ARM"]
-        self.table, self.queue, self.reported = Recorder(), Recorder(), list[str]()
+        self.table, self.queue, self.notices = Recorder(), Recorder(), list[str]()
         identity = ManagedIdentityCredential()
         arm = ArmRest(self.arm_address, identity, clock, audience=_AUDIENCE)
         graph = Graph(self.arm_address, identity, clock, audience=_AUDIENCE)
@@ -153,7 +153,7 @@ class Bench:
         self._parts = (arm, graph, register, outward, identity)
 
     async def _say(self, notice: Notice) -> None:
-        self.reported.append(notice.id)
+        self.notices.append(notice.id)
 
     async def sweep(self) -> tuple[float, Report]:
         """Sweep; return the processor's time that it took, in seconds, and the report."""
@@ -174,7 +174,7 @@ async def sweep_twice() -> None:
         for name in ("first", "unchanged"):
             bench.table.take()
             bench.queue.take()
-            bench.reported.clear()
+            bench.notices.clear()
             async with http.delete(f"{bench.arm_address}/_sandbox/counters") as answer:
                 await answer.read()
             started = time.perf_counter()
@@ -185,7 +185,7 @@ async def sweep_twice() -> None:
             reads, writes = bench.table.take()
             figures[name] = {
                 "seconds": seconds, "cpu": cpu, "requests": requests, "table_reads": reads, "table_writes": writes,
-                "queue_writes": bench.queue.take()[1], "notices": len(bench.reported), "report": report.to_json(),
+                "queue_writes": bench.queue.take()[1], "notices": len(bench.notices), "report": report.to_json(),
             }  # fmt: skip
     figures["mib"] = _peak_mib()
     await bench.close()

@@ -161,21 +161,21 @@ async def test_what_may_pass_is_retryable(arm: ArmRest, cloud: Cloud, status: in
     cloud.arm.control._post_faults({"status": status, "code": "Busy", "message": "later"})
     with pytest.raises(Retryable) as caught:
         await (arm.put(HERE, BODY) if call == "put" else getattr(arm, call)(HERE))
-    reported = "Busy" if call == "put" else "Busy: later"  # what refuses a write may quote its body, and this is logged
-    assert (caught.value.code, caught.value.message) == ("arm-busy", reported)
+    message = "Busy" if call == "put" else "Busy: later"  # what refuses a write may quote its body, and this is logged
+    assert (caught.value.code, caught.value.message) == ("arm-busy", message)
     assert (caught.value.subject, caught.value.delay) == (HERE.text, 10)
     assert len(cloud.arm.log.requests) == 1  # the SDK repeats nothing by itself
 
 
 @pytest.mark.parametrize(
-    ("reported", "seconds"),
+    ("header", "seconds"),
     [
         ("17", 17), ("0", 1), ("0.5", 1), ("-5", 1), ("99999", 3600), ("1e999", 3600), ("inf", 3600), ("nan", 10),
         ("soon", 10), ("", 10), ("9" * 400, 3600), ("Wed, 21 Oct 99999 07:28:00 GMT", 10),
     ],
 )  # fmt: skip
-async def test_retry_after(arm: ArmRest, cloud: Cloud, reported: str, seconds: float) -> None:
-    cloud.arm.control._post_faults({"status": 429, "retry_after": reported})
+async def test_retry_after(arm: ArmRest, cloud: Cloud, header: str, seconds: float) -> None:
+    cloud.arm.control._post_faults({"status": 429, "retry_after": header})
     with pytest.raises(Retryable) as caught:
         await arm.get(HERE)
     assert caught.value.delay == seconds

@@ -70,8 +70,8 @@ class People:
             return self.around.fix()
         if self._stories and self.chance.random() < 0.6:
             story = self.chance.choice(self._stories)
-            if (reported := next(story, None)) is not None:
-                return reported
+            if (deed := next(story, None)) is not None:
+                return deed
             self._stories.remove(story)
         doing = self.acts()
         act = self.chance.choices([act for act, _ in doing], [weight for _, weight in doing])[0]

@@ -207,8 +207,8 @@ async def dead_letter(stage: Stage) -> None:
     await known(stage)
     stage.bad()
     name = f"{stage.one.scope}/providers/{TYPE}/one"
-    reported = {"operationName": f"{TYPE}/write", "resourceUri": name}
-    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": reported}
+    data = {"operationName": f"{TYPE}/write", "resourceUri": name}
+    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": data}
     stage.cloud.events.clear()
     (stage.folder / "dead").mkdir(exist_ok=True)
     (stage.folder / "dead" / "one.json").write_text(json.dumps([event]))

@@ -270,14 +270,14 @@ async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
 
 async def nothing_is_announced_twice(end: End) -> list[str]:
     """Each notice reaches each route once, and once more at most for each crash and each answer that was lost."""
-    reported = defaultdict[tuple[str, str], list[datetime]](list)
+    delivered = defaultdict[tuple[str, str], list[datetime]](list)
     since: dict[str, datetime] = {}
     for at, route, notice in end.cloud.delivered:
-        reported[notice.id, route].append(at)
+        delivered[notice.id, route].append(at)
         begun = _begun(notice) - timedelta(minutes=1)
         since[notice.id] = min(since.get(notice.id, begun), begun)
     found = []
-    for (name, route), times in reported.items():
+    for (name, route), times in delivered.items():
         chances = sum(since[name] <= at <= times[-1] for at in end.cloud.troubles)
         if len(times) - 1 > chances:
             found.append(f"{name} reached {route} {len(times)} times, with {chances} crashes and faults: {times}")
@@ -298,10 +298,10 @@ async def each_revert_is_announced(end: End) -> list[str]:
         for entry in entries:
             announced |= {str(name) for name in entry.row.get("outbox", ())}
             if kind := _ANNOUNCED.get(entry.event):
-                reported = [name for name in announced if f"-{kind}-" in name]
-                if not reported:
+                names = [name for name in announced if f"-{kind}-" in name]
+                if not names:
                     found.append(f"{one.key}: entry {entry.seq}, {entry.event}, is announced to nobody")
-                announced.difference_update(reported)
+                announced.difference_update(names)
     return found
 
 
@@ -327,9 +327,9 @@ async def deletes_are_announced(end: End) -> list[str]:
             was_good = entry.row.get("content") and entry.row["content"] == entry.row.get("compliant_content")
             if not was_good or after.row.get("content") or after.event in ("removed", "reverted", "intent"):
                 continue
-            reported = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
+            names = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
             silent = after.facts.get("accepted") or after.row.get("lost_untold") or _is_over(entry, after)
-            if not reported and not silent:
+            if not names and not silent:
                 found.append(f"{one.key}: entry {after.seq}, {after.event}, is announced to nobody")
     return found
 

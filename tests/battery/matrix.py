@@ -60,7 +60,7 @@ class Result:
     """
 
     exemptions: tuple[Any, ...]
-    reported: tuple[tuple[str, str], ...]
+    notices: tuple[tuple[str, str], ...]
     dead_letters: tuple[str, ...]
     ways: tuple[tuple[str, bool], ...]
     covered: tuple[str, ...]
@@ -194,17 +194,17 @@ async def _play(stage: Stage, flow: Flow, effect: int, when: str, after: After) 
 
 async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, int]:
     register = stage.worker.service.register
-    reported: Counter[tuple[str, str, str]] = Counter()
+    notices: Counter[tuple[str, str, str]] = Counter()
     for _, route, notice in stage.cloud.delivered[before:]:
         if notice.kind is Kind.DIGEST and (kept := await register.digest_items.kept(notice.id)):
-            reported.update((route, str(entry["kind"]), str(entry["id"])) for entry in kept.entries)
+            notices.update((route, str(entry["kind"]), str(entry["id"])) for entry in kept.entries)
         else:
-            reported[route, notice.kind, "" if notice.id.startswith("test-") else notice.id] += 1
+            notices[route, notice.kind, "" if notice.id.startswith("test-") else notice.id] += 1
     state = await register.breaker(stage.cloud.now())
     ways = [(str(one.bypass.kind), one.gone is None) async for one in register.bypasses.rows()]
     result = Result(
         tuple([await _of_one(stage, one, wrong) for one in stage.ids]),
-        tuple(sorted((route, kind) for route, kind, _ in reported if kind != Kind.SWEEP_LATE)),
+        tuple(sorted((route, kind) for route, kind, _ in notices if kind != Kind.SWEEP_LATE)),
         tuple(
             sorted(
                 dead_letter.source
@@ -216,7 +216,7 @@ async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, 
         tuple(sorted(await register.sweeps.covered())),
         state.opened_at is not None,
     )
-    return result, max(reported.values(), default=1) - 1
+    return result, max(notices.values(), default=1) - 1
 
 
 async def _of_one(stage: Stage, one: ExemptionId, wrong: list[str]) -> Any:
@@ -368,14 +368,14 @@ def short(seen: Seen) -> list[str]:
     return _go(places(few()), sample(), seen)
 
 
-def whole(names: Iterable[str], seen: Seen, reported: Callable[[str], object] = str) -> list[str]:
+def whole(names: Iterable[str], seen: Seen, say: Callable[[str], object] = str) -> list[str]:
     """Play all entries, or those that are named; return what is wrong, a sentence each, and `told` it at once."""
     names = list(names)
-    return _go(places(names), entries(names), seen, reported)
+    return _go(places(names), entries(names), seen, say)
 
 
 def _go(
-    played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen, reported: Callable[[str], object] = str
+    played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen, say: Callable[[str], object] = str
 ) -> list[str]:
     for place in played:
         ending = undisturbed(*place)
@@ -386,19 +386,19 @@ def _go(
     found = []
     for entry in chosen:
         for problem in check(entry, seen):
-            reported(problem)
+            say(problem)
             found.append(problem)
     return found
 
 
-def _everything(reported: Callable[[str], object]) -> tuple[Seen, list[str]]:
+def _everything(say: Callable[[str], object]) -> tuple[Seen, list[str]]:
     """Play all entries, in a process for each core; return what was seen and what is wrong, and `told` it at once."""
     seen, found = Seen(), list[str]()
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:  # with the same order of sets as here
         for part, problems in pool.map(_at, places()):
             seen.join(part)
             for problem in problems:
-                reported(problem)
+                say(problem)
                 found.append(problem)
     return seen, found
 

@@ -128,7 +128,7 @@ class Tale:
         """Let somebody write or delete it now."""
         self.journal.append(Change(self.at, ours, ONE.key, by, before, after, (self.ruleset,)))
 
-    def notified(self, name: str, kind: Kind = Kind.EVASION_ATTEMPTED, **exemption: str) -> None:
+    def deliver(self, name: str, kind: Kind = Kind.EVASION_ATTEMPTED, **exemption: str) -> None:
         """Let a notice reach its route now."""
         notice = Notice(name, kind, "low", self.at, "", exemption, (), "", "", (), "")
         self.delivered.append((self.at, "audit", notice))

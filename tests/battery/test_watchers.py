@@ -135,12 +135,12 @@ def gap_unsaid(tale: Tale, wrong: bool) -> None:
 def owner_unsaid(tale: Tale, wrong: bool) -> None:
     tale.add(vouched=True, owner=MALLORY, owners=(ALICE,))
     known = {} if wrong else {"knownOwner": ALICE}
-    tale.notified("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY, **known)
+    tale.deliver("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY, **known)
 
 
 def owner_unsaid_before_a_loss(tale: Tale, wrong: bool) -> None:
     """The notice is of an entry that went with the register, whose number another one has now; or of that one."""
-    tale.notified("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY)
+    tale.deliver("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY)
     tale.add(after=0 if wrong else 1, vouched=True, owner=MALLORY, owners=(ALICE,))
 
 
@@ -164,14 +164,14 @@ def flood_untold(tale: Tale, wrong: bool) -> None:
 
 
 def told_twice(tale: Tale, wrong: bool) -> None:
-    tale.notified("x-evasion-toggling")
-    tale.notified("x-evasion-toggling" + "-again" * wrong)
+    tale.deliver("x-evasion-toggling")
+    tale.deliver("x-evasion-toggling" + "-again" * wrong)
 
 
 def forged_untold(tale: Tale, wrong: bool) -> None:
     tale.dead_letter("/policyExemptions/one/..", "it names no exemption")
     if not wrong:
-        tale.notified("x-evasion-forged-id")
+        tale.deliver("x-evasion-forged-id")
 
 
 def approved_anew(tale: Tale, wrong: bool) -> None:
@@ -195,8 +195,8 @@ def grace_given_again(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**GRACE)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     until = tale.at + DAY + (10 * HOUR if wrong else timedelta())
-    reported = f"not reverted before {spell_time(until)}, to give time to correct it"
-    tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [reported]}), content="b")
+    reason = f"not reverted before {spell_time(until)}, to give time to correct it"
+    tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [reason]}), content="b")
 
 
 def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
@@ -206,8 +206,8 @@ def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
     tale.ruleset, tale.earlier = plain, (loosened,)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     tale.add("edited", facts=found(*["expiry-missing"] if wrong else []), content="b", ruleset=loosened.digest)
-    reported = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
-    facts = found("expiry-missing", plan={"reasons": [reported]})
+    reason = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
@@ -219,8 +219,8 @@ def grace_given_again_under_a_milder_override(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     facts = found("owner-missing", *["expiry-missing"] if wrong else [])
     tale.add("edited", facts=facts, content="b", ruleset=loosened.digest)
-    reported = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
-    facts = found("expiry-missing", plan={"reasons": [reported]})
+    reason = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
@@ -231,8 +231,8 @@ def grace_given_again_after_unknown(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing", *["whole-initiative"] if wrong else []))
     unknown = {"verdict": "x", "findings": [{"rule": "whole-initiative", "status": "unknown"}]}
     tale.add("edited", facts=unknown, content="b")
-    reported = f"not reverted before {spell_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
-    facts = found("expiry-missing", plan={"reasons": [reported]})
+    reason = f"not reverted before {spell_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=20, facts=facts, content="c")
 
 
@@ -244,8 +244,8 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("reverted", TWO, after=4, content="")
     places = (tenant.SINGLE, tenant.ASSIGNMENT) if wrong else (tenant.ASSIGNMENT, tenant.SINGLE)
     tale.add(facts=found("expiry-too-far"), status=Status.VIOLATION, assignment=places[0])
-    reported = f"not reverted before {spell_time(tale.at + DAY)}, to give time to correct it"
-    tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reported]}), content="b", assignment=places[1])
+    reason = f"not reverted before {spell_time(tale.at + DAY)}, to give time to correct it"
+    tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reason]}), content="b", assignment=places[1])
 
 
 def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
@@ -255,8 +255,8 @@ def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
     tale.add("intent", after=10, facts=found("whole-initiative"))
     tale.add("put-back", after=0, facts=found(unknown=["whole-initiative"]), content="b")
     until = tale.at + 20 * HOUR + (DAY if wrong else 14 * HOUR)
-    reported = f"not reverted before {spell_time(until)}, to give time to correct it"
-    tale.add("edited", after=20, facts=found("expiry-missing", plan={"reasons": [reported]}), content="c")
+    reason = f"not reverted before {spell_time(until)}, to give time to correct it"
+    tale.add("edited", after=20, facts=found("expiry-missing", plan={"reasons": [reason]}), content="c")
 
 
 def reverted_too_early(tale: Tale, wrong: bool) -> None:
@@ -433,7 +433,7 @@ def breaker_forgotten(tale: Tale, wrong: bool) -> None:
 
 def budget_told_again(tale: Tale, wrong: bool) -> None:
     for name in ("x-1", "x-2"):
-        tale.notified(name, Kind.BUDGET_REACHED)
+        tale.deliver(name, Kind.BUDGET_REACHED)
         tale.hours += 0.2 if wrong else 1
 
 
@@ -499,8 +499,8 @@ def unknown_refusal(tale: Tale, wrong: bool) -> None:
 
 def refusal_told_again(tale: Tale, wrong: bool) -> None:
     for number in (1, 2):
-        reported = (f"x-{number}-cannot-act-audit",) if number == 1 or wrong else ()
-        tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"}, outbox=reported)
+        outbox = (f"x-{number}-cannot-act-audit",) if number == 1 or wrong else ()
+        tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"}, outbox=outbox)
 
 
 def never_tried_again(tale: Tale, wrong: bool) -> None:
@@ -622,7 +622,7 @@ def bad_one_stands(tale: Tale, wrong: bool) -> None:
 
 
 def altered(tale: Tale, wrong: bool) -> None:
-    tale.notified("x-1-register-altered", Kind.REGISTER_ALTERED if wrong else Kind.VIOLATION)
+    tale.deliver("x-1-register-altered", Kind.REGISTER_ALTERED if wrong else Kind.VIOLATION)
 
 
 SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {

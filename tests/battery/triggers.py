@@ -270,8 +270,8 @@ async def malformed(stage: Stage) -> None:
 async def forged(stage: Stage) -> None:
     """An event names what is no id."""
     name = f"{stage.one.scope}/../x/providers/{TYPE}/one"
-    reported = {"operationName": f"{TYPE}/write", "resourceUri": name}
-    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": reported}
+    data = {"operationName": f"{TYPE}/write", "resourceUri": name}
+    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": data}
     stage.bring([Event(json.dumps(event), 0.0, about_exemption=True)])
 
 

@@ -419,13 +419,13 @@ overrides:
 
 def test_what_was_stored_by_former_names_is_shown_by_those_of_today() -> None:
     """A row as it was written before the rules were renamed. Its token is the same: no sweep takes it for changed."""
-    reported = to_json(one(enforcementMode="DoNotEnforce", metadata={}))
-    for finding in reported["findings"]:
+    document = to_json(one(enforcementMode="DoNotEnforce", metadata={}))
+    for finding in document["findings"]:
         finding["rule"] = finding["rule"].replace("bypass-", "way-")
-    assert [finding["rule"] for finding in reported["findings"]] == [
+    assert [finding["rule"] for finding in document["findings"]] == [
         "way-ticket-missing", "way-review-missing", "way-end-missing",
     ]  # fmt: skip
-    read = from_json(reported)
+    read = from_json(document)
     assert [finding.rule for finding in read.findings] == [
         "bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing",
     ]  # fmt: skip

@@ -72,11 +72,11 @@ def bag(name: str = "one", **properties: Any) -> dict[str, Any]:
 
 def flat(name: str = "one", **properties: Any) -> dict[str, Any]:
     """Az.Resources 7 and newer: every field of its model, lists named in the singular."""
-    reported = PROPERTIES | {"resourceSelectors": None, "assignmentScopeValidation": None} | properties
-    reported["policyDefinitionReferenceId"] = reported.pop("policyDefinitionReferenceIds")
-    reported["resourceSelector"] = reported.pop("resourceSelectors")
+    merged = PROPERTIES | {"resourceSelectors": None, "assignmentScopeValidation": None} | properties
+    merged["policyDefinitionReferenceId"] = merged.pop("policyDefinitionReferenceIds")
+    merged["resourceSelector"] = merged.pop("resourceSelectors")
     system = {f"SystemData{key}": value for key, value in _pascal(SYSTEM).items()}
-    return {"Id": _id(name), "Name": name} | _pascal(reported) | system
+    return {"Id": _id(name), "Name": name} | _pascal(merged) | system
 
 
 def graph(name: str = "one", **properties: Any) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store
     assert run("notices", "replay", "n1").out == "replayed: a\n"
     assert store.messages("notices") == [json.loads(message("n1", attempt=0))]
     assert run("notices", "replay", "--all").code == 0
-    assert [reported["notice"]["id"] for reported in store.messages("notices")] == ["n2"]
+    assert [message["notice"]["id"] for message in store.messages("notices")] == ["n2"]
     assert store.dead_letters() == ["c"], "an event is no notice"
     assert run("notices", "replay", "none").code == 2
 
@@ -120,6 +120,6 @@ def test_a_digest_is_shown_whole(run: Run, store: Store) -> None:
     ran = run("notices", "show", kept.notice.id)
     assert ran.code == 0
     assert ran.out.count("partnerdrop") == 25
-    reported = run("notices", "show", kept.notice.id, "--format", "json").json
-    assert [entry["id"] for entry in reported["entries"]] == [f"n{n}" for n in range(25)]
+    shown = run("notices", "show", kept.notice.id, "--format", "json").json
+    assert [entry["id"] for entry in shown["entries"]] == [f"n{n}" for n in range(25)]
     assert run("notices", "show", "digest-none").code == 2

@@ -101,10 +101,10 @@ def test_history_is_shown_oldest_first_and_is_sound(run: Run, store: Store) -> N
     assert second.startswith("2 ")
     assert last == "sound: 2 entries, each carrying the hash of the one before"
 
-    reported = run("history", store.id.text, "--format", "json", "--verify").json
-    assert [entry["seq"] for entry in reported["entries"]] == [1, 2]
-    assert reported["entries"][1]["previous"] == reported["entries"][0]["hash"]
-    assert reported["problems"] == []
+    shown = run("history", store.id.text, "--format", "json", "--verify").json
+    assert [entry["seq"] for entry in shown["entries"]] == [1, 2]
+    assert shown["entries"][1]["previous"] == shown["entries"][0]["hash"]
+    assert shown["problems"] == []
     assert "problems" not in run("history", store.id.text, "--format", "json").json
 
 
@@ -128,8 +128,8 @@ def test_what_the_register_never_saw(run: Run, store: Store, command: tuple[str,
 
 def test_the_current_row(run: Run, store: Store) -> None:
     stored = store.commit(owner="jo\x1b[31m", findings={"EXG101": AT}, expires_on=AT)
-    reported = run("register", "show", store.id.text, "--format", "json").json
-    assert reported == stored.row.to_json() | {"seq": 1, "head": stored.head}
+    shown = run("register", "show", store.id.text, "--format", "json").json
+    assert shown == stored.row.to_json() | {"seq": 1, "head": stored.head}
     shown = run("register", "show", store.id.text).out
     assert "\nexpires_on    2026-11-02T09:30:00Z\n" in shown
     assert "\x1b" not in shown
@@ -182,9 +182,9 @@ def test_dead_letters_are_listed_and_shown(run: Run, store: Store) -> None:
     listed = run("letters", "list")
     assert listed.out.splitlines()[1].split() == ["l1", "event", "2026-11-02T09:30:00Z", "3", "broken"]
     assert "payload   {half an ev[2J" in run("letters", "show", "l1").out
-    reported = run("letters", "show", "l1", "--format", "json").json
-    assert reported["payload"] == "{half an ev\x1b[2J"
-    assert run("letters", "list", "--format", "json").json == [reported]
+    shown = run("letters", "show", "l1", "--format", "json").json
+    assert shown["payload"] == "{half an ev\x1b[2J"
+    assert run("letters", "list", "--format", "json").json == [shown]
 
 
 def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:

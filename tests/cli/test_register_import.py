@@ -387,10 +387,10 @@ async def test_reconcile_goes_on_as_if_nothing_had_happened(world: World, tmp_pa
 
     history = await world.history(exemption)
     outcome = await world.look(exemption)
-    assert (outcome.wrote, await world.history(exemption), await world.notified()) == (False, history, [])
+    assert (outcome.wrote, await world.history(exemption), await world.notice_kinds()) == (False, history, [])
 
     before = await world.properties(exemption)
     await world.bad(exemption)
     await world.settle(exemption)
     assert (await world.properties(exemption)) == before  # the last compliant body, out of the imported history
-    assert "reverted" in await world.notified()
+    assert "reverted" in await world.notice_kinds()

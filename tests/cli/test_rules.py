@@ -78,8 +78,8 @@ def test_a_rule_is_explained(run: Run, save: Save, name: str) -> None:
 
 
 def test_a_rule_as_json(run: Run, save: Save) -> None:
-    reported = run("rules", "expiry-too-far", "--format", "json", "--ruleset", save("own.yaml", OWN)).json
-    assert [(one["name"], one["default"], one["value"]) for one in reported["options"]] == [
+    shown = run("rules", "expiry-too-far", "--format", "json", "--ruleset", save("own.yaml", OWN)).json
+    assert [(one["name"], one["default"], one["value"]) for one in shown["options"]] == [
         ("months", 12, 6),
         ("tolerance_days", 1, 1),
     ]
@@ -93,8 +93,8 @@ def test_a_rule_about_bypasses_is_explained(run: Run, save: Save, name: str) -> 
     assert ran.out.startswith(head)
     headings = [line for line in ran.out.splitlines() if line in ("Options", "Passes", "Why", "Instead", "To mend it")]
     assert headings == ["Why", "Instead", "To mend it"]
-    reported = run("rules", name, "--format", "json").json
-    assert (reported["options"], list(reported["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
+    shown = run("rules", name, "--format", "json").json
+    assert (shown["options"], list(shown["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
 
 
 @pytest.mark.parametrize(("former", "name"), FORMER.items())

@@ -167,8 +167,8 @@ async def test_filters(tenant: Tenant) -> None:
     tenant.seed(VAULT, "b")
 
     async def listed(*argv: str) -> tuple[list[str], int]:
-        reported = (await tenant.scan("--format", "json", *argv)).json
-        return [one["id"].rpartition("/")[2] for one in reported["exemptions"]], reported["counts"]["exemptions"]
+        document = (await tenant.scan("--format", "json", *argv)).json
+        return [one["id"].rpartition("/")[2] for one in document["exemptions"]], document["counts"]["exemptions"]
 
     assert await listed("--scope", GROUP.upper()) == (["a", "b"], 2)
     assert await listed("--scope", "**/vaults/*", "--scope", CORP) == (["group", "b"], 2)

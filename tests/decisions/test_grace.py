@@ -326,8 +326,8 @@ def test_toggling_is_notified_once_it_is_no_accident(life: Life) -> None:
     for times in range(TOGGLES + 2):
         life.write("EXG101")
         assert life.row is not None
-        reported = [entry for entry in life.reasons_now() if "broke it again" in entry]
-        assert bool(reported) is (times > TOGGLES), times
+        habits = [entry for entry in life.reasons_now() if "broke it again" in entry]
+        assert bool(habits) is (times > TOGGLES), times
         life.wait(HOUR)
         life.write()
         life.wait(HOUR)

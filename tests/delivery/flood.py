@@ -98,7 +98,7 @@ class BadSink:
         self.took: list[str] = []
         self.took_at: list[float] = []
 
-    async def deliver(self, reported: Notice, _route: str) -> Delivery:
+    async def deliver(self, notice: Notice, _route: str) -> Delivery:
         self.asked.append(asyncio.get_running_loop().time())
         drawn = self._chance.random()
         if drawn < 0.30:
@@ -108,7 +108,7 @@ class BadSink:
             await asyncio.sleep(20)
             return TryAgain("no answer within 20 s")
         await asyncio.sleep(self._chance.uniform(0.02, 0.3))
-        self.took.append(reported.id)
+        self.took.append(notice.id)
         self.took_at.append(asyncio.get_running_loop().time())
         return Delivered()
 

@@ -44,14 +44,14 @@ async def test_a_notice_that_fails_for_a_day_becomes_a_dead_letter_and_another_r
     world.sink.answer = lambda _reported, route: TryAgain("503") if route == "secops" else Delivered()
     await world.send(*some(3))
     await world.run()
-    asked = [reported.id for _, route, reported in world.sink.asked if route == "secops"]
+    asked = [notice.id for _, route, notice in world.sink.asked if route == "secops"]
     assert {name: asked.count(name) for name in asked} == dict.fromkeys(("n0", "n1", "n2"), MAX_ATTEMPTS)
     assert world.clock.now() > START + timedelta(days=1)
     dead_letters = await world.register.dead_letters()
     assert {json.loads(dead_letter.payload)["notice"]["id"] for dead_letter in dead_letters} == {"n0", "n1", "n2"}
     assert {dead_letter.attempts for dead_letter in dead_letters} == {MAX_ATTEMPTS}
     assert world.sink.ids("backup") == [NEXT_DAY], "once a route and day"
-    [alert] = [reported for route, reported in world.sink.took if route == "backup"]
+    [alert] = [notice for route, notice in world.sink.took if route == "backup"]
     assert alert.kind is Kind.DELIVERY_FAILING
     assert "503" in alert.why[0]
 
@@ -87,7 +87,7 @@ async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage
     await world.run()
     assert len([route for _, route, _ in world.sink.asked if route == "secops"]) == 1
     assert len(await world.register.dead_letters()) == 5
-    [alert] = [reported for route, reported in world.sink.took if route == "backup"]
+    [alert] = [notice for route, notice in world.sink.took if route == "backup"]
     assert "python -m guardrails notices enable secops" in alert.next
 
     world.sink.answer = lambda _reported, _route: Delivered()
@@ -114,14 +114,14 @@ async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not
     world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
-    reported = world.sink.ids("backup")
+    alerts = world.sink.ids("backup")
     world.sink.answer = lambda _reported, _route: Delivered()
     _enable_before_a_letter_is_kept(world)
     await world.send(*some(2)[1:])
     await world.run()
     assert world.sink.ids() == ["n1"]
-    assert world.sink.ids("backup") == reported
-    assert len(reported) == 1
+    assert world.sink.ids("backup") == alerts
+    assert len(alerts) == 1
     assert [json.loads(dead_letter.payload)["notice"]["id"] for dead_letter in await world.register.dead_letters()] == [
         "n0"
     ]
@@ -133,7 +133,7 @@ async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_notified
     _enable_before_a_letter_is_kept(world)
     await world.send(*some(1))
     await world.run()
-    assert [(route, reported.id) for route, reported in world.sink.took] == [("secops", "n0")]
+    assert [(route, notice.id) for route, notice in world.sink.took] == [("secops", "n0")]
     assert await world.register.dead_letters() == []
 
 
@@ -180,7 +180,7 @@ async def test_the_failure_of_an_alert_is_not_sent_to_its_own_route(world: Stage
     world.sink.answer = lambda _reported, _route: Undeliverable("400")
     await world.send(*some(1))
     await world.run()
-    asked = [(route, reported.id) for _, route, reported in world.sink.asked]
+    asked = [(route, notice.id) for _, route, notice in world.sink.asked]
     assert ("secops", "service-delivery-failing-secops-20261102") not in asked
     assert ("backup", "service-delivery-failing-backup-20261102") not in asked
     assert len(asked) == len(set(asked)) <= 4
@@ -209,7 +209,7 @@ async def test_what_the_host_gave_up_on_is_kept_and_notified(world: Stage) -> No
 
 
 async def test_a_test_notice_goes_to_a_disabled_route_too(world: Stage) -> None:
-    world.sink.answer = lambda reported, _route: GONE if reported.id == "n0" else Delivered()
+    world.sink.answer = lambda notice, _route: GONE if notice.id == "n0" else Delivered()
     await world.send(*some(1))
     await world.run()
     assert await world.courier.probe("secops") == Delivered()

@@ -60,9 +60,9 @@ async def test_three_sweeps_of_a_day_doubled_and_restarted_are_one_digest_a_rout
     owners = ("o@ours.example", "o@theirs.example")
     for sweep in range(3):
         clock.time = START + timedelta(hours=6 * sweep)
-        reported = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(sweep * 100, sweep * 100 + 100)]
+        notices = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(sweep * 100, sweep * 100 + 100)]
         again = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(50)]
-        await tell_all(world, [*reported, *reported, *again])
+        await tell_all(world, [*notices, *notices, *again])
         await world.run(clock.time + timedelta(hours=1))
         reborn(world)
     assert world.sink.took == [], "nothing goes before the hour"
@@ -157,9 +157,9 @@ async def test_what_is_too_much_for_one_follows_at_once(world: Stage, monkeypatc
     await world.send(*(reminder(n, days=20 - n) for n in range(9)))
     await world.run()
     assert world.sink.ids() == [DIGEST, f"{DIGEST}-2", f"{DIGEST}-3"]
-    reported = [await members(world.register, name) for name in world.sink.ids()]
-    assert [len(names) for names in reported] == [4, 4, 1]
-    assert reported[2] == [reminder(0, days=20).id], "what ends last goes last"
+    digests = [await members(world.register, name) for name in world.sink.ids()]
+    assert [len(names) for names in digests] == [4, 4, 1]
+    assert digests[2] == [reminder(0, days=20).id], "what ends last goes last"
     assert world.clock.now() < SIX + timedelta(minutes=2)
     await world.send(reminder(1, days=19))
     await world.run()
@@ -201,16 +201,16 @@ async def test_after_a_crash_at_any_point_each_is_notified_once(
     ]
     one = courier(dying[0], dying[1], clock, dying[2], dying[3], register, rules)  # type: ignore[arg-type]
     world = Stage(clock, queue, sink, register, one, rules)
-    reported = [reminder(n) for n in range(3)]
-    await world.send(*reported, reported[0])
+    reminders = [reminder(n) for n in range(3)]
+    await world.send(*reminders, reminders[0])
     await world.run()
     clock.advance(hours=1)
-    await world.send(*reported)
+    await world.send(*reminders)
     await world.run()
     assert len(calls) >= deadly, "somebody died"
     assert set(sink.ids()) == {DIGEST}
     assert len(sink.ids()) <= 2, "twice only where the channel took it and we died before we knew"
-    assert sorted(await members(register, DIGEST)) == sorted(notice.id for notice in reported)
+    assert sorted(await members(register, DIGEST)) == sorted(notice.id for notice in reminders)
     assert await left(register) == 0
 
 

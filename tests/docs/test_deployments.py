@@ -61,9 +61,9 @@ def test_what_it_names_is_there() -> None:
 
 def test_roles_that_the_changelog_says_are_in_it() -> None:
     """Every action that somebody who upgrades has to give anew."""
-    reported = re.findall(r"reader role needs `([\w./]+)`", CHANGELOG)
-    assert len(reported) >= 3
-    assert [action for action in reported if action.removeprefix("Microsoft.Authorization/") not in UPGRADING] == []
+    actions = re.findall(r"reader role needs `([\w./]+)`", CHANGELOG)
+    assert len(actions) >= 3
+    assert [action for action in actions if action.removeprefix("Microsoft.Authorization/") not in UPGRADING] == []
 
 
 def test_one_python_everywhere() -> None:

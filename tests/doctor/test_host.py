@@ -181,8 +181,8 @@ async def test_the_wrong_identity_of_the_app(clinic: Clinic) -> None:
 
 
 async def test_for_a_ruleset_of_version_1_the_changes_of_version_2_are_shown(clinic: Clinic) -> None:
-    reported = (await clinic.check("ruleset")).findings
-    assert len(reported) == 1
+    findings = (await clinic.check("ruleset")).findings
+    assert len(findings) == 1
     text = clinic.ruleset.read_text(encoding="utf-8").replace("version: 2", "version: 1")
     text += "\nexclusions: [{scope: '/subscriptions/*/resourceGroups/x', reason: r}]\n"
     clinic.ruleset.write_text(text, encoding="utf-8")
@@ -195,9 +195,9 @@ async def test_for_a_ruleset_of_version_1_the_changes_of_version_2_are_shown(cli
 async def test_owners_that_are_known_by_metadata_alone_are_named(
     clinic: Clinic, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reported = (await clinic.check("ruleset")).findings[0]
-    assert "the owner 'Enterprise Azure Policy as Code' names no authors" in reported.seen
-    assert "authors" in reported.remediation
+    finding = (await clinic.check("ruleset")).findings[0]
+    assert "the owner 'Enterprise Azure Policy as Code' names no authors" in finding.seen
+    assert "authors" in finding.remediation
     assert "names no authors" in caplog.text, "the log at start-up says so, too"
     text = clinic.ruleset.read_text(encoding="utf-8").replace('pacOwnerId: "*"}', 'pacOwnerId: "*"}\n    authors: [x]')
     clinic.ruleset.write_text(text, encoding="utf-8")

@@ -110,12 +110,12 @@ async def test_a_message_that_cannot_be_processed_is_kept_and_notified(site: Sit
     dead_letter = await site.dead_letter(lambda one: one.payload == text)
     assert (dead_letter.source, dead_letter.reason) == ("reconcile", "the host gave up on it after repeated failures")
 
-    async def notified() -> list[str]:
+    async def kinds() -> list[str]:
         return [
             json.loads(one["body"])["data"]["kind"] for one in await site.notices() if dead_letter.id in one["body"]
         ]
 
-    assert await until(notified, 15, "nobody was told") == ["poison"]
+    assert await until(kinds, 15, "nobody was told") == ["poison"]
 
 
 @pytest.mark.parametrize("text", ["garbage", "{}", '{"id": "\\ud800"}', f'{{"id": "{tenant.EXCLUDED}"}}'])

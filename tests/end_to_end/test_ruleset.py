@@ -27,11 +27,11 @@ async def test_a_broken_ruleset_stops_everything_and_is_notified_once(site: Site
         await asyncio.gather(*(site.put(path, ALICE) for path in paths))
         bodies = [await site.body(path) for path in paths]
 
-        async def notified() -> list[str]:  # a card of a test before may still come
+        async def cards() -> list[str]:  # a card of a test before may still come
             bodies = [one["body"] for one in (await site.notices("teams"))[known:]]
             return [body for body in bodies if TITLES[Kind.RULESET_BROKEN] in body]
 
-        await until(notified, 10, "nobody was told")
+        await until(cards, 10, "nobody was told")
 
         async def answered() -> bool:
             return bool((await site.sandbox.functions_status())["on_exemption_written"]["successes"] == len(paths))
@@ -40,7 +40,7 @@ async def test_a_broken_ruleset_stops_everything_and_is_notified_once(site: Site
         assert [await site.body(path) for path in paths] == bodies
         assert None not in bodies
         assert [await site.register.read(ExemptionId.parse(path)) for path in paths] == [None] * 5
-        assert len(await notified()) == 1
+        assert len(await cards()) == 1
         await site.sandbox.stop_functions()
     finally:
         file.write_text(good)

@@ -35,11 +35,11 @@ async def test_a_reminder_arrives_at_the_webhook_and_the_last_report_is_kept(sit
     stored, _ = await site.settled(one, Status.COMPLIANT)
     assert stored.row.expiry == "expiring-7"
 
-    async def notified() -> list[str]:
+    async def reminders() -> list[str]:
         found = await site.sandbox.control("GET", "received", part="sink")
         return [one["body"] for one in found if one["channel"] == "webhook" and "sweep-ending" in one["body"]]
 
-    bodies = await until(notified, 10, "no reminder came")
+    bodies = await until(reminders, 10, "no reminder came")
     assert any("guardrails.exemption.expiring" in body or '"expiring"' in body for body in bodies)
     await site.sandbox.sweep()
     run = await site.register.sweeps.last()
@@ -66,11 +66,11 @@ async def test_another_bypass_is_in_the_register_and_notified(site: Site) -> Non
     assert (kept[BypassKind.NOT_ENFORCED].subject, kept[BypassKind.NOT_ENFORCED].grade) == (assignment, "high")
     assert (kept[BypassKind.TAG].scope, kept[BypassKind.TAG].subject) == (tenant.SCRATCH, "EX-1")
 
-    async def notified() -> list[dict[str, Any]]:
+    async def notices() -> list[dict[str, Any]]:
         found = [json.loads(one["body"])["data"] for one in await site.notices()]
         return [one for one in found if one["kind"] == "bypass-found"]
 
-    (notice,) = await until(notified, 15, "nobody was told")
+    (notice,) = await until(notices, 15, "nobody was told")
     assert notice["digest"]["ways"] == {"not-enforced": 1, "tag": 1}
     await site.sandbox.sweep()
-    assert len(await notified()) == 1
+    assert len(await notices()) == 1

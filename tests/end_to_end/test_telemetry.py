@@ -48,13 +48,13 @@ async def test_a_revert_can_be_followed_from_the_event_to_the_notice(site: Site,
     await site.put(path, ALICE)
     await site.settled(path, Status.GONE, "reverted")
 
-    async def notified(event: str, **fields: Any) -> list[dict[str, Any]]:
+    async def facts(event: str, **fields: Any) -> list[dict[str, Any]]:
         return await until(lambda: site.facts(event, exemption=path, **fields), 10, f"{event} is not in the log")
 
-    (received, *_) = await notified("event_received", kind="write")
-    (decision, *_) = await notified("decision", decision="delete")
-    (acted, *_) = await notified("acted", did="delete")
-    (notice, *_) = await notified("notice", state="delivered", kind="reverted")
+    (received, *_) = await facts("event_received", kind="write")
+    (decision, *_) = await facts("decision", decision="delete")
+    (acted, *_) = await facts("acted", did="delete")
+    (notice, *_) = await facts("notice", state="delivered", kind="reverted")
     assert received["correlation"] == decision["correlation"] == acted["correlation"] != ""
     assert notice["correlation"] == received["correlation"]  # over the queue
     assert "EXG101" in decision["findings"]

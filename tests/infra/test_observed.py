@@ -28,7 +28,7 @@ ON_EVERY = {"event", "correlation"}
 
 
 @cache
-def notified() -> dict[str, set[str]]:
+def facts() -> dict[str, set[str]]:
     """Fact -> the fields that our code tells with it, read from every call of `fact`."""
     found: dict[str, set[str]] = {}
     for path in (ROOT / "function_app.py", *(ROOT / "guardrails").rglob("*.py")):
@@ -77,7 +77,7 @@ def test_a_query_asks_for_facts_and_fields_that_there_are(query: str) -> None:
         events |= set(re.findall(r"\w+", group))
     assert events, "it asks for no fact"
     assert events <= {str(fact) for fact in Fact}
-    known = notified()
+    known = facts()
     unnotified = {event for event in events if event not in known}
     assert unnotified <= {"doctor"}, f"nobody tells {unnotified}"
     fields = set(re.findall(r"\bfact\.(\w+)", query)) | set(re.findall(r"fact\['(\w+)'\]", query))

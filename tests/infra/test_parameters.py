@@ -206,11 +206,11 @@ def test_each_line_of_a_parameter_file_that_a_guide_asks_for_would_be_missed(fil
 
 @pytest.mark.parametrize("file", FILES)
 def test_what_a_file_does_not_decide_has_the_default_of_the_template(file: str) -> None:
-    reported = {
+    decided = {
         "enforce": {"mode": "enforce", "ruleset": "ruleset.yaml", "alwaysReady": 1, "lockRegister": True},
         "management-group": {"hubName": ""},
     }
     usual = defaults(FILES[file])
     differs = {name: given for name, given in values(file).items() if name in usual and given != usual[name]}
     differs.pop("functionAppId", None)
-    assert differs == reported.get(file, {})
+    assert differs == decided.get(file, {})

@@ -47,9 +47,9 @@ async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_dead_lette
         assert await desk.intake.message(text) is None
         text = next(iter(await desk.texts("reconcile")), "")
     assert rounds == MAX_ATTEMPTS
-    waits, reported = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
+    waits, notices = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
     assert waits == [backoff(attempt) for attempt in range(MAX_ATTEMPTS - 1)]
-    assert reported == [0.0, 0.0]
+    assert notices == [0.0, 0.0]
     (dead_letter,) = await desk.dead_letters()
     assert (dead_letter.source, dead_letter.attempts) == ("reconcile", MAX_ATTEMPTS)
     assert "throttled" in dead_letter.reason
@@ -188,8 +188,8 @@ async def test_what_the_host_gave_up_on_and_cannot_be_kept_goes_back_on_its_queu
 
 
 async def test_what_a_sweep_says_is_handed_on_from_turn_to_turn(desk: Desk) -> None:
-    reported = {"overlap": {"name": "0a1b2c3d", "unknown": "not shown"}}
-    hint = Hint("sweep", listed="a" * 28 + "0a1b2c3d00000000", seen=desk.clock.now(), together=reported)
+    together = {"overlap": {"name": "0a1b2c3d", "unknown": "not shown"}}
+    hint = Hint("sweep", listed="a" * 28 + "0a1b2c3d00000000", seen=desk.clock.now(), together=together)
     desk.reconciler.answers = [BUSY, outcome()]
     await desk.intake.message(json.dumps(sweep_message(EXEMPTION.text, hint)))
     [again] = await desk.messages("reconcile")
@@ -212,8 +212,8 @@ async def test_poison_under_a_broken_ruleset_is_notified_on_the_fallback_route(d
 
 def poisoned(caplog: pytest.LogCaptureFixture) -> set[str]:
     """The queues of which the log tells poison."""
-    reported = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
-    return {one["queue"] for one in reported if one["event"] == "poison"}
+    facts = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
+    return {one["queue"] for one in facts if one["event"] == "poison"}
 
 
 @pytest.mark.parametrize("text", ["{}", json.dumps({"id": EXEMPTION.text, "attempt": MAX_ATTEMPTS})])

@@ -143,7 +143,7 @@ class Place:
             outcome = await reconciler.reconcile(ID, Hint(source, "write"))
         return outcome.row.status
 
-    def notified(self) -> list[str]:
+    def notice_kinds(self) -> list[str]:
         """Return the kinds told since the last call."""
         kinds = [str(notice["kind"]) for notice in self.sent]
         self.sent.clear()
@@ -159,23 +159,23 @@ async def place(storage: str, clock: VirtualClock) -> AsyncIterator[Place]:
 async def test_a_fixed_violation_is_notified_once(place: Place) -> None:
     place.azure.write(NO_OWNER)
     assert await place.look() is Status.VIOLATION
-    assert place.notified() == ["violation"]
+    assert place.notice_kinds() == ["violation"]
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
     (notice,) = place.sent
     assert (notice["kind"], notice["severity"], notice["findings"]) == ("compliant", "info", [])
     assert notice["exemption"]["owner"] == "jo@contoso.com"
     assert notice["actor"] == "jo@contoso.com"
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
     place.azure.write({**GOOD, "note": "x"})
     await place.look()
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
 async def test_a_fixed_tagged_one_is_notified_once_and_its_tag_goes(place: Place) -> None:
     place.azure.write(NO_TICKET)
     assert await place.look() is Status.VIOLATION
-    assert place.notified() == ["tagged"]
+    assert place.notice_kinds() == ["tagged"]
     place.azure.mended(GOOD)
     assert await place.look() is Status.COMPLIANT
     assert place.azure.body is not None
@@ -188,14 +188,14 @@ async def test_a_fixed_tagged_one_is_notified_once_and_its_tag_goes(place: Place
 async def test_a_lost_answer_to_the_untagging_does_not_lose_or_double_it(place: Place) -> None:
     place.azure.write(NO_TICKET)
     await place.look()
-    place.notified()
+    place.notice_kinds()
     place.azure.mended(GOOD)
     place.azure.dies_after_write = True
     with pytest.raises(Retryable):
         await place.look()
-    assert place.notified() == []
+    assert place.notice_kinds() == []
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
 async def test_one_that_could_not_be_judged_and_then_can_is_notified(place: Place) -> None:
@@ -203,30 +203,30 @@ async def test_one_that_could_not_be_judged_and_then_can_is_notified(place: Plac
     place.azure.known = False
     place.azure.write(GOOD)
     assert await place.look() is Status.UNKNOWN
-    assert place.notified() == ["unknown"]
+    assert place.notice_kinds() == ["unknown"]
     place.azure.known = True
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
 async def test_one_that_could_not_be_changed_and_was_fixed_is_notified(place: Place) -> None:
     place.azure.locked = True
     place.azure.write(NO_TICKET)
     assert await place.look() is Status.CANNOT_ACT
-    assert place.notified() == ["cannot-act"]
+    assert place.notice_kinds() == ["cannot-act"]
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
 async def test_in_audit_mode_it_is_notified_too(place: Place) -> None:
     place.rules = RULES.replace("enforce", "audit")
     place.azure.write(GOOD, expiresOn=None)
     await place.look()
-    assert place.notified() == ["would-revert"]
+    assert place.notice_kinds() == ["would-revert"]
     place.azure.write(GOOD)
     await place.look()
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
 @pytest.mark.parametrize("source", ["event", "sweep"])
@@ -235,7 +235,7 @@ async def test_one_that_was_always_right_is_never_notified(place: Place, source:
     assert await place.look(source) is Status.COMPLIANT
     place.azure.write(GOOD, displayName="other")
     assert await place.look(source) is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
 async def test_an_old_tag_of_ours_on_one_that_the_register_never_saw_goes_without_a_word(place: Place) -> None:
@@ -244,7 +244,7 @@ async def test_an_old_tag_of_ours_on_one_that_the_register_never_saw_goes_withou
     with pytest.raises(Retryable):
         await place.look("sweep")
     assert await place.look("sweep") is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
 async def test_our_own_put_back_is_notified_as_such_only(place: Place) -> None:
@@ -252,16 +252,16 @@ async def test_our_own_put_back_is_notified_as_such_only(place: Place) -> None:
     await place.look()
     place.azure.write(GOOD, expiresOn=None)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["reverted"]
+    assert place.notice_kinds() == ["reverted"]
 
 
 async def test_one_made_anew_after_a_revert_is_not_notified(place: Place) -> None:
     place.azure.write(GOOD, expiresOn=None)
     assert await place.look() is Status.GONE
-    assert place.notified() == ["reverted"]
+    assert place.notice_kinds() == ["reverted"]
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
 async def test_one_fixed_before_anybody_was_notified_is_not_notified(place: Place) -> None:
@@ -270,10 +270,10 @@ async def test_one_fixed_before_anybody_was_notified_is_not_notified(place: Plac
     place.azure.dies_after_write = True
     with pytest.raises(Retryable):
         await place.look()
-    assert place.notified() == []
+    assert place.notice_kinds() == []
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
 async def test_one_fixed_just_before_we_acted_is_not_notified(place: Place) -> None:
@@ -281,7 +281,7 @@ async def test_one_fixed_just_before_we_acted_is_not_notified(place: Place) -> N
     place.azure.mended_after_gets = 1
     assert await place.look() is Status.COMPLIANT
     assert [entry.event for entry in await place.register.history(ID)] == ["intent", "withdrawn", "edited"]
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
 async def test_troubles_that_come_and_go_are_notified_each_time(place: Place) -> None:
@@ -290,5 +290,5 @@ async def test_troubles_that_come_and_go_are_notified_each_time(place: Place) ->
         place.azure.write(metadata)
         place.clock.time += timedelta(hours=1)
         await place.look()
-        kinds += place.notified()
+        kinds += place.notice_kinds()
     assert kinds == ["violation", "compliant", "violation", "compliant"]

@@ -25,7 +25,7 @@ def ruleset(*routes: str, people: str = "{}") -> Ruleset:
     return parse_ruleset(f"{HEAD}notices:\n{entries}people: {people}\n" if entries else f"{HEAD}people: {people}\n")
 
 
-def notified(notice: Notice, rules: Ruleset) -> list[str]:
+def routes_of(notice: Notice, rules: Ruleset) -> list[str]:
     return [str(message.body["route"]) for message in outgoing(notice, rules)]
 
 
@@ -82,7 +82,7 @@ def test_a_hostile_owner_is_not_somebody_else(text: str) -> None:
 
 def test_every_route_that_wants_it_is_notified(caplog: pytest.LogCaptureFixture) -> None:
     rules = ruleset("kinds: [violation]", "kinds: [tagged]", "default: true, kinds: [reverted]", "min_severity: high")
-    assert notified(NOTICE, rules) == ["r0", "r3"]
+    assert routes_of(NOTICE, rules) == ["r0", "r3"]
     assert unrouted([NOTICE], rules) == []
     assert caplog.records == []
 
@@ -93,7 +93,7 @@ def test_what_no_route_wants_goes_to_the_default_routes_and_into_the_log(caplog:
     )
     notice = of_kind(Kind.COMPLIANT)
     with caplog.at_level(logging.WARNING):
-        assert notified(notice, rules) == ["r1", "r2"]
+        assert routes_of(notice, rules) == ["r1", "r2"]
     assert unrouted([notice, of_kind(Kind.REVERTED)], rules) == ["compliant"]
     assert [record.getMessage() for record in caplog.records] == [
         f"no route wants notice {notice.id} (compliant, info); it goes to r1, r2"
@@ -101,11 +101,11 @@ def test_what_no_route_wants_goes_to_the_default_routes_and_into_the_log(caplog:
 
 
 def test_where_no_route_is_the_default_the_first_one_is() -> None:
-    assert notified(least(Kind.DELETED), ruleset("kinds: [tagged]", "kinds: [reverted]")) == ["r0"]
+    assert routes_of(least(Kind.DELETED), ruleset("kinds: [tagged]", "kinds: [reverted]")) == ["r0"]
 
 
 def test_without_a_route_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    assert notified(NOTICE, ruleset()) == []
+    assert routes_of(NOTICE, ruleset()) == []
     assert "it goes to nobody: the ruleset has no route" in caplog.text
 
 

@@ -133,8 +133,8 @@ def test_compare_writes_nothing_and_says_by_its_exit_code_whether_something_chan
     assert capsys.readouterr() == ("", "nothing would change\n")
     ruleset.write_text(BASE.replace(", expiry-too-far: alert", ""), encoding="utf-8")
     assert command("--out", out, "--ruleset", ruleset, "--compare", "--format", "json") == 1
-    reported = json.loads(capsys.readouterr().out)
-    assert {(one["name"], one["kind"]) for one in reported} >= {("exg102-expiry-too-far", "removed")}
+    differences = json.loads(capsys.readouterr().out)
+    assert {(one["name"], one["kind"]) for one in differences} >= {("exg102-expiry-too-far", "removed")}
     assert snapshot(out) == before
 
 

@@ -32,7 +32,7 @@ async def test_the_limit_holds_and_the_next_one_waits(world: World) -> None:
         assert await world.body(one) is not None
     assert [await world.events(one) for one in ids[2:]] == [["intent", "held"], ["held"]]
     assert sorted(await world.register.held()) == sorted(one.text for one in ids[2:])
-    assert await world.notified() == ["breaker-open", "reverted", "reverted", "violation", "violation"]
+    assert await world.notice_kinds() == ["breaker-open", "reverted", "reverted", "violation", "violation"]
     state = await world.register.breaker(world.clock.now())
     assert (state.opened_at, state.notified) == (world.clock.time, True)
 
@@ -67,7 +67,7 @@ async def test_what_is_held_is_held_quietly(world: World) -> None:
     for source in ("event", "queue", "operator"):
         assert not (await world.look(one, source)).wrote
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_closed_by_an_operator_it_lets_reverts_through_again(world: World) -> None:
@@ -93,7 +93,7 @@ async def test_an_hour_later_there_is_room_again(world: World) -> None:
         await world.bad(one)
         assert (await world.look(one)).did == "delete"
         world.clock.advance(minutes=61)
-    assert await world.notified() == ["reverted"] * 3
+    assert await world.notice_kinds() == ["reverted"] * 3
 
 
 @pytest.mark.parametrize("write", [2, 3, 4])
@@ -153,5 +153,5 @@ async def test_an_open_breaker_is_named_with_each_revert_that_it_holds(
     for name in ("first", "second", "third"):
         await world.bad(world.id(name))
         await world.look(world.id(name))
-    notified = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
-    assert [one["state"] for one in notified if one["event"] == "breaker"] == ["closed", "open", "open"]
+    facts = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
+    assert [one["state"] for one in facts if one["event"] == "breaker"] == ["closed", "open", "open"]

@@ -68,7 +68,7 @@ async def test_alternating_between_two_rules(world: World, one: ExemptionId) -> 
     assert await edit(world, one, **NO_MEMBER)
     assert await has_left(world, one, 2 * HOUR)
     assert await world.body(one) is None
-    assert await world.notified() == ["reverted", "tagged", "tagged"]
+    assert await world.notice_kinds() == ["reverted", "tagged", "tagged"]
 
 
 async def test_fixed_for_a_moment(world: World, one: ExemptionId) -> None:
@@ -91,7 +91,7 @@ async def test_who_breaks_it_again_each_time_it_is_fixed_is_notified_once(world:
         await stands(world, one, HOUR)
         assert await edit(world, one)
         await stands(world, one, HOUR)
-    assert (await world.notified()).count("evasion-attempted") == 1
+    assert (await world.notice_kinds()).count("evasion-attempted") == 1
 
 
 async def test_an_assignment_that_cannot_be_read(world: World, one: ExemptionId) -> None:
@@ -667,11 +667,11 @@ async def test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register
 async def test_reminders_are_sent_however_the_end_moves(world: World, approved: ExemptionId) -> None:
     world.ruleset = rules()
     await edit(world, approved, expiresOn=in_days(world.clock, 40))
-    reported = []
+    kinds = []
     for day in range(40):
         end = in_days(world.clock, 40 - day) if day % 2 else in_days(world.clock, 40 - day + 0.01)
         await edit(world, approved, expiresOn=end)
-        reported += [one["notice"]["kind"] for one in await world.notices()]
+        kinds += [one["notice"]["kind"] for one in await world.notices()]
         await world.forget()
         world.clock.advance(days=1)
-    assert reported.count("expiring") >= 4
+    assert kinds.count("expiring") >= 4

@@ -53,9 +53,9 @@ async def test_it_is_recorded_and_notified_with_who_and_why(world: World) -> Non
     entry = (await world.history(one))[-1]
     assert (entry.event, entry.facts["actor"], entry.facts["why"]) == ("hold", OPERATOR, WHY)
     assert entry.facts["until"] == spell_time(row.hold.until)
-    (reported,) = await informed(world, "hold")
-    assert (reported["actor"], reported["severity"]) == (OPERATOR, "medium")
-    assert WHY in str(reported["why"])
+    (notice,) = await informed(world, "hold")
+    assert (notice["actor"], notice["severity"]) == (OPERATOR, "medium")
+    assert WHY in str(notice["why"])
     assert await world.register.on_hold() == {one.text: spell_time(row.hold.until)}
 
 
@@ -157,7 +157,7 @@ async def test_a_delete_ends_it_and_is_notified(world: World) -> None:
     await world.look(one, actor="alice@contoso.com", operation="delete")
     row = await world.row(one)
     assert (row.status, row.hold) == (Status.GONE, None)
-    assert {"deleted", "hold"} <= set(await world.notified())
+    assert {"deleted", "hold"} <= set(await world.notice_kinds())
     await world.bad(one)
     assert (await world.look(one)).did == "delete"
 
@@ -205,7 +205,7 @@ async def test_wherever_a_release_died_it_is_ended_once_it_is_repeated(world: Wo
     assert await world.body(one) is None
     row = await world.row(one)
     assert (row.intent, row.outbox) == (None, ())
-    assert await world.notified() == ["hold", "reverted"]
+    assert await world.notice_kinds() == ["hold", "reverted"]
 
 
 async def test_held_anew_it_has_another_end(world: World) -> None:

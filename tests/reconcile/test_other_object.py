@@ -47,7 +47,7 @@ async def test_an_answer_with_another_exemption_decides_nothing(world: World, ba
     assert outcome.row.status is Status.UNKNOWN
     assert world.azure() == before
     assert await world.register.read(victim) is None
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
     assert "answered with another" in (await world.notice())["why"][0]
     world.arm.faults.reset()
     assert (await world.look(asked)).did == ("delete" if bad else "")
@@ -93,7 +93,7 @@ async def test_a_write_that_is_answered_with_another_body_is_looked_at_again(wor
     await world.look(one)
     assert (await world.row(one)).status is Status.VIOLATION
     assert (await world.marker(one))["codes"]
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     assert await world.events(other) == []
 
 
@@ -205,7 +205,7 @@ async def test_ids_of_what_there_is_not_leave_nothing(world: World, source: str)
         outcome = await world.look(world.id(f"none-{number}"), source, operation="delete", actor="x@evil.example")
         assert (outcome.row.status, outcome.wrote) == (Status.GONE, False)
     assert keys(world, "") == []
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_what_the_inventory_shows_and_azure_has_not_is_remembered(world: World) -> None:
@@ -344,8 +344,8 @@ async def _never_comes_back(world: World, one: ExemptionId) -> None:
             await world.look(one, source)
     assert one.key not in world.azure()
     assert (await world.row(one)).status is Status.GONE
-    assert "lost" not in await world.notified()
-    assert "restored" not in await world.notified()
+    assert "lost" not in await world.notice_kinds()
+    assert "restored" not in await world.notice_kinds()
 
 
 async def test_one_that_is_written_anew_after_an_accepted_delete_is_durable_again(world: World) -> None:
@@ -408,7 +408,7 @@ async def test_metadata_of_almost_four_megabytes_is_judged_answered_and_notified
     world.arm.seed(one.text, {**said, "systemData": system})
     assert (await world.look(one)).did == "delete"
     assert one.key not in world.azure()
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
     assert await world.register.verify(one) == []
     await world.reconciler.restore(one, OPERATOR)
     assert (await world.properties(one))["metadata"] == {**APPROVAL, "noise": noise}

@@ -28,7 +28,7 @@ async def test_what_policy_as_code_owns_is_reported_and_not_touched(world: World
     assert world.writes() == 0
     row = await world.row(one)
     assert (row.status, row.answer) == (Status.VIOLATION, "alert")
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
     why = " ".join((await world.notice())["why"])
     assert "not reverted: it belongs to Enterprise Policy as Code" in why
     assert "not tagged" in why
@@ -69,7 +69,7 @@ async def test_an_excluded_exemption_is_recorded_and_left_alone(world: World) ->
     assert (row.status, row.answer) == (Status.EXCLUDED, "none")
     assert await world.events(one) == ["excluded"]
     assert await world.register.body(one, 1) == body
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_an_exclusion_that_is_over_protects_nothing(world: World) -> None:
@@ -89,7 +89,7 @@ async def test_one_that_was_there_before_us_is_adopted(world: World, source: str
     assert (outcome.did, outcome.row.answer) == ("", "alert")
     assert outcome.row.adopted == world.clock.now()
     assert outcome.row.kept == outcome.row.content != ""
-    assert await world.notified() == (["violation"] if source == "operator" else [])
+    assert await world.notice_kinds() == (["violation"] if source == "operator" else [])
     reasons = (await world.history(one))[-1].facts["plan"]["reasons"]
     assert "not reverted: it was there before the guardrails" in reasons
     assert "not tagged: it was there before the guardrails" in reasons
@@ -219,7 +219,7 @@ async def test_grace_gives_time_and_then_ends(world: World) -> None:
     assert (await world.look(one, "queue")).did == "delete"
     assert await world.body(one) is None
     assert (await world.row(one)).due is None
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 async def test_fixed_within_the_grace_nothing_follows(world: World) -> None:
@@ -235,7 +235,7 @@ async def test_fixed_within_the_grace_nothing_follows(world: World) -> None:
     outcome = await world.look(one, "queue")
     assert not outcome.wrote
     assert (outcome.row.status, outcome.row.due) == (Status.COMPLIANT, None)
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     assert world.wakes() == []
 
 

@@ -29,7 +29,7 @@ async def test_a_missing_ticket_is_tagged_and_notified_once(world: World) -> Non
     assert row.undo is None
     assert await world.events(one) == ["intent", "tagged"]
     assert await world.register.body(one, 1) == body
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     assert (await world.notice())["done"] == "A guardrails tag was set on its metadata."
     assert world.writes() == 1
 
@@ -44,7 +44,7 @@ async def test_our_own_write_of_the_tag_is_recognised(world: World) -> None:
     assert not outcome.wrote
     assert await world.stored(one) == before
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_the_tag_goes_when_it_is_fixed_and_recovery_is_notified(world: World) -> None:
@@ -61,7 +61,7 @@ async def test_the_tag_goes_when_it_is_fixed_and_recovery_is_notified(world: Wor
     assert (await world.properties(one))["metadata"] == APPROVAL
     assert (await world.row(one)).status is Status.COMPLIANT
     assert (await world.events(one))[-2:] == ["intent", "untagged"]
-    assert await world.notified() == ["compliant"]
+    assert await world.notice_kinds() == ["compliant"]
     await world.forget()
     assert not (await world.look(one)).wrote
 
@@ -86,7 +86,7 @@ async def test_a_key_that_is_not_ours_is_left_alone(world: World) -> None:
         assert (await world.look(one)).did == ""
     assert await world.marker(one) == "a text of somebody"
     assert world.writes() == 0, "each write would raise an event, and that the next one"
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
     assert (await world.row(one)).answer == "alert"
 
 
@@ -101,7 +101,7 @@ async def test_the_tag_follows_the_findings_and_keeps_its_date(world: World) -> 
     await world.write(one, ALICE, metadata={**none, "guardrails": await world.marker(one)})
     await world.look(one)
     assert await world.marker(one) == {"status": "violation", "codes": ["EXG201", "EXG203"], "since": since}
-    assert await world.notified() == ["tagged", "tagged"]
+    assert await world.notice_kinds() == ["tagged", "tagged"]
 
 
 async def test_an_alert_changes_nothing(world: World) -> None:
@@ -112,7 +112,7 @@ async def test_an_alert_changes_nothing(world: World) -> None:
         await world.look(one)
     assert world.azure() == before
     assert (await world.row(one)).answer == "alert"
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
     assert await world.events(one) == ["written"]
 
 
@@ -125,7 +125,7 @@ async def test_a_tag_on_the_scope_alone(world: World) -> None:
     assert await world.body(one) == body
     assert world.tags(tenant.RESOURCE) == {NAME: "violation: EXG201"}
     assert (await world.row(one)).scope_tagged
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     assert (await world.notice())["done"] == "A guardrails tag was set on its scope."
     await world.forget()
     assert not (await world.look(one)).wrote
@@ -177,7 +177,7 @@ async def test_a_management_group_is_alerted_where_only_scopes_are_tagged(world:
     before = world.azure()
     await world.look(one)
     assert world.azure() == before
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
 
 
 async def test_no_tag_at_all_where_tagging_is_switched_off(world: World) -> None:
@@ -187,7 +187,7 @@ async def test_no_tag_at_all_where_tagging_is_switched_off(world: World) -> None
     before = world.azure()
     await world.look(one)
     assert world.azure() == before
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
 
 
 async def test_a_scope_that_cannot_be_untagged_is_not_tried_for_ever(world: World) -> None:
@@ -201,4 +201,4 @@ async def test_a_scope_that_cannot_be_untagged_is_not_tried_for_ever(world: Worl
     for _ in range(3):
         await world.look(one)
     assert world.writes() == 1
-    assert await world.notified() == ["cannot-act", "compliant"]  # the exemption is mended; its scope keeps the tag
+    assert await world.notice_kinds() == ["cannot-act", "compliant"]  # the exemption is mended; its scope keeps the tag

@@ -124,19 +124,19 @@ async def test_places_say_what_is_let_past(report: Report) -> None:
 
 
 async def test_json_has_counts_by_kind_and_the_bypasses(report: Report) -> None:
-    reported = json.loads("".join(as_json(report, report.lines)))
-    assert [one["id"].rpartition("/")[2] for one in reported["exemptions"]] == ["never", "fine"]
-    assert len(reported["bypasses"]) == 9
-    assert reported["counts"] == {
+    document = json.loads("".join(as_json(report, report.lines)))
+    assert [one["id"].rpartition("/")[2] for one in document["exemptions"]] == ["never", "fine"]
+    assert len(document["bypasses"]) == 9
+    assert document["counts"] == {
         "exemptions": 2, "bypasses": 9, "left_out": 0, "violation": 6, "unknown": 1, "pass": 3, "excluded": 1,
     }  # fmt: skip
-    bypass_counts = {one.pop("way"): one for one in reported["ways"]}
+    bypass_counts = {one.pop("way"): one for one in document["ways"]}
     assert set(bypass_counts) == {str(kind) for kind in WORDS}
     assert bypass_counts["not-enforced"] == {
         "seen": 2, "whole": True, "violation": 1, "unknown": 0, "pass": 0, "excluded": 1
     }  # fmt: skip
     shown = json.loads(DOC.read_text(encoding="utf-8").partition("```json\n")[2].partition("\n```")[0])
-    dry = next(one for one in reported["bypasses"] if one["subject"].endswith("/dry"))
+    dry = next(one for one in document["bypasses"] if one["subject"].endswith("/dry"))
     assert dry.keys() == shown["bypasses"][0].keys()
     assert (dry["way"], dry["scope"], dry["detail"]) == ("not-enforced", SUB, "DoNotEnforce")
     assert (dry["verdict"], dry["severity"], dry["days_left"], dry["expiry_state"]) == (
@@ -246,8 +246,8 @@ async def test_not_seen_is_not_none() -> None:
     page = "".join(as_html(report, report.lines))
     assert said in page
     assert ">not seen</td>" in page
-    reported = json.loads("".join(as_json(report, report.lines)))
-    assert [one["way"] for one in reported["ways"] if not one["whole"]] == ["tag"]
+    document = json.loads("".join(as_json(report, report.lines)))
+    assert [one["way"] for one in document["ways"] if not one["whole"]] == ["tag"]
 
 
 async def test_a_part_that_was_read_is_at_least_so_many() -> None:

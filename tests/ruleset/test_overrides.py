@@ -360,7 +360,7 @@ def _possible(overrides: list[dict[str, Any]], name: str, policy: Policy | Unrea
 def test_the_outcome_is_that_of_all_worlds_or_unknown() -> None:
     """A brute-force model: any controls, any overrides, policies that are known or not, an end in the fifth month."""
     random = Random(14)  # noqa: S311
-    reported = Counter[str]()
+    verdicts = Counter[str]()
     for _ in range(400):
         names = [f"p{number}" for number in range(random.randint(1, 4))]
         members = {name: f"/providers/microsoft.authorization/policydefinitions/{name}" for name in names}
@@ -376,8 +376,8 @@ def test_the_outcome_is_that_of_all_worlds_or_unknown() -> None:
         expected = "unknown" if len(outcomes) > 1 else "violation" if outcomes.pop() else "pass"
         facts = {"assignment": Assignment(ASSIGNMENT, INITIATIVE, members), "policies": policies}
         assert verdict(ruleset(*overrides), BOTH, facts) == expected, (overrides, policies)
-        reported[expected] += 1
-    assert min(reported.values()) > 40
+        verdicts[expected] += 1
+    assert min(verdicts.values()) > 40
 
 
 def test_a_thousand_overrides_are_looked_up_and_kept() -> None:

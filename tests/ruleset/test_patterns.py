@@ -137,8 +137,8 @@ def test_version_1_is_used_as_it_was_and_each_pattern_that_would_change_is_named
         "r.yaml:6:10: people: '*@contoso.com' is in version 2 '**@contoso.com'",
         "r.yaml:6:62: people: '**/x' has the ** of version 2; in version 1 it means what * does",
     ]
-    (reported,) = parse_ruleset(text_of(1, ""), "r.yaml").warnings
-    assert reported.endswith("none of its patterns would change: write version: 2")
+    (warning,) = parse_ruleset(text_of(1, ""), "r.yaml").warnings
+    assert warning.endswith("none of its patterns would change: write version: 2")
     assert parse_ruleset(text_of(2, "")).warnings == ()
 
 

@@ -137,13 +137,13 @@ DEFINITION_ROWS = (
 
 
 async def test_policy_definitions_have_their_metadata_and_are_no_versions(cloud: Cloud, client: Client) -> None:
-    reported = {"category": "Storage", "version": "1.0.0"}
-    own = cloud.arm.seed(f"{CORP}{AUTH}/policyDefinitions/own", {"properties": {"metadata": reported}})
+    metadata = {"category": "Storage", "version": "1.0.0"}
+    own = cloud.arm.seed(f"{CORP}{AUTH}/policyDefinitions/own", {"properties": {"metadata": metadata}})
     cloud.arm.seed(f"{own}/versions/0.9.0", {"properties": {"metadata": {"category": "Old"}}})
     query = f"{DEFINITION_ROWS} | project id, metadata = properties.metadata, category = properties.metadata.category"
     rows = [
         {"id": f"{AUTH}/policyDefinitions/tls", "metadata": None, "category": None},
-        {"id": own, "metadata": reported, "category": "Storage"},
+        {"id": own, "metadata": metadata, "category": "Storage"},
     ]
     assert (await ask(client, query)).body["data"] == rows
     assert (await ask(client, query, subscriptions=[SUB])).body["data"] == rows[:1]

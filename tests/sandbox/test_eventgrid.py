@@ -142,8 +142,8 @@ async def test_failures_tags_actions_and_deployments_send_events(
         f"{GROUP}/providers/Microsoft.Resources/deployments/d", {"properties": {"template": {"resources": [resource]}}}
     )
     await cloud.eventgrid.settled()
-    reported = {(event["eventType"].rpartition(".")[2], event["data"]["operationName"]) for event in receiver.events}
-    assert reported == {
+    operations = {(event["eventType"].rpartition(".")[2], event["data"]["operationName"]) for event in receiver.events}
+    assert operations == {
         ("ResourceWriteFailure", WRITE),
         ("ResourceWriteSuccess", "Microsoft.Resources/tags/write"),
         ("ResourceActionSuccess", "Microsoft.KeyVault/vaults/purge/action"),

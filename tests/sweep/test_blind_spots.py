@@ -205,7 +205,7 @@ async def test_where_azure_does_not_list_people_still_hear_of_all_in_one_notice(
     await tenant.work()
     world.clock.advance(hours=1)
     await tenant.settled()
-    assert await world.notified() == ["adopted"]
+    assert await world.notice_kinds() == ["adopted"]
     assert (await world.notice())["digest"]["total"] == 12
 
 
@@ -214,7 +214,7 @@ async def test_adoptions_within_the_second_in_which_the_sweep_began_are_notified
     await world.bad(world.id())
     world.clock.advance(days=1, milliseconds=300)  # a real clock is hardly ever on the second
     await tenant.settled()
-    assert await world.notified() == ["adopted"]
+    assert await world.notice_kinds() == ["adopted"]
 
 
 async def test_a_row_whose_id_a_hand_has_emptied_does_not_end_every_sweep(tenant: Tenant) -> None:
@@ -230,7 +230,7 @@ async def test_a_row_whose_id_a_hand_has_emptied_does_not_end_every_sweep(tenant
     world.sound = False  # that hand's mark is there until somebody looks at the row
     await tenant.sweep()
     await tenant.work()
-    assert "adopted" in await world.notified()
+    assert "adopted" in await world.notice_kinds()
 
 
 async def test_a_death_between_adoption_and_its_notice_is_made_good(tenant: Tenant) -> None:
@@ -259,7 +259,7 @@ async def test_a_body_that_the_register_cannot_hold_becomes_a_dead_letter_and_is
             await tenant.intake.message(json.dumps(message))
         world.clock.advance(hours=1)
     assert len(await world.register.dead_letters()) == 1
-    assert await world.notified() == ["poison"]
+    assert await world.notice_kinds() == ["poison"]
 
 
 async def test_one_that_can_never_be_adopted_does_not_keep_people_from_hearing_of_the_others(tenant: Tenant) -> None:
@@ -272,7 +272,7 @@ async def test_one_that_can_never_be_adopted_does_not_keep_people_from_hearing_o
         await tenant.intake.sweep()
         for message in await world._drain("reconcile"):
             await tenant.intake.message(json.dumps(message))
-    assert "adopted" in await world.notified()
+    assert "adopted" in await world.notice_kinds()
 
 
 async def test_a_later_subscription_is_notified_although_the_run_broke_off(tenant: Tenant) -> None:
@@ -288,7 +288,7 @@ async def test_a_later_subscription_is_notified_although_the_run_broke_off(tenan
     world.queues.down = False
     world.clock.advance(hours=1)
     await tenant.settled()
-    assert await world.notified() == ["adopted"]
+    assert await world.notice_kinds() == ["adopted"]
 
 
 # Runs that break off

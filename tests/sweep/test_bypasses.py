@@ -75,8 +75,8 @@ def writes(world: World) -> int:
 
 
 async def found_notices(world: World) -> list[dict[str, Any]]:
-    reported = [one["notice"] for one in await world.notices()]
-    return [one for one in reported if one["kind"] == "bypass-found"]
+    notices = [one["notice"] for one in await world.notices()]
+    return [one for one in notices if one["kind"] == "bypass-found"]
 
 
 # Rows
@@ -125,7 +125,7 @@ async def test_an_unchanged_tenant_costs_no_write_and_no_notice(tenant: Tenant) 
         assert (report.bypasses["seen"], report.bypasses["new"], report.bypasses["changed"]) == (31, 0, 0)
     assert writes(world) == 3 * 3, "each is called with nothing to do"
     assert await every(tenant) == before
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     assert world.queues.sent == []
 
 
@@ -235,7 +235,7 @@ async def test_where_part_could_not_be_read_nothing_of_it_is_taken_for_gone(tena
     assert (await row(tenant, unread)).gone is None
     assert (await row(tenant, read)).gone == world.clock.now()
     assert report.missing
-    assert await world.notified() == ["sweep-partial"]
+    assert await world.notice_kinds() == ["sweep-partial"]
     await world.arm_graph(closed=[])
     at = await later(tenant)
     assert (await row(tenant, unread)).gone == at
@@ -319,12 +319,12 @@ async def test_what_was_left_out_for_once_is_not_notified_again(tenant: Tenant) 
     world = tenant.world
     assigned(world, enforcementMode="DoNotEnforce")
     await tenant.sweep()
-    for days, reported in ((1, 1), (8, 2)):
+    for days, count in ((1, 1), (8, 2)):
         assigned(world, enforcementMode="Default")
         await later(tenant)
         assigned(world, enforcementMode="DoNotEnforce")
         await later(tenant, days=days)
-        assert len(await found_notices(world)) == reported
+        assert len(await found_notices(world)) == count
 
 
 async def test_what_the_ruleset_accepts_is_kept_and_not_notified_until_that_ends(tenant: Tenant) -> None:
@@ -362,7 +362,7 @@ async def test_what_was_stored_by_former_names_is_no_news_and_is_shown_by_those_
     assert {name: report.bypasses[name] for name in ("seen", "new", "changed", "violations")} == {
         "seen": 2, "new": 0, "changed": 0, "violations": 2,
     }  # fmt: skip
-    assert (await world.notified(), world.queues.sent, await every(tenant)) == ([], [], before)
+    assert (await world.notice_kinds(), world.queues.sent, await every(tenant)) == ([], [], before)
 
 
 async def test_what_is_off_is_not_found_not_counted_and_not_notified_until_it_is_on(tenant: Tenant) -> None:
@@ -379,7 +379,7 @@ async def test_what_is_off_is_not_found_not_counted_and_not_notified_until_it_is
     assert (codes(one), one.bypass.grade, one.found) == (["EXG503"], "info", at)
     (notice,) = await found_notices(world)
     assert (notice["severity"], notice["digest"]["severities"]) == ("info", {"info": 1})
-    assert [(reported["rule"], reported["severity"]) for reported in notice["findings"]] == [
+    assert [(finding["rule"], finding["severity"]) for finding in notice["findings"]] == [
         ("bypass-end-missing", "info")
     ]
 
@@ -395,7 +395,7 @@ async def test_another_severity_is_kept_and_is_no_news(tenant: Tenant) -> None:
     world.ruleset = rules(overrides=[{"scope": places.GROUP, "rules": {"bypass-ticket-missing": "off"}}])
     await later(tenant)
     assert codes(await row(tenant, BypassKind.NOT_ENFORCED)) == ["EXG502", "EXG503"]
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_what_cannot_be_read_is_neither_unknown_nor_sound_where_its_rule_is_off(tenant: Tenant) -> None:
@@ -430,7 +430,7 @@ async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_notifi
         assert report.bypasses == {}
         assert [text for text in report.missing if "no exemptions could not be looked at" in text]
         assert (await world.row(one)).status is Status.VIOLATION
-    assert await world.notified() == ["adopted", "sweep-partial"]
+    assert await world.notice_kinds() == ["adopted", "sweep-partial"]
     assert await rows(tenant) == {}
     report = await tenant.sweep()
     assert (report.bypasses["new"], report.missing) == (1, [])

@@ -31,7 +31,7 @@ async def damage(tenant: Tenant, place: tuple[str, str], **columns: Any) -> None
     await tenant.world.table.upsert_entity(row, mode=UpdateMode.MERGE)
 
 
-async def goes_on(tenant: Tenant, reported: list[str], *, close: bool = False) -> None:
+async def goes_on(tenant: Tenant, kinds: list[str], *, close: bool = False) -> None:
     """This sweep and the next ones see everything; people hear of the damage once, and each day while it lasts."""
     days = set[date]()
     for _ in range(3):
@@ -42,7 +42,7 @@ async def goes_on(tenant: Tenant, reported: list[str], *, close: bool = False) -
         tenant.world.clock.advance(hours=1)
     if close:
         await tenant.world.register.close_breaker(tenant.world.clock.now())
-    assert await tenant.world.notified() == reported * (len(days) if close else 1)
+    assert await tenant.world.notice_kinds() == kinds * (len(days) if close else 1)
     new = tenant.world.id("new")
     await tenant.world.bad(new)  # what comes after the first sweep is not there before
     tenant.world.clock.advance(minutes=1)
@@ -135,4 +135,4 @@ async def test_what_could_not_be_notified_is_notified_by_the_next(tenant: Tenant
     tenant.world.queues.down = False
     tenant.world.clock.advance(hours=1)
     await tenant.sweep()
-    assert "register-altered" in await tenant.world.notified()
+    assert "register-altered" in await tenant.world.notice_kinds()

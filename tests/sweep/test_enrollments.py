@@ -75,7 +75,7 @@ def asked(world: World) -> list[str]:
     return [one.path.removesuffix(end) for one in requests]
 
 
-async def notified(world: World) -> list[str]:
+async def announced(world: World) -> list[str]:
     """The scopes of the removals that people heard of, in the order of the notices."""
     found = [one for notice in await found_notices(world) for one in notice["findings"]]
     return [one["evidence"]["scope"] for one in found if one["rule"] == "bypass-enrollment-removed"]
@@ -99,7 +99,7 @@ async def test_what_is_enrolled_is_remembered_and_is_no_bypass(tenant: Tenant) -
     assert one.never_open
     assert (one.bypass.scope, one.bypass.subject, one.bypass.detail) == (places.GROUP, EVERY, REMOVED)
     assert report.bypasses["seen"] == 2, "the two assignments that do not enforce everywhere"
-    assert (report.missing, await notified(tenant.world)) == ([], [])
+    assert (report.missing, await announced(tenant.world)) == ([], [])
 
 
 async def test_an_enrollment_that_is_gone_is_found_confirmed_and_notified_once(enrolled: Tenant) -> None:
@@ -110,11 +110,11 @@ async def test_an_enrollment_that_is_gone_is_found_confirmed_and_notified_once(e
     assert (codes(one), one.bypass.grade, one.bypass.name) == (["EXG506"], "high", "Opt in")
     assert (one.first_seen, one.changed, one.found) == (at, at, at)
     assert asked(world) == [places.GROUP]
-    assert await notified(world) == [places.GROUP]
+    assert await announced(world) == [places.GROUP]
     for _ in range(2):
         await later(enrolled)
     assert await removals(enrolled) == [one]
-    assert await notified(world) == [places.GROUP]
+    assert await announced(world) == [places.GROUP]
 
 
 async def test_it_is_counted_as_new(enrolled: Tenant) -> None:
@@ -149,7 +149,7 @@ async def test_what_is_enrolled_again_is_no_finding_any_more(enrolled: Tenant) -
     await leave(world, places.GROUP, "other-name")
     await later(enrolled, days=8)
     assert len(await removals(enrolled)) == 1
-    assert len(await notified(world)) == 2, "told anew: it was well for a week"
+    assert len(await announced(world)) == 2, "told anew: it was well for a week"
 
 
 @pytest.mark.parametrize("scope", [places.SUBSCRIPTION, CORP])
@@ -240,7 +240,7 @@ async def test_an_assignment_made_anew_under_its_id_does_not_honour_them(tenant:
 async def test_a_scope_that_is_gone_takes_its_enrollments_along(enrolled: Tenant) -> None:
     enrolled.world.arm.store.remove(places.GROUP.lower())
     await later(enrolled)
-    assert (await kept(enrolled), await notified(enrolled.world)) == ([], [])
+    assert (await kept(enrolled), await announced(enrolled.world)) == ([], [])
 
 
 async def test_what_resource_graph_alone_does_not_show_is_not_gone(enrolled: Tenant) -> None:
@@ -252,7 +252,7 @@ async def test_what_resource_graph_alone_does_not_show_is_not_gone(enrolled: Ten
     await later(enrolled)
     (one,) = await kept(enrolled)
     assert one.never_open
-    assert await notified(world) == []
+    assert await announced(world) == []
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -273,10 +273,10 @@ async def test_what_azure_does_not_list_is_unknown_and_found_later(enrolled: Ten
     report = await enrolled.sweep()
     (sentence,) = report.missing
     assert sentence.startswith("whether 1 scope that Resource Graph does not show as enrolled any more still is")
-    assert (await removals(enrolled), await notified(world)) == ([], [])
+    assert (await removals(enrolled), await announced(world)) == ([], [])
     world.arm.faults.rules.clear()
     await later(enrolled)
-    assert await notified(world) == [places.GROUP]
+    assert await announced(world) == [places.GROUP]
 
 
 async def test_in_a_container_that_cannot_be_seen_nothing_is_taken_for_gone(enrolled: Tenant) -> None:
@@ -305,7 +305,7 @@ async def test_without_the_right_to_read_enrollments_nothing_is_taken_for_gone(e
     world.clock.advance(hours=1)
     report = await enrolled.sweep()
     assert len(report.missing) == 1
-    assert (await removals(enrolled), await notified(world)) == ([], [])
+    assert (await removals(enrolled), await announced(world)) == ([], [])
 
 
 async def test_a_missing_page_of_assignments_removes_no_enrollment(enrolled: Tenant) -> None:
@@ -362,7 +362,7 @@ async def test_what_is_enrolled_for_years_is_remembered_and_found_when_it_goes(e
     assert await kept(enrolled) == before
     await leave(enrolled.world)
     await later(enrolled)
-    assert await notified(enrolled.world) == [places.GROUP]
+    assert await announced(enrolled.world) == [places.GROUP]
 
 
 async def test_a_removal_stays_one_while_azure_cannot_be_asked(enrolled: Tenant) -> None:
@@ -383,7 +383,7 @@ async def test_what_the_ruleset_accepts_is_kept_and_not_notified(enrolled: Tenan
     assert (one.bypass.verdict, one.bypass.excluded, codes(one)) == (
         "excluded", f"{places.GROUP}: moved out", ["EXG506"],
     )  # fmt: skip
-    assert await notified(world) == []
+    assert await announced(world) == []
 
 
 async def test_a_rule_that_is_off_finds_nothing(enrolled: Tenant) -> None:
@@ -446,7 +446,7 @@ async def test_an_assignment_that_resource_graph_alone_does_not_show_is_not_gone
     enrolled.graph.surroundings = around  # type: ignore[method-assign]
     world.arm.faults.rules.clear()
     await later(enrolled)
-    assert (await removals(enrolled), len(await notified(world))) == (found, 1)
+    assert (await removals(enrolled), len(await announced(world))) == (found, 1)
 
 
 async def test_an_assignment_where_nothing_can_be_seen_is_unknown(enrolled: Tenant) -> None:

@@ -67,10 +67,10 @@ async def test_the_notice_of_a_deletion_is_sent(tenant: Tenant, hidden: str, sou
     hide(tenant, hidden)
     await hole(tenant, hidden)
     await sweeps(tenant)
-    assert "deleted" in await world.notified()
+    assert "deleted" in await world.notice_kinds()
     row = await world.row(one)
     assert (row.status, row.outbox) == (Status.GONE, ())
-    assert [reported["notice"]["kind"] for reported in await world.notices()].count("deleted") == 1
+    assert [message["notice"]["kind"] for message in await world.notices()].count("deleted") == 1
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
@@ -82,7 +82,7 @@ async def test_pending_notices_about_one_that_is_there_are_sent(tenant: Tenant, 
     hide(tenant, hidden)
     await hole(tenant, hidden)
     await sweeps(tenant)
-    assert "tagged" in await world.notified()
+    assert "tagged" in await world.notice_kinds()
     assert (await world.row(one)).outbox == ()
 
 
@@ -135,7 +135,7 @@ async def test_a_put_back_of_a_lost_one_that_died_is_settled(tenant: Tenant, hid
     row = await world.row(one)
     assert (row.status, row.intent, row.outbox) == (Status.COMPLIANT, None, ())
     assert await world.properties(one) == before
-    assert (await world.notified()).count("restored") == 1
+    assert (await world.notice_kinds()).count("restored") == 1
 
 
 @pytest.mark.parametrize("hidden", ["nothing", "page"])
@@ -235,7 +235,7 @@ async def test_a_row_whose_id_a_hand_was_in_is_found_by_its_history(tenant: Tena
     await world.edit_row(one, **wrong)
     await sweeps(tenant)
     assert (await world.row(one)).status is Status.GONE
-    assert "deleted" in await world.notified()
+    assert "deleted" in await world.notice_kinds()
     world.ids.discard(other)
 
 
@@ -268,7 +268,7 @@ async def test_a_watch_that_a_hand_was_in_asks_for_a_look_wherever_it_is(
     report = await tenant.sweep()
     assert report.queued.total() == 1
     await tenant.work()
-    assert "register-altered" in await world.notified()
+    assert "register-altered" in await world.notice_kinds()
     assert "due" not in (await tenant.sweep()).queued
 
 

@@ -39,8 +39,8 @@ async def test_each_threshold_is_notified_once_over_hourly_sweeps(tenant: Tenant
         world.clock.advance(days=1)
         await tenant.settled()
         await tenant.settled()
-    reported = await reminders(world)
-    assert reported == [
+    sent = await reminders(world)
+    assert sent == [
         ("expiring", "30d"),
         ("expiring", "14d"),
         ("expiring", "7d"),
@@ -128,8 +128,8 @@ async def test_a_review_date_is_reminded_ahead_and_when_it_passes(tenant: Tenant
     for _ in range(22):
         world.clock.advance(days=1)
         await tenant.settled()
-    reported = [(kind, mark) for kind, mark in await reminders(world) if kind == "review-due"]
-    assert reported == [("review-due", "7d"), ("review-due", "0d")]
+    reviews = [(kind, mark) for kind, mark in await reminders(world) if kind == "review-due"]
+    assert reviews == [("review-due", "7d"), ("review-due", "0d")]
 
 
 async def test_without_a_date_a_review_is_due_a_quarter_after_the_last(tenant: Tenant) -> None:

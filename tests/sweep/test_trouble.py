@@ -54,7 +54,7 @@ async def test_a_page_that_keeps_failing_is_named_and_nothing_is_taken_for_gone(
     report = await tenant.sweep()
     assert report.missing
     assert report.queued == {}
-    assert await tenant.world.notified() == ["sweep-partial"]
+    assert await tenant.world.notice_kinds() == ["sweep-partial"]
     assert all([(await tenant.world.row(one)).status is Status.VIOLATION for one in ids])
 
 
@@ -69,7 +69,7 @@ async def test_a_subscription_that_cannot_be_seen_is_notified_once_and_not_taken
         assert report.queued == {}
         assert any("cannot be seen any more" in text for text in report.missing)
         assert any("5 exemptions left as the register has them" in text for text in report.remarks)
-    assert await tenant.world.notified() == ["sweep-partial"]
+    assert await tenant.world.notice_kinds() == ["sweep-partial"]
     assert len(await tenant.world.notices()) == 1
     assert all([(await tenant.world.row(one)).status is Status.VIOLATION for one in ids])
 
@@ -102,7 +102,7 @@ async def test_after_the_lease_of_a_run_that_died_another_begins(tenant: Tenant)
     assert await tenant.sweeper.sweep() is None
     tenant.after_lease()
     await tenant.settled()
-    assert await tenant.world.notified() == ["adopted"]
+    assert await tenant.world.notice_kinds() == ["adopted"]
 
 
 async def end_state(tenant: Tenant) -> dict[str, Any]:
@@ -147,10 +147,10 @@ async def finish(tenant: Tenant) -> None:
 async def whole(tenant: Tenant) -> tuple[dict[str, Any], list[str]]:
     """Sweep undisturbed; return the register, and the reminders told."""
     await finish(tenant)
-    return await end_state(tenant), await notified(tenant)
+    return await end_state(tenant), await kinds_of_notices(tenant)
 
 
-async def notified(tenant: Tenant) -> list[str]:
+async def kinds_of_notices(tenant: Tenant) -> list[str]:
     notices = {one["notice"]["id"]: one["notice"]["kind"] for one in await tenant.world.notices()}
     return sorted(kind for kind in notices.values())
 

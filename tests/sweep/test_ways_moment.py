@@ -13,5 +13,5 @@ async def test_what_is_found_in_the_same_second_is_notified(tenant: Tenant) -> N
     assert len(await found_notices(world)) == 1
     assigned(world, "second", enforcementMode="DoNotEnforce")
     await tenant.sweep()
-    reported = {one["evidence"]["assignment"] for notice in await found_notices(world) for one in notice["findings"]}
-    assert {identity.rpartition("/")[2] for identity in reported} == {"first", "second"}
+    assignments = {one["evidence"]["assignment"] for notice in await found_notices(world) for one in notice["findings"]}
+    assert {identity.rpartition("/")[2] for identity in assignments} == {"first", "second"}

@@ -153,19 +153,19 @@ def sample(kind: Kind) -> Notice:
 
 def _digest() -> Notice:
     """Return the digest of a bad quarter of an hour."""
-    gathered = [_tagged(at, "high", _FAR, _WHOLE) for at in range(61)]
-    gathered += [_tagged(at, "medium", _WHOLE) for at in range(61, 171)]
-    gathered += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
-    return compose("platform", "20261121T1215Z", [DigestItem("", one) for one in gathered], _AT).notice
+    collected = [_tagged(at, "high", _FAR, _WHOLE) for at in range(61)]
+    collected += [_tagged(at, "medium", _WHOLE) for at in range(61, 171)]
+    collected += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
+    return compose("platform", "20261121T1215Z", [DigestItem("", one) for one in collected], _AT).notice
 
 
 def reminders() -> Notice:
     """Return the digest of a day's reminders."""
-    at, reported = _AT.replace(hour=6, minute=0), list[Notice]()
+    at, notices = _AT.replace(hour=6, minute=0), list[Notice]()
     for days, kind in ((-1, Kind.EXPIRED), (0, Kind.EXPIRING), (3, Kind.REVIEW_DUE), *[(6, Kind.EXPIRING)] * 5):
-        reported.append(_reminder(len(reported), kind, at + timedelta(days=days, hours=5)))
-    reported += [_reminder(len(reported) + n, Kind.EXPIRING, at + timedelta(days=29, hours=n)) for n in range(34)]
-    return compose(box_of("platform"), "20261120T0600Z", [DigestItem("", one) for one in reported], at).notice
+        notices.append(_reminder(len(notices), kind, at + timedelta(days=days, hours=5)))
+    notices += [_reminder(len(notices) + n, Kind.EXPIRING, at + timedelta(days=29, hours=n)) for n in range(34)]
+    return compose(box_of("platform"), "20261120T0600Z", [DigestItem("", one) for one in notices], at).notice
 
 
 def _reminder(number: int, kind: Kind, date: datetime) -> Notice:
@@ -225,5 +225,5 @@ def _bypasses() -> Notice:
 def _tagged(at: int, severity: str, *findings: Mapping[str, Any]) -> Notice:
     name = f"batch-{at + 1:03}"
     about = {"id": f"{_SUBSCRIPTION}/resourceGroups/reports/providers/Microsoft.Authorization/policyExemptions/{name}"}
-    reported = replace(sample(Kind.TAGGED), id=f"sample-{at}", severity=severity, findings=findings)
-    return replace(reported, exemption={**_EXEMPTION, **about, "name": name}, at=_AT - timedelta(minutes=at % 15))
+    made = replace(sample(Kind.TAGGED), id=f"sample-{at}", severity=severity, findings=findings)
+    return replace(made, exemption={**_EXEMPTION, **about, "name": name}, at=_AT - timedelta(minutes=at % 15))

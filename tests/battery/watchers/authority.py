@@ -243,9 +243,9 @@ async def forged_ids_are_told(book: Book) -> list[str]:
     forged = [one for one in forged if "/policyexemptions/" in one.payload.lower() and one.payload not in lost]
     unruled = book.end.cloud.unruled  # a broken ruleset names no routes
     forged = [one for one in forged if not any(abs(one.at - at) <= SLACK for at in unruled)]
-    reported = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
+    notices = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
     kept = [one for one in dead_letters if one.source == "notices" and Habit.FORGED_ID in one.payload]
-    return [f"letter {forged[0].id}: a forged id is not told"] if forged and not reported and not kept else []
+    return [f"letter {forged[0].id}: a forged id is not told"] if forged and not notices and not kept else []
 
 
 async def what_was_approved_stays_so(book: Book) -> list[str]:

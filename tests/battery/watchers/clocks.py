@@ -46,21 +46,21 @@ class Run:
         """Whether it exempted from one of these."""
         return self.controls is None or controls is None or bool(self.controls & controls)
 
-    def ends_with(self, reported: "Reported") -> bool:
+    def ends_with(self, look: "Look") -> bool:
         """Forget the rules that a look found kept; return whether it ends this: nothing asks for a revert any more.
 
         What is Unknown goes on with it if that rule was broken, and no look since found it kept.
         """
-        self.rules &= reported.broken | reported.unclear
-        if reported.loosened:
-            return not (reported.broken | reported.unclear) & reported.asked
-        if reported.reverting:
-            return reported.step.row.kept == reported.step.row.content  # it may stand
-        return not reported.unclear & self.rules
+        self.rules &= look.broken | look.unclear
+        if look.loosened:
+            return not (look.broken | look.unclear) & look.asked
+        if look.reverting:
+            return look.step.row.kept == look.step.row.content  # it may stand
+        return not look.unclear & self.rules
 
 
 @dataclass
-class Reported:
+class Look:
     """What one look found of an exemption: the rules that it breaks, those that ask for a revert among them.
 
     `loosened`: whether overrides say what follows, of which the model knows nothing; `asked`: the rules that ask for a
@@ -75,7 +75,7 @@ class Reported:
     asked: frozenset[str] = frozenset()
 
 
-def _reported(book: Book, step: Step) -> Reported | None:
+def _look_of(book: Book, step: Step) -> Look | None:
     """Return what a look found; None where the step is none, or its ruleset is none of ours."""
     ruleset, found = book.ruleset(step), _found(step)
     if ruleset is None or found is None:
@@ -85,7 +85,7 @@ def _reported(book: Book, step: Step) -> Reported | None:
     answers = book.answers(ruleset)
     asked = frozenset(answers).union(*(one["rules"] for one in overrides))
     reverting = {} if overrides else {rule: answers[rule] for rule in broken & answers.keys()}
-    return Reported(step, broken, reverting, unclear, bool(overrides), asked)
+    return Look(step, broken, reverting, unclear, bool(overrides), asked)
 
 
 def _found(step: Step) -> tuple[frozenset[str], frozenset[str]] | None:
@@ -155,12 +155,12 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None, has_grace=True)
             runs.setdefault(one, []).append(run)
             beside[one] = []  # it gave each its own
-        reported = _reported(book, step)
-        if reported is None:
+        look = _look_of(book, step)
+        if look is None:
             continue
-        if run is not None and run.ends_with(reported):
+        if run is not None and run.ends_with(look):
             lasting.pop(one)
-        if not reported.reverting or step.row.kept == step.row.content:
+        if not look.reverting or step.row.kept == step.row.content:
             continue
         controls = await _controls(book, step)
         if run is None:
@@ -168,10 +168,10 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             runs.setdefault(one, []).append(run)
             beside[one] = []
         run.last = at
-        run.rules |= reported.reverting.keys()
+        run.rules |= look.reverting.keys()
         run.authors.setdefault(author, at)
         run.controls = None if run.controls is None or controls is None else run.controls | controls
-        if not run.has_grace and any(reported.reverting.values()):
+        if not run.has_grace and any(look.reverting.values()):
             run.has_grace = True
             beside[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
@@ -256,10 +256,10 @@ class _Seen:
             self.asking[rule] = since, max(longest, grace)
             self.authors.add(step.row.author.lower())
 
-    def over(self, reported: Reported) -> datetime:
+    def over(self, look: Look) -> datetime:
         """Return when the first grace is over: that of a rule, or the longest, where what asked before is Unknown."""
-        ends = [self.broken[rule] + grace for rule, grace in reported.reverting.items()]
-        if unknown := [self.asking[rule][0] for rule in reported.unclear & self.asking.keys()]:
+        ends = [self.broken[rule] + grace for rule, grace in look.reverting.items()]
+        if unknown := [self.asking[rule][0] for rule in look.unclear & self.asking.keys()]:
             ends.append(min(unknown) + max(longest for _, longest in self.asking.values()))
         return min(ends)
 
@@ -288,15 +288,15 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             ended |= {(one.scope.lower(), step.before.assignment.lower())} if step.before and one in first else set()
             over |= {one.key} if (gone := first.pop(one, None)) and gone.broken else set()
             continue
-        look = _found(step) or _found_by_a_restore(step)
-        if look is None:
+        rules = _found(step) or _found_by_a_restore(step)
+        if rules is None:
             continue
         if _is_another_state(book, step) and (past := first.pop(one, None)):
             spent.setdefault(one, []).append((past.authors, past.length(step.entry.at)))
         if _may_stand(book, step):
             places.pop(one, None)
             continue
-        broken, unclear = look
+        broken, unclear = rules
         seen = first.setdefault(one, _Seen())
         if kept := seen.broken.keys() - broken - unclear:
             seen.forget(kept)
@@ -306,10 +306,10 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         if broken:
             blamed.setdefault(where, set()).add(one)
             places.setdefault(one, set()).add(where)
-        intent, reported = step.row.intent, _reported(book, step)
+        intent, look = step.row.intent, _look_of(book, step)
         if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS:
             continue
-        if reported is None or not reported.reverting:
+        if look is None or not look.reverting:
             continue
         if (
             one.key in over
@@ -318,7 +318,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         ):
             continue
         used = sum((length for authors, length in spent.get(one, ()) if authors & seen.authors), timedelta())
-        earliest = seen.over(reported) - used
+        earliest = seen.over(look) - used
         if step.entry.at < earliest - SLACK:
             found.append(f"{step}: reverted at {step.entry.at}, {earliest - step.entry.at} too early")
     return found
@@ -344,9 +344,9 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
     for one, steps in book.steps.items():
         accepted: dict[str, _Accepted] = {}
         for step in steps:
-            ruleset, reported = book.ruleset(step), _reported(book, step)
-            if ruleset is None or reported is None or _EXTENDED not in rulesets.said_by(ruleset)["rules"]:
-                if reported is not None:
+            ruleset, look = book.ruleset(step), _look_of(book, step)
+            if ruleset is None or look is None or _EXTENDED not in rulesets.said_by(ruleset)["rules"]:
+                if look is not None:
                     accepted.clear()
                 continue
             row, at = step.row, step.entry.at
@@ -357,21 +357,21 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)
             end = row.expires_on
             if (
-                reported.loosened
-                or reported.unclear
+                look.loosened
+                or look.unclear
                 or row.kept == row.content
                 or row.status is Status.EXCLUDED
                 or not row.content
             ):
                 continue
             ticket = ticket_mark(row.ticket) if row.ticket else ""
-            accepts = not reported.reverting and _EXTENDED not in reported.broken and _is_accepted(row, step)
+            accepts = not look.reverting and _EXTENDED not in look.broken and _is_accepted(row, step)
             if end is None:
                 known.end = None if accepts else known.end
                 continue
             renewed = ticket not in ("", *known.tickets) and known.tickets != set()
             later = known.end is not None and end > known.end + _TOLERANCE
-            if later and not renewed and _EXTENDED not in reported.broken:
+            if later and not renewed and _EXTENDED not in look.broken:
                 found.append(f"{step}: {one.name} ends at {end}; {known.end} was accepted, and nothing is found")
             if accepts:
                 near = known.end is not None and end > known.end and not renewed

@@ -320,15 +320,15 @@ async def an_old_event_says_nothing(book: Book) -> list[str]:
     """An event that told of an earlier loss is not believed of a later one."""
     found = []
     for steps in book.steps.values():
-        reported: dict[str, int] = {}
+        losses: dict[str, int] = {}
         life = 0
         for step in steps:
             life = step.entry.seq if step.row.content else life
             event = str(step.entry.facts.get("event", ""))
             if step.entry.event not in ("lost", "deleted") or not event or not step.row.lost_said:
                 continue
-            if reported.setdefault(event, life) != life:
-                found.append(f"{step}: event {event} told of the loss after entry {reported[event]}")
+            if losses.setdefault(event, life) != life:
+                found.append(f"{step}: event {event} told of the loss after entry {losses[event]}")
     return found
 
 
@@ -373,8 +373,8 @@ def _is_bad(row: Row) -> bool:
 async def nobody_altered_the_register(book: Book) -> list[str]:
     """Where no hand was in the register, nobody is told that one was."""
     ledger = getattr(book.end.people, "ledger", None)
-    reported = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
-    return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else reported
+    notices = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
+    return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else notices
 
 
 WATCHERS: Final = (

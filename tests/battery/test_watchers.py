@@ -150,25 +150,25 @@ def tagged_since_tomorrow(tale: Tale, wrong: bool) -> None:
     tale.wrote(tale.keep(said=tag), before=tale.keep(), ours=True)
 
 
-def claim_untold(tale: Tale, wrong: bool) -> None:
+def claim_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add()
     tale.add("edited", content="b", claimed="EPAC", evaded=() if wrong else ("claimed-owner",))
 
 
-def toggling_untold(tale: Tale, wrong: bool) -> None:
+def toggling_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add(facts=plan("alice broke it again 4 times"), evaded=() if wrong else ("toggling",))
 
 
-def flood_untold(tale: Tale, wrong: bool) -> None:
+def flood_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add("held", warned="fight/x", evaded=() if wrong else ("flood",))
 
 
-def told_twice(tale: Tale, wrong: bool) -> None:
+def notified_twice(tale: Tale, wrong: bool) -> None:
     tale.deliver("x-evasion-toggling")
     tale.deliver("x-evasion-toggling" + "-again" * wrong)
 
 
-def forged_untold(tale: Tale, wrong: bool) -> None:
+def forged_not_notified(tale: Tale, wrong: bool) -> None:
     tale.dead_letter("/policyExemptions/one/..", "it names no exemption")
     if not wrong:
         tale.deliver("x-evasion-forged-id")
@@ -199,7 +199,7 @@ def grace_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [reason]}), content="b")
 
 
-def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
+def grace_given_again_with_overrides(tale: Tale, wrong: bool) -> None:
     """In between a ruleset with overrides is in force, and a look finds it right, or still broken."""
     plain, mild = ruled(**GRACE), {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
     loosened = ruled(**GRACE, overrides=[mild])
@@ -211,7 +211,7 @@ def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
-def grace_given_again_under_a_milder_override(tale: Tale, wrong: bool) -> None:
+def grace_given_again_with_a_milder_override(tale: Tale, wrong: bool) -> None:
     """In between overrides are in force, and it breaks a rule that asks for no revert; or still the one that does."""
     plain, mild = ruled(**GRACE), {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
     loosened = ruled(**GRACE, overrides=[mild])
@@ -357,7 +357,7 @@ def too_many_reverts(tale: Tale, wrong: bool) -> None:
     reverted(tale, 0.2 if wrong else 1)
 
 
-def closed_while_one_is_under_way(tale: Tale, wrong: bool) -> None:
+def closed_while_one_is_in_progress(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
     reverted(tale, 1)
     reverted(tale, 0.1, takes=0.4)
@@ -431,7 +431,7 @@ def breaker_forgotten(tale: Tale, wrong: bool) -> None:
     tale.swept = SimpleNamespace(started=NOW - HOUR, report={"told": [] if wrong else ["breaker-2d"]}, until=None)
 
 
-def budget_told_again(tale: Tale, wrong: bool) -> None:
+def budget_notified_again(tale: Tale, wrong: bool) -> None:
     for name in ("x-1", "x-2"):
         tale.deliver(name, Kind.BUDGET_REACHED)
         tale.hours += 0.2 if wrong else 1
@@ -450,7 +450,7 @@ def other_words_held(tale: Tale, wrong: bool) -> None:
     tale.add(content="b" if wrong else "a", facts=plan("on hold until tomorrow"))
 
 
-def hold_untold(tale: Tale, wrong: bool) -> None:
+def hold_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add("hold", hold=HOLD, outbox=() if wrong else ("x-1-hold-audit",))
 
 
@@ -467,7 +467,7 @@ def another_body(tale: Tale, wrong: bool) -> None:
     tale.add(snapshot=1)
 
 
-def gone_and_stands(tale: Tale, wrong: bool) -> None:
+def gone_and_exists(tale: Tale, wrong: bool) -> None:
     tale.wrote(tale.keep())
     tale.add()
     tale.add("deleted", content="", status=Status.GONE)
@@ -479,7 +479,7 @@ def row_of_nothing(tale: Tale, wrong: bool) -> None:
     tale.add(one=TWO, status=Status.COMPLIANT if wrong else Status.UNKNOWN)
 
 
-def letters_without_end(tale: Tale, wrong: bool) -> None:
+def dead_letters_without_end(tale: Tale, wrong: bool) -> None:
     for _ in range(dead_letters.MOST + 1 + wrong):
         tale.dead_letter("x", "x")
 
@@ -497,7 +497,7 @@ def unknown_refusal(tale: Tale, wrong: bool) -> None:
     tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": why})
 
 
-def refusal_told_again(tale: Tale, wrong: bool) -> None:
+def refusal_notified_again(tale: Tale, wrong: bool) -> None:
     for number in (1, 2):
         outbox = (f"x-{number}-cannot-act-audit",) if number == 1 or wrong else ()
         tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"}, outbox=outbox)
@@ -615,7 +615,7 @@ def loss_silenced(tale: Tale, wrong: bool) -> None:
     tale.add("written", content="b", assignment=tenant.SINGLE, outbox=() if wrong else ("x-2-deleted-audit",))
 
 
-def bad_one_stands(tale: Tale, wrong: bool) -> None:
+def bad_one_replaces(tale: Tale, wrong: bool) -> None:
     tale.add(one=TWO, status=Status.VIOLATION, content="b", tolerated_content="" if wrong else "b")
     tale.add(status=Status.LOST, content="")
     tale.add("not-restored", facts={"why": "'two' at the same scope stands for it"})
@@ -641,14 +641,14 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "gaps_are_named": (gap_unsaid,),
     "the_known_owner_is_named": (owner_unsaid, owner_unsaid_before_a_loss),
     "our_tag_is_of_the_past": (tagged_since_tomorrow,),
-    "evasion_is_told": (claim_untold, toggling_untold, flood_untold),
-    "evasion_is_told_once_and_alone": (told_twice,),
-    "forged_ids_are_told": (forged_untold,),
+    "evasion_is_notified": (claim_not_notified, toggling_not_notified, flood_not_notified),
+    "evasion_is_notified_once_and_alone": (notified_twice,),
+    "forged_ids_are_notified": (forged_not_notified,),
     "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag),
     "the_grace_is_given_once": (
         grace_given_again,
-        grace_given_again_under_overrides,
-        grace_given_again_under_a_milder_override,
+        grace_given_again_with_overrides,
+        grace_given_again_with_a_milder_override,
         grace_given_again_after_unknown,
         grace_of_another_given_again,
         grace_given_again_after_a_put_back,
@@ -665,7 +665,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     ),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
-    "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_under_way),
+    "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_in_progress),
     "no_budget_for_restores_is_exceeded": (too_many_restores,),
     "a_fight_is_slowed_down": (fight_at_once, fight_that_a_crash_cut_short, fight_with_one_begun_long_ago),
     "nothing_is_held_for_nothing": (
@@ -676,17 +676,17 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     ),
     "what_waits_for_a_budget_has_a_time": (held_for_ever,),
     "an_open_breaker_is_reminded_of": (breaker_forgotten,),
-    "a_budget_is_told_once": (budget_told_again,),
-    "what_is_held_stands": (held_and_reverted, other_words_held),
-    "holds_are_told": (hold_untold, hold_without_a_reminder),
+    "a_budget_is_notified_once": (budget_notified_again,),
+    "what_is_held_is_left": (held_and_reverted, other_words_held),
+    "holds_are_notified": (hold_not_notified, hold_without_a_reminder),
     "every_row_names_one_object": (another_body,),
-    "nothing_is_gone_that_stands": (gone_and_stands,),
+    "nothing_is_gone_that_exists": (gone_and_exists,),
     "rows_are_of_what_azure_showed": (row_of_nothing,),
-    "letters_are_limited": (letters_without_end,),
-    "an_accepted_delete_stands": (delete_undone,),
-    "cannot_act_is_of_the_list": (unknown_refusal, refusal_told_again),
+    "dead_letters_are_limited": (dead_letters_without_end,),
+    "an_accepted_delete_is_kept": (delete_undone,),
+    "cannot_act_is_of_the_list": (unknown_refusal, refusal_notified_again),
     "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
-    "nothing_becomes_a_letter_that_could_be_done": (given_up, failed_unforeseen),
+    "nothing_becomes_a_dead_letter_that_could_be_done": (given_up, failed_unforeseen),
     "the_last_sweep_ended": (sweep_that_hangs,),
     "a_restore_is_not_taken_back": (restore_taken_back,),
     "what_is_decided_is_done": (not_tagged, tag_left),
@@ -697,7 +697,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "who_is_named_has_done_it": (another_is_named, who_deletes_the_next_one_is_named),
     "an_old_event_says_nothing": (old_event,),
     "a_loss_is_not_silenced": (loss_silenced,),
-    "a_bad_one_stands_for_nothing": (bad_one_stands,),
+    "a_bad_one_replaces_nothing": (bad_one_replaces,),
     "nobody_altered_the_register": (altered,),
 }
 

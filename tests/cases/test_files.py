@@ -353,7 +353,7 @@ def test_a_selector_that_picks_policies_by_an_unknown_kind_accuses_nobody(
     assert Right({"whole-initiative": VIOLATION}).wrong_in(judged) == []
 
 
-def test_a_row_of_resource_graph_may_show_other_people_beside_a_selector_that_is_not_documented(given: Give) -> None:
+def test_a_row_of_resource_graph_may_show_other_people_and_a_selector_that_is_not_documented(given: Give) -> None:
     strange = [{"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["tls"]}, {"kind": "new"}]}]
     judged = given({"data": [graph(policyDefinitionReferenceIds=[], resourceSelectors=strange)]})
     assert Right({"whole-initiative": UNKNOWN, "identity-based": UNKNOWN}).wrong_in(judged) == []
@@ -369,7 +369,7 @@ def test_a_page_of_a_longer_list_is_no_pass(given: Give) -> None:
     assert judged.code == 1
 
 
-def test_other_files_are_judged_beside_a_refused_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_files_are_judged_though_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cut, code, fine = tmp_path / "cut.json", tmp_path / "main.tf", tmp_path / "fine.json"
     cut.write_text(json.dumps(bag(resourceSelectors="")), encoding="utf-8")
     code.write_text('resource "azurerm_resource_policy_exemption" "x" {\n', encoding="utf-8")

@@ -158,7 +158,7 @@ def test_an_exemption_that_is_listed_twice_is_judged_once(judge: Any) -> None:
     assert ran.err.rstrip().endswith("exemptions.json: $.value[0]; judged once")
 
 
-def test_two_contents_under_one_id_are_both_judged(judge: Any) -> None:
+def test_two_contents_with_one_id_are_both_judged(judge: Any) -> None:
     ran = judge(body(), body(expiresOn=None))
     assert [one["verdict"] for one in ran.json] == ["pass", "violation"]
     assert "$[1]: says something else than the same id in" in ran.err

@@ -137,7 +137,7 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
     }  # fmt: skip
 
 
-def test_a_pipe_gets_plain_columns_and_the_counts_beside_them(run: Run, full: Shelf) -> None:
+def test_a_pipe_gets_plain_columns_and_standard_error_the_counts(run: Run, full: Shelf) -> None:
     ran = run("register", "ways")
     head, first, *rest = ran.out.splitlines()
     assert head.split("  ")[0] == "severity"

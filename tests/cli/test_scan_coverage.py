@@ -84,7 +84,7 @@ async def test_every_other_form_states_it_too(tenant: Tenant) -> None:
                 assert part in text, (form, part)
 
 
-async def test_beside_csv_there_is_a_file_and_on_standard_output_standard_error(tenant: Tenant, tmp_path: Path) -> None:
+async def test_coverage_of_csv_is_a_file_or_goes_to_standard_error(tenant: Tenant, tmp_path: Path) -> None:
     tenant.seed(GROUP, "never", expiresOn=None)
     ran = await tenant.scan("--format", "csv")
     assert [one["name"] for one in csv.DictReader(io.StringIO(ran.out))] == ["never"]

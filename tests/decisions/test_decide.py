@@ -125,7 +125,7 @@ def test_what_is_kept_or_owned_has_no_grace_to_wait_for() -> None:
     assert decide(situation(finding(days=2), ruleset=OWNED, mode=Mode.ENFORCE)).due is None
 
 
-def test_an_unknown_beside_a_grace_is_looked_at_when_the_first_of_both_is_due() -> None:
+def test_an_unknown_with_a_grace_is_looked_at_when_the_first_of_both_is_due() -> None:
     minutes, days = finding(days=1 / 1440), finding(days=2)
     unknown = finding("EXG999", unknown=True)
     assert decide(situation(minutes, unknown, mode=Mode.ENFORCE)).due == NOW + timedelta(minutes=1)

@@ -98,7 +98,7 @@ async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage
     assert {name for name in world.sink.ids() if name.startswith("n")} == {f"n{n}" for n in range(5)}
 
 
-def _enable_before_a_letter_is_kept(world: Stage) -> None:
+def _enable_before_a_dead_letter_is_kept(world: Stage) -> None:
     """Have an operator enable the route, and replay its letters, just before the next one is kept."""
     bury = world.register.bury
 
@@ -116,7 +116,7 @@ async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not
     await world.run()
     alerts = world.sink.ids("backup")
     world.sink.answer = lambda _reported, _route: Delivered()
-    _enable_before_a_letter_is_kept(world)
+    _enable_before_a_dead_letter_is_kept(world)
     await world.send(*some(2)[1:])
     await world.run()
     assert world.sink.ids() == ["n1"]
@@ -130,7 +130,7 @@ async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not
 async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_notified(world: Stage) -> None:
     answers = iter((GONE,))
     world.sink.answer = lambda _reported, _route: next(answers, Delivered())
-    _enable_before_a_letter_is_kept(world)
+    _enable_before_a_dead_letter_is_kept(world)
     await world.send(*some(1))
     await world.run()
     assert [(route, notice.id) for route, notice in world.sink.took] == [("secops", "n0")]

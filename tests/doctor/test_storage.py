@@ -135,7 +135,7 @@ async def test_no_sweep_yet_is_unknown(clinic: Clinic) -> None:
     assert (await clinic.check("sweep")).state is State.UNKNOWN
 
 
-async def test_a_sweep_that_is_under_way_does_not_count(clinic: Clinic) -> None:
+async def test_a_sweep_in_progress_does_not_count(clinic: Clinic) -> None:
     began = datetime.now(UTC)
     await clinic.register.sweeps.begin(began, "another", timedelta(minutes=5))
     assert "20 min ago" in (await clinic.check("sweep")).detail

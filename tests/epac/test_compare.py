@@ -48,7 +48,7 @@ NOT_MODELLED = {
 }  # fmt: skip
 
 
-def test_runs_beside_other_files_and_settings() -> None:
+def test_runs_with_other_files_and_settings() -> None:
     found = list(runs_beside(NOW))
     if not found:
         pytest.skip("../shared/oracles is absent")

@@ -213,7 +213,7 @@ async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it
     [("full", {**EPAC, "authors": [PIPELINE_ID]}, 1, []), ("full", EPAC, 4, ["fight"]), ("ownedOnly", EPAC, 0, [])],
     ids=["full, its identity named", "full, not named", "ownedOnly"],
 )
-async def test_beside_an_exemption_that_is_not_epacs(
+async def test_with_an_exemption_that_is_not_epacs(
     epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, fights: Sequence[str]
 ) -> None:
     world, where = epac_world, environment({"strategy": strategy})

@@ -200,7 +200,7 @@ def test_a_megabyte_of_metadata_is_read() -> None:
     ["approvalTicket", "ticket", "ticketRef", "ticket_ref", "TICKET-REF", "Ticket Reference", "ticketReference",
      "ticketId", "change.ticket", "JIRA", "serviceNow"],
 )  # fmt: skip
-def test_ticket_under_its_names(key: str) -> None:
+def test_ticket_by_each_of_its_names(key: str) -> None:
     assert Exemption.from_arm(_with(metadata={key: " SEC-1 "})).ticket == "SEC-1"
 
 

@@ -56,7 +56,7 @@ def test_each_part_is_replaced_by_itself() -> None:
     assert merged(TOKEN, {}, known) == {}
 
 
-def test_a_token_without_notices_is_as_it_was() -> None:
+def test_a_token_without_names_is_as_it_was() -> None:
     assert with_names(TOKEN, "", "") == TOKEN == named(TOKEN, {})
     assert names_in(TOKEN) == ("", "")
     assert names_in(with_names(TOKEN, "12345678", "")) == ("12345678", "")

@@ -204,7 +204,7 @@ async def test_an_id_that_no_sweep_gave_is_refused(desk: Desk, together: object)
     assert [one.together for _, one in desk.reconciler.asked] == [{}, {}]
 
 
-async def test_poison_under_a_broken_ruleset_is_notified_on_the_fallback_route(desk: Desk) -> None:
+async def test_poison_during_a_broken_ruleset_is_notified_on_the_fallback_route(desk: Desk) -> None:
     desk.broken.append(Misconfigured("one mistake", code="ruleset-broken", problems=("line 1",)))
     await desk.intake.poison("reconcile", TEXT)
     assert [one["route"] for one in await desk.messages("notices")] == ["fallback"]

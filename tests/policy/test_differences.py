@@ -246,7 +246,7 @@ def test_who_interrupts_it_finds_all_as_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "gone"]
 
 
-def test_what_cannot_be_put_back_is_kept_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_put_back_is_kept_in_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_text("old", encoding="utf-8")
     real = Path.replace
 

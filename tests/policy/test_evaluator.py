@@ -278,7 +278,7 @@ def test_dates() -> None:
         ("", False),
     ],
 )
-def test_what_is_a_date_and_what_fails_beside_one(text: str, *, is_date: bool) -> None:
+def test_what_is_a_date_and_what_fails_instead(text: str, *, is_date: bool) -> None:
     resource = {**RESOURCE, "properties": {"expiresOn": text}}
     condition = {"field": alias("expiresOn"), "greater": "[utcNow()]"}
     shifted = {"value": f"[addDays('{text}', 0)]", "notEquals": ""}

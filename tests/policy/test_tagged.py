@@ -179,7 +179,7 @@ def test_the_deepest_that_is_read_is_written_too() -> None:
 # The initiatives.
 
 
-def test_own_parameters_pass_through_under_names_that_cannot_clash() -> None:
+def test_own_parameters_pass_through_with_names_that_cannot_clash() -> None:
     regions = {"type": "Array", "metadata": {"displayName": "Regions", "strongType": "location"}}
     one = built(
         definition("a", parameters={"effect": EFFECT, "b_effect": {"type": "String"}}),

@@ -75,7 +75,7 @@ async def test_one_that_goes_is_notified_once(world: World) -> None:
     assert len(await world.notices()) == 1
 
 
-async def test_a_restore_beside_events(world: World) -> None:
+async def test_a_restore_at_the_time_of_events(world: World) -> None:
     one = world.id()
     body = await world.bad(one)
     await world.look(one)

@@ -127,7 +127,7 @@ async def test_what_a_stranger_writes_to_it_goes_back_to_what_the_tool_wrote_las
     assert "evasion-attempted" not in await world.notice_kinds()
 
 
-async def test_made_anew_under_its_name_it_inherits_nothing(world: World) -> None:
+async def test_made_anew_with_its_name_it_inherits_nothing(world: World) -> None:
     world.ruleset = rules(owners=[EPAC])
     one = world.id()
     await world.known(one, metadata=OWNED)
@@ -143,7 +143,7 @@ async def test_made_anew_under_its_name_it_inherits_nothing(world: World) -> Non
     assert (await world.look(one)).did == "put-back", "it is who made it that is known to write it"
 
 
-async def test_who_wrote_the_one_before_it_is_a_stranger_to_what_another_makes_under_its_name(world: World) -> None:
+async def test_who_wrote_the_one_before_it_is_a_stranger_to_what_another_makes_with_its_name(world: World) -> None:
     world.ruleset = rules(owners=[EPAC])
     one = world.id()
     await world.write(one, ALICE)

@@ -90,7 +90,7 @@ async def test_one_that_went_within_its_grace_is_not_waited_for(world: World) ->
 
 
 @pytest.mark.parametrize("good", [True, False])
-async def test_one_that_went_unseen_for_another_under_its_name_is_notified_once(world: World, good: bool) -> None:
+async def test_one_that_went_unseen_for_another_with_its_name_is_notified_once(world: World, good: bool) -> None:
     one = world.id()
     await world.known(one)
     await world.delete(one)

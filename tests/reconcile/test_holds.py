@@ -125,7 +125,7 @@ async def test_people_are_reminded_once_before_each_end(world: World) -> None:
     assert len(await informed(world, "hold-ending")) == 5
 
 
-async def test_a_stranger_gains_nothing_by_an_edit_under_it(world: World) -> None:
+async def test_a_stranger_gains_nothing_by_an_edit_during_a_hold(world: World) -> None:
     one = world.id()
     await world.write(one)
     await world.look(one)
@@ -255,7 +255,7 @@ async def test_what_is_not_there_cannot_be_held(world: World) -> None:
         await hold(world, one)
 
 
-async def test_a_revert_under_way_goes_first(world: World) -> None:
+async def test_a_revert_in_progress_goes_first(world: World) -> None:
     one = world.id()
     await world.bad(one)
     world.watch.die_at(3, after=False)

@@ -66,7 +66,7 @@ async def test_the_tag_goes_when_it_is_fixed_and_recovery_is_notified(world: Wor
     assert not (await world.look(one)).wrote
 
 
-async def test_what_others_keep_under_our_key_survives(world: World) -> None:
+async def test_what_others_keep_at_our_key_survives(world: World) -> None:
     one = world.id()
     theirs = {"reviewer": "anna", "codes2": [1]}
     await world.write(one, ALICE, metadata={**NO_TICKET, "guardrails": theirs})

@@ -72,7 +72,7 @@ async def test_the_reread_and_the_check_may_fail_too(world: World, nth: int) -> 
     assert await world.notice_kinds() == ["reverted"]
 
 
-async def test_while_a_write_may_still_be_under_way_others_wait(world: World) -> None:
+async def test_while_a_write_may_still_be_in_progress_others_wait(world: World) -> None:
     one = world.id()
     await world.bad(one)
     world.fault("DELETE", status=503, count=1)
@@ -143,7 +143,7 @@ async def test_an_assignment_that_throttles_is_unknown_too(world: World) -> None
     assert (await world.look(one, "queue")).row.status is Status.COMPLIANT
 
 
-async def test_a_violation_beside_an_unknown_is_answered_and_the_unknown_looked_at_again(world: World) -> None:
+async def test_a_violation_is_answered_and_an_unknown_looked_at_again(world: World) -> None:
     one = world.id()
     await world.write(one, ALICE, metadata=NO_TICKET, policyDefinitionReferenceIds=None)
     world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")

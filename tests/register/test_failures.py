@@ -79,7 +79,7 @@ async def test_retry_after_is_handed_on_and_not_waited_for(clock: VirtualClock) 
 
 
 @pytest.mark.parametrize("status", [403, 503])
-async def test_decisions_that_share_a_transaction_fail_each_under_its_own_exemption(
+async def test_decisions_that_share_a_transaction_fail_each_with_its_own_exemption(
     clock: VirtualClock, status: int
 ) -> None:
     exemptions = [ExemptionId.parse(f"{EXEMPTION.text}-{n}") for n in range(4)]

@@ -230,7 +230,7 @@ async def test_an_event_keeps_what_the_last_sweep_found_and_since_when(tenant: T
     assert DUPLICATE not in (await world.row(second)).findings
 
 
-async def test_a_new_exemption_under_an_old_name_begins_with_nothing(tenant: Tenant) -> None:
+async def test_a_new_exemption_with_an_old_name_begins_with_nothing(tenant: Tenant) -> None:
     world = tenant.world
     first, second = await written(world, "first", "second")
     await hour(tenant)

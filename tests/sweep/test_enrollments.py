@@ -163,7 +163,7 @@ async def test_one_at_a_scope_above_takes_its_place(enrolled: Tenant, scope: str
     assert {one.bypass.scope for one in await removals(enrolled)} == {places.GROUP, scope}
 
 
-async def test_one_beside_it_or_in_another_assignment_does_not(enrolled: Tenant) -> None:
+async def test_one_at_the_same_scope_or_in_another_assignment_does_not(enrolled: Tenant) -> None:
     await enroll(enrolled.world, places.LANDING, "beside")
     await enroll(enrolled.world, places.GROUP, "else", policyAssignmentId=FEW)
     await leave(enrolled.world)
@@ -226,7 +226,7 @@ async def test_an_assignment_that_is_gone_takes_its_enrollments_along(enrolled: 
     assert await kept(enrolled) == []
 
 
-async def test_an_assignment_made_anew_under_its_id_does_not_honour_them(tenant: Tenant) -> None:
+async def test_an_assignment_made_anew_with_its_id_does_not_honour_them(tenant: Tenant) -> None:
     world = tenant.world
     seed(world)
     assigned(world, "opt-in", CORP, enforcementMode="Enroll", instanceId="one")

@@ -129,7 +129,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.reconcile.restore_lost.full_of_one", lambda *_: None),
     ),
     mutation(
-        "breaker-told-once",
+        "breaker-notified-once",
         "A breaker that stays open reminds daily.",
         "tests/sweep/test_differences.py::test_a_breaker_that_stays_open_reminds_each_day",
         around("guardrails.sweep.sweep.Sweeper._tell", _told_once),
@@ -147,7 +147,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.reconcile.visit.Visit.commit", _without_due),
     ),
     mutation(
-        "budget-told-each-time",
+        "budget-notified-each-time",
         "People are told once an hour that a budget is used up.",
         "tests/register/test_breaker.py::test_people_are_notified_of_a_budget_once_an_hour",
         around("guardrails.register.breaker.Breaker.remember_said", _nothing),
@@ -161,12 +161,12 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "hold-of-anything",
         "A hold is on what the operator saw: an edit ends it.",
-        _HOLDS + "test_a_stranger_gains_nothing_by_an_edit_under_it",
+        _HOLDS + "test_a_stranger_gains_nothing_by_an_edit_during_a_hold",
         instead("guardrails.decisions.decide.is_held", _on_anything),
         instead("guardrails.decisions.holds.is_held", _on_anything),
     ),
     mutation(
-        "hold-untold",
+        "hold-not-notified",
         "A hold is told, and so is its end.",
         _HOLDS + "test_it_is_recorded_and_notified_with_who_and_why",
         instead("guardrails.decisions.notify.about_hold", lambda *_, **__: None),

@@ -119,7 +119,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.decisions.decide.over", _each_by_itself),
     ),
     mutation(
-        "grace-anew-once-mended",
+        "grace-anew-once-fixed",
         "What was used of the grace counts for 30 days, even if the exemption was compliant in between.",
         _TESTS + "test_fixed_for_a_moment",
         around("guardrails.decisions.next_row.after", _lasting_alone),
@@ -170,7 +170,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.decisions.next_row.after", _after_of_own),
     ),
     mutation(
-        "grace-used-by-what-may-stand",
+        "grace-used-by-what-is-allowed",
         "What may stand, adopted or restored, uses up no grace.",
         _TESTS + "test_what_is_allowed_uses_up_nothing",
         around("guardrails.decisions.decide.broken_at", _stands_and_counts),

@@ -83,7 +83,7 @@ def deleted_and_made_again(play: Play) -> Moves:
 
 
 @story(rules=_ONE)
-def under_another_name(play: Play) -> Moves:
+def by_another_name(play: Play) -> Moves:
     """Make it again under another name."""
     yield from _broken(play, 20)
     play.delete(MALLORY)

@@ -89,7 +89,7 @@ def another_ones_answer(play: Play) -> Moves:
 
 
 @story()
-def an_odd_assignment(play: Play) -> Moves:
+def a_malformed_assignment(play: Play) -> Moves:
     """Have one that is from an assignment that no id can name."""
     now = spell_time(play.cloud.now())
     system = {"createdBy": IDENTITIES[ALICE.name], "createdAt": now}

@@ -61,7 +61,7 @@ def the_name_taken_off(play: Play) -> Moves:
 
 
 @story(owners=_CLAIMED, durability={"mode": "never"})
-def under_the_name_of_an_owners(play: Play) -> Moves:
+def by_the_name_of_an_owners(play: Play) -> Moves:
     """Make anew what an owner's tool has deleted."""
     play.write(EPAC, **_says())
     yield MINUTE

@@ -204,7 +204,7 @@ async def our_tag_is_of_the_past(book: Book) -> list[str]:
     return found
 
 
-async def evasion_is_told(book: Book) -> list[str]:
+async def evasion_is_notified(book: Book) -> list[str]:
     """Who claims an owner by an edit, toggles, or floods is told as that, once an exemption and habit."""
     found = list[str]()
     for step in book:
@@ -223,7 +223,7 @@ def _unnotified(step: Step, habit: Habit) -> Iterator[str]:
         yield f"{step}: {habit} is not told"
 
 
-async def evasion_is_told_once_and_alone(book: Book) -> list[str]:
+async def evasion_is_notified_once_and_alone(book: Book) -> list[str]:
     """A habit is told once an exemption, and never in a digest."""
     names = defaultdict[str, set[str]](set)
     for _, _, notice in book.end.cloud.delivered:
@@ -235,7 +235,7 @@ async def evasion_is_told_once_and_alone(book: Book) -> list[str]:
     return found + [f"{member} waited for a digest" for member in sorted(members) if "-evasion-" in member]
 
 
-async def forged_ids_are_told(book: Book) -> list[str]:
+async def forged_ids_are_notified(book: Book) -> list[str]:
     """Where an event was kept that names an id which cannot name one exemption, people hear of it."""
     dead_letters = await book.end.register.dead_letters()
     forged = [one for one in dead_letters if one.source == "event" and "names no exemption" in one.reason]
@@ -265,6 +265,6 @@ WATCHERS: Final = (
     a_claim_protects_nothing, what_its_owner_wrote_is_put_back, nobody_else_gives_away_what_is_an_owners,
     nothing_is_inherited_by_name, rights_change_by_who_has_them, an_accepted_delete_was_by_who_may,
     who_made_it_may_delete_it, gaps_are_named,
-    the_known_owner_is_named, our_tag_is_of_the_past, evasion_is_told, evasion_is_told_once_and_alone,
-    forged_ids_are_told, what_was_approved_stays_so,
+    the_known_owner_is_named, our_tag_is_of_the_past, evasion_is_notified, evasion_is_notified_once_and_alone,
+    forged_ids_are_notified, what_was_approved_stays_so,
 )  # fmt: skip

@@ -187,7 +187,7 @@ async def an_open_breaker_is_reminded_of(book: Book) -> list[str]:
     return [] if names or not days else [f"the breaker is open for {days} days, and nobody is reminded"]
 
 
-async def a_budget_is_told_once(book: Book) -> list[str]:
+async def a_budget_is_notified_once(book: Book) -> list[str]:
     """That a budget of an author or a subscription is used up is told once an hour."""
     times = defaultdict[str, dict[str, datetime]](dict)
     for at, _, notice in book.end.cloud.delivered:
@@ -201,7 +201,7 @@ async def a_budget_is_told_once(book: Book) -> list[str]:
     ]
 
 
-async def what_is_held_stands(book: Book) -> list[str]:
+async def what_is_held_is_left(book: Book) -> list[str]:
     """What an operator holds is not changed by us; and nothing else is held than what he saw."""
     found = []
     for step in book:
@@ -215,7 +215,7 @@ async def what_is_held_stands(book: Book) -> list[str]:
     return found
 
 
-async def holds_are_told(book: Book) -> list[str]:
+async def holds_are_notified(book: Book) -> list[str]:
     """That somebody holds an exemption is told, and so is that the hold has ended, and before that it will."""
     found = []
     for step in book:
@@ -247,6 +247,6 @@ def _last_passed(row: Row, now: datetime) -> int:
 
 WATCHERS: Final = (
     no_budget_is_exceeded, no_budget_for_restores_is_exceeded, a_fight_is_slowed_down, nothing_is_held_for_nothing,
-    what_waits_for_a_budget_has_a_time, an_open_breaker_is_reminded_of, a_budget_is_told_once, what_is_held_stands,
-    holds_are_told,
+    what_waits_for_a_budget_has_a_time, an_open_breaker_is_reminded_of, a_budget_is_notified_once, what_is_held_is_left,
+    holds_are_notified,
 )  # fmt: skip

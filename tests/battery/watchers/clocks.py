@@ -176,7 +176,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
             beside[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
-                if other != one and _is_beside(book, other, step) and each.overlaps(run.controls)
+                if other != one and _is_at_same_scope(book, other, step) and each.overlaps(run.controls)
                 and each.authors.get(author, at) <= at - _MOMENT
             ]  # fmt: skip
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
@@ -207,7 +207,7 @@ def _in_order(book: Book) -> list[Step]:
     return [step for *_, step in sorted(times, key=lambda one: one[:3])]
 
 
-def _is_beside(book: Book, other: ExemptionId, step: Step) -> bool:
+def _is_at_same_scope(book: Book, other: ExemptionId, step: Step) -> bool:
     steps = book.steps[other]
     same = {each.row.assignment.lower() for each in steps if each.entry.at <= step.entry.at}
     return other.scope.lower() == step.one.scope.lower() and same == {step.row.assignment.lower()}

@@ -39,7 +39,7 @@ async def every_row_names_one_object(book: Book) -> list[str]:
     return found
 
 
-async def nothing_is_gone_that_stands(book: Book) -> list[str]:
+async def nothing_is_gone_that_exists(book: Book) -> list[str]:
     """The register says that an exemption is gone only if it was, whatever is asked about others."""
     found = []
     for step in book:
@@ -69,7 +69,7 @@ async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
     return found + ([f"{never} rows of what never could be read"] if never > unseen.MOST + 2 else [])
 
 
-async def letters_are_limited(book: Book) -> list[str]:
+async def dead_letters_are_limited(book: Book) -> list[str]:
     """Of what strangers send a limited number is kept.
 
     Beside those there is one letter of what came beyond; and of workers that count at once each finds room for one.
@@ -78,7 +78,7 @@ async def letters_are_limited(book: Book) -> list[str]:
     return [f"{len(kept)} letters of events"] if len(kept) > dead_letters.MOST + len(book.end.cloud.workers) else []
 
 
-async def an_accepted_delete_stands(book: Book) -> list[str]:
+async def an_accepted_delete_is_kept(book: Book) -> list[str]:
     """What was deleted by who may is not put back by us, unless somebody writes it again or an operator asks."""
     found = []
     for one, steps in book.steps.items():
@@ -105,10 +105,10 @@ async def cannot_act_is_of_the_list(book: Book) -> list[str]:
         why = str(step.entry.facts.get("why", ""))
         if why.partition(":")[0] not in (*REFUSALS, *_NO_TARGET) and not why.startswith(_NO_TAG):
             found.append(f"{step}: {why}")
-    return found + _told_again(book)
+    return found + _notified_again(book)
 
 
-def _told_again(book: Book) -> list[str]:
+def _notified_again(book: Book) -> list[str]:
     """Return where two refusals of one content follow one another, and both are told."""
     found = []
     for steps in book.steps.values():
@@ -145,7 +145,7 @@ async def what_is_refused_is_tried_again(book: Book) -> list[str]:
     return found
 
 
-async def nothing_becomes_a_letter_that_could_be_done(book: Book) -> list[str]:
+async def nothing_becomes_a_dead_letter_that_could_be_done(book: Book) -> list[str]:
     """No message about an exemption is given up for an answer that broke off, or its size; nothing fails unforeseen."""
     found = []
     for dead_letter in await book.end.register.dead_letters():
@@ -346,7 +346,7 @@ async def a_loss_is_not_silenced(book: Book) -> list[str]:
     return found
 
 
-async def a_bad_one_stands_for_nothing(book: Book) -> list[str]:
+async def a_bad_one_replaces_nothing(book: Book) -> list[str]:
     """An exemption that is to be reverted does not stand for a lost one."""
     found = []
     for step in book:
@@ -378,10 +378,10 @@ async def nobody_altered_the_register(book: Book) -> list[str]:
 
 
 WATCHERS: Final = (
-    every_row_names_one_object, nothing_is_gone_that_stands,
-    rows_are_of_what_azure_showed, letters_are_limited, an_accepted_delete_stands,
-    cannot_act_is_of_the_list, what_is_refused_is_tried_again, nothing_becomes_a_letter_that_could_be_done,
+    every_row_names_one_object, nothing_is_gone_that_exists,
+    rows_are_of_what_azure_showed, dead_letters_are_limited, an_accepted_delete_is_kept,
+    cannot_act_is_of_the_list, what_is_refused_is_tried_again, nothing_becomes_a_dead_letter_that_could_be_done,
     the_last_sweep_ended, a_restore_is_not_taken_back, what_is_decided_is_done, what_the_row_names_is_kept,
     bodies_are_limited, a_put_back_reads_no_history, nothing_follows_from_what_an_event_says, who_is_named_has_done_it,
-    an_old_event_says_nothing, a_loss_is_not_silenced, a_bad_one_stands_for_nothing, nobody_altered_the_register,
+    an_old_event_says_nothing, a_loss_is_not_silenced, a_bad_one_replaces_nothing, nobody_altered_the_register,
 )  # fmt: skip

@@ -167,7 +167,7 @@ async def test_an_assignment_that_is_gone_ends_it(world: World) -> None:
     assert (await world.notice_kinds()).count("not-restored") == 1
 
 
-async def test_one_that_exists_under_another_name_is_not_doubled(world: World) -> None:
+async def test_one_that_exists_by_another_name_is_not_doubled(world: World) -> None:
     one = await scene.approved(world)
     await scene.drop_target(world)
     await scene.target_deleted(world, one)

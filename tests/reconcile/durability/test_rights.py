@@ -167,7 +167,7 @@ async def test_a_group_authorises_nothing_by_itself(world: World, owner: str) ->
     assert (await world.look(one, "wake-up")).did == "bring-back"
 
 
-async def test_a_new_one_under_a_name_whose_delete_was_accepted_is_its_creators(world: World) -> None:
+async def test_a_new_one_with_the_name_of_an_accepted_delete_is_its_creators(world: World) -> None:
     one = await scene.approved(world)
     await world.delete(one)
     await scene.deleted_by(world, one, OWNER)

@@ -225,7 +225,7 @@ async def test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_tha
 
 
 @pytest.mark.parametrize("source", ["event", "sweep"])
-async def test_another_under_its_name_from_another_assignment_does_not_silence_the_loss(
+async def test_another_with_its_name_from_another_assignment_does_not_silence_the_loss(
     logged: World, source: str
 ) -> None:
     one = await scene.approved(logged)
@@ -238,7 +238,7 @@ async def test_another_under_its_name_from_another_assignment_does_not_silence_t
     assert await logged.notice_kinds() == ["deleted", "reverted"]
 
 
-async def test_a_bad_one_under_another_name_does_not_replace_it(logged: World) -> None:
+async def test_a_bad_one_by_another_name_does_not_replace_it(logged: World) -> None:
     one, other = await scene.approved(logged), logged.id("another-name")
     await logged.delete(one, ALICE)
     await scene.deleted_by(logged, one, OWNER)

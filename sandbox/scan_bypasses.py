@@ -29,7 +29,7 @@ class Expected(NamedTuple):
     keys: frozenset[str]
 
 
-def furnish_ways(arm: Arm, now: datetime, subscriptions: dict[str, str], hostile: str) -> list[Expected]:
+def furnish_bypasses(arm: Arm, now: datetime, subscriptions: dict[str, str], hostile: str) -> list[Expected]:
     """Put them into ARM. `subscriptions`: ids by name. Returns what is to be found."""
     return [*_assigned(arm, now, subscriptions), *_tagged(arm, now, subscriptions, hostile)]
 

@@ -20,7 +20,7 @@ from uuid import NAMESPACE_DNS, uuid5
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
-from sandbox.scan_bypasses import Expected, furnish_ways, ruleset
+from sandbox.scan_bypasses import Expected, furnish_bypasses, ruleset
 from sandbox.stack import ROOT
 
 AUTH: Final = "/providers/Microsoft.Authorization"
@@ -96,7 +96,7 @@ def furnish(arm: Arm, now: datetime) -> tuple[dict[str, str], list[Expected]]:
             arm.seed(scope.scope, {"location": "westeurope"})
         arm.seed(identity, body)
         wrong[identity] = fault
-    return wrong, furnish_ways(arm, now, {name: subscription(name) for name in SUBSCRIPTIONS}, HOSTILE)
+    return wrong, furnish_bypasses(arm, now, {name: subscription(name) for name in SUBSCRIPTIONS}, HOSTILE)
 
 
 def exemptions(now: datetime, count: int = COUNT) -> Iterator[tuple[str, dict[str, Any], str]]:

@@ -73,17 +73,17 @@ def tenant(size: int) -> Iterator[dict[str, Any]]:
         yield {"id": f"{scopes[number % len(scopes)]}/subscriptions/{one}", "body": {}}
     for number in range(size):
         turn, place = divmod(number, len(subscriptions))
-        beside = turn - 1 if turn == 50 else turn  # in each subscription one stands beside another, and says the same
+        pair = turn - 1 if turn == 50 else turn  # in each subscription one stands beside another, and says the same
         if turn < 3 and place % 5 == 0:
             scope = scopes[place % len(scopes)]
         else:
             scope = f"/subscriptions/{subscriptions[place]}"
-            scope += f"/resourceGroups/rg-{beside}" if turn > 3 else ""
-            scope += f"/providers/Microsoft.Storage/storageAccounts/st{beside}" if beside % 3 == 2 else ""
+            scope += f"/resourceGroups/rg-{pair}" if turn > 3 else ""
+            scope += f"/providers/Microsoft.Storage/storageAccounts/st{pair}" if pair % 3 == 2 else ""
         written = spell_time(now - timedelta(days=chance.randint(1, 60)))
         properties = {
             "policyAssignmentId": assignments[place % len(assignments)],
-            "policyDefinitionReferenceIds": [f"ref{beside % 4}"] if beside % 4 or turn < 4 else [],
+            "policyDefinitionReferenceIds": [f"ref{pair % 4}"] if pair % 4 or turn < 4 else [],
             "exemptionCategory": "Waiver",
             "displayName": f"Exemption {number}",
             "description": "The uploader of a partner cannot use private endpoints until its next release.",

@@ -227,7 +227,7 @@ class EventGrid:
             if not reason and time.monotonic() + wait * self.time_scale >= ends:
                 reason = "TimeToLiveExceeded"
             if reason:
-                self._bury(parcel, reason, outcome)
+                self._dead_letter(parcel, reason, outcome)
                 break
             self.metrics.retried += len(parcel.events)
             await asyncio.sleep(wait * self.time_scale)
@@ -262,7 +262,7 @@ class EventGrid:
         self.history.append(Delivery(subscription.name, ids, parcel.attempts, status, seconds))
         return status, outcome
 
-    def _bury(self, parcel: _Parcel, reason: str, outcome: str) -> None:
+    def _dead_letter(self, parcel: _Parcel, reason: str, outcome: str) -> None:
         self.metrics.dead_lettered += len(parcel.events)
         if parcel.subscription.dead_letter is None:
             return

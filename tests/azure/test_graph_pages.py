@@ -304,16 +304,16 @@ async def test_subscriptions_are_asked_for_a_thousand_at_a_time(graph_of: invent
 
 async def test_malformed_rows_pass_through(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
     [seeded] = inventory.seed(cloud, 1)
-    odd = [
+    malformed = [
         {"id": seeded, "tenantId": "other", "properties": None},
         {"id": seeded.upper(), "properties": {"a": 1}},
         {"id": None},
         {},
     ]
-    inventory.trouble(cloud, extra=odd)
+    inventory.trouble(cloud, extra=malformed)
     found = inventory.rows(await inventory.pages(graph_of()))
     assert len(found) == 5
-    assert all(row in found for row in odd)
+    assert all(row in found for row in malformed)
 
 
 async def test_rows_that_are_no_objects_are_counted(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:

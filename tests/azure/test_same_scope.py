@@ -50,10 +50,10 @@ async def test_a_long_list_is_read_to_its_end(arm: ArmRest, cloud: Cloud) -> Non
 
 
 async def test_a_scope_that_has_none_is_empty_and_one_that_is_not_there_is_gone(arm: ArmRest, cloud: Cloud) -> None:
-    beside_vault = VAULT.replace("kv1", "kv2")
-    assert await arm.at_same_scope(one(beside_vault)) == Gone()
-    cloud.arm.seed(beside_vault, {"location": "westeurope"})
-    assert await arm.at_same_scope(one(beside_vault)) == []
+    other_vault = VAULT.replace("kv1", "kv2")
+    assert await arm.at_same_scope(one(other_vault)) == Gone()
+    cloud.arm.seed(other_vault, {"location": "westeurope"})
+    assert await arm.at_same_scope(one(other_vault)) == []
     assert await arm.at_same_scope(one(ABSENT)) == Gone()
     assert await arm.at_same_scope(one("/providers/Microsoft.Management/managementGroups/absent")) == Gone()
     assert isinstance(await arm.at_same_scope(one("/subscriptions/00000000-0000-0000-0000-00000000dead")), Unread)

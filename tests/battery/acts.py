@@ -82,7 +82,7 @@ class People:
         """Return what may happen, and how often."""
         return [(self._write, 10), (self._edit, 10), (self.delete, 4), (self._begin, 14), *self.around.acts()]
 
-    def beside(self) -> str:
+    def meanwhile(self) -> str:
         """Do something to an exemption, while a story is told of another."""
         return self.chance.choice((self._write, self._edit, self.delete))()
 

@@ -62,7 +62,7 @@ class Result:
     exemptions: tuple[Any, ...]
     notices: tuple[tuple[str, str], ...]
     dead_letters: tuple[str, ...]
-    ways: tuple[tuple[str, bool], ...]
+    bypasses: tuple[tuple[str, bool], ...]
     covered: tuple[str, ...]
     open: bool
 
@@ -201,7 +201,7 @@ async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, 
         else:
             notices[route, notice.kind, "" if notice.id.startswith("test-") else notice.id] += 1
     state = await register.breaker(stage.cloud.now())
-    ways = [(str(one.bypass.kind), one.gone is None) async for one in register.bypasses.rows()]
+    bypasses = [(str(one.bypass.kind), one.gone is None) async for one in register.bypasses.rows()]
     result = Result(
         tuple([await _of_one(stage, one, wrong) for one in stage.ids]),
         tuple(sorted((route, kind) for route, kind, _ in notices if kind != Kind.SWEEP_LATE)),
@@ -212,7 +212,7 @@ async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, 
                 if Kind.SWEEP_LATE not in dead_letter.payload
             )
         ),
-        tuple(sorted(ways)),
+        tuple(sorted(bypasses)),
         tuple(sorted(await register.sweeps.covered())),
         state.opened_at is not None,
     )

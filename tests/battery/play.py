@@ -220,7 +220,7 @@ class Play:
     async def _operated(self, worker: Worker, what: str, one: ExemptionId, hours: float) -> None:
         await self.people.operators.do(worker, what, one, hours)
 
-    def beside(self, move: Work) -> Work:
+    def meanwhile(self, move: Work) -> Work:
         """Let a process begin something, and go on meanwhile."""
 
         async def begin(worker: Worker) -> None:

@@ -113,7 +113,7 @@ class Simulation:
         self.storminess = 0.02 if self.rough else 0.0
         self.cloud.note(f"story {self.story.name}")
         if self.rough and self.chance.random() < 0.3:
-            self.cloud.note(self.people.beside())
+            self.cloud.note(self.people.meanwhile())
         if callable(move):
             await move(self.chance.choice(self.cloud.workers))
             move = 1.0

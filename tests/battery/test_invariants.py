@@ -235,11 +235,11 @@ async def test_what_was_put_back_may_go_once_its_assignment_is_gone(gone: bool) 
     assert bool(broken) is not gone
 
 
-@pytest.mark.parametrize(("open_before", "problem", "stands"), [
+@pytest.mark.parametrize(("open_before", "problem", "left"), [
     (True, "storage-busy", True), (True, "", False), (False, "storage-busy", False),
 ])  # fmt: skip
 async def test_what_waits_for_a_breaker_is_left_while_nobody_has_closed_the_one_of_an_older_version(
-    open_before: bool, problem: str, stands: bool
+    open_before: bool, problem: str, left: bool
 ) -> None:
     tale = Tale()
     tale.add("held", status=Status.VIOLATION, held="breaker")
@@ -247,17 +247,17 @@ async def test_what_waits_for_a_breaker_is_left_while_nobody_has_closed_the_one_
     end.cloud.calm_since = NOW
     end.people.ledger.open_before = open_before
     end.people.ledger.operated.append(Operated(NOW, "close", problem=problem))
-    assert bool(model.excuse(end, ONE, {}, [])) is stands
+    assert bool(model.excuse(end, ONE, {}, [])) is left
 
 
-@pytest.mark.parametrize(("begun", "after", "stands"), [
+@pytest.mark.parametrize(("begun", "after", "left"), [
     ((ONE, TWO, OTHER), 0.1, True),
     ((ONE, TWO), 0.1, False),
     ((ONE, TWO, TWO), 0.1, False),
     ((ONE, TWO, OTHER), 0.6, False),
 ], ids=["one more than may be", "as many as may be", "one that is begun again", "in more than an hour"])  # fmt: skip
 async def test_what_waits_for_a_breaker_is_left_where_reverts_that_were_cut_short_used_up_the_hour(
-    begun: tuple[ExemptionId, ...], after: float, stands: bool
+    begun: tuple[ExemptionId, ...], after: float, left: bool
 ) -> None:
     tale = Tale(ruled(breaker={"reverts_per_hour": 2}))
     for one in begun:
@@ -265,4 +265,4 @@ async def test_what_waits_for_a_breaker_is_left_where_reverts_that_were_cut_shor
     tale.add("held", status=Status.VIOLATION, held="breaker")
     end = (await tale.book()).end
     end.cloud.calm_since, end.people.ledger.open_before = NOW, False
-    assert bool(model.excuse(end, ONE, {}, [])) is stands
+    assert bool(model.excuse(end, ONE, {}, [])) is left

@@ -124,13 +124,13 @@ def test_each_excluded_scope_and_each_override_is_a_bypass_of_its_own() -> None:
 
 def test_a_row_in_any_case_and_spelling_says_the_same() -> None:
     said = row(notScopes=[GROUP], metadata=SOUND)
-    odd = {
+    malformed = {
         "ID": ASSIGNED.strip("/").upper() + "/",
         "Properties": json.dumps(
             {"NotScopes": GROUP.lower(), "Metadata": json.dumps(SOUND), "DisplayName": "Baseline"}
         ),
     }
-    [plain], [strange] = bypasses_of(said, RULESET), bypasses_of(odd, RULESET)
+    [plain], [strange] = bypasses_of(said, RULESET), bypasses_of(malformed, RULESET)
     assert strange.key == plain.key
     assert (strange.ticket, strange.ends, strange.name) == (plain.ticket, plain.ends, plain.name)
     assert strange.container == plain.container == "11111111-2222-3333-4444-555555555555"
@@ -352,12 +352,12 @@ def test_what_is_off_is_not_found_and_does_not_count() -> None:
 
 
 def test_an_end_that_cannot_be_read_is_never_sound_to_the_rule_that_needs_it() -> None:
-    odd = one(enforcementMode="DoNotEnforce", metadata=SOUND | {"expiresOn": "after the move"})
-    found = judged(odd, said("bypass-end-missing: off"), NOW)
+    undated = one(enforcementMode="DoNotEnforce", metadata=SOUND | {"expiresOn": "after the move"})
+    found = judged(undated, said("bypass-end-missing: off"), NOW)
     assert (keys(found), found.verdict) == (["EXG504?"], "unknown")
-    assert found.findings[0].text == odd.findings[0].text
-    assert keys(judged(odd, said("bypass-ended: off"), NOW)) == ["EXG503?"]
-    assert judged(odd, said("bypass-ended: off, bypass-end-missing: off"), NOW).verdict == "pass"
+    assert found.findings[0].text == undated.findings[0].text
+    assert keys(judged(undated, said("bypass-ended: off"), NOW)) == ["EXG503?"]
+    assert judged(undated, said("bypass-ended: off, bypass-end-missing: off"), NOW).verdict == "pass"
     late = one(enforcementMode="DoNotEnforce", metadata=SOUND | {"expiresOn": "2026-11-01"})
     assert keys(judged(late, said("bypass-end-missing: off"), NOW)) == ["EXG504"]
     assert keys(judged(late, said("bypass-ended: off"), NOW)) == []
@@ -406,13 +406,13 @@ overrides:
   - {{scope: "{GROUP}", rules: {{bypass-ticket-missing: {{response: alert}}, bypass-end-missing: off}}}}
 """
     ruleset = said("bypass-ticket-missing: off, bypass-ended: off", overrides)
-    there, beside = (ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other"))
+    there, elsewhere = (ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other"))
     assert sorted(ruleset.limits.bypass_rules_for(CORP, NOW)) == [
         "bypass-end-missing", "bypass-enrollment-removed", "bypass-not-approved", "bypass-review-missing",
         "bypass-unreadable",
     ]  # fmt: skip
-    assert "bypass-ended" in beside
-    assert "bypass-ticket-missing" not in beside, "a severity alone switches nothing on that is off"
+    assert "bypass-ended" in elsewhere
+    assert "bypass-ticket-missing" not in elsewhere, "a severity alone switches nothing on that is off"
     assert "bypass-ticket-missing" not in there
     assert "bypass-end-missing" not in there
 
@@ -430,8 +430,8 @@ def test_what_was_stored_by_former_names_is_shown_by_those_of_today() -> None:
         "bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing",
     ]  # fmt: skip
     assert from_json(to_json(read)) == read
-    odd = tag(TAGS | {"exceptionExpiry": "x", "policyExceptionId": "EXC-9"})
-    assert [token(made) for made in (read, one(notScopes=5), odd)] == [
+    malformed = tag(TAGS | {"exceptionExpiry": "x", "policyExceptionId": "EXC-9"})
+    assert [token(made) for made in (read, one(notScopes=5), malformed)] == [
         "1bb8c6b54a773bfae995", "343d048f02964701af5a", "9c5aa7192261dd8f4178",
     ]  # fmt: skip
 

@@ -107,8 +107,8 @@ async def test_a_topic_gets_an_event_within_the_same_bounds(sink: Sink) -> None:
     }
     port = int(sink.address.rsplit(":", 1)[1])
 
-    def connect(reach: Egress) -> CheckedConnector:
-        return CheckedConnector(reach, Resolver(port))
+    def connect(egress: Egress) -> CheckedConnector:
+        return CheckedConnector(egress, Resolver(port))
 
     async with HttpChannels(
         routes, RealClock(), credential=Identity(), connect=connect, allow_loopback=True, timeout=5
@@ -304,10 +304,10 @@ async def test_no_address_is_ever_shown(
     caplog.set_level(logging.DEBUG)
     port = {"nowhere": 0, "refusing": 1}.get(found, int(sink.address.rsplit(":", 1)[1]))
 
-    def connect(reach: Egress) -> CheckedConnector:
+    def connect(egress: Egress) -> CheckedConnector:
         if found != "unsafe":
-            reach = Egress.LOOPBACK  # where every name is found
-        return CheckedConnector(reach, Resolver(port))
+            egress = Egress.LOOPBACK  # where every name is found
+        return CheckedConnector(egress, Resolver(port))
 
     routes = {
         "secops": Destination("secops", "teams", address, (), "TEAMS_URL"),

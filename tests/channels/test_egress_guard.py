@@ -124,8 +124,8 @@ async def sink() -> AsyncIterator[Sink]:
         yield found
 
 
-async def get(url: str, reach: Egress, names: AbstractResolver, dial: Dial) -> int:
-    connector = CheckedConnector(reach, names, dial)
+async def get(url: str, egress: Egress, names: AbstractResolver, dial: Dial) -> int:
+    connector = CheckedConnector(egress, names, dial)
     async with aiohttp.ClientSession(connector=connector) as session, session.get(url) as response:
         return response.status
 
@@ -250,7 +250,7 @@ def reaching(
         {"secops": Destination("secops", "teams", address, (), "TEAMS_URL")},
         RealClock(),
         allowed_hosts=frozenset(allowed),
-        connect=lambda reach: CheckedConnector(reach, names, network.dial),
+        connect=lambda egress: CheckedConnector(egress, names, network.dial),
         timeout=2,
     )
 

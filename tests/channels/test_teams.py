@@ -189,9 +189,9 @@ def test_detail_is_left_out_in_order() -> None:
     assert "EEE" not in without_evidence
     assert "MMM" in without_evidence
     assert "Shortened" in without_evidence
-    without_mend = said(25, 400)
-    assert "MMM" not in without_mend
-    assert "TTT" in without_mend
+    without_remediation = said(25, 400)
+    assert "MMM" not in without_remediation
+    assert "TTT" in without_remediation
     assert "and 175 findings more" in said(200, 10)
     emoji = texts(card(notice(findings=tuple(finding(text="😀" * 400, rule="😀" * 100) for _ in range(25)))))
     assert "and 15 findings more" in emoji

@@ -116,7 +116,9 @@ def test_evidence_that_is_no_json_becomes_json() -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]
-    odd = finding(evidence={"nan": float("nan"), "big": 10**400, "when": NOW, "deep": {"a": {"b": {"c": {"d": 1}}}}})
-    data = json.loads(body(notice(findings=(odd, finding(evidence={"n": 10**30})))))["data"]
+    unusual = finding(
+        evidence={"nan": float("nan"), "big": 10**400, "when": NOW, "deep": {"a": {"b": {"c": {"d": 1}}}}}
+    )
+    data = json.loads(body(notice(findings=(unusual, finding(evidence={"n": 10**30})))))["data"]
     assert data["findings"][0]["evidence"]["nan"] == "nan"
     assert data["findings"][1]["evidence"]["n"] == str(10**30)

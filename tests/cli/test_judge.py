@@ -142,10 +142,10 @@ def test_every_shape_of_one_exemption_gives_the_same_judgement(judge: Any) -> No
     wanted = judge(arm).json
     assert len(wanted[0]["findings"]) == 4
     for shape in shapes:
-        assert [one for one in _reported(judge(shape).json) if one["status"] == "violation"] == _reported(wanted)
+        assert [one for one in _findings(judge(shape).json) if one["status"] == "violation"] == _findings(wanted)
 
 
-def _reported(judged: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _findings(judged: list[dict[str, Any]]) -> list[dict[str, Any]]:
     [one] = judged
     return list(one["findings"])
 

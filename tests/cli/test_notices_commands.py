@@ -60,9 +60,9 @@ def message(name: str = "n1", **more: object) -> str:
 
 def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store: Store) -> None:
     assert run("notices", "failed").out == "no notice has failed\n"
-    store.bury("notices", message("n1", slot=1), "a")
-    store.bury("notices", message("n2"), "b")
-    store.bury("event", "{", "c")
+    store.dead_letter("notices", message("n1", slot=1), "a")
+    store.dead_letter("notices", message("n2"), "b")
+    store.dead_letter("event", "{", "c")
     listed = run("notices", "failed", "--format", "json").json
     assert [(row["letter"], row["notice"], row["route"]) for row in listed] == [
         ("a", "n1", "secops"),
@@ -114,8 +114,8 @@ def test_a_disabled_route_is_shown_and_enabled(run: Run, store: Store, sink: lis
 
 def test_a_digest_is_shown_whole(run: Run, store: Store) -> None:
     window = "20261102T0930Z"
-    gathered = [DigestItem(window, notice(id=f"n{n}", at=AT + timedelta(seconds=n))) for n in range(25)]
-    kept = compose("secops", window, gathered, AT)
+    items = [DigestItem(window, notice(id=f"n{n}", at=AT + timedelta(seconds=n))) for n in range(25)]
+    kept = compose("secops", window, items, AT)
     store.do(lambda register: register.digest_items.keep(kept))
     ran = run("notices", "show", kept.notice.id)
     assert ran.code == 0

@@ -104,8 +104,8 @@ def test_what_is_gone_is_shown_when_asked_for(run: Run, full: Shelf) -> None:
 
 def test_an_enrollment_that_is_there_is_no_bypass_and_one_that_was_removed_is(run: Run, shelf: Shelf) -> None:
     one = Bypass(BypassKind.UNENROLLED, GROUP, ASSIGNMENT, "Baseline", "no longer enrolled")
-    stands = Kept(one, token(one), AT, AT, gone=AT)
-    keep(shelf, stands, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
+    enrolled = Kept(one, token(one), AT, AT, gone=AT)
+    keep(shelf, enrolled, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
     asked = ("register", "ways", "--way", "enrollment-removed", "--format", "json")
     (removed,) = run(*asked).json
     assert (removed["findings"], removed["severity"], removed["detail"]) == (["EXG506"], "high", "no longer enrolled")

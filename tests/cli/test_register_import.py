@@ -118,8 +118,8 @@ def filled(table: Table) -> Table:
 
     async def stray(client: TableClient) -> None:
         long = EntityProperty(2**40, EdmType.INT64)
-        odd = {"i": long, "t": AT, "g": UUID(int=7), "b": b"\0\xff", "f": 0.5, "y": True}
-        await client.create_entity({"PartitionKey": "it's stray", "RowKey": "row", **odd})
+        typed = {"i": long, "t": AT, "g": UUID(int=7), "b": b"\0\xff", "f": 0.5, "y": True}
+        await client.create_entity({"PartitionKey": "it's stray", "RowKey": "row", **typed})
 
     table.work(more)
     table.by_hand(stray)

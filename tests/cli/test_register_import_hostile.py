@@ -18,7 +18,7 @@ from guardrails.register.backup import Backup, check, read
 from guardrails.register.keys import address
 from guardrails.register.probe import PARTITION
 from guardrails.register.reinstate import Tally
-from guardrails.register.table import Table as Attached
+from guardrails.register.table import Table as StoredTable
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.budgets import Budget, Use
 from tests.conftest import VirtualClock
@@ -163,9 +163,9 @@ def test_a_row_that_is_written_while_it_is_read_is_not_taken_for_altered(
 ) -> None:
     """Pages of a table are no snapshot: a state that is newer than the history read before it is no damage."""
     name, place = copy(run, tmp_path), address(ExemptionId.parse(named("a")))
-    real, wrote = Attached.query, list[str]()
+    real, wrote = StoredTable.query, list[str]()
 
-    async def torn(self: Attached, where: str, select: Any = ()) -> Any:
+    async def torn(self: StoredTable, where: str, select: Any = ()) -> Any:
         async for found in real(self, where, select):
             if found["RowKey"] == place.state and not wrote:
                 wrote.append("once")
@@ -175,7 +175,7 @@ def test_a_row_that_is_written_while_it_is_read_is_not_taken_for_altered(
                 yield found
 
     with monkeypatch.context() as patched:
-        patched.setattr(Attached, "query", torn)
+        patched.setattr(StoredTable, "query", torn)
         assert imported(run, name, "--force") == (0, {"same": 2, "kept": 1})
     assert wrote
     assert filled.owner(named("a")) == "worker"

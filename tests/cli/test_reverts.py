@@ -461,11 +461,11 @@ async def test_a_name_that_a_shell_would_run_is_quoted_and_one_that_a_screen_can
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = await reverted(desk, "a'$(touch x);b")
-    odd = await reverted(desk, "zero\u200bwidth")
+    unusual = await reverted(desk, "zero\u200bwidth")
     desk.initiative("denyPublicNetwork", "requireTls", "keys")
     found = {item["id"]: item for item in await desk.items()}
     assert shlex.split(found[one.text]["restore"])[4] == one.text
-    assert shlex.split(found[odd.text]["restore"])[4] == odd.text
+    assert shlex.split(found[unusual.text]["restore"])[4] == unusual.text
     for terminal in (False, True):
         if terminal:
             monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)

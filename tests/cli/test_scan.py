@@ -193,9 +193,9 @@ async def test_files_by_their_names_and_all_at_once(tenant: Tenant, tmp_path: Pa
     assert "EXG101 expiry-missing" in files["txt"].read_text(encoding="utf-8")
     assert set(await asyncio.to_thread(lambda: list(tmp_path.iterdir()))) == set(files.values())  # no pieces left
 
-    odd = tmp_path / "report"
-    assert (await tenant.scan("--format", "markdown", "--out", str(odd))).code == 1
-    assert timeless(odd.read_text(encoding="utf-8")) == timeless(files["md"].read_text(encoding="utf-8"))
+    plain = tmp_path / "report"
+    assert (await tenant.scan("--format", "markdown", "--out", str(plain))).code == 1
+    assert timeless(plain.read_text(encoding="utf-8")) == timeless(files["md"].read_text(encoding="utf-8"))
     assert (await tenant.scan("--format", "html")).out.startswith("<!doctype html>")  # a pipe
 
 

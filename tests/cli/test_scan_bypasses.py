@@ -35,7 +35,7 @@ def change(cloud: Cloud, assignment: str, **properties: Any) -> None:
     cloud.arm.seed(assignment, {"properties": {**entry.body["properties"], **properties}})
 
 
-def ways(document: Any) -> dict[str, set[str]]:
+def bypasses_of(document: Any) -> dict[str, set[str]]:
     return {
         f"{one['way']} {one['scope']}": {finding["code"] for finding in one["findings"]} for one in document["bypasses"]
     }
@@ -46,7 +46,7 @@ async def test_assignments_and_tags_are_read_and_judged(tenant: Tenant) -> None:
     change(tenant.cloud, INITIATIVE, overrides=[{"kind": "policyEffect", "value": "Disabled"}], metadata=SIGNED)
     tenant.cloud.arm.seed(VAULT, {"location": "westeurope", "tags": TAGS})
     document = (await tenant.scan("--format", "json")).json
-    assert ways(document) == {
+    assert bypasses_of(document) == {
         f"not-scope {GROUP}": {"EXG501", "EXG502", "EXG503"}, f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"},
         f"override {CORP}": set(), f"tag {VAULT}": {"EXG505"},
     }  # fmt: skip
@@ -84,7 +84,10 @@ async def test_the_ruleset_says_which_rules_are_on_and_how_bad_it_is(tenant: Ten
         f"overrides: [{{scope: '{GROUP}', rules: {{bypass-ticket-missing: off, bypass-end-missing: off}}}}]\n",
     )
     document = (await tenant.scan("--format", "json", "--ruleset", ruleset)).json
-    assert ways(document) == {f"not-scope {GROUP}": {"EXG502"}, f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"}}
+    assert bypasses_of(document) == {
+        f"not-scope {GROUP}": {"EXG502"},
+        f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"},
+    }
     assert {one["way"]: one["severity"] for one in document["bypasses"]} == {
         "not-scope": "low",
         "not-enforced": "medium",

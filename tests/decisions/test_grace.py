@@ -372,9 +372,9 @@ def test_the_grace_use_after_a_move_is_no_more_than_that_time() -> None:
         ended = None if end is None else NOW + end * HOUR
         return Period(NOW + start * HOUR, ended, (MALLORY,), DAY, {"EXG101": used * HOUR})
 
-    account = (period(0, 5, 5), period(6, 10, 4), period(11, 12, 1), period(13, None, 0))
-    assert used_since(account, NOW + 8 * HOUR) == (period(8, 10, 2), *account[2:])
-    assert used_since(account, NOW + 5 * HOUR) == account[1:]
+    uses = (period(0, 5, 5), period(6, 10, 4), period(11, 12, 1), period(13, None, 0))
+    assert used_since(uses, NOW + 8 * HOUR) == (period(8, 10, 2), *uses[2:])
+    assert used_since(uses, NOW + 5 * HOUR) == uses[1:]
     assert used_since((period(0, None, 3),), NOW + 4 * HOUR) == (period(4, None, 0),)
 
 

@@ -174,12 +174,12 @@ def test_in_doubt_no_false_overlap_is_found_and_none_is_passed_over(made: list[M
         for at, one in enumerate(sure)
     ]  # fmt: skip
 
-    def of_level(siblings: Sequence[overlap.Sibling]) -> dict[str, Any]:
+    def compared(siblings: Sequence[overlap.Sibling]) -> dict[str, Any]:
         own = [one for one, of in zip(siblings, made, strict=True) if of.level == 1]
         above = [one for one, of in zip(siblings, made, strict=True) if of.level == 0]
         return overlap.compare(own, above) if own else {}
 
-    full, part = of_level(sure), of_level(seen)
+    full, part = compared(sure), compared(seen)
     if full and not any(isinstance(one, Overlap) for one in part.values()):
         assert part, "something is so, and nobody says that it may be"
     for key, one in part.items():

@@ -58,7 +58,7 @@ class LoopClock:
         return START + timedelta(seconds=asyncio.get_running_loop().time())
 
 
-class MemoryLanes:
+class MemoryRateLimits:
     """ports.RateLimits as storage does it: a read and a guarded write of some milliseconds each; the loser looks again.
 
     One for each instance, on rows that they share.
@@ -138,7 +138,7 @@ async def _flood(number: int, seed: int) -> tuple[int, int, float]:
         box: Any = DeadLetterQueue(dead_letters, queue, clock, lambda: rules)  # type: ignore[arg-type]
         unused: Any = None  # the route gathers nothing
         return Courier(
-            sink, queues=queue, clock=clock, rate_limits=MemoryLanes(rows, chance), digest_items=unused,
+            sink, queues=queue, clock=clock, rate_limits=MemoryRateLimits(rows, chance), digest_items=unused,
             dead_letters=box,
             ruleset=lambda: rules, chance=chance.random,
         )  # fmt: skip

@@ -56,10 +56,10 @@ async def test_a_digest_that_a_dead_worker_took_on_is_sent_by_another(world: Sta
     await world.run(START + timedelta(minutes=14))
     at, closing = world.queue.pop()
     world.clock.time = at
-    world.sink.answer = lambda _reported, _route: cast(Delivery, 1 / 0)
+    world.sink.answer = lambda _notice, _route: cast(Delivery, 1 / 0)
     with pytest.raises(ZeroDivisionError):
         await world.courier.deliver(closing)
-    world.sink.answer = lambda _reported, _route: Delivered()
+    world.sink.answer = lambda _notice, _route: Delivered()
     await world.courier.deliver(closing)
     assert DIGEST not in world.sink.ids()
     await world.run()
@@ -74,10 +74,10 @@ async def test_a_digest_that_is_tried_again_is_left_to_the_message_that_hands_it
     await world.run(START + timedelta(minutes=14))
     at, closing = world.queue.pop()
     world.clock.time = at
-    world.sink.answer = lambda _reported, _route: TryAgain("down")
+    world.sink.answer = lambda _notice, _route: TryAgain("down")
     for _ in range(2):  # the first is refused and tried again, the second comes back after the lease
         await world.courier.deliver(closing)
-    world.sink.answer = lambda _reported, _route: Delivered()
+    world.sink.answer = lambda _notice, _route: Delivered()
     world.clock.advance(minutes=10)
     waiting = sorted((world.queue.pop()[1] for _ in range(2)), key=lambda text: json.loads(text)["attempt"])
     first, second = reversed(waiting) if retry_first else waiting

@@ -41,7 +41,7 @@ def test_what_a_channel_asks_for_is_a_floor_of_at_most_an_hour(asked: float) -> 
 
 
 async def test_a_notice_that_fails_for_a_day_becomes_a_dead_letter_and_another_route_is_notified(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: TryAgain("503") if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: TryAgain("503") if route == "secops" else Delivered()
     await world.send(*some(3))
     await world.run()
     asked = [notice.id for _, route, notice in world.sink.asked if route == "secops"]
@@ -59,7 +59,7 @@ async def test_a_notice_that_fails_for_a_day_becomes_a_dead_letter_and_another_r
 async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_dead_letter(world: Stage) -> None:
     until = START + timedelta(days=3)
     refused = TryAgain("the managed identity endpoint gave no token", 60.0, waits=True)
-    world.sink.answer = lambda _reported, _route: refused if world.clock.now() < until else Delivered()
+    world.sink.answer = lambda _notice, _route: refused if world.clock.now() < until else Delivered()
     await world.send(*some(3))
     await world.run()
     assert sorted(world.sink.ids("secops")) == ["n0", "n1", "n2"]
@@ -68,7 +68,7 @@ async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_
 
 
 async def test_it_is_notified_again_the_next_day(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: Undeliverable("400") if route == "secops" else Delivered()
     for _ in range(2):
         await world.send(*some(4))
         await world.run()
@@ -78,7 +78,7 @@ async def test_it_is_notified_again_the_next_day(world: Stage) -> None:
 
 
 async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: GONE if route == "secops" else Delivered()
     await world.send(*some(4))
     await world.run()
     assert len([route for _, route, _ in world.sink.asked if route == "secops"]) == 1
@@ -90,7 +90,7 @@ async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage
     [alert] = [notice for route, notice in world.sink.took if route == "backup"]
     assert "python -m guardrails notices enable secops" in alert.next
 
-    world.sink.answer = lambda _reported, _route: Delivered()
+    world.sink.answer = lambda _notice, _route: Delivered()
     assert await world.register.rate_limits.change("teams-SECOPS_URL", lambda rate_limit: enabled(rate_limit, "secops"))
     for dead_letter in await world.register.dead_letters():
         await world.queue.send("notices", json.loads(dead_letter.payload))
@@ -111,11 +111,11 @@ def _enable_before_a_dead_letter_is_kept(world: Stage) -> None:
 
 
 async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_notified_again(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
     alerts = world.sink.ids("backup")
-    world.sink.answer = lambda _reported, _route: Delivered()
+    world.sink.answer = lambda _notice, _route: Delivered()
     _enable_before_a_dead_letter_is_kept(world)
     await world.send(*some(2)[1:])
     await world.run()
@@ -129,7 +129,7 @@ async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not
 
 async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_notified(world: Stage) -> None:
     answers = iter((GONE,))
-    world.sink.answer = lambda _reported, _route: next(answers, Delivered())
+    world.sink.answer = lambda _notice, _route: next(answers, Delivered())
     _enable_before_a_dead_letter_is_kept(world)
     await world.send(*some(1))
     await world.run()
@@ -141,7 +141,7 @@ async def test_a_disabled_route_leaves_others_on_its_address_alone(
     register: TableRegister, clock: VirtualClock
 ) -> None:
     world = stage(register, clock, (TEAMS, Route("other", "teams", "SECOPS_URL"), BACKUP))
-    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.send(*some(2), route="other")
     await world.run()
@@ -150,7 +150,7 @@ async def test_a_disabled_route_leaves_others_on_its_address_alone(
 
 async def test_where_no_other_route_is_left_the_fallback_hears_it(register: TableRegister, clock: VirtualClock) -> None:
     queue, sink, rules = MemoryQueue(clock), Sink(clock), rules_with(TEAMS)
-    sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
+    sink.answer = lambda _notice, route: Undeliverable("400") if route == "secops" else Delivered()
     fallback = (Route("fallback", "teams", "ALERT"),)
     one = courier(sink, queue, clock, register.rate_limits, register.digest_items, register, rules, fallback)
     world = Stage(clock, queue, sink, register, one, rules)
@@ -161,7 +161,7 @@ async def test_where_no_other_route_is_left_the_fallback_hears_it(register: Tabl
 
 async def test_without_a_fallback_any_other_route_hears_it(register: TableRegister, clock: VirtualClock) -> None:
     world = stage(register, clock, (TEAMS, Route("siem", "webhook", "SIEM_URL", kinds=("expired",))))
-    world.sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: Undeliverable("400") if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
     assert world.sink.ids("siem") == ["service-delivery-failing-secops-20261102"]
@@ -177,7 +177,7 @@ async def test_a_test_does_not_wait_behind_an_hour_of_notices(world: Stage) -> N
 
 
 async def test_the_failure_of_an_alert_is_not_sent_to_its_own_route(world: Stage) -> None:
-    world.sink.answer = lambda _reported, _route: Undeliverable("400")
+    world.sink.answer = lambda _notice, _route: Undeliverable("400")
     await world.send(*some(1))
     await world.run()
     asked = [(route, notice.id) for _, route, notice in world.sink.asked]

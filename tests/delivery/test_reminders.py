@@ -45,7 +45,7 @@ def reborn(world: Stage) -> None:
     world.courier = courier(world.sink, world.queue, world.clock, *ports, world.rules)
 
 
-async def tell_all(world: Stage, notices: Iterable[Notice]) -> None:
+async def deliver_all(world: Stage, notices: Iterable[Notice]) -> None:
     """Send notices as a reconcile does: to the routes that want them."""
     for notice in notices:
         for message in notify.outgoing(notice, world.rules):
@@ -62,7 +62,7 @@ async def test_three_sweeps_of_a_day_doubled_and_restarted_are_one_digest_a_rout
         clock.time = START + timedelta(hours=6 * sweep)
         notices = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(sweep * 100, sweep * 100 + 100)]
         again = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(50)]
-        await tell_all(world, [*notices, *notices, *again])
+        await deliver_all(world, [*notices, *notices, *again])
         await world.run(clock.time + timedelta(hours=1))
         reborn(world)
     assert world.sink.took == [], "nothing goes before the hour"
@@ -126,7 +126,7 @@ async def test_what_comes_again_after_its_digest_was_delivered_is_not_notified_a
 async def test_what_comes_again_while_its_digest_cannot_be_delivered_is_notified_once(world: Stage) -> None:
     first = [reminder(n) for n in range(3)]
 
-    def answer(_reported: Notice, _route: str) -> Delivery:
+    def answer(_notice: Notice, _route: str) -> Delivery:
         return Delivered() if world.clock.now() > SIX + timedelta(hours=30) else TryAgain("down", 3600)
 
     world.sink.answer = answer

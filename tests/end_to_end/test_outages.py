@@ -127,6 +127,6 @@ async def test_garbage_on_the_queue_becomes_a_dead_letter(site: Site, text: str)
 
 
 async def test_a_message_that_breaks_the_function_ends_as_poison(site: Site) -> None:
-    odd = json.dumps({"id": exemption_id(tenant.RESOURCE, "odd\ud800")})
-    await site.enqueue("reconcile", odd)
-    assert (await site.dead_letter(lambda one: one.payload == odd)).source == "reconcile"
+    malformed = json.dumps({"id": exemption_id(tenant.RESOURCE, "odd\ud800")})
+    await site.enqueue("reconcile", malformed)
+    assert (await site.dead_letter(lambda one: one.payload == malformed)).source == "reconcile"

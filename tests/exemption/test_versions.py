@@ -137,9 +137,9 @@ def test_ids_and_numbers_are_compared_as_azure_names_them() -> None:
     assert not same("", "")
 
 
-@pytest.mark.parametrize("odd", ["", "1.5", "next"])
-def test_a_listed_version_that_cannot_be_read_may_be_the_newest(odd: str) -> None:
-    assert isinstance(newest("1.*.*", (*ALL, odd)), Unread)
+@pytest.mark.parametrize("unreadable", ["", "1.5", "next"])
+def test_a_listed_version_that_cannot_be_read_may_be_the_newest(unreadable: str) -> None:
+    assert isinstance(newest("1.*.*", (*ALL, unreadable)), Unread)
 
 
 def test_a_numbered_preview_is_a_preview() -> None:

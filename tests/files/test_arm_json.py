@@ -48,8 +48,8 @@ def test_specification_example() -> None:
 
 
 def test_an_object_of_its_own_may_have_any_field() -> None:
-    odd = A | {"value": [1], "data": [], "responses": {}, "error": {}}
-    assert found(odd) == [("$", odd)]
+    unusual = A | {"value": [1], "data": [], "responses": {}, "error": {}}
+    assert found(unusual) == [("$", unusual)]
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,11 @@ def block(text: str, at: int) -> str:
     opening = min(found for found in (text.find("{", at), text.find("[", at)) if found >= 0)
     depth, quoted = 0, False
     for place in range(opening, len(text)):
-        dead_letter = text[place]
-        if dead_letter == "'" and text[place - 1] != "\\":
+        character = text[place]
+        if character == "'" and text[place - 1] != "\\":
             quoted = not quoted
         elif not quoted:
-            depth += (dead_letter in "{[(") - (dead_letter in "}])")
+            depth += (character in "{[(") - (character in "}])")
             if depth == 0:
                 return text[opening + 1 : place]
     raise ValueError(f"no end: {text[opening : opening + 40]}")

@@ -49,7 +49,7 @@ notices:
 type Answer = Outcome | BaseException | Callable[[], Awaitable[Outcome]]
 
 
-class ToldReconciler:
+class FakeReconciler:
     """Answers with what it is told, the last one for ever; keeps what it was asked."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class ToldReconciler:
         return answer if isinstance(answer, Outcome) else await answer()
 
 
-class ToldChannels:
+class FakeChannels:
     """Delivers as it is told."""
 
     def __init__(self) -> None:
@@ -101,8 +101,8 @@ class Desk:
     """An intake and everything around it."""
 
     intake: Intake
-    reconciler: ToldReconciler
-    channels: ToldChannels
+    reconciler: FakeReconciler
+    channels: FakeChannels
     queues: SeenQueues
     register: TableRegister
     clock: VirtualClock
@@ -126,7 +126,7 @@ class Desk:
 @pytest.fixture
 async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
     names = {name: f"{name}-{uuid4().hex}" for name in ("reconcile", "notices")}
-    reconciler, channels, broken = ToldReconciler(), ToldChannels(), list[Misconfigured]()
+    reconciler, channels, broken = FakeReconciler(), FakeChannels(), list[Misconfigured]()
     good = parse_ruleset(RULES)
 
     def ruleset() -> Ruleset:

@@ -48,14 +48,14 @@ class Azure:
         self.known = True
         self.locked = False
         self.dies_after_write = False
-        self.mended_after_gets = 0
+        self.fixed_after_gets = 0
 
     def write(self, metadata: Mapping[str, Any], *, by: str = "jo@contoso.com", **properties: Any) -> None:
         """Somebody writes it."""
         said = {**BODY["properties"], **properties, "metadata": dict(metadata)}
         self._set({**BODY, "properties": said}, by)
 
-    def mended(self, metadata: Mapping[str, Any]) -> None:
+    def fixed(self, metadata: Mapping[str, Any]) -> None:
         """Its author writes it anew, and keeps our tag as a careful author does."""
         marker = (self.body or {})["properties"]["metadata"].get("guardrails")
         self.write({**metadata, "guardrails": marker} if marker else metadata)
@@ -68,8 +68,8 @@ class Azure:
     async def get(self, exemption: ExemptionId) -> Mapping[str, Any] | Gone | Unread:
         assert exemption == ID
         found = self.body if self.body is not None else Gone()
-        self.mended_after_gets -= 1
-        if self.mended_after_gets == 0:
+        self.fixed_after_gets -= 1
+        if self.fixed_after_gets == 0:
             self.write(GOOD)
         return found
 
@@ -176,7 +176,7 @@ async def test_a_fixed_tagged_one_is_notified_once_and_its_tag_goes(place: Place
     place.azure.write(NO_TICKET)
     assert await place.look() is Status.VIOLATION
     assert place.notice_kinds() == ["tagged"]
-    place.azure.mended(GOOD)
+    place.azure.fixed(GOOD)
     assert await place.look() is Status.COMPLIANT
     assert place.azure.body is not None
     assert "guardrails" not in place.azure.body["properties"]["metadata"]
@@ -189,7 +189,7 @@ async def test_a_lost_answer_to_the_untagging_does_not_lose_or_double_it(place: 
     place.azure.write(NO_TICKET)
     await place.look()
     place.notice_kinds()
-    place.azure.mended(GOOD)
+    place.azure.fixed(GOOD)
     place.azure.dies_after_write = True
     with pytest.raises(Retryable):
         await place.look()
@@ -278,7 +278,7 @@ async def test_one_fixed_before_anybody_was_notified_is_not_notified(place: Plac
 
 async def test_one_fixed_just_before_we_acted_is_not_notified(place: Place) -> None:
     place.azure.write(NO_TICKET)
-    place.azure.mended_after_gets = 1
+    place.azure.fixed_after_gets = 1
     assert await place.look() is Status.COMPLIANT
     assert [entry.event for entry in await place.register.history(ID)] == ["intent", "withdrawn", "edited"]
     assert place.notice_kinds() == []

@@ -66,12 +66,12 @@ def fold(text: str) -> str:
     """Return a text without case, as .NET does: what has no capital letter of its own stays."""
     if text.isascii():
         return text.upper()
-    return "".join(_capital(dead_letter) for dead_letter in text)
+    return "".join(_capital(character) for character in text)
 
 
-def _capital(dead_letter: str) -> str:
-    high = dead_letter.upper()
-    return high if len(high) == 1 and high.isascii() == dead_letter.isascii() else dead_letter
+def _capital(character: str) -> str:
+    high = character.upper()
+    return high if len(high) == 1 and high.isascii() == character.isascii() else character
 
 
 def as_text(value: Any) -> str | None:
@@ -140,7 +140,7 @@ def _same(text: str, pattern: str, reading: Reading) -> bool:
     if not reading.question_mark:
         return text == pattern
     return len(text) == len(pattern) and all(
-        mark in ("?", dead_letter) for dead_letter, mark in zip(text, pattern, strict=True)
+        mark in ("?", character) for character, mark in zip(text, pattern, strict=True)
     )
 
 
@@ -151,8 +151,8 @@ def _match(found: Any, wanted: Any, *, folded: bool) -> bool:
     if folded:
         text, pattern = fold(text), fold(pattern)
     return all(
-        {"#": dead_letter.isdecimal(), "?": dead_letter.isalpha(), ".": True}.get(mark, mark == dead_letter)
-        for dead_letter, mark in zip(text, pattern, strict=True)
+        {"#": character.isdecimal(), "?": character.isalpha(), ".": True}.get(mark, mark == character)
+        for character, mark in zip(text, pattern, strict=True)
     )
 
 

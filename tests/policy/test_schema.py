@@ -36,8 +36,10 @@ STAND_INS = {
 def schema() -> Draft4Validator:
     if not SCHEMA.is_file():
         pytest.skip("the published schemas are not beside the repository")
-    stands = [(address, DRAFT4.create_resource(stand_in)) for address, stand_in in STAND_INS.items()]
-    return Draft4Validator(json.loads(SCHEMA.read_text(encoding="utf-8")), registry=Registry().with_resources(stands))
+    resources = [(address, DRAFT4.create_resource(stand_in)) for address, stand_in in STAND_INS.items()]
+    return Draft4Validator(
+        json.loads(SCHEMA.read_text(encoding="utf-8")), registry=Registry().with_resources(resources)
+    )
 
 
 def rule_of(definition: dict[str, Any]) -> dict[str, Any]:

@@ -277,9 +277,9 @@ async def test_a_hold_and_a_revert_at_once_one_of_them_wins(world: World) -> Non
         world.after_lease()
         with suppress(Retryable):
             await world.settle(one)
-        stands = await world.body(one) is not None
-        assert stands == ((await world.row(one)).hold is not None)
-        assert stands == isinstance(held, Row)
+        exists = await world.body(one) is not None
+        assert exists == ((await world.row(one)).hold is not None)
+        assert exists == isinstance(held, Row)
         assert not isinstance(looked, Died)
 
 

@@ -229,17 +229,17 @@ async def test_an_edit_between_judging_and_acting_stops_the_revert(world: World)
     """The second read of ARM is the one just before acting; the exemption is mended right before it."""
     one = world.id()
     await world.bad(one)
-    mended: dict[str, Any] = {}
+    fixed: dict[str, Any] = {}
 
-    async def remediation() -> None:
-        mended.update(await world.write(one, ALICE))
+    async def fix() -> None:
+        fixed.update(await world.write(one, ALICE))
 
-    world.watch.before["register.commit"] = remediation  # the intent's commit: after the look, before the re-read
+    world.watch.before["register.commit"] = fix  # the intent's commit: after the look, before the re-read
     outcome = await world.look(one)
 
     assert outcome.did == ""
     assert world.writes() == 0
-    assert await world.body(one) == mended
+    assert await world.body(one) == fixed
     assert await world.events(one) == ["intent", "withdrawn", "edited"]
     assert outcome.row.status is Status.COMPLIANT
     assert await world.notice_kinds() == []

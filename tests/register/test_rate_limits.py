@@ -113,11 +113,11 @@ async def test_a_digest_is_kept_as_it_was_first_made(empty: World) -> None:
 
 async def test_what_a_digest_holds_leaves_when_it_was_delivered_and_nothing_else(empty: World) -> None:
     digest_items = empty.register.digest_items
-    gathered = [DigestItem(WINDOW, notice(id=f"n{n}")) for n in range(230)]
-    for one in gathered:
+    items = [DigestItem(WINDOW, notice(id=f"n{n}")) for n in range(230)]
+    for one in items:
         await digest_items.add("secops", one.window, one.notice)
     await digest_items.add("other", WINDOW, notice(id="n1"))
-    kept = await digest_items.keep(compose("secops", WINDOW, gathered[:220], NOW))
+    kept = await digest_items.keep(compose("secops", WINDOW, items[:220], NOW))
     assert len(await digest_items.waiting("secops", WINDOW)) == 230
     assert not await digest_items.was_delivered(kept.notice.id)
     await asyncio.gather(digest_items.delivered(kept.notice.id), digest_items.delivered(kept.notice.id))

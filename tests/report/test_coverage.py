@@ -215,10 +215,10 @@ async def test_what_a_scan_says_is_what_the_schema_says(strange: Report, hostile
         document = json.loads("".join(as_json(report, report.lines)))
         assert document["$schema"] == SCHEMA
         whole.validate(document)
-        beside = json.loads("".join(as_coverage(report)))
-        assert beside.pop("$schema") == COVERAGE
-        assert beside == document["coverage"]
-        part.validate(beside)
+        alone = json.loads("".join(as_coverage(report)))
+        assert alone.pop("$schema") == COVERAGE
+        assert alone == document["coverage"]
+        part.validate(alone)
 
 
 def test_the_schema_is_closed() -> None:

@@ -181,15 +181,15 @@ async def test_several_that_complete_it_from_above(tenant: Tenant) -> None:
     more = {"policyAssignmentId": GROUP_ASSIGNMENT}
     (low,) = await written(world, "low", scope=places.RESOURCE, policyDefinitionReferenceIds=["a"], **more)
     (middle,) = await written(world, "middle", scope=places.GROUP, policyDefinitionReferenceIds=["b"], **more)
-    (beside,) = await written(world, "beside", scope=places.REPORTING, policyDefinitionReferenceIds=["a"], **more)
+    (elsewhere,) = await written(world, "beside", scope=places.REPORTING, policyDefinitionReferenceIds=["a"], **more)
     await hour(tenant)
-    assert [await overlap_of(world, one) for one in (low, middle, beside)] == [None] * 3
+    assert [await overlap_of(world, one) for one in (low, middle, elsewhere)] == [None] * 3
     (top,) = await written(world, "top", scope=CORP, policyDefinitionReferenceIds=["c"], **more)
     await hour(tenant)
     evidence = await overlap_of(world, top)
     assert evidence["exemptions"] == 2
     assert [one.split(",")[0] for one in evidence["before"]] == [low.text, middle.text]
-    assert [await overlap_of(world, one) for one in (low, middle, beside)] == [None] * 3
+    assert [await overlap_of(world, one) for one in (low, middle, elsewhere)] == [None] * 3
     await world.write(low, ALICE, policyDefinitionReferenceIds=["a"], displayName="Edited", **more)
     await world.look(low)
     await hour(tenant)

@@ -52,7 +52,7 @@ async def _restores_freely(_: Any, breaker: Any, now: datetime, *args: Any) -> B
     return replace(state, taken=state.opened_at is None)
 
 
-async def _told_once(old: Any, sweeper: Any, run: Any, report: Any) -> bool:
+async def _notified_once(old: Any, sweeper: Any, run: Any, report: Any) -> bool:
     report.open_since = None
     found: bool = await old(sweeper, run, report)
     return found
@@ -132,7 +132,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "breaker-notified-once",
         "A breaker that stays open reminds daily.",
         "tests/sweep/test_differences.py::test_a_breaker_that_stays_open_reminds_each_day",
-        around("guardrails.sweep.sweep.Sweeper._tell", _told_once),
+        around("guardrails.sweep.sweep.Sweeper._tell", _notified_once),
     ),
     mutation(
         "breaker-of-before",

@@ -116,7 +116,7 @@ def _asking(book: Book, step: Step, broken: Iterable[str]) -> dict[str, timedelt
     return {rule: answers[rule] for rule in broken if rule in answers}
 
 
-def _may_stand(book: Book, step: Step) -> bool:
+def _is_allowed(book: Book, step: Step) -> bool:
     """Whether what it says is left alone: an operator restored it, or it was there before, and may be still."""
     ruleset, row = book.ruleset(step), step.row
     until = ruleset.adopted_until if ruleset and row.adopted else None
@@ -127,7 +127,7 @@ def _is_another_state(book: Book, step: Step) -> bool:
     """Whether a look found what may stand, or what we had put back and breaks nothing: no time goes on from before."""
     found = _found(step)
     return found is not None and (
-        _may_stand(book, step) or (step.entry.event == "put-back" and not _asking(book, step, found[0]))
+        _is_allowed(book, step) or (step.entry.event == "put-back" and not _asking(book, step, found[0]))
     )
 
 
@@ -143,7 +143,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         (max(book.answers(one).values(), default=timedelta()) for _, one in book.end.cloud.ruled), default=timedelta()
     )
     lasting: dict[ExemptionId, Run] = {}
-    beside: dict[ExemptionId, list[Run]] = {}
+    at_same_scope: dict[ExemptionId, list[Run]] = {}
     for step in _in_order(book):
         one, at, author = step.one, step.entry.at, step.row.author.lower()
         if not step.row.content or _is_another_state(book, step):
@@ -154,7 +154,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if run is None and (known := step.before) and book.is_older(known) and known.due:
             run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None, has_grace=True)
             runs.setdefault(one, []).append(run)
-            beside[one] = []  # it gave each its own
+            at_same_scope[one] = []  # it gave each its own
         look = _look_of(book, step)
         if look is None:
             continue
@@ -166,14 +166,14 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if run is None:
             run = lasting[one] = Run(at, at, {}, controls)
             runs.setdefault(one, []).append(run)
-            beside[one] = []
+            at_same_scope[one] = []
         run.last = at
         run.rules |= look.reverting.keys()
         run.authors.setdefault(author, at)
         run.controls = None if run.controls is None or controls is None else run.controls | controls
         if not run.has_grace and any(look.reverting.values()):
             run.has_grace = True
-            beside[one] = [
+            at_same_scope[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
                 if other != one and _is_at_same_scope(book, other, step) and each.overlaps(run.controls)
@@ -184,7 +184,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if until is None:
             continue
         before = [each for each in runs[one] if each is not run and author in each.authors and at - each.last < _WINDOW]
-        used = _length([(each.start, each.last) for each in (*before, *beside[one], run)])
+        used = _length([(each.start, each.last) for each in (*before, *at_same_scope[one], run)])
         if until > at + max(longest - used, timedelta()) + SLACK:
             found.append(f"{step}: left until {until}, though {author} used {used} of {longest}")
     return found
@@ -293,7 +293,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             continue
         if _is_another_state(book, step) and (past := first.pop(one, None)):
             spent.setdefault(one, []).append((past.authors, past.length(step.entry.at)))
-        if _may_stand(book, step):
+        if _is_allowed(book, step):
             places.pop(one, None)
             continue
         broken, unclear = rules

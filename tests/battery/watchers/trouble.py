@@ -20,7 +20,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 _FORESEEN: Final = ("Retryable", "Misconfigured", "Permanent")
 _POSSIBLE: Final = ("[not-an-exemption]", "and a transaction takes")
-_ODD: Final = ("/../", "/./", "//", "\\", "\n", "%")
+_AMBIGUOUS: Final = ("/../", "/./", "//", "\\", "\n", "%")
 _NO_TAG: Final = "the scope cannot be tagged"
 _NO_TARGET: Final = ("ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "ManagementGroupNotFound")
 _GONE: Final = (Status.GONE, Status.LOST)
@@ -31,7 +31,7 @@ _GONE: Final = (Status.GONE, Status.LOST)
 
 async def every_row_names_one_object(book: Book) -> list[str]:
     """No row, and no body that the register keeps, is of another exemption than its id names."""
-    found = [f"{one!s:.200}: no id of one object" for one in book.steps if any(odd in one.text for odd in _ODD)]
+    found = [f"{one!s:.200}: no id of one object" for one in book.steps if any(part in one.text for part in _AMBIGUOUS)]
     for step in book:
         body = await book.body(step.one, step.row.snapshot)
         if body is not None and not is_same(body.get("id"), step.one.text):

@@ -1,4 +1,4 @@
-"""The ways past a policy that are no exemptions, in the tenant of `make scan-demo`: some of each, sound and unsound."""
+"""The bypasses that are no exemptions, in the tenant of `make scan-demo`: some of each, sound and unsound."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ MG: Final = "/providers/Microsoft.Management/managementGroups/"
 APPROVED: Final = ("EXC-1041", "EXC-1058", "EXC-1077")
 AUTHOR: Final = "jo.meyer@contoso.com"
 BARE: Final = frozenset({"EXG501", "EXG502", "EXG503"})
-"""What is found on a way about which its assignment says nothing."""
+"""What is found on a bypass about which its assignment says nothing."""
 
 
 class Expected(NamedTuple):

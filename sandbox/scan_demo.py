@@ -1,4 +1,4 @@
-"""`make scan-demo`: a tenant with two hundred exemptions and other ways past a policy, and `guardrails scan` over it.
+"""`make scan-demo`: a tenant with two hundred exemptions and other bypasses of policies, and `guardrails scan` over it.
 
 Checked, not staged: the demo fails when the scan does not find what was put there, or when it changed anything.
 """
@@ -73,7 +73,7 @@ def subscription(name: str) -> str:
 
 
 def furnish(arm: Arm, now: datetime) -> tuple[dict[str, str], list[Expected]]:
-    """Put the tenant into ARM. Returns what is wrong with each exemption, by id, and the other ways past a policy."""
+    """Put the tenant into ARM. Returns what is wrong with each exemption, by id, and the other bypasses."""
     for name, parent in GROUPS.items():
         arm.add_management_group(name, parent=parent, display_name=name.capitalize())
     for name, group in SUBSCRIPTIONS.items():
@@ -254,14 +254,14 @@ def check(wrong: dict[str, str], bypasses: list[Expected], page: Path, table: Pa
 
 
 def check_bypasses(document: dict[str, Any], bypasses: list[Expected]) -> None:
-    """Compare the other ways that were found with those that were put there. Raises ScanDemoFailed."""
+    """Compare the other bypasses that were found with those that were put there. Raises ScanDemoFailed."""
     found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in document["bypasses"]}
     expected = {(str(one.kind), one.scope, one.name): set(one.keys) for one in bypasses}
     if found != expected:
         different = [key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)]
-        raise ScanDemoFailed(f"other ways past a policy: {sorted(different)} are not as they were put there")
+        raise ScanDemoFailed(f"other bypasses: {sorted(different)} are not as they were put there")
     if not all(one["whole"] for one in document["ways"]):
-        raise ScanDemoFailed("not all ways past a policy were read")
+        raise ScanDemoFailed("not all bypasses were read")
 
 
 def _named(bypass: dict[str, Any]) -> str:

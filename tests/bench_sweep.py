@@ -73,7 +73,7 @@ def tenant(size: int) -> Iterator[dict[str, Any]]:
         yield {"id": f"{scopes[number % len(scopes)]}/subscriptions/{one}", "body": {}}
     for number in range(size):
         turn, place = divmod(number, len(subscriptions))
-        pair = turn - 1 if turn == 50 else turn  # in each subscription one stands beside another, and says the same
+        pair = turn - 1 if turn == 50 else turn  # in each subscription one is at another's scope and says the same
         if turn < 3 and place % 5 == 0:
             scope = scopes[place % len(scopes)]
         else:
@@ -241,7 +241,7 @@ async def measure(size: int, what: str = "twice") -> dict[str, Any]:
             )
             out, _ = await runner.communicate()
             if runner.returncode:
-                raise RuntimeError("the sweep failed; what it printed stands above")
+                raise RuntimeError("the sweep failed; see what it printed above")
             figures: dict[str, Any] = json.loads(out)
             return figures
     finally:

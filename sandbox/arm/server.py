@@ -92,7 +92,7 @@ class Arm(State):
         return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
 
     def answer(self, request: Request, body: bytes, fault: Fault | None = None) -> Reply:
-        """Answer one request as it stands, `fault` in force, and write it into the log; what a fault delays is not."""
+        """Answer one request at once, `fault` in force, and write it into the log; what a fault delays is not."""
         started = time.perf_counter()
         reply, kind, who = self._answer(request, body, fault)
         if fault and fault.drop:

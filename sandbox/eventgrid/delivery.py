@@ -158,7 +158,7 @@ class EventGrid:
             self.publish(event)
 
     def publish(self, event: Event) -> None:
-        """Queue an event (Event Grid schema) for every subscription that wants it; tests publish odd ones here."""
+        """Queue an event (Event Grid schema) for each subscription that wants it; tests publish malformed ones here."""
         self.metrics.published += 1
         for subscription in self.subscriptions:
             if not subscription.wants(event):

@@ -112,9 +112,9 @@ async def test_an_absent_subscription_is_not_known_to_be_gone(arm: ArmRest) -> N
 async def test_gone_is_only_what_azure_says_is_gone(
     arm: ArmRest, cloud: Cloud, status: int, code: str, gone: bool
 ) -> None:
-    cloud.arm.control._post_faults({"status": status, "code": code, "message": "as told"})
+    cloud.arm.control._post_faults({"status": status, "code": code, "message": "as answered"})
     found = await arm.get(HERE)
-    assert found == (Gone() if gone else Unread(f"{code}: as told"))
+    assert found == (Gone() if gone else Unread(f"{code}: as answered"))
 
 
 async def test_without_permission_to_read_nothing_is_gone(arm: ArmRest, cloud: Cloud) -> None:
@@ -314,7 +314,7 @@ async def test_a_refusal_in_the_list_is_cannot_act_by_its_code_and_in_any_casing
     arm: ArmRest, cloud: Cloud, status: int, code: str
 ) -> None:
     for spelled in (code, code.lower(), code.upper()):
-        cloud.arm.control._post_faults({"status": status, "code": spelled, "message": "as told"})
+        cloud.arm.control._post_faults({"status": status, "code": spelled, "message": "as answered"})
         with pytest.raises(Permanent) as caught:
             await arm.put(HERE, BODY)
         assert caught.value.code == "cannot-act"

@@ -17,7 +17,7 @@ POLICY = f"{AUTH}/policyDefinitions/tls"
 
 
 def fail(cloud: Cloud, path: str, status: int = 503, code: str = "Busy", **more: object) -> None:
-    cloud.arm.control._post_faults({"path": path, "status": status, "code": code, "message": "as told", **more})
+    cloud.arm.control._post_faults({"path": path, "status": status, "code": code, "message": "as answered", **more})
 
 
 def requests(cloud: Cloud) -> int:
@@ -68,7 +68,7 @@ async def test_what_may_not_be_read_is_unread(arm: ArmRest, cloud: Cloud) -> Non
 @pytest.mark.parametrize("path", ["policyAssignments", "policySetDefinitions"])
 async def test_an_azure_that_is_down_gives_unknown_not_an_error(arm: ArmRest, cloud: Cloud, path: str) -> None:
     fail(cloud, path)
-    assert await arm.assignment(INITIATIVE) == Unread("the assignment could not be read now: Busy: as told")
+    assert await arm.assignment(INITIATIVE) == Unread("the assignment could not be read now: Busy: as answered")
 
 
 async def test_many_at_once_make_one_fetch(arm: ArmRest, cloud: Cloud) -> None:

@@ -99,7 +99,7 @@ async def test_one_row_that_is_too_large_is_named_and_passed_by(graph_of: invent
     seeded = inventory.seed(cloud, 5)
     inventory.fail(cloud, status=400, code="ResponsePayloadTooLarge", count=3)
     found = await inventory.pages(graph_of(top=4))
-    assert inventory.missing(found) == ["row 1 could not be read: ResponsePayloadTooLarge: as told"]
+    assert inventory.missing(found) == ["row 1 could not be read: ResponsePayloadTooLarge: as answered"]
     assert inventory.ids(found) == seeded[1:]
 
 
@@ -116,7 +116,7 @@ async def test_a_429_that_does_not_end_is_given_up(
     inventory.seed(cloud, 3)
     inventory.fail(cloud, status=429, retry_after="86400")
     found = await inventory.pages(graph_of())
-    assert inventory.missing(found) == ["the exemptions of the tenant could not be read: TooManyRequests: as told"]
+    assert inventory.missing(found) == ["the exemptions of the tenant could not be read: TooManyRequests: as answered"]
     assert sleep.waits == [60.0] * 5
 
 
@@ -222,7 +222,7 @@ async def test_a_segment_whose_first_page_fails_is_named_and_the_next_comes(
     inventory.fail(cloud, status=500, count=3)
     found = await inventory.pages(graph_of(scopes=["corp", SUB]))
     assert inventory.missing(found) == [
-        "the exemptions of management group corp could not be read: ServiceUnavailable: as told"
+        "the exemptions of management group corp could not be read: ServiceUnavailable: as answered"
     ]
     assert inventory.ids(found) == seeded
 

@@ -119,7 +119,7 @@ async def test_a_table_that_cannot_be_read_is_named_and_the_rest_comes(graph_of:
     assert found.containers == {}
     assert len(found.assignments) == 2
     assert found.missing == (
-        "the subscriptions and management groups of the tenant could not be read: ServiceUnavailable: as told",
+        "the subscriptions and management groups of the tenant could not be read: ServiceUnavailable: as answered",
     )
 
 

@@ -1,4 +1,4 @@
-"""The first request: whether Azure can be reached, told soon and truly; the tenant's name; one token for all."""
+"""The first request: whether Azure is available, said soon and truly; the tenant's name; one token for all."""
 
 import asyncio
 import socket
@@ -195,7 +195,7 @@ async def test_a_connection_without_tls_is_named_as_such(credential: StaticCrede
 
 
 class Counting(StaticCredential):
-    """A credential that counts what it is asked for, and whose tokens end as told."""
+    """A credential that counts what it is asked for, and whose tokens end as set."""
 
     def __init__(self, ends: float) -> None:
         super().__init__()

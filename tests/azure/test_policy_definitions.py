@@ -80,7 +80,7 @@ async def test_an_azure_that_is_busy_gives_unread_for_five_seconds(
     arm: ArmRest, defined: Cloud, clock: VirtualClock, status: int
 ) -> None:
     fail(defined, "policyDefinitions", status)
-    busy = {KEY: Unread("the policy definition could not be read now: Busy: as told")}
+    busy = {KEY: Unread("the policy definition could not be read now: Busy: as answered")}
     assert await arm.policies([BUILT_IN]) == busy
     defined.arm.faults.rules.clear()
     clock.advance(seconds=4)
@@ -222,7 +222,7 @@ async def test_what_could_not_be_read_is_said_and_the_rest_is_there(
     found = await graph.surroundings(policies=True)
     await graph.close()
     assert (found.policies, found.assignments, found.whole) == ({}, plain.assignments, True)
-    assert found.missing == ("the policy definitions of the tenant could not be read: AccessDenied: as told",)
+    assert found.missing == ("the policy definitions of the tenant could not be read: AccessDenied: as answered",)
 
 
 async def test_a_row_without_an_id_is_passed_over(graph: Graph, defined: Cloud) -> None:

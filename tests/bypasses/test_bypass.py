@@ -1,4 +1,4 @@
-"""The ways past a policy that are no exemptions: how rows are read, what is found in them, how they are named."""
+"""Bypasses of policies that are no exemptions: how rows are read, what is found in them, how they are named."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -49,7 +49,7 @@ def row(identity: object = ASSIGNED, **properties: Any) -> dict[str, Any]:
 
 
 def one(**properties: Any) -> Bypass:
-    """The only way past the policy that an assignment with these properties opens, judged."""
+    """The only bypass of the policy that an assignment with these properties opens, judged."""
     [found] = bypasses_of(row(**properties), RULESET)
     return judged(found, RULESET, NOW)
 

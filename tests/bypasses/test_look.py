@@ -1,4 +1,4 @@
-"""A look over many pages: what several of them say is told once, and hides what it hides all the same."""
+"""A look over many pages: what several of them say is reported once, and hides what it hides all the same."""
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.ports import Page

@@ -1,4 +1,4 @@
-"""Routes and app settings become destinations; what is wrong is told by name and never by value."""
+"""Routes and app settings become destinations; what is wrong is named, and no value is shown."""
 
 import base64
 from dataclasses import dataclass

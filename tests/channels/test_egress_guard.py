@@ -100,7 +100,7 @@ class Network:
         network, claimed = self, info[4]
 
         class Rerouted(socket.socket):
-            """Connects to the sink. An honest one says that it is where it was told to go."""
+            """Connects to the sink. An honest one says that it is where it was sent."""
 
             def connect(self, address: object) -> None:
                 del address

@@ -32,7 +32,7 @@ def local() -> aiohttp.ClientSession:
 
 
 class FixedClock:
-    """Stands still."""
+    """Does not move."""
 
     def now(self) -> datetime:
         return NOW

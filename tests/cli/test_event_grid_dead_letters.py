@@ -35,7 +35,7 @@ def storage(azurite: str) -> str:
 
 
 class Container:
-    """The folder that the container was downloaded to, and the queue that its letters go on."""
+    """The folder that the container was downloaded to, and the queue that its dead letters go on."""
 
     def __init__(self, folder: Path, queue: QueueClient) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""What fails, and how that is told: one line on standard error, and an exit code that is no answer."""
+"""What fails, and how that is shown: one line on standard error, and an exit code that is no answer."""
 
 import asyncio
 import errno

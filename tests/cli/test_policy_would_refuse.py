@@ -195,7 +195,7 @@ async def test_bad_use_is_one_line(
 
 
 async def test_texts_of_strangers_are_shown_safely(desk: Desk) -> None:
-    one = desk.world.id("odd\u202e")
+    one = desk.world.id("right\u202e")
     await desk.world.write(one, ALICE, expiresOn=None, displayName="\x1b[31m")
     await desk.world.look(one)
     ran = await ask(desk)

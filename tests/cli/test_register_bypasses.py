@@ -1,4 +1,4 @@
-"""`register ways`: one view of every way past a policy, exemptions among them, the worst first."""
+"""`register ways`: one view of every bypass, exemptions among them, the worst first."""
 
 import asyncio
 import csv

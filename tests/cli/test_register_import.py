@@ -105,14 +105,14 @@ def table(shelf: Shelf) -> Table:
 
 @pytest.fixture
 def filled(table: Table) -> Table:
-    """Three exemptions, bodies short and long, a message that waits; a letter, a breaker, a row of somebody else."""
+    """Three exemptions, bodies short and long, a waiting message, a dead letter, a breaker, a row of somebody else."""
     for n in range(3):
         table.write(named("a"), f"owner-{n}", body={**BODY, "n": n})
     table.write(named("b", SECOND), "jo", body=LONG)
     table.write(named("c", GROUP), "kim", out=("m1",))
 
     async def more(register: TableRegister) -> None:
-        await register.bury(DeadLetter("l1", "reconcile", "it was odd", "{}", AT))
+        await register.bury(DeadLetter("l1", "reconcile", "it was malformed", "{}", AT))
         await register.take_revert(AT, Budget.of(10), Use())
         await register.sweeps.cover({"one": AT})
 
@@ -196,7 +196,7 @@ def test_what_went_on_since_the_copy_is_kept(run: Run, filled: Table, tmp_path: 
     code, said = imported(run, name, "--force")
     assert (code, said) == (0, {"same": 2, "kept": 1, "rows": 1})
     assert filled.owner(named("a")) == "newer"
-    assert {key: one for key, one in filled.rows().items() if key[0] != "letters"} == before
+    assert {key: one for key, one in filled.rows().items() if key[0] != "letters"} == before  # stored name
 
 
 def test_a_message_that_went_since_the_copy_does_not_go_again(run: Run, filled: Table, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_another_history_is_left_alone_unless_forced(run: Run, filled: Table, tm
     filled.work(lambda register: register.bury(DeadLetter("l1", "reconcile", "another", "{}", AT)))
     code, said = imported(run, name)
     assert (code, said["restored"], said["refused"]) == (1, 2, [named("a")])
-    assert said["rows_kept"] == ["letters/letter~l1"]
+    assert said["rows_kept"] == ["letters/letter~l1"]  # stored name
     assert filled.owner(named("a")) == "begun anew 4"
     assert sound(run, named("a"))
 

@@ -1,4 +1,4 @@
-"""`register list`: what stands where, the worst first."""
+"""`register list`: the status of each exemption, the worst first."""
 
 import csv
 import io

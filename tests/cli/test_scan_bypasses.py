@@ -1,4 +1,4 @@
-"""scan and the ways past a policy that are no exemptions, over HTTP: read, judged, counted, safe to show."""
+"""scan and the bypasses that are no exemptions, over HTTP: read, judged, counted, safe to show."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The account of grace: however somebody writes an exemption, the time to mend it is given once. In virtual time."""
+"""Use of grace: however somebody writes an exemption, the time to fix it is given once. In virtual time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -60,7 +60,7 @@ class Life:
         self.look()
 
     def known(self, *unknown: str) -> bool:
-        """From now on these rules cannot be told, and all others can."""
+        """From now on these rules are unknown, and no others."""
         self.unknown = unknown
         return self.look()
 

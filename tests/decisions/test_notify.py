@@ -1,4 +1,4 @@
-"""What is told: ids that never change, texts that fit, and severities that match the matter."""
+"""Notices: ids that never change, texts that fit, and severities that match the matter."""
 
 import json
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_an_id_depends_on_exemption_entry_and_kind_alone() -> None:
 
 
 def test_an_id_is_what_it_was_in_former_versions() -> None:
-    """People and systems keep them to tell duplicates: a new way to make them would tell everything again."""
+    """People and systems know duplicates by them: another form of ids would announce everything again."""
     known = ExemptionId.parse("/subscriptions/s/providers/Microsoft.Authorization/policyExemptions/x")
     assert notify.notice_id(known, 7, Kind.REVERTED) == "17ce6326a48350d9-7-reverted"
 

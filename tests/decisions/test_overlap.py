@@ -1,4 +1,4 @@
-"""Overlap against a model that tries every resource and control; and what cannot be told is never told."""
+"""Overlap against a model that tries every resource and control; and what is unknown is never found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def picks(*conditions: tuple[str, str, Sequence[str]]) -> dict[str, Any]:
 
 
 def names(found: dict[str, Any]) -> dict[str, list[str]]:
-    """Who is told, and which they are told of; [] where that cannot be told."""
+    """Which overlap, and with which others; [] where that is unknown."""
     return {
         key.rpartition("/")[2]: [one.id.rpartition("/")[2] for one in answer.others]
         if isinstance(answer, Overlap)
@@ -153,7 +153,7 @@ def test_against_the_model(made: list[Made]) -> None:
         others = {one.id for one in answer.others}
         assert others == {siblings[one].id for one in adding[:-1]} if answer.whole else others <= repeats[key]
         assert not answer.whole or key == whole
-    # two that come to the same in other words, as `in: [a, b]` and two selectors, are not told; those that say it are
+    # two that mean the same in other words, as `in: [a, b]` and two selectors, are not found; equal ones are
     assert spelled | ({whole} if whole else set()) == found.keys()
     if found:
         assert overlap.may_overlap(
@@ -189,7 +189,7 @@ def test_in_doubt_no_false_overlap_is_found_and_none_is_passed_over(made: list[M
         assert part == full
 
 
-# What is told, one by one
+# Each finding by itself
 
 
 def test_the_whole_in_parts_names_those_that_added_to_it() -> None:

@@ -1,4 +1,4 @@
-"""A flood of notices in virtual time: the real courier and pace, on queues and lanes in memory.
+"""A flood of notices in virtual time: the real courier and pace, on queues and rate limits in memory.
 
 An event loop whose clock jumps to the next thing that is due lets an hour of deliveries pass in seconds.
 """

@@ -1,4 +1,4 @@
-"""What a channel does not take: tried for more than a day with one id, then kept, told elsewhere, and replayable."""
+"""What a channel does not take: tried for more than a day with one id, then kept, announced elsewhere, replayable."""
 
 import json
 from datetime import timedelta
@@ -99,7 +99,7 @@ async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage
 
 
 def _enable_before_a_dead_letter_is_kept(world: Stage) -> None:
-    """Have an operator enable the route, and replay its letters, just before the next one is kept."""
+    """Have an operator enable the route, and replay its dead letters, just before the next one is kept."""
     bury = world.register.bury
 
     async def late(dead_letter: DeadLetter) -> bool:

@@ -163,7 +163,7 @@ async def test_what_is_too_much_for_one_follows_at_once(world: Stage, monkeypatc
     assert world.clock.now() < SIX + timedelta(minutes=2)
     await world.send(reminder(1, days=19))
     await world.run()
-    assert len(world.sink.ids()) == 3, "all of them are known to have been told"
+    assert len(world.sink.ids()) == 3, "all of them are known to have been sent"
 
 
 async def test_a_digest_of_reminders_shows_what_ends_first(world: Stage) -> None:

@@ -1,4 +1,4 @@
-"""The guides: what-if stands before every deployment, and the page of upgrades has every release."""
+"""The guides: what-if comes before every deployment, and the page of upgrades has every release."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A ruleset file: schema and loader agree, and every mistake is told at once, with its line and what is right."""
+"""A ruleset file: schema and loader agree, and every mistake is shown at once, with its line and what is right."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Counts of what the ruleset lists: told in short; what matches none or has ended is named, and fails nothing."""
+"""Counts of what the ruleset lists: shown in short; what matches none or has ended is named, and fails nothing."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -55,7 +55,7 @@ async def test_a_ruleset_without_routes_notifies_nobody(clinic: Clinic) -> None:
     assert (result.state, result.detail) == (State.FAIL, "the ruleset has no route: nobody is told of anything")
 
 
-# The knock itself.
+# The probe itself.
 
 
 @pytest.fixture(scope="module")

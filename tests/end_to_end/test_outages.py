@@ -115,7 +115,7 @@ async def test_a_message_that_cannot_be_processed_is_kept_and_notified(site: Sit
             json.loads(one["body"])["data"]["kind"] for one in await site.notices() if dead_letter.id in one["body"]
         ]
 
-    assert await until(kinds, 15, "nobody was told") == ["poison"]
+    assert await until(kinds, 15, "nobody was notified") == ["poison"]
 
 
 @pytest.mark.parametrize("text", ["garbage", "{}", '{"id": "\\ud800"}', f'{{"id": "{tenant.EXCLUDED}"}}'])
@@ -127,6 +127,6 @@ async def test_garbage_on_the_queue_becomes_a_dead_letter(site: Site, text: str)
 
 
 async def test_a_message_that_breaks_the_function_ends_as_poison(site: Site) -> None:
-    malformed = json.dumps({"id": exemption_id(tenant.RESOURCE, "odd\ud800")})
+    malformed = json.dumps({"id": exemption_id(tenant.RESOURCE, "half\ud800")})
     await site.enqueue("reconcile", malformed)
     assert (await site.dead_letter(lambda one: one.payload == malformed)).source == "reconcile"

@@ -1,4 +1,4 @@
-"""A broken ruleset: no action on anything, one alert; once mended, all is judged."""
+"""A broken ruleset: no action on anything, one alert; once it is fixed, all is judged."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ async def test_a_broken_ruleset_stops_everything_and_is_notified_once(site: Site
             bodies = [one["body"] for one in (await site.notices("teams"))[known:]]
             return [body for body in bodies if TITLES[Kind.RULESET_BROKEN] in body]
 
-        await until(cards, 10, "nobody was told")
+        await until(cards, 10, "nobody was notified")
 
         async def answered() -> bool:
             return bool((await site.sandbox.functions_status())["on_exemption_written"]["successes"] == len(paths))

@@ -1,4 +1,4 @@
-"""The sweep through the real worker library: what no event told of is answered all the same."""
+"""The sweep through the real worker library: what no event announced is answered all the same."""
 
 import json
 from typing import Any
@@ -70,7 +70,7 @@ async def test_another_bypass_is_in_the_register_and_notified(site: Site) -> Non
         found = [json.loads(one["body"])["data"] for one in await site.notices()]
         return [one for one in found if one["kind"] == "bypass-found"]
 
-    (notice,) = await until(notices, 15, "nobody was told")
+    (notice,) = await until(notices, 15, "nobody was notified")
     assert notice["digest"]["ways"] == {"not-enforced": 1, "tag": 1}
     await site.sandbox.sweep()
     assert len(await notices()) == 1

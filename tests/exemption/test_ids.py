@@ -96,7 +96,7 @@ def test_characters_that_look_alike_name_two_objects(one: str, other: str) -> No
 
 @pytest.mark.parametrize("name", ["ÜBER", "ΑΣ", "ΑΣΣΑΣ", "ЖУК", "ÅÉ"])
 def test_casing_of_any_alphabet_is_one_object(name: str) -> None:
-    lower = "".join(character.lower() for character in name)  # as Azure does: letter by letter
+    lower = "".join(character.lower() for character in name)  # as Azure does: each character by itself
     assert ExemptionId.parse(f"{RESOURCE}{EXEMPTIONS}{name}") == ExemptionId.parse(f"{RESOURCE}{EXEMPTIONS}{lower}")
     assert folded(name) == lower
 

@@ -1,4 +1,4 @@
-"""What a sweep tells survives the queue and the register, and the token says by itself whether it is known."""
+"""What a sweep says survives the queue and the register, and the token says by itself whether it is known."""
 
 import json
 from datetime import UTC, datetime

@@ -61,7 +61,7 @@ def test_a_deprecated_version_is_a_version() -> None:
     ids=[
         "no pin: the latest", "what Azure says goes first", "what Azure says, without a pin", "a pattern",
         "the latest is the newest that matches", "a number", "a custom initiative has one version",
-        "not told, and only one", "not told, and custom",
+        "no pin given, and only one", "no pin given, and custom",
     ],
 )  # fmt: skip
 def test_the_version_that_is_evaluated(pin: Pin, definition: dict[str, object], version: str) -> None:

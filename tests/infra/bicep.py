@@ -33,7 +33,7 @@ def uncommented(text: str) -> str:
 
 
 def block(text: str, at: int) -> str:
-    """Return what stands between the bracket at or behind `at` and the one that closes it, texts skipped."""
+    """Return what is between the bracket at or behind `at` and the one that closes it, texts skipped."""
     opening = min(found for found in (text.find("{", at), text.find("[", at)) if found >= 0)
     depth, quoted = 0, False
     for place in range(opening, len(text)):

@@ -1,4 +1,4 @@
-"""What would stop a first deployment, or leave something behind: what no type of Bicep tells."""
+"""What would stop a first deployment, or leave something behind: what no type of Bicep shows."""
 
 import json
 import re

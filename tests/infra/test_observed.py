@@ -1,4 +1,4 @@
-"""Alerts and workbook: they ask for facts that the code tells, by fields that those facts have."""
+"""Alerts and workbook: they ask for facts that the code logs, by fields that those facts have."""
 
 import ast
 import json
@@ -29,7 +29,7 @@ ON_EVERY = {"event", "correlation"}
 
 @cache
 def facts() -> dict[str, set[str]]:
-    """Fact -> the fields that our code tells with it, read from every call of `fact`."""
+    """Fact -> the fields that our code logs with it, read from every call of `fact`."""
     found: dict[str, set[str]] = {}
     for path in (ROOT / "function_app.py", *(ROOT / "guardrails").rglob("*.py")):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -78,10 +78,10 @@ def test_a_query_asks_for_facts_and_fields_that_there_are(query: str) -> None:
     assert events, "it asks for no fact"
     assert events <= {str(fact) for fact in Fact}
     known = facts()
-    unnotified = {event for event in events if event not in known}
-    assert unnotified <= {"doctor"}, f"nobody tells {unnotified}"
+    unlogged = {event for event in events if event not in known}
+    assert unlogged <= {"doctor"}, f"nobody logs {unlogged}"
     fields = set(re.findall(r"\bfact\.(\w+)", query)) | set(re.findall(r"fact\['(\w+)'\]", query))
-    if not unnotified:
+    if not unlogged:
         assert fields <= ON_EVERY.union(*(known[event] for event in events))
 
 
@@ -199,7 +199,7 @@ def test_alerts_about_a_state_stay_until_a_fact_says_that_it_is_over() -> None:
         query = alerts()[name]["query"]
         assert by in query, name
         assert query.index("summarize arg_max") < query.index("fact.state"), name
-    assert alerts()["breaker-open"]["window"] == "'PT3H'"  # a sweep tells it each hour
+    assert alerts()["breaker-open"]["window"] == "'PT3H'"  # a sweep logs it each hour
     assert alerts()["doctor-failing"]["window"] == "'P2D'"  # it runs once a day
 
 

@@ -172,7 +172,7 @@ def test_what_if_sees_the_names_of_secrets() -> None:
     assert value(given.body, "value") == "secrets[name]"
     for name in ("main", "modules/vault"):
         text = (INFRA / f"{name}.bicep").read_text("utf-8")
-        assert re.search(r"@description\('[^\n]+\nparam secretNames array", text), "no @secure() stands before it"
+        assert re.search(r"@description\('[^\n]+\nparam secretNames array", text), "no @secure() is before it"
 
 
 def asked_for(template: str) -> set[str]:

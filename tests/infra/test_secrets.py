@@ -56,7 +56,7 @@ while True:
 sys.stdout.buffer.write(seen)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
-"""Runs a command in a terminal, types standard input once it asks, and tells what was on the screen."""
+"""Runs a command in a terminal, types standard input once it asks, and prints what was on the screen."""
 
 
 class Vault:

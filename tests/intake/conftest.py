@@ -1,4 +1,4 @@
-"""The intake over a real register and real queues; only the reconciler and the channels do as they are told."""
+"""The intake over a real register and real queues; only the reconciler and the channels are fakes."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ type Answer = Outcome | BaseException | Callable[[], Awaitable[Outcome]]
 
 
 class FakeReconciler:
-    """Answers with what it is told, the last one for ever; keeps what it was asked."""
+    """Answers with `answers`, the last one for ever; keeps what it was asked."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = [outcome()]
@@ -65,7 +65,7 @@ class FakeReconciler:
 
 
 class FakeChannels:
-    """Delivers as it is told."""
+    """Answers each delivery with `answer`."""
 
     def __init__(self) -> None:
         self.answer: Delivery = Delivered()

@@ -103,12 +103,12 @@ async def test_with_the_queue_down_as_well_the_event_fails(desk: Desk, trouble: 
 
 
 async def test_what_no_retry_can_fix_becomes_one_dead_letter_and_one_notice(desk: Desk) -> None:
-    desk.reconciler.answers = [Permanent("the row cannot be trusted", code="register-altered", remedy="Mend it")]
+    desk.reconciler.answers = [Permanent("the row cannot be trusted", code="register-altered", remedy="Fix it")]
     for _ in range(3):
         assert await desk.intake.event(EXEMPTION, HINT) is None
     (dead_letter,) = await desk.dead_letters()
     assert dead_letter.source == "event"
-    assert dead_letter.reason == "the row cannot be trusted. Mend it [register-altered]"
+    assert dead_letter.reason == "the row cannot be trusted. Fix it [register-altered]"
     assert json.loads(dead_letter.payload)["id"] == EXEMPTION.text
     notices = await desk.messages("notices")
     assert sorted(one["route"] for one in notices) == ["audit", "team"]

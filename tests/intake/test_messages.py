@@ -1,4 +1,4 @@
-"""Messages of the queues: tried with growing waits, kept as letters in the end, never lost."""
+"""Messages of the queues: tried with growing waits, kept as dead letters in the end, never lost."""
 
 import json
 import logging
@@ -211,7 +211,7 @@ async def test_poison_during_a_broken_ruleset_is_notified_on_the_fallback_route(
 
 
 def poisoned(caplog: pytest.LogCaptureFixture) -> set[str]:
-    """The queues of which the log tells poison."""
+    """The queues for which the log has poison."""
     facts = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
     return {one["queue"] for one in facts if one["event"] == "poison"}
 

@@ -124,7 +124,7 @@ async def test_one_in_trouble_does_not_hold_up_the_others(desk: Desk) -> None:
     assert await announce(desk) == 6
     assert len(desk.reconciler.asked) == 6
     messages = await desk.messages("reconcile")
-    assert sorted(desk.queues.delays) == [0.0, 0.0, 7.0, 10.0]  # and two notices that one became a letter
+    assert sorted(desk.queues.delays) == [0.0, 0.0, 7.0, 10.0]  # and two notices that one became a dead letter
     assert {message["target"] for message in messages} == {"write"}
     assert len(messages) == 2
     assert len(await desk.dead_letters()) == 1

@@ -19,7 +19,7 @@ from tests.conftest import VirtualClock
 
 SUBSCRIPTION: Final = "/subscriptions/00000000-0000-0000-0000-000000000001"
 INSIGHTS: Final = f"{SUBSCRIPTION}/resourceGroups/rg-guardrails/providers/Microsoft.Insights/components/appi-x1"
-QUOTED: Final = 'it\'s \\ "odd" | where größe'
+QUOTED: Final = 'it\'s \\ "quoted" | where größe'
 """A name as nobody should give it: a query that asks for it must still be one query."""
 
 _AUTHORIZATION: Final = f"{SUBSCRIPTION}/providers/Microsoft.Authorization"

@@ -1,4 +1,4 @@
-"""What was there before the guardrails is told in one notice: small, whatever was found, and complete in its counts."""
+"""What was there before the guardrails is in one notice: small, whatever was found, and complete in its counts."""
 
 import json
 import tracemalloc

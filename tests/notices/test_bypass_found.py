@@ -1,4 +1,4 @@
-"""What a sweep finds of other ways past a policy is told in one notice: small, and complete in its counts."""
+"""The other bypasses that a sweep finds are in one notice: small, and complete in its counts."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

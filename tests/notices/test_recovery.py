@@ -1,4 +1,4 @@
-"""Compliant again: told once to those who were told of the trouble, and never to anybody else."""
+"""Compliant again: those who were notified of the trouble are notified once, and nobody else is."""
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ NO_OWNER, NO_TICKET = {"approvalTicket": "SEC-1"}, {"owner": "jo@contoso.com"}
 class Azure:
     """Azure with one exemption. Its assignment can be unread, a write refused, or done and its answer lost.
 
-    `mended_after_gets` has its author mend it just after that many reads.
+    `fixed_after_gets` has its author fix it just after that many reads.
     """
 
     source = ARM
@@ -144,7 +144,7 @@ class Place:
         return outcome.row.status
 
     def notice_kinds(self) -> list[str]:
-        """Return the kinds told since the last call."""
+        """Return the kinds of the notices since the last call."""
         kinds = [str(notice["kind"]) for notice in self.sent]
         self.sent.clear()
         return kinds
@@ -265,7 +265,7 @@ async def test_one_made_anew_after_a_revert_is_not_notified(place: Place) -> Non
 
 
 async def test_one_fixed_before_anybody_was_notified_is_not_notified(place: Place) -> None:
-    """An action was begun and died before it was told; meanwhile its author mended it."""
+    """An action was begun and died before its notice; meanwhile its author fixed it."""
     place.azure.write(NO_TICKET)
     place.azure.dies_after_write = True
     with pytest.raises(Retryable):

@@ -1,4 +1,4 @@
-"""Reminders of an expiry or a review: what they say, and that each is told once."""
+"""Reminders of an expiry or a review: what they say, and that each is sent once."""
 
 from datetime import timedelta
 

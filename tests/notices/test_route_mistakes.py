@@ -1,4 +1,4 @@
-"""Mistakes in routes and people: each is told with its line and what would be right, by loader and schema alike."""
+"""Mistakes in routes and people: each is shown with its line and what would be right, by loader and schema alike."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Who is told: a notice goes to every route that wants it, and one that none wants is not dropped."""
+"""Who is notified: a notice goes to every route that wants it, and one that none wants is not dropped."""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The documented form of notices: whatever the service can tell has it, and nothing else has."""
+"""The documented form of notices: whatever the service can send has it, and nothing else has."""
 
 import base64
 import json
@@ -145,7 +145,7 @@ def test_any_notice_fits_the_schema_of_all() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_notice_survives_its_queue(kind: Kind) -> None:
-    """What a route is sent reads back as it was told."""
+    """What a route is sent reads back as it was written."""
     ruleset = parse_ruleset(
         "version: 1\nmode: audit\nrules: {expired: alert}\n"
         "notices: [{route: all, channel: webhook, address_setting: A, secret_setting: S}]\n"

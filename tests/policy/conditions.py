@@ -21,7 +21,7 @@ class Reading:
             compared as texts where both are, and false where not.
         eager: every condition of allOf and anyOf is evaluated, so that one that fails is not hidden by another.
         missing_is_empty: what is not in the request compares as an empty text, but for exists.
-        dates_are_texts: times are compared letter by letter; else as times where both are times.
+        dates_are_texts: times are compared as texts; else as times where both are times.
         question_mark: `?` in like stands for one character.
         absent_array_fails: a condition on the members of an array that is not there is false; else true, as for an
             empty one.
@@ -63,7 +63,7 @@ def compare(operator: str, found: Any, wanted: Any, reading: Reading) -> bool:
 
 
 def fold(text: str) -> str:
-    """Return a text without case, as .NET does: what has no capital letter of its own stays."""
+    """Return a text without case, as .NET does: what has no single upper-case character stays."""
     if text.isascii():
         return text.upper()
     return "".join(_capital(character) for character in text)
@@ -184,7 +184,7 @@ def _is_number(value: Any) -> bool:
 
 @lru_cache(maxsize=512)
 def _collated(text: str) -> tuple[tuple[int, str], ...]:
-    """Return a text as InvariantCultureIgnoreCase orders it: signs, digits of any script, letters; without case."""
+    """Return a text as InvariantCultureIgnoreCase orders it: signs, digits of any script, alphabets; without case."""
     return tuple((1, str(decimal(c))) if c.isdecimal() else (2 if c.isalpha() else 0, c) for c in fold(text))
 
 

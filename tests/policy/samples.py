@@ -52,7 +52,7 @@ _EMPTY: Final = ("", " ", "n/a", "TBD", "test test", "x", "-")
 
 
 def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file, body) of every exemption in the corpus, whatever form it stands in; bodies as a PUT sends them.
+    """Yield (file, body) of every exemption in the corpus, whatever its form; bodies as a PUT sends them.
 
     What is no ARM body has its id made of its scope and name; what has neither is left out. A body of a PUT, which has
     no id, gets one.

@@ -77,7 +77,7 @@ def test_an_option_is_a_parameter_and_its_bound_and_an_exclusion_a_condition() -
          'the count of ["a"] where b contains "c" is 0'),
         ({"field": "a", "newOperator": 1}, '{"field": "a", "newOperator": 1}'),
         ({}, "{}"),
-        ("odd", '"odd"'),
+        ("other", '"other"'),
     ],
 )  # fmt: skip
 def test_a_condition_in_words(condition: Any, said: str) -> None:

@@ -84,7 +84,7 @@ def test_all_else_is_kept_and_the_input_is_left_alone() -> None:
             "effect": EFFECT,
             "regions": {"type": "Array", "defaultValue": [], "metadata": {"strongType": "x"}},
         },
-        policyRule={"if": TYPE, "then": {"effect": "[parameters('effect')]", "details": {"odd": 1}}},
+        policyRule={"if": TYPE, "then": {"effect": "[parameters('effect')]", "details": {"other": 1}}},
         someFutureProperty={"kept": True},
     )
     copy = json.loads(json.dumps(before))

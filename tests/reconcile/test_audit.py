@@ -1,4 +1,4 @@
-"""Audit mode: everything is judged, recorded and told, and nothing is changed in Azure, on any path."""
+"""Audit mode: everything is judged, recorded and notified, and nothing is changed in Azure, on any path."""
 
 from typing import Any
 

@@ -205,7 +205,7 @@ async def test_on_that_day_an_edit_that_adds_the_claim_is_seen_through(world: Wo
 
 
 async def test_a_request_that_fails_gives_nobody_what_he_claims(world: World) -> None:
-    """What was claimed before the edit is read once, and stands from then on: a failure is no answer."""
+    """What was claimed before the edit is read once, and holds from then on: a failure is no answer."""
     world.ruleset = rules(owners=[EPAC])
     one = world.id()
     await world.known(one)

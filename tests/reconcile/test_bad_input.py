@@ -1,4 +1,4 @@
-"""Odd exemptions, end to end: far dates, dates without a zone, a megabyte of metadata, names in every alphabet."""
+"""Unusual exemptions, end to end: far dates, dates without a zone, a megabyte of metadata, names in every alphabet."""
 
 import json
 from datetime import timedelta
@@ -83,7 +83,7 @@ async def test_a_thousand_reference_ids_and_long_texts_fit_into_a_notice(world: 
 
 
 async def test_a_lone_surrogate_and_controls_pass_through(world: World) -> None:
-    one = seed(world, "odd", displayName="a\ud800b\u0000\u202e", metadata={**NO_TICKET, "k\ud800": "\udfff"})
+    one = seed(world, "unexpected", displayName="a\ud800b\u0000\u202e", metadata={**NO_TICKET, "k\ud800": "\udfff"})
     assert (await world.look(one)).did == "tag"
     assert await world.notice_kinds() == ["tagged"]
     found = world.azure()[one.key]["properties"]

@@ -1,4 +1,4 @@
-"""The breaker: so many reverts in an hour and no more, told once, until an operator closes it."""
+"""The breaker: so many reverts in an hour and no more, notified once, until an operator closes it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Break-glass: what an operator holds is judged and told and left alone, until a time, an edit or a word."""
+"""Break-glass: what an operator holds is judged, notified and left alone, until a time, an edit or a word."""
 
 import asyncio
 from contextlib import suppress
@@ -269,7 +269,7 @@ async def test_a_revert_in_progress_goes_first(world: World) -> None:
 
 
 async def test_a_hold_and_a_revert_at_once_one_of_them_wins(world: World) -> None:
-    """Held before the intent stands, it is not reverted; after it, the operator hears that somebody acts on it."""
+    """Held before the intent is recorded, it is not reverted; after it, the operator hears that somebody acts on it."""
     for number in range(4):
         one = world.id(f"race-{number}")
         await world.bad(one)

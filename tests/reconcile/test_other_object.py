@@ -137,7 +137,7 @@ async def test_an_assignment_or_initiative_of_another_is_unknown(world: World, p
 async def test_an_assignment_id_that_leads_elsewhere_is_unread_and_asks_for_nothing_else(
     world: World, assignment: str
 ) -> None:
-    one = world.id("odd")
+    one = world.id("other")
     system = {"lastModifiedAt": spell_time(world.clock.time), "lastModifiedBy": "alice@contoso.com"}
     world.arm.seed(one.text, {**world.waiver(policyAssignmentId=assignment), "systemData": system})
     await world.forget()
@@ -392,7 +392,7 @@ async def test_a_look_costs_no_more_than_it_did(world: World) -> None:
 
 
 ALPHABETS = {"cjk": (0x4E00, 20_000), "é": (0xC0, 1_000), "ascii": (0x23, 56)}
-"""The first letter, and how many are drawn from: what Azure takes of each is more than a transaction takes of it."""
+"""The first character, and how many are drawn from: what Azure takes of each is more than a transaction takes of it."""
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ async def return_target(world: World, one: ExemptionId) -> None:
 
 FORMS: dict[str, dict[str, Any]] = {
     "compliant": {},
-    "lower case, odd date": {"exemptionCategory": "waiver"},
+    "lower case, malformed date": {"exemptionCategory": "waiver"},
     "tagged were it anybody's": {"metadata": {**NO_TICKET, **PAC}},
     "reverted were it anybody's": {"expiresOn": None},
     "a whole initiative": {"policyDefinitionReferenceIds": None},

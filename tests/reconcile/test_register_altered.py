@@ -1,4 +1,4 @@
-"""Hands in the register: an edited row is rebuilt, told, and the work goes on; a broken history stops everything."""
+"""Hands in the register: an edited row is rebuilt and notified; a broken history stops everything."""
 
 import pytest
 

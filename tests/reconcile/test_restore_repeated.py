@@ -49,7 +49,7 @@ async def repeat(world: World, one: ExemptionId, at: int | None = None) -> str:
 
 
 async def said(world: World, one: ExemptionId) -> str:
-    """What stands in Azure says, our tag aside."""
+    """What Azure has, without our tag."""
     return fingerprint(await world.body(one) or {})
 
 

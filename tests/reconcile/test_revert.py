@@ -226,7 +226,7 @@ async def test_a_changed_ruleset_judges_again_what_did_not_change(world: World) 
 
 
 async def test_an_edit_between_judging_and_acting_stops_the_revert(world: World) -> None:
-    """The second read of ARM is the one just before acting; the exemption is mended right before it."""
+    """The second read of ARM is the one just before acting; the exemption is fixed right before it."""
     one = world.id()
     await world.bad(one)
     fixed: dict[str, Any] = {}

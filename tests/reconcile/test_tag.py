@@ -1,4 +1,4 @@
-"""Tags: in the exemption's metadata, on its scope, or both; ours alone, recognised, and gone when it is mended."""
+"""Tags: in the exemption's metadata, on its scope, or both; ours alone, recognised, and gone when it is fixed."""
 
 import pytest
 
@@ -201,4 +201,4 @@ async def test_a_scope_that_cannot_be_untagged_is_not_tried_for_ever(world: Worl
     for _ in range(3):
         await world.look(one)
     assert world.writes() == 1
-    assert await world.notice_kinds() == ["cannot-act", "compliant"]  # the exemption is mended; its scope keeps the tag
+    assert await world.notice_kinds() == ["cannot-act", "compliant"]  # the exemption is fixed; its scope keeps the tag

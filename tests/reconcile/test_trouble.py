@@ -89,7 +89,7 @@ async def test_while_a_write_may_still_be_in_progress_others_wait(world: World) 
 
 async def test_an_assignment_that_cannot_be_read_is_unknown_and_retried_ever_later(world: World) -> None:
     one = world.id()
-    await world.write(one, policyDefinitionReferenceIds=None)  # the whole initiative: reverted, if that could be told
+    await world.write(one, policyDefinitionReferenceIds=None)  # the whole initiative: reverted, if that were known
     before = world.azure()
     world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
 

@@ -178,7 +178,13 @@ async def test_a_row_of_an_older_version_counts_in_all_and_for_nobody(empty: Wor
     times = [int(now.timestamp() * 1000)] * 3
     await empty.register.take_revert(now, Budget.of(9), asked("eve"))
     await empty.sdk.upsert_entity(
-        {"PartitionKey": "breaker", "RowKey": "breaker", "opened_at": "", "told": "", "reverts": str(times)},
+        {
+            "PartitionKey": "breaker",
+            "RowKey": "breaker",
+            "opened_at": "",
+            "told": "",
+            "reverts": str(times),
+        },  # stored name
         mode=UpdateMode.REPLACE,
     )
     assert await empty.register.breaker(now) == BreakerState(None, 3)
@@ -187,7 +193,7 @@ async def test_a_row_of_an_older_version_counts_in_all_and_for_nobody(empty: Wor
 
 
 async def test_a_row_that_is_full_of_authors_fits(empty: World) -> None:
-    """Whoever writes, and however many they are: no more than the total stands in the row."""
+    """Whoever writes, and however many they are: no more than the total is in the row."""
     now, most = empty.clock.now(), 5_000
     uses = [asked(f"author-{n}", n)._replace(at=int(now.timestamp() * 1000)) for n in range(most)]
     kept = _Kept(reverts=tuple(uses), restores=tuple(uses))

@@ -1,4 +1,4 @@
-"""A lane is changed by everybody at once and nothing is promised twice; gathered notices leave after delivery only."""
+"""Everybody changes a rate limit at once, and nothing is promised twice; digest items leave after delivery only."""
 
 import asyncio
 from dataclasses import replace
@@ -63,7 +63,7 @@ async def test_everything_in_a_rate_limit_row_comes_back(empty: World) -> None:
 @pytest.mark.parametrize("columns", [{"free": "soon"}, {"routes": "{"}, {"routes": "[]"}, {"routes": '{"a": 1}'}])
 async def test_a_damaged_rate_limit_row_starts_anew(empty: World, columns: dict[str, str]) -> None:
     await empty.register.rate_limits.change("x", step)
-    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", **columns})
+    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", **columns})  # stored name
     assert await empty.register.rate_limits.look("x") == RateLimit()
     assert await empty.register.rate_limits.change("x", step) is not None
 
@@ -84,7 +84,7 @@ def test_a_disabled_route_is_notified_once_and_not_once_it_is_enabled() -> None:
     assert not claimed(enabled(rate_limit, "r")[0], "r", first.trouble, NOW)[1], "it is over"
     rate_limit, _ = enabled(notified(rate_limit, "r", first.trouble)[0], "r")
     again, _ = disabled(rate_limit, "r", "410", NOW)
-    assert not claimed(again, "r", first.trouble, NOW)[1], "it was told"
+    assert not claimed(again, "r", first.trouble, NOW)[1], "it was notified"
     later, second = disabled(rate_limit, "r", "410", NOW + timedelta(hours=1))
     assert not claimed(later, "r", first.trouble, NOW + timedelta(hours=1))[1], "that one is over"
     assert claimed(later, "r", second.trouble, NOW + timedelta(hours=1))[1]
@@ -185,7 +185,7 @@ async def test_a_malformed_window_starts_the_rate_limit_anew_and_is_logged_once(
     empty: World, routes: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await empty.register.rate_limits.change("x", step)
-    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", "routes": routes})
+    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", "routes": routes})  # stored name
     for _ in range(3):
         await empty.register.rate_limits.change("x", lambda rate_limit: (rate_limit, None))
     assert len([one for one in caplog.messages if "begun anew" in one]) == 1

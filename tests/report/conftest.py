@@ -55,7 +55,7 @@ def tagged(scope: str = GROUP, /, **tags: Any) -> dict[str, Any]:
 
 
 class Shelf:
-    """An inventory over rows, two a page unless told otherwise; and an ARM that lists them, where it is not told else.
+    """An inventory over rows, two a page unless set otherwise; and an ARM that lists them, where nothing else is set.
 
     `lists`: what ARM answers to a list, by container: pages of rows, Unread, or an error to raise. `bodies`: what it
     answers to a read of one exemption, by its id; Gone for others. `waits`: seconds that were waited. `definitions`:

@@ -1,4 +1,4 @@
-"""Every way past a policy in one report: counted by way, judged, filtered, in every form; not seen is not none."""
+"""Every bypass in one report: counted by kind, judged, filtered, in every form; not seen is not none."""
 
 import csv
 import io

@@ -67,7 +67,7 @@ def test_a_person_is_named_by_the_upn_and_came_through_a_program() -> None:
         ({"appid": "a-1", "xms_mirid": "/subscriptions/x", "oid": "o"}, "a-1", "managed identity"),
         ({"azp": "a-2"}, "a-2", "application"),
         ({"preferred_username": "guest@fabrikam.com"}, "guest@fabrikam.com", "user"),
-        ({"upn": ["odd"], "oid": 7}, "", ""),
+        ({"upn": ["a list"], "oid": 7}, "", ""),
         ({}, "", ""),
     ],
 )
@@ -101,7 +101,7 @@ async def test_it_says_what_was_asked_for_read_and_not_readable() -> None:
 
 async def test_what_no_rule_could_decide_is_counted_by_rule_and_reason() -> None:
     hidden = "/subscriptions/x/providers/Microsoft.Authorization/policyAssignments/hidden"
-    shelf = Shelf(*(row(f"e{n}", policyAssignmentId=hidden) for n in range(3)), row("odd", expiresOn="soon"), row())
+    shelf = Shelf(*(row(f"e{n}", policyAssignmentId=hidden) for n in range(3)), row("undated", expiresOn="soon"), row())
     shelf.answer = Unread("AuthorizationFailed: no")
     report = await surveyed(full(), shelf)
     not_judged = coverage_json(report)["not_judged"]

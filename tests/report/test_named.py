@@ -59,7 +59,7 @@ def test_one_sentence_names_the_argument_the_identity_and_the_closest() -> None:
 @pytest.mark.parametrize(
     ("key", "best"),
     [
-        ("payment-prod", PROD),  # a letter is missing
+        ("payment-prod", PROD),  # a character is missing
         ("payments", PROD),  # a part of two names: both are offered
         (PROD[:-1] + "6", PROD),
         ("mg~crop", "mg~corp"),

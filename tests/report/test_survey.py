@@ -1,4 +1,4 @@
-"""The survey: every row judged once, assignments told truly, what was not seen said, little kept."""
+"""The survey: every row judged once, assignments named truly, what was not seen said, little kept."""
 
 import tracemalloc
 from collections.abc import AsyncGenerator, Mapping, Sequence

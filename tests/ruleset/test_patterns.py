@@ -1,4 +1,4 @@
-"""The patterns of a ruleset file: what is refused in version 2, with its line; what version 1 keeps, and is told."""
+"""The patterns of a ruleset file: what is refused in version 2, with its line; what version 1 keeps, with a warning."""
 
 from random import Random
 
@@ -16,7 +16,7 @@ SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 BREAK_GLASS = "/subscriptions/*/resourceGroups/break-glass"
 OLDER = "is the older form, in which * crosses /"
 NEITHER = "begins with neither / nor *; did you mean '/subscriptions/*/resourceGroups/x'?"
-NESTED = f"{SUB}/resourceGroups/web/providers/Contoso.Odd/things/a/resourceGroups/break-glass"
+NESTED = f"{SUB}/resourceGroups/web/providers/Contoso.Other/things/a/resourceGroups/break-glass"
 BELOW = "/providers/Microsoft.Authorization/policyExemptions/e"
 
 

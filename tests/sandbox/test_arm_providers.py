@@ -1,4 +1,4 @@
-"""Clouds that lag behind: the api-versions that ARM has, tells, and refuses."""
+"""Clouds that lag behind: the api-versions that ARM has, lists, and refuses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is told of resources, resource groups and deployments; and that a cascade tells nothing of exemptions."""
+"""Events of resources, resource groups and deployments; and that a cascade sends none of exemptions."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ RELEASE = f"{GROUP}/providers/Microsoft.Resources/deployments/release-7"
 
 @pytest.fixture
 async def delivered(cloud: Cloud) -> AsyncIterator[Receiver]:
-    """All that Event Grid tells."""
+    """All that Event Grid delivers."""
     receiver = Receiver()
     listener = Listener(receiver.handle)
     cloud.eventgrid.subscribe(EventSubscription("all", await listener.start()))
@@ -33,7 +33,7 @@ async def delivered(cloud: Cloud) -> AsyncIterator[Receiver]:
 
 
 async def happened(cloud: Cloud, delivered: Receiver) -> list[tuple[str, str]]:
-    """What was told since the last call: event type, without its prefix, and operation; sorted."""
+    """The events since the last call: event type, without its prefix, and operation; sorted."""
     await cloud.eventgrid.settled()
     events = delivered.events
     delivered.got.clear()

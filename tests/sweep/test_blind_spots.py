@@ -41,7 +41,7 @@ async def test_a_blind_spot_that_lasts_does_not_make_every_new_exemption_one_tha
 ) -> None:
     await blind(tenant)
     world = await swept(tenant)
-    one = world.id("above", CORP)  # no event tells of it
+    one = world.id("above", CORP)  # no event announces it
     await world.bad(one, **EVERYWHERE)
     world.clock.advance(minutes=30)
     report = await tenant.sweep()
@@ -90,7 +90,7 @@ async def test_a_container_that_cannot_be_seen_is_notified_once_a_day_whatever_t
     for number in range(3):
         one = world.id(f"new-{number}")
         await world.bad(one)
-        await world.look(one)  # an event tells of it, and it cannot be read
+        await world.look(one)  # an event announces it, and it cannot be read
         await tenant.sweep()
         world.clock.advance(minutes=1)
     kinds = Counter(one["notice"]["kind"] for one in await world.notices())

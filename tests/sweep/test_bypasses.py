@@ -1,4 +1,4 @@
-"""The ways past a policy that are no exemptions: what a sweep keeps of them, what it tells, and what cannot stop it."""
+"""The bypasses that are no exemptions: what a sweep keeps of them, what it notifies, and what cannot stop it."""
 
 import random
 from contextlib import suppress
@@ -152,7 +152,7 @@ async def test_one_that_is_no_more_is_gone_and_may_come_back(tenant: Tenant) -> 
     gone = await later(tenant)
     assert {one.gone for one in await every(tenant)} == {gone}
     await later(tenant)
-    assert {one.gone for one in await every(tenant)} == {gone}, "told once"
+    assert {one.gone for one in await every(tenant)} == {gone}, "notified once"
     assigned(world, enforcementMode="DoNotEnforce")
     world.clock.advance(hours=1)
     report = await tenant.sweep()
@@ -475,7 +475,7 @@ async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_repor
         ("not-enforced", False), ("not-enforced", True), ("tag", True),
     ]  # fmt: skip
     ids = {one["id"] for one in await found_notices(world)}
-    assert len(ids) == 1, "told, and by one name however often"
+    assert len(ids) == 1, "notified, and with one id however often"
 
 
 async def test_an_assignment_above_that_cannot_be_seen_any_more_is_not_gone(tenant: Tenant) -> None:

@@ -39,7 +39,7 @@ async def test_what_is_no_more_above_is_gone_where_others_above_are_shown(narrow
 
 
 async def test_what_is_no_more_above_is_kept_where_nothing_above_is_shown(narrow: Tenant) -> None:
-    """A subscription that moved to another group, or an assignment that is deleted: who can tell?"""
+    """A subscription that moved to another group, or an assignment that is deleted: it is unknown which."""
     world = narrow.world
     relax(world, "DoNotEnforce")
     await narrow.sweep()

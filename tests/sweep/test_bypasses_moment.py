@@ -1,4 +1,4 @@
-"""Two sweeps that begin in the same second: what the second one finds is told too, and nothing twice."""
+"""Two sweeps that begin in the same second: what the second one finds is notified too, and nothing twice."""
 
 from tests.sweep.conftest import Tenant
 from tests.sweep.test_bypasses import assigned, found_notices

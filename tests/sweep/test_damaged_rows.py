@@ -1,4 +1,4 @@
-"""Rows that all instances share, damaged by a hand: each is told once, is made anew, and no sweep breaks for it."""
+"""Rows that all instances share, damaged by a hand: each is notified once, is made anew, and no sweep breaks for it."""
 
 import json
 import zlib
@@ -16,7 +16,7 @@ DEEP = "[" * 100_000
 
 
 async def filled(tenant: Tenant) -> None:
-    """Two exemptions, adopted, and nothing left to tell."""
+    """Two exemptions, adopted, and no notice left to send."""
     world = tenant.world
     for name in ("one", "two"):
         await world.write(world.id(name))
@@ -57,17 +57,17 @@ async def goes_on(tenant: Tenant, kinds: list[str], *, close: bool = False) -> N
         {"started": "soon"}, {"until": "soon"}, {"adopting": "soon"}, {"before": "soon"}, {"started": 5}, {"until": 5},
         {"until": "2999-01-01T00:00:00Z"}, {"adopting": "2999-01-01T00:00:00Z"}, {"started": "2999-01-01T00:00:00Z"},
         {"started": "0001-01-01T00:00:00+14:00"}, {"started": "0001-01-01T00:00:00Z"},
-        {"report": "{"}, {"report": "[]"}, {"report": DEEP[:30_000]}, {"report": '{"told": 5}'},
+        {"report": "{"}, {"report": "[]"}, {"report": DEEP[:30_000]}, {"report": '{"told": 5}'},  # stored name
         {"report": '{"missing": 5}'},
-        {"report": '{"bypasses_told": 5}'}, {"report": '{"queued": []}'}, {"report": '{"told": [{}]}'},
+        {"report": '{"bypasses_told": 5}'}, {"report": '{"queued": []}'}, {"report": '{"told": [{}]}'},  # stored name
     ],
     ids=str,
 )  # fmt: skip
 async def test_the_row_of_sweeps(tenant: Tenant, columns: dict[str, Any]) -> None:
     await filled(tenant)
     await damage(tenant, SWEEP, **columns)
-    silent = {"started": "0001-01-01T00:00:00Z"}, {"started": "0001-01-01T00:00:00+14:00"}, {"report": '{"told": [{}]}'}
-    # these are odd, and break nothing
+    silent = [{"started": f"0001-01-01T00:00:00{zone}"} for zone in ("Z", "+14:00")]
+    silent.append({"report": '{"told": [{}]}'})  # stored name
     await goes_on(tenant, [] if columns in silent else ["register-altered"])
 
 
@@ -105,7 +105,7 @@ async def test_one_bad_time_among_covered_containers_leaves_the_others(tenant: T
 )
 async def test_the_breakers_row(tenant: Tenant, columns: dict[str, Any]) -> None:
     await filled(tenant)
-    await damage(tenant, BREAKER, **{"opened_at": "", "told": "", "reverts": "[]", **columns})
+    await damage(tenant, BREAKER, **{"opened_at": "", "told": "", "reverts": "[]", **columns})  # stored name
     await goes_on(tenant, ["register-altered"], close=True)
 
 

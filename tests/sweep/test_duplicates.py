@@ -1,4 +1,4 @@
-"""Exemptions that overlap are found by a sweep: the one that was written later is told, and no other."""
+"""Exemptions that overlap are found by a sweep: the one that was written later is notified, and no other."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +38,7 @@ async def hour(tenant: Tenant) -> None:
 
 
 async def overlap_of(world: World, one: ExemptionId) -> Any:
-    """The evidence of what is told of an exemption; None where nothing is; "" where it cannot be told."""
+    """The evidence of an exemption's overlap; None where there is none; "" where it is unknown."""
     found = {finding["code"]: finding for finding in (await world.history(one))[-1].facts.get("findings", ())}
     row = await world.row(one)
     if DUPLICATE + "?" in row.findings:

@@ -149,7 +149,7 @@ async def test_what_is_enrolled_again_is_no_finding_any_more(enrolled: Tenant) -
     await leave(world, places.GROUP, "other-name")
     await later(enrolled, days=8)
     assert len(await removals(enrolled)) == 1
-    assert len(await announced(world)) == 2, "told anew: it was well for a week"
+    assert len(await announced(world)) == 2, "notified anew: it was well for a week"
 
 
 @pytest.mark.parametrize("scope", [places.SUBSCRIPTION, CORP])
@@ -396,13 +396,13 @@ async def test_a_rule_that_is_off_finds_nothing(enrolled: Tenant) -> None:
 
 async def test_texts_of_strangers_in_it_do_not_get_further_than_a_row(enrolled: Tenant) -> None:
     hostile = "x</script>\u202e" + "y" * 3000
-    await enroll(enrolled.world, places.LANDING, "odd", policyAssignmentId=EVERY)
+    await enroll(enrolled.world, places.LANDING, "malformed", policyAssignmentId=EVERY)
     body = {
         "properties": {"policyAssignmentId": EVERY, "policyDefinitionReferenceIds": [hostile], "displayName": hostile}
     }
-    enrolled.world.arm.seed(enrollment(places.LANDING, "odd"), body)
+    enrolled.world.arm.seed(enrollment(places.LANDING, "malformed"), body)
     await later(enrolled)
-    enrolled.world.arm.store.remove(enrollment(places.LANDING, "odd").lower())
+    enrolled.world.arm.store.remove(enrollment(places.LANDING, "malformed").lower())
     await later(enrolled)
     found = [one.bypass for one in await removals(enrolled) if one.bypass.covers]
     assert [len(one.covers) <= 1000 for one in found] == [True]

@@ -1,4 +1,4 @@
-"""The first sweep: what was there before the guardrails is adopted, told of once, and left alone."""
+"""The first sweep: what was there before the guardrails is adopted, notified once, and left alone."""
 
 from datetime import timedelta
 

@@ -33,7 +33,7 @@ async def sweeps(tenant: Tenant, times: int = 3) -> None:
 
 
 async def unheard(world: World, one: ExemptionId, source: str = "event") -> None:
-    """Look while the queue is away: what is to be told stays in the outbox."""
+    """Look while the queue is away: its notices stay in the outbox."""
     world.queues.down = True
     with pytest.raises(Exception, match="queue is down"):
         await world.look(one, source, operation="target-delete" if source == "target" else "")
@@ -263,7 +263,7 @@ async def test_a_watch_that_a_hand_was_in_asks_for_a_look_wherever_it_is(
     if gone:
         await world.delete(one)
         await world.look(one)
-    await world.edit_row(one, watch="mended by hand")
+    await world.edit_row(one, watch="repaired by hand")
     await hole(tenant, hidden)
     report = await tenant.sweep()
     assert report.queued.total() == 1

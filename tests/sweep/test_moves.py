@@ -1,4 +1,4 @@
-"""An assignment that applies no more where an exemption stands is told by the next sweep; so is that it does again."""
+"""That an assignment applies no more to an exemption is found by the next sweep; so is that it does again."""
 
 import pytest
 

@@ -65,7 +65,7 @@ async def test_where_nothing_may_be_deleted_an_edit_is_still_recorded(tenant: Te
     world = tenant.world
     world.ruleset = rules(**AFTER, breaker={"reverts_per_hour": 1})
     expires = (await world.properties(one))["expiresOn"]
-    await world.write(one, ALICE, expiresOn=expires, description="quietly changed")  # nobody told of it
+    await world.write(one, ALICE, expiresOn=expires, description="quietly changed")  # nobody announced it
     for _ in range(3):
         await tenant.sweep()
         await tenant.work()

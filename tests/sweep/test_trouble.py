@@ -1,4 +1,4 @@
-"""Odd rows, blind spots, clocks that differ, runs that overlap or die: counted, named, and the rest goes on."""
+"""Malformed rows, blind spots, clocks that differ, runs that overlap or die: counted, named, and the rest goes on."""
 
 import random
 from contextlib import suppress
@@ -145,7 +145,7 @@ async def finish(tenant: Tenant) -> None:
 
 
 async def whole(tenant: Tenant) -> tuple[dict[str, Any], list[str]]:
-    """Sweep undisturbed; return the register, and the reminders told."""
+    """Sweep undisturbed; return the register, and the kinds of its reminders."""
     await finish(tenant)
     return await end_state(tenant), await kinds_of_notices(tenant)
 

@@ -74,8 +74,8 @@ _DONE: Final[Mapping[str, str]] = {
     "breaker-open": "Nothing is reverted while it is open.",
     "ruleset-broken": "What comes in waits on the queue.",
     "register-altered": "The row was rebuilt from its history.",
-    "poison": "It is kept as letter reconcile-3f0c8a527d0e4c569a6e51b0.",
-    "compliant": "Somebody mended it: it now keeps every rule.",
+    "poison": "It is kept as dead letter reconcile-3f0c8a527d0e4c569a6e51b0.",
+    "compliant": "Somebody fixed it: it now keeps every rule.",
     "expiring": "Nothing was changed.",
     "removed": "The exemption was deleted; its body is kept.",
     "sweep-partial": "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted.",
@@ -83,13 +83,13 @@ _DONE: Final[Mapping[str, str]] = {
     "not-restored": "Nothing was changed in Azure.",
     "fight": "Nothing was changed in Azure.",
     "budget-reached": "What is beyond this budget is not reverted now; nothing else is held back.",
-    "hold": "Nothing was changed in Azure. As it stands it is not reverted, tagged or removed while it is held.",
+    "hold": "Nothing was changed in Azure. As it is now, it is not reverted, tagged or removed while it is held.",
     "hold-ending": "Nothing was changed in Azure.",
     "evasion-attempted": "The exemption is judged like any other.",
     "sweep-late": "A sweep has begun: it finds what came about meanwhile.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
-    "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
+    "delivery-failing": "A notice for the route platform is kept as a dead letter; others may follow.",
 }
 _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "reverted": (f"{_FAR['code']} {_FAR['rule']}: {_FAR['text']}", "it has no good state to go back to; it is deleted"),
@@ -176,7 +176,7 @@ def _reminder(number: int, kind: Kind, date: datetime) -> Notice:
 
 
 def _adopted() -> Notice:
-    """Return what the first sweep of a tenant tells."""
+    """Return the notice of the first sweep of a tenant."""
     rules = {rule.name: rule.code for rule in all_rules().values()}
     worst = ("expiry-missing", "owner-missing", "ticket-missing")
     bad = [worst, ("whole-initiative",), ("owner-missing",), ("expired",), ()]
@@ -195,7 +195,7 @@ def _adopted() -> Notice:
 
 
 def _bypasses() -> Notice:
-    """Return what a sweep tells of the other ways past a policy."""
+    """Return the notice of a sweep about the other bypasses."""
     ruleset = load_ruleset()
     assignment = f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/{{}}"
     found = [

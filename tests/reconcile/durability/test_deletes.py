@@ -1,4 +1,4 @@
-"""Who deletes an approved exemption decides whether it comes back; and what stands in the way is said once."""
+"""Who deletes an approved exemption decides whether it comes back; and what prevents that is recorded once."""
 
 from datetime import timedelta
 from typing import Any, cast

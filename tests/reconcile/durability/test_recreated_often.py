@@ -1,4 +1,4 @@
-"""A target that is recreated often is told of, and that does not cost its exemption the durability."""
+"""A target that is recreated often is notified, and that does not cost its exemption the durability."""
 
 from guardrails.decisions.row import Status
 from tests.reconcile.durability import scene

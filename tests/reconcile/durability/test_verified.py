@@ -133,7 +133,7 @@ async def test_a_delete_after_the_loss_was_seen_is_not_taken_for_it(logged: Worl
     await logged.delete(one, ALICE)
     await scene.deleted_by(logged, one, "alice@contoso.com")
     logged.clock.advance(minutes=5)
-    await logged.bad(one, ALICE, displayName="no event tells of it")
+    await logged.bad(one, ALICE, displayName="no event announces it")
     await logged.delete(one, PIPELINE)
     logged.clock.advance(minutes=MINUTES)
     assert (await logged.look(one, "wake-up")).did == "bring-back"
@@ -207,7 +207,7 @@ async def test_a_management_groups_log_is_not_asked(logged: World) -> None:
     assert "management group" in found.reason
 
 
-@pytest.mark.parametrize("by_event", [True, False], ids=["unverified", "nobody told"])
+@pytest.mark.parametrize("by_event", [True, False], ids=["unverified", "no event"])
 async def test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_than_by_an_edit(
     logged: World, by_event: bool
 ) -> None:

@@ -83,7 +83,7 @@ class People:
         return [(self._write, 10), (self._edit, 10), (self.delete, 4), (self._begin, 14), *self.around.acts()]
 
     def meanwhile(self) -> str:
-        """Do something to an exemption, while a story is told of another."""
+        """Do something to an exemption, while a story is played with another."""
         return self.chance.choice((self._write, self._edit, self.delete))()
 
     def calm(self) -> None:

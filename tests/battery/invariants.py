@@ -125,7 +125,7 @@ async def a_version_is_reverted_once(end: End) -> list[str]:
     """What somebody wrote is reverted once at most, as long as the ruleset and what is assigned stay the same.
 
     Nor is what was put back reverted in its turn, unless it could not be judged then; its removal once it has ended is
-    no revert. Where the assignment is gone, an override by reference, by which it was to stand, holds no more.
+    no revert. Where the assignment is gone, an override by reference, by which it was allowed, holds no more.
     """
     found = []
     for one in end.people.ids:
@@ -161,7 +161,7 @@ def _was_unclear(end: End, one: ExemptionId, at: datetime) -> bool:
 
 
 async def no_violation_remains(end: End) -> list[str]:
-    """After one clean sweep nothing stands that breaks a rule whose response is revert, unless something lets it.
+    """After one clean sweep nothing is left that breaks a rule whose response is revert, unless something lets it.
 
     Such are exclusions, adoption, grace, holds, protected owners, new ones that claim one without authors, Unknown,
     an operator's restore, what Azure does not allow, and budgets.
@@ -175,7 +175,7 @@ async def no_violation_remains(end: End) -> list[str]:
             found.append(f"{one.key} breaks {rules} and is not in the register")
         elif not model.excuse(end, one, body, rules):
             row = end.rows[one]
-            found.append(f"{one.key} stands and breaks {rules}: {row.status} {row.answer} {row.held} due {row.due}")
+            found.append(f"{one.key} is there and breaks {rules}: {row.status} {row.answer} {row.held} due {row.due}")
     return found
 
 
@@ -228,9 +228,9 @@ async def nothing_begun_is_left(end: End) -> list[str]:
 
 
 async def everything_committed_is_announced(end: End) -> list[str]:
-    """Each notice that was committed reaches its route, by itself or in a digest, is on its way, or is in a letter.
+    """Each notice that was committed arrives at its route, alone or in a digest, is queued, or is in a dead letter.
 
-    What waited for a digest, or was in a letter, is lost with the table where that is lost.
+    What waited for a digest, or was in a dead letter, is lost with the table where that is lost.
     """
     reached = await _reached(end) | end.people.ledger.sent_before
     lost = max(end.people.ledger.wiped, default=START - timedelta(days=1))
@@ -257,7 +257,7 @@ async def _reached(end: End) -> set[str]:
 
 
 async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
-    """Return what a message of the queue stands for: one notice, or all that is gathered in the window it closes."""
+    """Return what a message of the queue stands for: one notice, or all that is pending in the window it closes."""
     if "notice" in message:
         return {f"{message['notice']['id']}-{message['route']}"}
     closing = Closing.read(message)
@@ -328,7 +328,8 @@ async def deletes_are_announced(end: End) -> list[str]:
             if not was_good or after.row.get("content") or after.event in ("removed", "reverted", "intent"):
                 continue
             names = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
-            silent = after.facts.get("accepted") or after.row.get("lost_untold") or _is_over(entry, after)
+            silent = after.facts.get("accepted") or _is_over(entry, after)
+            silent = silent or after.row.get("lost_untold")  # stored name
             if not names and not silent:
                 found.append(f"{one.key}: entry {after.seq}, {after.event}, is announced to nobody")
     return found

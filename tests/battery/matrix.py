@@ -56,7 +56,7 @@ class Entry:
 class Result:
     """What must not depend on crashes: what Azure and the register have of each exemption, and the register's rest.
 
-    `told`: each notice that a route took, once, by route and kind; not that a sweep is late, for a crash takes time.
+    `notices`: each notice that a route took, once, by route and kind; not that a sweep is late, for a crash takes time.
     """
 
     exemptions: tuple[Any, ...]
@@ -256,7 +256,7 @@ def _known(row: Row) -> dict[str, Any]:
         "kept_why",
         "scope_tagged",
         "lost_by",
-        "lost_untold",
+        "lost_untold",  # stored name
         "claimed",
         "evaded",
     )
@@ -324,7 +324,7 @@ def _ends(entry: Entry, ever: Ending) -> Collection[Result]:
     if entry.after == After.REPEATED or not FLOWS[entry.flow].unheard:
         return (ever.result,)
     unheard = never(entry.flow, entry.where).result
-    # what was done may be done but for the letter: that which was replayed stays, or nobody is told of a new one
+    # what was done may be done but for the dead letter: a replayed one stays, or nobody is notified of a new one
     swapped = (
         replace(ever.result, dead_letters=unheard.dead_letters),
         replace(unheard, dead_letters=ever.result.dead_letters),
@@ -369,7 +369,7 @@ def short(seen: Seen) -> list[str]:
 
 
 def whole(names: Iterable[str], seen: Seen, say: Callable[[str], object] = str) -> list[str]:
-    """Play all entries, or those that are named; return what is wrong, a sentence each, and `told` it at once."""
+    """Play all entries, or those that are named; return what is wrong, a sentence each, and `say` it at once."""
     names = list(names)
     return _go(places(names), entries(names), seen, say)
 
@@ -392,7 +392,7 @@ def _go(
 
 
 def _everything(say: Callable[[str], object]) -> tuple[Seen, list[str]]:
-    """Play all entries, in a process for each core; return what was seen and what is wrong, and `told` it at once."""
+    """Play all entries, in a process for each core; return what was seen and what is wrong, and `say` it at once."""
     seen, found = Seen(), list[str]()
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:  # with the same order of sets as here
         for part, problems in pool.map(_at, places()):

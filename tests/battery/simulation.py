@@ -35,8 +35,8 @@ class Simulation:
     Attributes:
         chance: decides all that happens.
         clean: whether nothing goes wrong any more: the end.
-        story: what somebody does besides, step by step; `told`: whether it goes on now, `rough`: whether others act and
-            requests fail meanwhile.
+        story: what somebody does besides, step by step; `in_story`: whether it goes on now, `rough`: whether others
+            act and requests fail meanwhile.
     """
 
     seed: int

@@ -308,7 +308,7 @@ def _in_this_loop(results: list[Any]) -> Iterator[None]:
 
 
 def _say(error: BaseException, *_: object, **__: object) -> int:
-    """Say what went wrong: only what an operator can be told of is no defect."""
+    """Say what went wrong: only an error for an operator is no defect."""
     if isinstance(error, GuardrailsError):
         return 1
     raise error

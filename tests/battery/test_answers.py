@@ -31,7 +31,7 @@ def _heard() -> None:
 def test_every_kind_of_request_that_a_port_makes_is_among_them() -> None:
     assert conversations().keys() == asked_by_ports()
     assert {port.partition(".")[0] for port, _ in conversations()} >= {
-        "Register", "Sweeps", "Bypasses", "Lanes", "DigestItems", "Queues",
+        "Register", "Sweeps", "Bypasses", "RateLimits", "DigestItems", "Queues",
     }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def reverting(ruleset: Ruleset) -> set[str]:
 
 
 def spares(ruleset: Ruleset, rule: str) -> int:
-    """Return how much in a ruleset lets what breaks a rule stand."""
+    """Return how much in a ruleset allows what breaks a rule."""
     said = rulesets.said_by(ruleset)
     more = said.keys() & {"exclusions", "adoption", "overrides"}
     return ("grace" in said["rules"][rule]) + bool(said["owners"]) + len(more)
@@ -70,7 +70,7 @@ def test_all_rules_that_revert_are_listed() -> None:
 def test_a_wrong_revert_is_seen_whichever_rule_finds_what_is_none(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     judged = assess._outcome
     asking = [one for one in map(rulesets.numbered, range(rulesets.NUMBER)) if rule in reverting(one)]
-    ruleset = min(asking, key=lambda one: spares(one, rule))  # it is seen soonest where nothing stands in its way
+    ruleset = min(asking, key=lambda one: spares(one, rule))  # it is seen soonest where nothing prevents it
 
     def wrong(bound: BoundRule, *facts: Any) -> object:
         return Violation("it is none", {}) if bound.rule.name == rule else judged(bound, *facts)
@@ -154,11 +154,12 @@ def spoil_history(end: End, one: ExemptionId, event: str = "judged", outbox: Any
 
 
 def spoil_delete(end: End, one: ExemptionId) -> None:
-    """An approved one is deleted, and nobody is told."""
+    """An approved one is deleted, and nobody is notified."""
     for content in ("x", ""):
         spoil_history(end, one, "deleted")
         last = end.history[one][-1]
-        row = {**last.row, "content": content, "compliant_content": "x", "expires_on": None, "lost_untold": False}
+        row = {**last.row, "content": content, "compliant_content": "x", "expires_on": None}
+        row["lost_untold"] = False  # stored name
         end.history[one][-1] = replace(last, row=row)
 
 

@@ -428,7 +428,8 @@ def held_for_ever(tale: Tale, wrong: bool) -> None:
 
 def breaker_forgotten(tale: Tale, wrong: bool) -> None:
     tale.opened_at = NOW - 2 * DAY - 2 * HOUR
-    tale.swept = SimpleNamespace(started=NOW - HOUR, report={"told": [] if wrong else ["breaker-2d"]}, until=None)
+    tale.swept = SimpleNamespace(started=NOW - HOUR, report={}, until=None)
+    tale.swept.report["told"] = [] if wrong else ["breaker-2d"]  # stored name
 
 
 def budget_notified_again(tale: Tale, wrong: bool) -> None:

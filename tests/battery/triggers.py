@@ -141,7 +141,7 @@ async def stricter(stage: Stage) -> None:
 
 
 async def left_out(stage: Stage) -> None:
-    """The assignment does not apply any more where it stands."""
+    """The assignment does not apply any more to it."""
     left = CORP if stage.where == "group" else tenant.GROUP
     stage.send(PIPELINE, "PATCH", ABOVE, {"properties": {"notScopes": [left]}})
 
@@ -276,12 +276,12 @@ async def forged(stage: Stage) -> None:
 
 
 async def replay_dead_letters(stage: Stage) -> None:
-    """An operator replays all letters."""
+    """An operator replays all dead letters."""
     await stage.operate("letters", "replay", "--all")
 
 
 async def drop_dead_letter(stage: Stage) -> None:
-    """An operator drops the letter."""
+    """An operator drops the dead letter."""
     await stage.operate("letters", "drop", DEAD_LETTER)
 
 

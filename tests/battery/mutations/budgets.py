@@ -92,7 +92,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "no-fights-over-reverts",
-        "Repeated reverts of one exemption are detected by count, slowed down and told.",
+        "Repeated reverts of one exemption are detected by count, slowed down and notified.",
         _TESTS + "test_a_fight_over_days_is_found_by_count_and_reverted_once_an_hour",
         around("guardrails.reconcile.act.full_of_one", _no_fights),
     ),
@@ -148,7 +148,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "budget-notified-each-time",
-        "People are told once an hour that a budget is used up.",
+        "People are notified once an hour that a budget is used up.",
         "tests/register/test_breaker.py::test_people_are_notified_of_a_budget_once_an_hour",
         around("guardrails.register.breaker.Breaker.remember_said", _nothing),
     ),
@@ -167,7 +167,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "hold-not-notified",
-        "A hold is told, and so is its end.",
+        "A hold is notified, and so is its end.",
         _HOLDS + "test_it_is_recorded_and_notified_with_who_and_why",
         instead("guardrails.decisions.notify.about_hold", lambda *_, **__: None),
     ),

@@ -164,14 +164,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "grace-anew-by-another-author",
-        "A second account that edits what is broken wins no time.",
+        "A second author who edits what is broken wins no time.",
         "tests/decisions/test_grace.py::test_a_second_author_who_edits_what_is_broken_wins_no_time",
         around("guardrails.decisions.decide.over", _over_of_own),
         around("guardrails.decisions.next_row.after", _after_of_own),
     ),
     mutation(
         "grace-used-by-what-is-allowed",
-        "What may stand, adopted or restored, uses up no grace.",
+        "What is allowed, adopted or restored, uses up no grace.",
         _TESTS + "test_what_is_allowed_uses_up_nothing",
         around("guardrails.decisions.decide.broken_at", _allowed_and_counts),
         around("guardrails.decisions.next_row.broken_at", _allowed_and_counts),
@@ -214,7 +214,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "grace-of-rows-of-before",
-        "A row of before there were accounts of grace goes on from when its violation was first seen.",
+        "A row of before there were grace uses goes on from when its violation was first seen.",
         _BEFORE + "test_time_that_was_used_before_counts_as_its_authors_grace_use",
         instead("guardrails.decisions.row.Row.account", property(lambda row: row.grace)),
         around("guardrails.decisions.grace._start", _start_now),

@@ -61,7 +61,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "refusal-notified-each-time",
-        "That Azure does not allow it is told once, however often it is tried.",
+        "That Azure does not allow it is notified once, however often it is tried.",
         _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_notified_once",
         around("guardrails.decisions.next_row._refused", lambda *_: 0),
     ),

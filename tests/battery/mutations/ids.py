@@ -71,7 +71,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "characters-that-look-alike",
-        "Letters that merely share a lower case, as the sign of Kelvin and k, name two objects.",
+        "Characters that merely share a lower case, as the sign of Kelvin and k, name two objects.",
         _TESTS + "test_a_name_that_looks_like_another_takes_nothing_of_it",
         instead("guardrails.exemption.exemption_id.folded", str.lower),
     ),
@@ -122,7 +122,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "dead-letters-without-bound",
-        "Of what strangers send a limited number of letters is kept.",
+        "Of what strangers send a limited number of dead letters is kept.",
         "tests/intake/test_events.py::test_of_what_strangers_send_a_limited_number_is_kept",
         around("guardrails.register.dead_letters.DeadLetters._is_full", _never),
     ),

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class Sight(NamedTuple):
-    """A seed, and the story that it told when it was found: its seeds are asked first when acts have changed."""
+    """A seed, and the story that it played when it was found: its seeds are asked first when acts have changed."""
 
     story: str
     seed: int

@@ -128,7 +128,7 @@ def by_a_second_account(play: Play) -> Moves:
 
 @story(rules=_ONE, alone=True, early=True)
 def adopted_and_edited(play: Play) -> Moves:
-    """Edit what was there before, and may stand, after a longer time than the grace."""
+    """Edit what was there before, and is allowed, after a longer time than the grace."""
     play.weather = []
     play.bad(MALLORY)
     yield MINUTE

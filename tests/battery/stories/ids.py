@@ -94,7 +94,7 @@ def a_malformed_assignment(play: Play) -> Moves:
     now = spell_time(play.cloud.now())
     system = {"createdBy": IDENTITIES[ALICE.name], "createdAt": now}
     system |= {"lastModifiedBy": IDENTITIES[ALICE.name], "lastModifiedAt": now}
-    one = ExemptionId.parse(f"{tenant.RESOURCE}{_OF}story-odd")
+    one = ExemptionId.parse(f"{tenant.RESOURCE}{_OF}story-two")
     said = {"metadata": dict(METADATA), "exemptionCategory": "Waiver", "expiresOn": play.days(120)}
     said["policyAssignmentId"] = f"{tenant.GROUP}{tenant.AUTHORIZATION}/policyAssignments/\ud800"
     play.cloud.arm.seed(one.text, {"properties": said, "systemData": system})

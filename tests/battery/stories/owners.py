@@ -85,7 +85,7 @@ def another_owner_is_named(play: Play) -> Moves:
 @story()
 def a_tag_of_the_future(play: Play) -> Moves:
     """Write our tag oneself, with a time to come."""
-    for name, since in (("story", "2999-01-01T00:00:00Z"), ("story-odd", "for ever")):
+    for name, since in (("story", "2999-01-01T00:00:00Z"), ("story-two", "for ever")):
         tag = {"status": "violation", "codes": ["EXG999"], "since": since}
         play.write(MALLORY, play.id(name), metadata={**NO_TICKET, "guardrails": tag})
         yield MINUTE

@@ -1,4 +1,4 @@
-"""Nobody wins anything by text alone: whose exemptions are, who may delete them, and what is told of who tries."""
+"""Nobody wins anything by text alone: whose exemptions are, who may delete them, and how tries are notified."""
 
 import re
 from collections import defaultdict
@@ -159,7 +159,7 @@ async def gaps_are_named(book: Book) -> list[str]:
     for ruleset in {id(one): one for _, one in book.end.cloud.ruled}.values():
         for owner in ruleset.owners:
             if not owner.authors and not any(f"'{owner.name}'" in text for text in ruleset.gaps):
-                found.append(f"ruleset {ruleset.digest}: nobody is told that {owner.name} names no authors")
+                found.append(f"ruleset {ruleset.digest}: nobody is notified that {owner.name} names no authors")
     return found
 
 
@@ -205,7 +205,7 @@ async def our_tag_is_of_the_past(book: Book) -> list[str]:
 
 
 async def evasion_is_notified(book: Book) -> list[str]:
-    """Who claims an owner by an edit, toggles, or floods is told as that, once an exemption and habit."""
+    """A claim of an owner by an edit, toggling, and a flood are notified as that, once an exemption and habit."""
     found = list[str]()
     for step in book:
         row, known = step.row, step.known
@@ -220,17 +220,17 @@ async def evasion_is_notified(book: Book) -> list[str]:
 
 def _unnotified(step: Step, habit: Habit) -> Iterator[str]:
     if habit not in step.row.evaded:
-        yield f"{step}: {habit} is not told"
+        yield f"{step}: {habit} is not notified"
 
 
 async def evasion_is_notified_once_and_alone(book: Book) -> list[str]:
-    """A habit is told once an exemption, and never in a digest."""
+    """A habit is notified once an exemption, and never in a digest."""
     names = defaultdict[str, set[str]](set)
     for _, _, notice in book.end.cloud.delivered:
         if "-evasion-" in notice.id and Habit.FORGED_ID not in notice.id:
             about, _, habit = notice.id.partition("-evasion-")
             names[f"{about} {next(one for one in Habit if habit.startswith(one))}"].add(notice.id)
-    found = [f"{about} is told as {sorted(ids)}" for about, ids in names.items() if len(ids) > 1]
+    found = [f"{about} is notified as {sorted(ids)}" for about, ids in names.items() if len(ids) > 1]
     members = {member for digest in book.end.cloud.digests.values() for member in digest}
     return found + [f"{member} waited for a digest" for member in sorted(members) if "-evasion-" in member]
 
@@ -245,7 +245,7 @@ async def forged_ids_are_notified(book: Book) -> list[str]:
     forged = [one for one in forged if not any(abs(one.at - at) <= SLACK for at in unruled)]
     notices = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
     kept = [one for one in dead_letters if one.source == "notices" and Habit.FORGED_ID in one.payload]
-    return [f"letter {forged[0].id}: a forged id is not told"] if forged and not notices and not kept else []
+    return [f"dead letter {forged[0].id}: a forged id is not notified"] if forged and not notices and not kept else []
 
 
 async def what_was_approved_stays_so(book: Book) -> list[str]:

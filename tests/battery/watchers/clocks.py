@@ -32,7 +32,7 @@ class Run:
         authors: who had written it, lower case, and since when that was seen.
         controls: the reference ids that it exempted from; None for all of them.
         rules: those that it breaks still, as far as looks can tell.
-        has_grace: whether one that it broke has a grace: from then on what was used beside it counts.
+        has_grace: whether one that it broke has a grace: from then on what was used at the same scope counts.
     """
 
     start: datetime
@@ -55,7 +55,7 @@ class Run:
         if look.loosened:
             return not (look.broken | look.unclear) & look.asked
         if look.reverting:
-            return look.step.row.kept == look.step.row.content  # it may stand
+            return look.step.row.kept == look.step.row.content  # it is allowed
         return not look.unclear & self.rules
 
 
@@ -124,7 +124,7 @@ def _is_allowed(book: Book, step: Step) -> bool:
 
 
 def _is_another_state(book: Book, step: Step) -> bool:
-    """Whether a look found what may stand, or what we had put back and breaks nothing: no time goes on from before."""
+    """Whether a look found what is allowed, or what we had put back and breaks nothing: no time goes on from before."""
     found = _found(step)
     return found is not None and (
         _is_allowed(book, step) or (step.entry.event == "put-back" and not _asking(book, step, found[0]))
@@ -132,11 +132,11 @@ def _is_another_state(book: Book, step: Step) -> bool:
 
 
 async def the_grace_is_given_once(book: Book) -> list[str]:
-    """What is told to be left of the grace is never more than the longest grace, without what the author used before.
+    """What is said to be left of the grace is never more than the longest grace, without what the author used before.
 
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
     used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
-    What we write back, and what may stand, is another state: no rule that is Unknown then goes on from before.
+    What we write back, and what is allowed, is another state: no rule that is Unknown then goes on from before.
     """
     found, runs = list[str](), dict[ExemptionId, list[Run]]()
     longest = max(
@@ -271,9 +271,10 @@ class _Seen:
 async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
     """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen.
 
-    What an older version saw, or another ruleset, or a restore, was seen: that time is on its author's account. So is
-    what he used before it was put back or restored, and what he used in others from an assignment that it exempted from
-    since it was first seen broken. A rule that was broken and is Unknown goes on, except over a put-back or a restore.
+    What an older version saw, or another ruleset, or a restore, was seen: that time is its author's grace use. So is
+    what he used before it was put back or restored, and what he used in others from an assignment that it exempted
+    from since it was first seen broken. A rule that was broken and is Unknown goes on, except over a put-back or a
+    restore.
     """
     found = []
     blamed: dict[tuple[str, str], set[ExemptionId]] = {}

@@ -72,10 +72,12 @@ async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
 async def dead_letters_are_limited(book: Book) -> list[str]:
     """Of what strangers send a limited number is kept.
 
-    Beside those there is one letter of what came beyond; and of workers that count at once each finds room for one.
+    Beside those there is one dead letter of what came beyond; and of workers that count at once each keeps one more.
     """
     kept = [one for one in await book.end.register.dead_letters() if one.source == "event"]
-    return [f"{len(kept)} letters of events"] if len(kept) > dead_letters.MOST + len(book.end.cloud.workers) else []
+    return (
+        [f"{len(kept)} dead letters of events"] if len(kept) > dead_letters.MOST + len(book.end.cloud.workers) else []
+    )
 
 
 async def an_accepted_delete_is_kept(book: Book) -> list[str]:
@@ -97,7 +99,7 @@ async def an_accepted_delete_is_kept(book: Book) -> list[str]:
 
 
 async def cannot_act_is_of_the_list(book: Book) -> list[str]:
-    """What says that Azure does not allow something says so by an error of the documented set, and is told once."""
+    """What says that Azure does not allow something says so by an error of the documented set, and is notified once."""
     found = []
     for step in book:
         if step.entry.event != "cannot-act":
@@ -109,7 +111,7 @@ async def cannot_act_is_of_the_list(book: Book) -> list[str]:
 
 
 def _notified_again(book: Book) -> list[str]:
-    """Return where two refusals of one content follow one another, and both are told."""
+    """Return where two refusals of one content follow one another, and both are notified."""
     found = []
     for steps in book.steps.values():
         last = None
@@ -122,7 +124,7 @@ def _notified_again(book: Book) -> list[str]:
                 last = None
             if step.entry.event == "cannot-act" and step.entry.facts.get("hint") != "operator":
                 if last is not None and step.says("cannot-act") and last.row.status is Status.CANNOT_ACT:
-                    found.append(f"{step}: told again that Azure does not allow it, after entry {last.entry.seq}")
+                    found.append(f"{step}: notified again that Azure does not allow it, after entry {last.entry.seq}")
                 last = step
     return found
 
@@ -156,7 +158,7 @@ async def nothing_becomes_a_dead_letter_that_could_be_done(book: Book) -> list[s
             and named
             and any(one in dead_letter.reason for one in _POSSIBLE)
         ):
-            found.append(f"letter {dead_letter.id}: {dead_letter.reason}")
+            found.append(f"dead letter {dead_letter.id}: {dead_letter.reason}")
     failed = [line for line in book.end.cloud.trace if " failed " in line and line.split()[-1] not in _FORESEEN]
     return found + failed
 
@@ -188,7 +190,7 @@ async def a_restore_is_not_taken_back(book: Book) -> list[str]:
 
 
 async def what_is_decided_is_done(book: Book) -> list[str]:
-    """After a clean sweep no tag is missing that was decided on, and none stands that was to go."""
+    """After a clean sweep no tag is missing that was decided on, and none is left that was to go."""
     found = []
     for one, body in book.end.there.items():
         row = book.end.rows.get(one)
@@ -214,7 +216,7 @@ async def what_is_decided_is_done(book: Book) -> list[str]:
         ):
             found.append(f"{one.key}: it is to be tagged, and is not")
         if row.answer == "untag" and tagged:
-            found.append(f"{one.key}: its tag is to go, and stands")
+            found.append(f"{one.key}: its tag is to go, and is there")
     return found
 
 
@@ -317,7 +319,7 @@ async def who_is_named_has_done_it(book: Book) -> list[str]:
 
 
 async def an_old_event_says_nothing(book: Book) -> list[str]:
-    """An event that told of an earlier loss is not believed of a later one."""
+    """An event that announced an earlier loss is not believed of a later one."""
     found = []
     for steps in book.steps.values():
         losses: dict[str, int] = {}
@@ -328,12 +330,12 @@ async def an_old_event_says_nothing(book: Book) -> list[str]:
             if step.entry.event not in ("lost", "deleted") or not event or not step.row.lost_said:
                 continue
             if losses.setdefault(event, life) != life:
-                found.append(f"{step}: event {event} told of the loss after entry {losses[event]}")
+                found.append(f"{step}: event {event} announced the loss after entry {losses[event]}")
     return found
 
 
 async def a_loss_is_not_silenced(book: Book) -> list[str]:
-    """The loss of an approved exemption is told, though another was made under its name from another assignment."""
+    """The loss of an approved exemption is notified, though another has its name, from another assignment."""
     found = []
     for step in book:
         before, row = step.before, step.row
@@ -342,12 +344,12 @@ async def a_loss_is_not_silenced(book: Book) -> list[str]:
         moved = before.assignment and before.assignment.lower().strip("/") != row.assignment.lower().strip("/")
         over = before.expires_on is not None and before.expires_on <= step.entry.at + SLACK
         if moved and not over and row.own_write_at is None and not step.says("deleted"):
-            found.append(f"{step}: it exempts from another assignment now, and nobody is told")
+            found.append(f"{step}: it exempts from another assignment now, and nobody is notified")
     return found
 
 
 async def a_bad_one_replaces_nothing(book: Book) -> list[str]:
-    """An exemption that is to be reverted does not stand for a lost one."""
+    """An exemption that is to be reverted does not replace a lost one."""
     found = []
     for step in book:
         why = str(step.entry.facts.get("why", ""))
@@ -371,7 +373,7 @@ def _is_bad(row: Row) -> bool:
 
 
 async def nobody_altered_the_register(book: Book) -> list[str]:
-    """Where no hand was in the register, nobody is told that one was."""
+    """Where no hand was in the register, nobody is notified that one was."""
     ledger = getattr(book.end.people, "ledger", None)
     notices = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
     return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else notices

@@ -136,7 +136,7 @@ async def _flood(number: int, seed: int) -> tuple[int, int, float]:
 
     def instance() -> Courier:
         box: Any = DeadLetterQueue(dead_letters, queue, clock, lambda: rules)  # type: ignore[arg-type]
-        unused: Any = None  # the route gathers nothing
+        unused: Any = None  # the route collects nothing
         return Courier(
             sink, queues=queue, clock=clock, rate_limits=MemoryRateLimits(rows, chance), digest_items=unused,
             dead_letters=box,

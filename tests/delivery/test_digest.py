@@ -201,7 +201,7 @@ async def test_what_is_collected_after_the_windows_got_another_length_goes_at_th
     await world.run(world.clock.now() + timedelta(minutes=1))
     assert len(world.sink.ids()) == sent, "the first notices of this time went already"
     closing = [body for _, _, body in world.queue.messages if body.get("digest", {}).get("seconds") == after * 60]
-    assert len(closing) == 1, "one message closes the window, however many notices it gathers"
+    assert len(closing) == 1, "one message closes the window, however many notices it collects"
     await world.run()
     assert world.sink.ids()[-1] == digest
     assert {"later0", "later1", "later2"} <= {str(entry["id"]) for entry in await members(world, digest)}

@@ -1,7 +1,7 @@
-"""Rows written by an earlier version: read as they stand, and taken up where they are.
+"""Rows written by an earlier version: read as they are, and taken up where they are.
 
-tests/register/rows_of_before.json holds what commit b854bda wrote: exemptions of Alice's at the demo's storage account,
-at 09:30 on 2 November 2026 and an hour later, and the breaker. It is the table as it was, bytes in base64.
+tests/register/fixtures/rows_of_before.json holds what commit b854bda wrote: exemptions of Alice's at the demo's storage
+account, at 09:30 on 2 November 2026 and an hour later, and the breaker. It is the table as it was, bytes in base64.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 from guardrails.decisions.row import Status
 from tests.reconcile.world import ALICE, NO_TICKET, World, rules
 
-ROWS = Path(__file__).parents[1] / "register" / "rows_of_before.json"
+ROWS = Path(__file__).parents[1] / "register" / "fixtures" / "rows_of_before.json"
 START = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 GRACE = {"response": "revert", "grace": "12h"}

@@ -177,16 +177,9 @@ async def test_a_row_of_an_older_version_counts_in_all_and_for_nobody(empty: Wor
     now = empty.clock.now()
     times = [int(now.timestamp() * 1000)] * 3
     await empty.register.take_revert(now, Budget.of(9), asked("eve"))
-    await empty.sdk.upsert_entity(
-        {
-            "PartitionKey": "breaker",
-            "RowKey": "breaker",
-            "opened_at": "",
-            "told": "",
-            "reverts": str(times),
-        },  # stored name
-        mode=UpdateMode.REPLACE,
-    )
+    row = {"PartitionKey": "breaker", "RowKey": "breaker", "opened_at": "", "reverts": str(times)}
+    row["told"] = ""  # stored name
+    await empty.sdk.upsert_entity(row, mode=UpdateMode.REPLACE)
     assert await empty.register.breaker(now) == BreakerState(None, 3)
     assert (await empty.register.take_revert(now, Budget.of(4), asked("eve"))).taken
     assert (await empty.register.take_revert(now, Budget.of(4), asked("eve", 1))).opened_at == now

@@ -64,7 +64,7 @@ def free_port() -> int:
 
 
 async def said_of(endpoint: str, seconds: float = 4) -> str:
-    """What `reach` says of an endpoint; "" where it is reached."""
+    """What `reach` says of an endpoint; "" where it connects."""
     try:
         await reach(endpoint, seconds)
     except Retryable as error:

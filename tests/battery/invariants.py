@@ -232,28 +232,32 @@ async def everything_committed_is_announced(end: End) -> list[str]:
 
     What waited for a digest, or was in a dead letter, is lost with the table where that is lost.
     """
-    reached = await _reached(end) | end.people.ledger.sent_before
+    delivered = await _delivered(end) | end.people.ledger.sent_before
     lost = max(end.people.ledger.wiped, default=START - timedelta(days=1))
     found = []
     for one, entries in end.history.items():
         since = [entry for entry in entries if entry.at > lost]
         committed = {str(name) for entry in since for name in entry.row.get("outbox", ())}
-        found += [f"{one.key}: {name} reached nobody" for name in sorted(committed - reached) if "-wake" not in name]
+        found += [
+            f"{one.key}: {name} was delivered to nobody"
+            for name in sorted(committed - delivered)
+            if "-wake" not in name
+        ]
     return found
 
 
-async def _reached(end: End) -> set[str]:
+async def _delivered(end: End) -> set[str]:
     """Return the messages, `NOTICE-ROUTE`, that were delivered, are in a digest that was, or are kept."""
-    reached = {f"{notice.id}-{route}" for _, route, notice in end.cloud.delivered}
+    delivered = {f"{notice.id}-{route}" for _, route, notice in end.cloud.delivered}
     for dead_letter in await end.register.dead_letters():
         if dead_letter.source == "notices":
-            reached |= await _kept_by(json.loads(dead_letter.payload), end)
+            delivered |= await _kept_by(json.loads(dead_letter.payload), end)
     for message in end.cloud.account.queues.get("notices", ()):
-        reached |= await _kept_by(json.loads(base64.b64decode(message.text)), end)
+        delivered |= await _kept_by(json.loads(base64.b64decode(message.text)), end)
     for name, members in end.cloud.digests.items():
-        for route in [route for route in _ROUTES if f"{name}-{route}" in reached]:
-            reached |= {f"{member}-{route}" for member in members}
-    return reached
+        for route in [route for route in _ROUTES if f"{name}-{route}" in delivered]:
+            delivered |= {f"{member}-{route}" for member in members}
+    return delivered
 
 
 async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
@@ -269,7 +273,7 @@ async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
 
 
 async def nothing_is_announced_twice(end: End) -> list[str]:
-    """Each notice reaches each route once, and once more at most for each crash and each answer that was lost."""
+    """Each notice comes to each route once, and once more at most for each crash and each answer that was lost."""
     delivered = defaultdict[tuple[str, str], list[datetime]](list)
     since: dict[str, datetime] = {}
     for at, route, notice in end.cloud.delivered:
@@ -280,7 +284,7 @@ async def nothing_is_announced_twice(end: End) -> list[str]:
     for (name, route), times in delivered.items():
         chances = sum(since[name] <= at <= times[-1] for at in end.cloud.troubles)
         if len(times) - 1 > chances:
-            found.append(f"{name} reached {route} {len(times)} times, with {chances} crashes and faults: {times}")
+            found.append(f"{name} came to {route} {len(times)} times, with {chances} crashes and faults: {times}")
     return found
 
 

@@ -48,7 +48,7 @@ def keep(shelf: Shelf, *rows: Kept) -> None:
 
 @pytest.fixture
 def full(shelf: Shelf) -> Shelf:
-    """A way of each kind, and exemptions."""
+    """A bypass of each kind, and exemptions."""
     shelf.put([
         row(named("fine"), Status.COMPLIANT, timedelta(days=100)),
         row(named("for-ever"), findings={"EXG101": AT}, owner="x@contoso.com", author="eve@contoso.com", written_at=AT),
@@ -81,7 +81,7 @@ def full(shelf: Shelf) -> Shelf:
 
 
 def shown(run: Run, *argv: str) -> list[tuple[str, str]]:
-    """The way and the last part of the scope, or the name of the exemption, in order."""
+    """The kind and the last part of the scope, or the name of the exemption, in order."""
     ran = run("register", "ways", *argv, "--format", "json")
     assert (ran.code, ran.err) == (0, "")
     return [(one["way"], one["name"] if one["id"] else one["scope"].rpartition("/")[2]) for one in ran.json]

@@ -109,7 +109,7 @@ async def test_only_and_the_scopes_go_for_them_too(tenant: Tenant) -> None:
     tenant.cloud.arm.add_subscription(other, name="other", management_group="corp")
     assert await listed("--subscription", other) == {
         "not-enforced"
-    }  # what is above may reach it; the rest is elsewhere
+    }  # what is above may cover it; the rest is elsewhere
     assert await listed("--only", "violation") == {"tag"}
     assert await listed("--only", "pass") == {"not-scope", "not-enforced"}
     assert await listed("--scope", GROUP) == {"not-scope", "tag"}

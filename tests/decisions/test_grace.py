@@ -30,7 +30,7 @@ THERE = exemption(policyAssignmentId="/subscriptions/x/providers/Microsoft.Autho
 class Life:
     """One exemption, written by people and looked at by the guardrails at once, and whenever something is due.
 
-    `spent`: the times in which it broke rules, stood, and the guardrails knew it: pairs of from and to.
+    `spent`: the times in which it broke rules, was there, and the guardrails knew it: pairs of from and to.
     """
 
     graces: Mapping[str, timedelta] = field(default_factory=lambda: dict(GRACES))

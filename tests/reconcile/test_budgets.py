@@ -264,8 +264,8 @@ async def test_two_workers_at_once_take_no_more_than_there_is(world: World) -> N
     assert await recent(world) == 2
     assert sorted((await world.register.held()).values()) == ["author"] * 4
     assert [kind for kind in await world.notice_kinds() if kind == "budget-reached"] == ["budget-reached"]
-    reached = [message for message in await world.notices() if message["notice"]["kind"] == "budget-reached"]
-    assert len(reached) == 1
+    messages = [message for message in await world.notices() if message["notice"]["kind"] == "budget-reached"]
+    assert len(messages) == 1
 
 
 @pytest.mark.parametrize("write", [1, 2, 3])

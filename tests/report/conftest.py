@@ -168,7 +168,7 @@ async def report_on(*rows: Mapping[str, Any], include: tuple[Any, ...] = (), exc
 
 @pytest.fixture
 async def hostile() -> Report:
-    """A report on a fine exemption, and on one and other ways every text of which is out to get the reader."""
+    """A report on a fine exemption, and on one and other bypasses every text of which is out to get the reader."""
     strange = row(
         "=cmd|' -C calc'!A0", displayName=HOSTILE, expiresOn=None, exemptionCategory=HOSTILE,
         policyDefinitionReferenceIds=[HOSTILE], metadata={"owner": HOSTILE, "approvalTicket": "=1+1", "approver": "x"},

@@ -38,7 +38,7 @@ async def test_it_does_so_where_the_filters_leave_it_out() -> None:
 
 
 async def test_what_is_unreadable_and_seen_hides_no_other() -> None:
-    """A scope that is none, a mode that nobody knows, tags that are no object: each is a line, with its way."""
+    """A scope that is none, a mode that nobody knows, tags that are no object: each is a line, with its kind."""
     rows = (assigned("a", notScopes=["nowhere"]), assigned("b", enforcementMode="Sometimes"))
     report = await look_at(shelf(row(), assignments=rows, tags=(Page([{**tagged(**TAGS), "tags": 5}]),)))
     assert {line.kind: line.grade for line in report.lines if line.bypass} == {

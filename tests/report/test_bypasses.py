@@ -66,7 +66,7 @@ async def look_at(one: Shelf, wanted: Filter = EVERYTHING) -> Report:
 
 @pytest.fixture
 async def report() -> Report:
-    """One of each way, one of them accepted; and two exemptions."""
+    """One bypass of each kind, one of them accepted; and two exemptions."""
     tags = Page([tagged(**TAGS), tagged(f"{SUB}/resourceGroups/other", policyExceptionId="EXC-2")])
     return await look_at(shelf(row(), row("never", expiresOn=None), assignments=ONE_OF_EACH, tags=(tags,)))
 

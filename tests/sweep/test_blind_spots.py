@@ -324,15 +324,15 @@ async def test_a_sweep_that_is_cancelled_frees_its_lease(tenant: Tenant) -> None
     await world.bad(world.id())
     world.clock.advance(days=1)
 
-    reached = asyncio.Event()
+    arrived = asyncio.Event()
 
     async def hang() -> None:
-        reached.set()
+        arrived.set()
         await asyncio.sleep(30)
 
     world.watch.before["register.commit"] = hang
     task = asyncio.create_task(tenant.sweeper.sweep())
-    await reached.wait()
+    await arrived.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()

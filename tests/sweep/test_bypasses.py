@@ -44,7 +44,7 @@ async def every(tenant: Tenant) -> list[Kept]:
 
 
 async def rows(tenant: Tenant) -> dict[str, Kept]:
-    """Every row, by its way and the last part of its scope."""
+    """Every row, by its kind and the last part of its scope."""
     found = await every(tenant)
     named = {f"{one.bypass.kind} {one.bypass.scope.rpartition('/')[2]}": one for one in found}
     assert len(named) == len(found)
@@ -52,7 +52,7 @@ async def rows(tenant: Tenant) -> dict[str, Kept]:
 
 
 async def row(tenant: Tenant, kind: BypassKind) -> Kept:
-    """The one row of a way."""
+    """The one row of a kind."""
     (one,) = [one for one in await every(tenant) if one.bypass.kind is kind]
     return one
 

@@ -1,4 +1,4 @@
-"""A sweep of listed subscriptions: assignments reach down from management groups that are not among what is listed."""
+"""A sweep of listed subscriptions: assignments come from management groups that are not among what is listed."""
 
 from collections.abc import AsyncIterator
 

@@ -54,7 +54,7 @@ def _anew_after_exclusion(old: Any, at: Situation, plan: Any, *args: Any, **more
 
 
 def _own_alone(use: GraceUse, author: str) -> GraceUse:
-    """Return an account without a period that lasts and is not this author's."""
+    """Return grace use without a period that lasts and is not this author's."""
     return tuple(one for one in use if one.end is not None or one.is_by({author.lower()}))
 
 

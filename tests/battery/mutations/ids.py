@@ -146,7 +146,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "raw-text-in-the-log",
-        "What strangers wrote reaches the log on one line, escaped.",
+        "What strangers wrote is in the log on one line, escaped.",
         _TESTS + "test_a_forged_id_touches_no_exemption",
         instead("guardrails.errors.plain", lambda text: text),
         instead("guardrails.runtime.telemetry.plain", lambda text: text),

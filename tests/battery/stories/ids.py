@@ -18,7 +18,7 @@ _ELSEWHERE: Final = f"{tenant.SUBSCRIPTION}/resourceGroups/elsewhere"
 
 
 class _OneLine(logging.Handler):
-    """Notes what reaches the log with more than one line, or with signs that are none."""
+    """Notes what is in the log with more than one line, or with signs that are none."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(logging.INFO)

@@ -21,7 +21,7 @@ BARE: Final = frozenset({"EXG501", "EXG502", "EXG503"})
 
 
 class Expected(NamedTuple):
-    """A bypass that the scan must find: the assignment's name, or the tagged resource's; and the keys of its findings."""
+    """A bypass that the scan must find: the name of the assignment or tagged resource, and the keys of its findings."""
 
     kind: BypassKind
     scope: str

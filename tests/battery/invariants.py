@@ -238,11 +238,8 @@ async def everything_committed_is_announced(end: End) -> list[str]:
     for one, entries in end.history.items():
         since = [entry for entry in entries if entry.at > lost]
         committed = {str(name) for entry in since for name in entry.row.get("outbox", ())}
-        found += [
-            f"{one.key}: {name} was delivered to nobody"
-            for name in sorted(committed - delivered)
-            if "-wake" not in name
-        ]
+        missing = sorted(name for name in committed - delivered if "-wake" not in name)
+        found += [f"{one.key}: {name} was delivered to nobody" for name in missing]
     return found
 
 

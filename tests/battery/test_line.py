@@ -84,10 +84,10 @@ async def stores(azurite: str, clock: VirtualClock) -> AsyncIterator[tuple[Store
                     await stack.enter_async_context(
                         connect(clock=clock, connection_string=asked, table=table, transport=transport)
                     ),
-                    await stack.enter_async_context(TableClient.from_connection_string(true, table)),
+                    await stack.enter_async_context(TableClient.from_connection_string(admin, table)),
                     trouble,
                 )
-                for asked, true, trouble in (
+                for asked, admin, trouble in (
                     (azurite, azurite, lambda fault: setattr(transport, "fault", fault)),
                     (troubled.connection_string, account.connection_string, waiting.append),
                 )
@@ -115,7 +115,7 @@ async def test_a_fault_comes_to_the_same(stores: tuple[Store, Store], clock: Vir
 
 
 async def test_what_is_to_happen_to_one_process_happens_to_no_other() -> None:
-    """Two ways to one account: what one wrote the other reads, and each has its own line."""
+    """Two lines to one account: what one wrote the other reads, and each has its own line."""
     seen: list[Sent] = []
     ours, theirs = Line(seen.append), Line()
     with (
@@ -123,7 +123,7 @@ async def test_what_is_to_happen_to_one_process_happens_to_no_other() -> None:
         Account(ours, of=account).serve() as one,
         Account(theirs, of=account).serve() as two,
     ):
-        first, second = (TableClient.from_connection_string(kind.connection_string, "t") for kind in (one, two))
+        first, second = (TableClient.from_connection_string(other.connection_string, "t") for other in (one, two))
         await first.create_table()
         await first.create_entity({"PartitionKey": "a", "RowKey": "b"})
         assert [row["RowKey"] async for row in second.list_entities()] == ["b"]
@@ -138,8 +138,8 @@ async def test_a_message_is_seen_by_the_clock_of_its_account() -> None:
     with Account(clock=lambda: now).serve() as account:
         async with queues.connect(connection_string=account.connection_string) as ours:
             await ours.send("notices", {"id": "n"}, delay=30)
-        kind = Account(of=account)
+        other = Account(of=account)
         (queue,) = account.queues.values()
         assert [one.due for one in queue] == [130.0]
         now = 130.0
-        assert kind.clock() == 130.0
+        assert other.clock() == 130.0

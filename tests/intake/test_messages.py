@@ -47,9 +47,9 @@ async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_dead_lette
         assert await desk.intake.message(text) is None
         text = next(iter(await desk.texts("reconcile")), "")
     assert rounds == MAX_ATTEMPTS
-    waits, notices = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
+    waits, at_once = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
     assert waits == [backoff(attempt) for attempt in range(MAX_ATTEMPTS - 1)]
-    assert notices == [0.0, 0.0]
+    assert at_once == [0.0, 0.0]
     (dead_letter,) = await desk.dead_letters()
     assert (dead_letter.source, dead_letter.attempts) == ("reconcile", MAX_ATTEMPTS)
     assert "throttled" in dead_letter.reason

@@ -289,7 +289,7 @@ async def test_an_initiative_that_nobody_knows_is_unknown_and_not_asked_for_betw
     await world.forget()
     await hour(tenant)
     assert (await world.row(second)).status is Status.COMPLIANT
-    assert "compliant" in await world.overlap_of(), "who heard that it is unknown hears that it is not"
+    assert "compliant" in await world.notice_kinds(), "who heard that it is unknown hears that it is not"
 
 
 async def test_what_cannot_be_read_leaves_what_was_notified(tenant: Tenant) -> None:

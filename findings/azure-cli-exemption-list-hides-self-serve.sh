@@ -1,6 +1,6 @@
 #!/bin/sh
 # azure-cli 2.91.0: `az policy exemption list` asks for api-version 2026-01-01-preview, whose answers have
-# `exemptionManagementMode`, and prints exemptions without it: who reads its output cannot tell a self-serve exemption
+# `exemptionManagementMode`, and prints exemptions without it: who reads its output cannot see which is a self-serve exemption
 # from one that an administrator approved. Every other property of the answer below is printed.
 #
 # Runs the command's own operations on an answer of Azure Resource Manager, without a connection. Observed output:

@@ -38,7 +38,7 @@ import requests
 from azure.cli.core import get_default_cli
 from azure.cli.core._profile import Profile
 
-CURRENT, OTHER = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "ab")
+CURRENT, OTHER = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "ab")
 GROUP = f"/subscriptions/{OTHER}/resourceGroups/prod"
 SCOPES = (f"/subscriptions/{OTHER}", GROUP, f"{GROUP}/providers/Microsoft.Storage/storageAccounts/drop")
 ASKED = [f"/subscriptions/{OTHER}", *2 * [f"/subscriptions/{CURRENT}/resourceGroups/prod"]]

@@ -57,11 +57,11 @@ server = HTTPServer(("127.0.0.1", 0), Endpoint)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 os.environ["IDENTITY_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}/msi/token"
 os.environ["IDENTITY_HEADER"] = "x"
-told = []
+outcomes = []
 
 
-def tell(name, what):
-    told.append(what)
+def note(name, what):
+    outcomes.append(what)
     print(f"{name}: {what}; the endpoint was asked for a token {Endpoint.asked} time")
     Endpoint.asked = 0
 
@@ -75,18 +75,18 @@ async def main():
         async with AsyncTableClient(TABLE, "rows", credential=credential, retry_total=0) as client:
             for name, arguments in (("delete_entity", ("p", "r")), ("delete_table", ()), ("get_entity", ("p", "r"))):
                 try:
-                    tell(name, f"returned {await getattr(client, name)(*arguments)}")
+                    note(name, f"returned {await getattr(client, name)(*arguments)}")
                 except Exception as error:
-                    tell(name, error_of(error))
+                    note(name, error_of(error))
 
 
 print(", ".join(f"{name} {version(name)}" for name in ("azure-data-tables", "azure-identity")))
 asyncio.run(main())
 try:
     client = TableClient(TABLE, "rows", credential=ManagedIdentityCredential(), retry_total=0)
-    tell("delete_entity, synchronous", f"returned {client.delete_entity('p', 'r')}")
+    note("delete_entity, synchronous", f"returned {client.delete_entity('p', 'r')}")
 except Exception as error:
-    tell("delete_entity, synchronous", error_of(error))
+    note("delete_entity, synchronous", error_of(error))
 wanted = ["returned None", "returned None", "HttpResponseError 404", "CredentialUnavailableError None"]
-sys.exit(told != wanted)
+sys.exit(outcomes != wanted)
 PY

@@ -1,7 +1,7 @@
 """Who calls: tokens shaped like Microsoft Entra access tokens, and the managed-identity endpoint that issues them.
 
-The tokens are signed with a key that everybody knows. They prove nothing; they only let the ARM stand-in tell a token
-of the sandbox from garbage. `Caller` is what ARM and Event Grid read out of one.
+The tokens are signed with a key that everybody knows. They prove nothing; by them the ARM stand-in only recognises a
+token of the sandbox. `Caller` is what ARM and Event Grid read out of one.
 """
 
 import base64

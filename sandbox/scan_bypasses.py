@@ -1,4 +1,4 @@
-"""The ways past a policy that are no exemptions, in the tenant of `make scan-demo`: some of each, sound and unsound."""
+"""The bypasses that are no exemptions, in the tenant of `make scan-demo`: some of each, sound and unsound."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ MG: Final = "/providers/Microsoft.Management/managementGroups/"
 APPROVED: Final = ("EXC-1041", "EXC-1058", "EXC-1077")
 AUTHOR: Final = "jo.meyer@contoso.com"
 BARE: Final = frozenset({"EXG501", "EXG502", "EXG503"})
-"""What is found on a way about which its assignment says nothing."""
+"""What is found on a bypass about which its assignment says nothing."""
 
 
 class Expected(NamedTuple):
-    """A way that the scan must find: the assignment's name, or the tagged resource's; and the keys of its findings."""
+    """A bypass that the scan must find: the name of the assignment or tagged resource, and the keys of its findings."""
 
     kind: BypassKind
     scope: str
@@ -29,7 +29,7 @@ class Expected(NamedTuple):
     keys: frozenset[str]
 
 
-def furnish_ways(arm: Arm, now: datetime, subscriptions: dict[str, str], hostile: str) -> list[Expected]:
+def furnish_bypasses(arm: Arm, now: datetime, subscriptions: dict[str, str], hostile: str) -> list[Expected]:
     """Put them into ARM. `subscriptions`: ids by name. Returns what is to be found."""
     return [*_assigned(arm, now, subscriptions), *_tagged(arm, now, subscriptions, hostile)]
 

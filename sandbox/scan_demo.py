@@ -1,4 +1,4 @@
-"""`make scan-demo`: a tenant with two hundred exemptions and other ways past a policy, and `guardrails scan` over it.
+"""`make scan-demo`: a tenant with two hundred exemptions and other bypasses of policies, and `guardrails scan` over it.
 
 Checked, not staged: the demo fails when the scan does not find what was put there, or when it changed anything.
 """
@@ -21,7 +21,7 @@ from guardrails.cli.screen import Screen
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
-from sandbox.scan_bypasses import Expected, furnish_ways, ruleset
+from sandbox.scan_bypasses import Expected, furnish_bypasses, ruleset
 from sandbox.stack import ROOT
 
 AUTH: Final = "/providers/Microsoft.Authorization"
@@ -74,7 +74,7 @@ def subscription(name: str) -> str:
 
 
 def furnish(arm: Arm, now: datetime) -> tuple[dict[str, str], list[Expected]]:
-    """Put the tenant into ARM. Returns what is wrong with each exemption, by id, and the other ways past a policy."""
+    """Put the tenant into ARM. Returns what is wrong with each exemption, by id, and the other bypasses."""
     for name, parent in GROUPS.items():
         arm.add_management_group(name, parent=parent, display_name=name.capitalize())
     for name, group in SUBSCRIPTIONS.items():
@@ -97,7 +97,7 @@ def furnish(arm: Arm, now: datetime) -> tuple[dict[str, str], list[Expected]]:
             arm.seed(scope.scope, {"location": "westeurope"})
         arm.seed(identity, body)
         wrong[identity] = fault
-    return wrong, furnish_ways(arm, now, {name: subscription(name) for name in SUBSCRIPTIONS}, HOSTILE)
+    return wrong, furnish_bypasses(arm, now, {name: subscription(name) for name in SUBSCRIPTIONS}, HOSTILE)
 
 
 def exemptions(now: datetime, count: int = COUNT) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -232,8 +232,8 @@ async def scan(environment: dict[str, str], *words: str) -> None:
 
 def check(wrong: dict[str, str], bypasses: list[Expected], page: Path, table: Path, data: Path) -> str:
     """Compare what was found with what was put there. Returns the totals; raises ScanDemoFailed."""
-    reported = json.loads(data.read_text(encoding="utf-8"))
-    codes = {one["id"]: {finding["code"] for finding in one["findings"]} for one in reported["exemptions"]}
+    document = json.loads(data.read_text(encoding="utf-8"))
+    codes = {one["id"]: {finding["code"] for finding in one["findings"]} for one in document["exemptions"]}
     if codes.keys() != wrong.keys():
         raise ScanDemoFailed(f"{len(codes)} exemptions are in the report, {len(wrong)} in the tenant")
     expected = {
@@ -247,30 +247,30 @@ def check(wrong: dict[str, str], bypasses: list[Expected], page: Path, table: Pa
             raise ScanDemoFailed(f"{identity}: {fault} was not found, but {sorted(codes[identity])}")
         if fault == "fine" and codes[identity] - BY_CHANCE:
             raise ScanDemoFailed(f"{identity}: it keeps every rule, and {sorted(codes[identity])} was found")
-    check_bypasses(reported, bypasses)
+    check_bypasses(document, bypasses)
     kinds = {ExemptionId.parse(identity).kind for identity in codes}
-    if kinds != set(ScopeKind) or reported["missing"]:
-        raise ScanDemoFailed(f"not all was seen: {kinds}, {reported['missing']}")
+    if kinds != set(ScopeKind) or document["missing"]:
+        raise ScanDemoFailed(f"not all was seen: {kinds}, {document['missing']}")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     shown = page.read_text(encoding="utf-8")
     count = len(wrong) + len(bypasses)
     if len(rows) != count or shown.count("<tr data-g=") != count or "<script>alert" in shown:
         raise ScanDemoFailed("the HTML or the CSV does not hold what the JSON does, or not escaped")
-    counts = reported["counts"]
+    counts = document["counts"]
     sums = {name: counts[name] for name in ("exemptions", "bypasses", "violation", "unknown", "pass", "excluded")}
     return " ".join(f"{name}={value}" for name, value in sums.items())
 
 
-def check_bypasses(reported: dict[str, Any], bypasses: list[Expected]) -> None:
-    """Compare the other ways that were found with those that were put there. Raises ScanDemoFailed."""
-    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in reported["bypasses"]}
+def check_bypasses(document: dict[str, Any], bypasses: list[Expected]) -> None:
+    """Compare the other bypasses that were found with those that were put there. Raises ScanDemoFailed."""
+    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in document["bypasses"]}
     expected = {(str(one.kind), one.scope, one.name): set(one.keys) for one in bypasses}
     if found != expected:
         different = [key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)]
-        raise ScanDemoFailed(f"other ways past a policy: {sorted(different)} are not as they were put there")
-    if not all(one["whole"] for one in reported["ways"]):
-        raise ScanDemoFailed("not all ways past a policy were read")
+        raise ScanDemoFailed(f"other bypasses: {sorted(different)} are not as they were put there")
+    if not all(one["whole"] for one in document["ways"]):
+        raise ScanDemoFailed("not all bypasses were read")
 
 
 def _named(bypass: dict[str, Any]) -> str:

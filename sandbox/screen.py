@@ -164,16 +164,16 @@ def _did(step: Step) -> str:
     entry = next(entry for entry in reversed(step.history) if entry.event == step.event)
     withheld = [reason for reason in entry.facts.get("plan", {}).get("reasons", ()) if reason.startswith("audit mode")]
     if withheld:
-        return f"told; would {withheld[0].rsplit(' ', 1)[-1]}"
+        return f"notified; would {withheld[0].rsplit(' ', 1)[-1]}"
     reasons = [reason for reason in entry.facts.get("plan", {}).get("reasons", ()) if reason.startswith("not ")]
     return {
         "reverted": "reverted: deleted",
         "put-back": "reverted: last compliant state put back",
         "tagged": "tagged",
-        "deleted": "recorded; its body is kept" + ("" if entry.facts.get("accepted") else ", and told"),
+        "deleted": "recorded; its body is kept" + ("" if entry.facts.get("accepted") else ", and notified"),
         "brought-back": "put back: its target is there again",
         "excluded": "recorded, left alone",
-    }.get(step.event, f"told; {reasons[0]}" if reasons else "recorded" if not _codes(step) else "told")
+    }.get(step.event, f"notified; {reasons[0]}" if reasons else "recorded" if not _codes(step) else "notified")
 
 
 def _texts(element: Any) -> Iterator[str]:

@@ -73,7 +73,7 @@ class Failing:
         self.draw = random.Random(self.seed)  # noqa: S311  not for secrets
 
     def strikes(self, path: str) -> bool:
-        """Tell whether this request is hit, and use up one of the count."""
+        """Return whether this request is hit, and use up one of the count."""
         if self.count == 0 or re.search(self.path, path) is None or self.draw.random() >= self.ratio:
             return False
         if self.count is not None:

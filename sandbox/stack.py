@@ -241,7 +241,7 @@ async def _spawn(
         return process, json.loads(line)
     except (TimeoutError, ValueError) as error:
         await _end(process, kill=True)
-        raise SandboxError(f"the {name} did not start; what it printed stands above") from error
+        raise SandboxError(f"the {name} did not start; see what it printed above") from error
 
 
 async def _end(process: Process, *, kill: bool = False) -> None:

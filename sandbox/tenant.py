@@ -62,11 +62,11 @@ def seeds() -> list[dict[str, Any]]:
         {"policyDefinitionId": definition, "policyDefinitionReferenceId": reference}
         for definition, reference in zip(definitions, ("denyPublicNetwork", "requireTls"), strict=True)
     ]
-    reported = {"category": "Storage"}
+    metadata = {"category": "Storage"}
     rule = {"if": {"field": "type", "equals": "Microsoft.Storage/storageAccounts"}, "then": {"effect": "deny"}}
     return [
         *(
-            {"id": one, "body": {"properties": {"policyRule": rule, "mode": "All", "metadata": reported}}}
+            {"id": one, "body": {"properties": {"policyRule": rule, "mode": "All", "metadata": metadata}}}
             for one in definitions
         ),
         {"id": initiative, "body": {"properties": {"policyDefinitions": members}}},

@@ -19,7 +19,7 @@ _SECONDS: Final = 120.0
 
 
 async def figures() -> list[tuple[str, float, str]]:
-    """Have 500 exemptions lost and brought back through the real worker library; count what that took."""
+    """Have 500 exemptions lost and restored through the real worker library; count what that took."""
     accounts = [f"{tenant.REPORTING}/providers/Microsoft.Storage/storageAccounts/st{n}" for n in range(_TARGETS)]
     paths = [exemption_id(account, "waiver") for account in accounts]
     async with Sandbox() as sandbox:

@@ -202,7 +202,7 @@ async def _run(environment: dict[str, str], *words: str) -> str:
     runner = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
     out, _ = await runner.communicate()
     if runner.returncode:
-        raise RuntimeError("the scan failed; what it printed stands above")
+        raise RuntimeError("the scan failed; see what it printed above")
     return out.decode()
 
 

@@ -73,17 +73,17 @@ def tenant(size: int) -> Iterator[dict[str, Any]]:
         yield {"id": f"{scopes[number % len(scopes)]}/subscriptions/{one}", "body": {}}
     for number in range(size):
         turn, place = divmod(number, len(subscriptions))
-        beside = turn - 1 if turn == 50 else turn  # in each subscription one stands beside another, and says the same
+        pair = turn - 1 if turn == 50 else turn  # in each subscription one is at another's scope and says the same
         if turn < 3 and place % 5 == 0:
             scope = scopes[place % len(scopes)]
         else:
             scope = f"/subscriptions/{subscriptions[place]}"
-            scope += f"/resourceGroups/rg-{beside}" if turn > 3 else ""
-            scope += f"/providers/Microsoft.Storage/storageAccounts/st{beside}" if beside % 3 == 2 else ""
+            scope += f"/resourceGroups/rg-{pair}" if turn > 3 else ""
+            scope += f"/providers/Microsoft.Storage/storageAccounts/st{pair}" if pair % 3 == 2 else ""
         written = spell_time(now - timedelta(days=chance.randint(1, 60)))
         properties = {
             "policyAssignmentId": assignments[place % len(assignments)],
-            "policyDefinitionReferenceIds": [f"ref{beside % 4}"] if beside % 4 or turn < 4 else [],
+            "policyDefinitionReferenceIds": [f"ref{pair % 4}"] if pair % 4 or turn < 4 else [],
             "exemptionCategory": "Waiver",
             "displayName": f"Exemption {number}",
             "description": "The uploader of a partner cannot use private endpoints until its next release.",
@@ -141,7 +141,7 @@ class Bench:
 
     def __init__(self, rules: str = "", table: str = "bench") -> None:
         clock, connection, self.arm_address = SystemClock(), os.environ["BENCH_STORAGE"], os.environ["BENCH_ARM"]
-        self.table, self.queue, self.reported = Recorder(), Recorder(), list[str]()
+        self.table, self.queue, self.notices = Recorder(), Recorder(), list[str]()
         identity = ManagedIdentityCredential()
         arm = ArmRest(self.arm_address, identity, clock, audience=_AUDIENCE)
         graph = Graph(self.arm_address, identity, clock, audience=_AUDIENCE)
@@ -153,7 +153,7 @@ class Bench:
         self._parts = (arm, graph, register, outward, identity)
 
     async def _say(self, notice: Notice) -> None:
-        self.reported.append(notice.id)
+        self.notices.append(notice.id)
 
     async def sweep(self) -> tuple[float, Report]:
         """Sweep; return the processor's time that it took, in seconds, and the report."""
@@ -174,7 +174,7 @@ async def sweep_twice() -> None:
         for name in ("first", "unchanged"):
             bench.table.take()
             bench.queue.take()
-            bench.reported.clear()
+            bench.notices.clear()
             async with http.delete(f"{bench.arm_address}/_sandbox/counters") as answer:
                 await answer.read()
             started = time.perf_counter()
@@ -185,7 +185,7 @@ async def sweep_twice() -> None:
             reads, writes = bench.table.take()
             figures[name] = {
                 "seconds": seconds, "cpu": cpu, "requests": requests, "table_reads": reads, "table_writes": writes,
-                "queue_writes": bench.queue.take()[1], "notices": len(bench.reported), "report": report.to_json(),
+                "queue_writes": bench.queue.take()[1], "notices": len(bench.notices), "report": report.to_json(),
             }  # fmt: skip
     figures["mib"] = _peak_mib()
     await bench.close()
@@ -241,7 +241,7 @@ async def measure(size: int, what: str = "twice") -> dict[str, Any]:
             )
             out, _ = await runner.communicate()
             if runner.returncode:
-                raise RuntimeError("the sweep failed; what it printed stands above")
+                raise RuntimeError("the sweep failed; see what it printed above")
             figures: dict[str, Any] = json.loads(out)
             return figures
     finally:

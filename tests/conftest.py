@@ -1,4 +1,4 @@
-"""What every test may use: storage, and a clock that only moves when it is told to."""
+"""What every test may use: storage, and a clock that a test alone moves."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from .storage import Account
 
 
 class VirtualClock:
-    """ports.Clock, standing still at `time`."""
+    """ports.Clock; it is `time` until somebody changes that."""
 
     def __init__(self, time: datetime = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)) -> None:
         self.time = time

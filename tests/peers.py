@@ -121,7 +121,7 @@ class Run:
 def epac_run(
     deployed: Mapping[str, Any], wanted: Mapping[str, Any] | None, where: Environment, now: datetime, zone: tzinfo = UTC
 ) -> Run:
-    """Return what the next run does. `wanted`: what its files ask for under this id, None where they do not have it."""
+    """Return what the next run does. `wanted`: what its files ask for with this id, None where they do not have it."""
     there = canonical(deployed)["properties"]
     if there["policyAssignmentId"].lower() in where.outside:
         return Run("none")

@@ -20,7 +20,7 @@ OPTIONAL: Final = (
 )  # fmt: skip
 """What no role of ours has: what Resource Graph asks of who is to see tags, the built-in Reader, given with the
 parameter `readTags`; and what `doctor` asks with an operator's login: the configuration of the function app, and
-whether our records reach the workspace."""
+whether our records arrive in the workspace."""
 
 
 def recorded(folder: Path) -> set[str]:

@@ -66,7 +66,7 @@ def test_an_unchanged_file_is_not_parsed_again(path: Path, clock: VirtualClock) 
 @pytest.mark.parametrize(
     "broken", ["", AUDIT[:20], "version: 1\nmode: au", "\x00", AUDIT + "mode: enforce\n", None, b"\xff\xfe"]
 )
-def test_a_broken_file_stops_everything_until_it_is_mended(
+def test_a_broken_file_stops_everything_until_it_is_fixed(
     path: Path, clock: VirtualClock, broken: str | bytes | None
 ) -> None:
     ruleset = RulesetFile(path, clock)

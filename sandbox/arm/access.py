@@ -54,7 +54,7 @@ class Access:
         self.denials.clear()
 
     def may(self, caller: Caller, action: str, key: str) -> bool:
-        """Tell whether the grants of the caller, if any are set, allow the action at a lower-cased scope or id."""
+        """Return whether the grants of the caller, if any are set, allow the action at a lower-cased scope or id."""
         grants = self.grants.get(caller.oid)
         if grants is None:
             return True

@@ -91,7 +91,7 @@ class Throttle:
         self._used.clear()
 
     def spend(self, method: str, key: str) -> tuple[str, int]:
-        """Count one request; return the header that tells about it and what is left, below zero when over."""
+        """Count one request; return the header that describes it and what is left, below zero when over."""
         now = time.monotonic()
         if now - self._window >= WINDOW_SECONDS:
             self._window = now

@@ -4,7 +4,7 @@ It shows what the real one shows: rows lag (`freeze`), rows of scopes that the c
 word, and a token for the next page comes only when `id` is projected (azure-docs,
 governance/resource-graph/concepts/work-with-data.md). It reads with an api-version of its own and no `$expand`: of
 exemptions, `exemptionManagementMode` and selectors by principal are missing, and `assignmentScopeValidation` is null
-whatever it is (Azure/enterprise-azure-policy-as-code 415). That what is left of a selector stands there is a guess.
+whatever it is (Azure/enterprise-azure-policy-as-code 415). That what is left of a selector is shown is a guess.
 Each version of a definition is a row (Azure/enterprise-azure-policy-as-code 1395).
 `faults.GraphTrouble` is what can go wrong.
 """
@@ -114,7 +114,7 @@ class Graph:
         return headers
 
     def _spend(self) -> dict[str, str]:
-        """Count a query against the quota; return the headers that tell about it. Raises ArmError 429."""
+        """Count a query against the quota; return the headers that describe it. Raises ArmError 429."""
         quota = self.trouble.quota
         if not quota:
             return {"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"}
@@ -246,7 +246,7 @@ class Graph:
 
 
 def _is_in(type_key: str, query: Query) -> bool:
-    """Tell whether entries of a type are in the query's table, and asked for."""
+    """Return whether entries of a type are in the query's table, and asked for."""
     if query.types is not None and type_key not in query.types:
         return False
     if query.table == "resources" and type_key.startswith(changes.HIDDEN):

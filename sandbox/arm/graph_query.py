@@ -63,7 +63,7 @@ class Query:
     tests: tuple[tuple[Test, ...], ...] = ()
 
     def about(self, type_key: str) -> bool:
-        """Tell whether it asks for a type by name."""
+        """Return whether it asks for a type by name."""
         return self.types is not None and type_key in self.types
 
     def takes(self, row: Mapping[str, Any]) -> bool:
@@ -143,5 +143,5 @@ def _value(row: Any, path: tuple[str, ...]) -> Any:
 
 
 def refused(why: str, code: str = "InvalidQuery") -> ArmError:
-    """Make a 400 as Resource Graph makes it: what is wrong stands in the details."""
+    """Make a 400 as Resource Graph makes it: what is wrong is in the details."""
     return ArmError(400, "BadRequest", "Please provide below info when asking for support.", details=[(code, why)])

@@ -51,7 +51,7 @@ def select(store: Store, rows: Iterable[Entry], scope_key: str, text: str, now: 
 
 
 def goes_below(text: str) -> bool:
-    """Tell whether a filter asks for what is below a scope, whatever the scope is."""
+    """Return whether a filter asks for what is below a scope, whatever the scope is."""
     return "below" in _clauses(text)
 
 
@@ -86,7 +86,7 @@ def _category(entry: Entry) -> str:
 
 
 def expired(entry: Entry, now: datetime) -> bool:
-    """Tell whether an exemption's expiry has passed."""
+    """Return whether an exemption's expiry has passed."""
     text = entry.body["properties"].get("expiresOn")
     return bool(text) and datetime.fromisoformat(text).astimezone(UTC) <= now
 

@@ -1,4 +1,4 @@
-"""The api-versions that this cloud has of each type: told by `GET [/subscriptions/ID]/providers/NAMESPACE`.
+"""The api-versions that this cloud has of each type: listed by `GET [/subscriptions/ID]/providers/NAMESPACE`.
 
 It insists on those of policy types. Of subscriptions, tenants and providers, which are Resource Manager's own, it
 insists on one list for all, with InvalidApiVersionParameter (Azure/azure-cli 28038, ansible-collections/azure 1739;

@@ -1,4 +1,4 @@
-"""What a request comes to, before it is HTTP; and what is told to Event Grid about it."""
+"""What a request comes to, before it is HTTP; and the event that Event Grid gets about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -165,8 +165,8 @@ class Resources:
         return Reply(200, b'{"value":[' + b",".join(self._render(row, version) for row in rows) + b"]}")
 
     def _render(self, entry: Entry, version: str, expand: str = "") -> bytes:
-        odd = not isinstance(entry.body.get("properties") or {}, dict)  # put there by a test, and shown as it is
-        if odd or entry.target.type_key not in _VERSIONED:
+        malformed = not isinstance(entry.body.get("properties") or {}, dict)  # put there by a test, and shown as it is
+        if malformed or entry.target.type_key not in _VERSIONED:
             return entry.bytes()
         properties = versions.shown(self._store, entry, version, expand)
         return json.dumps({**entry.json(), "properties": properties}).encode()

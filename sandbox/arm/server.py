@@ -92,7 +92,7 @@ class Arm(State):
         return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
 
     def answer(self, request: Request, body: bytes, fault: Fault | None = None) -> Reply:
-        """Answer one request as it stands, `fault` in force, and write it into the log; what a fault delays is not."""
+        """Answer one request at once, `fault` in force, and write it into the log; what a fault delays is not."""
         started = time.perf_counter()
         reply, kind, who = self._answer(request, body, fault)
         if fault and fault.drop:
@@ -184,10 +184,10 @@ class Arm(State):
             self._check(call, action)
             reply = self._dispatch(call)
         except ArmError:
-            self._tell(call, action, created=created, succeeded=False)
+            self._announce(call, action, created=created, succeeded=False)
             raise
         if reply.status != 204:
-            self._tell(call, action, created=created, succeeded=True)
+            self._announce(call, action, created=created, succeeded=True)
         return reply
 
     def _routed(self, method: str, route: Route, query: Mapping[str, str], body: Any, context: Context) -> Reply:
@@ -286,7 +286,7 @@ class Arm(State):
             return self.exemptions.delete(target, version)
         raise not_allowed(method)
 
-    def _tell(self, call: Call, action: str, *, created: bool, succeeded: bool) -> None:
+    def _announce(self, call: Call, action: str, *, created: bool, succeeded: bool) -> None:
         if call.method == "GET" or (not self.listeners and call.target.type_key != EXEMPTIONS):
             return
         operation = Operation(call.method, action, call.target, call.context, created, succeeded, self.clock())

@@ -137,7 +137,7 @@ class Store:
         return found
 
     def is_below(self, key: str, ancestor: str) -> bool:
-        """Tell whether a scope is the other one or below it."""
+        """Return whether a scope is the other one or below it."""
         if not ancestor or key == ancestor or key.startswith(ancestor + "/"):
             return True
         return ancestor.startswith("/providers/microsoft.management/") and ancestor in self.scopes_up(key)

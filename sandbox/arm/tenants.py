@@ -1,4 +1,4 @@
-"""What Resource Manager tells of the caller's tenants: `GET /tenants`. Every identity may ask; here there is one.
+"""What Resource Manager lists of the caller's tenants: `GET /tenants`. Every identity may ask; here there is one.
 
 Source: REST reference, Tenants - List, 2022-12-01.
 """

@@ -158,7 +158,7 @@ class EventGrid:
             self.publish(event)
 
     def publish(self, event: Event) -> None:
-        """Queue an event (Event Grid schema) for every subscription that wants it; tests publish odd ones here."""
+        """Queue an event (Event Grid schema) for each subscription that wants it; tests publish malformed ones here."""
         self.metrics.published += 1
         for subscription in self.subscriptions:
             if not subscription.wants(event):
@@ -227,7 +227,7 @@ class EventGrid:
             if not reason and time.monotonic() + wait * self.time_scale >= ends:
                 reason = "TimeToLiveExceeded"
             if reason:
-                self._bury(parcel, reason, outcome)
+                self._dead_letter(parcel, reason, outcome)
                 break
             self.metrics.retried += len(parcel.events)
             await asyncio.sleep(wait * self.time_scale)
@@ -262,7 +262,7 @@ class EventGrid:
         self.history.append(Delivery(subscription.name, ids, parcel.attempts, status, seconds))
         return status, outcome
 
-    def _bury(self, parcel: _Parcel, reason: str, outcome: str) -> None:
+    def _dead_letter(self, parcel: _Parcel, reason: str, outcome: str) -> None:
         self.metrics.dead_lettered += len(parcel.events)
         if parcel.subscription.dead_letter is None:
             return

@@ -56,7 +56,7 @@ def _data(operation: Operation, subscription: str) -> Event:
         "resourceProvider": target.type.partition("/")[0],
         "resourceUri": target.id,
         "operationName": operation.action,
-        # The published examples of failures say Succeeded too: only the event type tells.
+        # The published examples of failures say Succeeded too: only the event type differs.
         "status": "Succeeded",
         "subscriptionId": subscription,
         "tenantId": TENANT_ID,

@@ -44,7 +44,7 @@ async def serve(app: Path, port: int, lease: int) -> None:
     listeners = [QueueListener(worker, function, options, lease) for function in active if function.kind == QUEUE]
     timers = [function for function in active if function.kind == TIMER]
     for function in timers:
-        schedule(function)  # a wrong schedule is told now
+        schedule(function)  # a wrong schedule fails now
     async with AsyncExitStack() as stack:
         for listener in listeners:
             stack.push_async_callback(listener.close, DRAIN)

@@ -176,7 +176,7 @@ def _manual_payload(function: Function, text: str) -> Datum:
 
 
 def _manual_metadata(function: Function) -> dict[str, Datum]:
-    """Return what the host says beside a payload; the worker tells one message of a hub from many by it."""
+    """Return what the host says beside a payload; by it the worker sees whether a hub sent one message or many."""
     return {"SystemProperties": Datum(type="json", value="{}")} if function.kind == "eventHubTrigger" else {}
 
 

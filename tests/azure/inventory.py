@@ -45,7 +45,7 @@ def trouble(cloud: Cloud, **values: Any) -> None:
 
 
 def fail(cloud: Cloud, **values: Any) -> None:
-    cloud.arm.control._post_faults({"path": "ResourceGraph", "message": "as told"} | values)
+    cloud.arm.control._post_faults({"path": "ResourceGraph", "message": "as answered"} | values)
 
 
 async def pages(graph: Graph) -> list[Page]:

@@ -77,9 +77,9 @@ def test_other_operations_are_dropped() -> None:
     assert isinstance(only({**DIAGNOSTIC, "operationName": "MICROSOFT.AUTHORIZATION/POLICYASSIGNMENTS/WRITE"}), Dropped)
 
 
-@pytest.mark.parametrize("odd", ["text", None, 7, [], [DIAGNOSTIC]])
-def test_an_odd_record_does_not_stop_the_others(odd: object) -> None:
-    first, second = (read for _, read in read_records(json.dumps({"records": [odd, DIAGNOSTIC]})))
+@pytest.mark.parametrize("malformed", ["text", None, 7, [], [DIAGNOSTIC]])
+def test_a_malformed_record_does_not_stop_the_others(malformed: object) -> None:
+    first, second = (read for _, read in read_records(json.dumps({"records": [malformed, DIAGNOSTIC]})))
     assert isinstance(first, Malformed)
     assert isinstance(second, Wanted)
 

@@ -65,7 +65,7 @@ async def test_deleting_twice_is_no_error(arm: ArmRest, cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("name", ["with space", "what?", "a#b", "50%", "ü-漢", "plus+and&amp", "per%cent"])
 @pytest.mark.parametrize("scope", [CORP, SUBSCRIPTION, GROUP, VAULT])
-async def test_any_name_at_any_scope_reaches_its_exemption(arm: ArmRest, cloud: Cloud, scope: str, name: str) -> None:
+async def test_any_name_at_any_scope_leads_to_its_exemption(arm: ArmRest, cloud: Cloud, scope: str, name: str) -> None:
     cloud.arm.seed(exemption_id(scope, name), exemption(displayName=name))
     identity = ExemptionId.parse(exemption_id(scope, name))
     found = await arm.get(identity)
@@ -112,9 +112,9 @@ async def test_an_absent_subscription_is_not_known_to_be_gone(arm: ArmRest) -> N
 async def test_gone_is_only_what_azure_says_is_gone(
     arm: ArmRest, cloud: Cloud, status: int, code: str, gone: bool
 ) -> None:
-    cloud.arm.control._post_faults({"status": status, "code": code, "message": "as told"})
+    cloud.arm.control._post_faults({"status": status, "code": code, "message": "as answered"})
     found = await arm.get(HERE)
-    assert found == (Gone() if gone else Unread(f"{code}: as told"))
+    assert found == (Gone() if gone else Unread(f"{code}: as answered"))
 
 
 async def test_without_permission_to_read_nothing_is_gone(arm: ArmRest, cloud: Cloud) -> None:
@@ -161,21 +161,21 @@ async def test_what_may_pass_is_retryable(arm: ArmRest, cloud: Cloud, status: in
     cloud.arm.control._post_faults({"status": status, "code": "Busy", "message": "later"})
     with pytest.raises(Retryable) as caught:
         await (arm.put(HERE, BODY) if call == "put" else getattr(arm, call)(HERE))
-    reported = "Busy" if call == "put" else "Busy: later"  # what refuses a write may quote its body, and this is logged
-    assert (caught.value.code, caught.value.message) == ("arm-busy", reported)
+    message = "Busy" if call == "put" else "Busy: later"  # what refuses a write may quote its body, and this is logged
+    assert (caught.value.code, caught.value.message) == ("arm-busy", message)
     assert (caught.value.subject, caught.value.delay) == (HERE.text, 10)
     assert len(cloud.arm.log.requests) == 1  # the SDK repeats nothing by itself
 
 
 @pytest.mark.parametrize(
-    ("reported", "seconds"),
+    ("header", "seconds"),
     [
         ("17", 17), ("0", 1), ("0.5", 1), ("-5", 1), ("99999", 3600), ("1e999", 3600), ("inf", 3600), ("nan", 10),
         ("soon", 10), ("", 10), ("9" * 400, 3600), ("Wed, 21 Oct 99999 07:28:00 GMT", 10),
     ],
 )  # fmt: skip
-async def test_retry_after(arm: ArmRest, cloud: Cloud, reported: str, seconds: float) -> None:
-    cloud.arm.control._post_faults({"status": 429, "retry_after": reported})
+async def test_retry_after(arm: ArmRest, cloud: Cloud, header: str, seconds: float) -> None:
+    cloud.arm.control._post_faults({"status": 429, "retry_after": header})
     with pytest.raises(Retryable) as caught:
         await arm.get(HERE)
     assert caught.value.delay == seconds
@@ -279,7 +279,7 @@ async def test_a_200_that_is_no_object_is_unread(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>proxy</html>", b'{"error": "x"}', b'{"error": {"code": null}}'])
-async def test_an_error_without_particulars_is_told_by_its_status(body: bytes) -> None:
+async def test_an_error_without_particulars_is_named_by_its_status(body: bytes) -> None:
     found = await answered(http("403 Forbidden", body), lambda arm: arm.get(HERE))
     assert isinstance(found, Unread)
     assert found.reason.startswith("HTTP 403: ")
@@ -314,7 +314,7 @@ async def test_a_refusal_in_the_list_is_cannot_act_by_its_code_and_in_any_casing
     arm: ArmRest, cloud: Cloud, status: int, code: str
 ) -> None:
     for spelled in (code, code.lower(), code.upper()):
-        cloud.arm.control._post_faults({"status": status, "code": spelled, "message": "as told"})
+        cloud.arm.control._post_faults({"status": status, "code": spelled, "message": "as answered"})
         with pytest.raises(Permanent) as caught:
             await arm.put(HERE, BODY)
         assert caught.value.code == "cannot-act"

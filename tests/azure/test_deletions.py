@@ -1,4 +1,4 @@
-"""Who deleted an exemption, as the activity log of its subscription tells it."""
+"""Who deleted an exemption, as the activity log of its subscription has it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -101,7 +101,7 @@ def test_an_enrollment_is_read_part_by_part() -> None:
         (enrollment(GROUP, "e"), "[[["),
     ],
 )
-def test_what_is_none_or_odd_is_refused(identity: Any, properties: Any) -> None:
+def test_what_is_none_or_malformed_is_refused(identity: Any, properties: Any) -> None:
     with pytest.raises(Permanent):
         enrolled_of({"id": identity, "properties": properties})
 
@@ -118,7 +118,7 @@ def test_an_enrollment_counts_for_the_instance_that_it_names(ours: str, theirs: 
 
 
 @pytest.mark.parametrize("properties", [None, 5, "x", {"enforcementMode": 5}, {"displayName": ["x"]}])
-def test_an_odd_assignment_has_no_mode_enroll(properties: Any) -> None:
+def test_a_malformed_assignment_has_no_mode_enroll(properties: Any) -> None:
     assert not mode_of({"id": SINGLE, "properties": properties})[1].enroll
     assert is_enrollment(enrollment(GROUP, "e").upper())
     assert not is_enrollment(5)

@@ -1,4 +1,4 @@
-"""What is read from the events of Microsoft.Resources, as documented, as recorded, and as odd as they come."""
+"""What is read from the events of Microsoft.Resources, as documented, as recorded, and however malformed."""
 
 import json
 from pathlib import Path

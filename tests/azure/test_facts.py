@@ -17,7 +17,7 @@ POLICY = f"{AUTH}/policyDefinitions/tls"
 
 
 def fail(cloud: Cloud, path: str, status: int = 503, code: str = "Busy", **more: object) -> None:
-    cloud.arm.control._post_faults({"path": path, "status": status, "code": code, "message": "as told", **more})
+    cloud.arm.control._post_faults({"path": path, "status": status, "code": code, "message": "as answered", **more})
 
 
 def requests(cloud: Cloud) -> int:
@@ -68,7 +68,7 @@ async def test_what_may_not_be_read_is_unread(arm: ArmRest, cloud: Cloud) -> Non
 @pytest.mark.parametrize("path", ["policyAssignments", "policySetDefinitions"])
 async def test_an_azure_that_is_down_gives_unknown_not_an_error(arm: ArmRest, cloud: Cloud, path: str) -> None:
     fail(cloud, path)
-    assert await arm.assignment(INITIATIVE) == Unread("the assignment could not be read now: Busy: as told")
+    assert await arm.assignment(INITIATIVE) == Unread("the assignment could not be read now: Busy: as answered")
 
 
 async def test_many_at_once_make_one_fetch(arm: ArmRest, cloud: Cloud) -> None:
@@ -129,7 +129,9 @@ async def test_failures_are_kept_for_five_seconds(
         ("text", None),
     ],
 )
-async def test_odd_bodies_do_not_raise(arm: ArmRest, cloud: Cloud, assignment: object, initiative: object) -> None:
+async def test_malformed_bodies_do_not_raise(
+    arm: ArmRest, cloud: Cloud, assignment: object, initiative: object
+) -> None:
     for path, properties in ((INITIATIVE, assignment), (SET, initiative)):
         entry = cloud.arm.store.entries[path.lower()]
         entry.body = {"properties": properties}
@@ -138,7 +140,7 @@ async def test_odd_bodies_do_not_raise(arm: ArmRest, cloud: Cloud, assignment: o
     assert isinstance(found, Assignment | Unread)
 
 
-async def test_an_assignment_id_with_odd_letters_is_gone_not_an_error(arm: ArmRest) -> None:
+async def test_an_assignment_id_with_unexpected_characters_is_gone_not_an_error(arm: ArmRest) -> None:
     assert await arm.assignment(f"{CORP}{AUTH}/policyAssignments/what? #1") == Gone()
     assert isinstance(await arm.assignment("nonsense"), Gone | Unread)
     assert isinstance(await arm.assignment(""), Gone | Unread)

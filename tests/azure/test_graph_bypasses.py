@@ -1,4 +1,4 @@
-"""The ways past a policy, from Resource Graph: whole assignments, what carries tags, and who changed these last."""
+"""Bypasses of policies, from Resource Graph: whole assignments, what carries tags, and who changed these last."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -120,7 +120,7 @@ async def test_resources_groups_and_subscriptions_are_found_by_any_of_the_tags(
     assert seen[f"{GROUP}/providers/Microsoft.Storage/storageAccounts/shouting"].subject == "EXC-1"
 
 
-async def test_a_value_that_reads_like_a_tag_is_no_way(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_a_value_that_reads_like_a_tag_is_no_bypass(graph_of: MakeGraph, cloud: Cloud) -> None:
     storage(cloud, "talk", {"about": "policyExceptionId", "said": '"policyExceptionId":"x"'})
     assert by_name(await carriers(graph_of())).keys() == {"talk"}
     assert (await looked(graph_of())).found == []
@@ -248,7 +248,7 @@ async def test_initiatives_that_cannot_be_read_leave_the_assignments_whole(graph
     assert (await graph_of().surroundings()).whole
 
 
-async def test_a_group_that_may_not_be_read_is_told_once(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_a_group_that_may_not_be_read_is_named_once(graph_of: MakeGraph, cloud: Cloud) -> None:
     cloud.arm.add_management_group("secret")
     storage(cloud, "one")
     cloud.arm.control._put_permissions({OID: [{"scope": CORP, "actions": ["*/read"]}]})
@@ -281,11 +281,11 @@ async def test_listed_scopes_show_what_is_in_them(graph_of: MakeGraph, cloud: Cl
 
 @pytest.mark.parametrize("name", ["o'brien", 'say "x"', "ünï", "a') or (1 == 1", "x|y"])
 async def test_a_tag_may_have_any_name(graph_of: MakeGraph, cloud: Cloud, name: str) -> None:
-    identity = storage(cloud, "odd", {name: "EXC-1"})
+    identity = storage(cloud, "other", {name: "EXC-1"})
     change(cloud, identity, "ada@contoso.com", days=1, **{name: "EXC-1"})
     storage(cloud, "plain", {"env": "prod"})
     found = [page async for page in graph_of().tagged([name])]
-    assert [(row["name"], row["changedBy"]) for row in rows(found)] == [("odd", "ada@contoso.com")]
+    assert [(row["name"], row["changedBy"]) for row in rows(found)] == [("other", "ada@contoso.com")]
     assert missing(found) + notes(found) == []
 
 

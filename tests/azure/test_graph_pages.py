@@ -99,7 +99,7 @@ async def test_one_row_that_is_too_large_is_named_and_passed_by(graph_of: invent
     seeded = inventory.seed(cloud, 5)
     inventory.fail(cloud, status=400, code="ResponsePayloadTooLarge", count=3)
     found = await inventory.pages(graph_of(top=4))
-    assert inventory.missing(found) == ["row 1 could not be read: ResponsePayloadTooLarge: as told"]
+    assert inventory.missing(found) == ["row 1 could not be read: ResponsePayloadTooLarge: as answered"]
     assert inventory.ids(found) == seeded[1:]
 
 
@@ -116,7 +116,7 @@ async def test_a_429_that_does_not_end_is_given_up(
     inventory.seed(cloud, 3)
     inventory.fail(cloud, status=429, retry_after="86400")
     found = await inventory.pages(graph_of())
-    assert inventory.missing(found) == ["the exemptions of the tenant could not be read: TooManyRequests: as told"]
+    assert inventory.missing(found) == ["the exemptions of the tenant could not be read: TooManyRequests: as answered"]
     assert sleep.waits == [60.0] * 5
 
 
@@ -200,7 +200,7 @@ async def test_the_last_page_that_fails_names_only_rows_that_are_there(
     assert [one.partition(" could")[0] for one in inventory.missing(found)] == ["row 5"]
 
 
-async def test_a_graph_that_breaks_down_on_the_way_is_given_up(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+async def test_a_graph_that_breaks_down_in_between_is_given_up(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
     inventory.seed(cloud, 40)
     graph = graph_of(top=2)
     found = []
@@ -222,7 +222,7 @@ async def test_a_segment_whose_first_page_fails_is_named_and_the_next_comes(
     inventory.fail(cloud, status=500, count=3)
     found = await inventory.pages(graph_of(scopes=["corp", SUB]))
     assert inventory.missing(found) == [
-        "the exemptions of management group corp could not be read: ServiceUnavailable: as told"
+        "the exemptions of management group corp could not be read: ServiceUnavailable: as answered"
     ]
     assert inventory.ids(found) == seeded
 
@@ -302,18 +302,18 @@ async def test_subscriptions_are_asked_for_a_thousand_at_a_time(graph_of: invent
     assert inventory.asked(cloud) == 2
 
 
-async def test_odd_rows_pass_through(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
+async def test_malformed_rows_pass_through(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
     [seeded] = inventory.seed(cloud, 1)
-    odd = [
+    malformed = [
         {"id": seeded, "tenantId": "other", "properties": None},
         {"id": seeded.upper(), "properties": {"a": 1}},
         {"id": None},
         {},
     ]
-    inventory.trouble(cloud, extra=odd)
+    inventory.trouble(cloud, extra=malformed)
     found = inventory.rows(await inventory.pages(graph_of()))
     assert len(found) == 5
-    assert all(row in found for row in odd)
+    assert all(row in found for row in malformed)
 
 
 async def test_rows_that_are_no_objects_are_counted(graph_of: inventory.MakeGraph, cloud: Cloud) -> None:
@@ -324,7 +324,9 @@ async def test_rows_that_are_no_objects_are_counted(graph_of: inventory.MakeGrap
     assert inventory.missing(found) == ["3 rows are not JSON objects"]
 
 
-async def test_the_skew_of_the_clocks_is_told(graph_of: inventory.MakeGraph, cloud: Cloud, clock: VirtualClock) -> None:
+async def test_the_skew_of_the_clocks_is_reported(
+    graph_of: inventory.MakeGraph, cloud: Cloud, clock: VirtualClock
+) -> None:
     inventory.trouble(cloud, skew=-300)
     clock.time = datetime.now(UTC)
     [page] = await inventory.pages(graph_of())

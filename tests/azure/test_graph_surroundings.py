@@ -72,7 +72,7 @@ async def test_an_initiative_without_members_is_unread(graph_of: MakeGraph, clou
 
 @pytest.mark.parametrize("name", ["o'brien", "a') or (1 == 1", "tab\tname", "ünï", "back\\"])
 async def test_an_initiative_may_have_any_name(graph_of: MakeGraph, cloud: Cloud, name: str) -> None:
-    assigned = assign(cloud, initiative(cloud, name), "odd")
+    assigned = assign(cloud, initiative(cloud, name), "quoted")
     found = await graph_of().surroundings()
     expected = UNSEEN if "\t" in name else {"one": POLICY.lower()}
     assert found.assignments[assigned.lower()].members == expected
@@ -90,10 +90,10 @@ async def test_a_listed_subscription_brings_the_assignments_above_it(graph_of: M
     custom = initiative(cloud, "custom", CORP)
     above = assign(cloud, custom, "above")
     cloud.arm.add_management_group("beside", parent="root")
-    beside = assign(cloud, custom, "beside", "/providers/Microsoft.Management/managementGroups/beside")
+    elsewhere = assign(cloud, custom, "beside", "/providers/Microsoft.Management/managementGroups/beside")
     found = await graph_of(scopes=[SUB]).surroundings()
     assert found.assignments[above.lower()].members == {"one": POLICY.lower()}
-    assert beside.lower() not in found.assignments
+    assert elsewhere.lower() not in found.assignments
 
 
 async def test_a_listed_scope_that_is_not_there_is_named(graph_of: MakeGraph, cloud: Cloud) -> None:
@@ -119,7 +119,7 @@ async def test_a_table_that_cannot_be_read_is_named_and_the_rest_comes(graph_of:
     assert found.containers == {}
     assert len(found.assignments) == 2
     assert found.missing == (
-        "the subscriptions and management groups of the tenant could not be read: ServiceUnavailable: as told",
+        "the subscriptions and management groups of the tenant could not be read: ServiceUnavailable: as answered",
     )
 
 
@@ -135,7 +135,7 @@ async def test_our_tenant_is_known_by_our_token(graph_of: MakeGraph) -> None:
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.x", "e30.e30.x", "e30.eyJ0aWQiOjV9.x", "a.ü.c"])
-async def test_a_token_that_tells_no_tenant_is_no_trouble(
+async def test_a_token_that_names_no_tenant_is_no_trouble(
     graph_of: MakeGraph, cloud: Cloud, credential: StaticCredential, token: str
 ) -> None:
     graph = graph_of()
@@ -170,17 +170,17 @@ async def test_ids_come_without_anything_else_and_in_order(graph_of: MakeGraph, 
 
 async def test_some_exemptions_are_shown_in_full_by_their_ids(graph_of: MakeGraph, cloud: Cloud) -> None:
     known = seed(cloud, 230)
-    odd = cloud.arm.seed(exemption_id(GROUP, "o'brien (1)"), exemption())
+    quoted = cloud.arm.seed(exemption_id(GROUP, "o'brien (1)"), exemption())
     graph = graph_of(scopes=["corp"])
-    asked_for = [one.upper() for one in known[:205]] + [odd, exemption_id(GROUP, "gone"), "tab\there"]
+    asked_for = [one.upper() for one in known[:205]] + [quoted, exemption_id(GROUP, "gone"), "tab\there"]
     found = [row async for page in graph.shown(asked_for) for row in page.rows]
-    assert {row["id"] for row in found} == {*known[:205], odd}
+    assert {row["id"] for row in found} == {*known[:205], quoted}
     assert all(row["properties"] and row["systemData"] for row in found)
     assert graph.requests == 3  # 100 ids a query
     assert [page async for page in graph.shown([])] == []
 
 
-async def test_what_is_visible_is_told_whatever_scopes_are_listed(graph_of: MakeGraph, cloud: Cloud) -> None:
+async def test_what_is_visible_is_shown_whatever_scopes_are_listed(graph_of: MakeGraph, cloud: Cloud) -> None:
     cloud.arm.add_subscription(OTHER, name="other")
     names, missing = await graph_of(scopes=[SUB]).visible()
     assert names == {"mg~corp": "corp", "mg~root": "root", SUB: "demo", OTHER: "other"}

@@ -1,4 +1,4 @@
-"""The first request: whether Azure can be reached, told soon and truly; the tenant's name; one token for all."""
+"""The first request: whether Azure is available, said soon and truly; the tenant's name; one token for all."""
 
 import asyncio
 import socket
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 
 async def said_of(endpoint: str, seconds: float = 4) -> str:
-    """What `reach` says of an endpoint; "" where it is reached."""
+    """What `reach` says of an endpoint; "" where it connects."""
     try:
         await reach(endpoint, seconds)
     except Retryable as error:
@@ -75,24 +75,24 @@ async def said_of(endpoint: str, seconds: float = 4) -> str:
 # Reached or not.
 
 
-async def test_what_answers_is_reached(cloud: Cloud) -> None:
+async def test_it_connects_to_what_answers(cloud: Cloud) -> None:
     assert await said_of(cloud.addresses["arm"]) == ""
     assert await said_of(cloud.addresses["arm"].replace("127.0.0.1", "localhost")) == ""
 
 
-async def test_a_closed_port_is_told_with_its_address() -> None:
+async def test_a_closed_port_is_named_with_its_address() -> None:
     port = free_port()
     said = await said_of(f"http://127.0.0.1:{port}")
     assert f"cannot be reached at http://127.0.0.1:{port}: 127.0.0.1:{port}: connection refused" in said
 
 
-async def test_a_name_that_is_not_found_is_told_with_its_address() -> None:
+async def test_a_name_that_is_not_found_is_reported_with_its_address() -> None:
     said = await said_of("https://management.invalid")
     assert "cannot be reached at https://management.invalid: management.invalid:443: its name could not be" in said
     assert "could not be looked up" in await said_of(f"https://{'x' * 70}.example")
 
 
-async def test_an_address_that_swallows_connections_is_told_in_time() -> None:
+async def test_an_address_that_swallows_connections_is_reported_in_time() -> None:
     with black_hole() as address:
         started = time.monotonic()
         said = await said_of(address, 0.3)
@@ -101,7 +101,7 @@ async def test_an_address_that_swallows_connections_is_told_in_time() -> None:
     assert login_module.SECONDS < 5
 
 
-async def test_a_connection_on_which_nothing_comes_is_told_in_time(
+async def test_a_connection_without_an_answer_is_reported_in_time(
     credential: StaticCredential, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 4 < login_module.ANSWER < 5
@@ -116,7 +116,7 @@ async def test_a_connection_on_which_nothing_comes_is_told_in_time(
     assert caught.value.code == "arm-unreachable"
 
 
-async def test_a_look_up_that_hangs_is_told_in_time_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_up_that_hangs_is_reported_in_time_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -139,7 +139,7 @@ async def test_one_good_address_of_several_is_enough(cloud: Cloud, monkeypatch: 
     assert await said_of(f"http://management.test:{port}") == ""
 
 
-async def test_behind_a_proxy_it_is_the_proxy_that_is_reached(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_behind_a_proxy_it_connects_to_the_proxy(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("https_proxy", cloud.addresses["arm"])
     assert await said_of("https://management.invalid") == ""
@@ -182,7 +182,7 @@ async def test_a_slow_answer_and_one_that_breaks_off_are_not_taken_for_no_connec
     await made.close()
 
 
-async def test_a_connection_without_tls_is_told_as_such(credential: StaticCredential, cloud: Cloud) -> None:
+async def test_a_connection_without_tls_is_named_as_such(credential: StaticCredential, cloud: Cloud) -> None:
     made = Login(cloud.addresses["arm"].replace("http:", "https:"), credential, audience=AUDIENCE)
     with pytest.raises(Retryable) as caught:
         await made.tenant_name(TENANT_ID)
@@ -195,7 +195,7 @@ async def test_a_connection_without_tls_is_told_as_such(credential: StaticCreden
 
 
 class Counting(StaticCredential):
-    """A credential that counts what it is asked for, and whose tokens end as told."""
+    """A credential that counts what it is asked for, and whose tokens end as set."""
 
     def __init__(self, ends: float) -> None:
         super().__init__()

@@ -129,15 +129,15 @@ async def test_a_version_that_has_disappeared_is_unknown(arm: ArmRest, benchmark
     pin(benchmark, "1.0.0")
     fail(benchmark, "/versions/1.0.0", 404, "ResourceNotFound")
     benchmark.arm.store.versions[SET.lower()].pop(f"{SET}/versions/1.0.0".lower())
-    reported, version = await members(arm)
+    answer, version = await members(arm)
     assert version == "1.0.0"
-    assert reported == "version 1.0.0 of the initiative, which the assignment evaluates, is not there any more"
+    assert answer == "version 1.0.0 of the initiative, which the assignment evaluates, is not there any more"
 
 
 async def test_a_pattern_that_nothing_matches_is_never_the_latest(arm: ArmRest, benchmark: Cloud) -> None:
     pin(benchmark, "7.*.*")
-    reported, version = await members(arm)
-    assert (reported, version) == ("no version of the initiative matches definitionVersion 7.*.*", "")
+    answer, version = await members(arm)
+    assert (answer, version) == ("no version of the initiative matches definitionVersion 7.*.*", "")
 
 
 async def test_a_custom_initiative_has_one_version_whatever_the_pin_says(arm: ArmRest, benchmark: Cloud) -> None:
@@ -166,8 +166,8 @@ async def test_a_cloud_that_lacks_the_api_version_is_asked_by_the_newest_that_it
 async def test_what_an_old_api_version_cannot_say_is_unknown(benchmark: Cloud, make_arm: MakeArm) -> None:
     pin(benchmark, "1.*.*")
     offer(benchmark, policyAssignments=["2021-06-01", "2022-06-01"])
-    reported, version = await members(make_arm())
-    assert (reported, version) == ("which of its versions the assignment evaluates is not told", "")
+    answer, version = await members(make_arm())
+    assert (answer, version) == ("which of its versions the assignment evaluates is not told", "")
 
 
 async def test_the_api_version_is_a_setting(benchmark: Cloud, make_arm: MakeArm) -> None:
@@ -204,7 +204,7 @@ async def test_a_version_that_disappeared_since_it_was_kept_is_unknown_where_tha
     assert fresh.members.reason.endswith("is not there any more")
 
 
-async def test_a_version_that_the_id_names_is_told_by_an_old_api_version(benchmark: Cloud, make_arm: MakeArm) -> None:
+async def test_an_old_api_version_gives_the_version_that_the_id_names(benchmark: Cloud, make_arm: MakeArm) -> None:
     benchmark.arm.seed(PINNED, {"properties": {"policyDefinitionId": f"{SET}/versions/1.1.0/"}})
     offer(benchmark, policyAssignments=["2021-06-01", "2022-06-01"])
     arm = make_arm()
@@ -261,8 +261,8 @@ async def test_a_version_that_is_listed_and_cannot_be_read_is_unknown(arm: ArmRe
     pin(benchmark, "1.*.*")
     refuse_expand(benchmark)
     benchmark.arm.store.entries[SET.lower()].body["properties"]["versions"] = ["2.0.0", "1.9.0", "1.1.0"]
-    reported, version = await members(arm)
-    assert (reported, version) == (
+    answer, version = await members(arm)
+    assert (answer, version) == (
         "version 1.9.0 of the initiative, which the assignment evaluates, is not there any more", "1.9.0",
     )  # fmt: skip
 

@@ -80,7 +80,7 @@ async def test_an_azure_that_is_busy_gives_unread_for_five_seconds(
     arm: ArmRest, defined: Cloud, clock: VirtualClock, status: int
 ) -> None:
     fail(defined, "policyDefinitions", status)
-    busy = {KEY: Unread("the policy definition could not be read now: Busy: as told")}
+    busy = {KEY: Unread("the policy definition could not be read now: Busy: as answered")}
     assert await arm.policies([BUILT_IN]) == busy
     defined.arm.faults.rules.clear()
     clock.advance(seconds=4)
@@ -144,7 +144,7 @@ async def test_an_id_that_leads_elsewhere_is_not_followed(arm: ArmRest, cloud: C
 
 
 @pytest.mark.parametrize("name", ["a?api-version=1", "a#b", "a%zz", "ünï cödé"])
-async def test_odd_letters_in_a_name_lead_nowhere_else(arm: ArmRest, cloud: Cloud, name: str) -> None:
+async def test_unusual_characters_in_a_name_lead_nowhere_else(arm: ArmRest, cloud: Cloud, name: str) -> None:
     identity = f"{AUTH}/policyDefinitions/{name}"
     assert await arm.policies([identity]) == {identity.lower(): Gone()}
     (seen,) = cloud.arm.log.requests
@@ -159,7 +159,7 @@ async def test_a_name_that_may_be_more_than_one_is_not_asked_for(arm: ArmRest, c
 
 
 @pytest.mark.parametrize("properties", [None, {}, "text", {"metadata": "@{category=Storage}"}, {"metadata": [1]}])
-async def test_odd_bodies_are_unread(arm: ArmRest, defined: Cloud, properties: object) -> None:
+async def test_malformed_bodies_are_unread(arm: ArmRest, defined: Cloud, properties: object) -> None:
     entry = defined.arm.store.entries[KEY]
     entry.body = {"properties": properties}
     entry.rendered.clear()
@@ -222,7 +222,7 @@ async def test_what_could_not_be_read_is_said_and_the_rest_is_there(
     found = await graph.surroundings(policies=True)
     await graph.close()
     assert (found.policies, found.assignments, found.whole) == ({}, plain.assignments, True)
-    assert found.missing == ("the policy definitions of the tenant could not be read: AccessDenied: as told",)
+    assert found.missing == ("the policy definitions of the tenant could not be read: AccessDenied: as answered",)
 
 
 async def test_a_row_without_an_id_is_passed_over(graph: Graph, defined: Cloud) -> None:

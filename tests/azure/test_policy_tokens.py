@@ -133,7 +133,7 @@ async def test_a_lost_answer_to_a_write_with_a_token_is_no_refusal(
     assert asked(cloud) == [(CALLS[call], 403), ("POST", 200)]  # what is dropped is not in the log
 
 
-# A refusal that stands
+# A refusal that is final
 
 
 @pytest.mark.usefixtures("there")

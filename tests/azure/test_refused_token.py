@@ -200,9 +200,9 @@ async def test_who_may_not_know_who_deleted_it_says_that_there_was_no_token(
 ) -> None:
     endpoint.answer = ANSWERS["HTTP 403"]
     async with credential() as identity:
-        reported = await informed(identity, "https://management.azure.com/.default")
-    assert isinstance(reported, Unread)
-    assert f"{endpoint.address} gave no token" in reported.reason
+        answer = await informed(identity, "https://management.azure.com/.default")
+    assert isinstance(answer, Unread)
+    assert f"{endpoint.address} gave no token" in answer.reason
 
 
 async def test_a_topic_waits_for_its_token_as_long_as_it_takes(endpoint: Endpoint, clock: VirtualClock) -> None:

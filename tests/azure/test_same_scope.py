@@ -50,10 +50,10 @@ async def test_a_long_list_is_read_to_its_end(arm: ArmRest, cloud: Cloud) -> Non
 
 
 async def test_a_scope_that_has_none_is_empty_and_one_that_is_not_there_is_gone(arm: ArmRest, cloud: Cloud) -> None:
-    beside_vault = VAULT.replace("kv1", "kv2")
-    assert await arm.at_same_scope(one(beside_vault)) == Gone()
-    cloud.arm.seed(beside_vault, {"location": "westeurope"})
-    assert await arm.at_same_scope(one(beside_vault)) == []
+    other_vault = VAULT.replace("kv1", "kv2")
+    assert await arm.at_same_scope(one(other_vault)) == Gone()
+    cloud.arm.seed(other_vault, {"location": "westeurope"})
+    assert await arm.at_same_scope(one(other_vault)) == []
     assert await arm.at_same_scope(one(ABSENT)) == Gone()
     assert await arm.at_same_scope(one("/providers/Microsoft.Management/managementGroups/absent")) == Gone()
     assert isinstance(await arm.at_same_scope(one("/subscriptions/00000000-0000-0000-0000-00000000dead")), Unread)
@@ -78,8 +78,8 @@ async def test_a_filter_that_is_not_heeded_makes_no_difference() -> None:
 async def test_gone_is_only_what_azure_says_is_gone(
     arm: ArmRest, cloud: Cloud, status: int, code: str, gone: bool
 ) -> None:
-    fail(cloud, path="policyExemptions", status=status, code=code, message="as told")
-    assert await arm.at_same_scope(one(VAULT)) == (Gone() if gone else Unread(f"{code}: as told"))
+    fail(cloud, path="policyExemptions", status=status, code=code, message="as answered")
+    assert await arm.at_same_scope(one(VAULT)) == (Gone() if gone else Unread(f"{code}: as answered"))
 
 
 async def test_what_we_may_not_read_is_unread(arm: ArmRest, cloud: Cloud) -> None:
@@ -109,7 +109,7 @@ async def test_writing_where_no_target_is_says_so(arm: ArmRest, scope: str, code
     ("status", "code"), [(404, "SubscriptionNotFound"), (404, "PolicyAssignmentNotFound"), (403, "AuthorizationFailed")]
 )
 async def test_other_refusals_stay_cannot_act(arm: ArmRest, cloud: Cloud, status: int, code: str) -> None:
-    fail(cloud, path="policyExemptions", status=status, code=code, message="as told")
+    fail(cloud, path="policyExemptions", status=status, code=code, message="as answered")
     with pytest.raises(Permanent) as caught:
         await arm.put(one(VAULT), exemption())
     assert caught.value.code == "cannot-act"

@@ -50,7 +50,7 @@ def test_writes_and_deletes_of_targets_in_both_schemas(verb: str, where: str, ki
 
 @pytest.mark.parametrize("where", [SUB, GROUP])
 @pytest.mark.parametrize("spell", [str, str.lower, str.upper])
-def test_a_deployment_stands_for_what_it_deploys_to(where: str, spell: Any) -> None:
+def test_a_deployment_event_means_what_it_deploys_to(where: str, spell: Any) -> None:
     operation = "Microsoft.Resources/deployments/write"
     assert scope(about(WRITE, spell(where + RECORD), spell(operation))).id == spell(where)
     assert scope(about(WRITE.upper(), spell(where + RECORD) + "/", operation)).written
@@ -84,7 +84,7 @@ def test_failures_cancellations_and_actions_are_dropped(kind: str) -> None:
     assert isinstance(read(cloud_event(event)), Dropped)
 
 
-def test_the_id_may_stand_in_several_places() -> None:
+def test_the_id_may_be_in_several_places() -> None:
     event = about(WRITE, ACCOUNT, "Microsoft.Storage/storageAccounts/write")
     empties: tuple[Any, ...] = (None, "", 7, [])
     for empty in empties:

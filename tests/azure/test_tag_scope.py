@@ -36,7 +36,7 @@ async def test_a_tag_is_merged_changed_and_removed(arm: ArmRest, cloud: Cloud, s
 
 
 @pytest.mark.parametrize("name", ["a#b", "a?b", "a b", "ü", "a%", "a;b"])
-async def test_a_tag_of_an_oddly_named_scope_is_on_no_other(arm: ArmRest, cloud: Cloud, name: str) -> None:
+async def test_a_tag_of_an_unusually_named_scope_is_on_no_other(arm: ArmRest, cloud: Cloud, name: str) -> None:
     kind = f"{GROUP}/providers/Microsoft.KeyVault/vaults"
     for one in ("a", name):
         cloud.arm.seed(f"{kind}/{one}", {})

@@ -70,8 +70,8 @@ class People:
             return self.around.fix()
         if self._stories and self.chance.random() < 0.6:
             story = self.chance.choice(self._stories)
-            if (reported := next(story, None)) is not None:
-                return reported
+            if (deed := next(story, None)) is not None:
+                return deed
             self._stories.remove(story)
         doing = self.acts()
         act = self.chance.choices([act for act, _ in doing], [weight for _, weight in doing])[0]
@@ -82,8 +82,8 @@ class People:
         """Return what may happen, and how often."""
         return [(self._write, 10), (self._edit, 10), (self.delete, 4), (self._begin, 14), *self.around.acts()]
 
-    def beside(self) -> str:
-        """Do something to an exemption, while a story is told of another."""
+    def meanwhile(self) -> str:
+        """Do something to an exemption, while a story is played with another."""
         return self.chance.choice((self._write, self._edit, self.delete))()
 
     def calm(self) -> None:

@@ -37,7 +37,7 @@ _PARTS: Final[Mapping[str, Callable[[TableRegister, queues.StorageQueues], Any]]
     "Register": lambda register, _: register,
     "Sweeps": lambda register, _: register.sweeps,
     "Bypasses": lambda register, _: register.bypasses,
-    "Lanes": lambda register, _: register.rate_limits,
+    "RateLimits": lambda register, _: register.rate_limits,
     "DigestItems": lambda register, _: register.digest_items,
     "Reinstate": lambda register, _: register.reinstate,
     "Queues": lambda _, outward: outward,
@@ -46,7 +46,7 @@ _PARTS: Final[Mapping[str, Callable[[TableRegister, queues.StorageQueues], Any]]
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """ports.Clock that stands still."""
+    """ports.Clock that does not move."""
 
     time: datetime
 

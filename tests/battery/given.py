@@ -13,7 +13,17 @@ from guardrails.register.backup import Writer
 from sandbox import tenant
 from sandbox.arm.policy_tokens import Demand
 from tests.battery.stage import HOUR, Stage
-from tests.battery.triggers import ENROLLMENT, NO_TICKET, OPT_IN, bad_unheard, hold, nonsense, poisoned, way, way_gone
+from tests.battery.triggers import (
+    ENROLLMENT,
+    NO_TICKET,
+    OPT_IN,
+    bad_unheard,
+    bypass,
+    bypass_gone,
+    hold,
+    nonsense,
+    poisoned,
+)
 from tests.battery.worker import TABLE
 from tests.categories import definition
 from tests.reconcile.world import ABOVE, ALICE, US_OID
@@ -207,8 +217,8 @@ async def dead_letter(stage: Stage) -> None:
     await known(stage)
     stage.bad()
     name = f"{stage.one.scope}/providers/{TYPE}/one"
-    reported = {"operationName": f"{TYPE}/write", "resourceUri": name}
-    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": reported}
+    data = {"operationName": f"{TYPE}/write", "resourceUri": name}
+    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": data}
     stage.cloud.events.clear()
     (stage.folder / "dead").mkdir(exist_ok=True)
     (stage.folder / "dead" / "one.json").write_text(json.dumps([event]))
@@ -275,9 +285,9 @@ async def was_there(stage: Stage) -> None:
     await asyncio.sleep(HOUR)
 
 
-async def way_known(stage: Stage) -> None:
+async def bypass_known(stage: Stage) -> None:
     """There is such an assignment."""
-    await way(stage)
+    await bypass(stage)
     await heeded(stage)
 
 
@@ -289,10 +299,10 @@ async def enrolled(stage: Stage) -> None:
     await heeded(stage)
 
 
-async def way_gone_long_ago(stage: Stage) -> None:
+async def bypass_gone_long_ago(stage: Stage) -> None:
     """It went more than 400 days ago."""
-    await way_known(stage)
-    await way_gone(stage)
+    await bypass_known(stage)
+    await bypass_gone(stage)
     await heeded(stage)
     await asyncio.sleep(401 * DAY)
 

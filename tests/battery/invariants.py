@@ -125,7 +125,7 @@ async def a_version_is_reverted_once(end: End) -> list[str]:
     """What somebody wrote is reverted once at most, as long as the ruleset and what is assigned stay the same.
 
     Nor is what was put back reverted in its turn, unless it could not be judged then; its removal once it has ended is
-    no revert. Where the assignment is gone, an override by reference, by which it was to stand, holds no more.
+    no revert. Where the assignment is gone, an override by reference, by which it was allowed, holds no more.
     """
     found = []
     for one in end.people.ids:
@@ -161,7 +161,7 @@ def _was_unclear(end: End, one: ExemptionId, at: datetime) -> bool:
 
 
 async def no_violation_remains(end: End) -> list[str]:
-    """After one clean sweep nothing stands that breaks a rule whose response is revert, unless something lets it.
+    """After one clean sweep nothing is left that breaks a rule whose response is revert, unless something lets it.
 
     Such are exclusions, adoption, grace, holds, protected owners, new ones that claim one without authors, Unknown,
     an operator's restore, what Azure does not allow, and budgets.
@@ -175,7 +175,7 @@ async def no_violation_remains(end: End) -> list[str]:
             found.append(f"{one.key} breaks {rules} and is not in the register")
         elif not model.excuse(end, one, body, rules):
             row = end.rows[one]
-            found.append(f"{one.key} stands and breaks {rules}: {row.status} {row.answer} {row.held} due {row.due}")
+            found.append(f"{one.key} is there and breaks {rules}: {row.status} {row.answer} {row.held} due {row.due}")
     return found
 
 
@@ -228,36 +228,37 @@ async def nothing_begun_is_left(end: End) -> list[str]:
 
 
 async def everything_committed_is_announced(end: End) -> list[str]:
-    """Each notice that was committed reaches its route, by itself or in a digest, is on its way, or is in a letter.
+    """Each notice that was committed arrives at its route, alone or in a digest, is queued, or is in a dead letter.
 
-    What waited for a digest, or was in a letter, is lost with the table where that is lost.
+    What waited for a digest, or was in a dead letter, is lost with the table where that is lost.
     """
-    reached = await _reached(end) | end.people.ledger.sent_before
+    delivered = await _delivered(end) | end.people.ledger.sent_before
     lost = max(end.people.ledger.wiped, default=START - timedelta(days=1))
     found = []
     for one, entries in end.history.items():
         since = [entry for entry in entries if entry.at > lost]
         committed = {str(name) for entry in since for name in entry.row.get("outbox", ())}
-        found += [f"{one.key}: {name} reached nobody" for name in sorted(committed - reached) if "-wake" not in name]
+        missing = sorted(name for name in committed - delivered if "-wake" not in name)
+        found += [f"{one.key}: {name} was delivered to nobody" for name in missing]
     return found
 
 
-async def _reached(end: End) -> set[str]:
+async def _delivered(end: End) -> set[str]:
     """Return the messages, `NOTICE-ROUTE`, that were delivered, are in a digest that was, or are kept."""
-    reached = {f"{notice.id}-{route}" for _, route, notice in end.cloud.delivered}
+    delivered = {f"{notice.id}-{route}" for _, route, notice in end.cloud.delivered}
     for dead_letter in await end.register.dead_letters():
         if dead_letter.source == "notices":
-            reached |= await _kept_by(json.loads(dead_letter.payload), end)
+            delivered |= await _kept_by(json.loads(dead_letter.payload), end)
     for message in end.cloud.account.queues.get("notices", ()):
-        reached |= await _kept_by(json.loads(base64.b64decode(message.text)), end)
+        delivered |= await _kept_by(json.loads(base64.b64decode(message.text)), end)
     for name, members in end.cloud.digests.items():
-        for route in [route for route in _ROUTES if f"{name}-{route}" in reached]:
-            reached |= {f"{member}-{route}" for member in members}
-    return reached
+        for route in [route for route in _ROUTES if f"{name}-{route}" in delivered]:
+            delivered |= {f"{member}-{route}" for member in members}
+    return delivered
 
 
 async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
-    """Return what a message of the queue stands for: one notice, or all that is gathered in the window it closes."""
+    """Return what a message of the queue stands for: one notice, or all that is pending in the window it closes."""
     if "notice" in message:
         return {f"{message['notice']['id']}-{message['route']}"}
     closing = Closing.read(message)
@@ -269,18 +270,18 @@ async def _kept_by(message: dict[str, Any], end: End) -> set[str]:
 
 
 async def nothing_is_announced_twice(end: End) -> list[str]:
-    """Each notice reaches each route once, and once more at most for each crash and each answer that was lost."""
-    reported = defaultdict[tuple[str, str], list[datetime]](list)
+    """Each notice comes to each route once, and once more at most for each crash and each answer that was lost."""
+    delivered = defaultdict[tuple[str, str], list[datetime]](list)
     since: dict[str, datetime] = {}
     for at, route, notice in end.cloud.delivered:
-        reported[notice.id, route].append(at)
+        delivered[notice.id, route].append(at)
         begun = _begun(notice) - timedelta(minutes=1)
         since[notice.id] = min(since.get(notice.id, begun), begun)
     found = []
-    for (name, route), times in reported.items():
+    for (name, route), times in delivered.items():
         chances = sum(since[name] <= at <= times[-1] for at in end.cloud.troubles)
         if len(times) - 1 > chances:
-            found.append(f"{name} reached {route} {len(times)} times, with {chances} crashes and faults: {times}")
+            found.append(f"{name} came to {route} {len(times)} times, with {chances} crashes and faults: {times}")
     return found
 
 
@@ -298,10 +299,10 @@ async def each_revert_is_announced(end: End) -> list[str]:
         for entry in entries:
             announced |= {str(name) for name in entry.row.get("outbox", ())}
             if kind := _ANNOUNCED.get(entry.event):
-                reported = [name for name in announced if f"-{kind}-" in name]
-                if not reported:
+                names = [name for name in announced if f"-{kind}-" in name]
+                if not names:
                     found.append(f"{one.key}: entry {entry.seq}, {entry.event}, is announced to nobody")
-                announced.difference_update(reported)
+                announced.difference_update(names)
     return found
 
 
@@ -327,9 +328,10 @@ async def deletes_are_announced(end: End) -> list[str]:
             was_good = entry.row.get("content") and entry.row["content"] == entry.row.get("compliant_content")
             if not was_good or after.row.get("content") or after.event in ("removed", "reverted", "intent"):
                 continue
-            reported = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
-            silent = after.facts.get("accepted") or after.row.get("lost_untold") or _is_over(entry, after)
-            if not reported and not silent:
+            names = [name for name in after.row.get("outbox", ()) if "-deleted-" in name or "-lost-" in name]
+            silent = after.facts.get("accepted") or _is_over(entry, after)
+            silent = silent or after.row.get("lost_untold")  # stored name
+            if not names and not silent:
                 found.append(f"{one.key}: entry {after.seq}, {after.event}, is announced to nobody")
     return found
 

@@ -1,6 +1,6 @@
 """The line between one process and the world: every request takes it there and back, and it may break at either end.
 
-A process that dies is one whose line is cut: whatever it does from then on reaches nobody. What it did before stands.
+A process that dies is one whose line is cut: whatever it does from then on reaches nobody. What it did before stays.
 """
 
 import asyncio

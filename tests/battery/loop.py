@@ -2,7 +2,7 @@
 
     run(7, main)    what `main` returns
 
-Time stands still while anything is ready, and then goes on at once to when the next thing is due. Nothing waits for the
+Time waits while anything is ready, and then goes on at once to when the next thing is due. Nothing waits for the
 machine: no sockets, no threads.
 """
 

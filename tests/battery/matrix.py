@@ -56,13 +56,13 @@ class Entry:
 class Result:
     """What must not depend on crashes: what Azure and the register have of each exemption, and the register's rest.
 
-    `told`: each notice that a route took, once, by route and kind; not that a sweep is late, for a crash takes time.
+    `notices`: each notice that a route took, once, by route and kind; not that a sweep is late, for a crash takes time.
     """
 
     exemptions: tuple[Any, ...]
-    reported: tuple[tuple[str, str], ...]
+    notices: tuple[tuple[str, str], ...]
     dead_letters: tuple[str, ...]
-    ways: tuple[tuple[str, bool], ...]
+    bypasses: tuple[tuple[str, bool], ...]
     covered: tuple[str, ...]
     open: bool
 
@@ -194,17 +194,17 @@ async def _play(stage: Stage, flow: Flow, effect: int, when: str, after: After) 
 
 async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, int]:
     register = stage.worker.service.register
-    reported: Counter[tuple[str, str, str]] = Counter()
+    notices: Counter[tuple[str, str, str]] = Counter()
     for _, route, notice in stage.cloud.delivered[before:]:
         if notice.kind is Kind.DIGEST and (kept := await register.digest_items.kept(notice.id)):
-            reported.update((route, str(entry["kind"]), str(entry["id"])) for entry in kept.entries)
+            notices.update((route, str(entry["kind"]), str(entry["id"])) for entry in kept.entries)
         else:
-            reported[route, notice.kind, "" if notice.id.startswith("test-") else notice.id] += 1
+            notices[route, notice.kind, "" if notice.id.startswith("test-") else notice.id] += 1
     state = await register.breaker(stage.cloud.now())
-    ways = [(str(one.bypass.kind), one.gone is None) async for one in register.bypasses.rows()]
+    bypasses = [(str(one.bypass.kind), one.gone is None) async for one in register.bypasses.rows()]
     result = Result(
         tuple([await _of_one(stage, one, wrong) for one in stage.ids]),
-        tuple(sorted((route, kind) for route, kind, _ in reported if kind != Kind.SWEEP_LATE)),
+        tuple(sorted((route, kind) for route, kind, _ in notices if kind != Kind.SWEEP_LATE)),
         tuple(
             sorted(
                 dead_letter.source
@@ -212,11 +212,11 @@ async def _result(stage: Stage, before: int, wrong: list[str]) -> tuple[Result, 
                 if Kind.SWEEP_LATE not in dead_letter.payload
             )
         ),
-        tuple(sorted(ways)),
+        tuple(sorted(bypasses)),
         tuple(sorted(await register.sweeps.covered())),
         state.opened_at is not None,
     )
-    return result, max(reported.values(), default=1) - 1
+    return result, max(notices.values(), default=1) - 1
 
 
 async def _of_one(stage: Stage, one: ExemptionId, wrong: list[str]) -> Any:
@@ -256,7 +256,7 @@ def _known(row: Row) -> dict[str, Any]:
         "kept_why",
         "scope_tagged",
         "lost_by",
-        "lost_untold",
+        "lost_untold",  # stored name
         "claimed",
         "evaded",
     )
@@ -324,7 +324,7 @@ def _ends(entry: Entry, ever: Ending) -> Collection[Result]:
     if entry.after == After.REPEATED or not FLOWS[entry.flow].unheard:
         return (ever.result,)
     unheard = never(entry.flow, entry.where).result
-    # what was done may be done but for the letter: that which was replayed stays, or nobody is told of a new one
+    # what was done may be done but for the dead letter: a replayed one stays, or nobody is notified of a new one
     swapped = (
         replace(ever.result, dead_letters=unheard.dead_letters),
         replace(unheard, dead_letters=ever.result.dead_letters),
@@ -368,14 +368,14 @@ def short(seen: Seen) -> list[str]:
     return _go(places(few()), sample(), seen)
 
 
-def whole(names: Iterable[str], seen: Seen, reported: Callable[[str], object] = str) -> list[str]:
-    """Play all entries, or those that are named; return what is wrong, a sentence each, and `told` it at once."""
+def whole(names: Iterable[str], seen: Seen, say: Callable[[str], object] = str) -> list[str]:
+    """Play all entries, or those that are named; return what is wrong, a sentence each, and `say` it at once."""
     names = list(names)
-    return _go(places(names), entries(names), seen, reported)
+    return _go(places(names), entries(names), seen, say)
 
 
 def _go(
-    played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen, reported: Callable[[str], object] = str
+    played: Iterable[tuple[str, str]], chosen: Iterable[Entry], seen: Seen, say: Callable[[str], object] = str
 ) -> list[str]:
     for place in played:
         ending = undisturbed(*place)
@@ -386,19 +386,19 @@ def _go(
     found = []
     for entry in chosen:
         for problem in check(entry, seen):
-            reported(problem)
+            say(problem)
             found.append(problem)
     return found
 
 
-def _everything(reported: Callable[[str], object]) -> tuple[Seen, list[str]]:
-    """Play all entries, in a process for each core; return what was seen and what is wrong, and `told` it at once."""
+def _everything(say: Callable[[str], object]) -> tuple[Seen, list[str]]:
+    """Play all entries, in a process for each core; return what was seen and what is wrong, and `say` it at once."""
     seen, found = Seen(), list[str]()
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:  # with the same order of sets as here
         for part, problems in pool.map(_at, places()):
             seen.join(part)
             for problem in problems:
-                reported(problem)
+                say(problem)
                 found.append(problem)
     return seen, found
 

@@ -1,4 +1,4 @@
-"""A model of what the rules say, small enough to be read: what an exemption breaks, and what lets it stand.
+"""A model of what the rules say, small enough to be read: what an exemption breaks, and what lets it be.
 
 It knows the rules that the battery's rulesets use, and nothing of how the product judges.
 """
@@ -177,7 +177,7 @@ def _is_same_assignment(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _is_spared(change: "Change", journal: Sequence["Change"], ruleset: Ruleset) -> bool:
-    """Whether what broke a rule was to stand: it is excluded, or an author of a protected owner wrote it."""
+    """Whether what broke a rule was allowed: it is excluded, or an author of a protected owner wrote it."""
     assert change.before is not None
     one = ExemptionId.parse(change.before["id"])
     if ruleset.exclusion_for(one, change.at - _SKEW) and ruleset.exclusion_for(one, change.at + _SKEW):
@@ -193,7 +193,7 @@ def _is_spared(change: "Change", journal: Sequence["Change"], ruleset: Ruleset) 
 
 
 def excuse(end: "End", one: ExemptionId, body: dict[str, Any], rules: list[str]) -> str:
-    """Return what lets an exemption stand that breaks rules; "" where nothing does."""
+    """Return what allows an exemption that breaks rules; "" where nothing does."""
     row, ruleset, now = end.rows[one], end.cloud.ruleset, end.cloud.swept or end.cloud.now()
     if ruleset.exclusion_for(one, now):
         return "excluded"
@@ -281,7 +281,7 @@ def _asks_for_revert(end: "End", one: ExemptionId, entry: HistoryEntry) -> bool:
     """Whether a rule that an entry found broken asked for a revert then.
 
     Where the same rule is also Unknown, the sure finding is the milder one: in the battery's rulesets, an override's
-    alert, of which it cannot be told whether it holds.
+    alert, of which it is unknown whether it holds.
     """
     codes = entry.row.get("findings", {})
     rules = [rule for code, rule in _CODES.items() if code in codes and f"{code}?" not in codes]
@@ -328,9 +328,9 @@ def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
     """Whether somebody may delete an exemption that stood until a time.
 
     Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may, such as one whom the
-    ruleset trusted at some time between that write and the delete: when it was looked at, the journal does not tell.
+    ruleset trusted at some time between that write and the delete: when it was looked at, the journal does not say.
     What was there before the guardrails counts as named so, whoever edited it last. What is made anew from the same
-    assignment is the old one as long as the register waits for that, which the journal does not tell either. What came
+    assignment is the old one as long as the register waits for that, which the journal does not say either. What came
     after that one's last delete says nothing of it.
     """
     name = actor.lower()
@@ -365,7 +365,7 @@ def _trusted(end: "End", start: datetime, until: datetime) -> set[str]:
 
 
 def in_force(end: "End", start: datetime, until: datetime) -> list[Ruleset]:
-    """Return the rulesets that were in force between two times, as far as clocks tell."""
+    """Return the rulesets that were in force between two times, as far as clocks show."""
     ends = [since for since, _ in end.cloud.ruled[1:]] + [until + _SKEW]
     ruled = zip(end.cloud.ruled, ends, strict=True)
     return [one for (since, one), over in ruled if since <= until + _SKEW and over >= start - _SKEW]

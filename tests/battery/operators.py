@@ -121,7 +121,7 @@ class Operators:
         dead_letters = await service.register.dead_letters()
         dead_letters = sorted(dead_letters, key=lambda one: (one.at, one.source, one.reason, one.attempts))
         done = await put_back(service, dead_letters if self.chance.random() < 0.5 else dead_letters[:1])
-        self._note("replay", None, f"{sum(not why for _, why in done)} of {len(dead_letters)} letters")
+        self._note("replay", None, f"{sum(not why for _, why in done)} of {len(dead_letters)} dead letters")
 
     async def _enable(self, service: Service) -> None:
         for route in service.routes():

@@ -1,4 +1,4 @@
-"""What a story is told with: somebody who wants something, step by step, and an operator, in a tenant that is calm.
+"""What a story is played with: somebody who wants something, step by step, and an operator, in a tenant that is calm.
 
     @story(rules={"expiry-missing": GRACE})
     def corrected_for_a_moment(play: Play) -> Moves:
@@ -7,7 +7,7 @@
         play.write(MALLORY)
         yield play.sweep        a step: a process does it
 
-A seed has one story, by its number. It stands in the midst of what happens by chance, and others act beside it.
+A seed has one story, by its number. It begins in the midst of what happens by chance, and others act meanwhile.
 """
 
 import asyncio
@@ -220,7 +220,7 @@ class Play:
     async def _operated(self, worker: Worker, what: str, one: ExemptionId, hours: float) -> None:
         await self.people.operators.do(worker, what, one, hours)
 
-    def beside(self, move: Work) -> Work:
+    def meanwhile(self, move: Work) -> Work:
         """Let a process begin something, and go on meanwhile."""
 
         async def begin(worker: Worker) -> None:

@@ -35,8 +35,8 @@ class Simulation:
     Attributes:
         chance: decides all that happens.
         clean: whether nothing goes wrong any more: the end.
-        story: what somebody does besides, step by step; `told`: whether it goes on now, `rough`: whether others act and
-            requests fail meanwhile.
+        story: what somebody does besides, step by step; `in_story`: whether it goes on now, `rough`: whether others
+            act and requests fail meanwhile.
     """
 
     seed: int
@@ -45,7 +45,7 @@ class Simulation:
     chance: Random
     clean: bool = False
     storminess: float = 0.0
-    reported: bool = False
+    in_story: bool = False
     rough: bool = False
     story: Story = field(init=False)
     people: acts.People = field(init=False)
@@ -71,7 +71,7 @@ class Simulation:
             moves = self.play.begin(self.story) if step == begin else moves
             cloud.begin()
             since = len(cloud.arm.journal)
-            self.reported = True
+            self.in_story = True
             move = next(moves, None)
             cloud.ticking = move is None and self.seed % 4 == 3  # a story waits for rest: see _end
             if move is not None:
@@ -91,7 +91,7 @@ class Simulation:
     async def _step(self) -> None:
         """Let people act, let time pass, and let the workers do some of what there is to do, all at once."""
         chance, cloud = self.chance, self.cloud
-        self.reported, self.storminess = False, chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
+        self.in_story, self.storminess = False, chance.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.3))
         cloud.note(f"storm {self.storminess}")
         for _ in range(chance.choice((0, 1, 1, 1))):
             cloud.note(self.people.act())
@@ -113,7 +113,7 @@ class Simulation:
         self.storminess = 0.02 if self.rough else 0.0
         self.cloud.note(f"story {self.story.name}")
         if self.rough and self.chance.random() < 0.3:
-            self.cloud.note(self.people.beside())
+            self.cloud.note(self.people.meanwhile())
         if callable(move):
             await move(self.chance.choice(self.cloud.workers))
             move = 1.0
@@ -175,9 +175,9 @@ class Simulation:
     def _weather(self) -> list[float]:
         """Return when an event comes, in seconds: at times never, late, or more than once."""
         chance = self.chance
-        if self.reported and self.play.weather is not None:
+        if self.in_story and self.play.weather is not None:
             return list(self.play.weather)
-        if self.reported and not self.rough:
+        if self.in_story and not self.rough:
             return [0.0]
         times = chance.choices((0, 1, 2), (1, 8, 1))[0]
         return [chance.choice((0.0, 1.0, 30.0, 600.0)) for _ in range(times)]

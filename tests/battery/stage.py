@@ -301,14 +301,14 @@ def _in_this_loop(results: list[Any]) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(online, "asyncio", _Asyncio(run)))
-        stack.enter_context(patch.object(cli, "tell", _tell))
+        stack.enter_context(patch.object(cli, "tell", _say))
         stack.enter_context(redirect_stdout(io.StringIO()))
         stack.enter_context(redirect_stderr(io.StringIO()))
         yield
 
 
-def _tell(error: BaseException, *_: object, **__: object) -> int:
-    """Say what went wrong: only what an operator can be told of is no defect."""
+def _say(error: BaseException, *_: object, **__: object) -> int:
+    """Say what went wrong: only an error for an operator is no defect."""
     if isinstance(error, GuardrailsError):
         return 1
     raise error

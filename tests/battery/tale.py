@@ -65,7 +65,7 @@ class Register:
         return self._tale.bodies[one, entry]
 
     async def dead_letters(self) -> list[DeadLetter]:
-        """Return the letters."""
+        """Return the dead letters."""
         return self._tale.dead_letters
 
     async def breaker(self, _: datetime) -> Any:
@@ -128,14 +128,14 @@ class Tale:
         """Let somebody write or delete it now."""
         self.journal.append(Change(self.at, ours, ONE.key, by, before, after, (self.ruleset,)))
 
-    def notified(self, name: str, kind: Kind = Kind.EVASION_ATTEMPTED, **exemption: str) -> None:
-        """Let a notice reach its route now."""
+    def deliver(self, name: str, kind: Kind = Kind.EVASION_ATTEMPTED, **exemption: str) -> None:
+        """Deliver a notice to its route now."""
         notice = Notice(name, kind, "low", self.at, "", exemption, (), "", "", (), "")
         self.delivered.append((self.at, "audit", notice))
 
     def dead_letter(self, payload: str, reason: str, source: str = "event") -> None:
-        """Let something become a letter now."""
-        self.dead_letters.append(DeadLetter(f"letter-{len(self.dead_letters)}", source, reason, payload, self.at))
+        """Let something become a dead letter now."""
+        self.dead_letters.append(DeadLetter(f"dead-{len(self.dead_letters)}", source, reason, payload, self.at))
 
     async def book(self) -> Book:
         """Return what the watchers read."""

@@ -31,7 +31,7 @@ def _heard() -> None:
 def test_every_kind_of_request_that_a_port_makes_is_among_them() -> None:
     assert conversations().keys() == asked_by_ports()
     assert {port.partition(".")[0] for port, _ in conversations()} >= {
-        "Register", "Sweeps", "Bypasses", "Lanes", "DigestItems", "Queues",
+        "Register", "Sweeps", "Bypasses", "RateLimits", "DigestItems", "Queues",
     }  # fmt: skip
 
 
@@ -96,10 +96,10 @@ def _play(place: tuple[str, str], asked: tuple[str, str], name: str) -> list[str
     wrong = [one for one in ending.wrong if one not in known] if met else ["it was not reached"]
     if ending.again > ever.again + 1:
         wrong.append(f"{ending.again} notices came once more")
-    reported = tuple(
-        one for one in ending.result.reported if one[1] != Kind.SWEEP_PARTIAL
+    notices = tuple(
+        one for one in ending.result.notices if one[1] != Kind.SWEEP_PARTIAL
     )  # a sweep that missed something
-    result = changed(ending.result, reported=reported)
+    result = changed(ending.result, notices=notices)
     if result not in matrix._ends(matrix.Entry(*place, 1, "", After.SWEEPS), ever):
         wrong += matrix._difference(result, ever.result)
     return [f"{'/'.join(place)}, {asked[0]}, {asked[1]}, {name}: {one}" for one in wrong]

@@ -47,7 +47,7 @@ def reverting(ruleset: Ruleset) -> set[str]:
 
 
 def spares(ruleset: Ruleset, rule: str) -> int:
-    """Return how much in a ruleset lets what breaks a rule stand."""
+    """Return how much in a ruleset allows what breaks a rule."""
     said = rulesets.said_by(ruleset)
     more = said.keys() & {"exclusions", "adoption", "overrides"}
     return ("grace" in said["rules"][rule]) + bool(said["owners"]) + len(more)
@@ -70,7 +70,7 @@ def test_all_rules_that_revert_are_listed() -> None:
 def test_a_wrong_revert_is_seen_whichever_rule_finds_what_is_none(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     judged = assess._outcome
     asking = [one for one in map(rulesets.numbered, range(rulesets.NUMBER)) if rule in reverting(one)]
-    ruleset = min(asking, key=lambda one: spares(one, rule))  # it is seen soonest where nothing stands in its way
+    ruleset = min(asking, key=lambda one: spares(one, rule))  # it is seen soonest where nothing prevents it
 
     def wrong(bound: BoundRule, *facts: Any) -> object:
         return Violation("it is none", {}) if bound.rule.name == rule else judged(bound, *facts)
@@ -154,11 +154,12 @@ def spoil_history(end: End, one: ExemptionId, event: str = "judged", outbox: Any
 
 
 def spoil_delete(end: End, one: ExemptionId) -> None:
-    """An approved one is deleted, and nobody is told."""
+    """An approved one is deleted, and nobody is notified."""
     for content in ("x", ""):
         spoil_history(end, one, "deleted")
         last = end.history[one][-1]
-        row = {**last.row, "content": content, "compliant_content": "x", "expires_on": None, "lost_untold": False}
+        row = {**last.row, "content": content, "compliant_content": "x", "expires_on": None}
+        row["lost_untold"] = False  # stored name
         end.history[one][-1] = replace(last, row=row)
 
 
@@ -235,11 +236,11 @@ async def test_what_was_put_back_may_go_once_its_assignment_is_gone(gone: bool) 
     assert bool(broken) is not gone
 
 
-@pytest.mark.parametrize(("open_before", "problem", "stands"), [
+@pytest.mark.parametrize(("open_before", "problem", "left"), [
     (True, "storage-busy", True), (True, "", False), (False, "storage-busy", False),
 ])  # fmt: skip
-async def test_what_waits_for_a_breaker_stands_while_nobody_has_closed_the_one_of_an_older_version(
-    open_before: bool, problem: str, stands: bool
+async def test_what_waits_for_a_breaker_is_left_while_nobody_has_closed_the_one_of_an_older_version(
+    open_before: bool, problem: str, left: bool
 ) -> None:
     tale = Tale()
     tale.add("held", status=Status.VIOLATION, held="breaker")
@@ -247,17 +248,17 @@ async def test_what_waits_for_a_breaker_stands_while_nobody_has_closed_the_one_o
     end.cloud.calm_since = NOW
     end.people.ledger.open_before = open_before
     end.people.ledger.operated.append(Operated(NOW, "close", problem=problem))
-    assert bool(model.excuse(end, ONE, {}, [])) is stands
+    assert bool(model.excuse(end, ONE, {}, [])) is left
 
 
-@pytest.mark.parametrize(("begun", "after", "stands"), [
+@pytest.mark.parametrize(("begun", "after", "left"), [
     ((ONE, TWO, OTHER), 0.1, True),
     ((ONE, TWO), 0.1, False),
     ((ONE, TWO, TWO), 0.1, False),
     ((ONE, TWO, OTHER), 0.6, False),
 ], ids=["one more than may be", "as many as may be", "one that is begun again", "in more than an hour"])  # fmt: skip
-async def test_what_waits_for_a_breaker_stands_where_reverts_that_were_cut_short_used_up_the_hour(
-    begun: tuple[ExemptionId, ...], after: float, stands: bool
+async def test_what_waits_for_a_breaker_is_left_where_reverts_that_were_cut_short_used_up_the_hour(
+    begun: tuple[ExemptionId, ...], after: float, left: bool
 ) -> None:
     tale = Tale(ruled(breaker={"reverts_per_hour": 2}))
     for one in begun:
@@ -265,4 +266,4 @@ async def test_what_waits_for_a_breaker_stands_where_reverts_that_were_cut_short
     tale.add("held", status=Status.VIOLATION, held="breaker")
     end = (await tale.book()).end
     end.cloud.calm_since, end.people.ledger.open_before = NOW, False
-    assert bool(model.excuse(end, ONE, {}, [])) is stands
+    assert bool(model.excuse(end, ONE, {}, [])) is left

@@ -54,7 +54,7 @@ class Troubled(AioHttpTransport):  # type: ignore[misc]
 
 
 @dataclass
-class BypassKind:
+class Store:
     """A register and a queue of one store, and what sets the next fault on the way there."""
 
     register: TableRegister
@@ -73,49 +73,49 @@ class BypassKind:
 
 
 @pytest.fixture
-async def ways(azurite: str, clock: VirtualClock) -> AsyncIterator[tuple[BypassKind, BypassKind]]:
+async def stores(azurite: str, clock: VirtualClock) -> AsyncIterator[tuple[Store, Store]]:
     """To Azurite, and to memory."""
     table, transport, waiting = f"t{uuid4().hex}", Troubled(), list[Fault]()
     line = Line(lambda _: waiting.pop() if waiting else None)
     with Account().serve() as account, Account(line, of=account).serve() as troubled:
         async with AsyncExitStack() as stack:
             made = [
-                BypassKind(
+                Store(
                     await stack.enter_async_context(
                         connect(clock=clock, connection_string=asked, table=table, transport=transport)
                     ),
-                    await stack.enter_async_context(TableClient.from_connection_string(store, table)),
+                    await stack.enter_async_context(TableClient.from_connection_string(admin, table)),
                     trouble,
                 )
-                for asked, store, trouble in (
+                for asked, admin, trouble in (
                     (azurite, azurite, lambda fault: setattr(transport, "fault", fault)),
                     (troubled.connection_string, account.connection_string, waiting.append),
                 )
             ]
-            for way in made:
-                await way.sdk.create_table()
+            for store in made:
+                await store.sdk.create_table()
             yield made[0], made[1]
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-async def test_a_fault_comes_to_the_same(ways: tuple[BypassKind, BypassKind], clock: VirtualClock, kind: str) -> None:
-    for way in ways:
+async def test_a_fault_comes_to_the_same(stores: tuple[Store, Store], clock: VirtualClock, kind: str) -> None:
+    for store in stores:
 
-        def commit(way: BypassKind = way) -> Awaitable[Any]:
+        def commit(store: Store = store) -> Awaitable[Any]:
             row = Row(EXEMPTION.text, Status.VIOLATION, clock.now())
-            return way.register.commit(EXEMPTION, None, row, Entry(clock.now(), "judged", {}))
+            return store.register.commit(EXEMPTION, None, row, Entry(clock.now(), "judged", {}))
 
-        def read(way: BypassKind = way) -> Awaitable[Any]:
-            return way.register.read(EXEMPTION)
+        def read(store: Store = store) -> Awaitable[Any]:
+            return store.register.read(EXEMPTION)
 
         for call in (read, commit, commit, read):
-            await way.meet(FAULTS[kind](), call)
-    azurite, memory = ways
+            await store.meet(FAULTS[kind](), call)
+    azurite, memory = stores
     assert memory.said == azurite.said
 
 
 async def test_what_is_to_happen_to_one_process_happens_to_no_other() -> None:
-    """Two ways to one account: what one wrote the other reads, and each has its own line."""
+    """Two lines to one account: what one wrote the other reads, and each has its own line."""
     seen: list[Sent] = []
     ours, theirs = Line(seen.append), Line()
     with (
@@ -123,7 +123,7 @@ async def test_what_is_to_happen_to_one_process_happens_to_no_other() -> None:
         Account(ours, of=account).serve() as one,
         Account(theirs, of=account).serve() as two,
     ):
-        first, second = (TableClient.from_connection_string(way.connection_string, "t") for way in (one, two))
+        first, second = (TableClient.from_connection_string(other.connection_string, "t") for other in (one, two))
         await first.create_table()
         await first.create_entity({"PartitionKey": "a", "RowKey": "b"})
         assert [row["RowKey"] async for row in second.list_entities()] == ["b"]
@@ -138,8 +138,8 @@ async def test_a_message_is_seen_by_the_clock_of_its_account() -> None:
     with Account(clock=lambda: now).serve() as account:
         async with queues.connect(connection_string=account.connection_string) as ours:
             await ours.send("notices", {"id": "n"}, delay=30)
-        way = Account(of=account)
+        other = Account(of=account)
         (queue,) = account.queues.values()
         assert [one.due for one in queue] == [130.0]
         now = 130.0
-        assert way.clock() == 130.0
+        assert other.clock() == 130.0

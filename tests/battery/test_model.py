@@ -119,7 +119,7 @@ def test_an_end_can_be_accepted_once_the_assignment_is_gone(assigned: Sequence[A
     assert taken(EXTENDS, whole, None, ends(109), assigned=assigned) is extended
 
 
-def test_an_end_can_be_accepted_under_a_ruleset_that_was_in_force_while_it_stood() -> None:
+def test_an_end_can_be_accepted_by_a_ruleset_that_was_in_force_while_it_existed() -> None:
     whole = ends(100, references=("requireTls", "denyPublicNetwork"))
     mild = rulesets.composed({"rules": {"whole-initiative": "alert"}})
     wrote, edited, reverted = (

@@ -11,7 +11,7 @@ from tests.battery.mutations import MUTATIONS, PAGE, SEEDS, SEEN_BY, page, what_
 from tests.battery.stories import STORIES, story_of
 
 ROOT: Final = Path(__file__).parents[2]
-SHORT: Final = ("grace-of-each-rule", "claim-by-an-edit", "letters-without-bound", "hold-of-anything")
+SHORT: Final = ("grace-of-each-rule", "claim-by-an-edit", "dead-letters-without-bound", "hold-of-anything")
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

@@ -98,7 +98,7 @@ def test_a_replay_shows_the_history_and_what_broke(capsys: pytest.CaptureFixture
     assert text.rstrip().endswith(tally.broken[seed])
 
 
-def test_a_seed_that_fails_otherwise_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_that_fails_otherwise_is_reported_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(seed: int, *_: object) -> None:
         if seed == 1:
             raise KeyError("what nobody foresaw")

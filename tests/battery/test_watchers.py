@@ -135,12 +135,12 @@ def gap_unsaid(tale: Tale, wrong: bool) -> None:
 def owner_unsaid(tale: Tale, wrong: bool) -> None:
     tale.add(vouched=True, owner=MALLORY, owners=(ALICE,))
     known = {} if wrong else {"knownOwner": ALICE}
-    tale.notified("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY, **known)
+    tale.deliver("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY, **known)
 
 
 def owner_unsaid_before_a_loss(tale: Tale, wrong: bool) -> None:
     """The notice is of an entry that went with the register, whose number another one has now; or of that one."""
-    tale.notified("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY)
+    tale.deliver("x-1-violation", Kind.VIOLATION, id=ONE.text, owner=MALLORY)
     tale.add(after=0 if wrong else 1, vouched=True, owner=MALLORY, owners=(ALICE,))
 
 
@@ -150,28 +150,28 @@ def tagged_since_tomorrow(tale: Tale, wrong: bool) -> None:
     tale.wrote(tale.keep(said=tag), before=tale.keep(), ours=True)
 
 
-def claim_untold(tale: Tale, wrong: bool) -> None:
+def claim_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add()
     tale.add("edited", content="b", claimed="EPAC", evaded=() if wrong else ("claimed-owner",))
 
 
-def toggling_untold(tale: Tale, wrong: bool) -> None:
+def toggling_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add(facts=plan("alice broke it again 4 times"), evaded=() if wrong else ("toggling",))
 
 
-def flood_untold(tale: Tale, wrong: bool) -> None:
+def flood_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add("held", warned="fight/x", evaded=() if wrong else ("flood",))
 
 
-def told_twice(tale: Tale, wrong: bool) -> None:
-    tale.notified("x-evasion-toggling")
-    tale.notified("x-evasion-toggling" + "-again" * wrong)
+def notified_twice(tale: Tale, wrong: bool) -> None:
+    tale.deliver("x-evasion-toggling")
+    tale.deliver("x-evasion-toggling" + "-again" * wrong)
 
 
-def forged_untold(tale: Tale, wrong: bool) -> None:
+def forged_not_notified(tale: Tale, wrong: bool) -> None:
     tale.dead_letter("/policyExemptions/one/..", "it names no exemption")
     if not wrong:
-        tale.notified("x-evasion-forged-id")
+        tale.deliver("x-evasion-forged-id")
 
 
 def approved_anew(tale: Tale, wrong: bool) -> None:
@@ -195,23 +195,23 @@ def grace_given_again(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**GRACE)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     until = tale.at + DAY + (10 * HOUR if wrong else timedelta())
-    reported = f"not reverted before {spell_time(until)}, to give time to correct it"
-    tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [reported]}), content="b")
+    reason = f"not reverted before {spell_time(until)}, to give time to correct it"
+    tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [reason]}), content="b")
 
 
-def grace_given_again_under_overrides(tale: Tale, wrong: bool) -> None:
+def grace_given_again_with_overrides(tale: Tale, wrong: bool) -> None:
     """In between a ruleset with overrides is in force, and a look finds it right, or still broken."""
     plain, mild = ruled(**GRACE), {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
     loosened = ruled(**GRACE, overrides=[mild])
     tale.ruleset, tale.earlier = plain, (loosened,)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     tale.add("edited", facts=found(*["expiry-missing"] if wrong else []), content="b", ruleset=loosened.digest)
-    reported = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
-    facts = found("expiry-missing", plan={"reasons": [reported]})
+    reason = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
-def grace_given_again_under_a_milder_override(tale: Tale, wrong: bool) -> None:
+def grace_given_again_with_a_milder_override(tale: Tale, wrong: bool) -> None:
     """In between overrides are in force, and it breaks a rule that asks for no revert; or still the one that does."""
     plain, mild = ruled(**GRACE), {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
     loosened = ruled(**GRACE, overrides=[mild])
@@ -219,8 +219,8 @@ def grace_given_again_under_a_milder_override(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     facts = found("owner-missing", *["expiry-missing"] if wrong else [])
     tale.add("edited", facts=facts, content="b", ruleset=loosened.digest)
-    reported = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
-    facts = found("expiry-missing", plan={"reasons": [reported]})
+    reason = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
 
@@ -231,8 +231,8 @@ def grace_given_again_after_unknown(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing", *["whole-initiative"] if wrong else []))
     unknown = {"verdict": "x", "findings": [{"rule": "whole-initiative", "status": "unknown"}]}
     tale.add("edited", facts=unknown, content="b")
-    reported = f"not reverted before {spell_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
-    facts = found("expiry-missing", plan={"reasons": [reported]})
+    reason = f"not reverted before {spell_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
+    facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=20, facts=facts, content="c")
 
 
@@ -244,8 +244,8 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("reverted", TWO, after=4, content="")
     places = (tenant.SINGLE, tenant.ASSIGNMENT) if wrong else (tenant.ASSIGNMENT, tenant.SINGLE)
     tale.add(facts=found("expiry-too-far"), status=Status.VIOLATION, assignment=places[0])
-    reported = f"not reverted before {spell_time(tale.at + DAY)}, to give time to correct it"
-    tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reported]}), content="b", assignment=places[1])
+    reason = f"not reverted before {spell_time(tale.at + DAY)}, to give time to correct it"
+    tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reason]}), content="b", assignment=places[1])
 
 
 def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
@@ -255,8 +255,8 @@ def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
     tale.add("intent", after=10, facts=found("whole-initiative"))
     tale.add("put-back", after=0, facts=found(unknown=["whole-initiative"]), content="b")
     until = tale.at + 20 * HOUR + (DAY if wrong else 14 * HOUR)
-    reported = f"not reverted before {spell_time(until)}, to give time to correct it"
-    tale.add("edited", after=20, facts=found("expiry-missing", plan={"reasons": [reported]}), content="c")
+    reason = f"not reverted before {spell_time(until)}, to give time to correct it"
+    tale.add("edited", after=20, facts=found("expiry-missing", plan={"reasons": [reason]}), content="c")
 
 
 def reverted_too_early(tale: Tale, wrong: bool) -> None:
@@ -357,7 +357,7 @@ def too_many_reverts(tale: Tale, wrong: bool) -> None:
     reverted(tale, 0.2 if wrong else 1)
 
 
-def closed_while_one_is_under_way(tale: Tale, wrong: bool) -> None:
+def closed_while_one_is_in_progress(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(breaker={"reverts": {"exemption": 1}})
     reverted(tale, 1)
     reverted(tale, 0.1, takes=0.4)
@@ -428,12 +428,13 @@ def held_for_ever(tale: Tale, wrong: bool) -> None:
 
 def breaker_forgotten(tale: Tale, wrong: bool) -> None:
     tale.opened_at = NOW - 2 * DAY - 2 * HOUR
-    tale.swept = SimpleNamespace(started=NOW - HOUR, report={"told": [] if wrong else ["breaker-2d"]}, until=None)
+    tale.swept = SimpleNamespace(started=NOW - HOUR, report={}, until=None)
+    tale.swept.report["told"] = [] if wrong else ["breaker-2d"]  # stored name
 
 
-def budget_told_again(tale: Tale, wrong: bool) -> None:
+def budget_notified_again(tale: Tale, wrong: bool) -> None:
     for name in ("x-1", "x-2"):
-        tale.notified(name, Kind.BUDGET_REACHED)
+        tale.deliver(name, Kind.BUDGET_REACHED)
         tale.hours += 0.2 if wrong else 1
 
 
@@ -450,7 +451,7 @@ def other_words_held(tale: Tale, wrong: bool) -> None:
     tale.add(content="b" if wrong else "a", facts=plan("on hold until tomorrow"))
 
 
-def hold_untold(tale: Tale, wrong: bool) -> None:
+def hold_not_notified(tale: Tale, wrong: bool) -> None:
     tale.add("hold", hold=HOLD, outbox=() if wrong else ("x-1-hold-audit",))
 
 
@@ -467,7 +468,7 @@ def another_body(tale: Tale, wrong: bool) -> None:
     tale.add(snapshot=1)
 
 
-def gone_and_stands(tale: Tale, wrong: bool) -> None:
+def gone_and_exists(tale: Tale, wrong: bool) -> None:
     tale.wrote(tale.keep())
     tale.add()
     tale.add("deleted", content="", status=Status.GONE)
@@ -479,7 +480,7 @@ def row_of_nothing(tale: Tale, wrong: bool) -> None:
     tale.add(one=TWO, status=Status.COMPLIANT if wrong else Status.UNKNOWN)
 
 
-def letters_without_end(tale: Tale, wrong: bool) -> None:
+def dead_letters_without_end(tale: Tale, wrong: bool) -> None:
     for _ in range(dead_letters.MOST + 1 + wrong):
         tale.dead_letter("x", "x")
 
@@ -497,10 +498,10 @@ def unknown_refusal(tale: Tale, wrong: bool) -> None:
     tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": why})
 
 
-def refusal_told_again(tale: Tale, wrong: bool) -> None:
+def refusal_notified_again(tale: Tale, wrong: bool) -> None:
     for number in (1, 2):
-        reported = (f"x-{number}-cannot-act-audit",) if number == 1 or wrong else ()
-        tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"}, outbox=reported)
+        outbox = (f"x-{number}-cannot-act-audit",) if number == 1 or wrong else ()
+        tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"}, outbox=outbox)
 
 
 def never_tried_again(tale: Tale, wrong: bool) -> None:
@@ -615,14 +616,14 @@ def loss_silenced(tale: Tale, wrong: bool) -> None:
     tale.add("written", content="b", assignment=tenant.SINGLE, outbox=() if wrong else ("x-2-deleted-audit",))
 
 
-def bad_one_stands(tale: Tale, wrong: bool) -> None:
+def bad_one_replaces(tale: Tale, wrong: bool) -> None:
     tale.add(one=TWO, status=Status.VIOLATION, content="b", tolerated_content="" if wrong else "b")
     tale.add(status=Status.LOST, content="")
     tale.add("not-restored", facts={"why": "'two' at the same scope stands for it"})
 
 
 def altered(tale: Tale, wrong: bool) -> None:
-    tale.notified("x-1-register-altered", Kind.REGISTER_ALTERED if wrong else Kind.VIOLATION)
+    tale.deliver("x-1-register-altered", Kind.REGISTER_ALTERED if wrong else Kind.VIOLATION)
 
 
 SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
@@ -641,14 +642,14 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "gaps_are_named": (gap_unsaid,),
     "the_known_owner_is_named": (owner_unsaid, owner_unsaid_before_a_loss),
     "our_tag_is_of_the_past": (tagged_since_tomorrow,),
-    "evasion_is_told": (claim_untold, toggling_untold, flood_untold),
-    "evasion_is_told_once_and_alone": (told_twice,),
-    "forged_ids_are_told": (forged_untold,),
+    "evasion_is_notified": (claim_not_notified, toggling_not_notified, flood_not_notified),
+    "evasion_is_notified_once_and_alone": (notified_twice,),
+    "forged_ids_are_notified": (forged_not_notified,),
     "what_was_approved_stays_so": (approved_anew, approved_anew_with_our_tag),
     "the_grace_is_given_once": (
         grace_given_again,
-        grace_given_again_under_overrides,
-        grace_given_again_under_a_milder_override,
+        grace_given_again_with_overrides,
+        grace_given_again_with_a_milder_override,
         grace_given_again_after_unknown,
         grace_of_another_given_again,
         grace_given_again_after_a_put_back,
@@ -665,7 +666,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     ),
     "an_end_does_not_creep": (end_that_creeps,),
     "the_first_end_is_kept": (first_date_lost, first_end_lost),
-    "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_under_way),
+    "no_budget_is_exceeded": (too_many_reverts, closed_while_one_is_in_progress),
     "no_budget_for_restores_is_exceeded": (too_many_restores,),
     "a_fight_is_slowed_down": (fight_at_once, fight_that_a_crash_cut_short, fight_with_one_begun_long_ago),
     "nothing_is_held_for_nothing": (
@@ -676,17 +677,17 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     ),
     "what_waits_for_a_budget_has_a_time": (held_for_ever,),
     "an_open_breaker_is_reminded_of": (breaker_forgotten,),
-    "a_budget_is_told_once": (budget_told_again,),
-    "what_is_held_stands": (held_and_reverted, other_words_held),
-    "holds_are_told": (hold_untold, hold_without_a_reminder),
+    "a_budget_is_notified_once": (budget_notified_again,),
+    "what_is_held_is_left": (held_and_reverted, other_words_held),
+    "holds_are_notified": (hold_not_notified, hold_without_a_reminder),
     "every_row_names_one_object": (another_body,),
-    "nothing_is_gone_that_stands": (gone_and_stands,),
+    "nothing_is_gone_that_exists": (gone_and_exists,),
     "rows_are_of_what_azure_showed": (row_of_nothing,),
-    "letters_are_limited": (letters_without_end,),
-    "an_accepted_delete_stands": (delete_undone,),
-    "cannot_act_is_of_the_list": (unknown_refusal, refusal_told_again),
+    "dead_letters_are_limited": (dead_letters_without_end,),
+    "an_accepted_delete_is_kept": (delete_undone,),
+    "cannot_act_is_of_the_list": (unknown_refusal, refusal_notified_again),
     "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
-    "nothing_becomes_a_letter_that_could_be_done": (given_up, failed_unforeseen),
+    "nothing_becomes_a_dead_letter_that_could_be_done": (given_up, failed_unforeseen),
     "the_last_sweep_ended": (sweep_that_hangs,),
     "a_restore_is_not_taken_back": (restore_taken_back,),
     "what_is_decided_is_done": (not_tagged, tag_left),
@@ -697,7 +698,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "who_is_named_has_done_it": (another_is_named, who_deletes_the_next_one_is_named),
     "an_old_event_says_nothing": (old_event,),
     "a_loss_is_not_silenced": (loss_silenced,),
-    "a_bad_one_stands_for_nothing": (bad_one_stands,),
+    "a_bad_one_replaces_nothing": (bad_one_replaces,),
     "nobody_altered_the_register": (altered,),
 }
 

@@ -141,7 +141,7 @@ async def stricter(stage: Stage) -> None:
 
 
 async def left_out(stage: Stage) -> None:
-    """The assignment does not apply any more where it stands."""
+    """The assignment does not apply any more to it."""
     left = CORP if stage.where == "group" else tenant.GROUP
     stage.send(PIPELINE, "PATCH", ABOVE, {"properties": {"notScopes": [left]}})
 
@@ -223,7 +223,7 @@ READS: Final = (
 async def look(stage: Stage) -> None:
     """An operator looks at everything."""
     for command in READS:
-        names = {"file": stage.folder / "rows", "letter": LETTER, "digest": "none"}
+        names = {"file": stage.folder / "rows", "letter": DEAD_LETTER, "digest": "none"}
         await stage.operate(*(word.format(stage.one.text, **names) for word in command.split()))
     await stage.call(partial(_holds, stage))
 
@@ -239,7 +239,7 @@ def message_for(stage: Stage) -> str:
 
 
 NONSENSE: Final = "nonsense"
-LETTER: Final = dead_letter_id("reconcile", NONSENSE)
+DEAD_LETTER: Final = dead_letter_id("reconcile", NONSENSE)
 
 
 async def poisoned(stage: Stage) -> None:
@@ -270,22 +270,22 @@ async def malformed(stage: Stage) -> None:
 async def forged(stage: Stage) -> None:
     """An event names what is no id."""
     name = f"{stage.one.scope}/../x/providers/{TYPE}/one"
-    reported = {"operationName": f"{TYPE}/write", "resourceUri": name}
-    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": reported}
+    data = {"operationName": f"{TYPE}/write", "resourceUri": name}
+    event = {"id": "e-1", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": name, "data": data}
     stage.bring([Event(json.dumps(event), 0.0, about_exemption=True)])
 
 
-async def replay_letters(stage: Stage) -> None:
-    """An operator replays all letters."""
+async def replay_dead_letters(stage: Stage) -> None:
+    """An operator replays all dead letters."""
     await stage.operate("letters", "replay", "--all")
 
 
 async def drop_dead_letter(stage: Stage) -> None:
-    """An operator drops the letter."""
-    await stage.operate("letters", "drop", LETTER)
+    """An operator drops the dead letter."""
+    await stage.operate("letters", "drop", DEAD_LETTER)
 
 
-async def replay_dead_letters(stage: Stage) -> None:
+async def replay_event_grid_dead_letters(stage: Stage) -> None:
     """An operator replays what Event Grid gave up on."""
     await stage.operate("deadletters", "replay", str(stage.folder / "dead"))
 
@@ -312,18 +312,18 @@ async def slow_inventory(stage: Stage) -> None:
     stage.cloud.arm.faults.rules.append(Fault(path=path, method="POST", status=429, retry_after="50", count=4))
 
 
-WAY: Final = f"{tenant.SUBSCRIPTION}{tenant.AUTHORIZATION}/policyAssignments/relaxed"
+RELAXED: Final = f"{tenant.SUBSCRIPTION}{tenant.AUTHORIZATION}/policyAssignments/relaxed"
 
 
-async def way(stage: Stage) -> None:
+async def bypass(stage: Stage) -> None:
     """An assignment is made that does not enforce."""
     about = {"policyDefinitionId": f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"}
-    stage.cloud.arm.seed(WAY, {"properties": {**about, "enforcementMode": "DoNotEnforce"}})
+    stage.cloud.arm.seed(RELAXED, {"properties": {**about, "enforcementMode": "DoNotEnforce"}})
 
 
-async def way_gone(stage: Stage) -> None:
+async def bypass_gone(stage: Stage) -> None:
     """It goes."""
-    stage.send(PIPELINE, "DELETE", WAY)
+    stage.send(PIPELINE, "DELETE", RELAXED)
     stage.cloud.events.clear()
 
 

@@ -168,7 +168,7 @@ class Worker:
             "Arm": self.service.world.arm, "ActivityLog": self.service.world.log,
             "Inventory": self.service.sweeper._inventory, "Register": register, "Sweeps": self.service.sweeper._sweeps,
             "Bypasses": self.service.sweeper._bypasses, "Queues": self.service.world.queues,
-            "Channels": self.service.courier._channels, "Lanes": self.service.courier._rate_limits,
+            "Channels": self.service.courier._channels, "RateLimits": self.service.courier._rate_limits,
             "DigestItems": self.service.courier._digest_items,
         }  # fmt: skip
         for port, methods in port_methods().items():

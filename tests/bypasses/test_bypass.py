@@ -1,4 +1,4 @@
-"""The ways past a policy that are no exemptions: how rows are read, what is found in them, how they are named."""
+"""Bypasses of policies that are no exemptions: how rows are read, what is found in them, how they are named."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -49,7 +49,7 @@ def row(identity: object = ASSIGNED, **properties: Any) -> dict[str, Any]:
 
 
 def one(**properties: Any) -> Bypass:
-    """The only way past the policy that an assignment with these properties opens, judged."""
+    """The only bypass of the policy that an assignment with these properties opens, judged."""
     [found] = bypasses_of(row(**properties), RULESET)
     return judged(found, RULESET, NOW)
 
@@ -105,14 +105,14 @@ def test_a_plain_assignment_opens_nothing() -> None:
         ),
     ],
 )  # fmt: skip
-def test_every_way_is_read(properties: dict[str, Any], kind: BypassKind, scope: str, detail: str) -> None:
+def test_every_bypass_is_read(properties: dict[str, Any], kind: BypassKind, scope: str, detail: str) -> None:
     found = one(**properties)
     assert (found.kind, found.scope, found.detail) == (kind, scope, detail)
     assert (found.subject, found.name, found.ticket, found.owner) == (ASSIGNED, "Baseline", "SEC-1", "jo@contoso.com")
     assert (found.ends, found.findings, found.grade) == (datetime(2027, 3, 1, tzinfo=UTC), (), "pass")
 
 
-def test_each_excluded_scope_and_each_override_is_a_way_of_its_own() -> None:
+def test_each_excluded_scope_and_each_override_is_a_bypass_of_its_own() -> None:
     overrides = [{"kind": "policyEffect", "value": "Audit", "selectors": []}, {"kind": "policyEffect", "value": "Deny"}]
     found = bypasses_of(row(notScopes=[GROUP, GROUP.upper(), SUB], overrides=overrides), RULESET)
     assert [(made.kind, made.scope) for made in found] == [
@@ -124,13 +124,13 @@ def test_each_excluded_scope_and_each_override_is_a_way_of_its_own() -> None:
 
 def test_a_row_in_any_case_and_spelling_says_the_same() -> None:
     said = row(notScopes=[GROUP], metadata=SOUND)
-    odd = {
+    malformed = {
         "ID": ASSIGNED.strip("/").upper() + "/",
         "Properties": json.dumps(
             {"NotScopes": GROUP.lower(), "Metadata": json.dumps(SOUND), "DisplayName": "Baseline"}
         ),
     }
-    [plain], [strange] = bypasses_of(said, RULESET), bypasses_of(odd, RULESET)
+    [plain], [strange] = bypasses_of(said, RULESET), bypasses_of(malformed, RULESET)
     assert strange.key == plain.key
     assert (strange.ticket, strange.ends, strange.name) == (plain.ticket, plain.ends, plain.name)
     assert strange.container == plain.container == "11111111-2222-3333-4444-555555555555"
@@ -179,7 +179,7 @@ def test_what_cannot_be_read_is_unknown_and_judged_no_further(properties: dict[s
     assert found.container in {"mg~corp", "11111111-2222-3333-4444-555555555555"}
 
 
-def test_one_bad_property_hides_no_other_way() -> None:
+def test_one_bad_property_hides_no_other_bypass() -> None:
     bad = bypasses_of(row(notScopes=5, overrides=5), RULESET)
     assert [made.detail for made in bad] == ["notScopes cannot be read", "overrides cannot be read"]
     found = bypasses_of(
@@ -248,7 +248,7 @@ def test_what_tags_lack_is_found(tags: Any, found: list[str]) -> None:
     assert keys(tag(tags)) == found
 
 
-def test_what_has_none_of_the_tags_is_no_way() -> None:
+def test_what_has_none_of_the_tags_is_no_bypass() -> None:
     assert tagged_of({"id": GROUP, "tags": {"env": "policyExceptionId"}}, RULESET) is None
     assert tagged_of({"id": GROUP, "tags": None}, RULESET) is None
     with pytest.raises(Permanent):
@@ -352,12 +352,12 @@ def test_what_is_off_is_not_found_and_does_not_count() -> None:
 
 
 def test_an_end_that_cannot_be_read_is_never_sound_to_the_rule_that_needs_it() -> None:
-    odd = one(enforcementMode="DoNotEnforce", metadata=SOUND | {"expiresOn": "after the move"})
-    found = judged(odd, said("bypass-end-missing: off"), NOW)
+    undated = one(enforcementMode="DoNotEnforce", metadata=SOUND | {"expiresOn": "after the move"})
+    found = judged(undated, said("bypass-end-missing: off"), NOW)
     assert (keys(found), found.verdict) == (["EXG504?"], "unknown")
-    assert found.findings[0].text == odd.findings[0].text
-    assert keys(judged(odd, said("bypass-ended: off"), NOW)) == ["EXG503?"]
-    assert judged(odd, said("bypass-ended: off, bypass-end-missing: off"), NOW).verdict == "pass"
+    assert found.findings[0].text == undated.findings[0].text
+    assert keys(judged(undated, said("bypass-ended: off"), NOW)) == ["EXG503?"]
+    assert judged(undated, said("bypass-ended: off, bypass-end-missing: off"), NOW).verdict == "pass"
     late = one(enforcementMode="DoNotEnforce", metadata=SOUND | {"expiresOn": "2026-11-01"})
     assert keys(judged(late, said("bypass-end-missing: off"), NOW)) == ["EXG504"]
     assert keys(judged(late, said("bypass-ended: off"), NOW)) == []
@@ -406,32 +406,32 @@ overrides:
   - {{scope: "{GROUP}", rules: {{bypass-ticket-missing: {{response: alert}}, bypass-end-missing: off}}}}
 """
     ruleset = said("bypass-ticket-missing: off, bypass-ended: off", overrides)
-    there, beside = (ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other"))
+    there, elsewhere = (ruleset.limits.bypass_rules_for(scope, NOW) for scope in (GROUP, f"{SUB}/resourceGroups/other"))
     assert sorted(ruleset.limits.bypass_rules_for(CORP, NOW)) == [
         "bypass-end-missing", "bypass-enrollment-removed", "bypass-not-approved", "bypass-review-missing",
         "bypass-unreadable",
     ]  # fmt: skip
-    assert "bypass-ended" in beside
-    assert "bypass-ticket-missing" not in beside, "a severity alone switches nothing on that is off"
+    assert "bypass-ended" in elsewhere
+    assert "bypass-ticket-missing" not in elsewhere, "a severity alone switches nothing on that is off"
     assert "bypass-ticket-missing" not in there
     assert "bypass-end-missing" not in there
 
 
 def test_what_was_stored_by_former_names_is_shown_by_those_of_today() -> None:
     """A row as it was written before the rules were renamed. Its token is the same: no sweep takes it for changed."""
-    reported = to_json(one(enforcementMode="DoNotEnforce", metadata={}))
-    for finding in reported["findings"]:
+    document = to_json(one(enforcementMode="DoNotEnforce", metadata={}))
+    for finding in document["findings"]:
         finding["rule"] = finding["rule"].replace("bypass-", "way-")
-    assert [finding["rule"] for finding in reported["findings"]] == [
+    assert [finding["rule"] for finding in document["findings"]] == [
         "way-ticket-missing", "way-review-missing", "way-end-missing",
     ]  # fmt: skip
-    read = from_json(reported)
+    read = from_json(document)
     assert [finding.rule for finding in read.findings] == [
         "bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing",
     ]  # fmt: skip
     assert from_json(to_json(read)) == read
-    odd = tag(TAGS | {"exceptionExpiry": "x", "policyExceptionId": "EXC-9"})
-    assert [token(made) for made in (read, one(notScopes=5), odd)] == [
+    malformed = tag(TAGS | {"exceptionExpiry": "x", "policyExceptionId": "EXC-9"})
+    assert [token(made) for made in (read, one(notScopes=5), malformed)] == [
         "1bb8c6b54a773bfae995", "343d048f02964701af5a", "9c5aa7192261dd8f4178",
     ]  # fmt: skip
 
@@ -511,7 +511,7 @@ async def looked(
     return await look(Tenant(*pages), around, RULESET, NOW)
 
 
-async def test_a_look_finds_each_way_once_and_judges_it() -> None:
+async def test_a_look_finds_each_bypass_once_and_judges_it() -> None:
     rows = [row(notScopes=[GROUP], metadata={}), row(ASSIGNED.upper(), notScopes=[GROUP.lower()])]
     found = await looked(Page([{"id": GROUP, "tags": TAGS}] * 2), assigned=rows)
     assert [(made.kind, keys(made)) for made in found.found] == [
@@ -526,7 +526,7 @@ async def test_a_look_asks_for_the_tags_of_the_ruleset() -> None:
     assert tuple(tenant.asked) == ("policyExceptionId", "exceptionTicket", "exceptionExpiry")
 
 
-async def test_rows_that_name_nothing_are_counted_and_told() -> None:
+async def test_rows_that_name_nothing_are_counted_and_reported() -> None:
     rows = [row(None, notScopes=[GROUP]), row("/somewhere/else"), row(notScopes=[GROUP])]
     found = await looked(Page([{"id": 5, "tags": TAGS}]), assigned=rows)
     assert (len(found.found), found.unknown) == (1, 3)
@@ -536,7 +536,7 @@ async def test_rows_that_name_nothing_are_counted_and_told() -> None:
     assert found.partial == set(BypassKind) - {BypassKind.EXEMPTION}
 
 
-async def test_what_is_missing_says_which_ways_may_be_there_still() -> None:
+async def test_what_is_missing_says_which_bypasses_may_be_there_still() -> None:
     found = await looked(Page(missing="rows 1 to 5 of the tagged resources could not be read", lost=True))
     assert (found.partial, len(found.missing)) == ({BypassKind.TAG}, 1)
     assert (await looked(whole=False)).partial == set(BypassKind) - {BypassKind.EXEMPTION, BypassKind.TAG}

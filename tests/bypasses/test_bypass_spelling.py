@@ -1,4 +1,4 @@
-"""Ways past a policy: what differs by a blank, by case or by what is left out, and what that means to Azure Policy."""
+"""Bypasses: what differs by a blank, by case or by what is left out, and what that means to Azure Policy."""
 
 from datetime import UTC, datetime
 from typing import Any

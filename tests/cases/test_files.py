@@ -72,11 +72,11 @@ def bag(name: str = "one", **properties: Any) -> dict[str, Any]:
 
 def flat(name: str = "one", **properties: Any) -> dict[str, Any]:
     """Az.Resources 7 and newer: every field of its model, lists named in the singular."""
-    reported = PROPERTIES | {"resourceSelectors": None, "assignmentScopeValidation": None} | properties
-    reported["policyDefinitionReferenceId"] = reported.pop("policyDefinitionReferenceIds")
-    reported["resourceSelector"] = reported.pop("resourceSelectors")
+    merged = PROPERTIES | {"resourceSelectors": None, "assignmentScopeValidation": None} | properties
+    merged["policyDefinitionReferenceId"] = merged.pop("policyDefinitionReferenceIds")
+    merged["resourceSelector"] = merged.pop("resourceSelectors")
     system = {f"SystemData{key}": value for key, value in _pascal(SYSTEM).items()}
-    return {"Id": _id(name), "Name": name} | _pascal(reported) | system
+    return {"Id": _id(name), "Name": name} | _pascal(merged) | system
 
 
 def graph(name: str = "one", **properties: Any) -> dict[str, Any]:
@@ -280,7 +280,7 @@ def test_assignments_of_which_only_texts_are_left_are_no_mistake(given: Give) ->
 
 
 @pytest.mark.parametrize("left", ["base", None, 7, ["base", "other"], {}, [], ""], ids=str)
-def test_what_stands_in_place_of_an_initiative_is_left_out_and_no_mistake(given: Give, left: Any) -> None:
+def test_what_replaces_an_initiative_is_left_out_and_no_mistake(given: Give, left: Any) -> None:
     for saved in ([initiative()[0], left], [left]):
         judged = given(rest(), saved)
         assert Right({"whole-initiative": UNKNOWN, "reference-unknown": UNKNOWN}, MEMBERS).wrong_in(judged) == []
@@ -341,7 +341,7 @@ def test_a_kind_of_selector_that_is_not_documented(
      {"in": ["tls"], "notIn": {"a": 1}}, {"in": ALL, "like": ["tls*"]}],
     ids=str,
 )  # fmt: skip
-def test_a_selector_that_picks_policies_in_an_unknown_way_accuses_nobody(
+def test_a_selector_that_picks_policies_by_an_unknown_kind_accuses_nobody(
     given: Give, condition: dict[str, Any]
 ) -> None:
     selectors = [{"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", **condition}]}]
@@ -353,7 +353,7 @@ def test_a_selector_that_picks_policies_in_an_unknown_way_accuses_nobody(
     assert Right({"whole-initiative": VIOLATION}).wrong_in(judged) == []
 
 
-def test_a_row_of_resource_graph_may_show_other_people_beside_a_selector_that_is_not_documented(given: Give) -> None:
+def test_a_row_of_resource_graph_may_show_other_people_and_a_selector_that_is_not_documented(given: Give) -> None:
     strange = [{"name": "x", "selectors": [{"kind": "policyDefinitionReferenceId", "in": ["tls"]}, {"kind": "new"}]}]
     judged = given({"data": [graph(policyDefinitionReferenceIds=[], resourceSelectors=strange)]})
     assert Right({"whole-initiative": UNKNOWN, "identity-based": UNKNOWN}).wrong_in(judged) == []
@@ -369,7 +369,7 @@ def test_a_page_of_a_longer_list_is_no_pass(given: Give) -> None:
     assert judged.code == 1
 
 
-def test_other_files_are_judged_beside_a_refused_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_files_are_judged_though_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cut, code, fine = tmp_path / "cut.json", tmp_path / "main.tf", tmp_path / "fine.json"
     cut.write_text(json.dumps(bag(resourceSelectors="")), encoding="utf-8")
     code.write_text('resource "azurerm_resource_policy_exemption" "x" {\n', encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A web server on loopback that answers as it is told and keeps what it got."""
+"""A web server on loopback that answers as it is set to and keeps what it got."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

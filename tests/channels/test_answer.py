@@ -22,7 +22,7 @@ def test_every_status_has_one_meaning(channel: str) -> None:
             assert isinstance(found, TryAgain)
 
 
-def test_a_reason_tells_the_status() -> None:
+def test_a_reason_gives_the_status() -> None:
     found = meaning("teams", 429, {"Retry-After": "7"}, b"", NOW)
     assert found == TryAgain("Teams answered 429 Too Many Requests", 7.0)
     gone = meaning("webhook", 410, {}, b"", NOW)
@@ -30,7 +30,7 @@ def test_a_reason_tells_the_status() -> None:
     assert meaning("webhook", 599, {}, b"", NOW) == TryAgain("the webhook answered 599", None)
 
 
-def test_teams_tells_throttling_in_the_body_of_a_200() -> None:
+def test_teams_reports_throttling_in_the_body_of_a_200() -> None:
     body = (
         b"Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId x"
     )

@@ -107,8 +107,8 @@ async def test_a_topic_gets_an_event_within_the_same_bounds(sink: Sink) -> None:
     }
     port = int(sink.address.rsplit(":", 1)[1])
 
-    def connect(reach: Egress) -> CheckedConnector:
-        return CheckedConnector(reach, Resolver(port))
+    def connect(egress: Egress) -> CheckedConnector:
+        return CheckedConnector(egress, Resolver(port))
 
     async with HttpChannels(
         routes, RealClock(), credential=Identity(), connect=connect, allow_loopback=True, timeout=5
@@ -241,7 +241,7 @@ async def test_a_sink_that_recovers_gets_the_notice(sink: Sink) -> None:
         assert await sending.deliver(notice(), "siem") == Delivered()
 
 
-async def test_an_unknown_route_and_a_missing_setting_are_told_by_name() -> None:
+async def test_an_unknown_route_and_a_missing_setting_are_named() -> None:
     routes = {"secops": Destination("secops", "teams", "", (), "TEAMS_URL")}
     async with HttpChannels(routes, RealClock()) as sending:
         assert await sending.deliver(notice(), "siem") == Undeliverable(
@@ -304,10 +304,10 @@ async def test_no_address_is_ever_shown(
     caplog.set_level(logging.DEBUG)
     port = {"nowhere": 0, "refusing": 1}.get(found, int(sink.address.rsplit(":", 1)[1]))
 
-    def connect(reach: Egress) -> CheckedConnector:
+    def connect(egress: Egress) -> CheckedConnector:
         if found != "unsafe":
-            reach = Egress.LOOPBACK  # where every name is found
-        return CheckedConnector(reach, Resolver(port))
+            egress = Egress.LOOPBACK  # where every name is found
+        return CheckedConnector(egress, Resolver(port))
 
     routes = {
         "secops": Destination("secops", "teams", address, (), "TEAMS_URL"),
@@ -345,7 +345,7 @@ async def test_a_card_addresses_whom_the_ruleset_names(sink: Sink) -> None:
     assert (entity["text"], entity["mentioned"]["id"]) == ("<at>Data platform</at>", people[0][1])
 
 
-async def test_a_message_that_cannot_be_made_is_told_by_the_name_of_its_route(sink: Sink) -> None:
+async def test_a_message_that_cannot_be_made_is_reported_with_the_name_of_its_route(sink: Sink) -> None:
     sink.always(202)
 
     def defect(_: Notice) -> Sequence[tuple[str, str]]:

@@ -19,12 +19,12 @@ from tests.channels.test_teams import elements, standard, texts, validator  # no
 
 def reminders(owner: str, number: int = 40) -> Notice:
     """Return the digest of so many reminders, whose owner and ticket are `owner`."""
-    gathered = []
+    items = []
     for n in range(number):
         one, end = ExemptionId.parse(f"{EXEMPTION_ID}-{n}"), NOW + timedelta(days=n - 2)
         row = Row(one.text, Status.COMPLIANT, NOW, expires_on=end, owner=owner, ticket=owner)
-        gathered.append(DigestItem("w", notify.expiry(one, end, at=NOW, threshold=30, row=row)))
-    return compose(box_of("r"), "20261120T0600Z", gathered, NOW).notice
+        items.append(DigestItem("w", notify.expiry(one, end, at=NOW, threshold=30, row=row)))
+    return compose(box_of("r"), "20261120T0600Z", items, NOW).notice
 
 
 def adoption(owner: str) -> Notice:

@@ -100,7 +100,7 @@ class Network:
         network, claimed = self, info[4]
 
         class Rerouted(socket.socket):
-            """Connects to the sink. An honest one says that it is where it was told to go."""
+            """Connects to the sink. An honest one says that it is where it was sent."""
 
             def connect(self, address: object) -> None:
                 del address
@@ -124,8 +124,8 @@ async def sink() -> AsyncIterator[Sink]:
         yield found
 
 
-async def get(url: str, reach: Egress, names: AbstractResolver, dial: Dial) -> int:
-    connector = CheckedConnector(reach, names, dial)
+async def get(url: str, egress: Egress, names: AbstractResolver, dial: Dial) -> int:
+    connector = CheckedConnector(egress, names, dial)
     async with aiohttp.ClientSession(connector=connector) as session, session.get(url) as response:
         return response.status
 
@@ -145,7 +145,7 @@ def test_a_public_address_is_fit(address: str) -> None:
 
 
 @pytest.mark.parametrize("host", [*NEVER, *PRIVATE])
-def test_an_unsafe_literal_is_told_before_anything_is_sent(host: str) -> None:
+def test_an_unsafe_literal_is_refused_before_anything_is_sent(host: str) -> None:
     spelled = f"[{host}]" if ":" in host else host
     problem = address_problem(f"https://{spelled}/{CANARY}")
     assert problem
@@ -230,14 +230,14 @@ async def test_a_resolver_that_is_not_checked_is_caught_at_the_socket(sink: Sink
     assert network.dialled == []
 
 
-async def test_the_resolver_tells_fit_addresses_only() -> None:
+async def test_the_resolver_returns_allowed_addresses_only() -> None:
     names = Names([*NEVER, PUBLIC_4, *PRIVATE, PUBLIC_6])
     assert [each["host"] for each in await CheckedResolver(Egress.PUBLIC, names).resolve("x")] == [PUBLIC_4, PUBLIC_6]
     with pytest.raises(EgressBlocked):
         await CheckedResolver(Egress.PUBLIC, Names([*NEVER, *PRIVATE])).resolve("x")
 
 
-async def test_a_name_without_an_address_is_not_out_of_reach() -> None:
+async def test_a_name_without_an_address_is_not_blocked_by_the_egress_guard() -> None:
     with pytest.raises(OSError, match="no address") as caught:
         await CheckedResolver(Egress.PUBLIC, Names([])).resolve("sink.example")
     assert not isinstance(caught.value, EgressBlocked)
@@ -250,13 +250,13 @@ def reaching(
         {"secops": Destination("secops", "teams", address, (), "TEAMS_URL")},
         RealClock(),
         allowed_hosts=frozenset(allowed),
-        connect=lambda reach: CheckedConnector(reach, names, network.dial),
+        connect=lambda egress: CheckedConnector(egress, names, network.dial),
         timeout=2,
     )
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "168.63.129.16", "::ffff:10.0.0.1"])
-async def test_a_notice_stays_here_and_the_setting_is_told(
+async def test_a_blocked_notice_is_not_sent_and_the_setting_is_named(
     address: str, sink: Sink, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -348,7 +348,7 @@ def test_the_allow_list_is_read_from_a_setting() -> None:
 
 
 @pytest.mark.parametrize("wrong", [f"https://{CANARY}/", f"*.{CANARY}", f"{CANARY}:443", f"{CANARY}/x", "10.0.0.0/8"])
-def test_an_entry_that_is_no_host_is_told_by_number(wrong: str) -> None:
+def test_an_entry_that_is_no_host_is_named_by_number(wrong: str) -> None:
     with pytest.raises(Misconfigured, match="number 2") as caught:
         read_hosts(f"fine.example,{wrong}")
     assert CANARY not in str(caught.value)

@@ -32,7 +32,7 @@ def local() -> aiohttp.ClientSession:
 
 
 class FixedClock:
-    """Stands still."""
+    """Does not move."""
 
     def now(self) -> datetime:
         return NOW
@@ -72,12 +72,12 @@ def test_every_kind_has_a_type(kind: Kind) -> None:
     assert len(set(TYPES.values())) == len(Kind)
 
 
-def test_several_installations_can_be_told_apart() -> None:
+def test_the_events_of_several_installations_differ() -> None:
     assert event(notice(), "/corp/guardrails")["source"] == "/corp/guardrails"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 503])
-async def test_what_may_be_mended_is_tried_again(status: int) -> None:
+async def test_what_may_be_fixed_is_tried_again(status: int) -> None:
     async with topic() as there, publisher(there.endpoint, Credential()) as channel:
         there.status = status
         there.headers = {"Retry-After": "7"}
@@ -154,7 +154,7 @@ async def test_the_topic_of_the_test_refuses_what_is_wrong() -> None:
         assert await status(there, path, good, b'[{"id": "1"}]') == 400
 
 
-def test_a_notice_that_cannot_be_told_is_bounded() -> None:
+def test_a_notice_that_cannot_be_sent_is_bounded() -> None:
     huge = replace(notice(), title="x" * 100_000, done="x" * 100_000, why=("x" * 100_000,) * 100)
     assert len(json.dumps(event(huge))) < 64 * 1024
 

@@ -33,7 +33,7 @@ TEXTS = (*HOSTILE, *MORE)
 
 
 def strange(text: str) -> Notice:
-    """Return a notice with `text` wherever a stranger writes; how to mend a finding is ours."""
+    """Return a notice with `text` wherever a stranger writes; the remediation of a finding is ours."""
     whole = hostile(text)
     return replace(whole, findings=tuple({**found, "mend": ""} for found in whole.findings))
 

@@ -44,7 +44,7 @@ def check(sent: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("severity", ["high", "info", "odd"])
+@pytest.mark.parametrize("severity", ["high", "info", "none of these"])
 def test_every_kind_keeps_the_limits(kind: Kind, severity: str) -> None:
     check(message(notice(kind, severity=severity)))
     check(message(notice(kind, severity=severity, exemption={}, findings=(), actor="", why=())))
@@ -87,7 +87,7 @@ def test_the_message_is_small_whatever_is_in_it(char: str) -> None:
     assert check(message(whole))["blocks"][-1]["type"] == "actions"
 
 
-def test_detail_is_shed_in_order() -> None:
+def test_detail_is_left_out_in_order() -> None:
     def shown(count: int, size: int = 240) -> str:
         each = finding("code", text="T" * size, evidence={"e": "E" * 240}, remediation="M" * size)
         return said(message(notice(findings=(each,) * count)))

@@ -93,7 +93,7 @@ def test_nothing_is_sent_unsigned() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_reaches_machines_as_it_was_written(text: str) -> None:
+def test_machines_get_a_text_as_it_was_written(text: str) -> None:
     data = json.loads(body(hostile(text)))["data"]
     assert data["exemption"]["displayName"] == text.replace("\ud800", "?")
     assert data["findings"][0]["text"] == text.replace("\ud800", "?")
@@ -112,11 +112,13 @@ def test_the_body_is_small_whatever_is_in_it(char: str) -> None:
     assert data["exemption"]["id"] == EXEMPTION_ID
 
 
-def test_odd_evidence_becomes_json() -> None:
+def test_evidence_that_is_no_json_becomes_json() -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]
-    odd = finding(evidence={"nan": float("nan"), "big": 10**400, "when": NOW, "deep": {"a": {"b": {"c": {"d": 1}}}}})
-    data = json.loads(body(notice(findings=(odd, finding(evidence={"n": 10**30})))))["data"]
+    unusual = finding(
+        evidence={"nan": float("nan"), "big": 10**400, "when": NOW, "deep": {"a": {"b": {"c": {"d": 1}}}}}
+    )
+    data = json.loads(body(notice(findings=(unusual, finding(evidence={"n": 10**30})))))["data"]
     assert data["findings"][0]["evidence"]["nan"] == "nan"
     assert data["findings"][1]["evidence"]["n"] == str(10**30)

@@ -70,17 +70,17 @@ async def test_a_dry_run_shows_the_plan_and_writes_nothing(desk: Desk) -> None:
     assert ran.out.startswith(f"violation {desk.id}\n")
     assert "EXG101 expiry-missing (high): it never expires" in ran.out
     assert "nothing is written now" in ran.out
-    reported = (await desk.run("reconcile", desk.id, "--dry-run", "--format", "json")).json
-    assert (reported["dry_run"], reported["status"]) == (True, "violation")
-    assert {finding["code"] for finding in reported["findings"]} >= {"EXG101", "EXG201", "EXG203"}
+    answer = (await desk.run("reconcile", desk.id, "--dry-run", "--format", "json")).json
+    assert (answer["dry_run"], answer["status"]) == (True, "violation")
+    assert {finding["code"] for finding in answer["findings"]} >= {"EXG101", "EXG201", "EXG203"}
     assert (await desk.run("register", "show", desk.id)).code == 1
     assert (await desk.arm.get(desk.id)).body["properties"].get("metadata") is None
 
 
 async def test_reconcile_judges_records_and_says_what_was_done(desk: Desk) -> None:
     await desk.arm.put(desk.id, BAD)
-    reported = (await desk.run("reconcile", desk.id, "--by", "ops", "--format", "json")).json
-    assert (reported["dry_run"], reported["status"], reported["recorded"]) == (False, "violation", True)
+    answer = (await desk.run("reconcile", desk.id, "--by", "ops", "--format", "json")).json
+    assert (answer["dry_run"], answer["status"], answer["recorded"]) == (False, "violation", True)
     assert (await desk.run("register", "show", desk.id, "--format", "json")).json["status"] == "violation"
     history = (await desk.run("history", desk.id, "--format", "json", "--verify")).json
     assert history["entries"][0]["facts"]["hint"] == "operator"
@@ -166,9 +166,9 @@ async def test_the_setting_holds_a_dry_run_at_audit(desk: Desk, monkeypatch: pyt
     assert (await desk.run("reconcile", desk.id)).code == 0
     edited = {"properties": {**BAD["properties"], "description": "The vendor cannot do TLS before May."}}
     assert (await desk.arm.put(desk.id, edited)).status == 200
-    reported = (await desk.run("reconcile", desk.id, "--dry-run", "--format", "json")).json
-    assert reported["would"] == ""
-    assert reported["withheld"] in ("tag", "delete")
+    answer = (await desk.run("reconcile", desk.id, "--dry-run", "--format", "json")).json
+    assert answer["would"] == ""
+    assert answer["withheld"] in ("tag", "delete")
 
 
 async def test_a_sweep_adopts_what_is_there_and_its_report_is_shown_later(desk: Desk) -> None:
@@ -219,7 +219,7 @@ async def test_a_hold_keeps_it_and_a_release_has_it_answered(desk: Desk) -> None
 @pytest.mark.parametrize(
     "more", [("--until", "2001-01-01", "--reason", "x"), ("--until", "2099-01-01", "--reason", "x")]
 )
-async def test_a_hold_without_an_end_in_reach_is_refused(desk: Desk, more: tuple[str, ...]) -> None:
+async def test_a_hold_with_no_end_or_one_too_far_is_refused(desk: Desk, more: tuple[str, ...]) -> None:
     await desk.arm.put(desk.id, BAD)
     ran = await desk.run("hold", desk.id, *more)
     assert (ran.code, ran.out) == (1, "")

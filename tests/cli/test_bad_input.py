@@ -32,7 +32,7 @@ ID = body()["id"]
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else "",
 )  # fmt: skip
-def test_each_is_told_and_the_rest_goes_on(run: Run, save: Save, content: bytes, said: str) -> None:
+def test_each_is_reported_and_the_rest_goes_on(run: Run, save: Save, content: bytes, said: str) -> None:
     bad, good = save("bad.json", content), save("good.json", body())
     known = ("--assignments", save("p.json", POLICIES), "--api-version", NEWEST)
     ran = run("judge", bad, good, *known, "--now", NOW, "--format", "json")
@@ -62,7 +62,7 @@ def test_a_megabyte_of_metadata_is_judged(run: Run, save: Save) -> None:
 
 
 @pytest.mark.parametrize("expires", ["9999-12-31T23:59:59.9999999Z", "2027-03-31T00:00:00", "soon", "3021-01-01", ""])
-def test_odd_dates_are_judged(run: Run, save: Save, expires: str) -> None:
+def test_malformed_dates_are_judged(run: Run, save: Save, expires: str) -> None:
     ran = run("judge", save("a.json", body(expiresOn=expires)), "--now", NOW, "--format", "json")
     assert len(ran.json) == 1
     assert "Traceback" not in ran.err
@@ -114,7 +114,9 @@ def test_bad_use_is_one_line_and_exit_2(run: Run, argv: tuple[str, ...], said: s
 
 
 @pytest.mark.parametrize("command", [("judge", "x.json"), ("rules",)], ids=["judge", "rules"])
-def test_a_broken_ruleset_is_told_whole_and_nothing_is_judged(run: Run, save: Save, command: tuple[str, ...]) -> None:
+def test_every_mistake_of_a_broken_ruleset_is_shown_and_nothing_is_judged(
+    run: Run, save: Save, command: tuple[str, ...]
+) -> None:
     own = save("own.yaml", "version: 1\nmode: audit\nrules:\n  expird: alert\n  expired: delete\n")
     ran = run(*command, "--ruleset", own)
     assert (ran.code, ran.out) == (2, "")
@@ -123,7 +125,7 @@ def test_a_broken_ruleset_is_told_whole_and_nothing_is_judged(run: Run, save: Sa
     assert [line.split(":")[1] for line in mistakes] == ["4", "5"]
 
 
-def test_settings_that_are_missing_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_are_missing_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AzureWebJobsStorage", raising=False)
     monkeypatch.setenv("GUARDRAILS_MODE", "enforce")
     ran = run("breaker")

@@ -59,5 +59,5 @@ def test_json_says_it_all(run: Run, full: Shelf) -> None:
 def test_an_end_at_the_edge_of_time_and_none_are_in_order(run: Run, shelf: Shelf) -> None:
     ends = [None, datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
     keep(shelf, *(kept(replace(GOOD, scope=f"{FIRST}/resourceGroups/g{n}", ends=end)) for n, end in enumerate(ends)))
-    reported = run("register", "ways", "--way", str(BypassKind.TAG), "--format", "json").json
-    assert [one["severity"] for one in reported] == ["high", "medium", None]
+    rows = run("register", "ways", "--way", str(BypassKind.TAG), "--format", "json").json
+    assert [one["severity"] for one in rows] == ["high", "medium", None]

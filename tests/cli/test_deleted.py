@@ -87,9 +87,9 @@ async def test_what_somebody_deleted(world: World, recycled: Bin) -> None:
 
 async def test_what_it_says_is_what_restore_puts_back(world: World, recycled: Bin) -> None:
     one = await gone(world, "e", displayName="as it was")
-    reported = await only(recycled)
-    body = await world.reconciler.restore(one, OPERATOR, at=reported["version"])
-    assert (body["properties"]["displayName"], reported["display_name"]) == ("as it was", "as it was")
+    row = await only(recycled)
+    body = await world.reconciler.restore(one, OPERATOR, at=row["version"])
+    assert (body["properties"]["displayName"], row["display_name"]) == ("as it was", "as it was")
     assert await names(recycled) == []
 
 
@@ -211,7 +211,7 @@ async def test_a_terminal_shows_the_first_of_many(world: World, recycled: Bin, m
     assert (await recycled("--all")).out.count("version 1, ends ") == 3
 
 
-async def test_a_terminal_is_told_what_it_cannot_have_back(
+async def test_a_terminal_shows_what_it_cannot_have_back(
     world: World, recycled: Bin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = await gone(world, "e")

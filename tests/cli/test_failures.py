@@ -1,4 +1,4 @@
-"""What fails, and how that is told: one line on standard error, and an exit code that is no answer."""
+"""What fails, and how that is shown: one line on standard error, and an exit code that is no answer."""
 
 import asyncio
 import errno
@@ -130,7 +130,7 @@ def test_for_commands_that_find_things_1_means_that_something_was_found(run: Run
         assert ran.err.count("\n") == (3 if isinstance(error, Misconfigured) else 1)
 
 
-def test_a_group_of_our_errors_is_told_as_those_errors(run: Run, fails: Fails) -> None:
+def test_a_group_of_our_errors_is_shown_as_those_errors(run: Run, fails: Fails) -> None:
     first, second = Permanent("first", code="cannot-act", remedy="Look"), Refused("second", code="lease")
     fails("restore", ExceptionGroup("many", [first, ExceptionGroup("more", [second, first])]))
     ran = run("restore", ID)
@@ -217,7 +217,7 @@ SAID = "guardrails: standard output could not be written to its end: No space le
 
 @needs_full
 @every_command
-def test_a_full_disk_is_told_and_the_command_does_all_that_it_has_to_do(
+def test_a_full_disk_is_reported_and_the_command_does_all_that_it_has_to_do(
     full: Run, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     done = []

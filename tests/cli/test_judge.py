@@ -102,7 +102,7 @@ def test_a_violation_outweighs_what_is_unknown(run: Run, save: Save) -> None:
     assert run("judge", save("a.json", body(expiresOn=None)), "--now", NOW).code == 1
 
 
-def test_people_read_findings_evidence_mend_and_answer(judge: Any) -> None:
+def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> None:
     ran = judge(body(expiresOn=None), body("other"), more=())
     assert ran.out.splitlines() == [
         f"violation {body()['id']}",
@@ -142,10 +142,10 @@ def test_every_shape_of_one_exemption_gives_the_same_judgement(judge: Any) -> No
     wanted = judge(arm).json
     assert len(wanted[0]["findings"]) == 4
     for shape in shapes:
-        assert [one for one in _reported(judge(shape).json) if one["status"] == "violation"] == _reported(wanted)
+        assert [one for one in _findings(judge(shape).json) if one["status"] == "violation"] == _findings(wanted)
 
 
-def _reported(judged: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _findings(judged: list[dict[str, Any]]) -> list[dict[str, Any]]:
     [one] = judged
     return list(one["findings"])
 
@@ -158,7 +158,7 @@ def test_an_exemption_that_is_listed_twice_is_judged_once(judge: Any) -> None:
     assert ran.err.rstrip().endswith("exemptions.json: $.value[0]; judged once")
 
 
-def test_two_contents_under_one_id_are_both_judged(judge: Any) -> None:
+def test_two_contents_with_one_id_are_both_judged(judge: Any) -> None:
     ran = judge(body(), body(expiresOn=None))
     assert [one["verdict"] for one in ran.json] == ["pass", "violation"]
     assert "$[1]: says something else than the same id in" in ran.err
@@ -202,7 +202,7 @@ def test_policy_definitions_alone_are_no_mistake_in_what_assignments_gives(run: 
     assert (ran.code, "no assignments" in ran.err) == (3, False)
 
 
-def test_a_policy_definition_given_for_an_exemption_is_told_where_it_belongs(run: Run, save: Save) -> None:
+def test_a_policy_definition_given_for_an_exemption_is_refused_with_where_it_belongs(run: Run, save: Save) -> None:
     ran = run("judge", save("definitions.json", [{"id": DENY_PUBLIC, "metadata": {}}]))
     assert ran.code == 2
     assert "this is a policy definition, not an exemption; give it with --assignments" in ran.err

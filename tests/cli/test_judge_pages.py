@@ -118,7 +118,7 @@ async def test_the_commands_that_judge_names_lead_to_the_last_page(
     assert "in none of the files given" not in ran.out
 
 
-def test_a_page_is_wanting_until_it_is_given_under_its_name(run: Run, save: Save) -> None:
+def test_a_page_is_missing_until_it_is_given_by_its_name(run: Run, save: Save) -> None:
     """Whatever else is given; a page that leads to itself is wanting, too."""
     link = "/subscriptions/1/providers/Microsoft.Authorization/policyExemptions?$skiptoken=2"
     first = save("exemptions.json", {"value": [], "nextLink": f"https://management.azure.com{link}"})

@@ -60,9 +60,9 @@ def message(name: str = "n1", **more: object) -> str:
 
 def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store: Store) -> None:
     assert run("notices", "failed").out == "no notice has failed\n"
-    store.bury("notices", message("n1", slot=1), "a")
-    store.bury("notices", message("n2"), "b")
-    store.bury("event", "{", "c")
+    store.dead_letter("notices", message("n1", slot=1), "a")
+    store.dead_letter("notices", message("n2"), "b")
+    store.dead_letter("event", "{", "c")
     listed = run("notices", "failed", "--format", "json").json
     assert [(row["letter"], row["notice"], row["route"]) for row in listed] == [
         ("a", "n1", "secops"),
@@ -73,7 +73,7 @@ def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store
     assert run("notices", "replay", "n1").out == "replayed: a\n"
     assert store.messages("notices") == [json.loads(message("n1", attempt=0))]
     assert run("notices", "replay", "--all").code == 0
-    assert [reported["notice"]["id"] for reported in store.messages("notices")] == ["n2"]
+    assert [message["notice"]["id"] for message in store.messages("notices")] == ["n2"]
     assert store.dead_letters() == ["c"], "an event is no notice"
     assert run("notices", "replay", "none").code == 2
 
@@ -114,14 +114,14 @@ def test_a_disabled_route_is_shown_and_enabled(run: Run, store: Store, sink: lis
 
 def test_a_digest_is_shown_whole(run: Run, store: Store) -> None:
     window = "20261102T0930Z"
-    gathered = [DigestItem(window, notice(id=f"n{n}", at=AT + timedelta(seconds=n))) for n in range(25)]
-    kept = compose("secops", window, gathered, AT)
+    items = [DigestItem(window, notice(id=f"n{n}", at=AT + timedelta(seconds=n))) for n in range(25)]
+    kept = compose("secops", window, items, AT)
     store.do(lambda register: register.digest_items.keep(kept))
     ran = run("notices", "show", kept.notice.id)
     assert ran.code == 0
     assert ran.out.count("partnerdrop") == 25
-    reported = run("notices", "show", kept.notice.id, "--format", "json").json
-    assert [entry["id"] for entry in reported["entries"]] == [f"n{n}" for n in range(25)]
+    shown = run("notices", "show", kept.notice.id, "--format", "json").json
+    assert [entry["id"] for entry in shown["entries"]] == [f"n{n}" for n in range(25)]
     assert run("notices", "show", "digest-none").code == 2
 
 

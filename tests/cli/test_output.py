@@ -125,7 +125,7 @@ def test_a_reader_that_leaves_early_is_no_error(save: Save) -> None:
     assert ran.stderr == ""
 
 
-def test_a_terminal_that_lacks_letters_gets_escapes(save: Save) -> None:
+def test_a_terminal_that_lacks_characters_gets_escapes(save: Save) -> None:
     ran = start("judge", save("a.json", body("größe", expiresOn=None)), "--now", NOW, PYTHONIOENCODING="ascii")
     assert ran.returncode == 1
     assert "gr\\xf6\\xdfe" in ran.stdout

@@ -24,7 +24,7 @@ async def found(desk: Desk, *argv: str) -> list[dict[str, Any]]:
     return list((await ask(desk, "--format", "json", *argv)).json["found"])
 
 
-async def test_a_write_that_was_reverted_and_one_that_stands_are_found_with_their_authors(desk: Desk) -> None:
+async def test_a_write_that_was_reverted_and_one_that_was_left_are_found_with_their_authors(desk: Desk) -> None:
     one, other, fine = (desk.world.id(name) for name in ("one", "other", "fine"))
     await desk.world.bad(one)
     await desk.world.look(one)
@@ -195,7 +195,7 @@ async def test_bad_use_is_one_line(
 
 
 async def test_texts_of_strangers_are_shown_safely(desk: Desk) -> None:
-    one = desk.world.id("odd\u202e")
+    one = desk.world.id("right\u202e")
     await desk.world.write(one, ALICE, expiresOn=None, displayName="\x1b[31m")
     await desk.world.look(one)
     ran = await ask(desk)

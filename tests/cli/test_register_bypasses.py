@@ -1,4 +1,4 @@
-"""`register ways`: one view of every way past a policy, exemptions among them, the worst first."""
+"""`register ways`: one view of every bypass, exemptions among them, the worst first."""
 
 import asyncio
 import csv
@@ -50,7 +50,7 @@ def keep(shelf: Shelf, *rows: Kept) -> None:
 
 @pytest.fixture
 def full(shelf: Shelf) -> Shelf:
-    """A way of each kind, and exemptions."""
+    """A bypass of each kind, and exemptions."""
     shelf.put([
         row(named("fine"), Status.COMPLIANT, timedelta(days=100)),
         row(named("for-ever"), findings={"EXG101": AT}, owner="x@contoso.com", author="eve@contoso.com", written_at=AT),
@@ -83,13 +83,13 @@ def full(shelf: Shelf) -> Shelf:
 
 
 def shown(run: Run, *argv: str) -> list[tuple[str, str]]:
-    """The way and the last part of the scope, or the name of the exemption, in order."""
+    """The kind and the last part of the scope, or the name of the exemption, in order."""
     ran = run("register", "ways", *argv, "--format", "json")
     assert (ran.code, ran.err) == (0, "")
     return [(one["way"], one["name"] if one["id"] else one["scope"].rpartition("/")[2]) for one in ran.json]
 
 
-def test_every_way_in_one_view_the_worst_first(run: Run, full: Shelf) -> None:
+def test_every_bypass_in_one_view_the_worst_first(run: Run, full: Shelf) -> None:
     assert shown(run) == [
         ("tag", "bad"), ("exemption", "for-ever"), ("not-enforced", "Corp"), ("unreadable", "Corp"), ("tag", "known"),
         ("not-scope", SECOND.rpartition("/")[2]), ("tag", "good"), ("exemption", "fine"),
@@ -104,17 +104,17 @@ def test_what_is_gone_is_shown_when_asked_for(run: Run, full: Shelf) -> None:
     ]  # fmt: skip
 
 
-def test_an_enrollment_that_stands_is_no_way_and_one_that_was_removed_is(run: Run, shelf: Shelf) -> None:
+def test_an_enrollment_that_is_there_is_no_bypass_and_one_that_was_removed_is(run: Run, shelf: Shelf) -> None:
     one = Bypass(BypassKind.UNENROLLED, GROUP, ASSIGNMENT, "Baseline", "no longer enrolled")
-    stands = Kept(one, token(one), AT, AT, gone=AT)
-    keep(shelf, stands, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
+    enrolled = Kept(one, token(one), AT, AT, gone=AT)
+    keep(shelf, enrolled, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
     asked = ("register", "ways", "--way", "enrollment-removed", "--format", "json")
     (removed,) = run(*asked).json
     assert (removed["findings"], removed["severity"], removed["detail"]) == (["EXG506"], "high", "no longer enrolled")
     assert len(run(*asked, "--gone").json) == 2
 
 
-def test_some_ways_only(run: Run, full: Shelf) -> None:
+def test_some_kinds_only(run: Run, full: Shelf) -> None:
     assert shown(run, "--way", "tag") == [("tag", "bad"), ("tag", "known"), ("tag", "good")]
     assert shown(run, "--way", "exemption") == [("exemption", "for-ever"), ("exemption", "fine")]
     assert len(shown(run, "--way", "not-scope", "--way", "not-enforced")) == 2
@@ -139,7 +139,7 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
     }  # fmt: skip
 
 
-def test_a_pipe_gets_plain_columns_and_the_counts_beside_them(run: Run, full: Shelf) -> None:
+def test_a_pipe_gets_plain_columns_and_standard_error_the_counts(run: Run, full: Shelf) -> None:
     ran = run("register", "ways")
     head, first, *rest = ran.out.splitlines()
     assert head.split("  ")[0] == "severity"

@@ -52,7 +52,7 @@ class Store:
         assert stored is not None
         return stored
 
-    def bury(self, source: str, payload: str, name: str = "l1") -> None:
+    def dead_letter(self, source: str, payload: str, name: str = "l1") -> None:
         self.do(lambda register: register.bury(DeadLetter(name, source, "broken", payload, AT, 3)))
 
     def dead_letters(self) -> list[str]:
@@ -102,10 +102,10 @@ def test_history_is_shown_oldest_first_and_is_sound(run: Run, store: Store) -> N
     assert second.startswith("2 ")
     assert last == "sound: 2 entries, each carrying the hash of the one before"
 
-    reported = run("history", store.id.text, "--format", "json", "--verify").json
-    assert [entry["seq"] for entry in reported["entries"]] == [1, 2]
-    assert reported["entries"][1]["previous"] == reported["entries"][0]["hash"]
-    assert reported["problems"] == []
+    shown = run("history", store.id.text, "--format", "json", "--verify").json
+    assert [entry["seq"] for entry in shown["entries"]] == [1, 2]
+    assert shown["entries"][1]["previous"] == shown["entries"][0]["hash"]
+    assert shown["problems"] == []
     assert "problems" not in run("history", store.id.text, "--format", "json").json
 
 
@@ -129,8 +129,8 @@ def test_what_the_register_never_saw(run: Run, store: Store, command: tuple[str,
 
 def test_the_current_row(run: Run, store: Store) -> None:
     stored = store.commit(owner="jo\x1b[31m", findings={"EXG101": AT}, expires_on=AT)
-    reported = run("register", "show", store.id.text, "--format", "json").json
-    assert reported == stored.row.to_json() | {"seq": 1, "head": stored.head}
+    shown = run("register", "show", store.id.text, "--format", "json").json
+    assert shown == stored.row.to_json() | {"seq": 1, "head": stored.head}
     shown = run("register", "show", store.id.text).out
     assert "\nexpires_on    2026-11-02T09:30:00Z\n" in shown
     assert "\x1b" not in shown
@@ -177,19 +177,19 @@ def event(store: Store, **changes: Any) -> str:
     )
 
 
-def test_letters_are_listed_and_shown(run: Run, store: Store) -> None:
+def test_dead_letters_are_listed_and_shown(run: Run, store: Store) -> None:
     assert run("letters").out == "no letters\n"
-    store.bury("event", "{half an ev\x1b[2J")
+    store.dead_letter("event", "{half an ev\x1b[2J")
     listed = run("letters", "list")
     assert listed.out.splitlines()[1].split() == ["l1", "event", "2026-11-02T09:30:00Z", "3", "broken"]
     assert "payload   {half an ev[2J" in run("letters", "show", "l1").out
-    reported = run("letters", "show", "l1", "--format", "json").json
-    assert reported["payload"] == "{half an ev\x1b[2J"
-    assert run("letters", "list", "--format", "json").json == [reported]
+    shown = run("letters", "show", "l1", "--format", "json").json
+    assert shown["payload"] == "{half an ev\x1b[2J"
+    assert run("letters", "list", "--format", "json").json == [shown]
 
 
 def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
-    store.bury("event", event(store))
+    store.dead_letter("event", event(store))
     ran = run("letters", "replay", "l1")
     assert (ran.code, ran.out, ran.err) == (0, "replayed: l1\n", "")
     assert store.messages("reconcile") == [
@@ -200,26 +200,26 @@ def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
 
 @pytest.mark.parametrize("source", ["event", "reconcile"])
 def test_a_message_is_replayed_with_its_attempts_forgotten(run: Run, store: Store, source: str) -> None:
-    store.bury(source, json.dumps({"id": store.id.text, "operation": "delete", "attempt": 39}))
+    store.dead_letter(source, json.dumps({"id": store.id.text, "operation": "delete", "attempt": 39}))
     assert run("letters", "replay", "l1").code == 0
     assert store.messages("reconcile") == [{"id": store.id.text, "operation": "delete"}]
 
 
 def test_a_notice_is_replayed_with_the_same_id(run: Run, store: Store) -> None:
     notice = service(Kind.POISON, "k", at=AT, done="d", why=("w",)).to_json()
-    store.bury("notices", json.dumps({"route": "security-team", "notice": notice, "attempt": 40}))
+    store.dead_letter("notices", json.dumps({"route": "security-team", "notice": notice, "attempt": 40}))
     assert run("letters", "replay", "l1").code == 0
     assert store.messages("notices") == [{"route": "security-team", "notice": notice, "attempt": 0}]
     assert store.dead_letters() == []
 
 
 def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store: Store) -> None:
-    store.bury("event", event(store), "a-good")
-    store.bury("event", "{half an ev", "b-half")
-    store.bury("event", event(store, eventType="Microsoft.Resources.ResourceActionSuccess"), "c-other")
-    store.bury("reconcile", '{"id": "/subscriptions/x"}', "d-id")
-    store.bury("notices", '{"route": "r", "notice": {}}', "e-notice")
-    store.bury("ruleset", "r.yaml:1:1: broken", "f-ruleset")
+    store.dead_letter("event", event(store), "a-good")
+    store.dead_letter("event", "{half an ev", "b-half")
+    store.dead_letter("event", event(store, eventType="Microsoft.Resources.ResourceActionSuccess"), "c-other")
+    store.dead_letter("reconcile", '{"id": "/subscriptions/x"}', "d-id")
+    store.dead_letter("notices", '{"route": "r", "notice": {}}', "e-notice")
+    store.dead_letter("ruleset", "r.yaml:1:1: broken", "f-ruleset")
     ran = run("letters", "replay", "--all")
     assert (ran.code, ran.out) == (1, "replayed: a-good\n")
     reasons = dict(line.removeprefix("guardrails: ").split(": cannot be replayed: ") for line in ran.err.splitlines())
@@ -232,8 +232,8 @@ def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store:
     assert len(store.messages("reconcile")) == 1
 
 
-def test_a_letter_is_dropped_once(run: Run, store: Store) -> None:
-    store.bury("event", "x")
+def test_a_dead_letter_is_dropped_once(run: Run, store: Store) -> None:
+    store.dead_letter("event", "x")
     assert run("letters", "drop", "l1").out == "dropped: l1\n"
     assert store.dead_letters() == []
     again = run("letters", "drop", "l1")
@@ -241,7 +241,7 @@ def test_a_letter_is_dropped_once(run: Run, store: Store) -> None:
     assert again.err.startswith("guardrails: l1: there is no such letter.")
 
 
-def test_storage_out_of_reach_is_told_in_a_line(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_storage_is_reported_in_a_line(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     away = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;TableEndpoint=http://127.0.0.1:9/a;QueueEndpoint=http://127.0.0.1:9/a;"
     monkeypatch.setenv("AzureWebJobsStorage", away)
     ran = run("letters", "list")

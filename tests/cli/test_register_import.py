@@ -105,21 +105,21 @@ def table(shelf: Shelf) -> Table:
 
 @pytest.fixture
 def filled(table: Table) -> Table:
-    """Three exemptions, bodies short and long, a message that waits; a letter, a breaker, a row of somebody else."""
+    """Three exemptions, bodies short and long, a waiting message, a dead letter, a breaker, a row of somebody else."""
     for n in range(3):
         table.write(named("a"), f"owner-{n}", body={**BODY, "n": n})
     table.write(named("b", SECOND), "jo", body=LONG)
     table.write(named("c", GROUP), "kim", out=("m1",))
 
     async def more(register: TableRegister) -> None:
-        await register.bury(DeadLetter("l1", "reconcile", "it was odd", "{}", AT))
+        await register.bury(DeadLetter("l1", "reconcile", "it was malformed", "{}", AT))
         await register.take_revert(AT, Budget.of(10), Use())
         await register.sweeps.cover({"one": AT})
 
     async def stray(client: TableClient) -> None:
         long = EntityProperty(2**40, EdmType.INT64)
-        odd = {"i": long, "t": AT, "g": UUID(int=7), "b": b"\0\xff", "f": 0.5, "y": True}
-        await client.create_entity({"PartitionKey": "it's stray", "RowKey": "row", **odd})
+        typed = {"i": long, "t": AT, "g": UUID(int=7), "b": b"\0\xff", "f": 0.5, "y": True}
+        await client.create_entity({"PartitionKey": "it's stray", "RowKey": "row", **typed})
 
     table.work(more)
     table.by_hand(stray)
@@ -196,7 +196,7 @@ def test_what_went_on_since_the_copy_is_kept(run: Run, filled: Table, tmp_path: 
     code, said = imported(run, name, "--force")
     assert (code, said) == (0, {"same": 2, "kept": 1, "rows": 1})
     assert filled.owner(named("a")) == "newer"
-    assert {key: one for key, one in filled.rows().items() if key[0] != "letters"} == before
+    assert {key: one for key, one in filled.rows().items() if key[0] != "letters"} == before  # stored name
 
 
 def test_a_message_that_went_since_the_copy_does_not_go_again(run: Run, filled: Table, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_message_that_went_since_the_copy_does_not_go_again(run: Run, filled: 
     assert filled.rows() == before
 
 
-def test_an_older_state_is_brought_forward(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_an_older_state_is_upgraded(run: Run, filled: Table, tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.mkdir()
     filled.write(named("a"), "waits", out=("m2",))
@@ -229,7 +229,7 @@ def test_an_older_state_is_brought_forward(run: Run, filled: Table, tmp_path: Pa
     assert sound(run, named("a"))
 
 
-def test_holes_in_an_old_history_are_mended(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_holes_in_an_old_history_are_filled(run: Run, filled: Table, tmp_path: Path) -> None:
     name, place = copy(run, tmp_path), address(ExemptionId.parse(named("a")))
     filled.write(named("a"), "newer")
     before = filled.rows()
@@ -248,7 +248,7 @@ def test_another_history_is_left_alone_unless_forced(run: Run, filled: Table, tm
     filled.work(lambda register: register.bury(DeadLetter("l1", "reconcile", "another", "{}", AT)))
     code, said = imported(run, name)
     assert (code, said["restored"], said["refused"]) == (1, 2, [named("a")])
-    assert said["rows_kept"] == ["letters/letter~l1"]
+    assert said["rows_kept"] == ["letters/letter~l1"]  # stored name
     assert filled.owner(named("a")) == "begun anew 4"
     assert sound(run, named("a"))
 
@@ -257,7 +257,7 @@ def test_another_history_is_left_alone_unless_forced(run: Run, filled: Table, tm
     assert filled.rows() == before
 
 
-def test_a_row_that_was_altered_is_told_of_and_replaced_when_forced(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_a_row_that_was_altered_is_reported_and_replaced_when_forced(run: Run, filled: Table, tmp_path: Path) -> None:
     before, name = filled.rows(), copy(run, tmp_path)
     filled.shelf.break_row(named("a"))
     code, said = imported(run, name)
@@ -318,7 +318,7 @@ def test_an_empty_register_has_an_empty_copy(run: Run, table: Table, tmp_path: P
     assert imported(run, copy(run, tmp_path)) == (0, {})
 
 
-def test_what_is_not_sound_is_copied_and_told_of(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_what_is_not_sound_is_copied_and_reported(run: Run, filled: Table, tmp_path: Path) -> None:
     filled.shelf.break_row(named("a"))
     name = str(tmp_path / "copy.jsonl")
     ran = run("register", "export", "--full", "--out", name)
@@ -387,10 +387,10 @@ async def test_reconcile_goes_on_as_if_nothing_had_happened(world: World, tmp_pa
 
     history = await world.history(exemption)
     outcome = await world.look(exemption)
-    assert (outcome.wrote, await world.history(exemption), await world.notified()) == (False, history, [])
+    assert (outcome.wrote, await world.history(exemption), await world.notice_kinds()) == (False, history, [])
 
     before = await world.properties(exemption)
     await world.bad(exemption)
     await world.settle(exemption)
     assert (await world.properties(exemption)) == before  # the last compliant body, out of the imported history
-    assert "reverted" in await world.notified()
+    assert "reverted" in await world.notice_kinds()

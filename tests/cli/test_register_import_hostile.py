@@ -18,7 +18,7 @@ from guardrails.register.backup import Backup, check, read
 from guardrails.register.keys import address
 from guardrails.register.probe import PARTITION
 from guardrails.register.reinstate import Tally
-from guardrails.register.table import Table as Attached
+from guardrails.register.table import Table as StoredTable
 from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.budgets import Budget, Use
 from tests.conftest import VirtualClock
@@ -36,7 +36,7 @@ def row_of(table: Table, partition: str, key: str) -> dict[str, Any]:
     return table.rows()[partition, key]
 
 
-def test_other_ways_past_a_policy_are_copied_and_put_back(run: Run, table: Table, tmp_path: Path) -> None:
+def test_other_bypasses_are_copied_and_put_back(run: Run, table: Table, tmp_path: Path) -> None:
     kind = Bypass(BypassKind.TAG, f"{FIRST}/resourceGroups/rg", "EX-1", "drop", "policyExceptionId=EX-1", "jo", AT)
     table.work(lambda register: register.bypasses.write([Kept(kind, token(kind), AT, AT, AT)]))
     before, name = table.rows(), copy(run, tmp_path)
@@ -88,7 +88,7 @@ def test_the_row_of_a_doctor_is_not_put_back(run: Run, filled: Table, tmp_path: 
     assert filled.rows() == before
 
 
-def test_force_mends_a_hole_and_does_not_go_back(run: Run, filled: Table, tmp_path: Path) -> None:
+def test_force_fills_a_hole_and_does_not_go_back(run: Run, filled: Table, tmp_path: Path) -> None:
     name, place = copy(run, tmp_path), address(ExemptionId.parse(named("a")))
     filled.write(named("a"), "newer")
     before = filled.rows()
@@ -163,9 +163,9 @@ def test_a_row_that_is_written_while_it_is_read_is_not_taken_for_altered(
 ) -> None:
     """Pages of a table are no snapshot: a state that is newer than the history read before it is no damage."""
     name, place = copy(run, tmp_path), address(ExemptionId.parse(named("a")))
-    real, wrote = Attached.query, list[str]()
+    real, wrote = StoredTable.query, list[str]()
 
-    async def torn(self: Attached, where: str, select: Any = ()) -> Any:
+    async def torn(self: StoredTable, where: str, select: Any = ()) -> Any:
         async for found in real(self, where, select):
             if found["RowKey"] == place.state and not wrote:
                 wrote.append("once")
@@ -175,7 +175,7 @@ def test_a_row_that_is_written_while_it_is_read_is_not_taken_for_altered(
                 yield found
 
     with monkeypatch.context() as patched:
-        patched.setattr(Attached, "query", torn)
+        patched.setattr(StoredTable, "query", torn)
         assert imported(run, name, "--force") == (0, {"same": 2, "kept": 1})
     assert wrote
     assert filled.owner(named("a")) == "worker"
@@ -237,7 +237,7 @@ def test_rows_full_of_quotes_fit_into_transactions(run: Run, table: Table, tmp_p
 
 @pytest.mark.parametrize("keep", ["first", "last"])
 def test_a_copy_cut_at_any_byte_of_its_ends_is_refused(run: Run, table: Table, tmp_path: Path, keep: str) -> None:
-    table.work(lambda register: register.bury(DeadLetter("l1", "reconcile", "odd", "{}", AT)))
+    table.work(lambda register: register.bury(DeadLetter("l1", "reconcile", "malformed", "{}", AT)))
     path = Path(copy(run, tmp_path))
     text = path.read_text(encoding="ascii")
     table.drop()

@@ -1,4 +1,4 @@
-"""`register list`: what stands where, the worst first."""
+"""`register list`: the status of each exemption, the worst first."""
 
 import csv
 import io
@@ -117,7 +117,7 @@ def test_states_are_those_of_the_time_that_is_asked_for(run: Run, full: Shelf) -
     assert state("2026-01-01") == ["active", 336]
 
 
-def test_a_pipe_gets_plain_columns_and_the_count_beside_them(run: Run, full: Shelf) -> None:
+def test_a_pipe_gets_plain_columns_and_standard_error_the_count(run: Run, full: Shelf) -> None:
     ran = run("register", "list", "--state", "violation", *MARK)
     head, first, *rest = ran.out.splitlines()
     assert head.split("  ")[0] == "severity"

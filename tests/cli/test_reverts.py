@@ -213,7 +213,7 @@ async def test_an_assignment_is_read_once_for_all_reverts_from_it(desk: Desk) ->
     assert desk.world.ours()["GET policyAssignments"] == 1
 
 
-async def test_what_cannot_be_told_today_would_not_be_reverted(desk: Desk) -> None:
+async def test_what_is_unknown_today_would_not_be_reverted(desk: Desk) -> None:
     one = await reverted(desk)
     desk.world.fault("GET", "policySetDefinitions", status=403, code="AuthorizationFailed", count=1)
     item = await desk.only()
@@ -224,7 +224,7 @@ async def test_what_cannot_be_told_today_would_not_be_reverted(desk: Desk) -> No
     assert await desk.world.body(one) is not None
 
 
-async def test_what_azure_does_not_tell_now_is_not_judged(desk: Desk) -> None:
+async def test_what_azure_does_not_say_now_is_not_judged(desk: Desk) -> None:
     await reverted(desk)
     desk.world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed", count=2)
     for said in ("its assignment cannot be read now: AuthorizationFailed", "its assignment does not exist any more"):
@@ -328,7 +328,7 @@ async def test_what_azure_forbade_at_first_is_no_reason_against_the_revert(desk:
     assert [item["hindsight"] for item in await desk.items("--all")] == ["right"]
 
 
-async def test_what_was_lost_and_brought_back_since_stands_as_the_revert_left_it(desk: Desk) -> None:
+async def test_what_was_lost_and_restored_since_is_as_the_revert_left_it(desk: Desk) -> None:
     desk.rule(durability={"mode": "always"})
     one = desk.world.id()
     await desk.world.known(one)
@@ -462,11 +462,11 @@ async def test_a_name_that_a_shell_would_run_is_quoted_and_one_that_a_screen_can
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = await reverted(desk, "a'$(touch x);b")
-    odd = await reverted(desk, "zero\u200bwidth")
+    unusual = await reverted(desk, "zero\u200bwidth")
     desk.initiative("denyPublicNetwork", "requireTls", "keys")
     found = {item["id"]: item for item in await desk.items()}
     assert shlex.split(found[one.text]["restore"])[4] == one.text
-    assert shlex.split(found[odd.text]["restore"])[4] == odd.text
+    assert shlex.split(found[unusual.text]["restore"])[4] == unusual.text
     for is_terminal in (False, True):
         if is_terminal:
             monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)

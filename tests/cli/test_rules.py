@@ -78,8 +78,8 @@ def test_a_rule_is_explained(run: Run, save: Save, name: str) -> None:
 
 
 def test_a_rule_as_json(run: Run, save: Save) -> None:
-    reported = run("rules", "expiry-too-far", "--format", "json", "--ruleset", save("own.yaml", OWN)).json
-    assert [(one["name"], one["default"], one["value"]) for one in reported["options"]] == [
+    shown = run("rules", "expiry-too-far", "--format", "json", "--ruleset", save("own.yaml", OWN)).json
+    assert [(one["name"], one["default"], one["value"]) for one in shown["options"]] == [
         ("months", 12, 6),
         ("tolerance_days", 1, 1),
     ]
@@ -93,8 +93,8 @@ def test_a_rule_about_bypasses_is_explained(run: Run, save: Save, name: str) -> 
     assert ran.out.startswith(head)
     headings = [line for line in ran.out.splitlines() if line in ("Options", "Passes", "Why", "Instead", "To mend it")]
     assert headings == ["Why", "Instead", "To mend it"]
-    reported = run("rules", name, "--format", "json").json
-    assert (reported["options"], list(reported["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
+    shown = run("rules", name, "--format", "json").json
+    assert (shown["options"], list(shown["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
 
 
 @pytest.mark.parametrize(("former", "name"), FORMER.items())
@@ -116,29 +116,29 @@ version: 1
 mode: audit
 rules: {expired: alert}
 exclusions:
-  - {scope: "/subscriptions/*/policyExemptions/odd", reason: r}
+  - {scope: "/subscriptions/*/policyExemptions/first", reason: r}
   - {scope: "/subscriptions/*", reason: r}
-durability: {scopes: [{scope: "*/policyExemptions/even", mode: never}]}
+durability: {scopes: [{scope: "*/policyExemptions/second", mode: never}]}
 """
 
 
 def test_registered_exemptions_that_version_2_would_match_no_more_are_shown(run: Run, save: Save, shelf: Shelf) -> None:
-    shelf.put([row(named("odd")), row(named("even", FIRST)), row(named("odd", GROUP))])
+    shelf.put([row(named("first")), row(named("second", FIRST)), row(named("first", GROUP))])
     own = save("old.yaml", OLD)
     ran = run("rules", "--registered", "--ruleset", own, "--format", "json")
     assert ran.code == 0
     assert [(one["place"], one["version_2"], one["exemptions"]) for one in ran.json] == [
-        ("6:13", "/subscriptions/**/policyExemptions/odd", [named("odd")]),
-        ("8:31", "**/policyExemptions/even", [named("even", FIRST)]),
+        ("6:13", "/subscriptions/**/policyExemptions/first", [named("first")]),
+        ("8:31", "**/policyExemptions/second", [named("second", FIRST)]),
     ]
-    assert "old.yaml:6:13: exclusions[0].scope: '/subscriptions/*/policyExemptions/odd' is in version 2 " in ran.err
+    assert "old.yaml:6:13: exclusions[0].scope: '/subscriptions/*/policyExemptions/first' is in version 2 " in ran.err
     assert "2 of 3 registered exemptions would be matched no more" in ran.err
     text = run("rules", "--registered", "--ruleset", own).out.splitlines()
-    assert text[0] == "old.yaml:6:13: exclusions[0].scope: /subscriptions/*/policyExemptions/odd"
-    assert text[1] == f"  {named('odd')}"
+    assert text[0] == "old.yaml:6:13: exclusions[0].scope: /subscriptions/*/policyExemptions/first"
+    assert text[1] == f"  {named('first')}"
 
 
-def test_what_version_1_means_is_told_offline_and_version_2_has_nothing_to_compare(run: Run, save: Save) -> None:
+def test_what_version_1_means_is_shown_offline_and_version_2_has_nothing_to_compare(run: Run, save: Save) -> None:
     ran = run("rules", "--ruleset", save("old.yaml", OLD))
     assert (ran.code, ran.err.count("is in version 2")) == (0, 2)
     ran = run("rules", "--registered", "--format", "json")

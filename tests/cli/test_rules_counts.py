@@ -74,15 +74,15 @@ def test_the_counts_are_shown_with_their_lines_and_what_is_idle_or_over_is_flagg
 def test_they_are_json_for_programs(run: Run, save: Save, shelf: Shelf) -> None:
     own = save("own.yaml", OWN)
     swept(shelf, counts(own, owner=7))
-    reported = run("rules", "--counts", "--ruleset", own, "--format", "json").json
-    assert reported["sweep"] == {"at": "2026-11-02T09:30:00Z", "exemptions": 500, "whole": True}
-    assert reported["ruleset"] == load_ruleset(Path(own)).digest
-    assert reported["items"][1] == {
+    shown = run("rules", "--counts", "--ruleset", own, "--format", "json").json
+    assert shown["sweep"] == {"at": "2026-11-02T09:30:00Z", "exemptions": 500, "whole": True}
+    assert shown["ruleset"] == load_ruleset(Path(own)).digest
+    assert shown["items"][1] == {
         "what": "exclusion", "at": "own.yaml:6:5", "path": "exclusions[1]", "about": "/subscriptions/s2",
         "reason": "it moved", "expires": "2026-06-30T00:00:00Z", "exemptions": 0, "unclear": 0,
         "whole": True, "flags": ["matches none", "ended 2026-06-30"],
     }  # fmt: skip
-    assert [one["flags"] for one in reported["items"]][2:] == [[], []]
+    assert [one["flags"] for one in shown["items"]][2:] == [[], []]
 
 
 def test_a_sweep_that_did_not_see_all_does_not_say_that_something_matches_none(
@@ -108,9 +108,9 @@ def test_counts_by_another_ruleset_are_not_shown(run: Run, save: Save, shelf: Sh
     digests = [load_ruleset(Path(one)).digest for one in (own, other)]
     assert f"counted by another ruleset, {digests[0]}; this is {digests[1]}" in ran.err
     assert ran.err.rstrip().endswith("[not-counted]")
-    reported = run("rules", "--counts", "--ruleset", other, "--format", "json")
-    assert (reported.code, reported.json["sweep"]) == (1, None)
-    assert {one["exemptions"] for one in reported.json["items"]} == {None}
+    ran = run("rules", "--counts", "--ruleset", other, "--format", "json")
+    assert (ran.code, ran.json["sweep"]) == (1, None)
+    assert {one["exemptions"] for one in ran.json["items"]} == {None}
 
 
 @pytest.mark.parametrize("sweeps", ["none yet", "an older one, which did not count"])

@@ -77,7 +77,7 @@ def timeless(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("| time |"))
 
 
-async def test_all_four_scopes_are_seen_and_the_worst_stands_first(tenant: Tenant) -> None:
+async def test_all_four_scopes_are_seen_and_the_worst_comes_first(tenant: Tenant) -> None:
     ids = [tenant.seed(CORP, "group"), tenant.seed(SUBSCRIPTION, "subscription"), tenant.seed(GROUP, "fine")]
     ids.append(tenant.seed(VAULT, "never", expiresOn=None))
     ran = await tenant.scan("--format", "json")
@@ -142,7 +142,7 @@ async def test_exit_codes(tenant: Tenant) -> None:
     assert (await tenant.scan("--exit-zero")).code == 0
 
 
-async def test_an_assignment_that_azure_deleted_is_told_from_one_that_may_not_be_read(tenant: Tenant) -> None:
+async def test_a_deleted_assignment_differs_from_one_that_may_not_be_read(tenant: Tenant) -> None:
     gone = tenant.seed(GROUP, "gone", policyAssignmentId=f"{CORP}{AUTH}/policyAssignments/deleted")
     [one] = (await tenant.scan("--format", "json")).json["exemptions"]
     assert one["id"] == gone
@@ -169,8 +169,8 @@ async def test_filters(tenant: Tenant) -> None:
     tenant.seed(VAULT, "b")
 
     async def listed(*argv: str) -> tuple[list[str], int]:
-        reported = (await tenant.scan("--format", "json", *argv)).json
-        return [one["id"].rpartition("/")[2] for one in reported["exemptions"]], reported["counts"]["exemptions"]
+        document = (await tenant.scan("--format", "json", *argv)).json
+        return [one["id"].rpartition("/")[2] for one in document["exemptions"]], document["counts"]["exemptions"]
 
     assert await listed("--scope", GROUP.upper()) == (["a", "b"], 2)
     assert await listed("--scope", "**/vaults/*", "--scope", CORP) == (["group", "b"], 2)
@@ -195,9 +195,9 @@ async def test_files_by_their_names_and_all_at_once(tenant: Tenant, tmp_path: Pa
     assert "EXG101 expiry-missing" in files["txt"].read_text(encoding="utf-8")
     assert set(await asyncio.to_thread(lambda: list(tmp_path.iterdir()))) == set(files.values())  # no pieces left
 
-    odd = tmp_path / "report"
-    assert (await tenant.scan("--format", "markdown", "--out", str(odd))).code == 1
-    assert timeless(odd.read_text(encoding="utf-8")) == timeless(files["md"].read_text(encoding="utf-8"))
+    plain = tmp_path / "report"
+    assert (await tenant.scan("--format", "markdown", "--out", str(plain))).code == 1
+    assert timeless(plain.read_text(encoding="utf-8")) == timeless(files["md"].read_text(encoding="utf-8"))
     assert (await tenant.scan("--format", "html")).out.startswith("<!doctype html>")  # a pipe
 
 

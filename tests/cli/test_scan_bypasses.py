@@ -1,4 +1,4 @@
-"""scan and the ways past a policy that are no exemptions, over HTTP: read, judged, counted, safe to show."""
+"""scan and the bypasses that are no exemptions, over HTTP: read, judged, counted, safe to show."""
 
 import csv
 import io
@@ -35,9 +35,9 @@ def change(cloud: Cloud, assignment: str, **properties: Any) -> None:
     cloud.arm.seed(assignment, {"properties": {**entry.body["properties"], **properties}})
 
 
-def ways(reported: Any) -> dict[str, set[str]]:
+def bypasses_of(document: Any) -> dict[str, set[str]]:
     return {
-        f"{one['way']} {one['scope']}": {finding["code"] for finding in one["findings"]} for one in reported["bypasses"]
+        f"{one['way']} {one['scope']}": {finding["code"] for finding in one["findings"]} for one in document["bypasses"]
     }
 
 
@@ -45,16 +45,16 @@ async def test_assignments_and_tags_are_read_and_judged(tenant: Tenant) -> None:
     change(tenant.cloud, SINGLE, notScopes=[GROUP], enforcementMode="DoNotEnforce")
     change(tenant.cloud, INITIATIVE, overrides=[{"kind": "policyEffect", "value": "Disabled"}], metadata=SIGNED)
     tenant.cloud.arm.seed(VAULT, {"location": "westeurope", "tags": TAGS})
-    reported = (await tenant.scan("--format", "json")).json
-    assert ways(reported) == {
+    document = (await tenant.scan("--format", "json")).json
+    assert bypasses_of(document) == {
         f"not-scope {GROUP}": {"EXG501", "EXG502", "EXG503"}, f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"},
         f"override {CORP}": set(), f"tag {VAULT}": {"EXG505"},
     }  # fmt: skip
-    assert {one["way"]: one["seen"] for one in reported["ways"] if one["seen"]} == {
+    assert {one["way"]: one["seen"] for one in document["ways"] if one["seen"]} == {
         "tag": 1, "not-scope": 1, "override": 1, "not-enforced": 1
     }  # fmt: skip
-    assert reported["counts"]["violation"] == 3
-    assert reported["missing"] == []
+    assert document["counts"]["violation"] == 3
+    assert document["missing"] == []
 
 
 async def test_their_violations_make_the_exit_code(tenant: Tenant) -> None:
@@ -82,9 +82,12 @@ async def test_the_ruleset_says_which_rules_are_on_and_how_bad_it_is(tenant: Ten
         "version: 1\nmode: audit\nrules: {expired: alert, bypass-ticket-missing: {severity: low}, bypass-ended: off}\n"
         f"overrides: [{{scope: '{GROUP}', rules: {{bypass-ticket-missing: off, bypass-end-missing: off}}}}]\n",
     )
-    reported = (await tenant.scan("--format", "json", "--ruleset", ruleset)).json
-    assert ways(reported) == {f"not-scope {GROUP}": {"EXG502"}, f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"}}
-    assert {one["way"]: one["severity"] for one in reported["bypasses"]} == {
+    document = (await tenant.scan("--format", "json", "--ruleset", ruleset)).json
+    assert bypasses_of(document) == {
+        f"not-scope {GROUP}": {"EXG502"},
+        f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"},
+    }
+    assert {one["way"]: one["severity"] for one in document["bypasses"]} == {
         "not-scope": "low",
         "not-enforced": "medium",
     }
@@ -98,15 +101,15 @@ async def test_only_and_the_scopes_go_for_them_too(tenant: Tenant) -> None:
     tenant.cloud.arm.seed(VAULT, {"location": "westeurope", "tags": TAGS})
 
     async def listed(*argv: str) -> set[str]:
-        reported = (await tenant.scan("--format", "json", *argv)).json
-        return {one["way"] for one in reported["bypasses"]}
+        document = (await tenant.scan("--format", "json", *argv)).json
+        return {one["way"] for one in document["bypasses"]}
 
     assert await listed() == {"not-scope", "not-enforced", "tag"}
     other = "99999999-0000-4000-8000-000000000001"
     tenant.cloud.arm.add_subscription(other, name="other", management_group="corp")
     assert await listed("--subscription", other) == {
         "not-enforced"
-    }  # what is above may reach it; the rest is elsewhere
+    }  # what is above may cover it; the rest is elsewhere
     assert await listed("--only", "violation") == {"tag"}
     assert await listed("--only", "pass") == {"not-scope", "not-enforced"}
     assert await listed("--scope", GROUP) == {"not-scope", "tag"}

@@ -54,25 +54,25 @@ async def test_the_json_states_it_and_is_as_published(tenant: Tenant) -> None:
     ran = await tenant.scan("--format", "json", "--exclude", "**/nothing", "--only", "violation")
     assert (ran.code, ran.err) == (1, "")
     jsonschema.Draft202012Validator(SCHEMA).validate(ran.json)
-    reported = ran.json["coverage"]
-    assert reported["complete"]
-    assert reported["tenant"] == {"id": TENANT_ID, "name": "Fabrikam", "unnamed": None}
+    coverage = ran.json["coverage"]
+    assert coverage["complete"]
+    assert coverage["tenant"] == {"id": TENANT_ID, "name": "Fabrikam", "unnamed": None}
     identity = tenant.cloud.identity
-    assert reported["identity"] == {
+    assert coverage["identity"] == {
         "name": identity.name, "kind": "managed identity", "application_id": identity.client_id,
         "object_id": identity.oid, "found_by": "ManagedIdentityCredential",
     }  # fmt: skip
-    assert reported["subscriptions"]["read"] == [{"id": SUB, "name": "demo"}]
-    assert [one["id"] for one in reported["management_groups"]["read"]] == ["corp", "root"]
-    assert reported["subscriptions"]["requested"] == reported["management_groups"]["requested"] == []
-    assert reported["filters"] == {"scope": [], "exclude": ["**/nothing"], "only": ["violation"]}
-    assert (reported["version"], reported["ruleset"]["mode"]) == (__version__, "audit")
-    assert reported["api_versions"]["policyExemptions"] == "2026-01-01-preview"
-    assert set(reported["api_versions"]) == {
+    assert coverage["subscriptions"]["read"] == [{"id": SUB, "name": "demo"}]
+    assert [one["id"] for one in coverage["management_groups"]["read"]] == ["corp", "root"]
+    assert coverage["subscriptions"]["requested"] == coverage["management_groups"]["requested"] == []
+    assert coverage["filters"] == {"scope": [], "exclude": ["**/nothing"], "only": ["violation"]}
+    assert (coverage["version"], coverage["ruleset"]["mode"]) == (__version__, "audit")
+    assert coverage["api_versions"]["policyExemptions"] == "2026-01-01-preview"
+    assert set(coverage["api_versions"]) == {
         "policyExemptions", "policyAssignments", "policySetDefinitions", "resourceGraph",
     }  # fmt: skip
-    assert "2026" < reported["started_at"] < reported["ended_at"]
-    assert reported["not_judged"] == {"exemptions": 0, "rules": []}
+    assert "2026" < coverage["started_at"] < coverage["ended_at"]
+    assert coverage["not_judged"] == {"exemptions": 0, "rules": []}
 
 
 async def test_every_other_form_states_it_too(tenant: Tenant) -> None:
@@ -84,14 +84,14 @@ async def test_every_other_form_states_it_too(tenant: Tenant) -> None:
                 assert part in text, (form, part)
 
 
-async def test_beside_csv_there_is_a_file_and_on_standard_output_standard_error(tenant: Tenant, tmp_path: Path) -> None:
+async def test_coverage_of_csv_is_a_file_or_goes_to_standard_error(tenant: Tenant, tmp_path: Path) -> None:
     tenant.seed(GROUP, "never", expiresOn=None)
     ran = await tenant.scan("--format", "csv")
     assert [one["name"] for one in csv.DictReader(io.StringIO(ran.out))] == ["never"]
-    reported = json.loads(ran.err)
-    assert reported.pop("$schema") == f"{SCHEMA['$id']}#/$defs/coverage"
+    coverage = json.loads(ran.err)
+    assert coverage.pop("$schema") == f"{SCHEMA['$id']}#/$defs/coverage"
     part = jsonschema.Draft202012Validator({"$ref": "#/$defs/coverage", "$defs": SCHEMA["$defs"]})
-    part.validate(reported)
+    part.validate(coverage)
 
     assert (await tenant.scan("--out", str(tmp_path / "a.csv"))).code == 1
     assert (await tenant.scan("--format", "csv", "--out", str(tmp_path / "b.txt"))).code == 1
@@ -117,20 +117,20 @@ async def test_a_tenant_without_a_readable_name_and_one_with_a_hostile_name(tena
     assert f"{TENANT_ID} (its name could not be read: AuthorizationFailed: not for you)" in ran.out
 
 
-async def test_what_was_not_judged_is_told_with_its_reason(tenant: Tenant) -> None:
+async def test_what_was_not_judged_is_named_with_its_reason(tenant: Tenant) -> None:
     tenant.seed(GROUP, "fine")
     refuse_lists(tenant)
     ran = await tenant.scan("--format", "json")
     assert ran.code == 3
-    reported = ran.json["coverage"]
-    assert not reported["complete"]
-    assert reported["subscriptions"]["read"] == []
-    assert reported["subscriptions"]["partly_read"] == [
+    coverage = ran.json["coverage"]
+    assert not coverage["complete"]
+    assert coverage["subscriptions"]["read"] == []
+    assert coverage["subscriptions"]["partly_read"] == [
         {"id": SUB, "name": "demo", "reason": "AuthorizationFailed: no list"}
     ]
-    assert reported["not_judged"]["exemptions"] == 1
+    assert coverage["not_judged"]["exemptions"] == 1
     assert {"rule": "self-serve", "code": "EXG404", "exemptions": 1}.items() <= next(
-        one for one in reported["not_judged"]["rules"] if one["code"] == "EXG404"
+        one for one in coverage["not_judged"]["rules"] if one["code"] == "EXG404"
     ).items()
     text = (await tenant.scan()).out
     assert "EXG404 self-serve of 1: Resource Graph does not return exemptionManagementMode" in text
@@ -140,10 +140,10 @@ async def test_the_api_versions_are_those_that_were_used(tenant: Tenant) -> None
     tenant.seed(GROUP, "hidden", policyAssignmentId=f"{CORP}/providers/Microsoft.Authorization/policyAssignments/x")
     tenant.cloud.arm.control._put_api_versions({"policyAssignments": ["2023-04-01", "2022-06-01"]})
     ran = await tenant.scan("--format", "csv")
-    reported = json.loads(ran.err)  # and nothing else is there
-    assert reported["api_versions"]["policyAssignments"] == "2023-04-01"
-    assert reported["api_versions"]["policySetDefinitions"] == "2025-03-01"
-    assert reported["notes"] == ["this cloud lacks api-version 2025-03-01 of policyAssignments: 2023-04-01 was used"]
+    coverage = json.loads(ran.err)  # and nothing else is there
+    assert coverage["api_versions"]["policyAssignments"] == "2023-04-01"
+    assert coverage["api_versions"]["policySetDefinitions"] == "2025-03-01"
+    assert coverage["notes"] == ["this cloud lacks api-version 2025-03-01 of policyAssignments: 2023-04-01 was used"]
 
 
 async def test_policies_that_the_ruleset_asks_for_are_among_what_was_read(tenant: Tenant, tmp_path: Path) -> None:
@@ -153,9 +153,9 @@ async def test_policies_that_the_ruleset_asks_for_are_among_what_was_read(tenant
     asking.write_text(DEFAULT_PATH.read_text(encoding="utf-8") + override, encoding="utf-8")
     tenant.cloud.arm.control._put_api_versions({"policyDefinitions": ["2021-06-01"]})
     trouble(tenant.cloud, nulls={"id": "policyDefinitions/"})  # so that ARM is asked
-    reported = (await tenant.scan("--format", "json", "--ruleset", str(asking))).json["coverage"]
-    assert reported["api_versions"]["policyDefinitions"] == "2021-06-01"
-    assert "this cloud lacks api-version 2025-03-01 of policyDefinitions: 2021-06-01 was used" in reported["notes"]
+    coverage = (await tenant.scan("--format", "json", "--ruleset", str(asking))).json["coverage"]
+    assert coverage["api_versions"]["policyDefinitions"] == "2021-06-01"
+    assert "this cloud lacks api-version 2025-03-01 of policyDefinitions: 2021-06-01 was used" in coverage["notes"]
 
 
 async def test_a_cloud_without_the_api_version_of_exemptions_is_no_clean_tenant(tenant: Tenant) -> None:
@@ -268,9 +268,9 @@ async def test_the_root_group_may_be_called_like_a_subscription(tenant: Tenant) 
     tenant.cloud.arm.add_management_group(TENANT_ID, display_name="Tenant Root Group")
     root = f"/providers/Microsoft.Management/managementGroups/{TENANT_ID}"
     tenant.seed(root, "top", policyAssignmentId=f"{root}/providers/Microsoft.Authorization/policyAssignments/x")
-    reported = (await tenant.scan("--management-group", TENANT_ID, "--format", "json")).json
-    assert [one["id"].rpartition("/")[2] for one in reported["exemptions"]] == ["top"]
-    assert reported["coverage"]["management_groups"]["requested"] == [{"id": TENANT_ID, "name": "Tenant Root Group"}]
+    document = (await tenant.scan("--management-group", TENANT_ID, "--format", "json")).json
+    assert [one["id"].rpartition("/")[2] for one in document["exemptions"]] == ["top"]
+    assert document["coverage"]["management_groups"]["requested"] == [{"id": TENANT_ID, "name": "Tenant Root Group"}]
     assert (await tenant.scan("--subscription", TENANT_ID)).code == 2
 
 
@@ -278,7 +278,7 @@ async def test_the_root_group_may_be_called_like_a_subscription(tenant: Tenant) 
 
 
 @pytest.mark.parametrize("kind", ["closed", "nameless", "silent"])
-async def test_an_azure_that_cannot_be_reached_is_said_within_seconds(
+async def test_an_unreachable_azure_is_reported_within_seconds(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     with black_hole() as silent:

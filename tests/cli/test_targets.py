@@ -20,8 +20,8 @@ def at(kind: str, name: str = "e", *, subscription: str = FIRST) -> str:
 
 
 def test_an_empty_register_wants_deployments_and_groups(run: Run) -> None:
-    reported = run("targets")
-    assert (reported.code, reported.out.splitlines(), reported.err) == (0, list(ALWAYS), "")
+    ran = run("targets")
+    assert (ran.code, ran.out.splitlines(), ran.err) == (0, list(ALWAYS), "")
 
 
 def test_the_types_that_the_register_holds_are_wanted_the_most_held_first(shelf: Shelf, run: Run) -> None:
@@ -35,10 +35,10 @@ def test_the_types_that_the_register_holds_are_wanted_the_most_held_first(shelf:
             row(named("above", GROUP)),
         ]
     )
-    reported = run("targets")
+    ran = run("targets")
     storage, sites = "Microsoft.Storage/storageAccounts", "Microsoft.Web/sites"
     wanted = [*ALWAYS, *(f"{one}/{verb}" for one in (storage, sites) for verb in ("write", "delete"))]
-    assert (reported.code, reported.out.splitlines()) == (0, wanted)
+    assert (ran.code, ran.out.splitlines()) == (0, wanted)
     shown = json.loads(run("targets", "--format", "json").out)
     assert shown == {
         "event_types": list(EVENT_TYPES), "operations": wanted, "types": {storage: 2, sites: 1}, "left_out": [],
@@ -48,9 +48,9 @@ def test_the_types_that_the_register_holds_are_wanted_the_most_held_first(shelf:
 def test_types_that_do_not_fit_are_named(shelf: Shelf, run: Run) -> None:
     kinds = [f"Microsoft.Test/kind{n:02}" for n in range(MOST_TYPES + 2)]
     shelf.put([row(at(kind, f"e{n}")) for kind in kinds for n in range(2 if kind != kinds[3] else 1)])
-    reported = run("targets")
-    assert len(reported.out.splitlines()) == 25
-    assert reported.err.splitlines() == [
+    ran = run("targets")
+    assert len(ran.out.splitlines()) == 25
+    assert ran.err.splitlines() == [
         f"no room for {kinds[-1]} (2): put back after deployments and sweeps only",
         f"no room for {kinds[3]} (1): put back after deployments and sweeps only",
     ]
@@ -61,7 +61,7 @@ def test_a_row_that_cannot_be_trusted_is_not_counted_and_is_named(shelf: Shelf, 
     broken = at("Microsoft.Web/sites")
     shelf.put([row(broken), row(at("Microsoft.Storage/storageAccounts"))])
     shelf.break_row(broken)
-    reported = run("targets")
-    assert reported.code == 1
-    assert len(reported.out.splitlines()) == len(ALWAYS) + 2
-    assert "register-altered" in reported.err
+    ran = run("targets")
+    assert ran.code == 1
+    assert len(ran.out.splitlines()) == len(ALWAYS) + 2
+    assert "register-altered" in ran.err

@@ -70,9 +70,7 @@ def functions(site: Site, custodian: Custodian) -> Callable[[str], list[dict[str
         site.control("POST", "event-subscriptions", {**hook, "operation_names": made["operations"]})
 
     def call(name: str) -> list[dict[str, Any]]:
-        until(
-            lambda: site.control("GET", "eventgrid"), lambda reported: not reported["metrics"]["pending"], "events wait"
-        )
+        until(lambda: site.control("GET", "eventgrid"), lambda state: not state["metrics"]["pending"], "events wait")
         found: list[dict[str, Any]] = custodian("function", str(site.folder / name))
         return found
 

@@ -34,7 +34,7 @@ def finding(
 ) -> Finding:
     status = Verdict.UNKNOWN if unknown else Verdict.VIOLATION
     grace = timedelta(days=days)
-    return Finding(code, f"rule-{code.lower()}", status, severity, "it is so", {}, "mend it", Response(response), grace)
+    return Finding(code, f"rule-{code.lower()}", status, severity, "it is so", {}, "fix it", Response(response), grace)
 
 
 def row(**changes: Any) -> Row:

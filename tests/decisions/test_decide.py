@@ -49,14 +49,14 @@ LADDER: list[tuple[str, tuple[Any, ...], dict[str, Any], Status, str, Kind | Non
      Kind.REVERTED),
     ("blocked", (REVERT,), {"blocked": "a lock"}, Status.CANNOT_ACT, "none", None),
     ("blocked, only to be tagged", (TAG,), {"blocked": "a lock"}, Status.CANNOT_ACT, "none", None),
-    ("blocked and mended", (), {"blocked": "a lock", "exemption": MARKED}, Status.COMPLIANT, "none", None),
+    ("blocked and fixed", (), {"blocked": "a lock", "exemption": MARKED}, Status.COMPLIANT, "none", None),
     ("within grace", (finding(days=2),), {}, Status.VIOLATION, "tag", Kind.TAGGED),
     ("grace is over", (finding(days=2),), {"row": row(findings={"EXG101": NOW - timedelta(days=2)})}, Status.VIOLATION,
      "delete", Kind.REVERTED),
     ("one grace is over", (finding(days=9), finding("EXG102")), {}, Status.VIOLATION, "delete", Kind.REVERTED),
-    ("mended and marked", (), {"exemption": MARKED}, Status.COMPLIANT, "untag", None),
-    ("mended, owned and marked", (), {"exemption": MARKED, "ruleset": OWNED}, Status.COMPLIANT, "none", None),
-    ("mended, its scope marked", (), {"row": row(scope_tagged=True)}, Status.COMPLIANT, "untag", None),
+    ("fixed and marked", (), {"exemption": MARKED}, Status.COMPLIANT, "untag", None),
+    ("fixed, owned and marked", (), {"exemption": MARKED, "ruleset": OWNED}, Status.COMPLIANT, "none", None),
+    ("fixed, its scope marked", (), {"row": row(scope_tagged=True)}, Status.COMPLIANT, "untag", None),
     ("no place for a tag", (TAG,), {"ruleset": ruleset(tagging={"exemption": False})}, Status.VIOLATION, "alert",
      Kind.VIOLATION),
 ]  # fmt: skip
@@ -125,7 +125,7 @@ def test_what_is_kept_or_owned_has_no_grace_to_wait_for() -> None:
     assert decide(situation(finding(days=2), ruleset=OWNED, mode=Mode.ENFORCE)).due is None
 
 
-def test_an_unknown_beside_a_grace_is_looked_at_when_the_first_of_both_is_due() -> None:
+def test_an_unknown_with_a_grace_is_looked_at_when_the_first_of_both_is_due() -> None:
     minutes, days = finding(days=1 / 1440), finding(days=2)
     unknown = finding("EXG999", unknown=True)
     assert decide(situation(minutes, unknown, mode=Mode.ENFORCE)).due == NOW + timedelta(minutes=1)
@@ -169,7 +169,7 @@ def test_the_marker_names_the_codes_and_keeps_its_date() -> None:
     assert fresh.marker["since"] == "2026-11-21T12:00:00Z"
 
 
-def test_a_marker_that_stands_is_not_written_again() -> None:
+def test_a_marker_that_is_there_is_not_written_again() -> None:
     plan = decide(situation(TAG, exemption=MARKED, mode=Mode.ENFORCE))
     assert (plan.answer, plan.action) == ("tag", None)
 

@@ -1,4 +1,4 @@
-"""The account of grace: however somebody writes an exemption, the time to mend it is given once. In virtual time."""
+"""Use of grace: however somebody writes an exemption, the time to fix it is given once. In virtual time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ THERE = exemption(policyAssignmentId="/subscriptions/x/providers/Microsoft.Autho
 class Life:
     """One exemption, written by people and looked at by the guardrails at once, and whenever something is due.
 
-    `spent`: the times in which it broke rules, stood, and the guardrails knew it: pairs of from and to.
+    `spent`: the times in which it broke rules, was there, and the guardrails knew it: pairs of from and to.
     """
 
     graces: Mapping[str, timedelta] = field(default_factory=lambda: dict(GRACES))
@@ -60,7 +60,7 @@ class Life:
         self.look()
 
     def known(self, *unknown: str) -> bool:
-        """From now on these rules cannot be told, and all others can."""
+        """From now on these rules are unknown, and no others."""
         self.unknown = unknown
         return self.look()
 
@@ -155,7 +155,7 @@ def test_alternating_between_two_rules_of_one_grace_ends_with_that(life: Life) -
     assert life.reverts == [NOW + 2 * DAY]
 
 
-def test_to_mend_it_for_a_moment_wins_nothing(life: Life) -> None:
+def test_to_fix_it_for_a_moment_wins_nothing(life: Life) -> None:
     for _ in range(3):
         assert not life.write("EXG101")
         assert not life.wait(3 * HOUR)
@@ -225,7 +225,7 @@ def test_somebody_else_has_a_grace_of_his_own_and_no_more_than_that(life: Life) 
         assert life.wait(HOUR)
 
 
-def test_a_second_account_that_edits_what_is_broken_wins_no_time(life: Life) -> None:
+def test_a_second_author_who_edits_what_is_broken_wins_no_time(life: Life) -> None:
     life.write("EXG101")
     life.wait(11 * HOUR)
     life.write("EXG101", by=BOB)
@@ -321,19 +321,19 @@ def test_a_grace_of_months_is_not_won_anew_by_a_moment_in_order(life: Life) -> N
     assert life.reverts == [NOW + 45 * DAY + timedelta(minutes=1)]
 
 
-def test_toggling_is_told_once_it_is_no_accident(life: Life) -> None:
+def test_toggling_is_notified_once_it_is_no_accident(life: Life) -> None:
     life.graces = {"EXG101": 20 * DAY}
     for times in range(TOGGLES + 2):
         life.write("EXG101")
         assert life.row is not None
-        reported = [entry for entry in life.reasons_now() if "broke it again" in entry]
-        assert bool(reported) is (times > TOGGLES), times
+        habits = [entry for entry in life.reasons_now() if "broke it again" in entry]
+        assert bool(habits) is (times > TOGGLES), times
         life.wait(HOUR)
         life.write()
         life.wait(HOUR)
 
 
-def test_an_author_who_toggles_for_ever_keeps_a_small_account(life: Life) -> None:
+def test_the_grace_use_of_an_author_who_toggles_for_ever_stays_small(life: Life) -> None:
     life.graces = {"EXG101": 20 * DAY}
     for _ in range(200):
         life.write("EXG101")
@@ -367,14 +367,14 @@ def test_a_row_of_before_there_were_accounts_keeps_its_clock() -> None:
     assert period == Period(NOW - 10 * HOUR, None, (MALLORY,), DAY, {"EXG101": timedelta(), "EXG102": timedelta()})
 
 
-def test_of_the_time_after_a_move_an_account_has_no_more_than_that_time() -> None:
+def test_the_grace_use_after_a_move_is_no_more_than_that_time() -> None:
     def period(start: int, end: int | None, used: int) -> Period:
         ended = None if end is None else NOW + end * HOUR
         return Period(NOW + start * HOUR, ended, (MALLORY,), DAY, {"EXG101": used * HOUR})
 
-    account = (period(0, 5, 5), period(6, 10, 4), period(11, 12, 1), period(13, None, 0))
-    assert used_since(account, NOW + 8 * HOUR) == (period(8, 10, 2), *account[2:])
-    assert used_since(account, NOW + 5 * HOUR) == account[1:]
+    uses = (period(0, 5, 5), period(6, 10, 4), period(11, 12, 1), period(13, None, 0))
+    assert used_since(uses, NOW + 8 * HOUR) == (period(8, 10, 2), *uses[2:])
+    assert used_since(uses, NOW + 5 * HOUR) == uses[1:]
     assert used_since((period(0, None, 3),), NOW + 4 * HOUR) == (period(4, None, 0),)
 
 

@@ -50,7 +50,7 @@ def test_the_same_exemption_keeps_its_past() -> None:
     ],
     ids=["gone", "gone and then unreadable", "another assignment"],
 )
-def test_a_new_one_under_an_old_name_has_none(known: Row) -> None:
+def test_a_new_one_with_an_old_name_has_none(known: Row) -> None:
     seen = row_of_same(known, exemption(), CONTENT)
     assert seen is not None
     assert (seen.compliant, seen.compliant_content, seen.tolerated, seen.findings) == (None, "", None, {})
@@ -140,7 +140,7 @@ def test_what_is_tolerated() -> None:
     assert not tolerates(Assessment((finding("EXG201", "tag"), finding())))
 
 
-def test_our_marker_is_no_content_and_what_others_put_beside_it_is() -> None:
+def test_our_marker_is_no_content_and_what_others_add_to_it_is() -> None:
     def with_metadata(metadata: dict[str, Any]) -> str:
         return fingerprint(body_of(Case("", {"metadata": metadata})))
 

@@ -1,4 +1,4 @@
-"""What is told: ids that never change, texts that fit, and severities that match the matter."""
+"""Notices: ids that never change, texts that fit, and severities that match the matter."""
 
 import json
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_an_id_depends_on_exemption_entry_and_kind_alone() -> None:
 
 
 def test_an_id_is_what_it_was_in_former_versions() -> None:
-    """People and systems keep them to tell duplicates: a new way to make them would tell everything again."""
+    """People and systems know duplicates by them: another form of ids would announce everything again."""
     known = ExemptionId.parse("/subscriptions/s/providers/Microsoft.Authorization/policyExemptions/x")
     assert notify.notice_id(known, 7, Kind.REVERTED) == "17ce6326a48350d9-7-reverted"
 
@@ -82,23 +82,23 @@ def test_violations_come_first_and_the_worst_of_them_first_of_all() -> None:
 
 
 def test_one_that_is_gone_is_described_by_the_register() -> None:
-    reported = notice(Kind.DELETED, row=row(owner="anna", ticket="SEC-9", expires_on=NOW, assignment="/a")).exemption
-    assert (reported["owner"], reported["ticket"], reported["expiresOn"]) == ("anna", "SEC-9", "2026-11-21T12:00:00Z")
+    shown = notice(Kind.DELETED, row=row(owner="anna", ticket="SEC-9", expires_on=NOW, assignment="/a")).exemption
+    assert (shown["owner"], shown["ticket"], shown["expiresOn"]) == ("anna", "SEC-9", "2026-11-21T12:00:00Z")
 
 
 def test_long_texts_are_cut() -> None:
     long = "x" * 100_000
     body = body_of(Case("", {"displayName": long, "exemptionCategory": long, "metadata": {"owner": long}}))
-    reported = notice(exemption=Exemption.from_arm(body), actor=long, why=[long] * 100)
-    assert len(json.dumps(reported.to_json())) < 20_000
+    made = notice(exemption=Exemption.from_arm(body), actor=long, why=[long] * 100)
+    assert len(json.dumps(made.to_json())) < 20_000
 
 
 def test_twenty_findings_with_all_the_evidence_there_can_be_fit_on_a_queue() -> None:
     evidence = {f"value-{number}": "🛡" * 10_000 for number in range(30)}
     found = [replace(finding(f"EXG{number}"), evidence=evidence) for number in range(20)]
     body = body_of(Case("", {"displayName": "🛡" * 500, "metadata": {"owner": "🛡" * 500, "ticket": "🛡" * 500}}))
-    reported = notice(assessment=Assessment(tuple(found)), exemption=Exemption.from_arm(body), why=["w" * 400] * 30)
-    (message,) = notify.outgoing(reported, ruleset(notices=[ROUTE]))
+    made = notice(assessment=Assessment(tuple(found)), exemption=Exemption.from_arm(body), why=["w" * 400] * 30)
+    (message,) = notify.outgoing(made, ruleset(notices=[ROUTE]))
     assert len(json.dumps(message.body, ensure_ascii=False).encode()) < LARGEST_BODY
 
 

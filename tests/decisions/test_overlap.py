@@ -1,4 +1,4 @@
-"""Overlap against a model that tries every resource and control; and what cannot be told is never told."""
+"""Overlap against a model that tries every resource and control; and what is unknown is never found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,12 +46,12 @@ def picks(*conditions: tuple[str, str, Sequence[str]]) -> dict[str, Any]:
 
 
 def names(found: dict[str, Any]) -> dict[str, list[str]]:
-    """Who is told, and which they are told of; [] where that cannot be told."""
+    """Which overlap, and with which others; [] where that is unknown."""
     return {
-        key.rpartition("/")[2]: [one.id.rpartition("/")[2] for one in reported.others]
-        if isinstance(reported, Overlap)
+        key.rpartition("/")[2]: [one.id.rpartition("/")[2] for one in answer.others]
+        if isinstance(answer, Overlap)
         else []
-        for key, reported in found.items()
+        for key, answer in found.items()
     }
 
 
@@ -127,7 +127,7 @@ def test_against_the_model(made: list[Made]) -> None:
     own = [siblings[at] for at in range(len(made)) if made[at].level == 1]
     above = [siblings[at] for at in range(len(made)) if made[at].level == 0]
     found = overlap.compare(own, above) if own else {}
-    assert not any(isinstance(reported, Unread) for reported in found.values()), "nothing is in doubt here"
+    assert not any(isinstance(answer, Unread) for answer in found.values()), "nothing is in doubt here"
     assert found == (overlap.compare(own[::-1], above[::-1]) if own else {}), (
         "the order in which they come does not matter"
     )
@@ -148,12 +148,12 @@ def test_against_the_model(made: list[Made]) -> None:
             adding.append(number)
     complete = len(union) == len(MEMBERS) and any(made[number].level == 1 for number in adding)
     whole = siblings[adding[-1]].key if complete else ""
-    for key, reported in found.items():
-        assert isinstance(reported, Overlap)
-        others = {one.id for one in reported.others}
-        assert others == {siblings[one].id for one in adding[:-1]} if reported.whole else others <= repeats[key]
-        assert not reported.whole or key == whole
-    # two that come to the same in other words, as `in: [a, b]` and two selectors, are not told; those that say it are
+    for key, answer in found.items():
+        assert isinstance(answer, Overlap)
+        others = {one.id for one in answer.others}
+        assert others == {siblings[one].id for one in adding[:-1]} if answer.whole else others <= repeats[key]
+        assert not answer.whole or key == whole
+    # two that mean the same in other words, as `in: [a, b]` and two selectors, are not found; equal ones are
     assert spelled | ({whole} if whole else set()) == found.keys()
     if found:
         assert overlap.may_overlap(
@@ -163,7 +163,7 @@ def test_against_the_model(made: list[Made]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(some.lists(MADE, min_size=2, max_size=4), some.data())
-def test_in_doubt_nothing_is_told_that_is_not_so_and_nothing_is_passed_over(made: list[Made], data: Any) -> None:
+def test_in_doubt_no_false_overlap_is_found_and_none_is_passed_over(made: list[Made], data: Any) -> None:
     """What is known of some only by their reference ids gives Unread wherever it might be that something is found."""
     sure = [one.sibling(number) for number, one in enumerate(made)]
     hidden = data.draw(some.sets(some.integers(0, len(made) - 1)))
@@ -174,12 +174,12 @@ def test_in_doubt_nothing_is_told_that_is_not_so_and_nothing_is_passed_over(made
         for at, one in enumerate(sure)
     ]  # fmt: skip
 
-    def notified(siblings: Sequence[overlap.Sibling]) -> dict[str, Any]:
+    def compared(siblings: Sequence[overlap.Sibling]) -> dict[str, Any]:
         own = [one for one, of in zip(siblings, made, strict=True) if of.level == 1]
         above = [one for one, of in zip(siblings, made, strict=True) if of.level == 0]
         return overlap.compare(own, above) if own else {}
 
-    full, part = notified(sure), notified(seen)
+    full, part = compared(sure), compared(seen)
     if full and not any(isinstance(one, Overlap) for one in part.values()):
         assert part, "something is so, and nobody says that it may be"
     for key, one in part.items():
@@ -189,7 +189,7 @@ def test_in_doubt_nothing_is_told_that_is_not_so_and_nothing_is_passed_over(made
         assert part == full
 
 
-# What is told, one by one
+# Each finding by itself
 
 
 def test_the_whole_in_parts_names_those_that_added_to_it() -> None:
@@ -202,18 +202,18 @@ def test_the_whole_in_parts_names_those_that_added_to_it() -> None:
     ]
     found = overlap.compare(ordered, [])
     assert names(found) == {"same": ["first"], "third": ["first", "second"]}
-    reported = found[ordered[3].key]
-    assert isinstance(reported, Overlap)
-    assert (reported.whole, reported.policies, reported.controls) == (True, 3, MEMBERS)
+    answer = found[ordered[3].key]
+    assert isinstance(answer, Overlap)
+    assert (answer.whole, answer.policies, answer.controls) == (True, 3, MEMBERS)
 
 
-def test_of_one_time_or_of_none_the_greater_id_is_told() -> None:
+def test_of_one_time_or_of_none_the_greater_id_overlaps() -> None:
     for minutes in ((5, 5, 5), (9, None, 1), (None, None, None)):
         found = overlap.compare([sibling(name, at) for name, at in zip("bca", minutes, strict=True)], [])
         assert names(found) == {"b": ["a"], "c": ["a", "b"]}
 
 
-def test_what_is_above_alone_is_told_there_and_not_here() -> None:
+def test_what_is_above_alone_overlaps_there_and_not_here() -> None:
     upper = [sibling(one, 0, SUBSCRIPTION, policyDefinitionReferenceIds=[one]) for one in MEMBERS]
     here = sibling("here", 9, policyDefinitionReferenceIds=["a"])
     assert overlap.compare([here], upper) == {}
@@ -222,7 +222,7 @@ def test_what_is_above_alone_is_told_there_and_not_here() -> None:
     assert names(overlap.compare([early], upper)) == {"c": ["here", "b"]}
 
 
-def test_many_are_told_by_a_few_and_their_number() -> None:
+def test_of_many_a_few_are_named_and_the_others_counted() -> None:
     every = [sibling(f"e{number:03}", number) for number in range(300)]
     found = overlap.compare(every, [])
     last = found[every[-1].key]
@@ -233,10 +233,10 @@ def test_many_are_told_by_a_few_and_their_number() -> None:
 def test_an_assignment_of_a_single_policy_has_one_control() -> None:
     single = Assignment(ASSIGNMENT, DENY_PUBLIC, {})
     found = overlap.compare([sibling("a", 0, known=single), sibling("b", 1, known=single)], [])
-    reported = found[next(iter(found))]
+    answer = found[next(iter(found))]
     assert names(found) == {"b": ["a"]}
-    assert isinstance(reported, Overlap)
-    assert reported.controls == (DENY_PUBLIC,)
+    assert isinstance(answer, Overlap)
+    assert answer.controls == (DENY_PUBLIC,)
 
 
 @pytest.mark.parametrize("reason", ["not shown"])

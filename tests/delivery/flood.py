@@ -1,4 +1,4 @@
-"""A flood of notices in virtual time: the real courier and pace, on queues and lanes in memory.
+"""A flood of notices in virtual time: the real courier and pace, on queues and rate limits in memory.
 
 An event loop whose clock jumps to the next thing that is due lets an hour of deliveries pass in seconds.
 """
@@ -58,7 +58,7 @@ class LoopClock:
         return START + timedelta(seconds=asyncio.get_running_loop().time())
 
 
-class MemoryLanes:
+class MemoryRateLimits:
     """ports.RateLimits as storage does it: a read and a guarded write of some milliseconds each; the loser looks again.
 
     One for each instance, on rows that they share.
@@ -98,7 +98,7 @@ class BadSink:
         self.took: list[str] = []
         self.took_at: list[float] = []
 
-    async def deliver(self, reported: Notice, _route: str) -> Delivery:
+    async def deliver(self, notice: Notice, _route: str) -> Delivery:
         self.asked.append(asyncio.get_running_loop().time())
         drawn = self._chance.random()
         if drawn < 0.30:
@@ -108,7 +108,7 @@ class BadSink:
             await asyncio.sleep(20)
             return TryAgain("no answer within 20 s")
         await asyncio.sleep(self._chance.uniform(0.02, 0.3))
-        self.took.append(reported.id)
+        self.took.append(notice.id)
         self.took_at.append(asyncio.get_running_loop().time())
         return Delivered()
 
@@ -136,9 +136,9 @@ async def _flood(number: int, seed: int) -> tuple[int, int, float]:
 
     def instance() -> Courier:
         box: Any = DeadLetterQueue(dead_letters, queue, clock, lambda: rules)  # type: ignore[arg-type]
-        unused: Any = None  # the route gathers nothing
+        unused: Any = None  # the route collects nothing
         return Courier(
-            sink, queues=queue, clock=clock, rate_limits=MemoryLanes(rows, chance), digest_items=unused,
+            sink, queues=queue, clock=clock, rate_limits=MemoryRateLimits(rows, chance), digest_items=unused,
             dead_letters=box,
             ruleset=lambda: rules, chance=chance.random,
         )  # fmt: skip

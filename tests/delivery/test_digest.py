@@ -56,10 +56,10 @@ async def test_a_digest_that_a_dead_worker_took_on_is_sent_by_another(world: Sta
     await world.run(START + timedelta(minutes=14))
     at, closing = world.queue.pop()
     world.clock.time = at
-    world.sink.answer = lambda _reported, _route: cast(Delivery, 1 / 0)
+    world.sink.answer = lambda _notice, _route: cast(Delivery, 1 / 0)
     with pytest.raises(ZeroDivisionError):
         await world.courier.deliver(closing)
-    world.sink.answer = lambda _reported, _route: Delivered()
+    world.sink.answer = lambda _notice, _route: Delivered()
     await world.courier.deliver(closing)
     assert DIGEST not in world.sink.ids()
     await world.run()
@@ -74,19 +74,19 @@ async def test_a_digest_that_is_tried_again_is_left_to_the_message_that_hands_it
     await world.run(START + timedelta(minutes=14))
     at, closing = world.queue.pop()
     world.clock.time = at
-    world.sink.answer = lambda _reported, _route: TryAgain("down")
+    world.sink.answer = lambda _notice, _route: TryAgain("down")
     for _ in range(2):  # the first is refused and tried again, the second comes back after the lease
         await world.courier.deliver(closing)
-    world.sink.answer = lambda _reported, _route: Delivered()
+    world.sink.answer = lambda _notice, _route: Delivered()
     world.clock.advance(minutes=10)
     waiting = sorted((world.queue.pop()[1] for _ in range(2)), key=lambda text: json.loads(text)["attempt"])
     first, second = reversed(waiting) if retry_first else waiting
     deliver = world.sink.deliver
 
-    async def meanwhile(reported: Notice, route: str) -> Delivery:
+    async def meanwhile(notice: Notice, route: str) -> Delivery:
         monkeypatch.setattr(world.sink, "deliver", deliver)
         await world.courier.deliver(second)
-        return await deliver(reported, route)
+        return await deliver(notice, route)
 
     monkeypatch.setattr(world.sink, "deliver", meanwhile)
     await world.courier.deliver(first)
@@ -104,7 +104,7 @@ async def test_the_next_window_begins_anew(world: Stage) -> None:
     assert world.sink.ids()[6:] == [f"later{n}" for n in range(5)]
 
 
-async def test_what_cannot_wait_is_never_gathered_and_does_not_count(world: Stage) -> None:
+async def test_what_cannot_wait_is_never_collected_and_does_not_count(world: Stage) -> None:
     await world.send(*some(9))
     urgent = (
         Kind.BREAKER_OPEN, Kind.RULESET_BROKEN, Kind.DELIVERY_FAILING, Kind.CANNOT_ACT, Kind.FIGHT,
@@ -115,7 +115,7 @@ async def test_what_cannot_wait_is_never_gathered_and_does_not_count(world: Stag
     assert world.sink.ids() == ["n0", "n1", "n2", "n3", "n4", *(f"u-{kind}" for kind in urgent)]
 
 
-async def test_a_route_without_a_digest_gathers_nothing(register: TableRegister, clock: VirtualClock) -> None:
+async def test_a_route_without_a_digest_collects_nothing(register: TableRegister, clock: VirtualClock) -> None:
     queue, sink = MemoryQueue(clock), Sink(clock)
     rules = rules_with(replace(TEAMS, digest=None))
     one = courier(sink, queue, clock, register.rate_limits, register.digest_items, register, rules)
@@ -128,35 +128,35 @@ async def test_a_route_without_a_digest_gathers_nothing(register: TableRegister,
 async def test_a_digest_whose_delivery_fails_is_sent_again_with_the_same_id_and_content(world: Stage) -> None:
     failures = iter([TryAgain("down"), TryAgain("down")])
 
-    def answer(reported: Notice, route: str) -> Delivered | TryAgain:
-        return next(failures, Delivered()) if reported.kind is Kind.DIGEST else Delivered()
+    def answer(notice: Notice, route: str) -> Delivered | TryAgain:
+        return next(failures, Delivered()) if notice.kind is Kind.DIGEST else Delivered()
 
     world.sink.answer = answer
     await world.send(*some(8))
     await world.run(START + timedelta(minutes=15, seconds=6))
     assert len(await world.register.digest_items.waiting("secops", WINDOW)) == 3, "rows leave after delivery only"
     await world.run()
-    asked = [reported for _, _, reported in world.sink.asked if reported.kind is Kind.DIGEST]
-    assert [reported.to_json() for reported in asked] == [asked[0].to_json()] * 3
+    asked = [notice for _, _, notice in world.sink.asked if notice.kind is Kind.DIGEST]
+    assert [notice.to_json() for notice in asked] == [asked[0].to_json()] * 3
     assert await world.register.digest_items.waiting("secops", WINDOW) == []
 
 
 async def test_while_one_digest_is_open_the_next_does_not_repeat_it(world: Stage) -> None:
-    def answer(reported: Notice, route: str) -> Delivered | TryAgain:
+    def answer(notice: Notice, route: str) -> Delivered | TryAgain:
         late = world.clock.now() > START + timedelta(minutes=40)
-        return Delivered() if reported.kind is not Kind.DIGEST or late else TryAgain("down", 1800)
+        return Delivered() if notice.kind is not Kind.DIGEST or late else TryAgain("down", 1800)
 
     world.sink.answer = answer
     await world.send(*some(7))
     await world.run(START + timedelta(minutes=16))
     await world.send(*(notice(id=f"b{n}") for n in range(8)))
     await world.run()
-    reported = {digest.id: digest.digest["total"] for digest in world.sink.digests()}
-    assert reported == {DIGEST: 2, "digest-secops-20261102T0945Z": 3}
+    totals = {digest.id: digest.digest["total"] for digest in world.sink.digests()}
+    assert totals == {DIGEST: 2, "digest-secops-20261102T0945Z": 3}
     assert await world.register.digest_items.waiting("secops", "20261102T2359Z") == []
 
 
-async def test_what_is_gathered_after_its_window_was_closed_goes_with_the_next(world: Stage) -> None:
+async def test_what_is_collected_after_its_window_was_closed_goes_with_the_next(world: Stage) -> None:
     await world.send(*some(6))
     await world.run()
     add, clock = world.register.digest_items.add, world.clock
@@ -185,7 +185,7 @@ async def test_what_is_gathered_after_its_window_was_closed_goes_with_the_next(w
     ],
     ids=["longer, and begins then too", "longer, and began before", "shorter"],
 )
-async def test_what_is_gathered_after_the_windows_got_another_length_goes_at_the_end_of_the_new_window(
+async def test_what_is_collected_after_the_windows_got_another_length_goes_at_the_end_of_the_new_window(
     world: Stage, lengths: tuple[int, int], moves: int, digest: str, end: str
 ) -> None:
     """The window before, of 10:00, is awaited or closed under its own length; that says nothing about the new one."""
@@ -201,7 +201,7 @@ async def test_what_is_gathered_after_the_windows_got_another_length_goes_at_the
     await world.run(world.clock.now() + timedelta(minutes=1))
     assert len(world.sink.ids()) == sent, "the first notices of this time went already"
     closing = [body for _, _, body in world.queue.messages if body.get("digest", {}).get("seconds") == after * 60]
-    assert len(closing) == 1, "one message closes the window, however many notices it gathers"
+    assert len(closing) == 1, "one message closes the window, however many notices it collects"
     await world.run()
     assert world.sink.ids()[-1] == digest
     assert {"later0", "later1", "later2"} <= {str(entry["id"]) for entry in await members(world, digest)}
@@ -239,7 +239,7 @@ async def test_a_digest_that_others_made_is_delivered_too(world: Stage) -> None:
     assert world.sink.ids() == ["sweep-1"]
 
 
-async def test_a_digest_for_a_route_that_was_taken_out_is_kept_as_a_letter(world: Stage) -> None:
+async def test_a_digest_for_a_removed_route_becomes_a_dead_letter(world: Stage) -> None:
     await world.send(*some(7))
     await world.run(START + timedelta(minutes=1))
     other = rules_with(replace(TEAMS, name="other"))
@@ -270,8 +270,8 @@ async def test_a_crash_at_any_point_loses_nothing(
     rules = rules_with(replace(TEAMS, digest=Digest(1, timedelta(minutes=15))), BACKUP)
     failing = iter((TryAgain("down"), TryAgain("down"), Undeliverable("no")))
 
-    def answer(reported: Notice, _route: str) -> Delivery:
-        return next(failing, Undeliverable("no")) if reported.id == "u" else Delivered()
+    def answer(notice: Notice, _route: str) -> Delivery:
+        return next(failing, Undeliverable("no")) if notice.id == "u" else Delivered()
 
     sink.answer = answer
     ports = (sink, queue, register.rate_limits, register.digest_items, register)
@@ -281,12 +281,12 @@ async def test_a_crash_at_any_point_loses_nothing(
     await world.send(*some(3), notice(Kind.CANNOT_ACT, id="u"))
     await world.run()
     assert len(calls) >= deadly, "somebody died"
-    reported = set(sink.ids())
+    delivered = set(sink.ids())
     for digest in sink.digests():
-        reported |= {str(entry["id"]) for entry in await members(world, digest.id)}
-    lettered = " ".join(dead_letter.payload for dead_letter in await register.dead_letters())
-    assert {"n0", "n1", "n2"} <= reported
-    assert '"u"' in lettered
+        delivered |= {str(entry["id"]) for entry in await members(world, digest.id)}
+    kept = " ".join(dead_letter.payload for dead_letter in await register.dead_letters())
+    assert {"n0", "n1", "n2"} <= delivered
+    assert '"u"' in kept
     assert set(sink.ids("backup")) == {"service-delivery-failing-secops-20261102"}
     assert await register.digest_items.waiting("secops", "20261103T0000Z") == []
     assert {name for name in sink.ids() if name.startswith("digest")} <= {DIGEST, "digest-secops-20261102T0945Z"}
@@ -315,24 +315,18 @@ SCHEMAS = Path(__file__).parents[2] / "docs" / "notices"
 
 async def test_what_delivery_says_is_as_documented(world: Stage) -> None:
     """Digests of all kinds and of reminders, an alert, and a test notice, by the schemas that receivers read."""
-    world.sink.answer = lambda reported, _route: (
-        Undeliverable("no") if reported.kind is Kind.CANNOT_ACT else Delivered()
-    )
+    world.sink.answer = lambda notice, _route: Undeliverable("no") if notice.kind is Kind.CANNOT_ACT else Delivered()
     await world.send(*(notice(kind, id=f"k-{kind}", findings=()) for kind in Kind if kind is not Kind.DIGEST))
     await world.send(*some(30))
     await world.run()
     assert await world.courier.probe("secops") == Delivered()
-    said = [
-        reported
-        for _, reported in world.sink.took
-        if reported.id.startswith(("digest-", "reminders-", "service-", "test-"))
-    ]
-    assert {reported.kind for reported in said} == {Kind.DIGEST, Kind.DELIVERY_FAILING}
+    said = [sent for _, sent in world.sink.took if sent.id.startswith(("digest-", "reminders-", "service-", "test-"))]
+    assert {sent.kind for sent in said} == {Kind.DIGEST, Kind.DELIVERY_FAILING}
     assert len(said) == 4
-    for reported in said:
-        schema = json.loads((SCHEMAS / f"{reported.kind}.schema.json").read_text())
-        assert list(Draft202012Validator(schema).iter_errors(reported.to_json())) == []
-        assert Notice.from_json(json.loads(json.dumps(reported.to_json()))) == reported
+    for sent in said:
+        schema = json.loads((SCHEMAS / f"{sent.kind}.schema.json").read_text())
+        assert list(Draft202012Validator(schema).iter_errors(sent.to_json())) == []
+        assert Notice.from_json(json.loads(json.dumps(sent.to_json()))) == sent
 
 
 def test_a_clock_that_is_behind_does_not_reopen_a_window() -> None:

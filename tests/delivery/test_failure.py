@@ -1,4 +1,4 @@
-"""What a channel does not take: tried for more than a day with one id, then kept, told elsewhere, and replayable."""
+"""What a channel does not take: tried for more than a day with one id, then kept, announced elsewhere, replayable."""
 
 import json
 from datetime import timedelta
@@ -40,26 +40,26 @@ def test_what_a_channel_asks_for_is_a_floor_of_at_most_an_hour(asked: float) -> 
         assert min(asked, 3600) <= backoff(0, asked, chance=chance) <= 0.001 + max(12, min(asked, 3600) * 1.2)
 
 
-async def test_a_notice_that_fails_for_a_day_becomes_a_letter_and_is_told_elsewhere(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: TryAgain("503") if route == "secops" else Delivered()
+async def test_a_notice_that_fails_for_a_day_becomes_a_dead_letter_and_another_route_is_notified(world: Stage) -> None:
+    world.sink.answer = lambda _notice, route: TryAgain("503") if route == "secops" else Delivered()
     await world.send(*some(3))
     await world.run()
-    asked = [reported.id for _, route, reported in world.sink.asked if route == "secops"]
+    asked = [notice.id for _, route, notice in world.sink.asked if route == "secops"]
     assert {name: asked.count(name) for name in asked} == dict.fromkeys(("n0", "n1", "n2"), MAX_ATTEMPTS)
     assert world.clock.now() > START + timedelta(days=1)
     dead_letters = await world.register.dead_letters()
     assert {json.loads(dead_letter.payload)["notice"]["id"] for dead_letter in dead_letters} == {"n0", "n1", "n2"}
     assert {dead_letter.attempts for dead_letter in dead_letters} == {MAX_ATTEMPTS}
     assert world.sink.ids("backup") == [NEXT_DAY], "once a route and day"
-    [alert] = [reported for route, reported in world.sink.took if route == "backup"]
+    [alert] = [notice for route, notice in world.sink.took if route == "backup"]
     assert alert.kind is Kind.DELIVERY_FAILING
     assert "503" in alert.why[0]
 
 
-async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_letter(world: Stage) -> None:
+async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_dead_letter(world: Stage) -> None:
     until = START + timedelta(days=3)
     refused = TryAgain("the managed identity endpoint gave no token", 60.0, waits=True)
-    world.sink.answer = lambda _reported, _route: refused if world.clock.now() < until else Delivered()
+    world.sink.answer = lambda _notice, _route: refused if world.clock.now() < until else Delivered()
     await world.send(*some(3))
     await world.run()
     assert sorted(world.sink.ids("secops")) == ["n0", "n1", "n2"]
@@ -67,8 +67,8 @@ async def test_while_nobody_gives_us_a_token_a_notice_waits_and_never_becomes_a_
     assert await world.register.dead_letters() == []
 
 
-async def test_it_is_told_again_the_next_day(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
+async def test_it_is_notified_again_the_next_day(world: Stage) -> None:
+    world.sink.answer = lambda _notice, route: Undeliverable("400") if route == "secops" else Delivered()
     for _ in range(2):
         await world.send(*some(4))
         await world.run()
@@ -77,8 +77,8 @@ async def test_it_is_told_again_the_next_day(world: Stage) -> None:
     assert world.sink.ids("backup") == days
 
 
-async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
+async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage) -> None:
+    world.sink.answer = lambda _notice, route: GONE if route == "secops" else Delivered()
     await world.send(*some(4))
     await world.run()
     assert len([route for _, route, _ in world.sink.asked if route == "secops"]) == 1
@@ -87,10 +87,10 @@ async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage)
     await world.run()
     assert len([route for _, route, _ in world.sink.asked if route == "secops"]) == 1
     assert len(await world.register.dead_letters()) == 5
-    [alert] = [reported for route, reported in world.sink.took if route == "backup"]
+    [alert] = [notice for route, notice in world.sink.took if route == "backup"]
     assert "python -m guardrails notices enable secops" in alert.next
 
-    world.sink.answer = lambda _reported, _route: Delivered()
+    world.sink.answer = lambda _notice, _route: Delivered()
     assert await world.register.rate_limits.change("teams-SECOPS_URL", lambda rate_limit: enabled(rate_limit, "secops"))
     for dead_letter in await world.register.dead_letters():
         await world.queue.send("notices", json.loads(dead_letter.payload))
@@ -98,8 +98,8 @@ async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage)
     assert {name for name in world.sink.ids() if name.startswith("n")} == {f"n{n}" for n in range(5)}
 
 
-def _enable_before_a_letter_is_kept(world: Stage) -> None:
-    """Have an operator enable the route, and replay its letters, just before the next one is kept."""
+def _enable_before_a_dead_letter_is_kept(world: Stage) -> None:
+    """Have an operator enable the route, and replay its dead letters, just before the next one is kept."""
     bury = world.register.bury
 
     async def late(dead_letter: DeadLetter) -> bool:
@@ -110,30 +110,30 @@ def _enable_before_a_letter_is_kept(world: Stage) -> None:
     world.register.bury = late  # type: ignore[method-assign]
 
 
-async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_told_again(world: Stage) -> None:
-    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
+async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_notified_again(world: Stage) -> None:
+    world.sink.answer = lambda _notice, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
-    reported = world.sink.ids("backup")
-    world.sink.answer = lambda _reported, _route: Delivered()
-    _enable_before_a_letter_is_kept(world)
+    alerts = world.sink.ids("backup")
+    world.sink.answer = lambda _notice, _route: Delivered()
+    _enable_before_a_dead_letter_is_kept(world)
     await world.send(*some(2)[1:])
     await world.run()
     assert world.sink.ids() == ["n1"]
-    assert world.sink.ids("backup") == reported
-    assert len(reported) == 1
+    assert world.sink.ids("backup") == alerts
+    assert len(alerts) == 1
     assert [json.loads(dead_letter.payload)["notice"]["id"] for dead_letter in await world.register.dead_letters()] == [
         "n0"
     ]
 
 
-async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_told_of(world: Stage) -> None:
+async def test_a_route_that_is_enabled_as_soon_as_it_is_disabled_is_not_notified(world: Stage) -> None:
     answers = iter((GONE,))
-    world.sink.answer = lambda _reported, _route: next(answers, Delivered())
-    _enable_before_a_letter_is_kept(world)
+    world.sink.answer = lambda _notice, _route: next(answers, Delivered())
+    _enable_before_a_dead_letter_is_kept(world)
     await world.send(*some(1))
     await world.run()
-    assert [(route, reported.id) for route, reported in world.sink.took] == [("secops", "n0")]
+    assert [(route, notice.id) for route, notice in world.sink.took] == [("secops", "n0")]
     assert await world.register.dead_letters() == []
 
 
@@ -141,7 +141,7 @@ async def test_a_disabled_route_leaves_others_on_its_address_alone(
     register: TableRegister, clock: VirtualClock
 ) -> None:
     world = stage(register, clock, (TEAMS, Route("other", "teams", "SECOPS_URL"), BACKUP))
-    world.sink.answer = lambda _reported, route: GONE if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: GONE if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.send(*some(2), route="other")
     await world.run()
@@ -150,7 +150,7 @@ async def test_a_disabled_route_leaves_others_on_its_address_alone(
 
 async def test_where_no_other_route_is_left_the_fallback_hears_it(register: TableRegister, clock: VirtualClock) -> None:
     queue, sink, rules = MemoryQueue(clock), Sink(clock), rules_with(TEAMS)
-    sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
+    sink.answer = lambda _notice, route: Undeliverable("400") if route == "secops" else Delivered()
     fallback = (Route("fallback", "teams", "ALERT"),)
     one = courier(sink, queue, clock, register.rate_limits, register.digest_items, register, rules, fallback)
     world = Stage(clock, queue, sink, register, one, rules)
@@ -161,7 +161,7 @@ async def test_where_no_other_route_is_left_the_fallback_hears_it(register: Tabl
 
 async def test_without_a_fallback_any_other_route_hears_it(register: TableRegister, clock: VirtualClock) -> None:
     world = stage(register, clock, (TEAMS, Route("siem", "webhook", "SIEM_URL", kinds=("expired",))))
-    world.sink.answer = lambda _reported, route: Undeliverable("400") if route == "secops" else Delivered()
+    world.sink.answer = lambda _notice, route: Undeliverable("400") if route == "secops" else Delivered()
     await world.send(*some(1))
     await world.run()
     assert world.sink.ids("siem") == ["service-delivery-failing-secops-20261102"]
@@ -176,11 +176,11 @@ async def test_a_test_does_not_wait_behind_an_hour_of_notices(world: Stage) -> N
     assert world.sink.asked == []
 
 
-async def test_a_failing_alert_is_not_told_of_to_its_own_route(world: Stage) -> None:
-    world.sink.answer = lambda _reported, _route: Undeliverable("400")
+async def test_the_failure_of_an_alert_is_not_sent_to_its_own_route(world: Stage) -> None:
+    world.sink.answer = lambda _notice, _route: Undeliverable("400")
     await world.send(*some(1))
     await world.run()
-    asked = [(route, reported.id) for _, route, reported in world.sink.asked]
+    asked = [(route, notice.id) for _, route, notice in world.sink.asked]
     assert ("secops", "service-delivery-failing-secops-20261102") not in asked
     assert ("backup", "service-delivery-failing-backup-20261102") not in asked
     assert len(asked) == len(set(asked)) <= 4
@@ -191,13 +191,13 @@ async def test_a_failing_alert_is_not_told_of_to_its_own_route(world: Stage) -> 
     ["", "{", "[]", "{}", '{"route": 1, "notice": {}}', '{"route": "secops", "notice": {}}', '{"digest": 1}',
      '{"digest": {"route": "secops", "window": "soon", "seconds": 900}}'],
 )  # fmt: skip
-async def test_what_is_no_message_is_kept_as_a_letter(world: Stage, text: str) -> None:
+async def test_what_is_no_message_becomes_a_dead_letter(world: Stage, text: str) -> None:
     assert not await world.courier.deliver(text)
     [dead_letter] = await world.register.dead_letters()
     assert (dead_letter.source, dead_letter.payload) == ("notices", text)
 
 
-async def test_what_the_host_gave_up_on_is_kept_and_told(world: Stage) -> None:
+async def test_what_the_host_gave_up_on_is_kept_and_notified(world: Stage) -> None:
     await world.courier.poisoned(json.dumps({"route": "secops", "notice": notice(id="n9").to_json()}))
     await world.courier.poisoned("{")
     await world.run()
@@ -209,14 +209,14 @@ async def test_what_the_host_gave_up_on_is_kept_and_told(world: Stage) -> None:
 
 
 async def test_a_test_notice_goes_to_a_disabled_route_too(world: Stage) -> None:
-    world.sink.answer = lambda reported, _route: GONE if reported.id == "n0" else Delivered()
+    world.sink.answer = lambda notice, _route: GONE if notice.id == "n0" else Delivered()
     await world.send(*some(1))
     await world.run()
     assert await world.courier.probe("secops") == Delivered()
     assert world.sink.ids()[-1].startswith("test-secops-")
 
 
-async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_told(
+async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_notified(
     register: TableRegister, clock: VirtualClock
 ) -> None:
     fallback = Route("fallback", "teams", "ALERT")

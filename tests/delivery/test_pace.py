@@ -106,13 +106,13 @@ async def test_four_couriers_on_one_table_keep_the_pace_together(storage: str) -
 
 
 async def test_a_retry_after_holds_up_the_others_for_a_minute_at_most(world: Stage) -> None:
-    world.sink.answer = lambda reported, _route: TryAgain("429", 1e6) if reported.id == "n0" else Delivered()
+    world.sink.answer = lambda notice, _route: TryAgain("429", 1e6) if notice.id == "n0" else Delivered()
     await world.send(*some(1))
     await world.run(START + timedelta(seconds=1))
     await world.send(notice(id="next"))
     await world.run(START + timedelta(minutes=5))
-    [_, (at, _, reported)] = world.sink.asked
-    assert reported.id == "next"
+    [_, (at, _, sent)] = world.sink.asked
+    assert sent.id == "next"
     assert timedelta(seconds=60) <= at - START < timedelta(seconds=63)
 
 

@@ -45,7 +45,7 @@ def reborn(world: Stage) -> None:
     world.courier = courier(world.sink, world.queue, world.clock, *ports, world.rules)
 
 
-async def tell_all(world: Stage, notices: Iterable[Notice]) -> None:
+async def deliver_all(world: Stage, notices: Iterable[Notice]) -> None:
     """Send notices as a reconcile does: to the routes that want them."""
     for notice in notices:
         for message in notify.outgoing(notice, world.rules):
@@ -60,9 +60,9 @@ async def test_three_sweeps_of_a_day_doubled_and_restarted_are_one_digest_a_rout
     owners = ("o@ours.example", "o@theirs.example")
     for sweep in range(3):
         clock.time = START + timedelta(hours=6 * sweep)
-        reported = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(sweep * 100, sweep * 100 + 100)]
+        notices = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(sweep * 100, sweep * 100 + 100)]
         again = [reminder(n, at=clock.time, owner=owners[n % 2]) for n in range(50)]
-        await tell_all(world, [*reported, *reported, *again])
+        await deliver_all(world, [*notices, *notices, *again])
         await world.run(clock.time + timedelta(hours=1))
         reborn(world)
     assert world.sink.took == [], "nothing goes before the hour"
@@ -100,7 +100,7 @@ async def test_reminders_leave_the_other_notices_of_the_route_alone(world: Stage
     assert world.sink.ids()[6:] == [DIGEST]
 
 
-async def test_where_a_route_gathers_nothing_each_goes_at_once(register: TableRegister, clock: VirtualClock) -> None:
+async def test_where_a_route_collects_nothing_each_goes_at_once(register: TableRegister, clock: VirtualClock) -> None:
     world = stage(register, clock, (replace(TEAMS, digest=None), BACKUP))
     await world.send(*(reminder(n) for n in range(12)))
     await world.run()
@@ -108,7 +108,7 @@ async def test_where_a_route_gathers_nothing_each_goes_at_once(register: TableRe
     assert clock.now() < START + timedelta(minutes=1)
 
 
-async def test_what_comes_again_after_its_digest_was_delivered_is_not_told_again(world: Stage) -> None:
+async def test_what_comes_again_after_its_digest_was_delivered_is_not_notified_again(world: Stage) -> None:
     first = [reminder(n) for n in range(3)]
     await world.send(*first)
     await world.run()
@@ -123,10 +123,10 @@ async def test_what_comes_again_after_its_digest_was_delivered_is_not_told_again
     assert await left(world.register) == 0
 
 
-async def test_what_comes_again_while_its_digest_cannot_be_delivered_is_told_once(world: Stage) -> None:
+async def test_what_comes_again_while_its_digest_cannot_be_delivered_is_notified_once(world: Stage) -> None:
     first = [reminder(n) for n in range(3)]
 
-    def answer(_reported: Notice, _route: str) -> Delivery:
+    def answer(_notice: Notice, _route: str) -> Delivery:
         return Delivered() if world.clock.now() > SIX + timedelta(hours=30) else TryAgain("down", 3600)
 
     world.sink.answer = answer
@@ -157,13 +157,13 @@ async def test_what_is_too_much_for_one_follows_at_once(world: Stage, monkeypatc
     await world.send(*(reminder(n, days=20 - n) for n in range(9)))
     await world.run()
     assert world.sink.ids() == [DIGEST, f"{DIGEST}-2", f"{DIGEST}-3"]
-    reported = [await members(world.register, name) for name in world.sink.ids()]
-    assert [len(names) for names in reported] == [4, 4, 1]
-    assert reported[2] == [reminder(0, days=20).id], "what ends last goes last"
+    digests = [await members(world.register, name) for name in world.sink.ids()]
+    assert [len(names) for names in digests] == [4, 4, 1]
+    assert digests[2] == [reminder(0, days=20).id], "what ends last goes last"
     assert world.clock.now() < SIX + timedelta(minutes=2)
     await world.send(reminder(1, days=19))
     await world.run()
-    assert len(world.sink.ids()) == 3, "all of them are known to have been told"
+    assert len(world.sink.ids()) == 3, "all of them are known to have been sent"
 
 
 async def test_a_digest_of_reminders_shows_what_ends_first(world: Stage) -> None:
@@ -190,7 +190,7 @@ async def test_a_digest_of_reminders_shows_what_ends_first(world: Stage) -> None
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("deadly", range(1, 19))
-async def test_a_crash_at_any_point_tells_each_once(
+async def test_after_a_crash_at_any_point_each_is_notified_once(
     register: TableRegister, clock: VirtualClock, deadly: int, *, after: bool
 ) -> None:
     """Every call to a port in turn kills the process, before or after its work."""
@@ -201,16 +201,16 @@ async def test_a_crash_at_any_point_tells_each_once(
     ]
     one = courier(dying[0], dying[1], clock, dying[2], dying[3], register, rules)  # type: ignore[arg-type]
     world = Stage(clock, queue, sink, register, one, rules)
-    reported = [reminder(n) for n in range(3)]
-    await world.send(*reported, reported[0])
+    reminders = [reminder(n) for n in range(3)]
+    await world.send(*reminders, reminders[0])
     await world.run()
     clock.advance(hours=1)
-    await world.send(*reported)
+    await world.send(*reminders)
     await world.run()
     assert len(calls) >= deadly, "somebody died"
     assert set(sink.ids()) == {DIGEST}
     assert len(sink.ids()) <= 2, "twice only where the channel took it and we died before we knew"
-    assert sorted(await members(register, DIGEST)) == sorted(notice.id for notice in reported)
+    assert sorted(await members(register, DIGEST)) == sorted(notice.id for notice in reminders)
     assert await left(register) == 0
 
 

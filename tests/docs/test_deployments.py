@@ -1,4 +1,4 @@
-"""The guides: what-if stands before every deployment, and the page of upgrades has every release."""
+"""The guides: what-if comes before every deployment, and the page of upgrades has every release."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def words(text: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
-def test_what_if_stands_before_every_deployment(page: Path) -> None:
+def test_what_if_comes_before_every_deployment(page: Path) -> None:
     text = words(page.read_text("utf-8"))
     assert [rest for rest in CREATE.findall(text) if not rest.startswith(" --confirm-with-what-if ")] == []
     for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
@@ -61,9 +61,9 @@ def test_what_it_names_is_there() -> None:
 
 def test_roles_that_the_changelog_says_are_in_it() -> None:
     """Every action that somebody who upgrades has to give anew."""
-    reported = re.findall(r"reader role needs `([\w./]+)`", CHANGELOG)
-    assert len(reported) >= 3
-    assert [action for action in reported if action.removeprefix("Microsoft.Authorization/") not in UPGRADING] == []
+    actions = re.findall(r"reader role needs `([\w./]+)`", CHANGELOG)
+    assert len(actions) >= 3
+    assert [action for action in actions if action.removeprefix("Microsoft.Authorization/") not in UPGRADING] == []
 
 
 def test_one_python_everywhere() -> None:

@@ -71,7 +71,7 @@ def test_a_link_that_leads_nowhere_is_found_out() -> None:
     assert trouble(page, "docs/decisions.md#the-ruleset") == ""
 
 
-def test_every_page_is_reached_from_the_readme() -> None:
+def test_the_readme_leads_to_every_page() -> None:
     seen: set[Path] = set()
     wanted = [ROOT / "README.md"]
     while wanted:

@@ -1,4 +1,4 @@
-"""A ruleset file: schema and loader agree, and every mistake is told at once, with its line and what is right."""
+"""A ruleset file: schema and loader agree, and every mistake is shown at once, with its line and what is right."""
 
 import json
 from pathlib import Path
@@ -166,19 +166,19 @@ def plain(text: str) -> Any:
     ],
     ids=lambda value: None if value.startswith("r.yaml") else repr(value[-30:]),
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_line_and_what_is_right(text: str, wanted: str) -> None:
+def test_a_mistake_is_shown_with_its_line_and_what_is_right(text: str, wanted: str) -> None:
     assert mistakes(text)[0] == wanted
 
 
 @pytest.mark.parametrize(("former", "name"), FORMER.items())
-def test_a_former_name_is_told_by_what_it_is_called_now(former: str, name: str) -> None:
+def test_for_a_former_name_the_present_one_is_given(former: str, name: str) -> None:
     wanted = f"'{former}' is not known here; did you mean {name}?"
     assert mistakes(HEAD + f"rules: {{{former}: alert}}\n") == [f"r.yaml:3:9: rules: {wanted}"]
     text = OK + f"overrides:\n- {{scope: '*', rules: {{{former}: off}}}}\n"
     assert mistakes(text) == [f"r.yaml:5:24: overrides[0].rules: {wanted}"]
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_shown_at_once() -> None:
     text = (
         "version: 3\n"
         "mode: enforced\n"
@@ -207,7 +207,7 @@ def test_what_would_break_a_reader_is_refused_too(text: str) -> None:
     assert all(problem.startswith("r.yaml:") and len(problem) < 700 for problem in mistakes(text))
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "utf16.yaml").write_bytes(OK.encode("utf-16"))
     for name in ("absent.yaml", "utf16.yaml"):
         with pytest.raises(Misconfigured) as caught:

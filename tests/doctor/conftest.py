@@ -173,7 +173,7 @@ async def clinic(azurite: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def states(result: Result) -> dict[str, State]:
-    """What the findings of a check are about, and how each stands."""
+    """What the findings of a check are about, and the state of each."""
     return {finding.about: finding.state for finding in result.findings}
 
 

@@ -81,7 +81,7 @@ async def test_a_scope_that_is_to_be_swept_and_is_not_seen(clinic: Clinic) -> No
     assert states(result) == {"": State.PASS, "00000000-0000-0000-0000-00000000dead": State.FAIL}
 
 
-async def test_a_graph_that_cannot_tell_all_is_unknown(clinic: Clinic) -> None:
+async def test_a_graph_that_does_not_show_all_is_unknown(clinic: Clinic) -> None:
     clinic.cloud.arm.graph.trouble.set({"limit_hit": True})
     result = await clinic.check("permissions")
     assert result.state is State.UNKNOWN

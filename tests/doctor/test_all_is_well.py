@@ -63,7 +63,7 @@ async def test_with_azure_away_it_is_unknown(clinic: Clinic, monkeypatch: pytest
     assert (report.state, report.exit_code) == (State.UNKNOWN, 3), report
 
 
-async def test_what_answers_too_late_is_unknown_and_the_rest_is_told(clinic: Clinic) -> None:
+async def test_what_answers_too_late_is_unknown_and_the_rest_is_reported(clinic: Clinic) -> None:
     clinic.cloud.arm.faults.rules.append(Fault(path="systemTopics", latency=30))
     report = await clinic.examine("permissions", "events", "breaker", seconds=1.0)
     assert {result.check: result.state for result in report.results} == {

@@ -42,13 +42,13 @@ async def test_one_fact_a_check_and_no_error(heard: pytest.LogCaptureFixture) ->
 
 
 @pytest.mark.usefixtures("clinic")
-async def test_the_python_and_the_release_that_run_are_told_first(heard: pytest.LogCaptureFixture) -> None:
+async def test_the_python_and_the_release_that_run_are_logged_first(heard: pytest.LogCaptureFixture) -> None:
     await at_start.report()
     first = json.loads(next(record.message for record in heard.records if record.name == "guardrails.telemetry"))
     assert (first["event"], first["python"], first["release"]) == ("running", platform.python_version(), __version__)
 
 
-async def test_one_error_line_a_failure_with_how_to_mend_it(
+async def test_one_error_line_a_failure_with_how_to_fix_it(
     clinic: Clinic, heard: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clinic.cloud.arm.access.reset()
@@ -64,7 +64,7 @@ async def test_one_error_line_a_failure_with_how_to_mend_it(
     assert clinic.cloud.sink.received == []
 
 
-async def test_settings_that_cannot_be_read_are_told(
+async def test_settings_that_cannot_be_read_are_reported(
     clinic: Clinic, heard: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GUARDRAILS_TABLE", "x")

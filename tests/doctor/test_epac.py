@@ -78,7 +78,7 @@ async def test_what_is_put_back_whoever_deletes_it_is_put_back_after_epac_too(cl
 
 
 @pytest.mark.parametrize("why", ["audit", "never"])
-async def test_where_nothing_is_put_back_that_is_told(clinic: Clinic, why: str) -> None:
+async def test_where_nothing_is_put_back_that_is_said(clinic: Clinic, why: str) -> None:
     assign(clinic, "baseline", pacOwnerId=OWNER)
     if why == "audit":
         clinic.environ["GUARDRAILS_MODE"] = "audit"

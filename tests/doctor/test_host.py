@@ -159,7 +159,7 @@ async def test_without_a_token_identity_fails_and_permissions_are_unknown(clinic
     assert "there is no token" in report.results[0].detail
 
 
-async def test_who_we_are_is_told_and_no_token(clinic: Clinic) -> None:
+async def test_who_we_are_is_shown_and_no_token(clinic: Clinic) -> None:
     clinic.environ |= {"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "contoso"}
     result = await clinic.check("identity")
     assert states(result) == {"Resource Manager": State.PASS, "storage": State.PASS, "who": State.PASS}
@@ -180,9 +180,9 @@ async def test_the_wrong_identity_of_the_app(clinic: Clinic) -> None:
     assert states(await clinic.check("identity"))["who"] is State.FAIL
 
 
-async def test_what_version_2_would_change_is_told_of_a_ruleset_of_version_1(clinic: Clinic) -> None:
-    reported = (await clinic.check("ruleset")).findings
-    assert len(reported) == 1
+async def test_for_a_ruleset_of_version_1_the_changes_of_version_2_are_shown(clinic: Clinic) -> None:
+    findings = (await clinic.check("ruleset")).findings
+    assert len(findings) == 1
     text = clinic.ruleset.read_text(encoding="utf-8").replace("version: 2", "version: 1")
     text += "\nexclusions: [{scope: '/subscriptions/*/resourceGroups/x', reason: r}]\n"
     clinic.ruleset.write_text(text, encoding="utf-8")
@@ -192,10 +192,12 @@ async def test_what_version_2_would_change_is_told_of_a_ruleset_of_version_1(cli
     assert all(one.remediation for one in result.findings[1:])
 
 
-async def test_owners_that_metadata_alone_tell_are_named(clinic: Clinic, caplog: pytest.LogCaptureFixture) -> None:
-    reported = (await clinic.check("ruleset")).findings[0]
-    assert "the owner 'Enterprise Azure Policy as Code' names no authors" in reported.seen
-    assert "authors" in reported.remediation
+async def test_owners_that_are_known_by_metadata_alone_are_named(
+    clinic: Clinic, caplog: pytest.LogCaptureFixture
+) -> None:
+    finding = (await clinic.check("ruleset")).findings[0]
+    assert "the owner 'Enterprise Azure Policy as Code' names no authors" in finding.seen
+    assert "authors" in finding.remediation
     assert "names no authors" in caplog.text, "the log at start-up says so, too"
     text = clinic.ruleset.read_text(encoding="utf-8").replace('pacOwnerId: "*"}', 'pacOwnerId: "*"}\n    authors: [x]')
     clinic.ruleset.write_text(text, encoding="utf-8")

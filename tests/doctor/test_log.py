@@ -1,4 +1,4 @@
-"""Alerts count the service's own records: the doctor looks whether any arrived, and says where it cannot tell."""
+"""Alerts count the service's own records: the doctor looks whether any arrived, and says where that is unknown."""
 
 from typing import Any
 

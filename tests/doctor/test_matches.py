@@ -1,4 +1,4 @@
-"""Counts of what the ruleset lists: told in short; what matches none or has ended is named, and fails nothing."""
+"""Counts of what the ruleset lists: shown in short; what matches none or has ended is named, and fails nothing."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ async def counted(clinic: Clinic, *exclusions: int, whole: bool = True, owners: 
     await clinic.swept(timedelta(minutes=20), {"started": "2026-11-02T09:30:00Z", "matches": found.to_json()})
 
 
-async def test_the_counts_are_told_in_short(clinic: Clinic) -> None:
+async def test_the_counts_are_shown_in_short(clinic: Clinic) -> None:
     await counted(clinic)
     result = await clinic.check("matches")
     assert result.state is State.PASS

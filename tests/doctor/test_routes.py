@@ -48,14 +48,14 @@ async def test_a_route_that_takes_no_notice(clinic: Clinic, status: int, state: 
     assert (await clinic.check("routes", send=True)).state is state
 
 
-async def test_a_ruleset_without_routes_tells_nobody(clinic: Clinic) -> None:
+async def test_a_ruleset_without_routes_notifies_nobody(clinic: Clinic) -> None:
     text = clinic.ruleset.read_text("utf-8")
     clinic.ruleset.write_text(text[: text.index("\nnotices:")] + "\nnotices: []\npeople: {}\n", "utf-8")
     result = await clinic.check("routes")
     assert (result.state, result.detail) == (State.FAIL, "the ruleset has no route: nobody is told of anything")
 
 
-# The knock itself.
+# The probe itself.
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ async def test_a_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> N
     assert said == "no connection within 0.05 s"
 
 
-async def test_behind_a_proxy_it_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_behind_a_proxy_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     bounds = Bounds(frozenset({"hooks.example"}))
     assert isinstance(await probe("https://hooks.example/x", bounds), Unread)

@@ -1,4 +1,4 @@
-"""Table, queues, letters, breaker and sweeps."""
+"""Table, queues, dead letters, breaker and sweeps."""
 
 import base64
 import json
@@ -75,7 +75,7 @@ async def put(clinic: Clinic, queue: str, *texts: str) -> AsyncIterator[None]:
         await client.clear_messages()
 
 
-async def test_what_waits_in_a_queue_is_told_and_stays(clinic: Clinic) -> None:
+async def test_what_waits_in_a_queue_is_reported_and_stays(clinic: Clinic) -> None:
     due = spell_time(datetime.now(UTC) - timedelta(minutes=10))
     delayed = base64.b64encode(json.dumps({DUE: due}).encode()).decode()
     async with put(clinic, "notices", delayed, "<not base64>"), put(clinic, "reconcile", *["x"] * 33):
@@ -103,9 +103,9 @@ async def test_a_queue_that_is_not_there_is_unknown_and_is_not_made(clinic: Clin
     assert states(result)["notices"] is State.PASS
 
 
-async def test_letters_that_wait_are_told(clinic: Clinic) -> None:
+async def test_waiting_dead_letters_are_reported(clinic: Clinic) -> None:
     at = datetime(2026, 11, 2, tzinfo=UTC)
-    await clinic.register.bury(DeadLetter(id="a", source="events", reason="odd", payload="{}", at=at, attempts=1))
+    await clinic.register.bury(DeadLetter(id="a", source="events", reason="malformed", payload="{}", at=at, attempts=1))
     result = await clinic.check("letters")
     assert result.state is State.PASS
     assert result.detail == "1 wait for an operator, the oldest since 2026-11-02T00:00:00Z"
@@ -135,7 +135,7 @@ async def test_no_sweep_yet_is_unknown(clinic: Clinic) -> None:
     assert (await clinic.check("sweep")).state is State.UNKNOWN
 
 
-async def test_a_sweep_that_is_under_way_does_not_count(clinic: Clinic) -> None:
+async def test_a_sweep_in_progress_does_not_count(clinic: Clinic) -> None:
     began = datetime.now(UTC)
     await clinic.register.sweeps.begin(began, "another", timedelta(minutes=5))
     assert "20 min ago" in (await clinic.check("sweep")).detail

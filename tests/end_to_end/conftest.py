@@ -90,12 +90,12 @@ class Site:
         return await until(look, seconds, f"there is no notice about {path} {kind}")
 
     async def dead_letter(self, wanted: Callable[[DeadLetter], bool]) -> DeadLetter:
-        """Wait for a letter."""
+        """Wait for a dead letter."""
 
         async def look() -> DeadLetter | None:
             return next((one for one in await self.register.dead_letters() if wanted(one)), None)
 
-        return await until(look, 15, "there is no such letter")
+        return await until(look, 15, "there is no such dead letter")
 
     async def event(self, body: Any, function: str = "on_exemption_written") -> int:
         """Send the functions a delivery as Event Grid would; return the status."""

@@ -1,7 +1,7 @@
 """The sandbox in this process: what the tests run on in `make test`, where `make test-all` runs the real one too.
 
 The stand-ins are the same and are talked to over HTTP; so is the host, which polls queues and retries as ever. Storage
-is in memory, and no worker library stands between the host and the functions of function_app.py.
+is in memory, and no worker library is between the host and the functions of function_app.py.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from .conftest import Site, until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_the_app_checks_itself_and_tells_the_log(site: Site) -> None:
+async def test_the_app_checks_itself_and_logs_the_result(site: Site) -> None:
     before = (await site.sandbox.functions_status())["doctor"]["successes"]
     await site.invoke("doctor", "")
 

@@ -97,7 +97,7 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
         connection = sandbox.azurite.connection_string
         async with table_register.connect(clock=SystemClock(), connection_string=connection) as register:
             site = Site(sandbox, register, tmp_path / "functions.log")
-            # this version: one that stands, one reverted, one deleted, and a sweep
+            # this version: one that is left, one reverted, one deleted, and a sweep
             await sandbox.stop_functions()
             await site.put(adopted, expiresOn=tenant.in_days(90))
             await sandbox.start_functions()

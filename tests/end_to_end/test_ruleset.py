@@ -1,4 +1,4 @@
-"""A broken ruleset: no action on anything, one alert; once mended, all is judged."""
+"""A broken ruleset: no action on anything, one alert; once it is fixed, all is judged."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from .conftest import Site, until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_broken_ruleset_stops_everything_and_is_told_once(site: Site) -> None:
+async def test_a_broken_ruleset_stops_everything_and_is_notified_once(site: Site) -> None:
     file, paths = site.sandbox.ruleset, [exemption_id(tenant.RESOURCE, f"unjudged-{n}") for n in range(5)]
     good = file.read_text()
     known = len(await site.notices("teams"))
@@ -27,11 +27,11 @@ async def test_a_broken_ruleset_stops_everything_and_is_told_once(site: Site) ->
         await asyncio.gather(*(site.put(path, ALICE) for path in paths))
         bodies = [await site.body(path) for path in paths]
 
-        async def notified() -> list[str]:  # a card of a test before may still come
+        async def cards() -> list[str]:  # a card of a test before may still come
             bodies = [one["body"] for one in (await site.notices("teams"))[known:]]
             return [body for body in bodies if TITLES[Kind.RULESET_BROKEN] in body]
 
-        await until(notified, 10, "nobody was told")
+        await until(cards, 10, "nobody was notified")
 
         async def answered() -> bool:
             return bool((await site.sandbox.functions_status())["on_exemption_written"]["successes"] == len(paths))
@@ -40,7 +40,7 @@ async def test_a_broken_ruleset_stops_everything_and_is_told_once(site: Site) ->
         assert [await site.body(path) for path in paths] == bodies
         assert None not in bodies
         assert [await site.register.read(ExemptionId.parse(path)) for path in paths] == [None] * 5
-        assert len(await notified()) == 1
+        assert len(await cards()) == 1
         await site.sandbox.stop_functions()
     finally:
         file.write_text(good)

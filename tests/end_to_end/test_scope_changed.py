@@ -56,11 +56,16 @@ async def test_an_exemption_whose_target_goes_is_known_to_be_gone(
     assert await site.body(path) is None
 
 
-async def test_odd_events_are_answered_and_what_cannot_be_read_is_kept(site: Site) -> None:
+async def test_malformed_events_are_answered_and_what_cannot_be_read_is_kept(site: Site) -> None:
     elsewhere = {**EVENT, "subject": tenant.RESOURCE, "data": {"operationName": "Microsoft.Resources/tags/write"}}
     for event in (EVENT, elsewhere, {**EVENT, "eventType": "Microsoft.Resources.ResourceActionSuccess"}):
         assert await site.event([event], FUNCTION) == 202
-    odd = {**EVENT, "id": "scope-odd-1", "subject": "", "data": {"operationName": "Microsoft.Web/sites/write"}}
-    assert await site.event([odd], FUNCTION) == 202
-    dead_letter = await site.dead_letter(lambda one: "scope-odd-1" in one.payload)
+    malformed = {
+        **EVENT,
+        "id": "scope-malformed-1",
+        "subject": "",
+        "data": {"operationName": "Microsoft.Web/sites/write"},
+    }
+    assert await site.event([malformed], FUNCTION) == 202
+    dead_letter = await site.dead_letter(lambda one: "scope-malformed-1" in one.payload)
     assert dead_letter.reason == "it does not say what was written or deleted"

@@ -1,4 +1,4 @@
-"""The sweep through the real worker library: what no event told of is answered all the same."""
+"""The sweep through the real worker library: what no event announced is answered all the same."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ from .conftest import Site, until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_what_no_event_told_of_is_answered_after_the_next_sweep(site: Site) -> None:
+async def test_what_no_event_announced_is_answered_after_the_next_sweep(site: Site) -> None:
     await site.sandbox.sweep()
     written, edited = (exemption_id(tenant.RESOURCE, name) for name in ("sweep-written", "sweep-edited"))
     await site.put(edited, expiresOn=in_days(100))
@@ -29,17 +29,17 @@ async def test_what_no_event_told_of_is_answered_after_the_next_sweep(site: Site
     await site.settled(edited, Status.COMPLIANT, "put-back")
 
 
-async def test_a_reminder_reaches_the_webhook_and_the_last_report_is_kept(site: Site) -> None:
+async def test_a_reminder_arrives_at_the_webhook_and_the_last_report_is_kept(site: Site) -> None:
     one = exemption_id(tenant.RESOURCE, "sweep-ending")
     await site.put(one, expiresOn=in_days(6))
     stored, _ = await site.settled(one, Status.COMPLIANT)
     assert stored.row.expiry == "expiring-7"
 
-    async def notified() -> list[str]:
+    async def reminders() -> list[str]:
         found = await site.sandbox.control("GET", "received", part="sink")
         return [one["body"] for one in found if one["channel"] == "webhook" and "sweep-ending" in one["body"]]
 
-    bodies = await until(notified, 10, "no reminder came")
+    bodies = await until(reminders, 10, "no reminder came")
     assert any("guardrails.exemption.expiring" in body or '"expiring"' in body for body in bodies)
     await site.sandbox.sweep()
     run = await site.register.sweeps.last()
@@ -48,7 +48,7 @@ async def test_a_reminder_reaches_the_webhook_and_the_last_report_is_kept(site: 
     assert run.report["missing"] == []
 
 
-async def test_another_way_past_a_policy_is_in_the_register_and_told(site: Site) -> None:
+async def test_another_bypass_is_in_the_register_and_notified(site: Site) -> None:
     assignment = f"{tenant.GROUP}{tenant.AUTHORIZATION}/policyAssignments/e2e-relaxed"
     definition = f"{tenant.AUTHORIZATION}/policyDefinitions/require-tls"
     off = {"properties": {"policyDefinitionId": definition, "enforcementMode": "DoNotEnforce"}}
@@ -66,11 +66,11 @@ async def test_another_way_past_a_policy_is_in_the_register_and_told(site: Site)
     assert (kept[BypassKind.NOT_ENFORCED].subject, kept[BypassKind.NOT_ENFORCED].grade) == (assignment, "high")
     assert (kept[BypassKind.TAG].scope, kept[BypassKind.TAG].subject) == (tenant.SCRATCH, "EX-1")
 
-    async def notified() -> list[dict[str, Any]]:
+    async def notices() -> list[dict[str, Any]]:
         found = [json.loads(one["body"])["data"] for one in await site.notices()]
         return [one for one in found if one["kind"] == "bypass-found"]
 
-    (notice,) = await until(notified, 15, "nobody was told")
+    (notice,) = await until(notices, 15, "nobody was notified")
     assert notice["digest"]["ways"] == {"not-enforced": 1, "tag": 1}
     await site.sandbox.sweep()
-    assert len(await notified()) == 1
+    assert len(await notices()) == 1

@@ -37,24 +37,24 @@ async def test_an_exemption_at_a_management_group_is_answered_by_the_activity_lo
     assert await site.body(path) is None
 
 
-async def test_a_record_that_cannot_be_read_becomes_a_letter(site: Site) -> None:
+async def test_a_record_that_cannot_be_read_becomes_a_dead_letter(site: Site) -> None:
     broken = record("/nothing", identity={}, correlationId="activity-broken")
     await site.invoke("on_activity_log", json.dumps({"records": [broken]}))
     dead_letter = await site.dead_letter(lambda one: "activity-broken" in one.payload)
     assert "names none" in dead_letter.reason
 
 
-async def test_a_revert_is_told_from_the_event_to_the_notice(site: Site, path: str) -> None:
+async def test_a_revert_can_be_followed_from_the_event_to_the_notice(site: Site, path: str) -> None:
     await site.put(path, ALICE)
     await site.settled(path, Status.GONE, "reverted")
 
-    async def notified(event: str, **fields: Any) -> list[dict[str, Any]]:
+    async def facts(event: str, **fields: Any) -> list[dict[str, Any]]:
         return await until(lambda: site.facts(event, exemption=path, **fields), 10, f"{event} is not in the log")
 
-    (received, *_) = await notified("event_received", kind="write")
-    (decision, *_) = await notified("decision", decision="delete")
-    (acted, *_) = await notified("acted", did="delete")
-    (notice, *_) = await notified("notice", state="delivered", kind="reverted")
+    (received, *_) = await facts("event_received", kind="write")
+    (decision, *_) = await facts("decision", decision="delete")
+    (acted, *_) = await facts("acted", did="delete")
+    (notice, *_) = await facts("notice", state="delivered", kind="reverted")
     assert received["correlation"] == decision["correlation"] == acted["correlation"] != ""
     assert notice["correlation"] == received["correlation"]  # over the queue
     assert "EXG101" in decision["findings"]

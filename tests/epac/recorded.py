@@ -68,7 +68,7 @@ def _said(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingOverlaps:
+class RecordedRun:
     """A recorded run over files in which at most one entry asks for the one exemption that is deployed.
 
     Attributes:
@@ -81,7 +81,7 @@ class PendingOverlaps:
     recorded: tuple[str, int, frozenset[str]]
 
 
-def runs_beside(now: datetime) -> Iterator[PendingOverlaps]:
+def runs_with_files(now: datetime) -> Iterator[RecordedRun]:
     """Yield the runs beside a deployed exemption whose files are JSON objects; none where the recording is absent."""
     if not RECORDED.exists():
         return
@@ -97,7 +97,7 @@ def runs_beside(now: datetime) -> Iterator[PendingOverlaps]:
         plan = one["planned"][0] if one["planned"] else {"action": "delete" if one.get("deleted") else "none"}
         recorded = plan["action"], one["counts"]["unchanged"], fields(plan.get("because", ()))
         run = epac_run(deployed, wanted, where, now)
-        yield PendingOverlaps(one["id"], (run.action, int(run.unchanged), frozenset(run.because)), recorded)
+        yield RecordedRun(one["id"], (run.action, int(run.unchanged), frozenset(run.because)), recorded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How a deployed exemption stands in each row of EPAC's lifecycle: its owner, its end, its assignment."""
+"""The state of a deployed exemption in each row of EPAC's lifecycle: its owner, its end, its assignment."""
 
 import json
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ STATES: Final[Mapping[str, Mapping[str, str]]] = {
     "gone": {"policyAssignmentId": RETIRED},
     "outside": {"policyAssignmentId": ABOVE},
 }
-"""Words for how it stands -> what its entry says then: its assignment is gone, or outside the root scope."""
+"""Words for its state -> what its entry says then: its assignment is gone, or outside the root scope."""
 ZONES: Final = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a lifecycle: strategy, owner, how the exemption stands, whether it is in the files, and what
+    """Return the rows of a lifecycle: strategy, owner, the exemption's state, whether it is in the files, and what
     a run does."""
     return list(json.loads(path.read_text(encoding="utf-8"))["rows"])
 
 
 def state_of(row: Mapping[str, Any]) -> str:
-    """Return how the exemption of a row stands, in the words of STATES."""
+    """Return the state of a row's exemption, in the words of STATES."""
     return next(state for state in STATES if state in row["deployed"])
 
 

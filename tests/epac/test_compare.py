@@ -10,7 +10,7 @@ import pytest
 
 from guardrails.exemption.model import Exemption
 from sandbox import tenant
-from tests.epac.recorded import OWN, RECORDED, Case, cases, forms, runs_beside, said_of, sources
+from tests.epac.recorded import OWN, RECORDED, Case, cases, forms, runs_with_files, said_of, sources
 from tests.epac.states import NOW, STATES, ZONES, rows_of, runs, state_of
 from tests.peers import _wanted_end, epac, epac_is_over
 
@@ -48,8 +48,8 @@ NOT_MODELLED = {
 }  # fmt: skip
 
 
-def test_runs_beside_other_files_and_settings() -> None:
-    found = list(runs_beside(NOW))
+def test_runs_with_other_files_and_settings() -> None:
+    found = list(runs_with_files(NOW))
     if not found:
         pytest.skip("../shared/oracles is absent")
     other = {one.name for one in found if one.said != one.recorded}

@@ -54,15 +54,15 @@ async def of_cases(world: World, path: Path) -> list[tuple[ExemptionId, Case]]:
 async def test_an_operators_restore_changes_no_answer(epac_world: World, path: Path) -> None:
     world = epac_world
     world.ruleset = rules("audit", owners=[EPAC])
-    reported = await of_cases(world, path)
-    before = {case.name: await answers(world, one, case) for one, case in reported}
+    cases = await of_cases(world, path)
+    before = {case.name: await answers(world, one, case) for one, case in cases}
     assert len(before) >= (45 if path.parent == OWN else 100), "Azure takes all but what no client can send"
     assert sum(said["UTC"][0] == UNCHANGED for said in before.values()) >= 20
-    for one, _ in reported:
+    for one, _ in cases:
         await world.delete(one, ALICE)
         await world.look(one)
         await world.reconciler.restore(one, OPERATOR)
-    after = {case.name: await answers(world, one, case) for one, case in reported}
+    after = {case.name: await answers(world, one, case) for one, case in cases}
     if OUR_TAG in before:  # what is written back has no tag of ours
         assert before.pop(OUR_TAG)["UTC"] == ("update", {"metadata"})
         assert {said for said, _ in after.pop(OUR_TAG).values()} == {UNCHANGED}
@@ -119,9 +119,9 @@ async def restored(world: World, wanted: Sequence[Mapping[str, Any]]) -> int:
 async def test_what_goes_with_its_target_comes_back_as_epac_had_it(epac_world: World) -> None:
     world = epac_world
     world.ruleset = scene.keeping(on=SILENT, owners=[{**EPAC, "restore": True}], breaker={"reverts_per_hour": 200})
-    reported = await of_cases(world, OWN / "compare.json")
-    before = {case.name: await answers(world, one, case) for one, case in reported}
-    ours = [(one, case) for one, case in reported if UNCHANGED in {said for said, _ in before[case.name].values()}]
+    cases = await of_cases(world, OWN / "compare.json")
+    before = {case.name: await answers(world, one, case) for one, case in cases}
+    ours = [(one, case) for one, case in cases if UNCHANGED in {said for said, _ in before[case.name].values()}]
     await scene.drop_target(world)
     for one, _ in ours:
         await scene.target_deleted(world, one)
@@ -139,23 +139,23 @@ async def test_every_case_of_the_lifecycle_is_the_same_after_a_restore(epac_worl
     world = epac_world
     world.ruleset = rules("audit", owners=[EPAC])
     rows = rows_of(path)
-    reported = [(world.id(f"row-{number}"), row) for number, row in enumerate(rows)]
-    for one, row in reported:
+    placed = [(world.id(f"row-{number}"), row) for number, row in enumerate(rows)]
+    for one, row in placed:
         assert await put(world, one, deployed_of(row, one.name))
         await world.settle(one)
     world.arm.store.remove(RETIRED.lower())
-    before = [await run(world, one, row) for one, row in reported]
+    before = [await run(world, one, row) for one, row in placed]
     assert [[*said[:2], set(said[2])] for said in before] == [
         [row["action"], row["counted_unchanged"], {*row.get("because", [])}] for row in rows
     ]
-    for one, row in reported:
+    for one, row in placed:
         await world.delete(one, ALICE)
         await world.look(one)
         if state_of(row) == "gone":
             await refused(world, one)
         else:
             await world.reconciler.restore(one, OPERATOR)
-    left = [(one, row) for one, row in reported if state_of(row) != "gone"]
+    left = [(one, row) for one, row in placed if state_of(row) != "gone"]
     assert len(left) == 48
     after = [await run(world, one, row) for one, row in left]
     assert after == [said for said, row in zip(before, rows, strict=True) if state_of(row) != "gone"]
@@ -209,12 +209,12 @@ async def test_what_epac_wrote_over_another_spelling_comes_back_as_epac_wrote_it
 
 
 @pytest.mark.parametrize(
-    ("strategy", "owner", "deletes", "reported"),
+    ("strategy", "owner", "deletes", "fights"),
     [("full", {**EPAC, "authors": [PIPELINE_ID]}, 1, []), ("full", EPAC, 4, ["fight"]), ("ownedOnly", EPAC, 0, [])],
     ids=["full, its identity named", "full, not named", "ownedOnly"],
 )
-async def test_beside_an_exemption_that_is_not_epacs(
-    epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, reported: Sequence[str]
+async def test_with_an_exemption_that_is_not_epacs(
+    epac_world: World, strategy: str, owner: Mapping[str, Any], deletes: int, fights: Sequence[str]
 ) -> None:
     world, where = epac_world, environment({"strategy": strategy})
     world.ruleset = scene.keeping(on=SILENT, owners=[owner])
@@ -237,5 +237,5 @@ async def test_beside_an_exemption_that_is_not_epacs(
         world.clock.advance(minutes=40)
         await world.look(one, "wake-up")
     assert runs_that_deleted == deletes
-    assert [kind for kind in await world.notified() if kind == "fight"] == reported
+    assert [kind for kind in await world.notice_kinds() if kind == "fight"] == fights
     assert (await world.body(one) is None) is (strategy == "full")

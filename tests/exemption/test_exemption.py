@@ -84,7 +84,7 @@ def test_identity_ignores_case() -> None:
     assert str(one) == one.text != two.text
 
 
-def test_letters_that_grow_in_lower_case_do_not_shift_the_name() -> None:
+def test_characters_that_grow_in_lower_case_do_not_shift_the_name() -> None:
     read = ExemptionId.parse(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/İİİ{EXEMPTIONS}İx")
     assert read.name == "İx"
     assert read.scope.endswith("/İİİ")
@@ -200,7 +200,7 @@ def test_a_megabyte_of_metadata_is_read() -> None:
     ["approvalTicket", "ticket", "ticketRef", "ticket_ref", "TICKET-REF", "Ticket Reference", "ticketReference",
      "ticketId", "change.ticket", "JIRA", "serviceNow"],
 )  # fmt: skip
-def test_ticket_under_its_names(key: str) -> None:
+def test_ticket_by_each_of_its_names(key: str) -> None:
     assert Exemption.from_arm(_with(metadata={key: " SEC-1 "})).ticket == "SEC-1"
 
 

@@ -55,7 +55,7 @@ def test_an_id_that_may_lead_elsewhere_is_refused(text: str) -> None:
         "a\u00a0",
     ],
 )  # fmt: skip
-def test_an_odd_name_is_taken_as_it_is(name: str) -> None:
+def test_an_unusual_name_is_taken_as_it_is(name: str) -> None:
     for spelled in (f"{RESOURCE}{EXEMPTIONS}{name}", f"{RESOURCE}/{name}{EXEMPTIONS}{name}/x{EXEMPTIONS}{name}"):
         read = ExemptionId.parse(spelled) if spelled.count(name) == 1 else None
         assert read is None or (read.name, read.text) == (name, spelled)
@@ -87,7 +87,7 @@ def test_spellings_of_one_id_are_one(spelled: str, meant: str) -> None:
         ("e\u0301", "é"), ("a\u00a0", "a"), ("a\u200bb", "ab"), ("\u0430", "a"), ("\uff41", "a"), ("İ", "i"),
     ],
 )  # fmt: skip
-def test_letters_that_look_alike_name_two_objects(one: str, other: str) -> None:
+def test_characters_that_look_alike_name_two_objects(one: str, other: str) -> None:
     first, second = (ExemptionId.parse(f"{RESOURCE}{EXEMPTIONS}{name}") for name in (one, other))
     assert first != second
     assert first.hash != second.hash
@@ -96,7 +96,7 @@ def test_letters_that_look_alike_name_two_objects(one: str, other: str) -> None:
 
 @pytest.mark.parametrize("name", ["ÜBER", "ΑΣ", "ΑΣΣΑΣ", "ЖУК", "ÅÉ"])
 def test_casing_of_any_alphabet_is_one_object(name: str) -> None:
-    lower = "".join(dead_letter.lower() for dead_letter in name)  # as Azure does: letter by letter
+    lower = "".join(character.lower() for character in name)  # as Azure does: each character by itself
     assert ExemptionId.parse(f"{RESOURCE}{EXEMPTIONS}{name}") == ExemptionId.parse(f"{RESOURCE}{EXEMPTIONS}{lower}")
     assert folded(name) == lower
 

@@ -127,5 +127,5 @@ def test_definitions_are_known_by_their_ids(scope: str, name: str) -> None:
         f"{AUTH}/policyDefinitions/A",
     ],
 )  # fmt: skip
-def test_what_is_no_id_of_a_definition_is_told(key: str) -> None:
+def test_what_is_no_id_of_a_definition_is_named(key: str) -> None:
     assert not is_policy(key)

@@ -134,7 +134,7 @@ def test_the_documentation_has_examples() -> None:
         ("a\nb*c", "a\nb\nc", True),
     ],
 )
-def test_odd_characters(pattern: str, text: str, matches: bool) -> None:
+def test_unusual_characters(pattern: str, text: str, matches: bool) -> None:
     assert id_glob(pattern).matches(text.lower()) is matches
 
 

@@ -107,7 +107,7 @@ def test_one_body_as_another_source_would_have_it() -> None:
     assert read.as_of(sources.RESOURCE_GRAPH).as_of(sources.ARM) == read
 
 
-def test_doubt_is_told_as_doubt() -> None:
+def test_doubt_is_shown_as_doubt() -> None:
     assert (
         sources.REST.lacks(sources.MODE)
         == "a REST export may lack exemptionManagementMode: its api-version is not known"

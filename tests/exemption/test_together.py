@@ -1,4 +1,4 @@
-"""What a sweep tells survives the queue and the register, and the token says by itself whether it is known."""
+"""What a sweep says survives the queue and the register, and the token says by itself whether it is known."""
 
 import json
 from datetime import UTC, datetime
@@ -22,14 +22,14 @@ OUTSIDE = some.builds(Outside, TEXT, TEXT, some.lists(TEXT, max_size=3).map(tupl
 TOGETHER = some.builds(Together, some.none() | UNREAD | OVERLAP, some.none() | UNREAD | OUTSIDE)
 
 
-def spelled(reported: Together) -> dict[str, dict[str, object]]:
-    found = {"overlap": reported.overlap, "outside": reported.outside}
+def spelled(together: Together) -> dict[str, dict[str, object]]:
+    found = {"overlap": together.overlap, "outside": together.outside}
     return json.loads(json.dumps({part: to_json(one) for part, one in found.items() if one is not None}))  # type: ignore[no-any-return]
 
 
 @given(TOGETHER)
-def test_it_survives_json(reported: Together) -> None:
-    assert from_json(spelled(reported)) == reported
+def test_it_survives_json(together: Together) -> None:
+    assert from_json(spelled(together)) == together
 
 
 @given(TOGETHER, TOGETHER)
@@ -42,8 +42,8 @@ def test_a_sweep_replaces_what_the_register_has_and_an_event_does_not(old: Toget
 
 
 @given(TOGETHER)
-def test_a_name_without_what_it_names_is_what_the_register_has(reported: Together) -> None:
-    known = spelled(reported)
+def test_a_name_without_what_it_names_is_what_the_register_has(together: Together) -> None:
+    known = spelled(together)
     assert merged(named(TOKEN, known), {}, known) == known
 
 
@@ -56,7 +56,7 @@ def test_each_part_is_replaced_by_itself() -> None:
     assert merged(TOKEN, {}, known) == {}
 
 
-def test_a_token_without_anything_to_tell_is_as_it_was() -> None:
+def test_a_token_without_names_is_as_it_was() -> None:
     assert with_names(TOKEN, "", "") == TOKEN == named(TOKEN, {})
     assert names_in(TOKEN) == ("", "")
     assert names_in(with_names(TOKEN, "12345678", "")) == ("12345678", "")
@@ -66,10 +66,10 @@ def test_a_token_without_anything_to_tell_is_as_it_was() -> None:
 
 @pytest.mark.parametrize("said", [None, 7, "x", [], {}, {"name": "x", "before": 7}, {"name": "x", "count": 1}])
 def test_what_a_hand_was_in_is_never_a_finding_nor_a_pass_by_mistake(said: object) -> None:
-    reported = from_json({"overlap": said, "outside": said})
-    assert not isinstance(reported.overlap, Overlap)
-    assert not isinstance(reported.outside, Outside)
-    assert (reported == NOBODY_LOOKED) == (said is None)
+    together = from_json({"overlap": said, "outside": said})
+    assert not isinstance(together.overlap, Overlap)
+    assert not isinstance(together.outside, Outside)
+    assert (together == NOBODY_LOOKED) == (said is None)
 
 
 def test_one_that_was_looked_at_and_has_nothing_has_a_name() -> None:
@@ -79,5 +79,5 @@ def test_one_that_was_looked_at_and_has_nothing_has_a_name() -> None:
 def test_the_largest_is_far_below_what_a_message_may_have() -> None:
     long = "é" * 5000  # six bytes each, as JSON has it
     before = tuple(Earlier(long, datetime(2026, 1, 1, tzinfo=UTC)) for _ in range(5))
-    reported = Together(Overlap(before, 999, (long,) * 20, 999), Outside(long, long, (long,) * 99))
-    assert len(json.dumps(spelled(reported))) < 30_000
+    together = Together(Overlap(before, 999, (long,) * 20, 999), Outside(long, long, (long,) * 99))
+    assert len(json.dumps(spelled(together))) < 30_000

@@ -61,7 +61,7 @@ def test_a_deprecated_version_is_a_version() -> None:
     ids=[
         "no pin: the latest", "what Azure says goes first", "what Azure says, without a pin", "a pattern",
         "the latest is the newest that matches", "a number", "a custom initiative has one version",
-        "not told, and only one", "not told, and custom",
+        "no pin given, and only one", "no pin given, and custom",
     ],
 )  # fmt: skip
 def test_the_version_that_is_evaluated(pin: Pin, definition: dict[str, object], version: str) -> None:
@@ -72,7 +72,7 @@ def test_the_version_that_is_evaluated(pin: Pin, definition: dict[str, object], 
 
 
 @pytest.mark.parametrize("versions", [(), ("1.0.0", "2.0.0")])
-def test_a_pin_that_is_not_told_is_unknown(versions: tuple[str, ...]) -> None:
+def test_a_pin_that_is_not_given_is_unknown(versions: tuple[str, ...]) -> None:
     assert isinstance(choose(Pin(reported=False), Definition({}, "2.0.0", versions)), Unread)
 
 
@@ -137,9 +137,9 @@ def test_ids_and_numbers_are_compared_as_azure_names_them() -> None:
     assert not same("", "")
 
 
-@pytest.mark.parametrize("odd", ["", "1.5", "next"])
-def test_a_listed_version_that_cannot_be_read_may_be_the_newest(odd: str) -> None:
-    assert isinstance(newest("1.*.*", (*ALL, odd)), Unread)
+@pytest.mark.parametrize("unreadable", ["", "1.5", "next"])
+def test_a_listed_version_that_cannot_be_read_may_be_the_newest(unreadable: str) -> None:
+    assert isinstance(newest("1.*.*", (*ALL, unreadable)), Unread)
 
 
 def test_a_numbered_preview_is_a_preview() -> None:

@@ -48,8 +48,8 @@ def test_specification_example() -> None:
 
 
 def test_an_object_of_its_own_may_have_any_field() -> None:
-    odd = A | {"value": [1], "data": [], "responses": {}, "error": {}}
-    assert found(odd) == [("$", odd)]
+    unusual = A | {"value": [1], "data": [], "responses": {}, "error": {}}
+    assert found(unusual) == [("$", unusual)]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_bad_item_costs_only_itself() -> None:
     [("nextLink", "more"), ("skip_token", "more"), ("$skipToken", "more"), ("SkipToken", "more"),
      ("resultTruncated", "true"), ("ResultTruncated", True)],
 )  # fmt: skip
-def test_a_page_of_a_longer_list_is_told(field: str, value: object) -> None:
+def test_a_page_of_a_longer_list_is_reported(field: str, value: object) -> None:
     reading = read_text(json.dumps({"value": [A], field: value}))
     assert len(reading.items) == 1
     (note,) = reading.notes
@@ -129,13 +129,13 @@ def test_the_command_for_the_next_page_is_named(field: str, link: str, command: 
     "link", [True, 7, {}, "more", "https://x", "https://x//y", "https://[x/y", "https://x/\x07y", "https://x/\u202ey",
              "https://x/" + "y" * 3000, "\ud800"],
 )  # fmt: skip
-def test_a_link_that_cannot_be_followed_is_told_and_not_shown(link: object) -> None:
+def test_a_link_that_cannot_be_followed_is_reported_and_not_shown(link: object) -> None:
     (note, *_) = read_text(json.dumps({"value": [A], "nextLink": link or [1]})).notes
     assert note.rest == ""
     assert note.message.endswith("nothing usable here leads to the next: ask again, for the whole list")
 
 
-def test_pages_in_an_array_are_told_too() -> None:
+def test_pages_in_an_array_are_reported_too() -> None:
     reading = read_text(json.dumps([{"value": [A]}, {"value": [B], "nextLink": LINK}]))
     assert [note.place for note in reading.notes] == ["$[1].nextLink"]
 

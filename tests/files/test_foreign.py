@@ -78,12 +78,12 @@ def test_objects(what: str, node: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.tf", "a.tfvars", "A.BICEP", "x/a.bicepparam", "a.csv", "a.hcl"])
-def test_the_ending_tells_where_the_text_does_not(name: str) -> None:
+def test_the_ending_decides_where_the_text_does_not(name: str) -> None:
     [problem] = read_bytes(b"# nothing here\n", name).problems
     assert problem.message.startswith("this is ")
 
 
-def test_many_are_told_once() -> None:
+def test_many_are_notified_once() -> None:
     entries = [{"name": f"x{n}", "exemptionCategory": "Waiver", "scope": "/subscriptions/1"} for n in range(300)]
     [problem] = read_bytes(json.dumps(entries).encode()).problems
     assert problem.place == "$[0]"

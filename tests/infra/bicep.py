@@ -33,15 +33,15 @@ def uncommented(text: str) -> str:
 
 
 def block(text: str, at: int) -> str:
-    """Return what stands between the bracket at or behind `at` and the one that closes it, texts skipped."""
+    """Return what is between the bracket at or behind `at` and the one that closes it, texts skipped."""
     opening = min(found for found in (text.find("{", at), text.find("[", at)) if found >= 0)
     depth, quoted = 0, False
     for place in range(opening, len(text)):
-        dead_letter = text[place]
-        if dead_letter == "'" and text[place - 1] != "\\":
+        character = text[place]
+        if character == "'" and text[place - 1] != "\\":
             quoted = not quoted
         elif not quoted:
-            depth += (dead_letter in "{[(") - (dead_letter in "}])")
+            depth += (character in "{[(") - (character in "}])")
             if depth == 0:
                 return text[opening + 1 : place]
     raise ValueError(f"no end: {text[opening : opening + 40]}")

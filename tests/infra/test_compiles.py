@@ -23,7 +23,7 @@ BY_NAME = frozenset({
     "microsoft.web/sites/slots/basicpublishingcredentialspolicies", "microsoft.web/sites/slots/config",
     "microsoft.web/staticsites/builds/config", "microsoft.web/staticsites/config",
 })  # fmt: skip
-"""Types, in lower case, whose properties Bicep knows by the resource's name: in its type data, `name` is what tells the
+"""Types, in lower case, whose properties Bicep knows by the resource's name: in its type data, `name` is what keeps the
 forms of the body apart. A name that is no literal leaves such a body unchecked."""
 LOOP = "var rules = [for one in given: { value: one }]\n"
 POLICIES = "resource off 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01'"

@@ -1,4 +1,4 @@
-"""What would stop a first deployment, or leave something behind: what no type of Bicep tells."""
+"""What would stop a first deployment, or leave something behind: what no type of Bicep shows."""
 
 import json
 import re
@@ -161,9 +161,9 @@ def test_a_section_explains_the_actions_of_its_roles_and_no_others(role: str) ->
     allowed: set[str] = set()
     for path in sorted((INFRA / "roles").glob(f"{role.lower()}*.json")):
         allowed |= set(json.loads(path.read_text("utf-8"))["permissions"][0]["actions"])
-    told_in_words = {one for one in allowed if "/deployments/" in one}
+    in_words = {one for one in allowed if "/deployments/" in one}
     assert explained - allowed == set()
-    assert allowed - explained - told_in_words == set()
+    assert allowed - explained - in_words == set()
 
 
 def test_an_empty_list_is_no_list_of_an_empty_name() -> None:

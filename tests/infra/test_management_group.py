@@ -48,8 +48,8 @@ TOPIC_DEPLOYMENT = (
 
 def onboard(subscription: str = SUBSCRIPTION, **given: Any) -> list[Deployed]:
     """Return what the template makes in a subscription."""
-    reported = {"outputs": {"principalId": {"value": "the topic's own identity"}}}
-    return deploy(TEMPLATE, {**GIVEN, **given}, Scope(subscription, references={TOPIC_DEPLOYMENT: reported}))
+    topic = {"outputs": {"principalId": {"value": "the topic's own identity"}}}
+    return deploy(TEMPLATE, {**GIVEN, **given}, Scope(subscription, references={TOPIC_DEPLOYMENT: topic}))
 
 
 def of_type(made: list[Deployed], kind: str) -> list[dict[str, Any]]:

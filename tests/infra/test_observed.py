@@ -1,4 +1,4 @@
-"""Alerts and workbook: they ask for facts that the code tells, by fields that those facts have."""
+"""Alerts and workbook: they ask for facts that the code logs, by fields that those facts have."""
 
 import ast
 import json
@@ -28,8 +28,8 @@ ON_EVERY = {"event", "correlation"}
 
 
 @cache
-def notified() -> dict[str, set[str]]:
-    """Fact -> the fields that our code tells with it, read from every call of `fact`."""
+def facts() -> dict[str, set[str]]:
+    """Fact -> the fields that our code logs with it, read from every call of `fact`."""
     found: dict[str, set[str]] = {}
     for path in (ROOT / "function_app.py", *(ROOT / "guardrails").rglob("*.py")):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -77,11 +77,11 @@ def test_a_query_asks_for_facts_and_fields_that_there_are(query: str) -> None:
         events |= set(re.findall(r"\w+", group))
     assert events, "it asks for no fact"
     assert events <= {str(fact) for fact in Fact}
-    known = notified()
-    unnotified = {event for event in events if event not in known}
-    assert unnotified <= {"doctor"}, f"nobody tells {unnotified}"
+    known = facts()
+    unlogged = {event for event in events if event not in known}
+    assert unlogged <= {"doctor"}, f"nobody logs {unlogged}"
     fields = set(re.findall(r"\bfact\.(\w+)", query)) | set(re.findall(r"fact\['(\w+)'\]", query))
-    if not unnotified:
+    if not unlogged:
         assert fields <= ON_EVERY.union(*(known[event] for event in events))
 
 
@@ -124,7 +124,7 @@ def test_the_window_without_a_sweep_is_a_parameter_of_three_hours(template: str)
     assert "    sweepLateHours: sweepLateHours\n" in code("main")
 
 
-def test_a_late_sweep_is_seen_where_no_fact_reaches_the_logs() -> None:
+def test_a_late_sweep_is_seen_where_no_fact_arrives_in_the_logs() -> None:
     """Facts decide where there are any; the host's record of calls does where there are none, and where both miss."""
     query = alerts()["sweep-late"]["query"]
     assert 'AppRequests | where _ResourceId =~ "${insightsId}" | where Name has "sweep" and Success == true' in query
@@ -187,19 +187,19 @@ def test_the_exemptions_are_listed_by_days_to_expiry_with_owner_and_ticket_by_ev
         assert tuple(re.findall(r"metadata\.(\w+)", said)) == ROLES[role]
 
 
-def test_ways_past_a_policy_are_shown() -> None:
+def test_bypasses_of_policies_are_shown() -> None:
     query = panels()["ways-past"]["query"]
     for word in ("microsoft.authorization/policyassignments", "DoNotEnforce", "notScopes", "overrides"):
         assert word in query
 
 
-def test_alerts_about_a_state_stay_until_it_is_told_to_be_over() -> None:
+def test_alerts_about_a_state_stay_until_a_fact_says_that_it_is_over() -> None:
     """One line says that the breaker opened, or that a check failed: the newest line decides, over a long window."""
     for name, by in (("breaker-open", "arg_max(TimeGenerated, fact) |"), ("doctor-failing", "by check")):
         query = alerts()[name]["query"]
         assert by in query, name
         assert query.index("summarize arg_max") < query.index("fact.state"), name
-    assert alerts()["breaker-open"]["window"] == "'PT3H'"  # a sweep tells it each hour
+    assert alerts()["breaker-open"]["window"] == "'PT3H'"  # a sweep logs it each hour
     assert alerts()["doctor-failing"]["window"] == "'P2D'"  # it runs once a day
 
 

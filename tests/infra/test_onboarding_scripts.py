@@ -193,7 +193,7 @@ def test_a_dry_run_changes_nothing_and_shows_what_it_would_do(azure: Azure) -> N
     assert "nothing was changed" in done.stdout
 
 
-def test_a_topic_of_others_is_told_and_taken_only_when_asked(azure: Azure) -> None:
+def test_a_topic_of_others_is_named_and_taken_only_when_asked(azure: Azure) -> None:
     theirs = topic(ONE, "rg-other", "evgt-other")
     azure.has_topic(ONE, theirs)
     done = onboard(azure, "--subscription", ONE, "--subscription", TWO)
@@ -228,7 +228,7 @@ def test_one_failure_does_not_stop_the_others(azure: Azure) -> None:
         (["--location", "w", "--subscription", ONE, "--target-types", ",".join(["a/b"] * 12)], "at most 11"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_done(azure: Azure, arguments: list[str], said: str) -> None:
+def test_mistakes_are_reported_before_anything_is_done(azure: Azure, arguments: list[str], said: str) -> None:
     done = azure.run("onboard.sh", *arguments, **HOST_SETTINGS)
     assert done.returncode == 2
     assert said in done.stderr

@@ -150,7 +150,7 @@ def test_no_parameter_file_is_refused_as_it_is_shipped(file: str) -> None:
         ("management-group", "onboards", "onboard", "onboarding 'modules/onboarding.bicep'"),
     ],
 )
-def test_the_refusal_stands_in_a_condition(template: str, condition: str, otherwise: str, module: str) -> None:
+def test_the_refusal_is_inside_a_condition(template: str, condition: str, otherwise: str, module: str) -> None:
     """Conditions are evaluated at the start, of modules that are left out too: nothing has been made by then."""
     source = code(template)
     assert f"var {condition} = empty(refused) ? {otherwise} : fail(join(refused, ' '))\n" in source
@@ -172,7 +172,7 @@ def test_what_if_sees_the_names_of_secrets() -> None:
     assert value(given.body, "value") == "secrets[name]"
     for name in ("main", "modules/vault"):
         text = (INFRA / f"{name}.bicep").read_text("utf-8")
-        assert re.search(r"@description\('[^\n]+\nparam secretNames array", text), "no @secure() stands before it"
+        assert re.search(r"@description\('[^\n]+\nparam secretNames array", text), "no @secure() is before it"
 
 
 def asked_for(template: str) -> set[str]:
@@ -206,11 +206,11 @@ def test_each_line_of_a_parameter_file_that_a_guide_asks_for_would_be_missed(fil
 
 @pytest.mark.parametrize("file", FILES)
 def test_what_a_file_does_not_decide_has_the_default_of_the_template(file: str) -> None:
-    reported = {
+    decided = {
         "enforce": {"mode": "enforce", "ruleset": "ruleset.yaml", "alwaysReady": 1, "lockRegister": True},
         "management-group": {"hubName": ""},
     }
     usual = defaults(FILES[file])
     differs = {name: given for name, given in values(file).items() if name in usual and given != usual[name]}
     differs.pop("functionAppId", None)
-    assert differs == reported.get(file, {})
+    assert differs == decided.get(file, {})

@@ -56,7 +56,7 @@ while True:
 sys.stdout.buffer.write(seen)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
-"""Runs a command in a terminal, types standard input once it asks, and tells what was on the screen."""
+"""Runs a command in a terminal, types standard input once it asks, and prints what was on the screen."""
 
 
 class Vault:
@@ -98,7 +98,7 @@ def vault(tmp_path: Path) -> Vault:
     return Vault(tmp_path)
 
 
-def test_a_value_reaches_the_vault_and_nothing_else(vault: Vault) -> None:
+def test_a_value_goes_to_the_vault_and_nowhere_else(vault: Vault) -> None:
     done = vault.run("--vault", "kv-1", "TEAMS_WEBHOOK_URL", given=f"{ADDRESS}\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "TEAMS_WEBHOOK_URL: set\n", "")
     assert (vault.kept / "teams-webhook-url").read_text() == ADDRESS
@@ -166,7 +166,7 @@ def test_mistakes_set_nothing(vault: Vault, arguments: tuple[str, ...], given: s
     assert "set" not in {call[2] for call in vault.calls()}
 
 
-def test_a_refusal_is_told_and_stops(vault: Vault) -> None:
+def test_a_refusal_is_reported_and_stops(vault: Vault) -> None:
     (vault.kept / "refuse").write_text("(Forbidden) Caller is not authorized to perform action on resource.")
     done = vault.run("--vault", "kv-1", "A_URL", "B_URL", given="one\ntwo\n")
     assert done.returncode == 1

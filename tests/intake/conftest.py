@@ -1,4 +1,4 @@
-"""The intake over a real register and real queues; only the reconciler and the channels do as they are told."""
+"""The intake over a real register and real queues; only the reconciler and the channels are fakes."""
 
 import base64
 import json
@@ -49,8 +49,8 @@ notices:
 type Answer = Outcome | BaseException | Callable[[], Awaitable[Outcome]]
 
 
-class ToldReconciler:
-    """Answers with what it is told, the last one for ever; keeps what it was asked."""
+class FakeReconciler:
+    """Answers with `answers`, the last one for ever; keeps what it was asked."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = [outcome()]
@@ -64,8 +64,8 @@ class ToldReconciler:
         return answer if isinstance(answer, Outcome) else await answer()
 
 
-class ToldChannels:
-    """Delivers as it is told."""
+class FakeChannels:
+    """Answers each delivery with `answer`."""
 
     def __init__(self) -> None:
         self.answer: Delivery = Delivered()
@@ -101,8 +101,8 @@ class Desk:
     """An intake and everything around it."""
 
     intake: Intake
-    reconciler: ToldReconciler
-    channels: ToldChannels
+    reconciler: FakeReconciler
+    channels: FakeChannels
     queues: SeenQueues
     register: TableRegister
     clock: VirtualClock
@@ -126,7 +126,7 @@ class Desk:
 @pytest.fixture
 async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
     names = {name: f"{name}-{uuid4().hex}" for name in ("reconcile", "notices")}
-    reconciler, channels, broken = ToldReconciler(), ToldChannels(), list[Misconfigured]()
+    reconciler, channels, broken = FakeReconciler(), FakeChannels(), list[Misconfigured]()
     good = parse_ruleset(RULES)
 
     def ruleset() -> Ruleset:

@@ -47,7 +47,7 @@ async def test_a_channel_that_is_down_gets_the_same_notice_later(desk: Desk) -> 
         json.dumps({"notice": NOTICE.to_json()}),
     ],
 )  # fmt: skip
-async def test_garbage_becomes_one_letter(desk: Desk, text: str) -> None:
+async def test_garbage_becomes_one_dead_letter(desk: Desk, text: str) -> None:
     for _ in range(2):
         assert not await desk.intake.deliver(text)
     (dead_letter,) = await desk.dead_letters()

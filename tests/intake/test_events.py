@@ -102,13 +102,13 @@ async def test_with_the_queue_down_as_well_the_event_fails(desk: Desk, trouble: 
         await desk.intake.event(EXEMPTION, HINT)
 
 
-async def test_what_no_retry_can_mend_becomes_one_letter_and_one_notice(desk: Desk) -> None:
-    desk.reconciler.answers = [Permanent("the row cannot be trusted", code="register-altered", remedy="Mend it")]
+async def test_what_no_retry_can_fix_becomes_one_dead_letter_and_one_notice(desk: Desk) -> None:
+    desk.reconciler.answers = [Permanent("the row cannot be trusted", code="register-altered", remedy="Fix it")]
     for _ in range(3):
         assert await desk.intake.event(EXEMPTION, HINT) is None
     (dead_letter,) = await desk.dead_letters()
     assert dead_letter.source == "event"
-    assert dead_letter.reason == "the row cannot be trusted. Mend it [register-altered]"
+    assert dead_letter.reason == "the row cannot be trusted. Fix it [register-altered]"
     assert json.loads(dead_letter.payload)["id"] == EXEMPTION.text
     notices = await desk.messages("notices")
     assert sorted(one["route"] for one in notices) == ["audit", "team"]
@@ -117,7 +117,9 @@ async def test_what_no_retry_can_mend_becomes_one_letter_and_one_notice(desk: De
     assert await desk.messages("reconcile") == []
 
 
-async def test_a_broken_ruleset_queues_everything_and_tells_once(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_broken_ruleset_queues_everything_and_notifies_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     desk.broken.append(BROKEN)
     desk.reconciler.answers = [BROKEN]
     await asyncio.gather(*(desk.intake.event(EXEMPTION, HINT) for _ in range(12)))
@@ -131,7 +133,7 @@ async def test_a_broken_ruleset_queues_everything_and_tells_once(desk: Desk, cap
     assert sum("ruleset-broken" in record.message for record in caplog.records if record.levelno == logging.ERROR) == 1
 
 
-async def test_a_ruleset_broken_otherwise_or_on_another_day_is_told_again(desk: Desk) -> None:
+async def test_a_ruleset_broken_otherwise_or_on_another_day_is_notified_again(desk: Desk) -> None:
     desk.broken.append(BROKEN)
     desk.reconciler.answers = [BROKEN]
     await desk.intake.event(EXEMPTION, HINT)
@@ -145,7 +147,7 @@ async def test_a_ruleset_broken_otherwise_or_on_another_day_is_told_again(desk: 
     assert len({one["notice"]["id"] for one in notices}) == len(notices) == 3
 
 
-async def test_a_notice_that_could_not_be_queued_is_told_at_the_next_try(desk: Desk) -> None:
+async def test_a_notice_that_could_not_be_queued_is_sent_at_the_next_try(desk: Desk) -> None:
     desk.broken.append(BROKEN)
     desk.reconciler.answers = [BROKEN]
     desk.queues.fail = [Retryable("down", code="storage-unreachable")]
@@ -157,7 +159,7 @@ async def test_a_notice_that_could_not_be_queued_is_told_at_the_next_try(desk: D
     assert len(await desk.messages("notices")) == 1
 
 
-async def test_a_setting_that_is_wrong_waits_on_the_queue_without_a_letter(desk: Desk) -> None:
+async def test_a_notice_with_a_wrong_setting_waits_on_the_queue_without_a_dead_letter(desk: Desk) -> None:
     desk.reconciler.answers = [Misconfigured("storage refuses us", code="register-forbidden")]
     await desk.intake.event(EXEMPTION, HINT)
     assert await desk.messages("reconcile") == [QUEUED]
@@ -169,7 +171,7 @@ async def test_a_setting_that_is_wrong_waits_on_the_queue_without_a_letter(desk:
     ("raw", "event_id"),
     [("", ""), ("{", ""), ("\ud800", ""), ("x" * 2_000_000, ""), ('{"id": "e-1"}', "e-1"), ("null", "e/#?\\\u0000")],
 )
-async def test_a_malformed_event_becomes_a_letter_once(desk: Desk, raw: str, event_id: str) -> None:
+async def test_a_malformed_event_becomes_one_dead_letter(desk: Desk, raw: str, event_id: str) -> None:
     for _ in range(2):
         await desk.intake.malformed(raw, event_id, "not JSON")
     (dead_letter,) = await desk.dead_letters()
@@ -178,7 +180,7 @@ async def test_a_malformed_event_becomes_a_letter_once(desk: Desk, raw: str, eve
     assert await desk.messages("notices") == []
 
 
-async def test_different_malformed_events_are_different_letters(desk: Desk) -> None:
+async def test_different_malformed_events_are_different_dead_letters(desk: Desk) -> None:
     await desk.intake.malformed("a", "", "not JSON")
     await desk.intake.malformed("b", "", "not JSON")
     await desk.intake.malformed("b", "e-1", "not JSON")
@@ -206,7 +208,7 @@ async def test_of_what_strangers_send_a_limited_number_is_kept(
     assert len(await desk.dead_letters()) == 5
 
 
-async def test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evasion(desk: Desk) -> None:
+async def test_an_id_that_cannot_name_one_exemption_is_notified_once_an_hour_as_evasion(desk: Desk) -> None:
     for number in range(3):
         forged = f"/subscriptions/s/../{number}/providers/{TYPE}/a\ud800<b>"
         event = {"id": f"e-{number}", "eventType": "Microsoft.Resources.ResourceWriteSuccess", "subject": forged}
@@ -222,7 +224,7 @@ async def test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evas
     assert len(await desk.messages("notices")) == 0
 
 
-async def test_a_forged_id_is_told_when_its_event_comes_again_for_the_first_try_failed(desk: Desk) -> None:
+async def test_a_forged_id_is_notified_when_its_event_comes_again_after_a_failed_try(desk: Desk) -> None:
     forged = f"/subscriptions/s/../x/providers/{TYPE}/a"
     desk.queues.fail = [Retryable("queue storage cannot be reached", code="storage-unreachable")]
     with pytest.raises(Retryable, match="storage-unreachable"):

@@ -1,4 +1,4 @@
-"""Messages of the queues: tried with growing waits, kept as letters in the end, never lost."""
+"""Messages of the queues: tried with growing waits, kept as dead letters in the end, never lost."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ async def test_a_message_is_worked_off_with_what_it_says(desk: Desk) -> None:
     assert await desk.messages("reconcile") == []
 
 
-async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_letter(desk: Desk) -> None:
+async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_dead_letter(desk: Desk) -> None:
     desk.reconciler.answers = [BUSY]
     text, rounds = TEXT, 0
     while text:
@@ -47,9 +47,9 @@ async def test_attempts_are_counted_and_waits_grow_until_it_becomes_a_letter(des
         assert await desk.intake.message(text) is None
         text = next(iter(await desk.texts("reconcile")), "")
     assert rounds == MAX_ATTEMPTS
-    waits, reported = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
+    waits, at_once = desk.queues.delays[: MAX_ATTEMPTS - 1], desk.queues.delays[MAX_ATTEMPTS - 1 :]
     assert waits == [backoff(attempt) for attempt in range(MAX_ATTEMPTS - 1)]
-    assert reported == [0.0, 0.0]
+    assert at_once == [0.0, 0.0]
     (dead_letter,) = await desk.dead_letters()
     assert (dead_letter.source, dead_letter.attempts) == ("reconcile", MAX_ATTEMPTS)
     assert "throttled" in dead_letter.reason
@@ -68,7 +68,7 @@ async def test_a_wake_up_stays_one_over_its_attempts(desk: Desk) -> None:
     assert desk.reconciler.asked == [(EXEMPTION, Hint("wake-up", due=due))] * 2
 
 
-async def test_while_nobody_gives_us_a_token_a_message_waits_and_never_becomes_a_letter(desk: Desk) -> None:
+async def test_while_nobody_gives_us_a_token_a_message_waits_and_never_becomes_a_dead_letter(desk: Desk) -> None:
     refused = Retryable("the managed identity endpoint gave no token", code=NO_TOKEN, delay=60)
     desk.reconciler.answers = [*(3 * MAX_ATTEMPTS * [refused]), BUSY, outcome()]
     text = TEXT
@@ -108,7 +108,7 @@ async def test_a_broken_ruleset_waits_five_minutes_and_counts(desk: Desk) -> Non
     assert notice["notice"]["kind"] == "ruleset-broken"
 
 
-async def test_what_no_retry_can_mend_is_one_letter(desk: Desk) -> None:
+async def test_what_no_retry_can_fix_becomes_one_dead_letter(desk: Desk) -> None:
     desk.reconciler.answers = [Permanent("cannot be trusted", code="register-altered")]
     for _ in range(3):
         await desk.intake.message(TEXT)
@@ -133,7 +133,7 @@ async def test_with_the_queue_down_the_message_stays_with_the_host(desk: Desk) -
 
 
 @pytest.mark.parametrize("text", GARBAGE)
-async def test_garbage_becomes_one_letter(desk: Desk, text: str) -> None:
+async def test_garbage_becomes_one_dead_letter(desk: Desk, text: str) -> None:
     for _ in range(2):
         assert await desk.intake.message(text) is None
     (dead_letter,) = await desk.dead_letters()
@@ -143,13 +143,13 @@ async def test_garbage_becomes_one_letter(desk: Desk, text: str) -> None:
 
 
 @pytest.mark.parametrize("attempt", [-1, "3", None, True, 1.5, [], 10**30])
-async def test_an_odd_count_of_attempts_does_not_stop_it(desk: Desk, attempt: object) -> None:
+async def test_a_malformed_count_of_attempts_does_not_stop_it(desk: Desk, attempt: object) -> None:
     assert await desk.intake.message(json.dumps({"id": EXEMPTION.text, "attempt": attempt})) == outcome()
 
 
 @pytest.mark.parametrize("queue", ["reconcile", "notices"])
 @pytest.mark.parametrize("text", ["", "not JSON", "\ud800", TEXT])
-async def test_what_the_host_gave_up_on_is_kept_once_and_told(
+async def test_what_the_host_gave_up_on_is_kept_once_and_notified(
     desk: Desk, queue: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "guardrails")
@@ -187,9 +187,9 @@ async def test_what_the_host_gave_up_on_and_cannot_be_kept_goes_back_on_its_queu
     assert await desk.dead_letters() == []
 
 
-async def test_what_a_sweep_tells_is_handed_on_from_turn_to_turn(desk: Desk) -> None:
-    reported = {"overlap": {"name": "0a1b2c3d", "unknown": "not shown"}}
-    hint = Hint("sweep", listed="a" * 28 + "0a1b2c3d00000000", seen=desk.clock.now(), together=reported)
+async def test_what_a_sweep_says_is_handed_on_from_turn_to_turn(desk: Desk) -> None:
+    together = {"overlap": {"name": "0a1b2c3d", "unknown": "not shown"}}
+    hint = Hint("sweep", listed="a" * 28 + "0a1b2c3d00000000", seen=desk.clock.now(), together=together)
     desk.reconciler.answers = [BUSY, outcome()]
     await desk.intake.message(json.dumps(sweep_message(EXEMPTION.text, hint)))
     [again] = await desk.messages("reconcile")
@@ -198,26 +198,26 @@ async def test_what_a_sweep_tells_is_handed_on_from_turn_to_turn(desk: Desk) -> 
 
 
 @pytest.mark.parametrize("together", [7, "x", [], None])
-async def test_what_no_sweep_told_is_no_matter(desk: Desk, together: object) -> None:
+async def test_an_id_that_no_sweep_gave_is_refused(desk: Desk, together: object) -> None:
     await desk.intake.message(json.dumps({"id": EXEMPTION.text, "sweep": True, "listed": "x", "together": together}))
     await desk.intake.message(json.dumps({"id": EXEMPTION.text, "together": {"overlap": {"name": "y"}}}))
     assert [one.together for _, one in desk.reconciler.asked] == [{}, {}]
 
 
-async def test_poison_under_a_broken_ruleset_is_told_on_the_fallback_route(desk: Desk) -> None:
+async def test_poison_during_a_broken_ruleset_is_notified_on_the_fallback_route(desk: Desk) -> None:
     desk.broken.append(Misconfigured("one mistake", code="ruleset-broken", problems=("line 1",)))
     await desk.intake.poison("reconcile", TEXT)
     assert [one["route"] for one in await desk.messages("notices")] == ["fallback"]
 
 
 def poisoned(caplog: pytest.LogCaptureFixture) -> set[str]:
-    """The queues of which the log tells poison."""
-    reported = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
-    return {one["queue"] for one in reported if one["event"] == "poison"}
+    """The queues for which the log has poison."""
+    facts = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
+    return {one["queue"] for one in facts if one["event"] == "poison"}
 
 
 @pytest.mark.parametrize("text", ["{}", json.dumps({"id": EXEMPTION.text, "attempt": MAX_ATTEMPTS})])
-async def test_every_letter_of_a_message_is_told_as_poison(
+async def test_every_dead_letter_of_a_message_is_notified_as_poison(
     desk: Desk, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "guardrails")
@@ -227,13 +227,13 @@ async def test_every_letter_of_a_message_is_told_as_poison(
     assert poisoned(caplog) == {"reconcile"}
 
 
-async def test_an_event_that_cannot_be_read_is_told_as_poison(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_event_that_cannot_be_read_is_notified_as_poison(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "guardrails")
     await desk.intake.malformed("{", "", "not JSON")
     assert poisoned(caplog) == {"event"}
 
 
-async def test_a_notice_that_cannot_be_read_is_told_as_poison(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_notice_that_cannot_be_read_is_notified_as_poison(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "guardrails")
     assert not await desk.intake.deliver("{}")
     assert poisoned(caplog) == {"notices"}

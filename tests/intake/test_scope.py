@@ -38,7 +38,7 @@ async def keep(desk: Desk, exemptions: Iterable[ExemptionId], status: Status = S
     await asyncio.gather(*map(one, exemptions))
 
 
-async def notified(desk: Desk, scope: str = GROUP, *, written: bool = True) -> int:
+async def announce(desk: Desk, scope: str = GROUP, *, written: bool = True) -> int:
     return await desk.intake.scope(scope, written=written, actor="alice@contoso.com", event_id="event-1")
 
 
@@ -58,14 +58,14 @@ async def test_a_write_is_for_the_lost_and_a_delete_for_those_that_are_there(
     for one, status in zip(exemptions, (Status.LOST, Status.VIOLATION, Status.GONE), strict=True):
         await keep(desk, [one], status)
     await keep(desk, some(3, f"{GROUP}-2"))
-    assert await notified(desk, GROUP.upper(), written=written) == 1
+    assert await announce(desk, GROUP.upper(), written=written) == 1
     assert desk.reconciler.asked == [(exemptions[found], hint)]
     assert await desk.messages("reconcile") == []
 
 
 async def test_a_scope_without_exemptions_costs_nobody_anything(desk: Desk) -> None:
-    assert await notified(desk) == 0
-    assert await notified(desk, "/providers/Microsoft.Management/managementGroups/corp", written=False) == 0
+    assert await announce(desk) == 0
+    assert await announce(desk, "/providers/Microsoft.Management/managementGroups/corp", written=False) == 0
     assert desk.reconciler.asked == []
 
 
@@ -82,7 +82,7 @@ async def test_eight_are_looked_at_at_once(desk: Desk) -> None:
 
     desk.reconciler.answers = [slow]
     await keep(desk, some(20))
-    assert await notified(desk) == 20
+    assert await announce(desk) == 20
     assert most == 8
     assert len(desk.reconciler.asked) == 20
     assert await desk.messages("reconcile") == []
@@ -91,7 +91,7 @@ async def test_eight_are_looked_at_at_once(desk: Desk) -> None:
 async def test_more_than_twenty_go_on_the_queue_at_once_and_come_back_with_what_was_said(desk: Desk) -> None:
     exemptions = some(31)
     await keep(desk, exemptions, Status.COMPLIANT)
-    assert await notified(desk, written=False) == 31
+    assert await announce(desk, written=False) == 31
     now = {one for one, _ in desk.reconciler.asked}
     assert len(now) == 20
     texts = await desk.texts("reconcile")
@@ -113,7 +113,7 @@ async def test_what_takes_too_long_goes_on_the_queue_the_begun_and_the_others(de
     desk.reconciler.answers = [never]
     exemptions = some(12)
     await keep(desk, exemptions)
-    assert await notified(desk) == 12
+    assert await announce(desk) == 12
     assert len(desk.reconciler.asked) == 8
     assert by_id(await desk.messages("reconcile")) == by_id([queued(one, attempt=0) for one in exemptions])
 
@@ -121,10 +121,10 @@ async def test_what_takes_too_long_goes_on_the_queue_the_begun_and_the_others(de
 async def test_one_in_trouble_does_not_hold_up_the_others(desk: Desk) -> None:
     desk.reconciler.answers = [BUSY, ZeroDivisionError("oops"), Permanent("no", code="register-altered"), outcome()]
     await keep(desk, some(6))
-    assert await notified(desk) == 6
+    assert await announce(desk) == 6
     assert len(desk.reconciler.asked) == 6
     messages = await desk.messages("reconcile")
-    assert sorted(desk.queues.delays) == [0.0, 0.0, 7.0, 10.0]  # and two notices that one became a letter
+    assert sorted(desk.queues.delays) == [0.0, 0.0, 7.0, 10.0]  # and two notices that one became a dead letter
     assert {message["target"] for message in messages} == {"write"}
     assert len(messages) == 2
     assert len(await desk.dead_letters()) == 1
@@ -133,7 +133,7 @@ async def test_one_in_trouble_does_not_hold_up_the_others(desk: Desk) -> None:
 async def test_what_was_said_is_kept_over_attempts(desk: Desk) -> None:
     desk.reconciler.answers = [BUSY, BUSY, outcome()]
     await keep(desk, some(1))
-    await notified(desk)
+    await announce(desk)
     for attempt in range(2):
         (text,) = await desk.texts("reconcile")
         assert json.loads(text)["attempt"] == attempt
@@ -142,7 +142,7 @@ async def test_what_was_said_is_kept_over_attempts(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("target", ["", None, "burn", 5, ["write"], {"write": 1}, True])
-async def test_an_odd_target_in_a_message_says_nothing(desk: Desk, target: object) -> None:
+async def test_a_malformed_target_in_a_message_says_nothing(desk: Desk, target: object) -> None:
     await desk.intake.message(json.dumps({"id": EXEMPTION.text, "operation": "write", "target": target}))
     assert desk.reconciler.asked == [(EXEMPTION, Hint("queue", "write"))]
 
@@ -151,10 +151,10 @@ async def test_with_the_queue_down_the_event_is_to_come_again_and_nothing_is_lef
     await keep(desk, some(25))
     desk.queues.fail = [Retryable("queue storage cannot be reached", code="storage-unreachable")]
     with pytest.raises(Retryable, match="storage-unreachable"):
-        await notified(desk)
+        await announce(desk)
     assert len(desk.reconciler.asked) == 20
     desk.queues.fail.clear()
-    assert await notified(desk) == 25
+    assert await announce(desk) == 25
     assert len(await desk.messages("reconcile")) == 5
 
 
@@ -169,10 +169,10 @@ async def test_with_the_register_down_the_event_is_to_come_again(
 
     monkeypatch.setattr(desk.register, "under", fail)
     with pytest.raises(type(trouble)):
-        await notified(desk)
+        await announce(desk)
 
 
-async def test_a_deployment_event_reaches_what_is_below_its_scope(desk: Desk) -> None:
+async def test_a_deployment_event_covers_what_is_below_its_scope(desk: Desk) -> None:
     (lost,) = some(1)
     await keep(desk, [lost])
     record = f"{GROUP}/providers/Microsoft.Resources/deployments/release-7"

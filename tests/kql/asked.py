@@ -19,19 +19,19 @@ from tests.conftest import VirtualClock
 
 SUBSCRIPTION: Final = "/subscriptions/00000000-0000-0000-0000-000000000001"
 INSIGHTS: Final = f"{SUBSCRIPTION}/resourceGroups/rg-guardrails/providers/Microsoft.Insights/components/appi-x1"
-ODD: Final = 'it\'s \\ "odd" | where größe'
+QUOTED: Final = 'it\'s \\ "quoted" | where größe'
 """A name as nobody should give it: a query that asks for it must still be one query."""
 
 _AUTHORIZATION: Final = f"{SUBSCRIPTION}/providers/Microsoft.Authorization"
 _BUILT_IN: Final = "/providers/Microsoft.Authorization/policySetDefinitions/b1"
 _ROWS: Final[Mapping[str, Mapping[str, Any]]] = {
     "policy assignments": {
-        "id": f"{_AUTHORIZATION}/policyAssignments/{ODD}",
+        "id": f"{_AUTHORIZATION}/policyAssignments/{QUOTED}",
         "properties": {"policyDefinitionId": _BUILT_IN, "definitionVersion": "1.0.0"},
     },
     "initiatives": {"id": _BUILT_IN, "version": "2.0.0", "versions": ["2.0.0", "1.0.0"], "policyDefinitions": []},
-    "tagged resources": {"id": f"{SUBSCRIPTION}/resourceGroups/r/providers/A.B/c/{ODD}", "tags": {ODD: "x"}},
-    "tagged groups and subscriptions": {"id": f"{SUBSCRIPTION}/resourceGroups/{ODD}", "tags": {ODD: "x"}},
+    "tagged resources": {"id": f"{SUBSCRIPTION}/resourceGroups/r/providers/A.B/c/{QUOTED}", "tags": {QUOTED: "x"}},
+    "tagged groups and subscriptions": {"id": f"{SUBSCRIPTION}/resourceGroups/{QUOTED}", "tags": {QUOTED: "x"}},
 }
 _SYSTEM: Final = ", systemData"
 
@@ -49,7 +49,12 @@ class _Recorder:
 
 
 async def _ask(graph: Graph, estate: Estate) -> None:
-    for pages in (graph.exemptions(), graph.ids(), graph.shown([ODD, SUBSCRIPTION]), graph.tagged([ODD, "Exempt"])):
+    for pages in (
+        graph.exemptions(),
+        graph.ids(),
+        graph.shown([QUOTED, SUBSCRIPTION]),
+        graph.tagged([QUOTED, "Exempt"]),
+    ):
         async for _ in pages:
             pass
     await graph.visible()

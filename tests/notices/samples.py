@@ -1,4 +1,4 @@
-"""Exemptions to tell of: the sample one, hostile ones, and the least that can be said."""
+"""Exemptions for notices: the sample one, hostile ones, and the least that can be said."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,7 @@ def finding(text: str = "it expires too late", **changes: Any) -> Finding:
 
 
 def bypass(text: str, below: str = "", findings: tuple[Finding, ...] = ()) -> Bypass:
-    """Return a way past a policy with `text` wherever a stranger can write; it breaks a rule at least."""
+    """Return a bypass with `text` wherever a stranger can write; it breaks a rule at least."""
     scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g"
     found = tuple(one for one in findings if one.status is Verdict.VIOLATION) or (finding(),)
     return Bypass(

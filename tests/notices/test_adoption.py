@@ -1,4 +1,4 @@
-"""What was there before the guardrails is told in one notice: small, whatever was found, and complete in its counts."""
+"""What was there before the guardrails is in one notice: small, whatever was found, and complete in its counts."""
 
 import json
 import tracemalloc
@@ -123,7 +123,7 @@ def test_it_is_shown_at_once_with_the_names_and_what_to_run() -> None:
     assert json.loads(webhook.body(notice))["data"]["digest"]["total"] == 5_000
 
 
-def test_a_sweep_that_did_not_see_all_tells_it_once_a_day() -> None:
+def test_a_sweep_that_did_not_see_all_notifies_once_a_day() -> None:
     first = partial(["b is not there", "a cannot be read"], at=AT)
     assert first.id == partial(["a cannot be read", "b is not there"], at=AT.replace(hour=23)).id
     assert first.why == ("a cannot be read", "b is not there")

@@ -1,4 +1,4 @@
-"""What a sweep finds of other ways past a policy is told in one notice: small, and complete in its counts."""
+"""The other bypasses that a sweep finds are in one notice: small, and complete in its counts."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,12 +33,12 @@ def found(*bypasses: Bypass, at: datetime = AT) -> dict[bytes, tuple[datetime, B
 
 
 def test_it_counts_everything_and_shows_the_ten_worst() -> None:
-    ways = [
+    bypasses = [
         *(one(n, END) for n in range(30)),
         *(one(100 + n, REVIEW, TICKET, END) for n in range(3)),
         *(one(200 + n, TICKET, kind=BypassKind.TAG) for n in range(3)),
     ]
-    notice = bypass_found(found(*ways), AT)
+    notice = bypass_found(found(*bypasses), AT)
     assert (notice.kind, notice.severity, notice.exemption) == (Kind.BYPASS_FOUND, "high", {})
     assert notice.digest == {
         "total": 36,
@@ -58,18 +58,20 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
 
 
 def test_its_id_is_the_same_over_retries_and_another_for_what_is_found_later() -> None:
-    ways = [one(n, TICKET) for n in range(5)]
-    name = bypass_found(found(*ways), AT).id
-    assert bypass_found(found(*reversed(ways)), AT + timedelta(hours=1)).id == name
-    assert bypass_found(found(*ways, at=AT + timedelta(hours=1)), AT).id != name
-    assert bypass_found(found(*ways[1:]), AT).id != name
+    bypasses = [one(n, TICKET) for n in range(5)]
+    name = bypass_found(found(*bypasses), AT).id
+    assert bypass_found(found(*reversed(bypasses)), AT + timedelta(hours=1)).id == name
+    assert bypass_found(found(*bypasses, at=AT + timedelta(hours=1)), AT).id != name
+    assert bypass_found(found(*bypasses[1:]), AT).id != name
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "\U0001f469" * 5_000], ids=range(len(HOSTILE) + 1))
 def test_hostile_texts_and_long_ids_fit_every_channel(text: str) -> None:
     bad = replace(one(0, *[replace(TICKET, rule=f"way-{n}") for n in range(6)]), who=text, owner=text, detail=text)
-    ways = [replace(bad, name=text, scope=f"{bad.scope}{n}/{text * 4}", subject=f"/{text * 4}{n}") for n in range(40)]
-    fits(bypass_found(found(*ways), AT))
+    bypasses = [
+        replace(bad, name=text, scope=f"{bad.scope}{n}/{text * 4}", subject=f"/{text * 4}{n}") for n in range(40)
+    ]
+    fits(bypass_found(found(*bypasses), AT))
 
 
 def test_a_card_says_where_it_is_and_what_to_run() -> None:

@@ -1,4 +1,4 @@
-"""Compliant again: told once to those who were told of the trouble, and never to anybody else."""
+"""Compliant again: those who were notified of the trouble are notified once, and nobody else is."""
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ NO_OWNER, NO_TICKET = {"approvalTicket": "SEC-1"}, {"owner": "jo@contoso.com"}
 class Azure:
     """Azure with one exemption. Its assignment can be unread, a write refused, or done and its answer lost.
 
-    `mended_after_gets` has its author mend it just after that many reads.
+    `fixed_after_gets` has its author fix it just after that many reads.
     """
 
     source = ARM
@@ -48,14 +48,14 @@ class Azure:
         self.known = True
         self.locked = False
         self.dies_after_write = False
-        self.mended_after_gets = 0
+        self.fixed_after_gets = 0
 
     def write(self, metadata: Mapping[str, Any], *, by: str = "jo@contoso.com", **properties: Any) -> None:
         """Somebody writes it."""
         said = {**BODY["properties"], **properties, "metadata": dict(metadata)}
         self._set({**BODY, "properties": said}, by)
 
-    def mended(self, metadata: Mapping[str, Any]) -> None:
+    def fixed(self, metadata: Mapping[str, Any]) -> None:
         """Its author writes it anew, and keeps our tag as a careful author does."""
         marker = (self.body or {})["properties"]["metadata"].get("guardrails")
         self.write({**metadata, "guardrails": marker} if marker else metadata)
@@ -68,8 +68,8 @@ class Azure:
     async def get(self, exemption: ExemptionId) -> Mapping[str, Any] | Gone | Unread:
         assert exemption == ID
         found = self.body if self.body is not None else Gone()
-        self.mended_after_gets -= 1
-        if self.mended_after_gets == 0:
+        self.fixed_after_gets -= 1
+        if self.fixed_after_gets == 0:
             self.write(GOOD)
         return found
 
@@ -143,8 +143,8 @@ class Place:
             outcome = await reconciler.reconcile(ID, Hint(source, "write"))
         return outcome.row.status
 
-    def notified(self) -> list[str]:
-        """Return the kinds told since the last call."""
+    def notice_kinds(self) -> list[str]:
+        """Return the kinds of the notices since the last call."""
         kinds = [str(notice["kind"]) for notice in self.sent]
         self.sent.clear()
         return kinds
@@ -156,27 +156,27 @@ async def place(storage: str, clock: VirtualClock) -> AsyncIterator[Place]:
         yield Place(Azure(clock), register, clock)
 
 
-async def test_a_mended_violation_is_told_once(place: Place) -> None:
+async def test_a_fixed_violation_is_notified_once(place: Place) -> None:
     place.azure.write(NO_OWNER)
     assert await place.look() is Status.VIOLATION
-    assert place.notified() == ["violation"]
+    assert place.notice_kinds() == ["violation"]
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
     (notice,) = place.sent
     assert (notice["kind"], notice["severity"], notice["findings"]) == ("compliant", "info", [])
     assert notice["exemption"]["owner"] == "jo@contoso.com"
     assert notice["actor"] == "jo@contoso.com"
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
     place.azure.write({**GOOD, "note": "x"})
     await place.look()
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
-async def test_a_mended_tagged_one_is_told_once_and_its_tag_goes(place: Place) -> None:
+async def test_a_fixed_tagged_one_is_notified_once_and_its_tag_goes(place: Place) -> None:
     place.azure.write(NO_TICKET)
     assert await place.look() is Status.VIOLATION
-    assert place.notified() == ["tagged"]
-    place.azure.mended(GOOD)
+    assert place.notice_kinds() == ["tagged"]
+    place.azure.fixed(GOOD)
     assert await place.look() is Status.COMPLIANT
     assert place.azure.body is not None
     assert "guardrails" not in place.azure.body["properties"]["metadata"]
@@ -188,54 +188,54 @@ async def test_a_mended_tagged_one_is_told_once_and_its_tag_goes(place: Place) -
 async def test_a_lost_answer_to_the_untagging_does_not_lose_or_double_it(place: Place) -> None:
     place.azure.write(NO_TICKET)
     await place.look()
-    place.notified()
-    place.azure.mended(GOOD)
+    place.notice_kinds()
+    place.azure.fixed(GOOD)
     place.azure.dies_after_write = True
     with pytest.raises(Retryable):
         await place.look()
-    assert place.notified() == []
+    assert place.notice_kinds() == []
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
-async def test_one_that_could_not_be_judged_and_then_can_is_told(place: Place) -> None:
+async def test_one_that_could_not_be_judged_and_then_can_is_notified(place: Place) -> None:
     place.rules = RULES.replace("owner-missing: alert", "reference-unknown: alert")
     place.azure.known = False
     place.azure.write(GOOD)
     assert await place.look() is Status.UNKNOWN
-    assert place.notified() == ["unknown"]
+    assert place.notice_kinds() == ["unknown"]
     place.azure.known = True
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
-async def test_one_that_could_not_be_changed_and_was_mended_is_told(place: Place) -> None:
+async def test_one_that_could_not_be_changed_and_was_fixed_is_notified(place: Place) -> None:
     place.azure.locked = True
     place.azure.write(NO_TICKET)
     assert await place.look() is Status.CANNOT_ACT
-    assert place.notified() == ["cannot-act"]
+    assert place.notice_kinds() == ["cannot-act"]
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
-async def test_in_audit_mode_it_is_told_too(place: Place) -> None:
+async def test_in_audit_mode_it_is_notified_too(place: Place) -> None:
     place.rules = RULES.replace("enforce", "audit")
     place.azure.write(GOOD, expiresOn=None)
     await place.look()
-    assert place.notified() == ["would-revert"]
+    assert place.notice_kinds() == ["would-revert"]
     place.azure.write(GOOD)
     await place.look()
-    assert place.notified() == ["compliant"]
+    assert place.notice_kinds() == ["compliant"]
 
 
 @pytest.mark.parametrize("source", ["event", "sweep"])
-async def test_one_that_was_always_right_is_never_told(place: Place, source: str) -> None:
+async def test_one_that_was_always_right_is_never_notified(place: Place, source: str) -> None:
     place.azure.write(GOOD)
     assert await place.look(source) is Status.COMPLIANT
     place.azure.write(GOOD, displayName="other")
     assert await place.look(source) is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
 async def test_an_old_tag_of_ours_on_one_that_the_register_never_saw_goes_without_a_word(place: Place) -> None:
@@ -244,51 +244,51 @@ async def test_an_old_tag_of_ours_on_one_that_the_register_never_saw_goes_withou
     with pytest.raises(Retryable):
         await place.look("sweep")
     assert await place.look("sweep") is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
-async def test_our_own_put_back_is_told_as_such_only(place: Place) -> None:
+async def test_our_own_put_back_is_notified_as_such_only(place: Place) -> None:
     place.azure.write(GOOD)
     await place.look()
     place.azure.write(GOOD, expiresOn=None)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == ["reverted"]
+    assert place.notice_kinds() == ["reverted"]
 
 
-async def test_one_made_anew_after_a_revert_is_not_told(place: Place) -> None:
+async def test_one_made_anew_after_a_revert_is_not_notified(place: Place) -> None:
     place.azure.write(GOOD, expiresOn=None)
     assert await place.look() is Status.GONE
-    assert place.notified() == ["reverted"]
+    assert place.notice_kinds() == ["reverted"]
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
-async def test_one_mended_before_anybody_was_told_is_not_told(place: Place) -> None:
-    """An action was begun and died before it was told; meanwhile its author mended it."""
+async def test_one_fixed_before_anybody_was_notified_is_not_notified(place: Place) -> None:
+    """An action was begun and died before its notice; meanwhile its author fixed it."""
     place.azure.write(NO_TICKET)
     place.azure.dies_after_write = True
     with pytest.raises(Retryable):
         await place.look()
-    assert place.notified() == []
+    assert place.notice_kinds() == []
     place.azure.write(GOOD)
     assert await place.look() is Status.COMPLIANT
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
-async def test_one_mended_just_before_we_acted_is_not_told(place: Place) -> None:
+async def test_one_fixed_just_before_we_acted_is_not_notified(place: Place) -> None:
     place.azure.write(NO_TICKET)
-    place.azure.mended_after_gets = 1
+    place.azure.fixed_after_gets = 1
     assert await place.look() is Status.COMPLIANT
     assert [entry.event for entry in await place.register.history(ID)] == ["intent", "withdrawn", "edited"]
-    assert place.notified() == []
+    assert place.notice_kinds() == []
 
 
-async def test_troubles_that_come_and_go_are_told_each_time(place: Place) -> None:
+async def test_troubles_that_come_and_go_are_notified_each_time(place: Place) -> None:
     kinds = []
     for metadata in (NO_OWNER, GOOD, NO_OWNER, GOOD):
         place.azure.write(metadata)
         place.clock.time += timedelta(hours=1)
         await place.look()
-        kinds += place.notified()
+        kinds += place.notice_kinds()
     assert kinds == ["violation", "compliant", "violation", "compliant"]

@@ -1,4 +1,4 @@
-"""Reminders of an expiry or a review: what they say, and that each is told once."""
+"""Reminders of an expiry or a review: what they say, and that each is sent once."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ ONE = exemption()
         (timedelta(days=-9), Kind.EXPIRED, "medium", "it expired at 2026-11-12 12:30 UTC; the policy applies again"),
     ],
 )
-def test_an_expiry_is_told_by_the_time_left(left: timedelta, kind: Kind, severity: str, why: str) -> None:
+def test_a_reminder_of_an_expiry_gives_the_time_left(left: timedelta, kind: Kind, severity: str, why: str) -> None:
     notice = expiry(ONE.id, AT + left, at=AT, exemption=ONE)
     assert (notice.kind, notice.severity, notice.why) == (kind, severity, (why,))
     assert notice.exemption["owner"] == "data-platform@contoso.com"
@@ -49,7 +49,7 @@ def test_the_same_reminder_has_the_same_id_and_another_has_another() -> None:
     assert expiry(ONE.id, when, at=when).id == expiry(ONE.id, when, at=when + timedelta(days=5)).id
 
 
-def test_a_review_is_told_before_and_after_its_date() -> None:
+def test_a_review_is_notified_before_and_after_its_date() -> None:
     soon, late = (review(ONE.id, AT + timedelta(days=n), at=AT) for n in (1, -1))
     assert soon.why == ("its review is due at 2026-11-22 12:30 UTC",)
     assert late.why == ("its review was due at 2026-11-20 12:30 UTC",)
@@ -57,7 +57,7 @@ def test_a_review_is_told_before_and_after_its_date() -> None:
     assert soon.exemption["reviewOn"] == "2026-11-22T12:30:00Z"
 
 
-def test_a_threshold_is_told_once_however_late_it_is_looked_at() -> None:
+def test_a_threshold_is_notified_once_however_late_it_is_looked_at() -> None:
     when = AT + timedelta(days=13, hours=1)
     first = expiry(ONE.id, when, at=AT, threshold=14)
     assert expiry(ONE.id, when, at=AT + timedelta(days=3), threshold=14).id == first.id

@@ -1,4 +1,4 @@
-"""Mistakes in routes and people: each is told with its line and what would be right, by loader and schema alike."""
+"""Mistakes in routes and people: each is shown with its line and what would be right, by loader and schema alike."""
 
 import json
 
@@ -96,7 +96,7 @@ def test_loader_and_schema_refuse(said: str) -> None:
         ("channel: smoke", "'channel' stands here twice; keep one"),
     ],
 )  # fmt: skip
-def test_what_can_match_nothing_is_told_with_what_is_right(said: str, wanted: str) -> None:
+def test_what_can_match_nothing_is_refused_with_what_is_right(said: str, wanted: str) -> None:
     found = mistakes(HEAD + said + "}\n")[0].split(": notices[0]", 1)
     assert found[0].startswith("r.yaml:5:")
     assert found[1].lstrip(".: ") == wanted
@@ -109,7 +109,7 @@ def test_every_channel_can_be_named(channel: str) -> None:
     assert fits_schema(text)
 
 
-def test_an_unknown_channel_is_told_with_the_known_ones() -> None:
+def test_an_unknown_channel_is_reported_with_the_known_ones() -> None:
     (problem,) = mistakes(HEAD.replace("teams", "smoke") + "}\n")
     assert problem.endswith("'smoke' is not allowed; it must be one of teams, slack, webhook, eventgrid")
 

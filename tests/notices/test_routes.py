@@ -1,4 +1,4 @@
-"""Who is told: a notice goes to every route that wants it, and one that none wants is not dropped."""
+"""Who is notified: a notice goes to every route that wants it, and one that none wants is not dropped."""
 
 import logging
 from dataclasses import replace
@@ -25,7 +25,7 @@ def ruleset(*routes: str, people: str = "{}") -> Ruleset:
     return parse_ruleset(f"{HEAD}notices:\n{entries}people: {people}\n" if entries else f"{HEAD}people: {people}\n")
 
 
-def notified(notice: Notice, rules: Ruleset) -> list[str]:
+def routes_of(notice: Notice, rules: Ruleset) -> list[str]:
     return [str(message.body["route"]) for message in outgoing(notice, rules)]
 
 
@@ -80,9 +80,9 @@ def test_a_hostile_owner_is_not_somebody_else(text: str) -> None:
     assert not Route("r", "teams", "A", owners=("*@contoso.com",)).wants(of_kind(Kind.VIOLATION, text=text))
 
 
-def test_every_route_that_wants_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_route_that_wants_it_is_notified(caplog: pytest.LogCaptureFixture) -> None:
     rules = ruleset("kinds: [violation]", "kinds: [tagged]", "default: true, kinds: [reverted]", "min_severity: high")
-    assert notified(NOTICE, rules) == ["r0", "r3"]
+    assert routes_of(NOTICE, rules) == ["r0", "r3"]
     assert unrouted([NOTICE], rules) == []
     assert caplog.records == []
 
@@ -93,7 +93,7 @@ def test_what_no_route_wants_goes_to_the_default_routes_and_into_the_log(caplog:
     )
     notice = of_kind(Kind.COMPLIANT)
     with caplog.at_level(logging.WARNING):
-        assert notified(notice, rules) == ["r1", "r2"]
+        assert routes_of(notice, rules) == ["r1", "r2"]
     assert unrouted([notice, of_kind(Kind.REVERTED)], rules) == ["compliant"]
     assert [record.getMessage() for record in caplog.records] == [
         f"no route wants notice {notice.id} (compliant, info); it goes to r1, r2"
@@ -101,15 +101,15 @@ def test_what_no_route_wants_goes_to_the_default_routes_and_into_the_log(caplog:
 
 
 def test_where_no_route_is_the_default_the_first_one_is() -> None:
-    assert notified(least(Kind.DELETED), ruleset("kinds: [tagged]", "kinds: [reverted]")) == ["r0"]
+    assert routes_of(least(Kind.DELETED), ruleset("kinds: [tagged]", "kinds: [reverted]")) == ["r0"]
 
 
 def test_without_a_route_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    assert notified(NOTICE, ruleset()) == []
+    assert routes_of(NOTICE, ruleset()) == []
     assert "it goes to nobody: the ruleset has no route" in caplog.text
 
 
-def test_chats_gather_and_machines_do_not_unless_told_otherwise() -> None:
+def test_chats_collect_and_machines_do_not_unless_set_otherwise() -> None:
     entry = "- {{route: {0}, channel: {0}, address_setting: A, secret_setting: B{1}}}\n"
     channels = ("teams", "slack", "webhook", "eventgrid")
     plain, off, given = (
@@ -127,7 +127,7 @@ def test_chats_gather_and_machines_do_not_unless_told_otherwise() -> None:
     assert ruleset("digest: {window: 2h}").routes[0].digest == Digest(5, timedelta(hours=2))
 
 
-def test_the_shipped_ruleset_tells_of_every_kind() -> None:
+def test_the_shipped_ruleset_notifies_of_every_kind() -> None:
     assert all(load_ruleset().routes_for(of_kind(kind)) for kind in Kind)
 
 

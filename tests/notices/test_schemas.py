@@ -1,4 +1,4 @@
-"""The documented form of notices: whatever the service can tell has it, and nothing else has."""
+"""The documented form of notices: whatever the service can send has it, and nothing else has."""
 
 import base64
 import json
@@ -79,7 +79,7 @@ def test_every_object_is_closed() -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_what_is_told_has_the_documented_form(kind: Kind) -> None:
+def test_every_notice_has_the_documented_form(kind: Kind) -> None:
     notice = of_kind(kind)
     assert notice.kind is kind
     assert problems(kind, as_sent(notice)) == []
@@ -96,7 +96,7 @@ def test_what_strangers_write_does_not_change_the_form(kind: Kind, text: str) ->
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("known", [None, row(), row(expires_on=None)], ids=["nothing", "row", "row without expiry"])
-def test_the_least_that_can_be_told_has_the_form_too(kind: Kind, known: Any) -> None:
+def test_the_smallest_notice_has_the_form_too(kind: Kind, known: Any) -> None:
     assert problems(kind, as_sent(least(kind, known))) == []
     assert problems(kind, as_received(least(kind, known))) == []
 
@@ -145,7 +145,7 @@ def test_any_notice_fits_the_schema_of_all() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_notice_survives_its_queue(kind: Kind) -> None:
-    """What a route is sent reads back as it was told."""
+    """What a route is sent reads back as it was written."""
     ruleset = parse_ruleset(
         "version: 1\nmode: audit\nrules: {expired: alert}\n"
         "notices: [{route: all, channel: webhook, address_setting: A, secret_setting: S}]\n"

@@ -62,7 +62,7 @@ def test_it_holds_what_runs_in_azure_and_nothing_else(package: Package) -> None:
     )
 
 
-def test_what_operators_leave_beside_it_is_not_deployed(tmp_path: Path) -> None:
+def test_files_that_operators_leave_there_are_not_deployed(tmp_path: Path) -> None:
     """Copies of the register hold bodies and names; the guide has them made here, before a deployment."""
     shutil.copyfile(ROOT / ".funcignore", tmp_path / ".funcignore")
     left = ("before.jsonl", "register-2026-11-21.jsonl", "list.csv", "report.html", "dead/ON-X/2026/11/2/9/1.json")

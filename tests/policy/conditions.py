@@ -21,7 +21,7 @@ class Reading:
             compared as texts where both are, and false where not.
         eager: every condition of allOf and anyOf is evaluated, so that one that fails is not hidden by another.
         missing_is_empty: what is not in the request compares as an empty text, but for exists.
-        dates_are_texts: times are compared letter by letter; else as times where both are times.
+        dates_are_texts: times are compared as texts; else as times where both are times.
         question_mark: `?` in like stands for one character.
         absent_array_fails: a condition on the members of an array that is not there is false; else true, as for an
             empty one.
@@ -63,15 +63,15 @@ def compare(operator: str, found: Any, wanted: Any, reading: Reading) -> bool:
 
 
 def fold(text: str) -> str:
-    """Return a text without case, as .NET does: what has no capital letter of its own stays."""
+    """Return a text without case, as .NET does: what has no single upper-case character stays."""
     if text.isascii():
         return text.upper()
-    return "".join(_capital(dead_letter) for dead_letter in text)
+    return "".join(_capital(character) for character in text)
 
 
-def _capital(dead_letter: str) -> str:
-    high = dead_letter.upper()
-    return high if len(high) == 1 and high.isascii() == dead_letter.isascii() else dead_letter
+def _capital(character: str) -> str:
+    high = character.upper()
+    return high if len(high) == 1 and high.isascii() == character.isascii() else character
 
 
 def as_text(value: Any) -> str | None:
@@ -140,7 +140,7 @@ def _same(text: str, pattern: str, reading: Reading) -> bool:
     if not reading.question_mark:
         return text == pattern
     return len(text) == len(pattern) and all(
-        mark in ("?", dead_letter) for dead_letter, mark in zip(text, pattern, strict=True)
+        mark in ("?", character) for character, mark in zip(text, pattern, strict=True)
     )
 
 
@@ -151,8 +151,8 @@ def _match(found: Any, wanted: Any, *, folded: bool) -> bool:
     if folded:
         text, pattern = fold(text), fold(pattern)
     return all(
-        {"#": dead_letter.isdecimal(), "?": dead_letter.isalpha(), ".": True}.get(mark, mark == dead_letter)
-        for dead_letter, mark in zip(text, pattern, strict=True)
+        {"#": character.isdecimal(), "?": character.isalpha(), ".": True}.get(mark, mark == character)
+        for character, mark in zip(text, pattern, strict=True)
     )
 
 
@@ -184,7 +184,7 @@ def _is_number(value: Any) -> bool:
 
 @lru_cache(maxsize=512)
 def _collated(text: str) -> tuple[tuple[int, str], ...]:
-    """Return a text as InvariantCultureIgnoreCase orders it: signs, digits of any script, letters; without case."""
+    """Return a text as InvariantCultureIgnoreCase orders it: signs, digits of any script, alphabets; without case."""
     return tuple((1, str(decimal(c))) if c.isdecimal() else (2 if c.isalpha() else 0, c) for c in fold(text))
 
 

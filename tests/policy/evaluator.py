@@ -218,7 +218,7 @@ def _conditions(node: Any) -> Iterator[Mapping[str, Any]]:
     said = _lower(node)
     if logical := [name for name in _LOGICAL if name in said]:
         if len(said) > 1:
-            raise Refused(f"{logical[0]} stands alone, not beside {sorted(said.keys() - set(logical))}")
+            raise Refused(f"{logical[0]} has to be alone, without {sorted(said.keys() - set(logical))}")
         below = said[logical[0]]
         if logical[0] != "not" and (not isinstance(below, list) or not below):
             raise Refused(f"{logical[0]} holds a list of conditions")

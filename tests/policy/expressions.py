@@ -86,7 +86,7 @@ class _Reader:
 
     def end(self) -> None:
         if self._peek():
-            raise self._wrong("something stands behind the expression")
+            raise self._wrong("something follows the expression")
 
     def _accesses(self, node: Node, depth: int) -> Node:
         while True:

@@ -52,7 +52,7 @@ _EMPTY: Final = ("", " ", "n/a", "TBD", "test test", "x", "-")
 
 
 def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file, body) of every exemption in the corpus, whatever form it stands in; bodies as a PUT sends them.
+    """Yield (file, body) of every exemption in the corpus, whatever its form; bodies as a PUT sends them.
 
     What is no ARM body has its id made of its scope and name; what has neither is left out. A body of a PUT, which has
     no id, gets one.
@@ -175,9 +175,20 @@ class Generator:
     def _expiry(self, now: datetime) -> object:
         # What has the form of a time and is none, such as a 13th month, is left out: the property is a time, and Azure
         # refuses the write by itself.
-        odd = (None, None, "", " ", "end of quarter", "20270630", "T", "zzzz-zz-zzTzz:zz:zzZ", "2027-W01-1", 20270630)
+        unusual = (
+            None,
+            None,
+            "",
+            " ",
+            "end of quarter",
+            "20270630",
+            "T",
+            "zzzz-zz-zzTzz:zz:zzZ",
+            "2027-W01-1",
+            20270630,
+        )
         if self._one_in(6):
-            return self.pick.choice(odd)
+            return self.pick.choice(unusual)
         days = self.pick.choice(
             (-400, -31, -30, -29, -1, 0, 1, 27, 28, 29, 30, 31, 32, 33, 90, 364, 365, 366, 367, 368, 369)
         )

@@ -42,7 +42,7 @@ SEEN: Mapping[str, float] = {
     "identity-based": 1, "never-exempt": 0.3,
 }  # fmt: skip
 """The least share of the violations among generated exemptions that the shipped ruleset's policies see, by rule. Most
-of the generated ones are odd on purpose; what is left beyond this has grown."""
+of the generated ones are malformed on purpose; what is left beyond this has grown."""
 
 needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the repository")
 

@@ -203,7 +203,7 @@ def test_a_ruleset_without_any_form_has_no_initiative_for_azure_refuses_an_empty
         ("{ticket-missing: tag}\nmetadata: {ticket: ['tïcket']}", "ticket-missing", "other characters"),
     ],
 )
-def test_a_form_that_cannot_be_made_is_no_policy_and_the_reason_is_told(rules: str, rule: str, reason: str) -> None:
+def test_a_form_that_cannot_be_made_is_no_policy_and_the_reason_is_given(rules: str, rule: str, reason: str) -> None:
     files = made(f"rules: {rules}")
     assert rule not in definitions(files)
     assert row(files, rule)[1] == "none"

@@ -77,7 +77,7 @@ def test_an_option_is_a_parameter_and_its_bound_and_an_exclusion_a_condition() -
          'the count of ["a"] where b contains "c" is 0'),
         ({"field": "a", "newOperator": 1}, '{"field": "a", "newOperator": 1}'),
         ({}, "{}"),
-        ("odd", '"odd"'),
+        ("other", '"other"'),
     ],
 )  # fmt: skip
 def test_a_condition_in_words(condition: Any, said: str) -> None:
@@ -96,7 +96,7 @@ DEEP = definition(json.loads('{"not":' * 3000 + '{"field": "a", "equals": 1}' + 
 
 
 @pytest.mark.parametrize("there", ["", "{", "[]", '{"properties": 5}', "null", "[" * 100_000, DEEP])
-def test_what_stands_in_its_place_and_is_none_is_said(there: str) -> None:
+def test_what_is_in_its_place_and_is_none_is_named(there: str) -> None:
     (one,) = differences({"definitions/d.json": there}, {"definitions/d.json": definition({"field": "a", "equals": 1})})
     assert one.changes == {"texts": ["what is there cannot be read, and is replaced"]}
 
@@ -133,8 +133,8 @@ def test_compare_writes_nothing_and_says_by_its_exit_code_whether_something_chan
     assert capsys.readouterr() == ("", "nothing would change\n")
     ruleset.write_text(BASE.replace(", expiry-too-far: alert", ""), encoding="utf-8")
     assert command("--out", out, "--ruleset", ruleset, "--compare", "--format", "json") == 1
-    reported = json.loads(capsys.readouterr().out)
-    assert {(one["name"], one["kind"]) for one in reported} >= {("exg102-expiry-too-far", "removed")}
+    differences = json.loads(capsys.readouterr().out)
+    assert {(one["name"], one["kind"]) for one in differences} >= {("exg102-expiry-too-far", "removed")}
     assert snapshot(out) == before
 
 
@@ -246,7 +246,7 @@ def test_who_interrupts_it_finds_all_as_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "gone"]
 
 
-def test_what_cannot_be_put_back_is_kept_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_put_back_is_kept_in_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_text("old", encoding="utf-8")
     real = Path.replace
 

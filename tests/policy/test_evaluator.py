@@ -278,7 +278,7 @@ def test_dates() -> None:
         ("", False),
     ],
 )
-def test_what_is_a_date_and_what_fails_beside_one(text: str, *, is_date: bool) -> None:
+def test_what_is_a_date_and_what_fails_instead(text: str, *, is_date: bool) -> None:
     resource = {**RESOURCE, "properties": {"expiresOn": text}}
     condition = {"field": alias("expiresOn"), "greater": "[utcNow()]"}
     shifted = {"value": f"[addDays('{text}', 0)]", "notEquals": ""}
@@ -414,7 +414,7 @@ def test_what_is_wrong_in_a_branch_that_is_not_taken_is_refused_when_it_is_writt
             holds({"allOf": [never, wrong]}, LENIENT)
 
 
-def test_what_azure_has_and_the_evaluator_has_not_is_told_apart() -> None:
+def test_what_azure_has_and_the_evaluator_has_not_has_its_own_error() -> None:
     with pytest.raises(Unsupported):
         holds({"value": "[uniqueString('a')]", "equals": "a"})
     with pytest.raises(Unsupported):

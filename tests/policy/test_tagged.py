@@ -45,7 +45,7 @@ def only(given_definition: Mapping[str, Any]) -> dict[str, Any]:
 # What a definition becomes.
 
 
-def test_the_check_stands_beside_the_whole_condition_and_the_effect_stays() -> None:
+def test_the_check_is_added_to_the_whole_condition_and_the_effect_stays() -> None:
     condition = {"anyOf": [TYPE, {"not": {"field": "name", "like": "x*"}}]}
     after = only(definition(policyRule={"if": condition, "then": {"effect": "[parameters('effect')]"}}))
     assert after["policyRule"] == {"if": {"allOf": [condition, CHECK]}, "then": {"effect": "[parameters('effect')]"}}
@@ -84,7 +84,7 @@ def test_all_else_is_kept_and_the_input_is_left_alone() -> None:
             "effect": EFFECT,
             "regions": {"type": "Array", "defaultValue": [], "metadata": {"strongType": "x"}},
         },
-        policyRule={"if": TYPE, "then": {"effect": "[parameters('effect')]", "details": {"odd": 1}}},
+        policyRule={"if": TYPE, "then": {"effect": "[parameters('effect')]", "details": {"other": 1}}},
         someFutureProperty={"kept": True},
     )
     copy = json.loads(json.dumps(before))
@@ -179,7 +179,7 @@ def test_the_deepest_that_is_read_is_written_too() -> None:
 # The initiatives.
 
 
-def test_own_parameters_pass_through_under_names_that_cannot_clash() -> None:
+def test_own_parameters_pass_through_with_names_that_cannot_clash() -> None:
     regions = {"type": "Array", "metadata": {"displayName": "Regions", "strongType": "location"}}
     one = built(
         definition("a", parameters={"effect": EFFECT, "b_effect": {"type": "String"}}),
@@ -240,7 +240,7 @@ def test_tags_are_inherited_by_the_built_in_definition_once_each() -> None:
     assert CONTRIBUTOR in role_bicep()
 
 
-def test_without_definitions_the_companion_stands_alone() -> None:
+def test_without_definitions_the_companion_is_deployed_alone() -> None:
     one = tagged.build({}, Exceptions())
     assert sorted(one.files) == [
         "definitions/audit-exception-tags.json",

@@ -111,7 +111,7 @@ def test_a_blank_among_the_approved_ids_lets_nothing_past(reading: Reading, tags
 
 
 @every_reading
-def test_what_the_source_lets_past_stays_past_and_nothing_is_refused_beside_it(reading: Reading) -> None:
+def test_what_the_source_lets_past_stays_past_and_nothing_more_is_refused(reading: Reading) -> None:
     chance = random.Random(20270104)  # noqa: S311 - requests, no secrets
     kinds = ["Microsoft.Storage/storageAccounts", "Microsoft.Network/publicIPAddresses",
              "microsoft.network/publicipprefixes", "Microsoft.Compute/disks"]  # fmt: skip

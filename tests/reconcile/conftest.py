@@ -1,4 +1,4 @@
-"""A world for each test: the real adapters, an ARM over HTTP, storage of its own, and a clock that stands still."""
+"""A world for each test: the real adapters, an ARM over HTTP, storage of its own, a clock that the test moves."""
 
 import json
 from collections.abc import AsyncIterator

@@ -25,11 +25,11 @@ async def test_a_compliant_one_is_recorded_once(world: World, count: int) -> Non
     await world.write(one)
     await at_once(world, *["event"] * count)
     assert await world.events(one) == ["written"]
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 @pytest.mark.parametrize("count", [2, 5])
-async def test_a_bad_one_is_reverted_once_and_told_once(world: World, count: int) -> None:
+async def test_a_bad_one_is_reverted_once_and_notified_once(world: World, count: int) -> None:
     one = world.id()
     await world.bad(one)
     await at_once(world, *["event"] * count)
@@ -38,7 +38,7 @@ async def test_a_bad_one_is_reverted_once_and_told_once(world: World, count: int
     assert await world.events(one) == ["intent", "reverted"]
     assert world.ours()["DELETE policyExemptions"] == 1
     assert len(await world.notices()) == 1
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 async def test_an_edit_is_put_back_once(world: World) -> None:
@@ -64,7 +64,7 @@ async def test_a_tag_is_set_once(world: World) -> None:
     assert await world.events(one) == ["intent", "tagged"]
 
 
-async def test_one_that_goes_is_told_once(world: World) -> None:
+async def test_one_that_goes_is_notified_once(world: World) -> None:
     one = world.id()
     await world.known(one)
     await world.delete(one)
@@ -75,7 +75,7 @@ async def test_one_that_goes_is_told_once(world: World) -> None:
     assert len(await world.notices()) == 1
 
 
-async def test_a_restore_beside_events(world: World) -> None:
+async def test_a_restore_at_the_time_of_events(world: World) -> None:
     one = world.id()
     body = await world.bad(one)
     await world.look(one)
@@ -103,7 +103,7 @@ async def test_a_slow_worker_that_was_overtaken_does_no_harm(world: World) -> No
     outcome = await world.look(one)
     assert outcome.row.status is Status.GONE
     await world.settle(one)
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
     assert (await world.events(one)).count("reverted") == 1
 
 
@@ -115,7 +115,7 @@ async def test_many_exemptions_at_once_keep_apart(world: World) -> None:
     for number, one in enumerate(ids):
         assert (await world.body(one) is None) is bool(number % 2)
         assert await world.events(one) == (["intent", "reverted"] if number % 2 else ["written"])
-    assert await world.notified() == ["reverted"] * 6
+    assert await world.notice_kinds() == ["reverted"] * 6
 
 
 async def test_what_a_crash_left_to_be_sent_is_sent_by_one_of_many(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Audit mode: everything is judged, recorded and told, and nothing is changed in Azure, on any path."""
+"""Audit mode: everything is judged, recorded and notified, and nothing is changed in Azure, on any path."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ async def test_nothing_is_written_to_azure_whatever_is_broken(world: World, by: 
     assert world.writes() == 0
     assert set(world.ours()) == {"GET policyExemptions", "GET policyAssignments", "GET policySetDefinitions"}
     kind = {"revert": "would-revert", "tag": "violation"}[response]
-    assert await world.notified() == [kind] * len(BAD)
+    assert await world.notice_kinds() == [kind] * len(BAD)
     for one in ids:
         assert await world.events(one) == ["written"]
 
@@ -69,7 +69,7 @@ async def test_an_edit_would_be_put_back(world: World) -> None:
     assert (outcome.did, outcome.row.answer) == ("", "put-back")
     assert await world.body(one) == edited
     assert await world.events(one) == ["written", "edited"]
-    assert await world.notified() == ["would-revert"]
+    assert await world.notice_kinds() == ["would-revert"]
     assert (await world.notice())["done"].endswith("enforce mode would put-back it.")
     assert not (await world.look(one)).wrote
 
@@ -86,7 +86,7 @@ async def test_a_tag_of_former_days_is_not_even_taken_away(world: World) -> None
         assert (outcome.did, outcome.row.status, outcome.row.answer) == ("", Status.COMPLIANT, "untag")
     assert await world.body(one) == body
     assert world.writes() == 0
-    assert await world.notified() == ["compliant"]
+    assert await world.notice_kinds() == ["compliant"]
 
 
 async def test_grace_runs_in_audit_mode_and_ends_in_words(world: World) -> None:
@@ -95,10 +95,10 @@ async def test_grace_runs_in_audit_mode_and_ends_in_words(world: World) -> None:
     body = await world.bad(one)
     await world.look(one)
     assert world.wakes() == [86_400.0]
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
     world.clock.advance(days=1)
     assert (await world.look(one, "queue")).row.answer == "delete"
-    assert await world.notified() == ["violation", "would-revert"]
+    assert await world.notice_kinds() == ["violation", "would-revert"]
     assert await world.body(one) == body
 
 
@@ -109,7 +109,7 @@ async def test_what_waited_is_done_once_enforce_is_switched_on(world: World) -> 
     await world.look(one)
     world.ruleset = rules()
     assert (await world.look(one)).did == "delete"
-    assert await world.notified() == ["reverted", "would-revert"]
+    assert await world.notice_kinds() == ["reverted", "would-revert"]
 
 
 async def test_an_intent_left_by_enforce_mode_is_explained_and_not_carried_out(world: World) -> None:
@@ -125,7 +125,7 @@ async def test_an_intent_left_by_enforce_mode_is_explained_and_not_carried_out(w
     assert (outcome.did, outcome.row.answer, outcome.row.intent) == ("", "delete", None)
     assert await world.body(one) == body
     assert world.writes() == 0
-    assert await world.notified() == ["would-revert"]
+    assert await world.notice_kinds() == ["would-revert"]
 
 
 async def test_dates_are_judged_in_audit_mode_too(world: World) -> None:

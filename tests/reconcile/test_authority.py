@@ -41,7 +41,7 @@ async def test_a_new_one_that_claims_an_owner_without_authors_is_alerted_and_the
     world.ruleset = rules(owners=[EPAC])
     one = world.id()
     await world.bad(one, writer, metadata=OWNED)
-    assert ((await world.look(one)).did, await world.notified()) == ("", ["violation"])
+    assert ((await world.look(one)).did, await world.notice_kinds()) == ("", ["violation"])
     assert "by what its metadata claim and nothing else" in await whys(world)
     assert world.writes() == 0
 
@@ -54,7 +54,7 @@ async def test_an_edit_that_adds_the_claim_protects_nothing(world: World, actor:
     await world.bad(one, actor, metadata=OWNED)
     assert (await world.look(one)).did == "put-back"
     assert fingerprint(await world.body(one) or {}) == good
-    assert await world.notified() == ["evasion-attempted", "reverted"]
+    assert await world.notice_kinds() == ["evasion-attempted", "reverted"]
     assert "it claims to belong to EPAC, which protects nothing" in await whys(world)
 
 
@@ -64,12 +64,12 @@ async def test_a_bad_one_is_tagged_whoever_it_says_it_is_of(world: World) -> Non
     await world.known(one)
     await world.write(one, ALICE, metadata={**NO_TICKET, "pacOwnerId": "x"})
     assert (await world.look(one)).did == "tag"
-    assert await world.notified() == ["evasion-attempted", "tagged"]
+    assert await world.notice_kinds() == ["evasion-attempted", "tagged"]
 
 
 @pytest.mark.parametrize("waits", [0, 40])
 @pytest.mark.parametrize("second", [ALICE, BOB])
-async def test_the_claim_in_small_steps_protects_nothing_and_is_told_once(
+async def test_the_claim_in_small_steps_protects_nothing_and_is_notified_once(
     world: World, second: Actor, waits: int
 ) -> None:
     world.ruleset = rules(owners=[EPAC])
@@ -85,7 +85,7 @@ async def test_the_claim_in_small_steps_protects_nothing_and_is_told_once(
         await world.bad(one, second, metadata={**OWNED, "pacOwnerId": name})
         assert (await world.look(one)).did == "put-back"
         assert fingerprint(await world.body(one) or {}) == claimed
-    assert (await world.notified()).count("evasion-attempted") == 1
+    assert (await world.notice_kinds()).count("evasion-attempted") == 1
 
 
 async def test_taken_away_and_added_again_it_is_a_claim_still(world: World) -> None:
@@ -107,7 +107,7 @@ async def test_what_the_tool_writes_to_its_own_is_left_alone(world: World) -> No
         await world.bad(one, PIPELINE, metadata=OWNED, displayName=name)
         assert (await world.look(one)).did == ""
     assert world.writes() == 0
-    assert set(await world.notified()) == {"violation"}
+    assert set(await world.notice_kinds()) == {"violation"}
 
 
 @pytest.mark.parametrize("state", ["good", "bad"])
@@ -124,10 +124,10 @@ async def test_what_a_stranger_writes_to_it_goes_back_to_what_the_tool_wrote_las
     assert fingerprint(await world.body(one) or {}) == tools
     await world.settle(one)
     assert (await world.row(one)).author == PIPELINE_ID
-    assert "evasion-attempted" not in await world.notified()
+    assert "evasion-attempted" not in await world.notice_kinds()
 
 
-async def test_made_anew_under_its_name_it_inherits_nothing(world: World) -> None:
+async def test_made_anew_with_its_name_it_inherits_nothing(world: World) -> None:
     world.ruleset = rules(owners=[EPAC])
     one = world.id()
     await world.known(one, metadata=OWNED)
@@ -143,7 +143,7 @@ async def test_made_anew_under_its_name_it_inherits_nothing(world: World) -> Non
     assert (await world.look(one)).did == "put-back", "it is who made it that is known to write it"
 
 
-async def test_who_wrote_the_one_before_it_is_a_stranger_to_what_another_makes_under_its_name(world: World) -> None:
+async def test_who_wrote_the_one_before_it_is_a_stranger_to_what_another_makes_with_its_name(world: World) -> None:
     world.ruleset = rules(owners=[EPAC])
     one = world.id()
     await world.write(one, ALICE)
@@ -191,7 +191,7 @@ async def test_nothing_of_a_tool_is_reverted_on_the_day_of_the_upgrade(world: Wo
     await world.bad(one, PIPELINE, metadata=OWNED)
     assert (await world.look(one)).did == ""
     assert world.watch.calls["register.body"] - before == (0 if looked else 1), "one table read, and once"
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
 
 
 async def test_on_that_day_an_edit_that_adds_the_claim_is_seen_through(world: World) -> None:
@@ -201,11 +201,11 @@ async def test_on_that_day_an_edit_that_adds_the_claim_is_seen_through(world: Wo
     await like_an_older_version(world, one)
     await world.bad(one, metadata=OWNED)
     assert (await world.look(one)).did == "put-back"
-    assert "evasion-attempted" in await world.notified()
+    assert "evasion-attempted" in await world.notice_kinds()
 
 
 async def test_a_request_that_fails_gives_nobody_what_he_claims(world: World) -> None:
-    """What was claimed before the edit is read once, and stands from then on: a failure is no answer."""
+    """What was claimed before the edit is read once, and holds from then on: a failure is no answer."""
     world.ruleset = rules(owners=[EPAC])
     one = world.id()
     await world.known(one)
@@ -222,7 +222,7 @@ async def test_a_request_that_fails_gives_nobody_what_he_claims(world: World) ->
 
 
 @pytest.mark.parametrize(
-    ("owner", "actor", "metadata", "spared", "reported"),
+    ("owner", "actor", "metadata", "spared", "kinds"),
     [
         (BOTH, PIPELINE, OWNED, True, []),
         (BOTH, PIPELINE, APPROVAL, False, []),
@@ -235,7 +235,7 @@ async def test_a_request_that_fails_gives_nobody_what_he_claims(world: World) ->
 )
 @pytest.mark.parametrize("new", [True, False])
 async def test_what_an_entry_names_must_all_match(
-    world: World, owner: Any, actor: Actor, metadata: Any, reported: list[str], *, spared: bool, new: bool
+    world: World, owner: Any, actor: Actor, metadata: Any, kinds: list[str], *, spared: bool, new: bool
 ) -> None:
     world.ruleset = rules(owners=[owner])
     one = world.id()
@@ -244,7 +244,7 @@ async def test_what_an_entry_names_must_all_match(
     await world.bad(one, actor, metadata=metadata)
     did = (await world.look(one)).did
     assert did == ("" if spared else "delete" if new else "put-back")
-    assert sorted(set(await world.notified()) - {"violation", "reverted"}) == reported
+    assert sorted(set(await world.notice_kinds()) - {"violation", "reverted"}) == kinds
 
 
 async def test_the_rule_removes_nothing_of_theirs_and_a_stranger_does_not_change_that(world: World) -> None:
@@ -275,7 +275,7 @@ BY_OWNER: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-async def test_a_claim_reaches_who_is_known_of_a_flood_a_loss_and_a_return_too(world: World) -> None:
+async def test_the_known_owner_is_notified_of_a_flood_a_loss_and_a_return_too(world: World) -> None:
     world.ruleset = rules(notices=BY_OWNER, durability={"mode": "collateral", "wait": "1h"})
     one = world.id()
     await world.known(one)
@@ -295,7 +295,7 @@ async def test_a_claim_reaches_who_is_known_of_a_flood_a_loss_and_a_return_too(w
         assert (kind, about["owner"], about["knownOwner"]) == (kind, "alice@contoso.com", APPROVAL["owner"])
 
 
-async def test_a_claim_reaches_the_owner_who_is_known_too(world: World) -> None:
+async def test_a_claim_is_notified_to_the_known_owner_too(world: World) -> None:
     world.ruleset = rules(notices=BY_OWNER)
     one = world.id()
     await world.known(one)

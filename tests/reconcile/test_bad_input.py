@@ -1,4 +1,4 @@
-"""Odd exemptions, end to end: far dates, dates without a zone, a megabyte of metadata, names in every alphabet."""
+"""Unusual exemptions, end to end: far dates, dates without a zone, a megabyte of metadata, names in every alphabet."""
 
 import json
 from datetime import timedelta
@@ -31,7 +31,7 @@ async def test_the_year_9999_is_too_far_and_nothing_overflows(world: World, date
     assert outcome.did == "delete"
     assert outcome.assessment is not None
     assert [finding.rule for finding in outcome.assessment.findings] == ["expiry-too-far"]
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 async def test_a_date_without_a_zone_is_utc(world: World) -> None:
@@ -48,7 +48,7 @@ async def test_a_date_that_is_none_is_unknown_and_not_reverted(world: World, dat
     outcome = await world.look(one)
     assert outcome.row.status is Status.UNKNOWN
     assert world.azure() == before
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
 
 
 @pytest.mark.parametrize("changes", [{}, {"expiresOn": None}, {"metadata": {**NO_TICKET, **BIG}}], ids=str)
@@ -83,9 +83,9 @@ async def test_a_thousand_reference_ids_and_long_texts_fit_into_a_notice(world: 
 
 
 async def test_a_lone_surrogate_and_controls_pass_through(world: World) -> None:
-    one = seed(world, "odd", displayName="a\ud800b\u0000\u202e", metadata={**NO_TICKET, "k\ud800": "\udfff"})
+    one = seed(world, "unexpected", displayName="a\ud800b\u0000\u202e", metadata={**NO_TICKET, "k\ud800": "\udfff"})
     assert (await world.look(one)).did == "tag"
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     found = world.azure()[one.key]["properties"]
     assert found["displayName"] == "a\ud800b\u0000\u202e"
     assert found["metadata"]["k\ud800"] == "\udfff"

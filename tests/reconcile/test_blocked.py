@@ -61,7 +61,7 @@ async def test_an_edit_that_a_refused_restore_was_first_to_see_is_its_authors_an
     assert (await world.row(one)).status is Status.COMPLIANT
 
 
-async def test_what_a_refused_restore_was_first_to_see_is_judged_though_no_event_tells_of_it(world: World) -> None:
+async def test_what_a_refused_restore_was_first_to_see_is_judged_though_no_event_announces_it(world: World) -> None:
     one = world.id()
     await world.bad(one, PIPELINE)
     assert (await world.look(one)).did == "delete"
@@ -77,7 +77,7 @@ async def test_what_a_refused_restore_was_first_to_see_is_judged_though_no_event
 
 
 @pytest.mark.parametrize("forbid", [lock, deny, no_role])
-async def test_a_revert_that_azure_forbids_is_told_once_and_left_for_a_day(
+async def test_a_revert_that_azure_forbids_is_notified_once_and_left_for_a_day(
     world: World, forbid: Callable[[World], None]
 ) -> None:
     one = world.id()
@@ -94,14 +94,14 @@ async def test_a_revert_that_azure_forbids_is_told_once_and_left_for_a_day(
     assert row.blocked
     assert outcome.did == ""
     assert await world.events(one) == ["intent", "cannot-act"]
-    assert await world.notified() == ["cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act"]
     why = (await world.notice())["why"][-1]
     assert why == f"Azure refused: {row.blocked}"[:300]
     await world.forget()
     for source in ("event", "queue", "sweep"):
         assert not (await world.look(one, source)).wrote
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_an_operator_may_ask_again(
     forbid(world)
     await world.look(one)
     await world.look(one, "operator")
-    assert await world.notified() == ["cannot-act", "cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act", "cannot-act"]
     world.arm.reset()
     assert (await world.look(one, "operator")).did in ("delete", "tag")
     assert (await world.row(one)).blocked == ""
@@ -131,7 +131,7 @@ async def test_it_is_tried_again_when_the_exemption_changes(world: World) -> Non
     assert (await world.look(one)).did == "delete"
 
 
-async def test_mended_although_it_was_blocked(world: World) -> None:
+async def test_fixed_although_it_was_blocked(world: World) -> None:
     one = world.id()
     await world.bad(one)
     world.arm.lock(tenant.GROUP)
@@ -167,7 +167,7 @@ async def test_a_put_back_that_is_refused_leaves_the_edit_and_its_body_in_the_re
     assert (row.status, row.compliant) == (Status.CANNOT_ACT, 1)
     assert row.snapshot is not None
     assert await world.register.body(one, row.snapshot) == edited
-    assert await world.notified() == ["cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act"]
 
 
 async def test_a_scope_that_takes_no_tags_is_cannot_act(world: World) -> None:
@@ -178,7 +178,7 @@ async def test_a_scope_that_takes_no_tags_is_cannot_act(world: World) -> None:
     await world.look(one)
     assert world.tags(tenant.RESOURCE) == {}
     assert (await world.row(one)).status is Status.CANNOT_ACT
-    assert await world.notified() == ["cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act"]
 
 
 async def test_a_body_that_azure_refuses_to_take_back(world: World) -> None:
@@ -192,7 +192,7 @@ async def test_a_body_that_azure_refuses_to_take_back(world: World) -> None:
     await world.look(one)
     assert await world.body(one) == edited
     assert (await world.row(one)).status is Status.CANNOT_ACT
-    assert await world.notified() == ["cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act"]
 
 
 async def days(world: World, one: Any, count: int, source: str = "wake-up") -> list[int]:
@@ -211,20 +211,20 @@ LONG = pytest.mark.long
 
 
 @pytest.mark.parametrize("source", [pytest.param("wake-up", marks=LONG), "event", pytest.param("sweep", marks=LONG)])
-async def test_it_is_tried_after_a_day_then_weekly_and_told_once(world: World, source: str) -> None:
+async def test_it_is_tried_after_a_day_then_weekly_and_notified_once(world: World, source: str) -> None:
     one = world.id()
     await world.bad(one)
     lock(world)
     await world.look(one)
     assert await days(world, one, 24, source) == [1, 8, 15, 22]
-    assert await world.notified() == ["cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act"]
     row = await world.row(one)
     assert (row.status, row.refused) == (Status.CANNOT_ACT, 5)
     assert row.since < world.clock.time - timedelta(days=23)
     world.arm.unlock(tenant.GROUP)
     assert await days(world, one, 7, source) == [5]
     assert await world.body(one) is None
-    assert "reverted" in await world.notified()
+    assert "reverted" in await world.notice_kinds()
     row = await world.row(one)
     assert (row.status, row.blocked, row.refused, row.retry_on) == (Status.GONE, "", 0, None)
 
@@ -271,7 +271,7 @@ async def test_an_edit_begins_anew_at_once(world: World) -> None:
     await world.look(one)
     row = await world.row(one)
     assert (row.refused, row.retry_on) == (1, world.clock.time + timedelta(days=1))
-    assert await world.notified() == ["cannot-act", "cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act", "cannot-act"]
 
 
 @pytest.mark.parametrize("status", [Status.CANNOT_ACT, Status.COMPLIANT])
@@ -319,7 +319,7 @@ async def test_a_single_refusal_that_is_in_no_list_is_tried_again_and_nobody_hea
     assert (await world.row(one)).status is not Status.CANNOT_ACT
     world.after_lease()
     assert (await world.look(one, "queue")).did == what
-    assert await world.notified() == ["tagged" if what == "tag" else "reverted"]
+    assert await world.notice_kinds() == ["tagged" if what == "tag" else "reverted"]
     row = await world.row(one)
     assert (row.blocked, row.intent) == ("", None)
 
@@ -333,7 +333,7 @@ async def test_one_that_lasts_is_tried_for_as_long_and_done_once_it_passes(world
         with suppress(Retryable):
             await world.look(one, "queue")
         world.clock.advance(hours=1)
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     world.arm.reset()
     assert (await world.look(one, "sweep")).did == "delete"
     assert await world.body(one) is None
@@ -403,12 +403,12 @@ async def test_an_edit_meanwhile_is_not_taken_for_ours_where_the_answer_breaks_o
 def test_what_is_documented_is_what_is_in_the_list() -> None:
     text = (ROOT / "docs/decisions.md").read_text()
     table = text[text.index("| Azure's code |") :].split("\n\n")[0]
-    reported = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in table.splitlines()[2:]]
-    assert dict(reported) == dict(REFUSALS)
+    documented = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in table.splitlines()[2:]]
+    assert dict(documented) == dict(REFUSALS)
 
 
 @pytest.mark.parametrize("meanwhile", ["unknown", "hold"])
-async def test_what_is_not_tried_for_a_while_is_not_told_of_anew(world: World, meanwhile: str) -> None:
+async def test_what_is_not_tried_for_a_while_is_not_notified_anew(world: World, meanwhile: str) -> None:
     world.ruleset = rules(on={"whole-initiative": "revert"})
     one = world.id()
     await world.write(one, ALICE, policyDefinitionReferenceIds=None)
@@ -425,7 +425,7 @@ async def test_what_is_not_tried_for_a_while_is_not_told_of_anew(world: World, m
     await days(world, one, 3)
     row = await world.row(one)
     assert (row.status, row.refused) == (Status.CANNOT_ACT, 2)
-    assert (await world.notified()).count("cannot-act") == 1
+    assert (await world.notice_kinds()).count("cannot-act") == 1
 
 
 async def test_an_edit_that_cannot_be_read_does_not_wait_for_the_next_try_of_what_azure_refused(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The breaker: so many reverts in an hour and no more, told once, until an operator closes it."""
+"""The breaker: so many reverts in an hour and no more, notified once, until an operator closes it."""
 
 import asyncio
 import json
@@ -32,13 +32,13 @@ async def test_the_limit_holds_and_the_next_one_waits(world: World) -> None:
         assert await world.body(one) is not None
     assert [await world.events(one) for one in ids[2:]] == [["intent", "held"], ["held"]]
     assert sorted(await world.register.held()) == sorted(one.text for one in ids[2:])
-    assert await world.notified() == ["breaker-open", "reverted", "reverted", "violation", "violation"]
+    assert await world.notice_kinds() == ["breaker-open", "reverted", "reverted", "violation", "violation"]
     state = await world.register.breaker(world.clock.now())
     assert (state.opened_at, state.notified) == (world.clock.time, True)
 
 
 @pytest.mark.parametrize("operation", ["queues.send", "register.sent"])
-async def test_what_fails_once_while_it_is_told_is_told_once_more_at_most(world: World, operation: str) -> None:
+async def test_a_notice_that_fails_once_is_sent_once_more_at_most(world: World, operation: str) -> None:
     world.ruleset = rules(breaker={"reverts_per_hour": 0})
     first, second = world.id("first"), world.id("second")
     await world.bad(first)
@@ -67,7 +67,7 @@ async def test_what_is_held_is_held_quietly(world: World) -> None:
     for source in ("event", "queue", "operator"):
         assert not (await world.look(one, source)).wrote
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_closed_by_an_operator_it_lets_reverts_through_again(world: World) -> None:
@@ -93,7 +93,7 @@ async def test_an_hour_later_there_is_room_again(world: World) -> None:
         await world.bad(one)
         assert (await world.look(one)).did == "delete"
         world.clock.advance(minutes=61)
-    assert await world.notified() == ["reverted"] * 3
+    assert await world.notice_kinds() == ["reverted"] * 3
 
 
 @pytest.mark.parametrize("write", [2, 3, 4])
@@ -123,7 +123,7 @@ async def test_tags_are_not_counted(world: World) -> None:
     assert (await world.register.breaker(world.clock.now())).recent == 0
 
 
-async def test_mended_while_it_was_held(world: World) -> None:
+async def test_fixed_while_it_was_held(world: World) -> None:
     world.ruleset = rules(breaker={"reverts_per_hour": 0})
     one = world.id()
     await world.bad(one)
@@ -145,7 +145,7 @@ async def test_one_revert_counts_once_however_often_its_event_comes(world: World
     assert (state.opened_at, state.recent) == (None, 1)
 
 
-async def test_an_open_breaker_is_told_with_each_revert_that_it_holds(
+async def test_an_open_breaker_is_named_with_each_revert_that_it_holds(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "guardrails")
@@ -153,5 +153,5 @@ async def test_an_open_breaker_is_told_with_each_revert_that_it_holds(
     for name in ("first", "second", "third"):
         await world.bad(world.id(name))
         await world.look(world.id(name))
-    notified = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
-    assert [one["state"] for one in notified if one["event"] == "breaker"] == ["closed", "open", "open"]
+    facts = [json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"]
+    assert [one["state"] for one in facts if one["event"] == "breaker"] == ["closed", "open", "open"]

@@ -60,13 +60,13 @@ async def test_one_exemption_rewritten_21_times_stops_nothing_else(world: World)
     assert (await world.look(other)).did == "delete"
 
 
-async def test_it_is_told_once_and_goes_on_by_itself_at_the_very_second(world: World) -> None:
+async def test_it_is_notified_once_and_goes_on_by_itself_at_the_very_second(world: World) -> None:
     one = world.id()
     await world.known(one)
     first = world.clock.now()
     assert await flood(world, one, 8) == ["put-back"] * 3 + [""] * 5
-    assert (await world.notified()).count("fight") == 1
-    assert (await world.notified()).count("evasion-attempted") == 1
+    assert (await world.notice_kinds()).count("fight") == 1
+    assert (await world.notice_kinds()).count("evasion-attempted") == 1
     row = await world.row(one)
     assert row.due == first + timedelta(hours=1)
     assert max(world.wakes()) == 3600 - 30
@@ -84,11 +84,11 @@ async def test_the_notice_of_a_flood_names_who_writes_and_when_it_goes_on(world:
     one = world.id()
     await world.known(one)
     await flood(world, one, 4)
-    (reported,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
-    assert reported["actor"] == "alice@contoso.com"
-    assert reported["why"][0].startswith("3 reverts of it were begun since ")
-    assert "If it stands at" in reported["done"]
-    assert one.text in reported["next"]
+    (notice,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
+    assert notice["actor"] == "alice@contoso.com"
+    assert notice["why"][0].startswith("3 reverts of it were begun since ")
+    assert "If it stands at" in notice["done"]
+    assert one.text in notice["next"]
 
 
 async def test_what_azure_refused_counts_and_nobody_says_that_it_was_reverted(world: World) -> None:
@@ -96,8 +96,8 @@ async def test_what_azure_refused_counts_and_nobody_says_that_it_was_reverted(wo
     one = world.id()
     assert await flood(world, one, 4) == [""] * 4
     assert await world.events(one) == ["intent", "cannot-act"] * 3 + ["held"]
-    (reported,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
-    said = " ".join((*reported["why"], reported["done"]))
+    (notice,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
+    said = " ".join((*notice["why"], notice["done"]))
     assert "3 reverts of it were begun" in said
     assert "it was reverted" not in said
 
@@ -106,15 +106,15 @@ async def test_a_fight_over_days_is_found_by_count_and_reverted_once_an_hour(wor
     world.ruleset = rules(breaker={"fights": {"times": 4, "window": "1d"}})
     one = world.id()
     await world.known(one)
-    did, reported = [], 0
+    did, held = [], 0
     for number in range(12):  # every half an hour: never three within an hour
         await world.bad(one, PIPELINE, displayName=f"run {number}")
         did.append((await world.look(one)).did)
-        reported += (await world.row(one)).held == "fight"
+        held += (await world.row(one)).held == "fight"
         world.clock.advance(minutes=30)
     assert did == ["put-back"] * 4 + ["", "put-back"] * 4
-    assert reported == 4
-    assert (await world.notified()).count("fight") == 1  # one in its window
+    assert held == 4
+    assert (await world.notice_kinds()).count("fight") == 1  # one in its window
 
 
 async def test_a_violation_does_not_win_by_persistence(world: World) -> None:
@@ -137,12 +137,12 @@ async def test_an_author_who_floods_is_held_back_and_others_are_not(world: World
     assert (await world.row(world.id("bad-12"))).held == "author"
     assert await many(world, 2, BOB, "bobs") == ["delete"] * 2
     assert await recent(world) == 12
-    reported = await world.notified()
-    assert (reported.count("budget-reached"), reported.count("breaker-open")) == (1, 0)
+    kinds = await world.notice_kinds()
+    assert (kinds.count("budget-reached"), kinds.count("breaker-open")) == (1, 0)
     assert sorted((await world.register.held()).values()) == ["author"] * 3
 
 
-async def test_what_is_left_to_be_told_and_is_told_again_goes_once(world: World) -> None:
+async def test_a_pending_notice_that_comes_again_goes_once(world: World) -> None:
     async def unreachable() -> None:
         raise Retryable("it cannot be reached", code="storage-unreachable")
 
@@ -155,21 +155,21 @@ async def test_what_is_left_to_be_told_and_is_told_again_goes_once(world: World)
     world.after_lease()
     await world.bad(one, displayName="another text")
     await world.look(one)
-    assert [reported["notice"]["kind"] for reported in await world.notices()].count("budget-reached") == 1
+    assert [message["notice"]["kind"] for message in await world.notices()].count("budget-reached") == 1
     assert (await world.row(one)).outbox == ()
 
 
-async def test_a_budget_is_told_once_where_the_clock_of_who_tells_is_behind(world: World) -> None:
+async def test_a_budget_is_notified_once_where_the_clock_of_the_notifier_is_behind(world: World) -> None:
     await many(world, 10, ALICE)
     world.clock.advance(seconds=-2)  # another worker
     await many(world, 1, ALICE, "more")
     world.clock.advance(hours=1, seconds=1)  # the tenth revert still counts for a second
     await many(world, 1, ALICE, "last")
     assert [(await world.row(world.id(name))).held for name in ("more-0", "last-0")] == ["author"] * 2
-    assert [reported["notice"]["kind"] for reported in await world.notices()].count("budget-reached") == 1
+    assert [message["notice"]["kind"] for message in await world.notices()].count("budget-reached") == 1
 
 
-async def test_a_flood_is_told_once_where_the_clock_of_who_tells_is_behind(world: World) -> None:
+async def test_a_flood_is_notified_once_where_the_clock_of_the_notifier_is_behind(world: World) -> None:
     world.ruleset = rules(breaker={"reverts": {"exemption": 1}})
     one = world.id()
     assert await flood(world, one, 1) == ["delete"]
@@ -178,7 +178,7 @@ async def test_a_flood_is_told_once_where_the_clock_of_who_tells_is_behind(world
     await world.look(one)
     world.clock.advance(hours=1, seconds=1)  # the revert still counts for a second
     assert (await world.look(one)).row.held == "exemption"
-    assert (await world.notified()).count("fight") == 1
+    assert (await world.notice_kinds()).count("fight") == 1
 
 
 async def test_what_waits_and_is_unknown_in_part_is_not_recorded_again(world: World) -> None:
@@ -263,9 +263,9 @@ async def test_two_workers_at_once_take_no_more_than_there_is(world: World) -> N
     assert sum([await world.body(one) is None for one in ids]) == 2
     assert await recent(world) == 2
     assert sorted((await world.register.held()).values()) == ["author"] * 4
-    assert [reported for reported in await world.notified() if reported == "budget-reached"] == ["budget-reached"]
-    reached = [message for message in await world.notices() if message["notice"]["kind"] == "budget-reached"]
-    assert len(reached) == 1
+    assert [kind for kind in await world.notice_kinds() if kind == "budget-reached"] == ["budget-reached"]
+    messages = [message for message in await world.notices() if message["notice"]["kind"] == "budget-reached"]
+    assert len(messages) == 1
 
 
 @pytest.mark.parametrize("write", [1, 2, 3])
@@ -323,9 +323,9 @@ async def test_the_log_says_which_budget_holds_a_revert(world: World, caplog: py
     lines: list[dict[str, Any]] = [
         json.loads(one.message) for one in caplog.records if one.name == "guardrails.telemetry"
     ]
-    reported = [one for one in lines if one["event"] == "breaker"]
-    assert [one.get("full", "") for one in reported] == [""] * 10 + ["author"]
-    assert {one["state"] for one in reported} == {"closed"}
+    facts = [one for one in lines if one["event"] == "breaker"]
+    assert [one.get("full", "") for one in facts] == [""] * 10 + ["author"]
+    assert {one["state"] for one in facts} == {"closed"}
 
 
 async def test_removals_use_up_nothing_that_reverts_have(world: World) -> None:

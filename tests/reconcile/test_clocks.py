@@ -29,7 +29,7 @@ def one(world: World) -> ExemptionId:
     return world.id()
 
 
-async def stands(world: World, one: ExemptionId, time: timedelta) -> bool:
+async def left_alone(world: World, one: ExemptionId, time: timedelta) -> bool:
     """Let time pass, with a look whenever one is due; return whether it was left alone all the while."""
     end = world.clock.time + time
     row = await world.row(one)
@@ -59,23 +59,25 @@ async def gone(world: World, one: ExemptionId, *, seen: bool = True) -> None:
 
 async def has_left(world: World, one: ExemptionId, time: timedelta) -> bool:
     """Whether it is reverted after this time, and not a second before."""
-    return await stands(world, one, time - timedelta(seconds=1)) and not await stands(world, one, timedelta(seconds=1))
+    return await left_alone(world, one, time - timedelta(seconds=1)) and not await left_alone(
+        world, one, timedelta(seconds=1)
+    )
 
 
 async def test_alternating_between_two_rules(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     assert await edit(world, one, **NO_MEMBER)
     assert await has_left(world, one, 2 * HOUR)
     assert await world.body(one) is None
-    assert await world.notified() == ["reverted", "tagged", "tagged"]
+    assert await world.notice_kinds() == ["reverted", "tagged", "tagged"]
 
 
-async def test_mended_for_a_moment(world: World, one: ExemptionId) -> None:
+async def test_fixed_for_a_moment(world: World, one: ExemptionId) -> None:
     await edit(world, one)
     good = await world.properties(one)
     await edit(world, one, **NEVER_ENDS)
-    await stands(world, one, TEN)
+    await left_alone(world, one, TEN)
     await edit(world, one)
     world.clock.advance(minutes=1)
     assert await edit(world, one, **NEVER_ENDS)
@@ -84,19 +86,19 @@ async def test_mended_for_a_moment(world: World, one: ExemptionId) -> None:
     assert not await edit(world, one, **NEVER_ENDS)
 
 
-async def test_who_breaks_it_again_each_time_it_is_mended_is_told_once(world: World, one: ExemptionId) -> None:
+async def test_who_breaks_it_again_each_time_it_is_fixed_is_notified_once(world: World, one: ExemptionId) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "20d"}})
     for _ in range(TOGGLES + 2):
         assert await edit(world, one, **NEVER_ENDS)
-        await stands(world, one, HOUR)
+        await left_alone(world, one, HOUR)
         assert await edit(world, one)
-        await stands(world, one, HOUR)
-    assert (await world.notified()).count("evasion-attempted") == 1
+        await left_alone(world, one, HOUR)
+    assert (await world.notice_kinds()).count("evasion-attempted") == 1
 
 
 async def test_an_assignment_that_cannot_be_read(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NO_MEMBER)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
     world.clock.advance(hours=1)
     assert (await world.look(one)).row.status is Status.UNKNOWN
@@ -111,13 +113,13 @@ async def test_an_unreadable_assignment_past_the_end_is_no_reason_to_revert(worl
     world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
     world.clock.advance(hours=1)
     await world.look(one)
-    assert await stands(world, one, timedelta(days=3))
+    assert await left_alone(world, one, timedelta(days=3))
     assert await world.body(one) is not None
 
 
 async def test_an_exemption_that_cannot_be_read(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     world.fault("GET", "policyExemptions", status=403, code="AuthorizationFailed", count=1)
     assert (await world.look(one)).row.status is Status.UNKNOWN
     assert await has_left(world, one, 2 * HOUR)
@@ -125,7 +127,7 @@ async def test_an_exemption_that_cannot_be_read(world: World, one: ExemptionId) 
 
 async def test_deleted_and_made_again(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     await world.delete(one)
     await world.look(one)
     world.clock.advance(days=1)
@@ -135,11 +137,11 @@ async def test_deleted_and_made_again(world: World, one: ExemptionId) -> None:
 
 async def test_another_name(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     await gone(world, one)
     other, third = world.id("another-name"), world.id("a-third-name")
     assert await edit(world, other, **NEVER_ENDS)
-    assert await stands(world, other, HOUR)
+    assert await left_alone(world, other, HOUR)
     await gone(world, other)
     assert await edit(world, third, **NEVER_ENDS)
     assert await has_left(world, third, HOUR)
@@ -149,13 +151,13 @@ async def test_another_name(world: World, one: ExemptionId) -> None:
 async def test_several_names_at_once_and_in_turn(world: World, one: ExemptionId) -> None:
     other = world.id("another-name")
     await edit(world, one, **NEVER_ENDS)
-    await stands(world, one, timedelta(hours=4))
+    await left_alone(world, one, timedelta(hours=4))
     await edit(world, other, **NEVER_ENDS)
-    await stands(world, other, timedelta(hours=4))
+    await left_alone(world, other, timedelta(hours=4))
     await edit(world, one)
     await edit(world, other)
     assert await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, 3 * HOUR)
+    assert await left_alone(world, one, 3 * HOUR)
     await edit(world, one)
     assert await edit(world, other, **NEVER_ENDS)
     assert await has_left(world, other, HOUR)
@@ -168,7 +170,7 @@ async def test_another_name_that_first_broke_a_rule_without_grace(
     """Its revert is refused. An edit that leaves only what has a grace wins no more time than under the first name."""
     world.ruleset = rules(on={"expiry-missing": GRACE, "expiry-too-far": "revert"})
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, timedelta(hours=6))
+    assert await left_alone(world, one, timedelta(hours=6))
     other = world.id("another-name")
     world.deny("Microsoft.Authorization/policyExemptions/delete")
     await edit(world, other, expiresOn=in_days(world.clock, 900))
@@ -195,7 +197,7 @@ async def test_what_is_not_alike_has_a_grace_of_its_own(
     world: World, one: ExemptionId, scope: str, actor: Actor, changes: dict[str, Any]
 ) -> None:
     await edit(world, one, **NEVER_ENDS)
-    await stands(world, one, TEN)
+    await left_alone(world, one, TEN)
     other = world.id("another-name", scope)
     await edit(world, other, actor, **NEVER_ENDS, **changes)
     assert await has_left(world, other, 12 * HOUR)
@@ -209,7 +211,7 @@ async def test_what_others_used_is_read_where_a_period_begins_and_nowhere_else(w
     assert reads() == 0
     await edit(world, one, **NEVER_ENDS)
     assert reads() == 1
-    await stands(world, one, TEN)
+    await left_alone(world, one, TEN)
     await edit(world, one, **NEVER_ENDS, displayName="another name")
     assert reads() == 1
     world.ruleset = rules()
@@ -220,10 +222,10 @@ async def test_what_others_used_is_read_where_a_period_begins_and_nowhere_else(w
 @pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
 async def test_another_assignment_and_back(world: World, one: ExemptionId, seen: bool) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, timedelta(hours=5))
+    assert await left_alone(world, one, timedelta(hours=5))
     await gone(world, one, seen=seen)
     assert await edit(world, one, **NEVER_ENDS, **ELSEWHERE)
-    assert await stands(world, one, timedelta(hours=5))
+    assert await left_alone(world, one, timedelta(hours=5))
     await gone(world, one, seen=seen)
     assert await edit(world, one, **NEVER_ENDS)
     assert await has_left(world, one, 2 * HOUR)
@@ -232,13 +234,13 @@ async def test_another_assignment_and_back(world: World, one: ExemptionId, seen:
 async def test_an_exclusion_or_an_owner_that_comes_and_goes(world: World, one: ExemptionId) -> None:
     on = {"expiry-missing": GRACE}
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, timedelta(hours=4))
+    assert await left_alone(world, one, timedelta(hours=4))
     world.ruleset = rules(on=on, exclusions=[{"scope": "/subscriptions/**", "reason": "for a while"}])
     await world.look(one)
-    assert await stands(world, one, timedelta(hours=4))
+    assert await left_alone(world, one, timedelta(hours=4))
     world.ruleset = rules(on=on, owners=[{"name": "Alice's tool", "authors": ["alice@contoso.com"]}])
     await world.look(one)
-    assert await stands(world, one, timedelta(hours=2))
+    assert await left_alone(world, one, timedelta(hours=2))
     world.ruleset = rules(on=on)
     await world.look(one)
     assert await has_left(world, one, 2 * HOUR)
@@ -248,15 +250,15 @@ async def test_a_category_for_which_it_is_only_an_alert(world: World, one: Exemp
     mild = {"exemption_category": "Mitigated", "rules": {"expiry-missing": "alert"}}
     world.ruleset = rules(on={"expiry-missing": GRACE}, overrides=[mild])
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     await edit(world, one, **NEVER_ENDS, exemptionCategory="Mitigated")
-    assert await stands(world, one, timedelta(days=3))
+    assert await left_alone(world, one, timedelta(days=3))
     assert not await edit(world, one, **NEVER_ENDS)
 
 
 async def test_a_rule_switched_off_and_on(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     before, world.ruleset = world.ruleset, rules(on={"expiry-missing": "off"})
     await world.settle(one)
     world.clock.advance(days=2)
@@ -267,9 +269,9 @@ async def test_a_rule_switched_off_and_on(world: World, one: ExemptionId) -> Non
 
 async def test_what_an_operator_restored_is_kept_and_the_next_edit_is_not(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert not await stands(world, one, 12 * HOUR)
+    assert not await left_alone(world, one, 12 * HOUR)
     await world.reconciler.restore(one, OPERATOR)
-    assert await stands(world, one, timedelta(days=3))
+    assert await left_alone(world, one, timedelta(days=3))
     await world.look(one)
     assert not await edit(world, one, **NEVER_ENDS, displayName="kept no more")
 
@@ -280,11 +282,11 @@ async def test_what_went_over_to_another_assignment_uses_up_no_more_of_the_old_o
 ) -> None:
     other = world.id("another-name")
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     await gone(world, one, seen=seen)
     await edit(world, one, **ELSEWHERE)
     assert await edit(world, other, **NEVER_ENDS)
-    assert await stands(world, other, HOUR)
+    assert await left_alone(world, other, HOUR)
     await gone(world, other)
     world.clock.advance(days=60)
     assert await edit(world, other, **NEVER_ENDS)
@@ -298,7 +300,7 @@ async def test_what_asks_for_no_revert_uses_up_nothing_though_a_hold_on_it_is_re
     assert await edit(world, one, metadata=NO_TICKET)
     until = world.clock.now() + timedelta(days=2)
     await world.reconciler.hold(one, OPERATOR, until=until, reason="an incident")
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     await world.reconciler.release(one, OPERATOR)
     await edit(world, one)
     assert await edit(world, other, **NEVER_ENDS)
@@ -311,7 +313,7 @@ async def test_what_was_used_from_the_old_assignment_is_no_others_from_the_new_o
 ) -> None:
     other = world.id("another-name")
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     await gone(world, one, seen=seen)
     await edit(world, one, **ELSEWHERE)
     assert await edit(world, other, **NEVER_ENDS, **ELSEWHERE)
@@ -319,16 +321,16 @@ async def test_what_was_used_from_the_old_assignment_is_no_others_from_the_new_o
 
 
 @pytest.mark.parametrize("why", ["adopted", "restored"])
-async def test_what_may_stand_uses_up_nothing(world: World, one: ExemptionId, why: str) -> None:
+async def test_what_is_allowed_uses_up_nothing(world: World, one: ExemptionId, why: str) -> None:
     other = world.id("another-name")
     await world.bad(one)
     world.clock.advance(days=1)
     await world.look(one, "sweep", adopt=world.clock.now() if why == "adopted" else None)
     if why == "restored":
-        assert await stands(world, one, timedelta(hours=11))
+        assert await left_alone(world, one, timedelta(hours=11))
         await gone(world, one)
         await world.reconciler.restore(one, OPERATOR)
-    assert await stands(world, one, timedelta(days=60))
+    assert await left_alone(world, one, timedelta(days=60))
     assert await edit(world, other, **NEVER_ENDS)
     assert await has_left(world, other, timedelta(hours=12))
 
@@ -343,12 +345,12 @@ async def test_what_stood_until_somebody_edits_it_has_its_whole_grace_then(
     if why == "restored":
         await gone(world, one)
         await world.reconciler.restore(one, OPERATOR)
-    assert await stands(world, one, timedelta(days=60))
+    assert await left_alone(world, one, timedelta(days=60))
     await edit(world, one, PIPELINE, **NEVER_ENDS, displayName="still without an end")
     assert await has_left(world, one, timedelta(hours=12))
 
 
-async def cannot_be_told(world: World, one: ExemptionId) -> None:
+async def becomes_unknown(world: World, one: ExemptionId) -> None:
     """From now on its assignment cannot be read."""
     world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
     world.clock.advance(hours=1)
@@ -356,7 +358,7 @@ async def cannot_be_told(world: World, one: ExemptionId) -> None:
     assert (await world.row(one)).unclear
 
 
-async def test_our_put_back_ends_a_period_though_the_rule_cannot_be_told_then(world: World, one: ExemptionId) -> None:
+async def test_our_put_back_ends_a_period_though_the_rule_is_unknown_then(world: World, one: ExemptionId) -> None:
     world.ruleset = rules(on={"expiry-missing": GRACE, "whole-initiative": "revert"})
     await edit(world, one)
     await world.write(one, ALICE, **NO_MEMBER)
@@ -364,17 +366,17 @@ async def test_our_put_back_ends_a_period_though_the_rule_cannot_be_told_then(wo
     with pytest.raises(Died):
         await world.look(one)
     world.watch.revive()
-    await cannot_be_told(world, one)
+    await becomes_unknown(world, one)
     assert (await world.events(one))[-1] == "put-back"
     world.clock.advance(days=3)
     assert await edit(world, one, **NEVER_ENDS)
     assert await has_left(world, one, 11 * HOUR)
 
 
-async def test_a_restore_ends_a_period_though_the_rule_cannot_be_told_then(world: World, one: ExemptionId) -> None:
+async def test_a_restore_ends_a_period_though_the_rule_is_unknown_then(world: World, one: ExemptionId) -> None:
     await edit(world, one)
     await edit(world, one, **NO_MEMBER)
-    await cannot_be_told(world, one)
+    await becomes_unknown(world, one)
     await world.reconciler.restore(one, OPERATOR, at=1)
     world.clock.advance(days=3)
     await edit(world, one, PIPELINE, **NO_MEMBER)
@@ -384,7 +386,7 @@ async def test_a_restore_ends_a_period_though_the_rule_cannot_be_told_then(world
     assert await has_left(world, one, 12 * HOUR)
 
 
-async def test_what_may_stand_again_ends_a_period_though_the_rule_cannot_be_told_then(
+async def test_what_is_allowed_again_ends_a_period_though_the_rule_is_unknown_then(
     world: World, one: ExemptionId
 ) -> None:
     left_alone = world.ruleset
@@ -395,7 +397,7 @@ async def test_what_may_stand_again_ends_a_period_though_the_rule_cannot_be_told
     world.ruleset = rules(on=on, adoption={"until": "2020-01-01"})
     await world.look(one)
     world.ruleset = left_alone
-    await cannot_be_told(world, one)
+    await becomes_unknown(world, one)
     world.clock.advance(days=3)
     assert await edit(world, one, PIPELINE, **NEVER_ENDS)
     assert await has_left(world, one, 12 * HOUR)
@@ -417,7 +419,7 @@ async def test_what_stood_and_is_made_anew_from_another_assignment_has_its_whole
 
 async def test_somebody_else_has_a_grace_of_his_own(world: World, one: ExemptionId) -> None:
     await edit(world, one, **NEVER_ENDS)
-    assert await stands(world, one, TEN)
+    assert await left_alone(world, one, TEN)
     await edit(world, one)
     await edit(world, one, PIPELINE, **NEVER_ENDS)
     assert await has_left(world, one, 12 * HOUR)
@@ -426,11 +428,11 @@ async def test_somebody_else_has_a_grace_of_his_own(world: World, one: Exemption
 async def test_in_audit_mode_it_is_counted_alike(world: World, one: ExemptionId) -> None:
     world.ruleset = rules("audit", on={"expiry-missing": GRACE})
     await edit(world, one, **NEVER_ENDS)
-    await stands(world, one, TEN)
+    await left_alone(world, one, TEN)
     await edit(world, one)
     await edit(world, one, **NEVER_ENDS)
     assert (await world.row(one)).due == world.clock.time + 2 * HOUR
-    await stands(world, one, 2 * HOUR)
+    await left_alone(world, one, 2 * HOUR)
     row = await world.row(one)
     assert (row.answer, row.due) == ("put-back", None)
     assert world.writes() == 0
@@ -505,7 +507,7 @@ async def test_a_month_later_it_is_a_new_one(world: World, approved: ExemptionId
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["the delete is seen", "it is not"])
-async def test_by_way_of_another_assignment(world: World, approved: ExemptionId, seen: bool) -> None:
+async def test_by_another_assignment(world: World, approved: ExemptionId, seen: bool) -> None:
     await edit(world, approved, **ends(0))
     await gone(world, approved, seen=seen)
     assert await edit(world, approved, **ends(60), **ELSEWHERE)
@@ -565,7 +567,7 @@ async def test_nor_is_it_of_one_that_was_deleted_and_is_made_anew(world: World, 
     assert (await world.row(unread)).status is Status.COMPLIANT
 
 
-async def test_an_end_is_accepted_once_the_rule_can_be_told(world: World, unread: ExemptionId) -> None:
+async def test_an_end_is_accepted_once_the_rule_is_known(world: World, unread: ExemptionId) -> None:
     await read_again(world)
     assert set((await world.look(unread)).row.findings) == {"EXG203"}
     assert not await edit(world, unread, **ends(60))
@@ -602,7 +604,7 @@ async def asked_to_be_reverted_for_a_while(world: World, one: ExemptionId) -> No
 
 
 @pytest.mark.parametrize("between", [edited_and_put_back, asked_to_be_reverted_for_a_while])
-async def test_however_it_came_to_be_told_the_end_is_accepted_then(
+async def test_whatever_made_the_rule_known_the_end_is_accepted_then(
     world: World, unread: ExemptionId, between: Callable[[World, ExemptionId], Awaitable[None]]
 ) -> None:
     await read_again(world)
@@ -614,7 +616,7 @@ async def test_however_it_came_to_be_told_the_end_is_accepted_then(
     assert not await edit(world, unread, **ends(60))
 
 
-async def test_where_it_is_only_told_it_stays_told(world: World, approved: ExemptionId) -> None:
+async def test_where_it_is_only_notified_it_stays_notified(world: World, approved: ExemptionId) -> None:
     world.ruleset = rules(on={"expiry-extended": "alert", "ticket-missing": "alert"})
     without = {"metadata": NO_TICKET}
     await edit(world, approved, **{**ends(0), **without})
@@ -637,7 +639,7 @@ async def test_what_was_extended_while_the_rule_was_off_is_not_held_against_it(
     assert not await edit(world, approved, **ends(62))
 
 
-async def test_a_smaller_tolerance_takes_back_nothing_that_stands(world: World, approved: ExemptionId) -> None:
+async def test_a_smaller_tolerance_takes_back_nothing_that_was_granted(world: World, approved: ExemptionId) -> None:
     await edit(world, approved, **ends(0))
     await edit(world, approved, **ends(1))
     strict = {"response": "revert", "options": {"tolerance_days": 0}}
@@ -664,14 +666,14 @@ async def test_its_first_and_its_earliest_end_are_not_pushed_out_of_the_register
     assert [seen for seen, _ in dates] == sorted(seen for seen, _ in dates)
 
 
-async def test_reminders_are_told_however_the_end_moves(world: World, approved: ExemptionId) -> None:
+async def test_reminders_are_sent_however_the_end_moves(world: World, approved: ExemptionId) -> None:
     world.ruleset = rules()
     await edit(world, approved, expiresOn=in_days(world.clock, 40))
-    reported = []
+    kinds = []
     for day in range(40):
         end = in_days(world.clock, 40 - day) if day % 2 else in_days(world.clock, 40 - day + 0.01)
         await edit(world, approved, expiresOn=end)
-        reported += [one["notice"]["kind"] for one in await world.notices()]
+        kinds += [one["notice"]["kind"] for one in await world.notices()]
         await world.forget()
         world.clock.advance(days=1)
-    assert reported.count("expiring") >= 4
+    assert kinds.count("expiring") >= 4

@@ -20,7 +20,7 @@ async def test_it_is_recorded_with_its_body_and_nothing_is_said_or_changed(world
     assert (row.snapshot, row.compliant, row.undo) == (1, 1, None)
     assert await world.events(one) == ["written"]
     assert await world.register.body(one, 1) == body
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     assert await world.waiting() == 0
 
 
@@ -44,7 +44,7 @@ async def test_a_duplicate_costs_two_reads_and_nothing_else(world: World) -> Non
         assert world.ours() == {"GET policyExemptions": 1}
         assert world.watch.calls == {"register.read": 1, "arm.get": 1, "arm.assignment": 1}
     assert await world.stored(one) == before
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_the_id_may_come_in_any_casing(world: World) -> None:
@@ -73,4 +73,4 @@ async def test_a_compliant_edit_becomes_the_new_last_compliant_state(world: Worl
     assert (row.status, row.compliant, row.snapshot) == (Status.COMPLIANT, 2, 2)
     assert await world.events(one) == ["written", "edited"]
     assert await world.register.body(one, 2) == edited
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []

@@ -7,7 +7,7 @@ from sandbox import tenant
 from tests.reconcile.world import ABOVE, ALICE, NO_TICKET, World, in_days, rules
 
 
-async def test_a_compliant_one_that_somebody_deletes_is_told_with_what_it_was(world: World) -> None:
+async def test_the_notice_of_a_deleted_compliant_one_says_what_it_was(world: World) -> None:
     one = world.id()
     body = await world.known(one)
     await world.delete(one)
@@ -18,7 +18,7 @@ async def test_a_compliant_one_that_somebody_deletes_is_told_with_what_it_was(wo
     assert (row.status, row.answer, row.content, row.due, row.undo) == (Status.GONE, "none", "", None, 1)
     assert await world.register.body(one, 1) == body
     assert await world.events(one) == ["written", "deleted"]
-    assert await world.notified() == ["deleted"]
+    assert await world.notice_kinds() == ["deleted"]
     notice = await world.notice()
     assert notice["actor"] == "alice@contoso.com"
     assert notice["exemption"]["ticket"] == "SEC-1234"
@@ -33,7 +33,7 @@ async def test_twice_gone_is_once_gone(world: World) -> None:
     await world.forget()
     for source in ("event", "queue", "sweep", "operator"):
         assert not (await world.look(one, source)).wrote
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     assert world.ours() == {"GET policyExemptions": 4}
 
 
@@ -44,7 +44,7 @@ async def test_a_bad_one_that_somebody_deletes_is_no_loss(world: World) -> None:
     await world.forget()
     await world.delete(one)
     assert (await world.look(one)).row.status is Status.GONE
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_an_expired_one_that_somebody_clears_away_is_no_loss(world: World) -> None:
@@ -53,7 +53,7 @@ async def test_an_expired_one_that_somebody_clears_away_is_no_loss(world: World)
     world.clock.advance(days=6)
     await world.delete(one)
     await world.look(one)
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_one_that_the_register_never_knew(world: World) -> None:
@@ -62,7 +62,7 @@ async def test_one_that_the_register_never_knew(world: World) -> None:
     assert (outcome.row.status, outcome.row.undo, outcome.wrote) == (Status.GONE, None, False)
     assert await world.register.read(one) is None
     assert await world.events(one) == []
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 @pytest.mark.parametrize("gone", ["resource", "group"])
@@ -72,7 +72,7 @@ async def test_its_target_is_deleted_and_takes_it_along(world: World, gone: str)
     target = {"resource": tenant.RESOURCE, "group": tenant.GROUP}[gone]
     world.arm.store.remove(target.lower())
     assert (await world.look(one)).row.status is Status.GONE
-    assert await world.notified() == ["deleted"]
+    assert await world.notice_kinds() == ["deleted"]
 
 
 async def test_one_that_went_within_its_grace_is_not_waited_for(world: World) -> None:
@@ -90,18 +90,18 @@ async def test_one_that_went_within_its_grace_is_not_waited_for(world: World) ->
 
 
 @pytest.mark.parametrize("good", [True, False])
-async def test_one_that_went_unseen_for_another_under_its_name_is_told_once(world: World, good: bool) -> None:
+async def test_one_that_went_unseen_for_another_with_its_name_is_notified_once(world: World, good: bool) -> None:
     one = world.id()
     await world.known(one)
     await world.delete(one)
     await (world.write if good else world.bad)(one, ALICE, policyAssignmentId=ABOVE, policyDefinitionReferenceIds=None)
     for source in ("event", "sweep", "queue"):
         await world.look(one, source)
-    reported = await world.notified()
-    assert reported.count("deleted") == 1
+    kinds = await world.notice_kinds()
+    assert kinds.count("deleted") == 1
     notice = next(each["notice"] for each in await world.notices() if each["notice"]["kind"] == "deleted")
     assert "another was made under its name" in str(notice["why"])
     assert notice["exemption"]["ticket"] == "SEC-1234"
     await world.reconciler.restore(one, "olga@contoso.com", at=1) if not good else None
     await world.settle(one)
-    assert (await world.notified()).count("deleted") == 1
+    assert (await world.notice_kinds()).count("deleted") == 1

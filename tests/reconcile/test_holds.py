@@ -1,4 +1,4 @@
-"""Break-glass: what an operator holds is judged and told and left alone, until a time, an edit or a word."""
+"""Break-glass: what an operator holds is judged, notified and left alone, until a time, an edit or a word."""
 
 import asyncio
 from contextlib import suppress
@@ -27,7 +27,7 @@ async def informed(world: World, kind: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new to the register", "known"])
-async def test_what_is_held_stands_and_is_judged(world: World, known: bool) -> None:
+async def test_what_is_held_is_left_and_judged(world: World, known: bool) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "1h"}})
     one = world.id()
     await world.bad(one)
@@ -45,7 +45,7 @@ async def test_what_is_held_stands_and_is_judged(world: World, known: bool) -> N
     assert "hold" in await world.events(one)
 
 
-async def test_it_is_recorded_and_told_with_who_and_why(world: World) -> None:
+async def test_it_is_recorded_and_notified_with_who_and_why(world: World) -> None:
     one = world.id()
     await world.bad(one)
     row = await hold(world, one)
@@ -53,9 +53,9 @@ async def test_it_is_recorded_and_told_with_who_and_why(world: World) -> None:
     entry = (await world.history(one))[-1]
     assert (entry.event, entry.facts["actor"], entry.facts["why"]) == ("hold", OPERATOR, WHY)
     assert entry.facts["until"] == spell_time(row.hold.until)
-    (reported,) = await informed(world, "hold")
-    assert (reported["actor"], reported["severity"]) == (OPERATOR, "medium")
-    assert WHY in str(reported["why"])
+    (notice,) = await informed(world, "hold")
+    assert (notice["actor"], notice["severity"]) == (OPERATOR, "medium")
+    assert WHY in str(notice["why"])
     assert await world.register.on_hold() == {one.text: spell_time(row.hold.until)}
 
 
@@ -125,7 +125,7 @@ async def test_people_are_reminded_once_before_each_end(world: World) -> None:
     assert len(await informed(world, "hold-ending")) == 5
 
 
-async def test_a_stranger_gains_nothing_by_an_edit_under_it(world: World) -> None:
+async def test_a_stranger_gains_nothing_by_an_edit_during_a_hold(world: World) -> None:
     one = world.id()
     await world.write(one)
     await world.look(one)
@@ -149,7 +149,7 @@ async def test_the_same_written_again_is_still_held(world: World) -> None:
     assert (await world.row(one)).hold is not None
 
 
-async def test_a_delete_ends_it_and_is_told(world: World) -> None:
+async def test_a_delete_ends_it_and_is_notified(world: World) -> None:
     one = world.id()
     await world.bad(one)
     await hold(world, one)
@@ -157,7 +157,7 @@ async def test_a_delete_ends_it_and_is_told(world: World) -> None:
     await world.look(one, actor="alice@contoso.com", operation="delete")
     row = await world.row(one)
     assert (row.status, row.hold) == (Status.GONE, None)
-    assert {"deleted", "hold"} <= set(await world.notified())
+    assert {"deleted", "hold"} <= set(await world.notice_kinds())
     await world.bad(one)
     assert (await world.look(one)).did == "delete"
 
@@ -205,7 +205,7 @@ async def test_wherever_a_release_died_it_is_ended_once_it_is_repeated(world: Wo
     assert await world.body(one) is None
     row = await world.row(one)
     assert (row.intent, row.outbox) == (None, ())
-    assert await world.notified() == ["hold", "reverted"]
+    assert await world.notice_kinds() == ["hold", "reverted"]
 
 
 async def test_held_anew_it_has_another_end(world: World) -> None:
@@ -230,7 +230,9 @@ async def test_held_anew_it_has_another_end(world: World) -> None:
         (1, "x" * 201, "201 characters"),
     ],
 )
-async def test_a_hold_has_an_end_in_reach_and_a_reason(world: World, hours: float, why: str, says: str) -> None:
+async def test_a_hold_has_a_reason_and_an_end_that_is_not_too_far(
+    world: World, hours: float, why: str, says: str
+) -> None:
     one = world.id()
     await world.bad(one)
     with pytest.raises(Permanent, match=says):
@@ -253,7 +255,7 @@ async def test_what_is_not_there_cannot_be_held(world: World) -> None:
         await hold(world, one)
 
 
-async def test_a_revert_under_way_goes_first(world: World) -> None:
+async def test_a_revert_in_progress_goes_first(world: World) -> None:
     one = world.id()
     await world.bad(one)
     world.watch.die_at(3, after=False)
@@ -267,7 +269,7 @@ async def test_a_revert_under_way_goes_first(world: World) -> None:
 
 
 async def test_a_hold_and_a_revert_at_once_one_of_them_wins(world: World) -> None:
-    """Held before the intent stands, it is not reverted; after it, the operator hears that somebody acts on it."""
+    """Held before the intent is recorded, it is not reverted; after it, the operator hears that somebody acts on it."""
     for number in range(4):
         one = world.id(f"race-{number}")
         await world.bad(one)
@@ -275,9 +277,9 @@ async def test_a_hold_and_a_revert_at_once_one_of_them_wins(world: World) -> Non
         world.after_lease()
         with suppress(Retryable):
             await world.settle(one)
-        stands = await world.body(one) is not None
-        assert stands == ((await world.row(one)).hold is not None)
-        assert stands == isinstance(held, Row)
+        exists = await world.body(one) is not None
+        assert exists == ((await world.row(one)).hold is not None)
+        assert exists == isinstance(held, Row)
         assert not isinstance(looked, Died)
 
 

@@ -47,7 +47,7 @@ async def test_an_answer_with_another_exemption_decides_nothing(world: World, ba
     assert outcome.row.status is Status.UNKNOWN
     assert world.azure() == before
     assert await world.register.read(victim) is None
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
     assert "answered with another" in (await world.notice())["why"][0]
     world.arm.faults.reset()
     assert (await world.look(asked)).did == ("delete" if bad else "")
@@ -93,7 +93,7 @@ async def test_a_write_that_is_answered_with_another_body_is_looked_at_again(wor
     await world.look(one)
     assert (await world.row(one)).status is Status.VIOLATION
     assert (await world.marker(one))["codes"]
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     assert await world.events(other) == []
 
 
@@ -137,7 +137,7 @@ async def test_an_assignment_or_initiative_of_another_is_unknown(world: World, p
 async def test_an_assignment_id_that_leads_elsewhere_is_unread_and_asks_for_nothing_else(
     world: World, assignment: str
 ) -> None:
-    one = world.id("odd")
+    one = world.id("other")
     system = {"lastModifiedAt": spell_time(world.clock.time), "lastModifiedBy": "alice@contoso.com"}
     world.arm.seed(one.text, {**world.waiver(policyAssignmentId=assignment), "systemData": system})
     await world.forget()
@@ -166,7 +166,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("text", FORGED)
-async def test_a_forged_id_reaches_no_exemption(world: World, text: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_forged_id_touches_no_exemption(world: World, text: str, caplog: pytest.LogCaptureFixture) -> None:
     await world.bad(world.id("victim"))
     world.arm.log.reset()
     event = {
@@ -205,7 +205,7 @@ async def test_ids_of_what_there_is_not_leave_nothing(world: World, source: str)
         outcome = await world.look(world.id(f"none-{number}"), source, operation="delete", actor="x@evil.example")
         assert (outcome.row.status, outcome.wrote) == (Status.GONE, False)
     assert keys(world, "") == []
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_what_the_inventory_shows_and_azure_has_not_is_remembered(world: World) -> None:
@@ -296,7 +296,7 @@ def durable(**more: Any) -> Any:
 
 
 @pytest.mark.parametrize("when", ["register.read", "arm.get"])
-async def test_an_accepted_delete_while_another_worker_looks_stands(world: World, when: str) -> None:
+async def test_an_accepted_delete_while_another_worker_looks_is_kept(world: World, when: str) -> None:
     world.ruleset = durable()
     one = world.id()
     await world.known(one)
@@ -344,8 +344,8 @@ async def _never_comes_back(world: World, one: ExemptionId) -> None:
             await world.look(one, source)
     assert one.key not in world.azure()
     assert (await world.row(one)).status is Status.GONE
-    assert "lost" not in await world.notified()
-    assert "restored" not in await world.notified()
+    assert "lost" not in await world.notice_kinds()
+    assert "restored" not in await world.notice_kinds()
 
 
 async def test_one_that_is_written_anew_after_an_accepted_delete_is_durable_again(world: World) -> None:
@@ -392,13 +392,13 @@ async def test_a_look_costs_no_more_than_it_did(world: World) -> None:
 
 
 ALPHABETS = {"cjk": (0x4E00, 20_000), "é": (0xC0, 1_000), "ascii": (0x23, 56)}
-"""The first letter, and how many are drawn from: what Azure takes of each is more than a transaction takes of it."""
+"""The first character, and how many are drawn from: what Azure takes of each is more than a transaction takes of it."""
 
 
 @pytest.mark.parametrize(
     "alphabet", ["cjk", pytest.param("é", marks=pytest.mark.long), pytest.param("ascii", marks=pytest.mark.long)]
 )
-async def test_metadata_of_almost_four_megabytes_is_judged_answered_and_told(world: World, alphabet: str) -> None:
+async def test_metadata_of_almost_four_megabytes_is_judged_answered_and_notified(world: World, alphabet: str) -> None:
     first, span = ALPHABETS[alphabet]
     dead_letters = random.Random(3).choices(range(first, first + span), k=3_900_000 // len(chr(first).encode()))  # noqa: S311
     noise = "".join(map(chr, dead_letters)).replace("\\", "/")
@@ -408,7 +408,7 @@ async def test_metadata_of_almost_four_megabytes_is_judged_answered_and_told(wor
     world.arm.seed(one.text, {**said, "systemData": system})
     assert (await world.look(one)).did == "delete"
     assert one.key not in world.azure()
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
     assert await world.register.verify(one) == []
     await world.reconciler.restore(one, OPERATOR)
     assert (await world.properties(one))["metadata"] == {**APPROVAL, "noise": noise}

@@ -71,7 +71,7 @@ async def return_target(world: World, one: ExemptionId) -> None:
 
 FORMS: dict[str, dict[str, Any]] = {
     "compliant": {},
-    "lower case, odd date": {"exemptionCategory": "waiver"},
+    "lower case, malformed date": {"exemptionCategory": "waiver"},
     "tagged were it anybody's": {"metadata": {**NO_TICKET, **PAC}},
     "reverted were it anybody's": {"expiresOn": None},
     "a whole initiative": {"policyDefinitionReferenceIds": None},
@@ -161,7 +161,7 @@ async def test_epac_gets_back_what_went_with_its_target_where_we_may(world: Worl
     assert epac(await deployed(world, one), wanted) == UNCHANGED
     row = await world.row(one)
     assert (row.status, row.author, len(row.restored)) == (Status.COMPLIANT, author, 1)
-    assert await world.notified() == ["lost", "restored"]
+    assert await world.notice_kinds() == ["lost", "restored"]
 
 
 @pytest.mark.parametrize("owner", [EPAC, {**EPAC, "restore": False}, TERRAFORM], ids=["unsaid", "false", "terraform"])
@@ -176,7 +176,7 @@ async def test_what_is_left_to_its_tool_is_not_put_back(world: World, owner: dic
         await world.look(one, source)
 
     assert await world.body(one) is None
-    assert (world.writes(), await world.notified()) == (0, [])
+    assert (world.writes(), await world.notice_kinds()) == (0, [])
     assert (await world.history(one))[-1].facts["accepted"] == f"it is left to {owner['name']}"
     assert terraform(await world.body(one), wanted) == "create"
 

@@ -54,7 +54,7 @@ async def test_while_the_token_is_pending_nothing_is_changed_and_it_is_one_rever
         world.after_lease()
     assert (await world.look(one)).did == "delete"
     assert len((await world.row(one)).reverts) == 1
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_while_the_token_is_pending_nothing_is_changed_and_it_is_one_rever
         ({"change_reference": "/changes/1"}, "GUARDRAILS_CHANGE_REFERENCE"),
     ],
 )
-async def test_what_the_policy_denies_is_told_once_with_its_reason_and_tried_after_a_day(
+async def test_what_the_policy_denies_is_notified_once_with_its_reason_and_tried_after_a_day(
     world: World, knobs: dict[str, Any], why: str
 ) -> None:
     one = world.id()
@@ -76,7 +76,7 @@ async def test_what_the_policy_denies_is_told_once_with_its_reason_and_tried_aft
     assert row.status is Status.CANNOT_ACT
     assert why in row.blocked
     assert await world.body(one) == body
-    assert await world.notified() == ["cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act"]
     assert why in str((await world.notice())["why"])
     asked = world.writes()
     await world.look(one)

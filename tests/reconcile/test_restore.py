@@ -35,7 +35,7 @@ async def test_after_a_delete_the_whole_body_is_back(world: World) -> None:
     assert (row.kept, row.kept_why) == (row.content, f"restored by {OPERATOR}")
     assert (row.author, row.undo) == ("alice@contoso.com", None)
     assert (await world.events(one))[-2:] == ["intent", "restored"]
-    assert await world.notified() == ["restored"]
+    assert await world.notice_kinds() == ["restored"]
     assert (await world.notice())["actor"] == OPERATOR
     assert world.writes() == 1
 
@@ -56,7 +56,7 @@ async def test_what_was_restored_is_left_alone_until_somebody_edits_it(world: Wo
     assert await world.body(one) is None
 
 
-async def test_after_a_put_back_the_edit_is_back_and_by_its_version_the_other_way_round(world: World) -> None:
+async def test_after_a_put_back_the_edit_can_be_restored_and_by_its_version_the_original(world: World) -> None:
     one = world.id()
     good = await world.known(one)
     edit = await world.bad(one)
@@ -102,7 +102,7 @@ async def test_a_dry_run_shows_it_and_changes_nothing(world: World) -> None:
     assert await world.stored(one) == stored
     assert world.azure() == before
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -194,7 +194,7 @@ async def test_a_restore_that_azure_refuses_can_be_repeated(world: World, forbid
     with pytest.raises(Permanent) as error:
         await restore(world, one)
     assert error.value.code == "cannot-act"
-    assert await world.notified() == ["cannot-act"]
+    assert await world.notice_kinds() == ["cannot-act"]
     assert (await world.row(one)).status is Status.GONE
     for _ in range(2):
         await world.look(one)
@@ -230,4 +230,4 @@ async def test_arm_is_busy(world: World) -> None:
         await restore(world, one)  # the first may still be at it
     world.after_lease()
     assert await restore(world, one) == body
-    assert await world.notified() == ["restored"]
+    assert await world.notice_kinds() == ["restored"]

@@ -39,7 +39,7 @@ async def test_each_version_can_be_had_back(world: World) -> None:
         row = await world.row(one)
         assert row.kept_why == f"restored by {OPERATOR}, as history entry {version} has it"
         assert row.status is Status.COMPLIANT
-    assert await world.notified() == ["restored", "restored"]
+    assert await world.notice_kinds() == ["restored", "restored"]
 
 
 async def test_it_is_undone_by_the_version_that_it_replaced_and_that_again(world: World) -> None:
@@ -105,7 +105,7 @@ async def test_a_version_without_a_body_is_refused_and_those_with_one_are_named(
     assert await world.body(one) is None
 
 
-async def test_what_stands_already_is_not_written_again(world: World) -> None:
+async def test_what_is_there_already_is_not_written_again(world: World) -> None:
     one = world.id()
     await world.known(one)
     await world.forget()
@@ -137,9 +137,9 @@ async def test_a_forged_version_that_fits_its_own_hashes_is_refused(world: World
     await world.look(one)
     entry = (await world.history(one))[0]
     forged = columns.pack({**body, "properties": {**body["properties"], "displayName": "Mallory's"}})
-    reported = Entry(entry.at, entry.event, entry.facts)
+    altered = Entry(entry.at, entry.event, entry.facts)
     row = Row.from_json(entry.row)
-    link = chain.link(reported, row, state.text_of(row), entry.seq, entry.previous, digest=forged.digest)
+    link = chain.link(altered, row, state.text_of(row), entry.seq, entry.previous, digest=forged.digest)
     changed = {name: value for name, value in link.columns.items() if name != "seq"}
     await world.edit_history(one, 1, **changed, **columns.split_bytes("body", forged.data))
     world.sound = False

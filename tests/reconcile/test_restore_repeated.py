@@ -49,7 +49,7 @@ async def repeat(world: World, one: ExemptionId, at: int | None = None) -> str:
 
 
 async def said(world: World, one: ExemptionId) -> str:
-    """What stands in Azure says, our tag aside."""
+    """What Azure has, without our tag."""
     return fingerprint(await world.body(one) or {})
 
 
@@ -78,7 +78,7 @@ async def test_wherever_the_first_run_died(world: World, how: str, finished_by: 
     assert await said(world, one) == fingerprint(body)
     row = await world.row(one)
     assert (row.kept, row.kept_why) == (row.content, f"restored by {OPERATOR}")
-    assert (await world.notified()).count("restored") == 1
+    assert (await world.notice_kinds()).count("restored") == 1
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -96,7 +96,7 @@ async def test_what_a_crash_left_unsaid_the_command_says_once_it_is_repeated(
     await repeat(world, one, at)
     row = await world.row(one)
     assert (row.intent, row.outbox) == (None, ())
-    assert (await world.notified()).count("restored") == 1
+    assert (await world.notice_kinds()).count("restored") == 1
 
 
 @pytest.mark.parametrize("how", ["put back", "deleted"])

@@ -26,7 +26,7 @@ async def test_a_creation_without_expiry_is_deleted_and_its_whole_body_kept(worl
     assert row.undo == 1
     assert await world.register.body(one, 1) == body
     assert await world.events(one) == ["intent", "reverted"]
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
     notice = await world.notice()
     assert notice["done"] == "The exemption was deleted; its body is kept."
     assert notice["actor"] == "alice@contoso.com"
@@ -44,7 +44,7 @@ async def test_looking_again_after_a_revert_does_nothing(world: World) -> None:
         outcome = await world.look(one, source)
         assert not outcome.wrote
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_a_bad_edit_is_put_back_as_it_was(world: World) -> None:
@@ -62,7 +62,7 @@ async def test_a_bad_edit_is_put_back_as_it_was(world: World) -> None:
     assert (row.status, row.snapshot, row.compliant, row.undo) == (Status.COMPLIANT, 1, 1, 2)
     assert await world.register.body(one, 2) == edited
     assert await world.events(one) == ["written", "intent", "put-back"]
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
     assert (await world.notice())["done"] == "The last good state was put back; the edit is kept."
     assert world.writes() == 1
 
@@ -76,7 +76,7 @@ async def test_our_own_put_back_is_recognised_and_is_no_news(world: World) -> No
     outcome = await world.look(one)
     assert not outcome.wrote
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_properties_that_we_do_not_know_survive_a_put_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ async def test_an_edit_is_not_put_back_to_a_state_that_is_no_longer_good(world: 
     row = await world.row(one)
     assert row.undo is not None
     assert await world.register.body(one, row.undo) == edited
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 async def test_a_state_that_was_only_tagged_is_what_an_edit_goes_back_to(world: World) -> None:
@@ -131,7 +131,7 @@ async def test_an_edit_by_somebody_unapproved_does_not_cost_the_exemption(world:
     assert (await world.settle(one)).row.status is Status.COMPLIANT
     assert await world.properties(one) == body["properties"]
     assert (await world.row(one)).author == PIPELINE_ID
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 async def test_an_expiry_that_was_pushed_out_is_put_back(world: World) -> None:
@@ -185,16 +185,16 @@ async def test_deleted_and_created_bad_is_a_new_exemption(world: World) -> None:
     assert (row.status, row.content, row.findings) == (Status.GONE, "", {})
     assert row.undo is not None
     assert await world.register.body(one, row.undo) == body
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
-async def test_created_bad_again_and_again_is_reverted_and_told_each_time(world: World) -> None:
+async def test_created_bad_again_and_again_is_reverted_and_notified_each_time(world: World) -> None:
     one = world.id()
     for turn in range(3):
         await world.bad(one, displayName=f"turn {turn}")
         await world.look(one)
         assert await world.body(one) is None
-    assert await world.notified() == ["reverted"] * 3
+    assert await world.notice_kinds() == ["reverted"] * 3
     row = await world.row(one)
     assert row.undo is not None
     assert (await world.register.body(one, row.undo))["properties"]["displayName"] == "turn 2"
@@ -222,27 +222,27 @@ async def test_a_changed_ruleset_judges_again_what_did_not_change(world: World) 
 
     assert outcome.did == "delete"
     assert (await world.history(one))[1].row["ruleset"] == world.ruleset.digest
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 async def test_an_edit_between_judging_and_acting_stops_the_revert(world: World) -> None:
-    """The second read of ARM is the one just before acting; the exemption is mended right before it."""
+    """The second read of ARM is the one just before acting; the exemption is fixed right before it."""
     one = world.id()
     await world.bad(one)
-    mended: dict[str, Any] = {}
+    fixed: dict[str, Any] = {}
 
-    async def remediation() -> None:
-        mended.update(await world.write(one, ALICE))
+    async def fix() -> None:
+        fixed.update(await world.write(one, ALICE))
 
-    world.watch.before["register.commit"] = remediation  # the intent's commit: after the look, before the re-read
+    world.watch.before["register.commit"] = fix  # the intent's commit: after the look, before the re-read
     outcome = await world.look(one)
 
     assert outcome.did == ""
     assert world.writes() == 0
-    assert await world.body(one) == mended
+    assert await world.body(one) == fixed
     assert await world.events(one) == ["intent", "withdrawn", "edited"]
     assert outcome.row.status is Status.COMPLIANT
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_a_delete_between_judging_and_acting_is_seen(world: World) -> None:
@@ -253,7 +253,7 @@ async def test_a_delete_between_judging_and_acting_is_seen(world: World) -> None
     assert (outcome.did, outcome.row.status) == ("", Status.GONE)
     assert world.writes() == 0
     assert await world.events(one) == ["intent", "withdrawn", "deleted"]
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_an_edit_right_after_our_write_is_judged_anew(world: World) -> None:

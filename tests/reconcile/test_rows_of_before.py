@@ -1,7 +1,7 @@
-"""Rows written by an earlier version: read as they stand, and taken up where they are.
+"""Rows written by an earlier version: read as they are, and taken up where they are.
 
-tests/register/rows_of_before.json holds what commit b854bda wrote: exemptions of Alice's at the demo's storage account,
-at 09:30 on 2 November 2026 and an hour later, and the breaker. It is the table as it was, bytes in base64.
+tests/register/fixtures/rows_of_before.json holds what commit b854bda wrote: exemptions of Alice's at the demo's storage
+account, at 09:30 on 2 November 2026 and an hour later, and the breaker. It is the table as it was, bytes in base64.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 from guardrails.decisions.row import Status
 from tests.reconcile.world import ALICE, NO_TICKET, World, rules
 
-ROWS = Path(__file__).parents[1] / "register" / "rows_of_before.json"
+ROWS = Path(__file__).parents[1] / "register" / "fixtures" / "rows_of_before.json"
 START = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 GRACE = {"response": "revert", "grace": "12h"}
@@ -41,7 +41,7 @@ def _value(value: Any) -> Any:
     return b64decode(value["base64"]) if isinstance(value, dict) else value
 
 
-async def stood(world: World, name: str, **changes: Any) -> None:
+async def written_at_start(world: World, name: str, **changes: Any) -> None:
     """Have it in Azure as Alice wrote it at the start."""
     now, world.clock.time = world.clock.time, START
     await world.write(world.id(name), ALICE, **changes)
@@ -58,7 +58,7 @@ async def test_every_row_and_its_history_is_sound_and_says_what_it_said(before: 
 
 async def test_a_violation_goes_on_from_when_it_was_first_seen(before: World) -> None:
     one = before.id("in-grace")
-    await stood(before, "in-grace", expiresOn=None)
+    await written_at_start(before, "in-grace", expiresOn=None)
     await before.settle(one)
     before.clock.time = START + 12 * HOUR - timedelta(seconds=1)
     assert (await before.look(one)).did == ""
@@ -68,7 +68,7 @@ async def test_a_violation_goes_on_from_when_it_was_first_seen(before: World) ->
     assert (await before.look(one)).did == "delete"
 
 
-async def test_time_that_was_used_before_is_on_its_authors_account(before: World) -> None:
+async def test_time_that_was_used_before_counts_as_its_authors_grace_use(before: World) -> None:
     before.ruleset = rules(on={"expiry-missing": GRACE})
     one = before.id("in-grace")
     before.clock.time = START + 10 * HOUR
@@ -80,11 +80,9 @@ async def test_time_that_was_used_before_is_on_its_authors_account(before: World
     assert (await before.row(one)).due == before.clock.time + 2 * HOUR
 
 
-async def test_time_that_was_used_before_stays_on_the_account_though_the_first_look_reads_nothing(
-    before: World,
-) -> None:
+async def test_grace_use_from_before_is_kept_though_the_first_look_reads_nothing(before: World) -> None:
     one = before.id("in-grace")
-    await stood(before, "in-grace", expiresOn=None)
+    await written_at_start(before, "in-grace", expiresOn=None)
     before.clock.time = START + 10 * HOUR
     before.fault("GET", "policyExemptions", status=403, code="AuthorizationFailed")
     assert (await before.look(one)).row.status is Status.UNKNOWN
@@ -98,7 +96,7 @@ async def test_time_that_was_used_before_stays_on_the_account_though_the_first_l
 
 async def test_one_that_was_unknown_has_its_grace_from_now_on(before: World) -> None:
     one = before.id("unread")
-    await stood(before, "unread", policyDefinitionReferenceIds=None)
+    await written_at_start(before, "unread", policyDefinitionReferenceIds=None)
     assert (await before.settle(one)).row.due == before.clock.time + 12 * HOUR
 
 
@@ -106,7 +104,7 @@ async def test_one_that_was_unknown_has_its_grace_from_now_on(before: World) -> 
 async def test_its_end_is_compared_with_what_it_was(before: World, name: str, metadata: dict[str, Any]) -> None:
     await before.register.close_breaker(before.clock.now())
     one, end = before.id(name), START + timedelta(days=120)
-    await stood(before, name, **metadata)
+    await written_at_start(before, name, **metadata)
     await before.look(one)
     for days, stays in ((1, True), (2, False)):
         end_now = (end + timedelta(days=days)).isoformat()
@@ -118,7 +116,7 @@ async def test_its_end_is_compared_with_what_it_was(before: World, name: str, me
 async def test_its_end_is_remembered_while_what_follows_from_a_later_one_waits(before: World) -> None:
     one, end = before.id("never-good"), START + timedelta(days=120)
     later = (end + timedelta(days=10)).isoformat()
-    await stood(before, "never-good", expiresOn=later, metadata=NO_TICKET)
+    await written_at_start(before, "never-good", expiresOn=later, metadata=NO_TICKET)
     await before.look(one)
     assert (await before.row(one)).held == "breaker"
     await before.register.close_breaker(before.clock.now())

@@ -28,7 +28,7 @@ async def test_what_policy_as_code_owns_is_reported_and_not_touched(world: World
     assert world.writes() == 0
     row = await world.row(one)
     assert (row.status, row.answer) == (Status.VIOLATION, "alert")
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
     why = " ".join((await world.notice())["why"])
     assert "not reverted: it belongs to Enterprise Policy as Code" in why
     assert "not tagged" in why
@@ -69,7 +69,7 @@ async def test_an_excluded_exemption_is_recorded_and_left_alone(world: World) ->
     assert (row.status, row.answer) == (Status.EXCLUDED, "none")
     assert await world.events(one) == ["excluded"]
     assert await world.register.body(one, 1) == body
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_an_exclusion_that_is_over_protects_nothing(world: World) -> None:
@@ -89,7 +89,7 @@ async def test_one_that_was_there_before_us_is_adopted(world: World, source: str
     assert (outcome.did, outcome.row.answer) == ("", "alert")
     assert outcome.row.adopted == world.clock.now()
     assert outcome.row.kept == outcome.row.content != ""
-    assert await world.notified() == (["violation"] if source == "operator" else [])
+    assert await world.notice_kinds() == (["violation"] if source == "operator" else [])
     reasons = (await world.history(one))[-1].facts["plan"]["reasons"]
     assert "not reverted: it was there before the guardrails" in reasons
     assert "not tagged: it was there before the guardrails" in reasons
@@ -98,7 +98,7 @@ async def test_one_that_was_there_before_us_is_adopted(world: World, source: str
     assert world.writes() == 0
 
 
-async def test_one_that_no_event_told_of_is_no_older_than_the_guardrails(world: World) -> None:
+async def test_one_that_no_event_announced_is_no_older_than_the_guardrails(world: World) -> None:
     one = world.id()
     await world.bad(one)
     assert (await world.look(one, "sweep")).did == "delete"
@@ -144,7 +144,7 @@ async def test_the_grace_of_an_edit_of_an_adopted_one_is_whole_though_it_was_unk
     assert (await world.row(one)).due == world.clock.now() + timedelta(days=1) - (world.clock.time - start)
 
 
-async def test_an_adopted_one_that_is_mended_is_compliant(world: World) -> None:
+async def test_an_adopted_one_that_is_fixed_is_compliant(world: World) -> None:
     one = world.id()
     await world.bad(one)
     await world.look(one, "sweep")
@@ -154,7 +154,7 @@ async def test_an_adopted_one_that_is_mended_is_compliant(world: World) -> None:
     assert (row.status, row.kept, row.kept_why) == (Status.COMPLIANT, "", "")
 
 
-async def test_one_that_an_event_told_of_is_not_adopted(world: World) -> None:
+async def test_one_that_an_event_announced_is_not_adopted(world: World) -> None:
     one = world.id()
     await world.bad(one)
     await world.look(one)
@@ -219,10 +219,10 @@ async def test_grace_gives_time_and_then_ends(world: World) -> None:
     assert (await world.look(one, "queue")).did == "delete"
     assert await world.body(one) is None
     assert (await world.row(one)).due is None
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
-async def test_mended_within_the_grace_nothing_follows(world: World) -> None:
+async def test_fixed_within_the_grace_nothing_follows(world: World) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "12h"}})
     one = world.id()
     await world.bad(one)
@@ -235,11 +235,11 @@ async def test_mended_within_the_grace_nothing_follows(world: World) -> None:
     outcome = await world.look(one, "queue")
     assert not outcome.wrote
     assert (outcome.row.status, outcome.row.due) == (Status.COMPLIANT, None)
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     assert world.wakes() == []
 
 
-async def test_an_edit_that_does_not_mend_it_does_not_win_time(world: World) -> None:
+async def test_an_edit_that_does_not_fix_it_wins_no_time(world: World) -> None:
     world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "12h"}})
     one = world.id()
     await world.bad(one)

@@ -1,4 +1,4 @@
-"""Tags: in the exemption's metadata, on its scope, or both; ours alone, recognised, and gone when it is mended."""
+"""Tags: in the exemption's metadata, on its scope, or both; ours alone, recognised, and gone when it is fixed."""
 
 import pytest
 
@@ -13,7 +13,7 @@ ON_SCOPE = {"exemption": False, "scope": True}
 BOTH = {"exemption": True, "scope": True}
 
 
-async def test_a_missing_ticket_is_tagged_and_told_once(world: World) -> None:
+async def test_a_missing_ticket_is_tagged_and_notified_once(world: World) -> None:
     one = world.id()
     body = await world.write(one, ALICE, metadata=NO_TICKET)
     now = spell_time(world.clock.time)
@@ -29,7 +29,7 @@ async def test_a_missing_ticket_is_tagged_and_told_once(world: World) -> None:
     assert row.undo is None
     assert await world.events(one) == ["intent", "tagged"]
     assert await world.register.body(one, 1) == body
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     assert (await world.notice())["done"] == "A guardrails tag was set on its metadata."
     assert world.writes() == 1
 
@@ -44,10 +44,10 @@ async def test_our_own_write_of_the_tag_is_recognised(world: World) -> None:
     assert not outcome.wrote
     assert await world.stored(one) == before
     assert world.writes() == 0
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
-async def test_the_tag_goes_when_it_is_mended_and_recovery_is_told(world: World) -> None:
+async def test_the_tag_goes_when_it_is_fixed_and_recovery_is_notified(world: World) -> None:
     one = world.id()
     await world.write(one, ALICE, metadata=NO_TICKET)
     await world.look(one)
@@ -61,12 +61,12 @@ async def test_the_tag_goes_when_it_is_mended_and_recovery_is_told(world: World)
     assert (await world.properties(one))["metadata"] == APPROVAL
     assert (await world.row(one)).status is Status.COMPLIANT
     assert (await world.events(one))[-2:] == ["intent", "untagged"]
-    assert await world.notified() == ["compliant"]
+    assert await world.notice_kinds() == ["compliant"]
     await world.forget()
     assert not (await world.look(one)).wrote
 
 
-async def test_what_others_keep_under_our_key_survives(world: World) -> None:
+async def test_what_others_keep_at_our_key_survives(world: World) -> None:
     one = world.id()
     theirs = {"reviewer": "anna", "codes2": [1]}
     await world.write(one, ALICE, metadata={**NO_TICKET, "guardrails": theirs})
@@ -86,7 +86,7 @@ async def test_a_key_that_is_not_ours_is_left_alone(world: World) -> None:
         assert (await world.look(one)).did == ""
     assert await world.marker(one) == "a text of somebody"
     assert world.writes() == 0, "each write would raise an event, and that the next one"
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
     assert (await world.row(one)).answer == "alert"
 
 
@@ -101,7 +101,7 @@ async def test_the_tag_follows_the_findings_and_keeps_its_date(world: World) -> 
     await world.write(one, ALICE, metadata={**none, "guardrails": await world.marker(one)})
     await world.look(one)
     assert await world.marker(one) == {"status": "violation", "codes": ["EXG201", "EXG203"], "since": since}
-    assert await world.notified() == ["tagged", "tagged"]
+    assert await world.notice_kinds() == ["tagged", "tagged"]
 
 
 async def test_an_alert_changes_nothing(world: World) -> None:
@@ -112,7 +112,7 @@ async def test_an_alert_changes_nothing(world: World) -> None:
         await world.look(one)
     assert world.azure() == before
     assert (await world.row(one)).answer == "alert"
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
     assert await world.events(one) == ["written"]
 
 
@@ -125,7 +125,7 @@ async def test_a_tag_on_the_scope_alone(world: World) -> None:
     assert await world.body(one) == body
     assert world.tags(tenant.RESOURCE) == {NAME: "violation: EXG201"}
     assert (await world.row(one)).scope_tagged
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     assert (await world.notice())["done"] == "A guardrails tag was set on its scope."
     await world.forget()
     assert not (await world.look(one)).wrote
@@ -133,9 +133,7 @@ async def test_a_tag_on_the_scope_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize("tagging", [ON_SCOPE, BOTH], ids=["scope", "both"])
-async def test_a_tag_on_the_scope_goes_when_it_is_mended_and_others_stay(
-    world: World, tagging: dict[str, bool]
-) -> None:
+async def test_a_tag_on_the_scope_goes_when_it_is_fixed_and_others_stay(world: World, tagging: dict[str, bool]) -> None:
     world.ruleset = rules(tagging=tagging)
     world.arm.store.entries[tenant.RESOURCE.lower()].body["tags"] = {"cost": "42"}
     one = world.id()
@@ -179,7 +177,7 @@ async def test_a_management_group_is_alerted_where_only_scopes_are_tagged(world:
     before = world.azure()
     await world.look(one)
     assert world.azure() == before
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
 
 
 async def test_no_tag_at_all_where_tagging_is_switched_off(world: World) -> None:
@@ -189,7 +187,7 @@ async def test_no_tag_at_all_where_tagging_is_switched_off(world: World) -> None
     before = world.azure()
     await world.look(one)
     assert world.azure() == before
-    assert await world.notified() == ["violation"]
+    assert await world.notice_kinds() == ["violation"]
 
 
 async def test_a_scope_that_cannot_be_untagged_is_not_tried_for_ever(world: World) -> None:
@@ -203,4 +201,4 @@ async def test_a_scope_that_cannot_be_untagged_is_not_tried_for_ever(world: Worl
     for _ in range(3):
         await world.look(one)
     assert world.writes() == 1
-    assert await world.notified() == ["cannot-act", "compliant"]  # the exemption is mended; its scope keeps the tag
+    assert await world.notice_kinds() == ["cannot-act", "compliant"]  # the exemption is fixed; its scope keeps the tag

@@ -54,12 +54,12 @@ def test_what_the_rules_find_counts() -> None:
 
 def test_what_the_rules_find_by_the_policies_counts() -> None:
     ruleset, exemption = asking(load_ruleset()), Exemption.from_arm(BODIES[0])
-    reported: tuple[PoliciesById, ...] = (
+    answers: tuple[PoliciesById, ...] = (
         {}, {DENY_PUBLIC: Unread("403")}, {DENY_PUBLIC: Policy("Sealed")}, {DENY_PUBLIC: Policy("Network")},
         {DENY_PUBLIC: Policy("Network"), REQUIRE_TLS: Policy("Sealed")}, {DENY_PUBLIC: Policy("Storage")},
     )  # fmt: skip
     assert isinstance(FACTS.assignment, Assignment)
-    one, two, sealed, *fine = (token(exemption, FACTS.assignment, ruleset, NOW, policies) for policies in reported)
+    one, two, sealed, *fine = (token(exemption, FACTS.assignment, ruleset, NOW, policies) for policies in answers)
     assert one == two
     assert len({one, sealed, *fine}) == 3
 

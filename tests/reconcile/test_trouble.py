@@ -45,7 +45,7 @@ async def test_a_call_that_fails_is_retryable_and_the_next_look_finishes(
         await world.settle(exemption)
     assert await world.body(one) is None
     assert (await world.marker(tagged))["codes"] == ["EXG201"]
-    assert await world.notified() == ["reverted", "tagged"]
+    assert await world.notice_kinds() == ["reverted", "tagged"]
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
@@ -69,10 +69,10 @@ async def test_the_reread_and_the_check_may_fail_too(world: World, nth: int) -> 
     world.after_lease()
     await world.settle(one)
     assert await world.body(one) is None
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
-async def test_while_a_write_may_still_be_under_way_others_wait(world: World) -> None:
+async def test_while_a_write_may_still_be_in_progress_others_wait(world: World) -> None:
     one = world.id()
     await world.bad(one)
     world.fault("DELETE", status=503, count=1)
@@ -89,7 +89,7 @@ async def test_while_a_write_may_still_be_under_way_others_wait(world: World) ->
 
 async def test_an_assignment_that_cannot_be_read_is_unknown_and_retried_ever_later(world: World) -> None:
     one = world.id()
-    await world.write(one, policyDefinitionReferenceIds=None)  # the whole initiative: reverted, if that could be told
+    await world.write(one, policyDefinitionReferenceIds=None)  # the whole initiative: reverted, if that were known
     before = world.azure()
     world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
 
@@ -100,7 +100,7 @@ async def test_an_assignment_that_cannot_be_read_is_unknown_and_retried_ever_lat
     assert set(row.findings) == {"EXG302?"} or all(code.endswith("?") for code in row.findings)
     assert outcome.plan is not None
     assert row.due is not None
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
     assert not (await world.look(one)).wrote
     for _ in range(9):
         world.clock.time = (await world.row(one)).due or world.clock.time
@@ -108,7 +108,7 @@ async def test_an_assignment_that_cannot_be_read_is_unknown_and_retried_ever_lat
     assert world.wakes() == [600, 600, 1200, 2400, 4800, 9600, 19200, 21600, 21600, 21600]
     assert world.azure() == before
     assert world.writes() == 0
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
 
     world.arm.faults.reset()
     world.clock.advance(seconds=6)
@@ -143,7 +143,7 @@ async def test_an_assignment_that_throttles_is_unknown_too(world: World) -> None
     assert (await world.look(one, "queue")).row.status is Status.COMPLIANT
 
 
-async def test_a_violation_beside_an_unknown_is_answered_and_the_unknown_looked_at_again(world: World) -> None:
+async def test_a_violation_is_answered_and_an_unknown_looked_at_again(world: World) -> None:
     one = world.id()
     await world.write(one, ALICE, metadata=NO_TICKET, policyDefinitionReferenceIds=None)
     world.fault("GET", "policyAssignments", status=403, code="AuthorizationFailed")
@@ -155,7 +155,7 @@ async def test_a_violation_beside_an_unknown_is_answered_and_the_unknown_looked_
         world.clock.time = (await world.row(one)).due or world.clock.time
         await world.look(one, "queue")
     assert world.wakes() == [600, 600, 1200, 2400]
-    assert await world.notified() == ["tagged"]
+    assert await world.notice_kinds() == ["tagged"]
     world.arm.faults.reset()
     world.clock.advance(seconds=6)
     assert (await world.look(one, "queue")).did == "delete"
@@ -169,14 +169,14 @@ async def test_an_exemption_that_we_may_not_read_is_unknown(world: World) -> Non
     outcome = await world.look(one)
     assert (outcome.row.status, outcome.row.answer) == (Status.UNKNOWN, "none")
     assert await world.events(one) == ["written", "unknown"]
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
     for _ in range(4):
         assert not (await world.look(one)).wrote
         world.clock.time = (await world.row(one)).due or world.clock.time
         await world.look(one, "queue")
     assert world.wakes() == [600, 600, 1200, 2400, 4800]
     assert world.azure() == before
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
     world.arm.faults.reset()
     assert (await world.look(one)).row.status is Status.COMPLIANT
     assert (await world.row(one)).due is None
@@ -203,7 +203,7 @@ async def test_a_body_that_is_no_exemption_is_unknown(world: World, body: Any) -
         outcome = await world.look(one)
         assert outcome.row.status is Status.UNKNOWN
     assert world.writes() == 0
-    assert await world.notified() == ["unknown"]
+    assert await world.notice_kinds() == ["unknown"]
     assert await world.events(one) == ["written", "unknown"]
 
 
@@ -214,13 +214,13 @@ async def test_a_queue_that_is_down_loses_no_notice(world: World) -> None:
     with pytest.raises(Retryable):
         await world.look(one)
     assert await world.body(one) is None
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     world.queues.down = False
     with pytest.raises(Retryable, match="telling"):
         await world.look(one)
     world.after_lease()
     assert not (await world.look(one)).wrote
-    assert await world.notified() == ["reverted"]
+    assert await world.notice_kinds() == ["reverted"]
 
 
 async def test_a_broken_rule_is_unknown_and_never_a_revert(world: World) -> None:

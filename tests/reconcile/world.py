@@ -244,7 +244,7 @@ class World:
         self._received += await self._drain("notices")
         return self._received
 
-    async def notified(self) -> list[str]:
+    async def notice_kinds(self) -> list[str]:
         """The kinds of the notices on the queue, each id once, in alphabetical order."""
         found = {one["notice"]["id"]: one["notice"]["kind"] for one in await self.notices()}
         return sorted(found.values())

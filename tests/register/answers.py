@@ -1,4 +1,4 @@
-"""What may come back in place of storage's answer, and a store on loopback that says what it is told to.
+"""What may come back in place of storage's answer, and a store on loopback that says what a test sets.
 
 async with speaking(script) as connection    # each request is answered by `script(what)`, the bytes of an answer
 """

@@ -53,9 +53,9 @@ async def test_an_edited_row_is_noticed_and_rebuilt_from_the_history(empty: Worl
     assert (read.row, read.seq, read.head) == (held.row, held.seq, held.head)
     assert any("current row" in problem for problem in await empty.register.verify(EXEMPTION))
 
-    mended = await empty.register.commit(EXEMPTION, read, read.row, Entry(empty.clock.now(), "repaired", {}))
-    assert mended is not None
-    assert await empty.register.read(EXEMPTION) == mended
+    repaired = await empty.register.commit(EXEMPTION, read, read.row, Entry(empty.clock.now(), "repaired", {}))
+    assert repaired is not None
+    assert await empty.register.read(EXEMPTION) == repaired
     assert await empty.register.verify(EXEMPTION) == []
 
 

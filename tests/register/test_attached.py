@@ -40,7 +40,7 @@ async def filled(empty: World) -> World:
     return empty
 
 
-async def under(register: Register, scope: str, *, lost: bool) -> set[str]:
+async def attached(register: Register, scope: str, *, lost: bool) -> set[str]:
     place = one(scope, "any")
     found = await register.attached_ids(place.container, place.key[: len(scope)], lost=lost)
     assert len(set(found)) == len(found)
@@ -60,42 +60,42 @@ async def test_those_at_a_scope_and_below_it_and_no_others(filled: World, *, los
         "/subscriptions/never-seen": [],
     }
     for scope, scopes in below.items():
-        assert await under(filled.register, scope, lost=lost) == {one(at, name).text for at in scopes}
+        assert await attached(filled.register, scope, lost=lost) == {one(at, name).text for at in scopes}
 
 
 @pytest.mark.parametrize("status", list(Status))
 async def test_all_but_the_gone_and_the_lost_are_there(empty: World, status: Status) -> None:
     exemption = one(ACCOUNT, "e")
     await keep(empty, exemption, status)
-    there = await under(empty.register, GROUP, lost=False)
+    there = await attached(empty.register, GROUP, lost=False)
     assert there == (set() if status in (Status.GONE, Status.LOST) else {exemption.text})
-    assert await under(empty.register, GROUP, lost=True) == ({exemption.text} if status is Status.LOST else set())
+    assert await attached(empty.register, GROUP, lost=True) == ({exemption.text} if status is Status.LOST else set())
 
 
 async def test_one_that_asks_alone_costs_one_request(filled: World) -> None:
     filled.transport.requests.clear()
-    await under(filled.register, GROUP, lost=True)
+    await attached(filled.register, GROUP, lost=True)
     assert len(filled.transport.requests) == 1
 
 
 async def test_many_who_ask_at_once_share_their_reads(filled: World) -> None:
     filled.transport.requests.clear()
     scopes = [ACCOUNT, GROUP, SUBSCRIPTION, f"{GROUP}-2"] * 50
-    found = await asyncio.gather(*(under(filled.register, scope, lost=True) for scope in scopes))
+    found = await asyncio.gather(*(attached(filled.register, scope, lost=True) for scope in scopes))
     assert len(filled.transport.requests) == 1
-    assert found[:4] == [await under(filled.register, scope, lost=True) for scope in scopes[:4]]
+    assert found[:4] == [await attached(filled.register, scope, lost=True) for scope in scopes[:4]]
 
 
 @pytest.mark.http
-async def test_nobody_is_told_what_was_read_before_he_asked(filled: World) -> None:
+async def test_no_caller_gets_what_was_read_before_it_asked(filled: World) -> None:
     """Whoever commits and then asks finds it, however many reads are under way."""
 
     async def commit_and_ask(n: int) -> None:
         exemption = one(ACCOUNT, f"late-{n}")
         await keep(filled, exemption, Status.LOST)
-        assert exemption.text in await under(filled.register, ACCOUNT, lost=True)
+        assert exemption.text in await attached(filled.register, ACCOUNT, lost=True)
         await keep(filled, exemption, Status.COMPLIANT)
-        assert exemption.text not in await under(filled.register, ACCOUNT, lost=True)
+        assert exemption.text not in await attached(filled.register, ACCOUNT, lost=True)
 
     await asyncio.gather(*(commit_and_ask(n) for n in range(30)))
     reads = [seen for seen in filled.transport.requests if "filter" in seen.url and "lost" in seen.url]
@@ -103,8 +103,8 @@ async def test_nobody_is_told_what_was_read_before_he_asked(filled: World) -> No
 
 
 async def test_one_who_gives_up_takes_nothing_from_the_others(filled: World) -> None:
-    hasty = asyncio.create_task(under(filled.register, GROUP, lost=True))
-    patient = asyncio.create_task(under(filled.register, GROUP, lost=True))
+    hasty = asyncio.create_task(attached(filled.register, GROUP, lost=True))
+    patient = asyncio.create_task(attached(filled.register, GROUP, lost=True))
     await asyncio.sleep(0)
     hasty.cancel()
     assert len(await patient) == 3
@@ -117,12 +117,12 @@ async def test_a_row_with_a_damaged_id_is_passed_over_and_logged(
     place = address(one(GROUP, "lost"))
     await filled.sdk.update_entity({"PartitionKey": place.partition, "RowKey": place.state, "id": "scribble"})
     left = {one(scope, "lost").text for scope in (ACCOUNT, f"{ACCOUNT}2")}
-    assert await under(filled.register, GROUP, lost=True) == left
+    assert await attached(filled.register, GROUP, lost=True) == left
     assert "passed over" in caplog.text
 
 
 async def test_a_register_never_used_has_none(world: World) -> None:
-    assert await under(world.register, GROUP, lost=True) == set()
+    assert await attached(world.register, GROUP, lost=True) == set()
 
 
 @pytest.mark.http
@@ -135,7 +135,7 @@ async def test_a_store_that_is_down_is_retryable_for_all_who_ask(
     with monkeypatch.context() as patch:
         patch.setattr(filled.transport, "send", refuse)
         ends = await asyncio.gather(
-            *(under(filled.register, GROUP, lost=True) for _ in range(3)), return_exceptions=True
+            *(attached(filled.register, GROUP, lost=True) for _ in range(3)), return_exceptions=True
         )
     assert [type(end) for end in ends] == [Retryable] * 3
-    assert len(await under(filled.register, GROUP, lost=True)) == 3
+    assert len(await attached(filled.register, GROUP, lost=True)) == 3

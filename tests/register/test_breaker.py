@@ -54,7 +54,7 @@ async def test_it_stays_open_until_it_is_closed(empty: World) -> None:
     assert await empty.register.take_revert(empty.clock.now(), Budget.of(1), Use()) == BreakerState(None, 1, taken=True)
 
 
-async def test_people_are_told_once_for_each_time_it_opens(empty: World) -> None:
+async def test_people_are_notified_once_for_each_time_it_opens(empty: World) -> None:
     opened = (await empty.register.take_revert(empty.clock.now(), Budget.of(0), Use())).opened_at
     assert opened is not None
     await empty.register.breaker_notified(opened)
@@ -177,17 +177,16 @@ async def test_a_row_of_an_older_version_counts_in_all_and_for_nobody(empty: Wor
     now = empty.clock.now()
     times = [int(now.timestamp() * 1000)] * 3
     await empty.register.take_revert(now, Budget.of(9), asked("eve"))
-    await empty.sdk.upsert_entity(
-        {"PartitionKey": "breaker", "RowKey": "breaker", "opened_at": "", "told": "", "reverts": str(times)},
-        mode=UpdateMode.REPLACE,
-    )
+    row = {"PartitionKey": "breaker", "RowKey": "breaker", "opened_at": "", "reverts": str(times)}
+    row["told"] = ""  # stored name
+    await empty.sdk.upsert_entity(row, mode=UpdateMode.REPLACE)
     assert await empty.register.breaker(now) == BreakerState(None, 3)
     assert (await empty.register.take_revert(now, Budget.of(4), asked("eve"))).taken
     assert (await empty.register.take_revert(now, Budget.of(4), asked("eve", 1))).opened_at == now
 
 
 async def test_a_row_that_is_full_of_authors_fits(empty: World) -> None:
-    """Whoever writes, and however many they are: no more than the total stands in the row."""
+    """Whoever writes, and however many they are: no more than the total is in the row."""
     now, most = empty.clock.now(), 5_000
     uses = [asked(f"author-{n}", n)._replace(at=int(now.timestamp() * 1000)) for n in range(most)]
     kept = _Kept(reverts=tuple(uses), restores=tuple(uses))
@@ -197,7 +196,7 @@ async def test_a_row_that_is_full_of_authors_fits(empty: World) -> None:
     assert Budget.of(10**6).total == most
 
 
-async def test_people_are_told_of_a_budget_once_an_hour(empty: World) -> None:
+async def test_people_are_notified_of_a_budget_once_an_hour(empty: World) -> None:
     now = empty.clock.now()
     await empty.register.budget_notified("author/abc", now)
     await empty.register.budget_notified("author/abc", now)

@@ -1,4 +1,4 @@
-"""Rows of ways past a policy: kept whole, in few requests, and nothing that a hand does to them stops the reader."""
+"""Rows of bypasses: kept whole, in few requests, and nothing that a hand does to them stops the reader."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ GROUP = f"/subscriptions/{SUB}/resourceGroups/Demo"
 CORP = "/providers/Microsoft.Management/managementGroups/corp & sons"
 AT = at("2026-11-02T09:30:00+00:00")
 NO_TICKET = Finding(
-    "EXG501", "bypass-ticket-missing", Verdict.VIOLATION, Severity.HIGH, "none", {"a": "\ud800"}, "Mend it.",
+    "EXG501", "bypass-ticket-missing", Verdict.VIOLATION, Severity.HIGH, "none", {"a": "\ud800"}, "Fix it.",
     Response.ALERT, timedelta(),
 )  # fmt: skip
 

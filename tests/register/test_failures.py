@@ -79,7 +79,7 @@ async def test_retry_after_is_handed_on_and_not_waited_for(clock: VirtualClock) 
 
 
 @pytest.mark.parametrize("status", [403, 503])
-async def test_decisions_that_share_a_transaction_fail_each_under_its_own_exemption(
+async def test_decisions_that_share_a_transaction_fail_each_with_its_own_exemption(
     clock: VirtualClock, status: int
 ) -> None:
     exemptions = [ExemptionId.parse(f"{EXEMPTION.text}-{n}") for n in range(4)]
@@ -95,7 +95,7 @@ async def test_decisions_that_share_a_transaction_fail_each_under_its_own_exempt
 
 
 @pytest.mark.parametrize(("said", "delay"), [("nan", 5.0), ("soon", 5.0), ("-1", 1.0), ("0", 1.0), ("inf", 3600.0)])
-async def test_an_odd_retry_after_gives_a_delay_that_a_queue_takes(
+async def test_a_malformed_retry_after_gives_a_delay_that_a_queue_takes(
     clock: VirtualClock, said: str, delay: float
 ) -> None:
     handler = answering(503, headers={"Retry-After": said})

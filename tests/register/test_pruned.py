@@ -31,7 +31,7 @@ async def prune(world: World, stored: Stored) -> Stored:
 
 
 async def with_body(world: World) -> list[int]:
-    """The entries whose row has a body's column, or whose body stands in rows of its own."""
+    """The entries whose row has a body's column, or whose body is in rows of its own."""
     found = []
     for key in sorted(await world.keys()):
         if key.startswith("history~"):

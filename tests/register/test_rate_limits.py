@@ -1,4 +1,4 @@
-"""A lane is changed by everybody at once and nothing is promised twice; gathered notices leave after delivery only."""
+"""Everybody changes a rate limit at once, and nothing is promised twice; digest items leave after delivery only."""
 
 import asyncio
 from dataclasses import replace
@@ -50,7 +50,7 @@ async def test_a_slot_costs_one_read_and_one_write_and_a_look_one_read(empty: Wo
     assert [request.method for request in empty.transport.requests] == ["GET", "GET", "POST"]
 
 
-async def test_everything_in_a_lane_comes_back(empty: World) -> None:
+async def test_everything_in_a_rate_limit_row_comes_back(empty: World) -> None:
     state = RouteState(
         WINDOW, 3, woken=True, seconds=900, disabled_at=NOW, disabled_why="410", notified="20261102", notifying_at=NOW
     )
@@ -61,14 +61,14 @@ async def test_everything_in_a_lane_comes_back(empty: World) -> None:
 
 
 @pytest.mark.parametrize("columns", [{"free": "soon"}, {"routes": "{"}, {"routes": "[]"}, {"routes": '{"a": 1}'}])
-async def test_a_damaged_lane_is_begun_anew(empty: World, columns: dict[str, str]) -> None:
+async def test_a_damaged_rate_limit_row_starts_anew(empty: World, columns: dict[str, str]) -> None:
     await empty.register.rate_limits.change("x", step)
-    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", **columns})
+    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", **columns})  # stored name
     assert await empty.register.rate_limits.look("x") == RateLimit()
     assert await empty.register.rate_limits.change("x", step) is not None
 
 
-def test_a_trouble_is_told_by_one_and_again_if_that_one_died() -> None:
+def test_a_trouble_is_notified_by_one_and_again_if_that_one_died() -> None:
     rate_limit, mine = claimed(RateLimit(), "r", "20261102", NOW)
     assert mine
     assert not claimed(rate_limit, "r", "20261102", NOW + timedelta(seconds=2))[1], "another is at it"
@@ -78,13 +78,13 @@ def test_a_trouble_is_told_by_one_and_again_if_that_one_died() -> None:
     assert claimed(rate_limit, "r", "20261103", NOW + timedelta(days=1))[1]
 
 
-def test_a_disabled_route_is_told_of_once_and_not_once_it_is_enabled() -> None:
+def test_a_disabled_route_is_notified_once_and_not_once_it_is_enabled() -> None:
     rate_limit, first = disabled(RateLimit(), "r", "410", NOW)
     assert claimed(rate_limit, "r", first.trouble, NOW)[1]
     assert not claimed(enabled(rate_limit, "r")[0], "r", first.trouble, NOW)[1], "it is over"
     rate_limit, _ = enabled(notified(rate_limit, "r", first.trouble)[0], "r")
     again, _ = disabled(rate_limit, "r", "410", NOW)
-    assert not claimed(again, "r", first.trouble, NOW)[1], "it was told"
+    assert not claimed(again, "r", first.trouble, NOW)[1], "it was notified"
     later, second = disabled(rate_limit, "r", "410", NOW + timedelta(hours=1))
     assert not claimed(later, "r", first.trouble, NOW + timedelta(hours=1))[1], "that one is over"
     assert claimed(later, "r", second.trouble, NOW + timedelta(hours=1))[1]
@@ -113,11 +113,11 @@ async def test_a_digest_is_kept_as_it_was_first_made(empty: World) -> None:
 
 async def test_what_a_digest_holds_leaves_when_it_was_delivered_and_nothing_else(empty: World) -> None:
     digest_items = empty.register.digest_items
-    gathered = [DigestItem(WINDOW, notice(id=f"n{n}")) for n in range(230)]
-    for one in gathered:
+    items = [DigestItem(WINDOW, notice(id=f"n{n}")) for n in range(230)]
+    for one in items:
         await digest_items.add("secops", one.window, one.notice)
     await digest_items.add("other", WINDOW, notice(id="n1"))
-    kept = await digest_items.keep(compose("secops", WINDOW, gathered[:220], NOW))
+    kept = await digest_items.keep(compose("secops", WINDOW, items[:220], NOW))
     assert len(await digest_items.waiting("secops", WINDOW)) == 230
     assert not await digest_items.was_delivered(kept.notice.id)
     await asyncio.gather(digest_items.delivered(kept.notice.id), digest_items.delivered(kept.notice.id))
@@ -151,7 +151,7 @@ async def test_old_delivered_digests_are_forgotten_and_open_ones_are_not(empty: 
     assert await digest_items.kept(still_open.notice.id) is not None
 
 
-async def test_a_damaged_gathered_notice_does_not_stop_the_others(empty: World) -> None:
+async def test_a_damaged_digest_item_does_not_stop_the_others(empty: World) -> None:
     digest_items = empty.register.digest_items
     for name in ("a", "b"):
         await digest_items.add("secops", WINDOW, notice(id=name))
@@ -168,12 +168,12 @@ def test_a_slot_that_was_never_promised_silences_nobody(free: int) -> None:
     assert take_slot(rate_limit, "slack", NOW)[1] == slot + GAPS["slack"]
 
 
-def test_a_day_of_promised_slots_stands() -> None:
+def test_a_day_of_promised_slots_is_kept() -> None:
     rate_limit = RateLimit(millis(NOW + timedelta(days=1)))
     assert take_slot(rate_limit, "slack", NOW)[1] == NOW + timedelta(days=1)
 
 
-def test_a_moment_that_is_not_yet_keeps_nobody_from_telling() -> None:
+def test_a_claim_dated_in_the_future_keeps_nobody_from_notifying() -> None:
     rate_limit = RateLimit(routes={"r": RouteState(notifying_at=NOW + timedelta(days=400))})
     assert claimed(rate_limit, "r", "t", NOW)[1] is True
 
@@ -181,11 +181,11 @@ def test_a_moment_that_is_not_yet_keeps_nobody_from_telling() -> None:
 @pytest.mark.parametrize(
     "routes", ['{"a": {"window": "zzz"}}', '{"a": {"window": 5}}', '{"a": {"seconds": 1.5}}', "[" * 30_000]
 )
-async def test_a_window_that_is_none_begins_the_lane_anew_and_is_said_once(
+async def test_a_malformed_window_starts_the_rate_limit_anew_and_is_logged_once(
     empty: World, routes: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await empty.register.rate_limits.change("x", step)
-    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", "routes": routes})
+    await empty.sdk.update_entity({"PartitionKey": "lanes", "RowKey": "lane~x", "routes": routes})  # stored name
     for _ in range(3):
         await empty.register.rate_limits.change("x", lambda rate_limit: (rate_limit, None))
     assert len([one for one in caplog.messages if "begun anew" in one]) == 1

@@ -45,7 +45,7 @@ async def written(world: World) -> Stored:
     stored = await world.commit(body=BODY, owner='"anna"\\\n\t\x7f é\u2028\U0001f600', ticket="t" * 2000)
     world.clock.advance(minutes=1)
     stored = await world.commit(stored, body={**BODY, "noise": NOISE}, owner="é" * 12_000)
-    facts = {"long": "x" * 50_000, "odd": "\ud800 é </script>"}
+    facts = {"long": "x" * 50_000, "half": "\ud800 é </script>"}
     entry = Entry(world.clock.now(), "größer", facts)
     third = await world.register.commit(EXEMPTION, stored, world.row(owner="bob"), entry, (message("n/1 ä" * 60),))
     assert third is not None

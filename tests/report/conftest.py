@@ -55,7 +55,7 @@ def tagged(scope: str = GROUP, /, **tags: Any) -> dict[str, Any]:
 
 
 class Shelf:
-    """An inventory over rows, two a page unless told otherwise; and an ARM that lists them, where it is not told else.
+    """An inventory over rows, two a page unless set otherwise; and an ARM that lists them, where nothing else is set.
 
     `lists`: what ARM answers to a list, by container: pages of rows, Unread, or an error to raise. `bodies`: what it
     answers to a read of one exemption, by its id; Gone for others. `waits`: seconds that were waited. `definitions`:
@@ -168,7 +168,7 @@ async def report_on(*rows: Mapping[str, Any], include: tuple[Any, ...] = (), exc
 
 @pytest.fixture
 async def hostile() -> Report:
-    """A report on a fine exemption, and on one and other ways every text of which is out to get the reader."""
+    """A report on a fine exemption, and on one and other bypasses every text of which is out to get the reader."""
     strange = row(
         "=cmd|' -C calc'!A0", displayName=HOSTILE, expiresOn=None, exemptionCategory=HOSTILE,
         policyDefinitionReferenceIds=[HOSTILE], metadata={"owner": HOSTILE, "approvalTicket": "=1+1", "approver": "x"},

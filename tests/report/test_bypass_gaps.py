@@ -1,4 +1,4 @@
-"""What an assignment that cannot be read says of the counts: any way may be in it, so no count of them is whole."""
+"""What an assignment that cannot be read says of the counts: any bypass may be in it, so no count of them is whole."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,8 +18,8 @@ from .test_bypasses import RULESET, TAGS, look_at, shelf
 BROKEN: dict[str, Any] = {"id": f"{SUB}{ASSIGNMENTS}broken", "tenantId": TENANT, "properties": 7}
 
 
-@pytest.mark.parametrize("broken", [BROKEN, assigned("odd", notScopes=5), assigned("odder", metadata="no object")])
-async def test_one_unreadable_assignment_leaves_no_count_of_its_ways_whole(broken: dict[str, Any]) -> None:
+@pytest.mark.parametrize("broken", [BROKEN, assigned("bad", notScopes=5), assigned("worse", metadata="no object")])
+async def test_one_unreadable_assignment_leaves_no_count_of_its_bypasses_whole(broken: dict[str, Any]) -> None:
     report = await look_at(shelf(row(), assignments=(broken,)))
     whole = {kind for kind, count in report.bypass_counts.items() if count.whole}
     assert whole == {BypassKind.EXEMPTION, BypassKind.TAG}
@@ -38,7 +38,7 @@ async def test_it_does_so_where_the_filters_leave_it_out() -> None:
 
 
 async def test_what_is_unreadable_and_seen_hides_no_other() -> None:
-    """A scope that is none, a mode that nobody knows, tags that are no object: each is a line, with its way."""
+    """A scope that is none, a mode that nobody knows, tags that are no object: each is a line, with its kind."""
     rows = (assigned("a", notScopes=["nowhere"]), assigned("b", enforcementMode="Sometimes"))
     report = await look_at(shelf(row(), assignments=rows, tags=(Page([{**tagged(**TAGS), "tags": 5}]),)))
     assert {line.kind: line.grade for line in report.lines if line.bypass} == {
@@ -67,9 +67,15 @@ async def test_markdown_has_the_notes() -> None:
 async def test_what_could_not_be_seen_is_said_once() -> None:
     """A management group that may not be read is missing from each query."""
     said = "management group secret could not be read"
-    tags = (Page(missing=said), Page(missing="rows 1 to 9"), Page(missing=said), Page(note="odd"), Page(note="odd"))
+    tags = (
+        Page(missing=said),
+        Page(missing="rows 1 to 9"),
+        Page(missing=said),
+        Page(note="a note"),
+        Page(note="a note"),
+    )
     one = shelf(row(), tags=tags)
     one.around = replace(one.around, missing=(said,))
     one.pages = [Page(missing=said)]
     report = await look_at(one)
-    assert (report.missing, report.notes) == ([said, "rows 1 to 9"], ["odd"])
+    assert (report.missing, report.notes) == ([said, "rows 1 to 9"], ["a note"])

@@ -1,4 +1,4 @@
-"""Every way past a policy in one report: counted by way, judged, filtered, in every form; not seen is not none."""
+"""Every bypass in one report: counted by kind, judged, filtered, in every form; not seen is not none."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ async def look_at(one: Shelf, wanted: Filter = EVERYTHING) -> Report:
 
 @pytest.fixture
 async def report() -> Report:
-    """One of each way, one of them accepted; and two exemptions."""
+    """One bypass of each kind, one of them accepted; and two exemptions."""
     tags = Page([tagged(**TAGS), tagged(f"{SUB}/resourceGroups/other", policyExceptionId="EXC-2")])
     return await look_at(shelf(row(), row("never", expiresOn=None), assignments=ONE_OF_EACH, tags=(tags,)))
 
@@ -79,7 +79,7 @@ def codes(report: Report) -> dict[str, set[str]]:
     return {f"{line.kind} {line.name}": {finding.key for finding in line.findings} for line in report.lines}
 
 
-async def test_every_way_is_a_line_and_counted(report: Report) -> None:
+async def test_every_bypass_is_a_line_and_counted(report: Report) -> None:
     assert seen(report) == {
         "exemption": 2, "tag": 2, "not-scope": 1, "resource-selector": 1, "override": 1, "not-enforced": 2,
         "self-serve": 1, "effect-disabled": 1,
@@ -97,7 +97,7 @@ async def test_every_way_is_a_line_and_counted(report: Report) -> None:
     assert set(WORDS) == set(BypassKind) - {BypassKind.UNENROLLED}, "a scan has no memory"
 
 
-async def test_lines_of_all_ways_are_sorted_together_the_worst_first(report: Report) -> None:
+async def test_lines_of_all_bypasses_are_sorted_together_the_worst_first(report: Report) -> None:
     assert [line.grade for line in report.lines] == ["high"] * 6 + ["unknown", "excluded"] + ["pass"] * 3
     assert report.lines[0].name == "dry"  # its end has passed: its days are the fewest
     [lab] = [line for line in report.lines if line.excluded]
@@ -123,20 +123,20 @@ async def test_places_say_what_is_let_past(report: Report) -> None:
     assert places["lab"] == "management group labs"
 
 
-async def test_json_has_counts_by_way_and_the_bypasses(report: Report) -> None:
-    reported = json.loads("".join(as_json(report, report.lines)))
-    assert [one["id"].rpartition("/")[2] for one in reported["exemptions"]] == ["never", "fine"]
-    assert len(reported["bypasses"]) == 9
-    assert reported["counts"] == {
+async def test_json_has_counts_by_kind_and_the_bypasses(report: Report) -> None:
+    document = json.loads("".join(as_json(report, report.lines)))
+    assert [one["id"].rpartition("/")[2] for one in document["exemptions"]] == ["never", "fine"]
+    assert len(document["bypasses"]) == 9
+    assert document["counts"] == {
         "exemptions": 2, "bypasses": 9, "left_out": 0, "violation": 6, "unknown": 1, "pass": 3, "excluded": 1,
     }  # fmt: skip
-    bypass_counts = {one.pop("way"): one for one in reported["ways"]}
+    bypass_counts = {one.pop("way"): one for one in document["ways"]}
     assert set(bypass_counts) == {str(kind) for kind in WORDS}
     assert bypass_counts["not-enforced"] == {
         "seen": 2, "whole": True, "violation": 1, "unknown": 0, "pass": 0, "excluded": 1
     }  # fmt: skip
     shown = json.loads(DOC.read_text(encoding="utf-8").partition("```json\n")[2].partition("\n```")[0])
-    dry = next(one for one in reported["bypasses"] if one["subject"].endswith("/dry"))
+    dry = next(one for one in document["bypasses"] if one["subject"].endswith("/dry"))
     assert dry.keys() == shown["bypasses"][0].keys()
     assert (dry["way"], dry["scope"], dry["detail"]) == ("not-enforced", SUB, "DoNotEnforce")
     assert (dry["verdict"], dry["severity"], dry["days_left"], dry["expiry_state"]) == (
@@ -180,7 +180,7 @@ async def test_who_wrote_it_and_when_is_shown() -> None:
     assert "jo@contoso\\[.\\]com, 2026-10-05" in "".join(as_markdown(report, report.lines))
 
 
-async def test_the_page_names_the_assignment_and_only_the_ways_that_there_may_be(report: Report) -> None:
+async def test_the_page_names_the_assignment_and_only_the_bypasses_that_there_may_be(report: Report) -> None:
     page = "".join(as_html(report, report.lines))
     assert f'<p class="id s">{SUB}{ASSIGNMENTS}dry</p>' in page
     assert 'data-kind="override"' in page
@@ -246,8 +246,8 @@ async def test_not_seen_is_not_none() -> None:
     page = "".join(as_html(report, report.lines))
     assert said in page
     assert ">not seen</td>" in page
-    reported = json.loads("".join(as_json(report, report.lines)))
-    assert [one["way"] for one in reported["ways"] if not one["whole"]] == ["tag"]
+    document = json.loads("".join(as_json(report, report.lines)))
+    assert [one["way"] for one in document["ways"] if not one["whole"]] == ["tag"]
 
 
 async def test_a_part_that_was_read_is_at_least_so_many() -> None:
@@ -277,7 +277,7 @@ async def test_a_container_that_is_not_visible_makes_every_count_a_least() -> No
     assert report.missing == ["management group x is not visible"]
 
 
-async def test_an_assignment_that_only_exemptions_show_may_hold_any_way() -> None:
+async def test_an_assignment_that_only_exemptions_show_may_hold_any_bypass() -> None:
     other = f"{SUB}{ASSIGNMENTS}hidden"
     for answer, whole in ((Gone(), True), (Unread("AuthorizationFailed"), False), (Assignment(other, "x", {}), False)):
         one = shelf(row(policyAssignmentId=other))
@@ -290,7 +290,7 @@ async def test_an_assignment_that_only_exemptions_show_may_hold_any_way() -> Non
         assert bool(report.missing) is not whole
 
 
-async def test_an_assignment_that_cannot_be_read_may_hold_any_way() -> None:
+async def test_an_assignment_that_cannot_be_read_may_hold_any_bypass() -> None:
     broken = {"id": f"{SUB}{ASSIGNMENTS}broken", "tenantId": TENANT, "properties": 7}
     report = await look_at(shelf(row(), assignments=(broken, {"tenantId": TENANT, "properties": {}})))
     [line] = [line for line in report.lines if line.bypass]

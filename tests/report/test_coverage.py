@@ -67,7 +67,7 @@ def test_a_person_is_named_by_the_upn_and_came_through_a_program() -> None:
         ({"appid": "a-1", "xms_mirid": "/subscriptions/x", "oid": "o"}, "a-1", "managed identity"),
         ({"azp": "a-2"}, "a-2", "application"),
         ({"preferred_username": "guest@fabrikam.com"}, "guest@fabrikam.com", "user"),
-        ({"upn": ["odd"], "oid": 7}, "", ""),
+        ({"upn": ["a list"], "oid": 7}, "", ""),
         ({}, "", ""),
     ],
 )
@@ -81,33 +81,33 @@ def test_any_token_gives_an_identity(claims: dict[str, Any], name: str, kind: st
 
 
 async def test_it_says_what_was_asked_for_read_and_not_readable() -> None:
-    reported = coverage_json(await surveyed(full()))
-    assert reported["tenant"] == {"id": "t-1", "name": "Contoso", "unnamed": None}
-    assert reported["identity"]["found_by"] == "AzureCliCredential"
+    coverage = coverage_json(await surveyed(full()))
+    assert coverage["tenant"] == {"id": "t-1", "name": "Contoso", "unnamed": None}
+    assert coverage["identity"]["found_by"] == "AzureCliCredential"
     place = {"id": SUB, "name": "prod"}
-    assert reported["subscriptions"] == {"requested": [place], "read": [place], "partly_read": [], "not_readable": []}
+    assert coverage["subscriptions"] == {"requested": [place], "read": [place], "partly_read": [], "not_readable": []}
     gone = {"id": "gone", "name": None}
-    assert reported["management_groups"] == {
+    assert coverage["management_groups"] == {
         "requested": [gone], "read": [], "partly_read": [],
         "not_readable": [{**gone, "reason": "Resource Graph does not show it"}],
     }  # fmt: skip
-    assert reported["filters"] == {"scope": ["*/x"], "exclude": ["*/y"], "only": ["violation"]}
-    assert reported["ruleset"]["source"] == "ruleset.yaml"
-    assert reported["ruleset"]["mode"] == "audit"
-    assert reported["version"] == __version__
-    assert reported["started_at"] == reported["ended_at"] == "2026-11-21T12:00:00Z"
-    assert reported["not_judged"] == {"exemptions": 0, "rules": []}
+    assert coverage["filters"] == {"scope": ["*/x"], "exclude": ["*/y"], "only": ["violation"]}
+    assert coverage["ruleset"]["source"] == "ruleset.yaml"
+    assert coverage["ruleset"]["mode"] == "audit"
+    assert coverage["version"] == __version__
+    assert coverage["started_at"] == coverage["ended_at"] == "2026-11-21T12:00:00Z"
+    assert coverage["not_judged"] == {"exemptions": 0, "rules": []}
 
 
-async def test_what_no_rule_could_tell_is_counted_by_rule_and_reason() -> None:
+async def test_what_no_rule_could_decide_is_counted_by_rule_and_reason() -> None:
     hidden = "/subscriptions/x/providers/Microsoft.Authorization/policyAssignments/hidden"
-    shelf = Shelf(*(row(f"e{n}", policyAssignmentId=hidden) for n in range(3)), row("odd", expiresOn="soon"), row())
+    shelf = Shelf(*(row(f"e{n}", policyAssignmentId=hidden) for n in range(3)), row("undated", expiresOn="soon"), row())
     shelf.answer = Unread("AuthorizationFailed: no")
     report = await surveyed(full(), shelf)
-    reported = coverage_json(report)["not_judged"]
-    assert reported["exemptions"] == sum(line.grade == "unknown" for line in report.lines) >= 3
-    assert reported["rules"][0]["exemptions"] == 3
-    assert {"code", "rule", "reason", "exemptions"} == reported["rules"][0].keys()
+    not_judged = coverage_json(report)["not_judged"]
+    assert not_judged["exemptions"] == sum(line.grade == "unknown" for line in report.lines) >= 3
+    assert not_judged["rules"][0]["exemptions"] == 3
+    assert {"code", "rule", "reason", "exemptions"} == not_judged["rules"][0].keys()
     assert not coverage_json(report)["complete"]
 
 
@@ -121,13 +121,13 @@ def test_reasons_that_strangers_make_up_do_not_pile_up() -> None:
     assert coverage.by_reason()[0] == ("EXG1", "r", "other reasons", 980)
 
 
-async def test_complete_only_where_nothing_is_missing_and_all_was_told() -> None:
+async def test_complete_only_where_nothing_is_missing_and_all_was_notified() -> None:
     report = await surveyed(Coverage())
     assert coverage_json(report)["complete"]
     report.missing.append("a page")
-    reported = coverage_json(report)
-    assert not reported["complete"]
-    assert reported["not_seen"] == ["a page"]
+    coverage = coverage_json(report)
+    assert not coverage["complete"]
+    assert coverage["not_seen"] == ["a page"]
 
 
 # The forms.
@@ -195,9 +195,9 @@ def test_a_stranger_s_text_in_it_is_text(strange: Report) -> None:
         assert "\x1b" not in text, form
         assert "<script>alert" not in text.replace("\\<script\\>", ""), form
         assert "<img" not in text.replace("\\<img", ""), form
-    reported = "".join(as_coverage(strange))
-    assert reported.isascii()
-    assert json.loads(reported)["tenant"]["name"] == HOSTILE
+    coverage = "".join(as_coverage(strange))
+    assert coverage.isascii()
+    assert json.loads(coverage)["tenant"]["name"] == HOSTILE
 
 
 # The schema.
@@ -212,20 +212,20 @@ async def test_what_a_scan_says_is_what_the_schema_says(strange: Report, hostile
     whole = jsonschema.Draft202012Validator(STORED)
     part = jsonschema.Draft202012Validator({"$ref": "#/$defs/coverage", "$defs": STORED["$defs"]})
     for report in (strange, hostile, await report_on(), await report_on(row("never", expiresOn=None), row())):
-        reported = json.loads("".join(as_json(report, report.lines)))
-        assert reported["$schema"] == SCHEMA
-        whole.validate(reported)
-        beside = json.loads("".join(as_coverage(report)))
-        assert beside.pop("$schema") == COVERAGE
-        assert beside == reported["coverage"]
-        part.validate(beside)
+        document = json.loads("".join(as_json(report, report.lines)))
+        assert document["$schema"] == SCHEMA
+        whole.validate(document)
+        alone = json.loads("".join(as_coverage(report)))
+        assert alone.pop("$schema") == COVERAGE
+        assert alone == document["coverage"]
+        part.validate(alone)
 
 
 def test_the_schema_is_closed() -> None:
     shown = (ROOT / "docs" / "scan.md").read_text(encoding="utf-8").partition("```json\n")[2].partition("\n```")[0]
-    reported = json.loads(shown)
+    document = json.loads(shown)
     validator = jsonschema.Draft202012Validator(STORED)
-    validator.validate(reported)
+    validator.validate(document)
     for path in ((), ("coverage",), ("exemptions", 0), ("coverage", "tenant")):
         more = json.loads(shown)
         at = more

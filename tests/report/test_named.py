@@ -27,7 +27,7 @@ JO = Identity("jo@contoso.com", "user", "", "0000-jo")
         ("", None),
     ],
 )
-def test_a_scope_names_what_stands_whole_before_its_first_wildcard(glob: str, key: str | None) -> None:
+def test_a_scope_names_what_is_whole_before_its_first_wildcard(glob: str, key: str | None) -> None:
     named = scope(glob)
     assert (named.key if named else None) == key
 
@@ -59,7 +59,7 @@ def test_one_sentence_names_the_argument_the_identity_and_the_closest() -> None:
 @pytest.mark.parametrize(
     ("key", "best"),
     [
-        ("payment-prod", PROD),  # a letter is missing
+        ("payment-prod", PROD),  # a character is missing
         ("payments", PROD),  # a part of two names: both are offered
         (PROD[:-1] + "6", PROD),
         ("mg~crop", "mg~corp"),

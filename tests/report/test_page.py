@@ -65,7 +65,7 @@ async def test_nothing_comes_from_elsewhere_and_only_our_own_script_may_run(host
         assert f"{kind}-src 'sha256-{digest}'" in policy
 
 
-async def test_it_shows_findings_evidence_mend_and_what_was_not_seen() -> None:
+async def test_it_shows_findings_evidence_remediation_and_what_was_not_seen() -> None:
     report = await report_on(row("long", expiresOn="2028-05-20"), row())
     report.missing.append("management group x is not visible")
     report.left_out = 7

@@ -175,9 +175,9 @@ async def test_a_list_that_breaks_off_is_judged_as_far_as_it_goes() -> None:
 
 @pytest.mark.parametrize("field", ["expiresOn", "metadata", "exemptionCategory", "policyDefinitionReferenceIds", "id"])
 async def test_rows_with_single_fields_null_neither_crash_nor_pass(field: str) -> None:
-    odd = cut(row("e"), field) if field != "id" else {**row("e"), "id": None}
+    malformed = cut(row("e"), field) if field != "id" else {**row("e"), "id": None}
     rows = row("f") | {"systemData": None}, row("g") | {"properties": None}, row("h") | {"tenantId": None}
-    shelf = Shelf(odd, *rows)
+    shelf = Shelf(malformed, *rows)
     shelf.lists[KEY] = [Unread("no")]
     report = await look(shelf)
     assert "pass" not in verdicts(report).values()

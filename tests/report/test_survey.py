@@ -1,4 +1,4 @@
-"""The survey: every row judged once, assignments told truly, what was not seen said, little kept."""
+"""The survey: every row judged once, assignments named truly, what was not seen said, little kept."""
 
 import tracemalloc
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -90,7 +90,7 @@ async def test_filters_take_and_leave_out_globs_on_the_id_in_any_case() -> None:
         assert report.left_out == 3 - len(left)
 
 
-async def test_odd_rows_are_named_and_the_rest_goes_on() -> None:
+async def test_rows_that_are_left_out_are_named_and_the_rest_goes_on() -> None:
     foreign = row("theirs") | {"tenantId": "00000000-0000-0000-0000-000000000001"}
     again = row() | {"id": row()["id"].upper()}
     nameless = {"id": None, "tenantId": row()["tenantId"], "properties": {"a": 1}}
@@ -182,7 +182,7 @@ async def test_arm_is_asked_once_for_policies_that_the_inventory_does_not_show()
 
 
 @pytest.mark.parametrize("said", [Unread("AuthorizationFailed: no"), Gone()])
-async def test_a_policy_that_is_not_told_is_unknown(said: Unread | Gone) -> None:
+async def test_a_policy_that_is_not_given_is_unknown(said: Unread | Gone) -> None:
     shelf = Shelf(row())
     shelf.definitions = {DENY_PUBLIC: said}
     report = await survey(shelf, shelf, asking(parse_ruleset(RULES)), NOW)

@@ -22,20 +22,20 @@ def rows_of(report: Report) -> list[dict[str, str]]:
 
 async def test_json_holds_everything_as_documented() -> None:
     report = await report_on(row("never", expiresOn=None), row())
-    reported = json.loads("".join(as_json(report, report.lines)))
+    document = json.loads("".join(as_json(report, report.lines)))
     page = DOC.read_text(encoding="utf-8")
     shown = json.loads(page.partition("```json\n")[2].partition("\n```")[0])
-    assert reported.keys() == shown.keys()
+    assert document.keys() == shown.keys()
     for part in ("ruleset", "counts", "severities"):
-        assert reported[part].keys() == shown[part].keys()
-    assert reported["rules"][0].keys() == shown["rules"][0].keys()
-    never, fine = reported["exemptions"]
+        assert document[part].keys() == shown[part].keys()
+    assert document["rules"][0].keys() == shown["rules"][0].keys()
+    never, fine = document["exemptions"]
     assert never.keys() == fine.keys() == shown["exemptions"][0].keys()
     assert (never["verdict"], never["severity"], never["days_left"]) == ("violation", "high", None)
-    assert reported["ways"][0].keys() == shown["ways"][0].keys()
+    assert document["ways"][0].keys() == shown["ways"][0].keys()
     assert never["findings"][0]["code"] == "EXG101"
     assert (fine["verdict"], fine["severity"], fine["expires_on"]) == ("pass", None, "2027-03-31T00:00:00Z")
-    assert reported["counts"] == {
+    assert document["counts"] == {
         "exemptions": 2, "bypasses": 0, "left_out": 0, "violation": 1, "unknown": 0, "pass": 1, "excluded": 0
     }  # fmt: skip
 

@@ -33,14 +33,14 @@ def test_together_as_one_by_one(rules: Ruleset) -> None:
 
 def test_a_rule_that_crashes_on_one_is_unknown_for_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = read(CASES[0])[0], read(CASES[1])[0]
-    odd = replace(FACTS, approved=7)  # type: ignore[arg-type]
+    malformed = replace(FACTS, approved=7)  # type: ignore[arg-type]
     rules = parse_ruleset("""
 version: 1
 mode: audit
 rules: {author-not-approved: alert}
 notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
 """)
-    crashed, sound = assess_all([(first, odd), (second, FACTS)], rules)
-    assert crashed == assess(first, odd, rules)
+    crashed, sound = assess_all([(first, malformed), (second, FACTS)], rules)
+    assert crashed == assess(first, malformed, rules)
     assert "defect of the rule" in crashed.findings[0].text
     assert sound.verdict is Verdict.PASS

@@ -49,7 +49,7 @@ def test_case_comes_out_as_declared(rule: Rule, case: Case, expected: str) -> No
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_good_cases_are_clean_under_all_rules(rule: Rule) -> None:
+def test_good_cases_keep_all_rules(rule: Rule) -> None:
     for case in (Case("the sample"), *rule.good):
         if case.options:
             continue  # it is good only under options of its own

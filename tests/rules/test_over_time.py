@@ -1,4 +1,4 @@
-"""EXG106 and EXG107: what only the dates that the register saw can tell."""
+"""EXG106 and EXG107: what only the dates that the register saw can show."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -10,7 +10,7 @@ from tests.rules.looks import METADATA, kind, violation
 GUID = "5b7d2c5e-1c0a-5f7e-9b2d-6f3f0a4f8f10"
 
 
-def beside(name: str = GUID, *, mark: object = True) -> dict[str, Any]:
+def co_located(name: str = GUID, *, mark: object = True) -> dict[str, Any]:
     """A co-located exemption: its name and the module's key."""
     return {"id": RESOURCE + EXEMPTIONS + name, "properties": {"metadata": {**METADATA, "coLocated": mark}}}
 
@@ -19,7 +19,7 @@ def beside(name: str = GUID, *, mark: object = True) -> dict[str, Any]:
     ("times", "recreated", "expected"),
     [(3, 0, "Pass"), (3, 2, "Pass"), (3, 3, "Violation"), (3, 4, "Violation"), (1, 0, "Pass"), (1, 1, "Violation")],
 )
-def test_it_is_told_from_the_number_on(times: int, recreated: int, expected: str) -> None:
+def test_it_is_found_from_the_number_on(times: int, recreated: int, expected: str) -> None:
     assert kind("recreated-often", options={"times": times}, facts={"recreated": recreated}) == expected
 
 
@@ -44,8 +44,8 @@ def test_it_is_told_from_the_number_on(times: int, recreated: int, expected: str
         (GUID.replace("5", "\N{ARABIC-INDIC DIGIT FIVE}"), True, "Violation"),
     ],
 )
-def test_the_module_is_told_by_name_and_mark_together(name: str, mark: object, expected: str) -> None:
-    assert kind("recreated-often", **beside(name, mark=mark), facts={"recreated": 9}) == expected
+def test_the_module_is_recognised_by_name_and_mark_together(name: str, mark: object, expected: str) -> None:
+    assert kind("recreated-often", **co_located(name, mark=mark), facts={"recreated": 9}) == expected
 
 
 def test_the_evidence_says_how_often() -> None:

@@ -194,7 +194,7 @@ def test_what_cannot_be_decided_and_matters_is_unknown(asked: dict[str, Any], fa
 
 
 @pytest.mark.parametrize(("asked", "facts", "why"), UNREAD, ids=str)
-def test_what_cannot_be_decided_and_makes_no_difference_is_not_told(
+def test_what_cannot_be_decided_and_makes_no_difference_is_not_reported(
     asked: dict[str, Any], facts: dict[str, Any], why: str
 ) -> None:
     rules = ruleset({**asked, "rules": THREE})
@@ -290,14 +290,14 @@ def test_the_register_looks_again_when_an_override_ends() -> None:
     assert row.severity == "medium"
 
 
-def test_of_too_many_that_cannot_be_told_only_the_unknown_is_told() -> None:
+def test_of_too_many_unknown_ones_only_the_unknown_is_reported() -> None:
     many = [{"severity": f"s{n}", "rules": {"expiry-too-far": {"options": {"months": n + 1}}}} for n in range(30)]
     (found,) = judged(ruleset(*many), facts={"policies": {}}).findings
     assert found.status is Verdict.UNKNOWN
     assert verdict(ruleset(*many), {"expiresOn": "2026-12-01"}, {"policies": {}}) == "pass"
 
 
-def test_of_too_many_that_cannot_be_told_none_is_a_pass_where_two_together_may_be_broken() -> None:
+def test_of_too_many_unknown_ones_none_is_a_pass_where_two_together_may_be_broken() -> None:
     """Three months alone, or a strict limit alone, let this end pass; both of them do not."""
     wide = {"expiry-too-far": {"options": {"months": 12, "tolerance_days": 40}}}
     limits: list[dict[str, Any]] = [{"months": 3}, {"tolerance_days": 0}, *[{"months": 12, "tolerance_days": 40}] * 6]
@@ -334,7 +334,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("override", "message"), MISTAKES, ids=str)
-def test_a_mistaken_override_is_told_with_its_line(override: dict[str, Any], message: str) -> None:
+def test_a_mistaken_override_is_shown_with_its_line(override: dict[str, Any], message: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         ruleset(override)
     assert any(message in problem for problem in caught.value.problems), caught.value.problems
@@ -360,7 +360,7 @@ def _possible(overrides: list[dict[str, Any]], name: str, policy: Policy | Unrea
 def test_the_outcome_is_that_of_all_worlds_or_unknown() -> None:
     """A brute-force model: any controls, any overrides, policies that are known or not, an end in the fifth month."""
     random = Random(14)  # noqa: S311
-    reported = Counter[str]()
+    verdicts = Counter[str]()
     for _ in range(400):
         names = [f"p{number}" for number in range(random.randint(1, 4))]
         members = {name: f"/providers/microsoft.authorization/policydefinitions/{name}" for name in names}
@@ -376,8 +376,8 @@ def test_the_outcome_is_that_of_all_worlds_or_unknown() -> None:
         expected = "unknown" if len(outcomes) > 1 else "violation" if outcomes.pop() else "pass"
         facts = {"assignment": Assignment(ASSIGNMENT, INITIATIVE, members), "policies": policies}
         assert verdict(ruleset(*overrides), BOTH, facts) == expected, (overrides, policies)
-        reported[expected] += 1
-    assert min(reported.values()) > 40
+        verdicts[expected] += 1
+    assert min(verdicts.values()) > 40
 
 
 def test_a_thousand_overrides_are_looked_up_and_kept() -> None:
@@ -388,7 +388,7 @@ def test_a_thousand_overrides_are_looked_up_and_kept() -> None:
     assert rules.limits.overrides_for(exemption, facts) == Holding((999,), ())
 
 
-def test_many_controls_and_many_that_cannot_be_told_are_bound_rule_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_controls_and_many_unknown_ones_are_bound_rule_by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six open overrides of each rule, and one by control: what one rule leaves open multiplies no other's work."""
     names, bound, bind = list(all_rules()), Counter[str](), limiting._bind
 

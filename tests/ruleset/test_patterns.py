@@ -1,4 +1,4 @@
-"""The patterns of a ruleset file: what is refused in version 2, with its line; what version 1 keeps, and is told."""
+"""The patterns of a ruleset file: what is refused in version 2, with its line; what version 1 keeps, with a warning."""
 
 from random import Random
 
@@ -16,7 +16,7 @@ SUB = "/subscriptions/11111111-2222-3333-4444-555555555555"
 BREAK_GLASS = "/subscriptions/*/resourceGroups/break-glass"
 OLDER = "is the older form, in which * crosses /"
 NEITHER = "begins with neither / nor *; did you mean '/subscriptions/*/resourceGroups/x'?"
-NESTED = f"{SUB}/resourceGroups/web/providers/Contoso.Odd/things/a/resourceGroups/break-glass"
+NESTED = f"{SUB}/resourceGroups/web/providers/Contoso.Other/things/a/resourceGroups/break-glass"
 BELOW = "/providers/Microsoft.Authorization/policyExemptions/e"
 
 
@@ -75,7 +75,7 @@ SECTIONS = (
         ("managementGroup/corp", "/providers/Microsoft.Management/managementGroups/corp"),
     ],
 )
-def test_a_scope_with_a_wrong_part_is_told_with_what_was_meant(form: str, path: str, scope: str, meant: str) -> None:
+def test_a_scope_with_a_wrong_part_is_refused_with_what_was_meant(form: str, path: str, scope: str, meant: str) -> None:
     (problem,) = mistakes(form.format(scope))
     line = 3 if form.startswith("rules") else 4
     assert problem.startswith(f"r.yaml:{line}:")
@@ -137,8 +137,8 @@ def test_version_1_is_used_as_it_was_and_each_pattern_that_would_change_is_named
         "r.yaml:6:10: people: '*@contoso.com' is in version 2 '**@contoso.com'",
         "r.yaml:6:62: people: '**/x' has the ** of version 2; in version 1 it means what * does",
     ]
-    (reported,) = parse_ruleset(text_of(1, ""), "r.yaml").warnings
-    assert reported.endswith("none of its patterns would change: write version: 2")
+    (warning,) = parse_ruleset(text_of(1, ""), "r.yaml").warnings
+    assert warning.endswith("none of its patterns would change: write version: 2")
     assert parse_ruleset(text_of(2, "")).warnings == ()
 
 

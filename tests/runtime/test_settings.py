@@ -59,7 +59,7 @@ def test_without_storage_nothing_is_done(environ: dict[str, str]) -> None:
     assert caught.value.problems[0].startswith("AzureWebJobsStorage: no storage account")
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_every_mistake_is_shown_at_once() -> None:
     found = problems(
         AzureWebJobsStorage="",
         GUARDRAILS_MODE="enforce",

@@ -58,7 +58,7 @@ def test_the_id_that_a_message_carries(text: str, wanted: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "wanted"), [('{"correlation": "event-1"}', "event-1"), ("{}", "message-1")])
-async def test_what_a_message_does_is_told_under_its_id_or_that_of_what_began_it(
+async def test_what_a_message_does_is_logged_with_its_id_or_that_of_what_began_it(
     said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, text: str, wanted: str
 ) -> None:
     seen = []
@@ -75,7 +75,7 @@ async def test_what_a_message_does_is_told_under_its_id_or_that_of_what_began_it
     assert [one["event"] for one in lines(said)] == ["queue_age", "decision"] * 2
 
 
-def test_a_message_that_nests_too_deeply_is_told_of_all_the_same(said: pytest.LogCaptureFixture) -> None:
+def test_a_message_that_nests_too_deeply_is_logged_all_the_same(said: pytest.LogCaptureFixture) -> None:
     queue_age("reconcile", "[" * 60_000, datetime.now(UTC))
     assert [one["queue"] for one in lines(said)] == ["reconcile"]
     inserted = datetime.now(UTC)

@@ -133,7 +133,7 @@ async def test_answers_carry_arm_headers(client: Client) -> None:
     assert again.headers["x-ms-correlation-request-id"]
 
 
-async def test_throttles_when_told(client: Client) -> None:
+async def test_throttles_when_asked_to(client: Client) -> None:
     await client.control("PUT", "throttle", {"enforce": True, "limits": {"writes": 1}})
     assert (await client.put(PATH, exemption())).status == 201
     answer = await client.put(PATH, exemption())

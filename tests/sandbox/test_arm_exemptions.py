@@ -172,9 +172,9 @@ async def test_assignment_cannot_change_but_may_be_staged(cloud: Cloud, client: 
     staged = exemption(SINGLE + "-later", assignmentScopeValidation="DoNotValidate")
     assert (await client.put(exemption_id(GROUP, "staged"), staged)).status == 201
     other = cloud.arm.seed(f"{VAULT}{AUTH}/policyAssignments/below", {"properties": {"policyDefinitionId": "x"}})
-    beside = await client.put(exemption_id(GROUP, "wrong"), exemption(other))
-    assert (beside.status, beside.code) == (400, "InvalidCreatePolicyExemptionRequest")
-    assert "not at or under" in beside.message
+    elsewhere = await client.put(exemption_id(GROUP, "wrong"), exemption(other))
+    assert (elsewhere.status, elsewhere.code) == (400, "InvalidCreatePolicyExemptionRequest")
+    assert "not at or under" in elsewhere.message
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

@@ -42,9 +42,9 @@ async def test_columns_are_computed_and_absent_ones_are_null(cloud: Cloud, clien
 
 async def test_ids_select_rows_in_any_casing(cloud: Cloud, client: Client) -> None:
     seeded = seed(cloud, 3)
-    odd = cloud.arm.seed(exemption_id(GROUP, "o'dd | one"), exemption())
-    condition = QUERY.replace("' |", f"' and id in~ ('{seeded[1].upper()}', '{odd.replace("'", "\\'")}') |")
-    assert ids(await ask(client, f"{condition} | project id")) == [seeded[1], odd]
+    quoted = cloud.arm.seed(exemption_id(GROUP, "o'dd | one"), exemption())
+    condition = QUERY.replace("' |", f"' and id in~ ('{seeded[1].upper()}', '{quoted.replace("'", "\\'")}') |")
+    assert ids(await ask(client, f"{condition} | project id")) == [seeded[1], quoted]
 
 
 async def test_containers_are_rows_with_their_names(client: Client) -> None:
@@ -137,13 +137,13 @@ DEFINITION_ROWS = (
 
 
 async def test_policy_definitions_have_their_metadata_and_are_no_versions(cloud: Cloud, client: Client) -> None:
-    reported = {"category": "Storage", "version": "1.0.0"}
-    own = cloud.arm.seed(f"{CORP}{AUTH}/policyDefinitions/own", {"properties": {"metadata": reported}})
+    metadata = {"category": "Storage", "version": "1.0.0"}
+    own = cloud.arm.seed(f"{CORP}{AUTH}/policyDefinitions/own", {"properties": {"metadata": metadata}})
     cloud.arm.seed(f"{own}/versions/0.9.0", {"properties": {"metadata": {"category": "Old"}}})
     query = f"{DEFINITION_ROWS} | project id, metadata = properties.metadata, category = properties.metadata.category"
     rows = [
         {"id": f"{AUTH}/policyDefinitions/tls", "metadata": None, "category": None},
-        {"id": own, "metadata": reported, "category": "Storage"},
+        {"id": own, "metadata": metadata, "category": "Storage"},
     ]
     assert (await ask(client, query)).body["data"] == rows
     assert (await ask(client, query, subscriptions=[SUB])).body["data"] == rows[:1]

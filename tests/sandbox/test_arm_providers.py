@@ -1,4 +1,4 @@
-"""Clouds that lag behind: the api-versions that ARM has, tells, and refuses."""
+"""Clouds that lag behind: the api-versions that ARM has, lists, and refuses."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ async def test_a_type_without_any_version_has_no_list(client: Client) -> None:
     )
 
 
-async def test_the_provider_tells_what_the_cloud_has(client: Client) -> None:
+async def test_the_provider_lists_what_the_cloud_has(client: Client) -> None:
     usual = await offered(client)
     assert usual["policyAssignments"][:3] == ["2026-07-01", "2026-06-01", "2026-01-01-preview"]
     assert usual["policySetDefinitions/versions"][-1] == "2023-04-01"

@@ -35,7 +35,7 @@ async def test_deleting_a_target_takes_its_exemptions_along(client: Client) -> N
     assert await client.names(f"{GROUP}{AUTH}/policyExemptions", filter="atExactScope()") == []
 
 
-async def test_resources_need_what_they_stand_on(client: Client) -> None:
+async def test_resources_need_what_they_depend_on(client: Client) -> None:
     lost = f"{SUBSCRIPTION}/resourceGroups/none/providers/Microsoft.Web/sites/a"
     assert (await client.put(lost, {})).code == "ResourceGroupNotFound"
     site = f"{GROUP}/providers/Microsoft.Web/sites/a"

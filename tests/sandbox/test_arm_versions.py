@@ -37,7 +37,7 @@ def pin(cloud: Cloud, pattern: str | None, set_id: str = SET) -> None:
     cloud.arm.seed(PINNED, {"properties": {"policyDefinitionId": set_id, "definitionVersion": pattern}})
 
 
-async def notified(client: Client, expand: str = BOTH, **more: str) -> dict[str, Any]:
+async def versions_of(client: Client, expand: str = BOTH, **more: str) -> dict[str, Any]:
     properties = (await client.get(PINNED, expand=expand, **more)).body["properties"]
     return {key: properties[key] for key in properties if key.endswith("efinitionVersion")}
 
@@ -63,7 +63,7 @@ async def test_the_newest_version_that_a_pin_matches_is_effective(
     benchmark: Cloud, client: Client, pattern: str | None, effective: str | None
 ) -> None:
     pin(benchmark, pattern)
-    shown = await notified(client)
+    shown = await versions_of(client)
     assert (shown.get("effectiveDefinitionVersion"), shown["latestDefinitionVersion"]) == (effective, "2.0.0")
     assert shown["definitionVersion"] == pattern
 
@@ -85,7 +85,7 @@ async def test_only_what_is_asked_for_is_expanded(
     benchmark: Cloud, client: Client, expand: str, shown: set[str]
 ) -> None:
     pin(benchmark, "1.*.*")
-    assert set(await notified(client, expand)) == {"definitionVersion", *shown}
+    assert set(await versions_of(client, expand)) == {"definitionVersion", *shown}
 
 
 async def test_lists_are_expanded_over_all_their_pages(benchmark: Cloud, client: Client) -> None:
@@ -114,7 +114,7 @@ async def test_lists_are_expanded_over_all_their_pages(benchmark: Cloud, client:
 )
 async def test_older_api_versions_know_no_pins(benchmark: Cloud, client: Client, version: str, shown: set[str]) -> None:
     pin(benchmark, "1.*.*")
-    assert set(await notified(client, version=version)) == shown
+    assert set(await versions_of(client, version=version)) == shown
 
 
 async def test_a_version_has_its_own_members(benchmark: Cloud, client: Client) -> None:
@@ -176,7 +176,7 @@ async def test_the_own_version_is_what_the_definition_says_now(cloud: Cloud, cli
 async def test_a_version_can_be_listed_and_not_be_there(cloud: Cloud, client: Client) -> None:
     cloud.arm.seed(SET, {"properties": {"version": "2.0.0", "versions": ["2.0.0", "1.0.0"]}})
     pin(cloud, "1.*.*")
-    assert (await notified(client))["effectiveDefinitionVersion"] == "1.0.0"
+    assert (await versions_of(client))["effectiveDefinitionVersion"] == "1.0.0"
     assert (await client.get(f"{SET}/versions/1.0.0")).status == 404
     assert await client.names(f"{SET}/versions") == ["2.0.0"]
 
@@ -184,9 +184,9 @@ async def test_a_version_can_be_listed_and_not_be_there(cloud: Cloud, client: Cl
 async def test_versions_come_and_go(benchmark: Cloud, client: Client) -> None:
     pin(benchmark, "1.*.*")
     benchmark.arm.seed(f"{SET}/versions/1.12.0", {"properties": {"policyDefinitions": members("z")}})
-    assert (await notified(client))["effectiveDefinitionVersion"] == "1.12.0"
+    assert (await versions_of(client))["effectiveDefinitionVersion"] == "1.12.0"
     await client.send("DELETE", f"{SET}/versions/1.12.0")
-    assert (await notified(client))["effectiveDefinitionVersion"] == "1.10.0"
+    assert (await versions_of(client))["effectiveDefinitionVersion"] == "1.10.0"
     assert (await client.get(f"{SET}/versions/1.12.0")).status == 404
     assert (await client.put(f"{SET}/versions/1.13.0", {"properties": {}})).status == 403  # a built-in
 
@@ -221,7 +221,7 @@ async def test_an_exemption_names_members_of_the_pinned_version(
 async def test_the_id_may_name_the_version(benchmark: Cloud, client: Client) -> None:
     made = await client.put(PINNED, {"properties": {"policyDefinitionId": f"{SET}/versions/1.9.0"}})
     assert made.status == 201
-    assert (await notified(client))["effectiveDefinitionVersion"] == "1.9.0"
+    assert (await versions_of(client))["effectiveDefinitionVersion"] == "1.9.0"
     for reference, status in (("a", 400), ("b", 201)):
         body = exemption(PINNED, policyDefinitionReferenceIds=[reference])
         assert (await client.put(exemption_id(GROUP, "e"), body)).status == status
@@ -247,7 +247,7 @@ async def test_azure_writes_a_pin_where_none_is_given(benchmark: Cloud, client: 
     assert again.body["properties"]["definitionVersion"] == "5.*.*-preview"
     kept = await client.send("PATCH", PINNED, {"properties": {"displayName": "x"}}, version="2022-06-01")
     assert "definitionVersion" not in kept.body["properties"]
-    assert (await notified(client))["definitionVersion"] == "5.*.*-preview"
+    assert (await versions_of(client))["definitionVersion"] == "5.*.*-preview"
 
 
 async def test_a_custom_definition_is_at_its_first_version(client: Client) -> None:
@@ -260,7 +260,7 @@ async def test_a_custom_definition_is_at_its_first_version(client: Client) -> No
     made_too = await client.put(PINNED, {"properties": {"policyDefinitionId": own}})
     assert made_too.body["properties"]["definitionVersion"] == "1.*.*"
     assert (await client.send("DELETE", own)).body["properties"]["version"] == "1.0.0"
-    assert "effectiveDefinitionVersion" not in await notified(client)
+    assert "effectiveDefinitionVersion" not in await versions_of(client)
 
 
 RULES = [{"properties": {"displayName": name, "mode": "All"}} for name in ("first", "second", "third")]

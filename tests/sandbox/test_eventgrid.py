@@ -62,7 +62,7 @@ def subscribe(cloud: Cloud, receiver: Receiver, **options: Any) -> EventSubscrip
     return cloud.eventgrid.subscribe(EventSubscription("guardrails", receiver.url, **options))
 
 
-async def test_a_write_and_a_delete_are_told_as_documented(cloud: Cloud, client: Client, receiver: Receiver) -> None:
+async def test_a_write_and_a_delete_send_events_as_documented(cloud: Cloud, client: Client, receiver: Receiver) -> None:
     subscribe(cloud, receiver)
     for method, body in (("PUT", exemption()), ("PUT", exemption()), ("DELETE", None)):
         await client.send(method, PATH, body)
@@ -130,7 +130,9 @@ async def test_what_raises_no_event(cloud: Cloud, client: Client, receiver: Rece
     ]
 
 
-async def test_failures_tags_actions_and_deployments_are_told(cloud: Cloud, client: Client, receiver: Receiver) -> None:
+async def test_failures_tags_actions_and_deployments_send_events(
+    cloud: Cloud, client: Client, receiver: Receiver
+) -> None:
     subscribe(cloud, receiver)
     resource = {"type": "Microsoft.Web/sites", "name": "w", "apiVersion": "2022-03-01"}
     await client.put(PATH, exemption(exemptionCategory="Forever"))
@@ -140,8 +142,8 @@ async def test_failures_tags_actions_and_deployments_are_told(cloud: Cloud, clie
         f"{GROUP}/providers/Microsoft.Resources/deployments/d", {"properties": {"template": {"resources": [resource]}}}
     )
     await cloud.eventgrid.settled()
-    reported = {(event["eventType"].rpartition(".")[2], event["data"]["operationName"]) for event in receiver.events}
-    assert reported == {
+    operations = {(event["eventType"].rpartition(".")[2], event["data"]["operationName"]) for event in receiver.events}
+    assert operations == {
         ("ResourceWriteFailure", WRITE),
         ("ResourceWriteSuccess", "Microsoft.Resources/tags/write"),
         ("ResourceActionSuccess", "Microsoft.KeyVault/vaults/purge/action"),

@@ -1,4 +1,4 @@
-"""What is told of resources, resource groups and deployments; and that a cascade tells nothing of exemptions."""
+"""Events of resources, resource groups and deployments; and that a cascade sends none of exemptions."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -23,8 +23,8 @@ RELEASE = f"{GROUP}/providers/Microsoft.Resources/deployments/release-7"
 
 
 @pytest.fixture
-async def notified(cloud: Cloud) -> AsyncIterator[Receiver]:
-    """All that Event Grid tells."""
+async def delivered(cloud: Cloud) -> AsyncIterator[Receiver]:
+    """All that Event Grid delivers."""
     receiver = Receiver()
     listener = Listener(receiver.handle)
     cloud.eventgrid.subscribe(EventSubscription("all", await listener.start()))
@@ -32,11 +32,11 @@ async def notified(cloud: Cloud) -> AsyncIterator[Receiver]:
     await listener.stop()
 
 
-async def happened(cloud: Cloud, reported: Receiver) -> list[tuple[str, str]]:
-    """What was told since the last call: event type, without its prefix, and operation; sorted."""
+async def happened(cloud: Cloud, delivered: Receiver) -> list[tuple[str, str]]:
+    """The events since the last call: event type, without its prefix, and operation; sorted."""
     await cloud.eventgrid.settled()
-    events = reported.events
-    reported.got.clear()
+    events = delivered.events
+    delivered.got.clear()
     return sorted((event["eventType"].split(".")[-1], event["data"]["operationName"]) for event in events)
 
 
@@ -53,65 +53,65 @@ ACCOUNTS = "Microsoft.Storage/storageAccounts"
 DEPLOYMENTS = "Microsoft.Resources/deployments"
 
 
-async def test_a_resource_is_told_of_when_it_is_written_and_deleted(
-    cloud: Cloud, client: Client, reported: Receiver
+async def test_a_resource_sends_an_event_when_it_is_written_and_deleted(
+    cloud: Cloud, client: Client, delivered: Receiver
 ) -> None:
     for method, body in (("PUT", {"location": "x"}), ("PATCH", {"tags": {"a": "b"}}), ("DELETE", None)):
         assert (await client.send(method, ACCOUNT, body)).status in (200, 201)
-    assert await happened(cloud, reported) == [deleted(ACCOUNTS), wrote(ACCOUNTS), wrote(ACCOUNTS)]
+    assert await happened(cloud, delivered) == [deleted(ACCOUNTS), wrote(ACCOUNTS), wrote(ACCOUNTS)]
     assert (await client.send("DELETE", ACCOUNT)).status == 204
-    assert await happened(cloud, reported) == []
+    assert await happened(cloud, delivered) == []
 
 
-async def test_a_group_is_told_of_and_its_exemptions_go_unheard(
-    cloud: Cloud, client: Client, reported: Receiver
+async def test_a_deleted_group_sends_an_event_and_its_exemptions_send_none(
+    cloud: Cloud, client: Client, delivered: Receiver
 ) -> None:
     for scope in (GROUP, VAULT):
         cloud.arm.seed(exemption_id(scope, "e"), exemption())
     assert (await client.send("DELETE", GROUP)).status == 200
     assert await client.names(f"{SUBSCRIPTION}/providers/Microsoft.Authorization/policyExemptions") == []
-    assert await happened(cloud, reported) == [deleted(GROUPS)]
+    assert await happened(cloud, delivered) == [deleted(GROUPS)]
     await client.put(GROUP, {"location": "x"}, version=RESOURCES)
-    assert await happened(cloud, reported) == [wrote(GROUPS)]
+    assert await happened(cloud, delivered) == [wrote(GROUPS)]
 
 
-async def test_deleting_a_resource_tells_nothing_of_its_exemptions(
-    cloud: Cloud, client: Client, reported: Receiver
+async def test_deleting_a_resource_sends_no_events_of_its_exemptions(
+    cloud: Cloud, client: Client, delivered: Receiver
 ) -> None:
     cloud.arm.seed(exemption_id(VAULT, "e"), exemption())
     await client.send("DELETE", VAULT)
     assert (await client.get(exemption_id(VAULT, "e"))).status == 404
-    assert await happened(cloud, reported) == [deleted("Microsoft.KeyVault/vaults")]
+    assert await happened(cloud, delivered) == [deleted("Microsoft.KeyVault/vaults")]
 
 
-async def test_an_incremental_deployment_tells_of_itself_and_of_what_it_wrote(
-    cloud: Cloud, client: Client, reported: Receiver
+async def test_an_incremental_deployment_sends_events_of_itself_and_of_what_it_wrote(
+    cloud: Cloud, client: Client, delivered: Receiver
 ) -> None:
     await client.put(RELEASE, template(STORAGE), version=RESOURCES)
-    assert await happened(cloud, reported) == [wrote(DEPLOYMENTS), wrote(ACCOUNTS)]
+    assert await happened(cloud, delivered) == [wrote(DEPLOYMENTS), wrote(ACCOUNTS)]
 
 
-async def test_a_complete_deployment_tells_of_what_it_deleted_too(
-    cloud: Cloud, client: Client, reported: Receiver
+async def test_a_complete_deployment_sends_events_of_what_it_deleted_too(
+    cloud: Cloud, client: Client, delivered: Receiver
 ) -> None:
     cloud.arm.seed(exemption_id(VAULT, "e"), exemption())
     await client.put(RELEASE, template(STORAGE, mode="Complete"), version=RESOURCES)
     assert (await client.get(VAULT)).status == 404
-    assert await happened(cloud, reported) == [
+    assert await happened(cloud, delivered) == [
         deleted("Microsoft.KeyVault/vaults"),
         wrote(DEPLOYMENTS),
         wrote(ACCOUNTS),
     ]
 
 
-async def test_a_deployment_that_fails_is_told_as_a_failure(cloud: Cloud, client: Client, reported: Receiver) -> None:
+async def test_a_failed_deployment_sends_a_failure_event(cloud: Cloud, client: Client, delivered: Receiver) -> None:
     broken = {"type": "Microsoft.KeyVault/vaults/secrets", "name": "none/s", "apiVersion": "2023-01-01"}
     assert (await client.put(RELEASE, template(broken), version=RESOURCES)).status == 404
-    assert Counter(kind for kind, _ in await happened(cloud, reported)) == {"ResourceWriteFailure": 2}
+    assert Counter(kind for kind, _ in await happened(cloud, delivered)) == {"ResourceWriteFailure": 2}
 
 
 async def test_the_subscription_of_on_scope_changed_lets_through_just_what_it_reads(
-    cloud: Cloud, client: Client, reported: Receiver
+    cloud: Cloud, client: Client, delivered: Receiver
 ) -> None:
     types, operations = EVENT_FUNCTIONS["on_scope_changed"]
     wanted = EventSubscription("on-scope-changed", "", tuple(types), tuple(operations))
@@ -122,11 +122,11 @@ async def test_the_subscription_of_on_scope_changed_lets_through_just_what_it_re
     await client.send("DELETE", GROUP)
     await client.put(GROUP, {"location": "x"}, version=RESOURCES)
     await cloud.eventgrid.settled()
-    through = [event for event in reported.events if wanted.wants(event)]
+    through = [event for event in delivered.events if wanted.wants(event)]
     read: list[Any] = [read_scope_event(encode([event], cloud=cloud_schema, batched=False)[0].decode())
                        for event in through for cloud_schema in (False, True)]  # fmt: skip
     assert {(one.id, one.written) for one in read} == {(GROUP, True), (ACCOUNT, True), (ACCOUNT, False), (GROUP, False)}
     assert len(through) == 5
-    others = [read_scope_event(encode([event], cloud=False, batched=False)[0].decode()) for event in reported.events]
+    others = [read_scope_event(encode([event], cloud=False, batched=False)[0].decode()) for event in delivered.events]
     assert sum(isinstance(one, Scope) for one in others) == 6  # the vault is of a type that is not asked for
     assert sum(isinstance(one, Dropped) for one in others) == 1  # the exemption

@@ -108,8 +108,8 @@ async def test_it_fails_on_request_and_recovers(cloud: Cloud, client: Client) ->
     sink = cloud.addresses["sink"]
     async with client.session.post(
         f"{sink}/_sandbox/fail", json={"count": 2, "status": 429, "retry_after": "1"}
-    ) as reported:
-        assert reported.status == 200
+    ) as response:
+        assert response.status == 200
     async with client.session.post(f"{sink}/teams", json=teams()) as answer:
         assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
     assert (await post(client.session, f"{sink}/teams", json=teams()))[0] == 429

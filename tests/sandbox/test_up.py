@@ -51,11 +51,11 @@ async def test_up_prints_json_and_says_how_to_load_the_rest(
     monkeypatch.setattr(program, "furnish", furnish)
     build, written, write = tmp_path / "a folder" / "build", asyncio.Event(), shell.write
 
-    def write_and_tell(*given: Any) -> Path:
+    def write_and_note(*given: Any) -> Path:
         written.set()
         return write(*given)
 
-    monkeypatch.setattr(shell, "write", write_and_tell)
+    monkeypatch.setattr(shell, "write", write_and_note)
     running = asyncio.create_task(program.up("", build))
     waiting = asyncio.create_task(written.wait())
     await asyncio.wait({running, waiting}, timeout=10, return_when=asyncio.FIRST_COMPLETED)

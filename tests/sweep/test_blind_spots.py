@@ -41,7 +41,7 @@ async def test_a_blind_spot_that_lasts_does_not_make_every_new_exemption_one_tha
 ) -> None:
     await blind(tenant)
     world = await swept(tenant)
-    one = world.id("above", CORP)  # no event tells of it
+    one = world.id("above", CORP)  # no event announces it
     await world.bad(one, **EVERYWHERE)
     world.clock.advance(minutes=30)
     report = await tenant.sweep()
@@ -66,7 +66,7 @@ async def test_a_lost_delete_is_found_although_something_else_can_never_be_seen(
     assert (await world.row(one)).status is Status.GONE
 
 
-async def test_trouble_told_with_ever_new_words_is_told_once_a_day(tenant: Tenant) -> None:
+async def test_trouble_in_ever_new_words_is_notified_once_a_day(tenant: Tenant) -> None:
     world = await swept(tenant)
     for number in range(3):
         world.arm.faults.rules[:] = [
@@ -83,14 +83,14 @@ async def test_trouble_told_with_ever_new_words_is_told_once_a_day(tenant: Tenan
     assert len(await world.notices()) == 1
 
 
-async def test_a_container_that_cannot_be_seen_is_told_once_a_day_whatever_the_count(tenant: Tenant) -> None:
+async def test_a_container_that_cannot_be_seen_is_notified_once_a_day_whatever_the_count(tenant: Tenant) -> None:
     await tenant.world.known(tenant.world.id())
     world = await swept(tenant)
     world.arm.control._put_permissions({US_OID: []})
     for number in range(3):
         one = world.id(f"new-{number}")
         await world.bad(one)
-        await world.look(one)  # an event tells of it, and it cannot be read
+        await world.look(one)  # an event announces it, and it cannot be read
         await tenant.sweep()
         world.clock.advance(minutes=1)
     kinds = Counter(one["notice"]["kind"] for one in await world.notices())
@@ -205,16 +205,16 @@ async def test_where_azure_does_not_list_people_still_hear_of_all_in_one_notice(
     await tenant.work()
     world.clock.advance(hours=1)
     await tenant.settled()
-    assert await world.notified() == ["adopted"]
+    assert await world.notice_kinds() == ["adopted"]
     assert (await world.notice())["digest"]["total"] == 12
 
 
-async def test_adoptions_within_the_second_in_which_the_sweep_began_are_told(tenant: Tenant) -> None:
+async def test_adoptions_within_the_second_in_which_the_sweep_began_are_notified(tenant: Tenant) -> None:
     world = tenant.world
     await world.bad(world.id())
     world.clock.advance(days=1, milliseconds=300)  # a real clock is hardly ever on the second
     await tenant.settled()
-    assert await world.notified() == ["adopted"]
+    assert await world.notice_kinds() == ["adopted"]
 
 
 async def test_a_row_whose_id_a_hand_has_emptied_does_not_end_every_sweep(tenant: Tenant) -> None:
@@ -230,7 +230,7 @@ async def test_a_row_whose_id_a_hand_has_emptied_does_not_end_every_sweep(tenant
     world.sound = False  # that hand's mark is there until somebody looks at the row
     await tenant.sweep()
     await tenant.work()
-    assert "adopted" in await world.notified()
+    assert "adopted" in await world.notice_kinds()
 
 
 async def test_a_death_between_adoption_and_its_notice_is_made_good(tenant: Tenant) -> None:
@@ -248,7 +248,7 @@ async def test_a_death_between_adoption_and_its_notice_is_made_good(tenant: Tena
     assert (await world.notice())["digest"]["total"] == 3
 
 
-async def test_a_body_that_the_register_cannot_hold_becomes_a_letter_and_is_told_once(tenant: Tenant) -> None:
+async def test_a_body_that_the_register_cannot_hold_becomes_a_dead_letter_and_is_notified_once(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
     system = {"lastModifiedAt": "2026-01-01T00:00:00Z", "lastModifiedBy": "alice@contoso.com"}
     properties = {**world.waiver()["properties"], "metadata": {"noise": NOISE}}
@@ -259,7 +259,7 @@ async def test_a_body_that_the_register_cannot_hold_becomes_a_letter_and_is_told
             await tenant.intake.message(json.dumps(message))
         world.clock.advance(hours=1)
     assert len(await world.register.dead_letters()) == 1
-    assert await world.notified() == ["poison"]
+    assert await world.notice_kinds() == ["poison"]
 
 
 async def test_one_that_can_never_be_adopted_does_not_keep_people_from_hearing_of_the_others(tenant: Tenant) -> None:
@@ -272,10 +272,10 @@ async def test_one_that_can_never_be_adopted_does_not_keep_people_from_hearing_o
         await tenant.intake.sweep()
         for message in await world._drain("reconcile"):
             await tenant.intake.message(json.dumps(message))
-    assert "adopted" in await world.notified()
+    assert "adopted" in await world.notice_kinds()
 
 
-async def test_a_later_subscription_is_told_of_although_the_run_broke_off(tenant: Tenant) -> None:
+async def test_a_later_subscription_is_notified_although_the_run_broke_off(tenant: Tenant) -> None:
     world = tenant.world
     await tenant.settled()
     world.clock.advance(hours=2)
@@ -288,7 +288,7 @@ async def test_a_later_subscription_is_told_of_although_the_run_broke_off(tenant
     world.queues.down = False
     world.clock.advance(hours=1)
     await tenant.settled()
-    assert await world.notified() == ["adopted"]
+    assert await world.notice_kinds() == ["adopted"]
 
 
 # Runs that break off
@@ -324,15 +324,15 @@ async def test_a_sweep_that_is_cancelled_frees_its_lease(tenant: Tenant) -> None
     await world.bad(world.id())
     world.clock.advance(days=1)
 
-    reached = asyncio.Event()
+    arrived = asyncio.Event()
 
     async def hang() -> None:
-        reached.set()
+        arrived.set()
         await asyncio.sleep(30)
 
     world.watch.before["register.commit"] = hang
     task = asyncio.create_task(tenant.sweeper.sweep())
-    await reached.wait()
+    await arrived.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()

@@ -1,4 +1,4 @@
-"""The ways past a policy that are no exemptions: what a sweep keeps of them, what it tells, and what cannot stop it."""
+"""The bypasses that are no exemptions: what a sweep keeps of them, what it notifies, and what cannot stop it."""
 
 import random
 from contextlib import suppress
@@ -44,7 +44,7 @@ async def every(tenant: Tenant) -> list[Kept]:
 
 
 async def rows(tenant: Tenant) -> dict[str, Kept]:
-    """Every row, by its way and the last part of its scope."""
+    """Every row, by its kind and the last part of its scope."""
     found = await every(tenant)
     named = {f"{one.bypass.kind} {one.bypass.scope.rpartition('/')[2]}": one for one in found}
     assert len(named) == len(found)
@@ -52,7 +52,7 @@ async def rows(tenant: Tenant) -> dict[str, Kept]:
 
 
 async def row(tenant: Tenant, kind: BypassKind) -> Kept:
-    """The one row of a way."""
+    """The one row of a kind."""
     (one,) = [one for one in await every(tenant) if one.bypass.kind is kind]
     return one
 
@@ -75,14 +75,14 @@ def writes(world: World) -> int:
 
 
 async def found_notices(world: World) -> list[dict[str, Any]]:
-    reported = [one["notice"] for one in await world.notices()]
-    return [one for one in reported if one["kind"] == "bypass-found"]
+    notices = [one["notice"] for one in await world.notices()]
+    return [one for one in notices if one["kind"] == "bypass-found"]
 
 
 # Rows
 
 
-async def test_the_first_sweep_writes_a_row_for_each_way(tenant: Tenant) -> None:
+async def test_the_first_sweep_writes_a_row_for_each_bypass(tenant: Tenant) -> None:
     world = tenant.world
     assigned(
         world,
@@ -125,7 +125,7 @@ async def test_an_unchanged_tenant_costs_no_write_and_no_notice(tenant: Tenant) 
         assert (report.bypasses["seen"], report.bypasses["new"], report.bypasses["changed"]) == (31, 0, 0)
     assert writes(world) == 3 * 3, "each is called with nothing to do"
     assert await every(tenant) == before
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     assert world.queues.sent == []
 
 
@@ -152,7 +152,7 @@ async def test_one_that_is_no_more_is_gone_and_may_come_back(tenant: Tenant) -> 
     gone = await later(tenant)
     assert {one.gone for one in await every(tenant)} == {gone}
     await later(tenant)
-    assert {one.gone for one in await every(tenant)} == {gone}, "told once"
+    assert {one.gone for one in await every(tenant)} == {gone}, "notified once"
     assigned(world, enforcementMode="DoNotEnforce")
     world.clock.advance(hours=1)
     report = await tenant.sweep()
@@ -235,7 +235,7 @@ async def test_where_part_could_not_be_read_nothing_of_it_is_taken_for_gone(tena
     assert (await row(tenant, unread)).gone is None
     assert (await row(tenant, read)).gone == world.clock.now()
     assert report.missing
-    assert await world.notified() == ["sweep-partial"]
+    assert await world.notice_kinds() == ["sweep-partial"]
     await world.arm_graph(closed=[])
     at = await later(tenant)
     assert (await row(tenant, unread)).gone == at
@@ -277,7 +277,7 @@ async def test_of_an_assignment_that_cannot_be_read_nothing_is_taken_for_gone(te
 # What people hear
 
 
-async def test_what_is_new_and_against_the_rules_is_told_once_all_in_one(tenant: Tenant) -> None:
+async def test_what_is_new_and_against_the_rules_is_notified_once_all_in_one(tenant: Tenant) -> None:
     world = tenant.world
     world.ruleset = rules(**APPROVED)
     for number in range(24):
@@ -301,7 +301,7 @@ async def test_what_is_new_and_against_the_rules_is_told_once_all_in_one(tenant:
     assert [one["evidence"]["assignment"].rpartition("/")[2] for one in notice["findings"]] == ["one-more"]
 
 
-async def test_what_turns_bad_later_is_told_then(tenant: Tenant) -> None:
+async def test_what_turns_bad_later_is_notified_then(tenant: Tenant) -> None:
     world = tenant.world
     world.ruleset = rules(**APPROVED)
     tagged(world, **good_tags(world))
@@ -315,19 +315,19 @@ async def test_what_turns_bad_later_is_told_then(tenant: Tenant) -> None:
     assert len(await found_notices(world)) == 1
 
 
-async def test_what_was_left_out_for_once_is_not_told_again(tenant: Tenant) -> None:
+async def test_what_was_left_out_for_once_is_not_notified_again(tenant: Tenant) -> None:
     world = tenant.world
     assigned(world, enforcementMode="DoNotEnforce")
     await tenant.sweep()
-    for days, reported in ((1, 1), (8, 2)):
+    for days, count in ((1, 1), (8, 2)):
         assigned(world, enforcementMode="Default")
         await later(tenant)
         assigned(world, enforcementMode="DoNotEnforce")
         await later(tenant, days=days)
-        assert len(await found_notices(world)) == reported
+        assert len(await found_notices(world)) == count
 
 
-async def test_what_the_ruleset_accepts_is_kept_and_not_told_until_that_ends(tenant: Tenant) -> None:
+async def test_what_the_ruleset_accepts_is_kept_and_not_notified_until_that_ends(tenant: Tenant) -> None:
     world = tenant.world
     end = (world.clock.now() + timedelta(days=3)).date().isoformat()
     accepted = {"scope": f"{places.GROUP}*", "reason": "known", "expires": end}
@@ -362,10 +362,10 @@ async def test_what_was_stored_by_former_names_is_no_news_and_is_shown_by_those_
     assert {name: report.bypasses[name] for name in ("seen", "new", "changed", "violations")} == {
         "seen": 2, "new": 0, "changed": 0, "violations": 2,
     }  # fmt: skip
-    assert (await world.notified(), world.queues.sent, await every(tenant)) == ([], [], before)
+    assert (await world.notice_kinds(), world.queues.sent, await every(tenant)) == ([], [], before)
 
 
-async def test_what_is_off_is_not_found_not_counted_and_not_told_until_it_is_on(tenant: Tenant) -> None:
+async def test_what_is_off_is_not_found_not_counted_and_not_notified_until_it_is_on(tenant: Tenant) -> None:
     world = tenant.world
     names = ("bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing")
     world.ruleset = rules(on=dict.fromkeys(names, "off"))
@@ -379,7 +379,7 @@ async def test_what_is_off_is_not_found_not_counted_and_not_told_until_it_is_on(
     assert (codes(one), one.bypass.grade, one.found) == (["EXG503"], "info", at)
     (notice,) = await found_notices(world)
     assert (notice["severity"], notice["digest"]["severities"]) == ("info", {"info": 1})
-    assert [(reported["rule"], reported["severity"]) for reported in notice["findings"]] == [
+    assert [(finding["rule"], finding["severity"]) for finding in notice["findings"]] == [
         ("bypass-end-missing", "info")
     ]
 
@@ -395,7 +395,7 @@ async def test_another_severity_is_kept_and_is_no_news(tenant: Tenant) -> None:
     world.ruleset = rules(overrides=[{"scope": places.GROUP, "rules": {"bypass-ticket-missing": "off"}}])
     await later(tenant)
     assert codes(await row(tenant, BypassKind.NOT_ENFORCED)) == ["EXG502", "EXG503"]
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_what_cannot_be_read_is_neither_unknown_nor_sound_where_its_rule_is_off(tenant: Tenant) -> None:
@@ -414,7 +414,7 @@ async def test_what_cannot_be_read_is_neither_unknown_nor_sound_where_its_rule_i
 # Trouble
 
 
-async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_told(tenant: Tenant) -> None:
+async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_notified(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
     await world.bad(one)
     assigned(world, enforcementMode="DoNotEnforce")
@@ -430,14 +430,14 @@ async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_told(t
         assert report.bypasses == {}
         assert [text for text in report.missing if "no exemptions could not be looked at" in text]
         assert (await world.row(one)).status is Status.VIOLATION
-    assert await world.notified() == ["adopted", "sweep-partial"]
+    assert await world.notice_kinds() == ["adopted", "sweep-partial"]
     assert await rows(tenant) == {}
     report = await tenant.sweep()
     assert (report.bypasses["new"], report.missing) == (1, [])
     assert len(await found_notices(world)) == 1
 
 
-async def test_a_notice_that_was_not_queued_is_told_by_the_next_sweep(tenant: Tenant) -> None:
+async def test_a_notice_that_was_not_queued_is_sent_by_the_next_sweep(tenant: Tenant) -> None:
     world = tenant.world
     assigned(world, enforcementMode="DoNotEnforce")
     world.queues.down = True
@@ -455,7 +455,7 @@ KILLS = [random.Random(seed).randint(1, 8) for seed in range(8)]  # noqa: S311
 
 
 @pytest.mark.parametrize("kill", range(8))
-async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_told(tenant: Tenant, kill: int) -> None:
+async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_reported(tenant: Tenant, kill: int) -> None:
     world = tenant.world
     assigned(world, "goes", places.LANDING, enforcementMode="DoNotEnforce")
     await tenant.settled()
@@ -475,7 +475,7 @@ async def test_killed_at_a_random_moment_it_ends_with_the_same_rows_and_is_told(
         ("not-enforced", False), ("not-enforced", True), ("tag", True),
     ]  # fmt: skip
     ids = {one["id"] for one in await found_notices(world)}
-    assert len(ids) == 1, "told, and by one name however often"
+    assert len(ids) == 1, "notified, and with one id however often"
 
 
 async def test_an_assignment_above_that_cannot_be_seen_any_more_is_not_gone(tenant: Tenant) -> None:

@@ -314,7 +314,7 @@ async def test_a_message_that_a_crash_left_in_the_outbox_is_sent(tenant: Tenant)
     world.queues.down = False
     world.after_lease()
     await tenant.settled()
-    assert "tagged" in await world.notified()
+    assert "tagged" in await world.notice_kinds()
 
 
 async def test_a_breaker_that_stays_open_reminds_each_day(tenant: Tenant) -> None:
@@ -327,8 +327,8 @@ async def test_a_breaker_that_stays_open_reminds_each_day(tenant: Tenant) -> Non
         world.clock.advance(hours=1)
         await tenant.sweep()
         await tenant.work()
-    reported = {each["notice"]["id"]: each["notice"] for each in await world.notices()}
-    found = [notice for notice in reported.values() if notice["kind"] == "breaker-open"]
+    notices = {each["notice"]["id"]: each["notice"] for each in await world.notices()}
+    found = [notice for notice in notices.values() if notice["kind"] == "breaker-open"]
     assert [notice["why"][0] for notice in found[1:]] == [
         f"it is open since {spell_time(world.clock.now() - timedelta(hours=50))}: {days} day{'s' * (days > 1)}"
         for days in (1, 2)
@@ -337,7 +337,7 @@ async def test_a_breaker_that_stays_open_reminds_each_day(tenant: Tenant) -> Non
     await world.forget()
     world.clock.advance(days=2)
     await tenant.sweep()
-    assert "breaker-open" not in await world.notified()
+    assert "breaker-open" not in await world.notice_kinds()
 
 
 async def test_what_waits_for_a_budget_is_asked_for_when_its_time_has_come_and_not_before(tenant: Tenant) -> None:

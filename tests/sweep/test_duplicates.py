@@ -1,4 +1,4 @@
-"""Exemptions that overlap are found by a sweep: the one that was written later is told, and no other."""
+"""Exemptions that overlap are found by a sweep: the one that was written later is notified, and no other."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,8 +37,8 @@ async def hour(tenant: Tenant) -> None:
     await tenant.settled()
 
 
-async def notified(world: World, one: ExemptionId) -> Any:
-    """The evidence of what is told of an exemption; None where nothing is; "" where it cannot be told."""
+async def overlap_of(world: World, one: ExemptionId) -> Any:
+    """The evidence of an exemption's overlap; None where there is none; "" where it is unknown."""
     found = {finding["code"]: finding for finding in (await world.history(one))[-1].facts.get("findings", ())}
     row = await world.row(one)
     if DUPLICATE + "?" in row.findings:
@@ -56,13 +56,13 @@ async def written(world: World, *names: str, scope: str = places.RESOURCE, **cha
     return ids
 
 
-async def test_the_later_of_two_is_told_and_names_the_earlier(tenant: Tenant) -> None:
+async def test_the_later_of_two_is_notified_and_names_the_earlier(tenant: Tenant) -> None:
     world = tenant.world
     first, second = await written(world, "zebra", "aardvark")
-    assert await notified(world, second) is None, "an event says nothing before the first sweep"
+    assert await overlap_of(world, second) is None, "an event says nothing before the first sweep"
     await hour(tenant)
-    assert await notified(world, first) is None
-    evidence = await notified(world, second)
+    assert await overlap_of(world, first) is None
+    evidence = await overlap_of(world, second)
     (row,) = [await world.row(first)]
     assert evidence["before"] == [f"{first.text}, written {row.to_json()['written_at']}"]
     assert evidence["policyDefinitionReferenceIds"] == ["denypublicnetwork"]
@@ -71,7 +71,7 @@ async def test_the_later_of_two_is_told_and_names_the_earlier(tenant: Tenant) ->
     assert (await tenant.sweep()).queued == {}
 
 
-async def test_it_costs_nothing_once_it_is_told(tenant: Tenant) -> None:
+async def test_it_costs_nothing_once_it_is_notified(tenant: Tenant) -> None:
     world = tenant.world
     await written(world, "first", "second")
     await written(world, "third", "fourth", scope=places.REPORTS, policyDefinitionReferenceIds=["requireTls"])
@@ -96,7 +96,7 @@ async def test_category_names_and_ends_do_not_matter_and_another_location_does(t
     (third,) = await written(world, "third", resourceSelectors=east)
     (fourth,) = await written(world, "fourth")
     await hour(tenant)
-    assert [await notified(world, one) is not None for one in (first, second, third, fourth)] == [
+    assert [await overlap_of(world, one) is not None for one in (first, second, third, fourth)] == [
         False,
         True,
         False,
@@ -111,9 +111,9 @@ async def test_a_selector_by_reference_id_counts_as_the_ids_do(tenant: Tenant) -
     (second,) = await written(world, "second")
     (other,) = await written(world, "other", policyDefinitionReferenceIds=["requireTls"], scope=places.ARCHIVE)
     await hour(tenant)
-    assert await notified(world, first) is None
-    assert await notified(world, second) is not None
-    assert await notified(world, other) is None
+    assert await overlap_of(world, first) is None
+    assert await overlap_of(world, second) is not None
+    assert await overlap_of(world, other) is None
 
 
 async def test_our_tag_on_the_older_does_not_make_it_the_later(tenant: Tenant) -> None:
@@ -124,15 +124,15 @@ async def test_our_tag_on_the_older_does_not_make_it_the_later(tenant: Tenant) -
     await world.settle(first)
     await hour(tenant)
     assert await world.marker(first) is not None
-    assert await notified(world, first) is None
-    assert await notified(world, second) is not None
+    assert await overlap_of(world, first) is None
+    assert await overlap_of(world, second) is not None
     # the tag is taken away again: our write is now the last one, and leaves no trace in the body
     world.ruleset = rules(on={"duplicate": "alert", "ticket-missing": "off"})
     await tenant.settled()
     await world.settle(first)
     await hour(tenant)
     assert await world.marker(first) is None
-    assert (await notified(world, first), await notified(world, second) is None) == (None, False)
+    assert (await overlap_of(world, first), await overlap_of(world, second) is None) == (None, False)
 
 
 async def test_the_end_of_the_older_ends_it(tenant: Tenant) -> None:
@@ -140,10 +140,10 @@ async def test_the_end_of_the_older_ends_it(tenant: Tenant) -> None:
     (first,) = await written(world, "first", expiresOn=in_days(world.clock, 20))
     (second,) = await written(world, "second")
     await hour(tenant)
-    assert await notified(world, second) is not None
+    assert await overlap_of(world, second) is not None
     world.clock.advance(days=21)
     await hour(tenant)
-    assert await notified(world, second) is None
+    assert await overlap_of(world, second) is None
     assert (await world.row(second)).status is Status.COMPLIANT
     assert (await world.row(second)).together == {}
     assert first
@@ -155,13 +155,13 @@ async def test_the_older_one_that_is_deleted_ends_it_and_one_that_has_ended_neve
     world.clock.advance(days=2)
     first, second = await written(world, "first", "second")
     await hour(tenant)
-    evidence = await notified(world, second)
+    evidence = await overlap_of(world, second)
     assert evidence["exemptions"] == 1
-    assert await notified(world, first) is await notified(world, ended) is None
+    assert await overlap_of(world, first) is await overlap_of(world, ended) is None
     await world.delete(first)
     await world.look(first)
     await hour(tenant)
-    assert await notified(world, second) is None
+    assert await overlap_of(world, second) is None
 
 
 async def test_several_that_complete_the_initiative_at_one_scope(tenant: Tenant) -> None:
@@ -169,8 +169,8 @@ async def test_several_that_complete_the_initiative_at_one_scope(tenant: Tenant)
     (first,) = await written(world, "first")
     (second,) = await written(world, "second", policyDefinitionReferenceIds=["requireTls"])
     await hour(tenant)
-    assert await notified(world, first) is None
-    evidence = await notified(world, second)
+    assert await overlap_of(world, first) is None
+    evidence = await overlap_of(world, second)
     assert evidence["policies"] == 2
     assert evidence["before"][0].startswith(first.text)
 
@@ -181,20 +181,20 @@ async def test_several_that_complete_it_from_above(tenant: Tenant) -> None:
     more = {"policyAssignmentId": GROUP_ASSIGNMENT}
     (low,) = await written(world, "low", scope=places.RESOURCE, policyDefinitionReferenceIds=["a"], **more)
     (middle,) = await written(world, "middle", scope=places.GROUP, policyDefinitionReferenceIds=["b"], **more)
-    (beside,) = await written(world, "beside", scope=places.REPORTING, policyDefinitionReferenceIds=["a"], **more)
+    (elsewhere,) = await written(world, "beside", scope=places.REPORTING, policyDefinitionReferenceIds=["a"], **more)
     await hour(tenant)
-    assert [await notified(world, one) for one in (low, middle, beside)] == [None] * 3
+    assert [await overlap_of(world, one) for one in (low, middle, elsewhere)] == [None] * 3
     (top,) = await written(world, "top", scope=CORP, policyDefinitionReferenceIds=["c"], **more)
     await hour(tenant)
-    evidence = await notified(world, top)
+    evidence = await overlap_of(world, top)
     assert evidence["exemptions"] == 2
     assert [one.split(",")[0] for one in evidence["before"]] == [low.text, middle.text]
-    assert [await notified(world, one) for one in (low, middle, beside)] == [None] * 3
+    assert [await overlap_of(world, one) for one in (low, middle, elsewhere)] == [None] * 3
     await world.write(low, ALICE, policyDefinitionReferenceIds=["a"], displayName="Edited", **more)
     await world.look(low)
     await hour(tenant)
-    assert await notified(world, top) is None
-    assert [one.split(",")[0] for one in (await notified(world, low))["before"]] == [middle.text, top.text]
+    assert await overlap_of(world, top) is None
+    assert [one.split(",")[0] for one in (await overlap_of(world, low))["before"]] == [middle.text, top.text]
     assert (await tenant.sweep()).queued == {}
 
 
@@ -203,11 +203,11 @@ async def test_one_that_covers_it_alone_is_no_part_of_several(tenant: Tenant) ->
     (whole,) = await written(world, "whole", scope=places.GROUP, policyDefinitionReferenceIds=None)
     (part,) = await written(world, "part")
     await hour(tenant)
-    assert await notified(world, whole) is await notified(world, part) is None
+    assert await overlap_of(world, whole) is await overlap_of(world, part) is None
     assert (await tenant.sweep()).queued == {}
 
 
-async def test_an_event_keeps_what_the_last_sweep_told_and_since_when(tenant: Tenant) -> None:
+async def test_an_event_keeps_what_the_last_sweep_found_and_since_when(tenant: Tenant) -> None:
     world = tenant.world
     _, second = await written(world, "first", "second")
     await hour(tenant)
@@ -230,7 +230,7 @@ async def test_an_event_keeps_what_the_last_sweep_told_and_since_when(tenant: Te
     assert DUPLICATE not in (await world.row(second)).findings
 
 
-async def test_a_new_exemption_under_an_old_name_begins_with_nothing(tenant: Tenant) -> None:
+async def test_a_new_exemption_with_an_old_name_begins_with_nothing(tenant: Tenant) -> None:
     world = tenant.world
     first, second = await written(world, "first", "second")
     await hour(tenant)
@@ -238,11 +238,11 @@ async def test_a_new_exemption_under_an_old_name_begins_with_nothing(tenant: Ten
     await world.look(second)
     await world.write(second, displayName="Another")
     await world.look(second)
-    assert await notified(world, second) is None
+    assert await overlap_of(world, second) is None
     await world.delete(first)
     await world.look(first)
     await hour(tenant)
-    assert await notified(world, second) is None
+    assert await overlap_of(world, second) is None
 
 
 async def test_so_does_one_from_another_assignment_whose_delete_nobody_saw(tenant: Tenant) -> None:
@@ -252,12 +252,12 @@ async def test_so_does_one_from_another_assignment_whose_delete_nobody_saw(tenan
     await world.delete(second)
     await world.write(second, policyAssignmentId=places.SINGLE, policyDefinitionReferenceIds=None)
     await world.look(second)
-    assert await notified(world, second) is None
+    assert await overlap_of(world, second) is None
     await hour(tenant)
-    assert await notified(world, second) is None
+    assert await overlap_of(world, second) is None
 
 
-async def test_adopted_exemptions_are_told_too(tenant: Tenant) -> None:
+async def test_adopted_exemptions_are_notified_too(tenant: Tenant) -> None:
     world = tenant.world
     first, second = world.id("first"), world.id("second")
     for one in (first, second):
@@ -278,21 +278,21 @@ async def test_an_initiative_that_nobody_knows_is_unknown_and_not_asked_for_betw
     same, again = await written(world, "same", "same-again", scope=places.REPORTS)
     (alone,) = await written(world, "alone", scope=places.ARCHIVE)
     await hour(tenant)
-    assert await notified(world, second) == ""
+    assert await overlap_of(world, second) == ""
     row = await world.row(second)
     assert (row.status, row.due) == (Status.UNKNOWN, None)
-    assert await notified(world, first) is await notified(world, alone) is await notified(world, same) is None
-    assert (await notified(world, again))["exemptions"] == 1, "what says the same switches off the same"
+    assert await overlap_of(world, first) is await overlap_of(world, alone) is await overlap_of(world, same) is None
+    assert (await overlap_of(world, again))["exemptions"] == 1, "what says the same switches off the same"
     assert (await tenant.sweep()).queued == {}
     await world.delete(first)
     await world.look(first)
     await world.forget()
     await hour(tenant)
     assert (await world.row(second)).status is Status.COMPLIANT
-    assert "compliant" in await world.notified(), "who heard that it is unknown hears that it is not"
+    assert "compliant" in await world.notice_kinds(), "who heard that it is unknown hears that it is not"
 
 
-async def test_what_cannot_be_read_leaves_what_was_told(tenant: Tenant) -> None:
+async def test_what_cannot_be_read_leaves_what_was_notified(tenant: Tenant) -> None:
     world = tenant.world
     first, second = await written(world, "first", "second")
     await hour(tenant)
@@ -302,12 +302,12 @@ async def test_what_cannot_be_read_leaves_what_was_told(tenant: Tenant) -> None:
     world.clock.advance(hours=1)
     await tenant.sweep()
     await tenant.work()
-    assert await notified(world, second) is not None
-    assert await notified(world, first) is None
+    assert await overlap_of(world, second) is not None
+    assert await overlap_of(world, first) is None
     world.arm.faults.rules.clear()
     await hour(tenant)
-    assert await notified(world, second) is None
-    assert await notified(world, first) is not None
+    assert await overlap_of(world, second) is None
+    assert await overlap_of(world, first) is not None
 
 
 async def test_a_list_that_is_refused_is_unknown(tenant: Tenant) -> None:
@@ -315,10 +315,10 @@ async def test_a_list_that_is_refused_is_unknown(tenant: Tenant) -> None:
     _, second = await written(world, "first", "second")
     world.fault("GET", r"policyExemptions$", status=403, code="AuthorizationFailed", count=100)
     await hour(tenant)
-    assert await notified(world, second) == ""
+    assert await overlap_of(world, second) == ""
     world.arm.faults.rules.clear()
     await hour(tenant)
-    assert (await notified(world, second))["exemptions"] == 1
+    assert (await overlap_of(world, second))["exemptions"] == 1
 
 
 async def test_a_page_that_is_lost_ends_nothing(tenant: Tenant) -> None:
@@ -326,18 +326,18 @@ async def test_a_page_that_is_lost_ends_nothing(tenant: Tenant) -> None:
     tenant.graph._reader._top = 1
     first, second = await written(world, "zebra", "aardvark")
     await hour(tenant)
-    assert await notified(world, second) is not None
+    assert await overlap_of(world, second) is not None
     world.clock.advance(hours=1)
     await world.arm_graph(fail={"start": 1, "times": 9})
     report = await tenant.sweep()
     await tenant.work()
     assert report.missing
-    assert await notified(world, second) is not None
+    assert await overlap_of(world, second) is not None
     await world.arm_graph(fail={})
     await world.delete(first)
     await world.look(first)
     await hour(tenant)
-    assert await notified(world, second) is None
+    assert await overlap_of(world, second) is None
 
 
 async def test_a_rule_that_is_off_costs_nothing_and_withdraws(tenant: Tenant) -> None:

@@ -75,7 +75,7 @@ def asked(world: World) -> list[str]:
     return [one.path.removesuffix(end) for one in requests]
 
 
-async def notified(world: World) -> list[str]:
+async def announced(world: World) -> list[str]:
     """The scopes of the removals that people heard of, in the order of the notices."""
     found = [one for notice in await found_notices(world) for one in notice["findings"]]
     return [one["evidence"]["scope"] for one in found if one["rule"] == "bypass-enrollment-removed"]
@@ -91,7 +91,7 @@ async def enrolled(tenant: Tenant) -> Tenant:
     return tenant
 
 
-async def test_what_is_enrolled_is_remembered_and_is_no_way_past_a_policy(tenant: Tenant) -> None:
+async def test_what_is_enrolled_is_remembered_and_is_no_bypass(tenant: Tenant) -> None:
     seed(tenant.world)
     await enroll(tenant.world)
     report = await tenant.sweep()
@@ -99,10 +99,10 @@ async def test_what_is_enrolled_is_remembered_and_is_no_way_past_a_policy(tenant
     assert one.never_open
     assert (one.bypass.scope, one.bypass.subject, one.bypass.detail) == (places.GROUP, EVERY, REMOVED)
     assert report.bypasses["seen"] == 2, "the two assignments that do not enforce everywhere"
-    assert (report.missing, await notified(tenant.world)) == ([], [])
+    assert (report.missing, await announced(tenant.world)) == ([], [])
 
 
-async def test_an_enrollment_that_is_gone_is_found_confirmed_and_told_once(enrolled: Tenant) -> None:
+async def test_an_enrollment_that_is_gone_is_found_confirmed_and_notified_once(enrolled: Tenant) -> None:
     world = enrolled.world
     await leave(world)
     at = await later(enrolled)
@@ -110,11 +110,11 @@ async def test_an_enrollment_that_is_gone_is_found_confirmed_and_told_once(enrol
     assert (codes(one), one.bypass.grade, one.bypass.name) == (["EXG506"], "high", "Opt in")
     assert (one.first_seen, one.changed, one.found) == (at, at, at)
     assert asked(world) == [places.GROUP]
-    assert await notified(world) == [places.GROUP]
+    assert await announced(world) == [places.GROUP]
     for _ in range(2):
         await later(enrolled)
     assert await removals(enrolled) == [one]
-    assert await notified(world) == [places.GROUP]
+    assert await announced(world) == [places.GROUP]
 
 
 async def test_it_is_counted_as_new(enrolled: Tenant) -> None:
@@ -149,7 +149,7 @@ async def test_what_is_enrolled_again_is_no_finding_any_more(enrolled: Tenant) -
     await leave(world, places.GROUP, "other-name")
     await later(enrolled, days=8)
     assert len(await removals(enrolled)) == 1
-    assert len(await notified(world)) == 2, "told anew: it was well for a week"
+    assert len(await announced(world)) == 2, "notified anew: it was well for a week"
 
 
 @pytest.mark.parametrize("scope", [places.SUBSCRIPTION, CORP])
@@ -163,7 +163,7 @@ async def test_one_at_a_scope_above_takes_its_place(enrolled: Tenant, scope: str
     assert {one.bypass.scope for one in await removals(enrolled)} == {places.GROUP, scope}
 
 
-async def test_one_beside_it_or_in_another_assignment_does_not(enrolled: Tenant) -> None:
+async def test_one_at_the_same_scope_or_in_another_assignment_does_not(enrolled: Tenant) -> None:
     await enroll(enrolled.world, places.LANDING, "beside")
     await enroll(enrolled.world, places.GROUP, "else", policyAssignmentId=FEW)
     await leave(enrolled.world)
@@ -226,7 +226,7 @@ async def test_an_assignment_that_is_gone_takes_its_enrollments_along(enrolled: 
     assert await kept(enrolled) == []
 
 
-async def test_an_assignment_made_anew_under_its_id_does_not_honour_them(tenant: Tenant) -> None:
+async def test_an_assignment_made_anew_with_its_id_does_not_honour_them(tenant: Tenant) -> None:
     world = tenant.world
     seed(world)
     assigned(world, "opt-in", CORP, enforcementMode="Enroll", instanceId="one")
@@ -240,7 +240,7 @@ async def test_an_assignment_made_anew_under_its_id_does_not_honour_them(tenant:
 async def test_a_scope_that_is_gone_takes_its_enrollments_along(enrolled: Tenant) -> None:
     enrolled.world.arm.store.remove(places.GROUP.lower())
     await later(enrolled)
-    assert (await kept(enrolled), await notified(enrolled.world)) == ([], [])
+    assert (await kept(enrolled), await announced(enrolled.world)) == ([], [])
 
 
 async def test_what_resource_graph_alone_does_not_show_is_not_gone(enrolled: Tenant) -> None:
@@ -252,7 +252,7 @@ async def test_what_resource_graph_alone_does_not_show_is_not_gone(enrolled: Ten
     await later(enrolled)
     (one,) = await kept(enrolled)
     assert one.never_open
-    assert await notified(world) == []
+    assert await announced(world) == []
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -273,10 +273,10 @@ async def test_what_azure_does_not_list_is_unknown_and_found_later(enrolled: Ten
     report = await enrolled.sweep()
     (sentence,) = report.missing
     assert sentence.startswith("whether 1 scope that Resource Graph does not show as enrolled any more still is")
-    assert (await removals(enrolled), await notified(world)) == ([], [])
+    assert (await removals(enrolled), await announced(world)) == ([], [])
     world.arm.faults.rules.clear()
     await later(enrolled)
-    assert await notified(world) == [places.GROUP]
+    assert await announced(world) == [places.GROUP]
 
 
 async def test_in_a_container_that_cannot_be_seen_nothing_is_taken_for_gone(enrolled: Tenant) -> None:
@@ -305,10 +305,10 @@ async def test_without_the_right_to_read_enrollments_nothing_is_taken_for_gone(e
     world.clock.advance(hours=1)
     report = await enrolled.sweep()
     assert len(report.missing) == 1
-    assert (await removals(enrolled), await notified(world)) == ([], [])
+    assert (await removals(enrolled), await announced(world)) == ([], [])
 
 
-async def test_a_page_of_assignments_that_is_missing_tells_nothing_of_enrollments(enrolled: Tenant) -> None:
+async def test_a_missing_page_of_assignments_removes_no_enrollment(enrolled: Tenant) -> None:
     world = enrolled.world
     await leave(world)
     around = enrolled.graph.surroundings
@@ -362,7 +362,7 @@ async def test_what_is_enrolled_for_years_is_remembered_and_found_when_it_goes(e
     assert await kept(enrolled) == before
     await leave(enrolled.world)
     await later(enrolled)
-    assert await notified(enrolled.world) == [places.GROUP]
+    assert await announced(enrolled.world) == [places.GROUP]
 
 
 async def test_a_removal_stays_one_while_azure_cannot_be_asked(enrolled: Tenant) -> None:
@@ -374,7 +374,7 @@ async def test_a_removal_stays_one_while_azure_cannot_be_asked(enrolled: Tenant)
     assert await removals(enrolled) == found != []
 
 
-async def test_what_the_ruleset_accepts_is_kept_and_not_told(enrolled: Tenant) -> None:
+async def test_what_the_ruleset_accepts_is_kept_and_not_notified(enrolled: Tenant) -> None:
     world = enrolled.world
     world.ruleset = rules(exceptions={"accepted": [{"scope": places.GROUP, "reason": "moved out"}]})
     await leave(world)
@@ -383,7 +383,7 @@ async def test_what_the_ruleset_accepts_is_kept_and_not_told(enrolled: Tenant) -
     assert (one.bypass.verdict, one.bypass.excluded, codes(one)) == (
         "excluded", f"{places.GROUP}: moved out", ["EXG506"],
     )  # fmt: skip
-    assert await notified(world) == []
+    assert await announced(world) == []
 
 
 async def test_a_rule_that_is_off_finds_nothing(enrolled: Tenant) -> None:
@@ -396,13 +396,13 @@ async def test_a_rule_that_is_off_finds_nothing(enrolled: Tenant) -> None:
 
 async def test_texts_of_strangers_in_it_do_not_get_further_than_a_row(enrolled: Tenant) -> None:
     hostile = "x</script>\u202e" + "y" * 3000
-    await enroll(enrolled.world, places.LANDING, "odd", policyAssignmentId=EVERY)
+    await enroll(enrolled.world, places.LANDING, "malformed", policyAssignmentId=EVERY)
     body = {
         "properties": {"policyAssignmentId": EVERY, "policyDefinitionReferenceIds": [hostile], "displayName": hostile}
     }
-    enrolled.world.arm.seed(enrollment(places.LANDING, "odd"), body)
+    enrolled.world.arm.seed(enrollment(places.LANDING, "malformed"), body)
     await later(enrolled)
-    enrolled.world.arm.store.remove(enrollment(places.LANDING, "odd").lower())
+    enrolled.world.arm.store.remove(enrollment(places.LANDING, "malformed").lower())
     await later(enrolled)
     found = [one.bypass for one in await removals(enrolled) if one.bypass.covers]
     assert [len(one.covers) <= 1000 for one in found] == [True]
@@ -446,7 +446,7 @@ async def test_an_assignment_that_resource_graph_alone_does_not_show_is_not_gone
     enrolled.graph.surroundings = around  # type: ignore[method-assign]
     world.arm.faults.rules.clear()
     await later(enrolled)
-    assert (await removals(enrolled), len(await notified(world))) == (found, 1)
+    assert (await removals(enrolled), len(await announced(world))) == (found, 1)
 
 
 async def test_an_assignment_where_nothing_can_be_seen_is_unknown(enrolled: Tenant) -> None:
@@ -500,7 +500,7 @@ async def test_the_notice_names_each_policy_that_is_no_longer_enrolled(tenant: T
     ]
 
 
-def test_letters_that_merely_share_a_lower_case_are_other_scopes() -> None:
+def test_characters_that_merely_share_a_lower_case_are_other_scopes() -> None:
     """Who enrolls a group whose name has the sign of Kelvin does not hide that another is enrolled no more."""
     here, alike = (f"{places.SUBSCRIPTION}/resourceGroups/ris{one}" for one in "k\u212a")
     part, other = Enrolled(here, EVERY), Enrolled(alike, EVERY)
@@ -549,7 +549,7 @@ async def test_what_azure_never_answers_does_not_keep_the_rest_from_being_asked_
 
 
 @pytest.mark.parametrize("kill", range(1, 9))
-async def test_a_crash_loses_no_removal_and_tells_it_by_one_name(enrolled: Tenant, kill: int) -> None:
+async def test_a_crash_loses_no_removal_and_its_notice_keeps_its_id(enrolled: Tenant, kill: int) -> None:
     world = enrolled.world
     await leave(world)
     world.clock.advance(hours=1)

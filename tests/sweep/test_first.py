@@ -1,4 +1,4 @@
-"""The first sweep: what was there before the guardrails is adopted, told of once, and left alone."""
+"""The first sweep: what was there before the guardrails is adopted, notified once, and left alone."""
 
 from datetime import timedelta
 
@@ -100,10 +100,10 @@ async def test_reminders_of_adopted_ones_are_due_at_once_but_not_of_what_is_past
         await world.write(one, expiresOn=spell_time((world.clock.now() + timedelta(days=days)).replace(microsecond=0)))
     world.clock.advance(days=5)
     await tenant.settled()
-    assert await world.notified() == ["adopted"]
+    assert await world.notice_kinds() == ["adopted"]
     world.clock.advance(hours=1)
     await tenant.settled()
-    assert await world.notified() == ["adopted", "expiring"]
+    assert await world.notice_kinds() == ["adopted", "expiring"]
     assert (await world.row(soon)).expiry == "expiring-7"
     assert (await world.row(over)).expiry == "expired"
 

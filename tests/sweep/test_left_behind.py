@@ -33,7 +33,7 @@ async def sweeps(tenant: Tenant, times: int = 3) -> None:
 
 
 async def unheard(world: World, one: ExemptionId, source: str = "event") -> None:
-    """Look while the queue is away: what is to be told stays in the outbox."""
+    """Look while the queue is away: its notices stay in the outbox."""
     world.queues.down = True
     with pytest.raises(Exception, match="queue is down"):
         await world.look(one, source, operation="target-delete" if source == "target" else "")
@@ -67,14 +67,14 @@ async def test_the_notice_of_a_deletion_is_sent(tenant: Tenant, hidden: str, sou
     hide(tenant, hidden)
     await hole(tenant, hidden)
     await sweeps(tenant)
-    assert "deleted" in await world.notified()
+    assert "deleted" in await world.notice_kinds()
     row = await world.row(one)
     assert (row.status, row.outbox) == (Status.GONE, ())
-    assert [reported["notice"]["kind"] for reported in await world.notices()].count("deleted") == 1
+    assert [message["notice"]["kind"] for message in await world.notices()].count("deleted") == 1
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
-async def test_what_was_to_be_told_of_one_that_is_there_is_sent(tenant: Tenant, hidden: str) -> None:
+async def test_pending_notices_about_one_that_is_there_are_sent(tenant: Tenant, hidden: str) -> None:
     world, one = tenant.world, tenant.world.id()
     await swept(tenant)
     await world.write(one, ALICE, metadata=NO_TICKET)
@@ -82,7 +82,7 @@ async def test_what_was_to_be_told_of_one_that_is_there_is_sent(tenant: Tenant, 
     hide(tenant, hidden)
     await hole(tenant, hidden)
     await sweeps(tenant)
-    assert "tagged" in await world.notified()
+    assert "tagged" in await world.notice_kinds()
     assert (await world.row(one)).outbox == ()
 
 
@@ -135,7 +135,7 @@ async def test_a_put_back_of_a_lost_one_that_died_is_settled(tenant: Tenant, hid
     row = await world.row(one)
     assert (row.status, row.intent, row.outbox) == (Status.COMPLIANT, None, ())
     assert await world.properties(one) == before
-    assert (await world.notified()).count("restored") == 1
+    assert (await world.notice_kinds()).count("restored") == 1
 
 
 @pytest.mark.parametrize("hidden", ["nothing", "page"])
@@ -158,7 +158,7 @@ async def test_a_revert_that_died_and_whose_exemption_is_gone_is_settled(
     assert (row.status, row.intent, row.outbox) == (Status.GONE, None, ())
 
 
-async def test_a_write_that_cannot_be_settled_now_is_no_reason_to_tell_nothing(tenant: Tenant) -> None:
+async def test_a_write_that_cannot_be_settled_now_keeps_no_notice_back(tenant: Tenant) -> None:
     """A row with an intent and an outbox, whose container cannot be seen: the outbox goes, the intent stays."""
     world, one = tenant.world, tenant.world.id()
     await swept(tenant)
@@ -235,7 +235,7 @@ async def test_a_row_whose_id_a_hand_was_in_is_found_by_its_history(tenant: Tena
     await world.edit_row(one, **wrong)
     await sweeps(tenant)
     assert (await world.row(one)).status is Status.GONE
-    assert "deleted" in await world.notified()
+    assert "deleted" in await world.notice_kinds()
     world.ids.discard(other)
 
 
@@ -263,12 +263,12 @@ async def test_a_watch_that_a_hand_was_in_asks_for_a_look_wherever_it_is(
     if gone:
         await world.delete(one)
         await world.look(one)
-    await world.edit_row(one, watch="mended by hand")
+    await world.edit_row(one, watch="repaired by hand")
     await hole(tenant, hidden)
     report = await tenant.sweep()
     assert report.queued.total() == 1
     await tenant.work()
-    assert "register-altered" in await world.notified()
+    assert "register-altered" in await world.notice_kinds()
     assert "due" not in (await tenant.sweep()).queued
 
 

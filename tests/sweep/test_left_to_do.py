@@ -105,7 +105,7 @@ async def test_what_is_left_to_do_costs_one_message_and_nothing_where_nothing_is
     assert (await world.row(one)).due is None
 
 
-async def test_what_waits_for_different_things_at_once_is_told_once_each(tenant: Tenant) -> None:
+async def test_what_waits_for_different_things_at_once_is_notified_once_each(tenant: Tenant) -> None:
     world = tenant.world
     world.ruleset = scene.keeping()
     await tenant.settled()
@@ -134,7 +134,7 @@ async def test_what_waits_for_different_things_at_once_is_told_once_each(tenant:
         await tenant.sweep()
         await tenant.work()
     assert await world.body(lost) is not None
-    reported = {
+    expected = {
         "breaker-open": 1,
         "cannot-act": 3,
         "hold": 2,
@@ -143,4 +143,4 @@ async def test_what_waits_for_different_things_at_once_is_told_once_each(tenant:
         "restored": 1,
         "violation": 1,
     }
-    assert Counter(await world.notified()) == reported
+    assert Counter(await world.notice_kinds()) == expected

@@ -118,7 +118,7 @@ def test_what_matches_none_or_has_ended_is_flagged_with_its_line() -> None:
     assert found[2].flags(later) == ("matches none", "ended 2026-11-21T12:00:01Z")
 
 
-def test_an_override_of_which_it_cannot_be_told_whether_it_holds_is_not_said_to_match_none() -> None:
+def test_an_override_that_may_or_may_not_hold_is_not_said_to_match_none() -> None:
     overrides = """overrides:
   - {policy_category: Storage, rules: {expired: tag}}
   - {scope: /subscriptions/none, severity: high, rules: {expired: tag}, reason: strict}
@@ -149,7 +149,7 @@ def test_without_counts_of_this_ruleset_nothing_is_known_and_what_has_ended_is_s
     assert [one.flags(AT) for one in found[:2]] == [(), ("ended 2026-06-30",)]
 
 
-def test_what_has_ended_is_told_with_its_line_and_the_ruleset_stays_valid() -> None:
+def test_what_has_ended_is_named_with_its_line_and_the_ruleset_stays_valid() -> None:
     accepted = "exceptions:\n  accepted:\n  - {scope: /subscriptions/s1, reason: r, expires: 2026-11-21T12:00:00Z}\n"
     ruleset = parse_ruleset(RULES + LISTS + accepted, "r.yaml")
     then = "and does not apply; take it out, or give it a later day"

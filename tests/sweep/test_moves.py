@@ -1,4 +1,4 @@
-"""An assignment that applies no more where an exemption stands is told by the next sweep; so is that it does again."""
+"""That an assignment applies no more to an exemption is found by the next sweep; so is that it does again."""
 
 import pytest
 
@@ -113,7 +113,7 @@ async def test_an_exemption_above_its_assignment(tenant: Tenant) -> None:
     assert await keys(world, two) == []
 
 
-async def test_one_that_need_not_be_validated_may_stand_elsewhere(tenant: Tenant) -> None:
+async def test_one_that_need_not_be_validated_may_be_elsewhere(tenant: Tenant) -> None:
     world = tenant.world
     one = await exempted(world, assignmentScopeValidation="DoNotValidate")
     await move(world, SANDBOXES)
@@ -122,7 +122,7 @@ async def test_one_that_need_not_be_validated_may_stand_elsewhere(tenant: Tenant
     assert (await tenant.sweep()).queued == {}
 
 
-async def test_a_deleted_assignment_is_told_by_another_rule(tenant: Tenant) -> None:
+async def test_a_deleted_assignment_is_found_by_another_rule(tenant: Tenant) -> None:
     world = tenant.world
     world.ruleset = rules(on={"assignment-not-applicable": "alert", "assignment-gone": "alert"})
     one = await exempted(world)

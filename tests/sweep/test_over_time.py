@@ -65,7 +65,7 @@ async def test_where_nothing_may_be_deleted_an_edit_is_still_recorded(tenant: Te
     world = tenant.world
     world.ruleset = rules(**AFTER, breaker={"reverts_per_hour": 1})
     expires = (await world.properties(one))["expiresOn"]
-    await world.write(one, ALICE, expiresOn=expires, description="quietly changed")  # nobody told of it
+    await world.write(one, ALICE, expiresOn=expires, description="quietly changed")  # nobody announced it
     for _ in range(3):
         await tenant.sweep()
         await tenant.work()
@@ -103,7 +103,7 @@ async def test_a_removal_that_a_crash_cut_short_is_done_later(tenant: Tenant) ->
     assert await world.body(one) is None
 
 
-async def test_in_audit_mode_events_and_sweeps_by_turns_tell_once(tenant: Tenant) -> None:
+async def test_in_audit_mode_events_and_sweeps_by_turns_notify_once(tenant: Tenant) -> None:
     (one,) = await ended(tenant)
     world = tenant.world
     world.ruleset = rules("audit", on={"expired": "revert"}, **AFTER)
@@ -112,7 +112,7 @@ async def test_in_audit_mode_events_and_sweeps_by_turns_tell_once(tenant: Tenant
         await world.look(one)
         world.clock.advance(hours=1)
     await tenant.settled()
-    kinds = Counter(await world.notified())
+    kinds = Counter(await world.notice_kinds())
     assert kinds["would-revert"] <= 1
     assert len(await world.events(one)) <= 6
 
@@ -121,7 +121,7 @@ async def test_in_audit_mode_events_and_sweeps_by_turns_tell_once(tenant: Tenant
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_each_threshold_is_told_once_and_in_time_by_hourly_sweeps(seed: int) -> None:
+def test_each_threshold_is_notified_once_and_in_time_by_hourly_sweeps(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     days = tuple(sorted({*chance.sample(range(1, 40), 4), 0}, reverse=True))
     at = timedelta(minutes=chance.choice([0, 1, 360, 719, 1439, chance.randrange(1440)]))
@@ -129,13 +129,13 @@ def test_each_threshold_is_told_once_and_in_time_by_hourly_sweeps(seed: int) -> 
     end = start + timedelta(days=45, seconds=chance.randrange(86_400))
     if seed % 3 == 0:
         end = end.replace(hour=0, minute=0, second=0) + at  # passes just when reminders go
-    reported: list[tuple[int, datetime]] = []
+    reminders: list[tuple[int, datetime]] = []
     marked, turn, sweep = "", start, start
 
     def look(now: datetime) -> None:
         nonlocal marked, turn
         if (due := reminder(end, now, days, marked, at)) is not None:
-            reported.append((due, now))
+            reminders.append((due, now))
             marked = mark(end, due)
         turns = [*reminder_turns(end, days, at), next_turn(end, now, days)]
         turn = min((one for one in turns if one and one > now), default=datetime.max.replace(tzinfo=UTC))
@@ -148,8 +148,8 @@ def test_each_threshold_is_told_once_and_in_time_by_hourly_sweeps(seed: int) -> 
         if chance.random() < 0.1:
             look(sweep - timedelta(minutes=5))  # another instance, whose clock is behind
         sweep += timedelta(hours=1)
-    assert [count for count, _ in reported] == list(days)
-    for count, when in reported:
+    assert [count for count, _ in reminders] == list(days)
+    for count, when in reminders:
         passes = end - timedelta(days=count)
         assert when == end if not count else passes - timedelta(days=1) <= when <= passes
 
@@ -162,12 +162,12 @@ async def test_a_date_that_goes_to_and_fro_brings_each_reminder_once(tenant: Ten
         await world.write(one, expiresOn=ends[number % 2], metadata=PLAIN)
         await world.look(one)
         world.clock.advance(hours=1)
-    reported = Counter(message["notice"]["id"] for message in await world.notices())
-    assert len(reported) == 2
-    assert set(reported.values()) == {1}
+    ids = Counter(message["notice"]["id"] for message in await world.notices())
+    assert len(ids) == 2
+    assert set(ids.values()) == {1}
 
 
-async def test_an_end_that_passes_while_it_cannot_be_read_is_told_once_it_can(tenant: Tenant) -> None:
+async def test_an_end_that_passes_while_it_cannot_be_read_is_notified_once_it_can(tenant: Tenant) -> None:
     one = await ending(tenant, 2)
     world = tenant.world
     world.fault("GET", "policyExemptions", status=403, code="AuthorizationFailed")
@@ -261,17 +261,17 @@ KINDS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("reported", [True, False])
+@pytest.mark.parametrize("by_event", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("without", [[], ["systemData"]])
-async def test_it_comes_to_rest(tenant: Tenant, kind: str, without: list[str], *, reported: bool) -> None:
+async def test_it_comes_to_rest(tenant: Tenant, kind: str, without: list[str], *, by_event: bool) -> None:
     world, one = tenant.world, tenant.world.id()
     world.ruleset = rules(**NO_REVIEWS)
     await world.arm_graph(without=without)
     await tenant.settled()
     world.clock.advance(hours=1)
     await make(world, kind, one)
-    if reported:
+    if by_event:
         await world.look(one)
     assert await quiet(tenant) == [[{}, {}, {}], 0]
 
@@ -291,7 +291,7 @@ async def test_what_cannot_be_read_is_not_taken_for_unjudged_at_every_sweep(tena
     assert reasons["rules"] == 1
 
 
-async def test_an_old_message_does_not_bring_back_an_old_token(tenant: Tenant) -> None:
+async def test_an_old_message_does_not_restore_an_old_token(tenant: Tenant) -> None:
     world, one = tenant.world, tenant.world.id()
     world.ruleset = rules(**NO_REVIEWS)
     world.clock.advance(hours=(12 - world.clock.now().hour) % 24)  # far from the hour of reminders

@@ -32,15 +32,15 @@ async def reminders(world: World) -> list[tuple[str, str]]:
     return [(one["notice"]["kind"], one["notice"]["id"].rsplit("-", 1)[1]) for one in await world.notices()]
 
 
-async def test_each_threshold_is_told_once_over_hourly_sweeps(tenant: Tenant) -> None:
+async def test_each_threshold_is_notified_once_over_hourly_sweeps(tenant: Tenant) -> None:
     await ending(tenant, 35)
     world = tenant.world
     for _ in range(37):
         world.clock.advance(days=1)
         await tenant.settled()
         await tenant.settled()
-    reported = await reminders(world)
-    assert reported == [
+    sent = await reminders(world)
+    assert sent == [
         ("expiring", "30d"),
         ("expiring", "14d"),
         ("expiring", "7d"),
@@ -101,7 +101,7 @@ async def test_the_expired_one_is_judged_too(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("crash", [False, True])
-async def test_overlapping_runs_tell_once(tenant: Tenant, *, crash: bool) -> None:
+async def test_overlapping_runs_notify_once(tenant: Tenant, *, crash: bool) -> None:
     one = await ending(tenant, 8)
     world = tenant.world
     world.clock.advance(days=2)
@@ -128,8 +128,8 @@ async def test_a_review_date_is_reminded_ahead_and_when_it_passes(tenant: Tenant
     for _ in range(22):
         world.clock.advance(days=1)
         await tenant.settled()
-    reported = [(kind, mark) for kind, mark in await reminders(world) if kind == "review-due"]
-    assert reported == [("review-due", "7d"), ("review-due", "0d")]
+    reviews = [(kind, mark) for kind, mark in await reminders(world) if kind == "review-due"]
+    assert reviews == [("review-due", "7d"), ("review-due", "0d")]
 
 
 async def test_without_a_date_a_review_is_due_a_quarter_after_the_last(tenant: Tenant) -> None:

@@ -47,7 +47,7 @@ async def test_a_sweep_deletes_them_after_the_days_that_the_ruleset_gives(tenant
     row = await world.row(one)
     assert (row.status, row.answer) == (Status.GONE, "remove")
     assert (await world.events(one))[-1] == "removed"
-    assert "removed" in await world.notified()
+    assert "removed" in await world.notice_kinds()
     assert row.undo is not None
     assert (await world.register.body(one, row.undo))["properties"] == (body or {})["properties"]
 
@@ -128,7 +128,7 @@ async def test_one_that_is_renewed_in_time_is_not_deleted(tenant: Tenant) -> Non
 
 
 @pytest.mark.parametrize("meanwhile", ["a wake-up", "a hold"])
-async def test_one_that_azure_does_not_let_us_delete_is_told_once(tenant: Tenant, meanwhile: str) -> None:
+async def test_one_that_azure_does_not_let_us_delete_is_notified_once(tenant: Tenant, meanwhile: str) -> None:
     """It is tried again after a day, and then weekly: a look that may not delete it is no permission."""
     (one,) = await ended(tenant)
     world = tenant.world
@@ -147,4 +147,4 @@ async def test_one_that_azure_does_not_let_us_delete_is_told_once(tenant: Tenant
     assert row.refused == 2
     assert row.retry_on is not None
     assert row.retry_on > world.clock.now() + timedelta(days=3)
-    assert (await world.notified()).count("cannot-act") == 1
+    assert (await world.notice_kinds()).count("cannot-act") == 1

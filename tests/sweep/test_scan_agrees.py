@@ -1,4 +1,4 @@
-"""A scan tells of exemptions beside others what a sweep tells, in the same words."""
+"""A scan says of exemptions beside others what a sweep says, in the same words."""
 
 import random
 from typing import Any

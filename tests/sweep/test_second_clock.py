@@ -80,13 +80,13 @@ async def began(tenant: Tenant) -> datetime:
 
 async def test_a_timer_that_stops_is_taken_over_from_and_people_hear_of_it_once(tenant: Tenant, hands: Hands) -> None:
     await hands.go_on(5, timer=HOUR)
-    assert await tenant.world.notified() == []
+    assert await tenant.world.notice_kinds() == []
     last = await began(tenant)
     bad = tenant.world.id("bad")
     await tenant.world.bad(bad)
     await hands.go_on(2.1)
     assert await began(tenant) == last + 2 * HOUR
-    assert await tenant.world.notified() == ["sweep-late"]
+    assert await tenant.world.notice_kinds() == ["sweep-late"]
     (notice,) = {one["notice"]["id"]: one["notice"] for one in await tenant.world.notices()}.values()
     assert (notice["severity"], notice["exemption"]) == ("high", {})
     assert notice["why"][1] == "This one was begun by the second clock, and not by the timer."
@@ -99,10 +99,10 @@ async def test_it_goes_on_for_as_long_as_the_timer_does_not(tenant: Tenant, hand
     await hands.go_on(20.1)
     assert await began(tenant) == first + 20 * HOUR
     assert len(hands.sent()) == 1
-    assert await tenant.world.notified() == ["sweep-late"]
+    assert await tenant.world.notice_kinds() == ["sweep-late"]
     await hands.go_on(3, timer=HOUR)
     await hands.go_on(5)
-    assert await tenant.world.notified() == ["sweep-late", "sweep-late"]
+    assert await tenant.world.notice_kinds() == ["sweep-late", "sweep-late"]
 
 
 async def test_a_first_deployment_whose_timer_never_calls_is_swept(tenant: Tenant, hands: Hands) -> None:
@@ -259,15 +259,15 @@ async def test_where_the_timer_is_well_it_begins_nothing_and_one_message_waits(t
     await hands.go_on(10, timer=HOUR)
     assert len(hands.sent()) == 1
     assert world.watch.calls["sweeps.begin"] == 10
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
-async def test_a_timer_that_comes_back_after_too_long_tells_too(tenant: Tenant, hands: Hands) -> None:
+async def test_a_timer_that_comes_back_after_too_long_notifies_too(tenant: Tenant, hands: Hands) -> None:
     await tenant.intake.sweep()
     tenant.world.clock.advance(hours=9)
     hands.sent().clear()
     await tenant.intake.sweep()
-    assert await tenant.world.notified() == ["sweep-late"]
+    assert await tenant.world.notice_kinds() == ["sweep-late"]
     (notice,) = {one["notice"]["id"]: one["notice"] for one in await tenant.world.notices()}.values()
     assert notice["why"][0].endswith("9.0 hours ago.")
     assert notice["why"][1] == "This one was begun by the timer."
@@ -280,7 +280,7 @@ async def test_a_chain_that_was_lost_begins_anew_with_the_next_sweep(tenant: Ten
     await hands.go_on(4.1, timer=HOUR)
     assert len(hands.sent()) == 1
     await hands.go_on(3)
-    assert await tenant.world.notified() == ["sweep-late"]
+    assert await tenant.world.notice_kinds() == ["sweep-late"]
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -300,7 +300,7 @@ async def test_a_process_that_dies_loses_no_chain_and_leaves_one(
     await hands.go_on(12)
     assert len(hands.sent()) == 1
     await goes_on(tenant)
-    assert await tenant.world.notified() in ([], ["sweep-late"])
+    assert await tenant.world.notice_kinds() in ([], ["sweep-late"])
 
 
 @pytest.mark.parametrize("write", [1, 2])
@@ -317,7 +317,7 @@ async def test_a_process_that_dies_when_it_begins_the_chain_leaves_one_in_the_en
     assert len(hands.sent()) == 1
     await hands.go_on(6)
     assert len(hands.sent()) == 1
-    assert await tenant.world.notified() == ["sweep-late"]
+    assert await tenant.world.notice_kinds() == ["sweep-late"]
 
 
 async def test_two_instances_that_get_one_message_leave_one(tenant: Tenant, hands: Hands) -> None:
@@ -381,7 +381,9 @@ async def test_storage_that_is_away_keeps_the_message_with_the_host_and_a_timer_
         await tenant.intake.message(json.dumps(message))
 
 
-async def test_what_the_host_gave_up_on_goes_on_without_a_sweep_and_is_no_letter(tenant: Tenant, hands: Hands) -> None:
+async def test_what_the_host_gave_up_on_goes_on_without_a_sweep_and_is_no_dead_letter(
+    tenant: Tenant, hands: Hands
+) -> None:
     await tenant.intake.sweep()
     tenant.world.clock.advance(hours=3)
     (message,) = hands.sent()

@@ -1,4 +1,4 @@
-"""Odd rows, blind spots, clocks that differ, runs that overlap or die: counted, named, and the rest goes on."""
+"""Malformed rows, blind spots, clocks that differ, runs that overlap or die: counted, named, and the rest goes on."""
 
 import random
 from contextlib import suppress
@@ -25,7 +25,7 @@ async def filled(tenant: Tenant, count: int = 5) -> list[ExemptionId]:
     return ids
 
 
-async def test_odd_rows_are_counted_and_named_and_the_rest_goes_on(tenant: Tenant) -> None:
+async def test_rows_that_are_left_out_are_counted_and_named_and_the_rest_goes_on(tenant: Tenant) -> None:
     ids = await filled(tenant)
     scope = places.RESOURCE + places.AUTHORIZATION + "/policyExemptions/"
     body = {"policyAssignmentId": places.ASSIGNMENT, "exemptionCategory": "Waiver"}
@@ -54,11 +54,11 @@ async def test_a_page_that_keeps_failing_is_named_and_nothing_is_taken_for_gone(
     report = await tenant.sweep()
     assert report.missing
     assert report.queued == {}
-    assert await tenant.world.notified() == ["sweep-partial"]
+    assert await tenant.world.notice_kinds() == ["sweep-partial"]
     assert all([(await tenant.world.row(one)).status is Status.VIOLATION for one in ids])
 
 
-async def test_a_subscription_that_cannot_be_seen_is_told_of_once_and_not_taken_for_deleted(tenant: Tenant) -> None:
+async def test_a_subscription_that_cannot_be_seen_is_notified_once_and_not_taken_for_deleted(tenant: Tenant) -> None:
     ids = await filled(tenant)
     await tenant.settled()
     await tenant.world.forget()
@@ -69,12 +69,12 @@ async def test_a_subscription_that_cannot_be_seen_is_told_of_once_and_not_taken_
         assert report.queued == {}
         assert any("cannot be seen any more" in text for text in report.missing)
         assert any("5 exemptions left as the register has them" in text for text in report.remarks)
-    assert await tenant.world.notified() == ["sweep-partial"]
+    assert await tenant.world.notice_kinds() == ["sweep-partial"]
     assert len(await tenant.world.notices()) == 1
     assert all([(await tenant.world.row(one)).status is Status.VIOLATION for one in ids])
 
 
-async def test_a_clock_five_minutes_off_is_told(tenant: Tenant) -> None:
+async def test_a_clock_five_minutes_off_is_reported(tenant: Tenant) -> None:
     await filled(tenant)
     await tenant.world.arm_graph(skew=-300)
     report = await tenant.sweep()
@@ -93,7 +93,7 @@ async def test_one_sweep_at_a_time(tenant: Tenant) -> None:
     assert await tenant.sweeps.beat(run, tenant.world.clock.now(), timedelta(minutes=2)) is None
 
 
-async def test_a_run_that_dies_gives_way_after_its_lease(tenant: Tenant) -> None:
+async def test_after_the_lease_of_a_run_that_died_another_begins(tenant: Tenant) -> None:
     await filled(tenant)
     tenant.world.watch.die_at(3, after=True)
     with suppress(Died, BaseExceptionGroup):
@@ -102,7 +102,7 @@ async def test_a_run_that_dies_gives_way_after_its_lease(tenant: Tenant) -> None
     assert await tenant.sweeper.sweep() is None
     tenant.after_lease()
     await tenant.settled()
-    assert await tenant.world.notified() == ["adopted"]
+    assert await tenant.world.notice_kinds() == ["adopted"]
 
 
 async def end_state(tenant: Tenant) -> dict[str, Any]:
@@ -145,12 +145,12 @@ async def finish(tenant: Tenant) -> None:
 
 
 async def whole(tenant: Tenant) -> tuple[dict[str, Any], list[str]]:
-    """Sweep undisturbed; return the register, and the reminders told."""
+    """Sweep undisturbed; return the register, and the kinds of its reminders."""
     await finish(tenant)
-    return await end_state(tenant), await notified(tenant)
+    return await end_state(tenant), await kinds_of_notices(tenant)
 
 
-async def notified(tenant: Tenant) -> list[str]:
+async def kinds_of_notices(tenant: Tenant) -> list[str]:
     notices = {one["notice"]["id"]: one["notice"]["kind"] for one in await tenant.world.notices()}
     return sorted(kind for kind in notices.values())
 

@@ -44,12 +44,12 @@ class Tab:
         await self._socket.send_json({"id": number, "method": method, "params": params})
         async with asyncio.timeout(_PATIENCE):
             while True:
-                reported = await self._socket.receive_json()
-                if reported.get("id") == number:
+                answer = await self._socket.receive_json()
+                if answer.get("id") == number:
                     break
-        if "error" in reported:
-            raise RuntimeError(f"{method}: {reported['error'].get('message')}")
-        result: dict[str, Any] = reported["result"]
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error'].get('message')}")
+        result: dict[str, Any] = answer["result"]
         return result
 
     async def open(self, address: str) -> None:
@@ -95,11 +95,11 @@ async def tab(browser: str) -> AsyncIterator[Tab]:
             await process.wait()
 
 
-async def _port(reported: Path, process: asyncio.subprocess.Process) -> str:
+async def _port(file: Path, process: asyncio.subprocess.Process) -> str:
     """Return the port that the browser listens on, which it writes into its profile."""
     async with asyncio.timeout(_PATIENCE):
         while process.returncode is None:
-            lines = reported.read_text().splitlines() if reported.exists() else []  # noqa: ASYNC240 - a line, in a tool
+            lines = file.read_text().splitlines() if file.exists() else []  # noqa: ASYNC240 - a line, in a tool
             if len(lines) > 1:
                 return lines[0]
             await asyncio.sleep(0.05)

@@ -74,8 +74,8 @@ _DONE: Final[Mapping[str, str]] = {
     "breaker-open": "Nothing is reverted while it is open.",
     "ruleset-broken": "What comes in waits on the queue.",
     "register-altered": "The row was rebuilt from its history.",
-    "poison": "It is kept as letter reconcile-3f0c8a527d0e4c569a6e51b0.",
-    "compliant": "Somebody mended it: it now keeps every rule.",
+    "poison": "It is kept as dead letter reconcile-3f0c8a527d0e4c569a6e51b0.",
+    "compliant": "Somebody fixed it: it now keeps every rule.",
     "expiring": "Nothing was changed.",
     "removed": "The exemption was deleted; its body is kept.",
     "sweep-partial": "The rest was looked at. Nothing is said of what could not be seen: it is not taken for deleted.",
@@ -83,13 +83,13 @@ _DONE: Final[Mapping[str, str]] = {
     "not-restored": "Nothing was changed in Azure.",
     "fight": "Nothing was changed in Azure.",
     "budget-reached": "What is beyond this budget is not reverted now; nothing else is held back.",
-    "hold": "Nothing was changed in Azure. As it stands it is not reverted, tagged or removed while it is held.",
+    "hold": "Nothing was changed in Azure. As it is now, it is not reverted, tagged or removed while it is held.",
     "hold-ending": "Nothing was changed in Azure.",
     "evasion-attempted": "The exemption is judged like any other.",
     "sweep-late": "A sweep has begun: it finds what came about meanwhile.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
-    "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
+    "delivery-failing": "A notice for the route platform is kept as a dead letter; others may follow.",
 }
 _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "reverted": (f"{_FAR['code']} {_FAR['rule']}: {_FAR['text']}", "it has no good state to go back to; it is deleted"),
@@ -153,19 +153,19 @@ def sample(kind: Kind) -> Notice:
 
 def _digest() -> Notice:
     """Return the digest of a bad quarter of an hour."""
-    gathered = [_tagged(at, "high", _FAR, _WHOLE) for at in range(61)]
-    gathered += [_tagged(at, "medium", _WHOLE) for at in range(61, 171)]
-    gathered += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
-    return compose("platform", "20261121T1215Z", [DigestItem("", one) for one in gathered], _AT).notice
+    collected = [_tagged(at, "high", _FAR, _WHOLE) for at in range(61)]
+    collected += [_tagged(at, "medium", _WHOLE) for at in range(61, 171)]
+    collected += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
+    return compose("platform", "20261121T1215Z", [DigestItem("", one) for one in collected], _AT).notice
 
 
 def reminders() -> Notice:
     """Return the digest of a day's reminders."""
-    at, reported = _AT.replace(hour=6, minute=0), list[Notice]()
+    at, notices = _AT.replace(hour=6, minute=0), list[Notice]()
     for days, kind in ((-1, Kind.EXPIRED), (0, Kind.EXPIRING), (3, Kind.REVIEW_DUE), *[(6, Kind.EXPIRING)] * 5):
-        reported.append(_reminder(len(reported), kind, at + timedelta(days=days, hours=5)))
-    reported += [_reminder(len(reported) + n, Kind.EXPIRING, at + timedelta(days=29, hours=n)) for n in range(34)]
-    return compose(box_of("platform"), "20261120T0600Z", [DigestItem("", one) for one in reported], at).notice
+        notices.append(_reminder(len(notices), kind, at + timedelta(days=days, hours=5)))
+    notices += [_reminder(len(notices) + n, Kind.EXPIRING, at + timedelta(days=29, hours=n)) for n in range(34)]
+    return compose(box_of("platform"), "20261120T0600Z", [DigestItem("", one) for one in notices], at).notice
 
 
 def _reminder(number: int, kind: Kind, date: datetime) -> Notice:
@@ -176,7 +176,7 @@ def _reminder(number: int, kind: Kind, date: datetime) -> Notice:
 
 
 def _adopted() -> Notice:
-    """Return what the first sweep of a tenant tells."""
+    """Return the notice of the first sweep of a tenant."""
     rules = {rule.name: rule.code for rule in all_rules().values()}
     worst = ("expiry-missing", "owner-missing", "ticket-missing")
     bad = [worst, ("whole-initiative",), ("owner-missing",), ("expired",), ()]
@@ -195,7 +195,7 @@ def _adopted() -> Notice:
 
 
 def _bypasses() -> Notice:
-    """Return what a sweep tells of the other ways past a policy."""
+    """Return the notice of a sweep about the other bypasses."""
     ruleset = load_ruleset()
     assignment = f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/{{}}"
     found = [
@@ -225,5 +225,5 @@ def _bypasses() -> Notice:
 def _tagged(at: int, severity: str, *findings: Mapping[str, Any]) -> Notice:
     name = f"batch-{at + 1:03}"
     about = {"id": f"{_SUBSCRIPTION}/resourceGroups/reports/providers/Microsoft.Authorization/policyExemptions/{name}"}
-    reported = replace(sample(Kind.TAGGED), id=f"sample-{at}", severity=severity, findings=findings)
-    return replace(reported, exemption={**_EXEMPTION, **about, "name": name}, at=_AT - timedelta(minutes=at % 15))
+    made = replace(sample(Kind.TAGGED), id=f"sample-{at}", severity=severity, findings=findings)
+    return replace(made, exemption={**_EXEMPTION, **about, "name": name}, at=_AT - timedelta(minutes=at % 15))

@@ -53,7 +53,7 @@ def what_breaks(seed: int, name: str = "", steps: int = STEPS) -> str:
 def find(name: str, seeds: Iterable[int] | None = None) -> int | None:
     """Return the first of some seeds that fails under a mutation and passes without it; None where none does.
 
-    Without seeds: of the first SEEDS, and before the others those that tell the story by which it was seen.
+    Without seeds: of the first SEEDS, and before the others those that play the story by which it was seen.
     """
     if seeds is None:
         known = SEEN_BY[name].story if name in SEEN_BY else ""

@@ -12,12 +12,12 @@ _TESTS: Final = "tests/reconcile/test_authority.py::"
 _RIGHTS: Final = "tests/reconcile/durability/test_rights.py::"
 
 
-def _claim_beside_authors(old: Any, owner: Owner, it: Written) -> Ownership:
+def _claim_and_authors(old: Any, owner: Owner, it: Written) -> Ownership:
     found: Ownership = old(owner, it)
     return Ownership(owner) if owner.authors and owner.is_claimed_by(it.exemption) else found
 
 
-def _author_beside_metadata(old: Any, owner: Owner, it: Written) -> Ownership:
+def _author_and_metadata(old: Any, owner: Owner, it: Written) -> Ownership:
     found: Ownership = old(owner, it)
     return Ownership(owner) if it.author.lower() in owner.authors else found
 
@@ -78,13 +78,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "claim-beside-authors",
         "Where an entry of owners names authors, metadata that claim it protect nothing.",
         _TESTS + "test_what_an_entry_names_must_all_match",
-        around("guardrails.decisions.ownership._standing", _claim_beside_authors),
+        around("guardrails.decisions.ownership._standing", _claim_and_authors),
     ),
     mutation(
         "author-beside-metadata",
         "Where an entry of owners names authors and metadata, both must match.",
         _TESTS + "test_what_an_entry_names_must_all_match",
-        around("guardrails.decisions.ownership._standing", _author_beside_metadata),
+        around("guardrails.decisions.ownership._standing", _author_and_metadata),
     ),
     mutation(
         "claim-by-an-edit",
@@ -119,13 +119,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "owner-inherited-by-name",
         "An exemption that is made anew under its name inherits nobody's protection.",
-        _TESTS + "test_made_anew_under_its_name_it_inherits_nothing",
+        _TESTS + "test_made_anew_with_its_name_it_inherits_nothing",
         around("guardrails.reconcile.visit.row_of_same", _inherited),
     ),
     mutation(
-        "known-owner-not-told",
+        "known-owner-not-notified",
         "A notice about an exemption whose owner is a claim names the owner who is known, too.",
-        _TESTS + "test_a_claim_reaches_the_owner_who_is_known_too",
+        _TESTS + "test_a_claim_is_notified_to_the_known_owner_too",
         instead("guardrails.decisions.notify.is_claim", lambda _: False),
     ),
     mutation(

@@ -52,7 +52,7 @@ async def _restores_freely(_: Any, breaker: Any, now: datetime, *args: Any) -> B
     return replace(state, taken=state.opened_at is None)
 
 
-async def _told_once(old: Any, sweeper: Any, run: Any, report: Any) -> bool:
+async def _notified_once(old: Any, sweeper: Any, run: Any, report: Any) -> bool:
     report.open_since = None
     found: bool = await old(sweeper, run, report)
     return found
@@ -92,7 +92,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "no-fights-over-reverts",
-        "Repeated reverts of one exemption are detected by count, slowed down and told.",
+        "Repeated reverts of one exemption are detected by count, slowed down and notified.",
         _TESTS + "test_a_fight_over_days_is_found_by_count_and_reverted_once_an_hour",
         around("guardrails.reconcile.act.full_of_one", _no_fights),
     ),
@@ -129,10 +129,10 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.reconcile.restore_lost.full_of_one", lambda *_: None),
     ),
     mutation(
-        "breaker-told-once",
+        "breaker-notified-once",
         "A breaker that stays open reminds daily.",
         "tests/sweep/test_differences.py::test_a_breaker_that_stays_open_reminds_each_day",
-        around("guardrails.sweep.sweep.Sweeper._tell", _told_once),
+        around("guardrails.sweep.sweep.Sweeper._tell", _notified_once),
     ),
     mutation(
         "breaker-of-before",
@@ -147,28 +147,28 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.reconcile.visit.Visit.commit", _without_due),
     ),
     mutation(
-        "budget-told-each-time",
-        "People are told once an hour that a budget is used up.",
-        "tests/register/test_breaker.py::test_people_are_told_of_a_budget_once_an_hour",
+        "budget-notified-each-time",
+        "People are notified once an hour that a budget is used up.",
+        "tests/register/test_breaker.py::test_people_are_notified_of_a_budget_once_an_hour",
         around("guardrails.register.breaker.Breaker.remember_said", _nothing),
     ),
     mutation(
         "hold-not-kept",
         "What an operator holds is not reverted, tagged or removed.",
-        _HOLDS + "test_what_is_held_stands_and_is_judged",
+        _HOLDS + "test_what_is_held_is_left_and_judged",
         instead("guardrails.decisions.decide.is_held", lambda *_: False),
     ),
     mutation(
         "hold-of-anything",
         "A hold is on what the operator saw: an edit ends it.",
-        _HOLDS + "test_a_stranger_gains_nothing_by_an_edit_under_it",
+        _HOLDS + "test_a_stranger_gains_nothing_by_an_edit_during_a_hold",
         instead("guardrails.decisions.decide.is_held", _on_anything),
         instead("guardrails.decisions.holds.is_held", _on_anything),
     ),
     mutation(
-        "hold-untold",
-        "A hold is told, and so is its end.",
-        _HOLDS + "test_it_is_recorded_and_told_with_who_and_why",
+        "hold-not-notified",
+        "A hold is notified, and so is its end.",
+        _HOLDS + "test_it_is_recorded_and_notified_with_who_and_why",
         instead("guardrails.decisions.notify.about_hold", lambda *_, **__: None),
     ),
     mutation(

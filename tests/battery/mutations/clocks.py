@@ -18,8 +18,8 @@ _TESTS: Final = "tests/reconcile/test_clocks.py::"
 _BEFORE: Final = "tests/reconcile/test_rows_of_before.py::"
 
 
-def _each_by_itself(_: Any, account: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
-    del account, author
+def _each_by_itself(_: Any, use: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
+    del use, author
     return {code: broken.seen.get(code, now) + grace for code, grace in broken.graces.items()}
 
 
@@ -28,11 +28,11 @@ def _lasting_alone(old: Any, *args: Any, **more: Any) -> GraceUse:
 
 
 def _unknown_is_in_order(
-    old: Any, account: GraceUse, broken: Broken, author: str, now: datetime, *, running: Any, edited: datetime | None
+    old: Any, use: GraceUse, broken: Broken, author: str, now: datetime, *, running: Any, edited: datetime | None
 ) -> GraceUse:
     if not broken.graces and broken.unclear:
         return ()
-    found: GraceUse = old(account, broken._replace(unclear=()), author, now, running=running, edited=edited)
+    found: GraceUse = old(use, broken._replace(unclear=()), author, now, running=running, edited=edited)
     return found
 
 
@@ -53,24 +53,24 @@ def _anew_after_exclusion(old: Any, at: Situation, plan: Any, *args: Any, **more
     return (replace(row, grace=(), findings={}, paused={}) if row.status is Status.EXCLUDED else row), body
 
 
-def _own_alone(account: GraceUse, author: str) -> GraceUse:
-    """Return an account without a period that lasts and is not this author's."""
-    return tuple(one for one in account if one.end is not None or one.is_by({author.lower()}))
+def _own_alone(use: GraceUse, author: str) -> GraceUse:
+    """Return grace use without a period that lasts and is not this author's."""
+    return tuple(one for one in use if one.end is not None or one.is_by({author.lower()}))
 
 
-def _over_of_own(old: Any, account: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
-    own = _own_alone(account, author)
-    seen = broken.seen if own == account else dict.fromkeys(broken.seen, now)
+def _over_of_own(old: Any, use: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
+    own = _own_alone(use, author)
+    seen = broken.seen if own == use else dict.fromkeys(broken.seen, now)
     found: Mapping[str, datetime] = old(own, broken._replace(seen=seen), author, now)
     return found
 
 
-def _after_of_own(old: Any, account: GraceUse, broken: Broken, author: str, now: datetime, **more: Any) -> GraceUse:
-    found: GraceUse = old(_own_alone(account, author), broken, author, now, **more)
+def _after_of_own(old: Any, use: GraceUse, broken: Broken, author: str, now: datetime, **more: Any) -> GraceUse:
+    found: GraceUse = old(_own_alone(use, author), broken, author, now, **more)
     return found
 
 
-def _stands_and_counts(old: Any, at: Situation) -> Broken:
+def _allowed_and_counts(old: Any, at: Situation) -> Broken:
     graces = {one.code: one.grace for one in at.assessment.violations if one.response is Response.REVERT}
     found: Broken = old(at)
     return found._replace(graces=graces)
@@ -106,8 +106,8 @@ def _not_unknown(row: Row) -> Mapping[str, datetime]:
     return {key: seen for key, seen in row.findings.items() if not key.endswith("?")}
 
 
-def _start_now(_: Any, account: GraceUse, __: Broken, now: datetime) -> datetime:
-    lasting = account[-1] if account and account[-1].end is None else None
+def _start_now(_: Any, use: GraceUse, __: Broken, now: datetime) -> datetime:
+    lasting = use[-1] if use and use[-1].end is None else None
     return lasting.start if lasting else now
 
 
@@ -119,9 +119,9 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.decisions.decide.over", _each_by_itself),
     ),
     mutation(
-        "grace-anew-once-mended",
+        "grace-anew-once-fixed",
         "What was used of the grace counts for 30 days, even if the exemption was compliant in between.",
-        _TESTS + "test_mended_for_a_moment",
+        _TESTS + "test_fixed_for_a_moment",
         around("guardrails.decisions.next_row.after", _lasting_alone),
     ),
     mutation(
@@ -164,17 +164,17 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "grace-anew-by-another-author",
-        "A second account that edits what is broken wins no time.",
-        "tests/decisions/test_grace.py::test_a_second_account_that_edits_what_is_broken_wins_no_time",
+        "A second author who edits what is broken wins no time.",
+        "tests/decisions/test_grace.py::test_a_second_author_who_edits_what_is_broken_wins_no_time",
         around("guardrails.decisions.decide.over", _over_of_own),
         around("guardrails.decisions.next_row.after", _after_of_own),
     ),
     mutation(
-        "grace-used-by-what-may-stand",
-        "What may stand, adopted or restored, uses up no grace.",
-        _TESTS + "test_what_may_stand_uses_up_nothing",
-        around("guardrails.decisions.decide.broken_at", _stands_and_counts),
-        around("guardrails.decisions.next_row.broken_at", _stands_and_counts),
+        "grace-used-by-what-is-allowed",
+        "What is allowed, adopted or restored, uses up no grace.",
+        _TESTS + "test_what_is_allowed_uses_up_nothing",
+        around("guardrails.decisions.decide.broken_at", _allowed_and_counts),
+        around("guardrails.decisions.next_row.broken_at", _allowed_and_counts),
     ),
     mutation(
         "end-in-small-steps",
@@ -197,7 +197,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "end-forgotten-by-another-assignment",
         "The end that an exemption was accepted with is remembered over another assignment and back.",
-        _TESTS + "test_by_way_of_another_assignment",
+        _TESTS + "test_by_another_assignment",
         around("guardrails.decisions.next_row.come_back", lambda *_: (None, ())),
     ),
     mutation(
@@ -214,8 +214,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "grace-of-rows-of-before",
-        "A row of before there were accounts of grace goes on from when its violation was first seen.",
-        _BEFORE + "test_time_that_was_used_before_is_on_its_authors_account",
+        "A row of before there were grace uses goes on from when its violation was first seen.",
+        _BEFORE + "test_time_that_was_used_before_counts_as_its_authors_grace_use",
         instead("guardrails.decisions.row.Row.account", property(lambda row: row.grace)),
         around("guardrails.decisions.grace._start", _start_now),
     ),

@@ -1,4 +1,4 @@
-"""Who deleted an exemption, and what evasion is told: the fixes, each taken away."""
+"""Who deleted an exemption, and what is notified as evasion: the fixes, each taken away."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -110,44 +110,44 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "loss-silenced-by-another",
-        "The loss of an approved exemption is told, though another was made under its name.",
-        _TESTS + "test_another_under_its_name_from_another_assignment_does_not_silence_the_loss",
+        "The loss of an approved exemption is notified, though another was made with its name.",
+        _TESTS + "test_another_with_its_name_from_another_assignment_does_not_silence_the_loss",
         instead("guardrails.reconcile.visit._replaced", lambda *_: False),
     ),
     mutation(
-        "bad-twin-stands-for-it",
-        "A bad exemption under another name does not stand for a lost one.",
-        _TESTS + "test_a_bad_one_under_another_name_does_not_stand_for_it",
+        "bad-twin-replaces-it",
+        "A bad exemption with another name does not replace a lost one.",
+        _TESTS + "test_a_bad_one_by_another_name_does_not_replace_it",
         instead("guardrails.reconcile.restore_lost._may_stand", lambda _: True),
     ),
     mutation(
-        "claims-untold",
-        "Who claims an owner by an edit is told as evasion.",
-        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_told_once",
+        "claims-not-notified",
+        "A claim of an owner by an edit is notified as evasion.",
+        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_notified_once",
         *_unnotified(Habit.CLAIMED_OWNER),
     ),
     mutation(
-        "toggling-untold",
-        "Who breaks an exemption again each time it is mended is told as evasion.",
-        "tests/reconcile/test_clocks.py::test_who_breaks_it_again_each_time_it_is_mended_is_told_once",
+        "toggling-not-notified",
+        "Breaking an exemption again each time it is fixed is notified as evasion.",
+        "tests/reconcile/test_clocks.py::test_who_breaks_it_again_each_time_it_is_fixed_is_notified_once",
         *_unnotified(Habit.TOGGLING),
     ),
     mutation(
-        "flood-untold",
-        "Who floods one exemption is told as evasion.",
-        "tests/reconcile/test_budgets.py::test_it_is_told_once_and_goes_on_by_itself_at_the_very_second",
+        "flood-not-notified",
+        "A flood of one exemption is notified as evasion.",
+        "tests/reconcile/test_budgets.py::test_it_is_notified_once_and_goes_on_by_itself_at_the_very_second",
         *_unnotified(Habit.FLOOD),
     ),
     mutation(
-        "forged-ids-untold",
-        "A forged id is told as evasion.",
-        "tests/intake/test_events.py::test_an_id_that_cannot_name_one_exemption_is_told_once_an_hour_as_evasion",
+        "forged-ids-not-notified",
+        "A forged id is notified as evasion.",
+        "tests/intake/test_events.py::test_an_id_that_cannot_name_one_exemption_is_notified_once_an_hour_as_evasion",
         around("guardrails.intake.Intake.malformed", _unforged),
     ),
     mutation(
-        "evasion-told-each-time",
-        "Evasion is told once an exemption and habit.",
-        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_told_once",
+        "evasion-notified-each-time",
+        "Evasion is notified once an exemption and habit.",
+        "tests/reconcile/test_authority.py::test_the_claim_in_small_steps_protects_nothing_and_is_notified_once",
         around(
             "guardrails.decisions.evasion.news", lambda _, __, row: [habit for habit in Habit if habit in row.evaded]
         ),
@@ -155,8 +155,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     ),
     mutation(
         "evasion-in-digests",
-        "Evasion is told at once, never in a digest.",
-        "tests/delivery/test_digest.py::test_what_cannot_wait_is_never_gathered_and_does_not_count",
+        "Evasion is notified at once, never in a digest.",
+        "tests/delivery/test_digest.py::test_what_cannot_wait_is_never_collected_and_does_not_count",
         instead("guardrails.notices.digest.URGENT", _WITHOUT),
     ),
 )

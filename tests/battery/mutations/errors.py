@@ -49,7 +49,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     mutation(
         "refused-for-ever",
         "What Azure did not allow is tried again after a day, then weekly.",
-        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_told_once",
+        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_notified_once",
         instead("guardrails.reconcile.act.refused_until", lambda *_: _NEVER),
         instead("guardrails.reconcile.visit.refused_until", lambda *_: _NEVER),
     ),
@@ -60,13 +60,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         around("guardrails.reconcile.visit.Visit._blocked", _whatever_it_says),
     ),
     mutation(
-        "refusal-told-each-time",
-        "That Azure does not allow it is told once, however often it is tried.",
-        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_told_once",
+        "refusal-notified-each-time",
+        "That Azure does not allow it is notified once, however often it is tried.",
+        _TESTS + "test_it_is_tried_after_a_day_then_weekly_and_notified_once",
         around("guardrails.decisions.next_row._refused", lambda *_: 0),
     ),
     mutation(
-        "broken-answer-is-a-letter",
+        "broken-answer-is-a-dead-letter",
         "A write whose answer breaks off is settled by looking again.",
         _TESTS + "test_an_answer_that_breaks_off_is_settled_by_looking",
         around("guardrails.reconcile.azure_write._put", lambda old, arm, *rest: old(_Strict(arm), *rest)),

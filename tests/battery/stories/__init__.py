@@ -1,4 +1,4 @@
-"""What somebody does, step by step, to win something that the service does not give: each seed tells one story.
+"""What somebody does, step by step, to win something that the service does not give: each seed plays one story.
 
 story_of(seed)    which
 """
@@ -16,5 +16,5 @@ STORIES: Final[tuple[Story, ...]] = tuple(
 
 
 def story_of(seed: int) -> Story:
-    """Return the story that a seed tells."""
+    """Return the story that a seed plays."""
     return STORIES[seed % len(STORIES)]

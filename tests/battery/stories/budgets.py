@@ -116,7 +116,7 @@ def held_past_its_grace(play: Play) -> Moves:
 
 
 @story()
-def edited_under_a_hold(play: Play) -> Moves:
+def edited_during_a_hold(play: Play) -> Moves:
     """Edit what is held."""
     play.write(OWNER)
     yield MINUTE

@@ -83,7 +83,7 @@ def deleted_and_made_again(play: Play) -> Moves:
 
 
 @story(rules=_ONE)
-def under_another_name(play: Play) -> Moves:
+def by_another_name(play: Play) -> Moves:
     """Make it again under another name."""
     yield from _broken(play, 20)
     play.delete(MALLORY)
@@ -128,7 +128,7 @@ def by_a_second_account(play: Play) -> Moves:
 
 @story(rules=_ONE, alone=True, early=True)
 def adopted_and_edited(play: Play) -> Moves:
-    """Edit what was there before, and may stand, after a longer time than the grace."""
+    """Edit what was there before, and is allowed, after a longer time than the grace."""
     play.weather = []
     play.bad(MALLORY)
     yield MINUTE

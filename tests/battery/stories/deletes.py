@@ -149,7 +149,7 @@ def deleted_while_somebody_looks(play: Play) -> Moves:
         return slow.pop() if slow and sent.port == "Register.read" else None
 
     play.fault = waits
-    yield play.beside(play.look)
+    yield play.meanwhile(play.look)
     play.fault = None
     play.delete(OWNER)
     yield 20 * MINUTE

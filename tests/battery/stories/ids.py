@@ -18,7 +18,7 @@ _ELSEWHERE: Final = f"{tenant.SUBSCRIPTION}/resourceGroups/elsewhere"
 
 
 class _OneLine(logging.Handler):
-    """Notes what reaches the log with more than one line, or with signs that are none."""
+    """Notes what is in the log with more than one line, or with signs that are none."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(logging.INFO)
@@ -89,12 +89,12 @@ def another_ones_answer(play: Play) -> Moves:
 
 
 @story()
-def an_odd_assignment(play: Play) -> Moves:
+def a_malformed_assignment(play: Play) -> Moves:
     """Have one that is from an assignment that no id can name."""
     now = spell_time(play.cloud.now())
     system = {"createdBy": IDENTITIES[ALICE.name], "createdAt": now}
     system |= {"lastModifiedBy": IDENTITIES[ALICE.name], "lastModifiedAt": now}
-    one = ExemptionId.parse(f"{tenant.RESOURCE}{_OF}story-odd")
+    one = ExemptionId.parse(f"{tenant.RESOURCE}{_OF}story-two")
     said = {"metadata": dict(METADATA), "exemptionCategory": "Waiver", "expiresOn": play.days(120)}
     said["policyAssignmentId"] = f"{tenant.GROUP}{tenant.AUTHORIZATION}/policyAssignments/\ud800"
     play.cloud.arm.seed(one.text, {"properties": said, "systemData": system})

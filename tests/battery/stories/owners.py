@@ -61,7 +61,7 @@ def the_name_taken_off(play: Play) -> Moves:
 
 
 @story(owners=_CLAIMED, durability={"mode": "never"})
-def under_the_name_of_an_owners(play: Play) -> Moves:
+def by_the_name_of_an_owners(play: Play) -> Moves:
     """Make anew what an owner's tool has deleted."""
     play.write(EPAC, **_says())
     yield MINUTE
@@ -85,7 +85,7 @@ def another_owner_is_named(play: Play) -> Moves:
 @story()
 def a_tag_of_the_future(play: Play) -> Moves:
     """Write our tag oneself, with a time to come."""
-    for name, since in (("story", "2999-01-01T00:00:00Z"), ("story-odd", "for ever")):
+    for name, since in (("story", "2999-01-01T00:00:00Z"), ("story-two", "for ever")):
         tag = {"status": "violation", "codes": ["EXG999"], "since": since}
         play.write(MALLORY, play.id(name), metadata={**NO_TICKET, "guardrails": tag})
         yield MINUTE

@@ -18,7 +18,7 @@ from tests.battery.play import ALL_MEMBERS, ELSEWHERE, HOUR, METADATA, MINUTE, N
 from tests.battery.surroundings import GROUPS
 from tests.reconcile.world import CORP
 
-_ROWS: Final = Path(__file__).parents[2] / "register" / "rows_of_before.json"
+_ROWS: Final = Path(__file__).parents[2] / "register" / "fixtures" / "rows_of_before.json"
 _HALF: Final = {"response": "revert", "grace": "12h"}
 _KEPT: Final = {"mode": "collateral", "wait": "15m", "verify": "5m"}
 

@@ -1,4 +1,4 @@
-"""Nobody wins anything by text alone: whose exemptions are, who may delete them, and what is told of who tries."""
+"""Nobody wins anything by text alone: whose exemptions are, who may delete them, and how tries are notified."""
 
 import re
 from collections import defaultdict
@@ -159,7 +159,7 @@ async def gaps_are_named(book: Book) -> list[str]:
     for ruleset in {id(one): one for _, one in book.end.cloud.ruled}.values():
         for owner in ruleset.owners:
             if not owner.authors and not any(f"'{owner.name}'" in text for text in ruleset.gaps):
-                found.append(f"ruleset {ruleset.digest}: nobody is told that {owner.name} names no authors")
+                found.append(f"ruleset {ruleset.digest}: nobody is notified that {owner.name} names no authors")
     return found
 
 
@@ -204,8 +204,8 @@ async def our_tag_is_of_the_past(book: Book) -> list[str]:
     return found
 
 
-async def evasion_is_told(book: Book) -> list[str]:
-    """Who claims an owner by an edit, toggles, or floods is told as that, once an exemption and habit."""
+async def evasion_is_notified(book: Book) -> list[str]:
+    """A claim of an owner by an edit, toggling, and a flood are notified as that, once an exemption and habit."""
     found = list[str]()
     for step in book:
         row, known = step.row, step.known
@@ -220,22 +220,22 @@ async def evasion_is_told(book: Book) -> list[str]:
 
 def _unnotified(step: Step, habit: Habit) -> Iterator[str]:
     if habit not in step.row.evaded:
-        yield f"{step}: {habit} is not told"
+        yield f"{step}: {habit} is not notified"
 
 
-async def evasion_is_told_once_and_alone(book: Book) -> list[str]:
-    """A habit is told once an exemption, and never in a digest."""
+async def evasion_is_notified_once_and_alone(book: Book) -> list[str]:
+    """A habit is notified once an exemption, and never in a digest."""
     names = defaultdict[str, set[str]](set)
     for _, _, notice in book.end.cloud.delivered:
         if "-evasion-" in notice.id and Habit.FORGED_ID not in notice.id:
             about, _, habit = notice.id.partition("-evasion-")
             names[f"{about} {next(one for one in Habit if habit.startswith(one))}"].add(notice.id)
-    found = [f"{about} is told as {sorted(ids)}" for about, ids in names.items() if len(ids) > 1]
+    found = [f"{about} is notified as {sorted(ids)}" for about, ids in names.items() if len(ids) > 1]
     members = {member for digest in book.end.cloud.digests.values() for member in digest}
     return found + [f"{member} waited for a digest" for member in sorted(members) if "-evasion-" in member]
 
 
-async def forged_ids_are_told(book: Book) -> list[str]:
+async def forged_ids_are_notified(book: Book) -> list[str]:
     """Where an event was kept that names an id which cannot name one exemption, people hear of it."""
     dead_letters = await book.end.register.dead_letters()
     forged = [one for one in dead_letters if one.source == "event" and "names no exemption" in one.reason]
@@ -243,9 +243,9 @@ async def forged_ids_are_told(book: Book) -> list[str]:
     forged = [one for one in forged if "/policyexemptions/" in one.payload.lower() and one.payload not in lost]
     unruled = book.end.cloud.unruled  # a broken ruleset names no routes
     forged = [one for one in forged if not any(abs(one.at - at) <= SLACK for at in unruled)]
-    reported = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
+    notices = [notice for _, _, notice in book.end.cloud.delivered if Habit.FORGED_ID in notice.id]
     kept = [one for one in dead_letters if one.source == "notices" and Habit.FORGED_ID in one.payload]
-    return [f"letter {forged[0].id}: a forged id is not told"] if forged and not reported and not kept else []
+    return [f"dead letter {forged[0].id}: a forged id is not notified"] if forged and not notices and not kept else []
 
 
 async def what_was_approved_stays_so(book: Book) -> list[str]:
@@ -265,6 +265,6 @@ WATCHERS: Final = (
     a_claim_protects_nothing, what_its_owner_wrote_is_put_back, nobody_else_gives_away_what_is_an_owners,
     nothing_is_inherited_by_name, rights_change_by_who_has_them, an_accepted_delete_was_by_who_may,
     who_made_it_may_delete_it, gaps_are_named,
-    the_known_owner_is_named, our_tag_is_of_the_past, evasion_is_told, evasion_is_told_once_and_alone,
-    forged_ids_are_told, what_was_approved_stays_so,
+    the_known_owner_is_named, our_tag_is_of_the_past, evasion_is_notified, evasion_is_notified_once_and_alone,
+    forged_ids_are_notified, what_was_approved_stays_so,
 )  # fmt: skip

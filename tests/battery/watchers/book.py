@@ -100,11 +100,11 @@ class Book:
         return row.ruleset not in ("", *(one.digest for _, one in self.end.cloud.ruled))
 
     def in_force(self, at: datetime) -> list[Ruleset]:
-        """Return the rulesets that were in force at a time, as far as clocks tell."""
+        """Return the rulesets that were in force at a time, as far as clocks show."""
         return model.in_force(self.end, at, at)
 
     def state(self, step: Step) -> dict[str, Any]:
-        """Return what Azure had when a step saw it, as far as clocks tell; {} where it never said what the step has.
+        """Return what Azure had when a step saw it, as far as clocks show; {} where it never said what the step has.
 
         Of several times when it said just that, the last one.
         """

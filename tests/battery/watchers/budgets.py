@@ -130,7 +130,7 @@ async def a_fight_is_slowed_down(book: Book) -> list[str]:
 async def nothing_is_held_for_nothing(book: Book) -> list[str]:
     """A revert waits for a budget only if as many other reverts were begun within the hour.
 
-    Nothing is said of an hour in which the register was lost: the histories of others, which tell of their reverts, may
+    Nothing is said of an hour in which the register was lost: the histories of others, which have their reverts, may
     not have come back. Its own has, up to what it says of the wait.
     """
     lost = max(book.end.people.ledger.wiped, default=START - _DAY)
@@ -176,32 +176,33 @@ async def what_waits_for_a_budget_has_a_time(book: Book) -> list[str]:
 
 
 async def an_open_breaker_is_reminded_of(book: Book) -> list[str]:
-    """A breaker that is open for a day or more is told of again each day, by the sweep."""
+    """A breaker that is open for a day or more is notified again each day, by the sweep."""
     now = book.end.cloud.now()
     state = await book.end.register.breaker(now)
     if state.opened_at is None or now - state.opened_at < _DAY + 3 * _HOUR:
         return []
     last = await book.end.register.sweeps.last()
     days = (last.started - state.opened_at).days if last else 0
-    names = [name for name in (last.report.get("told") or ()) if name.endswith(f"-{days}d")] if last else []
+    sent = last.report.get("told") if last else ()  # stored name
+    names = [name for name in sent or () if name.endswith(f"-{days}d")]
     return [] if names or not days else [f"the breaker is open for {days} days, and nobody is reminded"]
 
 
-async def a_budget_is_told_once(book: Book) -> list[str]:
-    """That a budget of an author or a subscription is used up is told once an hour."""
+async def a_budget_is_notified_once(book: Book) -> list[str]:
+    """That a budget of an author or a subscription is used up is notified once an hour."""
     times = defaultdict[str, dict[str, datetime]](dict)
     for at, _, notice in book.end.cloud.delivered:
         if notice.kind is Kind.BUDGET_REACHED:
             times[notice.id.rpartition("-")[0]].setdefault(notice.id, notice.at or at)
     spare = len(book.end.cloud.troubles)
     return [
-        f"{whose} is told {len(some)} times: {sorted(some.values())}"
+        f"{whose} is notified {len(some)} times: {sorted(some.values())}"
         for whose, some in times.items()
         if _crowded([(at, at) for at in some.values()], 1 + spare)
     ]
 
 
-async def what_is_held_stands(book: Book) -> list[str]:
+async def what_is_held_is_left(book: Book) -> list[str]:
     """What an operator holds is not changed by us; and nothing else is held than what he saw."""
     found = []
     for step in book:
@@ -215,13 +216,13 @@ async def what_is_held_stands(book: Book) -> list[str]:
     return found
 
 
-async def holds_are_told(book: Book) -> list[str]:
-    """That somebody holds an exemption is told, and so is that the hold has ended, and before that it will."""
+async def holds_are_notified(book: Book) -> list[str]:
+    """That somebody holds an exemption is notified, and so is that the hold has ended, and before that it will."""
     found = []
     for step in book:
         old, new = step.before.hold if step.before else None, step.row.hold
         if _begun(old, new) or (old is not None and new is None):
-            found += [] if step.says("hold") else [f"{step}: a hold began or ended, and nobody is told"]
+            found += [] if step.says("hold") else [f"{step}: a hold began or ended, and nobody is notified"]
     now = book.end.cloud.swept or book.end.cloud.now()  # sweeps remind
     for one, row in book.end.rows.items():
         passed = _last_passed(row, now - 2 * _HOUR) if row.hold and now < row.hold.until else 0
@@ -247,6 +248,6 @@ def _last_passed(row: Row, now: datetime) -> int:
 
 WATCHERS: Final = (
     no_budget_is_exceeded, no_budget_for_restores_is_exceeded, a_fight_is_slowed_down, nothing_is_held_for_nothing,
-    what_waits_for_a_budget_has_a_time, an_open_breaker_is_reminded_of, a_budget_is_told_once, what_is_held_stands,
-    holds_are_told,
+    what_waits_for_a_budget_has_a_time, an_open_breaker_is_reminded_of, a_budget_is_notified_once, what_is_held_is_left,
+    holds_are_notified,
 )  # fmt: skip

@@ -32,7 +32,7 @@ class Run:
         authors: who had written it, lower case, and since when that was seen.
         controls: the reference ids that it exempted from; None for all of them.
         rules: those that it breaks still, as far as looks can tell.
-        has_grace: whether one that it broke has a grace: from then on what was used beside it counts.
+        has_grace: whether one that it broke has a grace: from then on what was used at the same scope counts.
     """
 
     start: datetime
@@ -46,21 +46,21 @@ class Run:
         """Whether it exempted from one of these."""
         return self.controls is None or controls is None or bool(self.controls & controls)
 
-    def ends_with(self, reported: "Reported") -> bool:
+    def ends_with(self, look: "Look") -> bool:
         """Forget the rules that a look found kept; return whether it ends this: nothing asks for a revert any more.
 
         What is Unknown goes on with it if that rule was broken, and no look since found it kept.
         """
-        self.rules &= reported.broken | reported.unclear
-        if reported.loosened:
-            return not (reported.broken | reported.unclear) & reported.asked
-        if reported.reverting:
-            return reported.step.row.kept == reported.step.row.content  # it may stand
-        return not reported.unclear & self.rules
+        self.rules &= look.broken | look.unclear
+        if look.loosened:
+            return not (look.broken | look.unclear) & look.asked
+        if look.reverting:
+            return look.step.row.kept == look.step.row.content  # it is allowed
+        return not look.unclear & self.rules
 
 
 @dataclass
-class Reported:
+class Look:
     """What one look found of an exemption: the rules that it breaks, those that ask for a revert among them.
 
     `loosened`: whether overrides say what follows, of which the model knows nothing; `asked`: the rules that ask for a
@@ -75,7 +75,7 @@ class Reported:
     asked: frozenset[str] = frozenset()
 
 
-def _reported(book: Book, step: Step) -> Reported | None:
+def _look_of(book: Book, step: Step) -> Look | None:
     """Return what a look found; None where the step is none, or its ruleset is none of ours."""
     ruleset, found = book.ruleset(step), _found(step)
     if ruleset is None or found is None:
@@ -85,7 +85,7 @@ def _reported(book: Book, step: Step) -> Reported | None:
     answers = book.answers(ruleset)
     asked = frozenset(answers).union(*(one["rules"] for one in overrides))
     reverting = {} if overrides else {rule: answers[rule] for rule in broken & answers.keys()}
-    return Reported(step, broken, reverting, unclear, bool(overrides), asked)
+    return Look(step, broken, reverting, unclear, bool(overrides), asked)
 
 
 def _found(step: Step) -> tuple[frozenset[str], frozenset[str]] | None:
@@ -116,7 +116,7 @@ def _asking(book: Book, step: Step, broken: Iterable[str]) -> dict[str, timedelt
     return {rule: answers[rule] for rule in broken if rule in answers}
 
 
-def _may_stand(book: Book, step: Step) -> bool:
+def _is_allowed(book: Book, step: Step) -> bool:
     """Whether what it says is left alone: an operator restored it, or it was there before, and may be still."""
     ruleset, row = book.ruleset(step), step.row
     until = ruleset.adopted_until if ruleset and row.adopted else None
@@ -124,26 +124,26 @@ def _may_stand(book: Book, step: Step) -> bool:
 
 
 def _is_another_state(book: Book, step: Step) -> bool:
-    """Whether a look found what may stand, or what we had put back and breaks nothing: no time goes on from before."""
+    """Whether a look found what is allowed, or what we had put back and breaks nothing: no time goes on from before."""
     found = _found(step)
     return found is not None and (
-        _may_stand(book, step) or (step.entry.event == "put-back" and not _asking(book, step, found[0]))
+        _is_allowed(book, step) or (step.entry.event == "put-back" and not _asking(book, step, found[0]))
     )
 
 
 async def the_grace_is_given_once(book: Book) -> list[str]:
-    """What is told to be left of the grace is never more than the longest grace, without what the author used before.
+    """What is said to be left of the grace is never more than the longest grace, without what the author used before.
 
     Whatever he does to the exemption in between, under which name, from which assignment and by which rule. What he
     used in others counts where it first breaks a rule that has a grace: in those from the assignment that it has then.
-    What we write back, and what may stand, is another state: no rule that is Unknown then goes on from before.
+    What we write back, and what is allowed, is another state: no rule that is Unknown then goes on from before.
     """
     found, runs = list[str](), dict[ExemptionId, list[Run]]()
     longest = max(
         (max(book.answers(one).values(), default=timedelta()) for _, one in book.end.cloud.ruled), default=timedelta()
     )
     lasting: dict[ExemptionId, Run] = {}
-    beside: dict[ExemptionId, list[Run]] = {}
+    at_same_scope: dict[ExemptionId, list[Run]] = {}
     for step in _in_order(book):
         one, at, author = step.one, step.entry.at, step.row.author.lower()
         if not step.row.content or _is_another_state(book, step):
@@ -154,29 +154,29 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if run is None and (known := step.before) and book.is_older(known) and known.due:
             run = lasting[one] = Run(_since(step), at, {known.author.lower(): _since(step)}, None, has_grace=True)
             runs.setdefault(one, []).append(run)
-            beside[one] = []  # it gave each its own
-        reported = _reported(book, step)
-        if reported is None:
+            at_same_scope[one] = []  # it gave each its own
+        look = _look_of(book, step)
+        if look is None:
             continue
-        if run is not None and run.ends_with(reported):
+        if run is not None and run.ends_with(look):
             lasting.pop(one)
-        if not reported.reverting or step.row.kept == step.row.content:
+        if not look.reverting or step.row.kept == step.row.content:
             continue
         controls = await _controls(book, step)
         if run is None:
             run = lasting[one] = Run(at, at, {}, controls)
             runs.setdefault(one, []).append(run)
-            beside[one] = []
+            at_same_scope[one] = []
         run.last = at
-        run.rules |= reported.reverting.keys()
+        run.rules |= look.reverting.keys()
         run.authors.setdefault(author, at)
         run.controls = None if run.controls is None or controls is None else run.controls | controls
-        if not run.has_grace and any(reported.reverting.values()):
+        if not run.has_grace and any(look.reverting.values()):
             run.has_grace = True
-            beside[one] = [
+            at_same_scope[one] = [
                 Run(each.start, min(each.last, at), each.authors, each.controls)
                 for other, some in runs.items() for each in some
-                if other != one and _is_beside(book, other, step) and each.overlaps(run.controls)
+                if other != one and _is_at_same_scope(book, other, step) and each.overlaps(run.controls)
                 and each.authors.get(author, at) <= at - _MOMENT
             ]  # fmt: skip
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
@@ -184,7 +184,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
         if until is None:
             continue
         before = [each for each in runs[one] if each is not run and author in each.authors and at - each.last < _WINDOW]
-        used = _length([(each.start, each.last) for each in (*before, *beside[one], run)])
+        used = _length([(each.start, each.last) for each in (*before, *at_same_scope[one], run)])
         if until > at + max(longest - used, timedelta()) + SLACK:
             found.append(f"{step}: left until {until}, though {author} used {used} of {longest}")
     return found
@@ -207,7 +207,7 @@ def _in_order(book: Book) -> list[Step]:
     return [step for *_, step in sorted(times, key=lambda one: one[:3])]
 
 
-def _is_beside(book: Book, other: ExemptionId, step: Step) -> bool:
+def _is_at_same_scope(book: Book, other: ExemptionId, step: Step) -> bool:
     steps = book.steps[other]
     same = {each.row.assignment.lower() for each in steps if each.entry.at <= step.entry.at}
     return other.scope.lower() == step.one.scope.lower() and same == {step.row.assignment.lower()}
@@ -256,10 +256,10 @@ class _Seen:
             self.asking[rule] = since, max(longest, grace)
             self.authors.add(step.row.author.lower())
 
-    def over(self, reported: Reported) -> datetime:
+    def over(self, look: Look) -> datetime:
         """Return when the first grace is over: that of a rule, or the longest, where what asked before is Unknown."""
-        ends = [self.broken[rule] + grace for rule, grace in reported.reverting.items()]
-        if unknown := [self.asking[rule][0] for rule in reported.unclear & self.asking.keys()]:
+        ends = [self.broken[rule] + grace for rule, grace in look.reverting.items()]
+        if unknown := [self.asking[rule][0] for rule in look.unclear & self.asking.keys()]:
             ends.append(min(unknown) + max(longest for _, longest in self.asking.values()))
         return min(ends)
 
@@ -271,9 +271,10 @@ class _Seen:
 async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
     """What was never seen to break a rule before is reverted no earlier than the shortest grace after that was seen.
 
-    What an older version saw, or another ruleset, or a restore, was seen: that time is on its author's account. So is
-    what he used before it was put back or restored, and what he used in others from an assignment that it exempted from
-    since it was first seen broken. A rule that was broken and is Unknown goes on, except over a put-back or a restore.
+    What an older version saw, or another ruleset, or a restore, was seen: that time is its author's grace use. So is
+    what he used before it was put back or restored, and what he used in others from an assignment that it exempted
+    from since it was first seen broken. A rule that was broken and is Unknown goes on, except over a put-back or a
+    restore.
     """
     found = []
     blamed: dict[tuple[str, str], set[ExemptionId]] = {}
@@ -288,15 +289,15 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
             ended |= {(one.scope.lower(), step.before.assignment.lower())} if step.before and one in first else set()
             over |= {one.key} if (gone := first.pop(one, None)) and gone.broken else set()
             continue
-        look = _found(step) or _found_by_a_restore(step)
-        if look is None:
+        rules = _found(step) or _found_by_a_restore(step)
+        if rules is None:
             continue
         if _is_another_state(book, step) and (past := first.pop(one, None)):
             spent.setdefault(one, []).append((past.authors, past.length(step.entry.at)))
-        if _may_stand(book, step):
+        if _is_allowed(book, step):
             places.pop(one, None)
             continue
-        broken, unclear = look
+        broken, unclear = rules
         seen = first.setdefault(one, _Seen())
         if kept := seen.broken.keys() - broken - unclear:
             seen.forget(kept)
@@ -306,10 +307,10 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         if broken:
             blamed.setdefault(where, set()).add(one)
             places.setdefault(one, set()).add(where)
-        intent, reported = step.row.intent, _reported(book, step)
+        intent, look = step.row.intent, _look_of(book, step)
         if step.entry.event != "intent" or intent is None or intent.action not in _REVERTS:
             continue
-        if reported is None or not reported.reverting:
+        if look is None or not look.reverting:
             continue
         if (
             one.key in over
@@ -318,7 +319,7 @@ async def nothing_is_reverted_within_its_first_grace(book: Book) -> list[str]:
         ):
             continue
         used = sum((length for authors, length in spent.get(one, ()) if authors & seen.authors), timedelta())
-        earliest = seen.over(reported) - used
+        earliest = seen.over(look) - used
         if step.entry.at < earliest - SLACK:
             found.append(f"{step}: reverted at {step.entry.at}, {earliest - step.entry.at} too early")
     return found
@@ -344,9 +345,9 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
     for one, steps in book.steps.items():
         accepted: dict[str, _Accepted] = {}
         for step in steps:
-            ruleset, reported = book.ruleset(step), _reported(book, step)
-            if ruleset is None or reported is None or _EXTENDED not in rulesets.said_by(ruleset)["rules"]:
-                if reported is not None:
+            ruleset, look = book.ruleset(step), _look_of(book, step)
+            if ruleset is None or look is None or _EXTENDED not in rulesets.said_by(ruleset)["rules"]:
+                if look is not None:
                     accepted.clear()
                 continue
             row, at = step.row, step.entry.at
@@ -357,21 +358,21 @@ async def an_end_does_not_creep(book: Book) -> list[str]:
                 known = accepted[row.assignment.lower()] = _Accepted(digest=ruleset.digest)
             end = row.expires_on
             if (
-                reported.loosened
-                or reported.unclear
+                look.loosened
+                or look.unclear
                 or row.kept == row.content
                 or row.status is Status.EXCLUDED
                 or not row.content
             ):
                 continue
             ticket = ticket_mark(row.ticket) if row.ticket else ""
-            accepts = not reported.reverting and _EXTENDED not in reported.broken and _is_accepted(row, step)
+            accepts = not look.reverting and _EXTENDED not in look.broken and _is_accepted(row, step)
             if end is None:
                 known.end = None if accepts else known.end
                 continue
             renewed = ticket not in ("", *known.tickets) and known.tickets != set()
             later = known.end is not None and end > known.end + _TOLERANCE
-            if later and not renewed and _EXTENDED not in reported.broken:
+            if later and not renewed and _EXTENDED not in look.broken:
                 found.append(f"{step}: {one.name} ends at {end}; {known.end} was accepted, and nothing is found")
             if accepts:
                 near = known.end is not None and end > known.end and not renewed

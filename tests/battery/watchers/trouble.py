@@ -20,7 +20,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 _FORESEEN: Final = ("Retryable", "Misconfigured", "Permanent")
 _POSSIBLE: Final = ("[not-an-exemption]", "and a transaction takes")
-_ODD: Final = ("/../", "/./", "//", "\\", "\n", "%")
+_AMBIGUOUS: Final = ("/../", "/./", "//", "\\", "\n", "%")
 _NO_TAG: Final = "the scope cannot be tagged"
 _NO_TARGET: Final = ("ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "ManagementGroupNotFound")
 _GONE: Final = (Status.GONE, Status.LOST)
@@ -31,7 +31,7 @@ _GONE: Final = (Status.GONE, Status.LOST)
 
 async def every_row_names_one_object(book: Book) -> list[str]:
     """No row, and no body that the register keeps, is of another exemption than its id names."""
-    found = [f"{one!s:.200}: no id of one object" for one in book.steps if any(odd in one.text for odd in _ODD)]
+    found = [f"{one!s:.200}: no id of one object" for one in book.steps if any(part in one.text for part in _AMBIGUOUS)]
     for step in book:
         body = await book.body(step.one, step.row.snapshot)
         if body is not None and not is_same(body.get("id"), step.one.text):
@@ -39,7 +39,7 @@ async def every_row_names_one_object(book: Book) -> list[str]:
     return found
 
 
-async def nothing_is_gone_that_stands(book: Book) -> list[str]:
+async def nothing_is_gone_that_exists(book: Book) -> list[str]:
     """The register says that an exemption is gone only if it was, whatever is asked about others."""
     found = []
     for step in book:
@@ -69,16 +69,18 @@ async def rows_are_of_what_azure_showed(book: Book) -> list[str]:
     return found + ([f"{never} rows of what never could be read"] if never > unseen.MOST + 2 else [])
 
 
-async def letters_are_limited(book: Book) -> list[str]:
+async def dead_letters_are_limited(book: Book) -> list[str]:
     """Of what strangers send a limited number is kept.
 
-    Beside those there is one letter of what came beyond; and of workers that count at once each finds room for one.
+    Beside those there is one dead letter of what came beyond; and of workers that count at once each keeps one more.
     """
     kept = [one for one in await book.end.register.dead_letters() if one.source == "event"]
-    return [f"{len(kept)} letters of events"] if len(kept) > dead_letters.MOST + len(book.end.cloud.workers) else []
+    return (
+        [f"{len(kept)} dead letters of events"] if len(kept) > dead_letters.MOST + len(book.end.cloud.workers) else []
+    )
 
 
-async def an_accepted_delete_stands(book: Book) -> list[str]:
+async def an_accepted_delete_is_kept(book: Book) -> list[str]:
     """What was deleted by who may is not put back by us, unless somebody writes it again or an operator asks."""
     found = []
     for one, steps in book.steps.items():
@@ -97,7 +99,7 @@ async def an_accepted_delete_stands(book: Book) -> list[str]:
 
 
 async def cannot_act_is_of_the_list(book: Book) -> list[str]:
-    """What says that Azure does not allow something says so by an error of the documented set, and is told once."""
+    """What says that Azure does not allow something says so by an error of the documented set, and is notified once."""
     found = []
     for step in book:
         if step.entry.event != "cannot-act":
@@ -105,11 +107,11 @@ async def cannot_act_is_of_the_list(book: Book) -> list[str]:
         why = str(step.entry.facts.get("why", ""))
         if why.partition(":")[0] not in (*REFUSALS, *_NO_TARGET) and not why.startswith(_NO_TAG):
             found.append(f"{step}: {why}")
-    return found + _told_again(book)
+    return found + _notified_again(book)
 
 
-def _told_again(book: Book) -> list[str]:
-    """Return where two refusals of one content follow one another, and both are told."""
+def _notified_again(book: Book) -> list[str]:
+    """Return where two refusals of one content follow one another, and both are notified."""
     found = []
     for steps in book.steps.values():
         last = None
@@ -122,7 +124,7 @@ def _told_again(book: Book) -> list[str]:
                 last = None
             if step.entry.event == "cannot-act" and step.entry.facts.get("hint") != "operator":
                 if last is not None and step.says("cannot-act") and last.row.status is Status.CANNOT_ACT:
-                    found.append(f"{step}: told again that Azure does not allow it, after entry {last.entry.seq}")
+                    found.append(f"{step}: notified again that Azure does not allow it, after entry {last.entry.seq}")
                 last = step
     return found
 
@@ -145,7 +147,7 @@ async def what_is_refused_is_tried_again(book: Book) -> list[str]:
     return found
 
 
-async def nothing_becomes_a_letter_that_could_be_done(book: Book) -> list[str]:
+async def nothing_becomes_a_dead_letter_that_could_be_done(book: Book) -> list[str]:
     """No message about an exemption is given up for an answer that broke off, or its size; nothing fails unforeseen."""
     found = []
     for dead_letter in await book.end.register.dead_letters():
@@ -156,7 +158,7 @@ async def nothing_becomes_a_letter_that_could_be_done(book: Book) -> list[str]:
             and named
             and any(one in dead_letter.reason for one in _POSSIBLE)
         ):
-            found.append(f"letter {dead_letter.id}: {dead_letter.reason}")
+            found.append(f"dead letter {dead_letter.id}: {dead_letter.reason}")
     failed = [line for line in book.end.cloud.trace if " failed " in line and line.split()[-1] not in _FORESEEN]
     return found + failed
 
@@ -188,7 +190,7 @@ async def a_restore_is_not_taken_back(book: Book) -> list[str]:
 
 
 async def what_is_decided_is_done(book: Book) -> list[str]:
-    """After a clean sweep no tag is missing that was decided on, and none stands that was to go."""
+    """After a clean sweep no tag is missing that was decided on, and none is left that was to go."""
     found = []
     for one, body in book.end.there.items():
         row = book.end.rows.get(one)
@@ -214,7 +216,7 @@ async def what_is_decided_is_done(book: Book) -> list[str]:
         ):
             found.append(f"{one.key}: it is to be tagged, and is not")
         if row.answer == "untag" and tagged:
-            found.append(f"{one.key}: its tag is to go, and stands")
+            found.append(f"{one.key}: its tag is to go, and is there")
     return found
 
 
@@ -317,23 +319,23 @@ async def who_is_named_has_done_it(book: Book) -> list[str]:
 
 
 async def an_old_event_says_nothing(book: Book) -> list[str]:
-    """An event that told of an earlier loss is not believed of a later one."""
+    """An event that announced an earlier loss is not believed of a later one."""
     found = []
     for steps in book.steps.values():
-        reported: dict[str, int] = {}
+        losses: dict[str, int] = {}
         life = 0
         for step in steps:
             life = step.entry.seq if step.row.content else life
             event = str(step.entry.facts.get("event", ""))
             if step.entry.event not in ("lost", "deleted") or not event or not step.row.lost_said:
                 continue
-            if reported.setdefault(event, life) != life:
-                found.append(f"{step}: event {event} told of the loss after entry {reported[event]}")
+            if losses.setdefault(event, life) != life:
+                found.append(f"{step}: event {event} announced the loss after entry {losses[event]}")
     return found
 
 
 async def a_loss_is_not_silenced(book: Book) -> list[str]:
-    """The loss of an approved exemption is told, though another was made under its name from another assignment."""
+    """The loss of an approved exemption is notified, though another has its name, from another assignment."""
     found = []
     for step in book:
         before, row = step.before, step.row
@@ -342,12 +344,12 @@ async def a_loss_is_not_silenced(book: Book) -> list[str]:
         moved = before.assignment and before.assignment.lower().strip("/") != row.assignment.lower().strip("/")
         over = before.expires_on is not None and before.expires_on <= step.entry.at + SLACK
         if moved and not over and row.own_write_at is None and not step.says("deleted"):
-            found.append(f"{step}: it exempts from another assignment now, and nobody is told")
+            found.append(f"{step}: it exempts from another assignment now, and nobody is notified")
     return found
 
 
-async def a_bad_one_stands_for_nothing(book: Book) -> list[str]:
-    """An exemption that is to be reverted does not stand for a lost one."""
+async def a_bad_one_replaces_nothing(book: Book) -> list[str]:
+    """An exemption that is to be reverted does not replace a lost one."""
     found = []
     for step in book:
         why = str(step.entry.facts.get("why", ""))
@@ -371,17 +373,17 @@ def _is_bad(row: Row) -> bool:
 
 
 async def nobody_altered_the_register(book: Book) -> list[str]:
-    """Where no hand was in the register, nobody is told that one was."""
+    """Where no hand was in the register, nobody is notified that one was."""
     ledger = getattr(book.end.people, "ledger", None)
-    reported = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
-    return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else reported
+    notices = [notice.id for _, _, notice in book.end.cloud.delivered if notice.kind is Kind.REGISTER_ALTERED]
+    return [] if ledger and (ledger.wiped or getattr(ledger, "altered", 0)) else notices
 
 
 WATCHERS: Final = (
-    every_row_names_one_object, nothing_is_gone_that_stands,
-    rows_are_of_what_azure_showed, letters_are_limited, an_accepted_delete_stands,
-    cannot_act_is_of_the_list, what_is_refused_is_tried_again, nothing_becomes_a_letter_that_could_be_done,
+    every_row_names_one_object, nothing_is_gone_that_exists,
+    rows_are_of_what_azure_showed, dead_letters_are_limited, an_accepted_delete_is_kept,
+    cannot_act_is_of_the_list, what_is_refused_is_tried_again, nothing_becomes_a_dead_letter_that_could_be_done,
     the_last_sweep_ended, a_restore_is_not_taken_back, what_is_decided_is_done, what_the_row_names_is_kept,
     bodies_are_limited, a_put_back_reads_no_history, nothing_follows_from_what_an_event_says, who_is_named_has_done_it,
-    an_old_event_says_nothing, a_loss_is_not_silenced, a_bad_one_stands_for_nothing, nobody_altered_the_register,
+    an_old_event_says_nothing, a_loss_is_not_silenced, a_bad_one_replaces_nothing, nobody_altered_the_register,
 )  # fmt: skip

@@ -35,7 +35,7 @@ async def recreate_target(world: World) -> None:
 
 
 async def target_written(world: World, one: ExemptionId) -> Any:
-    """The event that its target, or a deployment to it, was written, as it reaches the exemption."""
+    """The event that its target, or a deployment to it, was written, as the intake hands it on."""
     return await world.look(one, "target", operation="target-write")
 
 

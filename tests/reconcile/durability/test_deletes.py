@@ -1,4 +1,4 @@
-"""Who deletes an approved exemption decides whether it comes back; and what stands in the way is said once."""
+"""Who deletes an approved exemption decides whether it comes back; and what prevents that is recorded once."""
 
 from datetime import timedelta
 from typing import Any, cast
@@ -34,16 +34,16 @@ async def test_a_delete_by_who_may_is_accepted(world: World, who: str, more: dic
     row = await world.row(one)
     assert (row.status, row.lost) == (Status.GONE, None)
     assert await world.body(one) is None
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     assert "who may" in (await world.history(one))[-1].facts["accepted"]
 
 
-async def test_a_delete_by_somebody_else_is_told_and_undone_after_the_wait(world: World) -> None:
+async def test_a_delete_by_somebody_else_is_notified_and_undone_after_the_wait(world: World) -> None:
     one = await scene.approved(world)
     before = await world.properties(one)
     await world.delete(one, ALICE)
     await scene.deleted_by(world, one, "alice@contoso.com")
-    assert await world.notified() == [], "an event alone accuses nobody"
+    assert await world.notice_kinds() == [], "an event alone accuses nobody"
     assert world.wakes() == [20 * 60]
     world.clock.advance(minutes=19)
     await scene.target_written(world, one)
@@ -52,7 +52,7 @@ async def test_a_delete_by_somebody_else_is_told_and_undone_after_the_wait(world
     world.clock.advance(minutes=1)
     assert (await world.look(one, "wake-up")).did == "bring-back"
     assert await world.properties(one) == before
-    assert await world.notified() == ["lost", "restored"]
+    assert await world.notice_kinds() == ["lost", "restored"]
 
 
 async def test_one_that_a_pipeline_puts_back_itself_is_left_alone(world: World) -> None:
@@ -108,7 +108,7 @@ async def test_what_was_not_approved_is_not_put_back(world: World) -> None:
     assert (await world.row(one)).status is Status.GONE
 
 
-async def test_audit_mode_tells_and_writes_nothing(world: World) -> None:
+async def test_audit_mode_notifies_and_writes_nothing(world: World) -> None:
     world.ruleset = scene.keeping("audit")
     one = await scene.approved(world)
     await scene.drop_target(world)
@@ -124,7 +124,7 @@ async def test_audit_mode_tells_and_writes_nothing(world: World) -> None:
     assert await world.body(one) is not None
 
 
-async def test_what_stands_against_it_is_said_once_and_ends_it(world: World) -> None:
+async def test_what_prevents_it_is_recorded_once_and_ends_it(world: World) -> None:
     one = await scene.approved(world, expiresOn=in_days(world.clock, 2))
     await scene.drop_target(world)
     await scene.target_deleted(world, one)
@@ -133,7 +133,7 @@ async def test_what_stands_against_it_is_said_once_and_ends_it(world: World) -> 
     await world.forget()
     for source in ("sweep", "queue", "sweep"):
         await world.look(one, source)
-    assert await world.notified() == ["not-restored"]
+    assert await world.notice_kinds() == ["not-restored"]
     assert len(await world.notices()) == 1
     row = await world.row(one)
     assert (row.status, row.settled) == (Status.GONE, "it has ended meanwhile")
@@ -164,10 +164,10 @@ async def test_an_assignment_that_is_gone_ends_it(world: World) -> None:
         assert bool((await world.row(one)).settled) is (days == 5)
         world.clock.advance(days=1)
     assert "assignment" in (await world.row(one)).settled
-    assert (await world.notified()).count("not-restored") == 1
+    assert (await world.notice_kinds()).count("not-restored") == 1
 
 
-async def test_one_that_stands_under_another_name_is_not_doubled(world: World) -> None:
+async def test_one_that_exists_by_another_name_is_not_doubled(world: World) -> None:
     one = await scene.approved(world)
     await scene.drop_target(world)
     await scene.target_deleted(world, one)
@@ -272,7 +272,7 @@ async def test_an_expiry_that_passes_while_it_waits_is_no_reminder(world: World)
     await world.forget()
     world.clock.advance(days=15)
     await world.look(one, "sweep")
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_a_policy_that_left_the_initiative_ends_it(world: World) -> None:

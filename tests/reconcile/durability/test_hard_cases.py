@@ -43,10 +43,10 @@ async def test_what_was_excluded_when_it_was_deleted_is_left_alone(world: World)
     world.clock.advance(hours=1)
     await world.look(one, "wake-up")
     assert await world.body(one) is None
-    assert "lost" not in await world.notified()
+    assert "lost" not in await world.notice_kinds()
 
 
-async def test_a_twin_that_has_ended_does_not_stand_for_it(world: World) -> None:
+async def test_a_twin_that_has_ended_does_not_replace_it(world: World) -> None:
     one = await lost(world)
     await scene.recreate_target(world)
     await world.write(world.id("old"), expiresOn=in_days(world.clock, 1))
@@ -125,7 +125,7 @@ async def test_recreations_are_no_fight(world: World) -> None:
         await scene.recreate_target(world)
         await scene.target_written(world, one)
         world.clock.advance(minutes=30)
-    assert "fight" not in await world.notified()
+    assert "fight" not in await world.notice_kinds()
     assert await world.body(one) is not None
 
 
@@ -228,12 +228,12 @@ async def test_two_workers_at_once_lose_it_once(world: World) -> None:
     await world.delete(one)
     looks = [scene.deleted_by(world, one, "alice@contoso.com") for _ in range(4)]
     await gather(*looks, return_exceptions=True)
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
     world.clock.advance(minutes=21)
     await gather(*(world.look(one, "wake-up") for _ in range(4)), return_exceptions=True)
     world.after_lease()
     await world.look(one, "sweep")
-    assert await world.notified() == ["lost", "restored"]
+    assert await world.notice_kinds() == ["lost", "restored"]
     assert len((await world.row(one)).restored) == 1
     assert world.ours()["PUT policyExemptions"] == 1
 
@@ -282,7 +282,7 @@ async def test_a_person_is_not_blamed_for_what_deployments_did(world: World) -> 
     await scene.deleted_by(world, one, "alice@contoso.com")
     world.clock.advance(minutes=16)
     await world.look(one, "wake-up")
-    assert "fight" not in await world.notified(), [m["notice"]["why"] for m in await world.notices()][-1]
+    assert "fight" not in await world.notice_kinds(), [m["notice"]["why"] for m in await world.notices()][-1]
 
 
 async def test_a_deployment_does_not_undo_an_owners_delete_whose_event_is_late(world: World) -> None:
@@ -325,14 +325,14 @@ async def test_an_altered_row_of_one_that_is_there_does_not_cost_it_its_durabili
     assert (await world.row(one)).status is Status.LOST
 
 
-async def test_stripped_and_then_deleted_is_at_least_told(world: World) -> None:
+async def test_stripped_and_then_deleted_is_at_least_notified(world: World) -> None:
     one = await scene.approved(world)
     await world.write(one, ALICE, metadata=NO_TICKET)
     await world.look(one)
     await world.forget()
     await world.delete(one, ALICE)
     await scene.deleted_by(world, one, "alice@contoso.com")
-    assert await world.notified() != []
+    assert await world.notice_kinds() != []
 
 
 async def test_an_operator_may_ask_while_the_target_is_away(world: World) -> None:
@@ -398,7 +398,7 @@ async def test_unreadable_while_lost_says_so_once_and_comes_back(world: World) -
     world.clock.advance(hours=7)
     await world.look(one, "sweep")
     assert await world.body(one) is not None
-    assert [kind for kind in await world.notified() if kind != "unknown"] == ["restored"]
+    assert [kind for kind in await world.notice_kinds() if kind != "unknown"] == ["restored"]
 
 
 async def test_a_fight_counts_within_its_window_only(world: World) -> None:
@@ -409,7 +409,7 @@ async def test_a_fight_counts_within_its_window_only(world: World) -> None:
         world.clock.advance(hours=9)
         await world.look(one, "wake-up")
     assert await world.body(one) is not None
-    assert "fight" not in await world.notified()
+    assert "fight" not in await world.notice_kinds()
 
 
 async def test_accepted_then_doubled_by_every_source_stays_gone(world: World) -> None:
@@ -425,4 +425,4 @@ async def test_accepted_then_doubled_by_every_source_stays_gone(world: World) ->
         world.clock.advance(hours=1)
         await world.look(one, "sweep")
     assert await world.body(one) is None
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []

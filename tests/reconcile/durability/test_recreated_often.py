@@ -1,11 +1,11 @@
-"""A target that is recreated often is told of, and that does not cost its exemption the durability."""
+"""A target that is recreated often is notified, and that does not cost its exemption the durability."""
 
 from guardrails.decisions.row import Status
 from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, World
 
 
-async def test_it_is_told_once_and_an_approved_edit_of_it_stays_durable(world: World) -> None:
+async def test_it_is_notified_once_and_an_approved_edit_of_it_stays_durable(world: World) -> None:
     fights = {"mode": "collateral", "fights": {"times": 1}}
     world.ruleset = scene.keeping(on={"recreated-often": "alert"}, durability=fights)
     one = await scene.approved(world)

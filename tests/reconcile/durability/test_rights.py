@@ -52,7 +52,7 @@ async def test_who_writes_it_into_a_compliant_edit_has_no_right_by_that(world: W
     await scene.deleted_by(world, one, actor)
     world.clock.advance(minutes=20)
     assert (await world.look(one, "wake-up")).did == "bring-back"
-    assert await world.notified() == ["lost", "restored"]
+    assert await world.notice_kinds() == ["lost", "restored"]
 
 
 @pytest.mark.parametrize("said", [{"owner": NAME}, {"guardrails.restore": "false"}])
@@ -65,7 +65,7 @@ async def test_who_edits_it_before_it_was_ever_seen_has_no_right_by_that(world: 
     await scene.deleted_by(world, one, NAME)
     world.clock.advance(minutes=20)
     assert (await world.look(one, "wake-up")).did == "bring-back"
-    assert await world.notified() == ["lost", "restored"]
+    assert await world.notice_kinds() == ["lost", "restored"]
 
 
 async def test_what_was_there_before_the_guardrails_counts_as_seen_whoever_edited_it(world: World) -> None:
@@ -99,7 +99,7 @@ async def test_who_makes_it_anew_while_it_is_lost_is_not_its_creator(world: Worl
     world.clock.advance(minutes=20)
     await world.look(one, "wake-up")
     assert await world.body(one) is not None
-    assert "lost" in await world.notified()
+    assert "lost" in await world.notice_kinds()
 
 
 async def test_one_that_is_made_anew_from_another_assignment_while_it_is_lost_is_its_makers(world: World) -> None:
@@ -145,7 +145,7 @@ async def test_creator_and_owner_keep_their_right_and_hand_it_on(world: World, a
     world.clock.advance(hours=1)
     await world.look(one, "wake-up")
     assert (await world.row(one)).status is Status.GONE
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 async def test_who_was_owner_before_the_creator_named_another_is_so_no_more(world: World) -> None:
@@ -167,7 +167,7 @@ async def test_a_group_authorises_nothing_by_itself(world: World, owner: str) ->
     assert (await world.look(one, "wake-up")).did == "bring-back"
 
 
-async def test_a_new_one_under_a_name_whose_delete_was_accepted_is_its_creators(world: World) -> None:
+async def test_a_new_one_with_the_name_of_an_accepted_delete_is_its_creators(world: World) -> None:
     one = await scene.approved(world)
     await world.delete(one)
     await scene.deleted_by(world, one, OWNER)
@@ -181,7 +181,7 @@ async def test_a_new_one_under_a_name_whose_delete_was_accepted_is_its_creators(
     world.clock.advance(hours=1)
     await world.look(one, "wake-up")
     assert (await world.row(one)).status is Status.GONE
-    assert await world.notified() == []
+    assert await world.notice_kinds() == []
 
 
 @pytest.mark.parametrize(("actor", "accepted"), [(OWNER, True), (PIPELINE_ID, True), (NAME, False)])

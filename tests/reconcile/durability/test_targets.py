@@ -21,7 +21,7 @@ async def test_it_comes_back_with_its_target_in_three_requests(world: World) -> 
     await scene.target_deleted(world, one)
     row = await world.row(one)
     assert (row.status, row.lost_by, row.settled) == (Status.LOST, "", "")
-    assert await world.notified() == ["lost"]
+    assert await world.notice_kinds() == ["lost"]
     await scene.recreate_target(world)
     await world.forget()
     outcome = await scene.target_written(world, one)
@@ -32,7 +32,7 @@ async def test_it_comes_back_with_its_target_in_three_requests(world: World) -> 
     assert (row.status, row.lost, len(row.restored)) == (Status.COMPLIANT, None, 1)
     assert row.author == "9b1c6a52-6f0e-4d62-8a11-0d7b0c6f6e11", "who approved it is kept"
     assert (await world.events(one))[-3:] == ["lost", "intent", "brought-back"]
-    assert await world.notified() == ["restored"]
+    assert await world.notice_kinds() == ["restored"]
     assert not (await world.look(one)).wrote
 
 

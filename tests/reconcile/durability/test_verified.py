@@ -33,7 +33,7 @@ async def test_until_the_log_is_asked_nothing_follows_whoever_is_said_to_have_do
         await logged.look(one, source)
         logged.clock.advance(minutes=3)
     assert await logged.body(one) is None
-    assert await logged.notified() == []
+    assert await logged.notice_kinds() == []
     assert logged.ours()["GET management"] == 0
 
 
@@ -44,7 +44,7 @@ async def test_then_what_the_log_says_decides_and_the_history_says_so(logged: Wo
     await scene.deleted_by(logged, one, said)
     logged.clock.advance(minutes=MINUTES)
     assert (await logged.look(one, "wake-up")).did == "bring-back"
-    assert await logged.notified() == ["lost", "restored"]
+    assert await logged.notice_kinds() == ["lost", "restored"]
     notices = [message["notice"] for message in await logged.notices()]
     assert {one["actor"] for one in notices} == {"alice@contoso.com"}
     assert (await last(logged, one))["known"] == "who deleted it is what the activity log says"
@@ -57,7 +57,7 @@ async def test_who_may_is_believed_by_the_log_against_an_event_that_accuses(logg
     await scene.deleted_by(logged, one, "alice@contoso.com")
     logged.clock.advance(minutes=MINUTES)
     await logged.look(one, "wake-up")
-    assert ((await logged.row(one)).status, await logged.notified()) == (Status.GONE, [])
+    assert ((await logged.row(one)).status, await logged.notice_kinds()) == (Status.GONE, [])
 
 
 async def test_where_the_log_knows_no_delete_nobody_is_accused_and_nobody_believed(logged: World) -> None:
@@ -133,7 +133,7 @@ async def test_a_delete_after_the_loss_was_seen_is_not_taken_for_it(logged: Worl
     await logged.delete(one, ALICE)
     await scene.deleted_by(logged, one, "alice@contoso.com")
     logged.clock.advance(minutes=5)
-    await logged.bad(one, ALICE, displayName="no event tells of it")
+    await logged.bad(one, ALICE, displayName="no event announces it")
     await logged.delete(one, PIPELINE)
     logged.clock.advance(minutes=MINUTES)
     assert (await logged.look(one, "wake-up")).did == "bring-back"
@@ -144,12 +144,12 @@ async def test_what_the_activity_logs_own_stream_says_is_believed_at_once(world:
     one = await scene.approved(world)
     await world.delete(one, PIPELINE)
     await world.look(one, "event", actor=OWNER, operation="delete", verified=True)
-    assert ((await world.row(one)).status, await world.notified()) == (Status.GONE, [])
+    assert ((await world.row(one)).status, await world.notice_kinds()) == (Status.GONE, [])
     two = await scene.approved(world, "two")
     await world.delete(two, ALICE)
     await scene.deleted_by(world, two, OWNER)
     await world.look(two, "event", actor="alice@contoso.com", operation="delete", verified=True)
-    assert await world.notified() == ["lost"]
+    assert await world.notice_kinds() == ["lost"]
     assert (await world.row(two)).lost_by == "alice@contoso.com"
 
 
@@ -162,7 +162,7 @@ async def test_one_that_comes_back_meanwhile_was_never_lost_to_anybody(logged: W
     await logged.settle(one)
     logged.clock.advance(minutes=MINUTES)
     await logged.look(one, "wake-up")
-    assert ((await logged.row(one)).status, await logged.notified()) == (Status.COMPLIANT, [])
+    assert ((await logged.row(one)).status, await logged.notice_kinds()) == (Status.COMPLIANT, [])
 
 
 @pytest.mark.parametrize("verify", ["0m", "1h"])
@@ -175,10 +175,10 @@ async def test_the_ruleset_says_for_how_long(logged: World, verify: str) -> None
         assert logged.wakes() == [timedelta(hours=1).total_seconds()]
         logged.clock.advance(minutes=59)
         await logged.look(one, "sweep")
-        assert await logged.notified() == []
+        assert await logged.notice_kinds() == []
         logged.clock.advance(minutes=1)
         await logged.look(one, "wake-up")
-    assert await logged.notified() == ["lost", "restored"]
+    assert await logged.notice_kinds() == ["lost", "restored"]
 
 
 async def test_whoever_did_it_does_not_matter_where_all_comes_back(logged: World) -> None:
@@ -207,25 +207,25 @@ async def test_a_management_groups_log_is_not_asked(logged: World) -> None:
     assert "management group" in found.reason
 
 
-@pytest.mark.parametrize("reported", [True, False], ids=["unverified", "nobody told"])
+@pytest.mark.parametrize("by_event", [True, False], ids=["unverified", "no event"])
 async def test_who_deletes_an_approved_one_and_makes_it_anew_gets_no_further_than_by_an_edit(
-    logged: World, reported: bool
+    logged: World, by_event: bool
 ) -> None:
     one = await scene.approved(logged)
     good = fingerprint(await logged.body(one) or {})
     await logged.delete(one, ALICE)
-    await (scene.deleted_by(logged, one, OWNER) if reported else logged.look(one, "sweep"))
+    await (scene.deleted_by(logged, one, OWNER) if by_event else logged.look(one, "sweep"))
     await logged.bad(one, ALICE, displayName="mine")
     assert (await logged.look(one)).did == "put-back"
     assert fingerprint(await logged.body(one) or {}) == good
     await logged.settle(one)
     logged.clock.advance(minutes=MINUTES)
     assert not (await logged.look(one, "wake-up")).wrote
-    assert (await logged.notified()).count("reverted") == 1
+    assert (await logged.notice_kinds()).count("reverted") == 1
 
 
 @pytest.mark.parametrize("source", ["event", "sweep"])
-async def test_another_under_its_name_from_another_assignment_does_not_silence_the_loss(
+async def test_another_with_its_name_from_another_assignment_does_not_silence_the_loss(
     logged: World, source: str
 ) -> None:
     one = await scene.approved(logged)
@@ -235,10 +235,10 @@ async def test_another_under_its_name_from_another_assignment_does_not_silence_t
     for _ in range(3):
         await logged.look(one, source)
         logged.clock.advance(minutes=MINUTES)
-    assert await logged.notified() == ["deleted", "reverted"]
+    assert await logged.notice_kinds() == ["deleted", "reverted"]
 
 
-async def test_a_bad_one_under_another_name_does_not_stand_for_it(logged: World) -> None:
+async def test_a_bad_one_by_another_name_does_not_replace_it(logged: World) -> None:
     one, other = await scene.approved(logged), logged.id("another-name")
     await logged.delete(one, ALICE)
     await scene.deleted_by(logged, one, OWNER)
@@ -253,4 +253,4 @@ async def test_a_bad_one_under_another_name_does_not_stand_for_it(logged: World)
     assert (await logged.look(other, "operator")).did == "delete"
     logged.clock.advance(hours=1)
     assert (await logged.look(one, "sweep")).did == "bring-back"
-    assert await logged.notified() == ["cannot-act", "lost", "restored", "reverted"]
+    assert await logged.notice_kinds() == ["cannot-act", "lost", "restored", "reverted"]

@@ -35,7 +35,7 @@ def storage(azurite: str) -> str:
 
 
 class Container:
-    """The folder that the container was downloaded to, and the queue that its letters go on."""
+    """The folder that the container was downloaded to, and the queue that its dead letters go on."""
 
     def __init__(self, folder: Path, queue: QueueClient) -> None:
         self.folder = folder
@@ -209,7 +209,7 @@ def test_an_event_about_something_else_is_counted(run: Run, container: Container
     assert container.queued() == []
 
 
-def test_no_folder_is_told_of(run: Run, tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(run: Run, tmp_path: Path) -> None:
     ran = run("deadletters", "replay", str(tmp_path / "none"))
     assert (ran.code, ran.out) == (2, "")
     assert "there is no such folder. Download the container first" in ran.err

@@ -1,4 +1,4 @@
-"""A sweep of listed subscriptions: assignments reach down from management groups that are not among what is listed."""
+"""A sweep of listed subscriptions: assignments come from management groups that are not among what is listed."""
 
 from collections.abc import AsyncIterator
 
@@ -39,7 +39,7 @@ async def test_what_is_no_more_above_is_gone_where_others_above_are_shown(narrow
 
 
 async def test_what_is_no_more_above_is_kept_where_nothing_above_is_shown(narrow: Tenant) -> None:
-    """A subscription that moved to another group, or an assignment that is deleted: who can tell?"""
+    """A subscription that moved to another group, or an assignment that is deleted: it is unknown which."""
     world = narrow.world
     relax(world, "DoNotEnforce")
     await narrow.sweep()

@@ -1,10 +1,10 @@
-"""Two sweeps that begin in the same second: what the second one finds is told too, and nothing twice."""
+"""Two sweeps that begin in the same second: what the second one finds is notified too, and nothing twice."""
 
 from tests.sweep.conftest import Tenant
 from tests.sweep.test_bypasses import assigned, found_notices
 
 
-async def test_what_is_found_in_the_same_second_is_told(tenant: Tenant) -> None:
+async def test_what_is_found_in_the_same_second_is_notified(tenant: Tenant) -> None:
     world = tenant.world
     assigned(world, "first", enforcementMode="DoNotEnforce")
     await tenant.sweep()
@@ -13,5 +13,5 @@ async def test_what_is_found_in_the_same_second_is_told(tenant: Tenant) -> None:
     assert len(await found_notices(world)) == 1
     assigned(world, "second", enforcementMode="DoNotEnforce")
     await tenant.sweep()
-    reported = {one["evidence"]["assignment"] for notice in await found_notices(world) for one in notice["findings"]}
-    assert {identity.rpartition("/")[2] for identity in reported} == {"first", "second"}
+    assignments = {one["evidence"]["assignment"] for notice in await found_notices(world) for one in notice["findings"]}
+    assert {identity.rpartition("/")[2] for identity in assignments} == {"first", "second"}

@@ -1,4 +1,4 @@
-"""The current row of an exemption as a table row, and the seal that shows a hand in it. Pure.
+"""The current row of an exemption as a table row, and the seal that shows a change from outside. Pure.
 
 `row` holds everything, as JSON. The other columns are there for people and queries. `seal` is the sha256 (hex) of the
 canonical JSON of all columns and both keys: an edited, added, removed or copied column does not fit it. It holds no
@@ -24,7 +24,7 @@ LOST_SEAL: Final = "the row was missing"
 
 
 def text_of(row: Row) -> str:
-    """Return a row as the JSON that stands in the table and in the history."""
+    """Return a row as the JSON that the table and the history hold."""
     return canonical_json(row.to_json())
 
 

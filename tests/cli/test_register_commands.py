@@ -53,7 +53,7 @@ class Store:
         return stored
 
     def dead_letter(self, source: str, payload: str, name: str = "l1") -> None:
-        self.do(lambda register: register.bury(DeadLetter(name, source, "broken", payload, AT, 3)))
+        self.do(lambda register: register.keep_dead_letter(DeadLetter(name, source, "broken", payload, AT, 3)))
 
     def dead_letters(self) -> list[str]:
         return [dead_letter.id for dead_letter in self.do(lambda register: register.dead_letters())]

@@ -70,8 +70,8 @@ async def test_their_violations_make_the_exit_code(tenant: Tenant) -> None:
     assert lines[1].startswith("high not enforced EXG501 bypass-ticket-missing;")
     assert lines[1].endswith("single; DoNotEnforce; at management group corp")
     assert "1 1 0 not enforced" in lines
-    assert lines[-2] == "1 other way past a policy, 1 with a violation."
-    assert lines[-1] == "1 exemption and 1 other way past a policy: 1 violation, 0 unknown, 1 pass, 0 excluded"
+    assert lines[-2] == "1 bypass, 1 with a violation."
+    assert lines[-1] == "1 exemption and 1 bypass: 1 violation, 0 unknown, 1 pass, 0 excluded"
     assert (await tenant.scan("--now", "2027-02-01T00:00:00Z", "--exclude", CORP)).code == 0
 
 
@@ -137,7 +137,7 @@ async def test_assignments_that_may_not_be_read_are_not_none(tenant: Tenant, arm
     ran = await tenant.scan()
     assert ran.code == 3
     assert "not seen: 1 assignment that exemptions name is not shown by Resource Graph" in ran.out
-    assert "No other way past a policy was seen, but not all could be read: there may be some." in ran.out
+    assert "No bypass was seen, but not all could be read: there may be some." in ran.out
     assert any(line.split() == ["not", "seen", "0", "0", "overridden", "effects"] for line in ran.out.splitlines())
 
 

@@ -134,7 +134,7 @@ def test_dead_letters_and_notices_that_failed(width: int, full: Shelf) -> None:
 
     async def keep() -> None:
         async with connect(clock=VirtualClock(AT), connection_string=full.connection, table=full.table) as register:
-            await register.bury(letter)
+            await register.keep_dead_letter(letter)
 
     asyncio.run(keep())
     look(width, "letters", "list").check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z", "notices")

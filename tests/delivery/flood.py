@@ -86,7 +86,7 @@ class MemoryRateLimits:
                     self._rows[name] = (etag + 1, after)
                     return result
                 await asyncio.sleep(self._chance.uniform(0, 0.03))
-        raise Retryable("contended", code="lane-contended", delay=5.0)
+        raise Retryable("contended", code="rate-limit-contended", delay=5.0)
 
 
 class BadSink:
@@ -119,7 +119,7 @@ class DeadLetters:
     def __init__(self) -> None:
         self.kept: dict[str, DeadLetter] = {}
 
-    async def bury(self, dead_letter: DeadLetter) -> bool:
+    async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
         new = dead_letter.id not in self.kept
         self.kept[dead_letter.id] = dead_letter
         return new

@@ -251,7 +251,7 @@ async def test_in_a_container_that_cannot_be_seen_nothing_is_taken_for_gone(tena
     report = await tenant.sweep()
     assert {one.gone for one in await every(tenant)} == {None}
     assert any("cannot be seen any more" in text for text in report.missing)
-    assert any("2 other ways past a policy left" in text for text in report.remarks)
+    assert any("2 bypasses left" in text for text in report.remarks)
 
 
 async def test_of_an_assignment_that_cannot_be_read_nothing_is_taken_for_gone(tenant: Tenant) -> None:
@@ -428,7 +428,7 @@ async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_notifi
         world.watch.before["bypasses.write"] = fail
         report = await tenant.sweep()
         assert report.bypasses == {}
-        assert [text for text in report.missing if "no exemptions could not be looked at" in text]
+        assert [text for text in report.missing if "bypasses of policies could not be looked at" in text]
         assert (await world.row(one)).status is Status.VIOLATION
     assert await world.notice_kinds() == ["adopted", "sweep-partial"]
     assert await rows(tenant) == {}

@@ -150,7 +150,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "budget-notified-each-time",
         "People are notified once an hour that a budget is used up.",
         "tests/register/test_breaker.py::test_people_are_notified_of_a_budget_once_an_hour",
-        around("guardrails.register.breaker.Breaker.remember_said", _nothing),
+        around("guardrails.register.breaker.Breaker.mark_budget_notified", _nothing),
     ),
     mutation(
         "hold-not-kept",

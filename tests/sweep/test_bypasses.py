@@ -428,7 +428,7 @@ async def test_a_failure_here_leaves_the_sweep_of_exemptions_whole_and_is_told(t
         world.watch.before["bypasses.write"] = fail
         report = await tenant.sweep()
         assert report.bypasses == {}
-        assert [text for text in report.missing if "no exemptions could not be looked at" in text]
+        assert [text for text in report.missing if "bypasses of policies could not be looked at" in text]
         assert (await world.row(one)).status is Status.VIOLATION
     assert await world.notified() == ["adopted", "sweep-partial"]
     assert await rows(tenant) == {}

@@ -171,7 +171,7 @@ async def _age_of_sweeps() -> tuple[timedelta | None, timedelta]:
 
 @contextmanager
 def _taken(message: func.QueueMessage) -> Iterator[str]:
-    """Yield the text of a message; what is told within carries the id of what began it, or its own."""
+    """Yield the text of a message; what is logged within carries the id of what began it, or its own."""
     text = message.get_body().decode("utf-8", "replace")
     with correlated_without_texts(origin(text) or message.id or ""):
         yield text

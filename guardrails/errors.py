@@ -2,9 +2,9 @@
 
     GuardrailsError
     ├── Retryable       try again after `delay` seconds: throttled, timed out, server fault, lost race
-    ├── Permanent       trying again cannot mend it: this input or this request is wrong
+    ├── Permanent       trying again cannot help: this input or this request is wrong
     ├── Refused         a safety stop: it could be done, and must not be
-    └── Misconfigured   settings or ruleset are wrong: nothing is done until somebody mends them
+    └── Misconfigured   settings or ruleset are wrong: nothing is done until somebody fixes them
 
 Every one carries a stable `code`, the `subject` (which exemption, row, file, setting) and a `remedy`.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 NO_TOKEN: Final = "no-token"  # noqa: S105 - the code of an error
-"""Nobody tells Azure who we are: no fault of what was to be done, nor of the service that was to be called."""
+"""We have no token for Azure: neither the work to do nor the service to call is at fault."""
 
 _FRAMES: Final = 12
 
@@ -86,7 +86,7 @@ class Misconfigured(GuardrailsError):
 
 
 class Defect(Exception):
-    """An error that nobody foresaw, told by `defect`."""
+    """An error that nobody foresaw, described by `defect`."""
 
 
 def defect(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Intake: what a trigger does with what it was handed, so that nothing is lost and nothing is retried in vain.
 
 An event that cannot be finished at once is put on the `reconcile` queue and answered: Event Grid would send the whole
-delivery again, and puts an endpoint that fails often on hold for hours. What can never be processed becomes a letter.
+delivery again, and puts an endpoint that fails often on hold for hours. What can never be processed is dead-lettered.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Intake:
         reconciler, world, courier: what does the work.
         sweeper: passes over the whole tenant.
         second_clock: sees that sweeps come by.
-        letterbox: keeps what cannot be processed, and tells of it.
+        dead_letters: keeps what cannot be processed, and notifies of it.
         budget: seconds that an event may take before it is handed to the queue. Event Grid waits 30 s.
         chance: a number from 0 to 1 that spreads retries.
     """
@@ -133,7 +133,7 @@ class Intake:
             asked = error.delay if isinstance(error, Retryable) else None
             await self._later(exemption_id, hint, 0, asked or FIRST_DELAY, error)
         except Exception as error:  # noqa: BLE001
-            # a defect of ours: the queue tries it again and in the end makes it a letter; Event Grid would only repeat
+            # a defect of ours: the queue tries it again and in the end dead-letters it; Event Grid would only repeat
             text = "reconcile of %s failed; it goes on the queue: %s"
             log.error(text, exemption_id, defect(error))  # noqa: TRY400 - its text may quote anybody
             await self._later(exemption_id, hint, 0, FIRST_DELAY, error)
@@ -154,15 +154,15 @@ class Intake:
         """Reconcile, and say in the log what came of it."""
         with correlated(hint.event_id):
             outcome = await self._reconciler.reconcile(exemption_id, hint)
-            _tell(outcome, hint)
+            _log_outcome(outcome, hint)
             return outcome
 
     async def malformed(self, raw: str, event_id: str, reason: str, *, forged: str = "") -> None:
-        """Keep an event that cannot be read, and answer it: sending it again would not mend it.
+        """Dead-letter an event that cannot be read, and answer it: sending it again would not help.
 
-        `forged`: the id of no exemption that it names; people are told of that once an hour.
+        `forged`: the id of no exemption that it names; a notice says so once an hour.
         """
-        log.warning("malformed event %s kept as a letter: %s", event_id or "without id", reason)
+        log.warning("malformed event %s kept as a dead letter: %s", event_id or "without id", reason)
         register, now = self._world.register, self._world.clock.now()
         new = await self.keep_dead_letter("event", raw, reason, event_id or raw)
         notifying = forged and await register.claim_notification(Habit.FORGED_ID, now)
@@ -218,7 +218,7 @@ class Intake:
         return None
 
     async def sweep(self) -> Report | None:
-        """Pass over the whole tenant; None where another run is at it. What keeps it from that is told or logged.
+        """Pass over the whole tenant; None where another run is at it. A failure is notified or logged.
 
         Nothing is lost then: the next one finds what this one did not. A message of the second clock is on its way
         before it begins, so that the next one comes though the timer should not.
@@ -262,7 +262,7 @@ class Intake:
         return await self._in_hand(partial(self._courier.deliver, text))
 
     async def poison(self, queue: str, text: str) -> None:
-        """Keep what the host gave up on, and tell: it is a defect of ours, or of the store."""
+        """Dead-letter what the host gave up on, and notify: it is a defect of ours, or of the store."""
         await self._in_hand(partial(self._poison, queue, text))
 
     async def _poison(self, queue: str, text: str) -> None:
@@ -292,19 +292,19 @@ class Intake:
         await self._give_up(queue, text, "the host gave up on it after repeated failures", text, MAX_ATTEMPTS)
 
     async def keep_dead_letter(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
-        """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
+        """Keep a dead letter under an id made of `name`. Return that id, or "" where it was kept already."""
         dead_letter = await self._dead_letters.keep_dead_letter(source, payload, reason, name, attempts)
         if dead_letter:
             fact(Fact.POISON, queue=source)
         return dead_letter
 
     async def _give_up(self, source: str, text: str, reason: str, name: str, attempts: int) -> None:
-        log.error("a message (%s) is kept as a letter: %s", source, reason)
+        log.error("a message (%s) is kept as a dead letter: %s", source, reason)
         fact(Fact.POISON, queue=source)
-        done = f"It is kept as letter {dead_letter_id(source, name)}."
-        reported = notify.service(Kind.POISON, _digest(name, 16), at=self._dead_letters.now(), done=done, why=(reason,))
+        done = f"It is kept as dead letter {dead_letter_id(source, name)}."
+        notice = notify.service(Kind.POISON, _digest(name, 16), at=self._dead_letters.now(), done=done, why=(reason,))
         await self._dead_letters.keep_dead_letter_and_notify(
-            source, text, reason, name, notice=reported, attempts=attempts
+            source, text, reason, name, notice=notice, attempts=attempts
         )
 
     async def _again(
@@ -326,13 +326,13 @@ class Intake:
         await self._world.queues.send("reconcile", message, delay)
 
     async def _ruleset_broken(self, error: Misconfigured) -> None:
-        """Tell once a day that nothing is judged."""
+        """Notify once a day that nothing is judged."""
         fact(Fact.RULESET_BROKEN, code=error.code)
         if error.code != "ruleset-broken":
             log.error("%s", error)
             return
         name = f"{self._dead_letters.now().date()} " + "\n".join(error.problems)
-        reported = notify.service(
+        notice = notify.service(
             Kind.RULESET_BROKEN,
             _digest(name, 16),
             at=self._dead_letters.now(),
@@ -341,13 +341,13 @@ class Intake:
         )
         problems = "\n".join(error.problems)
         if await self._dead_letters.keep_dead_letter_and_notify(
-            "ruleset", problems, error.message, name, notice=reported
+            "ruleset", problems, error.message, name, notice=notice
         ):
             log.error("%s", error)
 
 
-def _tell(outcome: Outcome, hint: Hint) -> None:
-    """Say what was decided, done, and could not be told."""
+def _log_outcome(outcome: Outcome, hint: Hint) -> None:
+    """Log what was decided, what was done, and what is unknown."""
     row, about = outcome.row, {"exemption": outcome.id.text}
     found = [one.key for one in outcome.assessment.findings] if outcome.assessment else list(row.findings)
     fact(
@@ -376,17 +376,17 @@ def _message(exemption_id: ExemptionId, hint: Hint) -> str:
 
 
 def _hint(data: Mapping[str, Any]) -> Hint:
-    """Read what a message of the `reconcile` queue says beside the id."""
-    reported = {name: str(data.get(key) or "") for name, key in _SAID.items()}
+    """Read what a message of the `reconcile` queue says besides the id."""
+    texts = {name: str(data.get(key) or "") for name, key in _SAID.items()}
     source = "sweep" if data.get("sweep") is True else "wake-up" if data.get("wake") is True else "queue"
     if source == "queue" and (target := data.get("target")) in ("write", "delete"):
-        source, reported["operation"] = "target", f"{_TARGET}{target}"
+        source, texts["operation"] = "target", f"{_TARGET}{target}"
     adopt, seen = (_time(data.get(name)) if source == "sweep" else None for name in ("adopt", "seen"))
     due = _time(data.get("at")) if source == "wake-up" else None
-    together = data.get("together") if source == "sweep" else None
-    beside = together if isinstance(together, Mapping) else {}
+    found = data.get("together") if source == "sweep" else None
+    together = found if isinstance(found, Mapping) else {}
     verified = data.get("verified") is True
-    return Hint(source, **reported, adopt=adopt, seen=seen, due=due, together=beside, verified=verified)
+    return Hint(source, **texts, adopt=adopt, seen=seen, due=due, together=together, verified=verified)
 
 
 def _tick(text: str) -> Tick | None:

@@ -106,7 +106,7 @@ class Page:
     """One page of the inventory.
 
     Attributes:
-        rows: exemptions as the inventory gives them: id, tenantId, properties, systemData; some may be odd.
+        rows: exemptions as the inventory gives them: id, tenantId, properties, systemData; some may be malformed.
         total: how many rows there are in all, by this page; 0 where unknown.
         missing: what could not be read in place of this page, one sentence; `rows` is then empty.
         lost: whether that is a stretch of rows that may be read another time; else it is never shown to us.
@@ -133,7 +133,7 @@ class Surroundings:
         tenant: our tenant's id, lower case; "" where unknown.
         missing: what could not be read, a sentence each.
         assigned: the rows of all assignments as the inventory gives them: id, tenantId, properties, systemData; some
-            may be odd.
+            may be malformed.
         enrolled: the same of policy enrollments.
         whole: whether these are all assignments and enrollments; False where a part could not be read.
         policies: the policy definitions, where they were asked for; those that are not shown are not in it.
@@ -181,7 +181,7 @@ class BreakerState:
         taken: whether what was asked for may be done.
         refused: the budget that had no room for it; None where it is taken, or nothing was asked for.
         reverts, restores: those of the last hour, removals among the reverts.
-        said: Full.whose of the budgets of which people were told within the hour that they are used up.
+        said: Full.whose of the budgets whose exhaustion was notified within the hour.
         damaged: what is wrong with its row, which then counts as open; "" where nothing is.
     """
 
@@ -202,7 +202,7 @@ class Register(Protocol):
     async def read(self, exemption: ExemptionId) -> Stored | None:
         """Return the row, or None where the register never saw the exemption.
 
-        Raises Permanent (register-altered) when the row was changed from outside and the history cannot tell it.
+        Raises Permanent (register-altered) when the row was changed from outside and the history cannot restore it.
         """
 
     async def commit(
@@ -250,16 +250,16 @@ class Register(Protocol):
         """Return the breaker's state."""
 
     async def claim_notification(self, whose: str, now: datetime) -> bool:
-        """Take it on to tell people that a budget is used up, or the breaker is open; False where that is done.
+        """Claim the notification that a budget is used up or the breaker is open; False where it was sent already.
 
-        False, too, where somebody else took it on a moment ago. `whose`: Full.whose, or budgets.BREAKER.
+        False, too, where another worker claimed it a moment ago. `whose`: Full.whose, or budgets.BREAKER.
         """
 
     async def breaker_notified(self, opened_at: datetime) -> None:
-        """Remember that people were told of the breaker that opened then; no error when it is closed again."""
+        """Record that the breaker that opened then was notified; no error when it is closed again."""
 
     async def budget_notified(self, whose: str, now: datetime) -> None:
-        """Remember for an hour that people were told that a budget is used up; `whose`: Full.whose."""
+        """Record for an hour that a used-up budget was notified; `whose`: Full.whose."""
 
     async def close_breaker(self, now: datetime) -> None:
         """Close the breaker and forget the reverts that opened it."""
@@ -278,7 +278,7 @@ class Register(Protocol):
         """
 
     async def grace_uses_at_same_scope(self, exemption: ExemptionId, assignment_id: str) -> Sequence[GraceUse]:
-        """Return the accounts of grace of the other exemptions at the same scope from the same assignment, gone too.
+        """Return the grace uses of the other exemptions at the same scope from the same assignment, gone too.
 
         They are as of some moment: what was committed before the call is in them.
         """
@@ -296,19 +296,19 @@ class Register(Protocol):
         """Count one more row of an exemption that Azure never showed; False where no more are kept."""
 
     async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
-        """Keep something that could not be processed; burying it again replaces it.
+        """Keep something that could not be processed; one with the same id is replaced.
 
-        Return whether people are to be told of it: it is new, or who was to tell of it has not said that it is done.
+        Return whether it needs a notification: it is new, or the worker that was to notify of it has not confirmed.
         """
 
     async def dead_letter_notified(self, dead_letter_id: str) -> None:
-        """Remember that people were told of a letter, or need not be; one that is not there is no error."""
+        """Record that a dead letter was notified, or needs no notice; one that is not there is no error."""
 
     async def dead_letters(self) -> list[DeadLetter]:
-        """Return what is buried, oldest first."""
+        """Return the dead letters, oldest first."""
 
     async def drop_dead_letter(self, dead_letter_id: str) -> None:
-        """Forget a letter; one that is not there is no error."""
+        """Delete a dead letter; one that is not there is no error."""
 
 
 class Sweeps(Protocol):
@@ -321,7 +321,7 @@ class Sweeps(Protocol):
         """Hold the lease for another while; None where it was lost. One write."""
 
     async def end(self, run: Run, now: datetime, report: Mapping[str, Any], *, whole: bool) -> None:
-        """Give the lease back and keep the report; `whole`: adoption, if there was any, is done and told of."""
+        """Give the lease back and keep the report; `whole`: adoption, if there was any, is done and notified."""
 
     async def last(self) -> Run | None:
         """Return the run under way, or the last one; None where there was none."""
@@ -343,7 +343,7 @@ class Sweeps(Protocol):
 
 
 class Bypasses(Protocol):
-    """The ways past a policy that are no exemptions, as the register keeps them. Raises Retryable."""
+    """The bypasses of policies that are no exemptions, as the register keeps them. Raises Retryable."""
 
     async def known(self) -> Mapping[bytes, KnownBypass]:
         """Return what a sweep must know of every row, by Bypass.key."""
@@ -407,16 +407,16 @@ class Channels(Protocol):
 
 
 class RateLimits(Protocol):
-    """What all instances share about an address: its next free slot, its routes' windows and troubles.
+    """The rate limit of each address, which all instances share: its next free slot, its routes' windows and troubles.
 
-    Raises Retryable when the store is down, or when too many change a lane at once.
+    Raises Retryable when the store is down, or when too many change one rate limit at once.
     """
 
     async def look(self, name: str) -> RateLimit:
-        """Return a lane; an empty one where there is none yet. One read."""
+        """Return a rate limit; an empty one where there is none yet. One read."""
 
     async def change[T](self, name: str, step: Callable[[RateLimit], tuple[RateLimit, T]]) -> T:
-        """Apply `step` to the lane and return what it says. One read, and one write unless the lane stays the same.
+        """Apply `step` to a rate limit and return what it says. One read, and one write unless nothing changes.
 
         `step` is pure: it is called again where another instance was there first.
         """
@@ -426,10 +426,10 @@ class DigestItems(Protocol):
     """Notices that wait for their digest, and the digests. Raises Retryable when the store is down or slow."""
 
     async def add(self, route: str, window: str, notice: Notice) -> None:
-        """Gather a notice; again is no error, and puts it into the window that is named then. One write."""
+        """Add a notice; again is no error, and puts it into the window that is named then. One write."""
 
     async def waiting(self, route: str, window: str) -> list[DigestItem]:
-        """Return what is gathered in a window or an earlier one, oldest window first."""
+        """Return what is pending in a digest window or an earlier one, oldest window first."""
 
     async def open_members(self, route: str) -> frozenset[str]:
         """Return the ids of the notices that are in a digest which is not delivered yet."""
@@ -444,7 +444,7 @@ class DigestItems(Protocol):
         """Whether a digest is kept that was delivered."""
 
     async def delivered(self, digest_id: str) -> None:
-        """Forget what was gathered for a digest; the digest itself stays, and is no longer open."""
+        """Delete the items of a digest; the digest itself stays, and is no longer open."""
 
     async def prune(self, before: datetime) -> None:
         """Forget delivered digests made before a time."""

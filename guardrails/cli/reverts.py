@@ -29,7 +29,7 @@ from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.patterns import Glob
 from guardrails.exemption.times import spell_time
-from guardrails.reconcile.past_reverts import WAYS, Hindsight, Judged, Since, look_back
+from guardrails.reconcile.past_reverts import REVERT_EVENTS, Hindsight, Judged, Since, look_back
 from guardrails.reconcile.visit import Look
 from guardrails.wiring import Service
 
@@ -130,7 +130,7 @@ async def _judged(service: Service, args: argparse.Namespace, now: datetime, rep
     version = version_of(service)
     scopes, owners = scope_globs(args.scope, version), owner_globs(args.owner, version)
     where: dict[str, tuple[ExemptionId, list[int]]] = {}
-    async for exemption, seq in service.register.events(WAYS, args.since, refused.append):
+    async for exemption, seq in service.register.events(REVERT_EVENTS, args.since, refused.append):
         if not scopes or any(scope.matches(exemption.key) for scope in scopes):
             where.setdefault(exemption.key, (exemption, []))[1].append(seq)
     items = [_item(error.subject, Judged(0, Hindsight.NOT_JUDGED, problem=error.message), now) for error in refused]

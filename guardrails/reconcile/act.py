@@ -21,7 +21,7 @@ _REVERTING = ("delete", "put-back")
 
 EVENTS: Final[Mapping[str, str]] = {
     "delete": "reverted", "put-back": "put-back", "remove": "removed", "restore": "restored",
-    "bring-back": "brought-back", "tag": "tagged", "untag": "untagged",
+    "bring-back": "brought-back", "tag": "tagged", "untag": "untagged",  # stored name
 }  # fmt: skip
 """What we do in Azure -> the event of the history that records it."""
 
@@ -60,7 +60,7 @@ async def _revert(visit: Visit, look: Look, stored: Stored | None, action: Actio
     )
     if saved is None:
         return None
-    # counted by the one worker whose intent stands: an event that comes thrice is one revert
+    # counted by the one worker that recorded the intent: an event that comes three times is one revert
     state = await register.take_revert(now, rules.budget, asked)
     if not state.taken:
         situation = replace(look.situation, row=replace(saved.row, intent=None, reverts=earlier))
@@ -108,8 +108,8 @@ async def _put_off(visit: Visit, look: Look, stored: Stored | None) -> Outcome |
     if stored and row == replace(stored.row, intent=None) and not stored.row.intent:
         await visit.unchanged(stored)
         return Outcome(visit.id, "", wrote=False, row=row, assessment=look.assessment, plan=look.plan)
-    reported = particulars(look.assessment, look.plan)
-    entry = entry_for("judged" if stored else "written", look.situation.now, visit.hint, body, **reported)
+    details = particulars(look.assessment, look.plan)
+    entry = entry_for("judged" if stored else "written", look.situation.now, visit.hint, body, **details)
     saved = await visit.commit(stored, row, entry)
     if saved is None:
         return None
@@ -140,8 +140,8 @@ async def _record_intent(
     )
     row = begun(row, look.situation.row)
     row = replace(row, intent=intent, reverts=row.reverts if reverts is None else reverts)
-    reported = particulars(look.assessment, look.plan)
-    entry = entry_for("intent", look.situation.now, visit.hint, body, action=action.name, author=row.author, **reported)
+    details = particulars(look.assessment, look.plan)
+    entry = entry_for("intent", look.situation.now, visit.hint, body, action=action.name, author=row.author, **details)
     return await visit.commit(stored, row, entry)
 
 
@@ -153,7 +153,7 @@ async def withdraw(visit: Visit, stored: Stored) -> None:
 
 
 async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done | Blocked) -> Outcome | None:
-    """Record and tell how a recorded intent ended. `look` is None where it was not this visit that decided."""
+    """Record how a recorded intent ended, and notify. `look` is None where it was not this visit that decided."""
     intent, now = stored.row.intent, visit.world.clock.now()
     if intent is None:
         raise ValueError("there is no intent to conclude")
@@ -162,7 +162,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
     undo = stored.row.undo if intent.action in ("tag", "untag") else stored.row.snapshot
     if intent.action == "restore" and not stored.row.content:
         undo = None  # it replaced nothing
-    after, body, reported = None, None, {}
+    after, body, details = None, None, {}
     if isinstance(result.exemption, Gone):
         row = replace(row_gone(stored.row, visit.id.text, now), answer=intent.action, undo=undo)
     else:
@@ -172,7 +172,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
         if intent.body is not None:  # what was written back is its author's again
             then = await visit.row_at(intent.body)
             known = replace(known, author=then.author, author_kind=then.author_kind, written_at=then.written_at)
-        if intent.action == "bring-back":
+        if intent.action == "bring-back":  # stored name
             fought = (*known.fought[-REMEMBERED:], now) if known.lost_by or known.lost_said else known.fought
             known = replace(known, restored=(*known.restored[-REMEMBERED:], now), fought=fought)
         if intent.action == "restore":
@@ -187,10 +187,10 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
             )
         after = await visit.look(result.exemption, known)
         row, body = after.row_after(stored)
-        row, reported = replace(row, undo=undo), particulars(after.assessment, after.plan)
+        row, details = replace(row, undo=undo), particulars(after.assessment, after.plan)
         if after.plan.action is not None and after.plan.action.name != intent.action:
-            row = replace(row, due=now)  # at once, by a message of its own: no event may tell of our write
-    entry = entry_for(EVENTS[intent.action], now, visit.hint, body, why=intent.why, **reported)
+            row = replace(row, due=now)  # at once, by a message of its own: our write may cause no event
+    entry = entry_for(EVENTS[intent.action], now, visit.hint, body, why=intent.why, **details)
     notices = [Notice.from_json(intent.notice)] if intent.notice else []
     saved = await visit.commit(stored, row, entry, notices)
     if saved is None:
@@ -201,7 +201,7 @@ async def conclude(visit: Visit, look: Look | None, stored: Stored, result: Done
 
 
 async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Blocked) -> Outcome | None:
-    """Record that Azure does not allow the change: told once, tried again after a day, then weekly."""
+    """Record that Azure does not allow the change: announced once, tried again after a day, then weekly."""
     now = visit.world.clock.now()
     row = replace(stored.row, intent=None)
     restoring = stored.row.intent is not None and stored.row.intent.action == "restore"
@@ -224,8 +224,8 @@ async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Bloc
         assessment=look.assessment if look else None,
         row=stored.row,
     )
-    reported = [notice] if restoring or row.refused == 1 or visit.hint.source == "operator" else []
-    saved = await visit.commit(stored, row, entry_for("cannot-act", now, visit.hint, why=result.reason), reported)
+    notices = [notice] if restoring or row.refused == 1 or visit.hint.source == "operator" else []
+    saved = await visit.commit(stored, row, entry_for("cannot-act", now, visit.hint, why=result.reason), notices)
     if saved is None:
         return None
     assessment, plan = (look.assessment, look.plan) if look else (None, None)

@@ -25,7 +25,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Somebody changed the exemption since it was judged: nothing was done, or it does not stand. Look again."""
+    """Somebody changed the exemption since it was judged: nothing was done, or our write is gone. Look again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ async def _delete(arm: Arm, exemption: Exemption) -> Done:
 
 
 async def _put(arm: Arm, exemption: Exemption, body: Mapping[str, Any]) -> Done | Changed:
-    """Write it, and look: that tells whether it stands, even where Azure's answer to the write breaks off."""
+    """Write it, and read it: that shows whether the write took effect, even where Azure's answer to it breaks off."""
     answer = await arm.put(exemption.id, body)
     now = await arm.get(exemption.id)
     if isinstance(now, Unread):

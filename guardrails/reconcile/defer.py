@@ -17,7 +17,7 @@ from guardrails.runtime.telemetry import Fact, fact
 
 
 def log_breaker(state: BreakerState, limit: int | None = None, *, full: str = "") -> None:
-    """Log how the breaker stands; `full`: the budget that holds something back, "" where none does."""
+    """Log the breaker's state; `full`: the budget that holds something back, "" where none does."""
     is_open = "open" if state.opened_at else "closed"
     fact(Fact.BREAKER, state=is_open, recent=state.recent, limit=limit, full=full)
 
@@ -25,10 +25,10 @@ def log_breaker(state: BreakerState, limit: int | None = None, *, full: str = ""
 async def hold_back(
     visit: Visit, look: Look, stored: Stored | None, state: BreakerState, refused: Full | None
 ) -> Outcome | None:
-    """Record that a revert waits: for the breaker, or for the budget that `refused` it, and tell what is to be told.
+    """Record that a revert waits: for the breaker, or for the budget that `refused` it. Notify where that is due.
 
-    People are told once that the breaker is open or a budget is used up, and of each exemption that waits when that is
-    news. One that waits already stays as it is: sweeps ask for it each hour once its time has come.
+    An open breaker or a used-up budget is announced once, and each exemption that waits when that is news. One that
+    waits already stays as it is: sweeps ask for it each hour once its time has come.
     """
     name = refused.name if refused else BREAKER
     log_breaker(state, refused.limit if refused else visit.ruleset.budget.total, full=refused.name if refused else "")
@@ -60,8 +60,8 @@ async def hold_back(
     elif is_news(old, row):
         done = f"Nothing was changed in Azure: {WAITS[name]}."
         notices.append(visit.about(Kind.VIOLATION, look, stored, done, plan.reasons))
-    reported = particulars(look.assessment, plan)
-    entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, held=name, **reported)
+    details = particulars(look.assessment, plan)
+    entry = entry_for("held", look.situation.now, visit.hint, body, author=row.author, held=name, **details)
 
     async def remember() -> None:
         if unnotified and refused is None and state.opened_at:
@@ -76,7 +76,7 @@ async def hold_back(
 
 
 class _Unnotified(NamedTuple):
-    """What people were not told of yet, as Register.claim_notification names it, and the notice of it."""
+    """A notification that is due: its name for Register.claim_notification, and its notice."""
 
     whose: str
     notice: Notice
@@ -85,7 +85,7 @@ class _Unnotified(NamedTuple):
 def _unnotified(visit: Visit, look: Look, state: BreakerState, refused: Full | None) -> _Unnotified | None:
     if refused is not None:
         new = refused.key and refused.whose not in state.said
-        return _Unnotified(refused.whose, _budget_reached(visit, look, refused)) if new else None
+        return _Unnotified(refused.whose, _budget_used_up(visit, look, refused)) if new else None
     if state.opened_at is None or state.notified:
         return None
     limit = visit.ruleset.reverts_per_hour
@@ -93,7 +93,7 @@ def _unnotified(visit: Visit, look: Look, state: BreakerState, refused: Full | N
 
 
 def warns_anew(warned: str, own: Full, now: datetime, window: timedelta) -> bool:
-    """Whether people are to be told that a budget of an exemption's own is used up: once in its window."""
+    """Whether to notify that a budget of an exemption's own is used up: once in its window."""
     name, _, at = warned.partition("/")
     time = parse_time(at) if at else None
     return name != own.name or time is None or now - time >= (window if own.name == "fight" else WINDOW)
@@ -107,9 +107,9 @@ def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, r
     window = visit.ruleset.fights.window if own.name == "fight" else WINDOW
     times = [time for time in reverts if look.situation.now - time < window]
     count = f"{len(times)} reverts of it were begun since {spell_time(times[0])}, and it was written again"
-    then = f"{NOTHING_DONE} If it stands at {spell_time(own.until)}, it is reverted then."
+    then = f"{NOTHING_DONE} If it is still in violation at {spell_time(own.until)}, it is reverted then."
     notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
-    following = "Agree with who writes it. If it is to stand meanwhile: python -m guardrails hold ID"
+    following = "Agree with who writes it. To keep it meanwhile: python -m guardrails hold ID"
     return replace(notice, next=notify.naming(following, visit.id))
 
 
@@ -122,7 +122,7 @@ def breaker_open(opened_at: datetime, limit: int, *, at: datetime, days: int = 0
     return notify.service(Kind.BREAKER_OPEN, key, at=at, done="Nothing is reverted while it is open.", why=why)
 
 
-def _budget_reached(visit: Visit, look: Look, refused: Full) -> Notice:
+def _budget_used_up(visit: Visit, look: Look, refused: Full) -> Notice:
     """Return the notice that the budget of an author or a subscription is used up."""
     stamp = "".join(c for c in spell_time(refused.until.replace(microsecond=0)) if c.isalnum())
     whose = f"what was written by {look.situation.author[:100] or 'an author who is not known'}"

@@ -1,6 +1,6 @@
-"""Hold: break-glass. An operator has one exemption left alone, as it stands, until a time; or ends that.
+"""Hold: break-glass. An operator has one exemption left as it is until a time; or ends that.
 
-Nothing is written in Azure. While it is held an exemption is judged and told of as ever, and not reverted, tagged or
+Nothing is written in Azure. While it is held an exemption is judged and notified as ever, and not reverted, tagged or
 removed. What the operator saw is held: an edit ends the hold.
 """
 
@@ -23,7 +23,7 @@ _REASON: Final = 200
 
 
 async def hold(visit: Visit, by: str, *, until: datetime, reason: str) -> Row:
-    """Hold an exemption as it stands; return its row. One that is held already is held anew.
+    """Hold an exemption as it is now; return its row. One that is held already is held anew.
 
     Raises Permanent: wrong-hold (no reason, or an end that has passed or is too far), not-there; Retryable where others
     write at the same time or Azure cannot be asked.
@@ -47,9 +47,9 @@ async def hold(visit: Visit, by: str, *, until: datetime, reason: str) -> Row:
         held = replace(row, hold=Hold(by, reason, now, until, fingerprint(seen.body)))
         look = await visit.look(seen, held)
         after, body = look.row_after(stored)
-        reported = particulars(look.assessment, look.plan)
+        details = particulars(look.assessment, look.plan)
         entry = entry_for(
-            "hold", now, visit.hint, body, why=reason, until=spell_time(until), author=after.author, **reported
+            "hold", now, visit.hint, body, why=reason, until=spell_time(until), author=after.author, **details
         )
         if saved := await visit.commit(stored, after, entry):
             return saved.row

@@ -27,7 +27,7 @@ SAID: Final = 20
 """How much of a token is about what the exemption says; the rest is about what the rules find."""
 
 NO_EXEMPTION: Final = "no exemption"
-"""The oddity of a row that has an exemption's type and no exemption in it."""
+"""Why a row is left out that has an exemption's type and no exemption in it."""
 
 _SHOWN: Final = 10
 
@@ -58,7 +58,7 @@ def token(
 
 @dataclass(slots=True)
 class Rows:
-    """Reads the inventory's rows, each exemption once, and counts and names what is odd.
+    """Reads the inventory's rows, each exemption once, and counts and names those that it leaves out.
 
     Args:
         names: which metadata keys say what.
@@ -66,14 +66,14 @@ class Rows:
 
     Attributes:
         seen: the keys (ExemptionId.hash) of the exemptions read.
-        odd: how many rows of each oddity: `foreign tenant`, `duplicate`, `no exemption`.
-        examples: what an odd row is called, at most ten of each oddity.
+        left_out: how many rows were left out for each reason: `foreign tenant`, `duplicate`, `no exemption`.
+        examples: names of such rows, at most ten for each reason.
     """
 
     names: Names
     tenant: str = ""
     seen: set[bytes] = field(default_factory=set)
-    odd: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
     def take(self, page: Page) -> Iterator[Exemption]:
@@ -122,16 +122,16 @@ class Rows:
         self._note(NO_EXEMPTION, row, why)
 
     def problems(self) -> list[str]:
-        """Return what was odd, a sentence each, with examples."""
+        """Return what was left out, a sentence for each reason, with examples."""
         return [
-            f"{count} row{'s' if count > 1 else ''} of Resource Graph left out ({oddity}): "
-            + "; ".join(self.examples[oddity][:3])
-            for oddity, count in sorted(self.odd.items())
+            f"{count} row{'s' if count > 1 else ''} of Resource Graph left out ({reason}): "
+            + "; ".join(self.examples[reason][:3])
+            for reason, count in sorted(self.left_out.items())
         ]
 
-    def _note(self, oddity: str, row: Mapping[str, Any], why: str) -> None:
-        self.odd[oddity] += 1
-        examples = self.examples.setdefault(oddity, [])
+    def _note(self, reason: str, row: Mapping[str, Any], why: str) -> None:
+        self.left_out[reason] += 1
+        examples = self.examples.setdefault(reason, [])
         if len(examples) < _SHOWN:
             examples.append(f"{str(row.get('id') or 'a row without an id')[:300]}: {why[:200]}")
 

@@ -1,4 +1,4 @@
-"""Past reverts: would today's judgement make a revert that was made? Reads only: nothing is changed, recorded or told.
+"""Past reverts: would today's judgement make a revert that was made? Reads only: changes, records, notifies nothing.
 
 A past revert is judged again as it was judged then: the body that it took away and what the register knew before it, at
 that time, in enforce mode. Only what judges is today's: rules, ruleset, and the assignment as Azure evaluates it now.
@@ -25,7 +25,7 @@ from guardrails.reconcile.restore import version, vouch
 from guardrails.reconcile.visit import ADOPTED, Look, Visit
 from guardrails.ruleset.model import Mode
 
-WAYS: Final = {"reverted": "delete", "put-back": "put-back", "removed": "remove"}
+REVERT_EVENTS: Final = {"reverted": "delete", "put-back": "put-back", "removed": "remove"}
 """The events of the history that record a revert, and what was done."""
 
 
@@ -40,7 +40,7 @@ class Hindsight(StrEnum):
 class Since(StrEnum):
     """What became of an exemption since it was reverted.
 
-    OPEN: what the revert left is what there is. BACK: what it took away has stood again. CHANGED: somebody has written
+    OPEN: what the revert left is what there is. BACK: what it took away was there again. CHANGED: somebody has written
     something else, or deleted what was left.
     """
 
@@ -51,7 +51,7 @@ class Since(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revert:
-    """A revert as the history tells it.
+    """A revert as the history records it.
 
     Attributes:
         done: the entry that records it; its row names the entry that keeps what was taken away.
@@ -66,7 +66,7 @@ class Revert:
     @property
     def did(self) -> str:
         """What was done: delete, put-back or remove."""
-        return WAYS[self.done.event]
+        return REVERT_EVENTS[self.done.event]
 
     @property
     def violations(self) -> list[Mapping[str, Any]]:
@@ -88,7 +88,7 @@ class Judged:
         problem: why it is not judged; "" where it is.
         look: the look that judged it; None where there was none.
         entry: the number of the history entry whose body undoes it, by `restore --at`; None where none does.
-        undone: what stands once it is undone; None where `entry` is.
+        undone: the exemption once it is undone; None where `entry` is.
     """
 
     seq: int
@@ -102,13 +102,13 @@ class Judged:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody is to look at it: it is not known to be right, and it stands."""
+        """Whether somebody is to look at it: it is not known to be right, and it is in effect."""
         return self.hindsight is not Hindsight.RIGHT and self.since is Since.OPEN
 
 
 @dataclass(frozen=True, slots=True)
 class _Then:
-    """ports.Clock, standing still in the past."""
+    """ports.Clock, stopped in the past."""
 
     at: datetime
 
@@ -152,14 +152,14 @@ async def look_back(visit: Visit, stored: Stored, history: Sequence[HistoryEntry
 
 
 def revert_at(visit: Visit, stored: Stored, history: Sequence[HistoryEntry], seq: int) -> Revert:
-    """Return the revert that an entry records. Raises Permanent, or ValueError, where the history cannot tell it."""
+    """Return the revert that an entry records. Raises Permanent, or ValueError, where the history cannot show it."""
     vouch(visit.id, stored, max(seq - 2, 1), history)
     known = {one.seq: one for one in history if one.seq <= stored.seq}
     done, decided, before = (known.get(number) for number in (seq, seq - 1, seq - 2))
-    if done is None or done.event not in WAYS:
-        raise ValueError(f"the history does not tell of a revert at entry {seq}")
-    if decided is None or decided.event != "intent" or decided.facts.get("action") != WAYS[done.event]:
-        raise ValueError(f"the history does not tell how the revert of entry {seq} was decided")
+    if done is None or done.event not in REVERT_EVENTS:
+        raise ValueError(f"the history has no revert at entry {seq}")
+    if decided is None or decided.event != "intent" or decided.facts.get("action") != REVERT_EVENTS[done.event]:
+        raise ValueError(f"the history does not show how the revert of entry {seq} was decided")
     return Revert(done, decided, Row.from_json(before.row) if before else None)
 
 
@@ -180,14 +180,14 @@ async def _judge(visit: Visit, stored: Stored, history: Sequence[HistoryEntry], 
 
 
 async def _look(visit: Visit, revert: Revert, taken: Exemption) -> Look:
-    """Look at what was taken away as if it stood there still, and it were then."""
+    """Look at what was taken away as if it were there still, at that time."""
     judged, before = Row.from_json(revert.decided.row), revert.before
     if before is None and judged.adopted is not None:
         before = Row(
             judged.id, Status.UNKNOWN, judged.adopted, kept=judged.kept, kept_why=ADOPTED, adopted=judged.adopted
         )
     if before is not None:
-        before = replace(before, blocked="", intent=None)  # nothing stood in its way
+        before = replace(before, blocked="", intent=None)  # nothing hindered it
     # the kept body may be an older one that says the same: who wrote it last, the row as it was judged knows
     seen = replace(taken, modified_by=judged.author, modified_by_type=judged.author_kind, modified_at=judged.written_at)
     return await back_at(visit, revert.decided.at, "sweep" if revert.did == "remove" else "event").look(seen, before)
@@ -224,7 +224,7 @@ def verdict(revert: Revert, look: Look) -> tuple[Hindsight, str]:
 
 
 def since_then(history: Sequence[HistoryEntry], revert: Revert, wanted: Collection[str]) -> Since:
-    """Return what became of the exemption. `wanted`: fingerprints of what is right to stand there."""
+    """Return what became of the exemption. `wanted`: fingerprints of what may rightly be there."""
     left, since = revert.done.row.get("content", ""), Since.OPEN
     for one in history:
         content = one.row.get("content", "")

@@ -1,6 +1,6 @@
 """Reconcile: bring Azure, the register and the notices right for one exemption, whatever woke us.
 
-Six steps, always the same: observe, assess, decide, act, record, tell. Level-triggered: what an event said does not
+Six steps, always the same: observe, assess, decide, act, record, notify. Level-triggered: what an event said does not
 matter, only what Azure and the register say now. Safe to run twice, at once, late, or after a crash at any step.
 """
 
@@ -27,7 +27,7 @@ from guardrails.reconcile.act import conclude, perform
 from guardrails.reconcile.azure_write import Done
 from guardrails.reconcile.hold import hold, release
 from guardrails.reconcile.restore import restore
-from guardrails.reconcile.restore_lost import bring_back, lose, unread
+from guardrails.reconcile.restore_lost import lose, restore_lost, unread
 from guardrails.reconcile.visit import IN_HAND, LEASE, NOTHING_DONE, Look, Outcome, Visit, World, next_seq
 from guardrails.ruleset.model import Mode, Ruleset
 
@@ -88,7 +88,7 @@ class Reconciler:
         return await restore(self.visit(exemption_id, hint), by, at=at, dry_run=dry_run)
 
     async def hold(self, exemption_id: ExemptionId, by: str, *, until: datetime, reason: str) -> Row:
-        """Leave an exemption alone, as it stands, until a time; see guardrails.reconcile.hold."""
+        """Leave an exemption as it is until a time; see guardrails.reconcile.hold."""
         return await hold(self.visit(exemption_id, Hint("operator", actor=by)), by, until=until, reason=reason)
 
     async def release(self, exemption_id: ExemptionId, by: str) -> Outcome:
@@ -112,7 +112,7 @@ class Reconciler:
         except Retryable as error:
             if stored.row.intent or error.code != IN_HAND:
                 raise
-            return None, ""  # what is just being told keeps nobody from it
+            return None, ""  # messages that are just being sent hinder nobody
 
     def visit(self, exemption_id: ExemptionId, hint: Hint) -> Visit:
         """Return one visit under the ruleset and mode in force; for a dry run, observe and look, and stop there."""
@@ -129,7 +129,7 @@ async def _present(visit: Visit, exemption: Exemption, stored: Stored | None) ->
 
 
 async def _write(visit: Visit, look: Look, stored: Stored | None) -> Outcome | None:
-    """Record a decision that changes nothing in Azure, unless it stands in the register already."""
+    """Record a decision that changes nothing in Azure, unless the register has it already."""
     plan = look.plan
     row, body = look.row_after(stored)
     if stored and row == stored.row and not stored.altered:
@@ -188,11 +188,11 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
     """Record that an exemption is gone, or that it cannot be read; put back what is to be put back."""
     now, old = visit.world.clock.now(), stored.row if stored else None
     if isinstance(seen, Gone) and stored is not None:
-        if stored.altered and (stored.row.wanted_back or stored.row.content):  # mend the row, then look again
+        if stored.altered and (stored.row.wanted_back or stored.row.content):  # repair the row, then look again
             await visit.commit(stored, stored.row, entry_for("judged", now, visit.hint, altered=stored.altered))
             return None
         if stored.row.wanted_back:
-            return await bring_back(visit, stored)
+            return await restore_lost(visit, stored)
         if stored.row.content:
             lost = await lose(visit, stored)
             if not isinstance(lost, bool):
@@ -224,7 +224,7 @@ async def _absent(visit: Visit, stored: Stored | None, seen: Gone | Unread) -> O
 
 
 def _row_unread(visit: Visit, old: Row | None) -> Row:
-    """Return the row for what cannot be read. Its account is written down: status and `due` no longer show it."""
+    """Return the row for what cannot be read. Its grace use is written down: status and `due` no longer show it."""
     if old is not None and old.status is Status.GONE and visit.hint.source in ("sweep", "wake-up"):
         return old  # nobody says that it is there again
     now = visit.world.clock.now()
@@ -233,10 +233,10 @@ def _row_unread(visit: Visit, old: Row | None) -> Row:
     again = old is not None and old.status is Status.UNKNOWN
     attempts = base.attempts + (1 if due != base.due else 0) if again else 0
     since = base.since if again else now
-    reported = visit.reported(base)
+    together = visit.together(base)
     return replace(
         base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None, turn=None,
-        listed=named(visit.hint.listed or base.listed, reported), together=reported,
+        listed=named(visit.hint.listed or base.listed, together), together=together,
         ruleset=visit.ruleset.digest_in(visit.mode), grace=base.account,
     )  # fmt: skip
 
@@ -253,7 +253,8 @@ async def _settle(visit: Visit, stored: Stored, intent: Intent, seen: Exemption 
             f"a write was begun and it cannot be read: {seen.reason}", code="unsettled", subject=visit.id.text, delay=60
         )
     content = "" if isinstance(seen, Gone) else fingerprint(seen.body)
-    if intent.action in ("delete", "remove", "put-back", "restore", "bring-back") and content == intent.content:
+    written = ("delete", "remove", "put-back", "restore", "bring-back")  # stored name
+    if intent.action in written and content == intent.content:
         return await conclude(visit, None, stored, Done(seen))
     if isinstance(seen, Gone):
         return await _absent(visit, stored, seen)

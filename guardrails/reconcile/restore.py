@@ -46,7 +46,7 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
     for _ in range(_ROUNDS):
         stored, seen = await visit.observe()
         present, row = seen if isinstance(seen, Exemption) else None, stored.row if stored else None
-        if row is not None and row.content and isinstance(seen, Gone):  # somebody deleted it, and nobody told us
+        if row is not None and row.content and isinstance(seen, Gone):  # somebody deleted it, and no event came
             row = row_gone(row, visit.id.text, visit.world.clock.now())
         entry = row.undo if row is not None and at is None else at
         if stored is None or row is None or entry is None:
@@ -61,11 +61,11 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
         if written and present and fingerprint(present.body) == fingerprint(written):
             return written  # and somebody else has recorded it
         if at is None and present and is_restored(row, present):
-            raise _stands(visit, row)
+            raise _already_restored(visit, row)
         history = await visit.world.register.history(visit.id)
         target = await version(visit.world.register, visit.id, stored, entry, history)
         if present and fingerprint(present.body) == fingerprint(target):
-            raise Permanent("it stands as it would be restored", code="nothing-to-undo", subject=visit.id.text)
+            raise Permanent("it is already as it would be restored", code="nothing-to-undo", subject=visit.id.text)
         if isinstance(seen, Unread) and not dry_run:
             raise Retryable(f"it cannot be read now: {seen.reason}", code="unread", subject=visit.id.text, delay=60)
         why = f"restored by {by}" + (f", as history entry {at} has it" if at is not None else "")
@@ -76,14 +76,14 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
 
 
 def is_restored(row: Row, present: Exemption) -> bool:
-    """Whether what stands is what an operator's restore wrote: to restore once more would take just that back."""
+    """Whether what is there is what an operator's restore wrote: to restore once more would take just that back."""
     return row.kept != "" and row.adopted is None and row.kept == fingerprint(present.body)
 
 
-def _stands(visit: Visit, row: Row) -> Permanent:
+def _already_restored(visit: Visit, row: Row) -> Permanent:
     instead = f"What that replaced is history entry {row.undo}: `python -m guardrails restore ID --at {row.undo}`"
     return Permanent(
-        f"it stands as it was {row.kept_why}",
+        f"it is still as it was {row.kept_why}",
         code="nothing-to-undo",
         subject=visit.id.text,
         remedy=instead if row.undo is not None else "",

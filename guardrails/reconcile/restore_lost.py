@@ -1,7 +1,7 @@
 """Restore what was lost: an approved exemption went with its target, or somebody deleted it who may not.
 
 At most three requests to Azure: the look that found nothing, a list of what is attached to the same scope (is the
-target there, is it put back under another name), and the write, whose answer shows what stands then.
+target there, is it put back under another name), and the write, whose answer shows what is there then.
 """
 
 from collections.abc import Awaitable, Callable
@@ -67,7 +67,7 @@ _LOOK_BACK: Final = timedelta(days=1)
 """How long before we saw it gone it may have been deleted: Event Grid delivers within 24 hours."""
 
 _SKEW: Final = timedelta(minutes=1)
-"""How far our clock may be behind Azure's (doctor tells of more): a delete after that is of what was made since."""
+"""How far our clock may be behind Azure's (doctor reports more): a delete after that is of what was made since."""
 
 _UNVERIFIED: Final = "an event says that somebody deleted it; what follows waits for the activity log"
 _ALTERED: Final = Against("what the register has of it was changed by a hand")
@@ -89,8 +89,8 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
         entry = entry_for("deleted", now, visit.hint, why="Azure says that it does not exist", accepted=loss.why)
         return await _record(visit, stored, gone, entry)
     if said and not by and turns_on_who(visit.id, visit.ruleset):
-        after = replace(_lost(gone, now), lost_said=said, lost_untold=True, due=now + visit.ruleset.durability.verify)
-        return await _unverified(visit, stored, after)
+        after = replace(_lost(gone, now), lost_said=said, due=now + visit.ruleset.durability.verify)
+        return await _unverified(visit, stored, replace(after, lost_untold=True))  # stored name
     due: datetime | None = now + visit.ruleset.durability.wait
     if not said and isinstance(await visit.world.arm.at_same_scope(visit.id), Gone):
         due = None  # its target went with it: nobody deleted just this one
@@ -98,12 +98,21 @@ async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:
     why, notice = _why(loss), _notice(visit, stored, exemption, loss, due)
     saved = await visit.commit(stored, after, entry_for("lost", now, visit.hint, why=why), [notice])
     if saved is not None and visit.hint.source == "target" and not loss.by:  # its target may be there again already
-        return await bring_back(visit, saved, returned=True)
+        return await restore_lost(visit, saved, returned=True)
     return None if saved is None else Outcome(visit.id, "", wrote=True, row=saved.row)
 
 
 def _lost(gone: Row, now: datetime) -> Row:
-    return replace(gone, status=Status.LOST, lost=now, lost_by="", lost_said="", lost_untold=False, settled="")
+    return _notified(replace(gone, status=Status.LOST, lost=now, lost_by="", lost_said="", settled=""))
+
+
+def _is_unnotified(row: Row) -> bool:
+    """Whether the notice that it is lost waits until it is known who deleted it."""
+    return row.lost_untold  # stored name
+
+
+def _notified(row: Row) -> Row:
+    return replace(row, lost_untold=False)  # stored name
 
 
 def _why(loss: Lost) -> str:
@@ -123,15 +132,17 @@ def _notice(visit: Visit, stored: Stored, exemption: Exemption, loss: Lost, due:
     )  # fmt: skip
 
 
-async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) -> Outcome | None:
-    """Put a lost exemption back, if it is time and nothing stands against it. None: somebody was quicker, look again.
+async def restore_lost(visit: Visit, stored: Stored, *, returned: bool = False) -> Outcome | None:
+    """Restore a lost exemption once it is time and nothing is against it. None: somebody was quicker, look again.
 
     Raises Retryable while Azure or the store is busy.
     """
     row, now, hint = stored.row, visit.world.clock.now(), visit.hint
     if (step := _about_who(visit, row, now)) is not None:
         return await step(visit, stored)
-    fresh = row.lost is not None and row.due == row.lost + visit.ruleset.durability.wait  # who did it may yet be told
+    fresh = (
+        row.lost is not None and row.due == row.lost + visit.ruleset.durability.wait
+    )  # who did it may yet become known
     returned = returned or (hint.source == "target" and not row.lost_by and not fresh)
     if row.due and now < row.due and not returned and hint.source != "operator":
         return await _rest(visit, stored)
@@ -145,17 +156,17 @@ async def bring_back(visit: Visit, stored: Stored, *, returned: bool = False) ->
         return await _give_up(visit, stored, exemption, stop, row.due)
     if stop is not None:
         return await _wait(visit, stored, stop)
-    beside = await visit.world.arm.at_same_scope(visit.id)
-    if isinstance(beside, Gone):
+    attached = await visit.world.arm.at_same_scope(visit.id)
+    if isinstance(attached, Gone):
         return await _wait(visit, stored, _NO_TARGET)
-    if isinstance(beside, Unread):
-        return await _wait(visit, stored, _Later(f"its scope cannot be read: {beside.reason}"))
-    if any(is_same(one.get("id"), visit.id.text) for one in beside):
+    if isinstance(attached, Unread):
+        return await _wait(visit, stored, _Later(f"its scope cannot be read: {attached.reason}"))
+    if any(is_same(one.get("id"), visit.id.text) for one in attached):
         return await _wait(visit, stored, _Later("Azure lists it, and does not show it"), now + _SOON)
-    for other in twins(exemption, beside, now):
+    for other in twins(exemption, attached, now):
         known = await visit.world.register.read(other)
-        if known is None or not _was_beside(known.row, row):
-            return await _stood_for(visit, stored, exemption, other, known)
+        if known is None or not _was_there_before(known.row, row):
+            return await _leave_to_other(visit, stored, exemption, other, known)
     return await _within_budget(visit, stored, exemption)
 
 
@@ -169,25 +180,25 @@ def _about_who(visit: Visit, row: Row, now: datetime) -> Callable[[Visit, Stored
     return _rest if row.due and now < row.due else _verify  # until then nothing follows, whoever asks
 
 
-def _was_beside(other: Row, row: Row) -> bool:
-    """Whether another exemption stood beside this one before it was lost: then it is no new name for it."""
+def _was_there_before(other: Row, row: Row) -> bool:
+    """Whether another exemption was at the same scope before this one was lost: then it is no new name for it."""
     since = other.dates[0][0] if other.dates else None
     return since is not None and row.lost is not None and since <= row.lost
 
 
-def _may_stand(other: Row) -> bool:
-    """Whether another exemption was judged, and nothing asks for a revert of it: a bad one stands for nothing."""
+def _is_accepted(other: Row) -> bool:
+    """Whether another exemption was judged, and nothing asks for a revert of it: a bad one replaces nothing."""
     return other.content != "" and other.content in (other.compliant_content, other.tolerated_content, other.kept)
 
 
-async def _stood_for(
+async def _leave_to_other(
     visit: Visit, stored: Stored, exemption: Exemption, other: ExemptionId, known: Stored | None
 ) -> Outcome | None:
     """Leave it to another exemption under a new name; wait while that may yet be reverted. `known`: of that one."""
-    stands = f"the exemption '{other.name}' at the same scope stands for it"
-    if known is None or _may_stand(known.row):
-        return await _end(visit, stored, exemption, Against(stands))
-    return await _wait(visit, stored, _Later(f"{stands}, if that is not reverted"))
+    why = f"the exemption '{other.name}' at the same scope replaces it"
+    if known is None or _is_accepted(known.row):
+        return await _end(visit, stored, exemption, Against(why))
+    return await _wait(visit, stored, _Later(f"{why}, unless that is reverted"))
 
 
 async def unread(visit: Visit, stored: Stored, seen: Unread) -> Outcome | None:
@@ -206,7 +217,7 @@ def _fight(visit: Visit, row: Row) -> Against | None:
 
 
 async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | _Later | None:
-    """Return what stands against it, beside its scope."""
+    """Return what is against restoring it, except at its scope."""
     now = visit.world.clock.now()
     assignment, policies = await visit.exempted(exemption)
     against = obstacle(row, exemption, assignment, visit.ruleset, now, policies=policies)
@@ -214,11 +225,11 @@ async def _hindrance(visit: Visit, row: Row, exemption: Exemption) -> Against | 
         assignment, policies = await visit.exempted(exemption, max_age=timedelta())
         against = obstacle(row, exemption, assignment, visit.ruleset, now, policies=policies)
     if isinstance(against, Unread):
-        return _Later(f"it cannot be told whether it may come back: {against.reason}")
+        return _Later(f"whether it may be restored is unknown: {against.reason}")
     if against is not None:
         return against
     if visit.mode is Mode.AUDIT:
-        return _Later("audit mode: nothing is changed in Azure", answer="bring-back")
+        return _Later("audit mode: nothing is changed in Azure", answer="bring-back")  # stored name
     return None
 
 
@@ -251,10 +262,9 @@ async def _write(visit: Visit, stored: Stored, exemption: Exemption) -> Outcome 
         Kind.RESTORED, visit.id, next_seq(stored), at=now, actor=row.lost_by, why=(why,), exemption=exemption, row=row,
         done="It was put back as it was last approved.",
     )  # fmt: skip
-    intent = Intent("bring-back", fingerprint(body), why, now, row.compliant, notice.to_json())
-    saved = await visit.commit(
-        stored, replace(row, intent=intent, due=None), entry_for("intent", now, visit.hint, action="bring-back")
-    )
+    intent = Intent("bring-back", fingerprint(body), why, now, row.compliant, notice.to_json())  # stored name
+    entry = entry_for("intent", now, visit.hint, action=intent.action)
+    saved = await visit.commit(stored, replace(row, intent=intent, due=None), entry)
     if saved is None:
         return None
     try:
@@ -284,7 +294,7 @@ async def _approved(visit: Visit, row: Row) -> Exemption | None:
 
 
 async def _believed(visit: Visit) -> Hint:
-    """Return what woke us, its actor only where it tells of a delete, and not once more of an earlier one.
+    """Return what woke us, its actor only where it reports a delete, and not once more of an earlier one.
 
     Whatever followed from the earlier one: the exemption was there again since.
     """
@@ -329,9 +339,9 @@ async def _late_news(visit: Visit, stored: Stored) -> Outcome | None:
         return await _accept(visit, stored, loss)
     due = now + visit.ruleset.durability.wait
     row = replace(stored.row, status=Status.LOST, lost_by=loss.by, lost_said="", due=due, intent=None)
-    notices = [_notice(visit, stored, exemption, loss, due)] if row.lost_untold else []
-    row = replace(row, lost_untold=False)
-    return await _record(visit, stored, row, entry_for("lost", now, visit.hint, why=f"{loss.by} deleted it"), *notices)
+    notices = [_notice(visit, stored, exemption, loss, due)] if _is_unnotified(row) else []
+    entry = entry_for("lost", now, visit.hint, why=f"{loss.by} deleted it")
+    return await _record(visit, stored, _notified(row), entry, *notices)
 
 
 async def _unverified(visit: Visit, stored: Stored, row: Row) -> Outcome | None:
@@ -354,11 +364,11 @@ async def _verify(visit: Visit, stored: Stored) -> Outcome | None:
     if isinstance(loss, Accepted):
         return await _accept(visit, stored, loss, known)
     due = (row.lost or now) + visit.ruleset.durability.wait
-    after = replace(row, status=Status.LOST, lost_by=loss.by, lost_said="", lost_untold=False, due=due, intent=None)
-    notices = [_notice(visit, stored, exemption, loss, due, known)] if row.lost_untold else []
+    after = _notified(replace(row, status=Status.LOST, lost_by=loss.by, lost_said="", due=due, intent=None))
+    notices = [_notice(visit, stored, exemption, loss, due, known)] if _is_unnotified(row) else []
     entry = entry_for("lost", now, visit.hint, why=_why(loss), known=known)
     saved = await visit.commit(stored, after, entry, notices)
-    return None if saved is None else await bring_back(replace(visit, hint=replace(visit.hint, operation="")), saved)
+    return None if saved is None else await restore_lost(replace(visit, hint=replace(visit.hint, operation="")), saved)
 
 
 async def _deleter(visit: Visit, row: Row, now: datetime) -> tuple[str, str]:
@@ -373,14 +383,17 @@ async def _deleter(visit: Visit, row: Row, now: datetime) -> tuple[str, str]:
 
 
 async def _accept(visit: Visit, stored: Stored, loss: Accepted, known: str = "") -> Outcome | None:
-    """It stays gone: record why, and tell nobody."""
-    row, lost = stored.row, None if stored.row.lost_untold else stored.row.lost
-    row = replace(
-        row, status=Status.GONE, lost=lost, settled=loss.why, lost_said="", lost_untold=False, due=None, answer="none",
-        held="", intent=None,
-    )  # fmt: skip
+    """It stays gone: record why, and notify nobody."""
+    lost = None if _is_unnotified(stored.row) else stored.row.lost
+    row = replace(_settled(stored.row, loss.why), lost=lost)
     entry = entry_for("deleted", visit.world.clock.now(), visit.hint, accepted=loss.why, known=known)
     return await _record(visit, stored, row, entry)
+
+
+def _settled(row: Row, why: str) -> Row:
+    """Return the row of one that stays gone."""
+    row = replace(row, status=Status.GONE, settled=why, lost_said="", due=None, answer="none", held="", intent=None)
+    return _notified(row)
 
 
 async def _wait(visit: Visit, stored: Stored, later: _Later, due: datetime | None = None) -> Outcome | None:
@@ -409,7 +422,7 @@ async def _give_up(
 
 
 async def _put_off(visit: Visit, stored: Stored, row: Row, why: str) -> Outcome | None:
-    """Record why it is not put back now, unless that stands in the register already."""
+    """Record why it is not put back now, unless the register has that already."""
     if row == stored.row:
         return await _rest(visit, stored)
     return await _record(visit, stored, row, entry_for("waiting", visit.world.clock.now(), visit.hint, why=why))
@@ -420,10 +433,7 @@ async def _end(
 ) -> Outcome | None:
     """It is not put back any more: record that, and say so once."""
     now = visit.world.clock.now()
-    row = replace(
-        stored.row, status=Status.GONE, settled=against.why, lost_said="", lost_untold=False, due=None, answer="none",
-        held="", intent=None,
-    )  # fmt: skip
+    row = _settled(stored.row, against.why)
     notice = notify.about(
         kind, visit.id, next_seq(stored), at=now, actor=stored.row.lost_by, done=NOTHING_DONE, why=(against.why,),
         exemption=exemption, row=stored.row,

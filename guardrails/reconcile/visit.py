@@ -1,4 +1,4 @@
-"""One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and tell."""
+"""One visit to one exemption: what the six steps of reconcile share. Observe, assess and decide; record and notify."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ class Outcome:
     Attributes:
         did: what was changed in Azure: "", tag, untag, delete, put-back or restore.
         wrote: whether the register was written.
-        row: the register row as it stands now.
+        row: the register row as it is now.
         assessment, plan: of the look that decided; None where the exemption is gone or could not be read.
     """
 
@@ -138,7 +138,7 @@ class Visit:
     async def look(self, exemption: Exemption, row: Row | None) -> Look:
         """Assess and decide, with every fact that the rules need.
 
-        What is kept of an assignment may be out of date, and so may be what a sweep told of where it applies: a revert
+        What is kept of an assignment may be out of date, and so may be what a sweep found of where it applies: a revert
         that rests on them is decided by what Azure says now.
         """
         now = self.world.clock.now()
@@ -151,18 +151,18 @@ class Visit:
         before = await self._claimed_before(exemption, same, content)
         max_age = now - self.hint.seen if self.hint.seen else timedelta.max  # what a sweep saw may be just this
         about = await self.exempted(exemption, max_age=max_age)
-        reported = self.reported(same)
-        facts, situation = self._judged(exemption, same, content, *about, before=before, reported=reported)
+        together = self.together(same)
+        facts, situation = self._judged(exemption, same, content, *about, before=before, together=together)
         if (known := await self._with_others(situation)) is not same:
             same = known
-            facts, situation = self._judged(exemption, same, content, *about, before=before, reported=reported)
+            facts, situation = self._judged(exemption, same, content, *about, before=before, together=together)
         if decide(situation).reverts:
-            less = without(reported, "outside")
-            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before, reported=less)
+            less = without(together, "outside")
+            _, unread = self._judged(exemption, same, content, _NOT_READ, before=before, together=less)
             if not decide(unread).reverts:
                 about = await self.exempted(exemption, max_age=timedelta())
-                reported = await self._confirmed(exemption, reported)
-                facts, situation = self._judged(exemption, same, content, *about, before=before, reported=reported)
+                together = await self._confirmed(exemption, together)
+                facts, situation = self._judged(exemption, same, content, *about, before=before, together=together)
         plan = decide(situation)
         back = plan.action or plan.withheld
         target = None
@@ -172,20 +172,20 @@ class Visit:
                 situation = replace(situation, may_put_back=False)
                 plan = decide(situation)
         return Look(
-            exemption, situation, facts, plan, named(self._listed(situation, *about), reported), reported, target
+            exemption, situation, facts, plan, named(self._listed(situation, *about), together), together, target
         )
 
     async def _with_others(self, at: Situation) -> Row | None:
         """Return the row, with what its author used of the grace of other exemptions like it.
 
-        That is asked where a period begins, and then stands in the row.
+        That is asked where a period begins, and then kept in the row.
         """
-        account, broken = at.row.account if at.row else (), broken_at(at)
-        if not begins(account, broken):
+        uses, broken = at.row.account if at.row else (), broken_at(at)
+        if not begins(uses, broken):
             return at.row
         others = await self.world.register.grace_uses_at_same_scope(at.exemption.id, at.exemption.assignment_id)
-        known = inherit(account, others, broken, at.author, at.now)
-        return at.row if known == account else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
+        known = inherit(uses, others, broken, at.author, at.now)
+        return at.row if known == uses else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
 
     async def exempted(
         self, exemption: Exemption, *, max_age: timedelta = timedelta.max
@@ -203,21 +203,21 @@ class Visit:
         ids = policies_of(exemption, assignment) if self.ruleset.asks_policies else ()
         return await self.world.arm.policies(ids, max_age=max_age) if ids else NO_POLICIES
 
-    def reported(self, row: Row | None) -> Mapping[str, Any]:
-        """Return what a sweep told of the exemption beside others, as JSON: this one, else as the register has it."""
+    def together(self, row: Row | None) -> Mapping[str, Any]:
+        """Return what a sweep found of the exemption and others, as JSON: this sweep, else as the register has it."""
         return merged(self.hint.listed, self.hint.together, row.together if row else {})
 
-    async def _confirmed(self, exemption: Exemption, reported: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the same by what Azure lists now, where a sweep told that the assignment does not apply."""
-        if not isinstance(from_json(reported).outside, Outside):
-            return reported
+    async def _confirmed(self, exemption: Exemption, together: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the same by what Azure lists now, where a sweep found that the assignment does not apply."""
+        if not isinstance(from_json(together).outside, Outside):
+            return together
         identity = exemption.id
         listed = await self.world.arm.leaves_out(identity.scope, exemption.assignment_id)
         scope = identity.key[: len(identity.scope)]
         applies = listed if isinstance(listed, Unread) else applies_now(scope, identity.container, listed)
         if isinstance(applies, Unread):
-            return {**reported, "outside": to_json(applies)}
-        return without(reported, "outside") if applies else reported
+            return {**together, "outside": to_json(applies)}
+        return without(together, "outside") if applies else together
 
     def _judged(
         self,
@@ -228,14 +228,20 @@ class Visit:
         policies: PoliciesById = NO_POLICIES,
         *,
         before: frozenset[str] | None,
-        reported: Mapping[str, Any],
+        together: Mapping[str, Any],
     ) -> tuple[Facts, Situation]:
-        """Return what the rules may know and what they find, by these and by what a sweep told."""
+        """Return what the rules may know and what they find, by these and by what a sweep found."""
         now = self.world.clock.now()
         blocked, retry_on = self._blocked(same, content, now)
-        together = from_json(reported)
         facts = facts_of(
-            exemption, same, self.ruleset, now, assignment, content=content, policies=policies, together=together
+            exemption,
+            same,
+            self.ruleset,
+            now,
+            assignment,
+            content=content,
+            policies=policies,
+            together=from_json(together),
         )
         situation = Situation(
             exemption,
@@ -265,10 +271,10 @@ class Visit:
         return (same.blocked, retry_on) if now < retry_on else ("", None)
 
     async def _claimed_before(self, exemption: Exemption, same: Row | None, content: str) -> frozenset[str] | None:
-        """Return the owners that it claimed before this edit, where the row does not tell; None where nothing asks.
+        """Return the owners that it claimed before this edit, where the row does not say; None where nothing asks.
 
         It is read once: from then on the row knows. What is not kept any more is no reason to revert. Raises Permanent
-        where a request failed: another one tells, and what is decided now would last.
+        where a request failed: another try shows it, and what is decided now would last.
         """
         it = Written(exemption, "", content, same)
         if same is None or same.snapshot is None or not unseen_claims(it, self.ruleset):
@@ -287,7 +293,7 @@ class Visit:
         return was_before(exemption.modified_at, self.hint.adopt)
 
     def _listed(self, at: Situation, assignment: Assignment | Gone | Unread, policies: PoliciesById) -> str:
-        """Return the token of what the inventory shows: as a sweep told, as it was, or as it will be.
+        """Return the token of what the inventory shows: as a sweep saw it, as it was, or as it will be.
 
         It goes with what this look finds: else a violation that ended since the sweep stays hidden once it is back.
         So it is made anew where Azure gives something else now, except where the inventory shows another body than
@@ -385,7 +391,7 @@ class Visit:
         due = row.due  # later than in MAX_DELAY, a sweep sees to it
         if due and due - entry.at <= MAX_DELAY and (stored is None or due != stored.row.due):
             messages.append(Outgoing(notify.message_id(self.id, seq, "wake"), *self._wake_up(due)))
-        new = {message.id for message in messages}  # what is told again, under the same id, goes once
+        new = {message.id for message in messages}  # what is announced again, under the same id, goes once
         left = [name for name in stored.row.outbox if name not in new] if stored and self._is_left(stored.row) else []
         if messages or left:
             row = replace(row, outbox_at=entry.at)
@@ -399,9 +405,9 @@ class Visit:
         return saved
 
     def _reminders(self, old: Row | None, row: Row, at: datetime) -> list[Notice]:
-        """Return the reminders that a row says are told with it, and the row before it did not.
+        """Return the reminders that go with a row, and did not go with the row before it.
 
-        What had ended when it was written needs none: the write itself is judged and told.
+        What had ended when it was written needs none: the write itself is judged and notified.
         """
         notices = []
         if row.expires_on and row.reminded and (old is None or row.reminded != old.reminded):
@@ -433,7 +439,9 @@ class Visit:
         now, register = self.world.clock.now(), self.world.register
         taken = await register.take_outbox(self.id, stored, now) if self._is_left(row) else None
         if taken is None:
-            raise Retryable("another worker is telling of it", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds)
+            raise Retryable(
+                "another worker is sending its notices", code=IN_HAND, subject=self.id.text, delay=LEASE.seconds
+            )
         await self._send(taken, await register.outbox(self.id, row.outbox), row.outbox)
 
     async def came_early(self, row: Row) -> None:

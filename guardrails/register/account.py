@@ -24,7 +24,7 @@ _PASSING: Final = frozenset({"TableBeingDeleted", "TableNotFound", "QueueBeingDe
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "RequestBodyTooLarge", "PropertyValueTooLarge", "TooManyProperties"})
 
 STATES: Final = frozenset({404, 409, 412})
-"""The answers that say how something stands; what they say is acted upon."""
+"""The answers about the state of a row; callers act on them."""
 _CODES: Final = frozenset(code.value for codes in (TableErrorCode, StorageErrorCode) for code in codes)
 """The error codes that storage has, by its SDKs."""
 
@@ -95,7 +95,7 @@ class translated:  # noqa: N801 - used as a function is
 def _raise_ours(service: str, subject: str, error: BaseException) -> None:
     """Raise our error for one of the SDK's; for what is neither the SDK's nor about an answer, none."""
     if isinstance(error, ServiceRequestError | ServiceResponseError):
-        raise unreachable(service, subject, f"cannot be reached: {type(error).__name__}") from error
+        raise unreachable(service, subject, f"is unavailable: {type(error).__name__}") from error
     if isinstance(error, HttpResponseError):
         raise _answered(service, subject, error) from error
     if isinstance(error, AzureError):
@@ -159,9 +159,9 @@ def _answered(service: str, subject: str, error: HttpResponseError) -> Exception
 
 def _retry_after(error: HttpResponseError) -> float:
     headers = getattr(error.response, "headers", None) or {}
-    reported = headers.get("Retry-After", "")
+    text = headers.get("Retry-After", "")
     try:
-        seconds = float(reported)
+        seconds = float(text)
     except ValueError:
         return 5.0
     return 5.0 if math.isnan(seconds) else min(max(seconds, 1.0), 3600.0)

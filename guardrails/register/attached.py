@@ -2,7 +2,7 @@
 
 Nothing in a row's key says where an exemption is attached, so that this reads a whole partition. Many who ask at once
 share a read, as group commit shares transactions: whoever asks while a read is under way gets the next one, so that
-nobody is told what was read before he asked.
+nobody gets what was read before they asked.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ _VERSION: Final = 1
 _TRIES: Final = 5
 _KINDS: Final = ("state", "history", "body", "outbox")
 _NOT_OURS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
-_BESIDE: Final = frozenset({"until", "pruned"})
+_LATER: Final = frozenset({"until", "pruned"})
 """Columns of a history entry that change after it was written."""
 
 type Rows = Mapping[str, Entity]
@@ -122,7 +122,7 @@ def same(one: Entity, other: Entity) -> bool:
 
 def same_entry(one: Entity, other: Entity) -> bool:
     """Return whether two rows are the same history entry; in one of them its body may be pruned, or not yet."""
-    alike = [{name: row[name] for name in ENTRY if name in row and name not in _BESIDE} for row in (one, other)]
+    alike = [{name: row[name] for name in ENTRY if name in row and name not in _LATER} for row in (one, other)]
     bodies = [join_bytes("body", row) for row in (one, other)]
     return alike[0] == alike[1] and (bodies[0] == bodies[1] or is_pruned(one) or is_pruned(other))
 

@@ -30,7 +30,7 @@ class _Kept:
         reverts, restores: what was let through, oldest first.
         opened_at, notified: since when it is open, and whether people know.
         said: of which budgets people know that they are used up, and since when, in milliseconds since 1970.
-        telling: since when somebody tells people of a budget, or of the breaker, likewise.
+        notifying: since when a worker notifies of a budget, or of the breaker, likewise.
         damaged: what is wrong with it, so that it counts as open; "" where nothing is.
     """
 
@@ -62,11 +62,11 @@ class _Kept:
         """Return the columns of the row. `reverts` has the times alone, as older versions read it."""
         return {
             "opened_at": spell_time(self.opened_at) if self.opened_at else "",
-            "told": "yes" if self.notified else "",
+            "told": "yes" if self.notified else "",  # stored name
             **_times_of("reverts", self.reverts),
             **_times_of("restores", self.restores),
             **split_text("said", canonical_json(self.said)),
-            **split_text("telling", canonical_json(self.notifying)),
+            **split_text("telling", canonical_json(self.notifying)),  # stored name
         }
 
 
@@ -123,7 +123,7 @@ class Breaker:
         return (await self._read(now)).as_of(now).state()
 
     async def claim_notification(self, whose: str, now: datetime) -> bool:
-        """Take it on to tell people; False where they know, or somebody else is telling them. Raises Retryable."""
+        """Claim a notification; False where it was sent, or another worker is sending it. Raises Retryable."""
         for _ in range(_TRIES):
             kept = (await self._read(now)).as_of(now)
             if whose in kept.notifying or whose in kept.said or (whose == BREAKER_NAME and kept.notified):
@@ -165,9 +165,14 @@ class Breaker:
         etag = found["odata.etag"]
         try:
             return _Kept(
-                _uses("reverts", found), _uses("restores", found), _opened_at(found), found.get("told") == "yes",
-                _said("said", found), _said("telling", found), etag,
-            )  # fmt: skip
+                reverts=_uses("reverts", found),
+                restores=_uses("restores", found),
+                opened_at=_opened_at(found),
+                notified=found.get("told") == "yes",  # stored name
+                said=_said("said", found),
+                notifying=_said("telling", found),  # stored name
+                etag=etag,
+            )
         except ValueError as error:
             # A row that somebody damaged must not let reverts through: open until an operator closes it.
             return _Kept(opened_at=_written_at(found) or now, etag=etag, damaged=str(error))

@@ -1,4 +1,4 @@
-"""ports.Bypasses on the register's table: a row for each way past a policy that is no exemption.
+"""ports.Bypasses on the register's table: a row for each bypass of a policy that is no exemption.
 
     partition  row         holds
     container  bypass~KEY  what was shown of it last, since when it is known, since when it is gone
@@ -36,7 +36,8 @@ _NOWHERE: Final = "unplaced"
 """The partition of what is at no scope that we know."""
 _ENROLLED: Final = ("detail", "covers")
 """Columns that rows of enrollments alone have."""
-_KNOWN: Final = ("way", "scope", "subject", "token", "codes", "first_seen", "found", "gone", "who", "since", *_ENROLLED)
+_KIND: Final = "way"  # stored name
+_KNOWN: Final = (_KIND, "scope", "subject", "token", "codes", "first_seen", "found", "gone", "who", "since", *_ENROLLED)
 _REMEDY: Final = "Delete that row: the next sweep writes it anew; find out who may write to the table"
 
 
@@ -127,7 +128,7 @@ def _by_partition(rows: Partitions, write: Callable[[str], Write]) -> dict[str, 
 def _put(kept: Kept) -> Write:
     bypass = kept.bypass
     columns: dict[str, Value] = {
-        "way": str(bypass.kind),
+        _KIND: str(bypass.kind),
         "scope": brief(bypass.scope, _LONGEST),
         "subject": brief(bypass.subject, _LONGEST),
         "grade": bypass.grade,
@@ -149,7 +150,7 @@ def _known(row: Entity) -> Known:
     """Read what a sweep must know; what a hand has damaged is taken for nothing that we wrote."""
     texts = {name: str(row.get(name) or "") for name in _KNOWN}
     times = {name: _time(texts[name]) for name in ("first_seen", "found", "gone", "since")}
-    kind = texts["way"] if texts["way"] in BypassKind else None
+    kind = texts[_KIND] if texts[_KIND] in BypassKind else None
     return Known(
         partition=intern(row["PartitionKey"]),
         kind=BypassKind(kind) if kind else None,
@@ -177,7 +178,7 @@ def _kept(row: Entity) -> Kept:
 
 def _damaged(row: Entity, error: Exception) -> Permanent:
     return Permanent(
-        f"a way past a policy cannot be read: {error}",
+        f"the row of a bypass cannot be read: {error}",
         code="register-altered",
         subject=str(row.get("scope") or row["RowKey"]),
         remedy=_REMEDY,

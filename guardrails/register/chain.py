@@ -4,7 +4,7 @@ The hash of an entry is the sha256 (hex) of this JSON, in ASCII, without spaces,
 
     {"at":..,"body_digest":..,"event":..,"facts":..,"previous":..,"row":..,"seq":..}
 
-with `facts` and `row` exactly as they stand in the table.
+with `facts` and `row` exactly as they are in the table.
 """
 
 import hashlib

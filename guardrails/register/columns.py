@@ -18,7 +18,7 @@ type Value = str | int | bytes
 
 PIECE_BYTES: Final = 60 * 1024
 INLINE_BYTES: Final = 600 * 1024
-"""A compressed body up to this size stands in its history entry; a longer one in rows of its own."""
+"""A compressed body up to this size is kept in its history entry; a longer one in rows of its own."""
 BODY_ROW_BYTES: Final = 12 * PIECE_BYTES
 """Compressed bytes in one body row: 720 KiB. In base64, as it travels and as the emulator counts, that is 960 KiB."""
 BODY_LIMIT: Final = 64 * 1024 * 1024

@@ -14,32 +14,34 @@ from guardrails.register.table import Entity, Rejected, Table, Write
 
 PAYLOAD_BYTES: Final = 256 * 1024
 MOST: Final = 1_000
-"""Letters of one source whose content strangers choose. Of what comes beyond, one letter keeps the last."""
+"""Dead letters of one source whose content strangers choose. Of what comes beyond, one more keeps the last."""
 _STRANGERS: Final = frozenset({"event", "reconcile"})
 _TRIES: Final = 20
 _KEYS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
-_NOTIFYING: Final = "telling"
-"""The column that says since when somebody tells of a letter; "" once that is done, or where nobody is told."""
+_ID: Final = "letter"  # stored name
+_ROW: Final = "letter~"  # stored name
+_NOTIFYING: Final = "telling"  # stored name
+"""The column that says since when a worker notifies of a dead letter; "" once that is done, or is not needed."""
 
 
 class DeadLetters:
-    """The letters in a partition of their own."""
+    """The dead letters, in a partition of their own."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
-        """Keep a letter; one with the same id is replaced. A payload beyond 256 KiB of UTF-8 is cut and says so.
+        """Keep a dead letter; one with the same id is replaced. A payload beyond 256 KiB of UTF-8 is cut and says so.
 
-        Return whether people are to be told of it: it is new, or who was to tell of it some seconds ago has not said
-        that it is done. Of many callers at once, one hears that. Where there are as many letters as are kept of its
-        source, it goes into the one letter of what came beyond; callers that count at once may each add one more.
+        Return whether it needs a notification: it is new, or the worker that was to notify of it some seconds ago has
+        not confirmed. Of many callers at once, one gets True. Where as many of its source are kept as may be, it goes
+        into the one dead letter of what came beyond; callers that count at once may each add one more.
         """
         if dead_letter.source in _STRANGERS and await self._is_full(dead_letter):
-            reason = f"{MOST} letters of this source are kept already; of what came since this is the last: "
+            reason = f"{MOST} dead letters of this source are kept already; of what came since this is the last: "
             dead_letter = replace(dead_letter, id=f"{dead_letter.source}-beyond", reason=reason + dead_letter.reason)
         columns: dict[str, Value] = {
-            "letter": brief(dead_letter.id),
+            _ID: brief(dead_letter.id),
             "source": brief(dead_letter.source),
             "reason": brief(dead_letter.reason),
             "at": spell_time(dead_letter.at),
@@ -52,19 +54,19 @@ class DeadLetters:
             if found is None:
                 new, write = True, Write("create", row, {**columns, **notifying})
             else:
-                new, reported = _is_unnotified(found, dead_letter.at), {_NOTIFYING: str(found.get(_NOTIFYING) or "")}
-                write = Write("replace", row, {**columns, **(notifying if new else reported)}, found["odata.etag"])
+                new, as_before = _is_unnotified(found, dead_letter.at), {_NOTIFYING: str(found.get(_NOTIFYING) or "")}
+                write = Write("replace", row, {**columns, **(notifying if new else as_before)}, found["odata.etag"])
             try:
                 await self._table.transact(DEAD_LETTERS, [write], dead_letter.id)
             except Rejected:
                 continue
             return new
         raise Retryable(
-            "too many workers keep one letter at once", code="storage-busy", subject=dead_letter.id, delay=5.0
+            "too many workers keep one dead letter at once", code="storage-busy", subject=dead_letter.id, delay=5.0
         )
 
     async def notified(self, dead_letter_id: str) -> None:
-        """Remember that people were told of a letter; one that is not there is no error."""
+        """Record that a dead letter was notified; one that is not there is no error."""
         for _ in range(_TRIES):
             found = await self._table.get(DEAD_LETTERS, _row(dead_letter_id))
             if found is None or not found.get(_NOTIFYING):
@@ -78,18 +80,18 @@ class DeadLetters:
             return
 
     async def _is_full(self, dead_letter: DeadLetter) -> bool:
-        """Whether there is no place for a letter that is not there yet."""
-        where = starting_with(f"letter~{dead_letter.source}-", DEAD_LETTERS)
+        """Whether there is no room for a dead letter that is not there yet."""
+        where = starting_with(f"{_ROW}{dead_letter.source}-", DEAD_LETTERS)
         there = {row["RowKey"] async for row in self._table.query(where, ("RowKey",))}
         return len(there) >= MOST and _row(dead_letter.id) not in there
 
     async def all(self) -> list[DeadLetter]:
-        """Return the letters, oldest first."""
-        found = [_dead_letter(row) async for row in self._table.query(starting_with("letter~", DEAD_LETTERS))]
+        """Return the dead letters, oldest first."""
+        found = [_dead_letter(row) async for row in self._table.query(starting_with(_ROW, DEAD_LETTERS))]
         return sorted(found, key=lambda dead_letter: (dead_letter.at, dead_letter.id))
 
     async def drop(self, dead_letter_id: str) -> None:
-        """Forget a letter; one that is not there is no error."""
+        """Delete a dead letter; one that is not there is no error."""
         try:
             await self._table.transact(DEAD_LETTERS, [Write("delete", _row(dead_letter_id), {})], dead_letter_id)
         except Rejected:
@@ -97,7 +99,7 @@ class DeadLetters:
 
 
 def _is_unnotified(found: Entity, now: datetime) -> bool:
-    """Whether who was to tell of a letter may have died."""
+    """Whether the worker that was to notify of a dead letter may have died."""
     try:
         began = parse_time(found.get(_NOTIFYING) or None)
     except ValueError:
@@ -106,7 +108,7 @@ def _is_unnotified(found: Entity, now: datetime) -> bool:
 
 
 def _row(dead_letter_id: str) -> str:
-    return f"letter~{escape(dead_letter_id)}"
+    return f"{_ROW}{escape(dead_letter_id)}"
 
 
 def _cut(payload: str) -> str:
@@ -118,14 +120,14 @@ def _cut(payload: str) -> str:
 
 
 def _dead_letter(found: Entity) -> DeadLetter:
-    """Read a letter, whatever hands did to it: it is there to be looked at."""
+    """Read a dead letter, however its row was changed: it is there to be looked at."""
     try:
         at = parse_time(found.get("at"))
     except ValueError:
         at = None
     attempts = found.get("attempts")
     return DeadLetter(
-        id=str(found.get("letter", found["RowKey"].removeprefix("letter~"))),
+        id=str(found.get(_ID, found["RowKey"].removeprefix(_ROW))),
         source=str(found.get("source", "")),
         reason=str(found.get("reason", "")),
         payload=join_text("payload", found),

@@ -1,6 +1,6 @@
 """ports.DigestItems: notices that wait for their digest, a row each; and digests, kept with an entry for each notice.
 
-A digest is written whole, in one transaction, before it is sent, and what was gathered for it leaves only after it was
+A digest is written whole, in one transaction, before it is sent, and its items are deleted only after it was
 delivered. Whatever crashes in between, it is made again with the same id and the same content.
 """
 
@@ -27,26 +27,26 @@ _DELIVERED: Final = "delivered"
 
 
 class DigestItems:
-    """A partition of gathered notices for each route, and one of digests."""
+    """A partition of digest items for each route, and one of digests."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     async def add(self, route: str, window: str, notice: Notice) -> None:
-        """Gather a notice; again is no error, and puts it into the window that is named then. One request."""
+        """Add a notice; again is no error, and puts it into the window that is named then. One request."""
         columns: dict[str, Value] = {"window": window, **split_text("notice", canonical_json(notice.to_json()))}
         write = Write("put", f"notice~{escape(notice.id)}", columns)
         await self._table.transact(digest_items_partition(route), [write], notice.id)
 
     async def waiting(self, route: str, window: str) -> list[DigestItem]:
-        """Return what is gathered in a window or an earlier one, oldest first. What hands have damaged is logged."""
+        """Return what is pending in a window or an earlier one, oldest first. What cannot be read is logged."""
         found = []
         where = f"PartitionKey eq '{digest_items_partition(route)}' and window le '{window}'"
         async for row in self._table.query(where):
             try:
                 found.append(DigestItem(str(row["window"]), Notice.from_json(read_json(join_text("notice", row)))))
             except (ValueError, KeyError, AttributeError) as error:
-                _LOG.error("gathered notice %s of route %s cannot be read: %s", row["RowKey"], route, error)
+                _LOG.error("digest item %s of route %s cannot be read: %s", row["RowKey"], route, error)
         return sorted(found, key=lambda one: (one.window, one.notice.at, one.notice.id))
 
     async def open_members(self, route: str) -> frozenset[str]:
@@ -84,7 +84,7 @@ class DigestItems:
         return head is not None and head.get("state") == _DELIVERED
 
     async def delivered(self, digest_id: str) -> None:
-        """Forget what was gathered for a digest; the digest itself stays, and is no longer open."""
+        """Delete the items of a digest; the digest itself stays, and is no longer open."""
         head = await self._table.get(DIGESTS, _head(digest_id))
         if head is None or head.get("state") != _OPEN:
             return

@@ -1,4 +1,4 @@
-"""What exemptions have used of the time to mend them, beside one another: who gives one another name wins no time.
+"""Grace uses: what exemptions at one scope have used of the time to fix them. A new name wins no new time.
 
     container  grace~CONTROL~KEY  the periods of one exemption, as its row has them; CONTROL is a hash of the scope and
                                   the assignment that it exempts from
@@ -48,7 +48,7 @@ class GraceUses:
 def grace_use_writes(
     exemption: ExemptionId, place: Address, before: Row | None, row: Row, now: datetime
 ) -> list[Write]:
-    """Return what goes into the transaction that writes a row: nothing where its account is as before.
+    """Return what goes into the transaction that writes a row: nothing where its grace use is as before.
 
     One that goes over to another assignment has what it used until `now` with the old one, too.
     """

@@ -1,6 +1,6 @@
 """Group commit: decisions that wait for the same partition share one transaction, as databases do.
 
-Nothing waits while a partition is idle. While a transaction is under way, those that come in are gathered and go
+Nothing waits while a partition is idle. While a transaction is under way, those that come in are collected and go
 together in the next one. Each decision stays whole: a transaction is done for all in it or for none, and one that is
 rejected because of one member is done again one by one.
 """

@@ -1,6 +1,6 @@
 """The keys of the register's table: which rows there are and what they are called. Pure.
 
-Table keys must not hold `/ \\ # ?` or control characters, are at most 1 KiB long and tell upper from lower case
+Table keys must not hold `/ \\ # ?` or control characters, are at most 1 KiB long and are case-sensitive
 ("Understanding the Table service data model", Microsoft Learn). An exemption's id may break all three, so its rows are
 named by a hash of the lower-cased id, and the partition's name is escaped.
 
@@ -10,15 +10,17 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     container       outbox~KEY~ID             a message that is not yet on its queue
     container       body~KEY~DIGEST~N         piece N of a body that is too long for its history entry
     container       grace~CONTROL~KEY         what an exemption used of its grace; see guardrails.register.grace_used
-    container       bypass~KEY                a way past a policy that is no exemption; KEY is Bypass.key
+    container       bypass~KEY                a bypass of a policy that is no exemption; KEY is Bypass.key
     breaker         breaker                   the reverts of the last hour
-    letters         letter~ID                 what could not be processed
+    letters         letter~ID                 a dead letter: what could not be processed  # stored name
     unseen          count                     how many rows there are of what Azure never showed
-    lanes           lane~NAME                 what all instances share about an address of notices
-    gathered~ROUTE  notice~ID                 a notice that waits for its route's digest
+    lanes           lane~NAME                 the rate limit of an address of notices  # stored name
+    gathered~ROUTE  notice~ID                 a digest item: a notice that waits for its route's digest  # stored name
     sweep           run, covered, clock       who sweeps, what the last sweep came to; which containers it covers; the
                                               message of the second clock that is on its way
     digests         digest~ID                 a digest; `part~ID~N` has the entries of 1,000 notices in it
+
+`# stored name`: the name is older than our terms, and stays as it is in every table.
 """
 
 import hashlib
@@ -31,9 +33,9 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._()-]")
 _LONGEST: Final = 200
 
 BREAKER: Final = ("breaker", "breaker")
-DEAD_LETTERS: Final = "letters"
+DEAD_LETTERS: Final = "letters"  # stored name
 UNSEEN: Final = ("unseen", "count")
-RATE_LIMITS: Final = "lanes"
+RATE_LIMITS: Final = "lanes"  # stored name
 DIGESTS: Final = "digests"
 BYPASS: Final = "bypass~"
 GRACE: Final = "grace~"
@@ -87,7 +89,7 @@ def bypass_row(key: bytes) -> str:
 def escape(text: str) -> str:
     """Return `text` as a legal part of a table key; two texts do not give the same.
 
-    Characters other than letters, digits and `. _ ( ) -` become `=XX`, the hex of their UTF-8 bytes. Long texts keep
+    Characters other than `A-Z a-z 0-9 . _ ( ) -` become `=XX`, the hex of their UTF-8 bytes. Long texts keep
     their beginning, then `=~` and a hash.
     """
     safe = _UNSAFE.sub(lambda m: "".join(f"={b:02X}" for b in m[0].encode("utf-8", "backslashreplace")), text)
@@ -98,7 +100,7 @@ def escape(text: str) -> str:
 
 def digest_items_partition(route: str) -> str:
     """Return the partition of the notices that wait for a digest of a route."""
-    return f"gathered~{escape(route)}"
+    return f"gathered~{escape(route)}"  # stored name
 
 
 def starting_with(prefix: str, partition: str | None = None) -> str:

@@ -1,7 +1,7 @@
 """Deleting the bodies that nothing needs any more: some at a time, with an entry of the history that says which.
 
 guardrails.decisions.bodies says which those are. The entry that kept a body stays as it is, its hash and the body's
-too; columns beside it, which no hash covers, say until when a body that was taken away is kept (`until`), and when it
+too; columns that no hash covers say until when a body that was taken away is kept (`until`), and when it
 was pruned.
 """
 
@@ -63,7 +63,7 @@ class Pruning:
     async def prune(self, place: Address, subject: str, stored: Stored, now: datetime) -> Stored | None:
         """Delete up to ten bodies that nothing needs, and record that; None: somebody else was there first.
 
-        Two or three requests; one more for each body so long that it stands in rows of its own.
+        Two or three requests; one more for each body so long that it is kept in rows of its own.
         """
         found = await self._find(place, stored, now)
         rows = await self._entries(place, found.over)

@@ -67,13 +67,13 @@ class StorageQueues:
     async def send(self, queue: str, body: Mapping[str, Any], delay: float = 0.0) -> None:
         """Put a message on a queue, to be seen after `delay` seconds, at most seven days. It never expires.
 
-        A message can arrive twice where a connection broke; its id tells.
+        A message can arrive twice where a connection broke; both have the same id.
 
         Raises Retryable, Misconfigured, or Permanent (message-too-large) beyond 48 KiB of JSON.
         """
         wait = min(max(0, round(delay)), LONGEST_DELAY)
         if woken_by := correlation():
-            body = {CORRELATION: woken_by, **body}  # what follows from it is told under the same id
+            body = {CORRELATION: woken_by, **body}  # what follows from it is logged under the same id
         if wait:
             body = {**body, DUE: (datetime.now(UTC) + timedelta(seconds=wait)).isoformat(timespec="seconds")}
         # ensure_ascii would double other alphabets; a lone surrogate becomes its JSON escape

@@ -1,4 +1,4 @@
-"""ports.RateLimits: one row a lane, changed under its ETag by every instance at once."""
+"""ports.RateLimits: one row for each address, changed under its ETag by every instance at once."""
 
 import asyncio
 import json
@@ -16,23 +16,24 @@ from guardrails.register.table import Entity, Rejected, Table, Write
 _LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 60
 _PAUSE_SECONDS: Final = 0.03
+_NAME: Final = "lane"  # stored name
 
 
 class RateLimits:
-    """The lanes in a partition of their own."""
+    """The rate limits, in a partition of their own."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def look(self, name: str) -> RateLimit:
-        """Return a lane; an empty one where there is none yet, or where its row was damaged. One request."""
+        """Return a rate limit; an empty one where there is none yet, or where its row was damaged. One request."""
         return _rate_limit(await self._table.get(RATE_LIMITS, _row(name)))[0]
 
     async def change[T](self, name: str, step: Callable[[RateLimit], tuple[RateLimit, T]]) -> T:
-        """Apply `step` to the lane. Callers of one process take turns; between processes the ETag decides.
+        """Apply `step` to a rate limit. Callers of one process take turns; between processes the ETag decides.
 
-        Two requests, or one where the lane stays the same. Raises Retryable (lane-contended).
+        Two requests, or one where nothing changes. Raises Retryable (rate-limit-contended).
         """
         async with self._turns.setdefault(name, asyncio.Lock()):
             for _ in range(_TRIES):
@@ -42,7 +43,7 @@ class RateLimits:
                 if (after == before and sound) or await self._write(name, found, after):
                     return result
                 await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 - spreads callers, no secret
-        raise Retryable("too many workers deliver to one address at once", code="lane-contended", delay=5.0)
+        raise Retryable("too many workers deliver to one address at once", code="rate-limit-contended", delay=5.0)
 
     async def _write(self, name: str, found: Entity | None, rate_limit: RateLimit) -> bool:
         columns = _columns(name, rate_limit)
@@ -56,18 +57,18 @@ class RateLimits:
 
 
 def _row(name: str) -> str:
-    return f"lane~{escape(name)}"
+    return f"{_NAME}~{escape(name)}"
 
 
 def _columns(name: str, rate_limit: RateLimit) -> dict[str, Value]:
     routes = {route: state.to_json() for route, state in rate_limit.routes.items()}
-    return {"lane": name, "free": str(rate_limit.free), **split_text("routes", json.dumps(routes))}
+    return {_NAME: name, "free": str(rate_limit.free), **split_text("routes", json.dumps(routes))}
 
 
 def _rate_limit(found: Entity | None) -> tuple[RateLimit, bool]:
-    """Read a lane, and whether its row is sound.
+    """Read a rate limit, and whether its row is sound.
 
-    One that hands have damaged is an empty one: notices then go on, and the next writes it anew.
+    One whose row was damaged is empty: notices then go on, and the next writes it anew.
     """
     if found is None:
         return RateLimit(), True
@@ -76,5 +77,5 @@ def _rate_limit(found: Entity | None) -> tuple[RateLimit, bool]:
         states = {route: RouteState.from_json(state) for route, state in routes.items()}
         return RateLimit(int(found["free"]), states), True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        _LOG.error("lane row %s cannot be read and is begun anew: %s", found.get("RowKey"), error)
+        _LOG.error("the rate limit in row %s cannot be read and is begun anew: %s", found.get("RowKey"), error)
         return RateLimit(), False

@@ -1,7 +1,7 @@
 """Putting a full copy back: partition by partition, exemption by exemption, each whole.
 
 What is there already is not overwritten, unless the copy goes on from just that. So a copy may be put back into an
-empty table, into a half-filled one, twice, or beside a service that runs.
+empty table, into a half-filled one, twice, or while the service runs.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ from guardrails.register.table import MOST_BYTES, MOST_OPERATIONS, Entity, Rejec
 
 _AT_ONCE: Final = 200
 _CHUNK_BYTES: Final = MOST_BYTES // 4
-"""Of columns, in a transaction: on their way quotes and other alphabets take several times as much."""
+"""Of columns, in a transaction: quotes and other alphabets take several times as much in the request."""
 _LEFT_OUT: Final = frozenset({RATE_LIMITS, DOCTOR})
-"""Lanes say which messages are on the queues, and those are not in the copy; a doctor deletes its row."""
+"""Rate limits say which messages are on the queues, which are not in the copy; the doctor deletes its row."""
 _OF_NOW: Final = frozenset({BREAKER[0], SWEEP[0], UNSEEN[0]})
 """What is there is newer and stays: a copy must not close a breaker, nor take a lease from who sweeps."""
 
@@ -47,7 +47,7 @@ class Tally:
         kept: those of which the table had more than the copy; rows of their history that were missing were added.
         replaced: those with another history, where that was asked for.
         refused: ids of those with another history, which were left as they are.
-        rows: other rows that were written: letters, digests and the like.
+        rows: other rows that were written: dead letters, digests and the like.
         rows_kept: other rows that were left as they are, for they differ: `partition/row`.
         unsound: ids of those that are sound in the table and not in the copy, which were left as they are.
         missed: ids of those that somebody wrote at the same moment: run it again.

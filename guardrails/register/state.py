@@ -24,7 +24,7 @@ LOST_SEAL: Final = "the row was missing"
 
 
 def text_of(row: Row) -> str:
-    """Return a row as the JSON that stands in the table and in the history."""
+    """Return a row as the JSON that the table and the history hold."""
     return canonical_json(row.to_json())
 
 

@@ -29,9 +29,9 @@ _TIMES: Final = ("started", "until", "adopting", "before")
 _SKEW: Final = timedelta(minutes=10)
 """How far ahead of ours another instance's clock may be."""
 _SHAPES: Final[Mapping[str, type]] = {
-    **dict.fromkeys(("started", "bypasses_told", "late"), str),
-    **dict.fromkeys(("missing", "remarks", "told", "altered"), list),
-    **dict.fromkeys(("queued", "odd", "bypasses", "matches"), dict),
+    **dict.fromkeys(("started", "bypasses_told", "late"), str),  # stored name
+    **dict.fromkeys(("missing", "remarks", "told", "altered"), list),  # stored name
+    **dict.fromkeys(("queued", "odd", "bypasses", "matches"), dict),  # stored name
 }
 """What the parts of a report are, where they are anything."""
 
@@ -163,9 +163,9 @@ def _run(found: Entity, *, latest: datetime | None = None) -> Run:
         said = read_object(join_text("report", found) or "{}")
     except ValueError as error:
         wrong.append(f"report: {error}")
-    odd = [name for name, value in said.items() if not isinstance(value, (_SHAPES.get(name, object), NoneType))]
-    wrong += [f"report: {name} is not what a sweep writes" for name in odd]
-    report = {name: value for name, value in said.items() if name not in odd}
+    malformed = [name for name, value in said.items() if not isinstance(value, (_SHAPES.get(name, object), NoneType))]
+    wrong += [f"report: {name} is not what a sweep writes" for name in malformed]
+    report = {name: value for name, value in said.items() if name not in malformed}
     if wrong:
         text = f"the row of sweeps was changed from outside, and is made anew: {'; '.join(wrong)}"
         _LOG.error("%s", text)

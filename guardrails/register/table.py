@@ -25,13 +25,13 @@ MOST_BYTES: Final = 4 * 1024 * 1024 - 64 * 1024
 """What a transaction may hold, as it travels; storage allows 4 MiB in all. The emulator allows more, as in each row."""
 
 MOST_COLUMNS: Final = 252
-"""Columns of a row beside its keys and its timestamp."""
+"""Columns of a row besides its keys and its timestamp."""
 
 MOST_ROW_BYTES: Final = 1024 * 1024 - 1024
 """What a row may hold as storage counts it, which allows 1 MiB."""
 
 _ENVELOPE: Final = 1024
-"""Bytes that travel with one operation beside its JSON and its keys: the headers of its part, the table's address."""
+"""Bytes that travel with one operation besides its JSON and its keys: the headers of its part, the table's address."""
 
 _MISSING: Final = "TableNotFound"
 _GOING: Final = "TableBeingDeleted"

@@ -46,14 +46,12 @@ from guardrails.ruleset.budgets import Budget, Use
 
 _LOG: Final = logging.getLogger(__name__)
 _ENTRY_BYTES: Final = 960 * 1024
-"""What we let a history entry reach, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
+"""The most that we let a history entry hold, with text as UTF-16 and bytes as base64; storage allows 1 MiB."""
 _DELETES: Final = 90
 _BODY: Final = "body~"
 _KEY: Final = re.compile("[0-9a-f]{40}")
 _VERIFY_ROUNDS: Final = 5
-_VERIFY: Final = (
-    "`python -m guardrails history ID --verify` lists what is wrong; mend or delete those rows in the table"
-)
+_VERIFY: Final = "`python -m guardrails history ID --verify` lists what is wrong; fix or delete those rows in the table"
 
 
 def connect(
@@ -82,7 +80,7 @@ class TableRegister:
         rate_limits, digest_items, sweeps: in the same table, what all instances share: ports.RateLimits,
             ports.DigestItems, ports.Sweeps.
         backup, reinstate: full copies of the table, and putting them back.
-        bypasses: the ways past a policy that are no exemptions: ports.Bypasses.
+        bypasses: the bypasses of policies that are no exemptions: ports.Bypasses.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -93,9 +91,9 @@ class TableRegister:
         self._clock = clock
         self._breaker = Breaker(self._table)
         self._dead_letters = DeadLetters(self._table)
-        self._under = Attached(self._table)
+        self._attached = Attached(self._table)
         self._unseen = Unseen(self._table)
-        self._accounts = GraceUses(self._table)
+        self._grace_uses = GraceUses(self._table)
         self.rate_limits = RateLimits(self._table)
         self.digest_items = DigestItems(self._table)
         self.sweeps = Sweeps(self._table)
@@ -133,8 +131,8 @@ class TableRegister:
         commit or `sent` needs no read. A None can also mean that an earlier try of this very commit went through
         unheard; reading again shows it.
 
-        Raises Permanent: body-too-large beyond 100 rows, 4 MiB beside the body, or 16 MiB of it; register-altered where
-        the place of the new history entry is taken although the row has not changed.
+        Raises Permanent: body-too-large beyond 100 rows, 4 MiB without the body, or 16 MiB of it; register-altered
+        where the place of the new history entry is taken although the row has not changed.
         """
         place, now = address(exemption), self._clock.now()
         pending = (*row.outbox, *(message.id for message in outgoing if message.id not in row.outbox))
@@ -227,7 +225,7 @@ class TableRegister:
         return Stored(row, stored.seq, stored.head, etags[0])
 
     async def outbox(self, exemption: ExemptionId, ids: Sequence[str]) -> list[Outgoing]:
-        """Return the messages of `ids` that are still in the outbox. One that cannot be read is buried as a letter."""
+        """Return the messages of `ids` that are still in the outbox. One that cannot be read is dead-lettered."""
         place = address(exemption)
         wanted = {place.outbox(name) for name in ids}
         found: list[Outgoing] = []
@@ -288,7 +286,7 @@ class TableRegister:
         """Return everything that is wrong with an exemption's rows, a sentence each; [] when all is sound.
 
         The rows come in several answers. Where the current row is another after the last of them, somebody wrote in
-        between, and all are read again: a commit under way is no hand in the table.
+        between, and all are read again: a commit under way is no change from outside.
         """
         place = address(exemption)
         current = await self._table.get(place.partition, place.state)
@@ -360,8 +358,8 @@ class TableRegister:
     async def id_of(self, container: str, key: bytes) -> str:
         """Return the id in a row, for a hash that `watches` gave; "" where it has gone or cannot be read.
 
-        One request; where a hand was in that column, or it was cut, for the id is long, the rest of the row, or the
-        history, may tell.
+        One request. Where that column was changed from outside, or was cut, for the id is long, the id comes from the
+        rest of the row or from the history.
         """
         place = Address(container, key.hex())
         found = await self._table.get(container, place.state)
@@ -375,11 +373,11 @@ class TableRegister:
 
     async def attached_ids(self, container: str, scope: str, *, lost: bool) -> list[str]:
         """Return the ids of the lost, or of those that are there, at a scope (lower case) or below it."""
-        return await self._under.ids(container, scope, lost=lost)
+        return await self._attached.ids(container, scope, lost=lost)
 
     async def grace_uses_at_same_scope(self, exemption: ExemptionId, assignment_id: str) -> list[GraceUse]:
-        """Return the accounts of grace of the other exemptions at the same scope from the same assignment."""
-        return await self._accounts.at_same_scope(exemption, assignment_id)
+        """Return the grace uses of the other exemptions at the same scope from the same assignment."""
+        return await self._grace_uses.at_same_scope(exemption, assignment_id)
 
     async def adopted(self, since: datetime) -> AsyncIterator[Adopted]:
         """Yield what was adopted at a time or later."""
@@ -389,7 +387,7 @@ class TableRegister:
             status, expiry, owner = (str(found.get(name) or "") for name in ("status", "expiry", "owner"))
             named = _named(_place(found), found.get("id"))
             if named is None:
-                _LOG.error("row %s was changed from outside, and is not told of", found["RowKey"])
+                _LOG.error("row %s was changed from outside, and is not notified", found["RowKey"])
             else:
                 yield Adopted(named, codes, status, expiry, owner)
 
@@ -419,15 +417,15 @@ class TableRegister:
         return await self._breaker.look(now)
 
     async def claim_notification(self, whose: str, now: datetime) -> bool:
-        """Take it on to tell people of a budget or the breaker; False where that is done, or somebody is at it."""
+        """Claim the notification of a budget or the breaker; False where it was sent, or another worker sends it."""
         return await self._breaker.claim_notification(whose, now)
 
     async def breaker_notified(self, opened_at: datetime) -> None:
-        """Remember that people were told of the breaker that opened then; no error when it is closed again."""
+        """Record that the breaker that opened then was notified; no error when it is closed again."""
         await self._breaker.mark_notified(opened_at)
 
     async def budget_notified(self, whose: str, now: datetime) -> None:
-        """Remember for an hour that people were told that a budget is used up."""
+        """Record for an hour that a used-up budget was notified."""
         await self._breaker.remember_said(whose, now)
 
     async def close_breaker(self, now: datetime) -> None:  # noqa: ARG002 - the port's shape; closing forgets all times
@@ -439,19 +437,19 @@ class TableRegister:
         return await self._unseen.take(now)
 
     async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
-        """Keep something that could not be processed; burying it again replaces it. Return whether to tell of it."""
+        """Keep something that could not be processed; one with the same id is replaced. Return whether to notify."""
         return await self._dead_letters.keep_dead_letter(dead_letter)
 
     async def dead_letter_notified(self, dead_letter_id: str) -> None:
-        """Remember that people were told of a letter; one that is not there is no error."""
+        """Record that a dead letter was notified; one that is not there is no error."""
         await self._dead_letters.notified(dead_letter_id)
 
     async def dead_letters(self) -> list[DeadLetter]:
-        """Return what is buried, oldest first."""
+        """Return the dead letters, oldest first."""
         return await self._dead_letters.all()
 
     async def drop_dead_letter(self, dead_letter_id: str) -> None:
-        """Forget a letter; one that is not there is no error."""
+        """Delete a dead letter; one that is not there is no error."""
         await self._dead_letters.drop(dead_letter_id)
 
     def _rows(self, place: Address, prefix: str, select: Sequence[str] = ()) -> AsyncIterator[Entity]:
@@ -507,13 +505,13 @@ def _place(found: Entity) -> Address:
 
 
 def _check(place: Address, row: Row) -> None:
-    """Raise ValueError where a row names no exemption, or one whose rows stand elsewhere."""
+    """Raise ValueError where a row names no exemption, or one whose rows are elsewhere."""
     if _named(place, row.id) is None:
         raise ValueError("it names no exemption whose row it is")
 
 
 def _named(place: Address, text: object) -> ExemptionId | None:
-    """Return the exemption that a row names, if the row stands where that one's rows do."""
+    """Return the exemption that a row names, if the row is where that one's rows are."""
     try:
         exemption = ExemptionId.parse(text)
     except Permanent:

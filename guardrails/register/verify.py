@@ -62,7 +62,7 @@ def _state_problems(stored: Stored, said: Mapping[str, Any], chain: Chain) -> li
     if newest is None:
         return ["the current row has no history"]
     if stored.seq != newest.seq:
-        return [f"the current row stands at entry {stored.seq}, the history ends with {newest.seq}"]
+        return [f"the current row is at entry {stored.seq}, the history ends with {newest.seq}"]
     if stored.head != newest.hash:
         return [f"the current row does not name the hash of entry {newest.seq}"]
     now, then = dict(said), dict(newest.row)

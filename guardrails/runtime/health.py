@@ -28,7 +28,7 @@ class Health:
     """One answer.
 
     Attributes:
-        age: seconds since the last sweep that ended began; None where none did, or it cannot be told.
+        age: seconds since the last sweep that ended began; None where none did, or that is unknown.
         late: the age from which that is too long ago, in seconds.
     """
 
@@ -65,7 +65,7 @@ class Watch:
         self._known: tuple[float, Health] | None = None
 
     async def look(self) -> Health:
-        """Return how it stands. Never raises for what it meets."""
+        """Return the app's health. Raises nothing: what fails is part of the answer."""
         async with self._turn:
             if self._known is None or self._now() - self._known[0] >= KEPT:
                 self._known = self._now(), await self._fresh()

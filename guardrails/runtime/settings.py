@@ -143,7 +143,7 @@ class Settings:
             raise Misconfigured(
                 "the app settings have mistakes; nothing is done",
                 code="settings-broken",
-                remedy="Mend the settings below; docs/settings.md lists them all.",
+                remedy="Fix the settings below; docs/settings.md lists them all.",
                 problems=problems,
             )
         return settings
@@ -181,7 +181,7 @@ class Settings:
             self.table.isascii() and self.table.isalnum() and 3 <= len(self.table) <= 63 and self.table[0].isalpha()
         ):
             problems.append(
-                f"GUARDRAILS_TABLE: '{self.table}' is not a table name: 3 to 63 letters and digits, a letter first"
+                f"GUARDRAILS_TABLE: '{self.table}' is not a table name: 3 to 63 of a-z, A-Z and 0-9, no digit first"
             )
         return problems
 

@@ -51,7 +51,7 @@ logging.setLogRecordFactory(_on_one_line)
 
 
 class Fact(StrEnum):
-    """What is told; docs/operations.md has the fields of each."""
+    """The facts that are logged; docs/operations.md has the fields of each."""
 
     EVENT_RECEIVED = "event_received"
     DECISION = "decision"
@@ -70,7 +70,7 @@ class Fact(StrEnum):
 
 @contextmanager
 def correlated(name: str) -> Iterator[None]:
-    """Let all that is told within carry this id, in tasks begun within too. "" keeps what is set."""
+    """Let all that is logged within carry this id, in tasks begun within too. "" keeps what is set."""
     token = _correlation.set(name or _correlation.get())
     try:
         yield
@@ -102,13 +102,13 @@ def origin(text: str) -> str:
     """Return the id that the message of a queue carries; "" where it carries none, or is none of ours."""
     try:
         said = json.loads(text).get(CORRELATION)
-    except (ValueError, RecursionError, AttributeError):  # what is no message of ours is told of elsewhere
+    except (ValueError, RecursionError, AttributeError):  # no message of ours: reported elsewhere
         return ""
     return said if isinstance(said, str) else ""
 
 
 def queue_age(queue: str, text: str, inserted: datetime | None) -> None:
-    """Tell how long a message of a queue could have been taken and was not, in seconds.
+    """Log how long a message of a queue could have been taken and was not, in seconds.
 
     `text`: its JSON, which names the time that it was to be seen where it was delayed; `inserted`: when it was put on
     the queue, UTC.
@@ -116,7 +116,7 @@ def queue_age(queue: str, text: str, inserted: datetime | None) -> None:
     try:
         said = json.loads(text).get(DUE)
         since = datetime.fromisoformat(said) if said else inserted
-    except (ValueError, TypeError, RecursionError, AttributeError):  # what is no message of ours is told of elsewhere
+    except (ValueError, TypeError, RecursionError, AttributeError):  # no message of ours: reported elsewhere
         since = inserted
     if since is not None:
         since = since if since.tzinfo else since.replace(tzinfo=UTC)

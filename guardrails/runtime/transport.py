@@ -14,7 +14,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 _UNREADABLE: Final = (
     zlib.error, HTTPException, ValueError, TypeError, LookupError, AttributeError, SyntaxError, RecursionError,
 )  # fmt: skip
-"""What the SDK raises, beside its own errors, where it reads an answer that is not the service's. XML: SyntaxError."""
+"""What the SDK raises, besides its own errors, where it reads an answer that is not the service's. XML: SyntaxError."""
 
 _ASKED: ContextVar[bool] = ContextVar("_ASKED", default=False)
 """Whether the call at hand has made a request yet."""
@@ -25,7 +25,7 @@ class Foreign(Exception):
 
 
 def asking(_: PipelineRequest[Any]) -> None:
-    """Note that a request is made: the `raw_request_hook` of clients whose calls stand in `reading`."""
+    """Note that a request is made: the `raw_request_hook` of clients that are called within `reading`."""
     _ASKED.set(True)
 
 
@@ -56,7 +56,7 @@ def proxied() -> bool:
 def transport(*, connect: float = 5) -> AioHttpTransport:
     """Return a transport: `connect` seconds for a connection and its TLS, 15 s to answer.
 
-    Unless a proxy is set in the environment, aiohttp is told not to look there: it would read ~/.netrc from disk at
+    Unless a proxy is set in the environment, aiohttp does not look for one: it would read ~/.netrc from disk at
     every request, which doubles the cost of a small one.
     """
     return AioHttpTransport(use_env_settings=proxied(), connection_timeout=connect, read_timeout=15)

@@ -618,7 +618,7 @@ def loss_silenced(tale: Tale, wrong: bool) -> None:
 def bad_one_stands(tale: Tale, wrong: bool) -> None:
     tale.add(one=TWO, status=Status.VIOLATION, content="b", tolerated_content="" if wrong else "b")
     tale.add(status=Status.LOST, content="")
-    tale.add("not-restored", facts={"why": "'two' at the same scope stands for it"})
+    tale.add("not-restored", facts={"why": "'two' at the same scope replaces it"})
 
 
 def altered(tale: Tale, wrong: bool) -> None:

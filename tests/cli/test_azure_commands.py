@@ -150,7 +150,7 @@ async def test_a_version_that_the_history_keeps_is_had_back(desk: Desk) -> None:
         assert (await desk.arm.get(desk.id)).body["properties"]["displayName"] == expected
     again = await desk.run("restore", desk.id, "--by", "ops")  # by somebody who did not hear that it was done
     assert again.code == 1
-    assert "it stands as it was restored by ops, as history entry 2 has it. What that replaced is" in again.err
+    assert "it is still as it was restored by ops, as history entry 2 has it. What that replaced is" in again.err
     assert (await desk.arm.get(desk.id)).body["properties"]["displayName"] == "the second"
 
 

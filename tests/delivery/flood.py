@@ -86,7 +86,7 @@ class MemoryLanes:
                     self._rows[name] = (etag + 1, after)
                     return result
                 await asyncio.sleep(self._chance.uniform(0, 0.03))
-        raise Retryable("contended", code="lane-contended", delay=5.0)
+        raise Retryable("contended", code="rate-limit-contended", delay=5.0)
 
 
 class BadSink:

@@ -200,7 +200,7 @@ async def test_of_what_strangers_send_a_limited_number_is_kept(
     assert len(kept) == 4
     last = kept[f"{source}-beyond"]
     assert last.payload == text
-    assert "3 letters of this source are kept already" in last.reason
+    assert "3 dead letters of this source are kept already" in last.reason
     assert all(one.getMessage().isprintable() for one in caplog.records)
     await desk.register.keep_dead_letter(
         DeadLetter("notices-x", "notices", "a notice that could not be delivered", "{}", last.at)

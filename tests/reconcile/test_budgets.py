@@ -87,7 +87,7 @@ async def test_the_notice_of_a_flood_names_who_writes_and_when_it_goes_on(world:
     (reported,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
     assert reported["actor"] == "alice@contoso.com"
     assert reported["why"][0].startswith("3 reverts of it were begun since ")
-    assert "If it stands at" in reported["done"]
+    assert "If it is still in violation at" in reported["done"]
     assert one.text in reported["next"]
 
 

@@ -86,7 +86,7 @@ async def test_an_old_row_put_back_shows_in_verify_and_stops_the_next_commit(emp
     await empty.commit(read, owner="bob")
     await empty.sdk.update_entity(old, mode=UpdateMode.REPLACE)
 
-    assert await empty.register.verify(EXEMPTION) == ["the current row stands at entry 1, the history ends with 2"]
+    assert await empty.register.verify(EXEMPTION) == ["the current row is at entry 1, the history ends with 2"]
     stale = await empty.register.read(EXEMPTION)
     with pytest.raises(Permanent, match="entry 2 is there") as caught:
         await empty.register.commit(EXEMPTION, stale, empty.row(), Entry(empty.clock.now(), "judged", {}))
@@ -151,7 +151,7 @@ async def test_an_edited_entry_is_found(empty: World, edit: dict[str, Any]) -> N
     [
         ([1], "entry 1 is missing"),
         ([2, 3], "entries 2 to 3 are missing"),
-        ([5], "the current row stands at entry 5, the history ends with 4"),
+        ([5], "the current row is at entry 5, the history ends with 4"),
         ([1, 2, 3, 4, 5], "the current row has no history"),
     ],
 )

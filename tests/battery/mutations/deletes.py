@@ -75,7 +75,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "A delete is unverified until the activity log was read: nothing follows from who is said to have done it.",
         _TESTS + "test_until_the_log_is_asked_nothing_follows_whoever_is_said_to_have_done_it",
         around("guardrails.reconcile.reconcile.lose", _as_verified),
-        around("guardrails.reconcile.reconcile.bring_back", _as_verified),
+        around("guardrails.reconcile.reconcile.restore_lost", _as_verified),
     ),
     mutation(
         "log-not-asked",
@@ -118,7 +118,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "bad-twin-stands-for-it",
         "A bad exemption under another name does not stand for a lost one.",
         _TESTS + "test_a_bad_one_under_another_name_does_not_stand_for_it",
-        instead("guardrails.reconcile.restore_lost._may_stand", lambda _: True),
+        instead("guardrails.reconcile.restore_lost._is_accepted", lambda _: True),
     ),
     mutation(
         "claims-untold",

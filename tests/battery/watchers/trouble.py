@@ -351,7 +351,7 @@ async def a_bad_one_stands_for_nothing(book: Book) -> list[str]:
     found = []
     for step in book:
         why = str(step.entry.facts.get("why", ""))
-        if step.entry.event != "not-restored" or not why.endswith("at the same scope stands for it"):
+        if step.entry.event != "not-restored" or not why.endswith("at the same scope replaces it"):
             continue
         name = why.split("'")[1].lower()
         for other, steps in book.steps.items():
@@ -362,7 +362,7 @@ async def a_bad_one_stands_for_nothing(book: Book) -> list[str]:
             near = [one.row for one in steps if at - SLACK < one.entry.at <= at + SLACK] if before else []
             row = before[0] if before else None
             if row and all(_is_bad(one) for one in (row, *near)):
-                found.append(f"{step}: {name} stands for it, which is {row.status} {row.answer}")
+                found.append(f"{step}: {name} replaces it, which is {row.status} {row.answer}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Adopt: put into the register what was there before the guardrails. Azure is not changed, and nobody is told yet."""
+"""Adopt: put into the register what was there before the guardrails. Azure is not changed; nobody is notified yet."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Adoptions:
 async def adopt(visits: Sequence[tuple[Visit, Exemption]]) -> Adoptions:
     """Record exemptions, as Azure lists them now, with their findings. Each visit's hint says that they may be adopted.
 
-    They are reported as a whole by who calls this. Reminders of what lies ahead are due at once; of what has passed
+    The caller announces them as a whole. Reminders of what lies ahead are due at once; of what has passed
     before the guardrails came nobody is reminded. Raises Retryable.
     """
     done = Adoptions()
@@ -38,7 +38,7 @@ async def adopt(visits: Sequence[tuple[Visit, Exemption]]) -> Adoptions:
 async def _adopt(visit: Visit, exemption: Exemption, done: Adoptions) -> None:
     try:
         new = await _record(visit, exemption)
-    except Permanent:  # too large, say: the queue makes a letter of it, and tells
+    except Permanent:  # too large, say: the queue dead-letters it, and notifies
         done.refused.append(exemption.id.hash)
     else:
         done.count += new

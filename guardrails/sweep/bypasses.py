@@ -1,7 +1,7 @@
-"""The part of a sweep about ways past a policy that are no exemptions: what is shown against what is known of them.
+"""The part of a sweep about bypasses: what is shown, compared with what the register knows.
 
-Nothing is answered: what is new, what says something else and what is gone is kept, and told. What is not shown is gone
-only where all was read that could show it.
+Nothing is answered: what is new, what says something else and what is gone is kept, and notified. What is not shown is
+gone only where all was read that could show it.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ KEPT: Final = timedelta(days=400)
 """How long the row of one that is gone is kept: an auditor's year, and a month."""
 
 _AWAY: Final = timedelta(days=7)
-"""What comes back within so long is not told again: Resource Graph may have left it out for once."""
+"""What comes back within so long is not announced again: Resource Graph may have left it out for once."""
 
 _BREATH: Final = 500
 """How many are compared before others get their turn."""
@@ -41,7 +41,7 @@ class Tally:
         unread: rows of the inventory that name nothing.
         unseen: those left as they are, for their container cannot be seen, by container.
         missing, notes: what could not be seen, and what is worth knowing besides, a sentence each.
-        notice: about what people were not told of; None where there is nothing.
+        notice: about what was not announced yet; None where there is nothing.
     """
 
     seen: int = 0
@@ -70,19 +70,19 @@ async def sweep_bypasses(
     ruleset: Ruleset,
     *,
     at: datetime,
-    reported: datetime | None,
+    notified: datetime | None,
     arm: Arm,
 ) -> Tally:
     """Look, keep what differs, and return the counts. Raises Retryable, Permanent.
 
     `arm`: asked about what was enrolled and is not shown any more.
 
-    `at` is when the sweep began, UTC. `told` is when the last one began whose findings people were told of: what was
-    found since is told now, and what was found at `at`, for two may begin in one second. A row is written before
-    anybody hears of it, so that a crash in between is found out.
+    `at` is when the sweep began, UTC. `notified` is when the last one began whose findings were announced: what was
+    found since is announced now, and what was found at `at`, for two may begin in one second. A row is written before
+    its notice, so that a crash in between is found out.
     """
     shown = await look(inventory, around, ruleset, at)
-    comparison = _Comparison(await bypasses.known(), at, reported)
+    comparison = _Comparison(await bypasses.known(), at, notified)
     for number, one in enumerate(shown.found):
         comparison.take(one)
         if number % _BREATH == 0:
@@ -113,12 +113,12 @@ class _Comparison:
 
     Attributes:
         differ: the rows to write.
-        untold: what people have not heard of, each with when the newest of its violations was found.
+        unnotified: what was not announced yet, each with when the newest of its violations was found.
     """
 
     known: Mapping[bytes, Known]
     at: datetime
-    reported: datetime | None
+    notified: datetime | None
     tally: Tally = field(default_factory=Tally)
     differ: list[Kept] = field(default_factory=list)
     unnotified: dict[bytes, tuple[datetime, Bypass]] = field(default_factory=dict)
@@ -142,7 +142,7 @@ class _Comparison:
             self.tally.new += fresh
             self.tally.back += not fresh and before is not None and before.gone is not None
             self.tally.changed += not fresh and before is not None and before.gone is None
-        if found and (self.reported is None or found > self.reported or found == self.at):
+        if found and (self.notified is None or found > self.notified or found == self.at):
             self.unnotified[key] = found, one
 
     def enroll(self, part: Enrolled, name: str) -> None:
@@ -186,7 +186,7 @@ class _Comparison:
 def _visible(around: Surroundings) -> set[str]:
     """Return the containers that can be seen.
 
-    Assignments reach down from above the listed scopes: where one of a management group is shown, so are the others.
+    Assignments hold below their scopes: where one of a management group is shown, so are the others.
     """
     above = {container_of(identity.rpartition("/providers/")[0]) for identity in around.assignments}
     return {"", *around.containers, *above}

@@ -32,7 +32,7 @@ _HORIZON: Final = (timedelta(hours=1), timedelta(days=1))
 """What comes due before the next sweep is put on the queue now: at least, and at most, so far ahead."""
 
 _SKEW: Final = 60.0
-"""Seconds that our clock may differ from Azure's before it is told."""
+"""Seconds that our clock may differ from Azure's before a remark says so."""
 
 _AHEAD: Final = timedelta(minutes=10)
 """How far ahead of ours the clock of an earlier sweep may have been."""
@@ -60,15 +60,15 @@ class Report:
         known: rows of the register.
         adopted: exemptions put into the register as there before.
         queued: exemptions handed to `reconcile`, by reason: new, changed, rules, due, held, absent, unlisted, soon.
-        odd: rows of the inventory left out, by oddity.
+        left_out: rows of the inventory that were left out, by reason.
         missing: what could not be seen, a sentence each.
-        remarks: what else is odd, a sentence each.
-        told: names of the notices about the sweep that were sent.
-        bypasses: counts of the ways past a policy that are no exemptions; {} where they could not be looked at.
-        bypasses_told: when the last sweep began whose findings on these people were told of, UTC; None for never.
+        remarks: what else is unexpected, a sentence each.
+        notified: ids of the notices about the sweep that were sent.
+        bypasses: counts of the bypasses of policies that are no exemptions; {} where they could not be looked at.
+        bypasses_notified: when the last sweep began whose findings on bypasses were announced, UTC; None for never.
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.
-        altered: which of the rows that all instances share were changed from outside, a sentence each, until told.
+        altered: which of the rows that all instances share were changed from outside, a sentence each, until announced.
         late: when the last sweep began before they came too late, as ARM spells it; "" while they come in time.
         open_since: since when the breaker is open, UTC; None while it is closed. No part of what is kept.
     """
@@ -79,10 +79,10 @@ class Report:
     known: int = 0
     adopted: int = 0
     queued: Counter[str] = field(default_factory=Counter)
-    odd: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    reported: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     bypasses: Mapping[str, int] = field(default_factory=dict)
     bypasses_notified: datetime | None = None
     matches: Matches | None = None
@@ -92,17 +92,17 @@ class Report:
 
     @classmethod
     def after(cls, run: Run) -> "Report":
-        """Return the report of a run that begins, with what the one before it had told people."""
+        """Return the report of a run that begins, with what the one before it had announced."""
         try:
-            until = parse_time(run.report.get("bypasses_told"))
-        except ValueError:  # a hand was in the row: told twice is better than not
+            until = parse_time(run.report.get("bypasses_told"))  # stored name
+        except ValueError:  # the row was changed from outside: to announce twice is better than never
             until = None
-        reported, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))
+        notified, altered = (list(map(str, run.report.get(name) or ())) for name in ("told", "altered"))  # stored name
         matches = Matches.from_json(run.report.get("matches"))
-        return cls(run.started, reported=reported, bypasses_notified=until, matches=matches, altered=altered)
+        return cls(run.started, notified=notified, bypasses_notified=until, matches=matches, altered=altered)
 
     def remark(self, text: str) -> None:
-        """Note what is odd; of thousands, the first are enough."""
+        """Note what is unexpected; of thousands, the first are enough."""
         if len(self.remarks) < NAMED:
             self.remarks.append(text)
 
@@ -121,12 +121,12 @@ class Report:
             "known": self.known,
             "adopted": self.adopted,
             "queued": dict(self.queued),
-            "odd": dict(self.odd),
+            "odd": dict(self.left_out),  # stored name
             "missing": self.missing[:NAMED],
             "remarks": self.remarks,
-            "told": self.reported,
+            "told": self.notified,  # stored name
             "bypasses": dict(self.bypasses),
-            "bypasses_told": spell_time(self.bypasses_notified) if self.bypasses_notified else None,
+            "bypasses_told": spell_time(self.bypasses_notified) if self.bypasses_notified else None,  # stored name
             "matches": self.matches.to_json() if self.matches else None,
             "altered": self.altered[:NAMED],
             "late": self.late,
@@ -189,7 +189,7 @@ class Pass:
                     self._take(page)
                     if loading.done():
                         await self._compare(crew)
-            whole = not self.report.missing and not self._rows.odd[NO_EXEMPTION]
+            whole = not self.report.missing and not self._rows.left_out[NO_EXEMPTION]
             self.report.matches = self._counting.matches(self.report.started, whole=whole)
             await loading
             self._end_of({*self._open})
@@ -202,7 +202,7 @@ class Pass:
         await self._cover()
         self.report.missing = list(dict.fromkeys(self.report.missing))
         self.report.seen = len(self._rows.seen)
-        self.report.odd = self._rows.odd
+        self.report.left_out = self._rows.left_out
         for text in self._rows.problems():
             self.report.remark(text)
         return self._around
@@ -230,7 +230,7 @@ class Pass:
             self._siblings.hole = self._siblings.hole or page.lost
         if abs(page.skew) > _SKEW and not any("clock" in remark for remark in self.report.remarks):
             ahead = "ahead of" if page.skew > 0 else "behind"
-            self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is told by ours")
+            self.report.remark(f"our clock is {abs(page.skew):.0f} s {ahead} Azure's; expiry is judged by ours")
         now, around = self.world.clock.now(), self._around
         for one in self._rows.take(page):
             assigned = "/" + one.assignment_id.strip("/ ").lower()
@@ -293,7 +293,7 @@ class Pass:
         task.add_done_callback(self._crew.discard)
 
     async def _settle(self, shown: Sequence[Shown], *, settled: bool) -> None:
-        """Compare what is in one subscription or management group, once what is to be told of it was found out."""
+        """Compare what is in one subscription or management group, once it is known how they overlap."""
         if not settled:
             await self._siblings.settle(shown)
         new = {one.key: one for one in shown if one.key not in self._known}
@@ -319,7 +319,7 @@ class Pass:
         return min(max(since, _HORIZON[0]), _HORIZON[1]).total_seconds()
 
     async def _new(self, found: dict[bytes, Shown]) -> None:
-        """Adopt what was there before; hand over what came since and nobody told of."""
+        """Adopt what was there before; hand over what came since without an event."""
         container = next(iter(found.values())).container
         since = self._covered.get(container) or self.run.adopting or self.run.started
         before = {key for key, one in found.items() if was_before(one.modified_at, since)}

@@ -1,4 +1,4 @@
-"""Look for every way past a policy that is no exemption. Reads only; shared by the scan and the sweep."""
+"""Look for every bypass of a policy that is no exemption. Reads only; shared by the scan and the sweep."""
 
 import asyncio
 from collections import Counter
@@ -51,7 +51,7 @@ class Look:
 async def look(inventory: Inventory, around: Surroundings, ruleset: Ruleset, now: datetime) -> Look:
     """Find and judge them, as at `now` (UTC). Raises Retryable where nothing can be read.
 
-    What `around.missing` tells already is not told again.
+    What `around.missing` says already is not said again.
     """
     looking = _Looking(ruleset, around, now)
     looking.enroll()
@@ -136,7 +136,7 @@ class _Looking:
         self.result.partial |= {BypassKind.TAG} if kind == _TAGGED else set(BypassKind) - others
 
     def finish(self) -> Look:
-        """Return what was found, with what was left out told."""
+        """Return what was found, and say what was left out."""
         self.result.found = list(self._found.values())
         for kind, names in sorted(self._unread.items()):
             self.result.unknown += len(names)

@@ -30,7 +30,7 @@ class Matches:
         exemptions: how many it counted.
         whole: whether it saw all there are, and all that an override may ask of; else there may be more matches.
         exclusions, overrides, owners: how many exemptions each matches, in the order of the file.
-        unclear: of how many exemptions it cannot be told whether each override holds for them.
+        unclear: for how many exemptions it is unknown whether each override holds.
     """
 
     ruleset: str
@@ -120,7 +120,7 @@ class Counted(NamedTuple):
         reason: "" where none is given.
         expires: UTC; None for no end.
         exemptions: how many it matches; None where that is not known.
-        unclear: of how many exemptions it cannot be told whether it matches them.
+        unclear: for how many exemptions it is unknown whether it matches them.
         whole: whether all exemptions were seen.
     """
 
@@ -142,8 +142,8 @@ class Counted(NamedTuple):
         return "matches none" + (" for sure" if self.unclear else "" if self.whole else " that was seen")
 
     def flags(self, now: datetime) -> tuple[str, ...]:
-        """Return what is to be looked at: that it matches none, that it cannot be told, that it has ended."""
-        unclear = f"{self.unclear} cannot be told" if self.unclear else ""
+        """Return what is to be looked at: that it matches none, that it is unknown, that it has ended."""
+        unclear = f"{self.unclear} unknown" if self.unclear else ""
         ended = f"ended {spell_day(self.expires)}" if self.expires is not None and self.expires <= now else ""
         return tuple(filter(None, (self.idle, unclear, ended)))
 

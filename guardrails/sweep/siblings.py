@@ -1,8 +1,8 @@
-"""Siblings: what a sweep tells of exemptions by looking at all of them, and at the tree: guardrails.exemption.together.
+"""Siblings: what a sweep finds of exemptions by looking at all of them, and at the tree: guardrails.exemption.together.
 
 Resource Graph shows which exemptions may overlap, by their ids and reference ids alone. What they really switch off,
 and since when, is read from Azure and from the register; but only where something among them is not as it was when that
-was last done. A name for what was looked at stands in the register's token (guardrails.exemption.together), so that a
+was last done. A name for what was looked at is in the register's token (guardrails.exemption.together), so that a
 sweep of an unchanged tenant reads nothing for this.
 """
 
@@ -36,12 +36,12 @@ from guardrails.ruleset.model import Ruleset
 _AT_ONCE: Final = 16
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _KEEP: Final[Mapping[str, Any]] = MappingProxyType({"name": ""})
-"""For what this sweep cannot tell: what the register has stays."""
+"""For what is unknown to this sweep: what the register has stays."""
 
 
 @dataclass(slots=True, eq=False)
 class Shown:
-    """What a pass keeps of an exemption that the inventory shows. What is to be told of it is put in once it is known.
+    """What a pass keeps of an exemption that the inventory shows. `together` is put in once it is known.
 
     Attributes:
         key: ExemptionId.hash.
@@ -51,7 +51,7 @@ class Shown:
         assigned: its assignment's id, in lower case; "" where it is not compared with others, for it has ended.
         named: its reference ids, in lower case.
         outside: whether its assignment applies, as JSON (guardrails.exemption.together); {} where it does.
-        together: what is told of it, where the token alone does not say that the register has it.
+        together: what was found of it and others, where the token alone does not say that the register has it.
     """
 
     key: bytes
@@ -174,34 +174,34 @@ class Siblings:
         `sure`: as in Shown.
         """
         identity, shared = one.id, self._shared
-        container, cut, beside = intern(identity.container), len(identity.scope), ""
+        container, cut, compared = intern(identity.container), len(identity.scope), ""
         named: tuple[str, ...] = ()
         if self._compares and not is_expired(one.expires_on, now):
-            beside = shared.setdefault(assigned, assigned)
+            compared = shared.setdefault(assigned, assigned)
             if one.reference_ids and (assignment is None or assignment.members):  # a single policy has no members
                 named = shared.get(one.reference_ids) or shared.setdefault(
                     one.reference_ids, tuple(sorted(map(str.lower, one.reference_ids)))
                 )
-        reported: Mapping[str, Any] = _NOTHING
+        place: Mapping[str, Any] = _NOTHING
         if self._places and (container, assigned) not in self._uniform:
             above = self.around.above
             found = outside(identity.key[:cut], container, assignment, above) if assignment else NO_ASSIGNMENT
             if found is not None:
-                reported = self._findings_of_place(found)
+                place = self._findings_of_place(found)
             elif assignment and is_uniform(assignment):
                 self._uniform.add((container, assigned))
         shown = Shown(
-            identity.hash, identity.text, container, one.modified_at, listed, sure, cut, beside, named, reported
+            identity.hash, identity.text, container, one.modified_at, listed, sure, cut, compared, named, place
         )
-        if beside and container.startswith(MARK):
-            self._over.setdefault(beside, []).append(shown)
+        if compared and container.startswith(MARK):
+            self._over.setdefault(compared, []).append(shown)
         return shown
 
     def _findings_of_place(self, found: Outside | Unread) -> Mapping[str, Any]:
         if isinstance(found, Unread) and self.around.missing:  # it may pass: what the register has stays
             return _KEEP
-        reported: Mapping[str, Any] = self._shared.get(found) or self._shared.setdefault(found, to_json(found))
-        return reported
+        place: Mapping[str, Any] = self._shared.get(found) or self._shared.setdefault(found, to_json(found))
+        return place
 
     def settled(self, shown: Sequence[Shown]) -> bool:
         """Complete the tokens of the exemptions of one subscription. Return whether nothing had to be read for it."""
@@ -222,27 +222,27 @@ class Siblings:
 
     async def settle(self, shown: Sequence[Shown]) -> None:
         """Do the same where something has to be read."""
-        reported = await self._decided(list(self._units(shown)), shown)
+        overlaps = await self._decided(list(self._units(shown)), shown)
         for one in shown:
-            await self._tell(one, reported)
+            await self._settle_one(one, overlaps)
 
     async def finish(self, shown: Sequence[Shown]) -> None:
         """Do the same for all exemptions at management groups, once all others are settled."""
-        reported: dict[bytes, tuple[str, overlap.Reported | None]] = {}
+        overlaps: dict[bytes, tuple[str, overlap.Reported | None]] = {}
         if self._compares:
-            reported = await self._decided(list(self._units_of_groups(shown)), shown)
+            overlaps = await self._decided(list(self._units_of_groups(shown)), shown)
         for key, some in self._from_below.items():
-            name, own = reported.get(key, ("", None))
+            name, own = overlaps.get(key, ("", None))
             whole = overlap.best(own, some)
-            reported[key] = name_of([name, to_json(whole)]), whole
+            overlaps[key] = name_of([name, to_json(whole)]), whole
         for one in shown:
-            await self._tell(one, reported)
+            await self._settle_one(one, overlaps)
 
-    async def _tell(self, one: Shown, reported: Mapping[bytes, tuple[str, overlap.Reported | None]]) -> None:
-        """Complete the token of an exemption, and say what is told of it. `told`: by Shown.key: its name, and what."""
+    async def _settle_one(self, one: Shown, overlaps: Mapping[bytes, tuple[str, overlap.Reported | None]]) -> None:
+        """Complete an exemption's token, and keep what it overlaps with. `overlaps`: Shown.key -> its name, and what."""
         listed = self._listed(one)
         before = names_in(listed)[0]
-        name, found = reported.get(one.key, ("", None))
+        name, found = overlaps.get(one.key, ("", None))
         keeps = one.key in self._undecided or (
             self._compares and before not in ("", name) and await self._rests_on_unseen(one)
         )
@@ -251,7 +251,7 @@ class Siblings:
         self._complete(one, listed, name, {} if name in ("", before) else to_json(found, name))
 
     def _complete(self, one: Shown, listed: str, name: str, overlap: Mapping[str, Any] = _NOTHING) -> None:
-        """Complete a token. `listed`: the register's; `name`: of what is told; `overlap`: that, where it is new."""
+        """Complete a token. `listed`: the register's; `name`: of what was found; `overlap`: that, where it is new."""
         base = one.listed if one.sure or not listed else one.listed[:SAID] + listed[SAID:BASE]
         if not one.outside:
             one.listed = with_names(base, name, "")
@@ -341,9 +341,9 @@ class Siblings:
     async def _decided(
         self, units: list[_Unit], shown: Sequence[Shown]
     ) -> dict[bytes, tuple[str, overlap.Reported | None]]:
-        """Return what is told of exemptions that may overlap, by Shown.key, and the name of it in their tokens.
+        """Return how exemptions overlap that may, by Shown.key, and the name of that in their tokens.
 
-        Only assignments of which something changed are looked at; of the others the names alone are told.
+        Only assignments of which something changed are looked at; of the others the names alone are returned.
         """
         expected = self._expected(units)
         changed = {one.assigned for one in shown if one.assigned and self._is_changed(one, expected)}
@@ -356,8 +356,8 @@ class Siblings:
             await self._read(there.values(), read)
             await self._read(over.values(), self._groups)
             for unit, site in asked:
-                reported = await self._look(unit, site, read)
-                if again := self._take(unit, site, reported, found):
+                overlaps = await self._look(unit, site, read)
+                if again := self._take(unit, site, overlaps, found):
                     unit.name(site, name_of([site[2], sorted(again)]))
         except Retryable:
             self._undecided.update(there, over)
@@ -367,12 +367,12 @@ class Siblings:
         return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
 
     def _take(
-        self, unit: _Unit, site: _Site, reported: Mapping[bytes, overlap.Reported], found: dict[bytes, overlap.Reported]
+        self, unit: _Unit, site: _Site, overlaps: Mapping[bytes, overlap.Reported], found: dict[bytes, overlap.Reported]
     ) -> list[str]:
-        """Take what a site tells; return why the next sweep is to look again, for that gives it another name."""
+        """Take the overlaps at a site; return why the next sweep is to look again, for that gives it another name."""
         again: list[str] = []
         over = {one.key for one in unit.over}
-        for key, one in reported.items():
+        for key, one in overlaps.items():
             if isinstance(one, Unread) and self.around.missing:  # it may pass: what the register has stays
                 self._undecided.add(key)
             elif key in over:
@@ -385,7 +385,7 @@ class Siblings:
         return again
 
     async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, overlap.Reported]:
-        """Return what is told of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
+        """Return the overlaps of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
         own, above = self._siblings(unit.own(site), read), self._siblings(unit.higher(site), read)
         over, doubt = self._siblings(unit.over, self._groups), unit.doubt
         if doubt and over:
@@ -400,9 +400,9 @@ class Siblings:
             key: replace(one, written=(read if key in read.written else self._groups).written[key])
             for key, one in every.items()
         }
-        reported = overlap.compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
+        overlaps = overlap.compare([dated[key] for key in own], [dated[key] for key in (*above, *over)])
         keys = {one.key: key for key, one in dated.items()}
-        return {keys[one]: said for one, said in reported.items()}
+        return {keys[one]: found for one, found in overlaps.items()}
 
     def _siblings(self, some: Iterable[Shown], read: _Read) -> dict[bytes, overlap.Sibling]:
         return {one.key: sibling for one in some if (sibling := read.siblings.get(one.key)) is not None}
@@ -487,8 +487,8 @@ class Siblings:
             stored = await self.world.register.read(ExemptionId.parse(one.id))
         except Permanent:
             return False
-        reported = stored.row.together.get("overlap", {}) if stored else {}
-        before = reported.get("before", ()) if isinstance(reported, Mapping) else ()
+        known = stored.row.together.get("overlap", {}) if stored else {}
+        before = known.get("before", ()) if isinstance(known, Mapping) else ()
         return any(self._is_unseen(str(other[0])) for other in before if isinstance(other, list) and other)
 
     def _is_unseen(self, other: str) -> bool:

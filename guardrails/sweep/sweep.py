@@ -2,7 +2,7 @@
 
 The inventory is compared with the register, never believed: what differs, is new, or is not shown any more goes on the
 `reconcile` queue, and Azure decides there. What was there before the guardrails is adopted. A pass that is killed has
-lost nothing: what it did stands, and the next one finds the rest.
+lost nothing: what it did remains, and the next one finds the rest.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ class Sweeper:
         world, inventory, sweeps: the ports.
         ruleset: returns the ruleset in force; raises Misconfigured.
         say: queues a notice about the service.
-        bypasses: what is known of the ways past a policy that are no exemptions.
+        bypasses: what is known of the bypasses of policies that are no exemptions.
         audit_only: whether a setting holds the mode at audit.
-        late: the age of the last sweep from which people are told that sweeps did not come by.
+        late: the age of the last sweep from which a notice says that sweeps are late.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Sweeper:
                 mode = Mode.AUDIT if self._audit_only else ruleset.mode
                 around = await Pass(self._world, self._inventory, self._sweeps, run, ruleset, mode, report).go()
                 found = await self._bypasses_in(around, ruleset, report)
-                whole = await self._tell(run, report)
+                whole = await self._notify(run, report)
                 await self._notify_of_bypasses(found, report)
             except* GuardrailsError as errors:
                 first = _first(errors)
@@ -131,8 +131,8 @@ class Sweeper:
             await asyncio.gather(heart, return_exceptions=True)
 
     async def _bypasses_in(self, around: Surroundings, ruleset: Ruleset, report: Report) -> Tally | None:
-        """Look for the ways past a policy that are no exemptions; None where that failed, and nothing else did."""
-        failed = "the ways past a policy that are no exemptions could not be looked at"
+        """Look for the bypasses of policies that are no exemptions; None where that failed, and nothing else did."""
+        failed = "the bypasses of policies that are no exemptions could not be looked at"
         try:
             tally = await sweep_bypasses(
                 self._inventory,
@@ -140,14 +140,14 @@ class Sweeper:
                 around,
                 ruleset,
                 at=report.started,
-                reported=report.bypasses_notified,
+                notified=report.bypasses_notified,
                 arm=self._world.arm,
             )
         except GuardrailsError as error:
             report.missing.append(f"{failed}: {error}")
             return None
         except Exception as error:  # noqa: BLE001
-            text = "a defect in the sweep of the ways past a policy; the sweep goes on without it: %s"
+            text = "a defect in the sweep of the bypasses; the sweep goes on without it: %s"
             log.error(text, defect(error))  # noqa: TRY400 - its text may quote anybody
             report.missing.append(f"{failed}: {type(error).__name__}, a defect; the log has more")
             return None
@@ -156,22 +156,22 @@ class Sweeper:
         for text in tally.notes:
             report.remark(text)
         for container, count in tally.unseen.most_common(NAMED):
-            report.unseen(container, f"{count} other way{'s' if count > 1 else ''} past a policy")
+            report.unseen(container, f"{count} bypass{'es' if count > 1 else ''}")
         report.missing = list(dict.fromkeys(report.missing))
         return tally
 
     async def _notify_of_bypasses(self, found: Tally | None, report: Report) -> None:
-        """Tell of what people have not heard of, all in one; what was looked at is told of then."""
+        """Announce what is new in one notice; what was looked at counts as announced then."""
         if found is None:
             return
         if found.notice is not None:
             await self._say_once(found.notice, report)
         report.bypasses_notified = report.started
 
-    async def _tell(self, run: Run, report: Report) -> bool:
-        """Tell of what was adopted since people were last told, and of what could not be seen: each once.
+    async def _notify(self, run: Run, report: Report) -> bool:
+        """Announce what was adopted since the last such notice, and what could not be seen: each once.
 
-        Return whether all that was adopted is told of: some may yet come off the queue, one by one.
+        Return whether all that was adopted is announced: some may yet come off the queue, one by one.
         """
         if report.altered:
             await self._say_once(altered(report.altered, at=self._world.clock.now()), report)
@@ -195,7 +195,7 @@ class Sweeper:
         return True
 
     async def _notify_late(self, run: Run, by: str, report: Report) -> None:
-        """Tell that no sweep came by for too long: once, until one is in time again."""
+        """Announce that no sweep ran for too long: once, until one is in time again."""
         last = last_sweep(run)
         if last is None or run.started - last < self._late:
             return
@@ -205,16 +205,16 @@ class Sweeper:
         await self._say_once(notice, report)
 
     async def _notify_partial(self, report: Report) -> None:
-        """Tell of a sweep that broke off, as far as that is possible then."""
+        """Announce that a sweep broke off, as far as that is possible then."""
         try:
             await self._say_once(partial(report.missing, at=self._world.clock.now()), report)
         except GuardrailsError as error:
-            log.error("nobody could be told that the sweep broke off: %s", error)  # noqa: TRY400
+            log.error("the notice that the sweep broke off could not be sent: %s", error)  # noqa: TRY400
 
     async def _say_once(self, notice: Notice, report: Report) -> None:
-        if notice.id not in report.reported:
+        if notice.id not in report.notified:
             await self._say(notice)
-            report.reported = [*report.reported, notice.id][-20:]
+            report.notified = [*report.notified, notice.id][-20:]
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -127,7 +127,7 @@ def test_an_override_of_which_it_cannot_be_told_whether_it_holds_is_not_said_to_
     ruleset = parse_ruleset(RULES + overrides.replace('assignment: "*"', "assignment: audit-*"))
     found = counted(ruleset, count(ruleset, exemption("web"), exemption("web", "f")))
     assert [(one.about, one.exemptions, one.flags(AT)) for one in found] == [
-        ("policy_category Storage", 0, ("matches none for sure", "2 cannot be told")),
+        ("policy_category Storage", 0, ("matches none for sure", "2 unknown")),
         ("scope /subscriptions/none; severity high", 0, ("matches none",)),
         ("assignment audit-*; exemption_category waiver", 0, ("matches none",)),
     ]

@@ -40,7 +40,7 @@ async def test_odd_rows_are_counted_and_named_and_the_rest_goes_on(tenant: Tenan
         ]
     )
     report = await tenant.sweep()
-    assert report.odd == {"no exemption": 3, "foreign tenant": 1, "duplicate": 2}
+    assert report.left_out == {"no exemption": 3, "foreign tenant": 1, "duplicate": 2}
     assert report.adopted == len(ids)
     assert "theirs" in " ".join(report.remarks)
 

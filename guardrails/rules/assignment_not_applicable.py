@@ -1,10 +1,10 @@
-"""An exemption must stand where its assignment applies.
+"""An exemption must be at a scope where its assignment applies.
 
 What it does: looks, at a sweep or in a scan, whether the exemption's scope is the assignment's or below it, by the
 management groups that are above it now, and not left out by the assignment's `notScopes`. Where the chain of groups
 cannot be read and the answer needs it, it is unknown. Where assignmentScopeValidation is DoNotValidate it passes, for
-such an exemption may stand elsewhere; so it does where the assignment is gone. An exemption that no sweep has seen yet
-passes; what the last sweep told stays until the next. Before a revert that rests on it, Azure is asked again. Our tag
+such an exemption may be elsewhere; so it does where the assignment is gone. An exemption that no sweep has seen yet
+passes; what the last sweep found stays until the next. Before a revert that rests on it, Azure is asked again. Our tag
 cannot be written into such an exemption, for Azure refuses any write of it.
 
 Why: the exemption does nothing, until the subscription is moved back, or the scope is no longer left out: it then
@@ -30,7 +30,7 @@ from guardrails.rules.words import clip, clips
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a sweep or a scan told that the assignment does not apply; Unknown where it could not tell."""
+    """Violation where a sweep or a scan found that the assignment does not apply; Unknown where they could not see."""
     outside = facts.together.outside
     if outside is None or isinstance(facts.assignment, Gone):
         return PASS
@@ -38,7 +38,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if known and exemption.scope_validation.lower() == "donotvalidate":
         return PASS
     if isinstance(outside, Unread):
-        return Unknown(f"whether it applies cannot be told: {outside.reason}")
+        return Unknown(f"whether it applies is unknown: {outside.reason}")
     text = "its assignment leaves its scope out" if outside.not_scope else "its assignment does not apply at its scope"
     return Violation(
         text,
@@ -73,7 +73,7 @@ RULE = Rule(
         Case("the chain of management groups could not be read", facts={
             "together": Together(outside=Unread("Resource Graph does not show the management groups above it")),
         }),
-        Case("it may stand elsewhere: the source does not say", facts={
+        Case("it may be elsewhere: the source does not say", facts={
             "together": Together(outside=_MOVED),
         }, source=RESOURCE_GRAPH),
     ),

@@ -1,7 +1,7 @@
 """Exemptions must come from an approved pipeline.
 
 What it does: compares the last writer (systemData; our own tagging is seen through) with the approved identities of the
-ruleset. Where none are configured it cannot tell.
+ruleset. Where none are configured the answer is unknown.
 
 Why: an exemption that went through a pipeline was reviewed as code, approved, and can be found again. One written in
 the portal was not, and the next run of the pipeline may remove it or, worse, keep it.

@@ -43,7 +43,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It cannot be told, and why (one phrase for people)."""
+    """The answer is unknown, and why (one phrase for people)."""
 
     reason: str
 
@@ -58,7 +58,7 @@ class NoOptions:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An example beside its rule: it is shown in the docs and run by the tests.
+    """An example of a rule, next to its check: it is shown in the docs and run by the tests.
 
     It is the sample exemption of `guardrails.rules.sample` with changes.
 
@@ -90,7 +90,7 @@ class Declared(ABC):
         name: stable kebab-case name; the key in the ruleset.
         severity: how bad a violation is, unless the ruleset says otherwise.
         soc2: the Trust Services Criteria (2017) that an auditor files a violation under.
-        mend: what the owner does about it, one imperative sentence.
+        remediation: what the owner does about it, one imperative sentence.
     """
 
     code: str
@@ -117,8 +117,8 @@ class Rule(Declared):
             Where one is not known and would settle the matter, the rule is Unknown.
         control: its form at the control plane, or one sentence why it has none; see guardrails.rules.control.
         good, bad, unclear: cases that give PASS, Violation, Unknown. `unclear` may be empty where nothing can be.
-        swept: whether it only says what a sweep or a scan told of the exemption (Facts.together): a look at the
-            exemption alone cannot tell more.
+        swept: whether it only says what a sweep or a scan found of the exemption (Facts.together): a look at the
+            exemption alone shows no more.
         no_tag: why our tag cannot be written into an exemption that breaks it, a phrase; "" where it can.
         no_revert: why the ruleset cannot have it revert, a phrase; "" where it can.
     """
@@ -141,7 +141,7 @@ class Rule(Declared):
 
 
 def paragraphs_of(rule: Declared) -> list[str]:
-    """Return the paragraphs of what a rule says of itself, as they stand there."""
+    """Return the paragraphs of what a rule says of itself, as they are."""
     return rule.doc.strip().split("\n\n")
 
 

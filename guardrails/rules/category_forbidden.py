@@ -3,7 +3,7 @@
 What it does: compares the category, Waiver or Mitigated, with a list. The list is empty by default; then it passes.
 
 Why: a waiver accepts the risk and does nothing about it. Where that is not acceptable, in production say, only an
-exemption whose intent is met by other means may stand; or the other way round, where nobody checks those means.
+exemption whose intent is met by other means may stay; or the other way round, where nobody checks those means.
 
 Example: a waiver from the encryption policy in the production landing zone, where the ruleset forbids waivers.
 

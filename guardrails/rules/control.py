@@ -65,7 +65,7 @@ class Form:
 
 
 class Given(NamedTuple):
-    """What a form may depend on beside the rule's options: the metadata names and who is approved, lower case."""
+    """What a form may depend on besides the rule's options: the metadata names and who is approved, lower case."""
 
     names: Names
     approved: frozenset[str] = frozenset()

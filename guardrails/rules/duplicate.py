@@ -4,14 +4,14 @@ What it does: compares the exemptions of one assignment that have not ended, at 
 where another at the same scope, written before it, switches off the same policies for the same resources and people;
 category, end and names do not matter. It is also one where its writing completed the whole initiative: with others at
 its scope or above it that leave out no resources, where none of them covers it alone. The one that was written later is
-told; a write of ours does not count. An exemption that no sweep has seen yet passes; what the last sweep told stays
-until the next.
+the violation; a write of ours does not count. An exemption that no sweep has seen yet passes; what the last sweep found
+stays until the next.
 
 Why: a second exemption keeps a control off when the first ends, is deleted or is reverted, and whoever reviews one does
 not see the other. Several small ones that add up to the whole initiative are a whole initiative that nobody approved.
 
-Example: a waiver ends next week, and a new one for the same policy of the same storage account was written beside it,
-with another ticket and another year.
+Example: a waiver ends next week, and a second one for the same policy of the same storage account was written, with
+another ticket and another year.
 
 Instead: delete one of them and keep, or extend, the one that was approved. To renew an exemption, update it.
 
@@ -32,12 +32,12 @@ from guardrails.rules.words import clips
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where a sweep or a scan told what it repeats or completes; Unknown where those could not tell."""
+    """Violation where a sweep or a scan found what it repeats or completes; Unknown where they could not see."""
     overlap = facts.together.overlap
     if overlap is None or isinstance(facts.assignment, Gone):
         return PASS
     if isinstance(overlap, Unread):
-        return Unknown(f"whether it repeats another exemption cannot be told: {overlap.reason}")
+        return Unknown(f"whether it repeats another exemption is unknown: {overlap.reason}")
     text = "it switches off what an exemption before it does"
     if overlap.whole:
         text = "with exemptions that were written before it, it exempts the whole initiative"
@@ -66,7 +66,7 @@ RULE = Rule(
     soc2=("CC5.2", "CC6.1"),
     remediation="Delete one of them; keep, or extend, the one that was approved.",
     check=check,
-    control="A policy sees one exemption at a time, not those beside it.",
+    control="A policy sees one exemption at a time, not the others.",
     good=(Case("the last sweep found no other like it, or none has looked yet"),),
     bad=(
         Case("one before it says the same", facts={
@@ -77,7 +77,7 @@ RULE = Rule(
         }),
     ),
     unclear=(
-        Case("the sweep could not tell what one of them switches off", facts={
+        Case("the sweep could not see what one of them switches off", facts={
             "together": Together(Unread("a resource selector is of a kind that is not documented: 'tags'")),
         }),
     ),

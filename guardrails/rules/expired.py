@@ -29,7 +29,7 @@ class Options:
     """How long an expired exemption may stay."""
 
     keep_days: int = option(
-        0, "days for which an expired exemption may stay before it is reported", minimum=0, stricter="less"
+        0, "days for which an expired exemption may stay before that is a violation", minimum=0, stricter="less"
     )
 
 

@@ -1,15 +1,15 @@
 """An edit must not push an expiry out.
 
 What it does: compares `expiresOn` with the end that was accepted: of the exemption's compliant states in the register,
-or, where it has none, of the states that were let stand. An expiry that was removed, or that is later by more than the
+or, where it has none, of the states that were tolerated. An expiry that was removed, or that is later by more than the
 tolerance, is a violation. Steps within the tolerance do not move the accepted end: they add up. A later date under a
 ticket that the exemption did not name before is a renewal and passes; the accepted end is then the new one, as it is
 after an earlier date. That ticket is a claim of who wrote it: where it is not enough, switch `allow_with_new_ticket`
 off. An exemption that is deleted and made anew within 30 days is compared with what it was. Where nothing was accepted,
 it passes.
 
-Why: Azure lets anybody who may write the exemption write a later date, as often as they like, and tells nobody. A year
-of monthly extensions is an exemption for a year that was approved for a month.
+Why: Azure lets anybody who may write the exemption write a later date, as often as they like, without notice. A year of
+monthly extensions is an exemption for a year that was approved for a month.
 
 Example: an exemption approved until March is edited in February, quietly, to end in October.
 

@@ -66,7 +66,7 @@ RULE = Rule(
         Case("a user, as PowerShell spells it", properties={"resourceSelectors": [{"Name": "bob", "Selectors": [
             {"Kind": "UserPrincipalId", "In": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
         ]}]}),
-        Case("a group, beside what cannot be read", properties={"resourceSelectors": [{"selectors": 7}, {"selectors": [
+        Case("a group, and what cannot be read", properties={"resourceSelectors": [{"selectors": 7}, {"selectors": [
             "x", {"kind": "groupPrincipalId", "in": ["3f2504e0-4f89-41d3-9a0c-0305e82c3301"]},
         ]}]}),
     ),

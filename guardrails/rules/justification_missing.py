@@ -4,7 +4,7 @@ What it does: reads the description and the metadata's `justification` (and its 
 `min_length` characters long, must say something ("test", "n/a" and "temporary exemption" do not, in any script), and
 must say more than the display name. A Chinese, Japanese or Korean character counts as two.
 
-Why: the approver accepted a risk for a reason. If the reason is not there, nobody can tell later whether it still
+Why: the approver accepted a risk for a reason. If the reason is not there, nobody knows later whether it still
 holds.
 
 Example: `description: temp`, or a description that repeats the display name.

@@ -1,4 +1,4 @@
-"""An exemption should live beside what it exempts.
+"""An exemption should be deployed together with what it exempts.
 
 What it does: counts how often the guardrails had to put the exemption back because its target was deleted and made
 again. From `times` on it is a violation, unless the exemption is co-located: its name is a GUID and its metadata says
@@ -6,7 +6,7 @@ again. From `times` on it is a violation, unless the exemption is co-located: it
 passes.
 
 Why: an exemption goes with its target. Where the target is made anew again and again, the exemption is gone for some
-seconds each time, the target is refused or reported meanwhile, and teams take a wider exemption to be rid of it. In
+seconds each time, the target is denied or non-compliant meanwhile, and teams take a wider exemption to be rid of it. In
 the template of its target it comes back with it, in the same deployment.
 
 Example: a storage account that the nightly deployment of a test environment deletes and creates, with a waiver that
@@ -39,15 +39,15 @@ _MARK: Final = "coLocated"
 class Options:
     """How often is often."""
 
-    times: int = option(3, "how often it was put back before that is told", minimum=1, stricter="less")
+    times: int = option(3, "how often it was put back before that is a violation", minimum=1, stricter="less")
 
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
-    """Violation where it was put back `times` times or more and is not deployed beside its target."""
+    """Violation where it was put back `times` times or more and is not deployed together with its target."""
     if facts.recreated < options.times or _is_co_located(exemption):
         return PASS
     return Violation(
-        "its target is recreated often, and it is not deployed beside it",
+        "its target is recreated often, and it is not deployed together with it",
         {"restored": facts.recreated, "name": clip(exemption.id.name)},
     )
 
@@ -58,7 +58,7 @@ def _is_co_located(exemption: Exemption) -> bool:
     return marked and _GUID.fullmatch(exemption.id.name) is not None
 
 
-_BESIDE: Final = f"{RESOURCE}{EXEMPTIONS}5b7d2c5e-1c0a-5f7e-9b2d-6f3f0a4f8f10"
+_CO_LOCATED: Final = f"{RESOURCE}{EXEMPTIONS}5b7d2c5e-1c0a-5f7e-9b2d-6f3f0a4f8f10"
 _MARKED: Final = {"metadata": {**BODY["properties"]["metadata"], _MARK: True}}
 
 RULE = Rule(
@@ -66,20 +66,20 @@ RULE = Rule(
     name="recreated-often",
     severity=Severity.INFO,
     soc2=("CC8.1",),
-    remediation="Deploy it beside its target with infra/modules/exemption.bicep, and delete this one.",
+    remediation="Deploy it together with its target by infra/modules/exemption.bicep, and delete this one.",
     check=check,
     control="It counts what we put back, which the register knows and a policy does not.",
     options=Options,
     good=(
         Case("it was never put back"),
         Case("put back twice", facts={"recreated": 2}),
-        Case("put back often, and co-located now", properties=_MARKED, id=_BESIDE, facts={"recreated": 5}),
+        Case("put back often, and co-located now", properties=_MARKED, id=_CO_LOCATED, facts={"recreated": 5}),
         Case("put back three times where ten are allowed", facts={"recreated": 3}, options={"times": 10}),
     ),
     bad=(
         Case("put back three times", facts={"recreated": 3}),
         Case("marked as co-located, but of a name made by hand", properties=_MARKED, facts={"recreated": 3}),
-        Case("a GUID for a name, but not marked", id=_BESIDE, facts={"recreated": 3}),
+        Case("a GUID for a name, but not marked", id=_CO_LOCATED, facts={"recreated": 3}),
         Case("put back once where none is allowed", facts={"recreated": 1}, options={"times": 1}),
     ),
 )

@@ -1,8 +1,8 @@
-"""How far an exemption reaches: which policies of an initiative it exempts, and for what. Not a rule.
+"""Selection: which policies of an initiative an exemption exempts, and for which resources. Not a rule.
 
 Resource selectors, as Microsoft Learn describes them: conditions in one selector must all hold, and a resource matches
 when any one selector does. https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-The specification leaves their kinds open: what an undocumented one picks, people or policies, nobody can tell.
+The specification leaves their kinds open: what an undocumented one picks, people or policies, is unknown.
 """
 
 from collections.abc import Iterable, Mapping

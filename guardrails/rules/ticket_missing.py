@@ -4,7 +4,7 @@ What it does: looks for a ticket in the metadata (`approvalTicket` and its alias
 "n/a" or "TBD", count as none.
 
 Why: the ticket is where the request, the risk and the approval are written down. Without it there is no audit trail:
-nobody can tell who accepted the risk, or that anybody did.
+nobody knows who accepted the risk, or whether anybody did.
 
 Example: a waiver made in the portal, which has no field for a ticket.
 

@@ -28,7 +28,7 @@ from guardrails.rules.words import clip, clips
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
-    """Violation where every policy is exempted; Unknown where what is needed to tell could not be read."""
+    """Violation where every policy is exempted; Unknown where what that needs could not be read."""
     assignment = facts.assignment
     if not isinstance(assignment, Assignment):
         return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS

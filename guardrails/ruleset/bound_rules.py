@@ -76,7 +76,7 @@ class Alternatives:
 
     Attributes:
         choices: at least one, and at least one way among them.
-        overrides: the names of the overrides of which it cannot be told whether they hold.
+        overrides: the names of the overrides of which it is unknown whether they hold.
         why: what could not be read for that, a phrase for people.
         settled: False where so much is open that not every way is among the choices.
     """
@@ -99,11 +99,11 @@ _EVERYWHERE: Final = (Case(()),)
 _KEPT: Final = 4_096
 """For so many kinds of exemptions it is kept what applies to them."""
 
-_WAYS: Final = 65_536
+_SETTINGS: Final = 65_536
 """So many settings of rules are kept: what some overrides together have of one rule."""
 
 _OPEN: Final = 6
-"""Of so many overrides of one rule every combination is looked at where it cannot be told whether they hold."""
+"""Of so many overrides of one rule every combination is looked at where it is unknown whether they hold."""
 
 
 class Holding(NamedTuple):
@@ -210,7 +210,7 @@ class Limits:
         return self._holding.get(scoped, exemption, facts, 0, self._holding_in)
 
     def by_scope(self, exemption_id: ExemptionId, now: datetime) -> Mapping[str, BoundRule]:
-        """Return name -> rule of what is on as far as an exemption's id alone tells."""
+        """Return name -> rule of what is on as far as an exemption's id alone shows."""
         there = (self._scoped[index] for index in self._scopes.matching(exemption_id.key))
         numbers = (n for n in there if self.overrides[n].by_scope_alone and _runs(self.overrides[n], now))
         return self.bound(tuple(numbers))
@@ -250,7 +250,7 @@ class Limits:
         """Return a rule as these overrides have it, and no others: one object for all; None where it is off."""
         key = rule.name, saying
         if key not in self._ways:
-            if len(self._ways) >= _WAYS:
+            if len(self._ways) >= _SETTINGS:
                 self._ways.clear()
             self._ways[key] = _bind(rule, self.rules.get(rule.name, {}), [self.overrides[number] for number in saying])
         return self._ways[key]

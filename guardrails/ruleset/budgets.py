@@ -16,10 +16,10 @@ WINDOW: Final = timedelta(hours=1)
 """Budgets are of so long, up to now."""
 
 MOST: Final = 5_000
-"""More in all count as so many: they stand in one row of a table."""
+"""More in all count as so many: they are kept in one row of a table."""
 
 REMEMBERED: Final = 20
-"""How many times of reverts, and of restores, a row remembers beside the newest: one exemption has no wider budget."""
+"""How many times of reverts, and of restores, a row remembers besides the newest: one exemption has no wider budget."""
 
 BREAKER: Final = "breaker"
 RESTORES: Final = "restores"
@@ -125,11 +125,11 @@ class Full:
 
     @property
     def whose(self) -> str:
-        """The name under which it is remembered that people were told."""
+        """The name under which it is recorded that it was notified."""
         return f"{self.name}/{self.key}"
 
     def notified_at(self, now: datetime) -> datetime:
-        """Return the time, UTC, that people count as told from, who are told `now`: an hour later it has room.
+        """Return the time, UTC, from which a notification at `now` counts: an hour later the budget has room.
 
         The clock that noted the use that filled it may be ahead of this one.
         """
@@ -152,8 +152,8 @@ def full(uses: Sequence[Use], asked: Use, budget: Budget, now: datetime) -> Full
         return None
     same = [use for use in uses if use.removal == asked.removal]
     if asked.removal:
-        reached = len(uses) >= budget.total // 2
-        return _used_up("total", budget.total // 2, uses, now) if reached else None
+        is_full = len(uses) >= budget.total // 2
+        return _used_up("total", budget.total // 2, uses, now) if is_full else None
     for name, limit in (("author", budget.author), ("subscription", budget.subscription)):
         key = getattr(asked, name)
         mine = [use for use in same if key and getattr(use, name) == key]

@@ -1,4 +1,4 @@
-"""The rules about bypasses, the ways past a policy that are no exemptions. `bypass.model` judges by them.
+"""The rules about bypasses of policies. `guardrails.bypasses.model` judges by them.
 
 They are on where a ruleset does not name them, and what follows is an alert or nothing: a bypass is never changed.
 """
@@ -10,7 +10,7 @@ from typing import Final
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import Declared
 
-_REPORTED: Final = "A policy looks at resources; a sweep and a scan look at assignments."
+_RESOURCES_ONLY: Final = "A policy looks at resources; a sweep and a scan look at assignments."
 _TAGGED: Final = "Of tags, the policy `audit-exception-tags` reports those that are incomplete."
 
 
@@ -38,7 +38,7 @@ UNREADABLE: Final = BypassRule(
     severity=Severity.MEDIUM,
     soc2=("CC7.1",),
     remediation="Look at it in the portal, and write it as Azure documents it.",
-    control=f"{_REPORTED} {_TAGGED}",
+    control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must be readable.
 
 What it does: finds an assignment, a property of one, or tags, that are not as Azure documents them. It is always
@@ -65,18 +65,18 @@ TICKET_MISSING: Final = BypassRule(
     severity=Severity.HIGH,
     soc2=("CC5.3", "CC8.1"),
     remediation="Name the approval ticket in the assignment's metadata, or in the ticket tag.",
-    control=f"{_REPORTED} {_TAGGED}",
+    control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must name its approval ticket.
 
 What it does: looks for a ticket in the assignment's metadata, under the keys that an exemption may have it under; for a
-tag, in the ticket tag beside it.
+tag, in the ticket tag of the same resource.
 
 Why: a bypass does what an exemption does, and leaves less behind: no category, no justification, no object of its own.
-Without a ticket nobody can tell who accepted the risk, or that anybody did.
+Without a ticket nobody knows who accepted the risk, or whether anybody did.
 
 Example: an assignment that was set to `DoNotEnforce` for a migration, and has stayed so.
 
-Instead: get the approval, write its ticket beside the bypass; or write an exemption, which has a place for all of it.
+Instead: get the approval, and write its ticket at the bypass; or write an exemption, which has a place for all of it.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
@@ -91,7 +91,7 @@ REVIEW_MISSING: Final = BypassRule(
     severity=Severity.LOW,
     soc2=("CC3.2", "CC4.1"),
     remediation="Name the date of the next review in the assignment's metadata.",
-    control=_REPORTED,
+    control=_RESOURCES_ONLY,
     text="""A bypass must have a review ahead.
 
 What it does: reads the date of the next review from the assignment's metadata. None is a violation, and so is a day
@@ -117,7 +117,7 @@ END_MISSING: Final = BypassRule(
     severity=Severity.MEDIUM,
     soc2=("CC6.1", "CC9.1"),
     remediation="Say when it ends, as 2027-06-30T00:00:00Z, in the assignment's metadata or in the expiry tag.",
-    control=f"{_REPORTED} {_TAGGED}",
+    control=f"{_RESOURCES_ONLY} {_TAGGED}",
     text="""A bypass must say when it ends.
 
 What it does: looks for an end in the assignment's metadata, or in the expiry tag. What is there and is no time is
@@ -173,8 +173,8 @@ NOT_APPROVED: Final = BypassRule(
 What it does: compares the id that the tag names with the ruleset's list of approved ones. As in Azure Policy, case does
 not matter and a blank does. Tags without an id are a violation too. It looks at tags only.
 
-Why: whoever may write tags may write these. Only the list, which is reviewed as code, tells an approved exception from
-one that somebody made for himself.
+Why: whoever may write tags may write these. Only the list, which is reviewed as code, shows which exceptions are
+approved and which somebody made for himself.
 
 Example: a developer copies the tags of a neighbouring resource group and changes the number.
 

@@ -1,4 +1,4 @@
-"""What in a ruleset file contradicts itself: mistakes that no field shows alone, each told with its line. Pure.
+"""What in a ruleset file contradicts itself: mistakes that no field shows alone, each with its line. Pure.
 
 What has no form is passed over here, for the check against the schema names it.
 """
@@ -28,7 +28,7 @@ def contradictions(root: yaml.Node, name: str, matchers: Iterable[str] = ()) -> 
         route = said.get("route")
         if isinstance(route, yaml.ScalarNode):
             if route.value in seen:
-                text = f"the route '{route.value}' stands here twice; rename one"
+                text = f"the route '{route.value}' occurs twice; rename one"
                 yield f"{name}:{place(route)}: notices[{index}].route: {text}"
             seen.add(route.value)
         channel = said.get("channel")
@@ -45,7 +45,7 @@ def _overrides(root: yaml.Node, name: str, matchers: Iterable[str]) -> Iterator[
     """Yield where an override names nothing that it is for, or asks of bypasses what only exemptions have."""
     for index, item, said in _items(root, "overrides"):
         asked = [key for key in matchers if key in said]
-        if said.keys() <= {"reason", "expires", "rules"}:  # else a slip in a name is told already
+        if said.keys() <= {"reason", "expires", "rules"}:  # else a slip in a name is reported already
             text = f"it would hold nowhere; give one of {', '.join(matchers)}"
             yield f"{name}:{place(item)}: overrides[{index}]: {text}"
         others = [key for key in asked if key != "scope"]
@@ -60,7 +60,7 @@ def _overrides(root: yaml.Node, name: str, matchers: Iterable[str]) -> Iterator[
 
 
 def _exceptions(root: yaml.Node, name: str) -> Iterator[str]:
-    """Yield where two of the tags of an exception are one: Azure does not tell case apart."""
+    """Yield where two of the tags of an exception are one: Azure ignores case."""
     section = _field(root, "exceptions")
     given = _fields(_field(section, "tags"))
     seen: dict[str, str] = {}
@@ -118,7 +118,7 @@ def _kind_problem(kind: str, facts: KindFacts | None, mildest: object, narrowing
 
 
 def _may_be_in(scope: str, subscriptions: set[str]) -> bool:
-    """Whether a glob on exemption ids can match below one of the subscriptions, as far as its start tells."""
+    """Whether a glob on exemption ids can match below one of the subscriptions, as far as its start shows."""
     start = start_of(scope)
     above = start if len(start) < len(scope) else start.rstrip("/") + "/"
     paths = [f"/subscriptions/{subscription}/" for subscription in subscriptions]
@@ -141,7 +141,7 @@ def _items(root: yaml.Node, section: str) -> Iterator[tuple[int, yaml.Node, dict
 
 
 def item_places(node: yaml.Node, path: str = "") -> dict[str, str]:
-    """Return where the items of the file's lists stand: `overrides[3]` -> `line:column`."""
+    """Return where the items of the file's lists are: `overrides[3]` -> `line:column`."""
     if isinstance(node, yaml.SequenceNode):
         return {f"{path}[{index}]": place(item) for index, item in enumerate(node.value)}
     found: dict[str, str] = {}
@@ -157,5 +157,5 @@ def in_quotes(value: object) -> str:
 
 
 def place(node: yaml.Node) -> str:
-    """Return where a node stands: line and column, from 1."""
+    """Return where a node is: line and column, from 1."""
     return f"{node.start_mark.line + 1}:{node.start_mark.column + 1}"

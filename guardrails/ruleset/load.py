@@ -26,9 +26,9 @@ class Loaded(NamedTuple):
     Attributes:
         value: None where there is a problem.
         problems: every one found, as `name:line:column: what; what is right`.
-        warnings: what stands nothing in the way of using the file, likewise.
+        warnings: what does not keep the file from being used, likewise.
         patterns: every pattern in it.
-        places: where the items of its lists stand: a path, such as `overrides[3]`, -> line and column.
+        places: where the items of its lists are: a path, such as `overrides[3]`, -> line and column.
     """
 
     value: Any
@@ -45,7 +45,7 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        hint = "; a tab stands there: indent with spaces" if mark and _tab_at(text, mark.line, mark.column) else ""
+        hint = "; there is a tab: indent with spaces" if mark and _tab_at(text, mark.line, mark.column) else ""
         return Loaded(None, [f"{name}:{place}: not YAML: {error.problem or error.context}{hint}"])
     except yaml.YAMLError as error:
         return Loaded(None, [f"{name}:1:1: not YAML: {str(error).splitlines()[0]}"])
@@ -58,16 +58,16 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
     problems += [*contradictions(root, name, MATCHERS), *unmatchable(root, name, kinds)]
     patterns = tuple(written(root, wanted))
     version, at = _version(root)
-    reported = tuple(pointless(patterns, name))
+    notes = tuple(pointless(patterns, name))
     if version == 1:
         problems += [f"{name}:{one.place}: {one.path}: {problem_of(one, 1)}" for one in patterns if _too_long(one)]
-        reported = (*warnings(patterns, at, name), *reported)
+        notes = (*warnings(patterns, at, name), *notes)
     else:
         checked = ((one, problem_of(one, version)) for one in patterns)
         problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
     if problems:
         return Loaded(None, problems, patterns=patterns)
-    return Loaded(_value(root), [], reported, patterns, item_places(root))
+    return Loaded(_value(root), [], notes, patterns, item_places(root))
 
 
 def _too_long(one: Written) -> bool:
@@ -136,7 +136,7 @@ def _check_object(
             yield problem(key, "a list or an object cannot be a key; it must be a text")
             continue
         if key.value in seen:
-            yield problem(key, f"{in_quotes(key.value)} stands here twice; keep one")
+            yield problem(key, f"{in_quotes(key.value)} occurs twice; keep one")
         seen.add(key.value)
         below = known.get(key.value, rest if isinstance(rest, Mapping) else None)
         if below is None:

@@ -58,7 +58,7 @@ def restores_of(total: int, said: Mapping[str, int] | None = None) -> Budget:
 class Exclusion:
     """Exemptions that are left alone. `expires` is UTC; None means until it is taken out of the file.
 
-    `path` and `place` say where it stands: such as `exclusions[0]`, and line and column.
+    `path` and `place` say where it is: such as `exclusions[0]`, and line and column.
     """
 
     scope: str
@@ -142,7 +142,7 @@ class Tagging:
 
 @dataclass(frozen=True, slots=True)
 class Exceptions:
-    """What the ruleset says of the ways past a policy that are no exemptions: reported, never changed.
+    """What the ruleset says of bypasses of policies: reported, never changed.
 
     Attributes:
         approved: exception ids that tags may name, as the file spells them.
@@ -170,7 +170,7 @@ class Ruleset:
         reminder_at: when a day's digest of reminders goes, since midnight UTC.
         review_months: months from one review to the next where no date is named; 0 for none.
         durability: which exemptions are put back when they are gone.
-        exceptions: what is known of the ways past a policy that are no exemptions.
+        exceptions: what is known of bypasses of policies.
         delete_expired: how long after its end an exemption is deleted; None where it is kept.
         version: of the file's form, 1 or 2: what its patterns mean, and those in the arguments of commands.
         warnings: what is to be said of the file, with the line; it is used nevertheless.
@@ -248,7 +248,7 @@ class Ruleset:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What is to be said of its owners that metadata alone tell, a sentence each: anybody can write that."""
+        """What is to be said of its owners whom metadata alone name, a sentence each: anybody can write those."""
         return tuple(
             f"the owner '{owner.name}' names no authors: a new exemption that claims it is not reverted"
             for owner in self.owners
@@ -447,7 +447,7 @@ def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
         f"the ruleset has {len(problems)} mistake{'s' if len(problems) > 1 else ''}; nothing is done by it",
         code="ruleset-broken",
         subject=name,
-        remedy="Mend the lines below; `python -m guardrails rules --ruleset FILE` checks it.",
+        remedy="Fix the lines below; `python -m guardrails rules --ruleset FILE` checks it.",
         problems=problems,
     )
 

@@ -25,7 +25,7 @@ class Override:
     """Other settings of rules, and where they hold. A field that names nothing asks for nothing.
 
     Attributes:
-        path, place: where it stands in the file: `overrides[3]`; line and column, from 1.
+        path, place: where it is in the file: `overrides[3]`; line and column, from 1.
         reason: as the file says it, "" for none.
         expires: until when it holds, UTC; None for ever.
         scope: on exemption ids; None for all. `said`: as the file says it, "" for none.
@@ -117,7 +117,7 @@ class Case(NamedTuple):
 
     Attributes:
         sure: the numbers of the overrides that hold.
-        open: the numbers of those of which it cannot be told.
+        open: the numbers of those of which that is unknown.
         exempt: whether the exemption surely exempts one of these controls.
         why: what could not be read, a phrase for people; "" where nothing is open.
     """
@@ -208,7 +208,7 @@ def _controls(exemption: Exemption, assignment: Assignment | Gone | Unread) -> I
 
 
 def _named(exemption: Exemption) -> tuple[str | None, ...]:
-    """Return the reference ids that it names; None stands for all that there may be."""
+    """Return the reference ids that it names; None means all that there may be."""
     return tuple(name.lower() for name in exemption.reference_ids) or (None,)
 
 
@@ -224,7 +224,7 @@ class _Looking:
     _found: list[str | None] = field(default_factory=list)
 
     def holds(self, override: Override) -> bool | None:
-        """Whether an override holds for it; None where that cannot be told."""
+        """Whether an override holds for it; None where that is unknown."""
         return _all(
             (
                 self._is(override.initiative, self.control.initiative),
@@ -287,6 +287,6 @@ _NOT_SHOWN: Final = Unread("they were not looked up")
 
 
 def _all(answers: Iterable[bool | None]) -> bool | None:
-    """Return whether all hold; None where none fails and one cannot be told."""
+    """Return whether all hold; None where none fails and one is unknown."""
     found = set(answers)
     return False if False in found else None if None in found else True

@@ -1,4 +1,4 @@
-"""The patterns in a ruleset file: where they stand, what is wrong with them, and what version 2 would change. Pure."""
+"""The patterns in a ruleset file: where they are, what is wrong with them, and what version 2 would change. Pure."""
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -128,7 +128,7 @@ def _part_problem(text: str, version: int) -> str:
 
 
 def _right(text: str, version: int) -> str | None:
-    """Return a scope with the part of its id mended that cannot be; "" where all can be, None where nothing is near."""
+    """Return a scope with the wrong part of its id corrected; "" where none is wrong, None where nothing is near."""
     parts = text.strip("/").split("/")
     at, level = 0, ""
     if set(parts[0]) <= {"*"}:
@@ -136,7 +136,7 @@ def _right(text: str, version: int) -> str | None:
     while at < len(parts) and not _is_wild(parts[at]):
         part = parts[at].lower()
         if part not in (word.lower() for word in _BELOW[level]):
-            return _mended(parts, at, level)
+            return _corrected(parts, at, level)
         if part == "providers":
             return _right_provider(parts, at)
         if at + 1 >= len(parts) or _crosses(parts[at + 1], version):
@@ -145,7 +145,7 @@ def _right(text: str, version: int) -> str | None:
     return ""
 
 
-def _mended(parts: list[str], at: int, level: str) -> str | None:
+def _corrected(parts: list[str], at: int, level: str) -> str | None:
     near = _near(parts[at], {word.lower(): word for word in _BELOW[level]})
     if near:
         word = next(word for word in _BELOW[level] if word.lower() == near)
@@ -182,7 +182,7 @@ def _is_wild(part: str) -> bool:
 
 
 def _crosses(name: str, version: int) -> bool:
-    """Whether a name may stand for several parts of an id."""
+    """Whether a name may match several parts of an id."""
     return _is_wild(name) and (version == 1 or "**" in name or "?" in name or "[" in name)
 
 

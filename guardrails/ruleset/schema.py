@@ -122,7 +122,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 "mode": {
                     "type": "string",
                     "enum": ["audit", "enforce"],
-                    "description": "audit: plan and tell, change nothing in Azure. enforce: tag and revert too.",
+                    "description": "audit: judge and report, change nothing in Azure. enforce: tag and revert too.",
                 },
                 "rules": {**rules, "minProperties": 1},
                 "overrides": _list(
@@ -179,7 +179,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                 "notices": _list(
                     _route_fields(kind),
                     ("route", "channel", "address_setting"),
-                    "Who is told. A notice must pass all filters of a route; a filter left out lets everything pass.",
+                    "Who is notified. A notice must pass all filters of a route; one that is left out lets all pass.",
                     **{"if": {"properties": {"channel": {"const": "webhook"}}, "required": ["channel"]}},
                     then={"required": ["secret_setting"]},
                 ),
@@ -214,7 +214,7 @@ def _breaker() -> dict[str, Any]:
             "restores": _object(restores, "Exemptions put back in an hour; the author is who deleted them."),
             "fights": _object(
                 {"times": few, "window": _DURATION},
-                "So many reverts of one exemption are a fight: told, then one revert an hour. 5, 1d.",
+                "So many reverts of one exemption are a fight: one notice, then one revert an hour. 5, 1d.",
             ),
         },
         "The limits on reverts and restores.",
@@ -222,7 +222,7 @@ def _breaker() -> dict[str, Any]:
 
 
 def _exceptions() -> dict[str, Any]:
-    """Return the section about the ways past a policy that are no exemptions."""
+    """Return the section about bypasses of policies."""
     tags = {role: {**_TAG, "description": f"{name} if left out."} for role, name in TagNames()._asdict().items()}
     return _object(
         {
@@ -234,7 +234,7 @@ def _exceptions() -> dict[str, Any]:
                 "What is known, by a glob on its scope or on its assignment's id: listed, and not found fault with.",
             ),
         },
-        "Ways past a policy that are no exemptions: reported, never changed.",
+        "Bypasses of policies: reported, never changed.",
     )
 
 
@@ -247,10 +247,13 @@ def _over_time() -> dict[str, Any]:
         ),
         "reminders": _object(
             {
-                "days": {**_DAYS, "description": "Days before the end; the end itself is always told. [30, 14, 7, 1]"},
+                "days": {
+                    **_DAYS,
+                    "description": "Days before the end; the end itself is always notified. [30, 14, 7, 1]",
+                },
                 "at": {**_HOUR, "description": "When a day's digest of reminders goes, UTC. 06:00 if left out."},
             },
-            "When owners are told that an exemption ends.",
+            "When owners are notified that an exemption ends.",
         ),
         "reviews": _object(
             {
@@ -260,7 +263,7 @@ def _over_time() -> dict[str, Any]:
                 },
                 "days": {**_DAYS, "description": "Days before a review is due; 0: when it is. [7, 0] if left out."},
             },
-            "When owners are told that a review is due.",
+            "When owners are notified that a review is due.",
         ),
         "durability": _object(
             {
@@ -341,7 +344,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
         }  # fmt: skip
     because = {"because": f"for {rule.no_revert}"} if rule.no_revert else {}
     responses = [one for one in RESPONSES if one != "revert" or not because]
-    grace = {"grace": {**_DURATION, "description": "Time to mend before a revert."}}
+    grace = {"grace": {**_DURATION, "description": "Time to fix it before a revert."}}
     whole = _object(
         {
             "enabled": {"type": "boolean"},

@@ -1,7 +1,7 @@
 """The strictest of several limits, where a rule does not apply in the same way to all controls of an exemption. Pure.
 
 Each way is judged by itself. Of the violations the one counts that has the strongest response, then the shorter grace,
-then the worse severity. Where it cannot be told which way applies, only what follows in every case is a violation; that
+then the worse severity. Where it is unknown which way applies, only what follows in every case is a violation; that
 more may follow is Unknown.
 """
 
@@ -59,7 +59,7 @@ def _judged(bound: BoundRule, outcome: object) -> _Judged:
 
 
 def _open(rule: Alternatives) -> str:
-    """Return why it cannot be told what follows."""
+    """Return why it is unknown what follows."""
     names = f"whether {', '.join(rule.overrides)} hold" if len(rule.overrides) > 1 else ""
-    names = names or (f"whether {rule.overrides[0]} holds" if rule.overrides else "for which controls it is")
-    return f"{names} cannot be told: {rule.why}"
+    names = names or (f"whether {rule.overrides[0]} holds" if rule.overrides else "which controls it covers")
+    return f"{names} is unknown: {rule.why}"

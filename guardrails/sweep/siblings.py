@@ -239,7 +239,7 @@ class Siblings:
             await self._settle_one(one, overlaps)
 
     async def _settle_one(self, one: Shown, overlaps: Mapping[bytes, tuple[str, overlap.Reported | None]]) -> None:
-        """Complete an exemption's token, and keep what it overlaps with. `overlaps`: Shown.key -> its name, and what."""
+        """Complete a token, and keep what its exemption overlaps with. `overlaps`: Shown.key -> its name, and what."""
         listed = self._listed(one)
         before = names_in(listed)[0]
         name, found = overlaps.get(one.key, ("", None))

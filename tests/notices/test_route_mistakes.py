@@ -93,7 +93,7 @@ def test_loader_and_schema_refuse(said: str) -> None:
          "scopes[0]: '/providers/Microsoft.Management/managementGroups/a'" + ELSEWHERE),
         ("scopes: [prod]", "scopes[0]: 'prod'" + FORM + "/subscriptions/*/resourceGroups/prod-*, " + CORP),
         ("digest: {window: soon}", "digest.window: 'soon'" + FORM + "15m, 1h, 1d"),
-        ("channel: smoke", "'channel' stands here twice; keep one"),
+        ("channel: smoke", "'channel' occurs twice; keep one"),
     ],
 )  # fmt: skip
 def test_what_can_match_nothing_is_told_with_what_is_right(said: str, wanted: str) -> None:

@@ -189,7 +189,7 @@ UNREAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 def test_what_cannot_be_decided_and_matters_is_unknown(asked: dict[str, Any], facts: dict[str, Any], why: str) -> None:
     (found,) = judged(ruleset({**asked, "reason": "tight", "rules": THREE}), facts=facts).findings
     assert (found.status, found.code) == (Verdict.UNKNOWN, "EXG102")
-    assert found.text.startswith("whether overrides[0] (tight) holds cannot be told: ")
+    assert found.text.startswith("whether overrides[0] (tight) holds is unknown: ")
     assert why in found.text
 
 
@@ -246,7 +246,7 @@ def test_selectors_that_pick_policies_say_which_controls_it_is_about() -> None:
     assert verdict(tight, {**BOTH, "resourceSelectors": picked}) == "pass"
     (found,) = judged(tight, {**BOTH, "resourceSelectors": strange}).findings
     assert found.status is Verdict.UNKNOWN
-    assert found.text.startswith("for which controls it is cannot be told: a resource selector is of a kind")
+    assert found.text.startswith("which controls it covers is unknown: a resource selector is of a kind")
     assert verdict(tight, BOTH, source=RESOURCE_GRAPH) == "unknown"
     assert verdict(tight, {**BOTH, "expiresOn": "2029-01-01"}, source=RESOURCE_GRAPH) == "violation"
 

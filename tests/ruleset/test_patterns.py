@@ -160,7 +160,7 @@ def test_the_version_is_one_that_is_known() -> None:
     (problem,) = mistakes("", 3)
     assert problem == "r.yaml:1:10: version: 3 is not allowed; it must be one of 1, 2".replace("3 is", "'3' is")
     assert any("did you mean version?" in one for one in mistakes("versoin: 1"))
-    assert any("'version' stands here twice" in one for one in mistakes("version: 1"))
+    assert any("'version' occurs twice" in one for one in mistakes("version: 1"))
 
 
 def test_a_thousand_overrides_are_read_and_each_mistake_among_them_has_its_line() -> None:

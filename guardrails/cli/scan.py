@@ -32,7 +32,7 @@ from guardrails.report.filters import Filter
 from guardrails.report.line import Line, expiry_text, rules_broken, written_text
 from guardrails.report.model import Report
 from guardrails.report.named import Named, complaints, management_group, scope, subscription
-from guardrails.report.survey import Reported, survey
+from guardrails.report.survey import Progress, survey
 from guardrails.report.texts import as_coverage, as_csv, as_json, as_markdown, totals
 from guardrails.ruleset.model import Ruleset
 from guardrails.runtime.settings import Settings
@@ -132,7 +132,7 @@ def _wrong(message: str, remedy: str, more: Sequence[str] = ()) -> Misconfigured
     return Misconfigured(message, code="cannot-write", remedy=remedy, problems=tuple(more))
 
 
-async def _survey(args: argparse.Namespace, ruleset: Ruleset, reported: Reported) -> Report:
+async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress) -> Report:
     """Connect, read and judge everything, close. Raises Retryable where Azure gives nothing at all."""
     from guardrails.azure.arm import ArmRest  # noqa: PLC0415 - the SDK's half a second is not for --help
     from guardrails.azure.graph import Graph  # noqa: PLC0415
@@ -174,7 +174,7 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, reported: Reported
             report = await survey(
                 graph, arm, ruleset, args.now or clock.now(), coverage=coverage, wanted=wanted,
                 named=tuple(dict.fromkeys(one.key for one in named)),
-                reported=reported, sleep=_wait,
+                progress=progress, sleep=_wait,
             )  # fmt: skip
         except Retryable as error:
             raise _explained(error) from error

@@ -85,5 +85,5 @@ output {symbol}Id string = ''
 
 
 def quoted(text: str) -> str:
-    """Return a text as it stands between quotes in Bicep."""
+    """Return a text as Bicep has it between quotes."""
     return text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")

@@ -52,7 +52,7 @@ class Refusal:
 
     @property
     def reads_metadata(self) -> bool:
-        """Whether it stands and falls with the alias of the metadata."""
+        """Whether it depends on the alias of the metadata."""
         return f"{TYPE}/metadata" in json.dumps(self.condition)
 
 
@@ -154,7 +154,7 @@ def _text(override: Override) -> str:
 
 
 def _any_of(branches: Sequence[Condition]) -> Condition:
-    """Return the condition that any branch holds. What stands in all stands once: Azure takes ten counts of values."""
+    """Return the condition that any branch holds. What all share is written once: Azure takes ten counts of values."""
     parts = [branch.get("allOf", [branch]) for branch in branches]
     shared = [one for one in parts[0] if all(one in others for others in parts)]
     rests = [[one for one in some_parts if one not in shared] for some_parts in parts]

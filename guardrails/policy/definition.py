@@ -21,7 +21,7 @@ VERSION: Final = "2.0.0"
 """Of definitions and initiatives; raised by hand where what a definition means changes."""
 
 CALLERS: Final = ("A caller who is let past.", NOT_KNOWN)
-"""What each definition that refuses leaves to the service beside what its rule leaves."""
+"""What each definition that refuses leaves to the service, besides what its rule leaves."""
 
 _LONGEST: Final = 512
 """Characters of a description (Microsoft Learn, definition structure)."""
@@ -169,7 +169,7 @@ def reports(refusals: Iterable[Refusal], source: str) -> list[dict[str, Any]]:
     made = {one.rule.name: report(one, source) for one in refusals if not one.by_caller}
     text = (
         f"The rules of {source} that Azure can check when an exemption is written. It reports and refuses nothing. What"
-        " it cannot see, the service judges: see the README beside the definitions."
+        " it cannot see, the service judges: see the README next to the definitions."
     )
     title = "Guardrails for policy exemptions"
     return [*made.values(), _initiative(INITIATIVE, title, text, source, made)] if made else []

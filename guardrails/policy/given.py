@@ -1,7 +1,7 @@
 """Policy definitions that somebody gives: read, and refused with every reason where they cannot take the check. Pure.
 
 Known shapes: `{name, properties: {...}}`, as ARM answers and repositories keep it, and the properties alone, as
-`az policy definition show` prints them (with `name`, `id` and others beside them).
+`az policy definition show` prints them (with `name`, `id` and others among them).
 """
 
 import json
@@ -86,7 +86,7 @@ def definitions(values: Mapping[str, object], tag: str) -> tuple[Given, ...]:
 
 
 def reference(name: str) -> str:
-    """Return a definition's name as an initiative refers to it: letters, digits and `-`."""
+    """Return a definition's name as an initiative refers to it: `A-Z`, `a-z`, `0-9` and `-`."""
     return re.sub(r"[^A-Za-z0-9-]+", "-", name)
 
 
@@ -161,7 +161,7 @@ def _wrong_name(name: object) -> Iterator[str]:
     elif name.lower().endswith(SUFFIX):
         yield f"its name ends with {SUFFIX!r}: it already carries the check; give the definition without it"
     elif _FORBIDDEN.search(name) or name != name.strip() or not re.search(r"[A-Za-z0-9]", name):
-        yield f"{name!r} cannot be the name of a policy definition; give it a `name` of letters, digits and `-`"
+        yield f"{name!r} cannot be the name of a policy definition; give it a `name` of A-Z, a-z, 0-9 and `-`"
     elif len(name + SUFFIX) > LONGEST_NAME:
         most = LONGEST_NAME - len(SUFFIX)
         yield f"its name has {len(name)} characters; with {SUFFIX!r} behind it, it may have {most}"

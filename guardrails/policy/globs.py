@@ -48,7 +48,7 @@ def outside(glob: str) -> Condition:
 
 
 def may_meet(one: str, other: str) -> bool:
-    """Whether two globs may cover one id: what stands before the first wildcard of one begins that of the other."""
+    """Whether two globs may cover one id: the text before the first wildcard of one begins that of the other."""
     start, other_start = (start_of(glob.rstrip("/").lower()) for glob in (one, other))
     return start.startswith(other_start) or other_start.startswith(start)
 

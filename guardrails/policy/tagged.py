@@ -43,7 +43,7 @@ class Tagged:
     Attributes:
         files: path under `definitions/` or `initiatives/` -> JSON object `{name, properties}`, sorted by path.
             An initiative refers to a definition of ours by `policyDefinitionName`.
-        bicep: parameters, resources and outputs for a file with `targetScope = 'managementGroup'` beside those folders.
+        bicep: parameters, resources and outputs for a file with `targetScope = 'managementGroup'` by those folders.
             Its parameters are `inheritTags` (bool) and `location` (string); every name in it starts with `tag` or
             `inherit`, but for `location`.
         notes: sentences in Markdown for the README, one for each definition and what a reader must know.
@@ -186,7 +186,7 @@ def _with(text: str, more: str, longest: int) -> str:
 def _own(source: Given) -> dict[str, str]:
     """Return a definition's parameter -> its name in the initiative.
 
-    No two are the same: a reference has no `_`, so what stands before the first one is the definition. Names of the
+    No two are the same: a reference has no `_`, so the text before the first one is the definition. Names of the
     initiative's own have none.
     """
     return {name: f"{reference(source.name)}_{name}" for name in source.parameters}

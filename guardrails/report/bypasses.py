@@ -1,4 +1,4 @@
-"""Every way past a policy in words, and how many of each a report has. Pure."""
+"""Exemptions and each kind of bypass in words, and how many of each a report has. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from guardrails.exemption.severity import Severity
 
 
 class Words(NamedTuple):
-    """What a way is called, and what it does, in one sentence."""
+    """What a kind is called, and what it does, in one sentence."""
 
     name: str
     plural: str
@@ -33,7 +33,7 @@ WORDS: Final = {
         "effect disabled", "Effects disabled", "A parameter of an assignment disables a policy."
     ),
     BypassKind.UNREAD: Words(
-        "not readable", "Not readable", "An assignment that shows us too little: any way may be in it."
+        "not readable", "Not readable", "An assignment that shows us too little: any bypass may be in it."
     ),
 }
 """Azure's own names for them are in docs/bypasses.md. Not in it: what only a sweep finds, which remembers what was."""
@@ -41,7 +41,7 @@ WORDS: Final = {
 
 @dataclass(slots=True)
 class BypassCount:
-    """How many there are of a way, by grade (guardrails.report.line.GRADES).
+    """How many there are of a kind, by grade (guardrails.report.line.GRADES).
 
     `whole`: whether all that there may be was read; where it was not, there may be more.
     """
@@ -74,14 +74,14 @@ class BypassCount:
 
 
 def beyond(counts: Iterable[BypassCount]) -> str:
-    """Return one sentence on the ways that are no exemptions, for people."""
+    """Return one sentence on the bypasses that are no exemptions, for people."""
     others = [one for one in counts if one.kind is not BypassKind.EXEMPTION]
     total, whole = sum(one.total for one in others), all(one.whole for one in others)
     if total:
         broken = sum(one.violations for one in others)
         more = "" if whole else " Not all could be read, so there may be more."
-        bypass_counts = "1 other way past a policy" if total == 1 else f"{total:,} other ways past a policy"
-        return f"{bypass_counts}, {broken:,} with a violation.{more}"
+        bypasses = "1 bypass" if total == 1 else f"{total:,} bypasses"
+        return f"{bypasses}, {broken:,} with a violation.{more}"
     if whole:
-        return "No other way past a policy is there: assignments and tags were read."
-    return "No other way past a policy was seen, but not all could be read: there may be some."
+        return "There is no bypass: assignments and tags were read."
+    return "No bypass was seen, but not all could be read: there may be some."

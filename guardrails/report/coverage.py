@@ -20,7 +20,7 @@ NEVER_SEEN: Final = (
 """What no scan sees, whoever asks. Of Defender: techcommunity.microsoft.com, microsoftdefendercloud, 4528662."""
 
 _MOST_REASONS: Final = 20
-"""Reasons that are told apart for one rule; strangers' texts in them must not fill the memory."""
+"""Reasons that are counted one by one for a rule; strangers' texts in them must not fill the memory."""
 _OTHERS: Final = "other reasons"
 
 
@@ -101,17 +101,17 @@ class Coverage:
     unread: dict[str, str] = field(default_factory=dict)
     unjudged: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    _reported: Counter[str] = field(default_factory=Counter)
+    _kept: Counter[str] = field(default_factory=Counter)
 
     def judged(self, findings: Iterable[Finding]) -> None:
-        """Count what could not be told of one exemption."""
+        """Count what is unknown of one exemption."""
         unknown = [finding for finding in findings if finding.status is Verdict.UNKNOWN]
         self.unjudged += bool(unknown)
         for finding in unknown:
             reason = (finding.code, finding.rule, finding.text)
             if reason not in self.reasons:
-                self._reported[finding.code] += 1
-                if self._reported[finding.code] > _MOST_REASONS:
+                self._kept[finding.code] += 1
+                if self._kept[finding.code] > _MOST_REASONS:
                     reason = (finding.code, finding.rule, _OTHERS)
             self.reasons[reason] += 1
 

@@ -22,14 +22,14 @@ type Row = tuple[str, list[str]]
 
 def coverage_json(report: Report) -> dict[str, Any]:
     """Return the documented JSON form."""
-    reported = report.coverage
-    who = reported.identity
+    coverage = report.coverage
+    who = coverage.identity
     return {
         "complete": report.complete,
         "tenant": {
-            "id": reported.tenant or None,
-            "name": reported.tenant_name or None,
-            "unnamed": reported.tenant_unnamed or None,
+            "id": coverage.tenant or None,
+            "name": coverage.tenant_name or None,
+            "unnamed": coverage.tenant_unnamed or None,
         },
         "identity": {
             "name": who.name or None,
@@ -38,19 +38,19 @@ def coverage_json(report: Report) -> dict[str, Any]:
             "object_id": who.object_id or None,
             "found_by": who.found_by or None,
         },
-        "management_groups": _places(reported, groups=True),
-        "subscriptions": _places(reported, groups=False),
-        "filters": {"scope": list(reported.scope), "exclude": list(reported.exclude), "only": list(reported.only)},
+        "management_groups": _places(coverage, groups=True),
+        "subscriptions": _places(coverage, groups=False),
+        "filters": {"scope": list(coverage.scope), "exclude": list(coverage.exclude), "only": list(coverage.only)},
         "ruleset": ruleset_json(report),
-        "version": reported.version or None,
-        "api_versions": dict(reported.api_versions),
-        "started_at": spelled(reported.started),
-        "ended_at": spelled(reported.ended),
+        "version": coverage.version or None,
+        "api_versions": dict(coverage.api_versions),
+        "started_at": spelled(coverage.started),
+        "ended_at": spelled(coverage.ended),
         "not_judged": {
-            "exemptions": reported.unjudged,
+            "exemptions": coverage.unjudged,
             "rules": [
                 {"code": code, "rule": rule, "reason": reason, "exemptions": count}
-                for code, rule, reason, count in reported.by_reason()
+                for code, rule, reason, count in coverage.by_reason()
             ],
         },
         "not_seen": list(report.missing),
@@ -64,9 +64,9 @@ def ruleset_json(report: Report) -> dict[str, str]:
     return {"source": report.ruleset, "digest": report.digest, "mode": report.mode}
 
 
-def _places(reported: Coverage, *, groups: bool) -> dict[str, list[dict[str, Any]]]:
+def _places(coverage: Coverage, *, groups: bool) -> dict[str, list[dict[str, Any]]]:
     """Return what was to be read, what was, and what was not, of management groups or of subscriptions."""
-    read = reported.names_of(groups=groups)
+    read = coverage.names_of(groups=groups)
 
     def listed(keys: Iterable[str], reasons: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         return [
@@ -76,71 +76,71 @@ def _places(reported: Coverage, *, groups: bool) -> dict[str, list[dict[str, Any
         ]
 
     return {
-        "requested": listed(reported.requested),
-        "read": listed(key for key in read if key not in reported.partly),
-        "partly_read": listed(reported.partly, reported.partly),
-        "not_readable": listed(reported.unread, reported.unread),
+        "requested": listed(coverage.requested),
+        "read": listed(key for key in read if key not in coverage.partly),
+        "partly_read": listed(coverage.partly, coverage.partly),
+        "not_readable": listed(coverage.unread, coverage.unread),
     }
 
 
 def coverage_rows(report: Report, most: int = _SHOWN) -> list[Row]:
     """Return it for people; of long lists the first `most`, and how many more there are."""
-    reported = report.coverage
-    who = reported.identity
+    coverage = report.coverage
+    who = coverage.identity
     about = f", client {who.application_id}" if who.application_id not in ("", who.name) else ""
     found = f", found by {who.found_by}" if who.found_by else ""
-    options = (("--scope", reported.scope), ("--exclude", reported.exclude), ("--only", reported.only))
+    options = (("--scope", coverage.scope), ("--exclude", coverage.exclude), ("--only", coverage.only))
     rows: list[Row] = [
-        ("tenant", [_tenant(reported)]),
+        ("tenant", [_tenant(coverage)]),
         ("identity", [f"{who.shown}{about}{found}"]),
-        ("asked for", shortened([words_of(key, reported.read) for key in reported.requested], most)),
-        ("read", [_sum(reported), *shortened(_names(reported), most)]),
+        ("asked for", shortened([words_of(key, coverage.read) for key in coverage.requested], most)),
+        ("read", [_sum(coverage), *shortened(_names(coverage), most)]),
         (
             "read in part",
-            shortened([f"{words_of(key, reported.read)}: {why}" for key, why in reported.partly.items()], most),
+            shortened([f"{words_of(key, coverage.read)}: {why}" for key, why in coverage.partly.items()], most),
         ),
-        ("not readable", shortened([f"{words_of(key)}: {why}" for key, why in reported.unread.items()], most)),
+        ("not readable", shortened([f"{words_of(key)}: {why}" for key, why in coverage.unread.items()], most)),
         ("filters", shortened([f"{option} {text}" for option, texts in options for text in texts], most)),
         ("ruleset", [f"{report.ruleset}, digest {report.digest}, mode {report.mode}"]),
-        ("not judged", _not_judged(reported, most)),
+        ("not judged", _not_judged(coverage, most)),
         ("never seen", list(NEVER_SEEN)),
-        ("versions", [_versions(reported)]),
-        ("time", [f"{_second(reported.started)} to {_second(reported.ended)}"]),
+        ("versions", [_versions(coverage)]),
+        ("time", [f"{_second(coverage.started)} to {_second(coverage.ended)}"]),
     ]
-    if not reported.requested:
+    if not coverage.requested:
         rows[2] = ("asked for", ["all that the identity sees"])
     return [(label, lines) for label, lines in rows if lines]
 
 
-def _names(reported: Coverage) -> list[str]:
+def _names(coverage: Coverage) -> list[str]:
     """Return what was read, management groups first, for people."""
-    keys = [*reported.names_of(groups=True), *reported.names_of(groups=False)]
-    return [words_of(key, reported.read) for key in keys]
+    keys = [*coverage.names_of(groups=True), *coverage.names_of(groups=False)]
+    return [words_of(key, coverage.read) for key in keys]
 
 
-def _tenant(reported: Coverage) -> str:
-    if reported.tenant_name:
-        return f"{reported.tenant_name} ({reported.tenant or 'id unknown'})"
-    why = f" (its name could not be read: {reported.tenant_unnamed})" if reported.tenant_unnamed else ""
-    return f"{reported.tenant or 'unknown'}{why}"
+def _tenant(coverage: Coverage) -> str:
+    if coverage.tenant_name:
+        return f"{coverage.tenant_name} ({coverage.tenant or 'id unknown'})"
+    why = f" (its name could not be read: {coverage.tenant_unnamed})" if coverage.tenant_unnamed else ""
+    return f"{coverage.tenant or 'unknown'}{why}"
 
 
-def _sum(reported: Coverage) -> str:
-    groups, partly = len(reported.names_of(groups=True)), len(reported.partly)
-    whole = f"{_count(len(reported.read) - groups, 'subscription')}, {_count(groups, 'management group')}"
+def _sum(coverage: Coverage) -> str:
+    groups, partly = len(coverage.names_of(groups=True)), len(coverage.partly)
+    whole = f"{_count(len(coverage.read) - groups, 'subscription')}, {_count(groups, 'management group')}"
     return whole + (f"; {partly:,} of them in part" if partly else "")
 
 
-def _not_judged(reported: Coverage, most: int) -> list[str]:
-    if not reported.unjudged:
-        return ["nothing: every rule that is on was told of every exemption"]
-    reasons = [f"{code} {rule} of {count:,}: {reason}" for code, rule, reason, count in reported.by_reason()]
-    return [f"{_count(reported.unjudged, 'exemption')}, in part or whole", *shortened(reasons, most)]
+def _not_judged(coverage: Coverage, most: int) -> list[str]:
+    if not coverage.unjudged:
+        return ["nothing: every rule that is on was judged for every exemption"]
+    reasons = [f"{code} {rule} of {count:,}: {reason}" for code, rule, reason, count in coverage.by_reason()]
+    return [f"{_count(coverage.unjudged, 'exemption')}, in part or whole", *shortened(reasons, most)]
 
 
-def _versions(reported: Coverage) -> str:
-    azure = ", ".join(f"{name} {version}" for name, version in reported.api_versions.items())
-    return f"exemption guardrails {reported.version or 'unknown'}" + (f"; Azure: {azure}" if azure else "")
+def _versions(coverage: Coverage) -> str:
+    azure = ", ".join(f"{name} {version}" for name, version in coverage.api_versions.items())
+    return f"exemption guardrails {coverage.version or 'unknown'}" + (f"; Azure: {azure}" if azure else "")
 
 
 def _second(time: datetime | None) -> str:

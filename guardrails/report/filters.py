@@ -1,4 +1,4 @@
-"""Which exemptions, and which other ways past a policy, a report is about. Pure."""
+"""The filter of a report: which exemptions and bypasses it is about. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from guardrails.exemption.patterns import Glob
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is looked at: globs on the ids of exemptions, and on the scopes of other ways past a policy.
+    """What is looked at: globs on the ids of exemptions, and on the scopes of bypasses.
 
     No `include` means all; `exclude` goes first. `visible`: of what is no exemption, only what is in a subscription
     that the inventory shows, or above all of them: an assignment of a management group names subscriptions besides

@@ -1,4 +1,4 @@
-"""A line of a report: one way past a policy, exemption or not, and its texts for people. Pure."""
+"""A line of a report: one exemption or bypass, and its texts for people. Pure."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from guardrails.exemption.times import spell_time
 from guardrails.ruleset.model import Ruleset
 
 GRADES: Final = ("high", "medium", "low", "info", "unknown", "excluded", "pass")
-"""How an exemption or another way stands, the worst first: the severity of its worst violation, or why it has none."""
+"""The grade of an exemption or bypass, the worst first: the severity of its worst violation, or why it has none."""
 
 _RANKS: Final = {grade: rank for rank, grade in enumerate(GRADES)}
 
@@ -28,10 +28,10 @@ _LONGEST: Final = 200
 
 
 class Line(NamedTuple):
-    """One way past a policy in a report. Texts in it are strangers' and unescaped.
+    """One exemption or bypass in a report. Texts in it are strangers' and unescaped.
 
     Attributes:
-        id: an exemption's resource id; of another way, the id of what is let past.
+        id: an exemption's resource id; of a bypass, the id of what is let past.
         grade: one of GRADES.
         verdict: pass, violation, unknown; or excluded, where the ruleset leaves it alone.
         excluded: why the ruleset leaves it alone; "" where it does not.
@@ -40,7 +40,7 @@ class Line(NamedTuple):
         display_name: of the exemption, or of the assignment.
         assignment: the assignment's id; "" for a tag.
         who: who last wrote it, a UPN or a GUID; "" where unknown. `since`: when, UTC; None where unknown.
-        bypass: the way itself; None for an exemption.
+        bypass: the bypass itself; None for an exemption.
     """
 
     id: str
@@ -119,7 +119,7 @@ def line_of(exemption: Exemption, assessment: Assessment, ruleset: Ruleset, now:
 
 
 def line_of_bypass(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Line:
-    """Return the line for a judged way past a policy that is no exemption."""
+    """Return the line for a judged bypass."""
     expiry = expiry_of(bypass.ends, now, ruleset.reminder_days)
     tag = bypass.kind is BypassKind.TAG
     return Line(
@@ -161,7 +161,7 @@ def place(scope: str, containers: Mapping[str, str]) -> str:
 
 
 def rules_broken(line: Line) -> list[str]:
-    """Return the rules that are broken, or that could not be told, as `EXG101 expiry-missing`."""
+    """Return the rules that are broken, or unknown, as `EXG101 expiry-missing`."""
     return [f"{one.code} {one.rule}{'' if one.status is Verdict.VIOLATION else ' (unknown)'}" for one in line.findings]
 
 

@@ -16,7 +16,7 @@ from guardrails.ruleset.model import Ruleset
 
 @dataclass(slots=True)
 class RuleCount:
-    """How often a rule was broken, or could not be told. `severity` is the worst that it had."""
+    """How often a rule was broken, or was unknown. `severity` is the worst that it had."""
 
     code: str
     name: str
@@ -38,14 +38,14 @@ class Report:
     Attributes:
         at: the time that all was judged at, UTC; `made_at` when that was done.
         ruleset: the file's name; `digest` its hash, `mode` its mode.
-        lines: exemptions and all other ways past a policy, sorted by `Line.order`.
+        lines: exemptions and bypasses, sorted by `Line.order`.
         grades, states: how many lines by grade and by expiry state.
-        ways: how many lines by way, a count for every way that a scan can find.
+        bypass_counts: how many lines by kind, a count for every kind that a scan can find.
         rules: by code.
         missing: what could not be seen, a sentence each.
         notes: what is worth knowing besides, and hides nothing, a sentence each.
         containers: display names of subscriptions and management groups, by register partition.
-        left_out: how many ways the filters on scopes left out.
+        left_out: how many the filters on scopes left out.
         coverage: what the scan covers.
     """
 
@@ -74,12 +74,12 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was asked for was seen, and every rule could be told of every exemption."""
+        """Whether all that was asked for was seen, and every rule could be judged for every exemption."""
         return not self.missing and not self.coverage.unjudged
 
     @property
     def total(self) -> int:
-        """How many lines there are: exemptions, and all other ways."""
+        """How many lines there are: exemptions and bypasses."""
         return sum(self.grades.values())
 
     @property
@@ -120,7 +120,7 @@ class Report:
                 counted.unknown += 1
 
     def finish(self) -> None:
-        """Sort what was taken in, and say once what several queries told."""
+        """Sort what was taken in, and say once what several queries said."""
         self.lines.sort(key=lambda line: line.order)
         self.missing = list(dict.fromkeys(self.missing))
         self.notes = list(dict.fromkeys(self.notes))
@@ -130,7 +130,7 @@ class Report:
         return sorted(self.rules.values(), key=lambda rule: rule.order)
 
     def bypass_counts_to_show(self) -> list[BypassCount]:
-        """Return the counts by way; an assignment that could not be read is named only where there is one."""
+        """Return the counts by kind; an assignment that could not be read is named only where there is one."""
         return [one for one in self.bypass_counts.values() if one.kind is not BypassKind.UNREAD or one.total]
 
     def states_in_order(self) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""What a scan tells of exemptions by looking at all of them, and at the tree (facts.Together): as a sweep does. Pure.
+"""Overlaps: what a scan finds of exemptions by looking at all of them, and at the tree, as a sweep does. Pure.
 
 The exemptions of a subscription are held until all of them are there; those at management groups, to the end.
 """
@@ -20,10 +20,10 @@ type Looked = tuple[Exemption, Together]
 
 @dataclass(slots=True)
 class PendingOverlaps:
-    """Holds exemptions until it can be told of them what is to be told.
+    """Holds exemptions until it is known what they overlap with, and whether their assignments apply (facts.Together).
 
     Args:
-        ruleset: says whether anything is.
+        ruleset: says whether that is asked for.
         around: the tree.
         assignment: returns what is known of an assignment, by its id as an exemption spells it.
         now: UTC.
@@ -44,7 +44,7 @@ class PendingOverlaps:
         self._places = self.ruleset.judges("assignment-not-applicable")
 
     def take(self, some: Sequence[Exemption]) -> list[Looked]:
-        """Take in exemptions of one container; return those of which all can be told now."""
+        """Take in exemptions of one container; return those of which all is known now."""
         if not self._compares:
             return [(one, Together(outside=self._outside(one))) for one in some]
         if not some:
@@ -63,16 +63,16 @@ class PendingOverlaps:
     def rest(self) -> list[Looked]:
         """Return those that are left, once all were taken in."""
         done = self._ended()
-        reported: dict[str, overlap.Reported] = {}
+        overlaps: dict[str, overlap.Reported] = {}
         for assigned, over in self._over.items():
             for container, own in _by(over, lambda one: one.id.container).items():
                 above, doubt = self._above(assigned, container)
                 higher = [one for one in above if one.id.container != container]
-                _take(reported, self._compared(own, [], higher, doubt))
+                _take(overlaps, self._compared(own, [], higher, doubt))
         for key, some in self._below.items():
-            reported[key] = overlap.best(reported.get(key), some)
+            overlaps[key] = overlap.best(overlaps.get(key), some)
         left = [one for some in self._held.values() for one in some]
-        return [*done, *(self._looked(one, reported) for one in left)]
+        return [*done, *(self._looked(one, overlaps) for one in left)]
 
     def _ended(self) -> list[Looked]:
         """Return those of the subscriptions that are held."""
@@ -80,7 +80,7 @@ class PendingOverlaps:
 
     def _end_of(self, container: str) -> list[Looked]:
         held = self._held.pop(container)
-        reported: dict[str, overlap.Reported] = {}
+        overlaps: dict[str, overlap.Reported] = {}
         running = (one for one in held if not is_expired(one.expires_on, self.now))
         for assigned, some in _by(running, _key).items():
             over, doubt = self._above(assigned, container)
@@ -92,8 +92,8 @@ class PendingOverlaps:
                 found = self._compared(at[scope], [one for place in higher for one in at[place]], over, doubt)
                 for key in groups & found.keys():
                     self._below.setdefault(key, []).append((scope, found.pop(key)))
-                _take(reported, found)
-        return [self._looked(one, reported) for one in held]
+                _take(overlaps, found)
+        return [self._looked(one, overlaps) for one in held]
 
     def _above(self, assigned: str, container: str) -> tuple[list[Exemption], str]:
         over = self._over.get(assigned, [])
@@ -102,7 +102,7 @@ class PendingOverlaps:
     def _compared(
         self, own: Sequence[Exemption], above: Sequence[Exemption], over: Sequence[Exemption], doubt: str
     ) -> dict[str, overlap.Reported]:
-        """Return what is told of exemptions of one assignment. `doubt`: why those of `over` may not be above."""
+        """Return the overlaps of exemptions of one assignment. `doubt`: why those of `over` may not be above."""
         assignment = self.assignment(own[0].assignment_id)
         higher = [*above, *over]
         if isinstance(assignment, Gone) or len(own) + len(higher) < 2:
@@ -127,14 +127,14 @@ class PendingOverlaps:
             return outside(one.id.key[: len(one.id.scope)], one.id.container, assignment, self.around.above)
         return assignment if isinstance(assignment, Unread) else None
 
-    def _looked(self, one: Exemption, reported: Mapping[str, overlap.Reported | None]) -> Looked:
-        overlap, place = reported.get(one.id.key), self._outside(one)
+    def _looked(self, one: Exemption, overlaps: Mapping[str, overlap.Reported | None]) -> Looked:
+        overlap, place = overlaps.get(one.id.key), self._outside(one)
         return one, Together(overlap, place) if overlap or place else NOBODY_LOOKED
 
 
-def _take(reported: dict[str, overlap.Reported], found: Mapping[str, overlap.Reported]) -> None:
+def _take(overlaps: dict[str, overlap.Reported], found: Mapping[str, overlap.Reported]) -> None:
     for key, one in found.items():
-        reported[key] = overlap.better(reported.get(key), one)
+        overlaps[key] = overlap.better(overlaps.get(key), one)
 
 
 def _sibling(one: Exemption, members: overlap.Members, *, single: bool) -> overlap.Sibling:

@@ -42,7 +42,7 @@ class Card:
 
     label: str
     value: int
-    beside: str = ""
+    note: str = ""
     tone: str = ""
 
 
@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BypassBar:
-    """A way past a policy: its count, and how these stand: the pieces of a bar as (grade, left edge, width), of 100."""
+    """A kind: its count, and its grades: the pieces of a bar as (grade, left edge, width), of 100."""
 
     count: BypassCount
     name: str
@@ -112,10 +112,10 @@ def cards(report: Report) -> list[Card]:
     unknown = report.grades["unknown"]
     return [
         Card("Exemptions", report.exemptions),
-        Card("Other ways", report.total - report.exemptions),
+        Card("Bypasses", report.total - report.exemptions),
         Card("Break a rule", report.violations, share, "high" if report.violations else "pass"),
         Card("High severity", report.grades["high"], "", "high" if report.grades["high"] else ""),
-        Card("Cannot be told", unknown, "", "unknown" if unknown else ""),
+        Card("Unknown", unknown, "", "unknown" if unknown else ""),
         Card("Expired", report.states["expired"], "", "medium" if report.states["expired"] else ""),
         Card(f"End in {days} days" if days else "End soon", sum(within), "", "medium" if within else ""),
         Card("Never end", report.states["no-expiry"], "", "high" if report.states["no-expiry"] else ""),
@@ -136,7 +136,7 @@ def _day(time: datetime | None) -> str:
 
 
 def _bars(counts: Sequence[BypassCount]) -> list[BypassBar]:
-    """Return the ways in their order, each with the shares of its grades."""
+    """Return the kinds in their order, each with the shares of its grades."""
     bars = []
     for one in counts:
         share = _share(one.total or 1)

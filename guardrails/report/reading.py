@@ -171,7 +171,7 @@ class Reading:
             await _end(blocks)
 
     def finish(self) -> None:
-        """Put what was odd into words, once all was read."""
+        """Put what is missing or worth a note into words, once all was read."""
         if self._unreadable:
             self.missing.append(_sentence(self._unreadable, "cannot be read"))
         if self._unseen:
@@ -333,13 +333,13 @@ async def _end(blocks: Iterable[_Block]) -> None:
     await asyncio.gather(*reading, return_exceptions=True)
 
 
-def _sentence(reported: Sequence[str], what: str) -> str:
-    return f"{_count(len(reported), 'exemption')} {what}: {_few(reported)}"
+def _sentence(names: Sequence[str], what: str) -> str:
+    return f"{_count(len(names), 'exemption')} {what}: {_few(names)}"
 
 
-def _few(reported: Sequence[str]) -> str:
-    more = f"; and {len(reported) - _SHOWN:,} more" if len(reported) > _SHOWN else ""
-    return "; ".join(reported[:_SHOWN]) + more
+def _few(names: Sequence[str]) -> str:
+    more = f"; and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return "; ".join(names[:_SHOWN]) + more
 
 
 def _count(number: int, what: str) -> str:

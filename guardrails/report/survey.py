@@ -1,4 +1,4 @@
-"""The survey: every exemption and every other way past a policy, judged by the ruleset. Reads only; keeps little."""
+"""The survey: every exemption and every bypass, judged by the ruleset. Reads only; keeps little."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -27,9 +27,9 @@ AT_ONCE: Final = 8
 """Assignments that are asked for at the same time."""
 
 _HARMLESS: Final = frozenset({"duplicate", "foreign tenant"})
-"""Oddities of rows (guardrails.reconcile.inventory.Rows) that hide no exemption of ours."""
+"""Reasons to leave out a row (guardrails.reconcile.inventory.Rows) that hide no exemption of ours."""
 
-type Reported = Callable[[int, int], None]
+type Progress = Callable[[int, int], None]
 """Hears how many rows were read, and how many there are in all (0: unknown)."""
 
 
@@ -42,19 +42,19 @@ async def survey(
     coverage: Coverage | None = None,
     wanted: Filter = EVERYTHING,
     named: Sequence[str] = (),
-    reported: Reported = lambda _done, _total: None,
+    progress: Progress = lambda _done, _total: None,
     sleep: Sleep = asyncio.sleep,
 ) -> Report:
-    """Judge all that the inventory shows, as at `now`: exemptions, and every other way past a policy.
+    """Judge all that the inventory shows, as at `now`: exemptions and bypasses.
 
     Args:
         inventory, arm: where exemptions are, and what they say.
         ruleset: what they are judged by.
         now: UTC.
         coverage: who asks for what; what was read is put into it.
-        wanted: what is looked at; its globs stand in the order of `coverage.scope` and `coverage.exclude`.
+        wanted: what is looked at; its globs are in the order of `coverage.scope` and `coverage.exclude`.
         named: keys of subscriptions and management groups that are read even if the inventory shows nothing there.
-        told: hears how far it is.
+        progress: hears how far it is.
         sleep: waits, in seconds, where Azure asks for it.
 
     Raises Retryable where nothing can be read.
@@ -68,17 +68,17 @@ async def survey(
     rows = Rows(ruleset.names, around.tenant)
     reading = Reading(inventory, arm, rows, wanted, sleep=sleep)
     known = Known(around, arm, ask_policies=ruleset.asks_policies)
-    beside = PendingOverlaps(ruleset, around, known.__getitem__, now)
+    overlaps = PendingOverlaps(ruleset, around, known.__getitem__, now)
     done = 0
     async with aclosing(reading.exemptions(named)) as found:
         async for some in found:
             await known.learn(some)
-            _judge(beside.take(some), known, report, ruleset)
+            _judge(overlaps.take(some), known, report, ruleset)
             done += len(some)
-            reported(done + reading.left_out, reading.total)
-    _judge(beside.rest(), known, report, ruleset)
+            progress(done + reading.left_out, reading.total)
+    _judge(overlaps.rest(), known, report, ruleset)
     if reading.left_out and ruleset.judges("duplicate"):
-        report.notes.append(f"{reading.left_out:,} exemptions were not looked at: what they overlap with is not told")
+        report.notes.append(f"{reading.left_out:,} exemptions were not looked at: what they overlap with is unknown")
     _take_over(report, reading, rows)
     report.bypass_counts[BypassKind.EXEMPTION].whole = not report.missing
     if hidden := known.hidden:
@@ -102,13 +102,13 @@ def _judge(some: Sequence[Looked], known: "Known", report: Report, ruleset: Rule
 
 
 def _take_over(report: Report, reading: Reading, rows: Rows) -> None:
-    """Put into the report what reading the exemptions came to, beside them."""
+    """Put into the report what reading the exemptions came to, besides them."""
     reading.finish()
     report.left_out = reading.left_out
     report.missing += reading.missing
     report.notes += reading.notes
-    for oddity, problem in zip(sorted(rows.odd), rows.problems(), strict=True):
-        (report.notes if oddity in _HARMLESS else report.missing).append(problem)
+    for reason, problem in zip(sorted(rows.left_out), rows.problems(), strict=True):
+        (report.notes if reason in _HARMLESS else report.missing).append(problem)
     if sentence := reading.unlisted(report.containers):
         report.missing.append(sentence)
 
@@ -135,7 +135,7 @@ def _cover(coverage: Coverage, reading: Reading, wanted: Filter, report: Report)
 async def _others(
     report: Report, inventory: Inventory, around: Surroundings, ruleset: Ruleset, wanted: Filter, *, whole: bool
 ) -> None:
-    """Take in the ways past a policy that are no exemptions. `whole`: whether all assignments are shown."""
+    """Take in the bypasses. `whole`: whether all assignments are shown."""
     seen = await look(inventory, around, ruleset, report.at)
     whole = whole and not any(one.kind is BypassKind.UNREAD for one in seen.found)
     for bypass in seen.found:
@@ -156,7 +156,7 @@ def _hidden(count: int) -> str:
     one = count == 1
     return (
         f"{count:,} assignment{'' if one else 's'} that exemptions name {'is' if one else 'are'} not shown by Resource "
-        "Graph: other ways past a policy in there are not seen"
+        "Graph: bypasses in there are not seen"
     )
 
 

@@ -32,7 +32,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d",
 
 
 def as_json(report: Report, lines: Iterable[Line]) -> Iterator[str]:
-    """Yield the documented JSON form: one object, its exemptions and the other ways a line each."""
+    """Yield the documented JSON form: one object, its exemptions and bypasses a line each."""
     head = json.dumps({"$schema": SCHEMA, **summary(report)}, indent=2, default=str)
     yield head.removesuffix("\n}")
     listed = list(lines)
@@ -83,7 +83,7 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def as_coverage(report: Report) -> Iterator[str]:
-    """Yield what goes beside CSV, which has no room for it: the coverage as JSON."""
+    """Yield what goes with CSV, which has no room for it: the coverage as JSON."""
     yield json.dumps({"$schema": COVERAGE, **coverage_json(report)}, indent=2, default=str) + "\n"
 
 
@@ -121,31 +121,31 @@ def _values(report: Report, line: Line) -> list[object]:
 
 
 def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
-    """Yield GitHub-flavoured markdown: the sums, then a table of every way past a policy, and what was found on it."""
-    yield "# Ways past a policy\n\n"
+    """Yield GitHub-flavoured markdown: the sums, then a table of all exemptions and bypasses with their findings."""
+    yield "# Policy exemptions and bypasses\n\n"
     yield f"Judged as at {spelled(report.at)} by `{_code(report.ruleset)}` ({report.digest}).\n\n"
     yield f"{totals(report)}.\n"
     for title, said in (("What could not be seen", report.missing), ("Notes", report.notes)):
         if said:
             yield f"\n## {title}\n\n" + "".join(f"- {markdown(one, LONGEST)}\n" for one in said)
-    yield f"\n## By way\n\n{beyond(report.bypass_counts.values())}\n\n"
-    yield _row("Way", "Seen", "Violation", "Unknown", "Excluded") + _row(*["---"] * 5)
+    yield f"\n## By kind\n\n{beyond(report.bypass_counts.values())}\n\n"
+    yield _row("Kind", "Seen", "Violation", "Unknown", "Excluded") + _row(*["---"] * 5)
     for count in report.bypass_counts_to_show():
         sums = (count.violations, count.grades["unknown"], count.grades["excluded"])
         yield _row(WORDS[count.kind].plural, count.seen, *map(str, sums))
     if report.rules:
-        yield "\n## By rule\n\n" + _row("Severity", "Rule", "Broken by", "Unknown for", "Mend") + _row(*["---"] * 5)
+        yield "\n## By rule\n\n" + _row("Severity", "Rule", "Broken by", "Unknown for", "Fix") + _row(*["---"] * 5)
         for rule in report.rules_by_weight():
             name = f"{rule.code} {rule.name}"
             yield _row(
                 str(rule.severity), name, str(rule.violations), str(rule.unknown), markdown(rule.remediation, LONGEST)
             )
     if report.states:
-        yield "\n## By expiry\n\n" + _row("State", "Ways") + _row("---", "---")
+        yield "\n## By expiry\n\n" + _row("State", "Count") + _row("---", "---")
         yield "".join(_row(state, str(count)) for state, count in report.states_in_order())
     yield from _coverage(report)
     yield "\n## All of them\n\n"
-    columns = ("Stands", "Way", "Name", "Place", "Found", "Expiry", "Owner", "Ticket", "Written by")
+    columns = ("Status", "Kind", "Name", "Place", "Found", "Expiry", "Owner", "Ticket", "Written by")
     yield _row(*columns) + _row(*["---"] * len(columns))
     for line in lines:
         strange = [markdown(text, 300) for text in (name_text(line), report.place(line), _found(line))]
@@ -161,10 +161,10 @@ def _coverage(report: Report) -> Iterator[str]:
 
 
 def totals(report: Report) -> str:
-    """Return how many there are, and how they stand: `200 exemptions and 12 other ways past a policy: 90 violation`."""
+    """Return how many there are, by verdict: `200 exemptions and 12 bypasses: 90 violation`."""
     others = report.total - report.exemptions
     exemptions = f"{report.exemptions} exemption{'' if report.exemptions == 1 else 's'}"
-    more = f" and {others} other way{'' if others == 1 else 's'} past a policy" if others else ""
+    more = f" and {others} bypass{'' if others == 1 else 'es'}" if others else ""
     return f"{exemptions}{more}: " + ", ".join(f"{count} {name}" for name, count in report.verdicts().items())
 
 

@@ -1,4 +1,4 @@
-"""When ways past a policy end: counts by month and grade, and where the picture puts each bar. Pure."""
+"""The timeline: when exemptions and bypasses end, by month and grade, and where the picture puts each bar. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar in the picture: left edge, width, pieces from the bottom up, and where its number stands."""
+    """A bar in the picture: left edge, width, pieces from the bottom up, and the height of its number."""
 
     column: Column
     x: float
@@ -71,7 +71,7 @@ class Picture:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """All columns, for the table beside the picture: what is apart first."""
+        """All columns, for the table below the picture: what is apart first."""
         return tuple(bar.column for panel in (self.apart, self.months) for bar in panel.bars)
 
 
@@ -79,22 +79,22 @@ def timeline(lines: Iterable[Line], now: datetime) -> Picture:
     """Return the picture for lines, as at `now`."""
     start = now.year * 12 + now.month - 1
     months = [Column(*_month(start + ahead), Counter()) for ahead in range(MONTHS)]
-    expired, later, never, odd = (
+    expired, later, never, unreadable = (
         Column("Expired", "Expired", Counter()),
         Column("Later", "Later", Counter()),
         Column("No expiry", "Never", Counter()),
-        Column("Unreadable date", "Odd", Counter()),
+        Column("Unreadable date", "Bad date", Counter()),
     )
     for line in lines:
         if line.state == "expired":
             column = expired
         elif line.expires_on is None:
-            column = odd if line.state == UNREADABLE else never
+            column = unreadable if line.state == UNREADABLE else never
         else:
             ahead = line.expires_on.year * 12 + line.expires_on.month - 1 - start
             column = months[ahead] if ahead < MONTHS else later
         column.counts[line.grade] += 1
-    apart = [expired, never, later, *([odd] if odd.total else [])]
+    apart = [expired, never, later, *([unreadable] if unreadable.total else [])]
     left = _panel(months, _LEFT, _STEP, _BAR)
     right = _panel(apart, left.right + _GAP, _STEP * 2, _BAR * 1.7)
     return Picture(right.right + 8, _TOP + _HEIGHT + 42, _TOP + _HEIGHT, left, right)

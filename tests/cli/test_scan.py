@@ -122,7 +122,7 @@ async def test_people_read_a_table_and_the_sums(tenant: Tenant) -> None:
     assert "high EXG101 expiry-missing 1 0" in lines
     assert "no-expiry 1" in lines
     assert "exemptions 2 1 0" in lines
-    assert lines[-2] == "No other way past a policy is there: assignments and tags were read."
+    assert lines[-2] == "There is no bypass: assignments and tags were read."
     assert lines[-1] == "2 exemptions: 1 violation, 0 unknown, 1 pass, 0 excluded"
 
 
@@ -189,7 +189,7 @@ async def test_files_by_their_names_and_all_at_once(tenant: Tenant, tmp_path: Pa
     with files["csv"].open(encoding="utf-8", newline="") as file:
         assert [one["name"] for one in csv.DictReader(file)] == ["never"]
     assert json.loads(files["json"].read_text(encoding="utf-8"))["counts"]["violation"] == 1
-    assert files["md"].read_text(encoding="utf-8").startswith("# Ways past a policy")
+    assert files["md"].read_text(encoding="utf-8").startswith("# Policy exemptions and bypasses")
     assert "EXG101 expiry-missing" in files["txt"].read_text(encoding="utf-8")
     assert set(await asyncio.to_thread(lambda: list(tmp_path.iterdir()))) == set(files.values())  # no pieces left
 

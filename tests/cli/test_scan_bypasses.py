@@ -71,8 +71,8 @@ async def test_their_violations_make_the_exit_code(tenant: Tenant) -> None:
         "high not enforced single; DoNotEnforce; at management group corp EXG501 bypass-ticket-missing;"
     )
     assert "not enforced 1 1 0" in lines
-    assert lines[-2] == "1 other way past a policy, 1 with a violation."
-    assert lines[-1] == "1 exemption and 1 other way past a policy: 1 violation, 0 unknown, 1 pass, 0 excluded"
+    assert lines[-2] == "1 bypass, 1 with a violation."
+    assert lines[-1] == "1 exemption and 1 bypass: 1 violation, 0 unknown, 1 pass, 0 excluded"
     assert (await tenant.scan("--now", "2027-02-01T00:00:00Z", "--exclude", CORP)).code == 0
 
 
@@ -134,7 +134,7 @@ async def test_assignments_that_may_not_be_read_are_not_none(tenant: Tenant, arm
     ran = await tenant.scan()
     assert ran.code == 3
     assert "not seen: 1 assignment that exemptions name is not shown by Resource Graph" in ran.out
-    assert "No other way past a policy was seen, but not all could be read: there may be some." in ran.out
+    assert "No bypass was seen, but not all could be read: there may be some." in ran.out
     assert "overridden effects  not seen" in ran.out
 
 

@@ -26,7 +26,7 @@ async def test_one_unreadable_assignment_leaves_no_count_of_its_ways_whole(broke
     assert report.bypass_counts[BypassKind.OVERRIDE].seen == "not seen"
     assert report.bypass_counts[BypassKind.UNREAD].seen == "at least 1"
     text = "".join(as_markdown(report, report.lines))
-    assert "1 other way past a policy, 0 with a violation. Not all could be read, so there may be more." in text
+    assert "1 bypass, 0 with a violation. Not all could be read, so there may be more." in text
 
 
 async def test_it_does_so_where_the_filters_leave_it_out() -> None:

@@ -161,8 +161,8 @@ async def test_csv_has_all_in_one_table(report: Report) -> None:
 
 async def test_markdown_has_the_counts_and_one_table(report: Report) -> None:
     text = "".join(as_markdown(report, report.lines))
-    assert "2 exemptions and 9 other ways past a policy: 6 violation, 1 unknown, 3 pass, 1 excluded." in text
-    assert "9 other ways past a policy, 5 with a violation." in text
+    assert "2 exemptions and 9 bypasses: 6 violation, 1 unknown, 3 pass, 1 excluded." in text
+    assert "9 bypasses, 5 with a violation." in text
     assert "| Not enforced | 2 | 1 | 0 | 1 |" in text
     assert "| high | not enforced | dry \\(DoNotEnforce\\) | prod | EXG504 bypass-ended" in text
 
@@ -228,7 +228,7 @@ async def test_a_scan_of_some_subscriptions_leaves_excluded_scopes_in_others_out
 async def test_none_is_said_only_where_all_was_read() -> None:
     report = await look_at(shelf(row()))
     assert seen(report) == {"exemption": 1}
-    said = "No other way past a policy is there: assignments and tags were read."
+    said = "There is no bypass: assignments and tags were read."
     for text in ("".join(as_markdown(report, report.lines)), "".join(as_html(report, report.lines))):
         assert said in text
         assert "not seen" not in text
@@ -239,7 +239,7 @@ async def test_not_seen_is_not_none() -> None:
     assert report.missing == ["tagged resources could not be read"]
     assert {kind for kind, count in report.bypass_counts.items() if not count.whole} == {BypassKind.TAG}
     assert report.bypass_counts[BypassKind.TAG].seen == "not seen"
-    said = "No other way past a policy was seen, but not all could be read: there may be some."
+    said = "No bypass was seen, but not all could be read: there may be some."
     text = "".join(as_markdown(report, report.lines))
     assert said in text
     assert "| Exception tags | not seen | 0 | 0 | 0 |" in text
@@ -256,7 +256,7 @@ async def test_a_part_that_was_read_is_at_least_so_many() -> None:
     report = await look_at(one)
     assert report.bypass_counts[BypassKind.TAG].seen == report.bypass_counts[BypassKind.OVERRIDE].seen == "at least 1"
     assert report.bypass_counts[BypassKind.EXEMPTION].seen == "1"
-    assert "8 other ways past a policy, 4 with a violation. Not all could be read, so there may be more." in "".join(
+    assert "8 bypasses, 4 with a violation. Not all could be read, so there may be more." in "".join(
         as_markdown(report, report.lines)
     )
 
@@ -307,9 +307,9 @@ async def test_an_assignment_that_cannot_be_read_may_hold_any_way() -> None:
 def test_the_sentence_counts() -> None:
     one = BypassCount(BypassKind.TAG)
     one.grades["pass"] += 1
-    assert beyond([one]) == "1 other way past a policy, 0 with a violation."
+    assert beyond([one]) == "1 bypass, 0 with a violation."
     one.grades["high"] += 1233
     assert beyond([one, BypassCount(BypassKind.OVERRIDE, whole=False)]) == (
-        "1,234 other ways past a policy, 1,233 with a violation. Not all could be read, so there may be more."
+        "1,234 bypasses, 1,233 with a violation. Not all could be read, so there may be more."
     )
     assert (BypassCount(BypassKind.TAG).seen, one.seen) == ("0", "1,234")

@@ -115,7 +115,7 @@ async def test_the_listener_hears_how_far_it_is() -> None:
     heard: list[tuple[int, int]] = []
     shelf = Shelf(*(row(f"e{n}") for n in range(5)))
     shelf.lists = {SUB.rpartition("/")[2]: [[row(f"e{n}") for n in some] for some in ((0, 1), (2, 3), (4,))]}
-    await survey(shelf, shelf, RULESET, NOW, reported=lambda done, total: heard.append((done, total)))
+    await survey(shelf, shelf, RULESET, NOW, progress=lambda done, total: heard.append((done, total)))
     assert heard == [(2, 5), (4, 5), (5, 5)]
 
 

@@ -1,4 +1,4 @@
-// The first weeks: everything is judged, recorded and told, and nothing is changed. The defaults of main.bicep otherwise.
+// The first weeks: everything is judged, recorded and notified, and nothing is changed. The defaults of main.bicep otherwise.
 using 'main.bicep'
 
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'guardrails')
@@ -22,7 +22,7 @@ param tags = {}
 // For pipelines: the names of what they give as `secrets`, which no file should hold.
 param secretNames = []
 
-// Who reaches it: all networks, with an Entra identity, unless privateNetwork closes register and vault.
+// Who may connect: all networks, with an Entra identity, unless privateNetwork closes register and vault.
 param privateNetwork = false
 param allowedRanges = []
 param addressSpace = '10.255.255.0/25'

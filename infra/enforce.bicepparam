@@ -24,7 +24,7 @@ param tags = {}
 // For pipelines: the names of what they give as `secrets`, which no file should hold.
 param secretNames = []
 
-// Who reaches it: all networks, with an Entra identity, unless privateNetwork closes register and vault.
+// Who may connect: all networks, with an Entra identity, unless privateNetwork closes register and vault.
 param privateNetwork = false
 param allowedRanges = []
 param addressSpace = '10.255.255.0/25'

@@ -1,5 +1,5 @@
 // The host: all that runs the service, in one resource group of one subscription. What the service may do to exemptions,
-// and which subscriptions tell it of them, is management-group.bicep's; nothing here reaches beyond the group.
+// and which subscriptions send it events, is management-group.bicep's; nothing here is outside the group.
 targetScope = 'subscription'
 
 // --- eight of the ten decisions: the others are the subscription, and the management group of the second command -------
@@ -32,7 +32,7 @@ param activityHub bool = false
 
 // --- what seldom changes -------------------------------------------------------------------------------------------
 
-@description('audit: everything is judged and told, and nothing is changed, whatever the ruleset says. enforce: the ruleset decides.')
+@description('audit: everything is judged and notified, and nothing is changed, whatever the ruleset says. enforce: the ruleset decides.')
 @allowed(['audit', 'enforce'])
 param mode string = 'audit'
 
@@ -45,14 +45,14 @@ param resourceGroupName string = 'rg-guardrails-${environmentName}'
 @description('Tags of everything.')
 param tags object = {}
 
-@description('Object id of who operates the service: sets secrets, and reads register and letters; empty: nobody yet.')
+@description('Object id of who operates the service: sets secrets, and reads register and dead letters; empty: nobody yet.')
 param operatorPrincipalId string = ''
 
 @description('What kind of principal the operator is.')
 @allowed(['User', 'Group', 'ServicePrincipal'])
 param operatorPrincipalType string = 'User'
 
-@description('Names of the app settings whose values stand in `secrets`: what-if shows these, and never a value.')
+@description('Names of the app settings whose values are in `secrets`: what-if shows these, and never a value.')
 param secretNames array = []
 
 @description('Secrets to set at deployment, by the name of the app setting; secretNames names each. For pipelines that hold them; people use secrets.sh.')
@@ -127,13 +127,13 @@ param endpointSubnetId string = ''
 @description('Private DNS zones of yours: blob, queue, table, vault to resource ids.')
 param dnsZoneIds object = {}
 
-@description('Addresses (CIDR) that still reach register and vault when privateNetwork closes them, such as an operator\'s.')
+@description('Addresses (CIDR) that may still connect to register and vault when privateNetwork closes them, such as an operator\'s.')
 param allowedRanges array = []
 
 @description('Whether dead letters are behind a firewall too. Needs deadLetterIdentity SystemAssigned in management-group.bicep.')
 param closeDeadLetters bool = false
 
-@description('Whether only Event Grid reaches the app\'s own address. Not tried in a real subscription: watch the dead letters.')
+@description('Whether only Event Grid may call the app\'s own address. Not tried in a real subscription: watch the dead letters.')
 param eventGridOnly bool = false
 
 @description('Addresses (CIDR) that may deploy when eventGridOnly is set; empty: all, with an Entra login.')

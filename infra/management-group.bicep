@@ -100,7 +100,7 @@ param denyRules string[] = []
 @description('Whether Azure refuses deletes of exemptions that are in force, but for the app and whom letPast names; for prevent. Untried on Azure.')
 param denyDeletes bool = false
 
-@description('Rule, or delete, -> object ids and application ids that the policy lets past beside the app, such as {\'expiry-missing\': [ID]}; for prevent. Whoever is named is not refused.')
+@description('Rule, or delete, -> object ids and application ids that the policy lets past besides the app, such as {\'expiry-missing\': [ID]}; for prevent. Whoever is named is not refused.')
 param letPast { *: string[] } = {}
 
 @description('Whether these assignments refuse and change anything yet. DoNotEnforce first: a function that fails in a policy refuses the write, whatever the effect.')

@@ -1,5 +1,5 @@
 // What somebody must hear of. All but one are questions to the logs, by the names of the facts in guardrails/telemetry.py;
-// dead letters are told by the account that holds nothing else. docs/operations.md says what each asks of you.
+// dead letters are counted in the account that holds nothing else. docs/operations.md says what each asks of you.
 
 @description('Region of the rules.')
 param location string
@@ -46,7 +46,7 @@ var rules = [
   {
     name: 'poison'
     title: 'A message was given up'
-    says: 'A message cannot be processed and lies in the letters. See them with: python -m guardrails letters list.'
+    says: 'A message cannot be processed and is kept as a dead letter. See them with: python -m guardrails letters list.'
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
@@ -58,7 +58,7 @@ var rules = [
     says: 'More reverts than an hour allows. Read what was reverted before closing it: python -m guardrails breaker.'
     severity: 1
     every: 'PT5M'
-    // Each sweep tells how it stands: the alert stays until one finds it closed.
+    // Each sweep logs its state: the alert stays until one finds it closed.
     window: 'PT3H'
     query: '${facts} | where event == "breaker" | summarize arg_max(TimeGenerated, fact) | where tostring(fact.state) == "open" | project TimeGenerated, recent = toint(fact.recent)'
   }
@@ -69,7 +69,7 @@ var rules = [
     severity: 2
     every: 'PT30M'
     window: sweepLateHours < 24 ? 'PT${sweepLateHours}H' : 'P${sweepLateHours / 24}D'
-    // Where no fact reaches the logs, the host's own record of the timer's calls stands in: a call that only failed inside
+    // Where no fact reaches the logs, the host's own record of the timer's calls is used: a call that only failed inside
     // leaves a fact, sweep_broken.
     query: '${facts} | extend called = 0 | project event, called | union (AppRequests | where _ResourceId =~ "${insightsId}" | where Name has "sweep" and Success == true | project event = "", called = 1) | summarize sweeps = countif(event == "sweep"), facts = countif(called == 0), calls = countif(called == 1) | where sweeps == 0 and (facts > 0 or calls == 0)'
   }
@@ -103,7 +103,7 @@ var rules = [
   {
     name: 'queue-late'
     title: 'Messages wait too long'
-    says: 'The app does not keep up, or did not run. While it does not run nothing tells of queues: see sweep-late.'
+    says: 'The app does not keep up, or did not run. While it does not run nothing reports on queues: see sweep-late.'
     severity: 2
     every: 'PT15M'
     window: 'PT30M'
@@ -136,7 +136,7 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(emails
   }
 }
 
-var told = concat(actionGroupIds, empty(emails) ? [] : [people.id])
+var notified = concat(actionGroupIds, empty(emails) ? [] : [people.id])
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
   name: 'alert-${suffix}-${rule.name}'
@@ -169,7 +169,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
       ]
     }
     actions: {
-      actionGroups: told
+      actionGroups: notified
     }
   }
 }]
@@ -213,7 +213,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
         }
       ]
     }
-    actions: [for id in told: {
+    actions: [for id in notified: {
       actionGroupId: id
     }]
   }

@@ -1,4 +1,4 @@
-// An exemption that is deployed beside what it exempts, and so comes back with it. See docs/layers.md.
+// An exemption that is deployed together with what it exempts, and so comes back with it. See docs/layers.md.
 //
 // The name is a GUID made of the target, the assignment and the policies: the same template gives the same exemption
 // each time, whatever became of the one before.
@@ -59,7 +59,7 @@ var sortedReferences = sort(map(referenceIds, one => toLower(one)), (one, other)
 var exemptionName = guid(toLower(targetId), toLower(assignmentId), join(sortedReferences, ','))
 var isGroup = toLower(targetId) == toLower(resourceGroup().id)
 
-// The guardrails read these keys; coLocated tells them that it was deployed by this module.
+// The guardrails read these keys; coLocated says that this module deployed it.
 var approval = union(
   {
     owner: owner

@@ -59,10 +59,10 @@ param alwaysReady int
 @description('Subnet for outbound traffic, delegated to Microsoft.App/environments; empty: none.')
 param subnetId string
 
-@description('Whether only Event Grid reaches the app\'s own address.')
+@description('Whether only Event Grid may call the app\'s own address.')
 param eventGridOnly bool
 
-@description('Addresses (CIDR) that may deploy when only Event Grid reaches the app; empty: all, with an Entra login.')
+@description('Addresses (CIDR) that may deploy when only Event Grid may call the app; empty: all, with an Entra login.')
 param deployRanges array
 
 var warm = ['on_exemption_written', 'on_exemption_deleted']

@@ -1,6 +1,6 @@
 // Optional: a network for the app's outbound traffic, and private endpoints for the register and the vault. Either this
 // network is made, or subnets that are there are named. With a network of its own the app leaves through a NAT gateway:
-// Resource Manager, Teams and Application Insights are reached over the public network, from one address.
+// Resource Manager, Teams and Application Insights are called over the public network, from one address.
 
 @description('Region of the network.')
 param location string

@@ -20,7 +20,7 @@ param references string[]
 @description('Object id of the identity of the guardrails. It is let past everywhere: it tags, reverts and restores.')
 param principalId string
 
-@description('Rule, or delete, -> object ids and application ids that are let past beside the guardrails.')
+@description('Rule, or delete, -> object ids and application ids that are let past besides the guardrails.')
 param letPast { *: string[] }
 
 @description('Default, or DoNotEnforce while nobody has seen the policies run.')

@@ -1,4 +1,4 @@
-// The custom roles, at a management group. What they allow stands in infra/roles/*.json; docs/permissions.md says why.
+// The custom roles, at a management group. What they allow is in infra/roles/*.json; docs/permissions.md says why.
 
 targetScope = 'managementGroup'
 

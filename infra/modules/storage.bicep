@@ -1,6 +1,6 @@
 // Two accounts, neither with a key that works. One holds the register, the queues and the package, and may be closed to
 // the network. The other holds dead letters and nothing else: Event Grid writes to it with a user-assigned identity,
-// which no storage firewall lets through, so it stays reachable, by identity only, unless topics have their own.
+// which no storage firewall lets through, so it stays open to it, by identity only, unless topics have their own.
 
 @description('Region of the accounts.')
 param location string
@@ -38,7 +38,7 @@ param deadLetterDays int
 @description('Whether the register\'s account is closed to the public network.')
 param closed bool
 
-@description('Addresses (CIDR, at least a /30, or one address) that still reach a closed account.')
+@description('Addresses (CIDR, at least a /30, or one address) that may still connect to a closed account.')
 param allowedRanges array
 
 @description('Whether the dead-letter account is closed too: then system topics must write with identities of their own.')
@@ -49,7 +49,7 @@ param locked bool
 
 var roles = loadJsonContent('data-roles.json')
 
-// Storage refuses /32: one address stands alone. A loop has no place in an object with a spread, so it stands here.
+// Storage refuses /32: one address has no suffix. A loop has no place in an object with a spread, so it is here.
 var ipRules = [for block in allowedRanges: { value: endsWith(block, '/32') ? split(block, '/')[0] : block }]
 var queueNames = ['reconcile', 'reconcile-poison', 'notices', 'notices-poison']
 var packageContainer = 'packages'

@@ -26,10 +26,10 @@ param workspaceId string
 @description('Whether the vault is closed to the public network.')
 param closed bool
 
-@description('Addresses (CIDR) that still reach the vault when it is closed.')
+@description('Addresses (CIDR) that may still connect to the vault when it is closed.')
 param allowedRanges array
 
-@description('Names of the app settings whose values stand in `secrets`. A loop over them, and not over the values, shows what-if each secret.')
+@description('Names of the app settings whose values are in `secrets`. A loop over them, and not over the values, shows what-if each secret.')
 param secretNames array
 
 @description('Secrets to set at deployment, by the name of the app setting. For pipelines that hold them; people use the script.')

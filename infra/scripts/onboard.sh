@@ -118,7 +118,7 @@ onboard() {
             "topicName=$name" \
             "makeTopic=$make_topic" \
             "tags={$tags}" || {
-        say '  FAILED: Azure says why above. Run this again when it is mended; what is done stays done.'
+        say '  FAILED: Azure says why above. Run this again when it is fixed; what is done stays done.'
         return 1
     }
     say "  event subscriptions: $event_subscriptions"

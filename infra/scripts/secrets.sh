@@ -84,7 +84,7 @@ reason() {
     fi
 }
 
-# The vault knows letters, digits and hyphens only: modules/functions.bicep makes the same names for its references.
+# The vault takes A-Z, a-z, 0-9 and hyphens only: modules/functions.bicep makes the same names for its references.
 for setting; do
     name=$(printf '%s' "$setting" | tr 'A-Z_' 'a-z-')
     az keyvault secret show --vault-name "$vault" --name "$name" --query value --output tsv \

@@ -188,7 +188,7 @@ def test_the_exemptions_are_listed_by_days_to_expiry_with_owner_and_ticket_by_ev
 
 
 def test_ways_past_a_policy_are_shown() -> None:
-    query = panels()["ways-past"]["query"]
+    query = panels()["bypasses"]["query"]
     for word in ("microsoft.authorization/policyassignments", "DoNotEnforce", "notScopes", "overrides"):
         assert word in query
 

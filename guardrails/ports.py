@@ -1,4 +1,4 @@
-"""What the use cases need from the world, as Protocols. Adapters in azure/, register/ and channels/ fulfil them."""
+"""The ports: what the use cases need from the world. Adapters in azure/, register/ and channels/ fulfil them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -181,7 +181,7 @@ class BreakerState:
         taken: whether what was asked for may be done.
         refused: the budget that had no room for it; None where it is taken, or nothing was asked for.
         reverts, restores: those of the last hour, removals among the reverts.
-        said: Full.whose of the budgets whose exhaustion was notified within the hour.
+        notified_budgets: Full.whose of the used-up budgets that were notified within the hour.
         damaged: what is wrong with its row, which then counts as open; "" where nothing is.
     """
 
@@ -192,7 +192,7 @@ class BreakerState:
     refused: Full | None = field(default=None, compare=False)
     reverts: tuple[Use, ...] = field(default=(), compare=False)
     restores: tuple[Use, ...] = field(default=(), compare=False)
-    said: frozenset[str] = field(default=frozenset(), compare=False)
+    notified_budgets: frozenset[str] = field(default=frozenset(), compare=False)
     damaged: str = ""
 
 
@@ -343,7 +343,7 @@ class Sweeps(Protocol):
 
 
 class Bypasses(Protocol):
-    """The bypasses of policies that are no exemptions, as the register keeps them. Raises Retryable."""
+    """The bypasses of policies, as the register keeps them. Raises Retryable."""
 
     async def known(self) -> Mapping[bytes, KnownBypass]:
         """Return what a sweep must know of every row, by Bypass.key."""

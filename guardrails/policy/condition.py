@@ -1,4 +1,4 @@
-"""What a ruleset refuses at the control plane by one rule: everywhere, and where overrides say otherwise. Pure."""
+"""Conditions: what a ruleset refuses by one rule, everywhere, and where overrides say otherwise. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence

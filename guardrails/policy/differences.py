@@ -1,4 +1,4 @@
-"""What one build of the policies has that another has not, in words. Pure.
+"""Differences: what one build of the policies has that another has not, in words. Pure.
 
 Definitions and initiatives are compared by what they mean: conditions, effects, parameters, members, and what they
 leave to the service. Of any other file it is said that it differs.

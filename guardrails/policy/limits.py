@@ -1,4 +1,4 @@
-"""What Azure takes of a policy: the size and complexity of what is made, and the aliases that a tenant knows. Pure.
+"""Azure's limits on a policy: the size and complexity of what is made, and the aliases that a tenant knows. Pure.
 
 Sources: azure-docs, includes/azure-policy-limits.md (the request's body) and Microsoft Learn, "Azure Policy definition
 structure policy rule", Policy rule limits (the rest).

@@ -1,4 +1,4 @@
-"""One action in Azure, with a re-read just before and a check just after."""
+"""A write to Azure: one action, with a re-read just before and a check just after."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -84,7 +84,7 @@ class _Unnotified(NamedTuple):
 
 def _unnotified(visit: Visit, look: Look, state: BreakerState, refused: Full | None) -> _Unnotified | None:
     if refused is not None:
-        new = refused.key and refused.whose not in state.said
+        new = refused.key and refused.whose not in state.notified_budgets
         return _Unnotified(refused.whose, _budget_used_up(visit, look, refused)) if new else None
     if state.opened_at is None or state.notified:
         return None

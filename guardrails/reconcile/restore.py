@@ -39,7 +39,7 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
     `at`: the number of the history entry that keeps it; None for what was last taken away.
 
     Raises Permanent when there is nothing to undo (nothing-to-undo), the history keeps no such body (no-body), it was
-    changed by a hand (register-altered) or Azure does not allow it (cannot-act); Retryable when others write at the
+    changed from outside (register-altered) or Azure does not allow it (cannot-act); Retryable when others write at the
     same time.
     """
     written: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Restore what was lost: an approved exemption went with its target, or somebody deleted it who may not.
+"""Restore what was lost: an approved exemption that went with its target, or that somebody deleted who may not.
 
 At most three requests to Azure: the look that found nothing, a list of what is attached to the same scope (is the
 target there, is it put back under another name), and the write, whose answer shows what is there then.
@@ -70,7 +70,7 @@ _SKEW: Final = timedelta(minutes=1)
 """How far our clock may be behind Azure's (doctor reports more): a delete after that is of what was made since."""
 
 _UNVERIFIED: Final = "an event says that somebody deleted it; what follows waits for the activity log"
-_ALTERED: Final = Against("what the register has of it was changed by a hand")
+_ALTERED: Final = Against("what the register has of it was changed from outside")
 
 
 async def lose(visit: Visit, stored: Stored) -> Outcome | bool | None:

@@ -1,4 +1,4 @@
-"""Which exemptions are attached to a scope, or to anything below it.
+"""Attached: which exemptions are attached to a scope, or to anything below it.
 
 Nothing in a row's key says where an exemption is attached, so that this reads a whole partition. Many who ask at once
 share a read, as group commit shares transactions: whoever asks while a read is under way gets the next one, so that

@@ -28,8 +28,8 @@ class _Kept:
 
     Attributes:
         reverts, restores: what was let through, oldest first.
-        opened_at, notified: since when it is open, and whether people know.
-        said: of which budgets people know that they are used up, and since when, in milliseconds since 1970.
+        opened_at, notified: since when it is open, and whether that was notified.
+        notified_budgets: which used-up budgets were notified, and since when, in milliseconds since 1970.
         notifying: since when a worker notifies of a budget, or of the breaker, likewise.
         damaged: what is wrong with it, so that it counts as open; "" where nothing is.
     """
@@ -38,24 +38,24 @@ class _Kept:
     restores: tuple[Use, ...] = ()
     opened_at: datetime | None = None
     notified: bool = False
-    said: Mapping[str, int] = field(default_factory=dict)
+    notified_budgets: Mapping[str, int] = field(default_factory=dict)
     notifying: Mapping[str, int] = field(default_factory=dict)
     etag: str = ""
     damaged: str = ""
 
     def as_of(self, now: datetime) -> "_Kept":
         """Return it without what does not count any more."""
-        said = {name: at for name, at in self.said.items() if at > millis(now - WINDOW)}
+        budgets = {name: at for name, at in self.notified_budgets.items() if at > millis(now - WINDOW)}
         notifying = {name: at for name, at in self.notifying.items() if at > millis(now - ALERT_LEASE)}
         reverts, restores = recent(self.reverts, now), recent(self.restores, now)
-        return replace(self, reverts=reverts, restores=restores, said=said, notifying=notifying)
+        return replace(self, reverts=reverts, restores=restores, notified_budgets=budgets, notifying=notifying)
 
     def state(self, *, taken: bool = False, refused: Full | None = None) -> BreakerState:
         """Return what the use cases see of it."""
         count = sum(not use.removal for use in self.reverts)
         return BreakerState(
-            self.opened_at, count, self.notified, taken, refused, self.reverts, self.restores, frozenset(self.said),
-            self.damaged,
+            self.opened_at, count, self.notified, taken, refused, self.reverts, self.restores,
+            frozenset(self.notified_budgets), self.damaged,
         )  # fmt: skip
 
     def columns(self) -> dict[str, Value]:
@@ -65,7 +65,7 @@ class _Kept:
             "told": "yes" if self.notified else "",  # stored name
             **_times_of("reverts", self.reverts),
             **_times_of("restores", self.restores),
-            **split_text("said", canonical_json(self.said)),
+            **split_text("said", canonical_json(self.notified_budgets)),
             **split_text("telling", canonical_json(self.notifying)),  # stored name
         }
 
@@ -126,7 +126,7 @@ class Breaker:
         """Claim a notification; False where it was sent, or another worker is sending it. Raises Retryable."""
         for _ in range(_TRIES):
             kept = (await self._read(now)).as_of(now)
-            if whose in kept.notifying or whose in kept.said or (whose == BREAKER_NAME and kept.notified):
+            if whose in kept.notifying or whose in kept.notified_budgets or (whose == BREAKER_NAME and kept.notified):
                 return False
             if await self._write(replace(kept, notifying={**kept.notifying, whose: millis(now)})):
                 return True
@@ -134,7 +134,7 @@ class Breaker:
         raise _contended()
 
     async def mark_notified(self, opened_at: datetime) -> None:
-        """Write down that people know; nothing where it was closed, or opened anew, since. Raises Retryable."""
+        """Record that the open breaker was notified; nothing where it was closed or opened anew. Raises Retryable."""
         for _ in range(_TRIES):
             kept = await self._read(opened_at)
             if kept.notified or kept.opened_at != opened_at:
@@ -144,11 +144,12 @@ class Breaker:
             await _pause()
         raise _contended()
 
-    async def remember_said(self, whose: str, now: datetime) -> None:
-        """Write down that people know that a budget is used up. Raises Retryable."""
+    async def mark_budget_notified(self, whose: str, now: datetime) -> None:
+        """Record that a used-up budget was notified. Raises Retryable."""
         for _ in range(_TRIES):
             kept = (await self._read(now)).as_of(now)
-            if whose in kept.said or await self._write(replace(kept, said={**kept.said, whose: millis(now)})):
+            budgets = {**kept.notified_budgets, whose: millis(now)}
+            if whose in kept.notified_budgets or await self._write(replace(kept, notified_budgets=budgets)):
                 return
             await _pause()
         raise _contended()
@@ -169,8 +170,8 @@ class Breaker:
                 restores=_uses("restores", found),
                 opened_at=_opened_at(found),
                 notified=found.get("told") == "yes",  # stored name
-                said=_said("said", found),
-                notifying=_said("telling", found),  # stored name
+                notified_budgets=_notified_since("said", found),
+                notifying=_notified_since("telling", found),  # stored name
                 etag=etag,
             )
         except ValueError as error:
@@ -218,10 +219,10 @@ def _list(name: str, found: Entity) -> list[Any]:
     return read
 
 
-def _said(name: str, found: Entity) -> dict[str, int]:
+def _notified_since(name: str, found: Entity) -> dict[str, int]:
     said = read_json(join_text(name, found) or "{}")
     if not isinstance(said, dict) or not all(type(at) is int for at in said.values()):
-        raise ValueError("it does not say of which budgets people know")
+        raise ValueError("it does not say which budgets were notified")
     return said
 
 

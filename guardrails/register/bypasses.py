@@ -1,4 +1,4 @@
-"""ports.Bypasses on the register's table: a row for each bypass of a policy that is no exemption.
+"""ports.Bypasses on the register's table: a row for each bypass of a policy.
 
     partition  row         holds
     container  bypass~KEY  what was shown of it last, since when it is known, since when it is gone

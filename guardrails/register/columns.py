@@ -1,4 +1,4 @@
-"""Long values in table columns, and JSON that reads back as it was written. Pure.
+"""Columns: long values in a table row, and JSON that reads back as it was written. Pure.
 
 A string property holds 64 KiB, that is 32 Ki UTF-16 units; a binary one 64 KiB; an entity 1 MiB in all ("Understanding
 the Table service data model", Microsoft Learn). Longer values continue in columns `name_1`, `name_2`, and so on.

@@ -150,7 +150,7 @@ def _packed(entries: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _unpacked(row: Entity) -> list[dict[str, Any]]:
-    """Read one row of entries; [] where hands have damaged it."""
+    """Read one row of entries; [] where it was damaged."""
     try:
         raw = zlib.decompressobj().decompress(join_bytes("entries", row), BODY_LIMIT)
         found = read_json(raw)

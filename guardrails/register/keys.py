@@ -10,7 +10,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
     container       outbox~KEY~ID             a message that is not yet on its queue
     container       body~KEY~DIGEST~N         piece N of a body that is too long for its history entry
     container       grace~CONTROL~KEY         what an exemption used of its grace; see guardrails.register.grace_used
-    container       bypass~KEY                a bypass of a policy that is no exemption; KEY is Bypass.key
+    container       bypass~KEY                a bypass of a policy; KEY is Bypass.key
     breaker         breaker                   the reverts of the last hour
     letters         letter~ID                 a dead letter: what could not be processed  # stored name
     unseen          count                     how many rows there are of what Azure never showed

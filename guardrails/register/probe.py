@@ -1,4 +1,4 @@
-"""Whether the storage account can be used: one row of our own, written and taken away; queues, looked at only."""
+"""The storage probe: can the account be used? One row of ours is written and deleted; queues are only looked at."""
 
 import base64
 import json

@@ -1,8 +1,7 @@
-"""Deleting the bodies that nothing needs any more: some at a time, with an entry of the history that says which.
+"""Pruning: delete the bodies that nothing needs any more, some at a time, with an entry of the history that says which.
 
 guardrails.decisions.bodies says which those are. The entry that kept a body stays as it is, its hash and the body's
-too; columns that no hash covers say until when a body that was taken away is kept (`until`), and when it
-was pruned.
+too; columns that no hash covers say until when a body that was taken away is kept (`until`), and when it was pruned.
 """
 
 from collections.abc import Collection, Mapping, Sequence

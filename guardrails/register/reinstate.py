@@ -1,4 +1,4 @@
-"""Putting a full copy back: partition by partition, exemption by exemption, each whole.
+"""Reinstate: put a full copy back, partition by partition, exemption by exemption, each whole.
 
 What is there already is not overwritten, unless the copy goes on from just that. So a copy may be put back into an
 empty table, into a half-filled one, twice, or while the service runs.

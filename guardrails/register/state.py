@@ -1,4 +1,4 @@
-"""The current row of an exemption as a table row, and the seal that shows a hand in it. Pure.
+"""The current row of an exemption as a table row, and the seal that shows a change from outside. Pure.
 
 `row` holds everything, as JSON. The other columns are there for people and queries. `seal` is the sha256 (hex) of the
 canonical JSON of all columns and both keys: an edited, added, removed or copied column does not fit it. It holds no

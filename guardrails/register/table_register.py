@@ -80,7 +80,7 @@ class TableRegister:
         rate_limits, digest_items, sweeps: in the same table, what all instances share: ports.RateLimits,
             ports.DigestItems, ports.Sweeps.
         backup, reinstate: full copies of the table, and putting them back.
-        bypasses: the bypasses of policies that are no exemptions: ports.Bypasses.
+        bypasses: the bypasses of policies: ports.Bypasses.
     """
 
     def __init__(self, client: TableClient, clock: Clock) -> None:
@@ -426,7 +426,7 @@ class TableRegister:
 
     async def budget_notified(self, whose: str, now: datetime) -> None:
         """Record for an hour that a used-up budget was notified."""
-        await self._breaker.remember_said(whose, now)
+        await self._breaker.mark_budget_notified(whose, now)
 
     async def close_breaker(self, now: datetime) -> None:  # noqa: ARG002 - the port's shape; closing forgets all times
         """Close the breaker and forget the reverts that opened it."""

@@ -1,4 +1,4 @@
-"""How many rows the register has of exemptions that Azure never showed it. Events may name any number of those.
+"""The count of rows of exemptions that Azure never showed the register. Events may name any number of those.
 
 One row counts them. What is counted too often, after a crash or once such an exemption was seen, is found out when the
 count is full: then they are counted anew, once a day.

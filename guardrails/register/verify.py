@@ -1,4 +1,4 @@
-"""What is wrong with the rows of one exemption: state, history, bodies and outbox against one another. Pure."""
+"""Verify: what is wrong with the rows of one exemption: state, history, bodies and outbox against one another. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Exemptions and each kind of bypass in words, and how many of each a report has. Pure."""
+"""The words for exemptions and each kind of bypass, and how many of each a report has. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -74,7 +74,7 @@ class BypassCount:
 
 
 def beyond(counts: Iterable[BypassCount]) -> str:
-    """Return one sentence on the bypasses that are no exemptions, for people."""
+    """Return one sentence on the bypasses, for people."""
     others = [one for one in counts if one.kind is not BypassKind.EXEMPTION]
     total, whole = sum(one.total for one in others), all(one.whole for one in others)
     if total:

@@ -1,4 +1,4 @@
-"""What a scan covers: who asked, in which tenant, what was to be read and what was, with which versions. Pure.
+"""The coverage of a scan: who asked, in which tenant, what was to be read and what was, with which versions. Pure.
 
 Keys of subscriptions and management groups are those of ExemptionId.container: an id in lower case, or `mg~name`.
 """

@@ -1,4 +1,4 @@
-"""What a report says: the lines, and the sums over all of them. Pure."""
+"""The model of a report: the lines, and the sums over all of them. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping

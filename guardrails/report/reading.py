@@ -1,4 +1,4 @@
-"""What a scan judges: Resource Graph says where exemptions are, Azure Resource Manager (ARM) what they say.
+"""Reading: what a scan judges. Resource Graph says where exemptions are, Azure Resource Manager (ARM) what they say.
 
 One list for each subscription or management group that holds exemptions, a few at once, page by page: no more is kept
 than what is being judged. Where ARM refuses a list, Resource Graph's own rows are taken, and it is said.

@@ -1,4 +1,4 @@
-"""What in a ruleset file contradicts itself: mistakes that no field shows alone, each with its line. Pure.
+"""Conflicts: mistakes in a ruleset file that no field shows alone, each with its line. Pure.
 
 What has no form is passed over here, for the check against the schema names it.
 """

@@ -1,4 +1,4 @@
-"""Read a ruleset file, and check it against its schema: every mistake is named with its line and column. Pure.
+"""Load: read a ruleset file, and check it against its schema. Every mistake is named with its line and column. Pure.
 
 The check knows the part of JSON Schema 2020-12 that the schema uses.
 """

@@ -1,4 +1,4 @@
-"""What a ruleset file may say, as JSON Schema. Pure.
+"""The JSON Schema of a ruleset file: what it may say. Pure.
 
 The schema is made of the rules' own declarations; it is published in docs/ruleset.schema.json for editors, and it is
 what the loader checks with, so the two cannot differ.

@@ -1,4 +1,4 @@
-"""What an outside monitor is shown: whether sweeps come by. No word of the tenant is in it.
+"""Health: what an outside monitor is shown, whether sweeps come by. No word of the tenant is in it.
 
 Anybody may ask, so the answer is kept for some seconds: however many ask, an instance reads one row in that time.
 """

@@ -64,7 +64,7 @@ class Report:
         missing: what could not be seen, a sentence each.
         remarks: what else is unexpected, a sentence each.
         notified: ids of the notices about the sweep that were sent.
-        bypasses: counts of the bypasses of policies that are no exemptions; {} where they could not be looked at.
+        bypasses: counts of the bypasses of policies; {} where they could not be looked at.
         bypasses_notified: when the last sweep began whose findings on bypasses were announced, UTC; None for never.
         matches: what each exclusion, override and owner of the ruleset matches; of an earlier sweep until all pages are
             read; None where none counted yet.

@@ -1,4 +1,4 @@
-"""Look for every bypass of a policy that is no exemption. Reads only; shared by the scan and the sweep."""
+"""The search for bypasses of policies. Reads only; shared by the scan and the sweep."""
 
 import asyncio
 from collections import Counter

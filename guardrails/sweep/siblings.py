@@ -471,7 +471,7 @@ class Siblings:
     async def _written(self, exemption: Exemption) -> datetime | None:
         try:
             stored = await self.world.register.read(exemption.id)
-        except Permanent:  # altered by a hand: it is not believed
+        except Permanent:  # changed from outside: it is not believed
             stored = None
         if stored is None:
             return written_by_body(exemption)

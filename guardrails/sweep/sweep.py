@@ -45,7 +45,7 @@ class Sweeper:
         world, inventory, sweeps: the ports.
         ruleset: returns the ruleset in force; raises Misconfigured.
         say: queues a notice about the service.
-        bypasses: what is known of the bypasses of policies that are no exemptions.
+        bypasses: what is known of the bypasses of policies.
         audit_only: whether a setting holds the mode at audit.
         late: the age of the last sweep from which a notice says that sweeps are late.
     """
@@ -131,8 +131,8 @@ class Sweeper:
             await asyncio.gather(heart, return_exceptions=True)
 
     async def _bypasses_in(self, around: Surroundings, ruleset: Ruleset, report: Report) -> Tally | None:
-        """Look for the bypasses of policies that are no exemptions; None where that failed, and nothing else did."""
-        failed = "the bypasses of policies that are no exemptions could not be looked at"
+        """Look for the bypasses of policies; None where that failed, and nothing else did."""
+        failed = "the bypasses of policies could not be looked at"
         try:
             tally = await sweep_bypasses(
                 self._inventory,

@@ -201,8 +201,8 @@ async def test_people_are_told_of_a_budget_once_an_hour(empty: World) -> None:
     now = empty.clock.now()
     await empty.register.budget_notified("author/abc", now)
     await empty.register.budget_notified("author/abc", now)
-    assert (await empty.register.breaker(now)).said == {"author/abc"}
-    assert (await empty.register.breaker(now + timedelta(hours=1))).said == frozenset()
+    assert (await empty.register.breaker(now)).notified_budgets == {"author/abc"}
+    assert (await empty.register.breaker(now + timedelta(hours=1))).notified_budgets == frozenset()
 
 
 @pytest.mark.parametrize("edit", [{"reverts_by": "many"}, {"reverts_by": "[1]"}, {"reverts_by": "[]"}, {"said": "[]"}])

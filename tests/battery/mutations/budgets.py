@@ -150,7 +150,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "budget-told-each-time",
         "People are told once an hour that a budget is used up.",
         "tests/register/test_breaker.py::test_people_are_told_of_a_budget_once_an_hour",
-        around("guardrails.register.breaker.Breaker.remember_said", _nothing),
+        around("guardrails.register.breaker.Breaker.mark_budget_notified", _nothing),
     ),
     mutation(
         "hold-not-kept",

@@ -187,7 +187,7 @@ async def test_a_snapshot_that_a_hand_changed_is_not_put_back(world: World) -> N
     world.sound = False
     await scene.target_written(world, one)
     assert await world.body(one) is None
-    assert "changed by a hand" in (await world.row(one)).settled
+    assert "changed from outside" in (await world.row(one)).settled
 
 
 async def test_a_fight_ends_in_an_alert_with_both_actors(world: World) -> None:

@@ -3,7 +3,7 @@
 What it does: looks, at a sweep or in a scan, whether the exemption's scope is the assignment's or below it, by the
 management groups that are above it now, and not left out by the assignment's `notScopes`. Where the chain of groups
 cannot be read and the answer needs it, it is unknown. Where assignmentScopeValidation is DoNotValidate it passes, for
-such an exemption may be elsewhere; so it does where the assignment is gone. An exemption that no sweep has seen yet
+such an exemption may be elsewhere, and where the assignment is gone. An exemption that no sweep has seen yet
 passes; what the last sweep found stays until the next. Before a revert that rests on it, Azure is asked again. Our tag
 cannot be written into such an exemption, for Azure refuses any write of it.
 

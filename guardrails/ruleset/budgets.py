@@ -125,7 +125,7 @@ class Full:
 
     @property
     def whose(self) -> str:
-        """The name under which it is recorded that it was notified."""
+        """The name under which its notification is recorded."""
         return f"{self.name}/{self.key}"
 
     def notified_at(self, now: datetime) -> datetime:

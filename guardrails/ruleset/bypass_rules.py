@@ -76,7 +76,7 @@ Without a ticket nobody knows who accepted the risk, or whether anybody did.
 
 Example: an assignment that was set to `DoNotEnforce` for a migration, and has stayed so.
 
-Instead: get the approval, and write its ticket at the bypass; or write an exemption, which has a place for all of it.
+Instead: get the approval and write its ticket into that metadata or tag; or write an exemption, which has room for all.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure

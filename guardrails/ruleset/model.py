@@ -248,7 +248,7 @@ class Ruleset:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What is to be said of its owners whom metadata alone name, a sentence each: anybody can write those."""
+        """A sentence for each owner that only metadata identify, which anybody can write."""
         return tuple(
             f"the owner '{owner.name}' names no authors: a new exemption that claims it is not reverted"
             for owner in self.owners

@@ -117,7 +117,7 @@ class Case(NamedTuple):
 
     Attributes:
         sure: the numbers of the overrides that hold.
-        open: the numbers of those of which that is unknown.
+        open: the numbers of those that may hold.
         exempt: whether the exemption surely exempts one of these controls.
         why: what could not be read, a phrase for people; "" where nothing is open.
     """

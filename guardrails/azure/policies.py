@@ -319,7 +319,7 @@ def offers_of(response: AsyncHttpResponse) -> tuple[str, ...]:
     error = body.get("error") if isinstance(body, Mapping) else None
     if not isinstance(error, Mapping) or str(error.get("code")).lower() not in _LACKS_VERSION:
         return ()
-    _, _, listed = str(error.get("message")).lower().partition("supported")  # before it stands the one it refuses
+    _, _, listed = str(error.get("message")).lower().partition("supported")  # the refused version comes before it
     return tuple(dict.fromkeys(_API_VERSION.findall(listed)))
 
 

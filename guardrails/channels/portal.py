@@ -31,7 +31,7 @@ def identity(exemption: Mapping[str, Any]) -> ExemptionId | None:
 def link(exemption: Mapping[str, Any], portal: str = PUBLIC) -> str | None:
     """Return the address of the target scope's page; None where there is no id to make it of.
 
-    It is made of the resource id alone. Every character but letters, digits and `-._~` is percent-encoded, so nothing
+    It is made of the resource id alone. Every character but A-Z, a-z, 0-9 and `-._~` is percent-encoded, so nothing
     in a name can end the path, add a query or look like another host.
     """
     found = identity(exemption)

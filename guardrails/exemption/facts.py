@@ -179,9 +179,9 @@ class Facts:
         recreated: how often we put it back because its target went and came again; 0 where that is not known.
         policies: at least those that the exemption may switch off, where the ruleset asks for them. One that is not
             among them was not looked up, or is not shown: nothing is known of it.
-        stood: what was accepted where there is no compliant state: of an exemption that never was compliant and was
-            let stand, or that was deleted and made anew; None elsewhere.
-        together: what the last sweep told of it, or this scan.
+        accepted: what was accepted where there is no compliant state: of an exemption that never was compliant and was
+            tolerated, or that was deleted and made anew; None elsewhere.
+        together: what the last sweep found of it, or this scan.
     """
 
     now: datetime
@@ -193,7 +193,7 @@ class Facts:
     approved: frozenset[str] = frozenset()
     recreated: int = 0
     policies: PoliciesById = NO_POLICIES
-    stood: Before | None = None
+    accepted: Before | None = None
     together: Together = NOBODY_LOOKED
 
 

@@ -178,14 +178,14 @@ class Visit:
     async def _with_others(self, at: Situation) -> Row | None:
         """Return the row, with what its author used of the grace of other exemptions like it.
 
-        That is asked where a period begins, and then stands in the row.
+        That is asked where a period begins, and then kept in the row.
         """
-        account, broken = at.row.account if at.row else (), broken_at(at)
-        if not begins(account, broken):
+        before, broken = at.row.grace_use if at.row else (), broken_at(at)
+        if not begins(before, broken):
             return at.row
         others = await self.world.register.grace_uses_at_same_scope(at.exemption.id, at.exemption.assignment_id)
-        known = inherit(account, others, broken, at.author, at.now)
-        return at.row if known == account else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
+        known = inherit(before, others, broken, at.author, at.now)
+        return at.row if known == before else replace(at.row or Row(self.id.text, Status.UNKNOWN, at.now), grace=known)
 
     async def exempted(
         self, exemption: Exemption, *, max_age: timedelta = timedelta.max
@@ -317,7 +317,7 @@ class Visit:
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
-        facts = replace(facts, before=None, stood=None, author=author, written_at=then.written_at, policies=policies)
+        facts = replace(facts, before=None, accepted=None, author=author, written_at=then.written_at, policies=policies)
         if tolerates(assess(exemption, facts, self.ruleset)):
             return exemption.body
         assignment, policies = await self.exempted(exemption, max_age=timedelta())

@@ -241,7 +241,7 @@ class Row:
 
     @property
     def grace_use(self) -> GraceUse:
-        """The periods of `grace`; in an older row, which is not `vouched` and kept none, those that its findings imply."""
+        """The periods of `grace`; in an older row, which is not `vouched` and kept none, what its findings imply."""
         waits = not self.vouched and self.status is Status.VIOLATION and self.due is not None and not self.unclear
         if self.grace or not waits or self.due is None or self.kept == self.content or not self.findings:
             return self.grace

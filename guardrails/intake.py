@@ -164,7 +164,7 @@ class Intake:
         """
         log.warning("malformed event %s kept as a letter: %s", event_id or "without id", reason)
         register, now = self._world.register, self._world.clock.now()
-        new = await self.bury("event", raw, reason, event_id or raw)
+        new = await self.keep_dead_letter("event", raw, reason, event_id or raw)
         notifying = forged and await register.claim_notification(Habit.FORGED_ID, now)
         if notifying and await self._dead_letters.say(forged_id(forged, at=now)):
             await register.budget_notified(Habit.FORGED_ID, now)
@@ -198,7 +198,7 @@ class Intake:
             tick = read_tick(data)
             exemption_id = None if tick else ExemptionId.parse(data.get("id"))
         except (ValueError, Permanent) as error:
-            await self.bury("reconcile", text, f"not a reconcile message: {error}", text)
+            await self.keep_dead_letter("reconcile", text, f"not a reconcile message: {error}", text)
             return None
         if tick:
             await self._second_clock.strike(tick, partial(self._sweep, "the second clock, and not by the timer"))
@@ -291,9 +291,9 @@ class Intake:
             return
         await self._give_up(queue, text, "the host gave up on it after repeated failures", text, MAX_ATTEMPTS)
 
-    async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
+    async def keep_dead_letter(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
         """Keep a letter under a name made of `name`. Return its id, or "" where it was kept already."""
-        dead_letter = await self._dead_letters.bury(source, payload, reason, name, attempts)
+        dead_letter = await self._dead_letters.keep_dead_letter(source, payload, reason, name, attempts)
         if dead_letter:
             fact(Fact.POISON, queue=source)
         return dead_letter
@@ -303,7 +303,9 @@ class Intake:
         fact(Fact.POISON, queue=source)
         done = f"It is kept as letter {dead_letter_id(source, name)}."
         reported = notify.service(Kind.POISON, _digest(name, 16), at=self._dead_letters.now(), done=done, why=(reason,))
-        await self._dead_letters.bury_and_say(source, text, reason, name, notice=reported, attempts=attempts)
+        await self._dead_letters.keep_dead_letter_and_notify(
+            source, text, reason, name, notice=reported, attempts=attempts
+        )
 
     async def _again(
         self, exemption_id: ExemptionId, hint: Hint, attempts: int, *, asked: float, text: str, error: GuardrailsError
@@ -338,7 +340,9 @@ class Intake:
             why=error.problems,
         )
         problems = "\n".join(error.problems)
-        if await self._dead_letters.bury_and_say("ruleset", problems, error.message, name, notice=reported):
+        if await self._dead_letters.keep_dead_letter_and_notify(
+            "ruleset", problems, error.message, name, notice=reported
+        ):
             log.error("%s", error)
 
 

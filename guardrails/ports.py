@@ -295,7 +295,7 @@ class Register(Protocol):
     async def take_unseen(self, now: datetime) -> bool:
         """Count one more row of an exemption that Azure never showed; False where no more are kept."""
 
-    async def bury(self, dead_letter: DeadLetter) -> bool:
+    async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
         """Keep something that could not be processed; burying it again replaces it.
 
         Return whether people are to be told of it: it is new, or who was to tell of it has not said that it is done.

@@ -38,17 +38,17 @@ class DeadLetterQueue:
         self._ruleset = ruleset
         self.fallback = fallback
 
-    async def bury(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
+    async def keep_dead_letter(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
         """Keep a letter under a name made of `name`. Return its id where it is to be told of, or "" where it was."""
         key = dead_letter_id(source, name)
-        new = await self._register.bury(DeadLetter(key, source, reason, payload, self.now(), attempts))
+        new = await self._register.keep_dead_letter(DeadLetter(key, source, reason, payload, self.now(), attempts))
         return key if new else ""
 
     async def drop(self, source: str, name: str) -> None:
-        """Forget the letter that `bury` keeps under a name; one that is not there is no error."""
+        """Forget the dead letter that `keep_dead_letter` keeps under a name; one that is not there is no error."""
         await self._register.drop_dead_letter(dead_letter_id(source, name))
 
-    async def bury_and_say(
+    async def keep_dead_letter_and_notify(
         self, source: str, payload: str, reason: str, name: str, *, notice: Notice, attempts: int = 0
     ) -> bool:
         """Keep a letter, and tell of it where nobody has; return whether that was done.
@@ -56,7 +56,7 @@ class DeadLetterQueue:
         Where telling fails the letter goes again, so that the next try keeps it, and tells; where the process dies of
         it, the next that keeps the same letter tells.
         """
-        dead_letter = await self.bury(source, payload, reason, name, attempts)
+        dead_letter = await self.keep_dead_letter(source, payload, reason, name, attempts)
         if not dead_letter:
             return False
         try:

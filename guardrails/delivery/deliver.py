@@ -154,7 +154,7 @@ class Courier:
             data = read_object(text)
             work = Closing.read(data) or Parcel.read(data)
         except ValueError as error:
-            if await self._dead_letters.bury("notices", text, f"not a notice: {error}", text):
+            if await self._dead_letters.keep_dead_letter("notices", text, f"not a notice: {error}", text):
                 fact(Fact.POISON, queue="notices")
             return False
         try:
@@ -177,7 +177,7 @@ class Courier:
         except ValueError:
             key, done = f"notices-{self._clock.now():%Y%m%d}", "It is kept as a letter of the queue notices."
             reported = notify.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
-            await self._dead_letters.bury_and_say("notices", text, reason, text, notice=reported)
+            await self._dead_letters.keep_dead_letter_and_notify("notices", text, reason, text, notice=reported)
             return
         await self._give_up(parcel, _rate_limit_name(self._route_or_none(parcel.route)), reason)
 
@@ -388,7 +388,7 @@ class Courier:
         log.error("notice %s to %s failed for good: %s", notice.id, route, reason)
         _tell(parcel, "failed")
         text = json.dumps(replace(parcel, slot=None).message())
-        await self._dead_letters.bury("notices", text, reason, parcel.name, parcel.attempt)
+        await self._dead_letters.keep_dead_letter("notices", text, reason, parcel.name, parcel.attempt)
         now = self._clock.now()
         trouble = trouble or f"{now:%Y%m%d}"
         if not await self._rate_limits.change(

@@ -28,7 +28,7 @@ class DeadLetters:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def bury(self, dead_letter: DeadLetter) -> bool:
+    async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
         """Keep a letter; one with the same id is replaced. A payload beyond 256 KiB of UTF-8 is cut and says so.
 
         Return whether people are to be told of it: it is new, or who was to tell of it some seconds ago has not said

@@ -237,7 +237,9 @@ class TableRegister:
                     found.append(_message(entity, self._clock.now()))
                 except ValueError as error:
                     _LOG.error("%s: outbox row %s cannot be sent: %s", exemption, entity["RowKey"], error)
-                    await self._dead_letters.bury(_lost_message(exemption, entity, str(error), self._clock.now()))
+                    await self._dead_letters.keep_dead_letter(
+                        _lost_message(exemption, entity, str(error), self._clock.now())
+                    )
         return found
 
     async def body(self, exemption: ExemptionId, seq: int) -> Mapping[str, Any]:
@@ -436,9 +438,9 @@ class TableRegister:
         """Count one more row of an exemption that Azure never showed; False where no more are kept."""
         return await self._unseen.take(now)
 
-    async def bury(self, dead_letter: DeadLetter) -> bool:
+    async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
         """Keep something that could not be processed; burying it again replaces it. Return whether to tell of it."""
-        return await self._dead_letters.bury(dead_letter)
+        return await self._dead_letters.keep_dead_letter(dead_letter)
 
     async def dead_letter_notified(self, dead_letter_id: str) -> None:
         """Remember that people were told of a letter; one that is not there is no error."""

@@ -60,9 +60,9 @@ def message(name: str = "n1", **more: object) -> str:
 
 def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store: Store) -> None:
     assert run("notices", "failed").out == "no notice has failed\n"
-    store.bury("notices", message("n1", slot=1), "a")
-    store.bury("notices", message("n2"), "b")
-    store.bury("event", "{", "c")
+    store.keep_dead_letter("notices", message("n1", slot=1), "a")
+    store.keep_dead_letter("notices", message("n2"), "b")
+    store.keep_dead_letter("event", "{", "c")
     listed = run("notices", "failed", "--format", "json").json
     assert [(row["letter"], row["notice"], row["route"]) for row in listed] == [
         ("a", "n1", "secops"),

@@ -52,8 +52,8 @@ class Store:
         assert stored is not None
         return stored
 
-    def bury(self, source: str, payload: str, name: str = "l1") -> None:
-        self.do(lambda register: register.bury(DeadLetter(name, source, "broken", payload, AT, 3)))
+    def keep_dead_letter(self, source: str, payload: str, name: str = "l1") -> None:
+        self.do(lambda register: register.keep_dead_letter(DeadLetter(name, source, "broken", payload, AT, 3)))
 
     def dead_letters(self) -> list[str]:
         return [dead_letter.id for dead_letter in self.do(lambda register: register.dead_letters())]
@@ -178,7 +178,7 @@ def event(store: Store, **changes: Any) -> str:
 
 def test_letters_are_listed_and_shown(run: Run, store: Store) -> None:
     assert run("letters").out == "no letters\n"
-    store.bury("event", "{half an ev\x1b[2J")
+    store.keep_dead_letter("event", "{half an ev\x1b[2J")
     listed = run("letters", "list")
     assert listed.out.splitlines()[1].split() == ["l1", "event", "2026-11-02T09:30:00Z", "3", "broken"]
     assert "payload   {half an ev[2J" in run("letters", "show", "l1").out
@@ -188,7 +188,7 @@ def test_letters_are_listed_and_shown(run: Run, store: Store) -> None:
 
 
 def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
-    store.bury("event", event(store))
+    store.keep_dead_letter("event", event(store))
     ran = run("letters", "replay", "l1")
     assert (ran.code, ran.out, ran.err) == (0, "replayed: l1\n", "")
     assert store.messages("reconcile") == [
@@ -199,26 +199,26 @@ def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
 
 @pytest.mark.parametrize("source", ["event", "reconcile"])
 def test_a_message_is_replayed_with_its_attempts_forgotten(run: Run, store: Store, source: str) -> None:
-    store.bury(source, json.dumps({"id": store.id.text, "operation": "delete", "attempt": 39}))
+    store.keep_dead_letter(source, json.dumps({"id": store.id.text, "operation": "delete", "attempt": 39}))
     assert run("letters", "replay", "l1").code == 0
     assert store.messages("reconcile") == [{"id": store.id.text, "operation": "delete"}]
 
 
 def test_a_notice_is_replayed_with_the_same_id(run: Run, store: Store) -> None:
     notice = service(Kind.POISON, "k", at=AT, done="d", why=("w",)).to_json()
-    store.bury("notices", json.dumps({"route": "security-team", "notice": notice, "attempt": 40}))
+    store.keep_dead_letter("notices", json.dumps({"route": "security-team", "notice": notice, "attempt": 40}))
     assert run("letters", "replay", "l1").code == 0
     assert store.messages("notices") == [{"route": "security-team", "notice": notice, "attempt": 0}]
     assert store.dead_letters() == []
 
 
 def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store: Store) -> None:
-    store.bury("event", event(store), "a-good")
-    store.bury("event", "{half an ev", "b-half")
-    store.bury("event", event(store, eventType="Microsoft.Resources.ResourceActionSuccess"), "c-other")
-    store.bury("reconcile", '{"id": "/subscriptions/x"}', "d-id")
-    store.bury("notices", '{"route": "r", "notice": {}}', "e-notice")
-    store.bury("ruleset", "r.yaml:1:1: broken", "f-ruleset")
+    store.keep_dead_letter("event", event(store), "a-good")
+    store.keep_dead_letter("event", "{half an ev", "b-half")
+    store.keep_dead_letter("event", event(store, eventType="Microsoft.Resources.ResourceActionSuccess"), "c-other")
+    store.keep_dead_letter("reconcile", '{"id": "/subscriptions/x"}', "d-id")
+    store.keep_dead_letter("notices", '{"route": "r", "notice": {}}', "e-notice")
+    store.keep_dead_letter("ruleset", "r.yaml:1:1: broken", "f-ruleset")
     ran = run("letters", "replay", "--all")
     assert (ran.code, ran.out) == (1, "replayed: a-good\n")
     reasons = dict(line.removeprefix("guardrails: ").split(": cannot be replayed: ") for line in ran.err.splitlines())
@@ -232,7 +232,7 @@ def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store:
 
 
 def test_a_letter_is_dropped_once(run: Run, store: Store) -> None:
-    store.bury("event", "x")
+    store.keep_dead_letter("event", "x")
     assert run("letters", "drop", "l1").out == "dropped: l1\n"
     assert store.dead_letters() == []
     again = run("letters", "drop", "l1")

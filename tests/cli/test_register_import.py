@@ -112,7 +112,7 @@ def filled(table: Table) -> Table:
     table.write(named("c", GROUP), "kim", out=("m1",))
 
     async def more(register: TableRegister) -> None:
-        await register.bury(DeadLetter("l1", "reconcile", "it was odd", "{}", AT))
+        await register.keep_dead_letter(DeadLetter("l1", "reconcile", "it was odd", "{}", AT))
         await register.take_revert(AT, Budget.of(10), Use())
         await register.sweeps.cover({"one": AT})
 
@@ -245,7 +245,7 @@ def test_another_history_is_left_alone_unless_forced(run: Run, filled: Table, tm
     filled.drop()
     for n in range(5):
         filled.write(named("a"), f"begun anew {n}", out=("x",) if n == 4 else ())
-    filled.work(lambda register: register.bury(DeadLetter("l1", "reconcile", "another", "{}", AT)))
+    filled.work(lambda register: register.keep_dead_letter(DeadLetter("l1", "reconcile", "another", "{}", AT)))
     code, said = imported(run, name)
     assert (code, said["restored"], said["refused"]) == (1, 2, [named("a")])
     assert said["rows_kept"] == ["letters/letter~l1"]

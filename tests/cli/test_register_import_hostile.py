@@ -237,7 +237,7 @@ def test_rows_full_of_quotes_fit_into_transactions(run: Run, table: Table, tmp_p
 
 @pytest.mark.parametrize("keep", ["first", "last"])
 def test_a_copy_cut_at_any_byte_of_its_ends_is_refused(run: Run, table: Table, tmp_path: Path, keep: str) -> None:
-    table.work(lambda register: register.bury(DeadLetter("l1", "reconcile", "odd", "{}", AT)))
+    table.work(lambda register: register.keep_dead_letter(DeadLetter("l1", "reconcile", "odd", "{}", AT)))
     path = Path(copy(run, tmp_path))
     text = path.read_text(encoding="ascii")
     table.drop()

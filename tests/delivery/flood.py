@@ -119,7 +119,7 @@ class DeadLetters:
     def __init__(self) -> None:
         self.kept: dict[str, DeadLetter] = {}
 
-    async def bury(self, dead_letter: DeadLetter) -> bool:
+    async def keep_dead_letter(self, dead_letter: DeadLetter) -> bool:
         new = dead_letter.id not in self.kept
         self.kept[dead_letter.id] = dead_letter
         return new

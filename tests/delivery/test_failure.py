@@ -100,14 +100,14 @@ async def test_a_route_that_is_gone_is_asked_once_and_told_of_once(world: Stage)
 
 def _enable_before_a_letter_is_kept(world: Stage) -> None:
     """Have an operator enable the route, and replay its letters, just before the next one is kept."""
-    bury = world.register.bury
+    keep_dead_letter = world.register.keep_dead_letter
 
     async def late(dead_letter: DeadLetter) -> bool:
         await world.register.rate_limits.change("teams-SECOPS_URL", lambda rate_limit: enabled(rate_limit, "secops"))
-        world.register.bury = bury  # type: ignore[method-assign]
-        return await bury(dead_letter)
+        world.register.keep_dead_letter = keep_dead_letter  # type: ignore[method-assign]
+        return await keep_dead_letter(dead_letter)
 
-    world.register.bury = late  # type: ignore[method-assign]
+    world.register.keep_dead_letter = late  # type: ignore[method-assign]
 
 
 async def test_what_is_refused_just_when_its_route_is_enabled_goes_on_and_is_not_told_again(world: Stage) -> None:

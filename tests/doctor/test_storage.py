@@ -105,7 +105,9 @@ async def test_a_queue_that_is_not_there_is_unknown_and_is_not_made(clinic: Clin
 
 async def test_letters_that_wait_are_told(clinic: Clinic) -> None:
     at = datetime(2026, 11, 2, tzinfo=UTC)
-    await clinic.register.bury(DeadLetter(id="a", source="events", reason="odd", payload="{}", at=at, attempts=1))
+    await clinic.register.keep_dead_letter(
+        DeadLetter(id="a", source="events", reason="odd", payload="{}", at=at, attempts=1)
+    )
     result = await clinic.check("letters")
     assert result.state is State.PASS
     assert result.detail == "1 wait for an operator, the oldest since 2026-11-02T00:00:00Z"

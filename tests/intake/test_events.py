@@ -202,7 +202,9 @@ async def test_of_what_strangers_send_a_limited_number_is_kept(
     assert last.payload == text
     assert "3 letters of this source are kept already" in last.reason
     assert all(one.getMessage().isprintable() for one in caplog.records)
-    await desk.register.bury(DeadLetter("notices-x", "notices", "a notice that could not be delivered", "{}", last.at))
+    await desk.register.keep_dead_letter(
+        DeadLetter("notices-x", "notices", "a notice that could not be delivered", "{}", last.at)
+    )
     assert len(await desk.dead_letters()) == 5
 
 

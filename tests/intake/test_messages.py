@@ -177,7 +177,7 @@ async def test_what_the_host_gave_up_on_and_cannot_be_kept_goes_back_on_its_queu
 
     text = json.dumps({"id": EXEMPTION.text, "route": "team", "attempt": 3})
     with monkeypatch.context() as patched:
-        patched.setattr(desk.register, "bury", away)
+        patched.setattr(desk.register, "keep_dead_letter", away)
         await desk.intake.poison(queue, text)
         with pytest.raises(type(trouble)):
             await desk.intake.poison(queue, "no object")

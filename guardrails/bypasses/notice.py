@@ -27,6 +27,7 @@ def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -
     """
     bypasses = sorted((one for _, one in found.values()), key=_badness)
     total = len(bypasses)
+    count = "1 bypass breaks" if total == 1 else f"{total} bypasses break"
     severities = Counter(one.grade for one in bypasses)
     rules = Counter(rule for one in bypasses for rule in {finding.rule for finding in one.violations})
     return Notice(
@@ -38,9 +39,8 @@ def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -
         exemption={},
         findings=tuple(map(_finding, bypasses[:WORST])),
         actor="",
-        done=f"{total} {'bypass' if total == 1 else 'bypasses'} found that the rules forbid."
-        " Nothing was changed in Azure.",
-        why=("when the tenant was last looked at, they were not there, or the rules did not forbid them",),
+        done=f"{count} the rules. Nothing was changed in Azure.",
+        why=("they were not there, or did not break the rules, when the tenant was last looked at",),
         next=NEXT[Kind.BYPASS_FOUND],
         digest={
             "total": total,

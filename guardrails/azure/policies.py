@@ -119,7 +119,7 @@ class Policies:
         named = _path_of(definition, INITIATIVES)
         if isinstance(named, Unread):
             return Assignment(path, definition, named, not_scopes=left_out)
-        pin = pin_of(properties, reported=self.versions[ASSIGNMENTS] >= PINS_SINCE)
+        pin = pin_of(properties, shown=self.versions[ASSIGNMENTS] >= PINS_SINCE)
         found = await self._evaluated(named, pin, max_age=max_age)
         members, choice = (found, _NONE) if isinstance(found, Unread) else found
         if isinstance(members, _Busy):

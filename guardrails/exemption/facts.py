@@ -137,7 +137,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """An assignment that does not apply where an exemption stands.
+    """An assignment that does not apply at an exemption's scope.
 
     Attributes:
         scope: the assignment's scope.
@@ -152,7 +152,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What only a look at all exemptions, and at the tree, can tell of one: told by the last sweep, or by a scan.
+    """What only a look at all exemptions, and at the tree, can find of one: found by the last sweep, or by a scan.
 
     None: nothing was found, or nobody has looked yet.
     """
@@ -166,7 +166,7 @@ NOBODY_LOOKED: Final = Together()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that rules may look at beside the exemption.
+    """Everything that rules may look at besides the exemption.
 
     Attributes:
         now: the present, UTC.
@@ -200,7 +200,7 @@ class Facts:
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:
     """Return who last wrote an exemption and when (UTC, not after `now`), by its own systemData.
 
-    Unread and None where it has no time of a write: then our own writes cannot be told from others' either.
+    Unread and None where it has no time of a write: then our own writes are not known from others' either.
     """
     if exemption.modified_at is None:
         source, absent = exemption.source, SYSTEM in exemption.not_returned

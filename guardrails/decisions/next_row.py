@@ -393,7 +393,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
 
 
 def is_news(old: Row | None, new: Row) -> bool:
-    """Whether people should hear of a decision: not again for the same content, findings and answer."""
+    """Whether people are notified of a decision: not again for the same content, findings and answer."""
     if old is None or old.status in (Status.GONE, Status.LOST):
         return True
     if new.status is Status.UNKNOWN:

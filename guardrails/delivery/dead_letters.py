@@ -70,7 +70,7 @@ class DeadLetterQueue:
     async def say(self, notice: Notice, *, but: str = "") -> int:
         """Queue a notice for every route that wants it, save one. Return how many.
 
-        Where no such route is left, or the ruleset is broken, the fallback hears it; without one, every other route.
+        Where no such route is left, or the ruleset is broken, the fallback is notified; without one, every other route.
         """
         try:
             ruleset = self._ruleset()

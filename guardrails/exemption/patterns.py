@@ -100,7 +100,7 @@ class Scopes:
 
 
 class _Lookup:
-    """Globs by number. Plain ones are looked up by the id and by each scope above it; RE2 matches all others at once."""
+    """Globs by number. Plain ones are looked up by the id and each scope above it; RE2 matches all others at once."""
 
     __slots__ = ("_longest", "_plain", "_together", "_wild")
 
@@ -282,10 +282,8 @@ class Regex:
             self._regex = _compiled(text)
         except re2.error as error:
             raise ValueError(_reason(error)) from None
-        if none := _NO_REPETITION.search(_QUOTED.sub("", text)):
-            raise ValueError(
-                f"{none[0][:40]} would be taken for text; write a repetition like {{0,3}}, of at most 1000"
-            )
+        if at := _NO_REPETITION.search(_QUOTED.sub("", text)):
+            raise ValueError(f"{at[0][:40]} would be taken for text; write a repetition like {{0,3}}, of at most 1000")
 
     def matches(self, text: str) -> bool:
         """Whether it matches the whole text."""

@@ -60,14 +60,14 @@ class DeadLetterQueue:
         if not dead_letter:
             return False
         try:
-            await self.say(notice)
+            await self.notify(notice)
         except GuardrailsError:
             await self._register.drop_dead_letter(dead_letter)
             raise
         await self._register.dead_letter_notified(dead_letter)
         return True
 
-    async def say(self, notice: Notice, *, but: str = "") -> int:
+    async def notify(self, notice: Notice, *, but: str = "") -> int:
         """Queue a notice for every route that wants it, save one. Return how many.
 
         Where no such route is left, or the ruleset is broken, the fallback is notified; without one, every other route.

@@ -1,4 +1,4 @@
-"""Delivers notices over HTTP, one attempt a call; whoever calls does the retries.
+"""The delivery of notices over HTTP, one attempt a call; whoever calls does the retries.
 
 An address is a secret, and aiohttp's errors hold it in their text: a failure is described in our words, chosen by the
 kind of the error.

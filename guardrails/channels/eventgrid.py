@@ -1,4 +1,4 @@
-"""Publishes notices to an Event Grid topic, as CloudEvents 1.0, with the service's identity: no key, no secret.
+"""A notice as a CloudEvent 1.0, published to an Event Grid topic with the service's identity: no key, no secret.
 
 The topic takes `cloudeventschemav1_0`; the identity needs the role *EventGrid Data Sender* on it. Sources: the topic's
 REST form (learn.microsoft.com/azure/event-grid/post-to-custom-topic) and the azure-eventgrid package.

@@ -1,4 +1,4 @@
-"""Where an exemption is: the link that opens it in the portal, and its place in words. Pure.
+"""Links to an exemption in the Azure portal, and its place in words. Pure.
 
 The link is `https://portal.azure.com/#@/resource{scope}`: the resource page of the exemption's *target scope*. That
 form works for subscriptions, resource groups, resources and management groups and needs no tenant id (`#@` is the

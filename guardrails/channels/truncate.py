@@ -1,4 +1,4 @@
-"""Truncates a message to what its channel takes: detail is left out in one fixed order until it fits. Pure.
+"""Truncation of a message to what its channel takes: detail is left out in one fixed order until it fits. Pure.
 
 The order, least needed first: evidence, remediation, findings beyond the ten worst, reasons, the findings' texts, long
 names, and at last all but what happened to which exemption. Every channel uses it, each with its own full `Detail`.

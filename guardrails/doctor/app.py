@@ -1,4 +1,4 @@
-"""Which function app is ours. Pure."""
+"""The function app that is ours, by its resource id. Pure."""
 
 import re
 from collections.abc import Mapping

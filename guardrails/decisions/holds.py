@@ -1,4 +1,4 @@
-"""Holds: break-glass. An operator's word that an exemption is left as it is until a time. Pure."""
+"""Holds: break-glass. An operator's word that an exemption, as it is now, is left alone until a time. Pure."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

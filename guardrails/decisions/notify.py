@@ -168,7 +168,7 @@ def about_hold(
         why = (on_hold(hold), "then it is judged like any other, at once")
         done = "Nothing was changed in Azure."
         return about(Kind.HOLD_ENDING, exemption_id, seq, at=at, actor=hold.by, done=done, why=why, row=row)
-    done = "Nothing was changed in Azure. While it is held, it is not reverted, tagged or removed as it is now."
+    done = "Nothing was changed in Azure. As it is now, it is not reverted, tagged or removed while it is held."
     return about(Kind.HOLD, exemption_id, seq, at=at, actor=hold.by, done=done, why=(on_hold(hold),), row=row)
 
 

@@ -46,7 +46,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An operator's word that an exemption is left as it is for a while. Times are UTC.
+    """An operator's word that an exemption, as it is now, is left alone for a while. Times are UTC.
 
     Attributes:
         by, reason: who said so, and why.

@@ -403,7 +403,7 @@ class Courier:
             following = f"Fix it, try it with: python -m guardrails notices test {route}"
         following += ", then: python -m guardrails notices replay --all"
         failing = notify.service(Kind.DELIVERY_FAILING, f"{route}-{trouble}", at=now, done=done, why=(reason,))
-        if not await self._dead_letters.say(replace(failing, next=following), but=route):
+        if not await self._dead_letters.notify(replace(failing, next=following), but=route):
             log.error("nobody is notified that the route %s fails: no other route, and no fallback", route)
         await self._rate_limits.change(name, lambda rate_limit: rate_limits_of.notified(rate_limit, route, trouble))
 

@@ -89,7 +89,7 @@ _DONE: Final[Mapping[str, str]] = {
     "sweep-late": "A sweep has begun: it finds what came about meanwhile.",
     "expired": "Nothing was changed: it no longer exempts anything.",
     "review-due": "Nothing was changed.",
-    "delivery-failing": "A notice for the route platform is kept as a letter; others may follow.",
+    "delivery-failing": "A notice for the route platform is kept as a dead letter; others may follow.",
 }
 _WHY: Final[Mapping[str, tuple[str, ...]]] = {
     "reverted": (f"{_FAR['code']} {_FAR['rule']}: {_FAR['text']}", "it has no good state to go back to; it is deleted"),

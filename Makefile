@@ -62,9 +62,8 @@ docs: python-setup ## write the generated pages and policies again
 package: python-setup ## build the package that is deployed into build/package, and print its size
 	@$(PY) -m tools.package
 
-pictures: python-setup ## draw the card of every kind of notice into docs/pictures; needs Chromium and Node.js
-	@command -v npm >/dev/null || { echo "pictures: npm is missing. Install Node.js 20 or newer."; exit 1; }
-	@cd tools/pictures && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error; }
+pictures: ## draw the card of every kind of notice into docs/pictures; needs Chromium
+	@tools/setup.sh pictures
 	@$(PY) -m tools.pictures
 
 clean: ## remove what was built and cached, but not what was installed

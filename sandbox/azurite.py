@@ -85,7 +85,8 @@ class Azurite:
             why = f"exit code {self._process.wait()}" if answered else "timed out"
             self.stop()
             said = "".join(self._output).strip() or "(it printed nothing)"
-            raise AzuriteError(f"Azurite did not start ({why}):\n{said}")
+            then = "Run it again; if it stays so, `make distclean` takes everything out, and make installs it anew"
+            raise AzuriteError(f"Azurite did not start ({why}):\n{said}\n{then}")
         self.blob, self.queue, self.table = (
             f"http://127.0.0.1:{self._ports[service]}/{ACCOUNT}" for service in ("Blob", "Queue", "Table")
         )

@@ -194,7 +194,7 @@ async def demo(mode: str) -> int:
             async with register:
                 scenario = [in_audit(step) if mode == "audit" else step for step in steps()]
                 screen.start(mode or "enforce")
-                with screen.table(scenario):
+                with screen.table():
                     for step in scenario:
                         await run(sandbox, register, step, acting=mode != "audit")
                         screen.show(step)

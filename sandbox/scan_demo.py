@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_DNS, uuid5
 
+from guardrails.cli.screen import Screen
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
 from sandbox.cloud import Cloud
@@ -193,9 +194,9 @@ async def demo(rules: str, files: list[Path]) -> None:
             "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
             "GUARDRAILS_RULESET": rules,
         }
-        print("$ python -m guardrails scan", flush=True)
+        say("$ python -m guardrails scan")
         await scan(environment)
-        print("\n$ python -m guardrails scan --out scan.html --out scan.csv --out scan.json", flush=True)
+        say("", "$ python -m guardrails scan --out scan.html --out scan.csv --out scan.json")
         await scan(environment, *(word for file in files for word in ("--out", str(file))))
         if {key: entry.bytes() for key, entry in cloud.arm.store.entries.items()} != before:
             raise ScanDemoFailed("the scan changed something in Azure")
@@ -203,8 +204,16 @@ async def demo(rules: str, files: list[Path]) -> None:
         if set(methods) - {"GET 200", "GET 404", "POST 200"}:
             raise ScanDemoFailed(f"the scan sent more than reads: {dict(methods)}")
     found = check(wrong, bypasses, *files)
-    print(f"\nscan-demo: OK {found} requests={methods.total()} seconds={time.monotonic() - started:.1f}")
-    print("\n".join(f"  {file} ({file.stat().st_size // 1024} KiB)" for file in files))
+    say("", f"scan-demo: OK {found} requests={methods.total()} seconds={time.monotonic() - started:.1f}")
+    say(*(f"{file} ({file.stat().st_size // 1024} KiB)" for file in files), indent=2)
+
+
+def say(*lines: str, indent: int = 0) -> None:
+    """Print lines, before anything that another process prints next."""
+    screen = Screen()
+    for line in lines:
+        screen.line(line, indent=indent)
+    sys.stdout.flush()
 
 
 async def scan(environment: dict[str, str], *words: str) -> None:
@@ -284,7 +293,7 @@ def main() -> int:
         rules.write_text(ruleset(OWNERS[-1]), encoding="utf-8")
         asyncio.run(demo(str(rules), files))
     except ScanDemoFailed as error:
-        print(f"scan-demo: FAILED: {error}")
+        say(f"scan-demo: FAILED: {error}")
         return 1
     return 0
 

@@ -1,17 +1,19 @@
 """What the demo shows: a live table in a terminal, plain lines in a pipe."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from guardrails.cli.screen import width_of
+from guardrails.cli.tables import drawn
 from guardrails.decisions.history import HistoryEntry
 from guardrails.decisions.row import Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
@@ -56,9 +58,11 @@ class Screen:
     """Where the demo prints. Exemption text is never read as markup."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=False, width=None if Console().is_terminal else 150)
+        width = width_of(sys.stdout) if sys.stdout.isatty() else 150
+        self._console = Console(highlight=False, soft_wrap=False, width=width)
         self._live: Live | None = None
-        self._table = Table()
+        self._rows: list[list[list[str]]] = []
+        self._styles: dict[str, str] = {}
 
     @property
     def terminal(self) -> bool:
@@ -66,37 +70,38 @@ class Screen:
         return self._console.is_terminal
 
     def line(self, text: str) -> None:
-        """Print one line as it is."""
-        self._console.print(Text(text), soft_wrap=True)
+        """Print one line as it is; in a terminal its words stay whole."""
+        self._console.print(Text(text), soft_wrap=not self.terminal)
 
     def start(self, mode: str) -> None:
         """Say what is going on."""
         self.line(f"The service runs in {mode} mode in the sandbox. Exemptions are written through ARM's HTTP API.")
 
     @contextmanager
-    def table(self, scenario: Sequence[Step]) -> Iterator[None]:
+    def table(self) -> Iterator[None]:
         """Show the table of steps as they are answered."""
-        self._table = _table("exemption", "scope", "findings", "what was done", "ms")
+        self._rows = []
         if not self.terminal:
             self.line(_row("EXEMPTION", "SCOPE", "FINDINGS", "WHAT WAS DONE", "MS"))
             yield
             return
-        with Live(self._table, console=self._console, refresh_per_second=8) as self._live:
+        with Live(console=self._console, auto_refresh=False) as self._live:
             yield
         self._live = None
-        del scenario
 
     def show(self, step: Step) -> None:
         """Add one answered step."""
-        codes = " ".join(_codes(step)) or "none"
+        codes = _codes(step) or ["none"]
         kind = str(ExemptionId.parse(step.id).kind)
         did = _did(step)
         milliseconds = f"{step.milliseconds:.0f}"
         if self._live is None:
-            self.line(_row(step.title, kind, codes, did, milliseconds))
+            self.line(_row(step.title, kind, " ".join(codes), did, milliseconds))
         else:
-            colour = _COLOURS.get(step.event, "")
-            self._table.add_row(Text(step.title), kind, codes, Text(did, style=colour), milliseconds)
+            self._rows.append([[step.title], [milliseconds], codes, [kind], [did]])
+            columns = ("exemption", "ms", "findings", "scope", "what was done")
+            self._styles[did] = _COLOURS.get(step.event, "")
+            self._live.update(self._drawn(columns, self._rows, self._styles), refresh=True)
 
     def card(self, body: str) -> None:
         """Show a Teams card as text."""
@@ -107,9 +112,7 @@ class Screen:
 
     def register(self, scenario: Sequence[Step]) -> None:
         """Show the register rows."""
-        table = _table(
-            "exemption", "status", "since", "codes", "owner", "ticket", "expires", "undo", title="the register"
-        )
+        rows = []
         for step in scenario:
             if step.stored is None:
                 continue
@@ -118,26 +121,31 @@ class Screen:
                 ExemptionId.parse(row.id).name,
                 spell_time(row.expires_on)[:10] if row.expires_on else "never",
             )
-            codes, since, undo = " ".join(row.findings), spell_time(row.since)[:19], row.undo or ""
-            cells = (name, row.status, since, codes, row.owner, row.ticket, expires, undo)
-            table.add_row(*(Text(str(cell)) for cell in cells))
-        self._console.print(table)
+            since, undo = spell_time(row.since)[:19], str(row.undo or "")
+            state = [[name], [str(row.status)], list(row.findings)]
+            rows.append([*state, *([text] for text in (since, expires, row.ticket, undo, row.owner))])
+        columns = ("exemption", "status", "codes", "since", "expires", "ticket", "undo", "owner")
+        self._print("the register", columns, rows)
 
     def history(self, step: Step) -> None:
         """Show the history of one exemption."""
-        table = _table("#", "at", "event", "why", "hash", "before", title=f"the history of '{step.title}', verified")
+        rows = []
         for entry in step.history:
             why = entry.facts.get("why") or "; ".join(entry.facts.get("plan", {}).get("reasons", ()))
-            cells = (entry.seq, spell_time(entry.at)[:23], entry.event, why, entry.hash[:8], entry.previous[:8])
-            table.add_row(*(Text(str(cell)) for cell in cells))
-        self._console.print(table)
+            cells = (str(entry.seq), spell_time(entry.at)[:23], entry.event, entry.hash[:8], entry.previous[:8], why)
+            rows.append([[cell] for cell in cells])
+        columns = ("#", "at", "event", "hash", "before", "why")
+        self._print(f"the history of '{step.title}', verified", columns, rows)
 
+    def _print(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Sequence[str]]]) -> None:
+        self._console.print()
+        self.line(title)
+        self._console.print(self._drawn(columns, rows, {}))
 
-def _table(*columns: str, title: str = "") -> Table:
-    table = Table(title=title or None, title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="right" if column in ("ms", "#") else "left", overflow="fold")
-    return table
+    def _drawn(
+        self, columns: Sequence[str], rows: Sequence[Sequence[Sequence[str]]], styles: Mapping[str, str]
+    ) -> RenderableType:
+        return drawn(columns, rows, self._console.width, styles=styles, lines=False)
 
 
 def _row(*cells: str) -> str:

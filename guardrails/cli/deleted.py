@@ -89,8 +89,8 @@ def _table(
     columns: tuple[str, ...]
     rows: list[Sequence[Cell]]
     if screen.terminal:
-        columns = ("gone", "by", "exemption", "would be put back", "against it")
-        rows = [(one["status"], "", one["id"], "", one["problem"]) for one in altered]
+        columns = ("gone", "by", "would be put back", "exemption")
+        rows = [(one["status"], "", "", [one["id"], one["problem"]]) for one in altered]
         screen.table(columns, [*rows, *map(_folded, shown)], lines=True)
     else:
         columns = ("gone", "how", "by", "version", "ends", "assignment", "owner", "why", "against", "exemption")
@@ -112,11 +112,6 @@ def _folded(one: Departure) -> tuple[Cell, ...]:
     what = [f"version {one.version}, {ends}", f"from {reported['assignment'].rpartition('/')[2]}"]
     owner = f"{'claims ' if is_claim(row) else ''}owner {row.owner}"
     where = [one.found.id.name, f"at {one.found.id.scope}", *([owner] if row.owner else [])]
-    gone = [f"{one.how} {spell_time(one.at)[:10]}", one.why]
-    return (
-        gone,
-        one.by or "not known",
-        where,
-        what if reported["restorable"] else ["nothing"],
-        list(one.against) or [""],
-    )
+    why = [*([f"why: {one.why}"] if one.why else []), *(f"against it: {text}" for text in one.against)]
+    gone = f"{one.how} {spell_time(one.at)[:10]}"
+    return gone, one.by or "not known", what if reported["restorable"] else "nothing", [*where, *why]

@@ -15,7 +15,7 @@ from guardrails.cli.options import add_format
 from guardrails.cli.screen import Cell, Screen
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.examine import CHECKS, examine
-from guardrails.doctor.model import Report
+from guardrails.doctor.model import Finding, Report
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Check, and show what was found."""
-    report = asyncio.run(examine(os.environ, only=args.only, send=args.send, app=args.function_app))
+    with screen.progress("checks") as moved:
+        report = asyncio.run(examine(os.environ, only=args.only, send=args.send, app=args.function_app, moved=moved))
     if args.format == "json":
         screen.json(report.to_json())
     else:
@@ -54,11 +55,15 @@ def _function_app(text: str) -> FunctionApp:
 
 def _show(report: Report, screen: Screen) -> None:
     rows: list[list[Cell]] = [
-        [result.check, str(finding.state), finding.about, finding.seen, finding.remediation]
+        [result.check, str(finding.state), finding.about, [finding.seen, *_fix(finding)]]
         for result in report.results
         for finding in result.findings
     ]
-    screen.table(("check", "state", "about", "seen", "to mend it"), rows)
+    screen.table(("check", "state", "about", "seen"), rows)
     counts = [str(result.state) for result in report.results]
     said = ", ".join(f"{counts.count(state)} {state}" for state in dict.fromkeys(counts))
     screen.line(f"{len(counts)} checks: {said}", style=str(report.state))
+
+
+def _fix(finding: Finding) -> list[str]:
+    return [f"fix: {finding.remediation}"] if finding.remediation else []

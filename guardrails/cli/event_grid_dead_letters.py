@@ -92,7 +92,7 @@ def _tell(counts: Mapping[str, int], found: Found, screen: Screen, *, dry_run: b
     for reason, count in found.reasons.most_common():
         screen.line(f"{_many(count, 'event')} given up: {reason}")
     for name, why in found.bad:
-        screen.problem(f"{name}: {why}")
+        screen.problem(f"{name}: {why}. `python -m guardrails reconcile ID` looks at its exemption without it")
 
 
 def _many(count: int, what: str) -> str:

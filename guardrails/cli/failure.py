@@ -5,11 +5,17 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from guardrails.cli.screen import complain
-from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, defect
+from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, Retryable, defect
 
 INTERRUPTED: Final = 130
 TRACEBACK: Final = "--traceback"
 """The option, before the command, that has the traceback of what goes wrong shown."""
+
+REMEDIES: Final = {
+    "cannot-act": "`python -m guardrails doctor --only permissions` shows a missing role; a lock or a policy must be"
+    " lifted by who set it"
+}
+"""What to do next about errors of which only the command line knows that; by code."""
 
 _BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})
 _FINDERS: Final = frozenset({"judge", "scan", "reverts", "policy"})
@@ -27,7 +33,7 @@ def tell(error: BaseException, command: str, program: str, *, trace: bool) -> in
         return INTERRUPTED
     ours = [one for one in errors if isinstance(one, GuardrailsError)]
     others = [one for one in errors if not isinstance(one, GuardrailsError)]
-    lines = {GuardrailsError.__str__(one): one.problems if isinstance(one, Misconfigured) else () for one in ours}
+    lines = {_line(one): one.problems if isinstance(one, Misconfigured) else () for one in ours}
     if others:
         lines[_unforeseen(others, command, program)] = ()
     for line, more in lines.items():
@@ -35,6 +41,16 @@ def tell(error: BaseException, command: str, program: str, *, trace: bool) -> in
     if trace:
         complain("where it was:", "".join(traceback.format_exception(error)).splitlines())
     return 1 if all(_is_answer(one, command) for one in errors) else 2
+
+
+def _line(error: GuardrailsError) -> str:
+    """Return what happened and what to do next, in one line."""
+    if error.remedy:
+        return GuardrailsError.__str__(error)
+    again = f"Run it again in {error.delay:.0f} s or more" if isinstance(error, Retryable) else ""
+    more = error.about("")
+    more.remedy = REMEDIES.get(error.code, again)
+    return GuardrailsError.__str__(more)
 
 
 def _single(error: BaseException) -> Iterator[BaseException]:

@@ -41,20 +41,22 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         verified = {"problems": problems} if args.verify else {}
         screen.json({"id": exemption.text, "entries": [_json(entry) for entry in entries], **verified})
     else:
-        screen.table(("entry", "at", "event", "by", "what", "body", "hash"), map(_cells, entries))
+        screen.table(("entry", "at", "event", "body", "hash", "by", "what"), map(_cells, entries))
         if args.verify and not problems:
             pruned = sum(entry.pruned is not None for entry in entries)
             less = f"; bodies pruned, as the history says: {pruned}" if pruned else ""
             screen.line(f"sound: {len(entries)} entries, each carrying the hash of the one before{less}", style="sound")
     for problem in problems:
         screen.problem(f"{exemption.text}: {problem}")
+    if problems:
+        screen.note("find out who may write to the table; `python -m guardrails register import` puts a full copy back")
     return 1 if problems else 0
 
 
 def _cells(entry: HistoryEntry) -> tuple[Cell, ...]:
     body = "pruned" if entry.pruned else "kept" if entry.body_digest else "-"
     who, what = _who(entry.facts), _what(entry.facts, did=entry.event in EVENTS.values())
-    return str(entry.seq), spell_time(entry.at), entry.event, who, what, body, entry.hash[:12]
+    return str(entry.seq), spell_time(entry.at), entry.event, body, entry.hash[:12], who, what
 
 
 def _json(entry: HistoryEntry) -> dict[str, Any]:

@@ -143,7 +143,8 @@ class Complaints:
     def refuse(self, file: str, problem: Problem) -> None:
         """Say what is wrong with an input."""
         self.refused += 1
-        self._screen.problem(f"{file}: {problem}")
+        then = f". {problem.remedy} (see python -m guardrails judge --help)" if problem.remedy else ""
+        self._screen.problem(f"{file}: {problem}{then}")
 
     def report(self, file: str, reading: Reading, files: Iterable[str]) -> None:
         """Say what is wrong with a file, and which page of its list is not among `files`, those given with it."""
@@ -175,7 +176,8 @@ def _assignments(files: Sequence[str], complaints: Complaints) -> Assignments:
     assignments = Assignments(bodies)
     if files and not len(assignments) and not complaints.refused:
         say = complaints.refuse if any(bodies) else complaints.note
-        say(files[0], Problem("", "no assignments, initiatives or policies in what --assignments gives"))
+        wrong = "no assignments, initiatives or policies in what --assignments gives"
+        say(files[0], Problem("", wrong, remedy="Save them with az rest"))
     return assignments
 
 
@@ -184,7 +186,8 @@ def _read(file: str) -> Reading:
         return read_bytes(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes(), file)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         said = error.strerror if isinstance(error, OSError) else str(error)
-        return Reading(problems=(Problem("", f"cannot be read: {said}"),))
+        remedy = "Name a file that is there and that you may read, or - for standard input"
+        return Reading(problems=(Problem("", f"cannot be read: {said}", remedy=remedy),))
 
 
 def _exemptions(
@@ -211,8 +214,7 @@ def _exemptions(
 
 def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
     if screen.terminal and judged:
-        columns = ("verdict", "exemption", "what was found", "what would be done")
-        screen.table(columns, [_row(one) for one in judged], lines=True)
+        screen.table(("verdict", "exemption"), [_row(one) for one in judged], lines=True)
     else:
         for one in judged:
             screen.line(f"{one.assessment.verdict}  {one.exemption.id.text}")
@@ -232,7 +234,7 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
 def _row(one: Judged) -> tuple[Cell, ...]:
     found = [line for finding in one.assessment.findings for line in finding_lines(finding.to_json())]
     where = [one.exemption.id.name, f"at {one.exemption.id.scope}"]
-    return str(one.assessment.verdict), where, found or [""], _plan_lines(one.plan)
+    return str(one.assessment.verdict), [*where, *found, *_plan_lines(one.plan)]
 
 
 def finding_lines(finding: Mapping[str, Any]) -> list[str]:

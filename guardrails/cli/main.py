@@ -7,15 +7,15 @@ violations, for `reverts` past mistakes, for `policy` what is stale, would chang
 these, but `policy build`, and `doctor` also have 3. 130: it was interrupted; 141: whoever read its output has left.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from types import ModuleType
-from typing import Final, NoReturn, TextIO, cast
+from typing import Final, TextIO, cast
 
 from guardrails.cli.failure import TRACEBACK, tell
+from guardrails.cli.parser import Parser
 from guardrails.cli.screen import Outlet, Screen, complain
 
 COMMANDS: Final = {
@@ -44,15 +44,6 @@ _MODULES: Final = {"letters": "dead_letters", "deadletters": "event_grid_dead_le
 PROGRAM: Final = "python -m guardrails"
 LEFT: Final = 141
 """What a shell says of a program that SIGPIPE ended: whoever read its output has left. 0 would say that all passed."""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, with its errors on one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the arguments; exit 2."""
-        complain(f"{message} (see {self.prog} --help)")
-        sys.exit(2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,15 +78,13 @@ def _ended(out: Outlet, err: Outlet) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    parser = Parser(prog=PROGRAM, description="Guardrails for Azure Policy exemptions.", allow_abbrev=False)
+    parser = Parser(prog=PROGRAM, description="Guardrails for Azure Policy exemptions.")
     parser.add_argument(TRACEBACK, action="store_true", help="show where in the program it was that something failed")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     chosen = _command(argv)
     run = None
     for name, help_text in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=help_text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-        )
+        command = commands.add_parser(name, help=help_text)
         if name == chosen:  # only its module is imported: most need no Azure SDK
             module = module_of(name)
             command.description = module.__doc__

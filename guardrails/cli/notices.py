@@ -19,6 +19,7 @@ from guardrails.decisions.history import DeadLetter
 from guardrails.delivery.deliver import rate_limit_name
 from guardrails.errors import Permanent
 from guardrails.exemption.times import spell_time
+from guardrails.nearest import did_you_mean
 from guardrails.notices.digest import Kept, route_of
 from guardrails.notices.route_state import enabled
 from guardrails.notices.routing import Route
@@ -109,7 +110,8 @@ def _named(service: Service, name: str) -> Route:
     for route in routes:
         if route.name == name:
             return route
-    remedy = f"There are: {', '.join(route.name for route in routes) or 'none'}"
+    names = [route.name for route in routes]
+    remedy = did_you_mean(name, names, f"There are: {', '.join(names) or 'none'}")
     raise Permanent("the ruleset has no such route", code="no-such-route", subject=name, remedy=remedy)
 
 
@@ -154,7 +156,7 @@ def _say_answer(route: str, answer: Delivery, screen: Screen) -> int:
     if isinstance(answer, Delivered):
         screen.line(f"delivered: the route {route} took a test notice")
         return 0
-    screen.problem(f"not delivered: {answer.reason}")
+    screen.problem(f"not delivered: {answer.reason}. `python -m guardrails doctor --only routes` says what is missing")
     return 1
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from guardrails.cli.progress import progress
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.ruleset.patterns import NEWEST
@@ -10,7 +11,10 @@ from guardrails.wiring import Service, connect
 
 
 def with_service[T](work: Callable[[Service], Awaitable[T]]) -> T:
-    """Connect, work, close. Raises what `work` raises, and Misconfigured where settings are wrong."""
+    """Connect, work, close; a terminal sees that it goes on, by the progress of who called where there is one.
+
+    Raises what `work` raises, and Misconfigured where settings are wrong.
+    """
 
     async def run() -> T:
         service = connect()
@@ -19,7 +23,8 @@ def with_service[T](work: Callable[[Service], Awaitable[T]]) -> T:
         finally:
             await service.close()
 
-    return asyncio.run(run())
+    with progress("asking Azure and the register"):
+        return asyncio.run(run())
 
 
 def version_of(service: Service) -> int:

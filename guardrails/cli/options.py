@@ -3,9 +3,11 @@
 import argparse
 import getpass
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
@@ -14,6 +16,8 @@ from guardrails.exemption.patterns import LONGEST, Glob, glob, is_nothing, moder
 from guardrails.exemption.sources import NEWEST, is_api_version
 from guardrails.exemption.times import parse_time
 from guardrails.ruleset.model import Ruleset, load_ruleset
+
+_BREAK: Final = re.compile(r"\s*\n\s*")
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +112,11 @@ def note_ended(ruleset: Ruleset, now: datetime, screen: Screen) -> None:
 
 
 def exemption_id(args: argparse.Namespace) -> ExemptionId:
-    """Return the id that was given. Raises Permanent (not-an-exemption)."""
-    return ExemptionId.parse(args.id)
+    """Return the id that was given; one that was copied from a table may have its line breaks.
+
+    Raises Permanent (not-an-exemption).
+    """
+    return ExemptionId.parse(_BREAK.sub("", args.id))
 
 
 def moment(text: str) -> datetime:

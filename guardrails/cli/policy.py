@@ -53,7 +53,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "would-refuse",
         help="list the writes of the last days that Deny would have refused, by the register",
         description=policy_would_refuse.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     policy_would_refuse.arguments(asking)
 

@@ -18,6 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from guardrails.cli.options import add_format, add_ruleset, moment, ruleset_of
+from guardrails.cli.rule_text import rule_named
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.exemption_id import ExemptionId
@@ -103,20 +104,22 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
 
 def _policies(ruleset: Ruleset, wanted: Sequence[str]) -> dict[str, Refusal]:
-    """Return the policies that can deny, by the code of their rule. Raises Misconfigured for a rule without one."""
-    made = {rule.code: refusal_of(rule, ruleset) for rule in all_rules().values()}
-    names = {key: rule.code for rule in all_rules().values() for key in (rule.name, rule.code.lower())}
-    codes = [names.get(one.strip().lower(), "") for one in wanted] or list(made)
+    """Return the policies that can deny, by the code of their rule.
+
+    Raises Misconfigured for a rule without one, and Permanent for what is none.
+    """
+    rules = all_rules()
+    made = {rule.code: refusal_of(rule, ruleset) for rule in rules.values()}
     found: dict[str, Refusal] = {}
-    for code, text in zip(codes, wanted or codes, strict=True):
-        one = made.get(code)
+    for name in wanted or made:
+        code = rule_named(name, rules).code
+        one = made[code]
         if isinstance(one, Refusal) and one.deny:
             found[code] = one
         elif wanted:
-            no_deny = "its policy can report, and not refuse" if one else "there is no such rule"
-            why = one if isinstance(one, str) else no_deny
+            why = one.rstrip(".") if isinstance(one, str) else "its policy can report, and not refuse"
             remedy = "`python -m guardrails policy build` writes a README that says of each rule why it has no policy."
-            raise Misconfigured(why, code="no-policy", subject=text[:60], remedy=remedy)
+            raise Misconfigured(why, code="no-policy", subject=name, remedy=remedy)
     return found
 
 
@@ -175,9 +178,9 @@ def _rule(code: str, policy: Refusal, found: Sequence[Item]) -> dict[str, Any]:
 
 
 def _show(rules: Sequence[Mapping[str, Any]], found: Sequence[Item], screen: Screen) -> None:
-    columns = ("rule", "would refuse", "exemptions", "authors", "not judged")
+    columns = ("would refuse", "exemptions", "authors", "not judged", "rule")
     names = ("would_refuse", "exemptions", "authors", "not_judged")
-    screen.table(columns, [(f"{one['code']} {one['rule']}", *(str(one[name]) for name in names)) for one in rules])
+    screen.table(columns, [(*(str(one[name]) for name in names), f"{one['code']} {one['rule']}") for one in rules])
     for one in found:
         said = ", ".join(one.write.refused) or f"not judged: {one.write.why}"
         screen.line(f"{spell_time(one.write.at)}: {said}, by {one.write.author or 'somebody not known'}: {one.id}")

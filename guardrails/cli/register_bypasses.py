@@ -186,7 +186,7 @@ def _table(found: Sequence[Entry], altered: Sequence[Mapping[str, str]], screen:
     shown = found if everything else found[:FIRST]
     if screen.terminal:
         columns: tuple[str, ...] = ("severity", "way", "findings", "times", "people", "where")
-        rows: list[Sequence[Cell]] = [("", one["status"], one["problem"], "", "", one["id"]) for one in altered]
+        rows: list[Sequence[Cell]] = [("", one["status"], "", "", "", [one["id"], one["problem"]]) for one in altered]
         screen.table(columns, [*rows, *map(_folded, shown)], lines=True)
     else:
         columns = ("severity", "way", "findings", "first seen", "since", "ends", "who", "ticket", "scope", "what")

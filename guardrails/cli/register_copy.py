@@ -18,6 +18,7 @@ from guardrails.register.reinstate import Tally
 from guardrails.wiring import Service
 
 _SAID: Final = 20
+_VERIFY: Final = "`python -m guardrails history ID --verify` lists what is wrong"
 _LINES: Final = (
     ("restored", "exemptions put back"),
     ("forwarded", "exemptions brought forward from an older state"),
@@ -61,7 +62,7 @@ def export(name: str | None, screen: Screen) -> int:
     if name:
         less = f"; {pruned} bod{'y' if pruned == 1 else 'ies'} had been pruned" if pruned else ""
         screen.note(f"{count} row{'' if count == 1 else 's'} copied to {name}{less}")
-    _say("copied as it is, and not sound", problems, screen)
+    _say(f"copied as it is, and not sound; {_VERIFY}", problems, screen)
     return 1 if problems else 0
 
 
@@ -96,9 +97,9 @@ def _tell(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
         screen.line("nothing was written: --dry-run")
     _say("left as it is, for it has another history; --force replaces it", tally.refused, screen)
     _say("left as it is, for it differs; --force replaces it", tally.rows_kept, screen)
-    _say("left as it is, for the copy of it is not sound", tally.unsound, screen)
+    _say("left as it is, for the copy of it is not sound; take another copy", tally.unsound, screen)
     _say("written by somebody else meanwhile; import again", tally.missed, screen)
-    _say("not sound", tally.problems, screen)
+    _say(f"not sound; {_VERIFY}", tally.problems, screen)
 
 
 def _say(what: str, about: list[str], screen: Screen) -> None:

@@ -82,7 +82,7 @@ def _table(found: Sequence[Found], altered: Sequence[Mapping[str, str]], screen:
     rows: list[Sequence[Cell]]
     if screen.terminal:
         columns = ("severity", "status", "findings", "expiry", "owner", "exemption")
-        rows = [("", one["status"], one["problem"], "", "", one["id"]) for one in altered]
+        rows = [("", one["status"], "", "", "", [one["id"], one["problem"]]) for one in altered]
         screen.table(columns, [*rows, *map(_folded, shown)], lines=True)
     else:
         columns = ("severity", "status", "findings", "expiry", "days left", "since", "ends", "owner", "exemption")

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from guardrails.cli.options import add_scope_and_owner, moment, owner_globs, scope_globs
+from guardrails.cli.options import add_scope_and_owner, moment, owner_globs
+from guardrails.cli.rule_text import rule_named
+from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import Screen
 from guardrails.decisions.ownership import is_claim
 from guardrails.decisions.row import Row, Status, Stored
@@ -90,13 +92,13 @@ class Filters:
     on_hold: bool
     now: datetime
 
-    def want(self, found: Found, scopes: Sequence[Glob], owners: Sequence[Glob]) -> bool:
+    def want(self, found: Found, scopes: ScopeFilter, owners: Sequence[Glob]) -> bool:
         """Return whether a row passes; `scopes` and `owners` are those of the filter, ready to match."""
         row = found.row
         return (
-            self._in_state(found)
+            scopes.lets_pass(found.id)
+            and self._in_state(found)
             and (not self.rules or any(key.rstrip("?") in self.rules for key in row.findings))
-            and (not self.scopes or any(one.matches(found.id.key) for one in scopes))
             and (not self.owners or any(one.matches(row.owner.lower()) for one in owners))
             and (self.days_left is None or self._ends(found, timedelta(days=self.days_left)))
             and (not self.adopted or row.adopted is not None)
@@ -172,6 +174,7 @@ class Reading:
         self.untrusted: list[Permanent] = []
         self._filters = filters
         self._screen = screen
+        self._scopes: ScopeFilter | None = None
 
     async def rows(self, service: Service, reported: Callable[[int, int], None]) -> AsyncIterator[Found]:
         """Yield the rows that the filters want; `told` hears how many were read.
@@ -180,7 +183,7 @@ class Reading:
         """
         ruleset = self._ruleset(service)
         version = ruleset.version if ruleset else NEWEST
-        scopes, owners = scope_globs(self._filters.scopes, version), owner_globs(self._filters.owners, version)
+        self._scopes, owners = ScopeFilter(self._filters.scopes, version), owner_globs(self._filters.owners, version)
         async for stored in service.register.rows(self._refuse):
             self.count += 1
             reported(self.count, 0)
@@ -189,7 +192,7 @@ class Reading:
             except Permanent as error:  # an id that is none, under a seal that fits
                 self.untrusted.append(error)
                 continue
-            if self._filters.want(found, scopes, owners):
+            if self._filters.want(found, self._scopes, owners):
                 yield found
 
     def altered(self) -> list[dict[str, Any]]:
@@ -197,7 +200,9 @@ class Reading:
         return [{"id": error.subject, "status": ALTERED, "problem": error.message} for error in self.untrusted]
 
     def sum_up(self) -> int:
-        """Say which rows cannot be trusted, and what is wrong; return the exit code."""
+        """Say which scopes let nothing pass, which rows cannot be trusted, and what is wrong; return the exit code."""
+        for text in self._scopes.complaints() if self._scopes else ():
+            self._screen.note(text)
         for error in self.untrusted:
             self._screen.problem(str(error))
         if self.untrusted:
@@ -255,12 +260,11 @@ def _own_severities() -> dict[str, Severity]:
 
 
 def _code(text: str) -> str:
-    wanted = text.strip().lower()
-    for rule in all_rules().values():
-        if wanted in (rule.code.lower(), rule.name):
-            return rule.code
-    what = f"there is no rule {text!r} about exemptions"
-    raise argparse.ArgumentTypeError(f"{what}; `python -m guardrails rules` lists them")
+    try:
+        return rule_named(text, all_rules()).code
+    except Permanent as error:
+        what = f"there is no rule '{error.subject}' about exemptions"
+        raise argparse.ArgumentTypeError(f"{what}. {error.remedy}") from None
 
 
 def _count(text: str) -> int:

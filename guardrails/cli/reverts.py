@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from guardrails.channels.text import plain
 from guardrails.cli.online import version_of, with_service
-from guardrails.cli.options import add_format, add_scope_and_owner, moment, owner_globs, scope_globs
+from guardrails.cli.options import add_format, add_scope_and_owner, moment, owner_globs
+from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
@@ -112,26 +113,32 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Judge all reverts again, and list them."""
     now = args.now or datetime.now(UTC)
     with screen.progress("exemptions with reverts") as reported:
-        found = with_service(lambda service: _judged(service, args, now, reported))
+        found, complaints = with_service(lambda service: _judged(service, args, now, reported))
     found.sort(key=lambda one: one.order)
     shown = [one.reported for one in found if args.all or one.is_open]
     if args.format == "json":
         screen.json(shown)
     else:
         _show(shown, screen)
-    screen.note(_sum_up(found))
+    for text in (*complaints, _sum_up(found)):
+        screen.note(text)
     said = {one.reported["hindsight"] for one in found if one.is_open}
     return 1 if Hindsight.MISTAKE in said else 3 if Hindsight.NOT_JUDGED in said else 0
 
 
-async def _judged(service: Service, args: argparse.Namespace, now: datetime, reported: Reported) -> list[Item]:
-    """Find the reverts, and judge them again: three requests to the register for an exemption with one, or more."""
+async def _judged(
+    service: Service, args: argparse.Namespace, now: datetime, reported: Reported
+) -> tuple[list[Item], list[str]]:
+    """Find the reverts, and judge them again: three requests to the register for an exemption with one, or more.
+
+    Returns them, and what is to be said of the scopes that were asked for.
+    """
     refused: list[Permanent] = []
     version = version_of(service)
-    scopes, owners = scope_globs(args.scope, version), owner_globs(args.owner, version)
+    scopes, owners = ScopeFilter(args.scope, version), owner_globs(args.owner, version)
     where: dict[str, tuple[ExemptionId, list[int]]] = {}
     async for exemption, seq in service.register.events(REVERT_EVENTS, args.since, refused.append):
-        if not scopes or any(scope.matches(exemption.key) for scope in scopes):
+        if scopes.lets_pass(exemption):
             where.setdefault(exemption.key, (exemption, []))[1].append(seq)
     items = [_item(error.subject, Judged(0, Hindsight.NOT_JUDGED, problem=error.message), now) for error in refused]
     turns, done = asyncio.Semaphore(_AT_ONCE), count(1)
@@ -144,7 +151,7 @@ async def _judged(service: Service, args: argparse.Namespace, now: datetime, rep
     async with asyncio.TaskGroup() as tasks:
         for one in where.values():
             tasks.create_task(work(*one))
-    return [one for one in items if one.passes(args.since, owners)]
+    return [one for one in items if one.passes(args.since, owners)], list(scopes.complaints())
 
 
 async def _look_back(service: Service, exemption: ExemptionId, numbers: Sequence[int]) -> list[Judged]:
@@ -175,11 +182,11 @@ def _compared(finding: Mapping[str, Any], look: Look | None) -> dict[str, str]:
 
 def _show(shown: Sequence[Mapping[str, Any]], screen: Screen) -> None:
     if screen.terminal and shown:
-        columns = ("hindsight", "reverted", "exemption", "found then", "today")
+        columns = ("hindsight", "reverted", "exemption")
         screen.table(columns, [_row(reported) for reported in shown], lines=True)
         for reported in shown:
             if reported["restore"]:
-                screen.line(_safe(reported["restore"]))  # below the table, which would break it
+                screen.command(_safe(reported["restore"]))  # below the table, which would break it
         return
     for reported in shown:
         screen.line(f"{reported['hindsight']}  {reported['at'] or '-'}  {_DID[reported['did']]}  {reported['id']}")
@@ -198,7 +205,8 @@ def _row(reported: Mapping[str, Any]) -> tuple[Cell, ...]:
     scope, name = reported["id"].rpartition("/providers/")[0], reported["id"].rpartition("/")[2]
     where = [name, f"at {scope}", *([f"owner {reported['owner']}"] if reported["owner"] else [])]
     when = [(reported["at"] or "")[:10], _DID[reported["did"]]]
-    return reported["hindsight"], when, where, _then(reported) or [""], [*_today(reported), *_notes(reported)]
+    then, today = (f"then: {line}" for line in _then(reported)), (f"today: {line}" for line in _today(reported))
+    return reported["hindsight"], when, [*where, *then, *today, *_notes(reported)]
 
 
 def _then(reported: Mapping[str, Any]) -> list[str]:

@@ -6,12 +6,14 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final, get_type_hints
 
+from guardrails.errors import Permanent
 from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.sources import ARM
 from guardrails.exemption.times import spell_time
+from guardrails.nearest import did_you_mean
 from guardrails.rules import all_rules
 from guardrails.rules.base import Case, Declared, Rule, paragraphs_of, title_of
-from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
+from guardrails.ruleset.bypass_rules import FORMER, BypassRule, bypass_rules
 
 HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}
@@ -46,6 +48,17 @@ class Option:
 def every_rule() -> Mapping[str, Rule | BypassRule]:
     """Return name -> rule, ordered by code: those about exemptions, then those about bypasses."""
     return {**all_rules(), **bypass_rules()}
+
+
+def rule_named(text: str, rules: Mapping[str, Declared]) -> Declared:
+    """Return the one of `rules` that has this code or name, in any casing. Raises Permanent (no-such-rule)."""
+    wanted = text.strip().lower()
+    for rule in rules.values():
+        if wanted in (rule.code.lower(), rule.name):
+            return rule
+    names = [FORMER[wanted]] if wanted in FORMER else [*rules, *(rule.code for rule in rules.values())]
+    remedy = did_you_mean(FORMER.get(wanted, wanted), names, "`python -m guardrails rules` lists them")
+    raise Permanent("there is no such rule", code="no-such-rule", subject=text[:60], remedy=remedy)
 
 
 def text_of(rule: Declared) -> Text:

@@ -6,13 +6,12 @@ has counted by this ruleset.
 """
 
 import argparse
-import difflib
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from guardrails.cli.options import add_format, add_ruleset, ruleset_of
-from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of, to_plain
+from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, rule_named, text_of, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
@@ -20,7 +19,7 @@ from guardrails.exemption.patterns import modern
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import Case, Declared, Rule
 from guardrails.ruleset.bound_rules import BoundRule
-from guardrails.ruleset.bypass_rules import FORMER, BypassRule
+from guardrails.ruleset.bypass_rules import BypassRule
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import Comparison, Written
 from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
@@ -57,7 +56,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.registered:
         _compare(ruleset, args.format, screen)
     elif args.rule:
-        rule = _find(args.rule)
+        rule = rule_named(args.rule, every_rule())
         if args.format == "json":
             screen.json(_full_json(rule, bound.get(rule.name)))
         else:
@@ -122,7 +121,7 @@ def _count(ruleset: Ruleset, now: datetime, form: str, screen: Screen) -> int:
         sweep = known and {"at": spell_time(known.at), "exemptions": known.exemptions, "whole": known.whole}
         screen.json({"ruleset": ruleset.digest, "sweep": sweep, "items": [one.to_json(now) for one in found]})
     else:
-        columns = ("what", "where", "about", "reason", "exemptions", "flag")
+        columns = ("what", "exemptions", "flag", "where", "about", "reason")
         screen.table(columns, [_counted_row(one, now) for one in found])
     if known is None:
         message, remedy = uncounted(ruleset, matches)
@@ -134,26 +133,12 @@ def _count(ruleset: Ruleset, now: datetime, form: str, screen: Screen) -> int:
 
 def _counted_row(one: Counted, now: datetime) -> tuple[str, ...]:
     count = "unknown" if one.exemptions is None else str(one.exemptions)
-    return one.what, one.at, one.about, one.reason, count, ", ".join(one.flags(now))
+    return one.what, count, ", ".join(one.flags(now)), one.at, one.about, one.reason
 
 
 def everywhere(ruleset: Ruleset) -> dict[str, Bound]:
     """Return name -> rule for what is on where no override says otherwise."""
     return {**ruleset.limits.bound(), **ruleset.limits.bypass_bound()}
-
-
-def _find(text: str) -> Declared:
-    rules = every_rule()
-    wanted = text.strip().lower()
-    for rule in rules.values():
-        if wanted in (rule.code.lower(), rule.name):
-            return rule
-    names = [*rules, *(rule.code.lower() for rule in rules.values())]
-    near = difflib.get_close_matches(wanted, names, n=len(names))
-    near.sort(key=lambda name: not name.startswith(wanted[:4]))  # of codes, those of the same group before the others
-    near = [FORMER[wanted]] if wanted in FORMER else near
-    hint = f"Did you mean {near[0]}?" if near else "`python -m guardrails rules` lists them."
-    raise Permanent("there is no such rule", code="no-such-rule", subject=text, remedy=hint)
 
 
 def _list(ruleset: Ruleset, bound: dict[str, Bound], screen: Screen) -> None:
@@ -197,10 +182,10 @@ def _explain(rule: Declared, bound: Bound | None, screen: Screen) -> None:
         screen.line()
         screen.line(heading, style="bold")
         for paragraph in paragraphs:
-            screen.line(paragraph)
+            screen.line(paragraph, hang=0)
     screen.line()
     screen.line("To mend it", style="bold")
-    screen.line(rule.remediation)
+    screen.line(rule.remediation, hang=0)
     options = options_of(rule)
     if options:
         screen.line()

@@ -209,7 +209,8 @@ async def _check(named: Sequence[Named], graph: "Graph", coverage: Coverage) -> 
     visible, missing = await graph.visible()
     wrong = complaints(named, visible, coverage.identity)
     if wrong and not missing:  # what is missing may be among what could not be read: the survey says so
-        raise Misconfigured(wrong[0], code="scope-not-visible", problems=tuple(wrong[1:]))
+        remedy = "Name what it sees, or log in with one that sees more (az login --tenant ID)."
+        raise Misconfigured(wrong[0], code="scope-not-visible", remedy=remedy, problems=tuple(wrong[1:]))
 
 
 def _nothing(report: Report) -> Retryable:
@@ -234,7 +235,8 @@ class _Clock:
 def _explained(error: Retryable) -> Retryable:
     """Return the error with a remedy for an engineer's own login, not for a deployed service's identity."""
     if error.code != NO_TOKEN:
-        return error
+        remedy = error.remedy or "Try again; if it stays, look at the network and at the state of Azure."
+        return Retryable(error.message, code=error.code, subject=error.subject, remedy=remedy)
     remedy = "Log in with `az login`, or set what azure-identity reads (AZURE_CLIENT_ID, AZURE_TENANT_ID, ...)."
     said = (line.strip() for line in str(error.__cause__ or "").splitlines())
     cli = next((line for line in said if line.startswith("AzureCliCredential")), "")
@@ -288,32 +290,33 @@ def _fill(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None:
 
 def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:
     if lines:
-        columns = ("stands", "way", "what", "rules", "expiry", "owner", "ticket")
+        columns = ("status", "kind", "rules", "expiry", "ticket", "owner", "what")
         screen.table(columns, [_row(report, line) for line in lines])
         screen.line()
     _sum_up(report, screen)
 
 
 def _row(report: Report, line: Line) -> tuple[Cell, ...]:
-    found = [f"excluded: {line.excluded}"] if line.excluded else rules_broken(line)
-    what = [line.name, *([line.detail] if line.detail else []), f"at {report.place(line)}"]
+    excluded = [f"excluded: {line.excluded}"] if line.excluded else []
+    what = [line.name, *([line.detail] if line.detail else []), f"at {report.place(line)}", *excluded]
     owner = line.owner or (f"written by {written_text(line)}" if line.bypass and line.who else "")
-    return line.grade, WORDS[line.kind].name, what, found or [""], expiry_text(line).split(", "), owner, line.ticket
+    rules = [] if line.excluded else rules_broken(line)
+    return line.grade, WORDS[line.kind].name, rules or [""], expiry_text(line), line.ticket, owner, what
 
 
 def _sum_up(report: Report, screen: Screen) -> None:
     bypass_counts = [
-        (WORDS[one.kind].plural.lower(), one.seen, str(one.violations), str(one.grades["unknown"]))
+        (one.seen, str(one.violations), str(one.grades["unknown"]), WORDS[one.kind].plural.lower())
         for one in report.bypass_counts_to_show()
     ]
-    screen.table(("way past a policy", "seen", "violation", "unknown"), bypass_counts)
+    screen.table(("seen", "violation", "unknown", "bypasses"), bypass_counts)
     screen.line()
     if report.rules:
         rows = [
-            (str(rule.severity), f"{rule.code} {rule.name}", str(rule.violations), str(rule.unknown))
+            (str(rule.severity), str(rule.violations), str(rule.unknown), f"{rule.code} {rule.name}")
             for rule in report.rules_by_weight()
         ]
-        screen.table(("severity", "rule", "broken by", "unknown for"), rows)
+        screen.table(("severity", "broken by", "unknown for", "rule"), rows)
         screen.line()
     if report.states:
         screen.table(("expiry", "ways"), [(state, str(count)) for state, count in report.states_in_order()])

@@ -8,8 +8,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -17,7 +17,8 @@ from guardrails.channels.text import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
+
+    from guardrails.cli.progress import Moved
 
 LONGEST: Final = 4000
 """Characters of one line or cell line."""
@@ -86,9 +87,36 @@ class Outlet:
 
 def complain(text: str, more: Sequence[str] = ()) -> None:
     """Say what went wrong in one line on standard error; `more` are its particulars, a line each, indented as given."""
-    print("guardrails: " + plain(text, LONGEST), file=sys.stderr)
+    _say("guardrails: " + plain(text, LONGEST))
     for line in more:
-        print("  " + " " * (len(line) - len(line.lstrip())) + plain(line, LONGEST), file=sys.stderr)
+        _say("  " + " " * (len(line) - len(line.lstrip())) + plain(line, LONGEST))
+
+
+def _say(line: str) -> None:
+    """Write a line to standard error; in a terminal its words stay whole."""
+    if sys.stderr.isatty():
+        indent = len(line) - len(line.lstrip())
+        line = "\n".join(_folded(line.lstrip(), width_of(sys.stderr), indent))
+    print(line, file=sys.stderr)
+
+
+def _folded(text: str, width: int, indent: int, hang: int = 2) -> list[str]:
+    from guardrails.cli.wrapping import wrapped  # noqa: PLC0415 - not needed in a pipe
+
+    return wrapped(text, width, first=" " * indent, hang=" " * (indent + hang), whole=True)
+
+
+def width_of(stream: TextIO) -> int:
+    """Return the width of the terminal behind a stream, in characters: COLUMNS goes before what it says itself."""
+    try:
+        own = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        own = 0
+    if own and not os.environ.get("COLUMNS"):
+        return own
+    import shutil  # noqa: PLC0415 - not needed in a pipe
+
+    return shutil.get_terminal_size().columns
 
 
 class Screen:
@@ -104,13 +132,29 @@ class Screen:
                 self.terminal = False
                 self.note("plain text only; for tables and colour: pip install -r requirements-cli.txt")
             else:
-                self._console = console.Console(highlight=False, markup=False, emoji=False)
+                width = width_of(sys.stdout)
+                self._console = console.Console(highlight=False, markup=False, emoji=False, width=width)
 
-    def line(self, text: str = "", *, indent: int = 0, style: str = "") -> None:
-        """Print one line. `style` is a style of rich, or a word that has one here."""
-        shown = " " * indent + plain(text, LONGEST)
+    def line(self, text: str = "", *, indent: int = 0, style: str = "", hang: int = 2) -> None:
+        """Print one line; in a terminal, what does not fit goes on below, where a word begins.
+
+        Args:
+            indent: blanks before it.
+            style: a style of rich, or a word that has one here.
+            hang: blanks more before what goes on below.
+        """
+        shown = plain(text, LONGEST)
         if self._console:
-            self._console.print(_text(shown, _STYLES.get(style, style)), soft_wrap=True)
+            shown = "\n".join(_folded(shown, self._console.width, indent, hang))
+            self._print(shown, _STYLES.get(style, style))
+        else:
+            print(" " * indent + shown)
+
+    def command(self, text: str) -> None:
+        """Print what is to be copied: in one line, however long."""
+        shown = plain(text, LONGEST)
+        if self._console:
+            self._print(shown)
         else:
             print(shown)
 
@@ -119,10 +163,15 @@ class Screen:
         print(json.dumps(value, indent=2, default=str))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, lines: bool = False) -> None:
-        """Print a table; in a pipe, columns two spaces apart, nothing cut, the lines of a cell joined by "; "."""
+        """Print a table, by guardrails.cli.tables; in a pipe nothing is cut, and lines of a cell are joined by "; ".
+
+        What may be long belongs into the last column, the only one that wraps. `lines`: whether blank lines part rows.
+        """
         safe = [[_lines(cell) for cell in row] for row in rows]
         if self._console:
-            self._rich_table(columns, safe, lines=lines)
+            from guardrails.cli.tables import drawn  # noqa: PLC0415 - see above
+
+            self._console.print(drawn(columns, safe, self._console.width, styles=_STYLES, lines=lines))
             return
         flat = [list(columns), *(["; ".join(cell) for cell in row] for row in safe)]
         widths = [max(len(row[n]) for row in flat) for n in range(len(columns))]
@@ -131,49 +180,25 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Say something beside the result, on standard error."""
-        print(plain(text, LONGEST), file=sys.stderr)
+        _say(plain(text, LONGEST))
 
     def problem(self, text: str, more: Sequence[str] = ()) -> None:
         """Say what went wrong: see `complain`."""
         complain(text, more)
 
-    @contextmanager
-    def progress(self, what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar on standard error while a person looks there; yield what moves it: (done, total), 0 unknown."""
-        if quiet or not sys.stderr.isatty():
-            yield lambda _done, _total: None
-            return
-        try:
-            from rich import console, progress  # noqa: PLC0415 - see above
-        except ImportError:
-            yield lambda _done, _total: None
-            return
-        columns = (
-            progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
-        )  # fmt: skip
-        with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=max(total, done) if total else None)
+    def progress(self, what: str, *, quiet: bool = False) -> "AbstractContextManager[Moved]":
+        """Show progress on standard error: see guardrails.cli.progress."""
+        from guardrails.cli.progress import progress  # noqa: PLC0415 - not every command takes long
 
-    def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[Sequence[str]]], *, lines: bool) -> None:
-        from rich.table import Table  # noqa: PLC0415 - see above
-        from rich.text import Text  # noqa: PLC0415
+        return progress(what, quiet=quiet)
 
-        table = Table(show_lines=lines)
-        for column in columns:
-            table.add_column(Text(column), overflow="fold")
-        for row in rows:
-            table.add_row(*(Text("\n").join(_text(part, _STYLES.get(part, "")) for part in cell) for cell in row))
+    def _print(self, text: str, style: str = "") -> None:
+        """Print what is safe to show and has its lines already."""
+        from rich.text import Text  # noqa: PLC0415 - see above
+
         if self._console:
-            self._console.print(table)
+            self._console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _lines(cell: Cell) -> list[str]:
     return [plain(part, LONGEST) for part in ([cell] if isinstance(cell, str) else cell)]
-
-
-def _text(text: str, style: str) -> "Text":
-    from rich.text import Text  # noqa: PLC0415 - see above
-
-    return Text(text, style=style)

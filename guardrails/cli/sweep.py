@@ -22,7 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Sweep, or look; show the report."""
-    reported = with_service(_run if args.action == "run" else _look)
+    with screen.progress("sweep"):
+        reported = with_service(_run if args.action == "run" else _look)
     if args.format == "json":
         screen.json(reported)
     else:

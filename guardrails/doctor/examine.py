@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from itertools import count
 from typing import Final
 
 from guardrails.doctor import access, host, storage
@@ -54,16 +55,25 @@ async def examine(
     send: bool = False,
     app: FunctionApp | None = None,
     seconds: float = SECONDS,
+    moved: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> Report:
     """Run the checks, or `only` those of these names, within `seconds` and a few more. Never raises for what it finds.
 
     `environ` are the app settings; `send`: whether test notices go out; `app`: where events must go, where this is not
-    the function app itself. With settings that cannot be read, all else is skipped.
+    the function app itself; `moved`: what hears how many checks are done, and of how many. With settings that cannot be
+    read, all else is skipped.
     """
     names = [name for name in CHECKS if not only or name in only]
+    done = count(1)
+
+    async def run(name: str) -> Result:
+        result = await _run(name, world, seconds + _GRACE)
+        moved(next(done), len(names))
+        return result
+
     try:
         async with connected(environ, clock, send=send, app=app, seconds=seconds) as world:
-            return Report(await asyncio.gather(*(_run(name, world, seconds + _GRACE) for name in names)))
+            return Report(await asyncio.gather(*map(run, names)))
     except Misconfigured as error:
         skipped = Finding(State.SKIPPED, "it was not looked at: the settings must be fixed first")
         rest = [Result(name, [skipped]) for name in names if name != "settings"]

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ _NEXT: Final = {
 """The fields that lead to the next page of a list, as ARM, the CLI, Resource Graph and PowerShell call them, and what
 prints that page."""
 _LONGEST_LINK: Final = 3000
+_AGAIN: Final = "Save Azure's answer again, as it comes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, and where: a JSON place, or line and column where there is no JSON yet; "" for the whole file."""
+    """What is wrong, and where: a JSON place, or line and column where there is no JSON yet; "" for the whole file.
+
+    `remedy`: what to do next, where the message does not say it; one sentence without a full stop.
+    """
 
     place: str
     message: str
+    remedy: str = field(default="", kw_only=True)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
@@ -96,7 +101,7 @@ def read_bytes(data: bytes, name: str = "") -> Reading:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         kind = encoding.upper().removesuffix("-SIG")
-        return Reading(problems=(Problem(f"byte {error.start + 1}", f"not {kind} text: {error.reason}"),))
+        return _nothing(f"byte {error.start + 1}", f"not {kind} text: {error.reason}")
     return read_text(text, name)
 
 
@@ -104,18 +109,18 @@ def read_text(text: str, name: str = "") -> Reading:
     """Read a text. Everything that is wrong is in the result; nothing is raised."""
     text = text.removeprefix("\ufeff")
     if not text.strip():
-        return Reading(problems=(Problem("", "it is empty"),))
+        return _nothing("", "it is empty")
     try:
         root = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         if known := foreign.of_text(text, name):
             return Reading(problems=(Problem("", known),))
         said = error.msg[:1].lower() + error.msg[1:]
-        return Reading(problems=(Problem(f"line {error.lineno}, column {error.colno}", f"not JSON: {said}"),))
+        return _nothing(f"line {error.lineno}, column {error.colno}", f"not JSON: {said}")
     except ValueError as error:  # NaN, or a number of thousands of digits
-        return Reading(problems=(Problem("", f"not JSON: {error}"),))
+        return _nothing("", f"not JSON: {error}")
     except RecursionError:
-        return Reading(problems=(Problem("", f"nested more than {DEEPEST} levels deep"),))
+        return _nothing("", f"nested more than {DEEPEST} levels deep")
     found = list(_unwrapped(root, "$"))
     return Reading(
         tuple(part for part in found if isinstance(part, Item)),
@@ -123,6 +128,10 @@ def read_text(text: str, name: str = "") -> Reading:
         tuple(_notes(root)),
         next((part for part in found if isinstance(part, str)), ""),
     )
+
+
+def _nothing(place: str, message: str) -> Reading:
+    return Reading(problems=(Problem(place, message, remedy=_AGAIN),))
 
 
 def once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -166,7 +175,7 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
     elif isinstance(node, str) and powershell.is_cut_off(node):
         yield place
     elif not isinstance(node, dict):
-        yield NoObject(place, f"a JSON object is wanted here, not {_kind_of(node)}")
+        yield NoObject(place, f"a JSON object is wanted here, not {_kind_of(node)}", remedy=_AGAIN)
     elif isinstance(node, _Repeated):
         yield Problem(place, f"the key '{node.key[:60]}' occurs twice; keep one")
     elif _get(node, "id") is None and (inner := _wrapped(node)) is not None:
@@ -177,7 +186,8 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
     elif _get(node, "id") is None and isinstance(node.get("error"), dict):
         error = node["error"]
         said = f"{str(error.get('code'))[:60]}: {str(error.get('message'))[:200]}"
-        yield Problem(place, f"this is an error that Azure answered, not what was asked for ({said})")
+        answered = f"this is an error that Azure answered, not what was asked for ({said})"
+        yield Problem(place, answered, remedy="Fix what it names, and ask again")
     elif known := foreign.of_object(node):
         yield Problem(place, known)
     elif wrong := _wrong_inside(node, place):
@@ -218,7 +228,7 @@ def _responses(responses: Mapping[str, Any], place: str, source: Source | None) 
         if isinstance(response, dict) and "body" in response
     }
     if not bodies:
-        yield Problem(place, "no response in this example has a body")
+        yield Problem(place, "no response in this example has a body", remedy="Give an example of a list or a get")
     for code, body in bodies.items():
         yield from _unwrapped(body, f"{place}.{code}.body", source)
 
@@ -229,7 +239,7 @@ def _wrong_inside(root: Any, place: str) -> Problem | None:
     while waiting:
         node, at, depth = waiting.pop()
         if depth > DEEPEST:
-            return Problem(place, f"nested more than {DEEPEST} levels deep")
+            return Problem(place, f"nested more than {DEEPEST} levels deep", remedy=_AGAIN)
         if isinstance(node, _Repeated):
             return Problem(at, f"the key '{node.key[:60]}' occurs twice; keep one")
         if isinstance(node, dict):

@@ -61,7 +61,12 @@ async def release(visit: Visit, by: str) -> None:
     for _ in range(_ROUNDS):
         stored = await visit.world.register.read(visit.id)
         if stored is None or stored.row.hold is None:
-            raise Permanent("it is not on hold", code="not-held", subject=visit.id.text)
+            raise Permanent(
+                "it is not on hold",
+                code="not-held",
+                subject=visit.id.text,
+                remedy="`python -m guardrails register list --on-hold` lists what is",
+            )
         _in_nobodys_hand(visit, stored)
         now = visit.world.clock.now()
         entry = entry_for("released", now, visit.hint, why=f"released by {by}")

@@ -15,6 +15,7 @@ from guardrails.errors import Permanent
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import NO_POLICIES, Assignment, Facts, Gone, PoliciesById, Unread, last_write
+from guardrails.exemption.json_values import refuse
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import Names
 from guardrails.exemption.sources import RESOURCE_GRAPH
@@ -138,5 +139,5 @@ class Rows:
 
 def _exemption(row: Mapping[str, Any], names: Names) -> Exemption:
     if not row.get("properties"):
-        raise Permanent("the row has no properties", code="not-an-exemption")
+        raise refuse("the row has no properties")
     return Exemption.from_arm(row, names, RESOURCE_GRAPH)

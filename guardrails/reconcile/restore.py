@@ -27,6 +27,7 @@ from guardrails.reconcile.visit import IN_HAND, LEASE, Visit, next_seq
 
 _ROUNDS: Final = 3
 _KEPT: Final = 20
+_OLDER: Final = "`python -m guardrails history ID` lists the entries; `restore ID --at ENTRY` takes an older one"
 """How many versions an error names."""
 
 
@@ -65,7 +66,9 @@ async def restore(visit: Visit, by: str, *, at: int | None = None, dry_run: bool
         history = await visit.world.register.history(visit.id)
         target = await version(visit.world.register, visit.id, stored, entry, history)
         if present and fingerprint(present.body) == fingerprint(target):
-            raise Permanent("it is already as it would be restored", code="nothing-to-undo", subject=visit.id.text)
+            raise Permanent(
+                "it is already as it would be restored", code="nothing-to-undo", subject=visit.id.text, remedy=_OLDER
+            )
         if isinstance(seen, Unread) and not dry_run:
             raise Retryable(f"it cannot be read now: {seen.reason}", code="unread", subject=visit.id.text, delay=60)
         why = f"restored by {by}" + (f", as history entry {at} has it" if at is not None else "")
@@ -86,7 +89,7 @@ def _already_restored(visit: Visit, row: Row) -> Permanent:
         f"it is still as it was {row.kept_why}",
         code="nothing-to-undo",
         subject=visit.id.text,
-        remedy=instead if row.undo is not None else "",
+        remedy=instead if row.undo is not None else _OLDER,
     )
 
 

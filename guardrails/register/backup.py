@@ -26,6 +26,7 @@ from guardrails.register.verify import problems_of
 _FORMAT: Final = "guardrails-register"
 _VERSION: Final = 1
 _TRIES: Final = 5
+_MADE_BY: Final = "`python -m guardrails register export --full --out FILE` makes a full copy"
 _KINDS: Final = ("state", "history", "body", "outbox")
 _NOT_OURS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
 _LATER: Final = frozenset({"until", "pruned"})
@@ -198,17 +199,15 @@ def _lines(path: Path) -> Iterator[str]:
         raise _refused(path, "it is no full copy of a register") from None
     except OSError as error:
         raise Misconfigured(
-            f"the file cannot be read: {error.strerror or error}", code="cannot-read", subject=str(path)
+            f"the file cannot be read: {error.strerror or error}",
+            code="cannot-read",
+            subject=str(path),
+            remedy=_MADE_BY,
         ) from error
 
 
 def _refused(path: Path, why: str) -> Misconfigured:
-    return Misconfigured(
-        f"nothing was imported: {why}",
-        code="not-a-copy",
-        subject=str(path),
-        remedy="`python -m guardrails register export --full --out FILE` makes a full copy",
-    )
+    return Misconfigured(f"nothing was imported: {why}", code="not-a-copy", subject=str(path), remedy=_MADE_BY)
 
 
 def _columns(row: Entity) -> dict[str, Any]:

@@ -1,23 +1,17 @@
 """Subscriptions and management groups that a scan's arguments name; what is said where they cannot be seen. Pure."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from guardrails.exemption.patterns import start_of
+from guardrails.nearest import least_for, likeness
 from guardrails.report.coverage import GROUP, Identity, words_of
 
 _SHOWN: Final = 3
-_ALIKE: Final = 0.6
-_PART: Final = 0.75
-"""How much a name counts for alike that is a part of the other."""
-_ALIKE_IDS: Final = 0.8
-"""Ids of subscriptions are alike by chance: hexadecimal digits and hyphens."""
 _IN_SUBSCRIPTION: Final = re.compile(r"/?subscriptions/([^/]+)(/|$)")
 _IN_GROUP: Final = re.compile(r"/?providers/microsoft\.management/managementgroups/([^/]+)(/|$)")
-_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +61,14 @@ def _complaint(one: Named, visible: Mapping[str, str], identity: Identity) -> st
 def closest(key: str, visible: Mapping[str, str]) -> Sequence[str]:
     """Return the keys of what is called most alike, by id or display name, the best first; three at most."""
     text = key.removeprefix(GROUP)
-    least = _ALIKE_IDS if _ID.fullmatch(text) else _ALIKE
+    least = least_for(text)
     scored = []
     for other, name in visible.items():
-        score = max(_alike(text, other.removeprefix(GROUP), least), _alike(text, name.lower(), least))
+        score = max(likeness(text, one, least) for one in (other.removeprefix(GROUP), name.lower()))
         if score >= least:
             same = other.startswith(GROUP) is key.startswith(GROUP)
             scored.append((-score, not same, name.lower(), other))
     return [other for *_, other in sorted(scored)[:_SHOWN]]
-
-
-def _alike(text: str, other: str, least: float) -> float:
-    """Return how much two texts are alike, 0 to 1; 0 where that is less than `least`, at little cost."""
-    if least < _PART and min(len(text), len(other)) > 3 and (text in other or other in text):
-        return max(_PART, difflib.SequenceMatcher(None, other, text, autojunk=False).ratio())
-    matcher = difflib.SequenceMatcher(None, other, text, autojunk=False)
-    if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
-        return 0.0
-    return matcher.ratio()
 
 
 def _count(number: int, what: str) -> str:

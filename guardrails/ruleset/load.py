@@ -3,7 +3,6 @@
 The check knows the part of JSON Schema 2020-12 that the schema uses.
 """
 
-import difflib
 import re
 import types
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ import yaml
 
 from guardrails.exemption.patterns import LONGEST, regex
 from guardrails.exemption.times import parse_time
+from guardrails.nearest import nearest
 from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
 from guardrails.ruleset.patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
 from guardrails.ruleset.schema import JSON_TYPES, MATCHERS, schema
@@ -141,7 +141,7 @@ def _check_object(
         below = known.get(key.value, rest if isinstance(rest, Mapping) else None)
         if below is None:
             now = wanted.get("renamed", {}).get(key.value)
-            near = [now] if now else difflib.get_close_matches(str(key.value), known, n=1)
+            near = [now] if now else nearest(str(key.value), known)
             right = f"it may be one of {', '.join(known) or 'nothing'}{_because(wanted)}"
             right = f"did you mean {near[0]}?" if near else right
             yield problem(key, f"{in_quotes(key.value)} is not known here; {right}")
@@ -164,7 +164,7 @@ def _scalar_problem(value: Any, wanted: Mapping[str, Any], kinds: tuple[str, ...
         spelled += _because(wanted)
         if value is None:
             return f"is empty; it must be one of {spelled}"
-        near = difflib.get_close_matches(str(value), [str(item) for item in allowed], n=1)
+        near = nearest(str(value), map(str, allowed))
         return f"{in_quotes(value)} is not allowed; it must be one of {spelled}" + (
             f" (did you mean {near[0]}?)" if near else ""
         )

@@ -1,6 +1,5 @@
 """The patterns in a ruleset file: where they are, what is wrong with them, and what version 2 would change. Pure."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +17,7 @@ from guardrails.exemption.patterns import (
     narrows,
     text_glob,
 )
+from guardrails.nearest import nearest
 from guardrails.ruleset.conflicts import in_quotes, place
 
 NEWEST: Final = 2
@@ -174,7 +174,7 @@ def _right_provider(parts: list[str], at: int) -> str:
 
 
 def _near(part: str, words: Mapping[str, str] | tuple[str, ...]) -> str:
-    return next(iter(difflib.get_close_matches(part.lower(), list(words), n=1, cutoff=_ALIKE)), "")
+    return next(iter(nearest(part, words, least=_ALIKE)), "")
 
 
 def _is_wild(part: str) -> bool:

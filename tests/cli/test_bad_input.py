@@ -71,10 +71,12 @@ def test_odd_dates_are_judged(run: Run, save: Save, expires: str) -> None:
 def test_files_that_are_not_there(run: Run, tmp_path: Path) -> None:
     ran = run("judge", str(tmp_path / "no.json"), str(tmp_path), "a\0b")
     assert ran.code == 2
+    then = "Name a file that is there and that you may read, or - for standard input"
+    then += " (see python -m guardrails judge --help)"
     assert ran.err.splitlines() == [
-        f"guardrails: {tmp_path / 'no.json'}: cannot be read: No such file or directory",
-        f"guardrails: {tmp_path}: cannot be read: Is a directory",
-        "guardrails: ab: cannot be read: embedded null byte",
+        f"guardrails: {tmp_path / 'no.json'}: cannot be read: No such file or directory. {then}",
+        f"guardrails: {tmp_path}: cannot be read: Is a directory. {then}",
+        f"guardrails: ab: cannot be read: embedded null byte. {then}",
     ]
 
 
@@ -88,15 +90,15 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        ((), "the following arguments are required: COMMAND (see python -m guardrails --help)"),
-        (("jugde",), "invalid choice: 'jugde'"),
-        (("judge",), "the following arguments are required: FILE (see python -m guardrails judge --help)"),
+        ((), "the following arguments are required: COMMAND. COMMAND is one of judge, scan, rules, "),
+        (("jugde",), "'jugde' is not known. Did you mean judge? (see python -m guardrails --help)"),
+        (("judge",), "the following arguments are required: FILE. FILE: JSON; - is standard input (see python -m "),
         (("judge", "a.json", "--now", "tomorrow"), "'tomorrow' is not an ISO 8601 time such as 2027-06-30T00:00:00Z"),
         (("judge", "a.json", "--now", ""), "it is blank"),
-        (("judge", "a.json", "--format", "xml"), "invalid choice: 'xml'"),
+        (("judge", "a.json", "--format", "xml"), "'xml' is not known. Give one of table, json (see python -m "),
         (("judge", "a.json", "--api-version", "latest"), "'latest' is not an api-version such as 2026-01-01-preview"),
         (("rules", "expird"), "expird: there is no such rule. Did you mean expired?"),
-        (("rules", "EXG100"), "Did you mean exg10"),
+        (("rules", "EXG100"), "Did you mean EXG10"),
         (("history", "/subscriptions/x"), "the id does not name a Microsoft.Authorization/policyExemptions"),
         (("restore", ""), "the exemption has no id"),
         (("letters", "replay"), "one of the arguments LETTER --all is required"),

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from tests.reconcile.durability import scene
 from tests.reconcile.world import ALICE, OPERATOR, World, in_days
 
 from .conftest import Ran
+from .terminal import NARROW, terminal
 
 type Bin = Callable[..., Awaitable[Ran]]
 
@@ -236,3 +238,14 @@ def test_what_cannot_be_asked_is_refused(run: Callable[..., Ran], argv: list[str
     ran = run(*argv)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
+
+
+@pytest.mark.parametrize("width", NARROW)
+async def test_a_narrow_terminal_breaks_no_name_status_or_date(world: World, recycled: Bin, width: int) -> None:
+    name = "reporting-until-the-migration-is-done"
+    one = await gone(world, name, "deployment-pipeline@contoso.com")
+    at = spell_time(world.clock.now())[:10]
+    with terminal(width) as seen:
+        await recycled()
+    scope = (part for part in re.findall(r"[^/]+/?", one.scope) if len(part) > 8)
+    seen.check(f"deleted {at}", name, "deployment-pipeline@contoso.com", "version 1,", *scope)

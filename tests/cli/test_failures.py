@@ -112,10 +112,10 @@ def test_it_says_which_kind_where_and_what_to_do(run: Run, fails: Fails, error: 
 
 def errors_of_ours() -> list[GuardrailsError]:
     return [
-        Retryable("it is busy", code="arm-busy"),
-        Permanent("it is not there", code="cannot-act", subject=ID),
-        Refused("it must not be", code="lease"),
-        Misconfigured("it has mistakes", code="ruleset", problems=("line 1", "line 2")),
+        Retryable("it is busy", code="arm-busy", remedy="Wait"),
+        Permanent("it is not there", code="cannot-act", subject=ID, remedy="Look"),
+        Refused("it must not be", code="lease", remedy="Wait"),
+        Misconfigured("it has mistakes", code="ruleset", remedy="Fix them", problems=("line 1", "line 2")),
     ]
 
 
@@ -131,10 +131,10 @@ def test_for_commands_that_find_things_1_means_that_something_was_found(run: Run
 
 
 def test_a_group_of_our_errors_is_told_as_those_errors(run: Run, fails: Fails) -> None:
-    first, second = Permanent("first", code="cannot-act"), Refused("second", code="lease")
+    first, second = Permanent("first", code="cannot-act", remedy="Look"), Refused("second", code="lease")
     fails("restore", ExceptionGroup("many", [first, ExceptionGroup("more", [second, first])]))
     ran = run("restore", ID)
-    assert (ran.code, ran.err) == (1, "guardrails: first [cannot-act]\nguardrails: second [lease]\n")
+    assert (ran.code, ran.err) == (1, "guardrails: first. Look [cannot-act]\nguardrails: second [lease]\n")
     fails("restore", ExceptionGroup("many", [first, Retryable("third", code="arm-busy")]))
     assert run("restore", ID).code == 2
     fails("scan", ExceptionGroup("many", [first]))
@@ -142,10 +142,11 @@ def test_a_group_of_our_errors_is_told_as_those_errors(run: Run, fails: Fails) -
 
 
 def test_in_a_group_what_nobody_foresaw_does_not_hide_the_rest(run: Run, fails: Fails) -> None:
-    fails("restore", ExceptionGroup("many", [KeyError("x"), Permanent("first", code="cannot-act"), KeyError("y")]))
+    ours = Permanent("first", code="cannot-act", remedy="Look")
+    fails("restore", ExceptionGroup("many", [KeyError("x"), ours, KeyError("y")]))
     ran = run("restore", ID)
     first, second = ran.err.splitlines()
-    assert (ran.code, first) == (2, "guardrails: first [cannot-act]")
+    assert (ran.code, first) == (2, "guardrails: first. Look [cannot-act]")
     assert second.startswith("guardrails: restore failed: KeyError. ")
 
 
@@ -182,7 +183,7 @@ def test_the_traceback_is_shown_before_the_command_only_and_is_safe_for_a_termin
     assert any(line.startswith('    File "') for line in lines)
     assert "  RuntimeError: sig=abc[31m" in lines
     assert not any(line.startswith("guardrails: fine") for line in lines)
-    assert "unrecognized arguments: --traceback" in run("judge", "x.json", "--traceback").err
+    assert "there is no option --traceback" in run("judge", "x.json", "--traceback").err
     assert "--traceback" in run("--help").out
 
 

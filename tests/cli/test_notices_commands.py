@@ -123,3 +123,12 @@ def test_a_digest_is_shown_whole(run: Run, store: Store) -> None:
     reported = run("notices", "show", kept.notice.id, "--format", "json").json
     assert [entry["id"] for entry in reported["entries"]] == [f"n{n}" for n in range(25)]
     assert run("notices", "show", "digest-none").code == 2
+
+
+def test_a_route_that_is_mistyped_is_named_and_nonsense_gets_the_list(run: Run, sink: list[bytes]) -> None:
+    for action in ("test", "enable"):
+        ran = run("notices", action, "secop")
+        assert (ran.code, ran.out) == (2, "")
+        assert "secop: the ruleset has no such route. Did you mean secops? [no-such-route]" in ran.err
+        assert "There are: secops, siem [no-such-route]" in run("notices", action, "xyz").err
+    assert sink == []

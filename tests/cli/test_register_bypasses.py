@@ -12,6 +12,7 @@ from azure.data.tables.aio import TableClient
 
 from guardrails.bypasses.model import Bypass, BypassKind, judged, token
 from guardrails.bypasses.row import Kept
+from guardrails.cli.main import main
 from guardrails.decisions.row import Status
 from guardrails.register.table_register import connect
 from guardrails.ruleset.model import parse_ruleset
@@ -19,6 +20,7 @@ from tests.conftest import VirtualClock
 
 from .conftest import Run
 from .shelf import AT, FIRST, GROUP, NOW, SECOND, Shelf, named, row
+from .terminal import NARROW, terminal
 
 RULES = parse_ruleset("""
 version: 1
@@ -180,3 +182,11 @@ def test_a_row_that_cannot_be_trusted_is_named_and_the_others_are_shown(run: Run
     ]  # fmt: skip
     assert len(ran.json) == 8
     assert "2 rows cannot be trusted" in ran.err
+
+
+@pytest.mark.parametrize("width", NARROW)
+def test_a_narrow_terminal_breaks_no_code_kind_or_date(full: Shelf, width: int) -> None:
+    assert full
+    with terminal(width) as seen:
+        main(["register", "ways"])
+    seen.check("not-enforced", "exemption", "EXG101", "first seen 2026-11-02", "owner x@contoso.com", "ticket SEC-1")

@@ -96,8 +96,9 @@ def test_history_is_shown_oldest_first_and_is_sound(run: Run, store: Store) -> N
     ran = run("history", store.id.text.upper(), "--verify")
     assert (ran.code, ran.err) == (0, "")
     head, first, second, last = ran.out.splitlines()
-    assert head.split() == ["entry", "at", "event", "by", "what", "body", "hash"]
-    assert first.split()[:5] == ["1", "2026-11-02T09:30:00Z", "judged", "jo@contoso.com", "violation"]
+    assert head.split() == ["entry", "at", "event", "body", "hash", "by", "what"]
+    assert first.split()[:4] == ["1", "2026-11-02T09:30:00Z", "judged", "kept"]
+    assert first.split()[5:] == ["jo@contoso.com", "violation"]
     assert second.startswith("2 ")
     assert last == "sound: 2 entries, each carrying the hash of the one before"
 

@@ -193,7 +193,7 @@ def test_a_row_that_was_rebuilt_is_trusted_and_says_so(run: Run, full: Shelf) ->
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--state", "expiring-14"], "argument --state: invalid choice"),
+        (["--state", "expiring-14"], "argument --state: 'expiring-14' is not known. Did you mean expiring?"),
         (["--rule", "EXG999"], "there is no rule 'EXG999'"),
         (["--days-left", "-1"], "give a number of days"),
         (["--days-left", "soon"], "give a number of days"),
@@ -255,3 +255,27 @@ def test_a_hold_is_listed_with_who_and_why(run: Run, full: Shelf) -> None:
     assert "2026-12-01T00:00:00Z,olga@contoso.com,incident 4711" in run("register", "list", "--format", "csv").out
     shown = run("register", "show", named("too-far")).out
     assert "incident 4711" in shown
+
+
+@pytest.mark.parametrize(
+    ("scope", "near"),
+    [
+        (FIRST[:-1] + "2", f"{FIRST}"),
+        (FIRST.replace("subscriptions", "subscription"), FIRST),
+        (GROUP.replace("Corp", "Corpo"), GROUP),
+        (f"{GROUP[:-1]}/", GROUP),
+        ("/subscriptions/8f0c7a44-9a51-4c39-8f0e-1f6f3f0c9d10", ""),
+        ("/nonsense", ""),
+        (f"{FIRST}/resourceGroups/*", ""),
+    ],
+)
+@pytest.mark.parametrize("command", [("register", "list"), ("register", "export"), ("deleted", "list")])
+def test_a_scope_that_nothing_is_at_is_said_with_what_is_near(
+    run: Run, full: Shelf, command: tuple[str, ...], scope: str, near: str
+) -> None:
+    assert full
+    ran = run(*command, "--scope", scope, "--scope", SECOND, *MARK, "--format", "json")
+    assert ran.code == 0
+    then = f". Did you mean {near}?" if near else ""
+    assert f"--scope {scope}: the register has nothing there{then}\n" in ran.err
+    assert f"--scope {SECOND}" not in ran.err

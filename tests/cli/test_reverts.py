@@ -33,6 +33,7 @@ from tests.reconcile.world import (
 )
 
 from .conftest import Ran
+from .terminal import NARROW, terminal
 
 INITIATIVE = f"{tenant.AUTHORIZATION}/policySetDefinitions/storage-baseline"
 BOTH: dict[str, Any] = {"policyDefinitionReferenceIds": ["denyPublicNetwork", "requireTls"]}
@@ -466,8 +467,8 @@ async def test_a_name_that_a_shell_would_run_is_quoted_and_one_that_a_screen_can
     found = {item["id"]: item for item in await desk.items()}
     assert shlex.split(found[one.text]["restore"])[4] == one.text
     assert shlex.split(found[odd.text]["restore"])[4] == odd.text
-    for terminal in (False, True):
-        if terminal:
+    for is_terminal in (False, True):
+        if is_terminal:
             monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
             monkeypatch.setenv("COLUMNS", "200")
         shown = (await desk.reverts()).out
@@ -496,3 +497,15 @@ async def test_plain_text_in_a_pipe_and_a_table_in_a_terminal(desk: Desk, monkey
     shown = (await desk.reverts()).out
     assert "hindsight" in shown
     assert f"\npython -m guardrails restore {one.text} --at 1\n" in shown
+
+
+@pytest.mark.parametrize("width", NARROW)
+async def test_a_narrow_terminal_breaks_no_code_name_or_date_and_leaves_the_command_whole(
+    desk: Desk, width: int
+) -> None:
+    one = await reverted(desk, "reporting-until-the-migration-is-done", metadata=NO_TICKET)
+    desk.initiative("denyPublicNetwork", "requireTls", "keys")
+    at = spell_time(desk.world.clock.now())[:10]
+    with terminal(width) as seen:
+        await desk.reverts()
+    seen.check("mistake", at, one.name, "EXG201 ticket-missing:", f"python -m guardrails restore {one.text} --at 1")

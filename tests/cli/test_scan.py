@@ -16,6 +16,7 @@ from sandbox.cloud import Cloud
 from tests.sandbox.conftest import AUTH, CORP, GROUP, INITIATIVE, SUB, SUBSCRIPTION, VAULT, build_tenant, exemption_id
 
 from .conftest import Ran
+from .terminal import NARROW, terminal
 from .test_output import ROOT, on_terminal
 
 NOW = "2026-11-21T12:00:00Z"
@@ -113,15 +114,16 @@ async def test_people_read_a_table_and_the_sums(tenant: Tenant) -> None:
     tenant.seed(GROUP, "fine")
     ran = await tenant.scan()
     lines = [" ".join(line.split()) for line in ran.out.splitlines()]
-    assert lines[0] == "stands way what rules expiry owner ticket"
+    assert lines[0] == "status kind rules expiry ticket owner what"
     assert lines[1] == (
-        "high exemption never; at demo / demoCluster / vaults/kv1 EXG101 expiry-missing no-expiry team@contoso.com "
-        "SEC-1234"
+        "high exemption EXG101 expiry-missing no-expiry SEC-1234 team@contoso.com "
+        "never; at demo / demoCluster / vaults/kv1"
     )
-    assert lines[2].startswith("pass exemption fine; at demo / demoCluster active; 129 days left")
-    assert "high EXG101 expiry-missing 1 0" in lines
+    assert lines[2].startswith("pass exemption active, 129 days left")
+    assert lines[2].endswith("fine; at demo / demoCluster")
+    assert "high 1 0 EXG101 expiry-missing" in lines
     assert "no-expiry 1" in lines
-    assert "exemptions 2 1 0" in lines
+    assert "2 1 0 exemptions" in lines
     assert lines[-2] == "There is no bypass: assignments and tags were read."
     assert lines[-1] == "2 exemptions: 1 violation, 0 unknown, 1 pass, 0 excluded"
 
@@ -206,7 +208,7 @@ async def test_files_by_their_names_and_all_at_once(tenant: Tenant, tmp_path: Pa
         (("--out", "no/such/folder/scan.html"), "cannot be written"),
         (("--out", "."), "does not say its form"),
         (("--ruleset", "none.yaml"), "ruleset-broken"),
-        (("--format", "xml"), "invalid choice"),
+        (("--format", "xml"), "'xml' is not known. Give one of table, json, csv"),
     ],
 )
 async def test_what_cannot_run_says_so_before_azure_is_asked(tenant: Tenant, argv: tuple[str, ...], said: str) -> None:
@@ -281,3 +283,14 @@ async def test_hostile_names_are_safe_on_the_screen(tenant: Tenant) -> None:
         ran = await tenant.scan("--format", form)
         assert ran.code == 1
         assert all(char.isprintable() or char in "\r\n" for char in ran.out), form
+
+
+@pytest.mark.parametrize("width", NARROW)
+async def test_a_narrow_terminal_breaks_no_code_name_status_or_number(tenant: Tenant, width: int) -> None:
+    name = "reporting-until-the-migration-is-done"
+    tenant.seed(VAULT, name, expiresOn=None, policyDefinitionReferenceIds=[])
+    with terminal(width) as seen:
+        await tenant.scan()
+    whole = "EXG101 expiry-missing", "EXG302 whole-initiative", "no-expiry", "SEC-1234", "team@contoso.com"
+    seen.check("high", "exemption", name, *whole, "broken by", "resourceGraph")
+    assert any(line.split() == ["1", "1", "0", "exemptions"] for line in seen.lines)

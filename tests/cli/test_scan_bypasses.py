@@ -67,10 +67,9 @@ async def test_their_violations_make_the_exit_code(tenant: Tenant) -> None:
     ran = await tenant.scan()
     assert ran.code == 1
     lines = [" ".join(line.split()) for line in ran.out.splitlines()]
-    assert lines[1].startswith(
-        "high not enforced single; DoNotEnforce; at management group corp EXG501 bypass-ticket-missing;"
-    )
-    assert "not enforced 1 1 0" in lines
+    assert lines[1].startswith("high not enforced EXG501 bypass-ticket-missing;")
+    assert lines[1].endswith("single; DoNotEnforce; at management group corp")
+    assert "1 1 0 not enforced" in lines
     assert lines[-2] == "1 bypass, 1 with a violation."
     assert lines[-1] == "1 exemption and 1 bypass: 1 violation, 0 unknown, 1 pass, 0 excluded"
     assert (await tenant.scan("--now", "2027-02-01T00:00:00Z", "--exclude", CORP)).code == 0
@@ -90,7 +89,8 @@ async def test_the_ruleset_says_which_rules_are_on_and_how_bad_it_is(tenant: Ten
         "not-enforced": "medium",
     }
     lines = [" ".join(line.split()) for line in (await tenant.scan("--ruleset", ruleset)).out.splitlines()]
-    assert lines[1].startswith("medium not enforced single; DoNotEnforce; at management group corp EXG501 bypass-t")
+    assert lines[1].startswith("medium not enforced EXG501 bypass-t")
+    assert lines[1].endswith("single; DoNotEnforce; at management group corp")
 
 
 async def test_only_and_the_scopes_go_for_them_too(tenant: Tenant) -> None:
@@ -135,7 +135,7 @@ async def test_assignments_that_may_not_be_read_are_not_none(tenant: Tenant, arm
     assert ran.code == 3
     assert "not seen: 1 assignment that exemptions name is not shown by Resource Graph" in ran.out
     assert "No bypass was seen, but not all could be read: there may be some." in ran.out
-    assert "overridden effects  not seen" in ran.out
+    assert any(line.split() == ["not", "seen", "0", "0", "overridden", "effects"] for line in ran.out.splitlines())
 
 
 async def test_hostile_tags_and_assignments_are_safe_in_every_form(tenant: Tenant) -> None:

@@ -166,7 +166,7 @@ class Intake:
         register, now = self._world.register, self._world.clock.now()
         new = await self.keep_dead_letter("event", raw, reason, event_id or raw)
         notifying = forged and await register.claim_notification(Habit.FORGED_ID, now)
-        if notifying and await self._dead_letters.say(forged_id(forged, at=now)):
+        if notifying and await self._dead_letters.notify(forged_id(forged, at=now)):
             await register.budget_notified(Habit.FORGED_ID, now)
         if new:
             await register.dead_letter_notified(new)

@@ -215,7 +215,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         inventory,
         register.sweeps,
         ruleset,
-        dead_letters.say,
+        dead_letters.notify,
         bypasses=register.bypasses,
         audit_only=settings.mode == "audit",
         late=second_clock.late,

@@ -67,7 +67,7 @@ def _exemption(*candidates: str) -> ExemptionId | None:
 
 
 def _value(said: object) -> str:
-    """Return a text that may stand in an object under `value`; "" for anything else."""
+    """Return a text, which may be in an object under `value`; "" for anything else."""
     if isinstance(said, Mapping):
         said = said.get("value")
     return said.strip() if isinstance(said, str) else ""

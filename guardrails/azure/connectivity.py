@@ -1,6 +1,6 @@
-"""Whether Azure can be reached at all, told soon: no retries, no time-out of an answer.
+"""A probe of the endpoint of Azure Resource Manager: whether a connection can be made, known within seconds.
 
-Only the connection is waited for. What an answer takes is another matter: Resource Graph may think for a while.
+There are no retries, and only the connection is waited for: an answer may take Resource Graph a while.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from guardrails.errors import Retryable
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-async def reach(endpoint: str, seconds: float) -> None:
-    """Connect to where requests to an endpoint go, its proxy where the environment names one, and hang up.
+async def probe(endpoint: str, seconds: float) -> None:
+    """Connect to an endpoint, or to its proxy where the environment names one, and hang up.
 
     Raises Retryable (arm-unreachable), naming the address, after at most `seconds`.
     """
@@ -45,7 +45,7 @@ def unreachable(endpoint: str, why: str) -> Retryable:
     """Return (to raise) the error for an endpoint to which there is no connection."""
     remedy = "Look at the network, VPN and proxy of this machine, and at GUARDRAILS_ARM_ENDPOINT."
     return Retryable(
-        f"Azure Resource Manager cannot be reached at {endpoint}: {why}", code="arm-unreachable", remedy=remedy
+        f"Azure Resource Manager is unavailable at {endpoint}: {why}", code="arm-unreachable", remedy=remedy
     )
 
 
@@ -64,7 +64,7 @@ async def _look_up(host: str, port: int) -> Sequence[str]:
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Sequence[str]] = loop.create_future()
 
-    def tell(addresses: Sequence[str], error: Exception | None) -> None:
+    def finish(addresses: Sequence[str], error: Exception | None) -> None:
         if not found.done():
             found.set_exception(error) if error else found.set_result(addresses)
 
@@ -77,7 +77,7 @@ async def _look_up(host: str, port: int) -> Sequence[str]:
         except (OSError, UnicodeError) as error:
             failed = error
         with suppress(RuntimeError):  # the loop has gone: nobody waits any more
-            loop.call_soon_threadsafe(tell, addresses, failed)
+            loop.call_soon_threadsafe(finish, addresses, failed)
 
     threading.Thread(target=work, daemon=True, name="look-up").start()
     return await found
@@ -85,7 +85,7 @@ async def _look_up(host: str, port: int) -> Sequence[str]:
 
 async def _connect(addresses: Sequence[str], port: int) -> None:
     """Connect to any of the addresses. Raises OSError where none takes a connection."""
-    probing = [asyncio.ensure_future(_probe(address, port)) for address in addresses]
+    probing = [asyncio.ensure_future(_probe_address(address, port)) for address in addresses]
     failed: OSError = OSError("no address")
     try:
         for one in asyncio.as_completed(probing):
@@ -100,6 +100,6 @@ async def _connect(addresses: Sequence[str], port: int) -> None:
         await asyncio.gather(*probing, return_exceptions=True)
 
 
-async def _probe(address: str, port: int) -> None:
+async def _probe_address(address: str, port: int) -> None:
     _, writer = await asyncio.open_connection(address, port)
     writer.close()

@@ -1,4 +1,4 @@
-"""Event Grid payloads of Microsoft.Resources, as they really come: both schemas, old and new, whole or odd. Pure.
+"""Event Grid payloads of Microsoft.Resources: both schemas, old and new, well-formed or malformed. Pure.
 
 Source: Microsoft Learn, "Azure subscription as an Event Grid source". An event carries no body of the exemption; all
 that is taken from it is which exemption, or which scope, to look at, and who is said to have written it.
@@ -47,7 +47,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An event that cannot be read; sending it again would not mend it.
+    """An event that cannot be read; sending it again would not help.
 
     `forged`: the id by which it names an exemption, where that cannot name one object, so that Azure never wrote it.
     """
@@ -121,7 +121,7 @@ def read_event(raw: str) -> Wanted | Dropped | Malformed:
 def read_scope_event(raw: str) -> Scope | Dropped | Malformed:
     """Read one event about a target of exemptions or a deployment to it, from its JSON text, as `read_event` does.
 
-    A deployment stands for its whole scope, the subscription or resource group that it deploys to. One that was
+    A deployment concerns its whole scope, the subscription or resource group that it deploys to. One that was
     deleted is dropped: its record went, and nothing that it deployed.
     """
     event = _open(raw)

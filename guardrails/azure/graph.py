@@ -1,6 +1,6 @@
 """The inventory by Resource Graph: exemptions, the assignments that they exempt from, and where we can look.
 
-Assignments are read whole, for they open ways past a policy too; what carries tags is read by graph_tagged. Policy
+Assignments are read whole, for they hold bypasses of policies too; what carries tags is read by graph_tagged. Policy
 enrollments come with them, in one query: table and type are named as in Azure/enterprise-azure-policy-as-code 1353.
 """
 
@@ -177,11 +177,11 @@ class Graph:
             )
             assignments[identity.lower()] = one
         known = await self._policies(missing) if policies else NO_POLICIES
-        reported = tuple(dict.fromkeys(missing))
+        sentences = tuple(dict.fromkeys(missing))
         tenant = await self._tenant()
         in_order = sum(bool(segment.groups) for segment in self._segments) < 2
         return Surroundings(
-            containers, assignments, tenant, reported, found,
+            containers, assignments, tenant, sentences, found,
             whole=not unread, policies=known, above=above, in_order=in_order, enrolled=enrolled,
         )  # fmt: skip
 

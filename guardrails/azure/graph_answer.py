@@ -44,8 +44,8 @@ class Answer:
     """One page.
 
     Attributes:
-        rows: those that are objects.
-        odd: how many rows are none.
+        rows: those that are JSON objects.
+        malformed: how many rows are not.
         total: rows in all; 0 unknown.
         token: for the next page; "" where there is none.
         truncated: whether rows were cut off.
@@ -54,7 +54,7 @@ class Answer:
     """
 
     rows: tuple[dict[str, Any], ...]
-    odd: int
+    malformed: int
     total: int
     token: str
     truncated: bool

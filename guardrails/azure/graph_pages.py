@@ -1,4 +1,4 @@
-"""Reads a Resource Graph query page by page, patiently: what cannot be read is told, and the rest is read."""
+"""The pages of a Resource Graph query, one by one: what cannot be read is reported, and the rest is read."""
 
 import asyncio
 import re
@@ -145,11 +145,11 @@ class _Place:
 
     def take(self, answer: Answer) -> Iterator[Page]:
         """Yield what an answer gives, and go on behind it."""
-        count = len(answer.rows) + answer.odd
+        count = len(answer.rows) + answer.malformed
         self.at, self.total, self.lost, self.good = self.at + count, answer.total, 0, self.good + 1
         yield Page(answer.rows, self.total, skew=answer.skew)
-        if answer.odd:
-            yield self._missing(f"{answer.odd} rows{self._of} are not JSON objects")
+        if answer.malformed:
+            yield self._missing(f"{answer.malformed} rows{self._of} are not JSON objects")
         if answer.limited and not self.limit_reported:
             self.limit_reported = True
             yield self._missing(
@@ -170,7 +170,7 @@ class _Place:
         self.done = True
 
     def stumble(self, trouble: Trouble) -> Iterator[Page]:
-        """Yield what trouble leaves out, and go on beside it: smaller, without the token, or behind the page."""
+        """Yield what trouble leaves out, and go on: with a smaller page, without the token, or after the page."""
         had_token, self.token, self.good = bool(self.token), "", 0
         if trouble.kind is Kind.TOO_LARGE and self.top > 1:
             self.top //= 2

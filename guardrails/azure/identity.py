@@ -113,7 +113,7 @@ class Explained:
     ) -> T:
         """Ask; where that fails, the last token does as long as it lasts: it is renewed long before it ends.
 
-        What is raised is told by who wanted the token; what is not is told here, once for each time that was asked.
+        An error that is raised is logged by the caller; one that is not is logged here, once for each request.
         """
         async with self._pause.turn:
             quiet = self._quiet(scopes)

@@ -1,4 +1,4 @@
-"""The login that a scan runs by: what its token says, whether Azure can be reached, what the tenant is called."""
+"""The login that a scan runs by: what its token says, whether Azure is available, what the tenant is called."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from aiohttp import ClientConnectorError, ClientHttpProxyError
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ServiceRequestTimeoutError
 
-from guardrails.azure.connectivity import reach, unreachable
+from guardrails.azure.connectivity import probe, unreachable
 from guardrails.azure.identity import claims_of
 from guardrails.azure.rest import Rest, error_of, json_of
 from guardrails.errors import NO_TOKEN, Retryable
@@ -50,7 +50,7 @@ class Login:
         It is the first request of a scan. Raises Retryable (arm-unreachable) within five seconds where there is no
         connection to Azure, or one on which nothing comes.
         """
-        await reach(self._rest.endpoint, SECONDS)
+        await probe(self._rest.endpoint, SECONDS)
         try:
             async with asyncio.timeout(ANSWER):
                 response = await self._rest.exchange("GET", self._rest.url(_PATH, TENANTS_VERSION), _PATH)

@@ -119,7 +119,7 @@ class Policies:
         named = _path_of(definition, INITIATIVES)
         if isinstance(named, Unread):
             return Assignment(path, definition, named, not_scopes=left_out)
-        pin = pin_of(properties, reported=self.versions[ASSIGNMENTS] >= PINS_SINCE)
+        pin = pin_of(properties, shown=self.versions[ASSIGNMENTS] >= PINS_SINCE)
         found = await self._evaluated(named, pin, max_age=max_age)
         members, choice = (found, _NONE) if isinstance(found, Unread) else found
         if isinstance(members, _Busy):
@@ -319,7 +319,7 @@ def offers_of(response: AsyncHttpResponse) -> tuple[str, ...]:
     error = body.get("error") if isinstance(body, Mapping) else None
     if not isinstance(error, Mapping) or str(error.get("code")).lower() not in _LACKS_VERSION:
         return ()
-    _, _, listed = str(error.get("message")).lower().partition("supported")  # before it stands the one it refuses
+    _, _, listed = str(error.get("message")).lower().partition("supported")  # the refused version comes before it
     return tuple(dict.fromkeys(_API_VERSION.findall(listed)))
 
 

@@ -27,7 +27,7 @@ AGENT: Final = "exemption-guardrails"
 """How we are called in Azure's logs."""
 
 PLAIN: Final = "/-._~()"
-"""What stands in an address as it does in an id, beside letters and digits; all else is percent-encoded."""
+"""Characters of an id that a URL keeps as they are, as it does A-Z, a-z and 0-9; all else is percent-encoded."""
 
 _MAX_DELAY: Final = 3600.0
 _WRITES: Final = frozenset({"PUT", "PATCH"})
@@ -109,7 +109,7 @@ class Rest:
 
 
 def _written(method: str, url: str, body: Mapping[str, Any]) -> HttpRequest:
-    """Return a request with a body, in UTF-8: as ASCII, six bytes a letter, what Azure took would be too long for it.
+    """Return a request with a body, in UTF-8: ASCII takes six bytes a character, too many for what Azure once took.
 
     Half a character becomes its JSON escape.
     """
@@ -120,7 +120,7 @@ def _written(method: str, url: str, body: Mapping[str, Any]) -> HttpRequest:
 def answer_of(response: AsyncHttpResponse, asked: str) -> Mapping[str, Any] | Unread:
     """Return the object of an answer; Unread unless it is the one with the id that was asked for.
 
-    What stands in between may answer with another: a redirect, a cache, a path that was rewritten.
+    Something in between may answer with another: a redirect, a cache, a path that was rewritten.
     """
     body = json_of(response)
     if not isinstance(body, Mapping):
@@ -169,13 +169,13 @@ def write_error(response: AsyncHttpResponse, subject: str, about: str = "") -> P
 
 def delay_of(headers: Mapping[str, str]) -> float:
     """Return the seconds to wait: Retry-After in seconds or as a date, between 1 s and an hour; 10 s without one."""
-    reported = headers.get("Retry-After", "")
+    retry_after = headers.get("Retry-After", "")
     try:
-        seconds = float(reported)
+        seconds = float(retry_after)
     except ValueError:
         try:
             sent = parsedate_to_datetime(headers.get("Date", ""))
-            seconds = (parsedate_to_datetime(reported) - sent).total_seconds()
+            seconds = (parsedate_to_datetime(retry_after) - sent).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return 10.0
     return 10.0 if math.isnan(seconds) else min(max(seconds, 1.0), _MAX_DELAY)

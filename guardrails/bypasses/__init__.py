@@ -1,4 +1,4 @@
-"""Every other way past a policy: tags, excluded scopes, selectors, overrides, enrollments; and what each lacks. Pure.
+"""Bypasses of policies: tags, excluded scopes, selectors, overrides, enrollments; and what each lacks. Pure.
 
 Imports `decisions` and what is below it. `sweep/` looks for them; nothing reverts them.
 """

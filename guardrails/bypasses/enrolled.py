@@ -65,9 +65,9 @@ class Parts:
 
     def hold(self, part: Enrolled, above: Mapping[str, Chain]) -> bool:
         """Whether a part is enrolled, by itself or by one that says more, at its scope or above it."""
-        return any(holds(one, part) for one in self._reaching(part, above))
+        return any(holds(one, part) for one in self._enrolled_above(part, above))
 
-    def _reaching(self, part: Enrolled, above: Mapping[str, Chain]) -> Iterator[Enrolled]:
+    def _enrolled_above(self, part: Enrolled, above: Mapping[str, Chain]) -> Iterator[Enrolled]:
         for scope in _scopes_up(folded(part.scope), above):
             yield from self._at.get((part.assignment.lower(), scope), ())
 
@@ -84,7 +84,7 @@ def counts(part: Enrolled, mode: Mode) -> bool:
 
 
 def bypass_of(part: Enrolled, name: str) -> Bypass:
-    """Return the way past a policy that is open where a part is enrolled no more, not judged yet."""
+    """Return the bypass that is open where a part is no longer enrolled, not judged yet."""
     return Bypass(BypassKind.UNENROLLED, part.scope, part.assignment, name, part.detail, covers=part.covers)
 
 

@@ -1,4 +1,4 @@
-"""A bypass: a way past a policy that is no exemption, what it lacks, and how a sweep sees that it changed. Pure."""
+"""A bypass: whatever else than an exemption keeps a policy from a scope. What it lacks, and its token. Pure."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,15 +34,15 @@ class BypassKind(StrEnum):
     SELF_SERVE = "self-serve"
     DISABLED = "effect-disabled"
     UNREAD = "unreadable"
-    """An assignment, or a property of it, that could not be read: any of the ways may be in it."""
+    """An assignment, or a property of it, that could not be read: any kind of bypass may be in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """One way past a policy, at one scope. Texts in it are strangers' and unescaped.
+    """One bypass of a policy, at one scope. Texts in it are strangers' and unescaped.
 
     Attributes:
-        scope: the id of what is let past: the tagged resource, group or subscription; the excluded scope; else the
+        scope: the id of what is exempted: the tagged resource, group or subscription; the excluded scope; else the
             scope of the assignment.
         subject: the assignment's id; for a tag, the exception id that it names, "" where it names none.
         name: the assignment's display name, or the tagged resource's name.
@@ -77,7 +77,7 @@ class Bypass:
     def key(self) -> bytes:
         """A name (16 bytes of sha256), the same for every casing; of two overrides or enrollments each has its own.
 
-        Letters that merely share a lower case are others, as in ids.folded.
+        Characters that merely share a lower case are different ones, as in ids.folded.
         """
         part = self.detail if self.kind in (BypassKind.OVERRIDE, BypassKind.UNREAD, BypassKind.UNENROLLED) else ""
         part += f"|{self.covers}" if self.kind is BypassKind.UNENROLLED else ""
@@ -141,7 +141,7 @@ def token(bypass: Bypass) -> str:
 def to_json(bypass: Bypass) -> dict[str, Any]:
     """Return the documented JSON form. Times as ARM spells them, null for none."""
     return {
-        "way": str(bypass.kind),
+        "way": str(bypass.kind),  # stored name
         "scope": bypass.scope,
         "subject": bypass.subject,
         "name": bypass.name,
@@ -166,7 +166,7 @@ def from_json(said: Mapping[str, Any]) -> Bypass:
     """Return what `to_json` wrote. Raises KeyError, ValueError, TypeError for anything else."""
     texts = ("scope", "subject", "name", "detail", "excluded", "who", "owner", "ticket", "review")
     return Bypass(
-        kind=BypassKind(said["way"]),
+        kind=BypassKind(said["way"]),  # stored name
         since=parse_time(said["since"]),
         ends=parse_time(said["ends"]),
         findings=tuple(_finding_of(one) for one in said["findings"]),

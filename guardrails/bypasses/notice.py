@@ -1,4 +1,4 @@
-"""One notice a sweep about the ways past a policy that are new, or newly against the rules. Pure."""
+"""The notice about bypasses that are new, or that newly break a rule: one a sweep. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,11 @@ _ALSO: Final = 3
 def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -> Notice:
     """Return the notice about bypasses with a violation, by Bypass.key, each with when the newest of them was found.
 
-    Its id is made of the keys and of those times: however often it is told, it is the same. `found` is not empty.
+    Its id is made of the keys and of those times, so a notice that is sent again has the same. `found` is not empty.
     """
     bypasses = sorted((one for _, one in found.values()), key=_badness)
     total = len(bypasses)
+    count = "1 bypass breaks" if total == 1 else f"{total} bypasses break"
     severities = Counter(one.grade for one in bypasses)
     rules = Counter(rule for one in bypasses for rule in {finding.rule for finding in one.violations})
     return Notice(
@@ -38,9 +39,8 @@ def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -
         exemption={},
         findings=tuple(map(_finding, bypasses[:WORST])),
         actor="",
-        done=f"{total} way{'' if total == 1 else 's'} past a policy found, against the rules and no exemption."
-        " Nothing was changed in Azure.",
-        why=("they were not there, or not against the rules, when the tenant was last looked at",),
+        done=f"{count} the rules. Nothing was changed in Azure.",
+        why=("they were not there, or did not break the rules, when the tenant was last looked at",),
         next=NEXT[Kind.BYPASS_FOUND],
         digest={
             "total": total,
@@ -80,7 +80,7 @@ def _finding(one: Bypass) -> dict[str, Any]:
 
 
 def _what(one: Bypass) -> str:
-    """Return which way it is, in which assignment, and what it says; a tag's name is in its scope."""
+    """Return of which kind it is, in which assignment, and what it says; a tag's name is in its scope."""
     named = one.name and one.kind is not BypassKind.TAG
     kind = f"{one.kind} ({_cut(one.name, _SHORT)})" if named else str(one.kind)
     detail = f"policy {one.covers} {one.detail}" if one.kind is BypassKind.UNENROLLED and one.covers else one.detail

@@ -1,4 +1,4 @@
-"""Read: find the ways past a policy in the rows of assignments and of tagged resources. Pure.
+"""A reader of bypasses, from the rows of assignments, of tagged resources and of enrollments. Pure.
 
 Rows are as ARM or Resource Graph give them and as strangers wrote them: keys in any case, values of any type. What has
 an id gives a Bypass, unreadable at worst; what has none raises Permanent.
@@ -26,7 +26,7 @@ from guardrails.rules.selection import REFERENCE
 from guardrails.ruleset.model import Ruleset
 
 ENDS: Final = ("expiresOn", "exceptionExpiry")
-"""Keys of an assignment's metadata that say when it ends, beside the ruleset's tag of that meaning."""
+"""Keys of an assignment's metadata that say when it ends, besides the ruleset's tag of that meaning."""
 
 ENROLL: Final = "Enroll: only where a scope is enrolled"
 """The detail of an assignment with that mode; where it is known how many scopes are enrolled, that follows."""
@@ -41,15 +41,15 @@ _LONGEST: Final = 1000
 _LONGEST_KEY: Final = 64
 
 
-class _Odd(Exception):
+class _Undocumented(Exception):
     """A value that is not what Azure documents, so that something in it may not be seen; says how."""
 
 
 def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment | None = None) -> list[Bypass]:
-    """Return the ways past a policy that an assignment opens, not judged yet.
+    """Return the bypasses that an assignment opens, not judged yet.
 
     row: id, properties, systemData. `assignment`: what it assigns, in the version that Azure evaluates, where that is
-    known: then a way that names policies of the initiative says how many of them it is about. Raises Permanent
+    known: then a bypass that names policies of the initiative says how many of them it is about. Raises Permanent
     (not-an-assignment) where its id is none, or its scope is not one of the four kinds.
     """
     said = _lower(row)
@@ -62,12 +62,12 @@ def bypasses_of(row: Mapping[str, Any], ruleset: Ruleset, assignment: Assignment
         properties = _object(said.get("properties"), "properties")
         metadata = _object(properties.get("metadata"), "metadata")
         system = _object(said.get("systemdata"), "systemData")
-    except _Odd as error:
+    except _Undocumented as error:
         return [replace(base, unreadable=str(error))]
     if not properties:
         return [replace(base, unreadable="the row has no properties")]
     base = replace(base, name=_text(properties.get("displayname")) or base.name)
-    base = _signed(_reported(base, metadata, ruleset), system, metadata)
+    base = _signed(_with_metadata(base, metadata, ruleset), system, metadata)
     bypasses: dict[bytes, Bypass] = {}
     for reader in _READERS:
         for made in _tried(reader, base, properties, assignment):
@@ -87,7 +87,7 @@ def tagged_of(row: Mapping[str, Any], ruleset: Ruleset) -> Bypass | None:
     base = Bypass(BypassKind.TAG, identity, "", _text(said.get("name")) or identity.rpartition("/")[2], "")
     try:
         tags = _object(said.get("tags"), "tags")
-    except _Odd as error:
+    except _Undocumented as error:
         return replace(base, detail="the tags cannot be read", unreadable=str(error))
     names = ruleset.exceptions.tags
     there = {name: tags[name.lower()] for name in names if name.lower() in tags}
@@ -120,14 +120,14 @@ def enrolled_of(row: Mapping[str, Any]) -> list[Enrolled]:
         policies = [_text(one) for one in _list(properties.get("policydefinitionreferenceids"), "its reference ids")]
         selectors = _list(properties.get("resourceselectors"), "resourceSelectors")
         where = " or ".join(sorted(_conditions(_object(one, "a resource selector")) for one in selectors))
-    except _Odd as error:
+    except _Undocumented as error:
         raise Permanent(str(error), code="enrollment-unreadable", subject=identity[:300]) from None
     assignment = _identity(properties.get("policyassignmentid"))
     if not assignment:
         raise Permanent("policyAssignmentId names none", code="enrollment-unreadable", subject=identity[:300])
     if len(policies) > _MOST_POLICIES:  # a row of the register each
-        odd = f"it names {len(policies)} policies, and an initiative holds {_MOST_POLICIES} at most"
-        raise Permanent(odd, code="enrollment-unreadable", subject=identity[:300])
+        why = f"it names {len(policies)} policies, and an initiative holds {_MOST_POLICIES} at most"
+        raise Permanent(why, code="enrollment-unreadable", subject=identity[:300])
     instance = _text(properties.get("policyassignmentinstanceid"))
     detail = _brief(f"{REMOVED} where {where}") if where else REMOVED
     return [Enrolled(found[1], assignment, one, detail, instance) for one in dict.fromkeys(policies) or ("",)]
@@ -136,12 +136,12 @@ def enrolled_of(row: Mapping[str, Any]) -> list[Enrolled]:
 def mode_of(row: Mapping[str, Any]) -> tuple[str, Mode]:
     """Return the id of an assignment, in lower case, and what decides whether enrollments in it count.
 
-    Its shape is judged by `bypasses_of`: what is odd here counts as absent.
+    `bypasses_of` judges its shape: what is not documented counts as absent here.
     """
     said = _lower(row)
     try:
         stated = _object(said.get("properties"), "properties")
-    except _Odd:
+    except _Undocumented:
         stated = {}
     identity = _identity(said.get("id"))
     name = _text(stated.get("displayname")) or identity.rpartition("/")[2]
@@ -150,7 +150,7 @@ def mode_of(row: Mapping[str, Any]) -> tuple[str, Mode]:
 
 
 class _Seen(NamedTuple):
-    """A way that a property of an assignment opens. `scope`: "" for the assignment's own; `named`: none for all."""
+    """A bypass that a property of an assignment opens. `scope`: "" for the assignment's own; `named`: none for all."""
 
     detail: str
     scope: str = ""
@@ -159,14 +159,14 @@ class _Seen(NamedTuple):
 
 
 class _Named(NamedTuple):
-    """Policies of an initiative that one part of a way names, by reference ids in lower case. All that match count."""
+    """Policies that one part of a bypass names, by reference ids in lower case. All that match count."""
 
     within: frozenset[str] | None
     without: frozenset[str]
 
 
 class _Reader(NamedTuple):
-    """Reads one property of an assignment. What it raises as _Odd may hide ways."""
+    """Reads one property of an assignment. Where it raises _Undocumented, that property may hide bypasses."""
 
     kind: BypassKind
     property: str
@@ -182,7 +182,7 @@ def _tried(
             yield replace(
                 base, kind=reader.kind, scope=scope, detail=_brief(seen.detail), unreadable=unreadable, covers=covers
             )
-    except _Odd as error:
+    except _Undocumented as error:
         yield replace(base, kind=BypassKind.UNREAD, detail=f"{reader.property} cannot be read", unreadable=str(error))
 
 
@@ -190,8 +190,8 @@ def _not_scopes(value: Any) -> Iterator[_Seen]:
     for scope in _list(value, "notScopes"):
         identity = _identity(scope) or _text(scope)
         if identity:
-            odd = "" if container_of(identity) else "notScopes names what is no scope"
-            yield _Seen("excluded from the assignment", identity, odd)
+            unreadable = "" if container_of(identity) else "notScopes names what is no scope"
+            yield _Seen("excluded from the assignment", identity, unreadable)
 
 
 def _selectors(value: Any) -> Iterator[_Seen]:
@@ -206,8 +206,9 @@ def _overrides(value: Any) -> Iterator[_Seen]:
         one = _object(item, "an override")
         kind, given = _text(one.get("kind")), _text(one.get("value"))
         if kind.lower() != "definitionversion":
-            odd = "" if kind.lower() == "policyeffect" else f"an override is of kind '{kind}', which is not known"
-            yield _Seen(f"effect {given or 'unnamed'} where {_conditions(one)}", "", odd, _named([one]))
+            unknown_kind = f"an override is of kind '{kind}', which is not known"
+            unreadable = "" if kind.lower() == "policyeffect" else unknown_kind
+            yield _Seen(f"effect {given or 'unnamed'} where {_conditions(one)}", "", unreadable, _named([one]))
 
 
 def _enforcement(value: Any) -> Iterator[_Seen]:
@@ -223,9 +224,10 @@ def _self_serve(value: Any) -> Iterator[_Seen]:
     enabled = _text(settings.get("enabled")).lower()
     if enabled not in ("", "false"):
         some = [_text(one) for one in _list(settings.get("policydefinitionreferenceids"), "its reference ids")]
-        odd = "" if enabled == "true" else f"selfServeExemptionSettings.enabled is '{enabled}', not true or false"
+        not_boolean = f"selfServeExemptionSettings.enabled is '{enabled}', not true or false"
+        unreadable = "" if enabled == "true" else not_boolean
         named = (_Named(frozenset(map(str.lower, some)), frozenset()),) if some else ()
-        yield _Seen(f"users may exempt themselves from {', '.join(some) or 'all of it'}", "", odd, named)
+        yield _Seen(f"users may exempt themselves from {', '.join(some) or 'all of it'}", "", unreadable, named)
 
 
 def _disabled(value: Any) -> Iterator[_Seen]:
@@ -284,7 +286,7 @@ def _covers(named: Sequence[_Named], assignment: Assignment | None) -> str:
         return ""
     members = assignment.members
     if isinstance(members, Unread):
-        return f"policies that cannot be told: {members.reason}"
+        return f"policies that are unknown: {members.reason}"
     wanted = {
         one
         for part in named
@@ -293,11 +295,11 @@ def _covers(named: Sequence[_Named], assignment: Assignment | None) -> str:
     }
     lacking = sorted({one for part in named for one in (part.within or frozenset()) | part.without} - members.keys())
     version = f"version {assignment.version} ({assignment.version_found})" if assignment.version else "the initiative"
-    reported = f"{len(wanted)} of {len(members)} policies of {version}"
-    return _brief(f"{reported}, which has no {', '.join(lacking)}" if lacking else reported)
+    count = f"{len(wanted)} of {len(members)} policies of {version}"
+    return _brief(f"{count}, which has no {', '.join(lacking)}" if lacking else count)
 
 
-def _reported(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) -> Bypass:
+def _with_metadata(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) -> Bypass:
     """Return it with what the assignment's metadata says: its ticket, owner, review and end."""
     said = ruleset.names.read(metadata)
     folded = {fold_name(key): value for key, value in metadata.items() if len(key) <= _LONGEST_KEY}
@@ -337,28 +339,28 @@ def _lower(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _object(value: object, name: str, *, fold: bool = True) -> dict[str, Any]:
-    """Return an object, with its keys in lower case; {} for null and "". JSON in a text is read. Raises _Odd."""
+    """Return an object, keys in lower case; {} for null and "". JSON in a text is read. Raises _Undocumented."""
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else None
         except (ValueError, RecursionError):  # not JSON, or nested deeper than anybody nests
-            raise _Odd(f"{name} is a text, not an object") from None
+            raise _Undocumented(f"{name} is a text, not an object") from None
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise _Odd(f"{name} is {_kind_of(value)}, not an object")
+        raise _Undocumented(f"{name} is {_kind_of(value)}, not an object")
     return _lower(value) if fold else {str(key): item for key, item in value.items()}
 
 
 def _list(value: object, name: str) -> list[Any]:
-    """Return a list; [] for null and "", and a single text or object as the list of it. Raises _Odd."""
+    """Return a list; [] for null and "", and a single text or object as the list of it. Raises _Undocumented."""
     if value is None or value == "":
         return []
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, str | Mapping):
         return [value]
-    raise _Odd(f"{name} is {_kind_of(value)}, not a list")
+    raise _Undocumented(f"{name} is {_kind_of(value)}, not a list")
 
 
 def _kind_of(value: object) -> str:

@@ -13,7 +13,7 @@ class Known(NamedTuple):
 
     Attributes:
         partition: where the row is.
-        way: None where the row was changed from outside.
+        kind: None where the row was changed from outside.
         scope, subject, who, since: as in Bypass.
         token: of what was shown last; "" where the row was changed from outside.
         codes: the codes of its violations that count.
@@ -71,7 +71,7 @@ class Kept:
 
     @property
     def never_open(self) -> bool:
-        """Whether it never was a way past a policy: an enrollment, kept so that its removal is noticed."""
+        """Whether it never was open: the row of an enrollment, kept so that its removal is noticed."""
         return self.bypass.kind is BypassKind.UNENROLLED and self.gone is not None and self.gone == self.changed
 
 

@@ -1,6 +1,6 @@
 """What a channel's HTTP answer means for a notice. Pure.
 
-Only 2xx is success. What somebody may mend within a day is tried again (a flow that is switched off, a lost permission,
+Only 2xx is success. What somebody may fix within a day is tried again (a flow that is switched off, a lost permission,
 a mistyped address), for trying again loses nothing; what says "this request will never do" or "I am gone" is final.
 """
 

@@ -1,7 +1,7 @@
-"""Delivers notices over HTTP, one attempt a call; whoever calls does the retries.
+"""The delivery of notices over HTTP, one attempt a call; whoever calls does the retries.
 
-An address is a secret, and aiohttp's errors have it in their text: what is told of a failure is our words, chosen by
-the kind of the error.
+An address is a secret, and aiohttp's errors hold it in their text: a failure is described in our words, chosen by the
+kind of the error.
 """
 
 import logging
@@ -41,16 +41,16 @@ type Mentions = Callable[[Notice], Sequence[tuple[str, str]]]
 type Connect = Callable[[Egress], aiohttp.BaseConnector]
 
 
-def open_session(reach: Egress, connect: Connect = CheckedConnector) -> aiohttp.ClientSession:
+def open_session(egress: Egress, connect: Connect = CheckedConnector) -> aiohttp.ClientSession:
     """Return a session without cookies and without decompression (of an answer only the first bytes are read).
 
     A proxy in the environment is obeyed for allow-listed hosts only: it would find the addresses of host names itself,
     where nobody checks them.
     """
     return aiohttp.ClientSession(
-        connector=connect(reach),
+        connector=connect(egress),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=reach is Egress.PRIVATE and proxied(),
+        trust_env=egress is Egress.PRIVATE and proxied(),
         auto_decompress=False,
         raise_for_status=False,
     )
@@ -68,7 +68,7 @@ class HttpChannels:
         portal: the origin of the Azure portal that notices link to.
         mentions: whom a card addresses, as (name, Teams user) pairs: by the ruleset, never by the exemption's text.
         timeout: seconds for one attempt.
-        connect: makes the connector for a reach, called on first use.
+        connect: makes the connector for an Egress, called on first use.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class HttpChannels:
         except GuardrailsError as error:
             return Undeliverable(f"route '{route}': {error.message}")
         except Exception as error:  # noqa: BLE001
-            # a defect of our rendering: the notice is kept and told of by name, and other routes go on
+            # a defect of our rendering: the notice is kept, an error names it, and other routes go on
             text = "the %s message of notice %s could not be made: %s"
             log.error(text, destination.channel, notice.id, defect(error))  # noqa: TRY400 - its text may quote anybody
             what = type(error).__name__
@@ -131,12 +131,12 @@ class HttpChannels:
             return Undeliverable("Event Grid topics need an identity, and the service was started without one")
         address = destination.address
         if address not in self._topics:
-            reach = self._bounds.of(URL(address, encoded=True).raw_host or "")
+            egress = self._bounds.of(URL(address, encoded=True).raw_host or "")
             self._topics[address] = EventGridTopic(
                 address,
                 self._credential,
                 self._clock,
-                session=lambda: open_session(reach, self._connect),
+                session=lambda: open_session(egress, self._connect),
                 portal=self._portal,
                 timeout=self._timeout,
             )
@@ -166,10 +166,10 @@ class HttpChannels:
             return Undeliverable(f"the address in the setting {destination.address_setting} cannot be used")
 
     def _opened(self, address: URL) -> aiohttp.ClientSession:
-        reach = self._bounds.of(address.raw_host or "")
-        session = self._sessions.get(reach)
+        egress = self._bounds.of(address.raw_host or "")
+        session = self._sessions.get(egress)
         if session is None or session.closed:
-            session = self._sessions[reach] = open_session(reach, self._connect)
+            session = self._sessions[egress] = open_session(egress, self._connect)
         return session
 
     async def close(self) -> None:
@@ -205,7 +205,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientConnectorCertificateError, "the certificate of its address was not accepted"),
     (aiohttp.ClientSSLError, "no secure connection could be made"),
     (aiohttp.ClientConnectorDNSError, "the host name of its address could not be resolved"),
-    (aiohttp.ClientProxyConnectionError, "the proxy could not be reached"),
+    (aiohttp.ClientProxyConnectionError, "no connection to the proxy could be made"),
     (aiohttp.ClientConnectorError, "no connection could be made"),
     (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
     (aiohttp.ClientPayloadError, "the answer broke off"),

@@ -40,7 +40,7 @@ class Destination:
     secret_setting: str = ""
 
     def problem(self, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
-        """Return why nothing can be delivered there, with the setting to mend; "" where nothing is wrong."""
+        """Return why nothing can be delivered there, with the setting to fix; "" where nothing is wrong."""
         if self.channel not in CHANNELS:
             return f"route '{self.name}' has the channel '{self.channel}'; there are {', '.join(CHANNELS)}"
         at = f"route '{self.name}': the address in the setting {self.address_setting or '(none named)'}"
@@ -66,7 +66,8 @@ class Destination:
 def address_problem(address: str, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
     """Return what makes a URL unfit to send to, as the rest of a sentence that never holds the URL; "" where it is fit.
 
-    https only; the sandbox may use http on this machine. What a name resolves to is seen when connecting, see `reach`.
+    https only; the sandbox may use http on this machine. What a name resolves to is checked when connecting, see
+    `egress_guard`.
     """
     if not address:
         return "is missing"
@@ -89,13 +90,13 @@ def address_problem(address: str, bounds: Bounds = ANYWHERE_PUBLIC) -> str:
 
 
 def _egress_problem(scheme: str, host: str, bounds: Bounds) -> str:
-    reach = bounds.of(host)
-    if reach is Egress.LOOPBACK:
+    egress = bounds.of(host)
+    if egress is Egress.LOOPBACK:
         return "" if scheme in ("http", "https") else "does not start with https:// or http://"
     if is_this_machine(host):
         return "is on this machine itself"
     if scheme != "https":
         return "does not start with https://"
-    if literal(host) and not fit(host, reach):
+    if literal(host) and not fit(host, egress):
         return f"is not a public one; the setting {HOSTS_SETTING} lists the hosts that may be private"
     return ""

@@ -1,4 +1,4 @@
-"""Where a notice may go: a host is held to public addresses at the moment of connecting.
+"""The egress guard: a notice goes to allowed addresses only, which is checked at the moment of connecting.
 
 An address in a setting may be mistyped, or its host name be somebody else's: what it resolves to must not be a machine
 of ours. Three checks, none of which trusts another: the resolver drops unfit addresses, no socket is made for an unfit
@@ -62,7 +62,7 @@ class Bounds:
     loopback: bool = False
 
     def of(self, host: str) -> Egress:
-        """Return how far a connection to the host may reach. A host is a name or a literal, without brackets."""
+        """Return which addresses a connection to the host may have. A host is a name or a literal, without brackets."""
         if self.loopback and is_this_machine(host):
             return Egress.LOOPBACK
         return Egress.PRIVATE if _normal(host) in self.hosts else Egress.PUBLIC
@@ -71,11 +71,11 @@ class Bounds:
 HOST_NAME: Final = re.compile(
     r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?\.?", re.I
 )
-"""A host name (RFC 1123, with underscores). Its last label starts with a letter: 127.1 and 2130706433 are no names."""
+"""A host name (RFC 1123, with underscores). Its last label starts with A-Z: 127.1 and 2130706433 are no names."""
 
 
 def read_hosts(text: str) -> frozenset[str]:
-    """Return the hosts in a comma-separated list, as `Bounds.hosts`. Raises Misconfigured, telling no host."""
+    """Return the hosts in a comma-separated list, as `Bounds.hosts`. Raises Misconfigured, whose text has no host."""
     entries = [entry.strip() for entry in text.split(",")]
     wrong = [str(at) for at, host in enumerate(entries, 1) if host and not (HOST_NAME.fullmatch(host) or literal(host))]
     if wrong:
@@ -130,16 +130,16 @@ _GLOBAL_UNICAST: Final = ip_network("2000::/3")
 """All of IPv6 that is handed out. Outside lie mapped, compatible and translated (64:ff9b::/96) IPv4 addresses too."""
 
 
-def fit(address: str, reach: Egress) -> bool:
-    """Return whether a connection of that reach may have this address, a literal, as its peer."""
+def fit(address: str, egress: Egress) -> bool:
+    """Return whether this address, a literal, is allowed as the peer of a connection."""
     found = literal(address)
     if found is None:
         return False
-    if reach is Egress.LOOPBACK:
+    if egress is Egress.LOOPBACK:
         return any(found in network for network in _LOOPBACK)
     if any(found in network for network in _NEVER):
         return False
-    return _is_public(found) or (reach is Egress.PRIVATE and any(found in network for network in _PRIVATE))
+    return _is_public(found) or (egress is Egress.PRIVATE and any(found in network for network in _PRIVATE))
 
 
 def _is_public(found: IPv4Address | IPv6Address) -> bool:
@@ -151,8 +151,8 @@ def _is_public(found: IPv4Address | IPv6Address) -> bool:
 class CheckedResolver(AbstractResolver):
     """Another resolver's answers without the unfit addresses. Raises EgressBlocked where no fit one is left."""
 
-    def __init__(self, reach: Egress, inner: AbstractResolver) -> None:
-        self._reach = reach
+    def __init__(self, egress: Egress, inner: AbstractResolver) -> None:
+        self._egress = egress
         self._inner = inner
 
     @override
@@ -162,7 +162,7 @@ class CheckedResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         if not found:
             raise OSError(None, "the name has no address")
-        kept = [each for each in found if fit(each["host"], self._reach)]
+        kept = [each for each in found if fit(each["host"], self._egress)]
         if not kept:
             raise EgressBlocked
         return kept
@@ -177,26 +177,26 @@ def _socket(info: "AddrInfoType") -> socket.socket:
 
 
 class CheckedConnector(aiohttp.TCPConnector):
-    """Connects within a reach only; what is beyond it raises aiohttp.ClientConnectorError, see `is_out_of_reach`.
+    """Connects to allowed addresses only; others raise aiohttp.ClientConnectorError, see `is_egress_blocked`.
 
     Args:
-        reach: how far.
+        egress: which addresses are allowed.
         resolver: finds addresses; the system's where none is given. Every new connection asks it anew.
         dial: makes the socket for an address that was checked.
     """
 
-    def __init__(self, reach: Egress, resolver: AbstractResolver | None = None, dial: Dial = _socket) -> None:
-        self._reach = reach
+    def __init__(self, egress: Egress, resolver: AbstractResolver | None = None, dial: Dial = _socket) -> None:
+        self._egress = egress
         self._dial = dial
         super().__init__(
             # the resolver that asks the system in a thread holds nothing that must be closed
-            resolver=CheckedResolver(reach, resolver or aiohttp.ThreadedResolver()),
+            resolver=CheckedResolver(egress, resolver or aiohttp.ThreadedResolver()),
             use_dns_cache=False,
             socket_factory=self._checked_socket,
         )
 
     def _checked_socket(self, info: "AddrInfoType") -> socket.socket:
-        if not fit(str(info[4][0]), self._reach):
+        if not fit(str(info[4][0]), self._egress):
             raise EgressBlocked
         return self._dial(info)
 
@@ -208,7 +208,7 @@ class CheckedConnector(aiohttp.TCPConnector):
         transport = connection.transport
         if transport is not None:  # None: it broke at once, and nothing can be sent on it
             peer = transport.get_extra_info("peername")
-            if not peer or not fit(str(peer[0]), self._reach):
+            if not peer or not fit(str(peer[0]), self._egress):
                 connection.close()
                 raise _beyond(req.connection_key)
         return connection

@@ -1,4 +1,4 @@
-"""Publishes notices to an Event Grid topic, as CloudEvents 1.0, with the service's identity: no key, no secret.
+"""A notice as a CloudEvent 1.0, published to an Event Grid topic with the service's identity: no key, no secret.
 
 The topic takes `cloudeventschemav1_0`; the identity needs the role *EventGrid Data Sender* on it. Sources: the topic's
 REST form (learn.microsoft.com/azure/event-grid/post-to-custom-topic) and the azure-eventgrid package.
@@ -67,7 +67,7 @@ class EventGridTopic:
         credential: who publishes; its owner closes it.
         clock: the present, to measure Retry-After dates by.
         session: makes the HTTP session, called on first use; one that checks where a host name leads.
-        source: the events' `source`, to tell several installations apart.
+        source: the events' `source`, by which receivers know one installation from another.
         portal: the origin of the Azure portal that events link to.
         timeout: seconds for one attempt.
     """
@@ -140,8 +140,8 @@ class EventGridTopic:
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
 
         # of a 404 the SDK makes an error of its own, without the answer
-        reported = [each for each in (error, error.__cause__) if isinstance(each, HttpResponseError)]
-        response: Any = next((each.response for each in reported if each.response is not None), None)
+        answered = [each for each in (error, error.__cause__) if isinstance(each, HttpResponseError)]
+        response: Any = next((each.response for each in answered if each.response is not None), None)
         if response is not None:
             found = meaning("eventgrid", response.status_code, response.headers, b"", self._clock.now())
             return _with_help(found, response.status_code)

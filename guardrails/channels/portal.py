@@ -1,4 +1,4 @@
-"""Where an exemption is: the link that opens it in the portal, and its place in words. Pure.
+"""Links to an exemption in the Azure portal, and its place in words. Pure.
 
 The link is `https://portal.azure.com/#@/resource{scope}`: the resource page of the exemption's *target scope*. That
 form works for subscriptions, resource groups, resources and management groups and needs no tenant id (`#@` is the
@@ -31,7 +31,7 @@ def identity(exemption: Mapping[str, Any]) -> ExemptionId | None:
 def link(exemption: Mapping[str, Any], portal: str = PUBLIC) -> str | None:
     """Return the address of the target scope's page; None where there is no id to make it of.
 
-    It is made of the resource id alone. Every character but letters, digits and `-._~` is percent-encoded, so nothing
+    It is made of the resource id alone. Every character but A-Z, a-z, 0-9 and `-._~` is percent-encoded, so nothing
     in a name can end the path, add a query or look like another host.
     """
     found = identity(exemption)

@@ -1,6 +1,6 @@
-"""Whether a notice could get to an address: its name is looked up and a connection made, and nothing is sent.
+"""A probe of an address that notices go to: its name is looked up and a connection made, and nothing is sent.
 
-The bounds are those of delivery, see `reach`: the address that was checked is the one dialled.
+The egress guard is that of delivery: the address that was checked is the one dialled.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ async def probe(
     """
     parts = urlsplit(address)
     host, secure = parts.hostname or "", parts.scheme == "https"
-    reach = bounds.of(host)
-    if reach is Egress.PRIVATE and proxied():
+    egress = bounds.of(host)
+    if egress is Egress.PRIVATE and proxied():
         return Unread("notices go there by a proxy, which alone knows")
     port = parts.port or (443 if secure else 80)
     try:
         async with asyncio.timeout(seconds):
-            found = await CheckedResolver(reach, resolver or aiohttp.ThreadedResolver()).resolve(host, port)
+            found = await CheckedResolver(egress, resolver or aiohttp.ThreadedResolver()).resolve(host, port)
     except EgressBlocked:
         return f"the host leads to a machine that is not public; if it is meant to be, add it to {HOSTS_SETTING}"
     except (OSError, TimeoutError):

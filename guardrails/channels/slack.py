@@ -27,7 +27,7 @@ LONGEST_FIELD: Final = 2000
 MOST_FIELDS: Final = 10
 
 FULL: Final = Detail(evidence=240, remediation=400, findings=10, why=8, text=400, name=200, words=600, id=2048)
-"""The most that a message tells. Three blocks a finding, so ten findings leave room for the rest."""
+"""The most that a message shows. Three blocks a finding, so ten findings leave room for the rest."""
 
 _MARKS: Final = {"high": "\U0001f534", "medium": "\U0001f7e0", "low": "\U0001f535", "info": "\u26aa"}
 _GOOD_MARK: Final = "\U0001f7e2"
@@ -88,7 +88,7 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> list[Block]:
     blocks: list[Block] = [{"type": "section", "text": head}]
     said = inert(finding.get("text") or "", detail.text) if detail.text else ""
     remediation = plain(finding.get("mend") or "", detail.remediation) if detail.remediation else ""
-    lines = [line for line in (said, f"To mend: {remediation}" if remediation else "") if line]
+    lines = [line for line in (said, f"Fix: {remediation}" if remediation else "") if line]
     if lines:
         blocks.append({"type": "section", "text": _plain(_cut("\n".join(lines), LONGEST_TEXT))})
     shown = (

@@ -23,7 +23,7 @@ MOST_MENTIONS: Final = 10
 """People addressed in one card."""
 
 FULL: Final = Detail(evidence=240, remediation=400, findings=25, why=12, text=400, name=200, words=1200, id=2048)
-"""The most that a card tells: more is not read in a chat."""
+"""The most that a card shows: more is not read in a chat."""
 
 _STYLES: Final = {"high": "attention", "medium": "warning", "low": "accent", "info": "emphasis"}
 _COLOURS: Final = {"high": "attention", "medium": "warning", "low": "accent", "info": "default"}
@@ -37,7 +37,7 @@ def message(notice: Notice, portal: str = PUBLIC, mentions: Sequence[Person] = (
     """Return the request body for a Workflows webhook: one card, at most MAX_BYTES of UTF-8 JSON.
 
     Args:
-        notice: what to tell.
+        notice: what to show.
         portal: the portal's origin.
         mentions: whom to address; from the ruleset, never from a stranger's text.
     """
@@ -151,13 +151,13 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> Element:
         shown = _run(wording.evidence(finding["evidence"], detail.evidence), size="small", isSubtle=True)
         items.append(_block(shown, spacing="none"))
     if detail.remediation and finding.get("mend"):
-        remediation = [_run("To mend: ", weight="bolder"), _run(plain(finding["mend"], detail.remediation))]
+        remediation = [_run("Fix: ", weight="bolder"), _run(plain(finding["mend"], detail.remediation))]
         items.append(_block(*remediation, spacing="none"))
     return {"type": "Container", "spacing": "small", "items": items}
 
 
 def _table(rows: Iterable[wording.Row], *, apart: bool = False) -> list[Element]:
-    """Return labels beside their lines; `apart` draws a line above."""
+    """Return a row for each label; `apart` draws a line above."""
     blocks = [_row(label, *lines) for label, lines in rows]
     if blocks and apart:
         blocks[0] = {**blocks[0], "separator": True, "spacing": "medium"}
@@ -177,7 +177,7 @@ def _heading(text: str) -> Element:
 
 
 def _row(label: str, *lines: str) -> Element:
-    """Return a label beside its lines. Columns keep a right-to-left name from reordering the label."""
+    """Return a label and its lines in two columns, which keep a right-to-left name from reordering the label."""
     weight = {"weight": "bolder"} if label == "What" else {}
     first, rest = lines[0], lines[1:]
     shown = [_block(_run(first, **weight)), *(_block(_run(line), spacing="none") for line in rest)]

@@ -15,12 +15,12 @@ from typing import Final
 
 ELLIPSIS: Final = "…"
 LOOKALIKE: Final = "\u2039"
-"""Stands in for the `<` of a mention."""
+"""Replaces the `<` of a mention."""
 _MARKS_IN_A_ROW: Final = 4
-"""Combining marks kept on one letter: enough for every living script, too few to paint over the neighbouring lines."""
+"""Combining marks kept on a character: enough for every living script, too few to paint over neighbouring lines."""
 
-_BLANK_LETTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and marks that show as nothing (Unicode's Default_Ignorable_Code_Point, and the Braille blank)."""
+_BLANK_CHARACTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Characters that show as nothing (Unicode's Default_Ignorable_Code_Point, and the Braille blank)."""
 
 _ADDRESS: Final = re.compile(r"(:?[/\\]{2,})(?=\S)")
 _SCHEME: Final = re.compile(
@@ -59,7 +59,7 @@ def _visible(text: str) -> str:
         category = unicodedata.category(char)
         if category[0] == "M":
             marks += 1
-            if marks > _MARKS_IN_A_ROW or char in _BLANK_LETTERS or "\U000e0000" <= char <= "\U000e0fff":
+            if marks > _MARKS_IN_A_ROW or char in _BLANK_CHARACTERS or "\U000e0000" <= char <= "\U000e0fff":
                 continue
             kept.append(char)
             continue
@@ -74,7 +74,7 @@ def _shown(char: str, category: str) -> str:
     """Return what a character that is no combining mark is shown as."""
     if char.isspace():
         return " "
-    if category in ("Cc", "Cf") or char in _BLANK_LETTERS or "\U000e0000" <= char <= "\U000e0fff":
+    if category in ("Cc", "Cf") or char in _BLANK_CHARACTERS or "\U000e0000" <= char <= "\U000e0fff":
         return ""
     unreadable = category in ("Cs", "Co") or ord(char) & 0xFFFE == 0xFFFE or "\ufdd0" <= char <= "\ufdef"
     return "\ufffd" if unreadable else char

@@ -1,6 +1,6 @@
-"""Making a message fit its channel: detail is given up in one fixed order until it does. Pure.
+"""Truncation of a message to what its channel takes: detail is left out in one fixed order until it fits. Pure.
 
-The order, least needed first: evidence, how to mend, findings beyond the ten worst, reasons, the findings' texts, long
+The order, least needed first: evidence, remediation, findings beyond the ten worst, reasons, the findings' texts, long
 names, and at last all but what happened to which exemption. Every channel uses it, each with its own full `Detail`.
 """
 
@@ -13,11 +13,11 @@ from guardrails.errors import Permanent
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much of a notice is told. `findings` and `why` count items, the others are characters per text; 0 is none.
+    """How much of a notice is shown. `findings` and `why` count items, the others are characters per text; 0 is none.
 
     Attributes:
         evidence: the values that show a finding.
-        mend: how to put a finding right.
+        remediation: what to do about a finding.
         findings: how many findings.
         why: how many reasons for the decision.
         text: a finding's sentence.
@@ -45,7 +45,7 @@ STEPS: Final[tuple[tuple[str, Mapping[str, int]], ...]] = (
     ("names", {"name": 60}),
     ("all", {"findings": 0, "name": 40, "words": 200, "id": 400}),
 )
-"""What is given up, in order, and what is left of it."""
+"""What is left out, in order, and how much of it remains."""
 
 _RANKS: Final = {"high": 0, "medium": 1, "low": 2, "info": 3}
 
@@ -74,5 +74,5 @@ def fit(render: Callable[[Detail, tuple[str, ...]], bytes], full: Detail, limit:
 
 
 def worst_first(findings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the findings by severity, otherwise in their order, so that the mildest are shed first."""
+    """Return the findings by severity, otherwise in their order, so that the mildest are left out first."""
     return sorted(findings, key=lambda finding: _RANKS.get(str(finding.get("severity")), len(_RANKS)))

@@ -44,9 +44,11 @@ def signed(notice: Notice, secrets: Sequence[str], at: datetime, portal: str = P
     """
     if not _ID.fullmatch(notice.id):
         raise Permanent(
-            "the notice's id is not made of letters, digits and hyphens", code="notice-id", subject=notice.id[:80],
+            "the notice's id has other characters than A-Z, a-z, 0-9 and hyphens",
+            code="notice-id",
+            subject=notice.id[:80],
             remedy="Report it: every id is made by this service.",
-        )  # fmt: skip
+        )
     payload = body(notice, portal)
     stamp = str(int(at.timestamp()))
     signatures = [_signature(key_of(secret), notice.id, stamp, payload) for secret in secrets]
@@ -122,11 +124,11 @@ def _data(notice: Notice, portal: str, detail: Detail) -> dict[str, Any]:
 
 
 def _finding(finding: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
-    reported = {key: _cut(str(finding.get(key) or ""), 120) for key in ("code", "rule", "status", "severity")}
-    reported["text"] = _cut(str(finding.get("text") or ""), detail.text)
+    shown = {key: _cut(str(finding.get(key) or ""), 120) for key in ("code", "rule", "status", "severity")}
+    shown["text"] = _cut(str(finding.get("text") or ""), detail.text)
     evidence = finding.get("evidence") or {}
     remediation = _cut(str(finding.get("mend") or ""), detail.remediation)
-    return {**reported, "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {}, "mend": remediation}
+    return {**shown, "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {}, "mend": remediation}
 
 
 def _trimmed(value: Any, limit: int, depth: int = 0) -> Any:

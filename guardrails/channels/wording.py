@@ -1,4 +1,4 @@
-"""What a notice tells a reader, before any channel's markup: labels, rows, sentences. Pure.
+"""The words of a notice, before any channel's markup: labels, rows, sentences. Pure.
 
 Cards and Slack messages are made of these. Every text here that a stranger wrote has been through `inert`.
 """
@@ -77,11 +77,11 @@ def facts(notice: Notice, detail: Detail) -> list[Row]:
 
 def counts(notice: Notice, detail: Detail) -> list[Row]:
     """Return what a notice counts, the most frequent first; nothing where it counts nothing."""
-    reported = notice.digest
-    since = _time(reported.get("since"))
+    digest = notice.digest
+    since = _time(digest.get("since"))
     rows = [("Since", [since])] if since else []
     for name, key in _COUNTED:
-        numbers = reported.get(key)
+        numbers = digest.get(key)
         if isinstance(numbers, Mapping) and numbers:
             ordered = sorted(numbers.items(), key=lambda pair: (-int(pair[1]), str(pair[0])))
             listed = [f"{number} {inert(what, detail.name)}" for what, number in ordered[:_MOST_COUNTS]]
@@ -91,7 +91,7 @@ def counts(notice: Notice, detail: Detail) -> list[Row]:
 
 _COUNTED: Final = (
     ("Of kind", "kinds"),
-    ("Ways", "ways"),
+    ("Bypasses", "ways"),
     ("Verdict", "verdicts"),
     ("Severity", "severities"),
     ("Rules", "rules"),

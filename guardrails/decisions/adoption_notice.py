@@ -1,6 +1,6 @@
-"""Adoption: one notice about all exemptions that were there before the guardrails. Pure.
+"""The notice of adoption: one about all exemptions that were there before the guardrails. Pure.
 
-Whatever their number, only counts and the ten worst are kept in memory, and told.
+Whatever their number, it has counts and the ten worst, and no more is kept in memory.
 """
 
 from bisect import insort
@@ -29,7 +29,7 @@ class Adopted:
 
     Attributes:
         codes: its findings' codes; unknown ones as `CODE?`.
-        status: where it stands: compliant, violation, unknown, excluded.
+        status: compliant, violation, unknown or excluded.
         expiry: its expiry state, such as no-expiry or expiring-14.
         owner: as the exemption says; a stranger's text.
     """

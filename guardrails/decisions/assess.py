@@ -29,11 +29,11 @@ class Finding:
 
     Attributes:
         status: violation or unknown.
-        text: what is wrong, or why it cannot be told; our words.
+        text: what is wrong, or why it is unknown; our words.
         evidence: the values that show it; strangers' texts, unescaped.
-        mend: what to do about it; our words.
+        remediation: what to do about it; our words.
         response, grace: what the ruleset says follows a violation.
-        swept, no_tag: as its rule has them: whether only a sweep or a scan can tell it, and why it keeps our tag off.
+        swept, no_tag: as its rule has them: whether only a sweep or a scan can find it, and why it keeps our tag off.
     """
 
     code: str
@@ -74,7 +74,7 @@ class Assessment:
 
     @property
     def verdict(self) -> Verdict:
-        """Violation if any rule found one, else Unknown if any could not tell, else pass."""
+        """Violation if any rule found one, else Unknown if any is unknown, else pass."""
         if not self.findings:
             return Verdict.PASS
         violated = any(finding.status is Verdict.VIOLATION for finding in self.findings)

@@ -3,7 +3,7 @@
 Entries and the hashes of bodies stay for ever; a body is pruned once nothing needs it. Kept are
 
 - what the row names: the current body, the last compliant and the last tolerated one, what its owner wrote last, what
-  `restore` brings back, and what a write under way is to write;
+  `restore` writes, and what a write under way is to write;
 - what was taken away by a revert, a restore or a delete: until 400 days after something else was taken away;
 - of all others the newest twenty.
 """
@@ -35,7 +35,7 @@ def named(row: Row) -> frozenset[int]:
 
 
 def freed(before: Row | None, row: Row) -> int | None:
-    """Return the entry whose body `restore` would have brought back before, and does not now; None where none is."""
+    """Return the entry whose body `restore` would have written before, and would not now; None where there is none."""
     return before.undo if before and before.undo != row.undo else None
 
 

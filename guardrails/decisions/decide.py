@@ -74,13 +74,13 @@ class Plan:
     """What is decided for one exemption.
 
     Attributes:
-        status: where it stands.
+        status: the exemption's status by this decision.
         answer: none, alert, tag, untag, delete, put-back or remove: what the ruleset wants, whether or not it is done.
         action: what to do in Azure now; None where nothing is to be done, and always in audit mode.
         withheld: what would be done in enforce mode; None elsewhere.
         reasons: why, in order; our words, names of owners and exclusions included.
         due: when to look again without being asked, UTC.
-        tell: the kind of notice that this is worth when it is news; None where nobody is told.
+        notice: the kind of notice that this is worth when it is news; None where nobody is notified.
     """
 
     status: Status
@@ -176,7 +176,7 @@ def decide(at: Situation) -> Plan:
     elif at.assessment.verdict is Verdict.PASS:
         plan = _clear(at, name or whose.pretended)  # a tag is left where it may be a tool's: it wins nobody anything
     elif at.assessment.verdict is Verdict.UNKNOWN:
-        reasons = tuple(f"{finding.code} cannot be told: {finding.text}" for finding in at.assessment.findings)
+        reasons = tuple(f"{finding.code} is unknown: {finding.text}" for finding in at.assessment.findings)
         due = retry_at(at.row, at.content, at.now) if _may_clear(at.assessment) else None
         plan = Plan(Status.UNKNOWN, "none", reasons=reasons, due=due, notice=Kind.UNKNOWN)
     else:
@@ -189,7 +189,7 @@ def decide(at: Situation) -> Plan:
 
 
 def _left_alone(plan: Plan, hold: Hold) -> Plan:
-    """Return the plan as an operator's hold allows it: judged and told, and nothing is done in Azure."""
+    """Return the plan as an operator's hold allows it: judged and reported, and nothing is done in Azure."""
     notice = Kind.VIOLATION if plan.notice in (Kind.REVERTED, Kind.TAGGED) else plan.notice
     notice = None if notice is Kind.REMOVED else notice
     return replace(plan, action=None, reasons=(*plan.reasons, on_hold(hold)), notice=notice)
@@ -199,7 +199,7 @@ def _long_over(at: Situation) -> str:
     """Return why an exemption may be removed, for it ended long ago; "" where it may not."""
     wait, end = at.ruleset.delete_expired, at.exemption.expires_on
     if not at.may_remove and not (at.row and at.row.answer == "remove" and at.row.content == at.content):
-        return ""  # what a sweep decided stands, whoever looks; nobody else decides it
+        return ""  # only a sweep decides this, and its decision holds whoever looks next
     restored = at.row is not None and at.row.kept == at.content and at.row.adopted is None
     if wait is None or end is None or restored or not is_expired(end, at.now - wait):
         return ""
@@ -207,7 +207,7 @@ def _long_over(at: Situation) -> str:
 
 
 def _may_clear(assessment: Assessment) -> bool:
-    """Whether anything is Unknown that another look may tell; what only a sweep can tell, a sweep brings."""
+    """Whether another look may resolve anything that is Unknown; what only a sweep can resolve waits for one."""
     return any(one.status is Verdict.UNKNOWN and not one.swept for one in assessment.findings)
 
 
@@ -240,22 +240,22 @@ def _clear(at: Situation, owner: str) -> Plan:
 
 
 def _recovery(row: Row | None) -> Kind | None:
-    """Return the kind of notice that ends a trouble that people were told of; None where they were told of none.
+    """Return the kind of notice that ends a trouble that people were notified of; None where there was none.
 
-    A row can say violation or unknown before anybody was told: an action on a new exemption was begun, and no more.
-    Its answer is then still none, and nothing is due. Nor is it where only a sweep can tell more; then nothing but that
-    was found.
+    A row can say violation or unknown before anybody was notified: an action on a new exemption was begun, and no more.
+    Its answer is then still none, and nothing is due. Nor is anything due where only a sweep can resolve what is
+    unknown; then nothing else was found.
     """
     if row is None:
         return None
     unknown = bool(row.findings) and all(key.endswith("?") for key in row.findings)
-    reported = {
+    notified = {
         Status.VIOLATION: row.answer != "none",
         Status.UNKNOWN: unknown or row.due is not None,
         Status.CANNOT_ACT: True,
-        Status.LOST: not row.lost_untold,
+        Status.LOST: not row.lost_untold,  # stored name
     }
-    return Kind.COMPLIANT if reported.get(row.status, False) else None
+    return Kind.COMPLIANT if notified.get(row.status, False) else None
 
 
 def _answer(at: Situation, whose: Ownership) -> Plan:
@@ -273,7 +273,7 @@ def _answer(at: Situation, whose: Ownership) -> Plan:
         reasons.append(f"not reverted: {spared}")
         ripe, due = False, at.ruleset.adopted_until if at.adopted else None
     elif due and not ripe:
-        reasons.append(f"not reverted before {spell_time(due)}, to give time to mend it")
+        reasons.append(f"not reverted before {spell_time(due)}, to give time to fix it")
     if at.blocked and (ripe or not owner):
         return Plan(Status.CANNOT_ACT, "none", reasons=(*reasons, f"nothing can be changed: {at.blocked}"))
     reasons += filter(None, (toggling(at),))
@@ -320,13 +320,13 @@ def _spared(at: Situation, whose: Ownership) -> str:
 
 
 def running_at(at: Situation) -> Mapping[str, datetime]:
-    """Return since when rules are broken, as of the look before. What could stand as it was used up no time of them."""
-    stood = at.row is not None and at.row.kept == at.row.content != "" and not lasts(at.row.account)
-    return at.row.running if at.row and (at.is_tolerated or not stood) else {}
+    """Return since when rules are broken, as of the look before. What was tolerated then used up no grace."""
+    tolerated = at.row is not None and at.row.kept == at.row.content != "" and not lasts(at.row.grace_use)
+    return at.row.running if at.row and (at.is_tolerated or not tolerated) else {}
 
 
 def broken_at(at: Situation) -> Broken:
-    """Return the rules that are found broken, and since when. What may stand as it is uses up no time to mend it."""
+    """Return the rules that are found broken, and since when. What is tolerated uses up no grace."""
     running, violations = running_at(at), at.assessment.violations
     graces = {one.code: one.grace for one in violations if one.response is Response.REVERT and not at.is_tolerated}
     seen = {one.code: running.get(one.code, at.now) for one in violations}
@@ -337,9 +337,9 @@ def broken_at(at: Situation) -> Broken:
 def _grace(at: Situation) -> tuple[bool, datetime | None, str]:
     """Return whether the grace of a rule is over, when the next one's will be, and why it was over early; else ""."""
     broken = broken_at(at)
-    ends = over(at.row.account if at.row else (), broken, at.author, at.now)
+    ends = over(at.row.grace_use if at.row else (), broken, at.author, at.now)
     early = all(at.now < broken.seen[code] + broken.graces[code] for code, end in ends.items() if at.now >= end)
-    why = "the time to mend it was used up before, within the last 30 days" if early else ""
+    why = "the time to fix it was used up before, within the last 30 days" if early else ""
     return (
         any(at.now >= end for end in ends.values()),
         min((end for end in ends.values() if at.now < end), default=None),
@@ -348,13 +348,13 @@ def _grace(at: Situation) -> tuple[bool, datetime | None, str]:
 
 
 def toggling(at: Situation) -> str:
-    """Return what to say of an author who mends an exemption and breaks it again and again; "" where that is not so.
+    """Return what to say of an author who fixes an exemption and breaks it again and again; "" where that is not so.
 
     This is where an attempt to evade the rules by toggling is known.
     """
-    times = times_fixed(at.row.account if at.row else (), at.author, at.now)
+    times = times_fixed(at.row.grace_use if at.row else (), at.author, at.now)
     again = times > TOGGLES and bool(broken_at(at).graces)
-    return f"{at.author} broke it again {times} times after it was mended, within 30 days" if again else ""
+    return f"{at.author} broke it again {times} times after it was fixed, within 30 days" if again else ""
 
 
 def _revert(at: Situation) -> Delete | PutBack:
@@ -371,13 +371,13 @@ def _revert(at: Situation) -> Delete | PutBack:
 
 
 def _tag(at: Situation) -> Tag | None:
-    """Return the tag to write; None where it stands there already."""
+    """Return the tag to write; None where it is there already."""
     codes = sorted(finding.code for finding in at.assessment.violations)
     found = marker_of(at.exemption.metadata)
     on_exemption = _tags_exemption(at) and (found.get("status"), found.get("codes")) != ("violation", codes)
     known = [key for key in at.row.findings if not key.endswith("?")] if at.row else []
-    reported = at.row is not None and at.row.scope_tagged and codes == sorted(known)
-    on_scope = _tags_scope(at) and not reported
+    tagged = at.row is not None and at.row.scope_tagged and codes == sorted(known)
+    on_scope = _tags_scope(at) and not tagged
     if not on_exemption and not on_scope:
         return None
     marker = {"status": "violation", "codes": codes, "since": _since(found.get("since"), at.now)}
@@ -385,7 +385,7 @@ def _tag(at: Situation) -> Tag | None:
 
 
 def _since(found: object, now: datetime) -> str:
-    """Return since when it is tagged: what stands there, where that is a time that has passed, for anybody wrote it."""
+    """Return since when it is tagged: as its tag says, where that is a past time, for anybody may have written it."""
     try:
         since = parse_time(found) if isinstance(found, str) else None
     except ValueError:

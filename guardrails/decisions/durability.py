@@ -1,4 +1,4 @@
-"""Durability: whether an exemption that is gone is to be put back, and what stands against it. Pure."""
+"""Durability: whether an exemption that is gone is to be restored, and what speaks against it. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """What stands against putting it back. `may_pass`: it is a thing that may yet be deployed."""
+    """What speaks against restoring it. `may_pass`: it is a thing that may yet be deployed."""
 
     why: str
     may_pass: bool = False
@@ -33,13 +33,13 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """It is to be put back. `by` deleted it; "" where its target went, or nobody told."""
+    """It is to be restored. `by` deleted it; "" where its target went, or nobody is known to have deleted it."""
 
     by: str
 
 
 def is_durable(row: Row, exemption: Exemption, ruleset: Ruleset, now: datetime) -> bool:
-    """Whether it would be put back: as it last stood it was compliant, it has not ended, and it is wanted.
+    """Whether it would be restored: it was compliant when last seen, it has not ended, and it is wanted.
 
     Its own metadata may ask for it, or against it, whatever the ruleset says of its scope.
     """
@@ -83,7 +83,7 @@ def obstacle(
     *,
     policies: PoliciesById = NO_POLICIES,
 ) -> Against | Unread | None:
-    """Return why an exemption is not put back any more; None where nothing stands against it; Unread: ask later."""
+    """Return why an exemption is not restored any more; None where nothing speaks against it; Unread: ask later."""
     if is_expired(exemption.expires_on, now):
         return Against("it has ended meanwhile")
     if (exclusion := ruleset.exclusion_for(exemption.id, now)) is not None:

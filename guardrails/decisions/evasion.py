@@ -1,7 +1,8 @@
 """Evasion: somebody tries to escape a rule, to silence a notice, or to stop the service for others. Pure.
 
-Each habit is told once an exemption, ever: what a writer repeats must not flood those who are told. To raise one,
-commit a row made by `attempted`: who commits a row that notes a habit, and the row before it did not, tells of it.
+Each habit is announced once an exemption, ever: what a writer repeats must not flood those who are notified. To
+announce one, commit a row made by `attempted`: whoever commits a row with a habit that the row before lacks sends the
+notice.
 """
 
 from collections.abc import Mapping
@@ -44,12 +45,12 @@ DONE: Final[Mapping[Habit, str]] = {
 
 
 def attempted(row: Row, habit: Habit) -> Row:
-    """Return the row with a habit noted; committed, it is told. One that was told before is noted no second time."""
+    """Return the row with a habit, announced once the row is committed. One that it has already is not added again."""
     return row if habit in row.evaded else replace(row, evaded=(*row.evaded, str(habit)))
 
 
 def news(old: Row | None, row: Row) -> list[Habit]:
-    """Return the habits that a row notes, and the row before it did not."""
+    """Return the habits that a row has, and the row before it lacks."""
     known = old.evaded if old else ()
     return [habit for habit in Habit if habit in row.evaded and habit not in known]
 
@@ -64,7 +65,7 @@ def notice(
     exemption: Exemption | None = None,
     why: str = "",
 ) -> Notice:
-    """Return the notice about a habit, with `why` beside what is always said: our words.
+    """Return the notice about a habit; `why` adds a reason to the one that is always given: our words.
 
     Its id is the same for the same exemption and habit.
     """
@@ -78,9 +79,9 @@ def notice(
 def forged_id(text: str, *, at: datetime) -> Notice:
     """Return the notice about an event that names an exemption by an id that none can have. `text`: a stranger's.
 
-    Told of once more within the hour, for who told died of it, it is the same notice.
+    Within one hour it is the same notice, so that it may be sent again after a crash.
 
-    No row remembers it: who sends it sends it once an hour at most, not once an event.
+    No row remembers it: whoever sends it sends it once an hour at most, not once an event.
     """
     text = text.encode("utf-8", "replace").decode()
     scope, _, name = text.rpartition("/")

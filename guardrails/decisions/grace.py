@@ -1,11 +1,11 @@
-"""Grace: how long an exemption has broken rules that ask for a revert, and when its time to mend it is over. Pure.
+"""Grace: how long an exemption has broken rules that ask for a revert, and when the time to fix it is over. Pure.
 
-An exemption's account is a list of periods. A period begins when a rule that asks for a revert is first seen broken,
-goes on while any is, and ends when none is: by an edit, by a delete, or by our revert. What is Unknown neither begins
-nor ends one; but once we have written an exemption back, or once it may stand, nothing that is Unknown keeps one going.
-Whoever wrote the exemption while a period lasted has that time on his account for 30 days from its end:
-what he breaks then has so much less grace, the same rule or another. So the grace that an author uses within 30 days
-is never more than the longest grace of the rules that were broken, and of one rule never more than its own.
+The grace use of an exemption is a list of periods. A period begins when a rule that asks for a revert is first seen
+broken, goes on while any is, and ends when none is: by an edit, by a delete, or by our revert. What is Unknown neither
+begins nor ends one; but once we have written an exemption back, or once it is tolerated, nothing that is Unknown keeps
+one going. For 30 days from its end, a period counts as grace used by whoever wrote the exemption while it lasted: what
+they break then has so much less grace, the same rule or another. So the grace that an author uses within 30 days is
+never more than the longest grace of the rules that were broken, and of one rule never more than its own.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ WINDOW: Final = timedelta(days=30)
 """For so long a period counts from its end on; for twice its longest grace, where that is more."""
 
 TOGGLES: Final = 3
-"""Mended and broken again so often within the window, by one author, is no accident."""
+"""Fixed and broken again so often within the window, by one author, is no accident."""
 
 ANYBODY: Final = "*"
-"""Stands for the authors of a period where they are too many to keep."""
+"""In place of the authors of a period where they are too many to keep."""
 
 _PERIODS: Final = 12
-"""Ended periods that an account keeps. Beyond that the two oldest become one, of the same length: none is lost."""
+"""Ended periods that are kept. Beyond that the two oldest become one, of the same length: none is lost."""
 _AUTHORS: Final = 5
 _CONTROLS: Final = 20
 _NONE: Final = timedelta()
@@ -43,7 +43,7 @@ class Period:
         authors: who wrote the exemption in this time, lower case.
         longest: the longest grace of these rules.
         used: code of each of these rules -> how long it was broken in runs that ended within the period.
-        mended: whether an edit ended it; False for a delete, a revert, or rules that changed.
+        fixed: whether an edit ended it; False for a delete, a revert, or rules that changed.
         controls: reference ids of what it exempted from meanwhile, lower case; () is all of the assignment.
     """
 
@@ -52,7 +52,7 @@ class Period:
     authors: tuple[str, ...]
     longest: timedelta = timedelta()
     used: Mapping[str, timedelta] = field(default_factory=dict)
-    mended: bool = False
+    fixed: bool = False
     controls: tuple[str, ...] = ()
 
     @property
@@ -73,18 +73,18 @@ class Period:
         """Return what `read` reads: times as ARM spells them, lengths in seconds."""
         end, longest = spell_time(self.end) if self.end else None, _seconds(self.longest)
         used = {code: _seconds(time) for code, time in self.used.items()}
-        return [spell_time(self.start), end, list(self.authors), longest, used, self.mended, list(self.controls)]
+        return [spell_time(self.start), end, list(self.authors), longest, used, self.fixed, list(self.controls)]
 
     @classmethod
     def read(cls, data: Sequence[Any]) -> "Period":
         """Read what `to_json` wrote. Raises ValueError or TypeError where it is no period."""
-        start, end, authors, longest, used, mended, controls = data
+        start, end, authors, longest, used, fixed, controls = data
         began = parse_time(start)
         if began is None:
             raise ValueError("a period of grace has no start")
         times = {code: timedelta(seconds=time) for code, time in used.items()}
         allowed = timedelta(seconds=longest)
-        return cls(began, parse_time(end), tuple(authors), allowed, times, bool(mended), tuple(controls))
+        return cls(began, parse_time(end), tuple(authors), allowed, times, bool(fixed), tuple(controls))
 
 
 type GraceUse = tuple[Period, ...]
@@ -107,18 +107,18 @@ class Broken(NamedTuple):
     controls: Collection[str] = ()
 
 
-def over(account: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
+def over(periods: GraceUse, broken: Broken, author: str, now: datetime) -> Mapping[str, datetime]:
     """Return when the grace of each broken rule that asks for a revert is over: code -> time, UTC, past ones too.
 
     The times do not depend on `now` as long as nothing else changes.
     """
     if not broken.graces:
         return {}
-    lasting = _lasting(account)
+    lasting = _lasting(periods)
     authors = {author.lower(), *(lasting.authors if lasting else ())}
-    before = [one for one in account if one.end and one.counts_until > now and one.is_by(authors)]
+    before = [one for one in periods if one.end and one.counts_until > now and one.is_by(authors)]
     before.sort(key=lambda one: one.counts_until)
-    start = _start(account, broken, now)
+    start = _start(periods, broken, now)
     usual = max(broken.graces.values())
     longest = max(usual, lasting.longest) if lasting else usual
     last = _over(start, [(one.counts_until, one.length, one.longest) for one in before], longest)
@@ -150,7 +150,7 @@ def _over(start: datetime, uses: Sequence[tuple[datetime, timedelta, timedelta]]
 
 
 def after(
-    account: GraceUse,
+    periods: GraceUse,
     broken: Broken,
     author: str,
     now: datetime,
@@ -158,14 +158,14 @@ def after(
     running: Mapping[str, datetime],
     edited: datetime | None,
 ) -> GraceUse:
-    """Return the account after a look.
+    """Return the grace use after a look.
 
-    `running`: code -> since when it was broken, as of the look before. `edited`: when its author changed it since, as
-    Azure tells it, which is when all that is no longer broken was mended; None where he did not.
+    `running`: code -> since when it was broken, as of the look before. `edited`: when its author changed it since, by
+    Azure's time, which is when all that is no longer broken was fixed; None where the author did not.
     """
-    lasting = _lasting(account)
+    lasting = _lasting(periods)
     if broken.graces:
-        began = lasting or Period(_start(account, broken, now), None, (), controls=_lower(broken.controls))
+        began = lasting or Period(_start(periods, broken, now), None, (), controls=_lower(broken.controls))
         period = replace(
             began,
             authors=_together(began.authors, (author.lower(),)),
@@ -173,34 +173,34 @@ def after(
             used=dict.fromkeys(broken.graces, _NONE) | _used(began, broken, running, edited, now),
             controls=_controls(began.controls, _lower(broken.controls)),
         )
-        return (*account[:-1], period) if lasting else (*account, period)
+        return (*periods[:-1], period) if lasting else (*periods, period)
     if lasting is None or (lasting.used.keys() & running.keys() & set(broken.unclear)):
-        return account
+        return periods
     end, used = _end(lasting.start, edited, now), _used(lasting, broken, running, edited, now)
-    return _bounded((*account[:-1], replace(lasting, end=end, used=used, mended=end == edited)), now)
+    return _bounded((*periods[:-1], replace(lasting, end=end, used=used, fixed=end == edited)), now)
 
 
-def lasts(account: GraceUse) -> bool:
+def lasts(periods: GraceUse) -> bool:
     """Whether a period lasts."""
-    return _lasting(account) is not None
+    return _lasting(periods) is not None
 
 
-def begins(account: GraceUse, broken: Broken) -> bool:
+def begins(periods: GraceUse, broken: Broken) -> bool:
     """Whether this look is the first of a period to find a rule that has a grace: some of it may be used up already.
 
     A period may begin earlier, with rules that have none, and go on where their revert has to wait.
     """
-    lasting = _lasting(account)
+    lasting = _lasting(periods)
     return (lasting is None or not lasting.longest) and any(broken.graces.values())
 
 
-def inherit(account: GraceUse, others: Iterable[GraceUse], broken: Broken, author: str, now: datetime) -> GraceUse:
-    """Return the account of an exemption with what its authors used in others of the same control at the same scope.
+def inherit(periods: GraceUse, others: Iterable[GraceUse], broken: Broken, author: str, now: datetime) -> GraceUse:
+    """Return the grace use of an exemption with what its authors used in others of the same control at the same scope.
 
-    For an account of which `begins` is true. Time that passed for several at once counts once: a period of another
+    For grace use of which `begins` is true. Time that passed for several at once counts once: a period of another
     counts until the period that lasts here began, and until `now` where none does.
     """
-    lasting = _lasting(account)
+    lasting = _lasting(periods)
     since = lasting.start if lasting else now
     authors = dict.fromkeys((author.lower(), *(lasting.authors if lasting else ())))
     controls = _lower(broken.controls)
@@ -210,16 +210,16 @@ def inherit(account: GraceUse, others: Iterable[GraceUse], broken: Broken, autho
             one,
             end=min(one.end or since, since),
             authors=tuple(each for each in authors if one.is_by({each})),
-            mended=False,
+            fixed=False,
         )
         for other in others
         for one in other
         if one.start < since and now < one.counts_until and one.is_by(authors) and _overlap(one.controls, controls)
     ]
     if not like:
-        return account
+        return periods
     merged: list[Period] = []
-    for one in sorted((*(one for one in account if one.end), *like), key=lambda one: one.start):
+    for one in sorted((*(one for one in periods if one.end), *like), key=lambda one: one.start):
         last = merged[-1] if merged else None
         if last and last.end and one.start < last.end:
             merged[-1] = replace(
@@ -230,37 +230,37 @@ def inherit(account: GraceUse, others: Iterable[GraceUse], broken: Broken, autho
     return _bounded((*merged, lasting) if lasting else merged, now)
 
 
-def used_since(account: GraceUse, since: datetime) -> GraceUse:
-    """Return what an account has of the time after `since`."""
-    return tuple(_from(one, since) for one in account if one.end is None or one.end > since)
+def used_since(periods: GraceUse, since: datetime) -> GraceUse:
+    """Return the part of grace use after `since`."""
+    return tuple(_from(one, since) for one in periods if one.end is None or one.end > since)
 
 
 def _from(one: Period, since: datetime) -> Period:
-    """Return the part of a period after `since`. When its rules used their time it does not say: as late as can be."""
+    """Return the part of a period after `since`. It does not say when its rules used their time: as late as can be."""
     if one.start >= since:
         return one
     left = one.end - since if one.end else timedelta()
     return replace(one, start=since, used={code: min(time, left) for code, time in one.used.items()})
 
 
-def closed(account: GraceUse, running: Mapping[str, datetime], now: datetime) -> GraceUse:
-    """Return the account of an exemption that is gone."""
-    return after(account, Broken({}, {}), "", now, running=running, edited=None)
+def closed(periods: GraceUse, running: Mapping[str, datetime], now: datetime) -> GraceUse:
+    """Return the grace use of an exemption that is gone."""
+    return after(periods, Broken({}, {}), "", now, running=running, edited=None)
 
 
-def times_fixed(account: GraceUse, author: str, now: datetime) -> int:
-    """Return how often within the window an edit mended what this author had broken."""
-    return sum(one.mended and one.counts_until > now and one.is_by({author.lower()}) for one in account)
+def times_fixed(periods: GraceUse, author: str, now: datetime) -> int:
+    """Return how often within the window an edit fixed what this author had broken."""
+    return sum(one.fixed and one.counts_until > now and one.is_by({author.lower()}) for one in periods)
 
 
-def _lasting(account: GraceUse) -> Period | None:
-    return account[-1] if account and account[-1].end is None else None
+def _lasting(periods: GraceUse) -> Period | None:
+    return periods[-1] if periods and periods[-1].end is None else None
 
 
-def _start(account: GraceUse, broken: Broken, now: datetime) -> datetime:
-    """Return since when rules are broken. A row of before there were accounts knows it by its findings only."""
-    if account:
-        lasting = _lasting(account)
+def _start(periods: GraceUse, broken: Broken, now: datetime) -> datetime:
+    """Return since when rules are broken. A row from before periods were kept knows it by its findings only."""
+    if periods:
+        lasting = _lasting(periods)
         return lasting.start if lasting else now
     return min((broken.seen.get(code, now) for code in broken.graces), default=now)
 
@@ -281,9 +281,9 @@ def _used(
     return used
 
 
-def _bounded(account: Iterable[Period], now: datetime) -> GraceUse:
+def _bounded(periods: Iterable[Period], now: datetime) -> GraceUse:
     """Return ended periods without what counts no more, and no more of them than are kept."""
-    kept = [one for one in account if one.counts_until > now]
+    kept = [one for one in periods if one.counts_until > now]
     while len(kept) > _PERIODS:
         kept[:2] = [_one(kept[0], kept[1])]
     return tuple(kept)
@@ -298,7 +298,7 @@ def _one(first: Period, second: Period) -> Period:
         _together(first.authors, second.authors),
         max(first.longest, second.longest),
         used,
-        first.mended or second.mended,
+        first.fixed or second.fixed,
         _controls(first.controls, second.controls),
     )
 
@@ -339,5 +339,5 @@ def _seconds(time: timedelta) -> int:
 
 
 def read_grace_use(data: Iterable[Sequence[Any]]) -> GraceUse:
-    """Read an account as a row keeps it. Raises ValueError or TypeError."""
+    """Read grace use as a row keeps it. Raises ValueError or TypeError."""
     return tuple(map(Period.read, data))

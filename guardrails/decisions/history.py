@@ -1,4 +1,4 @@
-"""What is kept beside the row: entries of the history, messages on their way, and dead letters. Pure values."""
+"""What the register keeps besides rows: entries of the history, messages to send, and dead letters. Pure values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class HistoryEntry:
         seq: 1 for the first.
         previous: hash of the entry before; "" for the first.
         hash: sha256 (hex) over the entry's canonical JSON, `previous` included.
-        row: the row as it stood after this entry, as JSON.
+        row: the row after this entry, as JSON.
         body_digest: sha256 (hex) of the body that it keeps, or kept; "" where it never did.
         pruned: when that body was deleted, for nothing needs it; None where it is kept, and where the entry was not
             read together with those that followed.

@@ -1,4 +1,4 @@
-"""Holds: break-glass. An operator's word that an exemption, as it stands, is left alone until a time. Pure."""
+"""Holds: break-glass. An operator's word that an exemption, as it is now, is left alone until a time. Pure."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ def is_held(row: Row | None, content: str, now: datetime) -> bool:
 
 
 def hold_after(row: Row, content: str, now: datetime) -> Hold | None:
-    """Return the hold that a row keeps after a look, with the reminder that is told with it; None where it ended."""
+    """Return the hold that a row keeps after a look, with the reminder that is sent with it; None where it ended."""
     if row.hold is None or not is_held(row, content, now):
         return None
     passed = [before for before in _thresholds(row.hold) if row.hold.until - now <= timedelta(minutes=before)]

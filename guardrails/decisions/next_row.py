@@ -59,7 +59,7 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str, now: dateti
     One that was gone and came back, or that now exempts from another assignment (which an update cannot do), is a new
     exemption under an old name: it has no compliant past to go back to, unless it says just what that past said, or it
     is to be put back: who deletes an approved one and makes it anew gets no further than who edits it. What
-    must not begin anew by that goes on: the account of grace, and, within 30 days, the end that it was accepted with.
+    must not begin anew by that goes on: its grace use, and, within 30 days, the end that it was accepted with.
     `now`: the present, UTC; None is as long ago as it can be.
     """
     if row is None:
@@ -67,7 +67,7 @@ def row_of_same(row: Row | None, exemption: Exemption, content: str, now: dateti
     moved = row.assignment.lower().strip("/") != exemption.assignment_id.lower().strip("/") and row.assignment != ""
     gone = row.content == ""  # whatever its status says: it may have been unreadable since
     if (gone or moved) and not is_own_write(exemption, row):  # whose it was, it does not inherit
-        if row.kept == row.content != "" and not lasts(row.account):  # that could stand: it used up no grace
+        if row.kept == row.content != "" and not lasts(row.grace_use):  # that was tolerated: it used up no grace
             row = replace(row, findings={}, paused={})
         row = replace(row, content="", theirs="", theirs_by=(), theirs_at=None, theirs_content="", claimed="")
     if ((gone and not row.wanted_back) or moved) and content != row.compliant_content:
@@ -94,8 +94,8 @@ def baseline_of(row: Row) -> Baseline | None:
         return row.baseline
     if row.compliant_at is not None:  # a row of before there were baselines
         return first(row.compliant_expires_on, row.compliant_ticket, row.compliant_at)
-    stands = row.status is Status.VIOLATION and row.tolerated_content == row.content != "" and not row.unclear
-    return first(row.expires_on, row.ticket, row.since) if stands else None
+    tolerated = row.status is Status.VIOLATION and row.tolerated_content == row.content != "" and not row.unclear
+    return first(row.expires_on, row.ticket, row.since) if tolerated else None
 
 
 def facts_of(
@@ -113,7 +113,7 @@ def facts_of(
 
     The author is who last changed what the exemption says: not we, and not somebody who wrote the same again.
     `content` is its fingerprint; without one only our own writes are seen through. `together`: what a sweep or a scan
-    told.
+    found.
     """
     author: Author | Unread
     written_at: datetime | None
@@ -121,11 +121,11 @@ def facts_of(
         author, written_at = Author(row.author, row.author_kind), row.written_at and min(row.written_at, now)
     else:
         author, written_at = last_write(exemption, now)
-    before, stood = _accepted(row) if row else (None, None)
+    before, accepted = _accepted(row) if row else (None, None)
     dates = row.dates if row else ()
     recreated = len([time for time in row.restored if time not in row.fought]) if row else 0
     return Facts(
-        now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies, stood, together
+        now, written_at, assignment, author, before, dates, ruleset.approved, recreated, policies, accepted, together
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def says_the_same(exemption: Exemption, row: Row | None, content: str) -> bool:
 
 
 def is_own_write(exemption: Exemption, row: Row | None) -> bool:
-    """Whether the exemption stands as we wrote it: by the time that Azure gave to our write, not by a name."""
+    """Whether the exemption is as we wrote it: by the time that Azure gave to our write, not by a name."""
     return row is not None and row.own_write_at is not None and row.own_write_at == exemption.modified_at
 
 
@@ -161,7 +161,7 @@ def row_after(
 ) -> tuple[Row, Mapping[str, Any] | None]:
     """Return the row for a judged exemption, and the body that its history entry must keep: None where one does.
 
-    `listed` is the token of what the inventory shows of it, `together` what a sweep told of it beside others, as JSON.
+    `listed` is the token of what the inventory shows of it, `together` what a sweep found of it and others, as JSON.
     """
     old, exemption = at.row, at.exemption
     seq = stored.seq + 1 if stored else 1
@@ -187,7 +187,7 @@ def row_after(
         content=at.content,
         findings={finding.key: seen.get(finding.key, at.now) for finding in at.assessment.findings},
         paused={code: running[code] for code in carried if code in running.keys() - broken.seen.keys()},
-        grace=after(base.account, lasting, at.author, at.now, running=running, edited=edited),
+        grace=after(base.grace_use, lasting, at.author, at.now, running=running, edited=edited),
         severity=_worst(at.assessment),
         ruleset=at.ruleset.digest_in(at.mode),
         answer=plan.answer,
@@ -217,7 +217,7 @@ def row_after(
         lost=None,
         lost_by="",
         lost_said="",
-        lost_untold=False,
+        lost_untold=False,  # stored name
         settled="",
         intent=None,
         **rights_after(base, at.written, at.ruleset, own=own),
@@ -238,7 +238,7 @@ def row_after(
     elif approved:
         row = replace(row, compliant=snapshot)
     elif plan.status is Status.VIOLATION and tolerates(at.assessment):
-        accepts = row.compliant is None and _stands(at.assessment) and not _extends(at)
+        accepts = row.compliant is None and _surely_tolerates(at.assessment) and not _extends(at)
         known = _baseline(at, facts, base) if accepts else row.baseline  # at each such look: the first may be Unknown
         row = replace(row, tolerated=snapshot, tolerated_content=at.content, baseline=known)
     return row, body
@@ -272,7 +272,7 @@ def _baseline(at: Situation, facts: Facts, base: Row) -> Baseline:
     return known.follow(end, ticket, at.now, near=near)
 
 
-def _stands(assessment: Assessment) -> bool:
+def _surely_tolerates(assessment: Assessment) -> bool:
     """Whether it is known that nothing asks for a revert: an Unknown may turn out to, and then accepts no end."""
     return all(finding.response is not Response.REVERT for finding in assessment.findings)
 
@@ -288,15 +288,15 @@ def _name(facts: Facts) -> str:
 def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, Any]:
     """Return the part of a row that time changes by itself: expiry state, reminders, reviews.
 
-    Whoever commits a row with another `reminded` than before tells of it: see Visit.commit.
+    Whoever commits a row with another `reminded` than before sends the reminder: see Visit.commit.
     """
     end, rules, now = at.exemption.expires_on, at.ruleset, at.now
     review = review_on(at.exemption.said, facts.written_at, rules.review_months)
-    reported, reviewed = base.reminded, base.review_reminded
+    reminded, reviewed = base.reminded, base.review_reminded
     if plan.status is not Status.EXCLUDED:
-        reported = _reported(end, now, rules.reminder_days, reported, rules.reminder_at)
+        reminded = _reminded(end, now, rules.reminder_days, reminded, rules.reminder_at)
         review_ahead = None if is_expired(end, now) else review
-        reviewed = _reported(review_ahead, now, rules.review_days, reviewed, rules.reminder_at)
+        reviewed = _reminded(review_ahead, now, rules.review_days, reviewed, rules.reminder_at)
     over = _removable_from(at)
     reviews = reminder_turns(review, rules.review_days, rules.reminder_at) if review else []
     ends = reminder_turns(end, rules.reminder_days, rules.reminder_at) if end else []
@@ -313,7 +313,7 @@ def _over_time(at: Situation, plan: Plan, facts: Facts, base: Row) -> dict[str, 
     dates = base.dates if base.dates and base.dates[-1][1] == end else (*base.dates, (now, end))
     return {
         "expiry": expiry_of(end, now, rules.reminder_days).name,
-        "reminded": reported,
+        "reminded": reminded,
         "review_on": review,
         "review_reminded": reviewed,
         "turn": min(turns, default=None),
@@ -345,9 +345,10 @@ def _refused(at: Situation, plan: Plan, base: Row) -> int:
     return base.refused if wanted and base.content == at.content else 0
 
 
-def _reported(date: datetime | None, now: datetime, days: Sequence[int], reported: str, at: timedelta) -> str:
-    due = reminder(date, now, days, reported, at)
-    return reported if due is None or date is None else mark(date, due, reported)
+def _reminded(date: datetime | None, now: datetime, days: Sequence[int], before: str, at: timedelta) -> str:
+    """Return the reminders that were sent after this look; `before`: those until then."""
+    due = reminder(date, now, days, before, at)
+    return before if due is None or date is None else mark(date, due, before)
 
 
 def _written_at(exemption: Exemption, base: Row, facts: Facts, *, same: bool) -> datetime | None:
@@ -368,7 +369,7 @@ def tolerates(assessment: Assessment) -> bool:
 
 
 def begun(row: Row, old: Row | None) -> Row:
-    """Return a row for something begun: what was decided and told before it stands until it has ended."""
+    """Return a row for something begun: until that has ended, it keeps what was decided and notified before."""
     if old is None:
         return replace(row, answer="none", reminded="", review_reminded="")
     return replace(
@@ -384,7 +385,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
     base = row or Row(exemption_id, Status.GONE, now)
     return replace(
         base, status=Status.GONE, since=now, content="", findings={}, paused={},
-        grace=closed(base.account, base.running, now), severity="", answer="none", undo=base.snapshot, due=None,
+        grace=closed(base.grace_use, base.running, now), severity="", answer="none", undo=base.snapshot, due=None,
         attempts=0, held="", hold=None, blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False,
         own_write_at=None, kept="", kept_why="", adopted=None, listed="", together={}, expiry=str(State.GONE),
         turn=None, review_on=None,
@@ -392,7 +393,7 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
 
 
 def is_news(old: Row | None, new: Row) -> bool:
-    """Whether people should hear of a decision: not again for the same content, findings and answer."""
+    """Whether people are notified of a decision: not again for the same content, findings and answer."""
     if old is None or old.status in (Status.GONE, Status.LOST):
         return True
     if new.status is Status.UNKNOWN:
@@ -403,10 +404,8 @@ def is_news(old: Row | None, new: Row) -> bool:
 
 def entry_for(event: str, at: datetime, hint: Hint, body: Mapping[str, Any] | None = None, **facts: Any) -> Entry:
     """Return a history entry; `facts` that are empty are left out."""
-    reported: dict[str, Any] = {"hint": hint.source, "actor": hint.actor, "event": hint.event_id, **facts}
-    return Entry(
-        at, event, {key: value for key, value in reported.items() if value not in ("", None, (), [], {})}, body
-    )
+    known: dict[str, Any] = {"hint": hint.source, "actor": hint.actor, "event": hint.event_id, **facts}
+    return Entry(at, event, {key: value for key, value in known.items() if value not in ("", None, (), [], {})}, body)
 
 
 def particulars(assessment: Assessment, plan: Plan) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def about(
 ) -> Notice:
     """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted.
 
-    `row`: what the register has of it, which tells whose it is known to be; and all else where it is gone.
+    `row`: what the register has of it, for whose it is known to be; where it is gone, for all else too.
     """
     findings = assessment.findings if assessment else ()
     found = assessment.severity if assessment else Severity.INFO
@@ -168,7 +168,7 @@ def about_hold(
         why = (on_hold(hold), "then it is judged like any other, at once")
         done = "Nothing was changed in Azure."
         return about(Kind.HOLD_ENDING, exemption_id, seq, at=at, actor=hold.by, done=done, why=why, row=row)
-    done = "Nothing was changed in Azure. As it stands it is not reverted, tagged or removed while it is held."
+    done = "Nothing was changed in Azure. As it is now, it is not reverted, tagged or removed while it is held."
     return about(Kind.HOLD, exemption_id, seq, at=at, actor=hold.by, done=done, why=(on_hold(hold),), row=row)
 
 

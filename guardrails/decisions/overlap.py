@@ -2,7 +2,7 @@
 
 Only exemptions of the same assignment that have not ended are compared. At one scope, one that switches off the same
 controls for the same resources as another that was written before repeats it. At one scope and above it, where all
-apply, several may cover the whole initiative though none does alone: the one whose writing completed that is told.
+apply, several may cover the whole initiative though none does alone: the one whose writing completed that is reported.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -27,7 +27,8 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 type Members = frozenset[str] | Unread
 """What an assignment assigns: the reference ids of an initiative's policies, lower case; of a single one, its id."""
 
-type Reported = Overlap | Unread
+type Result = Overlap | Unread
+"""What a comparison says of one exemption: that it overlaps with others, or why that is unknown."""
 type _Narrowing = frozenset[tuple[str, frozenset[str] | None, frozenset[str] | None, str]]
 
 
@@ -80,7 +81,7 @@ class Sibling:
 
     @cached_property
     def exact(self) -> frozenset[tuple[_Narrowing, frozenset[str]]] | None:
-        """Which controls it switches off for which resources, whatever way it says so; None where that is not sure."""
+        """Which controls it switches off for which resources, however it says so; None where that is not sure."""
         if isinstance(self.members, Unread) or self.reason:
             return None
         found: dict[_Narrowing, set[str]] = {}
@@ -214,34 +215,34 @@ def _meet(named: Iterable[Collection[str]]) -> bool:
     return False
 
 
-def compare(own: Sequence[Sibling], above: Sequence[Sibling]) -> dict[str, Reported]:
-    """Return what is told of exemptions at a site, by Sibling.key.
+def compare(own: Sequence[Sibling], above: Sequence[Sibling]) -> dict[str, Result]:
+    """Return what the comparison says of exemptions at a site, by Sibling.key.
 
     Args:
-        own: those at the scope. Each is told whether it repeats one that was written before it.
-        above: those at scopes above. The one of all, or above, whose writing completed the initiative is told so.
+        own: those at the scope. Each may repeat one that was written before it.
+        above: those at scopes above. One of all, here or above, may have completed the initiative.
     """
-    found: dict[str, Reported] = {}
+    found: dict[str, Result] = {}
     if len(own) > 1:
         found |= _repeats(in_order(own))
     completed = _completes(in_order([*own, *above]), {one.key for one in own})
     if completed is not None:
-        key, reported = completed
-        found[key] = better(found.get(key), reported)
+        key, result = completed
+        found[key] = better(found.get(key), result)
     return found
 
 
-def better(one: Reported | None, other: Reported) -> Reported:
-    """Return what is to be told of the two: what is sure goes before what is not, and the first before the second."""
+def better(one: Result | None, other: Result) -> Result:
+    """Return which of two results to report: what is sure goes before what is not, and the first before the second."""
     if one is None or (isinstance(one, Unread) and isinstance(other, Overlap)):
         return other
     return one
 
 
-def best(own: Reported | None, below: Iterable[tuple[str, Reported]]) -> Reported:
-    """Return what is to be told of an exemption at a management group.
+def best(own: Result | None, below: Iterable[tuple[str, Result]]) -> Result:
+    """Return which result to report of an exemption at a management group.
 
-    `own`: what is told of it at its scope; `below`: what at scopes (lower case) in subscriptions below, at least one.
+    `own`: the one at its scope; `below`: those at scopes (lower case) in subscriptions below, at least one.
     """
     return better(own, min(below, key=lambda item: (isinstance(item[1], Unread), item[0]))[1])
 
@@ -254,9 +255,9 @@ def in_order(siblings: Iterable[Sibling]) -> list[Sibling]:
     return sorted(every, key=lambda one: (one.written or _NEVER, one.key))
 
 
-def _repeats(ordered: Sequence[Sibling]) -> dict[str, Reported]:
+def _repeats(ordered: Sequence[Sibling]) -> dict[str, Result]:
     """Return those that say what one before them says."""
-    found: dict[str, Reported] = {}
+    found: dict[str, Result] = {}
     same: dict[object, list[Sibling]] = {}
     doubtful: list[Sibling] = []
     for number, one in enumerate(ordered):
@@ -290,10 +291,10 @@ def _why(one: Sibling) -> str:
     return f"the initiative is not known: {one.members.reason}" if isinstance(one.members, Unread) else ""
 
 
-def _completes(ordered: Sequence[Sibling], own: Collection[str]) -> tuple[str, Reported] | None:
+def _completes(ordered: Sequence[Sibling], own: Collection[str]) -> tuple[str, Result] | None:
     """Return the one whose writing had the whole initiative covered, and with which others; None where none has.
 
-    One of them must stand at the scope itself: what is above covers the scope above, and is told there.
+    One of them must be at the scope itself: what is above covers the scope above, and is reported there.
     """
     members = ordered[0].members if ordered else frozenset[str]()
     if isinstance(members, Unread):
@@ -315,7 +316,7 @@ def _completes(ordered: Sequence[Sibling], own: Collection[str]) -> tuple[str, R
 
 def _may_complete(
     several: Sequence[Sibling], members: frozenset[str] | Unread, own: Collection[str]
-) -> tuple[str, Reported] | None:
+) -> tuple[str, Result] | None:
     """Return the first that may have completed it, where what some switch off is in doubt, and why."""
     if len({one.text or one.key for one in several}) < 2 or not any(one.key in own for one in several):
         return None

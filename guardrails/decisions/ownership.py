@@ -67,15 +67,15 @@ def ownership_of(it: Written, ruleset: Ruleset) -> Ownership:
     """Return whose an exemption is: the first of the ruleset's owners decides whose it is, or was until this edit."""
     found = Ownership()
     for owner in ruleset.owners:
-        one = _standing(owner, it)
+        one = _ownership_by(owner, it)
         if one.owner or one.violated:
             return one
         found = found if found.pretended else one
     return found
 
 
-def _standing(owner: Owner, it: Written) -> Ownership:
-    """Return how an exemption stands to one owner."""
+def _ownership_by(owner: Owner, it: Written) -> Ownership:
+    """Return what one owner has to do with an exemption."""
     claims, author, row = owner.is_claimed_by(it.exemption), it.author.lower(), it.row
     if owner.metadata and not claims:
         if owner.authors or row is None or row.theirs != owner.name or _is_among(author, row.theirs_by):
@@ -102,7 +102,7 @@ def _standing(owner: Owner, it: Written) -> Ownership:
 
 
 def _is_among(author: str, writers: tuple[str, ...]) -> bool:
-    """Whether an author is one of these writers, or that cannot be told: then nobody is accused."""
+    """Whether an author is one of these writers, or that is unknown: then nobody is accused."""
     return not author or not writers or author in writers
 
 
@@ -146,7 +146,7 @@ def owner_after(found: Ownership, base: Row, it: Written, at: int) -> dict[str, 
 
 
 def names(owner: str) -> tuple[str, ...]:
-    """Return the owners that a text names, lower case: several stand between commas or semicolons."""
+    """Return the owners that a text names, lower case; several are separated by commas or semicolons."""
     parts = (part.strip()[:_LONGEST] for part in re.split("[,;]", owner.lower()))
     return tuple(dict.fromkeys(filter(None, parts)))[:_MOST]
 

@@ -1,4 +1,4 @@
-"""What the register keeps of an exemption: its current row. Pure values; `history.py` has what is kept beside it."""
+"""What the register keeps of an exemption: its current row. Pure values; `history.py` has what else it keeps."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -12,7 +12,7 @@ from guardrails.exemption.times import parse_time, spell_time
 
 
 class Status(StrEnum):
-    """Where an exemption stands."""
+    """The status of an exemption."""
 
     COMPLIANT = "compliant"
     VIOLATION = "violation"
@@ -33,7 +33,7 @@ class Intent:
         why: the reason, one sentence.
         at: when it was recorded, UTC.
         body: for put-back and restore, the sequence number of the history entry whose body is to be written.
-        notice: the notice to send once it is done, as JSON; None where nobody is told.
+        notice: the notice to send once it is done, as JSON; None where nobody is notified.
     """
 
     action: str
@@ -46,14 +46,14 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An operator's word that an exemption, as it stands, is left alone for a while. Times are UTC.
+    """An operator's word that an exemption, as it is now, is left alone for a while. Times are UTC.
 
     Attributes:
         by, reason: who said so, and why.
         at: when.
         until: when it ends by itself.
         content: the fingerprint of what the operator saw: what says something else is not held.
-        reminded: how many minutes before its end the last reminder was told; 0 for none yet.
+        reminded: how many minutes before its end the last reminder was sent; 0 for none yet.
     """
 
     by: str
@@ -70,7 +70,7 @@ class Row:
 
     Attributes:
         id: the exemption's id as last seen.
-        status: where it stands.
+        status: its status.
         since: since when it has this status.
         content: fingerprint of what it says; "" when it is gone.
         findings: code -> when that finding was first seen in this run of it; unknown ones as `CODE?`.
@@ -93,14 +93,14 @@ class Row:
         baseline: the end that later ones are compared with; see guardrails.decisions.baseline. None where none was
             accepted, and in rows of before there were baselines: there it is what the compliant state said.
         former: what is remembered of exemptions from other assignments under this name, the last ones.
-        undo: the entry whose body our last write replaced or deleted; what `restore` brings back.
+        undo: the entry whose body our last write replaced or deleted; what `restore` writes.
         kept: fingerprint of content that is reported but not reverted: adopted, or restored by an operator.
         kept_why: why that is.
         adopted: when its present content was adopted, for it was there before the guardrails; None elsewhere.
         listed: the token of what the inventory shows of it; see guardrails.reconcile.inventory.
-        together: what the last sweep told of it beside others, as JSON; see guardrails.exemption.together.
+        together: what the last sweep reported of it together with others, as JSON; see guardrails.exemption.together.
         expiry: its expiry state when last looked at, such as active or expiring-14.
-        reminded: the last reminders of its expiry that were told, as `date/threshold`, one a date, the newest last.
+        reminded: the last reminders of its expiry that were sent, as `date/threshold`, one a date, the newest last.
         review_on: when a review is due; None where unknown.
         review_reminded: the same as `reminded`, for reviews.
         turn: when its expiry or review state next changes by itself; None where it never does.
@@ -108,7 +108,7 @@ class Row:
         lost: since when it is gone although it is durable; None elsewhere. While `settled` is "" it is to be put back.
         lost_by: who is known to have deleted it; "" where nobody is: its target was deleted, or the event was lost.
         lost_said: who deleted it by an event alone, until the activity log was asked; "" elsewhere.
-        lost_untold: whether nobody was told of the loss yet.
+        lost_untold: whether nobody was notified of the loss yet.  # stored name
         settled: why it is not put back after all.
         restored: when we put it back, the last times, oldest first; `fought`: those after somebody had deleted it.
         dates: when it was seen with which expiry, oldest first, at most 20, the first and the one with the earliest end
@@ -118,7 +118,7 @@ class Row:
         refused: how often in a row it did not; `retry_on`: when it is tried again.
         held: why a decided revert or restore waits: "", breaker or a budget; see guardrails.ruleset.budgets.WAITS.
         reverts: when a revert of it was begun, the last times, oldest first.
-        warned: the budget of its own of which people were last told that it is used up, and when, as `fight/time`.
+        warned: its own budget that people were last notified of as used up, and when, as `fight/time`.
         hold: an operator's hold on it; None where there is none.
         due: when to look again without being asked; None where nothing is pending.
         attempts: how often in a row it was Unknown.
@@ -127,7 +127,7 @@ class Row:
         outbox_at: when they were committed; who committed them sends them, others only when that is long ago.
         bodies: entries that keep a body which nothing above names, oldest first; None in rows of before this was known.
         taken: when the next body that was taken away may have been kept for long enough; see .bodies.
-        evaded: the habits of evasion that people were told of, each once; see guardrails.decisions.evasion.
+        evaded: the habits of evasion that people were notified of, each once; see guardrails.decisions.evasion.
         theirs: the protected owner that it is known to be of, by metadata seen before somebody else edited it.
         theirs_by: who is known to write it for that owner, lower case; () where nobody is.
         theirs_at, theirs_content: the entry that keeps what that owner wrote last, and its fingerprint.
@@ -181,7 +181,7 @@ class Row:
     lost: datetime | None = None
     lost_by: str = ""
     lost_said: str = ""
-    lost_untold: bool = False
+    lost_untold: bool = False  # stored name
     settled: str = ""
     restored: tuple[datetime, ...] = ()
     fought: tuple[datetime, ...] = ()
@@ -231,7 +231,7 @@ class Row:
 
     @property
     def unclear(self) -> bool:
-        """Whether it, or a rule on it, could not be told: that is looked at again."""
+        """Whether it, or a rule on it, is unknown: that is looked at again."""
         return self.status is Status.UNKNOWN or any(key.endswith("?") for key in self.findings)
 
     @property
@@ -240,8 +240,8 @@ class Row:
         return {**self.paused, **{key: seen for key, seen in self.findings.items() if not key.endswith("?")}}
 
     @property
-    def account(self) -> GraceUse:
-        """The periods of `grace`; in a row of before there were any, which is not `vouched`, what its findings tell."""
+    def grace_use(self) -> GraceUse:
+        """The periods of `grace`; in an older row, which is not `vouched` and kept none, what its findings imply."""
         waits = not self.vouched and self.status is Status.VIOLATION and self.due is not None and not self.unclear
         if self.grace or not waits or self.due is None or self.kept == self.content or not self.findings:
             return self.grace

@@ -2,7 +2,7 @@
 second clock. Pure.
 
 The host's timer reads the same text (NCrontab, the library of Azure Functions): six fields, and names of months and
-weekdays by their first three letters.
+weekdays by their first three characters.
 """
 
 from dataclasses import dataclass

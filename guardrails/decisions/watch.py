@@ -12,7 +12,7 @@ from guardrails.ruleset.budgets import BREAKER
 
 
 class Watch(NamedTuple):
-    """What a sweep must know of a row to see that nothing is to be done: kept beside it, small.
+    """What a sweep must know of a row to see that nothing is to be done: a small entity of its own.
 
     Attributes:
         listed, ruleset: as in the row.
@@ -60,7 +60,7 @@ class Run:
         started: when it began.
         holder: a name for who does it.
         until: until when the lease holds, unless it is held for longer; None once it ended.
-        adopting: when the first sweep began whose adoptions people were not told of yet; None where all is told.
+        adopting: when the first sweep began whose adoptions are not announced yet; None where all are.
         before: when the run before it began; None for the first.
         report: what the last run that ended came to, as JSON: see guardrails.sweep.compare.Report.
         etag: the guard for the next change.

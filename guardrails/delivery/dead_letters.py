@@ -1,4 +1,4 @@
-"""Dead letters: what use cases do with what cannot be processed, and what they have to say of the service itself."""
+"""The dead-letter queue: what cannot be processed is kept, and people are notified of it, as of the service itself."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ from guardrails.ruleset.model import Ruleset
 
 
 class DeadLetterQueue:
-    """Keeps letters, and sends notices about the service.
+    """Keeps dead letters, and sends notices about the service.
 
     Args:
-        register, queues, clock: where letters are kept, where notices go, the present.
+        register, queues, clock: where dead letters are kept, where notices go, the present.
         ruleset: returns the ruleset in force; raises Misconfigured.
         fallback: the routes for the service's own troubles while the ruleset cannot name any.
     """
@@ -39,7 +39,7 @@ class DeadLetterQueue:
         self.fallback = fallback
 
     async def keep_dead_letter(self, source: str, payload: str, reason: str, name: str, attempts: int = 0) -> str:
-        """Keep a letter under a name made of `name`. Return its id where it is to be told of, or "" where it was."""
+        """Keep a dead letter under a name made of `name`. Return its id; "" where people were notified of it before."""
         key = dead_letter_id(source, name)
         new = await self._register.keep_dead_letter(DeadLetter(key, source, reason, payload, self.now(), attempts))
         return key if new else ""
@@ -51,26 +51,26 @@ class DeadLetterQueue:
     async def keep_dead_letter_and_notify(
         self, source: str, payload: str, reason: str, name: str, *, notice: Notice, attempts: int = 0
     ) -> bool:
-        """Keep a letter, and tell of it where nobody has; return whether that was done.
+        """Keep a dead letter, and notify people where nobody has; return whether that was done.
 
-        Where telling fails the letter goes again, so that the next try keeps it, and tells; where the process dies of
-        it, the next that keeps the same letter tells.
+        Where that fails the dead letter is dropped, so that the next try keeps it and notifies; where the process dies
+        of it, the next that keeps the same dead letter notifies.
         """
         dead_letter = await self.keep_dead_letter(source, payload, reason, name, attempts)
         if not dead_letter:
             return False
         try:
-            await self.say(notice)
+            await self.notify(notice)
         except GuardrailsError:
             await self._register.drop_dead_letter(dead_letter)
             raise
         await self._register.dead_letter_notified(dead_letter)
         return True
 
-    async def say(self, notice: Notice, *, but: str = "") -> int:
+    async def notify(self, notice: Notice, *, but: str = "") -> int:
         """Queue a notice for every route that wants it, save one. Return how many.
 
-        Where no such route is left, or the ruleset is broken, the fallback hears it; without one, every other route.
+        Where no such route is left, or the ruleset is broken, the fallback is notified; without one, every other route.
         """
         try:
             ruleset = self._ruleset()
@@ -92,7 +92,7 @@ class DeadLetterQueue:
 
 
 def dead_letter_id(source: str, name: str) -> str:
-    """Return the id of the letter of a source under a name: the same trouble, the same letter."""
+    """Return the id of a dead letter, of its source and its name: the same trouble, the same dead letter."""
     return f"{source}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 

@@ -1,7 +1,7 @@
-"""Deliver: what becomes of a message of the `notices` queue. Nothing is lost, and no address is asked too often.
+"""Delivery: what becomes of a message of the `notices` queue. Nothing is lost, and no rate limit is exceeded.
 
-A message is acknowledged when its notice was taken by the channel, is gathered in the register, is on the queue again,
-or is kept as a letter. A crash before that brings the message back, with the same notice id.
+A message is acknowledged when its notice was taken by the channel, is collected in the register, is on the queue
+again, or is kept as a dead letter. A crash before that brings the message back, with the same notice id.
 """
 
 import asyncio
@@ -92,18 +92,18 @@ class Parcel:
 
     @property
     def name(self) -> str:
-        """The name that its letter is kept under."""
+        """The name that its dead letter is kept under."""
         return f"{self.notice.id}-{self.route}"
 
     @property
     def admitted(self) -> bool:
-        """Whether its window has counted it, so that it is not gathered any more."""
+        """Whether its window has counted it, so that it is not collected any more."""
         return self.attempt > 0 or self.slot is not None
 
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What a lane said: go at `slot` (None: now), be gathered in `window`, or stay away since the route is `shut`.
+    """What the rate limit allows: go at `slot` (None: now), wait in `window`, or stay away since the route is `shut`.
 
     `taken`: another instance is handing over this very digest.
     """
@@ -119,8 +119,8 @@ class Courier:
 
     Args:
         channels, queues, clock: where notices go, where messages wait, the present.
-        lanes, gathering: what all instances share.
-        letterbox: keeps what failed, and tells of it; knows the fallback routes.
+        rate_limits, digest_items: what all instances share.
+        dead_letters: keeps what failed, and notifies people of it; knows the fallback routes.
         ruleset: returns the ruleset in force; raises Misconfigured.
         sleep, chance: wait some seconds; a number from 0 to 1 that spreads retries.
     """
@@ -163,21 +163,21 @@ class Courier:
             log.warning("a notice waits for the store: %s", error)
             await self._queues.send("notices", data, max(error.delay or 0.0, _STORE_DELAY))
         except Misconfigured as error:
-            if error.code != "ruleset-broken":  # that is told elsewhere
+            if error.code != "ruleset-broken":  # that is reported elsewhere
                 log.error("a notice waits until it may be looked up: %s", error)  # noqa: TRY400
             await self._queues.send("notices", data, _RULESET_DELAY)
         return False
 
     async def poisoned(self, text: str) -> None:
-        """Keep a message that the host gave up on, and tell: it is a defect of ours, or of the store."""
+        """Keep a message that the host gave up on, and notify people: it is a defect of ours, or of the store."""
         reason = "the host gave up on it after repeated failures"
-        log.error("a message of the queue notices is kept as a letter: %s", reason)
+        log.error("a message of the queue notices is kept as a dead letter: %s", reason)
         try:
             parcel = Parcel.read(read_object(text))
         except ValueError:
-            key, done = f"notices-{self._clock.now():%Y%m%d}", "It is kept as a letter of the queue notices."
-            reported = notify.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
-            await self._dead_letters.keep_dead_letter_and_notify("notices", text, reason, text, notice=reported)
+            key, done = f"notices-{self._clock.now():%Y%m%d}", "It is kept as a dead letter of the queue notices."
+            notice = notify.service(Kind.POISON, key, at=self._clock.now(), done=done, why=(reason,))
+            await self._dead_letters.keep_dead_letter_and_notify("notices", text, reason, text, notice=notice)
             return
         await self._give_up(parcel, _rate_limit_name(self._route_or_none(parcel.route)), reason)
 
@@ -215,7 +215,7 @@ class Courier:
             await self._refuse(parcel, name, turn.shut)
             return False
         if turn.window is not None:
-            await self._gather(parcel, name, turn.window)
+            await self._collect(parcel, name, turn.window)
             return False
         if turn.taken:  # it may yet die: then this one does it
             await self._queues.send("notices", parcel.message(), rate_limits_of.DIGEST_LEASE.total_seconds())
@@ -228,7 +228,7 @@ class Courier:
         return await self._hand_over(parcel, name)
 
     async def _turn(self, parcel: Parcel, route: Route) -> _Turn:
-        """Ask the lane. What comes back in time for its slot only looks whether the route is still in use."""
+        """Ask the rate limit. What comes back in time for its slot only looks whether the route is still in use."""
         name = rate_limit_name(route)
         daily = self._ruleset().reminder_at if parcel.notice.kind in REMINDERS else timedelta()
         if parcel.slot is not None and not missed(parcel.slot, self._clock.now()):
@@ -281,7 +281,7 @@ class Courier:
         if isinstance(answer, Delivered):
             if notice.kind is Kind.DIGEST:
                 await self._digest_items.delivered(notice.id)
-            _tell(parcel, "delivered")
+            _log_state(parcel, "delivered")
             return True
         waits = isinstance(answer, TryAgain) and answer.waits
         tried = replace(parcel, attempt=attempts_after(parcel.attempt, waits=waits), slot=None)
@@ -291,7 +291,7 @@ class Courier:
                 wait = max(wait, rate_limits_of.DIGEST_LEASE.total_seconds())
             text = "notice %s to %s: %s; attempt %d in %.0f s"
             log.warning(text, notice.id, parcel.route, answer.reason, tried.attempt + 1, wait)
-            _tell(tried, "retry")
+            _log_state(tried, "retry")
             if answer.delay:
                 asked, now = answer.delay, self._clock.now()
                 await self._rate_limits.change(name, lambda rate_limit: hold(rate_limit, asked, now))
@@ -305,7 +305,7 @@ class Courier:
             await self._give_up(tried, name, answer.reason)
         return False
 
-    async def _gather(self, parcel: Parcel, rate_limit: str, window: Window) -> None:
+    async def _collect(self, parcel: Parcel, rate_limit: str, window: Window) -> None:
         """Put a notice into the register, and see to it that a message closes its window."""
         if is_daily(window.box) and parcel.notice.at < end_of(window.name, timedelta()):
             found = await self._for_late(parcel.notice, window)
@@ -373,7 +373,7 @@ class Courier:
     async def _refuse(self, parcel: Parcel, name: str, state: RouteState) -> None:
         """Keep a notice for a route that is disabled, unless it was enabled meanwhile: then the notice goes on.
 
-        Who enabled it may have replayed its letters before this one was kept, and nobody would be told of this one.
+        Whoever enabled it may have replayed its dead letters before this one was kept: nobody would know of this one.
         """
         since = f" since {state.disabled_at:%Y-%m-%d %H:%M} UTC" if state.disabled_at else ""
         await self._give_up(parcel, name, f"the route is disabled{since}: {state.disabled_why}", state.trouble)
@@ -383,10 +383,10 @@ class Courier:
             await self._dead_letters.drop("notices", parcel.name)
 
     async def _give_up(self, parcel: Parcel, name: str, reason: str, trouble: str = "") -> None:
-        """Keep a notice as a letter, and tell through the other routes: once a day, or once for a disabled route."""
+        """Keep a notice as a dead letter, and notify the other routes: once a day, or once for a disabled route."""
         route, notice = parcel.route, parcel.notice
         log.error("notice %s to %s failed for good: %s", notice.id, route, reason)
-        _tell(parcel, "failed")
+        _log_state(parcel, "failed")
         text = json.dumps(replace(parcel, slot=None).message())
         await self._dead_letters.keep_dead_letter("notices", text, reason, parcel.name, parcel.attempt)
         now = self._clock.now()
@@ -397,14 +397,14 @@ class Courier:
             return
         if trouble.startswith(rate_limits_of.DISABLED):
             done = f"Nothing more is sent to the route {route}; its notices are kept."
-            following = f"Mend its address, then: python -m guardrails notices enable {route}"
+            following = f"Fix its address, then: python -m guardrails notices enable {route}"
         else:
-            done = f"A notice for the route {route} is kept as a letter; others may follow."
-            following = f"Mend it, try it with: python -m guardrails notices test {route}"
+            done = f"A notice for the route {route} is kept as a dead letter; others may follow."
+            following = f"Fix it, try it with: python -m guardrails notices test {route}"
         following += ", then: python -m guardrails notices replay --all"
-        reported = notify.service(Kind.DELIVERY_FAILING, f"{route}-{trouble}", at=now, done=done, why=(reason,))
-        if not await self._dead_letters.say(replace(reported, next=following), but=route):
-            log.error("nobody hears that the route %s fails: no other route, and no fallback", route)
+        failing = notify.service(Kind.DELIVERY_FAILING, f"{route}-{trouble}", at=now, done=done, why=(reason,))
+        if not await self._dead_letters.notify(replace(failing, next=following), but=route):
+            log.error("nobody is notified that the route %s fails: no other route, and no fallback", route)
         await self._rate_limits.change(name, lambda rate_limit: rate_limits_of.notified(rate_limit, route, trouble))
 
     def _route(self, name: str) -> Route | None:
@@ -419,8 +419,8 @@ class Courier:
             return None
 
 
-def _tell(parcel: Parcel, state: str) -> None:
-    """Say in the log what became of a notice."""
+def _log_state(parcel: Parcel, state: str) -> None:
+    """Log what became of a notice."""
     notice, about = parcel.notice, str(parcel.notice.exemption.get("id") or "")
     fact(
         Fact.NOTICE, id=notice.id, kind=str(notice.kind), route=parcel.route, state=state, exemption=about,
@@ -429,7 +429,7 @@ def _tell(parcel: Parcel, state: str) -> None:
 
 
 def rate_limit_name(route: Route) -> str:
-    """Return the lane of a route: routes that share channel and address setting share it."""
+    """Return the name of a route's rate limit: routes that share channel and address setting share it."""
     return f"{route.channel}-{route.address_setting}"
 
 

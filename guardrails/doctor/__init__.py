@@ -1,8 +1,8 @@
-"""The start-up check: whether the service can do what it is for, and how to mend what keeps it from that.
+"""The start-up check: whether the service can do what it is for, and how to fix what keeps it from that.
 
 Imports `wiring`, `intake` and what is below them; the function app runs it at its start.
 
-A check looks and tells; it mends nothing. Three-valued, as rules are: what cannot be told is unknown, and never a pass.
+A check looks and reports; it fixes nothing. Like rules it has three values: what is unknown is never a pass.
 
     model.py                  what a check finds
     needs.py                  what the service needs in Azure: actions, event subscriptions

@@ -14,7 +14,7 @@ PERMISSIONS_VERSION: Final = "2022-04-01"
 subscriptions and management groups too. Where it does not, the answer here is unknown."""
 
 _ASSIGN: Final = "Assign the role to the identity there (infra/management-group.bicep; docs/permissions.md)"
-_RULESET: Final = "Mend the ruleset: python -m guardrails doctor --only ruleset"
+_RULESET: Final = "Fix the ruleset: python -m guardrails doctor --only ruleset"
 _IDENTITY: Final = (
     "In Azure: give the function app its identity, and GUARDRAILS_CLIENT_ID its client id. Elsewhere: az login"
 )
@@ -32,7 +32,7 @@ async def identity(world: World) -> list[Finding]:
 def _known(claims: Mapping[str, Any] | Unread, what: str) -> Finding:
     if isinstance(claims, Unread):
         return failed(claims.reason, _IDENTITY, about=what)
-    oid, appid, tenant = (str(claims.get(name) or "not told") for name in ("oid", "appid", "tid"))
+    oid, appid, tenant = (str(claims.get(name) or "not known") for name in ("oid", "appid", "tid"))
     return passed(f"a token for object {oid}, application {appid}, tenant {tenant}", about=what)
 
 

@@ -1,4 +1,4 @@
-"""Which function app is ours. Pure."""
+"""The function app that is ours, by its resource id. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class FunctionApp:
 
     @classmethod
     def running(cls, environ: Mapping[str, str]) -> Self | None:
-        """Return the app that this process runs in, by what App Service tells it; None elsewhere.
+        """Return the app that this process runs in, by the environment variables of App Service; None elsewhere.
 
         Source: Microsoft Learn, "Environment variables and app settings in Azure App Service".
         WEBSITE_OWNER_NAME begins with the subscription's id and a plus sign.

@@ -29,7 +29,7 @@ _MOST_LINES: Final = 20
 
 
 async def report() -> None:
-    """Tell what runs; run the checks and log them: a fact each, an error line for each failure with how to mend it."""
+    """Log what runs and what the checks find: a fact each, and an error line for each failure with how to fix it."""
     fact(Fact.RUNNING, python=platform.python_version(), release=__version__)
     try:
         async with asyncio.timeout(LONGEST):
@@ -46,7 +46,7 @@ async def wind(intake: "Callable[[], Intake]") -> None:
     """See that the second clock of sweeps goes, though the timer should never call. Settings may keep us from it."""
     try:
         await intake().start()
-    except Exception as error:  # noqa: BLE001 - as above; the check tells of settings
+    except Exception as error:  # noqa: BLE001 - as above; the check reports wrong settings
         log.warning("the second clock was not looked at: %s", defect(error))
 
 
@@ -60,6 +60,6 @@ def write(report: Report) -> None:
 def _complain(result: Result) -> None:
     failures = [finding for finding in result.findings if finding.state is State.FAIL]
     for finding in failures[:_MOST_LINES]:
-        log.error("doctor, %s: %s. To mend it: %s", result.check, finding.line, finding.remediation)
+        log.error("doctor, %s: %s. Fix: %s", result.check, finding.line, finding.remediation)
     if len(failures) > _MOST_LINES:
         log.error("doctor, %s: and %d more: python -m guardrails doctor", result.check, len(failures) - _MOST_LINES)

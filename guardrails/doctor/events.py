@@ -1,4 +1,4 @@
-"""The check of event subscriptions: every subscription that we see tells us of its exemptions.
+"""The check of event subscriptions: every subscription that we see sends us the events of its exemptions.
 
 Shapes: Azure's types of Microsoft.EventGrid/systemTopics and its eventSubscriptions, 2025-02-15.
 """

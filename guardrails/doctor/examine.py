@@ -1,4 +1,4 @@
-"""Runs the checks, all at once, each in its time: whatever one of them meets, the others are told."""
+"""The run of all checks, at once, each in its time: whatever happens to one, the others are reported."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -39,7 +39,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "holds": storage.holds,
     "versions": host.versions,
 }
-"""Name -> check, in the order in which they are told."""
+"""Name -> check, in the order of the report."""
 
 SECONDS: Final = 35.0
 """How long checks wait for answers; what has not answered is unknown."""
@@ -75,7 +75,7 @@ async def examine(
         async with connected(environ, clock, send=send, app=app, seconds=seconds) as world:
             return Report(await asyncio.gather(*map(run, names)))
     except Misconfigured as error:
-        skipped = Finding(State.SKIPPED, "it was not looked at: the settings must be mended first")
+        skipped = Finding(State.SKIPPED, "it was not looked at: the settings must be fixed first")
         rest = [Result(name, [skipped]) for name in names if name != "settings"]
         return Report([Result("settings", host.broken(error)), *rest])
 

@@ -32,7 +32,7 @@ async def settings(world: World) -> list[Finding]:
     try:
         places = world.destinations().values()
     except Misconfigured:
-        return [unknown("which settings the routes need is not known: the ruleset is broken", "Mend the ruleset")]
+        return [unknown("which settings the routes need is not known: the ruleset is broken", "Fix the ruleset")]
     wrong = [unfit(world, place) for place in places]
     return [one for one in wrong if one] or [passed("all are right, those of the routes included")]
 
@@ -54,9 +54,9 @@ async def ruleset(world: World) -> list[Finding]:
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"
     seen = "; ".join([f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen, *found.gaps])
-    stands = passed(seen, remediation=_NAME_AUTHORS if found.gaps else "")
+    in_force = passed(seen, remediation=_NAME_AUTHORS if found.gaps else "")
     ended = [("", one) for one in found.ended(world.clock.now())]
-    return [stands, *(passed(one, remediation=_PATTERNS) for one in found.warnings), *informed(ended, _ENDED)]
+    return [in_force, *(passed(one, remediation=_PATTERNS) for one in found.warnings), *informed(ended, _ENDED)]
 
 
 async def versions(world: World) -> list[Finding]:

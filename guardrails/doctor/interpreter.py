@@ -1,7 +1,7 @@
 """Which Python runs the service: this one, and the one that the function app's configuration names.
 
 Azure builds and runs a package with a version that need not be the one that the app asks for (Azure/azure-dev, issue
-8538), so the start-up check tells the version that it runs on, and who runs the doctor elsewhere reads the site's, and
+8538), so the start-up check logs the version that it runs on. Elsewhere the doctor reads the site's configuration, and
 what the last start wrote into the log (guardrails/doctor/logs.py). Which version will do is decided here.
 """
 

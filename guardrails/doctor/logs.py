@@ -1,4 +1,4 @@
-"""The check of the log: the service's own records reach the workspace, for the alerts count them and nothing else.
+"""The check of the log: the service's own records get to the workspace, for the alerts count them and nothing else.
 
 The record of the last start says which Python ran. The workspace is asked with the login of who runs the doctor; the
 app's identity may write logs and not read them.
@@ -51,9 +51,9 @@ def _arrived(row: Mapping[str, Any]) -> Finding:
     except ValueError:
         return unknown("Azure's answer about the logs cannot be read", _READ)
     if newest is None or not count:
-        return failed("none of the service's own records reached the workspace within a day", _LOST)
+        return failed("none of the service's own records came to the workspace within a day", _LOST)
     return passed(
-        f"{count} records of the service reached the workspace within a day, the last at {spell_time(newest)}"
+        f"{count} records of the service came to the workspace within a day, the last at {spell_time(newest)}"
     )
 
 
@@ -61,14 +61,14 @@ def _started(row: Mapping[str, Any]) -> Finding:
     """Judge the Python of the last start that the log knows of."""
     python, release = str(row.get("python") or ""), str(row.get("release") or "")
     if not python:
-        return unknown("no record of a start reached the workspace within two days, so its Python is not known", _START)
+        return unknown("no record of a start came to the workspace within two days, so its Python is not known", _START)
     return judged(python, f"Python at the last start, of release {release or 'unknown'}")
 
 
 def _query(insights: str) -> str:
     """Return the question for the records that alerts count: guardrails/runtime/telemetry.py writes them.
 
-    It looks back two days, for a start is told of once a day at least, and counts the records of the last one.
+    It looks back two days, for the running app is logged once a day at least, and counts the records of the last one.
     """
     ours = f"where _ResourceId =~ '{insights.replace(chr(92), '').replace(chr(39), '')}'"
     facts = "where Message startswith '{' | extend fact = parse_json(Message) | where isnotempty(tostring(fact.event))"

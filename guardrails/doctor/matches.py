@@ -10,14 +10,14 @@ from guardrails.sweep.matches import Counted, Matches, counted, last_counted, un
 
 _SHOWN: Final = 12
 _ALL: Final = "python -m guardrails rules --counts"
-_REMEDIATION: Final = "Mend what it matches, or take it out where it is of no use"
+_REMEDIATION: Final = "Fix what it matches, or take it out where it is of no use"
 
 
 async def matches(world: World) -> list[Finding]:
     """What matches none is named; that is no failure, for it may be meant so. Raises what storage does."""
     ruleset = world.ruleset()
     if ruleset is None:
-        return [unknown("what the ruleset lists is not known, for it is broken", "Mend the ruleset")]
+        return [unknown("what the ruleset lists is not known, for it is broken", "Fix the ruleset")]
     found = last_counted(await world.service.register.sweeps.last())
     listed = counted(ruleset, found)
     if not listed:

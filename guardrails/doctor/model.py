@@ -1,4 +1,4 @@
-"""What a check finds. Pure."""
+"""Findings of the start-up check, and their states. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 
 class State(StrEnum):
-    """How it stands. `skipped`: it was not looked at, and why is said."""
+    """The state of what was looked at. `skipped`: it was not looked at, and the finding says why."""
 
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
@@ -16,7 +16,7 @@ class State(StrEnum):
 
 
 _MOST: Final = 12
-"""So many findings of a kind are told; the rest is counted."""
+"""So many findings of a kind are shown; the rest is counted."""
 _WORST: Final = (State.FAIL, State.UNKNOWN, State.PASS, State.SKIPPED)
 
 
@@ -26,7 +26,7 @@ class Finding:
 
     Attributes:
         seen: what was seen; it holds no secret.
-        mend: what to do about it; "" where nothing is to be done.
+        remediation: what to do about it; "" where nothing is to be done.
         about: the scope, route, queue ... that it is about; "" where the check is about one thing.
     """
 
@@ -46,7 +46,7 @@ class Finding:
 
 
 def passed(seen: str, *, about: str = "", remediation: str = "") -> Finding:
-    """Return a finding that all is well; `mend`: what may be done nevertheless."""
+    """Return a finding that all is well; `remediation`: what may be done nevertheless."""
     return Finding(State.PASS, seen, remediation, about)
 
 
@@ -56,7 +56,7 @@ def failed(seen: str, remediation: str, *, about: str = "") -> Finding:
 
 
 def unknown(seen: str, remediation: str, *, about: str = "") -> Finding:
-    """Return a finding that it cannot be told."""
+    """Return a finding that it is unknown."""
     return Finding(State.UNKNOWN, seen, remediation, about)
 
 

@@ -1,4 +1,4 @@
-"""The check of routes: each can be reached, and takes a test notice where that is asked for."""
+"""The check of routes: a connection to each can be made, and it takes a test notice where that is asked for."""
 
 from functools import partial
 from typing import Final
@@ -21,9 +21,9 @@ async def routes(world: World) -> list[Finding]:
     try:
         found = world.destinations()
     except Misconfigured:
-        return [unknown("which routes there are is not known: the ruleset is broken", "Mend the ruleset")]
+        return [unknown("which routes there are is not known: the ruleset is broken", "Fix the ruleset")]
     if not found:
-        return [failed("the ruleset has no route: nobody is told of anything", "Add one: docs/notices.md")]
+        return [failed("the ruleset has no route: nobody is notified of anything", "Add one: docs/notices.md")]
     answers = await world.each(found, lambda name: _route(world, found[name]))
     late = partial(unknown, remediation="Run it again, with --only routes")
     return [late(one.reason, about=name) if isinstance(one, Unread) else one for name, one in answers.items()]

@@ -55,7 +55,7 @@ async def _queue(world: World, name: str) -> Finding:
 
 
 async def dead_letters(world: World) -> list[Finding]:
-    """How many letters wait for an operator. Raises what storage does."""
+    """How many dead letters wait for an operator. Raises what storage does."""
     found = await world.service.register.dead_letters()
     if not found:
         return [passed("none wait")]
@@ -64,7 +64,7 @@ async def dead_letters(world: World) -> list[Finding]:
 
 
 async def breaker(world: World) -> list[Finding]:
-    """The limit on reverts is not reached. Raises what storage does."""
+    """The breaker is closed: fewer reverts than its limit. Raises what storage does."""
     register = world.service.register
     state = await register.breaker(world.clock.now())
     if state.opened_at is not None:

@@ -90,7 +90,7 @@ class World:
         answers = {scope: answer for scope, answer in asked.items() if answer is not LATE}
         if not late:
             return answers, []
-        seen = f"{len(late)} of {len(asked)} scopes were not reached in time, {late[0]} among them"
+        seen = f"{len(late)} of {len(asked)} scopes were not looked at in time, {late[0]} among them"
         return answers, [unknown(seen, f"Look at them alone: --only {check}")]
 
     async def each[K, V](self, keys: Iterable[K], ask: Callable[[K], Awaitable[V]]) -> dict[K, V | Unread]:

@@ -1,5 +1,4 @@
-"""What an exemption is: its id, its body, its metadata, its dates, and the facts that are known beside it. Pure.
+"""What an exemption is: its id, its body, its metadata, its dates, and the facts that rules judge it by. Pure.
 
-Imports `errors` alone. A fact is a value here, however it was learnt; who reads it from Azure, a file or the register
-stands in `azure/`, `files/` and `register/`.
+Imports `errors` alone. A fact is a value here, however it was learnt; `azure/`, `files/` and `register/` read them.
 """

@@ -1,4 +1,4 @@
-"""Whether an assignment applies where an exemption stands: by the scopes in their ids and the tree above them. Pure.
+"""Whether an assignment applies at an exemption's scope: by the scopes in their ids and the tree above them. Pure.
 
 An assignment applies at its scope and below it, less what its notScopes leave out. A subscription or a management group
 can be moved, and takes its exemptions along: their assignment may then apply there no more.
@@ -17,7 +17,7 @@ GROUP: Final = "/providers/microsoft.management/managementgroups/"
 _ASSIGNMENT: Final = "/providers/microsoft.authorization/policyassignments/"
 MARK: Final = "mg~"
 """Before the name of a management group, in ids of containers (ExemptionId.container)."""
-_ASK: Final = Unread("Azure Resource Manager does not tell whether a management group in its notScopes is above it")
+_ASK: Final = Unread("Azure Resource Manager does not show whether a management group in its notScopes is above it")
 
 
 def chain_of(container: str, above: Mapping[str, Chain]) -> Chain:
@@ -45,7 +45,7 @@ def at_groups_above[T](
 
 
 def outside(scope: str, container: str, assignment: Assignment, above: Mapping[str, Chain]) -> Outside | Unread | None:
-    """Return why an assignment does not apply at a scope; None where it does, Unread where that cannot be told.
+    """Return why an assignment does not apply at a scope; None where it does, Unread where that is unknown.
 
     Args:
         scope: an exemption's scope, lower case. `container`: as ExemptionId.container has it.

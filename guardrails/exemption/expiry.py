@@ -1,4 +1,4 @@
-"""Expiry: where an exemption stands on its way to its end. The one place that says what has expired. Pure.
+"""Expiry: whether an exemption is active, expiring or expired, and its reminders. The one place that says so. Pure.
 
 An exemption ends at its `expiresOn`, to the second, UTC: from then on Azure keeps it and no longer honours it
 (Microsoft Learn, "Azure Policy exemption structure", Expiration).
@@ -27,7 +27,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class State(StrEnum):
-    """Where an exemption stands."""
+    """The expiry state of an exemption."""
 
     NO_EXPIRY = "no-expiry"
     ACTIVE = "active"
@@ -131,12 +131,12 @@ def months_after(start: datetime, months: int) -> datetime:
 
 
 def reminder(date: datetime | None, now: datetime, days: Sequence[int], reminded: str, at: timedelta) -> int | None:
-    """Return the threshold that is to be told of now; None where nothing is.
+    """Return the threshold of the reminder that is due now; None where none is.
 
-    Each threshold is told once for each date, and only the sharpest that has passed: `reminded` is what `mark` made
-    of the last one told. A new date starts anew. Reminders go once a day, `at` so long after midnight: what comes
-    within a threshold before the next time is told with it, for a day later it might be over. Threshold 0 is the date
-    itself, and is told when that has passed.
+    Each threshold is announced once for each date, and only the sharpest that has passed: `reminded` is what `mark`
+    made of the last one. A new date starts anew. Reminders go once a day, `at` so long after midnight: what comes
+    within a threshold before the next time is announced now, for a day later it might be over. Threshold 0 is the date
+    itself, and is announced when that has passed.
     """
     if date is None:
         return None
@@ -145,12 +145,12 @@ def reminder(date: datetime | None, now: datetime, days: Sequence[int], reminded
     if not passed:
         return None
     sharpest = min(passed)
-    reported = dict(one.split("/", 1) for one in reminded.split() if "/" in one).get(spell_time(date), "")
-    return None if reported.isdigit() and int(reported) <= sharpest else sharpest
+    announced = dict(one.split("/", 1) for one in reminded.split() if "/" in one).get(spell_time(date), "")
+    return None if announced.isdigit() and int(announced) <= sharpest else sharpest
 
 
 def reminder_turns(date: datetime, days: Sequence[int], at: timedelta) -> list[datetime]:
-    """Return when each of the reminders of a date first is to be told; see `reminder`."""
+    """Return when each of the reminders of a date is first due; see `reminder`."""
     turns = []
     for count in {*days}:
         passes = _before(date, count)
@@ -166,7 +166,7 @@ def _end_of_day(now: datetime, at: timedelta) -> datetime:
 
 
 def mark(date: datetime, threshold: int, before: str = "") -> str:
-    """Return what is kept of a reminder, so that it is told once, with what was kept `before`: the last few dates."""
+    """Return what is kept of a reminder, so that it is sent once, with what was kept `before`: the last few dates."""
     others = [one for one in before.split() if not one.startswith(spell_time(date) + "/")]
     return " ".join([*others[1 - _MARKS :], f"{spell_time(date)}/{threshold}"])
 

@@ -137,7 +137,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """An assignment that does not apply where an exemption stands.
+    """An assignment that does not apply at an exemption's scope.
 
     Attributes:
         scope: the assignment's scope.
@@ -152,7 +152,7 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What only a look at all exemptions, and at the tree, can tell of one: told by the last sweep, or by a scan.
+    """What only a look at all exemptions, and at the tree, can find of one: found by the last sweep, or by a scan.
 
     None: nothing was found, or nobody has looked yet.
     """
@@ -166,7 +166,7 @@ NOBODY_LOOKED: Final = Together()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that rules may look at beside the exemption.
+    """Everything that rules may look at besides the exemption.
 
     Attributes:
         now: the present, UTC.
@@ -179,9 +179,9 @@ class Facts:
         recreated: how often we put it back because its target went and came again; 0 where that is not known.
         policies: at least those that the exemption may switch off, where the ruleset asks for them. One that is not
             among them was not looked up, or is not shown: nothing is known of it.
-        stood: what was accepted where there is no compliant state: of an exemption that never was compliant and was
-            let stand, or that was deleted and made anew; None elsewhere.
-        together: what the last sweep told of it, or this scan.
+        accepted: what was accepted where there is no compliant state: of an exemption that never was compliant and was
+            tolerated, or that was deleted and made anew; None elsewhere.
+        together: what the last sweep found of it, or this scan.
     """
 
     now: datetime
@@ -193,14 +193,14 @@ class Facts:
     approved: frozenset[str] = frozenset()
     recreated: int = 0
     policies: PoliciesById = NO_POLICIES
-    stood: Before | None = None
+    accepted: Before | None = None
     together: Together = NOBODY_LOOKED
 
 
 def last_write(exemption: Exemption, now: datetime) -> tuple[Author | Unread, datetime | None]:
     """Return who last wrote an exemption and when (UTC, not after `now`), by its own systemData.
 
-    Unread and None where it has no time of a write: then our own writes cannot be told from others' either.
+    Unread and None where it has no time of a write: then our own writes are not known from others' either.
     """
     if exemption.modified_at is None:
         source, absent = exemption.source, SYSTEM in exemption.not_returned

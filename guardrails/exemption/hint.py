@@ -1,4 +1,4 @@
-"""What wakes the service up. Pure."""
+"""A hint: why an exemption is looked at now. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ class Hint:
 
     Attributes:
         source: event, queue, wake-up, operator, sweep or target.
-        operation: write or delete, as an event told; target-write or target-delete where that was about its target.
+        operation: write or delete, as an event says; target-write or target-delete where that was about its target.
         actor: who is said to have done it: a UPN, else an application id, else an object id; "" where unknown.
         event_id: the event's id, for the logs.
         listed: the token of what the inventory shows, from a sweep; see guardrails.reconcile.inventory.
         adopt: from a sweep: one that the register does not know was there before the guardrails if it was last written
             before this time, UTC; None where it was not.
-        together: from a sweep: what it tells of the exemption beside others; see guardrails.exemption.together.
+        together: from a sweep: what it found of the exemption and others; see guardrails.exemption.together.
         seen: from a sweep: when it began to look, UTC; what was read before then is not what it saw. None elsewhere.
         due: from a wake-up: the time that it is for, UTC; None elsewhere.
         verified: whether Azure's activity log says so; an event can be sent by whoever holds the key of its endpoint.

@@ -4,8 +4,8 @@ Ids come from events, queues, bodies and hands, and become paths of requests. A 
 rewrites on its way leads to another object. So an id is brought into one spelling before use, or it is refused.
 
 Names of exemptions hold none of `<>*%&:\\?+/` and no control characters (Microsoft Learn, ARM template reference of
-policyExemptions); older schemas are looser, and other types have rules of their own. So what merely looks odd is taken
-as it is: it is percent-encoded on its way, and the answer is compared with it.
+policyExemptions); older schemas are looser, and other types have rules of their own. So a name that is merely unusual
+is taken as it is: it is percent-encoded on its way, and the answer is compared with it.
 """
 
 import unicodedata
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 LONGEST: Final = 8_000
 """Characters of an id. No URL to Azure holds more, and the register's column `id` holds as many."""
 
-_ODD: Final = ("%", "\\", "//", "/.", "/ ")
+_REWRITTEN: Final = ("%", "\\", "//", "/.", "/ ")
 """What an id without has nothing to be looked at, if it is printable ASCII."""
 
 _REPLACED: Final = "\ufffd"
@@ -32,7 +32,7 @@ def resource_id(text: str) -> str:
     text = "/" + text.strip(_AROUND)
     if len(text) > LONGEST:
         raise ValueError(f"it has {len(text)} characters; an id has at most {LONGEST}")
-    if text.isascii() and text.isprintable() and not any(map(text.__contains__, _ODD)):
+    if text.isascii() and text.isprintable() and not any(map(text.__contains__, _REWRITTEN)):
         return text
     if any("\ud800" <= one <= "\udfff" for one in text):
         raise ValueError("it holds half a character (a lone surrogate)")
@@ -55,7 +55,7 @@ def resource_id(text: str) -> str:
 def folded(text: str) -> str:
     """Return a text in lower case, character by character, where that can be undone; its length stays.
 
-    Azure's ids ignore case. Letters that merely share a lower case are others: the sign of Kelvin is no k.
+    Azure's ids ignore case. Characters that merely share a lower case are different: the sign of Kelvin is no k.
     """
     return text.lower() if text.isascii() else "".join(map(_low, text))
 

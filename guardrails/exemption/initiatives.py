@@ -8,7 +8,7 @@ from guardrails.exemption.facts import Policy, Unread
 
 UNSAID: Final = Unread("it does not say which policies it holds")
 _CUT: Final = Unread("the list of its policies was cut off; in PowerShell, save it with ConvertTo-Json -Depth 10")
-_ODD: Final = Unread("the list of its policies has entries without an id, or one id twice")
+_MALFORMED: Final = Unread("the list of its policies has entries without an id, or one id twice")
 _NO_METADATA: Final = Unread("its metadata is no object; in PowerShell, save it with ConvertTo-Json -Depth 10")
 _SILENT: Final = Unread("it says neither its metadata nor its rule")
 _POLICY: Final = re.compile(
@@ -57,7 +57,7 @@ def members_of(listed: object) -> Mapping[str, str] | Unread:
     """Return reference id -> definition id, both in lower case, of an initiative's `policyDefinitions`.
 
     The ids are those of definitions, without a version that they may name.
-    Keys count in any casing, and a single policy may stand without its list, as PowerShell unrolls it. Where the list,
+    Keys count in any casing, and a single policy may come without its list, as PowerShell unrolls it. Where the list,
     or any entry of it, cannot be read, the members are Unread and never fewer: part of an initiative would look like
     the whole of it.
     """
@@ -73,9 +73,9 @@ def members_of(listed: object) -> Mapping[str, str] | Unread:
         if not (
             isinstance(reference, str) and isinstance(definition, str) and reference.strip() and definition.strip()
         ):
-            return _ODD
+            return _MALFORMED
         members[reference.lower()] = base_of(definition).lower()
-    return _ODD if len(members) < len(listed) else members or UNSAID
+    return _MALFORMED if len(members) < len(listed) else members or UNSAID
 
 
 def _folded(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,14 +85,14 @@ class TagNames(NamedTuple):
 
 
 _TICKET: Final = 200
-"""Characters by which tickets are told apart."""
+"""Characters of a ticket that count when tickets are compared."""
 
 
 def ticket_mark(ticket: str) -> str:
-    """Return by what a ticket is told from others: a hash of its beginning, blind to case."""
+    """Return what tickets are compared by: a hash of its beginning, blind to case."""
     return mark_of(ticket.strip()[:_TICKET].strip().casefold())
 
 
 def mark_of(text: str) -> str:
-    """Return a short hash (12 hex digits) by which a text is told from others."""
+    """Return a short hash (12 hex digits) that texts are compared by."""
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]

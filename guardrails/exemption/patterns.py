@@ -36,8 +36,8 @@ class Glob:
         text: the glob in the form of version 2, as it is spelled.
         plain: the text that it is, in lower case where case does not matter; None where it has wildcards.
         expression: the same for RE2, without what is below.
-        needed: the longest text that stands in all that it matches.
-        parts: how many of an id's parts, from its start, tell whether it matches; a great number where all may do.
+        needed: the longest text that is in all that it matches.
+        parts: how many of an id's parts, from its start, decide whether it matches; a great number where all may.
     """
 
     __slots__ = ("_below", "_opened", "_regex", "_start", "expression", "needed", "parts", "plain", "text")
@@ -100,9 +100,7 @@ class Scopes:
 
 
 class _Lookup:
-    """Globs by number. What is plain is looked up by the id and by each scope above it; of the others RE2 tells at once
-    which match.
-    """
+    """Globs by number. Plain ones are looked up by the id and each scope above it; RE2 matches all others at once."""
 
     __slots__ = ("_longest", "_plain", "_together", "_wild")
 
@@ -149,7 +147,7 @@ _MANY: Final = 8
 """So many globs with wildcards are worth one look for all."""
 
 _PARTS: Final = 5
-"""The parts of an id up to a resource group, what stands before its first slash included."""
+"""The parts of an id up to a resource group, what is before its first slash included."""
 
 _KEPT: Final = 10_000
 
@@ -223,7 +221,7 @@ def is_nothing(text: str) -> bool:
 
 
 def start_of(text: str) -> str:
-    """Return what stands before a glob's first wildcard."""
+    """Return what is before a glob's first wildcard."""
     return re.split(r"[*?\[]", text, maxsplit=1)[0]
 
 
@@ -284,8 +282,8 @@ class Regex:
             self._regex = _compiled(text)
         except re2.error as error:
             raise ValueError(_reason(error)) from None
-        if odd := _NO_REPETITION.search(_QUOTED.sub("", text)):
-            raise ValueError(f"{odd[0][:40]} would be taken for text; write a repetition like {{0,3}}, of at most 1000")
+        if at := _NO_REPETITION.search(_QUOTED.sub("", text)):
+            raise ValueError(f"{at[0][:40]} would be taken for text; write a repetition like {{0,3}}, of at most 1000")
 
     def matches(self, text: str) -> bool:
         """Whether it matches the whole text."""

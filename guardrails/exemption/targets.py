@@ -42,7 +42,7 @@ def ranked(types: Mapping[str, int]) -> tuple[str, ...]:
 def types_of(ids: Iterable[ExemptionId]) -> dict[str, int]:
     """Return target type -> how many of these exemptions are attached to a resource of it, at any depth.
 
-    Types ignore case; of several spellings the one that sorts first stands for all.
+    Types ignore case; several spellings count as one, the one that sorts first.
     """
     found: dict[str, tuple[str, int]] = {}
     for one in ids:

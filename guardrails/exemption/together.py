@@ -1,8 +1,8 @@
-"""What a sweep tells of an exemption beside others (facts.Together): as JSON, and as a part of its token. Pure.
+"""What a sweep finds of an exemption and others (facts.Together): as JSON, and as a part of its token. Pure.
 
-The token of the inventory (guardrails.reconcile.inventory) has a tail where there is anything to tell: a name for the
-overlap, and one for whether the assignment applies. So a sweep sees by the register's token alone that what it tells is
-known.
+The token of the inventory (guardrails.reconcile.inventory) has a tail where there is anything to report: a name for the
+overlap, and one for whether the assignment applies. So a sweep sees by the register's token alone that what it reports
+is known.
 """
 
 import hashlib
@@ -22,23 +22,23 @@ NAME: Final = 8
 """Digits of each name in a tail."""
 
 NOTHING: Final = "0" * NAME
-"""The name for nothing to tell, beside another one."""
+"""The name for nothing to report, where the other part has one."""
 
 PARTS: Final = ("overlap", "outside")
-"""What is told, in the order of the names in a tail."""
+"""What is reported, in the order of the names in a tail."""
 
-_UNREADABLE: Final = Unread("what the last sweep told of it cannot be read")
+_UNREADABLE: Final = Unread("what the last sweep found of it cannot be read")
 _ID: Final = 400
 """Characters that are kept of an id."""
 
 _TEXT: Final = 90
-"""Characters that are kept of any other text; of the reason why nothing can be told, four times as many."""
+"""Characters that are kept of any other text; of the reason why it is unknown, four times as many."""
 
 _MOST: Final = 10
 
 
 def names_in(listed: str) -> tuple[str, str]:
-    """Return the names in a token's tail, one for each of PARTS; "" for nothing to tell."""
+    """Return the names in a token's tail, one for each of PARTS; "" for nothing to report."""
     if len(listed) <= BASE:
         return "", ""
     overlap, outside = listed[BASE : BASE + NAME], listed[BASE + NAME :]
@@ -46,14 +46,14 @@ def names_in(listed: str) -> tuple[str, str]:
 
 
 def with_names(listed: str, overlap: str, outside: str) -> str:
-    """Return a token with another tail: names for each of PARTS, "" for nothing to tell."""
+    """Return a token with another tail: names for each of PARTS, "" for nothing to report."""
     base = listed if len(listed) == BASE else listed[:BASE]
     return f"{base}{overlap or NOTHING}{outside or NOTHING}" if overlap or outside else base
 
 
-def name_of(reported: object) -> str:
-    """Return a name for what is told."""
-    return hashlib.sha256(canonical_json(reported).encode()).hexdigest()[:NAME]
+def name_of(said: object) -> str:
+    """Return a name for what is reported, as JSON."""
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:NAME]
 
 
 def merged(listed: str, said: Json, known: Json) -> Json:
@@ -61,7 +61,7 @@ def merged(listed: str, said: Json, known: Json) -> Json:
 
     Args:
         listed: the token that a sweep handed over; "" where it was no sweep that did.
-        said: what it told: a part whose name is in the token and which is not here is still as the register has it.
+        said: what it found: a part whose name is in the token and which is not here is still as the register has it.
         known: what the register has.
     """
     if not listed:
@@ -84,22 +84,22 @@ def named(listed: str, kept: Json) -> str:
     return with_names(listed, overlap, outside)
 
 
-def to_json(reported: Overlap | Outside | Unread | None, name: str = "") -> dict[str, Any]:
+def to_json(part: Overlap | Outside | Unread | None, name: str = "") -> dict[str, Any]:
     """Return one part as JSON. `name`: its name; made of what it says where none is given."""
     said: dict[str, Any] = {}
-    if isinstance(reported, Unread):
-        said = {"unknown": reported.reason[: 4 * _TEXT]}
-    elif isinstance(reported, Overlap):
+    if isinstance(part, Unread):
+        said = {"unknown": part.reason[: 4 * _TEXT]}
+    elif isinstance(part, Overlap):
         said = {
-            "before": [[one.id[:_ID], spell_time(one.written) if one.written else ""] for one in reported.others],
-            "count": reported.count,
-            "controls": [one[:_TEXT] for one in reported.controls[:_MOST]],
-            "policies": reported.policies,
-            "whole": reported.whole,
+            "before": [[one.id[:_ID], spell_time(one.written) if one.written else ""] for one in part.others],
+            "count": part.count,
+            "controls": [one[:_TEXT] for one in part.controls[:_MOST]],
+            "policies": part.policies,
+            "whole": part.whole,
         }
-    elif isinstance(reported, Outside):
-        groups = [one[:_TEXT] for one in reported.groups[:_MOST]]
-        said = {"scope": reported.scope[:_ID], "notScope": reported.not_scope[:_ID], "groups": groups}
+    elif isinstance(part, Outside):
+        groups = [one[:_TEXT] for one in part.groups[:_MOST]]
+        said = {"scope": part.scope[:_ID], "notScope": part.not_scope[:_ID], "groups": groups}
     return {"name": name or name_of(said), **said}
 
 

@@ -27,13 +27,13 @@ class Pin(NamedTuple):
 
     Attributes:
         pattern: `definitionVersion`, such as `1.*.*`; "" where it pins none.
-        effective: `effectiveDefinitionVersion`, which Azure tells where it is asked to expand it; "" where it does not.
-        told: whether the source would show a pin; an older api-version does not know them.
+        effective: `effectiveDefinitionVersion`, which Azure adds where it is asked to expand it; "" where it does not.
+        shown: whether the source would show a pin; an older api-version does not know them.
     """
 
     pattern: str = ""
     effective: str = ""
-    reported: bool = True
+    shown: bool = True
 
 
 class Choice(NamedTuple):
@@ -49,8 +49,8 @@ class Definition:
 
     Attributes:
         members: as in facts.Assignment.
-        version: the number of the latest version; "" where it is not told.
-        versions: the numbers of all versions; () where they are not told.
+        version: the number of the latest version; "" where it is not shown.
+        versions: the numbers of all versions; () where they are not shown.
         single: whether it has this version only. Every custom initiative has.
     """
 
@@ -73,16 +73,16 @@ class Definition:
         return alike.get(version.lower()) or next((one for name, one in alike.items() if name not in others), None)
 
 
-def pin_of(body: Mapping[str, Any], *, reported: bool = True) -> Pin:
+def pin_of(body: Mapping[str, Any], *, shown: bool = True) -> Pin:
     """Return the pin in an assignment's properties, or in an assignment whose properties were lifted; keys in any case.
 
-    A `definitionVersion` that is there and is no text, such as null, was cut out by the source: then nothing is told.
-    A version that the id of the definition names is told by every api-version.
+    A `definitionVersion` that is there and is no text, such as null, was cut out by the source: then no pin is shown.
+    Every api-version shows a version that the id of the definition names.
     """
     said = _lower(body)
     given, effective = said.get("definitionversion", ""), said.get("effectivedefinitionversion")
     pattern = _text(given) or version_in(str(said.get("policydefinitionid") or ""))
-    return Pin(pattern, _text(effective), bool(pattern) or (reported and isinstance(given, str)))
+    return Pin(pattern, _text(effective), bool(pattern) or (shown and isinstance(given, str)))
 
 
 def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
@@ -110,15 +110,15 @@ def choose(pin: Pin, definition: Definition) -> Choice | Unread | None:
     What Azure itself says goes first. It is never guessed: a pattern that nothing matches is not the latest version.
     """
     if definition.single:
-        return _reported(definition.version, "a custom initiative has one version")
+        return _choice(definition.version, "a custom initiative has one version")
     if pin.effective:
         return Choice(pin.effective, "effectiveDefinitionVersion")
-    if not pin.reported:
+    if not pin.shown:
         if len(definition.versions) == 1:
             return Choice(definition.versions[0], "its only version")
-        return Unread("which of its versions the assignment evaluates is not told")
+        return Unread("which of its versions the assignment evaluates is not shown")
     if not pin.pattern:
-        return _reported(definition.version, "the latest; the assignment pins none")
+        return _choice(definition.version, "the latest; the assignment pins none")
     if _VERSION.fullmatch(pin.pattern):
         return Choice(pin.pattern, "definitionVersion")
     if definition.versions:
@@ -127,7 +127,7 @@ def choose(pin: Pin, definition: Definition) -> Choice | Unread | None:
     return pinned(pin.pattern, latest) if newest(pin.pattern, latest) in latest else None
 
 
-def _reported(version: str, found: str) -> Choice:
+def _choice(version: str, found: str) -> Choice:
     return Choice(version, found if version else "")
 
 

@@ -1,7 +1,7 @@
 """Azure's JSON, as people save it: one object or many, and in what the tools wrap them. Pure.
 
 Known wrappings: a bare object; an array (`az ... list`, `ConvertTo-Json`); ARM's list `{"value": []}`; Resource Graph's
-`{"data": []}`, as rows of objects or as its table of columns and rows; and the examples beside REST specifications,
+`{"data": []}`, as rows of objects or as its table of columns and rows; and the examples of REST specifications,
 whose bodies are at `responses.*.body`. What an object means is not looked at here: `Exemption.from_arm` knows.
 """
 
@@ -36,7 +36,7 @@ _AGAIN: Final = "Save Azure's answer again, as it comes"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One JSON object, and where it stands: `$.value[3]`. `source`: who returned it, where its wrapping says so."""
+    """One JSON object, and its place: `$.value[3]`. `source`: who returned it, where its wrapping says so."""
 
     place: str
     body: Mapping[str, Any]
@@ -94,7 +94,7 @@ class Reading:
 def read_bytes(data: bytes, name: str = "") -> Reading:
     """Read a file's bytes: UTF-8, UTF-16 or UTF-32, with a byte order mark (PowerShell redirects) or without.
 
-    `name`: the file's; its ending may tell what a text is that is no JSON.
+    `name`: the file's; its ending may say what a text is that is no JSON.
     """
     encoding = json.detect_encoding(data)
     try:
@@ -135,7 +135,7 @@ def _nothing(place: str, message: str) -> Reading:
 
 
 def once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return problems, those that say of many objects that they are none of ours told once, with their number."""
+    """Return problems; where many objects are of a kind that is not read, the first of them, with their number."""
     first: dict[str, Problem] = {}
     counts: Counter[str] = Counter()
     for problem in problems:
@@ -148,7 +148,7 @@ def once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 class _Repeated(dict[str, Any]):
-    """A JSON object in which a key stands twice: which of the values counts, nobody can tell."""
+    """A JSON object with the same key twice: which of the values counts is unknown."""
 
     key = ""
 
@@ -177,7 +177,7 @@ def _unwrapped(node: Any, place: str, source: Source | None = None) -> Iterator[
     elif not isinstance(node, dict):
         yield NoObject(place, f"a JSON object is wanted here, not {_kind_of(node)}", remedy=_AGAIN)
     elif isinstance(node, _Repeated):
-        yield Problem(place, f"the key '{node.key[:60]}' stands here twice; keep one")
+        yield Problem(place, f"the key '{node.key[:60]}' occurs twice; keep one")
     elif _get(node, "id") is None and (inner := _wrapped(node)) is not None:
         name, value = inner
         yield from _unwrapped(value, f"{place}.{name}", RESOURCE_GRAPH if name.lower().startswith("data") else source)
@@ -223,9 +223,9 @@ def _version_of(parameters: object) -> Source | None:
 def _responses(responses: Mapping[str, Any], place: str, source: Source | None) -> Iterator[Item | Problem | str]:
     """Yield the bodies of a REST specification example."""
     bodies = {
-        code: reported["body"]
-        for code, reported in responses.items()
-        if isinstance(reported, dict) and "body" in reported
+        code: response["body"]
+        for code, response in responses.items()
+        if isinstance(response, dict) and "body" in response
     }
     if not bodies:
         yield Problem(place, "no response in this example has a body", remedy="Give an example of a list or a get")
@@ -234,14 +234,14 @@ def _responses(responses: Mapping[str, Any], place: str, source: Source | None) 
 
 
 def _wrong_inside(root: Any, place: str) -> Problem | None:
-    """Return the first key that stands twice, or that it is nested too deep; None where all is well."""
+    """Return the first key that occurs twice, or that it is nested too deep; None where all is well."""
     waiting = [(root, place, 0)]
     while waiting:
         node, at, depth = waiting.pop()
         if depth > DEEPEST:
             return Problem(place, f"nested more than {DEEPEST} levels deep", remedy=_AGAIN)
         if isinstance(node, _Repeated):
-            return Problem(at, f"the key '{node.key[:60]}' stands here twice; keep one")
+            return Problem(at, f"the key '{node.key[:60]}' occurs twice; keep one")
         if isinstance(node, dict):
             waiting += [(v, f"{at}.{k[:60]}", depth + 1) for k, v in node.items() if isinstance(v, dict | list)]
         elif isinstance(node, list):
@@ -261,7 +261,7 @@ def _notes(root: Any) -> Iterator[Continued]:
 
 
 def _field(name: str) -> str:
-    """Return the name of a field in small letters, without the `@` and `odata.` that OData puts before it."""
+    """Return the name of a field in lower case, without the `@` and `odata.` that OData puts before it."""
     return name.lower().removeprefix("@").removeprefix("odata.")
 
 

@@ -2,11 +2,11 @@
 
 | as saved by | known by |
 |---|---|
-| ARM (`az rest`) | `properties`, in small letters |
-| `az policy exemption list` | the properties beside the id; before azure-cli 2.77 with null for what is absent |
+| ARM (`az rest`) | `properties`, in lower case |
+| `az policy exemption list` | the properties next to the id; before azure-cli 2.77 with null for what is absent |
 | Get-AzPolicyExemption, Az.Resources before 7 | a bag `Properties` |
-| Get-AzPolicyExemption, Az.Resources 7 and newer | the properties beside the id, in capitals |
-| Resource Graph | its list `data`, a `tenantId`, or a type all in small letters |
+| Get-AzPolicyExemption, Az.Resources 7 and newer | the properties next to the id, in capitals |
+| Resource Graph | its list `data`, a `tenantId`, or a type all in lower case |
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ class Read:
 
 
 def exemptions_of(reading: Reading, names: Names, api_version: str = "") -> Read:
-    """Return what a file holds; none of it where anything in it was cut off: what else was, nobody can tell.
+    """Return what a file holds; none of it where anything in it was cut off: what else was is unknown.
 
     `api_version`: with which answers of ARM were read, where that is known.
     """

@@ -2,7 +2,7 @@
 
 Windows PowerShell writes a time as `/Date(milliseconds)/`, or with it as an object {value, DateTime}, and some lists as
 {value, Count}. Below its -Depth (default: 2) every version writes texts for lists and objects: items joined by blanks,
-`@{key=value}`, a type's name, or nothing. What such a text stands for is lost.
+`@{key=value}`, a type's name, or nothing. What was there instead of such a text is lost.
 """
 
 import json

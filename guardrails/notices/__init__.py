@@ -1,5 +1,5 @@
 """What a notice is, which routes take it, how many go at once, and when the next may go. Pure.
 
-Imports `exemption` and `errors`. What a notice says of a decision is written in `decisions/notify.py`; who sends it
-stands in `delivery/`, and how it looks in a channel in `channels/`.
+Imports `exemption` and `errors`. `decisions/notify.py` writes what a notice says of a decision, `delivery/` sends it,
+and `channels/` makes the message that a channel shows.
 """

@@ -1,7 +1,7 @@
-"""Digests: which notices of a route go at once, which are gathered, and what the message about the rest says. Pure.
+"""Digests: which notices of a route go at once, which are collected, and what the message about these says. Pure.
 
 Time is cut into windows. The first notices of a window go at once; the rest wait and go as one at its end. What cannot
-wait is never gathered, and does not count. Reminders wait in a box of their own: all of a day go as one.
+wait is never collected, and does not count. Reminders wait in a box of their own: all of a day go as one.
 """
 
 from collections import Counter
@@ -34,10 +34,10 @@ URGENT: Final = frozenset(
         Kind.SWEEP_LATE,
     }
 )
-"""Kinds that are never gathered."""
+"""Kinds that are never collected."""
 
 REMINDERS: Final = frozenset({Kind.EXPIRING, Kind.EXPIRED, Kind.REVIEW_DUE, Kind.REMOVED})
-"""Kinds that a route which gathers gets once a day, in one message."""
+"""Kinds that a route with a digest gets once a day, in one message."""
 
 DAY: Final = timedelta(days=1)
 
@@ -79,7 +79,7 @@ class Kept:
 
     Attributes:
         notice: the digest itself; its id is this one's.
-        route: what it was gathered in: the name of a route, or its box of reminders; see `route_of`.
+        route: where it was collected: the name of a route, or its box of reminders; see `route_of`.
         entries: {id, kind, severity, at, exemption, rules, done, next} of each notice, worst first.
     """
 
@@ -95,10 +95,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The window that a notice is gathered in.
+    """The window that a notice is collected in.
 
     Attributes:
-        box: what it is gathered in: the name of a route, or its box of reminders.
+        box: where it is collected: the name of a route, or its box of reminders.
         name: its beginning.
         woken: whether the message that closes it is on the queue.
     """
@@ -170,15 +170,15 @@ class Closing:
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Closing | None":
         """Read a message; None where it is another. Raises ValueError where it is a broken one."""
-        reported = data.get("digest")
-        if reported is None:
+        digest = data.get("digest")
+        if digest is None:
             return None
-        if not isinstance(reported, Mapping) or not isinstance(reported.get("route"), str):
+        if not isinstance(digest, Mapping) or not isinstance(digest.get("route"), str):
             raise ValueError("it closes no window")
-        seconds, part = reported.get("seconds"), reported.get("part", 1)
+        seconds, part = digest.get("seconds"), digest.get("part", 1)
         if type(seconds) is not int or type(part) is not int:
             raise ValueError("it closes no window")
-        made = cls(reported["route"], str(reported.get("window")), timedelta(seconds=seconds), part)
+        made = cls(digest["route"], str(digest.get("window")), timedelta(seconds=seconds), part)
         end_of(made.window, made.length)
         return made
 
@@ -206,7 +206,7 @@ class Closing:
 def admit(
     rate_limit: RateLimit, route: Route, kind: Kind, now: datetime, daily: timedelta
 ) -> tuple[RateLimit, Window | None]:
-    """Count a notice. Return None where it goes at once, else the window that it is gathered in.
+    """Count a notice. Return None where it goes at once, else the window that it is collected in.
 
     `daily`: when the digest of a day's reminders goes, since midnight UTC.
     """
@@ -246,21 +246,21 @@ def woken(rate_limit: RateLimit, window: Window) -> tuple[RateLimit, None]:
     return rate_limit.with_route(window.box, replace(state, woken=True)), None
 
 
-def compose(box: str, window: str, gathered: Sequence[DigestItem], now: datetime, part: int = 1) -> Kept:
-    """Return the digest of what was gathered: counts, the worst ten with what to do, and where the rest is.
+def compose(box: str, window: str, items: Sequence[DigestItem], now: datetime, part: int = 1) -> Kept:
+    """Return the digest of what was collected: counts, the worst ten with what to do, and where the rest is.
 
     A digest of reminders shows those that end or are due first, by the time that is left at `now`.
     """
     name, daily = digest_id(box, window, part), is_daily(box)
     what = "reminder" if daily else "notice"
     if daily:
-        notices = sorted((one.notice for one in gathered), key=_soonest)[:MOST]
+        notices = sorted((one.notice for one in items), key=_soonest)[:MOST]
         shown = tuple(_reminded(notice, now) for notice in notices[:WORST])
-        why = "gathered into one message a day"
+        why = "collected into one message a day"
     else:
-        notices = sorted((one.notice for one in gathered[:MOST]), key=lambda n: (Severity(n.severity).rank, n.at, n.id))
+        notices = sorted((one.notice for one in items[:MOST]), key=lambda n: (Severity(n.severity).rank, n.at, n.id))
         shown = tuple(_shown(notice) for notice in notices[:WORST])
-        why = "gathered so as not to flood this channel"
+        why = "collected so as not to flood this channel"
     kinds = _counts(str(notice.kind) for notice in notices)
     severities = _counts(notice.severity for notice in notices)
     rules = _counts(rule for notice in notices for rule in sorted(_rules(notice)))
@@ -290,7 +290,7 @@ def compose(box: str, window: str, gathered: Sequence[DigestItem], now: datetime
 
 
 def _counts(names: Iterable[str]) -> dict[str, int]:
-    """Return how often each name is there; beyond twenty names nothing new is told."""
+    """Return how often each name is there; names beyond twenty are left out."""
     return ranked(Counter(names))
 
 

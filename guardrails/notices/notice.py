@@ -1,4 +1,4 @@
-"""One message for people or systems. Pure. Channels render it; its id never changes over retries."""
+"""A notice: one message for people or systems. Pure. Channels render it; its id never changes over retries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from guardrails.exemption.times import parse_time, spell_time
 
 
 class Kind(StrEnum):
-    """What a notice tells."""
+    """What a notice is about."""
 
     VIOLATION = "violation"
     TAGGED = "tagged"
@@ -115,7 +115,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.LOST: "A policy exemption was lost",
     Kind.NOT_RESTORED: "A lost policy exemption is not restored",
     Kind.FIGHT: "The guardrails and somebody undo each other's changes to a policy exemption",
-    Kind.BYPASS_FOUND: "Ways past a policy that are no exemptions",
+    Kind.BYPASS_FOUND: "Bypasses of policies were found",
     Kind.BUDGET_REACHED: "A budget for reverts is used up: what is beyond it waits",
     Kind.HOLD: "An operator's hold on a policy exemption",
     Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
@@ -124,11 +124,11 @@ TITLES: Final[Mapping[Kind, str]] = {
 }
 
 NEXT: Final[Mapping[Kind, str]] = {
-    Kind.VIOLATION: "Mend the exemption as described, or delete it.",
-    Kind.TAGGED: "Mend the exemption as described; the tag then goes by itself.",
+    Kind.VIOLATION: "Fix the exemption as described, or delete it.",
+    Kind.TAGGED: "Fix the exemption as described; the tag then goes by itself.",
     Kind.REVERTED: "If this was wrong, undo it: python -m guardrails restore ID",
-    Kind.WOULD_REVERT: "Mend the exemption before enforce mode is switched on.",
-    Kind.RESTORED: "Nothing, if it keeps the rules; else mend it: it is left alone until somebody changes it.",
+    Kind.WOULD_REVERT: "Fix the exemption before enforce mode is switched on.",
+    Kind.RESTORED: "Nothing, if it keeps the rules; else fix it: it is left alone until somebody changes it.",
     Kind.CANNOT_ACT: "Remove what is in the way, then: python -m guardrails reconcile ID",
     Kind.UNKNOWN: "It is looked at again by itself; if this persists, see the reasons.",
     Kind.COMPLIANT: "Nothing is to be done.",
@@ -139,21 +139,21 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.DELETED: "If it is still needed, undo it: python -m guardrails restore ID",
     Kind.REGISTER_ALTERED: "Find out who may write to the table: python -m guardrails history ID --verify",
     Kind.BREAKER_OPEN: "Look at the reverts of the last hour, then: python -m guardrails breaker close",
-    Kind.RULESET_BROKEN: "Mend the ruleset; what waited is then judged by itself.",
-    Kind.DELIVERY_FAILING: "Mend the route, then: python -m guardrails notices replay --all",
+    Kind.RULESET_BROKEN: "Fix the ruleset; what waited is then judged by itself.",
+    Kind.DELIVERY_FAILING: "Fix the route, then: python -m guardrails notices replay --all",
     Kind.POISON: "Find the cause, then: python -m guardrails letters replay LETTER",
     Kind.DIGEST: "Begin with the worst; the history of each exemption has everything.",
     Kind.ADOPTED: "Begin with the worst. All of them: python -m guardrails register list --adopted"
     " (for a file: --format csv)",
     Kind.SWEEP_PARTIAL: "Give the service its reader role where it is missing; the next sweep looks again by itself.",
     Kind.LOST: "Nothing, if it is to come back; else delete it then, as its owner or by an approved pipeline.",
-    Kind.NOT_RESTORED: "If it is still needed, mend the cause, then: python -m guardrails restore ID",
+    Kind.NOT_RESTORED: "If it is still needed, fix the cause, then: python -m guardrails restore ID",
     Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: python -m guardrails restore ID",
     Kind.BYPASS_FOUND: "Begin with the worst. All of them: python -m guardrails register ways"
     " (for a file: --format csv)",
     Kind.BUDGET_REACHED: "Look at what waits: python -m guardrails register list --held; agree with who writes it.",
     Kind.HOLD: "All that are on hold: python -m guardrails register list --on-hold",
-    Kind.HOLD_ENDING: "Mend the exemption by then; where that takes longer: python -m guardrails hold ID",
+    Kind.HOLD_ENDING: "Fix the exemption by then; where that takes longer: python -m guardrails hold ID",
     Kind.EVASION_ATTEMPTED: "Ask who wrote it; what was done to it: python -m guardrails history ID",
     Kind.SWEEP_LATE: "Look whether the timer runs, and deploy again where it stopped: python -m guardrails sweep",
 }
@@ -164,8 +164,8 @@ class Notice:
     """A notice, complete in itself: a channel needs nothing else to render it.
 
     Attributes:
-        id: stable; letters, digits and hyphens only.
-        kind: what it tells.
+        id: stable; A-Z, a-z, 0-9 and hyphens only.
+        kind: what it is about.
         severity: high, medium, low or info.
         at: when it was decided, UTC.
         title: one line; our words only, no text from the exemption.
@@ -178,7 +178,7 @@ class Notice:
         next: what to do next, one sentence; our words.
         digest: what is counted, name -> number each but for `since` and `total`: {since, total, kinds, severities,
             rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted, {total, ways,
-            severities, rules} of ways past a policy; {} for other kinds.
+            severities, rules} of bypasses; {} for other kinds.
     """
 
     id: str

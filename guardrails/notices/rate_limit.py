@@ -1,4 +1,4 @@
-"""Rate limit: when the next request to an address may go, and when a failed one is tried again. Pure.
+"""Rate limits: when the next request to an address may go, and when a failed one is tried again. Pure.
 
 Teams takes 4 requests a second, Slack 1 message a second (azure limits: "Create and send messages" for webhooks in the
 Teams documentation; "Rate limits" in Slack's). The limit holds over all instances of the service, so moments are handed
@@ -19,7 +19,7 @@ LATE: Final = timedelta(milliseconds=40)
 """How late a request may be for its slot. Five slots span a second even where the first is late and the last is not."""
 
 LEAD: Final = timedelta(milliseconds=150)
-"""How far ahead a slot is at least: writing the lane takes that long where storage is slow."""
+"""How far ahead a slot is at least: writing the rate limit takes that long where storage is slow."""
 
 PATIENCE: Final = timedelta(seconds=2)
 """How long a message waits in the process for its slot; for a later one it goes back on the queue."""
@@ -34,7 +34,7 @@ FARTHEST: Final = timedelta(days=7)
 """How far ahead a slot may be: a queue hides no message for longer."""
 
 MAX_ATTEMPTS: Final = 40
-"""How often a message is tried before it becomes a letter: with the delays below, for more than a day."""
+"""How often a message is tried before it becomes a dead letter: with the delays below, for more than a day."""
 
 PATIENT: Final = MAX_ATTEMPTS // 2
 """Where attempts stop counting while our own identity gives no token: what comes after that has as many left."""
@@ -61,9 +61,9 @@ def attempts_after(attempts: int, *, waits: bool) -> int:
 
 
 def take_slot(rate_limit: RateLimit, channel: str, now: datetime, misses: int = 0) -> tuple[RateLimit, datetime | None]:
-    """Return the lane's next slot and the lane after it; None for a channel without a limit.
+    """Return the rate limit without its next slot, and that slot; None for a channel without a limit.
 
-    The slot is far enough ahead that it is not over when the lane is written; further after each miss.
+    The slot is far enough ahead that it is not over when the rate limit is written; further after each miss.
     """
     gap = GAPS.get(channel)
     if gap is None:

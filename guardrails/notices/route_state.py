@@ -1,6 +1,6 @@
 """The state of a route: what all instances share about one address that notices go to. Pure.
 
-Routes that name the same channel and the same address share a lane, for it is the address that limits its callers.
+Routes that name the same channel and the same address share a rate limit: it is the address that limits its callers.
 """
 
 import re
@@ -25,7 +25,7 @@ _WINDOW: Final = re.compile(r"[0-9]{8}T[0-9]{4}Z")
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """How a route stands. Times are UTC.
+    """The state of a route. Times are UTC.
 
     Attributes:
         window: the digest window that `count` is about; "" before the first.
@@ -34,8 +34,8 @@ class RouteState:
         woken: whether the message that closes the window is on the queue.
         disabled_at: since when nothing is sent; None where it is in use.
         disabled_why: the channel's words for it, in ours.
-        notified: the trouble that people were told of last: a day, or `disabled-` and a time.
-        telling_at: when somebody began to tell; None when it is done.
+        notified: the trouble that people were last notified of: a day, or `disabled-` and a time.
+        notifying_at: when an instance began to notify people; None when it is done.
         digests: the digests that were taken on to be handed over, by their ids, and for when.
     """
 
@@ -51,7 +51,8 @@ class RouteState:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is at its default."""
-        out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken, "told": self.notified}
+        out: dict[str, Any] = {"window": self.window, "count": self.count, "woken": self.woken}
+        out |= {"told": self.notified}  # stored name
         out |= {"disabled_why": self.disabled_why, "seconds": self.seconds}
         times = {"disabled_at": self.disabled_at, "telling_at": self.notifying_at}  # stored name
         out |= {name: spell_time(at) for name, at in times.items() if at}
@@ -73,8 +74,8 @@ class RouteState:
             seconds=seconds,
             disabled_at=parse_time(data.get("disabled_at")),
             disabled_why=str(data.get("disabled_why", "")),
-            notified=str(data.get("told", "")),
-            notifying_at=parse_time(data.get("telling_at")),
+            notified=str(data.get("told", "")),  # stored name
+            notifying_at=parse_time(data.get("telling_at")),  # stored name
             digests={str(name): at for name, text in data.get("digests", {}).items() if (at := parse_time(text))},
         )
 
@@ -90,23 +91,23 @@ class RateLimit:
 
     Attributes:
         free: the first moment that no request has been promised, in milliseconds since 1970, UTC; 0 at first.
-        routes: how each route stands, by its name; its box of reminders has an entry of its own.
+        routes: the state of each route, by its name; its box of reminders has an entry of its own.
     """
 
     free: int = 0
     routes: Mapping[str, RouteState] = field(default_factory=dict)
 
     def route(self, name: str) -> RouteState:
-        """Return how a route stands."""
+        """Return the state of a route."""
         return self.routes.get(name) or RouteState()
 
     def with_route(self, name: str, state: RouteState) -> "RateLimit":
-        """Return the lane with a route's state replaced."""
+        """Return the rate limit with a route's state replaced."""
         return self if state == self.route(name) else replace(self, routes={**self.routes, name: state})
 
 
 def disabled(rate_limit: RateLimit, route: str, why: str, now: datetime) -> tuple[RateLimit, RouteState]:
-    """Disable a route, and say how it stands; one that is disabled stays as it is."""
+    """Disable a route, and return its state; one that is disabled stays as it is."""
     state = rate_limit.route(route)
     if state.disabled_at is None:
         state = replace(state, disabled_at=now.replace(microsecond=0), disabled_why=why)
@@ -114,7 +115,7 @@ def disabled(rate_limit: RateLimit, route: str, why: str, now: datetime) -> tupl
 
 
 def enabled(rate_limit: RateLimit, route: str) -> tuple[RateLimit, bool]:
-    """Put a route back in use; say whether it was disabled. What people were told stays told."""
+    """Put a route back in use; say whether it was disabled. What people were notified of stays recorded."""
     state = rate_limit.route(route)
     if state.disabled_at is None:
         return rate_limit, False
@@ -135,7 +136,7 @@ def take_on(rate_limit: RateLimit, route: str, digest: str, at: datetime) -> Rat
 
 
 def claimed(rate_limit: RateLimit, route: str, trouble: str, now: datetime) -> tuple[RateLimit, bool]:
-    """Take it on to tell of a trouble; False where that is done, another instance is at it, or the trouble is over.
+    """Claim the notification of a trouble; False where it was sent, another instance claimed it, or it is needless.
 
     A disabled route is a trouble until the route is enabled.
     """
@@ -148,5 +149,5 @@ def claimed(rate_limit: RateLimit, route: str, trouble: str, now: datetime) -> t
 
 
 def notified(rate_limit: RateLimit, route: str, trouble: str) -> tuple[RateLimit, None]:
-    """Remember that people were told."""
+    """Record that people were notified."""
     return rate_limit.with_route(route, replace(rate_limit.route(route), notified=trouble, notifying_at=None)), None

@@ -1,4 +1,4 @@
-"""Who is told of what: the routes of a ruleset, their filters, and the people who can be addressed. Pure."""
+"""Who is notified of what: the routes of a ruleset, their filters, and the people who can be addressed. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CHATS: Final = ("teams", "slack")
 
 
 class Digest(NamedTuple):
-    """When a route gathers: the first notices of a window go at once, the rest as one message at its end."""
+    """When a route collects: the first notices of a window go at once, the rest as one message at its end."""
 
     first: int = 5
     window: timedelta = timedelta(minutes=15)
@@ -23,7 +23,7 @@ class Digest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who is told: a channel, the settings that hold its address and secret, and which notices it wants.
+    """Who is notified: a channel, the settings that hold its address and secret, and which notices it wants.
 
     A filter that is empty lets everything pass; a notice must pass them all. What is about no exemption passes no
     filter on scopes, subscriptions or owners.
@@ -33,7 +33,7 @@ class Route:
         subscriptions: ids, in lower case.
         owners: globs on the exemption's owner, whatever its case.
         default: whether it also gets what no route wants.
-        digest: how it gathers; None where every notice goes at once.
+        digest: how it collects; None where every notice goes at once.
     """
 
     name: str
@@ -62,10 +62,8 @@ class Route:
         if self.subscriptions and not key.startswith(tuple(f"/subscriptions/{one}/" for one in self.subscriptions)):
             return False
         said = notice.exemption.get("knownOwner")  # who claims to be its owner takes no notice from who is
-        reported = {str(notice.exemption.get("owner") or "").strip().lower(), *(said.split(", ") if said else ())}
-        return not self.owners or any(
-            text_glob(pattern).matches(owner) for pattern in self.owners for owner in reported
-        )
+        owners = {str(notice.exemption.get("owner") or "").strip().lower(), *(said.split(", ") if said else ())}
+        return not self.owners or any(text_glob(pattern).matches(owner) for pattern in self.owners for owner in owners)
 
 
 class Person(NamedTuple):
@@ -93,7 +91,7 @@ def read_route(item: Mapping[str, Any], version: int) -> Route:
 
 
 def _digest(said: Any, channel: str) -> Digest | None:
-    """Return how a route gathers. Where nothing is said, people's channels do; machines get every notice at once."""
+    """Return how a route collects. Where nothing is said, people's channels do; machines get every notice at once."""
     if said is None:
         return Digest() if channel in CHATS else None
     if not isinstance(said, Mapping):

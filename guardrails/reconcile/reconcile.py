@@ -240,7 +240,7 @@ def _row_unread(visit: Visit, old: Row | None) -> Row:
     return replace(
         base, status=Status.UNKNOWN, since=since, due=due, attempts=attempts, answer="none", intent=None, turn=None,
         listed=named(visit.hint.listed or base.listed, together), together=together,
-        ruleset=visit.ruleset.digest_in(visit.mode), grace=base.account,
+        ruleset=visit.ruleset.digest_in(visit.mode), grace=base.grace_use,
     )  # fmt: skip
 
 

@@ -180,7 +180,7 @@ class Visit:
 
         That is asked where a period begins, and then kept in the row.
         """
-        uses, broken = at.row.account if at.row else (), broken_at(at)
+        uses, broken = at.row.grace_use if at.row else (), broken_at(at)
         if not begins(uses, broken):
             return at.row
         others = await self.world.register.grace_uses_at_same_scope(at.exemption.id, at.exemption.assignment_id)
@@ -323,7 +323,7 @@ class Visit:
         then = await self.row_at(back.entry)
         author = Author(then.author, then.author_kind) if then.author else Unread("the register does not know it")
         policies = await self._policies(exemption, facts.assignment, timedelta.max)
-        facts = replace(facts, before=None, stood=None, author=author, written_at=then.written_at, policies=policies)
+        facts = replace(facts, before=None, accepted=None, author=author, written_at=then.written_at, policies=policies)
         if tolerates(assess(exemption, facts, self.ruleset)):
             return exemption.body
         assignment, policies = await self.exempted(exemption, max_age=timedelta())

@@ -35,7 +35,7 @@ class PendingOverlaps:
     now: datetime
     _held: dict[str, list[Exemption]] = field(default_factory=dict)
     _over: dict[str, list[Exemption]] = field(default_factory=dict)
-    _below: dict[str, list[tuple[str, overlap.Reported]]] = field(default_factory=dict)
+    _below: dict[str, list[tuple[str, overlap.Result]]] = field(default_factory=dict)
     _compares: bool = field(init=False)
     _places: bool = field(init=False)
 
@@ -63,7 +63,7 @@ class PendingOverlaps:
     def rest(self) -> list[Looked]:
         """Return those that are left, once all were taken in."""
         done = self._ended()
-        overlaps: dict[str, overlap.Reported] = {}
+        overlaps: dict[str, overlap.Result] = {}
         for assigned, over in self._over.items():
             for container, own in _by(over, lambda one: one.id.container).items():
                 above, doubt = self._above(assigned, container)
@@ -80,7 +80,7 @@ class PendingOverlaps:
 
     def _end_of(self, container: str) -> list[Looked]:
         held = self._held.pop(container)
-        overlaps: dict[str, overlap.Reported] = {}
+        overlaps: dict[str, overlap.Result] = {}
         running = (one for one in held if not is_expired(one.expires_on, self.now))
         for assigned, some in _by(running, _key).items():
             over, doubt = self._above(assigned, container)
@@ -101,7 +101,7 @@ class PendingOverlaps:
 
     def _compared(
         self, own: Sequence[Exemption], above: Sequence[Exemption], over: Sequence[Exemption], doubt: str
-    ) -> dict[str, overlap.Reported]:
+    ) -> dict[str, overlap.Result]:
         """Return the overlaps of exemptions of one assignment. `doubt`: why those of `over` may not be above."""
         assignment = self.assignment(own[0].assignment_id)
         higher = [*above, *over]
@@ -127,12 +127,12 @@ class PendingOverlaps:
             return outside(one.id.key[: len(one.id.scope)], one.id.container, assignment, self.around.above)
         return assignment if isinstance(assignment, Unread) else None
 
-    def _looked(self, one: Exemption, overlaps: Mapping[str, overlap.Reported | None]) -> Looked:
+    def _looked(self, one: Exemption, overlaps: Mapping[str, overlap.Result | None]) -> Looked:
         overlap, place = overlaps.get(one.id.key), self._outside(one)
         return one, Together(overlap, place) if overlap or place else NOBODY_LOOKED
 
 
-def _take(overlaps: dict[str, overlap.Reported], found: Mapping[str, overlap.Reported]) -> None:
+def _take(overlaps: dict[str, overlap.Result], found: Mapping[str, overlap.Result]) -> None:
     for key, one in found.items():
         overlaps[key] = overlap.better(overlaps.get(key), one)
 

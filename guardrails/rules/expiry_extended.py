@@ -47,7 +47,7 @@ class Options:
 
 def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     """Violation where the expiry was removed or moved out; Unknown where it cannot be read now."""
-    before = facts.before or facts.stood
+    before = facts.before or facts.accepted
     if before is None or before.expires_on is None:
         return PASS
     then, now = before.expires_on, exemption.expires_on
@@ -118,7 +118,7 @@ RULE = Rule(
         Case(
             "two months later, and never compliant",
             properties={"expiresOn": "2027-05-31T00:00:00Z"},
-            facts={"stood": _BEFORE},
+            facts={"accepted": _BEFORE},
         ),
         Case(
             "a new ticket where that is not enough",

@@ -159,7 +159,7 @@ class Siblings:
     _shared: dict[Any, Any] = field(default_factory=dict)
     _uniform: set[tuple[str, str]] = field(default_factory=set)
     _groups: _Read = field(default_factory=_Read)
-    _from_below: dict[bytes, list[tuple[str, overlap.Reported]]] = field(default_factory=dict)
+    _from_below: dict[bytes, list[tuple[str, overlap.Result]]] = field(default_factory=dict)
     _undecided: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -228,7 +228,7 @@ class Siblings:
 
     async def finish(self, shown: Sequence[Shown]) -> None:
         """Do the same for all exemptions at management groups, once all others are settled."""
-        overlaps: dict[bytes, tuple[str, overlap.Reported | None]] = {}
+        overlaps: dict[bytes, tuple[str, overlap.Result | None]] = {}
         if self._compares:
             overlaps = await self._decided(list(self._units_of_groups(shown)), shown)
         for key, some in self._from_below.items():
@@ -238,7 +238,7 @@ class Siblings:
         for one in shown:
             await self._settle_one(one, overlaps)
 
-    async def _settle_one(self, one: Shown, overlaps: Mapping[bytes, tuple[str, overlap.Reported | None]]) -> None:
+    async def _settle_one(self, one: Shown, overlaps: Mapping[bytes, tuple[str, overlap.Result | None]]) -> None:
         """Complete a token, and keep what its exemption overlaps with. `overlaps`: Shown.key -> its name, and what."""
         listed = self._listed(one)
         before = names_in(listed)[0]
@@ -340,7 +340,7 @@ class Siblings:
 
     async def _decided(
         self, units: list[_Unit], shown: Sequence[Shown]
-    ) -> dict[bytes, tuple[str, overlap.Reported | None]]:
+    ) -> dict[bytes, tuple[str, overlap.Result | None]]:
         """Return how exemptions overlap that may, by Shown.key, and the name of that in their tokens.
 
         Only assignments of which something changed are looked at; of the others the names alone are returned.
@@ -351,7 +351,7 @@ class Siblings:
         there = {one.key: one for unit, site in asked for one in (*unit.own(site), *unit.higher(site))}
         over = {one.key: one for unit, _ in asked for one in unit.over}
         read = self._groups if shown and shown[0].container.startswith(MARK) else _Read()
-        found: dict[bytes, overlap.Reported] = {}
+        found: dict[bytes, overlap.Result] = {}
         try:
             await self._read(there.values(), read)
             await self._read(over.values(), self._groups)
@@ -367,7 +367,7 @@ class Siblings:
         return expected.get(one.key, "") != names_in(self._listed(one))[0] or one.key in self._from_below
 
     def _take(
-        self, unit: _Unit, site: _Site, overlaps: Mapping[bytes, overlap.Reported], found: dict[bytes, overlap.Reported]
+        self, unit: _Unit, site: _Site, overlaps: Mapping[bytes, overlap.Result], found: dict[bytes, overlap.Result]
     ) -> list[str]:
         """Take the overlaps at a site; return why the next sweep is to look again, for that gives it another name."""
         again: list[str] = []
@@ -384,7 +384,7 @@ class Siblings:
                 again.append(one.reason)
         return again
 
-    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, overlap.Reported]:
+    async def _look(self, unit: _Unit, site: _Site, read: _Read) -> dict[bytes, overlap.Result]:
         """Return the overlaps of exemptions at a site, by Shown.key, once they were read. Raises Retryable."""
         own, above = self._siblings(unit.own(site), read), self._siblings(unit.higher(site), read)
         over, doubt = self._siblings(unit.over, self._groups), unit.doubt

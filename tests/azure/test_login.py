@@ -12,7 +12,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from guardrails.azure import login as login_module
-from guardrails.azure.connectivity import reach
+from guardrails.azure.connectivity import probe
 from guardrails.azure.identity import Explained, Remembered
 from guardrails.azure.login import Login
 from guardrails.errors import Retryable
@@ -64,9 +64,9 @@ def free_port() -> int:
 
 
 async def said_of(endpoint: str, seconds: float = 4) -> str:
-    """What `reach` says of an endpoint; "" where it connects."""
+    """What `probe` says of an endpoint; "" where it connects."""
     try:
-        await reach(endpoint, seconds)
+        await probe(endpoint, seconds)
     except Retryable as error:
         return error.message if error.code == "arm-unreachable" else error.code
     return ""
@@ -83,12 +83,12 @@ async def test_it_connects_to_what_answers(cloud: Cloud) -> None:
 async def test_a_closed_port_is_named_with_its_address() -> None:
     port = free_port()
     said = await said_of(f"http://127.0.0.1:{port}")
-    assert f"cannot be reached at http://127.0.0.1:{port}: 127.0.0.1:{port}: connection refused" in said
+    assert f"is unavailable at http://127.0.0.1:{port}: 127.0.0.1:{port}: connection refused" in said
 
 
 async def test_a_name_that_is_not_found_is_reported_with_its_address() -> None:
     said = await said_of("https://management.invalid")
-    assert "cannot be reached at https://management.invalid: management.invalid:443: its name could not be" in said
+    assert "is unavailable at https://management.invalid: management.invalid:443: its name could not be" in said
     assert "could not be looked up" in await said_of(f"https://{'x' * 70}.example")
 
 

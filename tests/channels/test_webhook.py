@@ -88,7 +88,7 @@ def test_a_secret_that_is_none_is_refused_unseen(secret: str) -> None:
 def test_nothing_is_sent_unsigned() -> None:
     with pytest.raises(Misconfigured):
         signed(notice(), [], NOW)
-    with pytest.raises(Permanent, match="letters, digits and hyphens"):
+    with pytest.raises(Permanent, match="other characters than A-Z"):
         signed(notice(id="a.b"), [SECRET], NOW)
 
 

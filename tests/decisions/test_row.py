@@ -114,8 +114,8 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
 
 def test_only_a_row_of_before_has_a_period_by_its_findings() -> None:
     waits = row(status=Status.VIOLATION, findings={"EXG201": NOW}, due=NOW + timedelta(hours=1), author="alice")
-    assert [(one.start, one.longest) for one in replace(waits, vouched=False).account] == [(NOW, timedelta(hours=1))]
-    assert replace(waits, vouched=True).account == ()
+    assert [(one.start, one.longest) for one in replace(waits, vouched=False).grace_use] == [(NOW, timedelta(hours=1))]
+    assert replace(waits, vouched=True).grace_use == ()
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ async def test_while_the_ruleset_is_broken_notices_wait_and_the_fallback_is_noti
     )  # fmt: skip
     world = Stage(clock, queue, sink, register, one, rules)
     await world.send(*some(2))
-    assert await dead_letters.say(notice(Kind.RULESET_BROKEN, id="broken")) == 1
+    assert await dead_letters.notify(notice(Kind.RULESET_BROKEN, id="broken")) == 1
     await world.run()
     assert sink.ids("fallback") == ["broken"]
     assert sink.ids() == ["n0", "n1"]

@@ -69,7 +69,7 @@ async def test_what_answers_too_late_is_unknown_and_the_rest_is_reported(clinic:
     assert {result.check: result.state for result in report.results} == {
         "permissions": State.PASS, "events": State.UNKNOWN, "breaker": State.PASS,
     }  # fmt: skip
-    assert "1 of 1 scopes were not reached in time" in report.results[1].detail
+    assert "1 of 1 scopes were not looked at in time" in report.results[1].detail
 
 
 async def test_throttling_is_unknown_and_no_permission_that_is_missing(clinic: Clinic) -> None:

@@ -60,7 +60,7 @@ async def test_one_error_line_a_failure_with_how_to_fix_it(
     assert "policyExemptions/read (reader)" in said["permissions"]["detail"]
     lines = errors(heard)
     assert len(lines) == 5  # three scopes, one setting, one route
-    assert all(". To mend it: " in line for line in lines)
+    assert all(". Fix: " in line for line in lines)
     assert clinic.cloud.sink.received == []
 
 

@@ -24,4 +24,4 @@ async def test_the_app_checks_itself_and_logs_the_result(site: Site) -> None:
     assert found["events"] == "fail"  # nobody onboarded the sandbox's subscriptions
     log = site.log.read_text(encoding="utf-8", errors="replace")
     assert "doctor, events: /subscriptions/11111111-2222-3333-4444-555555555555: " in log
-    assert "To mend it: Onboard the subscription" in log
+    assert "Fix: Onboard the subscription" in log

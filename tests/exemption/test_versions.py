@@ -55,8 +55,8 @@ def test_a_deprecated_version_is_a_version() -> None:
         (Pin("2.*.*"), {"version": "2.0.0"}, "2.0.0"),
         (Pin("1.2.0"), {"version": "2.0.0"}, "1.2.0"),
         (Pin("7.*.*", "7.0.0"), {"version": "1.0.0", "single": True}, "1.0.0"),
-        (Pin(reported=False), {"version": "1.0.0", "versions": ("1.0.0",)}, "1.0.0"),
-        (Pin(reported=False), {"version": "1.0.0", "single": True}, "1.0.0"),
+        (Pin(shown=False), {"version": "1.0.0", "versions": ("1.0.0",)}, "1.0.0"),
+        (Pin(shown=False), {"version": "1.0.0", "single": True}, "1.0.0"),
     ],
     ids=[
         "no pin: the latest", "what Azure says goes first", "what Azure says, without a pin", "a pattern",
@@ -73,7 +73,7 @@ def test_the_version_that_is_evaluated(pin: Pin, definition: dict[str, object], 
 
 @pytest.mark.parametrize("versions", [(), ("1.0.0", "2.0.0")])
 def test_a_pin_that_is_not_given_is_unknown(versions: tuple[str, ...]) -> None:
-    assert isinstance(choose(Pin(reported=False), Definition({}, "2.0.0", versions)), Unread)
+    assert isinstance(choose(Pin(shown=False), Definition({}, "2.0.0", versions)), Unread)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_a_version_that_has_disappeared_is_unknown() -> None:
         ({}, Pin()),
         ({"definitionVersion": "1.*.*"}, Pin("1.*.*")),
         ({"DefinitionVersion": " 1.*.* ", "EffectiveDefinitionVersion": "1.2.0"}, Pin("1.*.*", "1.2.0")),
-        ({"definitionVersion": None}, Pin(reported=False)),
+        ({"definitionVersion": None}, Pin(shown=False)),
         ({"policyDefinitionId": BUILT_IN + "/versions/1.2.0"}, Pin("1.2.0")),
         ({"policyDefinitionId": BUILT_IN + "/versions/1.2.0", "definitionVersion": "1.*.*"}, Pin("1.*.*")),
-        ({"definitionVersion": 7}, Pin(reported=False)),
+        ({"definitionVersion": 7}, Pin(shown=False)),
     ],
 )
 def test_a_pin_is_read(body: dict[str, object], pin: Pin) -> None:

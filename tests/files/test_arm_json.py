@@ -69,9 +69,9 @@ def test_an_object_of_its_own_may_have_any_field() -> None:
         ('{"responses": {"200": {}}}', "$.responses: no response in this example has a body"),
         ('{"$schema": "x", "resources": []}',
          "$: this is a deployment template; give what Azure Resource Manager returns once it is deployed"),
-        ('{"id": "/a", "id": "/b"}', "$: the key 'id' stands here twice; keep one"),
+        ('{"id": "/a", "id": "/b"}', "$: the key 'id' occurs twice; keep one"),
         ('[{"id": "/a", "properties": {"metadata": [{"x": 1, "x": 2}]}}]',
-         "$[0].properties.metadata[0]: the key 'x' stands here twice; keep one"),
+         "$[0].properties.metadata[0]: the key 'x' occurs twice; keep one"),
     ],
     ids=lambda value: str(value)[:30],
 )  # fmt: skip

@@ -160,7 +160,7 @@ async def desk(storage: str, clock: VirtualClock) -> AsyncIterator[Desk]:
             chance=lambda: 0.5,
         )
         sweeper = Sweeper(
-            world, cast(Any, None), register.sweeps, ruleset, dead_letters.say, bypasses=register.bypasses
+            world, cast(Any, None), register.sweeps, ruleset, dead_letters.notify, bypasses=register.bypasses
         )
         second_clock = SecondClock(register.sweeps, seen, clock, timedelta(hours=1))
         intake = Intake(

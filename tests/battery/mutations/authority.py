@@ -78,19 +78,19 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "claim-beside-authors",
         "Where an entry of owners names authors, metadata that claim it protect nothing.",
         _TESTS + "test_what_an_entry_names_must_all_match",
-        around("guardrails.decisions.ownership._standing", _claim_and_authors),
+        around("guardrails.decisions.ownership._ownership_by", _claim_and_authors),
     ),
     mutation(
         "author-beside-metadata",
         "Where an entry of owners names authors and metadata, both must match.",
         _TESTS + "test_what_an_entry_names_must_all_match",
-        around("guardrails.decisions.ownership._standing", _author_and_metadata),
+        around("guardrails.decisions.ownership._ownership_by", _author_and_metadata),
     ),
     mutation(
         "claim-by-an-edit",
         "An edit that adds the claim of an owner without authors protects nothing.",
         _TESTS + "test_an_edit_that_adds_the_claim_protects_nothing",
-        around("guardrails.decisions.ownership._standing", _claim_by_edit),
+        around("guardrails.decisions.ownership._ownership_by", _claim_by_edit),
     ),
     mutation(
         "gap-not-named",
@@ -108,13 +108,13 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "owners-words-lost",
         "What a stranger writes to an owner's exemption goes back to what the owner wrote last.",
         _TESTS + "test_what_a_stranger_writes_to_it_goes_back_to_what_the_tool_wrote_last",
-        around("guardrails.decisions.ownership._standing", _what_the_owner_wrote),
+        around("guardrails.decisions.ownership._ownership_by", _what_the_owner_wrote),
     ),
     mutation(
         "owners-name-taken-off",
         "A stranger who takes the owner's name off an exemption takes nothing from the owner.",
         _TESTS + "test_a_stranger_who_takes_the_owners_name_off_it_takes_nothing_from_the_owner",
-        around("guardrails.decisions.ownership._standing", _name_taken_off),
+        around("guardrails.decisions.ownership._ownership_by", _name_taken_off),
     ),
     mutation(
         "owner-inherited-by-name",

@@ -132,7 +132,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "breaker-notified-once",
         "A breaker that stays open reminds daily.",
         "tests/sweep/test_differences.py::test_a_breaker_that_stays_open_reminds_each_day",
-        around("guardrails.sweep.sweep.Sweeper._tell", _notified_once),
+        around("guardrails.sweep.sweep.Sweeper._notify", _notified_once),
     ),
     mutation(
         "breaker-of-before",

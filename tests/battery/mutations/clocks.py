@@ -216,7 +216,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "grace-of-rows-of-before",
         "A row of before there were grace uses goes on from when its violation was first seen.",
         _BEFORE + "test_time_that_was_used_before_counts_as_its_authors_grace_use",
-        instead("guardrails.decisions.row.Row.account", property(lambda row: row.grace)),
+        instead("guardrails.decisions.row.Row.grace_use", property(lambda row: row.grace)),
         around("guardrails.decisions.grace._start", _start_now),
     ),
     mutation(

@@ -171,7 +171,7 @@ def connect(environ: Mapping[str, str] | None = None, clock: Clock | None = None
         settings.arm_endpoint,
         identity,
         clock,
-        facts_lifetime=timedelta(minutes=float(settings.facts_minutes)),
+        facts_lifetime=timedelta(minutes=float(settings.cache_minutes)),
         version=settings.exemptions_version,
         policy_version=settings.policy_version,
         audience=settings.arm_audience,

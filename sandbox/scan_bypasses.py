@@ -37,7 +37,7 @@ def furnish_bypasses(arm: Arm, now: datetime, subscriptions: dict[str, str], hos
 def ruleset(owner: str) -> str:
     """Return the shipped ruleset with what this tenant knows of its exceptions."""
     rules = yaml.safe_load(DEFAULT_PATH.read_text(encoding="utf-8"))
-    rules["exceptions"] = {
+    rules["bypasses"] = {
         "approved": list(APPROVED),
         "accepted": [{"scope": f"{MG}sandboxes", "reason": f"nothing but experiments, by {owner}"}],
     }

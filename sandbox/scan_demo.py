@@ -264,17 +264,17 @@ def check(wrong: dict[str, str], bypasses: list[Expected], page: Path, table: Pa
 
 def check_bypasses(document: dict[str, Any], bypasses: list[Expected]) -> None:
     """Compare the other bypasses that were found with those that were put there. Raises ScanDemoFailed."""
-    found = {(one["way"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in document["bypasses"]}
+    found = {(one["kind"], one["scope"], _named(one)): set(map(_key, one["findings"])) for one in document["bypasses"]}
     expected = {(str(one.kind), one.scope, one.name): set(one.keys) for one in bypasses}
     if found != expected:
         different = [key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)]
         raise ScanDemoFailed(f"other bypasses: {sorted(different)} are not as they were put there")
-    if not all(one["whole"] for one in document["ways"]):
+    if not all(one["whole"] for one in document["bypasses_by_kind"]):
         raise ScanDemoFailed("not all bypasses were read")
 
 
 def _named(bypass: dict[str, Any]) -> str:
-    return str(bypass["scope" if bypass["way"] == "tag" else "subject"]).rpartition("/")[2]
+    return str(bypass["scope" if bypass["kind"] == "tag" else "subject"]).rpartition("/")[2]
 
 
 def _key(finding: dict[str, Any]) -> str:

@@ -104,7 +104,7 @@ def judging_with_overrides() -> Iterator[tuple[str, float, str]]:
     more = {
         "overrides": [one | settings for one in overrides],
         "exclusions": patterns,
-        "exceptions": {"accepted": patterns},
+        "bypasses": {"accepted": patterns},
     }
     rulesets = [parse_ruleset(text) for text in (plain, plain + yaml.safe_dump(more))]
     policies = dict.fromkeys((DENY_PUBLIC, REQUIRE_TLS), Policy("Storage", "high"))

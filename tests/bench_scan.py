@@ -136,7 +136,7 @@ async def read(graph: Graph, arm: ArmRest) -> int:
             for container in {str(row["id"]).split("/", 3)[2] for row in page.rows} - lists.keys():
                 lists[container] = asyncio.create_task(listed(container))
     await asyncio.gather(*lists.values())
-    async with aclosing(graph.tagged(load_ruleset().exceptions.tags)) as pages:
+    async with aclosing(graph.tagged(load_ruleset().bypasses.tags)) as pages:
         async for _ in pages:
             pass
     return count

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.errors import Permanent
@@ -15,9 +15,16 @@ from guardrails.exemption.exemption_id import scope_container
 from guardrails.exemption.ids import folded
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
+from guardrails.notices.renames import inverse, renamed
 from guardrails.ruleset import bypass_rules
 from guardrails.ruleset.bound_rules import BypassRules, Response
 from guardrails.ruleset.model import Exclusion, Ruleset
+
+STORED: Final = {
+    "kind": "way",  # stored name
+    "findings.remediation": "mend",  # stored name
+}
+"""Names of today in a bypass's JSON form -> those that are stored."""
 
 
 class BypassKind(StrEnum):
@@ -125,7 +132,7 @@ def judged(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Bypass:
     What cannot be read is never sound: where the rule about that is off, it is accepted for that reason.
     """
     on = ruleset.limits.bypass_rules_for(bypass.scope, now)
-    accepted = next((one for one in ruleset.exceptions.accepted if _accepts(one, bypass, now)), None)
+    accepted = next((one for one in ruleset.bypasses.accepted if _accepts(one, bypass, now)), None)
     excluded = f"{accepted.scope}: {accepted.reason}" if accepted else ""
     if bypass.unreadable and bypass_rules.UNREADABLE.name not in on:
         excluded = excluded or f"{bypass_rules.UNREADABLE.name} is off in the ruleset"
@@ -134,14 +141,14 @@ def judged(bypass: Bypass, ruleset: Ruleset, now: datetime) -> Bypass:
 
 def token(bypass: Bypass) -> str:
     """Return a name (20 hex digits) for all that is shown of it; it changes with time only as its findings do."""
-    said = to_json(bypass) | {"findings": [one.key for one in bypass.findings]}
+    said = to_stored(bypass) | {"findings": [one.key for one in bypass.findings]}
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:20]
 
 
 def to_json(bypass: Bypass) -> dict[str, Any]:
     """Return the documented JSON form. Times as ARM spells them, null for none."""
     return {
-        "way": str(bypass.kind),  # stored name
+        "kind": str(bypass.kind),
         "scope": bypass.scope,
         "subject": bypass.subject,
         "name": bypass.name,
@@ -162,11 +169,17 @@ def to_json(bypass: Bypass) -> dict[str, Any]:
     }
 
 
-def from_json(said: Mapping[str, Any]) -> Bypass:
-    """Return what `to_json` wrote. Raises KeyError, ValueError, TypeError for anything else."""
+def to_stored(bypass: Bypass) -> dict[str, Any]:
+    """Return the JSON form in which the register keeps it."""
+    return dict(renamed(to_json(bypass), STORED))
+
+
+def from_stored(said: Mapping[str, Any]) -> Bypass:
+    """Return what `to_stored` wrote. Raises KeyError, ValueError, TypeError for anything else."""
+    said = renamed(said, inverse(STORED))
     texts = ("scope", "subject", "name", "detail", "excluded", "who", "owner", "ticket", "review")
     return Bypass(
-        kind=BypassKind(said["way"]),  # stored name
+        kind=BypassKind(said["kind"]),
         since=parse_time(said["since"]),
         ends=parse_time(said["ends"]),
         findings=tuple(_finding_of(one) for one in said["findings"]),
@@ -248,11 +261,11 @@ def _about_review(bypass: Bypass, now: datetime) -> Iterator[_Lack]:
 
 def _about_approval(bypass: Bypass, ruleset: Ruleset) -> Iterator[_Lack]:
     """Azure Policy compares the ids without regard to case, but with their blanks, and so do we."""
-    tag = ruleset.exceptions.tags.id
+    tag = ruleset.bypasses.tags.id
     if not bypass.subject:
         text = f"the tags are incomplete: {tag} names no exception"
         yield bypass_rules.NOT_APPROVED, Verdict.VIOLATION, text, {"tag": tag}
-    elif bypass.subject.lower() not in _folded(ruleset.exceptions.approved):
+    elif bypass.subject.lower() not in _folded(ruleset.bypasses.approved):
         blanks = "" if bypass.subject == bypass.subject.strip() else "; blanks around its id make it another one"
         yield (
             bypass_rules.NOT_APPROVED,
@@ -272,7 +285,7 @@ def _finding_of(said: Mapping[str, Any]) -> Finding:
     rule = bypass_rules.FORMER.get(str(said["rule"]), str(said["rule"]))
     return Finding(
         code=str(said["code"]), rule=rule, status=Verdict(said["status"]), severity=Severity(said["severity"]),
-        text=str(said["text"]), evidence=dict(said["evidence"]), remediation=str(said["mend"]),
+        text=str(said["text"]), evidence=dict(said["evidence"]), remediation=str(said["remediation"]),
         response=Response.ALERT, grace=timedelta(),
     )  # fmt: skip
 

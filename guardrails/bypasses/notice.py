@@ -44,7 +44,7 @@ def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -
         next=NEXT[Kind.BYPASS_FOUND],
         digest={
             "total": total,
-            "ways": ranked(Counter(str(one.kind) for one in bypasses)),
+            "bypasses": ranked(Counter(str(one.kind) for one in bypasses)),
             "severities": ranked(severities),
             "rules": ranked(rules),
         },
@@ -67,7 +67,7 @@ def _finding(one: Bypass) -> dict[str, Any]:
     if one.owner.strip():
         said.append(f"owner {_cut(one.owner.strip(), _SHORT)}")
     assignment = "" if one.kind is BypassKind.TAG else _cut(one.subject, _ID)
-    evidence = {"way": str(one.kind), "scope": _cut(one.scope, _ID), "assignment": assignment}
+    evidence = {"kind": str(one.kind), "scope": _cut(one.scope, _ID), "assignment": assignment}
     return {
         "code": first.code,
         "rule": first.rule,
@@ -75,7 +75,7 @@ def _finding(one: Bypass) -> dict[str, Any]:
         "severity": str(first.severity),
         "text": "; ".join(said),
         "evidence": {name: value for name, value in evidence.items() if value},
-        "mend": first.remediation[:_REMEDIATION],
+        "remediation": first.remediation[:_REMEDIATION],
     }
 
 

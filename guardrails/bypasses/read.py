@@ -89,7 +89,7 @@ def tagged_of(row: Mapping[str, Any], ruleset: Ruleset) -> Bypass | None:
         tags = _object(said.get("tags"), "tags")
     except _Undocumented as error:
         return replace(base, detail="the tags cannot be read", unreadable=str(error))
-    names = ruleset.exceptions.tags
+    names = ruleset.bypasses.tags
     there = {name: tags[name.lower()] for name in names if name.lower() in tags}
     if not there:
         return None
@@ -303,7 +303,7 @@ def _with_metadata(base: Bypass, metadata: Mapping[str, Any], ruleset: Ruleset) 
     """Return it with what the assignment's metadata says: its ticket, owner, review and end."""
     said = ruleset.names.read(metadata)
     folded = {fold_name(key): value for key, value in metadata.items() if len(key) <= _LONGEST_KEY}
-    given = (folded.get(fold_name(name)) for name in (ruleset.exceptions.tags.expiry, *ENDS))
+    given = (folded.get(fold_name(name)) for name in (ruleset.bypasses.tags.expiry, *ENDS))
     ends, problem = _time(next(filter(_text, given), None))
     owner, ticket, review = (_brief(said.get(role, "")) for role in ("owner", "ticket", "review"))
     return replace(base, ends=ends, ends_problem=problem, owner=owner, ticket=ticket, review=review)

@@ -87,7 +87,7 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> list[Block]:
     head = _markup(f"*{rule}* ({mrkdwn(wording.verdict(finding), 60)}) {code}")
     blocks: list[Block] = [{"type": "section", "text": head}]
     said = inert(finding.get("text") or "", detail.text) if detail.text else ""
-    remediation = plain(finding.get("mend") or "", detail.remediation) if detail.remediation else ""
+    remediation = plain(finding.get("remediation") or "", detail.remediation) if detail.remediation else ""
     lines = [line for line in (said, f"Fix: {remediation}" if remediation else "") if line]
     if lines:
         blocks.append({"type": "section", "text": _plain(_cut("\n".join(lines), LONGEST_TEXT))})

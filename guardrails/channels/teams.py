@@ -150,8 +150,8 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> Element:
     if detail.evidence and finding.get("evidence"):
         shown = _run(wording.evidence(finding["evidence"], detail.evidence), size="small", isSubtle=True)
         items.append(_block(shown, spacing="none"))
-    if detail.remediation and finding.get("mend"):
-        remediation = [_run("Fix: ", weight="bolder"), _run(plain(finding["mend"], detail.remediation))]
+    if detail.remediation and finding.get("remediation"):
+        remediation = [_run("Fix: ", weight="bolder"), _run(plain(finding["remediation"], detail.remediation))]
         items.append(_block(*remediation, spacing="none"))
     return {"type": "Container", "spacing": "small", "items": items}
 

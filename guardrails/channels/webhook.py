@@ -1,7 +1,8 @@
 """A notice as a signed webhook, by the Standard Webhooks specification (standard-webhooks/standard-webhooks). Pure.
 
 The body is `{"type": "exemption.<kind>", "timestamp": when it was decided, "data": the notice's JSON form}`. Machines
-read it, so texts are as their authors wrote them, not escaped. `data.shed` names what was left out to keep it small.
+read it, so texts are as their authors wrote them, not escaped. `data.truncated` names what was left out to keep it
+small. Until 1.0 the data has the names of version 1 as well; see `OLD_NAMES`.
 """
 
 import base64
@@ -17,12 +18,26 @@ from guardrails.channels.portal import PUBLIC, link
 from guardrails.channels.truncate import Detail, fit, worst_first
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.times import spell_time
-from guardrails.notices.notice import Notice
+from guardrails.notices.notice import Kind, Notice
+from guardrails.notices.renames import Names, renamed, replaced
+from guardrails.notices.stored_names import BYPASS_NOTICE, FINDING, NOTICE
 
 MAX_BYTES: Final = 20_000
 """Of the body. The specification asks for less than 20 kB."""
 
 FULL: Final = Detail(evidence=2000, remediation=2000, findings=200, why=50, text=2000, name=1000, words=2000, id=2048)
+
+SCHEMA_VERSION: Final = 2
+"""Of the data."""
+
+OLD_NAMES: Final[Mapping[str, str]] = {
+    **BYPASS_NOTICE,
+    "truncated": "shed",  # stored name
+}
+"""Where a name is in the data -> the name that version 1 had there. Both are sent until 1.0, with the same value."""
+
+OLD_VALUES: Final[Mapping[str, Names]] = {OLD_NAMES["truncated"]: FINDING}
+"""Where a value of version 1 is -> a value of today -> the one that version 1 has there."""
 
 _PREFIX: Final = "whsec_"
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,200}")
@@ -94,20 +109,21 @@ def _signature(key: bytes, webhook_id: str, stamp: str, payload: bytes) -> str:
 
 
 def _encoded(notice: Notice, portal: str, detail: Detail, taken: tuple[str, ...]) -> bytes:
-    data = _data(notice, portal, detail) | ({"shed": list(taken)} if taken else {})
+    data = _with_old_names(_data(notice, portal, detail) | ({"truncated": list(taken)} if taken else {}), notice.kind)
     whole = {"type": f"exemption.{notice.kind}", "timestamp": spell_time(notice.at), "data": data}
     text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
 
 
 def _data(notice: Notice, portal: str, detail: Detail) -> dict[str, Any]:
-    data = notice.to_json()
+    data = notice.current_json()
     exemption = _trimmed(data["exemption"], detail.name)
     if "id" in notice.exemption:
         exemption["id"] = _cut(str(notice.exemption["id"]), detail.id)
     ordered = worst_first(notice.findings)[: detail.findings]
     address = link(notice.exemption, portal)
     return {
+        "schema_version": SCHEMA_VERSION,
         **data,
         **({"digest": _trimmed(data["digest"], 120)} if "digest" in data else {}),
         **({"links": {"portal": address}} if address else {}),
@@ -127,8 +143,18 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
     shown = {key: _cut(str(finding.get(key) or ""), 120) for key in ("code", "rule", "status", "severity")}
     shown["text"] = _cut(str(finding.get("text") or ""), detail.text)
     evidence = finding.get("evidence") or {}
-    remediation = _cut(str(finding.get("mend") or ""), detail.remediation)
-    return {**shown, "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {}, "mend": remediation}
+    return {
+        **shown,
+        "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {},
+        "remediation": _cut(str(finding.get("remediation") or ""), detail.remediation),
+    }
+
+
+def _with_old_names(data: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return the data with the names of version 1 beside its own."""
+    names = OLD_NAMES if kind is Kind.BYPASS_FOUND else {**NOTICE, "truncated": OLD_NAMES["truncated"]}
+    both = dict(renamed(data, names, both=True))
+    return {**both, **replaced({key: both[key] for key in OLD_VALUES if key in both}, OLD_VALUES)}
 
 
 def _trimmed(value: Any, limit: int, depth: int = 0) -> Any:

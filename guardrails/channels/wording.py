@@ -91,7 +91,7 @@ def counts(notice: Notice, detail: Detail) -> list[Row]:
 
 _COUNTED: Final = (
     ("Of kind", "kinds"),
-    ("Bypasses", "ways"),
+    ("Bypasses", "bypasses"),
     ("Verdict", "verdicts"),
     ("Severity", "severities"),
     ("Rules", "rules"),
@@ -147,7 +147,7 @@ def findings(notice: Notice) -> list[Mapping[str, Any]]:
     ordered = worst_first(notice.findings)
     if not notice.digest:
         return ordered
-    return [{**found, "text": _with_place(found), "evidence": {}, "mend": ""} for found in ordered]
+    return [{**found, "text": _with_place(found), "evidence": {}, "remediation": ""} for found in ordered]
 
 
 def _with_place(finding: Mapping[str, Any]) -> str:

@@ -1,6 +1,12 @@
-"""Letters: events and messages that could not be processed. Nothing is lost: look, mend the cause, replay or drop.
+"""Dead letters: events and messages that could not be processed. Nothing is lost: fix the cause, replay or drop them.
 
-`replay` puts a letter back on its queue, then drops it. One that cannot be replayed stays, and it is said why.
+`replay` puts one back on its queue, then drops it. One that cannot be replayed stays, and the reason is shown.
+
+`replay --from DIR` is for events that Event Grid gave up on and put into a storage container, as files in a folder:
+  az storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR
+The exemptions in them are looked at again: an event is only a hint, so a message on the `reconcile` queue is as good as
+the event. Files and blobs stay where they are; replaying twice does no harm. Exit code 1: a dead letter, a file, or an
+event in one could not be replayed; all others were.
 """
 
 import argparse
@@ -15,7 +21,7 @@ from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.decisions.history import DeadLetter
 from guardrails.delivery.deliver import Parcel
-from guardrails.errors import Permanent
+from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
@@ -24,29 +30,34 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="list|show|replay|drop")
-    parser.set_defaults(dead_letter="", all=False, format="table")
+    parser.set_defaults(id="", format="table")
     for name, text in (("list", "list them, oldest first"), ("show", "show one with what it holds")):
         action = actions.add_parser(name, help=text)
         if name == "show":
-            action.add_argument("dead_letter", metavar="LETTER")
+            action.add_argument("id", metavar="ID")
         add_format(action)
-    replay = actions.add_parser("replay", help="put one, or all, back on the queue")
+    replay = actions.add_parser("replay", help="put one, or all, back on the queue; or what Event Grid gave up on")
     which = replay.add_mutually_exclusive_group(required=True)
-    which.add_argument("dead_letter", nargs="?", metavar="LETTER", default="")
+    which.add_argument("id", nargs="?", metavar="ID", default="")
     which.add_argument("--all", action="store_true", help="all that can be replayed")
-    actions.add_parser("drop", help="forget one").add_argument("dead_letter", metavar="LETTER")
+    which.add_argument(
+        "--from", dest="folder", metavar="DIR", help="events in the files of a folder, and of folders below it"
+    )
+    replay.add_argument("--dry-run", action="store_true", help="with --from: show what would be looked at")
+    add_format(replay, default=None, text="of --from; default: table")
+    actions.add_parser("drop", help="forget one").add_argument("id", metavar="ID")
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """List, show, replay or drop."""
     match args.action:
         case "replay":
-            return say_replayed(with_service(lambda service: _replay(service, args.dead_letter)), screen)
+            return _run_replay(args, screen)
         case "drop":
-            with_service(lambda service: _drop(service, args.dead_letter))
-            screen.line(f"dropped: {args.dead_letter}")
+            with_service(lambda service: _drop(service, args.id))
+            screen.line(f"dropped: {args.id}")
         case "show":
-            dead_letter = with_service(lambda service: one_dead_letter(service, args.dead_letter))
+            dead_letter = with_service(lambda service: one_dead_letter(service, args.id))
             if args.format == "json":
                 screen.json(_json(dead_letter))
             else:
@@ -56,19 +67,29 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
+def _run_replay(args: argparse.Namespace, screen: Screen) -> int:
+    if args.folder is not None:
+        from guardrails.cli import event_grid_dead_letters  # noqa: PLC0415 - for this option only
+
+        return event_grid_dead_letters.replay(args.folder, screen, form=args.format or "table", dry_run=args.dry_run)
+    if args.dry_run or args.format:
+        raise Misconfigured("--dry-run and --format are for --from alone", code="bad-use", remedy="Leave them out.")
+    return say_replayed(with_service(lambda service: _replay(service, args.id)), screen)
+
+
 def _list(dead_letters: Sequence[DeadLetter], form: str, screen: Screen) -> None:
     if form == "json":
         screen.json([_json(dead_letter) for dead_letter in dead_letters])
     elif dead_letters:
         rows = [(one.id, one.source, spell_time(one.at), str(one.attempts), one.reason) for one in dead_letters]
-        screen.table(("letter", "source", "kept at", "attempts", "reason"), rows)
+        screen.table(("id", "source", "kept at", "attempts", "reason"), rows)
     else:
-        screen.line("no letters")
+        screen.line("no dead letters")
 
 
 def _json(dead_letter: DeadLetter) -> dict[str, Any]:
     return {
-        "letter": dead_letter.id,
+        "id": dead_letter.id,
         "source": dead_letter.source,
         "at": spell_time(dead_letter.at),
         "attempts": dead_letter.attempts,
@@ -82,12 +103,12 @@ async def _all(service: Service) -> list[DeadLetter]:
 
 
 async def one_dead_letter(service: Service, name: str) -> DeadLetter:
-    """Return a letter. Raises Permanent (no-such-letter)."""
+    """Return a dead letter. Raises Permanent (no-such-dead-letter)."""
     for dead_letter in await service.register.dead_letters():
         if dead_letter.id == name:
             return dead_letter
-    remedy = "`python -m guardrails letters list` lists them"
-    raise Permanent("there is no such letter", code="no-such-letter", subject=name, remedy=remedy)
+    remedy = "`python -m guardrails dead-letters list` lists them"
+    raise Permanent("there is no such dead letter", code="no-such-dead-letter", subject=name, remedy=remedy)
 
 
 async def _drop(service: Service, name: str) -> None:
@@ -96,14 +117,14 @@ async def _drop(service: Service, name: str) -> None:
 
 
 async def _replay(service: Service, name: str) -> list[tuple[DeadLetter, str]]:
-    """Replay one letter, or all for an empty name."""
+    """Replay one dead letter, or all for an empty name."""
     return await put_back(
         service, [await one_dead_letter(service, name)] if name else await service.register.dead_letters()
     )
 
 
 async def put_back(service: Service, dead_letters: Sequence[DeadLetter]) -> list[tuple[DeadLetter, str]]:
-    """Put letters back on their queues. Return each with why it could not be; "" where it was."""
+    """Put dead letters back on their queues. Return each with why it could not be; "" where it was."""
     done = []
     for dead_letter in dead_letters:
         try:
@@ -121,17 +142,17 @@ def say_replayed(done: Sequence[tuple[DeadLetter, str]], screen: Screen) -> int:
     """Print what `put_back` returned; return the exit code."""
     for dead_letter, why in done:
         if why:
-            look = f"`python -m guardrails letters show {dead_letter.id}` shows what it holds"
+            look = f"`python -m guardrails dead-letters show {dead_letter.id}` shows what it holds"
             screen.problem(f"{dead_letter.id}: cannot be replayed: {why}. {look}")
         else:
             screen.line(f"replayed: {dead_letter.id}")
     if not done:
-        screen.line("no letters")
+        screen.line("no dead letters")
     return 1 if any(why for _, why in done) else 0
 
 
 def message_of(dead_letter: DeadLetter) -> tuple[str, dict[str, Any]]:
-    """Return the queue and the message that a letter becomes again, its attempts forgotten.
+    """Return the queue and the message that a dead letter becomes again, its attempts forgotten.
 
     Raises ValueError, saying why, where it holds nothing that a queue could take.
     """
@@ -141,7 +162,7 @@ def message_of(dead_letter: DeadLetter) -> tuple[str, dict[str, Any]]:
         return "reconcile", _hint(_object(dead_letter.payload))
     if dead_letter.source == "event":
         return "reconcile", _event(dead_letter.payload)
-    raise ValueError(f"it is a record ({dead_letter.source}), not a message; drop it once its cause is mended")
+    raise ValueError(f"it is a record ({dead_letter.source}), not a message; drop it once its cause is fixed")
 
 
 def _notice(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +180,7 @@ def _hint(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _event(payload: str) -> dict[str, Any]:
-    """Read what an event became: our own message where its reconcile failed, the event itself where it was odd."""
+    """Read what an event became: our own message where its reconcile failed, the event where that was malformed."""
     try:
         return _hint(_object(payload))
     except ValueError:

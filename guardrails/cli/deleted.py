@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from guardrails.cli.deleted_rows import Departure, departures, is_deleted
 from guardrails.cli.online import with_service
-from guardrails.cli.options import add_scope_and_owner, moment
+from guardrails.cli.options import add_format, add_scope_and_owner, moment
 from guardrails.cli.register_rows import Filters, Reading
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     some.add_argument("--since", type=moment, metavar="DATE", help="gone then or later, such as 2026-11-01")
     some.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
     some.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
-    some.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+    add_format(some, ("table", "json", "csv"))
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json([*reading.altered(), *(one.to_json() for one in found)])
     else:
         with writing(None) as write:
-            write(csv_line(COLUMNS))
+            write(csv_line(screen.form.columns(COLUMNS)))
             for item in (*reading.altered(), *(one.to_json() for one in found)):
                 write(csv_line([item.get(name) for name in COLUMNS]))
     return reading.sum_up()

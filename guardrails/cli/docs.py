@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from guardrails.cli import migration
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
 from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of
 from guardrails.cli.rules import Bound, everywhere
@@ -76,6 +77,7 @@ def pages() -> dict[str, str]:
     made["docs/scan.schema.json"] = _json(scan_schema())
     made["docs/settings.md"] = _settings(ruleset)
     made["docs/sources.md"] = _sources()
+    made["docs/migration.md"] = _migration()
     made["local.settings.sample.json"] = json.dumps(sample_settings(ruleset), indent=2) + "\n"
     return made
 
@@ -292,6 +294,14 @@ def _sources() -> str:
         "## Files",
         FILES,
     )
+
+
+def _migration() -> str:
+    parts = [_made_from("guardrails/cli/migration.py"), "# Migration", migration.INTRODUCTION]
+    for heading, text, columns, rows in migration.sections():
+        table = _table(columns, [[f"`{cell}`" for cell in row] for row in rows]) if columns else ""
+        parts += filter(None, (f"## {heading}", text, table))
+    return _joined(*parts)
 
 
 def _names(names: Iterable[str]) -> str:

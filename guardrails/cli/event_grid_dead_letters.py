@@ -1,13 +1,5 @@
-"""Dead letters: events that Event Grid gave up on and put into a storage container, as files in a folder.
+"""`dead-letters replay --from DIR`: events that Event Grid gave up on, from the files that it wrote of them."""
 
-    az storage blob download-batch --auth-mode login --account-name stdl... --source dead-letters --destination DIR
-
-`replay DIR` has the exemptions in them looked at again: an event is only a hint, so a message on the `reconcile` queue
-is as good as the event. Files and blobs stay where they are; replaying twice does no harm. Exit code 1: a file, or an
-event in one, could not be read; all others were replayed.
-"""
-
-import argparse
 import asyncio
 import json
 from collections import Counter
@@ -19,7 +11,6 @@ from typing import Any, Final
 
 from guardrails.azure.events import Dropped, Malformed, Scope, Wanted, read_event, read_scope_event
 from guardrails.cli.online import with_service
-from guardrails.cli.options import add_format
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured, Permanent
 from guardrails.exemption.exemption_id import TYPE, ExemptionId
@@ -52,36 +43,27 @@ class Found:
     bad: list[tuple[str, str]] = field(default_factory=list)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what it takes."""
-    actions = parser.add_subparsers(dest="action", metavar="replay", required=True)
-    replay = actions.add_parser("replay", help="have the exemptions in dead letters looked at again")
-    replay.add_argument("folder", metavar="DIR", help="where the blobs were downloaded to; folders below it too")
-    replay.add_argument("--dry-run", action="store_true", help="read them, and say what would be looked at")
-    add_format(replay)
-
-
-def run(args: argparse.Namespace, screen: Screen) -> int:
-    """Replay them; 1 where something could not be read. Raises Misconfigured (no-such-folder)."""
-    folder = Path(args.folder)
+def replay(name: str, screen: Screen, *, form: str, dry_run: bool) -> int:
+    """Replay what the files of a folder hold; 1 where something could not be read. Raises Misconfigured."""
+    folder = Path(name)
     if not folder.is_dir():
         raise Misconfigured(
-            "there is no such folder", code="no-such-folder", subject=args.folder,
+            "there is no such folder", code="no-such-folder", subject=name,
             remedy="Download the container first: `az storage blob download-batch`",
         )  # fmt: skip
-    found = gather(folder)
+    found = collect(folder)
     any_there = found.scopes or found.hints
-    below = with_service(lambda service: _replay(service, found, dry_run=args.dry_run)) if any_there else 0
+    below = with_service(lambda service: _replay(service, found, dry_run=dry_run)) if any_there else 0
     counts = {"exemptions": len(found.hints), "scopes": len(found.scopes), "below": below, "dropped": found.dropped}
-    bad = [{"file": name, "why": why} for name, why in found.bad]
-    if args.format == "json":
-        screen.json({**counts, "dry_run": args.dry_run, "reasons": dict(found.reasons), "bad": bad})
+    bad = [{"file": file, "why": why} for file, why in found.bad]
+    if form == "json":
+        screen.json({**counts, "dry_run": dry_run, "reasons": dict(found.reasons), "bad": bad})
     else:
-        _tell(counts, found, screen, dry_run=args.dry_run)
+        _show(counts, found, screen, dry_run=dry_run)
     return 1 if bad else 0
 
 
-def _tell(counts: Mapping[str, int], found: Found, screen: Screen, *, dry_run: bool) -> None:
+def _show(counts: Mapping[str, int], found: Found, screen: Screen, *, dry_run: bool) -> None:
     verb = "to be looked at" if dry_run else "put on the reconcile queue"
     screen.line(f"{_many(counts['exemptions'], 'exemption')} {verb}")
     if counts["scopes"]:
@@ -99,7 +81,7 @@ def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def gather(folder: Path) -> Found:
+def collect(folder: Path) -> Found:
     """Read all files below a folder; links are none of ours."""
     found, seen = Found(), dict[str, datetime]()
     for path in sorted(one for one in folder.rglob("*") if one.is_file() and not one.is_symlink()):

@@ -17,7 +17,9 @@ REMEDIES: Final = {
 }
 """What to do next about errors of which only the command line knows that; by code."""
 
-_BAD_INPUT: Final = frozenset({"not-an-exemption", "no-such-rule", "no-such-letter", "no-such-route", "no-such-digest"})
+_BAD_INPUT: Final = frozenset(
+    {"not-an-exemption", "no-such-rule", "no-such-dead-letter", "no-such-route", "no-such-digest"}
+)
 _FINDERS: Final = frozenset({"judge", "scan", "reverts", "policy"})
 """Commands whose 1 means that something was found, and nothing else."""
 

@@ -39,7 +39,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         raise never_seen(exemption)
     if args.format == "json":
         verified = {"problems": problems} if args.verify else {}
-        screen.json({"id": exemption.text, "entries": [_json(entry) for entry in entries], **verified})
+        found = {"id": exemption.text, "entries": [_json(entry) for entry in entries], **verified}
+        screen.json(screen.form.from_stored(found))
     else:
         screen.table(("entry", "at", "event", "body", "hash", "by", "what"), map(_cells, entries))
         if args.verify and not problems:

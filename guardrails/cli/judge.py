@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from guardrails.cli.options import add_format, add_ruleset, api_version, moment, note_ended, ruleset_of
+from guardrails.cli.options import add_format, add_ruleset, api_version, moment, note_ruleset, ruleset_of
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
 from guardrails.decisions.decide import Plan, Situation, decide
@@ -89,7 +89,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Judge all that can be read; say on standard error what cannot."""
     ruleset, now = ruleset_of(args), args.now or datetime.now(UTC)
-    note_ended(ruleset, now, screen)
+    note_ruleset(ruleset, now, screen)
     complaints = Complaints(screen)
     assignments = _assignments(args.assignments, complaints)
     judged = [
@@ -243,7 +243,7 @@ def finding_lines(finding: Mapping[str, Any]) -> list[str]:
     if finding["status"] == Verdict.UNKNOWN:
         return [f"{head}unknown: {finding['text']}"]
     evidence = ", ".join(f"{name}: {_value(value)}" for name, value in finding["evidence"].items())
-    return [head + finding["text"], *([f"evidence: {evidence}"] if evidence else []), f"mend: {finding['mend']}"]
+    return [head + finding["text"], *([f"evidence: {evidence}"] if evidence else []), f"fix: {finding['remediation']}"]
 
 
 def _value(value: object) -> str:

@@ -16,6 +16,8 @@ from typing import Final, TextIO, cast
 
 from guardrails.cli.failure import TRACEBACK, tell
 from guardrails.cli.parser import Parser
+from guardrails.cli.retired import modern
+from guardrails.cli.schema_version import form_of
 from guardrails.cli.screen import Outlet, Screen, complain
 
 COMMANDS: Final = {
@@ -33,14 +35,12 @@ COMMANDS: Final = {
     "sweep": "pass over the whole tenant now; show what the last sweep came to",
     "targets": "the operations that the event subscription for exemptions' targets must let through",
     "breaker": "the limit on reverts: show or close it",
-    "letters": "what could not be processed: list, show, replay, drop",
-    "deadletters": "events that Event Grid gave up on: replay",
+    "dead-letters": "what could not be processed: list, show, replay, drop; replay what Event Grid gave up on",
     "notices": "what could not be delivered: list, replay; try and enable routes; show digests",
     "doctor": "whether the service can do what it is for, and how to mend what keeps it from that",
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
 }
-_MODULES: Final = {"letters": "dead_letters", "deadletters": "event_grid_dead_letters"}
 PROGRAM: Final = "python -m guardrails"
 LEFT: Final = 141
 """What a shell says of a program that SIGPIPE ended: whoever read its output has left. 0 would say that all passed."""
@@ -48,10 +48,12 @@ LEFT: Final = 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code. Raises SystemExit for --help and bad use, as argparse does."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv, retired = modern(sys.argv[1:] if argv is None else argv)
     out, err = Outlet(sys.stdout, stops=True), Outlet(sys.stderr)
     with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)):
         code: int | SystemExit
+        if retired:
+            complain(retired)
         try:
             code = _run(argv)
         except SystemExit as leaving:
@@ -91,12 +93,12 @@ def _run(argv: list[str]) -> int:
             module.arguments(command)
             run = module.run
     args = parser.parse_args(argv)
-    return int(run(args, Screen())) if run else 2
+    return int(run(args, Screen(form_of(chosen, args)))) if run else 2
 
 
 def module_of(command: str) -> ModuleType:
     """Return the module of a command: only that one is imported."""
-    return import_module(f"guardrails.cli.{_MODULES.get(command, command)}")
+    return import_module(f"guardrails.cli.{command.replace('-', '_')}")
 
 
 def _command(argv: Sequence[str]) -> str:

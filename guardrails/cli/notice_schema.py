@@ -1,7 +1,7 @@
 """The documented JSON form of notices, one JSON Schema (2020-12) a kind: docs/notices/KIND.schema.json. Pure.
 
-A schema describes a notice as the webhook's and the Event Grid topic's `data` have it; `findingsTotal`, `links` and
-`shed` are added there. Objects are closed: what is not declared here is not sent.
+A schema describes a notice as the webhook's and the Event Grid topic's `data` have it. Objects are closed: what is not
+declared here is not sent. The names of version 1 are sent until 1.0, too, and are marked as deprecated.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.channels.truncate import STEPS
+from guardrails.channels.webhook import OLD_NAMES, OLD_VALUES, SCHEMA_VERSION
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.exemption.severity import Severity
 from guardrails.notices.notice import NEXT, SERVICE, SEVERITIES, TITLES, Kind
+from guardrails.notices.renames import replaced
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -55,6 +57,8 @@ MEANINGS: Final[Mapping[Kind, str]] = {
 }
 """What each kind tells, one line of markdown."""
 
+_OPTIONAL: Final = frozenset({"schema_version", "findingsTotal", "links", "truncated", "digest"})
+
 _TIME: Final = {
     "type": "string",
     "format": "date-time",
@@ -82,6 +86,7 @@ def file_of(kind: Kind) -> str:
 def schema_of(kind: Kind) -> dict[str, Any]:
     """Return the schema of a notice of one kind."""
     properties: dict[str, Any] = {
+        "schema_version": {"const": SCHEMA_VERSION, "description": "Of this form. In webhooks and events."},
         "id": {
             "type": "string",
             "pattern": "^[A-Za-z0-9-]{1,200}$",
@@ -106,7 +111,7 @@ def schema_of(kind: Kind) -> dict[str, Any]:
             {"portal": {"type": "string", "format": "uri", "pattern": "^https://"}},
             "The page of the target scope in the Azure portal. In webhooks and events.",
         ),
-        "shed": {
+        "truncated": {
             "type": "array",
             "items": {"enum": [name for name, _ in STEPS]},
             "uniqueItems": True,
@@ -115,7 +120,8 @@ def schema_of(kind: Kind) -> dict[str, Any]:
     }
     if kind in _COUNTS:
         properties["digest"] = _counted(_COUNTS[kind])
-    required = [name for name in properties if name not in ("findingsTotal", "links", "shed", "digest")]
+    required = [name for name in properties if name not in _OPTIONAL]
+    properties |= _old_names(properties, "")
     return {
         "$schema": DIALECT,
         "$id": file_of(kind),
@@ -157,9 +163,10 @@ def _finding() -> dict[str, Any]:
         "severity": {"enum": [str(severity) for severity in Severity]},
         "text": _text("What is wrong, or why it cannot be told."),
         "evidence": {"type": "object", "description": "The values that show it, by name; strangers' text, unescaped."},
-        "mend": _text("How to put it right, our words."),
+        "remediation": _text("How to fix it, our words."),
     }
-    return _closed(properties, "One rule's answer.", required=tuple(properties))
+    with_old = properties | _old_names(properties, "findings")
+    return _closed(with_old, "One rule's answer.", required=tuple(properties))
 
 
 _COUNTER: Final = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
@@ -182,7 +189,7 @@ _COUNTS: Final[Mapping[Kind, Mapping[str, Any]]] = {
     },
     Kind.BYPASS_FOUND: {
         "total": {"type": "integer", "minimum": 0, "description": "How many ways it stands for."},
-        "ways": {**_COUNTER, "propertyNames": {"enum": [str(kind) for kind in BypassKind]}},
+        "bypasses": {**_COUNTER, "propertyNames": {"enum": [str(kind) for kind in BypassKind]}},
         **_BY_RULE,
     },
 }
@@ -190,7 +197,7 @@ _COUNTS: Final[Mapping[Kind, Mapping[str, Any]]] = {
 
 
 def _counted(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return _closed(properties, "What it counts.", required=tuple(properties))
+    return _closed({**properties, **_old_names(properties, "digest")}, "What it counts.", required=tuple(properties))
 
 
 def _nothing() -> dict[str, Any]:
@@ -200,6 +207,19 @@ def _nothing() -> dict[str, Any]:
 def _text(description: str, longest: int | None = None) -> dict[str, Any]:
     limit = {} if longest is None else {"maxLength": longest}
     return {"type": "string", **limit, "description": description}
+
+
+def _old_names(properties: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """Return what version 1 called otherwise in the object at a place (see OLD_NAMES), by those names."""
+    made = {}
+    for place, old in OLD_NAMES.items():
+        parent, _, name = place.rpartition(".")
+        if parent == at and name in properties:
+            said = f"The same as {name}, as version 1 called it; gone in 1.0."
+            made[old] = {**properties[name], "description": said, "deprecated": True}
+            if items := made[old].get("items"):
+                made[old]["items"] = {"enum": replaced(items["enum"], OLD_VALUES, old)}
+    return made
 
 
 def _count(description: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 `failed` lists what is kept; `replay` puts it back on the queue, with the same ids. `test` sends a test notice to a
 route now, and says of every route what is wrong with its settings. A route whose address is gone for good (410) is
-disabled: mend the address, then `enable` it. `show` prints everything that a digest gathered.
+disabled: fix the address, then `enable` it. `show` prints all notices of a digest.
 """
 
 import argparse
@@ -30,16 +30,16 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="failed|replay|test|routes|enable|show", required=True)
-    parser.set_defaults(dead_letter="", all=False, format="table")
+    parser.set_defaults(id="", format="table")
     add_format(actions.add_parser("failed", help="list notices that failed, oldest first"))
     replay = actions.add_parser("replay", help="put one, or all, back on the queue")
     which = replay.add_mutually_exclusive_group(required=True)
-    which.add_argument("dead_letter", nargs="?", metavar="ID", default="", help="of the letter, or of the notice")
+    which.add_argument("id", nargs="?", metavar="ID", default="", help="of the dead letter, or of the notice")
     which.add_argument("--all", action="store_true", help="all that can be replayed")
     actions.add_parser("test", help="send a test notice now").add_argument("route", metavar="ROUTE")
-    add_format(actions.add_parser("routes", help="list the routes and how they stand"))
+    add_format(actions.add_parser("routes", help="list the routes and their status"))
     actions.add_parser("enable", help="put a disabled route back in use").add_argument("route", metavar="ROUTE")
-    show = actions.add_parser("show", help="everything that a digest gathered")
+    show = actions.add_parser("show", help="all notices of a digest")
     show.add_argument("digest", metavar="DIGEST")
     add_format(show)
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         case "failed":
             _list(with_service(_failed), args.format, screen)
         case "replay":
-            return say_replayed(with_service(partial(_replay, name=args.dead_letter)), screen)
+            return say_replayed(with_service(partial(_replay, name=args.id)), screen)
         case "test":
             return _say_answer(args.route, with_service(partial(_test, name=args.route)), screen)
         case "routes":
@@ -118,7 +118,7 @@ def _named(service: Service, name: str) -> Route:
 def _list(dead_letters: Sequence[DeadLetter], form: str, screen: Screen) -> None:
     rows = [
         {
-            "letter": dead_letter.id,
+            "dead_letter": dead_letter.id,
             "notice": str(_held(dead_letter).get("id", "")),
             "route": str(_payload(dead_letter).get("route", "")),
             "at": spell_time(dead_letter.at),
@@ -132,7 +132,9 @@ def _list(dead_letters: Sequence[DeadLetter], form: str, screen: Screen) -> None
 
 def _show(kept: Kept, form: str, screen: Screen) -> None:
     if form == "json":
-        screen.json({"digest": kept.notice.to_json(), "route": route_of(kept.route), "entries": list(kept.entries)})
+        screen.json(
+            {"digest": kept.notice.current_json(), "route": route_of(kept.route), "entries": list(kept.entries)}
+        )
         return
     screen.line(f"{kept.notice.id} to {route_of(kept.route)}: {kept.notice.done}")
     columns = ("severity", "kind", "at", "exemption", "rules", "next")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from guardrails.cli.schema_version import VERSION, VERSIONS
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
 from guardrails.exemption.exemption_id import ExemptionId
@@ -20,9 +21,18 @@ from guardrails.ruleset.model import Ruleset, load_ruleset
 _BREAK: Final = re.compile(r"\s*\n\s*")
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
-    """Add --format."""
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
+def add_format(
+    parser: argparse.ArgumentParser,
+    forms: Sequence[str] = ("table", "json"),
+    default: str | None = "table",
+    text: str = "default: table",
+) -> None:
+    """Add --format, with these forms, and --schema-version, which says how JSON and CSV are spelled."""
+    parser.add_argument("--format", choices=forms, default=default, help=text)
+    parser.add_argument(
+        "--schema-version", type=int, choices=VERSIONS, default=VERSION,
+        help="of JSON and CSV; 1 has the old names of docs/migration.md, until 1.0; default: %(default)s",
+    )  # fmt: skip
 
 
 def add_ruleset(parser: argparse.ArgumentParser) -> None:
@@ -105,9 +115,9 @@ def ruleset_of(args: argparse.Namespace) -> Ruleset:
     return load_ruleset(Path(path) if path else None)
 
 
-def note_ended(ruleset: Ruleset, now: datetime, screen: Screen) -> None:
-    """Say which exclusions and overrides have ended: by them nothing is judged any more."""
-    for one in ruleset.ended(now):
+def note_ruleset(ruleset: Ruleset, now: datetime, screen: Screen) -> None:
+    """Note old names in the ruleset, and exclusions and overrides that have ended: nothing is judged by them now."""
+    for one in (*ruleset.retired, *ruleset.ended(now)):
         screen.note(one)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from guardrails.cli import policy_would_refuse
-from guardrails.cli.options import add_ruleset, ruleset_of
+from guardrails.cli.options import add_format, add_ruleset, ruleset_of
 from guardrails.cli.screen import Screen
 from guardrails.cli.whole import write_whole
 from guardrails.errors import Misconfigured
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ' Microsoft.Authorization --expand "resourceTypes/aliases"',
     )  # fmt: skip
     add_ruleset(making)
-    making.add_argument("--format", choices=("table", "json"), help="of --compare; default: table")
+    add_format(making, default=None, text="of --compare; default: table")
     asking = actions.add_parser(
         "would-refuse",
         help="list the writes of the last days that Deny would have refused, by the register",
@@ -66,6 +66,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     out: Path = args.out
     named, aliases = _given(args.definitions, out), _aliases(args.aliases)
     ruleset = ruleset_of(args)
+    for one in ruleset.retired:
+        screen.note(one)
     made = build(ruleset, named, aliases)
     if args.compare is not None:
         before = _before(out, made)

@@ -1,4 +1,4 @@
-"""What the register knows: list its rows, export them, show one or every way past a policy; put a full copy back.
+"""What the register knows: list its rows, export them, show one; show bypasses as well; put a full copy back.
 
 Filters say which rows; a row must pass all that are given. Expiry states and days left are those of now, or of --now.
 Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
@@ -16,20 +16,18 @@ from guardrails.wiring import Service
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|ways", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export|import|bypasses", required=True)
     register_list.arguments(actions.add_parser("list", help="list the rows, the worst first"))
     show = actions.add_parser("show", help="show the current row of one exemption")
     add_id(show)
     add_format(show)
     register_export.arguments(actions.add_parser("export", help="write all that is known of each row"))
     register_copy.import_arguments(actions.add_parser("import", help="put a full copy back: `export --full`"))
-    register_bypasses.arguments(
-        actions.add_parser("ways", help="every way past a policy, exemption or not, the worst first")
-    )
+    register_bypasses.arguments(actions.add_parser("bypasses", help="exemptions and bypasses, the worst first"))
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
-    """List, show, export or import; or show every way."""
+    """List, show, export or import; or show exemptions and bypasses."""
     match args.action:
         case "list":
             return register_list.run(args, screen)
@@ -37,7 +35,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             return register_export.run(args, screen)
         case "import":
             return register_copy.run_import(args, screen)
-        case "ways":
+        case "bypasses":
             return register_bypasses.run(args, screen)
         case _:
             return _show(args, screen)
@@ -52,7 +50,7 @@ def _show(args: argparse.Namespace, screen: Screen) -> int:
     stored = with_service(work)
     if stored is None:
         raise never_seen(exemption)
-    row = stored.row.to_json()
+    row = screen.form.from_stored(stored.row.to_json())
     if args.format == "json":
         screen.json({**row, "seq": stored.seq, "head": stored.head})
     else:

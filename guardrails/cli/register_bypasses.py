@@ -1,6 +1,6 @@
-"""`register ways`: every way in which this tenant's policies are not applied, exemptions and all others, worst first.
+"""`register bypasses`: the exemptions and bypasses of this tenant's policies, the worst first.
 
-What is said of a way that is no exemption is what the last sweep saw and found.
+What is shown of a bypass is what the last sweep saw and found.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from typing import Any, Final
 from guardrails.bypasses.model import BypassKind
 from guardrails.bypasses.row import Kept
 from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
 from guardrails.cli.register_list import FIRST
 from guardrails.cli.register_rows import ORDER, Filters, Found, Reading
 from guardrails.cli.register_text import csv_line, writing
@@ -23,7 +24,7 @@ from guardrails.exemption.times import spell_time
 from guardrails.wiring import Service
 
 COLUMNS: Final = (
-    "way", "verdict", "severity", "findings", "scope", "subject", "name", "detail", "first_seen", "who", "since",
+    "kind", "verdict", "severity", "findings", "scope", "subject", "name", "detail", "first_seen", "who", "since",
     "ends", "review", "ticket", "owner", "gone", "id", "problem",
 )  # fmt: skip
 _SEVERITIES: Final = frozenset(map(str, Severity))
@@ -32,14 +33,14 @@ _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One way past a policy, exemption or not. Texts in it are strangers' and unescaped; times are UTC.
+    """One exemption or bypass. Texts in it are strangers' and unescaped; times are UTC.
 
     Attributes:
         grade: one of ORDER.
         subject: the assignment's id; for a tag the exception id.
-        findings: codes, with a `?` where it could not be told.
+        findings: codes, with a `?` where it is unknown.
         gone: since when it is not there any more; None while it is.
-        id: an exemption's id; "" for other ways.
+        id: an exemption's id; "" for bypasses.
     """
 
     kind: BypassKind
@@ -66,7 +67,7 @@ class Entry:
 
     @property
     def order(self) -> tuple[int, datetime, str, str, str]:
-        """The key to sort by: the worst first; then its end, those without one last; then way and place."""
+        """The key to sort by: the worst first; then its end, those without one last; then kind and place."""
         return ORDER.index(self.grade), self.ends or _LATEST, self.scope.lower(), self.kind, self.subject.lower()
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class Entry:
         times = ("first_seen", "since", "ends", "gone")
         texts = ("scope", "subject", "name", "detail", "who", "review", "ticket", "owner")
         return {
-            "way": str(self.kind),
+            "kind": str(self.kind),
             "verdict": "violation" if self.severity else self.grade,
             "severity": self.severity or None,
             "findings": list(self.findings),
@@ -87,12 +88,12 @@ class Entry:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     parser.add_argument(
-        "--way", dest="kind", action="append", default=[], choices=[str(kind) for kind in BypassKind], metavar="WAY",
+        "--kind", action="append", default=[], choices=[str(kind) for kind in BypassKind], metavar="KIND",
         help=f"one of {', '.join(BypassKind)}; may be repeated",
     )  # fmt: skip
     parser.add_argument("--gone", action="store_true", help="show what is not there any more, too")
     parser.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
-    parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+    add_format(parser, ("table", "json", "csv"))
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
@@ -121,13 +122,14 @@ def _show(found: Sequence[Entry], reading: Reading, screen: Screen, *, form: str
         screen.json(list(items))
     elif form == "csv":
         with writing(None) as write:
-            write(csv_line(COLUMNS))
+            write(csv_line(screen.form.columns(COLUMNS)))
             for item in items:
                 write(csv_line([item.get(name) for name in COLUMNS]))
     else:
         _table(found, reading.altered(), screen, everything=everything)
         counts = ", ".join(f"{count} {kind}" for kind, count in Counter(str(one.kind) for one in found).most_common())
-        screen.note(f"{len(found)} way{'' if len(found) == 1 else 's'} past a policy{': ' if counts else ''}{counts}")
+        what = "exemption or bypass" if len(found) == 1 else "exemptions and bypasses"
+        screen.note(f"{len(found)} {what}{': ' if counts else ''}{counts}")
 
 
 def _every() -> Filters:
@@ -185,15 +187,15 @@ def _table(found: Sequence[Entry], altered: Sequence[Mapping[str, str]], screen:
         return
     shown = found if everything else found[:FIRST]
     if screen.terminal:
-        columns: tuple[str, ...] = ("severity", "way", "findings", "times", "people", "where")
+        columns: tuple[str, ...] = ("severity", "kind", "findings", "times", "people", "where")
         rows: list[Sequence[Cell]] = [("", one["status"], "", "", "", [one["id"], one["problem"]]) for one in altered]
         screen.table(columns, [*rows, *map(_folded, shown)], lines=True)
     else:
-        columns = ("severity", "way", "findings", "first seen", "since", "ends", "who", "ticket", "scope", "what")
+        columns = ("severity", "kind", "findings", "first seen", "since", "ends", "who", "ticket", "scope", "what")
         rows = [("-", one["status"], *["-"] * 6, one["id"], "-") for one in altered]
         screen.table(columns, [*rows, *map(_flat, shown)])
     if len(shown) < len(found):
-        screen.note(f"the first {len(shown)} of {len(found)} are shown; --all shows all, --way fewer")
+        screen.note(f"the first {len(shown)} of {len(found)} are shown; --all shows all, --kind fewer")
 
 
 def _flat(one: Entry) -> tuple[Cell, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
 from guardrails.cli.register_text import writing
 from guardrails.cli.screen import Screen
 from guardrails.errors import Misconfigured
@@ -37,7 +38,7 @@ def import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="made by `register export --full --out FILE`")
     parser.add_argument("--dry-run", action="store_true", help="check the file, say what would be done, write nothing")
     parser.add_argument("--force", action="store_true", help="let the copy replace what is there and differs from it")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
+    add_format(parser)
 
 
 def export(name: str | None, screen: Screen) -> int:

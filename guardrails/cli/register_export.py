@@ -7,26 +7,29 @@ still holds that entry. `--full` copies every row of the table instead, for `reg
 import argparse
 import json
 from dataclasses import fields
+from functools import partial
 from typing import Any, Final
 
 from guardrails.cli import register_copy
 from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
 from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of
 from guardrails.cli.register_text import csv_line, writing
+from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Screen
 from guardrails.decisions.row import Row
 from guardrails.wiring import Service
 
+_TODAY: Final = Form("register export").from_stored(dict.fromkeys(item.name for item in fields(Row)))
 COLUMNS: Final = (
-    *(item.name for item in fields(Row)), "expiry_state", "days_left", "expiry_since", "seq", "head", "rebuilt",
-    "problem",
+    *_TODAY, "expiry_state", "days_left", "expiry_since", "seq", "head", "rebuilt", "problem",
 )  # fmt: skip
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_filters(parser)
-    parser.add_argument("--format", choices=("json", "csv"), default="json", help="json: an object a line; the default")
+    add_format(parser, ("json", "csv"), "json", "json: an object a line; the default")
     parser.add_argument("--full", action="store_true", help="every row of the table, as `register import` takes it")
     parser.add_argument("--out", metavar="FILE", help="default: standard output; the file is replaced once all is read")
 
@@ -36,18 +39,18 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     if args.full:
         register_copy.refuse_filters(args)
         return register_copy.export(args.out, screen)
-    reading, as_text = Reading(filters_of(args), screen), _csv if args.format == "csv" else _json
+    reading, as_text = Reading(filters_of(args), screen), _csv if args.format == "csv" else partial(_json, screen.form)
     with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as reported:
 
         async def work(service: Service) -> int:
             count = 0
             async for one in reading.rows(service, reported):
-                write(as_text(_item(one)))
+                write(as_text(_item(one, screen.form)))
                 count += 1
             return count
 
         if args.format == "csv":
-            write(csv_line(COLUMNS))
+            write(csv_line(screen.form.columns(COLUMNS)))
         count = with_service(work) + len(reading.untrusted)
         for item in reading.altered():
             write(as_text(item))
@@ -56,14 +59,20 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return reading.sum_up()
 
 
-def _item(one: Found) -> dict[str, Any]:
+def _item(one: Found, form: Form) -> dict[str, Any]:
     stored = one.stored
     rebuilt = {"rebuilt": stored.altered} if stored.altered else {}
-    return {**stored.row.to_json(), **one.standing(), "seq": stored.seq, "head": stored.head, **rebuilt}
+    return {
+        **form.from_stored(stored.row.to_json()),
+        **one.standing(),
+        "seq": stored.seq,
+        "head": stored.head,
+        **rebuilt,
+    }
 
 
-def _json(item: dict[str, Any]) -> str:
-    return json.dumps(item, default=str) + "\n"
+def _json(form: Form, item: dict[str, Any]) -> str:
+    return json.dumps(form([item])[0], default=str) + "\n"
 
 
 def _csv(item: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from guardrails.cli.online import with_service
+from guardrails.cli.options import add_format
 from guardrails.cli.register_rows import Found, Reading, add_filters, filters_of, owner_shown
 from guardrails.cli.register_text import csv_line, writing
 from guardrails.cli.screen import Cell, Screen
@@ -25,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_filters(parser)
     parser.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
-    parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+    add_format(parser, ("table", "json", "csv"))
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json([*reading.altered(), *_items(found)])
     else:
         with writing(None) as write:
-            write(csv_line(COLUMNS))
+            write(csv_line(screen.form.columns(COLUMNS)))
             for item in (*reading.altered(), *_items(found)):
                 write(csv_line([item.get(name) for name in COLUMNS]))
     return reading.sum_up()

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({"id": exemption.text, "restored": not args.dry_run, "body": body})
     elif args.dry_run:
         screen.note(f"{exemption.text}: this body would be written back; nothing is changed now")
-        screen.json(body)
+        screen.raw_json(body)
     else:
         screen.line(f"restored by {args.by}: {exemption.text}")
         screen.line(

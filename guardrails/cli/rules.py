@@ -241,7 +241,7 @@ def _json(rule: Declared, bound: Bound | None) -> dict[str, Any]:
         "response": response,
         "grace": grace or "0d",
         "soc2": list(rule.soc2),
-        "mend": rule.remediation,
+        "remediation": rule.remediation,
     }
 
 

@@ -14,14 +14,15 @@ import argparse
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack, redirect_stdout, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from guardrails import __version__
-from guardrails.cli.options import add_ruleset, add_scopes, moment, note_ended, ruleset_of, scope_globs
+from guardrails.cli.options import add_format, add_ruleset, add_scopes, moment, note_ruleset, ruleset_of, scope_globs
+from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Cell, Screen
 from guardrails.errors import NO_TOKEN, Misconfigured, Retryable
 from guardrails.exemption.facts import Unread
@@ -33,7 +34,7 @@ from guardrails.report.line import Line, expiry_text, rules_broken, written_text
 from guardrails.report.model import Report
 from guardrails.report.named import Named, complaints, management_group, scope, subscription
 from guardrails.report.survey import Progress, survey
-from guardrails.report.texts import as_coverage, as_csv, as_json, as_markdown, totals
+from guardrails.report.texts import COLUMNS, as_coverage, as_csv, as_json, as_markdown, totals
 from guardrails.ruleset.model import Ruleset
 from guardrails.runtime.settings import Settings
 
@@ -52,7 +53,7 @@ _wait: Final = asyncio.sleep
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("--format", choices=FORMATS, help="default: by the name of --out, else table")
+    add_format(parser, FORMATS, None, "default: by the name of --out, else table")
     parser.add_argument(
         "--out", action="append", default=[], metavar="FILE",
         help="write the report here, not on standard output; may be repeated, the form then goes by each name",
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Read, judge, report."""
     ruleset, targets = ruleset_of(args), _targets(args)
     if targets or args.format != "csv":  # else standard error is for the coverage alone
-        note_ended(ruleset, args.now or datetime.now(UTC), screen)
+        note_ruleset(ruleset, args.now or datetime.now(UTC), screen)
     with screen.progress("exemptions", quiet=args.quiet) as reported:
         report = asyncio.run(_survey(args, ruleset, reported))
     lines = [line for line in report.lines if not args.only or line.verdict in args.only]
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     problems = []
     for path, form in targets:
         try:
-            _write(path, form, report, lines)
+            _write(path, form, report, lines, screen.form)
         except OSError as error:
             problems.append(f"{error.filename or path} cannot be written: {error.strerror}")
         else:
@@ -248,30 +249,36 @@ def _print(form: str, report: Report, lines: Sequence[Line], screen: Screen) -> 
     if form == "table":
         _show(report, lines, screen)
         return
-    for piece in _pieces(form, report, lines):
+    for piece in _pieces(form, report, lines, screen.form):
         sys.stdout.write(piece)
     if form == "csv":
-        sys.stderr.writelines(as_coverage(report))
+        sys.stderr.writelines(as_coverage(report, screen.form))
 
 
-def _pieces(form: str, report: Report, lines: Sequence[Line]) -> Iterable[str]:
+def _pieces(form: str, report: Report, lines: Sequence[Line], spelled: Form) -> Iterable[str]:
     if form == "html":
         from guardrails.report.page import as_html  # noqa: PLC0415 - the template engine is for this form only
 
         return as_html(report, lines)
-    forms: dict[str, Callable[[Report, Iterable[Line]], Iterator[str]]]
-    forms = {"json": as_json, "csv": as_csv, "markdown": as_markdown}
-    return as_coverage(report) if form == "coverage" else forms[form](report, lines)
+    match form:
+        case "json":
+            return as_json(report, lines, spelled)
+        case "csv":
+            return as_csv(report, lines, spelled.columns(COLUMNS))
+        case "coverage":
+            return as_coverage(report, spelled)
+        case _:
+            return as_markdown(report, lines)
 
 
-def _write(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None:
+def _write(path: Path, form: str, report: Report, lines: Sequence[Line], spelled: Form) -> None:
     """Write a file whole or not at all; a device or a pipe is written into, and stays what it is. Raises OSError."""
     if path.exists() and not path.is_file():
-        _fill(path, form, report, lines)
+        _fill(path, form, report, lines, spelled)
         return
     partial = path.with_name(path.name + ".partial")
     try:
-        _fill(partial, form, report, lines)
+        _fill(partial, form, report, lines, spelled)
         partial.replace(path)
     except OSError:
         with suppress(OSError):
@@ -279,13 +286,13 @@ def _write(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None
         raise
 
 
-def _fill(path: Path, form: str, report: Report, lines: Sequence[Line]) -> None:
+def _fill(path: Path, form: str, report: Report, lines: Sequence[Line], spelled: Form) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         if form == "table":
             with redirect_stdout(file):
                 _show(report, lines, Screen())
         else:
-            file.writelines(_pieces(form, report, lines))
+            file.writelines(_pieces(form, report, lines, spelled))
 
 
 def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:
@@ -319,7 +326,8 @@ def _sum_up(report: Report, screen: Screen) -> None:
         screen.table(("severity", "broken by", "unknown for", "rule"), rows)
         screen.line()
     if report.states:
-        screen.table(("expiry", "ways"), [(state, str(count)) for state, count in report.states_in_order()])
+        states = [(state, str(count)) for state, count in report.states_in_order()]
+        screen.table(("expiry", "exemptions and bypasses"), states)
         screen.line()
     screen.table(("coverage", "of this scan"), coverage_rows(report))
     screen.line()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.cli.notice_schema import DIALECT
+from guardrails.cli.schema_version import VERSION
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
 from guardrails.exemption.severity import Severity
@@ -27,6 +28,7 @@ def schema() -> dict[str, Any]:
     """Return the schema."""
     counts = {name: _count(f"How many are {name}.") for name in VERDICTS}
     properties: dict[str, Any] = {
+        "schema_version": {"const": VERSION},
         "$schema": {"const": SCHEMA},
         "generated_at": _time("When the scan was done."),
         "judged_at": _time("The time that all was judged at."),
@@ -35,23 +37,23 @@ def schema() -> dict[str, Any]:
         "counts": _closed(
             {
                 "exemptions": _count("Exemptions that were judged."),
-                "bypasses": _count("Other ways past a policy."),
+                "bypasses": _count("Bypasses of a policy."),
                 "left_out": _count("What --scope and --exclude left out."),
                 **counts,
             },
-            "Exemptions and other ways together, whatever --only lists.",
+            "Exemptions and bypasses together, whatever --only lists.",
         ),
-        "ways": _list(
+        "bypasses_by_kind": _list(
             _closed(
                 {
-                    "way": {"enum": list(map(str, WORDS))},
+                    "kind": {"enum": list(map(str, WORDS))},
                     "seen": _count("How many were seen."),
                     "whole": _flag("Whether all that there may be was read; if not, there may be more."),
                     **counts,
                 },
                 "",
             ),
-            "A count for every way past a policy.",
+            "A count for every kind of bypass, exemptions among them.",
         ),
         "severities": _closed({name: _count("") for name in SEVERITIES}, "By the severity of the worst violation."),
         "expiry": {
@@ -64,7 +66,7 @@ def schema() -> dict[str, Any]:
         "missing": _texts("What could not be seen, a sentence each."),
         "notes": _texts("What is worth knowing besides, and hides nothing, a sentence each."),
         "exemptions": _list({"$ref": "#/$defs/exemption"}, "The worst first; with --only, those that were asked for."),
-        "bypasses": _list({"$ref": "#/$defs/bypass"}, "The same of the other ways past a policy."),
+        "bypasses": _list({"$ref": "#/$defs/bypass"}, "The same of bypasses."),
     }
     return {
         "$schema": DIALECT,
@@ -96,8 +98,8 @@ def _definitions() -> dict[str, Any]:
         "rule": _closed(
             {
                 "code": _text(""), "rule": _text("Its name."), "severity": {"enum": list(SEVERITIES)},
-                "violations": _count("Broken by so many."), "unknown": _count("Could not be told of so many."),
-                "mend": _text("How to put it right."),
+                "violations": _count("Broken by so many."), "unknown": _count("Is unknown of so many."),
+                "remediation": _text("How to fix it."),
             },
             "",
         ),
@@ -105,9 +107,9 @@ def _definitions() -> dict[str, Any]:
             {
                 "code": _text(""), "rule": _text("The rule's name."),
                 "status": {"enum": [str(Verdict.VIOLATION), str(Verdict.UNKNOWN)]},
-                "severity": {"enum": list(SEVERITIES)}, "text": _text("What is wrong, or why it cannot be told."),
+                "severity": {"enum": list(SEVERITIES)}, "text": _text("What is wrong, or why it is unknown."),
                 "evidence": {"type": "object", "description": "The values that show it, by name."},
-                "mend": _text("How to put it right."),
+                "remediation": _text("How to fix it."),
             },
             "One rule's answer.",
         ),
@@ -151,14 +153,17 @@ def _coverage() -> dict[str, Any]:
         "notes": _texts("The same as `notes` of the scan."),
     }
     closed = _closed(properties, "What the scan covers.")
-    closed["properties"]["$schema"] = {"const": COVERAGE, "description": "In a file of its own."}
+    alone = {"schema_version": VERSION, "$schema": COVERAGE}
+    closed["properties"] |= {
+        name: {"const": one, "description": "In a file of its own."} for name, one in alone.items()
+    }
     return closed
 
 
 def _exemption() -> dict[str, Any]:
     properties = {
         "id": _text("Its resource id."),
-        **_stands(),
+        **_status(),
         "expires_on": _maybe_time("Its end."),
         "expiry_state": _state(),
         "days_left": _days(),
@@ -176,12 +181,12 @@ def _exemption() -> dict[str, Any]:
 
 def _bypass() -> dict[str, Any]:
     properties = {
-        "way": {"enum": [str(kind) for kind in WORDS if kind is not BypassKind.EXEMPTION]},
+        "kind": {"enum": [str(kind) for kind in WORDS if kind is not BypassKind.EXEMPTION]},
         "scope": _text("What is let past."),
         "subject": _text("The assignment's id, or the exception id that a tag names."),
         "name": _text(""),
         "detail": _text("What exactly is let past."),
-        **_stands(),
+        **_status(),
         "who": _text("Who wrote it last; empty where unknown."),
         "since": _maybe_time("When it was written last."),
         "owner": _text(""),
@@ -198,7 +203,7 @@ def _bypass() -> dict[str, Any]:
     return _closed(properties, "")
 
 
-def _stands() -> dict[str, Any]:
+def _status() -> dict[str, Any]:
     return {
         "verdict": {"enum": list(VERDICTS)},
         "severity": {"enum": [*SEVERITIES, None], "description": "Of the worst violation; null without one."},

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from guardrails.channels.text import plain
+from guardrails.cli.schema_version import Form
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,9 +121,10 @@ def width_of(stream: TextIO) -> int:
 
 
 class Screen:
-    """Standard output and standard error."""
+    """Standard output and standard error. `form`: how what is printed as JSON or CSV is spelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: Form = Form()) -> None:  # noqa: B008 - it is frozen
+        self.form = form
         self.terminal = sys.stdout.isatty()
         self._console: Console | None = None
         if self.terminal:
@@ -159,7 +161,11 @@ class Screen:
             print(shown)
 
     def json(self, value: Any) -> None:
-        """Print JSON in ASCII: whatever a text holds, a terminal sees letters."""
+        """Print what a command found as JSON, in its form. In ASCII, whatever a text holds: no terminal obeys it."""
+        self.raw_json(self.form(value))
+
+    def raw_json(self, value: Any) -> None:
+        """Print JSON that is not ours, as it is."""
         print(json.dumps(value, indent=2, default=str))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, lines: bool = False) -> None:

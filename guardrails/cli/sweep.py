@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Sweep, or look; show the report."""
     with screen.progress("sweep"):
-        reported = with_service(_run if args.action == "run" else _look)
+        reported = screen.form.from_stored(with_service(_run if args.action == "run" else _look))
     if args.format == "json":
         screen.json(reported)
     else:
@@ -59,7 +59,7 @@ def _show(reported: dict[str, Any], screen: Screen) -> None:
     for name in ("started", "seconds", "seen", "known", "adopted"):
         if name in report:
             screen.line(f"{name}: {report[name]}", indent=2)
-    for name, title in (("queued", "queued"), ("odd", "odd"), ("bypasses", "other ways")):
+    for name, title in (("queued", "queued"), ("left_out", "left out"), ("bypasses", "bypasses")):
         for what, count in report.get(name, {}).items():
             screen.line(f"{title}, {what}: {count}", indent=2)
     for name in ("missing", "remarks"):

@@ -121,5 +121,5 @@ class Adoption:
             "severity": str(severity),
             "text": f"{one.expiry.replace('-', ' ')}{also}; owner {one.owner.strip()[:_OWNER] or 'none'}",
             "evidence": {"exemption": one.id.text[:_ID]},
-            "mend": rule.remediation[:_REMEDIATION] if rule else "",
+            "remediation": rule.remediation[:_REMEDIATION] if rule else "",
         }

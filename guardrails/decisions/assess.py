@@ -62,7 +62,7 @@ class Finding:
             "severity": str(self.severity),
             "text": self.text,
             "evidence": dict(self.evidence),
-            "mend": self.remediation,
+            "remediation": self.remediation,
         }
 
 

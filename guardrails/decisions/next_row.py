@@ -43,6 +43,7 @@ from guardrails.exemption.facts import (
 )
 from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import Exemption
+from guardrails.notices.stored_names import stored_finding
 from guardrails.rules.expiry_extended import RULE as EXTENDS
 from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, Ruleset
@@ -412,6 +413,6 @@ def particulars(assessment: Assessment, plan: Plan) -> dict[str, Any]:
     """Return the part of a history entry that explains a decision."""
     return {
         "verdict": str(assessment.verdict),
-        "findings": [finding.to_json() for finding in assessment.findings],
+        "findings": [stored_finding(finding.to_json()) for finding in assessment.findings],
         "plan": plan.to_json(),
     }

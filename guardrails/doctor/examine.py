@@ -34,7 +34,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "matches": matches,
     "epac": epac,
     "log": logs,
-    "letters": storage.dead_letters,
+    "dead-letters": storage.dead_letters,
     "breaker": storage.breaker,
     "holds": storage.holds,
     "versions": host.versions,

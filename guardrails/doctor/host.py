@@ -24,6 +24,7 @@ _POLICY_SETTING: Final = "GUARDRAILS_POLICY_API_VERSION"
 _SHOWN: Final = 4
 _NAME_AUTHORS: Final = "Name the tool's identities as its `authors`: docs/decisions.md#owners"
 _ENDED: Final = "python -m guardrails rules --counts shows what each would match"
+_NAMES: Final = "docs/migration.md lists old and new names"
 _PATTERNS: Final = "docs/decisions.md#patterns says what patterns mean, and how version 1 becomes version 2"
 
 
@@ -56,7 +57,8 @@ async def ruleset(world: World) -> list[Finding]:
     seen = "; ".join([f"{seen}; nothing is changed in Azure" if mode is Mode.AUDIT else seen, *found.gaps])
     in_force = passed(seen, remediation=_NAME_AUTHORS if found.gaps else "")
     ended = [("", one) for one in found.ended(world.clock.now())]
-    return [in_force, *(passed(one, remediation=_PATTERNS) for one in found.warnings), *informed(ended, _ENDED)]
+    notes = [passed(one, remediation=_NAMES if one in found.retired else _PATTERNS) for one in found.warnings]
+    return [in_force, *notes, *informed(ended, _ENDED)]
 
 
 async def versions(world: World) -> list[Finding]:

@@ -42,7 +42,7 @@ class Finding:
 
     def to_json(self) -> dict[str, str]:
         """Return it JSON-ready."""
-        return {"state": str(self.state), "about": self.about, "seen": self.seen, "mend": self.remediation}
+        return {"state": str(self.state), "about": self.about, "seen": self.seen, "remediation": self.remediation}
 
 
 def passed(seen: str, *, about: str = "", remediation: str = "") -> Finding:

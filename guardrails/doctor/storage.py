@@ -60,7 +60,7 @@ async def dead_letters(world: World) -> list[Finding]:
     if not found:
         return [passed("none wait")]
     seen = f"{len(found)} wait for an operator, the oldest since {spell_time(found[0].at)}"
-    return [passed(seen, remediation="python -m guardrails letters list")]
+    return [passed(seen, remediation="python -m guardrails dead-letters list")]
 
 
 async def breaker(world: World) -> list[Finding]:

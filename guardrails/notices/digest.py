@@ -317,7 +317,7 @@ def _shown(notice: Notice) -> dict[str, Any]:
         "severity": notice.severity,
         "text": str(worst.get("text") or notice.title)[:_TEXT],
         "evidence": {name: value for name, value in evidence.items() if value},
-        "mend": str(worst.get("mend") or notice.next)[:_TEXT],
+        "remediation": str(worst.get("remediation") or notice.next)[:_TEXT],
     }
 
 

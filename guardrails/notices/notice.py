@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
+from guardrails.notices.stored_names import current_notice, stored_notice
 
 
 class Kind(StrEnum):
@@ -141,7 +142,7 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.BREAKER_OPEN: "Look at the reverts of the last hour, then: python -m guardrails breaker close",
     Kind.RULESET_BROKEN: "Fix the ruleset; what waited is then judged by itself.",
     Kind.DELIVERY_FAILING: "Fix the route, then: python -m guardrails notices replay --all",
-    Kind.POISON: "Find the cause, then: python -m guardrails letters replay LETTER",
+    Kind.POISON: "Find the cause, then: python -m guardrails dead-letters replay ID",
     Kind.DIGEST: "Begin with the worst; the history of each exemption has everything.",
     Kind.ADOPTED: "Begin with the worst. All of them: python -m guardrails register list --adopted"
     " (for a file: --format csv)",
@@ -149,7 +150,7 @@ NEXT: Final[Mapping[Kind, str]] = {
     Kind.LOST: "Nothing, if it is to come back; else delete it then, as its owner or by an approved pipeline.",
     Kind.NOT_RESTORED: "If it is still needed, fix the cause, then: python -m guardrails restore ID",
     Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: python -m guardrails restore ID",
-    Kind.BYPASS_FOUND: "Begin with the worst. All of them: python -m guardrails register ways"
+    Kind.BYPASS_FOUND: "Begin with the worst. All of them: python -m guardrails register bypasses"
     " (for a file: --format csv)",
     Kind.BUDGET_REACHED: "Look at what waits: python -m guardrails register list --held; agree with who writes it.",
     Kind.HOLD: "All that are on hold: python -m guardrails register list --on-hold",
@@ -171,14 +172,14 @@ class Notice:
         title: one line; our words only, no text from the exemption.
         exemption: what it is about; {} where it is about the service. Keys: id, name, displayName, scope, scopeKind,
             assignment, category, expiresOn, owner, ticket, reviewOn. Values are strangers' text, unescaped.
-        findings: a list of {code, rule, status, severity, text, evidence, mend}.
+        findings: a list of {code, rule, status, severity, text, evidence, remediation}.
         actor: who wrote or deleted it; "" where unknown. A stranger's text.
         done: what was done, one sentence; our words.
         why: the reasons, our words.
         next: what to do next, one sentence; our words.
         digest: what is counted, name -> number each but for `since` and `total`: {since, total, kinds, severities,
-            rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted, {total, ways,
-            severities, rules} of bypasses; {} for other kinds.
+            rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted, {total,
+            bypasses, severities, rules} of bypasses; {} for other kinds.
     """
 
     id: str
@@ -195,7 +196,11 @@ class Notice:
     digest: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the documented JSON form."""
+        """Return the JSON form in which it is stored and sent from queue to queue; `from_json` reads it."""
+        return stored_notice(self.current_json())
+
+    def current_json(self) -> dict[str, Any]:
+        """Return the JSON form with the names of today, for what is shown and sent."""
         out = {
             "id": self.id,
             "kind": str(self.kind),
@@ -213,8 +218,9 @@ class Notice:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Notice":
-        """Read what `to_json` wrote. Raises ValueError when it is not a notice."""
+        """Read what `to_json` wrote, or `current_json`. Raises ValueError when it is not a notice."""
         try:
+            data = current_notice(data)
             at = parse_time(data["at"])
             if at is None:
                 raise ValueError("a notice needs a time")

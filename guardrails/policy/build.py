@@ -31,7 +31,7 @@ def build(ruleset: Ruleset, given: Mapping[str, object], aliases: tuple[str, obj
     """
     found = {rule.name: refusal_of(rule, ruleset) for rule in all_rules().values()}
     refusals = [one for one in found.values() if isinstance(one, Refusal)]
-    layer = tagged.build(given, ruleset.exceptions)
+    layer = tagged.build(given, ruleset.bypasses)
     reporting = reports(refusals, ruleset.source)
     refusing = denials(refusals, ruleset.source, {REFERENCE: deletion(ruleset)})
     ours = {f"{_folder(one)}/{one['name']}.json": one for one in (*reporting, *refusing)}

@@ -24,7 +24,7 @@ from guardrails.policy.tag_parameters import (
     tag_field,
     tag_parameters,
 )
-from guardrails.ruleset.model import Exceptions
+from guardrails.ruleset.model import KnownBypasses
 
 COMPANION: Final = "audit-exception-tags"
 INITIATIVE: Final = "tag-exceptions"
@@ -54,11 +54,11 @@ class Tagged:
     notes: tuple[str, ...]
 
 
-def build(definitions: Mapping[str, object], exceptions: Exceptions) -> Tagged:
+def build(definitions: Mapping[str, object], exceptions: KnownBypasses) -> Tagged:
     """Return the layer over `definitions`, a file name -> JSON value (`guardrails.policy.given.read`).
 
     The same input gives the same output, whatever the order. Raises Misconfigured, code `definition-unfit`, with every
-    definition that cannot take the check, or `exceptions-unfit` for a tag or an id that no policy can compare.
+    definition that cannot take the check, or `bypasses-unfit` for a tag or an id that no policy can compare.
     """
     approved = _checked(exceptions)
     sources = given.definitions(definitions, exceptions.tags.id)
@@ -103,25 +103,25 @@ def companion(tags: TagNames) -> dict[str, Any]:
     }
 
 
-def _checked(exceptions: Exceptions) -> list[str]:
+def _checked(exceptions: KnownBypasses) -> list[str]:
     """Return the approved ids, each once: Azure compares without case. Raises Misconfigured."""
     problems = [
-        f"exceptions.tags: {tag!r} has a bracket, which a policy's field cannot hold"
+        f"bypasses.tags: {tag!r} has a bracket, which a policy's field cannot hold"
         for tag in exceptions.tags
         if "[" in tag or "]" in tag
     ]
     if len({tag.lower() for tag in exceptions.tags}) < len(exceptions.tags):
-        problems.append(f"exceptions.tags: {', '.join(exceptions.tags)} are not three different tags; case is the same")
+        problems.append(f"bypasses.tags: {', '.join(exceptions.tags)} are not three different tags; case is the same")
     for one in exceptions.approved:
         if not one.strip():
-            problems.append("exceptions.approved: an id is blank; it would let past what has an empty tag")
+            problems.append("bypasses.approved: an id is blank; it would let past what has an empty tag")
         elif one.startswith("["):
-            problems.append(f"exceptions.approved: {one!r} starts with `[`; Azure would read an expression")
+            problems.append(f"bypasses.approved: {one!r} starts with `[`; Azure would read an expression")
     if problems:
         raise Misconfigured(
             "the ruleset's exceptions cannot be written as policies; nothing is written",
-            code="exceptions-unfit",
-            subject="exceptions",
+            code="bypasses-unfit",
+            subject="bypasses",
             remedy="Fix the lines below in the ruleset.",
             problems=tuple(problems),
         )
@@ -254,7 +254,7 @@ def _notes(
     notes.append(f"The tag `{tags.id}` lets past what names an approved id. The ruleset approves {lets}.")
     notes.append(f"`{COMPANION}` reports what carries some of {three}, and not all.")
     notes.append(
-        f"Azure does not read `{tags.expiry}`: an id lets past until `exceptions.approved` no longer has it and the"
+        f"Azure does not read `{tags.expiry}`: an id lets past until `bypasses.approved` no longer has it and the"
         " policies are deployed again. `scan` and `sweep` list those that have ended."
     )
     notes.append("What has no tags, such as a child resource, cannot be let past this way.")

@@ -17,7 +17,7 @@ from itertools import batched
 from sys import intern
 from typing import Final
 
-from guardrails.bypasses.model import BypassKind, from_json, to_json
+from guardrails.bypasses.model import BypassKind, from_stored, to_stored
 from guardrails.bypasses.row import Kept, Known, Partitions, codes_of
 from guardrails.errors import Permanent
 from guardrails.exemption.body import canonical_json
@@ -141,7 +141,7 @@ def _put(kept: Kept) -> Write:
         "found": _spelled(kept.found),
         "gone": _spelled(kept.gone),
         **({name: getattr(bypass, name) for name in _ENROLLED} if bypass.kind is BypassKind.UNENROLLED else {}),
-        **split_text("bypass", canonical_json(to_json(bypass))),
+        **split_text("bypass", canonical_json(to_stored(bypass))),
     }
     return Write("put", bypass_row(bypass.key), columns)
 
@@ -170,7 +170,7 @@ def _kept(row: Entity) -> Kept:
     first_seen, changed, found, gone = (parse_time(row[name]) for name in ("first_seen", "changed", "found", "gone"))
     if first_seen is None or changed is None:
         raise ValueError("it does not say since when it is known")
-    bypass = from_json(read_json(join_text("bypass", row)))
+    bypass = from_stored(read_json(join_text("bypass", row)))
     if bypass_row(bypass.key) != row["RowKey"]:
         raise ValueError("it says what another row should say")
     return Kept(bypass, str(row["token"]), first_seen, changed, found, gone)

@@ -70,7 +70,7 @@ class BypassCount:
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
         rest = {name: self.grades[name] for name in ("unknown", "pass", "excluded")}
-        return {"way": str(self.kind), "seen": self.total, "whole": self.whole, "violation": self.violations, **rest}
+        return {"kind": str(self.kind), "seen": self.total, "whole": self.whole, "violation": self.violations, **rest}
 
 
 def beyond(counts: Iterable[BypassCount]) -> str:

@@ -7,7 +7,7 @@ would see it: control, bidirectional and invisible characters are gone.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from guardrails.channels.text import markdown, plain
@@ -23,29 +23,38 @@ _NAMES: Final = 50
 """Lines in markdown of what is long in the coverage, such as the subscriptions that were read."""
 
 COLUMNS: Final = (
-    "way", "verdict", "severity", "name", "place", "rules", "found", "mend", "expiry_state", "days_left", "expires_on",
-    "owner", "ticket", "category", "display_name", "detail", "who", "since", "excluded", "assignment", "id",
+    "kind", "verdict", "severity", "name", "place", "rules", "found", "remediation", "expiry_state", "days_left",
+    "expires_on", "owner", "ticket", "category", "display_name", "detail", "who", "since", "excluded", "assignment",
+    "id",
 )  # fmt: skip
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the start of a formula (OWASP, "CSV Injection"); some take the full-width forms too."""
 
 
-def as_json(report: Report, lines: Iterable[Line]) -> Iterator[str]:
+type Shape = Callable[[Any, str], Any]
+"""Gives JSON the names of a version: takes it, and where it is in what is printed, "" for the whole."""
+
+
+def _as_it_is(value: Any, _at: str) -> Any:
+    return value
+
+
+def as_json(report: Report, lines: Iterable[Line], shape: Shape = _as_it_is) -> Iterator[str]:
     """Yield the documented JSON form: one object, its exemptions and bypasses a line each."""
-    head = json.dumps({"$schema": SCHEMA, **summary(report)}, indent=2, default=str)
+    head = json.dumps(shape({"$schema": SCHEMA, **summary(report)}, ""), indent=2, default=str)
     yield head.removesuffix("\n}")
     listed = list(lines)
-    yield from _json_list("exemptions", (line for line in listed if not line.bypass))
-    yield from _json_list("bypasses", (line for line in listed if line.bypass))
+    yield from _json_list("exemptions", (line for line in listed if not line.bypass), shape)
+    yield from _json_list("bypasses", (line for line in listed if line.bypass), shape)
     yield "\n}\n"
 
 
-def _json_list(name: str, lines: Iterable[Line]) -> Iterator[str]:
+def _json_list(name: str, lines: Iterable[Line], shape: Shape) -> Iterator[str]:
     yield f',\n  "{name}": ['
     comma = ""
     for line in lines:
-        yield f"{comma}\n    {json.dumps(to_json(line), default=str)}"
+        yield f"{comma}\n    {json.dumps(shape(to_json(line), name), default=str)}"
         comma = ","
     yield ("\n  " if comma else "") + "]"
 
@@ -63,7 +72,7 @@ def summary(report: Report) -> dict[str, Any]:
             "left_out": report.left_out,
             **report.verdicts(),
         },
-        "ways": [count.to_json() for count in report.bypass_counts.values()],
+        "bypasses_by_kind": [count.to_json() for count in report.bypass_counts.values()],
         "severities": {name: report.grades[name] for name in ("high", "medium", "low", "info")},
         "expiry": dict(report.states_in_order()),
         "rules": [
@@ -73,7 +82,7 @@ def summary(report: Report) -> dict[str, Any]:
                 "severity": str(rule.severity),
                 "violations": rule.violations,
                 "unknown": rule.unknown,
-                "mend": rule.remediation,
+                "remediation": rule.remediation,
             }
             for rule in report.rules_by_weight()
         ],
@@ -82,16 +91,16 @@ def summary(report: Report) -> dict[str, Any]:
     }
 
 
-def as_coverage(report: Report) -> Iterator[str]:
+def as_coverage(report: Report, shape: Shape = _as_it_is) -> Iterator[str]:
     """Yield what goes with CSV, which has no room for it: the coverage as JSON."""
-    yield json.dumps({"$schema": COVERAGE, **coverage_json(report)}, indent=2, default=str) + "\n"
+    yield json.dumps(shape({"$schema": COVERAGE, **coverage_json(report)}, ""), indent=2, default=str) + "\n"
 
 
-def as_csv(report: Report, lines: Iterable[Line]) -> Iterator[str]:
+def as_csv(report: Report, lines: Iterable[Line], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
     """Yield CSV (RFC 4180) with a header. No cell that a stranger wrote is a formula: those get an apostrophe."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for line in lines:
         writer.writerow([cell(value) for value in _values(report, line)])
         yield buffer.getvalue()

@@ -51,7 +51,7 @@ that the policy holds.
 
 Example: an enforcement mode that Azure has added since, or `notScopes` that a query shows as a number.
 
-Instead: open the assignment and see what it does. Where that is known and fine, list it under `exceptions: accepted`.
+Instead: open the assignment and see what it does. Where that is known and fine, list it under `bypasses: accepted`.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
@@ -166,7 +166,7 @@ NOT_APPROVED: Final = BypassRule(
     name="bypass-not-approved",
     severity=Severity.HIGH,
     soc2=("CC6.3", "CC8.1"),
-    remediation="Take the tags away, or have the exception approved and list its id under `exceptions: approved`.",
+    remediation="Take the tags away, or have the exception approved and list its id under `bypasses: approved`.",
     control="The policies that `policy build` makes let approved ids past and no others.",
     text="""An exception tag must name an approved exception.
 
@@ -191,7 +191,7 @@ ENROLLMENT_REMOVED: Final = BypassRule(
     name="bypass-enrollment-removed",
     severity=Severity.HIGH,
     soc2=("CC6.1", "CC7.1"),
-    remediation="Enroll the scope again; or have the removal approved and list it under `exceptions: accepted`.",
+    remediation="Enroll the scope again; or have the removal approved and list it under `bypasses: accepted`.",
     control="A policy looks at what is there: it cannot see that an enrollment is gone. A sweep remembers it.",
     text="""A scope that was enrolled must stay enrolled.
 

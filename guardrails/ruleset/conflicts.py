@@ -34,7 +34,7 @@ def contradictions(root: yaml.Node, name: str, matchers: Iterable[str] = ()) -> 
         channel = said.get("channel")
         if isinstance(channel, yaml.ScalarNode) and channel.value == "webhook" and "secret_setting" not in said:
             yield f"{name}:{place(item)}: notices[{index}]: a webhook is signed; give secret_setting"
-    yield from _exceptions(root, name)
+    yield from _bypass_tags(root, name)
     yield from _overrides(root, name, matchers)
     for index, item, said in _items(root, "owners"):
         if "metadata" not in said and not ("authors" in said and said["authors"].value):
@@ -59,9 +59,9 @@ def _overrides(root: yaml.Node, name: str, matchers: Iterable[str]) -> Iterator[
             yield f"{name}:{place(item)}: severities[{index}]: {text}"
 
 
-def _exceptions(root: yaml.Node, name: str) -> Iterator[str]:
+def _bypass_tags(root: yaml.Node, name: str) -> Iterator[str]:
     """Yield where two of the tags of an exception are one: Azure ignores case."""
-    section = _field(root, "exceptions")
+    section = _field(root, "bypasses")
     given = _fields(_field(section, "tags"))
     seen: dict[str, str] = {}
     for role, usual in TagNames()._asdict().items():
@@ -69,7 +69,7 @@ def _exceptions(root: yaml.Node, name: str) -> Iterator[str]:
         tag = node.value if isinstance(node, yaml.ScalarNode) else usual
         if other := seen.get(str(tag).lower()):
             at = place(node or section or root)
-            yield f"{name}:{at}: exceptions.tags.{role}: {in_quotes(tag)} is the tag of {other} too; name three"
+            yield f"{name}:{at}: bypasses.tags.{role}: {in_quotes(tag)} is the tag of {other} too; name three"
         seen[str(tag).lower()] = role
 
 

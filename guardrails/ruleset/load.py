@@ -15,7 +15,7 @@ from guardrails.exemption.times import parse_time
 from guardrails.nearest import nearest
 from guardrails.ruleset.conflicts import KindFacts, contradictions, in_quotes, item_places, place, unmatchable
 from guardrails.ruleset.patterns import NEWEST, Written, pointless, problem_of, suggestion, warnings, written
-from guardrails.ruleset.schema import JSON_TYPES, MATCHERS, schema
+from guardrails.ruleset.schema import JSON_TYPES, MATCHERS, RETIRED, schema
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -27,6 +27,7 @@ class Loaded(NamedTuple):
         value: None where there is a problem.
         problems: every one found, as `name:line:column: what; what is right`.
         warnings: what does not keep the file from being used, likewise.
+        retired: those of the warnings that are about old names.
         patterns: every pattern in it.
         places: where the items of its lists are: a path, such as `overrides[3]`, -> line and column.
     """
@@ -34,6 +35,7 @@ class Loaded(NamedTuple):
     value: Any
     problems: list[str]
     warnings: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
     patterns: tuple[Written, ...] = ()
     places: Mapping[str, str] = types.MappingProxyType({})
 
@@ -53,12 +55,13 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
         return Loaded(None, [f"{name}:1:1: it is nested too deep"])
     if root is None:
         return Loaded(None, [f"{name}:1:1: the file is empty; it needs version, mode and rules"])
+    retired, problems = _rename(root, name)
     wanted = schema(kinds)
-    problems = [*_check(root, wanted, "", name)]
+    problems += [*_check(root, wanted, "", name)]
     problems += [*contradictions(root, name, MATCHERS), *unmatchable(root, name, kinds)]
     patterns = tuple(written(root, wanted))
     version, at = _version(root)
-    notes = tuple(pointless(patterns, name))
+    notes = (*retired, *pointless(patterns, name))
     if version == 1:
         problems += [f"{name}:{one.place}: {one.path}: {problem_of(one, 1)}" for one in patterns if _too_long(one)]
         notes = (*warnings(patterns, at, name), *notes)
@@ -67,7 +70,26 @@ def load(text: str, name: str, kinds: Mapping[str, KindFacts] = types.MappingPro
         problems += [f"{name}:{one.place}: {one.path}: {problem}" for one, problem in checked if problem]
     if problems:
         return Loaded(None, problems, patterns=patterns)
-    return Loaded(_value(root), [], notes, patterns, item_places(root))
+    return Loaded(_value(root), [], notes, tuple(retired), patterns, item_places(root))
+
+
+def _rename(root: yaml.Node, name: str) -> tuple[list[str], list[str]]:
+    """Give sections their names of today; return a warning for each old name, or a problem where both are there."""
+    notes, problems = [], []
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    there = {str(key.value): (key, value) for key, value in pairs}
+    for old, new in RETIRED.items():
+        if old not in there:
+            continue
+        key = there[old][0]
+        at = f"{name}:{place(key)}: {old}:"
+        if new in there:
+            problems.append(f"{at} it is the old name of {new}, which is there too; move all of it there")
+            pairs.remove(there[old])
+        else:
+            notes.append(f"{at} it is called {new} now; the old name works until 1.0")
+            key.value = new
+    return notes, problems
 
 
 def _too_long(one: Written) -> bool:

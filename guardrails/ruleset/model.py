@@ -141,7 +141,7 @@ class Tagging:
 
 
 @dataclass(frozen=True, slots=True)
-class Exceptions:
+class KnownBypasses:
     """What the ruleset says of bypasses of policies: reported, never changed.
 
     Attributes:
@@ -170,10 +170,11 @@ class Ruleset:
         reminder_at: when a day's digest of reminders goes, since midnight UTC.
         review_months: months from one review to the next where no date is named; 0 for none.
         durability: which exemptions are put back when they are gone.
-        exceptions: what is known of bypasses of policies.
+        bypasses: what is known of bypasses of policies.
         delete_expired: how long after its end an exemption is deleted; None where it is kept.
         version: of the file's form, 1 or 2: what its patterns mean, and those in the arguments of commands.
         warnings: what is to be said of the file, with the line; it is used nevertheless.
+        retired: those of the warnings that are about old names.
         patterns: every pattern in the file.
         limits: which rules apply where, with which options, and what follows a violation.
     """
@@ -200,9 +201,10 @@ class Ruleset:
     review_months: int = 3
     delete_expired: timedelta | None = None
     durability: Durability = field(default_factory=Durability)
-    exceptions: Exceptions = field(default_factory=Exceptions)
+    bypasses: KnownBypasses = field(default_factory=KnownBypasses)
     version: int = NEWEST
     warnings: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
     patterns: tuple[Written, ...] = ()
     _excluding: list[Scopes] = field(default_factory=list, init=False, compare=False, repr=False)
 
@@ -257,7 +259,7 @@ class Ruleset:
 
     def ended(self, now: datetime) -> tuple[str, ...]:
         """Return what is to be said of the exclusions and overrides that have ended, with the line; it stays valid."""
-        dated: tuple[Exclusion | Override, ...] = (*self.exclusions, *self.limits.overrides, *self.exceptions.accepted)
+        dated: tuple[Exclusion | Override, ...] = (*self.exclusions, *self.limits.overrides, *self.bypasses.accepted)
         return tuple(
             f"{self.source}:{one.place}: {one.path}: it ended {spell_day(one.expires)} and does not apply;"
             " take it out, or give it a later day"
@@ -329,13 +331,14 @@ def parse_ruleset(text: str, name: str = "ruleset.yaml") -> Ruleset:
         fights=_fights(breaker.get("fights", {})),
         longest_hold=timedelta(days=data.get("holds", {}).get("longest_days", LONGEST_HOLD.days)),
         routes=tuple(read_route(item, version) for item in data.get("notices", ())),
-        exceptions=_exceptions(data.get("exceptions", {}), loaded),
+        bypasses=_bypasses(data.get("bypasses", {}), loaded),
         people=tuple(
             Person(modern(owner, version), item["teams"], item["name"])
             for owner, item in data.get("people", {}).items()
         ),
         version=version,
         warnings=loaded.warnings,
+        retired=loaded.retired,
         patterns=loaded.patterns,
         **_over_time(data),
     )
@@ -403,9 +406,9 @@ def _placed(
         yield (path, loaded.places[path]), item
 
 
-def _exceptions(said: Mapping[str, Any], loaded: Loaded) -> Exceptions:
-    accepted = _exclusions(said.get("accepted", ()), loaded, "exceptions.accepted")
-    return Exceptions(TagNames(**said.get("tags", {})), tuple(said.get("approved", ())), accepted)
+def _bypasses(said: Mapping[str, Any], loaded: Loaded) -> KnownBypasses:
+    accepted = _exclusions(said.get("accepted", ()), loaded, "bypasses.accepted")
+    return KnownBypasses(TagNames(**said.get("tags", {})), tuple(said.get("approved", ())), accepted)
 
 
 def _over_time(data: Mapping[str, Any]) -> dict[str, Any]:

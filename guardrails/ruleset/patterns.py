@@ -195,7 +195,7 @@ class Comparison:
 
     def __init__(self, patterns: Iterable[Written]) -> None:
         compared = [
-            one for one in patterns if narrows(one.text) and one.kind in _MAKERS and "exceptions." not in one.path
+            one for one in patterns if narrows(one.text) and one.kind in _MAKERS and "bypasses." not in one.path
         ]
         self.found: dict[Written, list[str]] = {one: [] for one in compared}
         self._globs = [(one, _MAKERS[one.kind](modern(one.text)), _MAKERS[one.kind](one.text)) for one in compared]

@@ -18,6 +18,9 @@ from guardrails.rules.base import Rule
 from guardrails.ruleset.budgets import REMEMBERED
 from guardrails.ruleset.bypass_rules import FORMER, BypassRule, bypass_rules
 
+RETIRED: Mapping[str, str] = types.MappingProxyType({"exceptions": "bypasses"})
+"""A section's old name, which works until 1.0 -> its name of today."""
+
 JSON_TYPES = {bool: "boolean", int: "integer", str: "string"}
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -175,7 +178,7 @@ def schema(kinds: Iterable[str] = ()) -> dict[str, Any]:
                     "How long an operator may hold an exemption.",
                 ),
                 **_over_time(),
-                "exceptions": _exceptions(),
+                "bypasses": _bypasses(),
                 "notices": _list(
                     _route_fields(kind),
                     ("route", "channel", "address_setting"),
@@ -221,7 +224,7 @@ def _breaker() -> dict[str, Any]:
     )
 
 
-def _exceptions() -> dict[str, Any]:
+def _bypasses() -> dict[str, Any]:
     """Return the section about bypasses of policies."""
     tags = {role: {**_TAG, "description": f"{name} if left out."} for role, name in TagNames()._asdict().items()}
     return _object(
@@ -372,8 +375,15 @@ def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
 
 
 def published(kinds: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the schema in plain JSON Schema, for editors: `enum_scalar` as anyOf, the rest of ours left out."""
-    return dict(_plain(schema(kinds)))
+    """Return the schema in plain JSON Schema, for editors: `enum_scalar` as anyOf, the rest of ours left out.
+
+    Old names of sections are in it, marked as deprecated.
+    """
+    made = dict(_plain(schema(kinds)))
+    sections = made["properties"]
+    for old, new in RETIRED.items():
+        sections[old] = {**sections[new], "description": f"The old name of {new}; gone in 1.0.", "deprecated": True}
+    return made | {"not": {"anyOf": [{"required": [old, new]} for old, new in RETIRED.items()]}}
 
 
 def _plain(node: Any) -> Any:

@@ -1,15 +1,20 @@
 """The app settings: typed, checked all at once, and documented where they are declared."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from guardrails.decisions.schedule import longest_gap
 from guardrails.errors import Misconfigured
 
+RETIRED: Final = {"GUARDRAILS_FACTS_MINUTES": "GUARDRAILS_CACHE_MINUTES"}
+"""A setting's old name, which works until 1.0 -> its name of today."""
+
+_LOG = logging.getLogger("guardrails")
 _HOURLY = "0 10 * * * *"
 
 
@@ -86,8 +91,8 @@ class Settings:
         "20",
         "Seconds that an event may take before it goes on the queue; at most 25.",
     )
-    facts_minutes: str = _setting(
-        "GUARDRAILS_FACTS_MINUTES", "10", "Minutes that assignments, initiatives and policies are kept in memory."
+    cache_minutes: str = _setting(
+        "GUARDRAILS_CACHE_MINUTES", "10", "Minutes that assignments, initiatives and policies are kept in memory."
     )
     sweep_scopes: str = _setting(
         "GUARDRAILS_SWEEP_SCOPES",
@@ -131,20 +136,20 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None, *, storage: bool = True) -> "Settings":
-        """Read them from the environment. Raises Misconfigured naming every mistake.
+        """Read them from the environment. Raises Misconfigured naming every mistake. Old names are noted in the log.
 
         `storage`: whether a storage account must be named; reading Azure alone needs none.
         """
-        environ = os.environ if environ is None else environ
+        environ, problems = _with_names_of_today(os.environ if environ is None else environ)
         said = {item.name: environ.get(item.metadata["name"], _default(item)).strip() for item in fields(cls)}
         settings = cls(**{name: "" if is_reference(value) else value for name, value in said.items()})
-        problems = tuple(settings._problems(storage=storage))
+        problems += settings._problems(storage=storage)
         if problems:
             raise Misconfigured(
                 "the app settings have mistakes; nothing is done",
                 code="settings-broken",
                 remedy="Fix the settings below; docs/settings.md lists them all.",
-                problems=problems,
+                problems=tuple(problems),
             )
         return settings
 
@@ -169,7 +174,7 @@ class Settings:
                 problems.append(f"{name}: '{value}' is not an https address (http is for this machine only)")
         for name, number, most in (
             ("GUARDRAILS_EVENT_BUDGET_SECONDS", self.budget_seconds, 25.0),
-            ("GUARDRAILS_FACTS_MINUTES", self.facts_minutes, 1440.0),
+            ("GUARDRAILS_CACHE_MINUTES", self.cache_minutes, 1440.0),
         ):
             if not _is_number(number) or not 0 < float(number) <= most:
                 problems.append(f"{name}: '{number}' is not a number over 0 and up to {most:g}")
@@ -210,6 +215,20 @@ class Settings:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         hidden = {item.name for item in fields(self) if item.metadata["secret"] and values[item.name]}
         return f"Settings({', '.join(f'{k}=***' if k in hidden else f'{k}={v!r}' for k, v in values.items())})"
+
+
+def _with_names_of_today(environ: Mapping[str, str]) -> tuple[Mapping[str, str], list[str]]:
+    """Return the environment with the names of today, and where an old name says something else than its new one."""
+    made, problems = dict(environ), []
+    for old, new in RETIRED.items():
+        before, now = (environ.get(name, "").strip() for name in (old, new))
+        if not before:
+            continue
+        _LOG.warning("the setting %s is now %s; the old name works until 1.0", old, new)
+        if now and now != before:
+            problems.append(f"{new}: it is set, and so is {old}, its old name, with another value; take {old} away")
+        made[new] = now or before
+    return made, problems
 
 
 def is_reference(value: str) -> bool:

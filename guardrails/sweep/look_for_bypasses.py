@@ -61,7 +61,7 @@ async def look(inventory: Inventory, around: Surroundings, ruleset: Ruleset, now
             await asyncio.sleep(0)
     if not around.whole:
         looking.partly(_ASSIGNMENTS)
-    async with aclosing(inventory.tagged(ruleset.exceptions.tags)) as pages:
+    async with aclosing(inventory.tagged(ruleset.bypasses.tags)) as pages:
         async for page in pages:
             if page.missing:
                 if page.missing not in (*around.missing, *looking.result.missing):

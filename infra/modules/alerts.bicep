@@ -46,7 +46,7 @@ var rules = [
   {
     name: 'poison'
     title: 'A message was given up'
-    says: 'A message cannot be processed and is kept as a dead letter. See them with: python -m guardrails letters list.'
+    says: 'A message cannot be processed and is kept as a dead letter. See them with: python -m guardrails dead-letters list.'
     severity: 1
     every: 'PT5M'
     window: 'PT5M'

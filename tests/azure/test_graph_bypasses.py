@@ -26,7 +26,7 @@ RULESET = parse_ruleset("""
 version: 1
 mode: audit
 rules: {expired: alert}
-exceptions: {approved: [EXC-1]}
+bypasses: {approved: [EXC-1]}
 notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]
 """)
 

@@ -215,7 +215,7 @@ async def close_breaker(stage: Stage) -> None:
 
 READS: Final = (
     "reverts", "deleted list", "history {}", "register list", "register show {}", "register export --out {file}",
-    "register ways", "sweep show", "targets", "breaker show", "letters list", "letters show {letter}",
+    "register bypasses", "sweep show", "targets", "breaker show", "dead-letters list", "dead-letters show {letter}",
     "notices failed", "notices routes", "notices show {digest}", "rules --counts", "policy would-refuse",
 )  # fmt: skip
 
@@ -277,17 +277,17 @@ async def forged(stage: Stage) -> None:
 
 async def replay_dead_letters(stage: Stage) -> None:
     """An operator replays all dead letters."""
-    await stage.operate("letters", "replay", "--all")
+    await stage.operate("dead-letters", "replay", "--all")
 
 
 async def drop_dead_letter(stage: Stage) -> None:
     """An operator drops the dead letter."""
-    await stage.operate("letters", "drop", DEAD_LETTER)
+    await stage.operate("dead-letters", "drop", DEAD_LETTER)
 
 
 async def replay_event_grid_dead_letters(stage: Stage) -> None:
     """An operator replays what Event Grid gave up on."""
-    await stage.operate("deadletters", "replay", str(stage.folder / "dead"))
+    await stage.operate("dead-letters", "replay", "--from", str(stage.folder / "dead"))
 
 
 async def replay_notices(stage: Stage) -> None:

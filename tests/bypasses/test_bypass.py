@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardrails.bypasses.model import Bypass, BypassKind, from_json, judged, to_json, token
+from guardrails.bypasses.model import Bypass, BypassKind, from_stored, judged, to_json, to_stored, token
 from guardrails.bypasses.read import bypasses_of, tagged_of
 from guardrails.bypasses.row import codes_of
 from guardrails.decisions.assess import Verdict
@@ -34,7 +34,7 @@ RULES = """
 version: 1
 mode: audit
 rules: {expired: alert}
-exceptions:
+bypasses:
   approved: [exc-1]
   accepted:
     - {scope: "*/resourceGroups/lab", reason: experiments, expires: 2026-12-01}
@@ -256,7 +256,7 @@ def test_what_has_none_of_the_tags_is_no_bypass() -> None:
 
 
 def test_the_ruleset_names_the_tags() -> None:
-    named = parse_ruleset(RULES.replace("exceptions:", "exceptions:\n  tags: {id: waiver, ticket: ref, expiry: until}"))
+    named = parse_ruleset(RULES.replace("bypasses:", "bypasses:\n  tags: {id: waiver, ticket: ref, expiry: until}"))
     found = tagged_of({"id": GROUP, "tags": {"Waiver": "EXC-1", "REF": "S", "until": "2027-01-01"}}, named)
     assert found is not None
     assert judged(found, named, NOW).findings == ()
@@ -318,10 +318,10 @@ def test_the_json_form_reads_back() -> None:
         tag(TAGS | {"exceptionExpiry": "x"}),
         tag(),
     ):
-        said = json.loads(json.dumps(to_json(made)))
-        assert to_json(from_json(said)) == to_json(made)
-        assert token(from_json(said)) == token(made)
-        assert from_json(said).key == made.key
+        said = json.loads(json.dumps(to_stored(made)))
+        assert to_json(from_stored(said)) == to_json(made)
+        assert token(from_stored(said)) == token(made)
+        assert from_stored(said).key == made.key
 
 
 def said(rules: str, overrides: str = "") -> Ruleset:
@@ -419,17 +419,17 @@ overrides:
 
 def test_what_was_stored_by_former_names_is_shown_by_those_of_today() -> None:
     """A row as it was written before the rules were renamed. Its token is the same: no sweep takes it for changed."""
-    document = to_json(one(enforcementMode="DoNotEnforce", metadata={}))
+    document = to_stored(one(enforcementMode="DoNotEnforce", metadata={}))
     for finding in document["findings"]:
         finding["rule"] = finding["rule"].replace("bypass-", "way-")
     assert [finding["rule"] for finding in document["findings"]] == [
         "way-ticket-missing", "way-review-missing", "way-end-missing",
     ]  # fmt: skip
-    read = from_json(document)
+    read = from_stored(document)
     assert [finding.rule for finding in read.findings] == [
         "bypass-ticket-missing", "bypass-review-missing", "bypass-end-missing",
     ]  # fmt: skip
-    assert from_json(to_json(read)) == read
+    assert from_stored(to_stored(read)) == read
     malformed = tag(TAGS | {"exceptionExpiry": "x", "policyExceptionId": "EXC-9"})
     assert [token(made) for made in (read, one(notScopes=5), malformed)] == [
         "1bb8c6b54a773bfae995", "343d048f02964701af5a", "9c5aa7192261dd8f4178",
@@ -471,7 +471,7 @@ def test_no_assignment_is_a_crash(properties: Any, system: Any) -> None:
         assert found.verdict in Verdict
         assert found.container
         assert (found.verdict == "unknown") >= bool(found.unreadable)
-        assert to_json(from_json(json.loads(json.dumps(to_json(found))))) == to_json(found)
+        assert to_json(from_stored(json.loads(json.dumps(to_stored(found))))) == to_json(found)
         assert len(found.key) == 16
 
 

@@ -17,7 +17,7 @@ RULESET = parse_ruleset("""
 version: 1
 mode: audit
 rules: {expired: alert}
-exceptions:
+bypasses:
   approved: [EX-1]
   accepted: [{scope: "*/resourceGroups/lab", reason: experiments, expires: "2026-11-21T13:00:00+01:00"}]
 notices: [{route: team, channel: teams, address_setting: TEAMS_WEBHOOK_URL}]

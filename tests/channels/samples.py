@@ -51,7 +51,7 @@ def finding(code: str = "expiry-far", **changes: Any) -> dict[str, Any]:
         "severity": "high",
         "text": "it expires 18 months after it was written",
         "evidence": {"expiresOn": "2028-05-31T00:00:00Z", "latest": "2027-11-21"},
-        "mend": "Set expiresOn to 2027-11-21 or before.",
+        "remediation": "Set expiresOn to 2027-11-21 or before.",
         **changes,
     }
 

@@ -35,7 +35,7 @@ TEXTS = (*HOSTILE, *MORE)
 def strange(text: str) -> Notice:
     """Return a notice with `text` wherever a stranger writes; the remediation of a finding is ours."""
     whole = hostile(text)
-    return replace(whole, findings=tuple({**found, "mend": ""} for found in whole.findings))
+    return replace(whole, findings=tuple({**found, "remediation": ""} for found in whole.findings))
 
 
 def card(text: str) -> tuple[list[str], list[str], int]:

@@ -156,7 +156,7 @@ def test_a_management_group_has_its_page() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_only_ever_a_plain_run(text: str) -> None:
     about = hostile(text)
-    whole = replace(about, findings=tuple({**found, "mend": ""} for found in about.findings))  # `mend` is ours
+    whole = replace(about, findings=tuple({**found, "remediation": ""} for found in about.findings))  # that is ours
     found = card(whole)
     assert not [item for item in elements(found) if item.get("type") in ("TextBlock", "FactSet", "Image", "Media")]
     assert not [said for said in texts(found) if LINKS.search(said)]

@@ -182,7 +182,7 @@ async def test_a_sweep_adopts_what_is_there_and_its_report_is_shown_later(desk: 
     assert await desk.there()
     shown = await desk.run("sweep")
     assert "adopted: 1" in shown.out
-    assert "other ways, seen: 0" in shown.out
+    assert "bypasses, seen: 0" in shown.out
     assert "missing" not in shown.out
     row = (await desk.run("register", "show", desk.id, "--format", "json")).json
     assert row["kept_why"] == "it was there before the guardrails"

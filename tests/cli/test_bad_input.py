@@ -101,7 +101,7 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
         (("rules", "EXG100"), "Did you mean EXG10"),
         (("history", "/subscriptions/x"), "the id does not name a Microsoft.Authorization/policyExemptions"),
         (("restore", ""), "the exemption has no id"),
-        (("letters", "replay"), "one of the arguments LETTER --all is required"),
+        (("dead-letters", "replay"), "one of the arguments ID --all --from is required"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -1,4 +1,4 @@
-"""`register ways`: whatever strangers wrote, each form is what it should be."""
+"""`register bypasses`: whatever strangers wrote, each form is what it should be."""
 
 import csv
 import io
@@ -36,14 +36,14 @@ def full(shelf: Shelf) -> Shelf:
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_nothing_moves_the_terminal(run: Run, full: Shelf, form: str) -> None:
-    ran = run("register", "ways", "--format", form)
+    ran = run("register", "bypasses", "--format", form)
     assert ran.code == 0
     assert all(char.isprintable() or char in "\r\n" for char in ran.out + ran.err)
 
 
 def test_a_line_of_the_table_and_of_the_csv_each(run: Run, full: Shelf) -> None:
-    assert len(run("register", "ways").out.splitlines()) == len(TEXTS) + 1
-    rows = list(csv.DictReader(io.StringIO(run("register", "ways", "--format", "csv").out)))
+    assert len(run("register", "bypasses").out.splitlines()) == len(TEXTS) + 1
+    rows = list(csv.DictReader(io.StringIO(run("register", "bypasses", "--format", "csv").out)))
     assert len(rows) == len(TEXTS)
     for one in rows:
         assert None not in one
@@ -51,7 +51,7 @@ def test_a_line_of_the_table_and_of_the_csv_each(run: Run, full: Shelf) -> None:
 
 
 def test_json_says_it_all(run: Run, full: Shelf) -> None:
-    ran = run("register", "ways", "--format", "json")
+    ran = run("register", "bypasses", "--format", "json")
     assert ran.out.isascii()
     assert {one["ticket"] for one in json.loads(ran.out)} == set(TEXTS)
 
@@ -59,5 +59,5 @@ def test_json_says_it_all(run: Run, full: Shelf) -> None:
 def test_an_end_at_the_edge_of_time_and_none_are_in_order(run: Run, shelf: Shelf) -> None:
     ends = [None, datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
     keep(shelf, *(kept(replace(GOOD, scope=f"{FIRST}/resourceGroups/g{n}", ends=end)) for n, end in enumerate(ends)))
-    rows = run("register", "ways", "--way", str(BypassKind.TAG), "--format", "json").json
+    rows = run("register", "bypasses", "--kind", str(BypassKind.TAG), "--format", "json").json
     assert [one["severity"] for one in rows] == ["high", "medium", None]

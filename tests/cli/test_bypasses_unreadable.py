@@ -22,10 +22,10 @@ async def test_it_is_unknown_and_counted(tenant: Tenant, properties: dict[str, A
     ran = await tenant.scan("--format", "json")
     assert ran.code == 3
     [one] = ran.json["bypasses"]
-    assert (one["way"], one["subject"], one["verdict"], one["severity"]) == ("unreadable", SINGLE, "unknown", None)
+    assert (one["kind"], one["subject"], one["verdict"], one["severity"]) == ("unreadable", SINGLE, "unknown", None)
     assert [(found["code"], found["status"]) for found in one["findings"]] == [("EXG500", "unknown")]
     assert (ran.json["counts"]["unknown"], ran.json["counts"]["violation"]) == (1, 0)
-    assert [count["way"] for count in ran.json["ways"] if count["whole"]] == ["exemption", "tag"]
+    assert [count["kind"] for count in ran.json["bypasses_by_kind"] if count["whole"]] == ["exemption", "tag"]
     text = (await tenant.scan()).out
     assert "1 bypass, 0 with a violation. Not all could be read, so there may be more." in text
     assert (await tenant.scan("--exit-zero")).code == 0

@@ -1,4 +1,4 @@
-"""`deadletters replay`: blobs that Event Grid wrote, in a folder; what they lead to on the real queue."""
+"""`dead-letters replay --from`: blobs that Event Grid wrote, in a folder; what they lead to on the real queue."""
 
 import contextlib
 import json
@@ -79,7 +79,7 @@ def dead(event: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("shape", [lambda event: event, cloud_event])
 def test_the_exemptions_of_both_schemas_are_looked_at(run: Run, container: Container, shape: Any) -> None:
     container.blob(dead(shape(grid(WRITE, FIRST + NAMED))), dead(shape(grid(DELETE, SUB + NAMED))))
-    ran = run("deadletters", "replay", str(container.folder))
+    ran = run("dead-letters", "replay", "--from", str(container.folder))
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
         "2 exemptions put on the reconcile queue",
@@ -96,7 +96,7 @@ def test_of_many_events_about_one_exemption_the_latest_counts(run: Run, containe
     late, early = "2026-11-02T10:00:00Z", "2026-11-02T09:00:00Z"
     container.blob(dead({**grid(DELETE), "eventTime": late}))
     container.blob(dead({**grid(WRITE, (SUB + NAMED).upper()), "eventTime": early}))
-    assert run("deadletters", "replay", str(container.folder)).code == 0
+    assert run("dead-letters", "replay", "--from", str(container.folder)).code == 0
     (message,) = container.queued()
     assert message["operation"] == "delete"
 
@@ -112,13 +112,13 @@ def test_of_many_events_about_one_exemption_the_latest_counts(run: Run, containe
 )
 def test_later_is_later_however_the_time_is_spelled(run: Run, container: Container, early: Any, late: str) -> None:
     container.blob({**grid(DELETE), "eventTime": late}, {**grid(WRITE), "eventTime": early})
-    assert run("deadletters", "replay", str(container.folder)).code == 0
+    assert run("dead-letters", "replay", "--from", str(container.folder)).code == 0
     assert [one["operation"] for one in container.queued()] == ["delete"]
 
 
 def test_an_event_that_fits_on_no_queue_is_named_and_all_else_goes(run: Run, container: Container) -> None:
     container.blob({**grid(WRITE, FIRST + NAMED), "id": "x" * 50_000}, grid())
-    ran = run("deadletters", "replay", str(container.folder), "--format", "json")
+    ran = run("dead-letters", "replay", "--from", str(container.folder), "--format", "json")
     assert ran.code == 1
     assert [one["file"] for one in ran.json["bad"]] == [FIRST + NAMED]
     assert "does not fit on a queue" in ran.json["bad"][0]["why"]
@@ -141,7 +141,7 @@ def test_thousands_of_targets_are_looked_up_together(
         return query(self, where, select)
 
     monkeypatch.setattr(Table, "query", counted)
-    ran = run("deadletters", "replay", str(container.folder), "--format", "json")
+    ran = run("dead-letters", "replay", "--from", str(container.folder), "--format", "json")
     assert (ran.code, ran.json["scopes"], ran.json["below"]) == (0, 200, 1)
     assert len(asked) <= 2
     assert [one["id"] for one in container.queued()] == [named("there", f"{FIRST}/resourceGroups/rg-7")]
@@ -153,7 +153,7 @@ def test_a_link_out_of_the_folder_is_not_followed(run: Run, container: Container
     (container.folder / "link.json").symlink_to(outside)
     (container.folder / "loop").symlink_to(container.folder)
     (container.folder / "none").symlink_to(tmp_path / "nowhere")
-    ran = run("deadletters", "replay", str(container.folder))
+    ran = run("dead-letters", "replay", "--from", str(container.folder))
     assert (ran.code, ran.out.splitlines()[0]) == (0, "0 exemptions put on the reconcile queue")
 
 
@@ -166,7 +166,7 @@ def test_changed_targets_lead_to_the_exemptions_there(run: Run, container: Conta
     kind = "Microsoft.Resources/subscriptions/resourceGroups"
     container.blob(dead(grid(DELETE, GROUP, operationName=f"{kind}/delete")))
     container.blob(dead(grid(WRITE, GROUP, operationName=f"{kind}/write")))
-    ran = run("deadletters", "replay", str(container.folder), "--format", "json")
+    ran = run("dead-letters", "replay", "--from", str(container.folder), "--format", "json")
     assert ran.code == 0
     assert (ran.json["exemptions"], ran.json["scopes"], ran.json["below"]) == (0, 2, 2)
     assert [(one["id"], one["operation"]) for one in container.queued()] == [
@@ -182,7 +182,7 @@ def test_what_cannot_be_read_is_named_and_all_else_goes(run: Run, container: Con
     nowhere = {"operationName": "Microsoft.Authorization/policyExemptions/write"}
     nothing = container.blob("text", {}, {"id": "e7", "eventType": WRITE, "data": nowhere})
     container.blob(dead(grid()))
-    ran = run("deadletters", "replay", str(container.folder), "--format", "json")
+    ran = run("dead-letters", "replay", "--from", str(container.folder), "--format", "json")
     assert ran.code == 1
     assert {one["file"] for one in ran.json["bad"]} == {cut, binary, deep, nothing}
     assert "event e7: its operation is" in ran.json["bad"][-1]["why"]
@@ -195,14 +195,14 @@ def test_a_dry_run_queues_nothing(run: Run, container: Container) -> None:
     container.blob(
         grid(WRITE, FIRST, operationName="Microsoft.Storage/storageAccounts/write", resourceUri="/providers/x")
     )
-    ran = run("deadletters", "replay", str(container.folder), "--dry-run")
+    ran = run("dead-letters", "replay", "--from", str(container.folder), "--dry-run")
     assert (ran.code, ran.out.splitlines()[0]) == (0, "1 exemption to be looked at")
     assert container.queued() == []
 
 
 def test_an_event_about_something_else_is_counted(run: Run, container: Container) -> None:
     container.blob({**grid(), "eventType": "Microsoft.Resources.ResourceActionSuccess"})
-    ran = run("deadletters", "replay", str(container.folder))
+    ran = run("dead-letters", "replay", "--from", str(container.folder))
     assert (ran.code, ran.out.splitlines()) == (
         0, ["0 exemptions put on the reconcile queue", "1 event about something else"],
     )  # fmt: skip
@@ -210,6 +210,6 @@ def test_an_event_about_something_else_is_counted(run: Run, container: Container
 
 
 def test_a_missing_folder_is_reported(run: Run, tmp_path: Path) -> None:
-    ran = run("deadletters", "replay", str(tmp_path / "none"))
+    ran = run("dead-letters", "replay", "--from", str(tmp_path / "none"))
     assert (ran.code, ran.out) == (2, "")
     assert "there is no such folder. Download the container first" in ran.err

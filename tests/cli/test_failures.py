@@ -25,7 +25,7 @@ ID = named("e")
 ARGUMENTS = {
     "hold": [ID, "--until", "2099-01-01", "--reason", "x"], "release": [ID],
     "judge": ["x.json"], "reconcile": [ID], "restore": [ID], "deleted": ["list"], "history": [ID],
-    "register": ["list"], "deadletters": ["replay", "dead"], "notices": ["failed"], "policy": ["build"],
+    "register": ["list"], "dead-letters": ["list"], "notices": ["failed"], "policy": ["build"],
 }  # fmt: skip
 """What commands cannot do without."""
 
@@ -250,9 +250,9 @@ def test_a_full_disk_in_every_form(full: Run, shelf: Shelf, save: Save) -> None:
         *(("register", "show", ID, "--format", form) for form in ("table", "json")),
         *(("history", ID, "--format", form) for form in ("table", "json")),
         *(("deleted", "list", "--format", form) for form in ("json", "csv")),
-        *(("register", "ways", "--format", form) for form in ("json", "csv")),
+        *(("register", "bypasses", "--format", form) for form in ("json", "csv")),
         *((name, "--format", form) for name in ("targets", "sweep", "breaker") for form in ("table", "json")),
-        *(("letters", "list", "--format", form) for form in ("table", "json")),
+        *(("dead-letters", "list", "--format", form) for form in ("table", "json")),
         *(("notices", what, "--format", form) for what in ("failed", "routes") for form in ("table", "json")),
         ("doctor", "--only", "settings"), ("doctor", "--only", "settings", "--format", "json"),
     ]  # fmt: skip

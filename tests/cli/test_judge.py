@@ -53,7 +53,7 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
                 "writtenAt": "2026-11-20T09:00:00Z",
                 "latest": "2027-11-21T09:00:00Z",
             },
-            "mend": "Bring expiresOn to at most 12 months after the write.",
+            "remediation": "Bring expiresOn to at most 12 months after the write.",
         }
     ]
     assert one["plan"] == {
@@ -108,7 +108,7 @@ def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> Non
         f"violation {body()['id']}",
         "  EXG101 expiry-missing (high): it never expires",
         "    evidence: expiresOn: none",
-        "    mend: Set expiresOn, at most 12 months ahead.",
+        "    fix: Set expiresOn, at most 12 months ahead.",
         "  answer: delete in enforce mode; audit mode changes nothing",
         "  because: it has no good state to go back to; it is deleted",
         f"pass {body('other')['id']}",

@@ -64,7 +64,7 @@ def test_failed_notices_are_listed_and_replayed_with_the_same_id(run: Run, store
     store.dead_letter("notices", message("n2"), "b")
     store.dead_letter("event", "{", "c")
     listed = run("notices", "failed", "--format", "json").json
-    assert [(row["letter"], row["notice"], row["route"]) for row in listed] == [
+    assert [(row["dead_letter"], row["notice"], row["route"]) for row in listed] == [
         ("a", "n1", "secops"),
         ("b", "n2", "secops"),
     ]

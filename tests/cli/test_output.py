@@ -62,7 +62,18 @@ def test_judge_and_rules_load_no_azure_sdk_and_no_rich(save: Save) -> None:
 def test_help_of_the_program_and_of_a_command(run: Run) -> None:
     top, judge = run("--help"), run("judge", "--help")
     assert (top.code, judge.code) == (0, 0)
-    names = "judge", "rules", "reconcile", "restore", "deleted", "history", "register", "breaker", "letters", "docs"
+    names = (
+        "judge",
+        "rules",
+        "reconcile",
+        "restore",
+        "deleted",
+        "history",
+        "register",
+        "breaker",
+        "dead-letters",
+        "docs",
+    )
     for name in names:
         assert f"\n    {name} " in top.out
     assert "az policy assignment list" in judge.out
@@ -142,7 +153,7 @@ def test_without_rich_a_terminal_gets_plain_text_and_a_hint(save: Save, tmp_path
 
 def test_json_of_rules_names_them_all(run: Run) -> None:
     listed = run("rules", "--format", "json").json
-    names = {"code", "name", "title", "about", "enabled", "severity", "response", "grace", "soc2", "mend"}
+    names = {"code", "name", "title", "about", "enabled", "severity", "response", "grace", "soc2", "remediation"}
     assert all(set(one) == names for one in listed)
     assert [one["code"] for one in listed] == sorted(one["code"] for one in listed)
     assert json.dumps(listed)

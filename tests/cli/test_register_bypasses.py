@@ -1,4 +1,4 @@
-"""`register ways`: one view of every bypass, exemptions among them, the worst first."""
+"""`register bypasses`: one view of every bypass, exemptions among them, the worst first."""
 
 import asyncio
 import csv
@@ -26,7 +26,7 @@ RULES = parse_ruleset("""
 version: 1
 mode: audit
 rules: {expired: alert}
-exceptions: {approved: [EX-7], accepted: [{scope: "*/resourceGroups/known", reason: agreed}]}
+bypasses: {approved: [EX-7], accepted: [{scope: "*/resourceGroups/known", reason: agreed}]}
 """)
 ASSIGNMENT = f"{GROUP}/providers/Microsoft.Authorization/policyAssignments/Baseline"
 GOOD = Bypass(
@@ -84,9 +84,9 @@ def full(shelf: Shelf) -> Shelf:
 
 def shown(run: Run, *argv: str) -> list[tuple[str, str]]:
     """The kind and the last part of the scope, or the name of the exemption, in order."""
-    ran = run("register", "ways", *argv, "--format", "json")
+    ran = run("register", "bypasses", *argv, "--format", "json")
     assert (ran.code, ran.err) == (0, "")
-    return [(one["way"], one["name"] if one["id"] else one["scope"].rpartition("/")[2]) for one in ran.json]
+    return [(one["kind"], one["name"] if one["id"] else one["scope"].rpartition("/")[2]) for one in ran.json]
 
 
 def test_every_bypass_in_one_view_the_worst_first(run: Run, full: Shelf) -> None:
@@ -99,7 +99,7 @@ def test_every_bypass_in_one_view_the_worst_first(run: Run, full: Shelf) -> None
 def test_what_is_gone_is_shown_when_asked_for(run: Run, full: Shelf) -> None:
     more = set(shown(run, "--gone")) - set(shown(run))
     assert more == {("tag", "old"), ("exemption", "gone"), ("exemption", "lost")}
-    assert [one["gone"] for one in run("register", "ways", "--gone", "--way", "tag", "--format", "json").json] == [
+    assert [one["gone"] for one in run("register", "bypasses", "--gone", "--kind", "tag", "--format", "json").json] == [
         None, None, None, "2026-11-21T12:00:00Z",
     ]  # fmt: skip
 
@@ -108,31 +108,31 @@ def test_an_enrollment_that_is_there_is_no_bypass_and_one_that_was_removed_is(ru
     one = Bypass(BypassKind.UNENROLLED, GROUP, ASSIGNMENT, "Baseline", "no longer enrolled")
     enrolled = Kept(one, token(one), AT, AT, gone=AT)
     keep(shelf, enrolled, kept(replace(one, covers="tls")), kept(replace(one, covers="tags"), gone=NOW))
-    asked = ("register", "ways", "--way", "enrollment-removed", "--format", "json")
+    asked = ("register", "bypasses", "--kind", "enrollment-removed", "--format", "json")
     (removed,) = run(*asked).json
     assert (removed["findings"], removed["severity"], removed["detail"]) == (["EXG506"], "high", "no longer enrolled")
     assert len(run(*asked, "--gone").json) == 2
 
 
 def test_some_kinds_only(run: Run, full: Shelf) -> None:
-    assert shown(run, "--way", "tag") == [("tag", "bad"), ("tag", "known"), ("tag", "good")]
-    assert shown(run, "--way", "exemption") == [("exemption", "for-ever"), ("exemption", "fine")]
-    assert len(shown(run, "--way", "not-scope", "--way", "not-enforced")) == 2
-    ran = run("register", "ways", "--way", "magic")
+    assert shown(run, "--kind", "tag") == [("tag", "bad"), ("tag", "known"), ("tag", "good")]
+    assert shown(run, "--kind", "exemption") == [("exemption", "for-ever"), ("exemption", "fine")]
+    assert len(shown(run, "--kind", "not-scope", "--kind", "not-enforced")) == 2
+    ran = run("register", "bypasses", "--kind", "magic")
     assert ran.code == 2
     assert "not-enforced" in ran.err
 
 
 def test_what_json_says(run: Run, full: Shelf) -> None:
-    found = {one["way"]: one for one in run("register", "ways", "--format", "json").json}
+    found = {one["kind"]: one for one in run("register", "bypasses", "--format", "json").json}
     assert found["not-enforced"] == {
-        "way": "not-enforced", "verdict": "violation", "severity": "medium", "findings": ["EXG503"], "scope": GROUP,
+        "kind": "not-enforced", "verdict": "violation", "severity": "medium", "findings": ["EXG503"], "scope": GROUP,
         "subject": ASSIGNMENT, "name": "Baseline", "detail": "DoNotEnforce", "who": "ops", "review": "2027-01-01",
         "ticket": "SEC-1", "owner": "", "first_seen": "2026-11-02T09:30:00Z", "since": None, "ends": None, "gone": None,
         "id": None,
     }  # fmt: skip
     assert (found["unreadable"]["verdict"], found["unreadable"]["findings"]) == ("unknown", ["EXG500?"])
-    exemption = run("register", "ways", "--way", "exemption", "--format", "json").json[0]
+    exemption = run("register", "bypasses", "--kind", "exemption", "--format", "json").json[0]
     assert {name: exemption[name] for name in ("id", "who", "since", "first_seen", "detail", "scope")} == {
         "id": named("for-ever"), "who": "eve@contoso.com", "since": "2026-11-02T09:30:00Z", "scope": FIRST,
         "first_seen": "2026-11-02T09:30:00Z", "detail": "no-expiry",
@@ -140,29 +140,29 @@ def test_what_json_says(run: Run, full: Shelf) -> None:
 
 
 def test_a_pipe_gets_plain_columns_and_standard_error_the_counts(run: Run, full: Shelf) -> None:
-    ran = run("register", "ways")
+    ran = run("register", "bypasses")
     head, first, *rest = ran.out.splitlines()
     assert head.split("  ")[0] == "severity"
     assert first.split("  ")[0] == "high"
     assert f"{FIRST}/resourceGroups/bad" in first
     assert len(rest) == 7
     counts = "3 tag, 2 exemption, 1 not-enforced, 1 unreadable, 1 not-scope"
-    assert ran.err == f"8 ways past a policy: {counts}\n"
+    assert ran.err == f"8 exemptions and bypasses: {counts}\n"
 
 
 def test_csv_is_read_back_and_runs_nothing(run: Run, shelf: Shelf) -> None:
     keep(shelf, kept(replace(GOOD, name='=HYPERLINK("//evil")', ticket="+1,2\n", detail="\u202ex")))
-    (item,) = csv.DictReader(io.StringIO(run("register", "ways", "--format", "csv").out))
-    assert (item["way"], item["verdict"], item["first_seen"]) == ("tag", "pass", "2026-11-02T09:30:00Z")
+    (item,) = csv.DictReader(io.StringIO(run("register", "bypasses", "--format", "csv").out))
+    assert (item["kind"], item["verdict"], item["first_seen"]) == ("tag", "pass", "2026-11-02T09:30:00Z")
     assert item["name"] == '\'=HYPERLINK("//evil")'
     assert item["ticket"].startswith("'+1,2")
     assert item["detail"] == "x"
 
 
 def test_an_empty_register(run: Run, shelf: Shelf) -> None:
-    ran = run("register", "ways")
-    assert (ran.code, ran.out, ran.err) == (0, "", "0 ways past a policy\n")
-    assert run("register", "ways", "--format", "json").json == []
+    ran = run("register", "bypasses")
+    assert (ran.code, ran.out, ran.err) == (0, "", "0 exemptions and bypasses\n")
+    assert run("register", "bypasses", "--format", "json").json == []
 
 
 def test_a_row_that_cannot_be_trusted_is_named_and_the_others_are_shown(run: Run, full: Shelf) -> None:
@@ -175,7 +175,7 @@ def test_a_row_that_cannot_be_trusted_is_named_and_the_others_are_shown(run: Run
             await table.update_entity({**place, "bypass": "{half"})
 
     asyncio.run(damage())
-    ran = run("register", "ways", "--format", "json")
+    ran = run("register", "bypasses", "--format", "json")
     assert ran.code == 1
     assert [(one["id"], one["status"]) for one in ran.json[:2]] == [
         (named("fine"), "altered"), (GOOD.scope, "altered"),

@@ -130,7 +130,7 @@ def test_what_the_register_never_saw(run: Run, store: Store, command: tuple[str,
 def test_the_current_row(run: Run, store: Store) -> None:
     stored = store.commit(owner="jo\x1b[31m", findings={"EXG101": AT}, expires_on=AT)
     shown = run("register", "show", store.id.text, "--format", "json").json
-    assert shown == stored.row.to_json() | {"seq": 1, "head": stored.head}
+    assert shown == {"schema_version": 2, **stored.row.to_json(), "seq": 1, "head": stored.head}
     shown = run("register", "show", store.id.text).out
     assert "\nexpires_on    2026-11-02T09:30:00Z\n" in shown
     assert "\x1b" not in shown
@@ -178,19 +178,20 @@ def event(store: Store, **changes: Any) -> str:
 
 
 def test_dead_letters_are_listed_and_shown(run: Run, store: Store) -> None:
-    assert run("letters").out == "no letters\n"
+    assert run("dead-letters").out == "no dead letters\n"
     store.dead_letter("event", "{half an ev\x1b[2J")
-    listed = run("letters", "list")
+    listed = run("dead-letters", "list")
     assert listed.out.splitlines()[1].split() == ["l1", "event", "2026-11-02T09:30:00Z", "3", "broken"]
-    assert "payload   {half an ev[2J" in run("letters", "show", "l1").out
-    shown = run("letters", "show", "l1", "--format", "json").json
+    assert "payload   {half an ev[2J" in run("dead-letters", "show", "l1").out
+    shown = run("dead-letters", "show", "l1", "--format", "json").json
+    assert shown.pop("schema_version") == 2
     assert shown["payload"] == "{half an ev\x1b[2J"
-    assert run("letters", "list", "--format", "json").json == [shown]
+    assert run("dead-letters", "list", "--format", "json").json == [shown]
 
 
 def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
     store.dead_letter("event", event(store))
-    ran = run("letters", "replay", "l1")
+    ran = run("dead-letters", "replay", "l1")
     assert (ran.code, ran.out, ran.err) == (0, "replayed: l1\n", "")
     assert store.messages("reconcile") == [
         {"id": store.id.text, "operation": "write", "actor": "jo@contoso.com", "event": "e-1"}
@@ -201,14 +202,14 @@ def test_an_event_is_replayed_as_a_hint(run: Run, store: Store) -> None:
 @pytest.mark.parametrize("source", ["event", "reconcile"])
 def test_a_message_is_replayed_with_its_attempts_forgotten(run: Run, store: Store, source: str) -> None:
     store.dead_letter(source, json.dumps({"id": store.id.text, "operation": "delete", "attempt": 39}))
-    assert run("letters", "replay", "l1").code == 0
+    assert run("dead-letters", "replay", "l1").code == 0
     assert store.messages("reconcile") == [{"id": store.id.text, "operation": "delete"}]
 
 
 def test_a_notice_is_replayed_with_the_same_id(run: Run, store: Store) -> None:
     notice = service(Kind.POISON, "k", at=AT, done="d", why=("w",)).to_json()
     store.dead_letter("notices", json.dumps({"route": "security-team", "notice": notice, "attempt": 40}))
-    assert run("letters", "replay", "l1").code == 0
+    assert run("dead-letters", "replay", "l1").code == 0
     assert store.messages("notices") == [{"route": "security-team", "notice": notice, "attempt": 0}]
     assert store.dead_letters() == []
 
@@ -220,7 +221,7 @@ def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store:
     store.dead_letter("reconcile", '{"id": "/subscriptions/x"}', "d-id")
     store.dead_letter("notices", '{"route": "r", "notice": {}}', "e-notice")
     store.dead_letter("ruleset", "r.yaml:1:1: broken", "f-ruleset")
-    ran = run("letters", "replay", "--all")
+    ran = run("dead-letters", "replay", "--all")
     assert (ran.code, ran.out) == (1, "replayed: a-good\n")
     reasons = dict(line.removeprefix("guardrails: ").split(": cannot be replayed: ") for line in ran.err.splitlines())
     assert set(reasons) == set(store.dead_letters()) == {"b-half", "c-other", "d-id", "e-notice", "f-ruleset"}
@@ -234,17 +235,17 @@ def test_all_are_replayed_and_what_cannot_be_stays_and_says_why(run: Run, store:
 
 def test_a_dead_letter_is_dropped_once(run: Run, store: Store) -> None:
     store.dead_letter("event", "x")
-    assert run("letters", "drop", "l1").out == "dropped: l1\n"
+    assert run("dead-letters", "drop", "l1").out == "dropped: l1\n"
     assert store.dead_letters() == []
-    again = run("letters", "drop", "l1")
+    again = run("dead-letters", "drop", "l1")
     assert again.code == 2
-    assert again.err.startswith("guardrails: l1: there is no such letter.")
+    assert again.err.startswith("guardrails: l1: there is no such dead letter.")
 
 
 def test_unreachable_storage_is_reported_in_a_line(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     away = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;TableEndpoint=http://127.0.0.1:9/a;QueueEndpoint=http://127.0.0.1:9/a;"
     monkeypatch.setenv("AzureWebJobsStorage", away)
-    ran = run("letters", "list")
+    ran = run("dead-letters", "list")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("guardrails: ")
     assert ran.err.count("\n") == 1

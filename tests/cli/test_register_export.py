@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from guardrails.cli.schema_version import Form
 from guardrails.decisions.row import Row, Status
 
 from .conftest import Run
@@ -47,7 +48,7 @@ def test_csv_has_a_column_for_everything_and_runs_nothing(run: Run, shelf: Shelf
     assert (ran.code, ran.out, ran.err) == (0, "", f"1 row written to {out}\n")
     with out.open(encoding="utf-8", newline="") as stream:
         (item,) = csv.DictReader(stream)
-    assert set(Row.__dataclass_fields__) < set(item)
+    assert set(Form("register export").from_stored(dict.fromkeys(Row.__dataclass_fields__))) < set(item)
     assert (item["id"], item["seq"], item["head"]) == (full.id, "1", stored.head)
     assert json.loads(item["findings"]) == {"EXG102": "2026-11-02T09:30:00Z"}
     assert json.loads(item["dates"]) == [

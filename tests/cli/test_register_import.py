@@ -135,7 +135,7 @@ def copy(run: Run, tmp_path: Path) -> str:
 
 def imported(run: Run, name: str, *more: str) -> tuple[int, dict[str, Any]]:
     ran = run("register", "import", name, "--format", "json", *more)
-    return ran.code, {key: value for key, value in ran.json.items() if value}
+    return ran.code, {key: value for key, value in ran.json.items() if value and key != "schema_version"}
 
 
 def sound(run: Run, *ids: str) -> bool:

@@ -44,7 +44,7 @@ def test_other_bypasses_are_copied_and_put_back(run: Run, table: Table, tmp_path
     table.drop()
     assert imported(run, name) == (0, {"rows": 1})
     assert table.rows() == before
-    assert run("register", "ways", "--format", "json").json[0]["subject"] == "EX-1"
+    assert run("register", "bypasses", "--format", "json").json[0]["subject"] == "EX-1"
 
 
 def test_an_open_breaker_is_not_closed_by_an_older_copy(run: Run, filled: Table, tmp_path: Path) -> None:

@@ -25,12 +25,12 @@ overrides:
   - {scope: /subscriptions/s3, rules: {expired: tag}, reason: a trial}
 owners:
   - {name: EPAC, metadata: {pacOwnerId: "*"}}
-exceptions:
+bypasses:
   accepted: [{scope: /subscriptions/s4, reason: r, expires: 2026-01-31}]
 """
 ENDED = (
     "own.yaml:6:5: exclusions[1]: it ended 2026-06-30 and does not apply; take it out, or give it a later day\n"
-    "own.yaml:12:14: exceptions.accepted[0]: it ended 2026-01-31 and does not apply; take it out,"
+    "own.yaml:12:14: bypasses.accepted[0]: it ended 2026-01-31 and does not apply; take it out,"
     " or give it a later day\n"
 )
 
@@ -138,4 +138,4 @@ def test_judge_says_what_has_ended_at_the_time_by_which_it_judges(run: Run, save
     assert run("judge", file, "--ruleset", own, "--now", NOW).err.startswith(ENDED)
     then = run("judge", file, "--ruleset", own, "--now", "2026-06-29T12:00:00Z").err
     assert "exclusions[1]" not in then
-    assert "exceptions.accepted[0]: it ended 2026-01-31" in then
+    assert "bypasses.accepted[0]: it ended 2026-01-31" in then

@@ -37,7 +37,8 @@ def change(cloud: Cloud, assignment: str, **properties: Any) -> None:
 
 def bypasses_of(document: Any) -> dict[str, set[str]]:
     return {
-        f"{one['way']} {one['scope']}": {finding["code"] for finding in one["findings"]} for one in document["bypasses"]
+        f"{one['kind']} {one['scope']}": {finding["code"] for finding in one["findings"]}
+        for one in document["bypasses"]
     }
 
 
@@ -50,7 +51,7 @@ async def test_assignments_and_tags_are_read_and_judged(tenant: Tenant) -> None:
         f"not-scope {GROUP}": {"EXG501", "EXG502", "EXG503"}, f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"},
         f"override {CORP}": set(), f"tag {VAULT}": {"EXG505"},
     }  # fmt: skip
-    assert {one["way"]: one["seen"] for one in document["ways"] if one["seen"]} == {
+    assert {one["kind"]: one["seen"] for one in document["bypasses_by_kind"] if one["seen"]} == {
         "tag": 1, "not-scope": 1, "override": 1, "not-enforced": 1
     }  # fmt: skip
     assert document["counts"]["violation"] == 3
@@ -87,7 +88,7 @@ async def test_the_ruleset_says_which_rules_are_on_and_how_bad_it_is(tenant: Ten
         f"not-scope {GROUP}": {"EXG502"},
         f"not-enforced {CORP}": {"EXG501", "EXG502", "EXG503"},
     }
-    assert {one["way"]: one["severity"] for one in document["bypasses"]} == {
+    assert {one["kind"]: one["severity"] for one in document["bypasses"]} == {
         "not-scope": "low",
         "not-enforced": "medium",
     }
@@ -102,7 +103,7 @@ async def test_only_and_the_scopes_go_for_them_too(tenant: Tenant) -> None:
 
     async def listed(*argv: str) -> set[str]:
         document = (await tenant.scan("--format", "json", *argv)).json
-        return {one["way"] for one in document["bypasses"]}
+        return {one["kind"] for one in document["bypasses"]}
 
     assert await listed() == {"not-scope", "not-enforced", "tag"}
     other = "99999999-0000-4000-8000-000000000001"
@@ -125,7 +126,7 @@ async def test_who_tagged_it_and_when(tenant: Tenant, arm: Client) -> None:
     assert answer.status == 200, answer
     tenant.cloud.arm.log.requests.clear()
     [one] = (await tenant.scan("--format", "json")).json["bypasses"]
-    assert (one["way"], one["who"]) == ("tag", "ada@contoso.com")
+    assert (one["kind"], one["who"]) == ("tag", "ada@contoso.com")
     assert one["since"]
     assert f"written by ada@contoso.com, {one['since'][:10]}" in (await tenant.scan()).out
 

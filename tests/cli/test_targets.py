@@ -41,6 +41,7 @@ def test_the_types_that_the_register_holds_are_wanted_the_most_held_first(shelf:
     assert (ran.code, ran.out.splitlines()) == (0, wanted)
     shown = json.loads(run("targets", "--format", "json").out)
     assert shown == {
+        "schema_version": 2,
         "event_types": list(EVENT_TYPES), "operations": wanted, "types": {storage: 2, sites: 1}, "left_out": [],
     }  # fmt: skip
 

@@ -137,8 +137,8 @@ def test_dead_letters_and_notices_that_failed(width: int, full: Shelf) -> None:
             await register.keep_dead_letter(letter)
 
     asyncio.run(keep())
-    look(width, "letters", "list").check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z", "notices")
-    look(width, "letters", "show", letter.id).check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z")
+    look(width, "dead-letters", "list").check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z", "notices")
+    look(width, "dead-letters", "show", letter.id).check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z")
     look(width, "notices", "failed").check("20261102T093000Z-4f9c2d", "security-operations-center", "n" * 30)
     look(width, "notices", "routes").check("security-operations-center", "teams")
 

@@ -305,7 +305,7 @@ def test_a_digest_counts_and_shows_the_worst_ten_with_what_to_do() -> None:
     assert digest.digest["rules"]["expired"] == 3
     assert len(digest.findings) == 10
     assert [shown["rule"] for shown in digest.findings[:4]] == ["expired"] * 3 + ["owner-missing"]
-    assert all(shown["mend"] and shown["evidence"]["exemption"] for shown in digest.findings)
+    assert all(shown["remediation"] and shown["evidence"]["exemption"] for shown in digest.findings)
     assert f"python -m guardrails notices show {DIGEST}" in digest.next
     assert len(made.entries) == 33
 
@@ -325,8 +325,8 @@ async def test_what_delivery_says_is_as_documented(world: Stage) -> None:
     assert len(said) == 4
     for sent in said:
         schema = json.loads((SCHEMAS / f"{sent.kind}.schema.json").read_text())
-        assert list(Draft202012Validator(schema).iter_errors(sent.to_json())) == []
-        assert Notice.from_json(json.loads(json.dumps(sent.to_json()))) == sent
+        assert list(Draft202012Validator(schema).iter_errors(sent.current_json())) == []
+        assert Notice.from_stored(json.loads(json.dumps(sent.to_json()))) == sent
 
 
 def test_a_clock_that_is_behind_does_not_reopen_a_window() -> None:

@@ -19,6 +19,7 @@ from tests.limits import bound_at
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+NAMED = re.compile(r'<a id="([a-z0-9-]+)"></a>')
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 # A command runs to the end of its code span or line; a span may break a line in a paragraph.
 MAKE = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
@@ -32,10 +33,10 @@ NOW = datetime(2027, 6, 29, tzinfo=UTC)
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them, and those that it names itself."""
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     found: dict[str, int] = {}
-    out = set()
+    out = set(NAMED.findall(text))
     for heading in HEADING.findall(text):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")

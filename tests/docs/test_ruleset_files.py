@@ -240,7 +240,7 @@ def test_a_response_in_an_override_switches_on_what_is_off_elsewhere() -> None:
 )
 def test_exceptions_that_no_policy_can_compare_are_refused(section: str, what: str) -> None:
     with pytest.raises(Misconfigured) as caught:
-        parse_ruleset(f"version: 1\nmode: audit\nrules: {{expiry-missing: alert}}\nexceptions: {section}\n")
+        parse_ruleset(f"version: 1\nmode: audit\nrules: {{expiry-missing: alert}}\nbypasses: {section}\n")
     (problem,) = caught.value.problems
     assert problem.startswith("ruleset.yaml:4:")
     assert what in problem

@@ -49,7 +49,7 @@ async def test_json_for_programs(doctor: Doctor) -> None:
     assert ran.json["state"] == "pass"
     assert [one["check"] for one in ran.json["checks"]] == ["clock", "breaker"]
     assert ran.json["checks"][1]["findings"] == [
-        {"state": "pass", "about": "", "seen": "closed, 0 reverts in the last hour", "mend": ""}
+        {"state": "pass", "about": "", "seen": "closed, 0 reverts in the last hour", "remediation": ""}
     ]
 
 
@@ -64,10 +64,10 @@ async def test_what_fails_is_exit_code_1_and_what_is_unknown_3(doctor: Doctor, c
 
 
 async def test_settings_that_cannot_be_read(doctor: Doctor, clinic: Clinic) -> None:
-    clinic.environ["GUARDRAILS_FACTS_MINUTES"] = "never"
+    clinic.environ["GUARDRAILS_CACHE_MINUTES"] = "never"
     ran = await doctor()
     assert (ran.code, ran.err) == (1, "")
-    assert "GUARDRAILS_FACTS_MINUTES: 'never' is not a number" in ran.out
+    assert "GUARDRAILS_CACHE_MINUTES: 'never' is not a number" in ran.out
     assert ran.out.splitlines()[-1] == "17 checks: 1 fail, 16 skipped"
 
 

@@ -46,7 +46,7 @@ async def test_storage_that_is_away_is_unknown(clinic: Clinic) -> None:
     parts = clinic.environ["AzureWebJobsStorage"].split(";")
     away = [f"{part.partition('=')[0]}=http://127.0.0.1:1/x" if "Endpoint=" in part else part for part in parts]
     clinic.environ["AzureWebJobsStorage"] = ";".join(away)
-    report = await clinic.examine("table", "queues", "letters", "breaker", "sweep")
+    report = await clinic.examine("table", "queues", "dead-letters", "breaker", "sweep")
     assert [result.state for result in report.results] == [State.UNKNOWN] * 5
     assert report.exit_code == 3
 
@@ -108,7 +108,7 @@ async def test_waiting_dead_letters_are_reported(clinic: Clinic) -> None:
     await clinic.register.keep_dead_letter(
         DeadLetter(id="a", source="events", reason="malformed", payload="{}", at=at, attempts=1)
     )
-    result = await clinic.check("letters")
+    result = await clinic.check("dead-letters")
     assert result.state is State.PASS
     assert result.detail == "1 wait for an operator, the oldest since 2026-11-02T00:00:00Z"
 

@@ -140,6 +140,6 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
             await site.put(in_new, expiresOn=tenant.in_days(90))
             await site.settled(in_new, Status.COMPLIANT)
             await sound(register, *wrote, cut_off, in_old, bad, in_new)
-            assert await command(ROOT, sandbox, "letters", "list") == []
+            assert await command(ROOT, sandbox, "dead-letters", "list") == []
             assert await site.body(for_ever) is None
             assert await site.body(kept) is not None

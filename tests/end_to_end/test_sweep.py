@@ -71,6 +71,6 @@ async def test_another_bypass_is_in_the_register_and_notified(site: Site) -> Non
         return [one for one in found if one["kind"] == "bypass-found"]
 
     (notice,) = await until(notices, 15, "nobody was notified")
-    assert notice["digest"]["ways"] == {"not-enforced": 1, "tag": 1}
+    assert notice["digest"]["bypasses"] == {"not-enforced": 1, "tag": 1}
     await site.sandbox.sweep()
     assert len(await notices()) == 1

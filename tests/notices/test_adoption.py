@@ -54,7 +54,7 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
     worst, uncertain = notice.findings[0], notice.findings[5]
     assert (worst["rule"], worst["status"]) == ("expiry-missing", "violation")
     assert worst["text"] == "no expiry; also ticket-missing; owner jo"
-    assert worst["mend"] == all_rules()["expiry-missing"].remediation
+    assert worst["remediation"] == all_rules()["expiry-missing"].remediation
     assert (uncertain["code"], uncertain["status"]) == (CODES["expiry-missing"], "unknown")
     assert notice.done.startswith("108 exemptions adopted, 55 of them against the rules.")
     assert "python -m guardrails register list --adopted" in notice.next

@@ -42,7 +42,7 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
     assert (notice.kind, notice.severity, notice.exemption) == (Kind.BYPASS_FOUND, "high", {})
     assert notice.digest == {
         "total": 36,
-        "ways": {"not-scope": 33, "tag": 3},
+        "bypasses": {"not-scope": 33, "tag": 3},
         "severities": {"medium": 30, "high": 6},
         "rules": {"bypass-end-missing": 33, "bypass-ticket-missing": 6, "bypass-review-missing": 3},
     }
@@ -53,7 +53,7 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
     also = "also bypass-end-missing, bypass-review-missing"
     assert first["text"] == f"not-scope (TLS 1.2): excluded; {also}; by jo; owner team"
     assert "assignment" not in notice.findings[3]["evidence"]
-    assert "python -m guardrails register ways" in notice.next
+    assert "python -m guardrails register bypasses" in notice.next
     fits(notice)
 
 
@@ -78,5 +78,5 @@ def test_a_card_says_where_it_is_and_what_to_run() -> None:
     notice = bypass_found(found(*(one(n, TICKET, END) for n in range(5_000))), AT)
     assert Kind.BYPASS_FOUND in URGENT
     for said in (teams.message(notice).decode(), slack.message(notice).decode()):
-        for part in ("5000 not-scope", "5000 high", "resource group g000: not-scope (TLS 1", "register ways"):
+        for part in ("5000 not-scope", "5000 high", "resource group g000: not-scope (TLS 1", "register bypasses"):
             assert part in said

@@ -9,14 +9,14 @@ from guardrails.bypasses.model import judged
 from guardrails.bypasses.read import tagged_of
 from guardrails.policy import tagged
 from guardrails.ruleset.bypass_rules import NOT_APPROVED
-from guardrails.ruleset.model import Exceptions, load_ruleset
+from guardrails.ruleset.model import KnownBypasses, load_ruleset
 from tests.policy.evaluator import READINGS, Policy, Reading
 from tests.policy.test_tagged_meaning import GIVEN, STORAGE, TAGS, account
 
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
-EXCEPTIONS = Exceptions(approved=("EX-1", "EX 2", "EX-3 ", "größe"))
+EXCEPTIONS = KnownBypasses(approved=("EX-1", "EX 2", "EX-3 ", "größe"))
 POLICY = Policy(tagged.build(GIVEN, EXCEPTIONS).files[f"definitions/{STORAGE}-unless-excepted.json"])
-RULESET = replace(load_ruleset(), exceptions=EXCEPTIONS)
+RULESET = replace(load_ruleset(), bypasses=EXCEPTIONS)
 IDS = ["EX-1", "ex-1", "EX-1 ", " EX-1", "EX-1\t", "EX-11", "EX 2", "ex  2", "EX2", "EX-3", "EX-3 ", "Ex-3 ", "GRÖSSE",
        "GRÖßE", "größe", "", " ", "EX-1,EX 2"]  # fmt: skip
 

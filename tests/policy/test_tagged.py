@@ -15,17 +15,17 @@ from guardrails.exemption.names import TagNames
 from guardrails.policy import given, tagged
 from guardrails.policy.inheritance import BUILT_IN, CONTRIBUTOR, ROLE_FILE, role_bicep
 from guardrails.policy.tagged import Tagged
-from guardrails.ruleset.model import Exceptions
+from guardrails.ruleset.model import KnownBypasses
 from tests.policy.definitions import CHECK, EFFECT, TYPE, definition, properties, rule
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "infra" / "policies" / "sources"
 CHECKER = ROOT / ".." / "shared" / "tools" / "check-bicep"
 APPROVED = ("EX-2027-014", "EX-2027-022")
-EXCEPTIONS = Exceptions(approved=APPROVED)
+EXCEPTIONS = KnownBypasses(approved=APPROVED)
 
 
-def built(*definitions: Mapping[str, Any], exceptions: Exceptions = EXCEPTIONS) -> Tagged:
+def built(*definitions: Mapping[str, Any], exceptions: KnownBypasses = EXCEPTIONS) -> Tagged:
     return tagged.build({f"{number}.json": one for number, one in enumerate(definitions)}, exceptions)
 
 
@@ -59,7 +59,7 @@ def test_the_check_joins_a_condition_that_is_an_allof(operator: str) -> None:
 
 
 def test_the_parameters_of_the_check_come_from_the_ruleset() -> None:
-    exceptions = Exceptions(TagNames(id="exceptionOf"), approved=("B-1", "A-1", "b-1"))
+    exceptions = KnownBypasses(TagNames(id="exceptionOf"), approved=("B-1", "A-1", "b-1"))
     after = made(built(definition(), exceptions=exceptions), "no-storage-unless-excepted")["parameters"]
     assert list(after) == ["effect", "exemptionTagName", "approvedExemptionIds"]
     assert after["effect"] == EFFECT
@@ -228,7 +228,7 @@ def test_an_initiative_has_no_more_parameters_than_azure_takes() -> None:
 
 
 def test_tags_are_inherited_by_the_built_in_definition_once_each() -> None:
-    one = built(exceptions=Exceptions(TagNames("a", "b", "c")))
+    one = built(exceptions=KnownBypasses(TagNames("a", "b", "c")))
     initiative = made(one, "inherit-exception-tags")
     assert [one["policyDefinitionId"].rpartition("/")[2] for one in initiative["policyDefinitions"]] == [BUILT_IN] * 3
     names = [
@@ -241,7 +241,7 @@ def test_tags_are_inherited_by_the_built_in_definition_once_each() -> None:
 
 
 def test_without_definitions_the_companion_is_deployed_alone() -> None:
-    one = tagged.build({}, Exceptions())
+    one = tagged.build({}, KnownBypasses())
     assert sorted(one.files) == [
         "definitions/audit-exception-tags.json",
         "initiatives/inherit-exception-tags.json",

@@ -15,13 +15,13 @@ from guardrails.bypasses.read import tagged_of
 from guardrails.exemption.names import TagNames
 from guardrails.policy import given, tagged
 from guardrails.rules.sample import BODY
-from guardrails.ruleset.model import Exceptions, load_ruleset
+from guardrails.ruleset.model import KnownBypasses, load_ruleset
 from tests.policy.evaluator import READINGS, Policy, Reading
 
 SOURCES = Path(__file__).parents[2] / "infra" / "policies" / "sources"
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
 TAGS = TagNames()
-EXCEPTIONS = Exceptions(approved=("EX-2027-014", "EX-2027-022"))
+EXCEPTIONS = KnownBypasses(approved=("EX-2027-014", "EX-2027-022"))
 GIVEN = given.read({path.name: path.read_bytes() for path in SOURCES.glob("*.json")})
 FILES = tagged.build(GIVEN, EXCEPTIONS).files
 STORAGE = "deny-storage-public-network-access"
@@ -86,7 +86,7 @@ def test_an_approved_id_lets_past(reading: Reading, name: str, value: str) -> No
 
 @every_reading
 def test_nothing_is_let_past_until_an_id_is_approved(reading: Reading) -> None:
-    files = tagged.build(GIVEN, Exceptions()).files
+    files = tagged.build(GIVEN, KnownBypasses()).files
     one = Policy(files[f"definitions/{ADDRESSES}-unless-excepted.json"])
     for tags in (None, {}, {TAGS.id: ""}, {TAGS.id: "EX-2027-014"}):
         body = {"type": "Microsoft.Network/publicIPAddresses", "name": "a", **({} if tags is None else {"tags": tags})}
@@ -187,7 +187,7 @@ def test_the_companion_is_silent_where_there_are_no_tags(reading: Reading) -> No
 
 @every_reading
 def test_the_companion_reads_the_tags_of_the_ruleset(reading: Reading) -> None:
-    files = tagged.build({}, Exceptions(TagNames("its id", "a b", "c.d"))).files
+    files = tagged.build({}, KnownBypasses(TagNames("its id", "a b", "c.d"))).files
     one = Policy(files["definitions/audit-exception-tags.json"])
     body: dict[str, Any] = {"type": "Microsoft.Compute/disks", "name": "a", "tags": {"ITS id": "1", "a b": "2"}}
     assert one.fires(body, NOW, reading=reading)
@@ -197,7 +197,7 @@ def test_the_companion_reads_the_tags_of_the_ruleset(reading: Reading) -> None:
 
 @every_reading
 def test_a_sweep_calls_approved_what_the_policy_lets_past(reading: Reading) -> None:
-    ruleset = replace(load_ruleset(), exceptions=EXCEPTIONS)
+    ruleset = replace(load_ruleset(), bypasses=EXCEPTIONS)
     one = policy(f"{STORAGE}-unless-excepted")
     for value in ("EX-2027-014", "ex-2027-022", "EX-2027-999", "EX", "*", "EX-2027-01?"):
         tags = {TAGS.id: value, TAGS.ticket: "SEC-1", TAGS.expiry: "2027-12-31"}

@@ -11,14 +11,14 @@ import pytest
 from guardrails.errors import Misconfigured
 from guardrails.exemption.names import TagNames
 from guardrails.policy import given, tagged
-from guardrails.ruleset.model import Exceptions
+from guardrails.ruleset.model import KnownBypasses
 from tests.policy.definitions import CHECK, EFFECT, TYPE, definition, rule
 
 TEXT = {"type": "String"}
-EXCEPTIONS = Exceptions(approved=("EX-2027-014",))
+EXCEPTIONS = KnownBypasses(approved=("EX-2027-014",))
 
 
-def problems(values: Mapping[str, object], exceptions: Exceptions = EXCEPTIONS) -> tuple[str, ...]:
+def problems(values: Mapping[str, object], exceptions: KnownBypasses = EXCEPTIONS) -> tuple[str, ...]:
     with pytest.raises(Misconfigured) as caught:
         tagged.build(values, exceptions)
     assert caught.value.code == "definition-unfit"
@@ -182,16 +182,16 @@ def test_what_is_no_json(data: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("exceptions", "message"),
     [
-        (Exceptions(approved=("EX-1", "  ")), "exceptions.approved: an id is blank"),
-        (Exceptions(approved=("[EX-1]",)), "exceptions.approved: '[EX-1]' starts with `[`"),
-        (Exceptions(TagNames(ticket="a[b]")), "exceptions.tags: 'a[b]' has a bracket"),
-        (Exceptions(TagNames(id="X", ticket="x")), "are not three different tags"),
+        (KnownBypasses(approved=("EX-1", "  ")), "bypasses.approved: an id is blank"),
+        (KnownBypasses(approved=("[EX-1]",)), "bypasses.approved: '[EX-1]' starts with `[`"),
+        (KnownBypasses(TagNames(ticket="a[b]")), "bypasses.tags: 'a[b]' has a bracket"),
+        (KnownBypasses(TagNames(id="X", ticket="x")), "are not three different tags"),
     ],
 )
-def test_exceptions_that_no_policy_can_compare(exceptions: Exceptions, message: str) -> None:
+def test_exceptions_that_no_policy_can_compare(exceptions: KnownBypasses, message: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         tagged.build({}, exceptions)
-    assert caught.value.code == "exceptions-unfit"
+    assert caught.value.code == "bypasses-unfit"
     assert len(caught.value.problems) == 1
     assert message in caught.value.problems[0]
 

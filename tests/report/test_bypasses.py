@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from guardrails.bypasses.model import BypassKind
+from guardrails.cli.schema_version import Form
 from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.patterns import glob
 from guardrails.ports import Page
@@ -29,7 +30,7 @@ KNOWN = "/providers/Microsoft.Management/managementGroups/labs"
 RULESET = parse_ruleset(
     RULES
     + f"""
-exceptions:
+bypasses:
   approved: [EXC-1]
   accepted: [{{scope: {KNOWN}, reason: experiments}}]
 """
@@ -124,13 +125,13 @@ async def test_places_say_what_is_let_past(report: Report) -> None:
 
 
 async def test_json_has_counts_by_kind_and_the_bypasses(report: Report) -> None:
-    document = json.loads("".join(as_json(report, report.lines)))
+    document = json.loads("".join(as_json(report, report.lines, Form())))
     assert [one["id"].rpartition("/")[2] for one in document["exemptions"]] == ["never", "fine"]
     assert len(document["bypasses"]) == 9
     assert document["counts"] == {
         "exemptions": 2, "bypasses": 9, "left_out": 0, "violation": 6, "unknown": 1, "pass": 3, "excluded": 1,
     }  # fmt: skip
-    bypass_counts = {one.pop("way"): one for one in document["ways"]}
+    bypass_counts = {one.pop("kind"): one for one in document["bypasses_by_kind"]}
     assert set(bypass_counts) == {str(kind) for kind in WORDS}
     assert bypass_counts["not-enforced"] == {
         "seen": 2, "whole": True, "violation": 1, "unknown": 0, "pass": 0, "excluded": 1
@@ -138,7 +139,7 @@ async def test_json_has_counts_by_kind_and_the_bypasses(report: Report) -> None:
     shown = json.loads(DOC.read_text(encoding="utf-8").partition("```json\n")[2].partition("\n```")[0])
     dry = next(one for one in document["bypasses"] if one["subject"].endswith("/dry"))
     assert dry.keys() == shown["bypasses"][0].keys()
-    assert (dry["way"], dry["scope"], dry["detail"]) == ("not-enforced", SUB, "DoNotEnforce")
+    assert (dry["kind"], dry["scope"], dry["detail"]) == ("not-enforced", SUB, "DoNotEnforce")
     assert (dry["verdict"], dry["severity"], dry["days_left"], dry["expiry_state"]) == (
         "violation",
         "high",
@@ -149,12 +150,12 @@ async def test_json_has_counts_by_kind_and_the_bypasses(report: Report) -> None:
 
 async def test_csv_has_all_in_one_table(report: Report) -> None:
     rows = list(csv.DictReader(io.StringIO("".join(as_csv(report, report.lines)))))
-    assert sorted(one["way"] for one in rows) == sorted(str(line.kind) for line in report.lines)
+    assert sorted(one["kind"] for one in rows) == sorted(str(line.kind) for line in report.lines)
     [dry] = [one for one in rows if one["name"] == "dry"]
     assert (dry["severity"], dry["place"], dry["detail"], dry["ticket"]) == ("high", "prod", "DoNotEnforce", "SEC-1")
     assert (dry["assignment"], dry["id"]) == (f"{SUB}{ASSIGNMENTS}dry", SUB)
     assert dry["rules"] == "EXG504 bypass-ended"
-    assert {one["name"]: one["detail"] for one in rows if one["way"] == "tag"} == {
+    assert {one["name"]: one["detail"] for one in rows if one["kind"] == "tag"} == {
         "partner-ingestion": "exception EXC-1", "other": "exception EXC-2"
     }  # fmt: skip
 
@@ -246,8 +247,8 @@ async def test_not_seen_is_not_none() -> None:
     page = "".join(as_html(report, report.lines))
     assert said in page
     assert ">not seen</td>" in page
-    document = json.loads("".join(as_json(report, report.lines)))
-    assert [one["way"] for one in document["ways"] if not one["whole"]] == ["tag"]
+    document = json.loads("".join(as_json(report, report.lines, Form())))
+    assert [one["kind"] for one in document["bypasses_by_kind"] if not one["whole"]] == ["tag"]
 
 
 async def test_a_part_that_was_read_is_at_least_so_many() -> None:

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from guardrails import __version__
+from guardrails.cli.schema_version import Form
 from guardrails.decisions.assess import Finding, Verdict
 from guardrails.exemption.facts import Unread
 from guardrails.exemption.severity import Severity
@@ -212,11 +213,11 @@ async def test_what_a_scan_says_is_what_the_schema_says(strange: Report, hostile
     whole = jsonschema.Draft202012Validator(STORED)
     part = jsonschema.Draft202012Validator({"$ref": "#/$defs/coverage", "$defs": STORED["$defs"]})
     for report in (strange, hostile, await report_on(), await report_on(row("never", expiresOn=None), row())):
-        document = json.loads("".join(as_json(report, report.lines)))
+        document = json.loads("".join(as_json(report, report.lines, Form())))
         assert document["$schema"] == SCHEMA
         whole.validate(document)
-        alone = json.loads("".join(as_coverage(report)))
-        assert alone.pop("$schema") == COVERAGE
+        alone = json.loads("".join(as_coverage(report, Form())))
+        assert (alone.pop("schema_version"), alone.pop("$schema")) == (2, COVERAGE)
         assert alone == document["coverage"]
         part.validate(alone)
 

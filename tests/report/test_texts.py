@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from guardrails.cli.schema_version import Form
 from guardrails.report.model import Report
 from guardrails.report.texts import COLUMNS, as_csv, as_json, as_markdown, cell
 
@@ -22,7 +23,7 @@ def rows_of(report: Report) -> list[dict[str, str]]:
 
 async def test_json_holds_everything_as_documented() -> None:
     report = await report_on(row("never", expiresOn=None), row())
-    document = json.loads("".join(as_json(report, report.lines)))
+    document = json.loads("".join(as_json(report, report.lines, Form())))
     page = DOC.read_text(encoding="utf-8")
     shown = json.loads(page.partition("```json\n")[2].partition("\n```")[0])
     assert document.keys() == shown.keys()
@@ -32,7 +33,7 @@ async def test_json_holds_everything_as_documented() -> None:
     never, fine = document["exemptions"]
     assert never.keys() == fine.keys() == shown["exemptions"][0].keys()
     assert (never["verdict"], never["severity"], never["days_left"]) == ("violation", "high", None)
-    assert document["ways"][0].keys() == shown["ways"][0].keys()
+    assert document["bypasses_by_kind"][0].keys() == shown["bypasses_by_kind"][0].keys()
     assert never["findings"][0]["code"] == "EXG101"
     assert (fine["verdict"], fine["severity"], fine["expires_on"]) == ("pass", None, "2027-03-31T00:00:00Z")
     assert document["counts"] == {
@@ -42,11 +43,11 @@ async def test_json_holds_everything_as_documented() -> None:
 
 async def test_json_of_nothing_is_json() -> None:
     report = await report_on()
-    assert json.loads("".join(as_json(report, report.lines)))["exemptions"] == []
+    assert json.loads("".join(as_json(report, report.lines, Form())))["exemptions"] == []
 
 
 def test_json_keeps_hostile_text_in_ascii(hostile: Report) -> None:
-    text = "".join(as_json(hostile, hostile.lines))
+    text = "".join(as_json(hostile, hostile.lines, Form()))
     assert text.isascii()
     assert json.loads(text)["exemptions"][0]["display_name"] == HOSTILE
 

@@ -48,7 +48,7 @@ SECTIONS = (
     ("exclusions", "exclusions: [{{scope: {0}, reason: r}}]", "exclusions[0].scope"),
     ("overrides", "overrides: [{{scope: {0}, rules: {{expired: off}}}}]", "overrides[0].scope"),
     ("durability", "durability: {{scopes: [{{scope: {0}, mode: never}}]}}", "durability.scopes[0].scope"),
-    ("accepted", "exceptions: {{accepted: [{{scope: {0}, reason: r}}]}}", "exceptions.accepted[0].scope"),
+    ("accepted", "bypasses: {{accepted: [{{scope: {0}, reason: r}}]}}", "bypasses.accepted[0].scope"),
     ("routes", "notices: [{{route: a, channel: teams, address_setting: A, scopes: [{0}]}}]", "notices[0].scopes[0]"),
     ("allowed", "rules: {{scope-too-broad: {{options: {{allowed: [{0}]}}}}}}",
      "rules.scope-too-broad.options.allowed[0]"),

@@ -29,7 +29,7 @@ def test_one_setting_is_enough() -> None:
     assert settings.arm_endpoint == "https://management.azure.com"
     assert settings.exemptions_version == "2026-01-01-preview"
     assert (settings.table, settings.mode, settings.ruleset) == ("guardrails", "", "")
-    assert (settings.budget_seconds, settings.facts_minutes) == ("20", "10")
+    assert (settings.budget_seconds, settings.cache_minutes) == ("20", "10")
     assert settings.portal == "https://portal.azure.com"
     assert settings.allow_loopback == ""
 
@@ -66,13 +66,13 @@ def test_every_mistake_is_shown_at_once() -> None:
         GUARDRAILS_ARM_ENDPOINT="management.azure.com",
         GUARDRAILS_PORTAL="http://portal.azure.com",
         GUARDRAILS_EVENT_BUDGET_SECONDS="30",
-        GUARDRAILS_FACTS_MINUTES="soon",
+        GUARDRAILS_CACHE_MINUTES="soon",
         GUARDRAILS_TABLE="guard-rails",
     )
     names = [problem.partition(":")[0] for problem in found]
     assert names == [
         "AzureWebJobsStorage", "GUARDRAILS_MODE", "GUARDRAILS_ARM_ENDPOINT", "GUARDRAILS_PORTAL",
-        "GUARDRAILS_EVENT_BUDGET_SECONDS", "GUARDRAILS_FACTS_MINUTES", "GUARDRAILS_TABLE",
+        "GUARDRAILS_EVENT_BUDGET_SECONDS", "GUARDRAILS_CACHE_MINUTES", "GUARDRAILS_TABLE",
     ]  # fmt: skip
     assert "'guard-rails' is not a table name" in found[-1]
 

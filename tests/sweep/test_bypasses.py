@@ -18,7 +18,7 @@ from tests.reconcile.world import ALICE, CORP, US_OID, World, in_days, rules
 from tests.sweep.conftest import Tenant
 
 EXCEPTION = "EX-7"
-APPROVED: dict[str, Any] = {"exceptions": {"approved": [EXCEPTION]}}
+APPROVED: dict[str, Any] = {"bypasses": {"approved": [EXCEPTION]}}
 NAMED = {"approvalTicket": "SEC-9", "reviewDate": "2099-01-01", "expiresOn": "2099-06-30T00:00:00Z"}
 
 
@@ -289,7 +289,7 @@ async def test_what_is_new_and_against_the_rules_is_notified_once_all_in_one(ten
     (notice,) = await found_notices(world)
     assert report.bypasses["violations"] == 25
     assert notice["digest"]["total"] == 25
-    assert notice["digest"]["ways"] == {"not-enforced": 24, "tag": 1}
+    assert notice["digest"]["ways"] == {"not-enforced": 24, "tag": 1}  # stored name
     assert len(notice["findings"]) == 10
     assert notice["findings"][0]["evidence"]["scope"] == places.GROUP
     assert notice["severity"] == "high"
@@ -331,7 +331,7 @@ async def test_what_the_ruleset_accepts_is_kept_and_not_notified_until_that_ends
     world = tenant.world
     end = (world.clock.now() + timedelta(days=3)).date().isoformat()
     accepted = {"scope": f"{places.GROUP}*", "reason": "known", "expires": end}
-    world.ruleset = rules(exceptions={"accepted": [accepted]})
+    world.ruleset = rules(bypasses={"accepted": [accepted]})
     assigned(world, enforcementMode="DoNotEnforce")
     report = await tenant.sweep()
     assert (report.bypasses["new"], report.bypasses["violations"]) == (1, 0)

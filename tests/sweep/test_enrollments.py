@@ -376,7 +376,7 @@ async def test_a_removal_stays_one_while_azure_cannot_be_asked(enrolled: Tenant)
 
 async def test_what_the_ruleset_accepts_is_kept_and_not_notified(enrolled: Tenant) -> None:
     world = enrolled.world
-    world.ruleset = rules(exceptions={"accepted": [{"scope": places.GROUP, "reason": "moved out"}]})
+    world.ruleset = rules(bypasses={"accepted": [{"scope": places.GROUP, "reason": "moved out"}]})
     await leave(world)
     await later(enrolled)
     (one,) = await removals(enrolled)

@@ -150,13 +150,13 @@ def test_without_counts_of_this_ruleset_nothing_is_known_and_what_has_ended_is_s
 
 
 def test_what_has_ended_is_named_with_its_line_and_the_ruleset_stays_valid() -> None:
-    accepted = "exceptions:\n  accepted:\n  - {scope: /subscriptions/s1, reason: r, expires: 2026-11-21T12:00:00Z}\n"
+    accepted = "bypasses:\n  accepted:\n  - {scope: /subscriptions/s1, reason: r, expires: 2026-11-21T12:00:00Z}\n"
     ruleset = parse_ruleset(RULES + LISTS + accepted, "r.yaml")
     then = "and does not apply; take it out, or give it a later day"
     assert ruleset.ended(AT) == (
         f"r.yaml:7:5: exclusions[1]: it ended 2026-06-30 {then}",
         f"r.yaml:13:5: overrides[1]: it ended 2026-06-30 {then}",
-        f"r.yaml:19:5: exceptions.accepted[0]: it ended 2026-11-21T12:00:00Z {then}",
+        f"r.yaml:19:5: bypasses.accepted[0]: it ended 2026-11-21T12:00:00Z {then}",
     )
     assert ruleset.ended(datetime(2026, 6, 29, 23, 59, 59, tzinfo=UTC)) == ()
     assert len(ruleset.ended(datetime(2026, 6, 30, tzinfo=UTC))) == 2

@@ -53,7 +53,7 @@ def _found(name: str, case: Case) -> Mapping[str, Any]:
         "severity": str(rule.severity),
         "text": outcome.text if isinstance(outcome, Violation) else getattr(outcome, "reason", ""),
         "evidence": dict(outcome.evidence) if isinstance(outcome, Violation) else {},
-        "mend": rule.remediation,
+        "remediation": rule.remediation,
     }
 
 

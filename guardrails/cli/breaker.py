@@ -24,16 +24,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Show it, or close it and show what went on the queue."""
-    reported = with_service(_close if args.action == "close" else _look)
+    document = with_service(_close if args.action == "close" else _look)
     if args.format == "json":
-        screen.json(reported)
+        screen.json(document)
         return 0
-    since = f" since {reported['opened_at']}" if reported["opened_at"] else ""
-    limit = f" of {reported['limit']}" if reported["limit"] is not None else ""
+    since = f" since {document['opened_at']}" if document["opened_at"] else ""
+    limit = f" of {document['limit']}" if document["limit"] is not None else ""
     screen.line(
-        f"{reported['state']}{since}: {reported['recent']}{limit} reverts in the last hour", style=reported["state"]
+        f"{document['state']}{since}: {document['recent']}{limit} reverts in the last hour", style=document["state"]
     )
-    for exemption, why in reported["waits"].items():
+    for exemption, why in document["waits"].items():
         what = "queued" if args.action == "close" else "waits" if why == BREAKER else f"waits ({why})"
         screen.line(f"{what}: {exemption}")
     return 0
@@ -55,10 +55,10 @@ async def _look(service: Service) -> dict[str, Any]:
 async def _close(service: Service) -> dict[str, Any]:
     """Close it first: what is put on the queue before that could be held again."""
     await service.register.close_breaker(service.world.clock.now())
-    reported = await _look(service)
-    for exemption in reported["held"]:
+    document = await _look(service)
+    for exemption in document["held"]:
         await service.world.queues.send("reconcile", {"id": exemption})
-    return reported
+    return document
 
 
 def _limit(service: Service) -> int | None:

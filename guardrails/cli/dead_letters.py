@@ -187,8 +187,8 @@ def _event(payload: str) -> dict[str, Any]:
         found = read_event(payload)
     if isinstance(found, Wanted):
         hint = found.hint
-        reported = {"id": found.id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
-        return {name: value for name, value in reported.items() if value}
+        message = {"id": found.id.text, "operation": hint.operation, "actor": hint.actor, "event": hint.event_id}
+        return {name: value for name, value in message.items() if value}
     why = "it is not about an exemption: " if isinstance(found, Dropped) else ""
     raise ValueError(why + found.reason)
 

@@ -1,6 +1,6 @@
 """The recycle bin: every exemption that is gone and that the register knew, whoever deleted it, the latest first.
 
-It says what `restore ID` would put back, and what stands against it, as far as the register knows: Azure is not asked.
+It says what `restore ID` would put back, and what is against it, as far as the register knows: Azure is not asked.
 Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
 """
 
@@ -43,13 +43,13 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """List what is gone; 1 where a row cannot be trusted."""
     now = args.now or datetime.now(UTC)
     reading = Reading(_filters(args, now), screen)
-    with screen.progress("rows") as reported:
+    with screen.progress("rows") as progress:
 
         async def work(service: Service) -> list[Departure]:
             # a row's status never begins before it went
             rows = [
                 one
-                async for one in reading.rows(service, reported)
+                async for one in reading.rows(service, progress)
                 if is_deleted(one.row) and (args.since is None or one.row.since >= args.since)
             ]
             return await departures(service, rows, now)
@@ -101,17 +101,17 @@ def _table(
 
 
 def _flat(one: Departure) -> tuple[Cell, ...]:
-    reported = one.to_json()
+    document = one.to_json()
     names = ("at", "how", "by", "version", "expires_on", "assignment", "owner", "why", "against", "id")
-    return tuple(str(reported[name] or "-") for name in names)
+    return tuple(str(document[name] or "-") for name in names)
 
 
 def _folded(one: Departure) -> tuple[Cell, ...]:
-    reported, row = one.to_json(), one.found.row
-    ends = f"ends {reported['expires_on'][:10]}" if reported["expires_on"] else "without an end"
-    what = [f"version {one.version}, {ends}", f"from {reported['assignment'].rpartition('/')[2]}"]
+    document, row = one.to_json(), one.found.row
+    ends = f"ends {document['expires_on'][:10]}" if document["expires_on"] else "without an end"
+    what = [f"version {one.version}, {ends}", f"from {document['assignment'].rpartition('/')[2]}"]
     owner = f"{'claims ' if is_claim(row) else ''}owner {row.owner}"
     where = [one.found.id.name, f"at {one.found.id.scope}", *([owner] if row.owner else [])]
     why = [*([f"why: {one.why}"] if one.why else []), *(f"against it: {text}" for text in one.against)]
     gone = f"{one.how} {spell_time(one.at)[:10]}"
-    return gone, one.by or "not known", what if reported["restorable"] else "nothing", [*where, *why]
+    return gone, one.by or "not known", what if document["restorable"] else "nothing", [*where, *why]

@@ -34,12 +34,12 @@ class Departure:
 
     Attributes:
         at: when the register saw that it is gone, UTC.
-        how: deleted, reverted, removed or lost; unknown where the history does not tell.
+        how: deleted, reverted, removed or lost; unknown where the history does not say.
         by: who did it; "" where that is not known. A stranger's text.
         why: the reason in the history.
         version: the number of the history entry that keeps the body.
         body: that body; None where it cannot be vouched for.
-        against: what stands against putting it back, sentences; () where nothing is known to.
+        against: what is against restoring it, sentences; () where nothing is known to.
     """
 
     found: Found

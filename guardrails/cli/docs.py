@@ -136,7 +136,7 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "## Exemptions",
         _listed(all_rules().values(), bound),
         "## Bypasses",
-        "[Ways past a policy](../bypasses.md) that are no exemptions. They are reported, never changed: the response is"
+        "[Bypasses](../bypasses.md) of policies. They are reported, never changed: the response is"
         " `alert` or `off`, and there is neither grace nor an option. A ruleset that does not name one has it on.",
         _listed(bypass_rules().values(), bound),
         "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
@@ -174,7 +174,7 @@ def _notices() -> str:
         "# Kinds of notices",
         "Each kind has a JSON Schema (2020-12). It describes the notice as a signed webhook has it in `data`, and an"
         " Event Grid event in its `data`. [notice.schema.json](notice.schema.json) is any of them.",
-        _table(("kind", "severity", "about", "title", "tells"), rows),
+        _table(("kind", "severity", "about", "title", "says"), rows),
         "[About notices, routes and channels](../notices.md)",
     )
 
@@ -205,12 +205,12 @@ def _page(rule: Rule | BypassRule, bound: Bound | None, ruleset: Ruleset) -> str
         facts += [("needs a [source](../sources.md) that returns", _names(rule.needs))] if rule.needs else []
     else:
         source = "guardrails/ruleset/bypass_rules.py"
-        facts += [("looks at", "[ways past a policy](../bypasses.md) that are no exemptions")]
+        facts += [("looks at", "[bypasses](../bypasses.md)")]
     parts = [_made_from(source), f"# {rule.code} {rule.name}", text.title, _table(("", ""), facts)]
     for heading, paragraphs in text.sections.items():
         parts += [f"## {heading}", *paragraphs]
     control = f"{_control(rule, ruleset)} [More](../prevention.md)"
-    parts += ["## To mend it", rule.remediation, "## At the control plane", control]
+    parts += ["## How to fix it", rule.remediation, "## At the control plane", control]
     parts += ["## Options", _options(options_of(rule))]
     parts += _cases(rule) if isinstance(rule, Rule) else ()
     if text.references:
@@ -257,12 +257,12 @@ def _settings(ruleset: Ruleset) -> str:
         _made_from("guardrails/runtime/settings.py and guardrails/ruleset.yaml"),
         "# Settings",
         "App settings of the function app, and environment variables for the command line. Mistakes are reported all at"
-        " once, and nothing is done until they are mended. `local.settings.sample.json` has them all; copy it to"
+        " once, and nothing is done until they are fixed. `local.settings.sample.json` has them all; copy it to"
         " `local.settings.json` for Core Tools.",
         _table(("setting", "default", "means"), rows),
         "## Settings that the ruleset names",
         "A route under `notices` in the ruleset names the settings that hold its address and its signing secret, so"
-        " that neither stands in a file. The shipped ruleset names:",
+        " that neither is in a file. The shipped ruleset names:",
         _table(("setting", "default", "means"), named),
         "## Settings of Azure Functions",
         _table(

@@ -1,8 +1,8 @@
-"""Whether the service can do what it is for, and how to mend what keeps it from that.
+"""Whether the service can do what it is for, and how to fix what keeps it from that.
 
 Looks at settings, ruleset, identity, permissions, storage, event subscriptions, routes, clock, sweeps, log, versions.
 Nothing is changed: one row is written into the register's table and deleted again. Nothing is sent either, unless
---send asks for a test notice to every route. Each check and how to mend what it finds: docs/doctor.md.
+--send asks for a test notice to every route. Each check and how to fix what it finds: docs/doctor.md.
 
 Exit code 0: all is well; 1: something fails; 3: nothing fails, and something is unknown.
 """

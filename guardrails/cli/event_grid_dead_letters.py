@@ -108,13 +108,13 @@ def _take(event: Any, name: str, found: Found, seen: dict[str, datetime]) -> Non
             at = _time_of(fields)
             if at >= seen.get(exemption.key, _LONG_AGO):
                 seen[exemption.key] = at
-                reported = {
+                message = {
                     "id": exemption.text,
                     "operation": hint.operation,
                     "actor": hint.actor,
                     "event": hint.event_id,
                 }
-                found.hints[exemption.key] = {name: value for name, value in reported.items() if value}
+                found.hints[exemption.key] = {name: value for name, value in message.items() if value}
         case Malformed(event_id, why):
             found.bad.append((name, f"event {event_id or 'without an id'}: {why}"))
         case Dropped():
@@ -122,7 +122,7 @@ def _take(event: Any, name: str, found: Found, seen: dict[str, datetime]) -> Non
 
 
 def _time_of(event: Mapping[str, Any]) -> datetime:
-    """Return when it happened; long ago where it does not say. It only tells the latest event of many."""
+    """Return when it happened; long ago where it does not say. It only finds the latest event of many."""
     try:
         return parse_time(event.get("eventTime") or event.get("time")) or _LONG_AGO
     except ValueError:
@@ -158,8 +158,8 @@ async def _below(service: Service, scope: Scope) -> Messages:
     any_there = ExemptionId.parse(f"{scope.id}/providers/{TYPE}/any")
     at = any_there.key[: len(any_there.scope)]
     operation = f"target-{'write' if scope.written else 'delete'}"
-    reported = {"operation": operation, "actor": scope.actor, "event": scope.event_id}
-    known = {name: value for name, value in reported.items() if value}
+    message = {"operation": operation, "actor": scope.actor, "event": scope.event_id}
+    known = {name: value for name, value in message.items() if value}
     ids = await service.register.attached_ids(any_there.container, at, lost=scope.written)
     return {one.lower(): {"id": one, **known} for one in ids}
 

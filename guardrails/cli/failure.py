@@ -24,7 +24,7 @@ _FINDERS: Final = frozenset({"judge", "scan", "reverts", "policy"})
 """Commands whose 1 means that something was found, and nothing else."""
 
 
-def tell(error: BaseException, command: str, program: str, *, trace: bool) -> int:
+def report(error: BaseException, command: str, program: str, *, trace: bool) -> int:
     """Say on standard error what went wrong; return the exit code.
 
     Of a group each error of ours has its line, and all that nobody foresaw have one together. `trace`: show where in
@@ -79,7 +79,7 @@ def _unforeseen(errors: Sequence[BaseException], command: str, program: str) -> 
     if all(isinstance(one, MemoryError) for one in errors):
         then = "Give it more memory, or less to do at once"
     elif all(isinstance(one, OSError) for one in errors):
-        then = "Mend that, and run it again"
+        then = "Fix that, and run it again"
     else:
         then = "This is a defect of the program: report this line"
     return f"{command or program} failed: {kinds}. {then}; `{program} {TRACEBACK} {command} ...` shows all [unexpected]"

@@ -1,6 +1,6 @@
-"""Break-glass: leave one exemption alone, as it stands, until a time. It is judged and told of as ever meanwhile.
+"""Break-glass: leave one exemption alone, as it is now, until a time. It is judged and reported as ever meanwhile.
 
-While it is held it is not reverted, tagged or removed. What stands now is held: whoever edits it ends the hold, and so
+While it is held it is not reverted, tagged or removed. What it says now is held: whoever edits it ends the hold, and so
 does `release`. People are reminded before the end; then it is judged like any other, at once. Nothing is written in
 Azure.
 """
@@ -39,7 +39,5 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         screen.json({"id": exemption.text, "status": str(row.status), "until": until, "by": args.by})
     else:
         screen.line(f"on hold until {until} by {args.by}: {exemption.text}")
-        screen.line(
-            "It is held as it stands now; an edit ends the hold. `release` ends it, `hold` again moves its end."
-        )
+        screen.line("It is held as it is now; an edit ends the hold. `release` ends it, `hold` again moves its end.")
     return 0

@@ -1,4 +1,4 @@
-r"""Judge exemptions in files by the ruleset, offline: what is found, how to mend it, and what would be done.
+r"""Judge exemptions in files by the ruleset, offline: what is found, how to fix it, and what would be done.
 
 Takes what Azure returns: one exemption or a list. Best is ARM's own answer for a subscription, which has all that
 applies there, what is inherited from management groups and what is below:
@@ -12,7 +12,7 @@ applies there, what is inherited from management groups and what is below:
 Without --assignments what needs the exempted assignment is unknown. What `az policy exemption list`, PowerShell or
 Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md). From
 azure-cli 2.77 on, `az policy exemption list` and `az policy assignment list` leave out what is inherited.
-What a file cannot tell (duplicate, assignment-not-applicable) is left to `scan`, and the output says so.
+What a file cannot show (duplicate, assignment-not-applicable) is left to `scan`, and the output says so.
 A ruleset that asks for the category or the severity of policies wants these, too, given with --assignments:
   az policy definition list --subscription ID > definitions.json
 
@@ -228,7 +228,7 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
     _sum_up(judged, screen)
     swept = [name for name, rule in all_rules().items() if rule.swept and ruleset.judges(name)]
     if judged and swept:
-        screen.note(f"not judged: {' and '.join(swept)}; only scan and sweeps tell these, for they see all exemptions")
+        screen.note(f"not judged: {' and '.join(swept)}; only scan and sweeps judge these, for they see all exemptions")
 
 
 def _row(one: Judged) -> tuple[Cell, ...]:
@@ -238,7 +238,7 @@ def _row(one: Judged) -> tuple[Cell, ...]:
 
 
 def finding_lines(finding: Mapping[str, Any]) -> list[str]:
-    """Return a finding (its JSON form) for people: what, the evidence, how to mend it."""
+    """Return a finding (its JSON form) for people: what, the evidence, how to fix it."""
     head = f"{finding['code']} {finding['rule']} ({finding['severity']}): "
     if finding["status"] == Verdict.UNKNOWN:
         return [f"{head}unknown: {finding['text']}"]
@@ -268,8 +268,8 @@ def _plan_lines(plan: Plan) -> list[str]:
 
 def _sum_up(judged: list[Judged], screen: Screen) -> None:
     counts = {verdict: sum(one.assessment.verdict is verdict for one in judged) for verdict in Verdict}
-    reported = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {reported}")
+    answers = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    screen.line(f"{len(judged)} exemption{'' if len(judged) == 1 else 's'}: {answers}")
     found = [(one.exemption, finding) for one in judged for finding in one.assessment.findings]
     wanting = sum("none of the files given" in finding.text for _, finding in found)
     if wanting:
@@ -295,6 +295,6 @@ def _findings(count: int) -> str:
 
 
 def _is_for_want_of_a_field(exemption: Exemption, finding: Finding) -> bool:
-    """Whether a rule could not tell for its source does not return a field that it needs."""
+    """Whether a rule is unknown because its source does not return a field that it needs."""
     needs = exemption.not_returned.intersection(all_rules()[finding.rule].needs)
     return finding.status is Verdict.UNKNOWN and not exemption.source.returns.issuperset(needs)

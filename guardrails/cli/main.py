@@ -14,7 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final, TextIO, cast
 
-from guardrails.cli.failure import TRACEBACK, tell
+from guardrails.cli.failure import TRACEBACK, report
 from guardrails.cli.parser import Parser
 from guardrails.cli.retired import modern
 from guardrails.cli.schema_version import form_of
@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "rules": "list and explain the rules; check a ruleset",
     "reconcile": "look at an exemption in Azure now, and do what is right",
     "restore": "undo a revert or a delete; go back to an older version",
-    "hold": "break-glass: leave an exemption alone, as it stands, until a time",
+    "hold": "break-glass: leave an exemption alone, as it is now, until a time",
     "release": "end a hold on an exemption",
     "deleted": "the recycle bin: what is gone, why, and what would be put back",
     "reverts": "past mistakes: the reverts that today's judgement would not have made; how to undo each",
@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "breaker": "the limit on reverts: show or close it",
     "dead-letters": "what could not be processed: list, show, replay, drop; replay what Event Grid gave up on",
     "notices": "what could not be delivered: list, replay; try and enable routes; show digests",
-    "doctor": "whether the service can do what it is for, and how to mend what keeps it from that",
+    "doctor": "whether the service can do what it is for, and how to fix what keeps it from that",
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
 }
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as leaving:
             code = leaving
         except BaseException as error:  # noqa: BLE001 - Python's own answer, a traceback and 1, would be one of ours
-            code = LEFT if out.left else tell(error, _command(argv), PROGRAM, trace=_traced(argv))
+            code = LEFT if out.left else report(error, _command(argv), PROGRAM, trace=_traced(argv))
         code = _ended(out, err) or code
     if isinstance(code, SystemExit):
         raise code

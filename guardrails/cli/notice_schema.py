@@ -26,7 +26,7 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.RESTORED: "it was written back: an operator undid a revert or a delete, or its target is there again",
     Kind.CANNOT_ACT: "Azure forbids what should be done: a lock, a deny assignment, a missing permission",
     Kind.UNKNOWN: "it could not be judged",
-    Kind.COMPLIANT: "it keeps every rule again; told only where a trouble was told before",
+    Kind.COMPLIANT: "it keeps every rule again; sent only where a trouble was reported before",
     Kind.EXPIRING: "it expires soon",
     Kind.EXPIRED: "it has expired; the policy applies again",
     Kind.REVIEW_DUE: "its review is due",
@@ -44,18 +44,18 @@ MEANINGS: Final[Mapping[Kind, str]] = {
     Kind.NOT_RESTORED: "a durable exemption is gone and is not put back; the reasons say why",
     Kind.FIGHT: "it was put back and deleted again and again: it is left alone until an operator restores it; or it was"
     " reverted and written again and again: it is reverted once an hour while that goes on",
-    Kind.BYPASS_FOUND: "ways past a policy that are no exemptions are new, or newly against the rules; those of a sweep"
+    Kind.BYPASS_FOUND: "bypasses of policies are new, or newly against the rules; those of a sweep"
     " all in one: counts, and the worst ten",
     Kind.BUDGET_REACHED: "one author, or one subscription, used up its share of the reverts of an hour: what is beyond"
     " waits, all else goes on",
-    Kind.HOLD: "an operator holds an exemption as it stands, or a hold on it ended: by its time, an edit, a delete or"
+    Kind.HOLD: "an operator holds an exemption as it is, or a hold on it ended: by its time, an edit, a delete or"
     " an operator",
     Kind.HOLD_ENDING: "an operator's hold on an exemption ends soon",
     Kind.EVASION_ATTEMPTED: "somebody tries to escape a rule, to silence a notice or to stop the service for others;"
-    " told once an exemption and habit",
+    " sent once an exemption and habit",
     Kind.SWEEP_LATE: "no sweep came by for twice the time that its schedule allows; one has begun now",
 }
-"""What each kind tells, one line of markdown."""
+"""What each kind says, one line of markdown."""
 
 _OPTIONAL: Final = frozenset({"schema_version", "findingsTotal", "links", "truncated", "digest"})
 
@@ -143,7 +143,7 @@ def _exemption() -> dict[str, Any]:
         "assignment": _text("The id of the policy assignment that it exempts from."),
         "category": _text("Waiver or Mitigated; else as its author wrote it."),
         "expiresOn": blank_or_time,
-        "owner": _text("As its author wrote it: a claim where knownOwner stands beside it."),
+        "owner": _text("As its author wrote it: a claim where there is a knownOwner."),
         "knownOwner": _text(
             "Whose it is by what the register knows, where the owner is no more than a claim of who wrote that; may be"
             " empty."
@@ -161,7 +161,7 @@ def _finding() -> dict[str, Any]:
         "rule": _text("The rule's name; in a digest of reminders what is due and when."),
         "status": {"enum": [str(Verdict.VIOLATION), str(Verdict.UNKNOWN)]},
         "severity": {"enum": [str(severity) for severity in Severity]},
-        "text": _text("What is wrong, or why it cannot be told."),
+        "text": _text("What is wrong, or why it is unknown."),
         "evidence": {"type": "object", "description": "The values that show it, by name; strangers' text, unescaped."},
         "remediation": _text("How to fix it, our words."),
     }

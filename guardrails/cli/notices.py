@@ -142,7 +142,7 @@ def _show(kept: Kept, form: str, screen: Screen) -> None:
 
 
 def _show_routes(rows: list[dict[str, str]], form: str, screen: Screen) -> None:
-    _rows(rows, form, screen, "the ruleset has no route: nobody is told of anything")
+    _rows(rows, form, screen, "the ruleset has no route: nobody is notified of anything")
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], form: str, screen: Screen, none: str) -> None:

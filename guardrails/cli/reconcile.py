@@ -1,4 +1,4 @@
-"""Look at one exemption in Azure now, and do what is right: judge it, answer, record, tell.
+"""Look at one exemption in Azure now, and do what is right: judge it, answer, record, notify.
 
 --dry-run judges and shows what would be done, and writes nothing: not in Azure, not in the register.
 """
@@ -32,14 +32,14 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     """Reconcile it, or show what that would do."""
     exemption, hint = exemption_id(args), Hint("operator", actor=args.by)
     if args.dry_run:
-        reported = with_service(lambda service: _dry_run(service, exemption, hint))
+        document = with_service(lambda service: _dry_run(service, exemption, hint))
     else:
-        reported = _reported(with_service(lambda service: service.reconciler.reconcile(exemption, hint)))
+        document = _document(with_service(lambda service: service.reconciler.reconcile(exemption, hint)))
     if args.format == "json":
-        screen.json(reported)
+        screen.json(document)
     else:
-        _show(reported, screen)
-    return 1 if reported["status"] == "cannot-act" else 0
+        _show(document, screen)
+    return 1 if document["status"] == "cannot-act" else 0
 
 
 async def _dry_run(service: Service, exemption: ExemptionId, hint: Hint) -> dict[str, Any]:
@@ -51,8 +51,8 @@ async def _dry_run(service: Service, exemption: ExemptionId, hint: Hint) -> dict
         return _planned(await visit.look(seen, stored.row if stored else None), exemption, notes)
     gone = isinstance(seen, Gone)
     why = "Azure says that it does not exist" if isinstance(seen, Gone) else f"it cannot be read: {seen.reason}"
-    reported = _json(exemption, "gone" if gone else "unknown", reasons=[why, *notes], dry_run=True)
-    return reported | {"would": "", "withheld": ""}
+    document = _json(exemption, "gone" if gone else "unknown", reasons=[why, *notes], dry_run=True)
+    return document | {"would": "", "withheld": ""}
 
 
 def _notes(stored: Stored | None) -> list[str]:
@@ -66,8 +66,8 @@ def _notes(stored: Stored | None) -> list[str]:
 
 
 def _planned(look: Look, exemption: ExemptionId, notes: list[str]) -> dict[str, Any]:
-    reported = _json(exemption, str(look.plan.status), reasons=[*look.plan.reasons, *notes], dry_run=True)
-    return reported | {
+    document = _json(exemption, str(look.plan.status), reasons=[*look.plan.reasons, *notes], dry_run=True)
+    return document | {
         "answer": look.plan.answer,
         "would": look.plan.action.name if look.plan.action else "",
         "withheld": look.plan.withheld.name if look.plan.withheld else "",
@@ -75,7 +75,7 @@ def _planned(look: Look, exemption: ExemptionId, notes: list[str]) -> dict[str, 
     }
 
 
-def _reported(outcome: Outcome) -> dict[str, Any]:
+def _document(outcome: Outcome) -> dict[str, Any]:
     findings = outcome.assessment.findings if outcome.assessment else ()
     reasons = list(outcome.plan.reasons) if outcome.plan else []
     if outcome.row.blocked:
@@ -90,25 +90,25 @@ def _reported(outcome: Outcome) -> dict[str, Any]:
 
 
 def _json(exemption: ExemptionId, status: str, *, reasons: list[str], dry_run: bool) -> dict[str, Any]:
-    reported = {"id": exemption.text, "dry_run": dry_run, "status": status, "answer": "none"}
-    return {**reported, "reasons": reasons, "findings": []}
+    document = {"id": exemption.text, "dry_run": dry_run, "status": status, "answer": "none"}
+    return {**document, "reasons": reasons, "findings": []}
 
 
-def _show(reported: dict[str, Any], screen: Screen) -> None:
-    screen.line(f"{reported['status']}  {reported['id']}", style=reported["status"])
-    for finding in reported["findings"]:
+def _show(document: dict[str, Any], screen: Screen) -> None:
+    screen.line(f"{document['status']}  {document['id']}", style=document["status"])
+    for finding in document["findings"]:
         for line in finding_lines(finding):
             screen.line(line, indent=2)
-    if reported["dry_run"]:
-        withheld = reported["withheld"]
+    if document["dry_run"]:
+        withheld = document["withheld"]
         audit = f"{withheld} in enforce mode; audit mode changes nothing" if withheld else "nothing in Azure"
-        screen.line(f"would change: {reported['would'] or audit}; nothing is written now")
+        screen.line(f"would change: {document['would'] or audit}; nothing is written now")
     else:
-        screen.line(f"changed in Azure: {reported['did'] or 'nothing'}; answer: {reported['answer']}")
-        if reported["held"]:
+        screen.line(f"changed in Azure: {document['did'] or 'nothing'}; answer: {document['answer']}")
+        if document["held"]:
             screen.line(
-                f"it waits, for {WAITS.get(reported['held'], reported['held'])}: python -m guardrails breaker show"
+                f"it waits, for {WAITS.get(document['held'], document['held'])}: python -m guardrails breaker show"
             )
-    for reason in reported["reasons"]:
+    for reason in document["reasons"]:
         if not reason.startswith("EXG"):
             screen.line(f"because: {reason}")

@@ -99,12 +99,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Show them; 1 where a row cannot be trusted."""
     wanted, reading = frozenset(map(BypassKind, args.kind or BypassKind)), Reading(_every(), screen)
-    with screen.progress("rows") as reported:
+    with screen.progress("rows") as progress:
 
         async def work(service: Service) -> list[Entry]:
             found = []
             if BypassKind.EXEMPTION in wanted:
-                found = [_exemption(one) async for one in reading.rows(service, reported)]
+                found = [_exemption(one) async for one in reading.rows(service, progress)]
             if wanted - {BypassKind.EXEMPTION}:
                 rows = service.register.bypasses.rows(reading.untrusted.append)
                 found += [_other(one) async for one in rows if one.bypass.kind in wanted and not one.never_open]
@@ -200,9 +200,9 @@ def _table(found: Sequence[Entry], altered: Sequence[Mapping[str, str]], screen:
 
 def _flat(one: Entry) -> tuple[Cell, ...]:
     times = [_spelled(time) or "-" for time in (one.first_seen, one.since, one.ends)]
-    stands = one.severity or ("gone" if one.gone else "-")
+    status = one.severity or ("gone" if one.gone else "-")
     return (
-        stands, str(one.kind), ",".join(one.findings) or "-", *times, one.who or "-", one.ticket or "-", one.scope,
+        status, str(one.kind), ",".join(one.findings) or "-", *times, one.who or "-", one.ticket or "-", one.scope,
         "; ".join(filter(None, (one.name, one.detail))),
     )  # fmt: skip
 

@@ -45,7 +45,7 @@ def export(name: str | None, screen: Screen) -> int:
     """Write a full copy to a file, or to standard output; 1 where an exemption's rows are not sound."""
     problems: list[str] = []
     pruned = 0
-    with writing(name) as put, screen.progress("rows", quiet=screen.terminal and not name) as reported:
+    with writing(name) as put, screen.progress("rows", quiet=screen.terminal and not name) as progress:
 
         async def work(service: Service) -> int:
             nonlocal pruned
@@ -55,7 +55,7 @@ def export(name: str | None, screen: Screen) -> int:
                     writer.row(row)
                     pruned += is_pruned(row)
                 problems.extend(wrong)
-                reported(writer.count, 0)
+                progress(writer.count, 0)
             writer.end()
             return writer.count
 
@@ -71,7 +71,7 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
     """Put a copy back; 1 where something was left as it is, or is not sound."""
     path, tally = Path(args.file), Tally()
     total = check(path)
-    with screen.progress("rows") as reported:
+    with screen.progress("rows") as progress:
 
         async def work(service: Service) -> None:
             done = 0
@@ -80,17 +80,17 @@ def run_import(args: argparse.Namespace, screen: Screen) -> int:
                     partition, rows, tally, force=args.force, dry_run=args.dry_run
                 )
                 done += len(rows)
-                reported(done, total)
+                progress(done, total)
 
         with_service(work)
     if args.format == "json":
         screen.json({name: getattr(tally, name) for name in Tally.__slots__} | {"dry_run": args.dry_run})
     else:
-        _tell(tally, screen, dry_run=args.dry_run)
+        _show(tally, screen, dry_run=args.dry_run)
     return 1 if any((tally.refused, tally.rows_kept, tally.unsound, tally.missed, tally.problems)) else 0
 
 
-def _tell(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
+def _show(tally: Tally, screen: Screen, *, dry_run: bool) -> None:
     for name, text in _LINES:
         if count := getattr(tally, name):
             screen.line(f"{count} {text}")

@@ -40,11 +40,11 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         register_copy.refuse_filters(args)
         return register_copy.export(args.out, screen)
     reading, as_text = Reading(filters_of(args), screen), _csv if args.format == "csv" else partial(_json, screen.form)
-    with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as reported:
+    with writing(args.out) as write, screen.progress("rows", quiet=screen.terminal and not args.out) as progress:
 
         async def work(service: Service) -> int:
             count = 0
-            async for one in reading.rows(service, reported):
+            async for one in reading.rows(service, progress):
                 write(as_text(_item(one, screen.form)))
                 count += 1
             return count
@@ -64,7 +64,7 @@ def _item(one: Found, form: Form) -> dict[str, Any]:
     rebuilt = {"rebuilt": stored.altered} if stored.altered else {}
     return {
         **form.from_stored(stored.row.to_json()),
-        **one.standing(),
+        **one.expiry_now(),
         "seq": stored.seq,
         "head": stored.head,
         **rebuilt,

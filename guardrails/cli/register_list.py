@@ -32,10 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """List the rows; 1 where one cannot be trusted."""
     reading = Reading(filters_of(args), screen)
-    with screen.progress("rows") as reported:
+    with screen.progress("rows") as progress:
 
         async def work(service: Service) -> list[Found]:
-            return [one async for one in reading.rows(service, reported)]
+            return [one async for one in reading.rows(service, progress)]
 
         found = with_service(work)
     found.sort(key=lambda one: one.order)
@@ -60,7 +60,7 @@ def _items(found: Sequence[Found]) -> Iterator[dict[str, Any]]:
             "status": str(row.status),
             "severity": one.severity or None,
             "findings": list(row.findings),
-            **one.standing(),
+            **one.expiry_now(),
             "expires_on": spell_time(row.expires_on) if row.expires_on else None,
             "owner": row.owner,
             "ticket": row.ticket,

@@ -36,7 +36,7 @@ _SEVERITIES: Final = frozenset(map(str, Severity))
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row, and where its exemption stands at the time that was asked for.
+    """A row, and the status of its exemption at the time that was asked for.
 
     Attributes:
         grade: the severity of its worst violation, or why it has none: unknown, excluded, pass, gone.
@@ -64,8 +64,8 @@ class Found:
         left = self.expiry.days_left
         return ORDER.index(self.grade), left is None, left or 0, self.id.key
 
-    def standing(self) -> dict[str, Any]:
-        """Return where it stands, JSON-ready."""
+    def expiry_now(self) -> dict[str, Any]:
+        """Return the state of its expiry, JSON-ready."""
         since = self.expiry.since
         return {
             "expiry_state": self.expiry.name,
@@ -176,8 +176,8 @@ class Reading:
         self._screen = screen
         self._scopes: ScopeFilter | None = None
 
-    async def rows(self, service: Service, reported: Callable[[int, int], None]) -> AsyncIterator[Found]:
-        """Yield the rows that the filters want; `told` hears how many were read.
+    async def rows(self, service: Service, progress: Callable[[int, int], None]) -> AsyncIterator[Found]:
+        """Yield the rows that the filters want; `progress` hears how many were read.
 
         What cannot be trusted is kept aside whatever the filters, for nothing that it says counts.
         """
@@ -186,7 +186,7 @@ class Reading:
         self._scopes, owners = ScopeFilter(self._filters.scopes, version), owner_globs(self._filters.owners, version)
         async for stored in service.register.rows(self._refuse):
             self.count += 1
-            reported(self.count, 0)
+            progress(self.count, 0)
             try:
                 found = _found(stored, ruleset, self._filters.now)
             except Permanent as error:  # an id that is none, under a seal that fits

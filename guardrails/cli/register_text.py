@@ -58,7 +58,7 @@ def writing(name: str | None) -> Iterator[Callable[[str], object]]:
             stream.close()
             beside.replace(target)
     finally:
-        with suppress(OSError):  # told already, where it matters
+        with suppress(OSError):  # reported already, where it matters
             stream.close()
         beside.unlink(missing_ok=True)
 

@@ -24,10 +24,10 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         return await service.reconciler.release(exemption, args.by)
 
     outcome = with_service(work)
-    reported = {"id": exemption.text, "status": str(outcome.row.status), "did": outcome.did}
+    document = {"id": exemption.text, "status": str(outcome.row.status), "did": outcome.did}
     if args.format == "json":
-        screen.json(reported)
+        screen.json(document)
     else:
         screen.line(f"released by {args.by}: {exemption.text}")
-        screen.line(f"{reported['status']}; changed in Azure: {reported['did'] or 'nothing'}")
+        screen.line(f"{document['status']}; changed in Azure: {document['did'] or 'nothing'}")
     return 0

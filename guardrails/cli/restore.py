@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     else:
         screen.line(f"restored by {args.by}: {exemption.text}")
         screen.line(
-            "It is left alone until somebody changes it. If it breaks a rule, mend it; register and history say that it"
+            "It is left alone until somebody changes it. If it breaks a rule, fix it; register and history say that it"
             " was restored."
         )
     return 0

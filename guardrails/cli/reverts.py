@@ -1,7 +1,7 @@
 """Past mistakes: the reverts that today's judgement would not have made, the latest first, each with what undoes it.
 
 Each revert is judged again as it was judged then, by today's rules, ruleset and assignment. Nothing is changed. Listed
-is what still stands, and what cannot be judged; --all lists every revert. What is restored is left alone from then on.
+is what is still so, and what cannot be judged; --all lists every revert. What is restored is left alone from then on.
   python -m guardrails reverts --since 2026-11-01
 
 Exit code: 0 there is none; 1 there is a past mistake; 2 it could not run; 3 there is none, but a revert could not be
@@ -37,7 +37,7 @@ from guardrails.wiring import Service
 _AT_ONCE: Final = 16
 _DID: Final = {"delete": "deleted", "put-back": "edit put back", "remove": "removed, for it had ended", "": "reverted"}
 
-type Reported = Callable[[int, int], None]
+type Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +47,23 @@ class Item:
     Attributes:
         at: when it was made, UTC; None where the history does not vouch for that.
         is_open: whether somebody is to look at it.
-        told: its JSON form.
+        document: its JSON form.
     """
 
     at: datetime | None
     is_open: bool
-    reported: Mapping[str, Any]
+    document: Mapping[str, Any]
 
     @property
     def order(self) -> tuple[float, str]:
         """The key to sort by: what cannot be vouched for, then the latest first."""
-        return -self.at.timestamp() if self.at else -inf, str(self.reported["id"]).lower()
+        return -self.at.timestamp() if self.at else -inf, str(self.document["id"]).lower()
 
     def passes(self, since: datetime | None, owners: Sequence[Glob]) -> bool:
         """Whether --since and --owner let it pass; what the history does not vouch for passes."""
         if self.at is None:
             return True
-        owner = str(self.reported["owner"]).lower()
+        owner = str(self.document["owner"]).lower()
         recent = since is None or self.at >= since
         return recent and (not owners or any(one.matches(owner) for one in owners))
 
@@ -79,7 +79,7 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
             against.append("somebody has changed it since, and this would overwrite that")
         if judged.undone and judged.undone.expires_on and is_expired(judged.undone.expires_on, now):
             against.append(f"it ended at {spell_time(judged.undone.expires_on)}: put back, it exempts nothing")
-    reported = {
+    document = {
         "id": name,
         "at": spell_time(revert.done.at) if revert else None,
         "did": revert.did if revert else "",
@@ -97,7 +97,7 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
         "restore": command or None,
         "against": against,
     }
-    return Item(revert.done.at if revert else None, judged.is_open, reported)
+    return Item(revert.done.at if revert else None, judged.is_open, document)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,22 +112,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Judge all reverts again, and list them."""
     now = args.now or datetime.now(UTC)
-    with screen.progress("exemptions with reverts") as reported:
-        found, complaints = with_service(lambda service: _judged(service, args, now, reported))
+    with screen.progress("exemptions with reverts") as progress:
+        found, complaints = with_service(lambda service: _judged(service, args, now, progress))
     found.sort(key=lambda one: one.order)
-    shown = [one.reported for one in found if args.all or one.is_open]
+    shown = [one.document for one in found if args.all or one.is_open]
     if args.format == "json":
         screen.json(shown)
     else:
         _show(shown, screen)
     for text in (*complaints, _sum_up(found)):
         screen.note(text)
-    said = {one.reported["hindsight"] for one in found if one.is_open}
+    said = {one.document["hindsight"] for one in found if one.is_open}
     return 1 if Hindsight.MISTAKE in said else 3 if Hindsight.NOT_JUDGED in said else 0
 
 
 async def _judged(
-    service: Service, args: argparse.Namespace, now: datetime, reported: Reported
+    service: Service, args: argparse.Namespace, now: datetime, progress: Progress
 ) -> tuple[list[Item], list[str]]:
     """Find the reverts, and judge them again: three requests to the register for an exemption with one, or more.
 
@@ -146,7 +146,7 @@ async def _judged(
     async def work(exemption: ExemptionId, numbers: Sequence[int]) -> None:
         async with turns:
             items.extend(_item(exemption.text, one, now) for one in await _look_back(service, exemption, numbers))
-            reported(next(done), len(where))
+            progress(next(done), len(where))
 
     async with asyncio.TaskGroup() as tasks:
         for one in where.values():
@@ -170,68 +170,68 @@ async def _look_back(service: Service, exemption: ExemptionId, numbers: Sequence
 def _compared(finding: Mapping[str, Any], look: Look | None) -> dict[str, str]:
     """Return a violation of then, and what today's look says of it; "" for today where there is none."""
     code = str(finding.get("code", ""))
-    reported = {"code": code, "rule": str(finding.get("rule", "")), "text": str(finding.get("text", ""))}
+    document = {"code": code, "rule": str(finding.get("rule", "")), "text": str(finding.get("text", ""))}
     if look is None:
-        return {**reported, "today": "", "why": "", "response": ""}
+        return {**document, "today": "", "why": "", "response": ""}
     for one in look.assessment.findings:
         if one.code == code:
-            return {**reported, "today": str(one.status), "why": one.text, "response": str(one.response)}
+            return {**document, "today": str(one.status), "why": one.text, "response": str(one.response)}
     on = any(one.rule.code == code for one in look.situation.ruleset.limits.rules_for(look.exemption, look.facts))
-    return {**reported, "today": "pass" if on else "off", "why": "", "response": ""}
+    return {**document, "today": "pass" if on else "off", "why": "", "response": ""}
 
 
 def _show(shown: Sequence[Mapping[str, Any]], screen: Screen) -> None:
     if screen.terminal and shown:
         columns = ("hindsight", "reverted", "exemption")
-        screen.table(columns, [_row(reported) for reported in shown], lines=True)
-        for reported in shown:
-            if reported["restore"]:
-                screen.command(_safe(reported["restore"]))  # below the table, which would break it
+        screen.table(columns, [_row(document) for document in shown], lines=True)
+        for document in shown:
+            if document["restore"]:
+                screen.command(_safe(document["restore"]))  # below the table, which would break it
         return
-    for reported in shown:
-        screen.line(f"{reported['hindsight']}  {reported['at'] or '-'}  {_DID[reported['did']]}  {reported['id']}")
+    for document in shown:
+        screen.line(f"{document['hindsight']}  {document['at'] or '-'}  {_DID[document['did']]}  {document['id']}")
         lines = [
-            *(f"then: {line}" for line in _then(reported)),
-            *(f"today: {line}" for line in _today(reported)),
-            *_notes(reported),
+            *(f"then: {line}" for line in _then(document)),
+            *(f"today: {line}" for line in _today(document)),
+            *_notes(document),
         ]
         for line in lines:
             screen.line(line, indent=2)
-        if reported["restore"]:
-            screen.line(f"to undo it: {_safe(reported['restore'])}", indent=2)
+        if document["restore"]:
+            screen.line(f"to undo it: {_safe(document['restore'])}", indent=2)
 
 
-def _row(reported: Mapping[str, Any]) -> tuple[Cell, ...]:
-    scope, name = reported["id"].rpartition("/providers/")[0], reported["id"].rpartition("/")[2]
-    where = [name, f"at {scope}", *([f"owner {reported['owner']}"] if reported["owner"] else [])]
-    when = [(reported["at"] or "")[:10], _DID[reported["did"]]]
-    then, today = (f"then: {line}" for line in _then(reported)), (f"today: {line}" for line in _today(reported))
-    return reported["hindsight"], when, [*where, *then, *today, *_notes(reported)]
+def _row(document: Mapping[str, Any]) -> tuple[Cell, ...]:
+    scope, name = document["id"].rpartition("/providers/")[0], document["id"].rpartition("/")[2]
+    where = [name, f"at {scope}", *([f"owner {document['owner']}"] if document["owner"] else [])]
+    when = [(document["at"] or "")[:10], _DID[document["did"]]]
+    then, today = (f"then: {line}" for line in _then(document)), (f"today: {line}" for line in _today(document))
+    return document["hindsight"], when, [*where, *then, *today, *_notes(document)]
 
 
-def _then(reported: Mapping[str, Any]) -> list[str]:
+def _then(document: Mapping[str, Any]) -> list[str]:
     """Return what was found then, for people."""
-    found = [f"{one['code']} {one['rule']}: {one['text']}" for one in reported["then"]]
-    return found or ([reported["why"]] if reported["why"] else [])
+    found = [f"{one['code']} {one['rule']}: {one['text']}" for one in document["then"]]
+    return found or ([document["why"]] if document["why"] else [])
 
 
-def _today(reported: Mapping[str, Any]) -> list[str]:
+def _today(document: Mapping[str, Any]) -> list[str]:
     """Return what today's judgement says, for people: of each violation of then, and in all."""
-    if reported["problem"]:
-        return [f"not judged: {reported['problem']}"]
+    if document["problem"]:
+        return [f"not judged: {document['problem']}"]
     lines = []
-    for one in reported["then"]:
+    for one in document["then"]:
         said = {"unknown": f"unknown: {one['why']}", "violation": f"violation, answered by {one['response']}"}
         lines.append(f"{one['code']} {one['rule']}: {said.get(one['today'], one['today'])}")
-    codes = tuple(one["code"] for one in reported["then"] if one["code"])
-    reasons = "; ".join(line for line in reported["reasons"] if not line.startswith(codes))
-    return [*lines, f"answer: {reported['answer']}{f', for {reasons}' if reasons else ''}"]
+    codes = tuple(one["code"] for one in document["then"] if one["code"])
+    reasons = "; ".join(line for line in document["reasons"] if not line.startswith(codes))
+    return [*lines, f"answer: {document['answer']}{f', for {reasons}' if reasons else ''}"]
 
 
-def _notes(reported: Mapping[str, Any]) -> list[str]:
+def _notes(document: Mapping[str, Any]) -> list[str]:
     """Return what is to be known before it is undone, for people."""
-    back = ["since then: what was taken away has stood again"] if reported["since"] == Since.BACK else []
-    return [*back, *(f"against undoing it: {line}" for line in reported["against"])]
+    back = ["since then: what was taken away has stood again"] if document["since"] == Since.BACK else []
+    return [*back, *(f"against undoing it: {line}" for line in document["against"])]
 
 
 def _safe(command: str) -> str:
@@ -241,8 +241,8 @@ def _safe(command: str) -> str:
 
 
 def _sum_up(found: Sequence[Item]) -> str:
-    count = Counter(one.reported["hindsight"] for one in found)
-    left = sum(one.is_open and one.reported["hindsight"] == Hindsight.MISTAKE for one in found)
+    count = Counter(one.document["hindsight"] for one in found)
+    left = sum(one.is_open and one.document["hindsight"] == Hindsight.MISTAKE for one in found)
     return (
         f"{len(found)} revert{'' if len(found) == 1 else 's'}: {left} to undo,"
         f" {count[Hindsight.MISTAKE] - left} undone or changed since, {count[Hindsight.NOT_JUDGED]} not judged,"

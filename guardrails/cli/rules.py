@@ -184,7 +184,7 @@ def _explain(rule: Declared, bound: Bound | None, screen: Screen) -> None:
         for paragraph in paragraphs:
             screen.line(paragraph, hang=0)
     screen.line()
-    screen.line("To mend it", style="bold")
+    screen.line("How to fix it", style="bold")
     screen.line(rule.remediation, hang=0)
     options = options_of(rule)
     if options:

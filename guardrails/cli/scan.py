@@ -1,4 +1,4 @@
-"""Judge every exemption in the tenant, and every other way past a policy, by the ruleset. Reads only, as you.
+"""Judge every exemption in the tenant, and every bypass of a policy, by the ruleset. Reads only, as you.
 
 Nothing needs to be deployed. Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so
 on. The role Reader is enough.
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     ruleset, targets = ruleset_of(args), _targets(args)
     if targets or args.format != "csv":  # else standard error is for the coverage alone
         note_ruleset(ruleset, args.now or datetime.now(UTC), screen)
-    with screen.progress("exemptions", quiet=args.quiet) as reported:
-        report = asyncio.run(_survey(args, ruleset, reported))
+    with screen.progress("exemptions", quiet=args.quiet) as progress:
+        report = asyncio.run(_survey(args, ruleset, progress))
     lines = [line for line in report.lines if not args.only or line.verdict in args.only]
     if not targets:
         _print(args.format or "table", report, lines, screen)
@@ -109,7 +109,7 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
         form = args.format or SUFFIXES.get(path.suffix.lower(), "")
         if not form:
             raise _wrong(f"the name of {name} does not say its form", "Give --format, or a name that ends in .html.")
-        found += [(path, form), *([(_beside(path), "coverage")] if form == "csv" else [])]
+        found += [(path, form), *([(_coverage_file(path), "coverage")] if form == "csv" else [])]
     for path, _ in found:
         if path.is_dir() or not path.parent.is_dir():
             raise _wrong(f"{path} cannot be written", "Name a file in a folder that exists.")
@@ -123,7 +123,7 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
     return found
 
 
-def _beside(path: Path) -> Path:
+def _coverage_file(path: Path) -> Path:
     """Return the file for the coverage of a CSV file."""
     stem = path.stem if path.suffix.lower() == ".csv" else path.name
     return path.with_name(f"{stem}.coverage.json")
@@ -163,7 +163,7 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress
         version=settings.exemptions_version, policy_version=settings.policy_version,
     )  # fmt: skip
     graph = Graph(endpoint, identity, clock, scopes=coverage.requested, audience=audience, sleep=_wait)
-    quiet = logging.NullHandler()  # what is logged of Azure is told in the report; standard error is for the coverage
+    quiet = logging.NullHandler()  # what is logged of Azure is in the report; standard error is for the coverage
     logging.getLogger("guardrails").addHandler(quiet)
     async with AsyncExitStack() as closing:
         closing.callback(logging.getLogger("guardrails").removeHandler, quiet)

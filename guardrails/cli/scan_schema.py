@@ -128,7 +128,7 @@ def _coverage() -> dict[str, Any]:
     }
     unjudged = {"code": _text(""), "rule": _text(""), "reason": _text("Why."), "exemptions": _count("Of how many.")}
     properties = {
-        "complete": _flag("Whether all that was asked for was read, and each rule could be told of each exemption."),
+        "complete": _flag("Whether all that was asked for was read, and no rule is unknown of an exemption."),
         "tenant": _closed(
             {"id": _maybe(""), "name": _maybe("Its display name."), "unnamed": _maybe("Why its name is not known.")}, ""
         ),
@@ -143,8 +143,8 @@ def _coverage() -> dict[str, Any]:
         "ended_at": _maybe_time("When it was done."),
         "not_judged": _closed(
             {
-                "exemptions": _count("Exemptions of which some rule could not be told."),
-                "rules": _list(_closed(unjudged, ""), "What could not be told, the most frequent first."),
+                "exemptions": _count("Exemptions of which some rule is unknown."),
+                "rules": _list(_closed(unjudged, ""), "What is unknown, the most frequent first."),
             },
             "",
         ),

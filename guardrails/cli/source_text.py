@@ -8,7 +8,7 @@ SOURCES: Final = """\
 Azure Resource Manager (ARM) leaves out what is at its default, so a field that is absent there is at its default.
 Another source may leave a field out whatever it says, and then nobody knows what it says. A rule that needs such a
 field, because the field would settle the matter, is *unknown*, with the source as the reason: no pass and no violation.
-What holds whatever the field says, stands: a reference id that the initiative does not have is a violation in every
+What holds whatever the field says is found: a reference id that the initiative does not have is a violation in every
 source."""
 
 NOTES: Final = """\

@@ -23,12 +23,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Sweep, or look; show the report."""
     with screen.progress("sweep"):
-        reported = screen.form.from_stored(with_service(_run if args.action == "run" else _look))
+        document = screen.form.from_stored(with_service(_run if args.action == "run" else _look))
     if args.format == "json":
-        screen.json(reported)
+        screen.json(document)
     else:
-        _show(reported, screen)
-    return 1 if args.action == "run" and (reported["state"] == "busy" or reported["report"].get("missing")) else 0
+        _show(document, screen)
+    return 1 if args.action == "run" and (document["state"] == "busy" or document["report"].get("missing")) else 0
 
 
 async def _run(service: Service) -> dict[str, Any]:
@@ -47,15 +47,15 @@ async def _look(service: Service) -> dict[str, Any]:
     return {"state": state, "started": spell_time(last.started), "report": dict(last.report)}
 
 
-def _show(reported: dict[str, Any], screen: Screen) -> None:
+def _show(document: dict[str, Any], screen: Screen) -> None:
     words = {
         "never": "no sweep was made yet",
-        "busy": f"a sweep is under way since {reported.get('started')}; the last one that ended:",
-        "died": f"the sweep that began at {reported.get('started')} did not end; the next one will. Before it:",
+        "busy": f"a sweep is under way since {document.get('started')}; the last one that ended:",
+        "died": f"the sweep that began at {document.get('started')} did not end; the next one will. Before it:",
         "ended": "the last sweep:",
     }
-    screen.line(words[reported["state"]])
-    report = reported["report"]
+    screen.line(words[document["state"]])
+    report = document["report"]
     for name in ("started", "seconds", "seen", "known", "adopted"):
         if name in report:
             screen.line(f"{name}: {report[name]}", indent=2)

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
 
     types = with_service(work)
     if args.format == "json":
-        screen.json(_reported(types))
+        screen.json(_document(types))
     else:
         for operation in operations(types):
             screen.line(operation)
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     return 1 if refused else 0
 
 
-def _reported(types: dict[str, int]) -> dict[str, Any]:
+def _document(types: dict[str, int]) -> dict[str, Any]:
     return {
         "event_types": EVENT_TYPES,
         "operations": operations(types),

@@ -215,15 +215,16 @@ async def close_breaker(stage: Stage) -> None:
 
 READS: Final = (
     "reverts", "deleted list", "history {}", "register list", "register show {}", "register export --out {file}",
-    "register bypasses", "sweep show", "targets", "breaker show", "dead-letters list", "dead-letters show {letter}",
-    "notices failed", "notices routes", "notices show {digest}", "rules --counts", "policy would-refuse",
+    "register bypasses", "sweep show", "targets", "breaker show", "dead-letters list",
+    "dead-letters show {dead_letter}", "notices failed", "notices routes", "notices show {digest}", "rules --counts",
+    "policy would-refuse",
 )  # fmt: skip
 
 
 async def look(stage: Stage) -> None:
     """An operator looks at everything."""
     for command in READS:
-        names = {"file": stage.folder / "rows", "letter": DEAD_LETTER, "digest": "none"}
+        names = {"file": stage.folder / "rows", "dead_letter": DEAD_LETTER, "digest": "none"}
         await stage.operate(*(word.format(stage.one.text, **names) for word in command.split()))
     await stage.call(partial(_holds, stage))
 

@@ -66,7 +66,7 @@ def test_a_rule_is_explained(run: Run, save: Save, name: str) -> None:
         "Why",
         "Example",
         "Instead",
-        "To mend it",
+        "How to fix it",
         "Options",
         "Passes",
         "Violations",
@@ -91,8 +91,10 @@ def test_a_rule_about_bypasses_is_explained(run: Run, save: Save, name: str) -> 
     assert ran.code == 0
     head = "EXG504 bypass-ended\nA bypass that has ended must go.\nseverity info, response alert, SOC 2 CC6.1, CC7.1\n"
     assert ran.out.startswith(head)
-    headings = [line for line in ran.out.splitlines() if line in ("Options", "Passes", "Why", "Instead", "To mend it")]
-    assert headings == ["Why", "Instead", "To mend it"]
+    headings = [
+        line for line in ran.out.splitlines() if line in ("Options", "Passes", "Why", "Instead", "How to fix it")
+    ]
+    assert headings == ["Why", "Instead", "How to fix it"]
     shown = run("rules", name, "--format", "json").json
     assert (shown["options"], list(shown["sections"])) == ([], ["What it does", "Why", "Example", "Instead"])
 

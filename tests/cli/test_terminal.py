@@ -130,15 +130,17 @@ def test_history(width: int, full: Shelf) -> None:
 @narrow
 def test_dead_letters_and_notices_that_failed(width: int, full: Shelf) -> None:
     payload = json.dumps({"route": "security-operations-center", "notice": notice(id="n" * 30).to_json()})
-    letter = DeadLetter("20261102T093000Z-4f9c2d", "notices", "the address answers 404: " + "x " * 30, payload, AT, 7)
+    dead_letter = DeadLetter(
+        "20261102T093000Z-4f9c2d", "notices", "the address answers 404: " + "x " * 30, payload, AT, 7
+    )
 
     async def keep() -> None:
         async with connect(clock=VirtualClock(AT), connection_string=full.connection, table=full.table) as register:
-            await register.keep_dead_letter(letter)
+            await register.keep_dead_letter(dead_letter)
 
     asyncio.run(keep())
     look(width, "dead-letters", "list").check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z", "notices")
-    look(width, "dead-letters", "show", letter.id).check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z")
+    look(width, "dead-letters", "show", dead_letter.id).check("20261102T093000Z-4f9c2d", "2026-11-02T09:30:00Z")
     look(width, "notices", "failed").check("20261102T093000Z-4f9c2d", "security-operations-center", "n" * 30)
     look(width, "notices", "routes").check("security-operations-center", "teams")
 

@@ -63,7 +63,7 @@ async def test_an_unchanged_tenant_is_left_as_it_is(before: World, tenant: Tenan
         ("new", "changed", "gone", "back"), 0
     )
     assert report.adopted == 0
-    assert "bypass-found" not in await before.notified()
+    assert "bypass-found" not in await before.notice_kinds()
 
 
 async def test_it_decides_as_before_and_its_entries_continue_the_chains(before: World) -> None:

@@ -326,7 +326,7 @@ async def test_what_delivery_says_is_as_documented(world: Stage) -> None:
     for sent in said:
         schema = json.loads((SCHEMAS / f"{sent.kind}.schema.json").read_text())
         assert list(Draft202012Validator(schema).iter_errors(sent.current_json())) == []
-        assert Notice.from_stored(json.loads(json.dumps(sent.to_json()))) == sent
+        assert Notice.from_json(json.loads(json.dumps(sent.to_json()))) == sent
 
 
 def test_a_clock_that_is_behind_does_not_reopen_a_window() -> None:

@@ -123,7 +123,7 @@ async def test_the_version_before_reads_what_this_one_wrote_and_works_on(
                 for problem in verified["problems"]:
                     assert re.fullmatch(r"the current row does not say what entry \d+ says", problem)
             await command(former, sandbox, "breaker")
-            assert await command(former, sandbox, "letters", "list") == []
+            assert await command(former, sandbox, "letters", "list") == []  # stored name
             await site.put(kept, expiresOn=tenant.in_days(60))
             await site.put(in_old, expiresOn=tenant.in_days(90))
             await site.put(bad, ALICE)

@@ -1,4 +1,4 @@
-"""The commands that README names for judge: all that applies is read, to the last page, with its assignments."""
+"""The commands that docs/sources.md names for judge: all that applies is read, to the last page, with its assignments."""
 
 import re
 import shlex
@@ -30,7 +30,7 @@ from tests.sandbox.conftest import (
 
 __all__ = ["client"]
 
-README: Final = (ROOT / "README.md").read_text("utf-8")
+PAGE: Final = (ROOT / "docs/sources.md").read_text("utf-8")
 type Shell = Callable[[str], Awaitable[Ran | None]]
 
 
@@ -39,7 +39,7 @@ def _joined(text: str) -> str:
 
 
 def _commands() -> list[str]:
-    (block,) = re.findall(r"```sh\n(at=.+?)```", README, re.DOTALL)
+    (block,) = re.findall(r"```sh\n(at=.+?)```", PAGE, re.DOTALL)
     return _joined(block).splitlines()
 
 

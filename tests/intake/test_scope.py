@@ -167,7 +167,7 @@ async def test_with_the_register_down_the_event_is_to_come_again(
     async def fail(*_: object, **__: object) -> list[str]:
         raise trouble
 
-    monkeypatch.setattr(desk.register, "under", fail)
+    monkeypatch.setattr(desk.register, "attached_ids", fail)
     with pytest.raises(type(trouble)):
         await announce(desk)
 

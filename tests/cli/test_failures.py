@@ -26,6 +26,7 @@ ARGUMENTS = {
     "hold": [ID, "--until", "2099-01-01", "--reason", "x"], "release": [ID],
     "judge": ["x.json"], "reconcile": [ID], "restore": [ID], "deleted": ["list"], "history": [ID],
     "register": ["list"], "deadletters": ["replay", "dead"], "notices": ["failed"], "policy": ["build"],
+    "completion": ["bash"],
 }  # fmt: skip
 """What commands cannot do without."""
 
@@ -99,7 +100,7 @@ def test_what_nobody_foresaw_is_one_line_and_2(run: Run, fails: Fails, command: 
         (MemoryError(), "Give it more memory, or less to do at once"),
         (OSError(errno.ENOSPC, "No space left on device", "/reports/a.html"),
          "judge failed: No space left on device: /reports/a.html (OSError in test_failures.py:"),
-        (OSError(errno.EMFILE, "Too many open files"), "Mend that, and run it again"),
+        (OSError(errno.EMFILE, "Too many open files"), "Fix that, and run it again"),
         (ExceptionGroup("", [KeyError(1), TypeError(2)]), "judge failed: KeyError; TypeError. This is a defect"),
         (ExceptionGroup("", [KeyError(1), OSError(errno.EIO, "Input/output error")]), "This is a defect"),
     ],

@@ -9,7 +9,6 @@
 Every one carries a stable `code`, the `subject` (which exemption, row, file, setting) and a `remedy`.
 """
 
-import traceback
 from pathlib import Path
 from typing import Final, Self
 
@@ -93,6 +92,8 @@ def defect(error: BaseException) -> str:
     """Return the kind of an error and where it arose, innermost first; its text may quote anybody, and is left out."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(defect(one) for one in error.exceptions)
+    import traceback  # noqa: PLC0415 - most runs need none, and it brings the tokenizer
+
     frames = traceback.extract_tb(error.__traceback__)[: -_FRAMES - 1 : -1]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
     return f"{type(error).__name__} in {places}" if places else type(error).__name__

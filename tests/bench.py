@@ -61,6 +61,25 @@ def cold_import() -> Iterator[tuple[str, float, str]]:
     yield "import_mib", max(run[1] for run in runs[1:]), "MiB"
 
 
+def starting() -> Iterator[tuple[str, float, str]]:
+    """Time `--help` and `judge` of one exemption, in times `python -c pass`; they take turns, and share the noise."""
+    BUILD.mkdir(exist_ok=True)
+    file = BUILD / "one.json"
+    file.write_text(json.dumps(dict(BODY)), encoding="utf-8")
+    program = ("-m", "guardrails")
+    commands = {"pass": ("-c", "pass"), "help": (*program, "--help"), "judge": (*program, "judge", str(file))}
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(32):
+        for name, words in commands.items():
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *words], cwd=ROOT, env=compiled(), capture_output=True, check=False)  # noqa: S603
+            seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(runs[2:]) for name, runs in seconds.items()}  # the first ones compile
+    yield "python_start_seconds", medians["pass"], "s"
+    yield "help_ratio", medians["help"] / medians["pass"], "times"
+    yield "judge_ratio", medians["judge"] / medians["pass"], "times"
+
+
 def compiled() -> dict[str, str]:
     """Return an environment in which Python keeps compiled files, below build/."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
@@ -236,6 +255,7 @@ def main() -> int:
     figures: dict[str, dict[str, Any]] = {}
     measures: dict[str, Any] = {
         "import": cold_import,
+        "start": starting,
         "judge": judging,
         "overrides": judging_with_overrides,
         "counts": lambda: asyncio.run(per_event()),

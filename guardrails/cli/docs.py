@@ -18,6 +18,7 @@ from guardrails.cli.rules import Bound, everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
 from guardrails.cli.source_text import FILES, NOTES, SOURCES
+from guardrails.errors import Misconfigured
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import BASE, EVERY, MODE, PRINCIPALS, SELECTORS, SYSTEM, VALIDATION
 from guardrails.notices.notice import SERVICE, SEVERITIES, TITLES, Kind
@@ -30,7 +31,9 @@ from guardrails.ruleset.model import Ruleset, load_ruleset
 from guardrails.ruleset.schema import published
 from guardrails.runtime.settings import Settings
 
-ROOT: Final = Path(__file__).parents[2]
+_SOURCE: Final = Path(__file__).parents[2]
+"""The repository, where this is run from its source."""
+
 COMMAND: Final = "python -m guardrails docs"
 _RULES: Final = "docs/rules"
 _NOTICES: Final = "docs/notices"
@@ -39,20 +42,23 @@ _NOTICES: Final = "docs/notices"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
-    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the repository; default: this one")
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="the repository; default: the one from which this is run"
+    )
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Write what differs, or name it."""
+    root: Path = args.root or _repository()
     made = pages()
-    stale = [path for path, text in made.items() if _read(args.root / path) != text]
-    left = [path for path in _pages_there(args.root) if path not in made]
+    stale = [path for path, text in made.items() if _read(root / path) != text]
+    left = [path for path in _pages_there(root) if path not in made]
     if not args.check:
         for path in stale:
-            (args.root / path).parent.mkdir(parents=True, exist_ok=True)
-            (args.root / path).write_text(made[path], encoding="utf-8", newline="\n")
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(made[path], encoding="utf-8", newline="\n")
         for path in left:
-            (args.root / path).unlink()
+            (root / path).unlink()
         changed = [*stale, *(f"{path} (removed)" for path in left)]
         screen.line(f"written: {', '.join(changed)}" if changed else "every generated page is fresh")
         return 0
@@ -61,6 +67,16 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
         return 1
     screen.line(f"{len(made)} generated pages, all fresh")
     return 0
+
+
+def _repository() -> Path:
+    """Return the repository from whose source this is run. Raises Misconfigured where it is installed elsewhere."""
+    if (_SOURCE / "pyproject.toml").is_file():
+        return _SOURCE
+    raise Misconfigured(
+        "the generated pages belong to the repository, and this is an installed package", code="bad-use",
+        remedy="Name the repository's folder with --root.",
+    )  # fmt: skip
 
 
 def pages() -> dict[str, str]:

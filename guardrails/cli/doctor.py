@@ -12,6 +12,7 @@ import asyncio
 import os
 
 from guardrails.cli.options import add_format
+from guardrails.cli.program import named
 from guardrails.cli.screen import Cell, Screen
 from guardrails.doctor.app import FunctionApp
 from guardrails.doctor.examine import CHECKS, examine
@@ -66,4 +67,4 @@ def _show(report: Report, screen: Screen) -> None:
 
 
 def _fix(finding: Finding) -> list[str]:
-    return [f"fix: {finding.remediation}"] if finding.remediation else []
+    return [f"fix: {named(finding.remediation)}"] if finding.remediation else []

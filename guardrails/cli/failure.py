@@ -1,9 +1,9 @@
 """What a command says when it fails, and its exit code then: a line for each error, whatever it was."""
 
-import traceback
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from guardrails.cli.program import missing, program
 from guardrails.cli.screen import complain
 from guardrails.errors import GuardrailsError, Misconfigured, Permanent, Refused, Retryable, defect
 
@@ -24,7 +24,7 @@ _FINDERS: Final = frozenset({"judge", "scan", "reverts", "policy"})
 """Commands whose 1 means that something was found, and nothing else."""
 
 
-def report(error: BaseException, command: str, program: str, *, trace: bool) -> int:
+def explain(error: BaseException, command: str, *, trace: bool) -> int:
     """Say on standard error what went wrong; return the exit code.
 
     Of a group each error of ours has its line, and all that nobody foresaw have one together. `trace`: show where in
@@ -37,10 +37,12 @@ def report(error: BaseException, command: str, program: str, *, trace: bool) -> 
     others = [one for one in errors if not isinstance(one, GuardrailsError)]
     lines = {_line(one): one.problems if isinstance(one, Misconfigured) else () for one in ours}
     if others:
-        lines[_unforeseen(others, command, program)] = ()
+        lines[_unforeseen(others, command)] = ()
     for line, more in lines.items():
         complain(line, more)
     if trace:
+        import traceback  # noqa: PLC0415 - for this alone; most of its cost is the tokenizer's
+
         complain("where it was:", "".join(traceback.format_exception(error)).splitlines())
     return 1 if all(_is_answer(one, command) for one in errors) else 2
 
@@ -70,11 +72,11 @@ def _is_answer(error: BaseException, command: str) -> bool:
     return no and command not in _FINDERS
 
 
-def _unforeseen(errors: Sequence[BaseException], command: str, program: str) -> str:
+def _unforeseen(errors: Sequence[BaseException], command: str) -> str:
     """Return the line about errors that are not ours. The text of most is left out: it may quote anybody."""
-    missing = [one.name for one in errors if isinstance(one, ModuleNotFoundError) and not _is_own(one)]
-    if len(missing) == len(errors):
-        return f"the package {missing[0]} is missing: pip install -r requirements-cli.txt"
+    packages = [str(one.name) for one in errors if isinstance(one, ModuleNotFoundError) and not _is_own(one)]
+    if len(packages) == len(errors):
+        return missing(packages[0])
     kinds = "; ".join(dict.fromkeys(map(_kind, errors)))
     if all(isinstance(one, MemoryError) for one in errors):
         then = "Give it more memory, or less to do at once"
@@ -82,7 +84,8 @@ def _unforeseen(errors: Sequence[BaseException], command: str, program: str) -> 
         then = "Fix that, and run it again"
     else:
         then = "This is a defect of the program: report this line"
-    return f"{command or program} failed: {kinds}. {then}; `{program} {TRACEBACK} {command} ...` shows all [unexpected]"
+    again = f"{program()} {TRACEBACK} {command} ..."
+    return f"{command or program()} failed: {kinds}. {then}; `{again}` shows all [unexpected]"
 
 
 def _is_own(error: ModuleNotFoundError) -> bool:

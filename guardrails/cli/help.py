@@ -2,9 +2,13 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, Final
+
+from guardrails.cli.program import named
+from guardrails.cli.screen import width_of
 
 _GROUP: Final = re.compile(r"\[[^][]*\]|\([^()]*\)")
 _INDENT: Final = " " * 4
@@ -13,7 +17,13 @@ _FIXED: Final = "\0"
 
 
 class Formatter(argparse.HelpFormatter):
-    """argparse's, for descriptions that are docstrings: what is indented in one is an example and stays as it is."""
+    """argparse's, for descriptions that are docstrings: what is indented in one is an example and stays as it is.
+
+    Commands are spelled as the program was started.
+    """
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(prog, **{"width": width_of(sys.stdout) - 2, **settings})
 
     def _format_usage(
         self, usage: str | None, actions: Iterable[argparse.Action], groups: Iterable[Any], prefix: str | None
@@ -27,13 +37,13 @@ class Formatter(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines: list[str] = []
-        for is_prose, block in groupby(text.strip("\n").splitlines(), _is_prose):
+        for is_prose, block in groupby(named(text).strip("\n").splitlines(), _is_prose):
             kept = list(block)
             lines += _wrapped(" ".join(kept), width, indent, first=indent) if is_prose else kept
         return "\n".join(lines)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return _wrapped(" ".join(text.split()), width)
+        return _wrapped(" ".join(named(text).split()), width)
 
 
 def _wrapped(text: str, width: int, hang: str = "", first: str = "") -> list[str]:

@@ -32,7 +32,7 @@ from guardrails.cli.options import add_format, add_ruleset, api_version, moment,
 from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
 from guardrails.decisions.decide import Plan, Situation, decide
-from guardrails.decisions.next_row import facts_of
+from guardrails.decisions.facts import facts_of
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import NO_POLICIES, Author
 from guardrails.exemption.model import Exemption

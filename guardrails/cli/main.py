@@ -8,14 +8,16 @@ these, but `policy build`, and `doctor` also have 3. 130: it was interrupted; 14
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Final, TextIO, cast
 
-from guardrails.cli.failure import TRACEBACK, report
+from guardrails import __version__
+from guardrails.cli.failure import TRACEBACK, explain
 from guardrails.cli.parser import Parser
+from guardrails.cli.program import program
 from guardrails.cli.retired import modern
 from guardrails.cli.schema_version import form_of
 from guardrails.cli.screen import Outlet, Screen, complain
@@ -40,8 +42,8 @@ COMMANDS: Final = {
     "doctor": "whether the service can do what it is for, and how to fix what keeps it from that",
     "policy": "build Azure Policy definitions from the ruleset",
     "docs": "write the generated pages, or check that they are fresh",
+    "completion": "print what completes commands, options and rules in bash, zsh or fish",
 }
-PROGRAM: Final = "python -m guardrails"
 LEFT: Final = 141
 """What a shell says of a program that SIGPIPE ended: whoever read its output has left. 0 would say that all passed."""
 
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as leaving:
             code = leaving
         except BaseException as error:  # noqa: BLE001 - Python's own answer, a traceback and 1, would be one of ours
-            code = LEFT if out.left else report(error, _command(argv), PROGRAM, trace=_traced(argv))
+            code = LEFT if out.left else explain(error, _command(argv), trace=_traced(argv))
         code = _ended(out, err) or code
     if isinstance(code, SystemExit):
         raise code
@@ -80,20 +82,29 @@ def _ended(out: Outlet, err: Outlet) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    parser = Parser(prog=PROGRAM, description="Guardrails for Azure Policy exemptions.")
-    parser.add_argument(TRACEBACK, action="store_true", help="show where in the program it was that something failed")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    chosen = _command(argv)
-    run = None
-    for name, help_text in COMMANDS.items():
-        command = commands.add_parser(name, help=help_text)
-        if name == chosen:  # only its module is imported: most need no Azure SDK
+    command = _command(argv)
+    lone = command in COMMANDS and set(argv[: argv.index(command)]) <= {TRACEBACK}
+    args = command_line([command] if lone else COMMANDS, [command]).parse_args(argv)
+    return int(args.run(args, Screen(form_of(command, args))))
+
+
+def command_line(commands: Iterable[str], declared: Collection[str]) -> Parser:
+    """Return the parser of some commands.
+
+    `declared`: those of which the arguments are declared, too. Only their modules are imported: most need no Azure SDK.
+    """
+    made = Parser(prog=program(), description="Guardrails for Azure Policy exemptions.")
+    made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    made.add_argument(TRACEBACK, action="store_true", help="show where in the program it was that something failed")
+    choice = made.add_subparsers(prog=program(), metavar="COMMAND", required=True, parser_class=Parser)
+    for name in commands:
+        command = choice.add_parser(name, help=COMMANDS[name])
+        if name in declared:
             module = module_of(name)
             command.description = module.__doc__
             module.arguments(command)
-            run = module.run
-    args = parser.parse_args(argv)
-    return int(run(args, Screen(form_of(chosen, args)))) if run else 2
+            command.set_defaults(run=module.run)
+    return made
 
 
 def module_of(command: str) -> ModuleType:

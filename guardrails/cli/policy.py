@@ -22,7 +22,9 @@ from guardrails.policy.build import build, is_ours
 from guardrails.policy.differences import Difference, differences
 from guardrails.ruleset.model import load_ruleset
 
-OUT: Final = Path(__file__).parents[2] / "infra/policies"
+OUT: Final = Path("infra", "policies")
+"""Where they are written to, from the current folder: theirs whose ruleset it is, wherever the program is installed."""
+
 _FOLDERS: Final = ("definitions", "initiatives")
 
 
@@ -30,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="build|would-refuse", required=True)
     making = actions.add_parser("build", help="write the policies that the ruleset makes", description=__doc__)
-    making.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="default: infra/policies")
+    making.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="default: %(default)s")
     rather = making.add_mutually_exclusive_group()
     rather.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
     rather.add_argument(

@@ -22,6 +22,7 @@ from typing import Any, Final
 from guardrails.channels.text import plain
 from guardrails.cli.online import version_of, with_service
 from guardrails.cli.options import add_format, add_scope_and_owner, moment, owner_globs
+from guardrails.cli.program import program
 from guardrails.cli.scope_filter import ScopeFilter
 from guardrails.cli.screen import LONGEST, Cell, Screen
 from guardrails.errors import Permanent
@@ -74,7 +75,7 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
     row = revert.decided.row if revert else {}
     command, against = "", list[str]()
     if judged.hindsight is Hindsight.MISTAKE and judged.since is not Since.BACK:
-        command = f"python -m guardrails restore {shlex.quote(name)} --at {judged.entry}"
+        command = f"{program()} restore {shlex.quote(name)} --at {judged.entry}"
         if judged.since is Since.CHANGED:
             against.append("somebody has changed it since, and this would overwrite that")
         if judged.undone and judged.undone.expires_on and is_expired(judged.undone.expires_on, now):

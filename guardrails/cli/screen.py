@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from guardrails.channels.text import plain
+from guardrails.cli.program import SCRIPT, is_script, missing, named
 from guardrails.cli.schema_version import Form
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ _STYLES: Final[Mapping[str, str]] = {
     "unknown": "yellow", "medium": "yellow",
     "off": "dim", "info": "dim", "low": "cyan", "excluded": "cyan", "gone": "dim", "skipped": "dim",
 }  # fmt: skip
+
+_WIDTH: Final = 80
+"""Characters of a line where there is no terminal."""
 
 type Cell = str | Sequence[str]
 """One line of text, or several."""
@@ -88,9 +92,10 @@ class Outlet:
 
 def complain(text: str, more: Sequence[str] = ()) -> None:
     """Say what went wrong in one line on standard error; `more` are its particulars, a line each, indented as given."""
-    _say("guardrails: " + plain(text, LONGEST))
+    name = SCRIPT if is_script() else "guardrails"
+    _say(f"{name}: {plain(named(text), LONGEST)}")
     for line in more:
-        _say("  " + " " * (len(line) - len(line.lstrip())) + plain(line, LONGEST))
+        _say("  " + " " * (len(line) - len(line.lstrip())) + plain(named(line), LONGEST))
 
 
 def _say(line: str) -> None:
@@ -109,15 +114,12 @@ def _folded(text: str, width: int, indent: int, hang: int = 2) -> list[str]:
 
 def width_of(stream: TextIO) -> int:
     """Return the width of the terminal behind a stream, in characters: COLUMNS goes before what it says itself."""
-    try:
-        own = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):
-        own = 0
-    if own and not os.environ.get("COLUMNS"):
-        return own
-    import shutil  # noqa: PLC0415 - not needed in a pipe
-
-    return shutil.get_terminal_size().columns
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or _WIDTH
+    return _WIDTH
 
 
 class Screen:
@@ -132,7 +134,7 @@ class Screen:
                 from rich import console  # noqa: PLC0415 - not needed in a pipe, nor where it is not installed
             except ImportError:
                 self.terminal = False
-                self.note("plain text only; for tables and colour: pip install -r requirements-cli.txt")
+                self.note(f"plain text only, without tables and colour; {missing('rich')}")
             else:
                 width = width_of(sys.stdout)
                 self._console = console.Console(highlight=False, markup=False, emoji=False, width=width)
@@ -186,7 +188,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Say something beside the result, on standard error."""
-        _say(plain(text, LONGEST))
+        _say(plain(named(text), LONGEST))
 
     def problem(self, text: str, more: Sequence[str] = ()) -> None:
         """Say what went wrong: see `complain`."""

@@ -8,13 +8,13 @@ The breaker and the re-read come later, at the moment of acting (reconcile/act.p
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guardrails.decisions.assess import Assessment, Verdict
 from guardrails.decisions.grace import TOGGLES, Broken, lasts, over, times_fixed
 from guardrails.decisions.holds import is_held, on_hold
 from guardrails.decisions.ownership import Ownership, Written, ownership_of
-from guardrails.decisions.row import Hold, Row, Status
+from guardrails.decisions.status import Status
 from guardrails.exemption.body import marker_of, takes_marker
 from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.exemption.expiry import is_expired
@@ -23,6 +23,9 @@ from guardrails.exemption.times import parse_time, spell_time
 from guardrails.notices.notice import Kind
 from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, Ruleset
+
+if TYPE_CHECKING:
+    from guardrails.decisions.row import Hold, Row
 
 UNKNOWN_RETRY = timedelta(minutes=10)
 UNKNOWN_RETRY_MAX = timedelta(hours=6)
@@ -126,7 +129,7 @@ class Situation:
 
     exemption: Exemption
     assessment: Assessment
-    row: Row | None
+    row: "Row | None"
     ruleset: Ruleset
     content: str
     author: str
@@ -188,7 +191,7 @@ def decide(at: Situation) -> Plan:
     return _in_mode(plan, at.mode)
 
 
-def _left_alone(plan: Plan, hold: Hold) -> Plan:
+def _left_alone(plan: Plan, hold: "Hold") -> Plan:
     """Return the plan as an operator's hold allows it: judged and reported, and nothing is done in Azure."""
     notice = Kind.VIOLATION if plan.notice in (Kind.REVERTED, Kind.TAGGED) else plan.notice
     notice = None if notice is Kind.REMOVED else notice
@@ -211,7 +214,7 @@ def _may_clear(assessment: Assessment) -> bool:
     return any(one.status is Verdict.UNKNOWN and not one.swept for one in assessment.findings)
 
 
-def retry_at(row: Row | None, content: str, now: datetime) -> datetime:
+def retry_at(row: "Row | None", content: str, now: datetime) -> datetime:
     """Return when to look again at something Unknown: ever later, and not moved by being asked early.
 
     A row that is due later than any retry waits for something else: the end of a grace, or of a refusal.
@@ -239,7 +242,7 @@ def _clear(at: Situation, owner: str) -> Plan:
     return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",), notice=_recovery(at.row))
 
 
-def _recovery(row: Row | None) -> Kind | None:
+def _recovery(row: "Row | None") -> Kind | None:
     """Return the kind of notice that ends a trouble that people were notified of; None where there was none.
 
     A row can say violation or unknown before anybody was notified: an action on a new exemption was begun, and no more.

@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from guardrails.decisions.row import Hold, Row
 from guardrails.exemption.times import spell_time
+
+if TYPE_CHECKING:
+    from guardrails.decisions.row import Hold, Row
 
 MINUTES: Final = (7 * 24 * 60, 24 * 60, 60, 10)
 """Minutes before its end at which people are reminded of a hold, if it was given for longer than that."""
 
 
-def is_held(row: Row | None, content: str, now: datetime) -> bool:
+def is_held(row: "Row | None", content: str, now: datetime) -> bool:
     """Whether an operator's hold is in force on an exemption that says `content`.
 
     It is on what the operator saw: what anybody makes of it since is judged like any other.
@@ -19,7 +21,7 @@ def is_held(row: Row | None, content: str, now: datetime) -> bool:
     return row is not None and row.hold is not None and row.hold.content == content and now < row.hold.until
 
 
-def hold_after(row: Row, content: str, now: datetime) -> Hold | None:
+def hold_after(row: "Row", content: str, now: datetime) -> "Hold | None":
     """Return the hold that a row keeps after a look, with the reminder that is sent with it; None where it ended."""
     if row.hold is None or not is_held(row, content, now):
         return None
@@ -27,7 +29,7 @@ def hold_after(row: Row, content: str, now: datetime) -> Hold | None:
     return replace(row.hold, reminded=min(passed)) if passed else row.hold
 
 
-def turns(hold: Hold | None, now: datetime) -> list[datetime]:
+def turns(hold: "Hold | None", now: datetime) -> list[datetime]:
     """Return when a hold is to be looked at: at its reminders, and at its end."""
     if hold is None:
         return []
@@ -35,16 +37,16 @@ def turns(hold: Hold | None, now: datetime) -> list[datetime]:
     return [turn for turn in ahead if turn > now]
 
 
-def _thresholds(hold: Hold) -> list[int]:
+def _thresholds(hold: "Hold") -> list[int]:
     return [before for before in MINUTES if hold.until - hold.at > timedelta(minutes=before)]
 
 
-def on_hold(hold: Hold) -> str:
+def on_hold(hold: "Hold") -> str:
     """Return one sentence on a hold, for plans and notices."""
     return f"on hold until {spell_time(hold.until)} by {hold.by[:100]}: {hold.reason}"
 
 
-def ended(old: Row | None, row: Row, event: str, actor: str, at: datetime) -> str:
+def ended(old: "Row | None", row: "Row", event: str, actor: str, at: datetime) -> str:
     """Return why a hold that the row before had is not in the row after; "" where none ended."""
     if old is None or old.hold is None or row.hold is not None:
         return ""

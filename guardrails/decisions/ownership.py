@@ -7,12 +7,14 @@ systemData, from the ruleset, and from metadata that the register had seen befor
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from guardrails.decisions.row import Row
 from guardrails.exemption.body import MARKER_KEY
 from guardrails.exemption.model import Exemption
 from guardrails.ruleset.model import Owner, Ruleset
+
+if TYPE_CHECKING:
+    from guardrails.decisions.row import Row
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST: Final = 20
@@ -33,7 +35,7 @@ class Written:
     exemption: Exemption
     author: str
     content: str
-    row: Row | None
+    row: "Row | None"
     before: frozenset[str] | None = None
 
 
@@ -125,7 +127,7 @@ def claimed_by(exemption: Exemption, ruleset: Ruleset) -> frozenset[str]:
     return frozenset(owner.name for owner in ruleset.owners if owner.is_claimed_by(exemption))
 
 
-def owner_after(found: Ownership, base: Row, it: Written, at: int) -> dict[str, Any]:
+def owner_after(found: Ownership, base: "Row", it: Written, at: int) -> dict[str, Any]:
     """Return what a row is to hold of whose the exemption is. `at`: the history entry that keeps what it says now."""
     whose = found.owner or found.violated
     if found.pretended:
@@ -158,7 +160,7 @@ def wanted_of(exemption: Exemption) -> str:
     return {"true": "yes", "false": "no"}.get(str(said).lower(), "")
 
 
-def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict[str, Any]:
+def rights_after(base: "Row", it: Written, ruleset: Ruleset, *, own: bool) -> dict[str, Any]:
     """Return what a row is to hold of who may delete it, and whether it is to be put back.
 
     A new exemption has them from its creator: where somebody else has edited it before it was first seen, what it says
@@ -184,7 +186,7 @@ def rights_after(base: Row, it: Written, ruleset: Ruleset, *, own: bool) -> dict
     return known | ({"wanted": said["wanted"]} if unchanged else said)
 
 
-def may_delete(actor: str, row: Row, exemption: Exemption, ruleset: Ruleset) -> bool:
+def may_delete(actor: str, row: "Row", exemption: Exemption, ruleset: Ruleset) -> bool:
     """Whether somebody may delete an exemption, and change who may.
 
     These may: identities that the ruleset approves, the authors of its owners, who created it, and who is its owner by
@@ -205,6 +207,6 @@ def _identities(owners: tuple[str, ...]) -> Iterator[str]:
     return (name for name in owners if "@" in name or _GUID.fullmatch(name))
 
 
-def is_claim(row: Row) -> bool:
+def is_claim(row: "Row") -> bool:
     """Whether the owner that a row names is no more than a claim of who wrote it."""
     return bool(row.owner) and row.vouched and not set(names(row.owner)) <= set(row.owners)

@@ -8,19 +8,8 @@ from typing import Any, Final
 
 from guardrails.decisions.baseline import Baseline, Former
 from guardrails.decisions.grace import GraceUse, Period, read_grace_use
+from guardrails.decisions.status import Status as Status  # noqa: PLC0414 - whoever has a row finds it here, too
 from guardrails.exemption.times import parse_time, spell_time
-
-
-class Status(StrEnum):
-    """The status of an exemption."""
-
-    COMPLIANT = "compliant"
-    VIOLATION = "violation"
-    UNKNOWN = "unknown"
-    EXCLUDED = "excluded"
-    CANNOT_ACT = "cannot-act"
-    LOST = "lost"
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)

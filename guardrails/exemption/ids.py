@@ -10,7 +10,6 @@ is taken as it is: it is percent-encoded on its way, and the answer is compared 
 
 import unicodedata
 from typing import Final
-from urllib.parse import unquote
 
 LONGEST: Final = 8_000
 """Characters of an id. No URL to Azure holds more, and the register's column `id` holds as many."""
@@ -36,6 +35,8 @@ def resource_id(text: str) -> str:
         return text
     if any("\ud800" <= one <= "\udfff" for one in text):
         raise ValueError("it holds half a character (a lone surrogate)")
+    from urllib.parse import unquote  # noqa: PLC0415 - few ids come this far
+
     plain = unquote(text)
     if plain.count("/") != text.count("/"):
         raise ValueError("it has an encoded slash in it")

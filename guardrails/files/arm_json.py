@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 from guardrails.exemption.sources import RESOURCE_GRAPH, Source, arm, is_api_version
 from guardrails.files import foreign, powershell
@@ -282,6 +281,8 @@ def _continued(place: str, name: str, link: object) -> Continued:
 
 def _path_of(url: str) -> str:
     """Return the path and the query of an address; "" where it has none."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only lists of several pages have one
+
     try:
         parts = urlsplit(url)
     except ValueError:  # a host in brackets that is no address

@@ -12,10 +12,11 @@ from guardrails.decisions.adoption import was_before
 from guardrails.decisions.assess import Assessment, assess
 from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
+from guardrails.decisions.facts import facts_of
 from guardrails.decisions.grace import begins, inherit
 from guardrails.decisions.history import Entry, Outgoing
 from guardrails.decisions.holds import ended
-from guardrails.decisions.next_row import facts_of, row_after, row_of_same, tolerates
+from guardrails.decisions.next_row import row_after, row_of_same, tolerates
 from guardrails.decisions.ownership import Written, claimed_by, unseen_claims
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.errors import Permanent, Retryable

@@ -8,7 +8,7 @@ from typing import Final
 
 from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.decisions.assess import assess_all
-from guardrails.decisions.next_row import facts_of
+from guardrails.decisions.facts import facts_of
 from guardrails.exemption.facts import Assignment, Gone, PoliciesById, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.ports import Inventory, Surroundings

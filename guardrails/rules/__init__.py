@@ -3,25 +3,25 @@
 They import `exemption` and `errors`. Which of them hold for an exemption, and what follows, is the ruleset's.
 """
 
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from guardrails.errors import Misconfigured
 from guardrails.rules.base import Rule
 
-_HELPERS = frozenset({"base", "callers", "control", "sample", "selection", "words"})
+_HELPERS = frozenset({"__init__", "base", "callers", "control", "sample", "selection", "words"})
 
 
 @cache
 def all_rules() -> Mapping[str, Rule]:
     """Return name -> rule, ordered by code. Raises Misconfigured when a code or name is used twice."""
     found: dict[str, Rule] = {}
-    for module in pkgutil.iter_modules(__path__):
-        if module.name in _HELPERS:
+    for name in sorted(path.stem for path in Path(__file__).parent.glob("*.py")):
+        if name in _HELPERS:
             continue
-        rule: Rule = import_module(f"{__name__}.{module.name}").RULE
+        rule: Rule = import_module(f"{__name__}.{name}").RULE
         for other in found.values():
             if rule.code == other.code or rule.name == other.name:
                 raise Misconfigured(

@@ -9,7 +9,6 @@ else: such a condition does not hold for him.
 
 from collections.abc import Iterable
 from typing import Final
-from uuid import UUID
 
 from guardrails.rules.control import Condition, every, some
 
@@ -56,6 +55,8 @@ def sorted_out(identities: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def _is_id(text: str) -> bool:
+    from uuid import UUID  # noqa: PLC0415 - for policies alone, and it is slow to load
+
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:

@@ -165,12 +165,10 @@ def _right_behind(parts: list[str]) -> str:
 
 def _right_provider(parts: list[str], at: int) -> str:
     """Return what `/providers/Microsoft.Management/managementGroup/x` is to be; "" where it is right."""
-    near = [index for index in (at + 1, at + 2) if index < len(parts) and _near(parts[index], ("managementgroups",))]
-    if not near or at > 0:
+    if at > 0 or "/".join(("", *parts[:3])).lower() == _GROUPS.lower():
         return ""
-    right = "/".join((_GROUPS, *parts[near[0] + 1 :]))
-    same = "/".join(("", *parts[: near[0] + 1])).lower() == _GROUPS.lower()
-    return "" if same else right
+    near = [index for index in (1, 2) if index < len(parts) and _near(parts[index], ("managementgroups",))]
+    return "/".join((_GROUPS, *parts[near[0] + 1 :])) if near else ""
 
 
 def _near(part: str, words: Mapping[str, str] | tuple[str, ...]) -> str:

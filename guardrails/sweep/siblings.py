@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from guardrails.decisions import overlap
-from guardrails.decisions.next_row import facts_of, row_of_same
+from guardrails.decisions.facts import facts_of
+from guardrails.decisions.next_row import row_of_same
 from guardrails.decisions.overlap import written_at as written_by_body
 from guardrails.decisions.watch import Watch
 from guardrails.errors import Permanent, Retryable

@@ -26,6 +26,7 @@ ARGUMENTS = {
     "hold": [ID, "--until", "2099-01-01", "--reason", "x"], "release": [ID],
     "judge": ["x.json"], "reconcile": [ID], "restore": [ID], "deleted": ["list"], "history": [ID],
     "register": ["list"], "dead-letters": ["list"], "notices": ["failed"], "policy": ["build"],
+    "completion": ["bash"],
 }  # fmt: skip
 """What commands cannot do without."""
 

@@ -8,16 +8,8 @@ import pytest
 
 from guardrails.decisions.assess import Assessment
 from guardrails.decisions.decide import decide
-from guardrails.decisions.next_row import (
-    entry_for,
-    facts_of,
-    is_news,
-    is_own_write,
-    row_after,
-    row_gone,
-    row_of_same,
-    tolerates,
-)
+from guardrails.decisions.facts import facts_of, is_own_write
+from guardrails.decisions.next_row import entry_for, is_news, row_after, row_gone, row_of_same, tolerates
 from guardrails.decisions.row import Row, Status, Stored
 from guardrails.exemption.body import fingerprint, with_marker
 from guardrails.exemption.facts import Author, Facts, Gone, Unread

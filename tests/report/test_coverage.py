@@ -234,7 +234,3 @@ def test_the_schema_is_closed() -> None:
             at = at[step]
         at["surplus"] = 1
         assert not validator.is_valid(more), path
-
-
-def test_the_version_is_the_project_s() -> None:
-    assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

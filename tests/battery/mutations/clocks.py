@@ -223,6 +223,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "end-of-rows-of-before",
         "The end that a row of before names as accepted is the one that later ones are compared with.",
         _BEFORE + "test_its_end_is_compared_with_what_it_was",
+        around("guardrails.decisions.facts.baseline_of", lambda _, row: row.baseline),
         around("guardrails.decisions.next_row.baseline_of", lambda _, row: row.baseline),
     ),
 )

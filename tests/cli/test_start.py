@@ -1,0 +1,94 @@
+"""How the program starts: by which name, on which Python, and with how little."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from guardrails.cli.program import MODULE, SCRIPT, named, program
+
+from .conftest import Save, body
+from .test_output import ROOT
+
+MOST_OF_HELP = 64
+MOST_OF_JUDGE = 195
+"""Modules: what there are, and some room."""
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+
+
+def pythons() -> list[str]:
+    """The Pythons on this machine that are too old."""
+    versions = ("3.8", "3.9", "3.10", "3.11", "3.12")
+    found = [shutil.which(f"python{version}") for version in versions]
+    found += [str(path) for version in versions for path in PYENV.glob(f"{version}.*/bin/python")]
+    return sorted({os.path.realpath(path) for path in found if path and "/shims/" not in path})
+
+
+@pytest.mark.parametrize("file", ["guardrails/__init__.py", "guardrails/__main__.py"])
+def test_an_old_python_can_read_what_says_so(file: str) -> None:
+    ast.parse((ROOT / file).read_text("utf-8"), feature_version=(3, 8))
+
+
+def test_a_wrong_python_is_one_clear_line(tmp_path: Path) -> None:
+    """Simulated: this Python says that it is another."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.version_info = (3, 11, 8, 'final', 0)\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "guardrails", "rules"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), ran.stderr
+    assert ran.stderr.startswith("guardrails needs Python 3.13 or later, and this is 3.11.8. Start it with python3.13")
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_an_older_python_of_this_machine_says_so(python: str) -> None:
+    ran = subprocess.run(  # noqa: S603 - found above
+        [python, "-m", "guardrails", "rules"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), ran.stderr
+    assert ran.stderr.startswith("guardrails needs Python 3.13 or later, and this is 3.")
+
+
+@pytest.mark.parametrize(
+    ("started", "name"),
+    [("/usr/local/bin/exg", SCRIPT), ("exg.exe", SCRIPT), ("/x/guardrails/__main__.py", MODULE), ("", MODULE)],
+)
+def test_the_name_is_the_one_with_which_it_was_started(
+    started: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [started])
+    assert program() == name
+    assert named("see `python -m guardrails rules`, or wait") == f"see `{name} rules`, or wait"
+
+
+def modules(*words: str) -> set[str]:
+    """What a process has imported once a command is done, and a bare Python has not."""
+    run = "import sys; from guardrails.__main__ import start\ntry: start()\nfinally: print(); print(*sys.modules)"
+    loaded = []
+    for code in ("import sys; print(*sys.modules)", run):
+        ran = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        loaded.append(set(ran.stdout.splitlines()[-1].split()))
+    return loaded[1] - loaded[0]
+
+
+def test_help_starts_with_little() -> None:
+    """Each module costs time; how much, `make bench` says: `help_ratio` is to be 4 at most."""
+    found = modules("--help")
+    assert len(found) <= MOST_OF_HELP, sorted(found)
+    assert found.isdisjoint({"dataclasses", "inspect", "logging", "shutil", "traceback", "yaml"})
+    assert {name for name in found if name.startswith("guardrails.") and not name.startswith("guardrails.cli")} <= {
+        "guardrails.channels", "guardrails.channels.text", "guardrails.errors", "guardrails.__main__",
+    }  # fmt: skip
+
+
+def test_judge_starts_with_little(save: Save) -> None:
+    """As for help: `judge_ratio` is to be 12 at most."""
+    found = modules("judge", save("one.json", body()))
+    assert len(found) <= MOST_OF_JUDGE, sorted(found)
+    assert found.isdisjoint({"difflib", "logging", "pkgutil", "traceback", "asyncio", "rich", "azure", "shtab"})

@@ -1,4 +1,4 @@
-"""The commands for judge that docs/sources.md names: all that applies is read, to the last page, with its assignments."""
+"""The commands for judge that docs/sources.md names: all that applies is read, with its assignments."""
 
 import re
 import shlex

@@ -307,7 +307,7 @@ def begun(row: Row, old: Row | None) -> Row:
 
 
 def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
-    """Return the row for an exemption that is not there."""
+    """Return the row for an exemption that is not there; one that Azure never showed keeps no expiry state."""
     if row is not None and row.status is Status.GONE and not row.content:
         return replace(row, intent=None)
     base = row or Row(exemption_id, Status.GONE, now)
@@ -315,8 +315,8 @@ def row_gone(row: Row | None, exemption_id: str, now: datetime) -> Row:
         base, status=Status.GONE, since=now, content="", findings={}, paused={},
         grace=closed(base.grace_use, base.running, now), severity="", answer="none", undo=base.snapshot, due=None,
         attempts=0, held="", hold=None, blocked="", refused=0, retry_on=None, intent=None, scope_tagged=False,
-        own_write_at=None, kept="", kept_why="", adopted=None, listed="", together={}, expiry=str(State.GONE),
-        turn=None, review_on=None,
+        own_write_at=None, kept="", kept_why="", adopted=None, listed="", together={},
+        expiry=str(State.GONE) if row is None or row.expiry else "", turn=None, review_on=None,
     )  # fmt: skip
 
 

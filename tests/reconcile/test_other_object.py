@@ -233,6 +233,25 @@ async def test_ids_that_cannot_be_read_leave_a_limited_number_of_rows(
     assert (await world.look(ids[0])).row.status is Status.UNKNOWN
 
 
+async def test_a_row_of_what_turns_out_not_to_be_there_makes_no_room(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unseen, "MOST", 2)
+    ids = [world.id(f"never-{number}") for number in range(3)]
+    world.fault("GET", status=403, code="AuthorizationFailed")
+    for one in ids[:2]:
+        await world.look(one)
+    world.arm.faults.reset()
+    for one in ids[:2]:
+        assert (await world.look(one)).row.status is Status.GONE
+    world.fault("GET", status=403, code="AuthorizationFailed")
+    world.clock.advance(days=1)
+    with pytest.raises(Permanent, match="keeps no more rows"):
+        await world.look(ids[2])
+    assert (await world.look(ids[0])).row.status is Status.UNKNOWN
+    assert len(keys(world, "state~")) == 2
+
+
 async def test_rows_of_what_could_be_read_since_make_room_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unseen, "MOST", 2)
     ids = [world.id(f"late-{number}") for number in range(4)]

@@ -30,6 +30,7 @@ from tests.battery.tale import (
     NOW,
     ONE,
     OPEN,
+    PLAIN,
     TWO,
     Tale,
     found,
@@ -504,6 +505,29 @@ def refusal_notified_again(tale: Tale, wrong: bool) -> None:
         tale.add("cannot-act", status=Status.CANNOT_ACT, facts={"why": f"{min(REFUSALS)}: no"}, outbox=outbox)
 
 
+def refused_anew(tale: Tale, wrong: bool) -> None:
+    """Between the two, a look found that nothing is to be changed; or it was unknown."""
+    status = Status.UNKNOWN if wrong else Status.COMPLIANT
+    for number in (1, 3):
+        notify_of_a_refusal(tale, number)
+        tale.add(status=status, blocked="", facts={"plan": {"status": status, "answer": "none"}})
+
+
+def removal_refused_anew(tale: Tale, wrong: bool) -> None:
+    """Between the two, a ruleset was in force that removes nothing; or only a sweep was to remove it."""
+    tale.earlier, tale.ruleset = (PLAIN,), ruled(expired={"delete_after_days": 0})
+    looked_at = (tale.ruleset if wrong else PLAIN).digest
+    for number in (1, 3):
+        notify_of_a_refusal(tale, number, expires_on=START, ruleset=tale.ruleset.digest)
+        kept = {"plan": {"status": Status.COMPLIANT, "answer": "none"}}
+        tale.add(status=Status.COMPLIANT, blocked="", ruleset=looked_at, facts=kept)
+
+
+def notify_of_a_refusal(tale: Tale, number: int, **row: Any) -> None:
+    why, outbox = {"why": f"{min(REFUSALS)}: no"}, (f"x-{number}-cannot-act-audit",)
+    tale.add("cannot-act", status=Status.CANNOT_ACT, blocked="a lock", facts=why, outbox=outbox, **row)
+
+
 def never_tried_again(tale: Tale, wrong: bool) -> None:
     tale.add("cannot-act", blocked="a lock", retry_on=NOW + (20 if wrong else 7) * DAY)
 
@@ -685,7 +709,7 @@ SPOILED: Final[Mapping[str, tuple[Callable[[Tale, bool], None], ...]]] = {
     "rows_are_of_what_azure_showed": (row_of_nothing,),
     "dead_letters_are_limited": (dead_letters_without_end,),
     "an_accepted_delete_is_kept": (delete_undone,),
-    "cannot_act_is_of_the_list": (unknown_refusal, refusal_notified_again),
+    "cannot_act_is_of_the_list": (unknown_refusal, refusal_notified_again, refused_anew, removal_refused_anew),
     "what_is_refused_is_tried_again": (never_tried_again, edited_and_blocked),
     "nothing_becomes_a_dead_letter_that_could_be_done": (given_up, failed_unforeseen),
     "the_last_sweep_ended": (sweep_that_hangs,),

@@ -12,7 +12,7 @@ from guardrails.notices.notice import Kind
 from guardrails.register import dead_letters, unseen
 from guardrails.ruleset.model import Mode
 from tests.battery.azure import START
-from tests.battery.watchers.book import SLACK, Book
+from tests.battery.watchers.book import SLACK, Book, Step
 
 _WEEK: Final = timedelta(days=7)
 _MINUTE: Final = timedelta(minutes=1)
@@ -111,7 +111,10 @@ async def cannot_act_is_of_the_list(book: Book) -> list[str]:
 
 
 def _notified_again(book: Book) -> list[str]:
-    """Return where two refusals of one content follow one another, and both are notified."""
+    """Return where two refusals of one content follow one another, and both are notified.
+
+    Whoever was notified that nothing is to be changed any more is notified of the next one, too.
+    """
     found = []
     for steps in book.steps.values():
         last = None
@@ -120,6 +123,7 @@ def _notified_again(book: Book) -> list[str]:
                 step.row.content == ""
                 or (last and step.row.content != last.row.content)
                 or _is_at_rest(step.entry.event)
+                or _needs_nothing(book, step)
             ):
                 last = None
             if step.entry.event == "cannot-act" and step.entry.facts.get("hint") != "operator":
@@ -131,6 +135,19 @@ def _notified_again(book: Book) -> list[str]:
 
 def _is_at_rest(event: str) -> bool:
     return event in ("reverted", "put-back", "tagged", "untagged", "restored", "removed", "brought-back")
+
+
+def _needs_nothing(book: Book, step: Step) -> bool:
+    """Whether a look found that nothing is to be changed: what Azure refuses after that was decided anew.
+
+    Where an exemption is to be removed it does not: a look that is no sweep's leaves that to the next sweep.
+    """
+    plan, row = step.entry.facts.get("plan") or {}, step.row
+    if (plan.get("status"), plan.get("answer"), row.blocked) != (Status.COMPLIANT, "none", ""):
+        return False
+    ruleset = book.ruleset(step)
+    wait = ruleset.delete_expired if ruleset and ruleset.mode is Mode.ENFORCE else None
+    return wait is None or row.expires_on is None or row.expires_on + wait > step.entry.at
 
 
 async def what_is_refused_is_tried_again(book: Book) -> list[str]:

@@ -307,15 +307,20 @@ async def each_revert_is_announced(end: End) -> list[str]:
 
 
 async def nobody_deletes_by_a_claim(end: End) -> list[str]:
-    """A delete is accepted without a notice only from who may: by who created it, and whom that one named."""
+    """A delete is accepted without a notice only from who may: by who created it, and whom that one named.
+
+    That is of the exemption that was lost: another may be made under its name before the delete is accepted.
+    """
     found = []
     for one, entries in end.history.items():
-        for entry in entries:
+        for before, entry in pairwise((None, *entries)):
+            assert entry is not None
             why = str(entry.facts.get("accepted") or "")
             if not why.endswith("deleted it, who may"):
                 continue
             actor = why.removesuffix(" deleted it, who may")
-            if not model.may_delete(end, one, actor, entry.at):
+            gone = (parse_time(before.row.get("lost")) if before else None) or entry.at
+            if not model.may_delete(end, one, actor, gone, entry.at):
                 found.append(f"{one.key}: entry {entry.seq}: {why}")
     return found
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _YEAR: Final = timedelta(days=365 + 2)
 _SKEW: Final = timedelta(minutes=10)
+_CLOCKS: Final = timedelta(seconds=5)
+"""How far a worker's clock may be from Azure's, and more: they are 2 s ahead or behind."""
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 _SLACK: Final = timedelta(minutes=2)
@@ -324,20 +326,27 @@ def _claims(body: dict[str, Any]) -> bool:
     return "pacOwnerId" in (body["properties"].get("metadata") or {})
 
 
-def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
-    """Whether somebody may delete an exemption that stood until a time.
+def may_delete(end: "End", one: ExemptionId, actor: str, gone: datetime, at: datetime) -> bool:
+    """Whether somebody may delete an exemption that was seen to be gone at a time; `at`: when that was decided.
 
     Its creator may, whom the ruleset trusts, and who was named as its owner by somebody who may, such as one whom the
     ruleset trusted at some time between that write and the delete: when it was looked at, the journal does not say.
     What was there before the guardrails counts as named so, whoever edited it last. What is made anew from the same
     assignment is the old one as long as the register waits for that, which the journal does not say either. What came
-    after that one's last delete says nothing of it.
+    after that one's last delete says nothing of it. Where an event alone says that he deleted it there may be no such
+    delete; then what existed when it was seen to be gone counts, as far as clocks allow to say.
     """
     name = actor.lower()
-    deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
-    until = max((gone for gone in deletes if gone <= at), default=at)
     if name in _trusted(end, at, at):
         return True
+    deletes = [change.at for change in end.journal(one) if change.after is None and change.by == name]
+    until = max((moment for moment in deletes if moment <= gone + _CLOCKS), default=None)
+    times = [until] if until else [gone - _CLOCKS, gone, gone + _CLOCKS]
+    return any(name in _may_delete(end, one, moment) for moment in times)
+
+
+def _may_delete(end: "End", one: ExemptionId, until: datetime) -> set[str]:
+    """Return who may delete the exemption that existed last before a time, but for those whom the ruleset trusts."""
     adopted = next((entry.at for entry in end.history[one] if entry.event == "adopted"), None)
     allowed: set[str] = set()
     before: dict[str, Any] | None = None
@@ -351,7 +360,7 @@ def may_delete(end: "End", one: ExemptionId, actor: str, at: datetime) -> bool:
         if change.by in allowed | _trusted(end, change.at, until) or (adopted and change.at <= adopted):
             owner = str((change.after["properties"].get("metadata") or {}).get("owner", ""))
             allowed |= {part.strip().lower() for part in owner.replace(";", ",").split(",")}
-    return name in allowed
+    return allowed
 
 
 def owner_authors(ruleset: Ruleset) -> set[str]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -23,7 +24,7 @@ from tests.battery.azure import START, Change, Cloud
 from tests.battery.invariants import End
 from tests.battery.ledger import Operated
 from tests.battery.simulation import Broken, simulate
-from tests.battery.tale import NOW, ONE, TWO, Tale, found, ruled
+from tests.battery.tale import ALICE, EPAC, HOUR, MALLORY, NOW, ONE, TWO, Tale, found, ruled
 
 OTHER: Final = ExemptionId.parse(tenant.exemption_id(tenant.RESOURCE, "other"))
 STEPS: Final = 20
@@ -267,3 +268,21 @@ async def test_what_waits_for_a_breaker_is_left_where_reverts_that_were_cut_shor
     end = (await tale.book()).end
     end.cloud.calm_since, end.people.ledger.open_before = NOW, False
     assert bool(model.excuse(end, ONE, {}, [])) is left
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["clocks agree", "that worker's clock is behind"])
+@pytest.mark.parametrize(("named", "may"), [(ALICE, True), (MALLORY, False)])
+async def test_whoever_an_event_names_has_the_rights_of_what_was_lost(named: str, may: bool, late: bool) -> None:
+    """Nobody of these deleted it, and another was made under its name before it was decided."""
+    tale = Tale()
+    body = tale.keep()
+    other = {**body, "properties": {**body["properties"], "policyAssignmentId": "/other"}}
+    tale.wrote(body, ALICE)
+    tale.add("written", after=timedelta(seconds=1) / HOUR)
+    tale.wrote(None, EPAC, before=body)
+    tale.add("lost", after=0, content="", status=Status.LOST, lost=tale.at - timedelta(seconds=2 * late))
+    tale.hours += 1
+    tale.wrote(other, MALLORY)
+    tale.add("deleted", after=0.1, lost=None, status=Status.GONE, facts={"accepted": f"{named} deleted it, who may"})
+    broken = await invariants.nobody_deletes_by_a_claim((await tale.book()).end)
+    assert (not broken) is may

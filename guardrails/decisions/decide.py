@@ -191,6 +191,18 @@ def decide(at: Situation) -> Plan:
     return _in_mode(plan, at.mode)
 
 
+def unblocked(at: Situation) -> Situation:
+    """Return the situation without a refusal of Azure's that prevents nothing any more.
+
+    What is to be changed again later is then decided, tried and announced anew.
+    """
+    if not at.blocked:
+        return at
+    plan = decide(replace(at, blocked="", retry_on=None, may_remove=True))
+    nothing = plan.status is Status.COMPLIANT and plan.answer == "none"
+    return replace(at, blocked="", retry_on=None) if nothing else at
+
+
 def _left_alone(plan: Plan, hold: "Hold") -> Plan:
     """Return the plan as an operator's hold allows it: judged and reported, and nothing is done in Azure."""
     notice = Kind.VIOLATION if plan.notice in (Kind.REVERTED, Kind.TAGGED) else plan.notice
@@ -239,7 +251,9 @@ def _clear(at: Situation, owner: str) -> Plan:
         untag = Tag(None, on_exemption=marked, on_scope=tagged)
         reason = "it keeps every rule again; our tag is taken away"
         return Plan(Status.COMPLIANT, "untag", untag, reasons=(reason,), notice=_recovery(at.row))
-    return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",), notice=_recovery(at.row))
+    again = at.blocked and at.row is not None and at.row.refused > 1 and not at.row.findings  # notified after the first
+    notice = None if again else _recovery(at.row)
+    return Plan(Status.COMPLIANT, "none", reasons=("it keeps every rule",), notice=notice)
 
 
 def _recovery(row: "Row | None") -> Kind | None:

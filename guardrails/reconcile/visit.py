@@ -11,7 +11,7 @@ from guardrails.decisions import evasion, notify
 from guardrails.decisions.adoption import was_before
 from guardrails.decisions.assess import Assessment, assess
 from guardrails.decisions.copies import replace
-from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until
+from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until, unblocked
 from guardrails.decisions.facts import facts_of
 from guardrails.decisions.grace import begins, inherit
 from guardrails.decisions.history import Entry, Outgoing
@@ -258,7 +258,7 @@ class Visit:
             may_remove=self.hint.source == "sweep",
             before=before,
         )
-        return facts, situation
+        return facts, unblocked(situation)
 
     def _blocked(self, same: Row | None, content: str, now: datetime) -> tuple[str, datetime | None]:
         """Return why Azure does not let us change this content, and when that is tried again.

@@ -13,6 +13,7 @@ from guardrails.decisions.decide import UNKNOWN_RETRY
 from guardrails.decisions.history import Entry
 from guardrails.decisions.row import Status
 from guardrails.errors import Permanent, Retryable
+from guardrails.exemption.times import spell_time
 from sandbox import tenant
 from sandbox.stack import ROOT
 from sandbox.tenant import APPROVAL
@@ -405,6 +406,34 @@ def test_what_is_documented_is_what_is_in_the_list() -> None:
     table = text[text.index("| Azure's code |") :].split("\n\n")[0]
     documented = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in table.splitlines()[2:]]
     assert dict(documented) == dict(REFUSALS)
+
+
+async def test_what_is_to_be_changed_again_is_tried_and_announced_anew(world: World) -> None:
+    asks = world.ruleset
+    one = world.id()
+    await world.bad(one)
+    lock(world)
+    await world.look(one)
+    world.ruleset = rules(on={"expiry-missing": "off"})
+    row = (await world.look(one, "sweep")).row
+    assert (row.status, row.blocked, row.refused, row.due) == (Status.COMPLIANT, "", 0, None)
+    world.ruleset = asks
+    row = (await world.look(one, "sweep")).row
+    assert (row.status, row.refused, row.retry_on) == (Status.CANNOT_ACT, 1, world.clock.now() + timedelta(days=1))
+    assert await world.notice_kinds() == ["cannot-act", "cannot-act", "compliant"]
+
+
+async def test_a_removal_that_stays_refused_is_announced_once(world: World) -> None:
+    world.ruleset = rules(expired={"delete_after_days": 0})
+    one = world.id()
+    await world.write(one, ALICE, expiresOn=spell_time(world.clock.now() + timedelta(hours=1)))
+    await world.look(one)
+    lock(world)
+    world.clock.advance(hours=2)
+    await world.look(one, "sweep")
+    assert await days(world, one, 16, "sweep") == [1, 8, 15]
+    notices = await world.notice_kinds()
+    assert (notices.count("cannot-act"), notices.count("compliant")) == (1, 1)
 
 
 @pytest.mark.parametrize("meanwhile", ["unknown", "hold"])

@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: ## install everything that the targets need: .venv, Azurite, a parser of queries, a newer Node.js if wanted
+setup: ## install everything that the targets need: .venv, packages of Node.js, a newer Node.js if wanted
 	@tools/setup.sh
 
 python-setup:
@@ -62,7 +62,7 @@ docs: python-setup ## write the generated pages and policies again
 package: python-setup ## build the package that is deployed into build/package, and print its size
 	@$(PY) -m tools.package
 
-pictures: ## draw the card of every kind of notice into docs/pictures; needs Chromium
+pictures: ## draw every kind of card, and the scan's page, into docs/pictures; needs Chromium
 	@tools/setup.sh pictures
 	@$(PY) -m tools.pictures
 

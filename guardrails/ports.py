@@ -135,6 +135,7 @@ class Surroundings:
         assigned: the rows of all assignments as the inventory gives them: id, tenantId, properties, systemData; some
             may be malformed.
         enrolled: the same of policy enrollments.
+        initiatives: display names of initiatives that are assigned, by lower-case id; those that have one.
         whole: whether these are all assignments and enrollments; False where a part could not be read.
         policies: the policy definitions, where they were asked for; those that are not shown are not in it.
         above: the management groups above each container, as far as they are known; by ExemptionId.container.
@@ -151,6 +152,7 @@ class Surroundings:
     above: Mapping[str, Chain] = field(default_factory=dict)
     in_order: bool = True
     enrolled: Sequence[Mapping[str, Any]] = ()
+    initiatives: Mapping[str, str] = field(default_factory=dict)
 
 
 class Inventory(Protocol):

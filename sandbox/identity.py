@@ -113,8 +113,8 @@ def token_for(
     return f"{body}.{_sign(body)}"
 
 
-def read_token(token: str) -> Caller:
-    """Read a token minted here. Raises BadToken for garbage, a foreign signature or another audience.
+def read_token(token: str, audiences: frozenset[str] = AUDIENCES) -> Caller:
+    """Read a token minted here. Raises BadToken for garbage, a foreign signature or another audience than these.
 
     It does not look at the clock: `Caller.expires` (Unix seconds) is for the caller of this function to check.
     """
@@ -127,7 +127,7 @@ def read_token(token: str) -> Caller:
         raise BadToken("InvalidAuthenticationToken", "The access token is invalid.") from error
     if not genuine:
         raise BadToken("InvalidAuthenticationToken", "The access token validation failure: invalid signature.")
-    if audience not in AUDIENCES:
+    if audience not in audiences:
         raise BadToken(
             "InvalidAuthenticationTokenAudience",
             f"The access token has been obtained for wrong audience or resource '{audience}'. It should exactly match "

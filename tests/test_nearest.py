@@ -3,10 +3,10 @@
 import pytest
 
 from guardrails.cli.main import COMMANDS
-from guardrails.cli.rule_text import every_rule
 from guardrails.doctor.examine import CHECKS
 from guardrails.nearest import did_you_mean, nearest
 from guardrails.notices.notice import Kind
+from guardrails.ruleset.rule_pages import every_rule
 
 WORDS = {
     "commands": list(COMMANDS),

@@ -3,13 +3,14 @@
 #   .venv                      Python 3.13 with the pinned packages
 #   sandbox/node/node_modules  Azurite, from the committed lock file
 #   tests/kql/node_modules     Microsoft's parser of the Kusto query language, likewise
+#   tools/pictures/node_modules  the renderer of cards and axe-core, likewise
 #   .tools                     uv, Python or Node.js, each only when the machine has none that fits; what pip, npm and
 #                              uv cache
 # A stamp beside each holds a checksum of what it was made from, so a second run takes a fraction of a second.
 #
 #   tools/setup.sh python      only the first
-#   tools/setup.sh pictures    the first, and the renderer of cards in tools/pictures/node_modules
-#   tools/setup.sh             the first three
+#   tools/setup.sh pictures    the first, and tools/pictures/node_modules
+#   tools/setup.sh             the first four
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -141,13 +142,11 @@ set_up_packages() {
 set_up_node() {
     npm=
     node_fits "$(cat .tools/node-path 2>/dev/null)" || find_node
-    case $1 in
-    pictures) set_up_packages tools/pictures "the renderer of cards" ;;
-    *)
+    if [ "$1" != pictures ]; then
         set_up_packages sandbox/node "Azurite"
         set_up_packages tests/kql "the parser of queries"
-        ;;
-    esac
+    fi
+    set_up_packages tools/pictures "the renderer of cards, and axe-core"
 }
 
 # --------------------------------------------------------------------------------------------------------------------

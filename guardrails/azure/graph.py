@@ -57,8 +57,9 @@ _ASSIGNMENTS: Final = Query(
 )
 _INITIATIVES: Final = (
     "policyresources | where type =~ 'microsoft.authorization/policysetdefinitions{kind}' and id in~ ({ids})"
-    " | order by tolower(id) asc | project id, version = properties.version, versions = properties.versions,"
-    " policyType = properties.policyType, policyDefinitions = properties.policyDefinitions"
+    " | order by tolower(id) asc | project id, displayName = properties.displayName, version = properties.version,"
+    " versions = properties.versions, policyType = properties.policyType,"
+    " policyDefinitions = properties.policyDefinitions"
 )
 _POLICIES: Final = Query(
     "policyresources | where type =~ 'microsoft.authorization/policydefinitions' | order by tolower(id) asc"
@@ -168,7 +169,8 @@ class Graph:
         missing += unread
         assigned = {_slashed(str(row["id"])): said for row in found if row.get("id") and (said := _assigns(row))}
         left_out = {_slashed(str(row["id"])): some for row in found if row.get("id") and (some := _left_out(row))}
-        evaluated = await self._evaluated(assigned.values(), missing)
+        names: dict[str, str] = {}
+        evaluated = await self._evaluated(assigned.values(), missing, names)
         assignments = {}
         for identity, said in assigned.items():
             members, choice = evaluated.get(said, _SINGLE)
@@ -183,6 +185,7 @@ class Graph:
         return Surroundings(
             containers, assignments, tenant, sentences, found,
             whole=not unread, policies=known, above=above, in_order=in_order, enrolled=enrolled,
+            initiatives=names,
         )  # fmt: skip
 
     def tagged(self, names: Sequence[str]) -> AsyncGenerator[Page]:
@@ -193,11 +196,15 @@ class Graph:
         return tagged(self._pages, names)
 
     async def _evaluated(
-        self, assigned: Iterable[_Assigned], missing: list[str]
+        self, assigned: Iterable[_Assigned], missing: list[str], names: dict[str, str]
     ) -> dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]]:
-        """Return what the version of its initiative holds that Azure evaluates, for each assignment of one."""
+        """Return what the version of its initiative holds that Azure evaluates, for each assignment of one.
+
+        Puts the initiatives' display names into `names`.
+        """
         wanted = {one for one in assigned if "/policysetdefinitions/" in one.definition_id.lower()}
         latest = await self._definitions({one.definition_id.lower() for one in wanted}, "", missing)
+        names |= {key: one.name for key, one in latest.items() if one.name}
         found: dict[_Assigned, tuple[Mapping[str, str] | Unread, Choice]] = {}
         older: dict[_Assigned, tuple[Definition, Choice]] = {}
         for one in wanted:

@@ -1,9 +1,10 @@
 """Links to an exemption in the Azure portal, and its place in words. Pure.
 
-The link is `https://portal.azure.com/#@/resource{scope}`: the resource page of the exemption's *target scope*. That
+An exemption's link is `https://portal.azure.com/#@/resource{scope}`: the resource page of its *target scope*. That
 form works for subscriptions, resource groups, resources and management groups and needs no tenant id (`#@` is the
-tenant that the reader is signed in to). For one exemption no address of the portal is documented; on the
-scope's page it is under Policies.
+tenant that the reader is signed in to; `#@{tenant id}` names one). For one exemption no address of the portal is
+documented; on the scope's page it is under Policies. An assignment's link is the one that Azure Resource Manager gives
+as `viewDetailsUri` where a policy refuses a request.
 """
 
 from collections.abc import Mapping
@@ -35,10 +36,35 @@ def link(exemption: Mapping[str, Any], portal: str = PUBLIC) -> str | None:
     in a name can end the path, add a query or look like another host.
     """
     found = identity(exemption)
-    if found is None:
+    return scope_link(found.scope, portal) if found else None
+
+
+def scope_link(scope: str, portal: str = PUBLIC, tenant: str = "") -> str | None:
+    """Return the address of the page of what has this resource id; None where it has none.
+
+    Args:
+        scope: a subscription, resource group, resource or management group.
+        portal: the portal's origin.
+        tenant: the id of the tenant to show it in; "" for the one that the reader is signed in to.
+    """
+    if not scope.lower().startswith(("/subscriptions/", "/providers/")):
         return None
-    path = "/".join(quote(segment, safe="", errors="replace") for segment in found.scope.strip("/").split("/"))
-    address = f"{portal.rstrip('/')}/#@/resource/{path}"
+    path = "/".join(map(_quoted, scope.strip("/").split("/")))
+    return _short(f"{portal.rstrip('/')}/#@{_quoted(tenant)}/resource/{path}")
+
+
+def assignment_link(assignment: str, portal: str = PUBLIC) -> str | None:
+    """Return the address of a policy assignment's page, by its resource id; None where it has none."""
+    if not assignment.lower().startswith(("/subscriptions/", "/providers/")):
+        return None
+    return _short(f"{portal.rstrip('/')}/#blade/Microsoft_Azure_Policy/EditAssignmentBlade/id/{_quoted(assignment)}")
+
+
+def _quoted(segment: str) -> str:
+    return quote(segment, safe="", errors="replace")
+
+
+def _short(address: str) -> str | None:
     return address if len(address) <= _LONGEST else None
 
 

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, _: Screen) -> int:
     import shtab  # noqa: PLC0415 - for this command alone
 
     from guardrails.cli.main import COMMANDS, command_line  # noqa: PLC0415 - which imports the commands
-    from guardrails.cli.rule_text import every_rule  # noqa: PLC0415 - the rules are for this only
+    from guardrails.ruleset.rule_pages import every_rule  # noqa: PLC0415 - the rules are for this only
 
     whole = command_line(COMMANDS, COMMANDS)
     whole.prog = SCRIPT

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from guardrails.cli import migration
 from guardrails.cli.notice_schema import MEANINGS, file_of, schemas
-from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, text_of
+from guardrails.cli.rule_text import Option, changes_of, options_of
 from guardrails.cli.rules import Bound, everywhere
 from guardrails.cli.scan_schema import schema as scan_schema
 from guardrails.cli.screen import Screen
@@ -28,6 +28,7 @@ from guardrails.rules.base import Case, Declared, Rule
 from guardrails.rules.sample import BODY
 from guardrails.ruleset.bypass_rules import BypassRule, bypass_rules
 from guardrails.ruleset.model import Ruleset, load_ruleset
+from guardrails.ruleset.rule_pages import every_rule, text_of
 from guardrails.ruleset.schema import published
 from guardrails.runtime.settings import Settings
 

@@ -1,6 +1,5 @@
 """What a rule's own declarations say about it, taken apart for the pages in docs/rules and for `rules CODE`. Pure."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
@@ -11,28 +10,10 @@ from guardrails.exemption.facts import Assignment, Gone, Unread
 from guardrails.exemption.sources import ARM
 from guardrails.exemption.times import spell_time
 from guardrails.nearest import did_you_mean
-from guardrails.rules import all_rules
-from guardrails.rules.base import Case, Declared, Rule, paragraphs_of, title_of
-from guardrails.ruleset.bypass_rules import FORMER, BypassRule, bypass_rules
+from guardrails.rules.base import Case, Declared, Rule
+from guardrails.ruleset.bypass_rules import FORMER
 
-HEADINGS: Final[tuple[str, ...]] = ("What it does", "Why", "Example", "Instead")
 _KINDS: Final = {bool: "true or false", int: "number", str: "text"}
-_HEADING: Final = re.compile(rf"({'|'.join(HEADINGS)}|References):\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What a rule says of itself: its docstring, or its text.
-
-    Attributes:
-        title: its first sentence.
-        sections: heading -> paragraphs, each on one line, in the order of HEADINGS.
-        references: addresses.
-    """
-
-    title: str
-    sections: Mapping[str, tuple[str, ...]]
-    references: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +26,6 @@ class Option:
     doc: str
 
 
-def every_rule() -> Mapping[str, Rule | BypassRule]:
-    """Return name -> rule, ordered by code: those about exemptions, then those about bypasses."""
-    return {**all_rules(), **bypass_rules()}
-
-
 def rule_named(text: str, rules: Mapping[str, Declared]) -> Declared:
     """Return the one of `rules` that has this code or name, in any casing. Raises Permanent (no-such-rule)."""
     wanted = text.strip().lower()
@@ -59,25 +35,6 @@ def rule_named(text: str, rules: Mapping[str, Declared]) -> Declared:
     names = [FORMER[wanted]] if wanted in FORMER else [*rules, *(rule.code for rule in rules.values())]
     remedy = did_you_mean(FORMER.get(wanted, wanted), names, "`python -m guardrails rules` lists them")
     raise Permanent("there is no such rule", code="no-such-rule", subject=text[:60], remedy=remedy)
-
-
-def text_of(rule: Declared) -> Text:
-    """Return what the rule says of itself."""
-    _, *paragraphs = paragraphs_of(rule)
-    sections: dict[str, list[str]] = {}
-    references: list[str] = []
-    heading = HEADINGS[0]
-    for paragraph in paragraphs:
-        found = _HEADING.match(paragraph)
-        heading = found[1] if found else heading
-        rest = paragraph[found.end() :] if found else paragraph
-        if heading == "References":
-            references += [line.removeprefix("- ").strip() for line in rest.splitlines() if line.strip()]
-        elif rest:
-            joined = " ".join(rest.split())
-            sections.setdefault(heading, []).append(joined[:1].upper() + joined[1:])
-    ordered = {name: tuple(sections[name]) for name in HEADINGS if name in sections}
-    return Text(title_of(rule), ordered, tuple(references))
 
 
 def options_of(rule: Declared) -> list[Option]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from guardrails.cli.options import add_format, add_ruleset, ruleset_of
-from guardrails.cli.rule_text import Option, changes_of, every_rule, options_of, rule_named, text_of, to_plain
+from guardrails.cli.rule_text import Option, changes_of, options_of, rule_named, to_plain
 from guardrails.cli.screen import Screen
 from guardrails.errors import Permanent
 from guardrails.exemption.exemption_id import ExemptionId
@@ -22,6 +22,7 @@ from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.bypass_rules import BypassRule
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import Comparison, Written
+from guardrails.ruleset.rule_pages import every_rule, text_of
 from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
 
 if TYPE_CHECKING:

@@ -62,6 +62,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", action="append", choices=ONLY, default=[], help="list only these; the sums count all; may be repeated"
     )
+    parser.add_argument(
+        "--names", action="store_true",
+        help="ask Microsoft Graph what owners, approvers and authors that are ids are called, for the HTML page; needs"
+        " Directory.Read.All",
+    )  # fmt: skip
     parser.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever was found")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
@@ -141,6 +146,7 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress
     from guardrails.azure.identity import Remembered, credential  # noqa: PLC0415
     from guardrails.azure.login import Login  # noqa: PLC0415
     from guardrails.azure.policies import DEFINITIONS  # noqa: PLC0415
+    from guardrails.azure.principals import Principals  # noqa: PLC0415
 
     settings, clock = Settings.read(storage=False), _Clock()
     requested = [*map(management_group, args.management_group), *map(subscription, args.subscription)]
@@ -163,11 +169,12 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress
         version=settings.exemptions_version, policy_version=settings.policy_version,
     )  # fmt: skip
     graph = Graph(endpoint, identity, clock, scopes=coverage.requested, audience=audience, sleep=_wait)
+    principals = Principals(settings.microsoft_graph, identity, sleep=_wait)
     quiet = logging.NullHandler()  # what is logged of Azure is in the report; standard error is for the coverage
     logging.getLogger("guardrails").addHandler(quiet)
     async with AsyncExitStack() as closing:
         closing.callback(logging.getLogger("guardrails").removeHandler, quiet)
-        for part in (identity, login, arm, graph):
+        for part in (identity, login, arm, graph, principals):
             closing.push_async_callback(part.close)
         try:
             await _introduce(coverage, login, identity)
@@ -179,6 +186,10 @@ async def _survey(args: argparse.Namespace, ruleset: Ruleset, progress: Progress
             )  # fmt: skip
         except Retryable as error:
             raise _explained(error) from error
+        if args.names:
+            report.principals, why = await principals.names(report.principals_named())
+            report.notes += [why] if why else []
+    report.portal, report.docs = settings.portal, settings.docs
     report.made_at = coverage.ended = clock.now()
     used = {one: version for one, version in arm.policy_versions.items() if one != DEFINITIONS or ruleset.asks_policies}
     read_by = {"policyExemptions": settings.exemptions_version, **used, "resourceGraph": GRAPH_VERSION}

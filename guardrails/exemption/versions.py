@@ -8,7 +8,7 @@ Sources: Microsoft Learn, assignment structure (policy definition ID and version
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from guardrails.exemption.facts import Unread
@@ -52,12 +52,14 @@ class Definition:
         version: the number of the latest version; "" where it is not shown.
         versions: the numbers of all versions; () where they are not shown.
         single: whether it has this version only. Every custom initiative has.
+        name: its display name, a stranger's text; "" where it has none.
     """
 
     members: Mapping[str, str] | Unread
     version: str = ""
     versions: tuple[str, ...] = ()
     single: bool = False
+    name: str = field(default="", compare=False)
 
     def is_meant(self, choice: Choice) -> bool:
         """Whether this, the latest version, is the one that was chosen."""
@@ -96,6 +98,7 @@ def definition_of(identity: str, body: Mapping[str, Any]) -> Definition:
         _text(said.get("version")),
         versions,
         single=custom and len(versions) <= 1,
+        name=_text(said.get("displayname")),
     )
 
 

@@ -1,4 +1,4 @@
 """Reports on many exemptions at once: what was found, as JSON, CSV, markdown and HTML. Pure but for the survey.
 
-Imports `sweep`, `reconcile`, `ports`, `channels/text.py` and what is below them.
+Imports `sweep`, `reconcile`, `ports`, `channels/text.py`, `channels/portal.py` and what is below them.
 """

@@ -41,6 +41,7 @@ class Line(NamedTuple):
         assignment: the assignment's id; "" for a tag.
         who: who last wrote it, a UPN or a GUID; "" where unknown. `since`: when, UTC; None where unknown.
         bypass: the bypass itself; None for an exemption.
+        approver: whom an exemption names as its approver; "" where none.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Line(NamedTuple):
     who: str = ""
     since: datetime | None = None
     bypass: Bypass | None = None
+    approver: str = ""
 
     @property
     def kind(self) -> BypassKind:
@@ -115,6 +117,7 @@ def line_of(exemption: Exemption, assessment: Assessment, ruleset: Ruleset, now:
         sys.intern(exemption.assignment_id),
         sys.intern((exemption.modified_by or exemption.created_by)[:_LONGEST]),
         exemption.modified_at or exemption.created_at,
+        approver=sys.intern(said("approver", "")[:_LONGEST]),
     )
 
 

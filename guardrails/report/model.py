@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, NamedTuple
 
 from guardrails.bypasses.model import BypassKind
+from guardrails.channels.portal import PUBLIC
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.severity import Severity
 from guardrails.report.bypasses import WORDS, BypassCount
@@ -31,6 +33,20 @@ class RuleCount:
         return self.severity.rank, -self.violations, self.code
 
 
+class Assigned(NamedTuple):
+    """What a policy assignment is called, and what it assigns.
+
+    Attributes:
+        name: its display name; "" where it has none or is not shown.
+        definition_id: of the initiative or policy; "" where it is not known.
+        definition_name: the initiative's display name; "" where it has none or is not shown.
+    """
+
+    name: str = ""
+    definition_id: str = ""
+    definition_name: str = ""
+
+
 @dataclass(slots=True)
 class Report:
     """Everything that a report shows.
@@ -45,6 +61,10 @@ class Report:
         missing: what could not be seen, a sentence each.
         notes: what is worth knowing besides, and hides nothing, a sentence each.
         containers: display names of subscriptions and management groups, by register partition.
+        assignments: the assignments of the lines, by their ids as the lines have them.
+        portal: the origin of the portal that the report links to.
+        docs: the address of docs/ that rule pages are linked below; "" for none.
+        principals: display names of people, groups and applications, by id in lower case; {} where nobody asked.
         left_out: how many the filters on scopes left out.
         coverage: what the scan covers.
     """
@@ -64,6 +84,10 @@ class Report:
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     containers: Mapping[str, str] = field(default_factory=dict)
+    assignments: Mapping[str, Assigned] = field(default_factory=dict)
+    principals: Mapping[str, str] = field(default_factory=dict)
+    portal: str = PUBLIC
+    docs: str = ""
     left_out: int = 0
     coverage: Coverage = field(default_factory=Coverage)
 
@@ -140,6 +164,26 @@ class Report:
     def place(self, line: Line) -> str:
         """Return what is let past, for people: names in place of ids, `contoso-prod / group / vaults/kv`."""
         return place(line.scope, self.containers)
+
+    def assigned(self, line: Line) -> Assigned:
+        """Return what is known of a line's assignment."""
+        return self.assignments.get(line.assignment, Assigned())
+
+    def principals_named(self) -> set[str]:
+        """Return whom the lines name: owners, approvers and authors, as they are spelled there."""
+        found = {text for line in self.lines for text in (line.owner, line.approver, line.who)}
+        evidence = (finding.evidence for line in self.lines for finding in line.findings)
+        found |= {str(one[name]) for one in evidence for name in _PRINCIPALS if one.get(name)}
+        return found
+
+    def person(self, principal: str) -> str:
+        """Return a principal for people: `Jo Doe (87d349ed…)` where its name is known, for two may have one name."""
+        name = self.principals.get(principal.strip().lower(), "")
+        return f"{name} ({principal.strip()[:8]}…)" if name else principal
+
+
+_PRINCIPALS: Final = ("approver", "author")
+"""Names in the evidence of findings under which there is a principal."""
 
 
 def _urgency(state: str) -> tuple[int, int, str]:

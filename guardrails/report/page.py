@@ -2,14 +2,14 @@
 
 Everything is escaped by the template engine, and every text goes through `plain` first: control, bidirectional and
 invisible characters are gone. The content security policy in the page lets run only the style and the script in it,
-named by their hashes, so that markup that slipped through would still do nothing.
+named by their hashes, so that markup that slipped through would still do nothing. The first rows are markup; the script
+shows the others from one block of JSON (guardrails.report.page_rows), as text and never as markup.
 """
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,16 +17,27 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from guardrails.bypasses.model import BypassKind
 from guardrails.channels.text import plain
+from guardrails.exemption.expiry import State
 from guardrails.report.bypasses import WORDS, BypassCount, beyond
 from guardrails.report.coverage_forms import coverage_rows
-from guardrails.report.line import GRADES, Line, evidence, expiry_text, spelled
+from guardrails.report.groups import groupings
+from guardrails.report.line import GRADES, Line, spelled
 from guardrails.report.model import Report
+from guardrails.report.page_rows import Links, Row, bare, block, row_of, state_text
 from guardrails.report.texts import LONGEST
 from guardrails.report.timeline import timeline
+from guardrails.ruleset.rule_pages import every_rule, text_of
 
-ROWS: Final = 5000
-"""Lines that the page lists, the worst first: browsers stay quick, and the file stays below some 15 MB."""
+ROWS: Final = 50_000
+"""Lines that the page holds, the worst first: some 10 MB."""
+
+FIRST: Final = 50
+"""Rows that are markup, for browsers without scripts and for the first moment; the script shows as many at once."""
+
+URGENT: Final = 4
+"""Lines that are named at the top of those that have expired, and of those that never end."""
 
 NAMES: Final = 500
 """Lines of what is long in the coverage, such as the subscriptions that were read; all but FEW unfold on a click."""
@@ -47,54 +58,64 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A line with what only the page needs."""
+class Urgent:
+    """The top of the page: the first rows of an expiry state, exemptions first, and how many more."""
 
-    line: Line
-    rank: int
-    codes: str
-    kind: str
-    shown: str
-    place: str
-    left: str
-    ends: str
-    since: str
+    state: str
+    title: str
+    sum: str
+    rows: Sequence[Row]
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
 class BypassBar:
-    """A kind: its count, and its grades: the pieces of a bar as (grade, left edge, width), of 100."""
+    """A kind of bypass: its count, its grades as text, and as pieces of a bar: (grade, left edge, width), of 100."""
 
     count: BypassCount
     name: str
     does: str
+    text: str
     parts: tuple[tuple[str, float, float], ...]
 
 
 def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
     """Yield the page, piece by piece. The numbers are the whole report's; `lines` are listed, ROWS of them at most."""
     style, script = (_inline(name) for name in ("page.css", "page.js"))
-    rules = report.rules_by_weight()
+    rules, links = report.rules_by_weight(), Links(report.portal, report.coverage.tenant)
+    rows = [row_of(report, line, links) for line in lines[:ROWS]]
+    groups, kept = groupings(report), {id(line) for line in lines[:ROWS]}
+    listed = [number for number, line in enumerate(report.lines) if id(line) in kept]
+    places = {one.name: [one.places[number] for number in listed] for one in groups}
+    unlisted = _unlisted(report, lines)
     stream = _template().stream(
         report=report,
+        tenant=tenant(report),
         at=spelled(report.at),
         at_shown=f"{report.at:%d %b %Y, %H:%M} UTC",
         cards=cards(report),
+        urgent=urgent(report, links),
         found=[grade for grade in GRADES if report.grades[grade]],
         bypasses=_bars(report.bypass_counts_to_show()),
         beyond=beyond(report.bypass_counts.values()),
         rules=rules,
-        states=report.states_in_order(),
+        pages={name: text_of(rule) for name, rule in every_rule().items() if rule.code in report.rules},
+        linked=frozenset(report.rules),
+        states=[(state, state_text(state)) for state, _ in report.states_in_order()],
         coverage=coverage_rows(report, NAMES),
         few=FEW,
+        first=FIRST,
         picture=timeline(report.lines, report.at),
-        rows=(_row(report, line) for line in lines[:ROWS]),
-        listed=min(len(lines), ROWS),
-        unlisted=report.total - min(len(lines), ROWS),
-        most=ROWS,
+        groups=groups,
+        rows=rows,
+        listed=len(rows),
+        unlisted=unlisted,
+        data=Markup(block(rows, groups, places, links, unlisted=unlisted, linked=report.rules)),  # noqa: S704 - JSON without markup
+        docs=report.docs.rstrip("/"),
         share=_share(max((rule.violations + rule.unknown for rule in rules), default=1)),
-        evidence=evidence,
         number=lambda value: f"{value:,}",
+        counted=counted,
+        bare=bare,
         style=style,
         script=script,
         style_hash=_hash(style),
@@ -104,38 +125,59 @@ def as_html(report: Report, lines: Sequence[Line]) -> Iterator[str]:
     yield from stream
 
 
+def tenant(report: Report) -> str:
+    """Return what the tenant is called: by its display name, else by its id."""
+    return report.coverage.tenant_name or report.coverage.tenant or "an unknown tenant"
+
+
 def cards(report: Report) -> list[Card]:
     """Return the headline numbers."""
     share = f"{100 * report.violations / report.total:.0f} %" if report.total else ""
     within = [count for state, count in report.states.items() if state.startswith("expiring")]
     days = max((int(state.rpartition("-")[2]) for state in report.states if state.startswith("expiring-")), default=0)
     unknown = report.grades["unknown"]
+    expired, never = report.states[State.EXPIRED], report.states[State.NO_EXPIRY]
     return [
         Card("Exemptions", report.exemptions),
         Card("Bypasses", report.total - report.exemptions),
-        Card("Break a rule", report.violations, share, "high" if report.violations else "pass"),
+        Card("Violations", report.violations, share, "high" if report.violations else "pass"),
         Card("High severity", report.grades["high"], "", "high" if report.grades["high"] else ""),
         Card("Unknown", unknown, "", "unknown" if unknown else ""),
-        Card("Expired", report.states["expired"], "", "medium" if report.states["expired"] else ""),
-        Card(f"End in {days} days" if days else "End soon", sum(within), "", "medium" if within else ""),
-        Card("Never end", report.states["no-expiry"], "", "high" if report.states["no-expiry"] else ""),
+        Card("Expired", expired, "", "medium" if expired else ""),
+        Card(f"End in {counted(days, 'day')}" if days else "End soon", sum(within), "", "medium" if within else ""),
+        Card("Never end", never, "", "high" if never else ""),
     ]
 
 
-def _row(report: Report, line: Line) -> Row:
-    codes = " ".join(finding.code for finding in line.findings)
-    left = expiry_text(line).partition(", ")[2]
-    place = report.place(line)
-    shown = "" if line.display_name == line.name else line.display_name
-    rank, kind = GRADES.index(line.grade), WORDS[line.kind].name
-    return Row(line, rank, codes, kind, shown, place, left, _day(line.expires_on), _day(line.since))
+def urgent(report: Report, links: Links) -> list[Urgent]:
+    """Return what has expired and what never ends: exemptions first, the worst first."""
+    found = []
+    for state, title in ((State.EXPIRED, "Expired"), (State.NO_EXPIRY, "Never ending")):
+        lines = [line for line in report.lines if line.state == state]
+        lines.sort(key=lambda line: line.kind is not BypassKind.EXEMPTION)
+        exemptions = sum(not line.bypass for line in lines)
+        parts = [counted(exemptions, "exemption"), counted(len(lines) - exemptions, "bypass", "bypasses")]
+        rows = [row_of(report, line, links) for line in lines[:URGENT]]
+        found.append(Urgent(str(state), title, ", ".join(parts), rows, len(lines) - len(rows)))
+    return found
 
 
-def _day(time: datetime | None) -> str:
-    return f"{time:%d %b %Y}" if time else ""
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number and what is counted: `1 exemption`, `2,000 exemptions`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _bars(counts: Sequence[BypassCount]) -> list[BypassBar]:
+def _unlisted(report: Report, lines: Sequence[Line]) -> str:
+    """Return why some lines are not listed, without a full stop; "" where all are."""
+    others, cut = report.total - len(lines), max(len(lines) - ROWS, 0)
+    found = [f"{cut:,} more are in the CSV"] if cut else []
+    if others:
+        only = ", ".join(report.coverage.only)
+        found.append(f"{others:,} more are not listed" + (f", because of --only {only}" if only else ""))
+    return "; ".join(found)
+
+
+def _bars(counts: Iterable[BypassCount]) -> list[BypassBar]:
     """Return the kinds in their order, each with the shares of its grades."""
     bars = []
     for one in counts:
@@ -145,7 +187,8 @@ def _bars(counts: Sequence[BypassCount]) -> list[BypassBar]:
             if one.grades[grade]:
                 parts.append((grade, round(left, 1), share(one.grades[grade])))
                 left += share(one.grades[grade])
-        bars.append(BypassBar(one, WORDS[one.kind].plural, WORDS[one.kind].does, tuple(parts)))
+        text = ", ".join(f"{one.grades[grade]:,} {grade}" for grade in GRADES if one.grades[grade]) or "none"
+        bars.append(BypassBar(one, WORDS[one.kind].plural, WORDS[one.kind].does, text, tuple(parts)))
     return bars
 
 
@@ -163,7 +206,7 @@ def _template() -> Any:
 
 
 def _shown(value: object) -> object:
-    """Make every text safe to read; what is marked as markup is our own style and script."""
+    """Make every text safe to read; what is marked as markup is our own style, script and block of JSON."""
     return plain(value, LONGEST) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

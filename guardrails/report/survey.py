@@ -1,7 +1,7 @@
 """The survey: every exemption and every bypass, judged by the ruleset. Reads only; keeps little."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ from guardrails.reconcile.inventory import Rows
 from guardrails.report.coverage import GROUP, Coverage, words_of
 from guardrails.report.filters import EVERYTHING, Filter
 from guardrails.report.line import line_of, line_of_bypass
-from guardrails.report.model import Report
+from guardrails.report.model import Assigned, Report
 from guardrails.report.overlaps import Looked, PendingOverlaps
 from guardrails.report.reading import Arm, Listing, Reading, Sleep
 from guardrails.rules.selection import policies_of
@@ -85,6 +85,7 @@ async def survey(
         report.missing.append(_hidden(hidden))
     await _others(report, inventory, around, ruleset, wanted, whole=not hidden)
     _cover(report.coverage, reading, wanted, report)
+    report.assignments = _assigned(report, around, known)
     report.finish()
     return report
 
@@ -152,6 +153,19 @@ async def _others(
             count.whole = kind not in seen.partial and not around.missing and (whole or kind is BypassKind.TAG)
 
 
+def _assigned(report: Report, around: Surroundings, known: "Known") -> dict[str, Assigned]:
+    """Return what the assignments of the lines are called, and what they assign."""
+    names = {_key(str(row.get("id"))): row.get("properties") for row in around.assigned}
+    found = {}
+    for text in {line.assignment for line in report.lines}:
+        said = names.get(_key(text))
+        name = said.get("displayName") if isinstance(said, Mapping) else ""
+        definition = known.definition_of(text)
+        initiative = around.initiatives.get(_key(definition), "")
+        found[text] = Assigned(name if isinstance(name, str) else "", definition, initiative)
+    return found
+
+
 def _hidden(count: int) -> str:
     one = count == 1
     return (
@@ -188,6 +202,12 @@ class Known:
     def hidden(self) -> int:
         """How many were asked for that are there, or may be, and that the inventory does not show."""
         return sum(not isinstance(said, Gone) for key, said in self._asked.items() if key not in self._listed)
+
+    def definition_of(self, assignment_id: str) -> str:
+        """Return the id of the initiative or policy that it assigns; "" where that is not known."""
+        key = _key(assignment_id)
+        found = self._asked.get(key) or self._listed.get(key)
+        return found.definition_id if isinstance(found, Assignment) else ""
 
     async def learn(self, exemptions: Sequence[Exemption]) -> None:
         """Ask ARM, a few at once, for what these exemptions exempt from and is not known whole."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from guardrails.decisions.schedule import longest_gap
 from guardrails.errors import Misconfigured
+from guardrails.runtime.clouds import PUBLIC, cloud_of
 
 RETIRED: Final = {"GUARDRAILS_FACTS_MINUTES": "GUARDRAILS_CACHE_MINUTES"}
 """A setting's old name, which works until 1.0 -> its name of today."""
@@ -116,7 +117,23 @@ class Settings:
         "",
         "Namespace of that hub, such as contoso.servicebus.windows.net; the Functions host reads it, by identity.",
     )
-    portal: str = _setting("GUARDRAILS_PORTAL", "https://portal.azure.com", "The portal that notices link to.")
+    portal: str = _setting(
+        "GUARDRAILS_PORTAL",
+        PUBLIC.portal,
+        "The portal that notices and reports link to. Unset in a sovereign cloud: that cloud's own.",
+    )
+    microsoft_graph: str = _setting(
+        "GUARDRAILS_MICROSOFT_GRAPH_ENDPOINT",
+        PUBLIC.microsoft_graph,
+        "Microsoft Graph, which `scan --names` asks for display names. Unset in a sovereign cloud: that cloud's own; "
+        "for the US Department of Defense set https://dod-graph.microsoft.us.",
+    )
+    docs: str = _setting(
+        "GUARDRAILS_DOCS",
+        "",
+        "Address of a copy of this project's docs folder; the scan's page links rule pages below it. Empty: no such "
+        "links; the page explains each rule itself.",
+    )
     allowed_hosts: str = _setting(
         "GUARDRAILS_ALLOWED_HOSTS",
         "",
@@ -142,6 +159,9 @@ class Settings:
         """
         environ, problems = _with_names_of_today(os.environ if environ is None else environ)
         said = {item.name: environ.get(item.metadata["name"], _default(item)).strip() for item in fields(cls)}
+        cloud = cloud_of(said["arm_endpoint"])
+        said["portal"] = environ.get("GUARDRAILS_PORTAL", cloud.portal).strip()
+        said["microsoft_graph"] = environ.get("GUARDRAILS_MICROSOFT_GRAPH_ENDPOINT", cloud.microsoft_graph).strip()
         settings = cls(**{name: "" if is_reference(value) else value for name, value in said.items()})
         problems += settings._problems(storage=storage)
         if problems:
@@ -169,7 +189,12 @@ class Settings:
             problems.append(
                 f"GUARDRAILS_MODE: '{self.mode}' is not allowed; it is empty or audit (enforce: in the ruleset)"
             )
-        for name, value in (("GUARDRAILS_ARM_ENDPOINT", self.arm_endpoint), ("GUARDRAILS_PORTAL", self.portal)):
+        for name, value in (
+            ("GUARDRAILS_ARM_ENDPOINT", self.arm_endpoint),
+            ("GUARDRAILS_PORTAL", self.portal),
+            ("GUARDRAILS_MICROSOFT_GRAPH_ENDPOINT", self.microsoft_graph),
+            *([("GUARDRAILS_DOCS", self.docs)] if self.docs else []),
+        ):
             if not _is_address(value):
                 problems.append(f"{name}: '{value}' is not an https address (http is for this machine only)")
         for name, number, most in (

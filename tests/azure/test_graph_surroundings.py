@@ -48,6 +48,15 @@ async def test_assignments_come_with_the_members_of_their_initiatives(graph_of: 
     assert graph.requests == 3
 
 
+async def test_initiatives_that_are_assigned_have_their_display_names(graph_of: MakeGraph, cloud: Cloud) -> None:
+    named, bare = f"{AUTH}/policySetDefinitions/Named", initiative(cloud, "bare")
+    cloud.arm.seed(named, {"properties": {"displayName": "The <b>baseline</b>", "policyDefinitions": []}})
+    for number, one in enumerate((named, bare)):
+        assign(cloud, one, f"a{number}")
+    initiative(cloud, "idle")
+    assert (await graph_of().surroundings()).initiatives == {named.lower(): "The <b>baseline</b>"}
+
+
 async def test_many_things_come_in_pages(graph_of: MakeGraph, cloud: Cloud) -> None:
     sets = [initiative(cloud, f"set{n}") for n in range(230)]
     names = [assign(cloud, one, f"a{n}") for n, one in enumerate(sets)]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from guardrails.cli.rule_text import every_rule
 from guardrails.ruleset.bypass_rules import FORMER, bypass_rules
+from guardrails.ruleset.rule_pages import every_rule
 
 from .conftest import Run, Save
 from .shelf import FIRST, GROUP, Shelf, named, row

@@ -11,13 +11,13 @@ import pytest
 
 from guardrails.cli import notices
 from guardrails.cli.main import main
-from guardrails.cli.rule_text import every_rule
 from guardrails.cli.screen import Screen
 from guardrails.decisions.history import DeadLetter
 from guardrails.decisions.row import Status
 from guardrails.notices.digest import Kept
 from guardrails.register.table_register import connect
 from guardrails.ruleset.model import DEFAULT_PATH
+from guardrails.ruleset.rule_pages import every_rule
 from tests.channels.samples import notice
 from tests.conftest import VirtualClock
 

@@ -9,9 +9,10 @@ import pytest
 
 from guardrails.cli import docs
 from guardrails.cli.main import main
-from guardrails.cli.rule_text import HEADINGS, changes_of, every_rule, options_of, text_of
+from guardrails.cli.rule_text import changes_of, options_of
 from guardrails.rules.base import Rule
 from guardrails.ruleset.model import load_ruleset
+from guardrails.ruleset.rule_pages import HEADINGS, every_rule, text_of
 from guardrails.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]

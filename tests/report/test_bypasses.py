@@ -177,13 +177,13 @@ async def test_who_wrote_it_and_when_is_shown() -> None:
     assert (first.who, first.since) == ("jo@contoso.com", datetime(2026, 10, 5, 8, tzinfo=UTC))
     assert exemption.who
     assert exemption.since
-    assert "written 05 Oct 2026 by jo@contoso.com" in "".join(as_html(report, report.lines))
+    assert "written 05 Oct 2026 UTC by jo@contoso.com" in "".join(as_html(report, report.lines))
     assert "jo@contoso\\[.\\]com, 2026-10-05" in "".join(as_markdown(report, report.lines))
 
 
 async def test_the_page_names_the_assignment_and_only_the_bypasses_that_there_may_be(report: Report) -> None:
     page = "".join(as_html(report, report.lines))
-    assert f'<p class="id s">{SUB}{ASSIGNMENTS}dry</p>' in page
+    assert f'Assignment</a> <code class="s">{SUB}{ASSIGNMENTS}dry</code></p>' in page
     assert 'data-kind="override"' in page
     assert 'data-kind="unreadable"' not in page
 

@@ -77,6 +77,41 @@ def test_every_mistake_is_shown_at_once() -> None:
     assert "'guard-rails' is not a table name" in found[-1]
 
 
+@pytest.mark.parametrize(
+    ("arm", "portal", "graph"),
+    [
+        ("https://management.azure.com", "https://portal.azure.com", "https://graph.microsoft.com"),
+        ("https://management.usgovcloudapi.net/", "https://portal.azure.us", "https://graph.microsoft.us"),
+        ("https://management.chinacloudapi.cn", "https://portal.azure.cn", "https://microsoftgraph.chinacloudapi.cn"),
+        ("http://127.0.0.1:8080", "https://portal.azure.com", "https://graph.microsoft.com"),
+    ],
+)
+def test_portal_and_microsoft_graph_are_those_of_the_cloud(arm: str, portal: str, graph: str) -> None:
+    found = Settings.read({**STORAGE, "GUARDRAILS_ARM_ENDPOINT": arm})
+    assert (found.portal, found.microsoft_graph) == (portal, graph)
+
+
+def test_what_is_set_goes_before_the_cloud() -> None:
+    graph = "https://dod-graph.microsoft.us"
+    found = Settings.read(
+        {
+            **STORAGE,
+            "GUARDRAILS_ARM_ENDPOINT": "https://management.usgovcloudapi.net",
+            "GUARDRAILS_PORTAL": "https://portal.contoso.com",
+            "GUARDRAILS_MICROSOFT_GRAPH_ENDPOINT": graph,
+        }
+    )
+    assert (found.portal, found.microsoft_graph) == ("https://portal.contoso.com", graph)
+
+
+def test_the_address_of_the_docs_may_be_left_out_and_must_be_one() -> None:
+    assert Settings.read(STORAGE).docs == ""
+    assert problems(GUARDRAILS_DOCS="javascript:alert(1)")[0].startswith("GUARDRAILS_DOCS: ")
+    assert problems(GUARDRAILS_MICROSOFT_GRAPH_ENDPOINT="http://example.com")[0].startswith(
+        "GUARDRAILS_MICROSOFT_GRAPH"
+    )
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "25.1", "nan", "inf", "", "20s"])
 def test_a_budget_that_event_grid_would_not_wait_for(value: str) -> None:
     assert len(problems(GUARDRAILS_EVENT_BUDGET_SECONDS=value)) == 1

@@ -1,4 +1,7 @@
-"""`make pictures`: check the card of every kind by the official renderer, and draw it for a phone and for a desktop."""
+"""`make pictures`: check the card of every kind by the official renderer, and draw it for a phone and for a desktop.
+
+And draw the scan's page: light, dark, on a phone and on paper.
+"""
 
 import asyncio
 import json
@@ -13,6 +16,7 @@ from guardrails.notices.notice import Kind
 from . import browser
 from .png import smaller
 from .samples import reminders, sample
+from .scan import shots
 
 WIDTHS: Final[Mapping[str, int]] = {"phone": 360, "desktop": 720}
 """CSS pixels, with a margin of 12 on each side."""
@@ -49,6 +53,9 @@ async def draw(program: str) -> list[str]:
                 picture = smaller(await tab.picture(width, drawn["height"]))
                 (_FOLDER / f"{name}-{size}.png").write_bytes(picture)
                 print(f"{name}-{size}.png  {width} x {drawn['height']}  {len(picture)} bytes")
+        for name, picture in (await shots(tab)).items():
+            (_FOLDER / f"{name}.png").write_bytes(picture)
+            print(f"{name}.png  {len(picture)} bytes")
     return problems
 
 

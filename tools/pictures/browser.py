@@ -22,7 +22,7 @@ _FLAGS: Final = (
 )  # fmt: skip
 """No sandbox: it cannot be had as root or in most containers, and all that is opened is our own page."""
 
-_PATIENCE: Final = 30.0
+_PATIENCE: Final = 60.0
 """Seconds for the browser to start, and for one command."""
 
 
@@ -55,17 +55,42 @@ class Tab:
     async def open(self, address: str) -> None:
         """Open a page and wait until it is loaded, its scripts included."""
         await self.command("Page.enable")
-        await self.command("Page.navigate", url=address)
+        number, loaded, answered = next(self._ids), False, False
+        await self._socket.send_json({"id": number, "method": "Page.navigate", "params": {"url": address}})
         async with asyncio.timeout(_PATIENCE):
-            while (await self._socket.receive_json()).get("method") != "Page.loadEventFired":
-                pass
+            while not (loaded and answered):  # they come in either order
+                message = await self._socket.receive_json()
+                loaded |= message.get("method") == "Page.loadEventFired"
+                answered |= message.get("id") == number
 
     async def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression. Raises RuntimeError where it throws."""
-        found = await self.command("Runtime.evaluate", expression=expression, returnByValue=True)
+        return await self._evaluate(expression, promise=False)
+
+    async def wait(self, expression: str) -> Any:
+        """Return what the promise of a JavaScript expression comes to. Raises RuntimeError where it throws."""
+        return await self._evaluate(expression, promise=True)
+
+    async def _evaluate(self, expression: str, *, promise: bool) -> Any:
+        found = await self.command("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=promise)
         if "exceptionDetails" in found:
             raise RuntimeError(found["exceptionDetails"].get("exception", {}).get("description", "the script failed"))
         return found["result"].get("value")
+
+    async def screen(self, width: int, height: int) -> None:
+        """Set the size of the window, in CSS pixels."""
+        await self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+
+    async def scheme(self, name: str) -> None:
+        """Set what the page takes for the reader's choice: light or dark."""
+        await self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    async def print(self) -> bytes:
+        """Return the page on A4 paper, as PDF."""
+        found = await self.command("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True)
+        return base64.b64decode(found["data"])
 
     async def picture(self, width: int, height: int) -> bytes:
         """Return the page's top left corner as PNG; sizes in CSS pixels."""

@@ -5,8 +5,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from guardrails.notices.renames import Names, inverse, renamed, replaced
 from guardrails.notices.stored_names import FINDING
@@ -52,8 +51,7 @@ VALUES: Final[Mapping[str, Mapping[str, Names]]] = {"doctor": {"checks.check": {
 """By command: where a value is -> a value of today -> what version 1 has there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """How the output of a command is spelled.
 
     Attributes:

@@ -301,7 +301,7 @@ def _in_this_loop(results: list[Any]) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(online, "asyncio", _Asyncio(run)))
-        stack.enter_context(patch.object(cli, "report", _say))
+        stack.enter_context(patch.object(cli, "explain", _say))
         stack.enter_context(redirect_stdout(io.StringIO()))
         stack.enter_context(redirect_stderr(io.StringIO()))
         yield

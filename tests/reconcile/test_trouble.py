@@ -216,7 +216,7 @@ async def test_a_queue_that_is_down_loses_no_notice(world: World) -> None:
     assert await world.body(one) is None
     assert await world.notice_kinds() == []
     world.queues.down = False
-    with pytest.raises(Retryable, match="telling"):
+    with pytest.raises(Retryable, match="another worker"):
         await world.look(one)
     world.after_lease()
     assert not (await world.look(one)).wrote

@@ -204,7 +204,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
         "end-never-approved",
         "The end of an exemption that never was compliant is compared, too.",
         _TESTS + "test_what_never_was_compliant_is_compared_too",
-        around("guardrails.decisions.next_row._accepted", _compliant_alone),
+        around("guardrails.decisions.facts._accepted", _compliant_alone),
     ),
     mutation(
         "ends-pushed-out",

@@ -63,7 +63,7 @@ param deadLetterIdentity string = 'UserAssigned'
 @description('Resource id of the identity that writes dead letters, in the resource group of the function app. For UserAssigned the deployment is refused without it.')
 param eventsIdentityId string
 
-@description('Types of resources, such as Microsoft.Storage/storageAccounts, whose writes and deletes wake the guardrails up: the types that `python -m guardrails targets` names. At most 11.')
+@description('Types of resources, such as Microsoft.Storage/storageAccounts, whose writes and deletes wake the guardrails up: the types that `exg targets` names. At most 11.')
 @maxLength(11)
 param targetTypes string[] = []
 

@@ -194,9 +194,9 @@ async def demo(rules: str, files: list[Path]) -> None:
             "GUARDRAILS_ARM_AUDIENCE": "https://management.azure.com",
             "GUARDRAILS_RULESET": rules,
         }
-        say("$ python -m guardrails scan")
+        say("$ exg scan")
         await scan(environment)
-        say("", "$ python -m guardrails scan --out scan.html --out scan.csv --out scan.json")
+        say("", "$ exg scan --out scan.html --out scan.csv --out scan.json")
         await scan(environment, *(word for file in files for word in ("--out", str(file))))
         if {key: entry.bytes() for key, entry in cloud.arm.store.entries.items()} != before:
             raise ScanDemoFailed("the scan changed something in Azure")

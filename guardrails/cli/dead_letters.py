@@ -107,7 +107,7 @@ async def one_dead_letter(service: Service, name: str) -> DeadLetter:
     for dead_letter in await service.register.dead_letters():
         if dead_letter.id == name:
             return dead_letter
-    remedy = "`python -m guardrails dead-letters list` lists them"
+    remedy = "`exg dead-letters list` lists them"
     raise Permanent("there is no such dead letter", code="no-such-dead-letter", subject=name, remedy=remedy)
 
 
@@ -142,7 +142,7 @@ def say_replayed(done: Sequence[tuple[DeadLetter, str]], screen: Screen) -> int:
     """Print what `put_back` returned; return the exit code."""
     for dead_letter, why in done:
         if why:
-            look = f"`python -m guardrails dead-letters show {dead_letter.id}` shows what it holds"
+            look = f"`exg dead-letters show {dead_letter.id}` shows what it holds"
             screen.problem(f"{dead_letter.id}: cannot be replayed: {why}. {look}")
         else:
             screen.line(f"replayed: {dead_letter.id}")

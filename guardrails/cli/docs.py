@@ -35,7 +35,7 @@ from guardrails.runtime.settings import Settings
 _SOURCE: Final = Path(__file__).parents[2]
 """The repository, where this is run from its source."""
 
-COMMAND: Final = "python -m guardrails docs"
+COMMAND: Final = "exg docs"
 _RULES: Final = "docs/rules"
 _NOTICES: Final = "docs/notices"
 
@@ -156,7 +156,7 @@ def _index(ruleset: Ruleset, bound: Mapping[str, Bound]) -> str:
         "[Bypasses](../bypasses.md) of policies. They are reported, never changed: the response is"
         " `alert` or `off`, and there is neither grace nor an option. A ruleset that does not name one has it on.",
         _listed(bypass_rules().values(), bound),
-        "`python -m guardrails rules CODE` shows a page in the terminal, with your ruleset's values.",
+        "`exg rules CODE` shows a page in the terminal, with your ruleset's values.",
     )
 
 

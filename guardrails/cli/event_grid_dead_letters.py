@@ -74,7 +74,7 @@ def _show(counts: Mapping[str, int], found: Found, screen: Screen, *, dry_run: b
     for reason, count in found.reasons.most_common():
         screen.line(f"{_many(count, 'event')} given up: {reason}")
     for name, why in found.bad:
-        screen.problem(f"{name}: {why}. `python -m guardrails reconcile ID` looks at its exemption without it")
+        screen.problem(f"{name}: {why}. `exg reconcile ID` looks at its exemption without it")
 
 
 def _many(count: int, what: str) -> str:

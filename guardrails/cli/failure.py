@@ -12,7 +12,7 @@ TRACEBACK: Final = "--traceback"
 """The option, before the command, that has the traceback of what goes wrong shown."""
 
 REMEDIES: Final = {
-    "cannot-act": "`python -m guardrails doctor --only permissions` shows a missing role; a lock or a policy must be"
+    "cannot-act": "`exg doctor --only permissions` shows a missing role; a lock or a policy must be"
     " lifted by who set it"
 }
 """What to do next about errors of which only the command line knows that; by code."""

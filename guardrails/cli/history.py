@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     for problem in problems:
         screen.problem(f"{exemption.text}: {problem}")
     if problems:
-        screen.note("find out who may write to the table; `python -m guardrails register import` puts a full copy back")
+        screen.note("find out who may write to the table; `exg register import` puts a full copy back")
     return 1 if problems else 0
 
 

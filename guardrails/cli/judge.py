@@ -6,7 +6,7 @@ applies there, what is inherited from management groups and what is below:
   az rest --method get --url "$at/policyExemptions?api-version=2026-01-01-preview" > exemptions.json
   az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
   az policy set-definition list --subscription ID > initiatives.json
-  python -m guardrails judge exemptions.json --api-version 2026-01-01-preview \
+  exg judge exemptions.json --api-version 2026-01-01-preview \
     --assignments assignments.json --assignments initiatives.json
 `az rest` saves one page. Where the list goes on judge says so, with the command for the next page, to be given as well.
 Without --assignments what needs the exempted assignment is unknown. What `az policy exemption list`, PowerShell or
@@ -143,7 +143,7 @@ class Complaints:
     def refuse(self, file: str, problem: Problem) -> None:
         """Say what is wrong with an input."""
         self.refused += 1
-        then = f". {problem.remedy} (see python -m guardrails judge --help)" if problem.remedy else ""
+        then = f". {problem.remedy} (see exg judge --help)" if problem.remedy else ""
         self._screen.problem(f"{file}: {problem}{then}")
 
     def report(self, file: str, reading: Reading, files: Iterable[str]) -> None:
@@ -275,7 +275,7 @@ def _sum_up(judged: list[Judged], screen: Screen) -> None:
     if wanting:
         screen.note(
             f"{_findings(wanting)} unknown for want of the assignment, its initiative or its policies: "
-            "give them with --assignments (see python -m guardrails judge --help)"
+            "give them with --assignments (see exg judge --help)"
         )
     lacking = [exemption.source for exemption, finding in found if _is_for_want_of_a_field(exemption, finding)]
     if doubtful := sum(bool(source.doubt) for source in lacking):
@@ -286,7 +286,7 @@ def _sum_up(judged: list[Judged], screen: Screen) -> None:
     if names := sorted({source.name for source in lacking if not source.doubt}):
         screen.note(
             f"{_findings(len(lacking) - doubtful)} unknown because fields are not returned by {' or '.join(names)}: "
-            "save ARM's own answer with az rest (see python -m guardrails judge --help)"
+            "save ARM's own answer with az rest (see exg judge --help)"
         )
 
 

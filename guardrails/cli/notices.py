@@ -158,7 +158,7 @@ def _say_answer(route: str, answer: Delivery, screen: Screen) -> int:
     if isinstance(answer, Delivered):
         screen.line(f"delivered: the route {route} took a test notice")
         return 0
-    screen.problem(f"not delivered: {answer.reason}. `python -m guardrails doctor --only routes` says what is missing")
+    screen.problem(f"not delivered: {answer.reason}. `exg doctor --only routes` says what is missing")
     return 1
 
 

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     left = [path for path in _there(out) if path not in made]
     if args.check:
         if stale or left:
-            screen.problem(f"stale: {', '.join([*stale, *left])}. Run: python -m guardrails policy build")
+            screen.problem(f"stale: {', '.join([*stale, *left])}. Run: exg policy build")
             return 1
         screen.line(f"{len(made)} files of policies, all fresh")
         return 0

@@ -3,7 +3,7 @@
 Each write that the register saw is judged by the rules that have a policy, as it was and at its time. A policy refuses
 nothing that its rule lets pass, so this is the most that Deny would have refused; what it leaves to the service follows
 for each rule. Our own writes, and what Azure refused already, are not among them. Nothing is changed.
-  python -m guardrails policy would-refuse --days 30 --rule expiry-missing
+  exg policy would-refuse --days 30 --rule expiry-missing
 
 Exit code: 0 none would have been refused; 1 some would; 2 it could not run; 3 none, but a write could not be judged.
 """
@@ -118,7 +118,7 @@ def _policies(ruleset: Ruleset, wanted: Sequence[str]) -> dict[str, Refusal]:
             found[code] = one
         elif wanted:
             why = one.rstrip(".") if isinstance(one, str) else "its policy can report, and not refuse"
-            remedy = "`python -m guardrails policy build` writes a README that says of each rule why it has no policy."
+            remedy = "`exg policy build` writes a README that says of each rule why it has no policy."
             raise Misconfigured(why, code="no-policy", subject=name, remedy=remedy)
     return found
 

@@ -1,14 +1,17 @@
 """The name of the program as it was started: usage, errors and hints show commands as the reader has to type them."""
 
+import re
 import sys
 from pathlib import PurePath
 from typing import Final
 
 SCRIPT: Final = "exg"
-"""The console script of the installed package."""
+"""The console script of the installed package: texts of the product spell commands with it."""
 
 MODULE: Final = "python -m guardrails"
-"""How it is started otherwise, and how texts of the product spell a command."""
+"""How it is started from source."""
+
+_COMMAND: Final = re.compile(rf"\b{SCRIPT}(?= [a-z-])")
 
 
 def is_script() -> bool:
@@ -23,7 +26,7 @@ def program() -> str:
 
 def named(text: str) -> str:
     """Return a text of the product, with the commands in it spelled by the name with which it was started."""
-    return text.replace(MODULE, program())
+    return text if is_script() else _COMMAND.sub(MODULE, text)
 
 
 def missing(package: str) -> str:

@@ -106,9 +106,7 @@ def _show(document: dict[str, Any], screen: Screen) -> None:
     else:
         screen.line(f"changed in Azure: {document['did'] or 'nothing'}; answer: {document['answer']}")
         if document["held"]:
-            screen.line(
-                f"it waits, for {WAITS.get(document['held'], document['held'])}: python -m guardrails breaker show"
-            )
+            screen.line(f"it waits, for {WAITS.get(document['held'], document['held'])}: exg breaker show")
     for reason in document["reasons"]:
         if not reason.startswith("EXG"):
             screen.line(f"because: {reason}")

@@ -19,7 +19,7 @@ from guardrails.register.reinstate import Tally
 from guardrails.wiring import Service
 
 _SAID: Final = 20
-_VERIFY: Final = "`python -m guardrails history ID --verify` lists what is wrong"
+_VERIFY: Final = "`exg history ID --verify` lists what is wrong"
 _LINES: Final = (
     ("restored", "exemptions put back"),
     ("forwarded", "exemptions brought forward from an older state"),

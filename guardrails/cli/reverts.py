@@ -2,7 +2,7 @@
 
 Each revert is judged again as it was judged then, by today's rules, ruleset and assignment. Nothing is changed. Listed
 is what is still so, and what cannot be judged; --all lists every revert. What is restored is left alone from then on.
-  python -m guardrails reverts --since 2026-11-01
+  exg reverts --since 2026-11-01
 
 Exit code: 0 there is none; 1 there is a past mistake; 2 it could not run; 3 there is none, but a revert could not be
 judged, which is no all-clear.

@@ -33,7 +33,7 @@ def rule_named(text: str, rules: Mapping[str, Declared]) -> Declared:
         if wanted in (rule.code.lower(), rule.name):
             return rule
     names = [FORMER[wanted]] if wanted in FORMER else [*rules, *(rule.code for rule in rules.values())]
-    remedy = did_you_mean(FORMER.get(wanted, wanted), names, "`python -m guardrails rules` lists them")
+    remedy = did_you_mean(FORMER.get(wanted, wanted), names, "`exg rules` lists them")
     raise Permanent("there is no such rule", code="no-such-rule", subject=text[:60], remedy=remedy)
 
 

@@ -127,7 +127,7 @@ def _count(ruleset: Ruleset, now: datetime, form: str, screen: Screen) -> int:
     if known is None:
         message, remedy = uncounted(ruleset, matches)
         raise Permanent(message, code="not-counted", subject=ruleset.source, remedy=remedy)
-    partly = "" if known.whole else ", which could not see all: python -m guardrails sweep show"
+    partly = "" if known.whole else ", which could not see all: exg sweep show"
     screen.note(f"{known.exemptions} exemptions counted by the sweep of {spell_time(known.at)}{partly}")
     return 0
 

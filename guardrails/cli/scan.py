@@ -2,9 +2,9 @@
 
 Nothing needs to be deployed. Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so
 on. The role Reader is enough.
-  python -m guardrails scan
-  python -m guardrails scan --management-group corp --exclude '**/resourceGroups/break-glass' --only violation
-  python -m guardrails scan --out scan.html --out scan.csv
+  exg scan
+  exg scan --management-group corp --exclude '**/resourceGroups/break-glass' --only violation
+  exg scan --out scan.html --out scan.csv
 
 Exit code: 0 all pass; 1 there is a violation; 2 it could not run; 3 no violation, but something is unknown or could
 not be seen, which is not a pass. --exit-zero: 0 whatever was found. Exemptions that the ruleset excludes do not count.

@@ -44,7 +44,7 @@ at=/subscriptions/ID/providers/Microsoft.Authorization
 az rest --method get --url "$at/policyExemptions?api-version={NEWEST}" > exemptions.json
 az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
 az policy set-definition list --subscription ID > initiatives.json
-python -m guardrails judge exemptions.json --api-version {NEWEST} \\
+exg judge exemptions.json --api-version {NEWEST} \\
   --assignments assignments.json --assignments initiatives.json
 ```
 

@@ -98,8 +98,7 @@ def forged_id(text: str, *, at: datetime) -> Notice:
         actor="",
         done=DONE[Habit.FORGED_ID],
         why=(WHY[Habit.FORGED_ID],),
-        next="Find out who holds the key of the function's endpoint, and renew it."
-        " What came: python -m guardrails dead-letters list",
+        next="Find out who holds the key of the function's endpoint, and renew it. What came: exg dead-letters list",
     )
 
 

@@ -397,11 +397,11 @@ class Courier:
             return
         if trouble.startswith(rate_limits_of.DISABLED):
             done = f"Nothing more is sent to the route {route}; its notices are kept."
-            following = f"Fix its address, then: python -m guardrails notices enable {route}"
+            following = f"Fix its address, then: exg notices enable {route}"
         else:
             done = f"A notice for the route {route} is kept as a dead letter; others may follow."
-            following = f"Fix it, try it with: python -m guardrails notices test {route}"
-        following += ", then: python -m guardrails notices replay --all"
+            following = f"Fix it, try it with: exg notices test {route}"
+        following += ", then: exg notices replay --all"
         failing = notify.service(Kind.DELIVERY_FAILING, f"{route}-{trouble}", at=now, done=done, why=(reason,))
         if not await self._dead_letters.notify(replace(failing, next=following), but=route):
             log.error("nobody is notified that the route %s fails: no other route, and no fallback", route)

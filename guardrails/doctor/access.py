@@ -14,7 +14,7 @@ PERMISSIONS_VERSION: Final = "2022-04-01"
 subscriptions and management groups too. Where it does not, the answer here is unknown."""
 
 _ASSIGN: Final = "Assign the role to the identity there (infra/management-group.bicep; docs/permissions.md)"
-_RULESET: Final = "Fix the ruleset: python -m guardrails doctor --only ruleset"
+_RULESET: Final = "Fix the ruleset: exg doctor --only ruleset"
 _IDENTITY: Final = (
     "In Azure: give the function app its identity, and GUARDRAILS_CLIENT_ID its client id. Elsewhere: az login"
 )

@@ -62,4 +62,4 @@ def _complain(result: Result) -> None:
     for finding in failures[:_MOST_LINES]:
         log.error("doctor, %s: %s. Fix: %s", result.check, finding.line, finding.remediation)
     if len(failures) > _MOST_LINES:
-        log.error("doctor, %s: and %d more: python -m guardrails doctor", result.check, len(failures) - _MOST_LINES)
+        log.error("doctor, %s: and %d more: exg doctor", result.check, len(failures) - _MOST_LINES)

@@ -28,7 +28,7 @@ async def epac(world: World) -> list[Finding]:
         return [
             unknown(
                 "what would be put back is not known, for the ruleset is broken",
-                "Fix it: python -m guardrails rules --ruleset FILE shows each mistake",
+                "Fix it: exg rules --ruleset FILE shows each mistake",
             )
         ]
     managed, missing = await world.estate.managed()

@@ -23,7 +23,7 @@ _POLICY_TYPES: Final = (ASSIGNMENTS, INITIATIVES)
 _POLICY_SETTING: Final = "GUARDRAILS_POLICY_API_VERSION"
 _SHOWN: Final = 4
 _NAME_AUTHORS: Final = "Name the tool's identities as its `authors`: docs/decisions.md#owners"
-_ENDED: Final = "python -m guardrails rules --counts shows what each would match"
+_ENDED: Final = "exg rules --counts shows what each would match"
 _NAMES: Final = "docs/migration.md lists old and new names"
 _PATTERNS: Final = "docs/decisions.md#patterns says what patterns mean, and how version 1 becomes version 2"
 
@@ -50,7 +50,7 @@ async def ruleset(world: World) -> list[Finding]:
         found = world.service.ruleset()
     except Misconfigured as error:
         lines = "; ".join((error.message, *error.problems))
-        return [failed(lines, error.remedy or "python -m guardrails rules --ruleset FILE shows each mistake")]
+        return [failed(lines, error.remedy or "exg rules --ruleset FILE shows each mistake")]
     held = " (GUARDRAILS_MODE holds it at audit)" if world.settings.mode else ""
     mode = world.mode(found)
     seen = f"{found.source}, digest {found.digest}: mode {found.mode}{held}"

@@ -26,9 +26,7 @@ _LOST: Final = f"No alert but that of dead letters can be trusted until one does
 async def logs(world: World) -> list[Finding]:
     """A record of the service itself came within the last day; that of the last start names a Python that will do."""
     if world.hosted:
-        return [
-            Finding(State.SKIPPED, "what arrives is read by `python -m guardrails doctor` elsewhere than in the app")
-        ]
+        return [Finding(State.SKIPPED, "what arrives is read by `exg doctor` elsewhere than in the app")]
     insights = "/" + world.environ.get(SETTING, "").strip().strip("/")
     if insights == "/":
         return [unknown("which Application Insights component is ours is not known", _NAME)]

@@ -9,7 +9,7 @@ from guardrails.exemption.times import spell_time
 from guardrails.sweep.matches import Counted, Matches, counted, last_counted, uncounted
 
 _SHOWN: Final = 12
-_ALL: Final = "python -m guardrails rules --counts"
+_ALL: Final = "exg rules --counts"
 _REMEDIATION: Final = "Fix what it matches, or take it out where it is of no use"
 
 

@@ -64,9 +64,7 @@ async def _sent(world: World, place: Destination) -> Finding:
     answer = await world.service.courier.probe(place.name)
     if isinstance(answer, Delivered):
         return passed(f"{place.channel}: it took a test notice", about=place.name)
-    remediation = (
-        f"Look at the address in {place.address_setting}, then: python -m guardrails notices test {place.name}"
-    )
+    remediation = f"Look at the address in {place.address_setting}, then: exg notices test {place.name}"
     if isinstance(answer, Undeliverable):
         return failed(answer.reason, remediation, about=place.name)
     return unknown(answer.reason, remediation, about=place.name)

@@ -60,7 +60,7 @@ async def dead_letters(world: World) -> list[Finding]:
     if not found:
         return [passed("none wait")]
     seen = f"{len(found)} wait for an operator, the oldest since {spell_time(found[0].at)}"
-    return [passed(seen, remediation="python -m guardrails dead-letters list")]
+    return [passed(seen, remediation="exg dead-letters list")]
 
 
 async def breaker(world: World) -> list[Finding]:
@@ -69,13 +69,13 @@ async def breaker(world: World) -> list[Finding]:
     state = await register.breaker(world.clock.now())
     if state.opened_at is not None:
         seen = f"open since {spell_time(state.opened_at)}: nothing is reverted"
-        return [failed(seen, "Find out why so much was to be reverted, then: python -m guardrails breaker close")]
+        return [failed(seen, "Find out why so much was to be reverted, then: exg breaker close")]
     waits = Counter((await register.held()).values())
     seen = f"closed, {state.recent} reverts in the last hour"
     if not waits:
         return [passed(seen)]
     counts = ", ".join(f"{count} for the budget {name}" for name, count in sorted(waits.items()))
-    return [passed(f"{seen}; some wait: {counts}", remediation="python -m guardrails register list --held")]
+    return [passed(f"{seen}; some wait: {counts}", remediation="exg register list --held")]
 
 
 async def holds(world: World) -> list[Finding]:
@@ -84,4 +84,4 @@ async def holds(world: World) -> list[Finding]:
     if not held:
         return [passed("nothing is on hold")]
     seen = f"{len(held)} on hold by operators, the first until {min(held.values())}"
-    return [passed(seen, remediation="python -m guardrails register list --on-hold")]
+    return [passed(seen, remediation="exg register list --on-hold")]

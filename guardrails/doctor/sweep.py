@@ -17,16 +17,16 @@ async def sweep(world: World) -> list[Finding]:
     run = await world.service.register.sweeps.last()
     began, latest = last_sweep(run), LATEST * world.settings.sweep_period
     if began is None:
-        remediation = f"Wait for the next ({world.settings.sweep_schedule}, UTC), or: python -m guardrails sweep run"
+        remediation = f"Wait for the next ({world.settings.sweep_schedule}, UTC), or: exg sweep run"
         return [unknown("no sweep has ended yet", remediation)]
     age = world.clock.now() - began
     seen = f"the last that ended began at {spell_time(began)}, {_words(age)} ago"
     if age > latest:
-        remediation = "Look at the function sweep in the app's log; python -m guardrails sweep run does one now"
+        remediation = "Look at the function sweep in the app's log; exg sweep run does one now"
         return [failed(f"{seen}; it should be {_words(latest)} at most", remediation)]
     missing = (run.report if run else {}).get("missing") or ()
     partly = f"; {len(missing)} parts of the tenant could not be seen" if missing else ""
-    return [passed(seen + partly, remediation="python -m guardrails sweep show" if missing else "")]
+    return [passed(seen + partly, remediation="exg sweep show" if missing else "")]
 
 
 def _words(age: timedelta) -> str:

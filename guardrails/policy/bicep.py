@@ -10,7 +10,7 @@ def bicep(reporting: Sequence[Mapping[str, Any]], refusing: Sequence[Mapping[str
     `more` is the Bicep of the tag-driven layer.
     """
     head = """\
-// Made by `python -m guardrails policy build`; edit the ruleset, not this.
+// Made by `exg policy build`; edit the ruleset, not this.
 // Creates policy definitions and initiatives at a management group, and assigns none of the guardrails' own.
 // loadJsonContent() escapes what starts with a bracket, so that policies keep their expressions.
 targetScope = 'managementGroup'

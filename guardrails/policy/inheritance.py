@@ -89,7 +89,7 @@ def role_bicep() -> str:
     made anew gets an assignment of its own, where Azure would refuse to give it the one of the old.
     """
     return f"""\
-// Made by `python -m guardrails policy build`; edit the ruleset, not this.
+// Made by `exg policy build`; edit the ruleset, not this.
 // The role that the built-in policy asks for. Only remediation of existing resources uses it.
 targetScope = 'managementGroup'
 

@@ -20,7 +20,7 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
         " they cannot do."
     )
     parts = [
-        "<!-- Made by `python -m guardrails policy build`; edit the ruleset, not this. -->",
+        "<!-- Made by `exg policy build`; edit the ruleset, not this. -->",
         "# Policies made from the ruleset",
         intro,
         "A policy refuses nothing that its rule lets pass. What it does not see, the service judges after the write.",

@@ -109,7 +109,7 @@ def flood_or_fight(visit: Visit, look: Look, stored: Stored | None, own: Full, r
     count = f"{len(times)} reverts of it were begun since {spell_time(times[0])}, and it was written again"
     then = f"{NOTHING_DONE} If it is still in violation at {spell_time(own.until)}, it is reverted then."
     notice = visit.about(Kind.FIGHT, look, stored, then, (count, *look.plan.reasons))
-    following = "Agree with who writes it. To keep it meanwhile: python -m guardrails hold ID"
+    following = "Agree with who writes it. To keep it meanwhile: exg hold ID"
     return replace(notice, next=notify.naming(following, visit.id))
 
 

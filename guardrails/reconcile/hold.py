@@ -41,7 +41,7 @@ async def hold(visit: Visit, by: str, *, until: datetime, reason: str) -> Row:
                 "there is no such exemption to hold",
                 code="not-there",
                 subject=visit.id.text,
-                remedy="Where it was reverted or deleted: `python -m guardrails restore ID`, then hold it.",
+                remedy="Where it was reverted or deleted: `exg restore ID`, then hold it.",
             )
         row = stored.row if stored else Row(visit.id.text, Status.UNKNOWN, now)
         held = replace(row, hold=Hold(by, reason, now, until, fingerprint(seen.body)))
@@ -65,7 +65,7 @@ async def release(visit: Visit, by: str) -> None:
                 "it is not on hold",
                 code="not-held",
                 subject=visit.id.text,
-                remedy="`python -m guardrails register list --on-hold` lists what is",
+                remedy="`exg register list --on-hold` lists what is",
             )
         _in_nobodys_hand(visit, stored)
         now = visit.world.clock.now()

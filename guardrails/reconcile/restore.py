@@ -27,7 +27,7 @@ from guardrails.reconcile.visit import IN_HAND, LEASE, Visit, next_seq
 
 _ROUNDS: Final = 3
 _KEPT: Final = 20
-_OLDER: Final = "`python -m guardrails history ID` lists the entries; `restore ID --at ENTRY` takes an older one"
+_OLDER: Final = "`exg history ID` lists the entries; `restore ID --at ENTRY` takes an older one"
 """How many versions an error names."""
 
 
@@ -84,7 +84,7 @@ def is_restored(row: Row, present: Exemption) -> bool:
 
 
 def _already_restored(visit: Visit, row: Row) -> Permanent:
-    instead = f"What that replaced is history entry {row.undo}: `python -m guardrails restore ID --at {row.undo}`"
+    instead = f"What that replaced is history entry {row.undo}: `exg restore ID --at {row.undo}`"
     return Permanent(
         f"it is still as it was {row.kept_why}",
         code="nothing-to-undo",
@@ -122,7 +122,7 @@ def vouch(exemption: ExemptionId, stored: Stored, entry: int, history: Sequence[
             f"the register was changed from outside: the history from entry {entry} on is not sound",
             code="register-altered",
             subject=exemption.text,
-            remedy="`python -m guardrails history ID --verify` lists what is wrong; --at takes a later entry",
+            remedy="`exg history ID --verify` lists what is wrong; --at takes a later entry",
         )
 
 

@@ -26,7 +26,7 @@ from guardrails.register.verify import problems_of
 _FORMAT: Final = "guardrails-register"
 _VERSION: Final = 1
 _TRIES: Final = 5
-_MADE_BY: Final = "`python -m guardrails register export --full --out FILE` makes a full copy"
+_MADE_BY: Final = "`exg register export --full --out FILE` makes a full copy"
 _KINDS: Final = ("state", "history", "body", "outbox")
 _NOT_OURS: Final = frozenset({"PartitionKey", "RowKey", "odata.etag"})
 _LATER: Final = frozenset({"until", "pruned"})

@@ -204,5 +204,5 @@ def no_body(seq: int, subject: str, entry: HistoryEntry | None) -> Permanent:
     message = f"history entry {seq} keeps no body"
     if entry is not None and entry.pruned is not None:
         message = f"the body of history entry {seq} was pruned at {spell_time(entry.pruned)}: nothing needed it"
-    remedy = "List the entries with `python -m guardrails history ID`"
+    remedy = "List the entries with `exg history ID`"
     return Permanent(message, code="no-body", subject=subject, remedy=remedy)

@@ -51,7 +51,7 @@ _DELETES: Final = 90
 _BODY: Final = "body~"
 _KEY: Final = re.compile("[0-9a-f]{40}")
 _VERIFY_ROUNDS: Final = 5
-_VERIFY: Final = "`python -m guardrails history ID --verify` lists what is wrong; fix or delete those rows in the table"
+_VERIFY: Final = "`exg history ID --verify` lists what is wrong; fix or delete those rows in the table"
 
 
 def connect(

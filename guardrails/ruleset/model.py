@@ -450,7 +450,7 @@ def _broken(name: str, problems: tuple[str, ...]) -> Misconfigured:
         f"the ruleset has {len(problems)} mistake{'s' if len(problems) > 1 else ''}; nothing is done by it",
         code="ruleset-broken",
         subject=name,
-        remedy="Fix the lines below; `python -m guardrails rules --ruleset FILE` checks it.",
+        remedy="Fix the lines below; `exg rules --ruleset FILE` checks it.",
         problems=problems,
     )
 

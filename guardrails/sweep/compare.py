@@ -174,7 +174,7 @@ class Pass:
             breaker = tasks.create_task(self.world.register.breaker(self.world.clock.now()))
         self._around, self._covered, self._closed = around.result(), covered.result(), not breaker.result().opened_at
         if breaker.result().damaged:
-            text = "the breaker's row cannot be read, and counts as open until `python -m guardrails breaker close`"
+            text = "the breaker's row cannot be read, and counts as open until `exg breaker close`"
             self.report.altered.append(f"{text}: {breaker.result().damaged}")
         self.report.open_since = breaker.result().opened_at
         log_breaker(breaker.result())  # each hour, so that the alert knows whether it is still open

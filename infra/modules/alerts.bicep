@@ -46,7 +46,7 @@ var rules = [
   {
     name: 'poison'
     title: 'A message was given up'
-    says: 'A message cannot be processed and is kept as a dead letter. See them with: python -m guardrails dead-letters list.'
+    says: 'A message cannot be processed and is kept as a dead letter. See them with: exg dead-letters list.'
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
@@ -55,7 +55,7 @@ var rules = [
   {
     name: 'breaker-open'
     title: 'The breaker is open: nothing is reverted'
-    says: 'More reverts than an hour allows. Read what was reverted before closing it: python -m guardrails breaker.'
+    says: 'More reverts than an hour allows. Read what was reverted before closing it: exg breaker.'
     severity: 1
     every: 'PT5M'
     // Each sweep logs its state: the alert stays until one finds it closed.
@@ -76,7 +76,7 @@ var rules = [
   {
     name: 'unknown-rate'
     title: 'Too much could not be judged'
-    says: 'Rules answered Unknown for too many exemptions: mostly a missing permission. Run: python -m guardrails doctor.'
+    says: 'Rules answered Unknown for too many exemptions: mostly a missing permission. Run: exg doctor.'
     severity: 2
     every: 'PT15M'
     window: 'PT1H'
@@ -85,7 +85,7 @@ var rules = [
   {
     name: 'delivery-failing'
     title: 'A notice was not delivered'
-    says: 'A route refused a notice for good, or for about an hour. See them with: python -m guardrails notices.'
+    says: 'A route refused a notice for good, or for about an hour. See them with: exg notices.'
     severity: 2
     every: 'PT15M'
     window: 'PT15M'
@@ -94,7 +94,7 @@ var rules = [
   {
     name: 'ruleset-broken'
     title: 'Ruleset or storage access is broken: nothing is judged'
-    says: 'The code says which. ruleset-broken: python -m guardrails rules --ruleset FILE. Any other: python -m guardrails doctor.'
+    says: 'The code says which. ruleset-broken: exg rules --ruleset FILE. Any other: exg doctor.'
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
@@ -112,7 +112,7 @@ var rules = [
   {
     name: 'doctor-failing'
     title: 'A check at the start of the app failed'
-    says: 'A setting, a permission or an event subscription is missing. Run: python -m guardrails doctor.'
+    says: 'A setting, a permission or an event subscription is missing. Run: exg doctor.'
     severity: 2
     every: 'PT15M'
     // It runs at each start and once a day: the alert stays until a check passes.

@@ -1,4 +1,4 @@
-// Assigns the initiatives that `python -m guardrails policy build` makes. See docs/prevention.md.
+// Assigns the initiatives that `exg policy build` makes. See docs/prevention.md.
 
 targetScope = 'managementGroup'
 

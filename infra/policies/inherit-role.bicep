@@ -1,4 +1,4 @@
-// Made by `python -m guardrails policy build`; edit the ruleset, not this.
+// Made by `exg policy build`; edit the ruleset, not this.
 // The role that the built-in policy asks for. Only remediation of existing resources uses it.
 targetScope = 'managementGroup'
 

@@ -1,4 +1,4 @@
-// Made by `python -m guardrails policy build`; edit the ruleset, not this.
+// Made by `exg policy build`; edit the ruleset, not this.
 // Creates policy definitions and initiatives at a management group, and assigns none of the guardrails' own.
 // loadJsonContent() escapes what starts with a bracket, so that policies keep their expressions.
 targetScope = 'managementGroup'

@@ -179,6 +179,6 @@ fi
 cat <<'TEXT'
 What stays: the function app, and the register with its history. The hourly sweep goes on where the app may still read.
 Preventive policies (assignments exemption-guardrails, guardrails-deny, tag-exceptions, inherit-exception-tags) go on as they are.
-Keep the register as long as you need the record: `python -m guardrails register export --out FILE` takes a copy.
+Keep the register as long as you need the record: `exg register export --out FILE` takes a copy.
 TEXT
 [ -z "$failed$trouble" ] || exit 1

@@ -14,7 +14,7 @@ Run it again whenever you like: it brings each subscription to the same state. T
   --file FILE                 a file with one subscription id a line
   --management-group NAME     every subscription below it
   --location REGION           of the resource group that is made in each subscription
-  --target-types A,B          types whose writes and deletes wake the guardrails up: `python -m guardrails targets`
+  --target-types A,B          types whose writes and deletes wake the guardrails up: `exg targets`
   --tags KEY=VALUE            of the resource group and the topic; repeat it for more
   --use-existing-topic        where a subscription has a system topic of its own already, add to that one
   --system-assigned           each topic writes dead letters with an identity of its own

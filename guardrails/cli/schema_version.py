@@ -5,7 +5,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from guardrails.notices.renames import Names, inverse, renamed, replaced
 from guardrails.notices.stored_names import FINDING
@@ -51,7 +51,7 @@ VALUES: Final[Mapping[str, Mapping[str, Names]]] = {"doctor": {"checks.check": {
 """By command: where a value is -> a value of today -> what version 1 has there."""
 
 
-class Form(NamedTuple):
+class Form:
     """How the output of a command is spelled.
 
     Attributes:
@@ -59,8 +59,8 @@ class Form(NamedTuple):
         version: one of VERSIONS.
     """
 
-    command: str = ""
-    version: int = VERSION
+    def __init__(self, command: str = "", version: int = VERSION) -> None:
+        self.command, self.version = command, version  # no dataclass: every start of the program would import that
 
     def __call__(self, value: Any, at: str = "") -> Any:
         """Return JSON as it is to be printed. `at`: where it is in what is printed; "" for the whole."""

@@ -51,7 +51,8 @@ class GuardrailsError(Exception):
 
     def __str__(self) -> str:
         about = f"{self.subject}: " if self.subject else ""
-        then = f". {self.remedy}" if self.remedy else ""
+        stop = "" if self.message.endswith("?") else "."
+        then = f"{stop} {self.remedy}" if self.remedy else ""
         return plain(f"{about}{self.message}{then} [{self.code}]")
 
 

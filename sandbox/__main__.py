@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from guardrails.cli.failure import INTERRUPTED
 from sandbox import shell
 from sandbox.stack import ROOT, Sandbox
 from sandbox.tenant import ALICE, DEV, EPAC, PIPELINE, PIPELINE_CLIENT_ID, PROD, furnish
@@ -56,7 +57,10 @@ def main() -> int:
         return 0
     from sandbox.demo import demo  # noqa: PLC0415 - it brings rich, which `up` does not need
 
-    return asyncio.run(demo(arguments.mode))
+    try:
+        return asyncio.run(demo(arguments.mode))
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

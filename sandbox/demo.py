@@ -7,10 +7,12 @@ say otherwise.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from azure.storage.queue.aio import QueueClient
 
+from guardrails.cli.progress import progress
 from guardrails.decisions.history import HistoryEntry
 from guardrails.decisions.row import Status, Stored
 from guardrails.exemption.exemption_id import ExemptionId
@@ -186,9 +188,11 @@ async def demo(mode: str) -> int:
     screen = Screen()
     started = time.monotonic()
     try:
-        async with Sandbox(mode=mode) as sandbox:
-            await tenant.furnish(sandbox)
-            await sandbox.sweep()  # what is there before the first sweep is adopted
+        async with AsyncExitStack() as closing:
+            with progress("starting the local Azure"):
+                sandbox = await closing.enter_async_context(Sandbox(mode=mode))
+                await tenant.furnish(sandbox)
+                await sandbox.sweep()  # what is there before the first sweep is adopted
             connection = sandbox.azurite.connection_string
             register = table_register.connect(clock=SystemClock(), connection_string=connection)
             async with register:

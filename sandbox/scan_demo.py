@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_DNS, uuid5
 
+from guardrails.cli.failure import INTERRUPTED
 from guardrails.cli.screen import Screen
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
 from sandbox.arm.server import Arm
@@ -296,6 +297,8 @@ def main() -> int:
     except ScanDemoFailed as error:
         say(f"scan-demo: FAILED: {error}")
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

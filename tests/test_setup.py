@@ -70,11 +70,12 @@ def folder(tmp_path: Path) -> Folder:
 def test_each_step_has_one_line_and_a_second_run_says_and_does_nothing(folder: Folder) -> None:
     ran = folder.run()
     assert (ran.returncode, ran.stdout) == (0, "")
-    assert ran.stderr.splitlines() == ["set-up: Azurite (npm) ...", "set-up: the parser of queries (npm) ..."]
-    assert len(folder.calls()) == 2
+    steps = ("Azurite", "the parser of queries", "the renderer of cards, and axe-core")
+    assert ran.stderr.splitlines() == [f"set-up: {step} (npm) ..." for step in steps]
+    assert len(folder.calls()) == 3
     again = folder.run()
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-    assert len(folder.calls()) == 2
+    assert len(folder.calls()) == 3
 
 
 def test_what_pip_npm_and_uv_cache_stays_inside(folder: Folder) -> None:
@@ -88,7 +89,7 @@ def test_what_pip_npm_and_uv_cache_stays_inside(folder: Folder) -> None:
 
 
 def test_the_renderer_of_cards_is_set_up_for_pictures_alone(folder: Folder) -> None:
-    assert folder.run("pictures").stderr.splitlines() == ["set-up: the renderer of cards (npm) ..."]
+    assert folder.run("pictures").stderr.splitlines() == ["set-up: the renderer of cards, and axe-core (npm) ..."]
 
 
 def test_what_fails_says_what_to_do_and_is_done_again(folder: Folder) -> None:
@@ -100,7 +101,7 @@ def test_what_fails_says_what_to_do_and_is_done_again(folder: Folder) -> None:
     assert ran.stderr.endswith("run make again.\n")
     broken.unlink()
     assert folder.run().returncode == 0
-    assert len(folder.calls()) == 3
+    assert len(folder.calls()) == 4
 
 
 def test_a_terminal_sees_the_seconds_pass(folder: Folder) -> None:

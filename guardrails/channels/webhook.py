@@ -79,7 +79,13 @@ def signed(notice: Notice, secrets: Sequence[str], at: datetime, portal: str = P
 
 
 def body(notice: Notice, portal: str = PUBLIC) -> bytes:
-    """Return the JSON body, at most MAX_BYTES of UTF-8; the same for every attempt."""
+    """Return the JSON body, at most MAX_BYTES of UTF-8; the same for every attempt.
+
+    Where it is too large, what findings have by their old names goes before anything else does.
+    """
+    whole = _encoded(notice, portal, FULL, (), old=True)
+    if len(whole) <= MAX_BYTES:
+        return whole
     return fit(lambda detail, taken: _encoded(notice, portal, detail, taken), FULL, MAX_BYTES)
 
 
@@ -108,8 +114,9 @@ def _signature(key: bytes, webhook_id: str, stamp: str, payload: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed_text, hashlib.sha256)).decode()
 
 
-def _encoded(notice: Notice, portal: str, detail: Detail, taken: tuple[str, ...]) -> bytes:
-    data = _with_old_names(_data(notice, portal, detail) | ({"truncated": list(taken)} if taken else {}), notice.kind)
+def _encoded(notice: Notice, portal: str, detail: Detail, taken: tuple[str, ...], *, old: bool = False) -> bytes:
+    data = _data(notice, portal, detail) | ({"truncated": list(taken)} if taken else {})
+    data = _with_old_names(data, notice.kind, findings=old)
     whole = {"type": f"exemption.{notice.kind}", "timestamp": spell_time(notice.at), "data": data}
     text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
@@ -150,9 +157,12 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
     }
 
 
-def _with_old_names(data: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return the data with the names of version 1 beside its own."""
+def _with_old_names(data: Mapping[str, Any], kind: Kind, *, findings: bool) -> dict[str, Any]:
+    """Return the data with the names of version 1 beside its own; `findings`: with their texts, too."""
     names = OLD_NAMES if kind is Kind.BYPASS_FOUND else {**NOTICE, "truncated": OLD_NAMES["truncated"]}
+    if not findings:
+        names = {place: old for place, old in names.items() if not place.startswith("findings.")}
+        data = {**data, "findings": [{**one, **dict.fromkeys(FINDING.values(), "")} for one in data["findings"]]}
     both = dict(renamed(data, names, both=True))
     return {**both, **replaced({key: both[key] for key in OLD_VALUES if key in both}, OLD_VALUES)}
 

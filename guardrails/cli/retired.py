@@ -61,6 +61,8 @@ def _today(before: Sequence[str], word: str, renamed: dict[str, str]) -> str:
 
 def _name_folder(words: list[str], start: int) -> None:
     """Put the option before the folder: the first word from `start` on that is no option, nor a value of one."""
+    if any(word.partition("=")[0] == "--from" for word in words[start:]):
+        return
     for n in range(start, len(words)):
         if words[n - 1] == "--":
             words[n - 1 : n + 1] = [f"--from={words[n]}"]

@@ -47,7 +47,12 @@ NAMES: Final[Mapping[str, Names]] = {
 }
 """By command: where a name of today is -> what version 1 calls it."""
 
-VALUES: Final[Mapping[str, Mapping[str, Names]]] = {"doctor": {"checks.check": {"dead-letters": "letters"}}}
+_SCAN: Final = "urn:exemption-guardrails:scan.schema"
+
+VALUES: Final[Mapping[str, Mapping[str, Names]]] = {
+    "doctor": {"checks.check": {"dead-letters": "letters"}},
+    "scan": {"$schema": {f"{_SCAN}.2.json{part}": f"{_SCAN}.json{part}" for part in ("", "#/$defs/coverage")}},
+}
 """By command: where a value is -> a value of today -> what version 1 has there."""
 
 

@@ -8,7 +8,7 @@ from guardrails.report.coverage import GROUP, NEVER_SEEN, Coverage, words_of
 from guardrails.report.line import spelled
 from guardrails.report.model import Report
 
-SCHEMA: Final = "urn:exemption-guardrails:scan.schema.json"
+SCHEMA: Final = "urn:exemption-guardrails:scan.schema.2.json"
 """What the JSON form names as its schema: an id, not an address. The schema is docs/scan.schema.json."""
 
 COVERAGE: Final = f"{SCHEMA}#/$defs/coverage"

@@ -252,7 +252,8 @@ class Ruleset:
     def gaps(self) -> tuple[str, ...]:
         """A sentence for each owner that only metadata identify, which anybody can write."""
         return tuple(
-            f"the owner '{owner.name}' names no authors: a new exemption that claims it is not reverted"
+            f"the owner '{owner.name}' names no authors: a new exemption that claims it is not reverted. "
+            "Name the tool's identities under `authors`"
             for owner in self.owners
             if not owner.authors
         )
@@ -304,7 +305,10 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise _broken(path.name, (f"{path.name}:1:1: cannot be read: {error}",)) from error
+        why = error.strerror if isinstance(error, OSError) else f"it is no UTF-8: {error}"
+        remedy = "Name a file with --ruleset or GUARDRAILS_RULESET; with neither, the one shipped is used."
+        message = f"the ruleset cannot be read, and nothing is done by it: {why}"
+        raise Misconfigured(message, code="ruleset-broken", subject=str(path), remedy=remedy) from error
     return parse_ruleset(text, path.name)
 
 

@@ -69,7 +69,7 @@ def notice(kind: Kind = Kind.VIOLATION, **changes: Any) -> Notice:
         actor="jo@contoso.com",
         done="It was deleted; its body is kept in the register.",
         why=("expiry-far asks for a revert", "the scope is not excluded"),
-        next="Create it again with an expiry within 12 months, or run `python -m guardrails restore ID`.",
+        next="Create it again with an expiry within 12 months, or run `exg restore ID`.",
     )
     return replace(whole, **changes)
 

@@ -95,7 +95,7 @@ def test_the_card_says_who_what_where_why_done_and_next() -> None:
         "storage-baseline", "Waiver, expires 2028-05-31 00:00 UTC", "SEC-1234", "expiry-far",
         "Expiry more than 12 months ahead", "it expires 18 months after it was written", "latest: 2027-11-21",
         "Set expiresOn to 2027-11-21 or before.", "could not be checked", "It was deleted; its body is kept",
-        "the scope is not excluded", "run `python -m guardrails restore ID`",
+        "the scope is not excluded", "run `exg restore ID`",
     ):  # fmt: skip
         assert part in said
 

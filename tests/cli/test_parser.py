@@ -7,6 +7,7 @@ import pytest
 
 from guardrails.cli.main import COMMANDS, module_of
 from guardrails.cli.parser import Parser
+from guardrails.cli.program import named
 
 from .conftest import Run
 
@@ -41,6 +42,7 @@ def test_help_keeps_to_the_width_and_breaks_no_word(
     ran = run(*path, "--help")
     assert (ran.code, ran.err) == (0, "")
     description = (module_of(path[0]).__doc__ if len(path) == 1 else dict(EVERY)[path].description) or ""
+    description = named(description)
     examples = [line for line in description.splitlines() if line.startswith(" ")]
     for line in ran.out.splitlines():
         assert len(line) <= width or line in examples or " " not in line.strip(), line

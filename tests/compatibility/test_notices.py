@@ -61,6 +61,15 @@ def test_both_names_fit_and_what_is_left_out_is_named_twice(findings: int, chara
     ) or not characters
 
 
+def test_where_both_names_do_not_fit_what_the_old_ones_hold_goes_first() -> None:
+    notice = Notice.from_json(SENT[0]["notice"])
+    one = {**notice.findings[0], "remediation": "x" * 300}
+    kept = [json.loads(body(replace(notice, findings=(one,) * count)))["data"]["findings"] for count in range(1, 60)]
+    blank = next(count for count, findings in enumerate(kept) if not findings[0]["mend"])  # stored name
+    assert blank > 5
+    assert kept[blank][0] == {**kept[0][0], "mend": ""}, "all else is there"  # stored name
+
+
 def test_a_body_that_is_small_is_whole() -> None:
     """The names of before cost no detail where there is room: each notice of before is sent with all of it."""
     for sent in SENT:

@@ -306,7 +306,7 @@ def test_a_digest_counts_and_shows_the_worst_ten_with_what_to_do() -> None:
     assert len(digest.findings) == 10
     assert [shown["rule"] for shown in digest.findings[:4]] == ["expired"] * 3 + ["owner-missing"]
     assert all(shown["remediation"] and shown["evidence"]["exemption"] for shown in digest.findings)
-    assert f"python -m guardrails notices show {DIGEST}" in digest.next
+    assert f"exg notices show {DIGEST}" in digest.next
     assert len(made.entries) == 33
 
 

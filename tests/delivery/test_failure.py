@@ -88,7 +88,7 @@ async def test_a_route_that_is_gone_is_tried_once_and_notified_once(world: Stage
     assert len([route for _, route, _ in world.sink.asked if route == "secops"]) == 1
     assert len(await world.register.dead_letters()) == 5
     [alert] = [notice for route, notice in world.sink.took if route == "backup"]
-    assert "python -m guardrails notices enable secops" in alert.next
+    assert "exg notices enable secops" in alert.next
 
     world.sink.answer = lambda _notice, _route: Delivered()
     assert await world.register.rate_limits.change("teams-SECOPS_URL", lambda rate_limit: enabled(rate_limit, "secops"))

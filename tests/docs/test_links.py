@@ -110,7 +110,7 @@ def test_every_command_exists(page: Path) -> None:
 def test_operations_says_what_each_kind_and_command_is_for() -> None:
     page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     assert {kind for kind in Kind if f"| `{kind}` |" not in page} == set()
-    assert {name for name in COMMANDS if f"`python -m guardrails {name}" not in page} == {"docs"}
+    assert {name for name in COMMANDS if f"`exg {name}" not in page} == {"docs"}
 
 
 def test_the_worked_ruleset_is_one_and_does_as_the_page_says() -> None:

@@ -212,7 +212,10 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     for name in ("absent.yaml", "utf16.yaml"):
         with pytest.raises(Misconfigured) as caught:
             load_ruleset(tmp_path / name)
-        assert caught.value.problems[0].startswith(f"{name}:1:1: cannot be read: ")
+        error = caught.value
+        assert (error.code, error.subject) == ("ruleset-broken", str(tmp_path / name))
+        assert "cannot be read" in error.message
+        assert "--ruleset" in error.remedy
 
 
 def test_the_shipped_ruleset_changes_nothing_by_itself() -> None:

@@ -147,7 +147,7 @@ async def test_a_sweep_that_did_not_see_all_says_so(clinic: Clinic) -> None:
     await clinic.swept(timedelta(minutes=1), {"missing": ["the subscription x"]})
     result = await clinic.check("sweep")
     assert result.detail.endswith("1 parts of the tenant could not be seen")
-    assert result.findings[0].remediation == "python -m guardrails sweep show"
+    assert result.findings[0].remediation == "exg sweep show"
 
 
 def test_no_identity_and_no_string_is_no_account() -> None:

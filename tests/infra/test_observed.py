@@ -137,7 +137,7 @@ def test_a_late_sweep_is_seen_where_no_fact_arrives_in_the_logs() -> None:
 
 
 def test_commands_that_alerts_name_are_there() -> None:
-    named = set(re.findall(r"python -m guardrails ([\w-]+)", ALERTS)) - {"doctor"}
+    named = set(re.findall(r"exg ([\w-]+)", ALERTS)) - {"doctor"}
     assert named == {"dead-letters", "breaker", "notices", "rules"}
     assert named <= COMMANDS.keys()
 

@@ -57,7 +57,7 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
     assert worst["remediation"] == all_rules()["expiry-missing"].remediation
     assert (uncertain["code"], uncertain["status"]) == (CODES["expiry-missing"], "unknown")
     assert notice.done.startswith("108 exemptions adopted, 55 of them against the rules.")
-    assert "python -m guardrails register list --adopted" in notice.next
+    assert "exg register list --adopted" in notice.next
     assert "--format csv" in notice.next
     assert adopted("20261121", reversed(found), AT) == notice, "whatever the order"
 

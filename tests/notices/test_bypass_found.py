@@ -53,7 +53,7 @@ def test_it_counts_everything_and_shows_the_ten_worst() -> None:
     also = "also bypass-end-missing, bypass-review-missing"
     assert first["text"] == f"not-scope (TLS 1.2): excluded; {also}; by jo; owner team"
     assert "assignment" not in notice.findings[3]["evidence"]
-    assert "python -m guardrails register bypasses" in notice.next
+    assert "exg register bypasses" in notice.next
     fits(notice)
 
 

@@ -34,7 +34,7 @@ _STYLES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 _WIDTH: Final = 80
-"""Characters of a line where there is no terminal."""
+"""Cells of a line where there is no terminal."""
 
 type Cell = str | Sequence[str]
 """One line of text, or several."""
@@ -113,7 +113,7 @@ def _folded(text: str, width: int, indent: int, hang: int = 2) -> list[str]:
 
 
 def width_of(stream: TextIO) -> int:
-    """Return the width of the terminal behind a stream, in characters: COLUMNS goes before what it says itself."""
+    """Return the width of the terminal behind a stream, in cells: COLUMNS goes before what it says itself."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return int(columns)
@@ -179,7 +179,8 @@ class Screen:
         if self._console:
             from guardrails.cli.tables import drawn  # noqa: PLC0415 - see above
 
-            self._console.print(drawn(columns, safe, self._console.width, styles=_STYLES, lines=lines))
+            shown = drawn(columns, safe, self._console.width, styles=_STYLES, lines=lines)
+            self._console.print(shown, crop=False)  # what is too wide for all that is for the terminal to wrap
             return
         flat = [list(columns), *(["; ".join(cell) for cell in row] for row in safe)]
         widths = [max(len(row[n]) for row in flat) for n in range(len(columns))]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from guardrails.cli.wrapping import wrapped
+from guardrails.cli.wrapping import cells, wrapped
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,9 +17,9 @@ type Lines = Sequence[str]
 """What a cell holds. The texts are safe to show: see `guardrails.cli.screen`."""
 
 LEAST: Final = 24
-"""Characters that the last column has at least, where it needs them."""
+"""Cells that the last column has at least, where it needs them."""
 _WORD: Final = 64
-"""Characters of the longest word, or step of an id, that the last column makes room for: Azure's names have no more."""
+"""Cells of the longest word, or step of an id, that the last column makes room for: Azure's names have no more."""
 _PIECE: Final = re.compile(r"[^\s/]+/?|/")
 _GAP: Final = 2
 
@@ -32,19 +32,17 @@ def drawn(
     Args:
         columns: their headings.
         rows: their cells.
-        width: that of the terminal, in characters.
+        width: that of the terminal, in cells.
         styles: a style of rich for each word that has one.
         lines: whether a blank line parts the rows; one does where columns have gone below the last.
     """
-    from rich.cells import cell_len  # noqa: PLC0415 - nobody pays for it but who looks at a table
-
-    sizes = [max(cell_len(line) for cell in column for line in cell) for column in _turned(columns, rows)]
+    sizes = [max(cells(line) for cell in column for line in cell) for column in _turned(columns, rows)]
     for count in reversed(range(1, len(columns))):
         folded = [[*row[:count], _folded(columns, row, count)] for row in rows]
         last = [line for *_, cell in folded for line in cell]
         room = width - sum(sizes[:count]) - _GAP * count
         if room >= _least(last):
-            size = min(room, max(map(cell_len, (columns[-1], *last))))
+            size = min(room, max(map(cells, (columns[-1], *last))))
             heads = (*columns[:count], columns[-1])
             return _table(heads, folded, [*sizes[:count], size], styles, lines=lines or count < len(columns) - 1)
     return _records(columns, rows, width, styles)
@@ -68,10 +66,14 @@ def _folded(columns: Sequence[str], row: Sequence[Lines], count: int) -> list[st
 
 
 def _least(last: Lines) -> int:
-    """Return how many characters the last column needs at least."""
-    whole = (len(piece) for line in last for piece in _PIECE.findall(line))
-    longest = max((size for size in whole if size <= _WORD), default=0)
-    return max(longest, min(LEAST, max(map(len, last), default=0)))
+    """Return how many cells the last column needs at least."""
+    return max(_longest(last, _WORD), min(LEAST, max(map(cells, last), default=0)))
+
+
+def _longest(lines: Iterable[str], most: int) -> int:
+    """Return the cells of the longest word, or step of an id, of those that have `most` at most."""
+    sizes = (cells(piece) for line in lines for piece in _PIECE.findall(line))
+    return max((size for size in sizes if size <= most), default=0)
 
 
 def _table(
@@ -82,7 +84,7 @@ def _table(
     *,
     lines: bool,
 ) -> "RenderableType":
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - see above
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - nobody pays for it but who looks at a table
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -101,14 +103,17 @@ def _records(
     from rich.console import Group  # noqa: PLC0415 - see above
     from rich.text import Text  # noqa: PLC0415
 
-    indent = max(map(len, columns)) + _GAP
+    indent = max(map(cells, columns)) + _GAP
     shown: list[Text] = []
     for row in rows:
         shown += [Text()] if shown else []
         for name, cell in zip(columns, row, strict=True):
-            label = f"{name}:"
-            for line in _wrapped(filter(None, cell), width - indent, styles):
-                text = Text.assemble((label.ljust(indent), "dim"), line)
+            label, start = f"{name}:", indent
+            if _longest(cell, width - _GAP) > width - indent:  # it is whole below the label alone
+                shown.append(Text(label, "dim"))
+                label, start = "", _GAP
+            for line in _wrapped(filter(None, cell), width - start, styles):
+                text = Text.assemble((label.ljust(start), "dim"), line)
                 text.no_wrap, text.overflow = True, "ignore"
                 shown.append(text)
                 label = ""
@@ -116,7 +121,7 @@ def _records(
 
 
 def _wrapped(cell: Iterable[str], width: int, styles: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a cell, none longer than `width`, each with its style."""
+    """Yield the lines of a cell, none wider than `width`, each with its style."""
     for line in cell:
         for part in wrapped(line, width):
             yield part, styles.get(line, "")

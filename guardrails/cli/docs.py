@@ -51,9 +51,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Write what differs, or name it."""
     root: Path = args.root or _repository()
-    if not (root / "docs").is_dir():
+    if not root.is_dir():
         raise Misconfigured(
-            "there is no folder docs in it", code="no-repository", subject=str(root), remedy="Name a clone with --root."
+            "there is no such folder", code="no-repository", subject=str(root), remedy="Name a clone with --root."
         )
     made = pages()
     stale = [path for path, text in made.items() if _read(root / path) != text]

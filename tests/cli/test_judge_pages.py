@@ -65,8 +65,8 @@ def shell(client: Client, run: Run, save: Save, tmp_path: Path, monkeypatch: pyt
             content = answer.body
         elif words[:4] == ["az", "policy", "set-definition", "list"]:
             content = [(await client.get(f"{AUTH}/policySetDefinitions/base")).body]
-        elif words[:3] == ["python", "-m", "guardrails"]:
-            return run(*words[3:], "--format", "json")
+        elif words[0] == "exg":
+            return run(*words[1:], "--format", "json")
         else:
             assert line.startswith("at=/subscriptions/ID/")
             return None

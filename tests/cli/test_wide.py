@@ -36,7 +36,7 @@ def strange(text: str) -> Counter[str]:
 
 
 def check(seen: Seen, *texts: str) -> None:
-    """Fail where a character is lost or doubled, a mark is parted from its letter, or a line is too wide.
+    """Fail where a character is lost or doubled, a mark is parted from its character, or a line is too wide.
 
     One word of narrow characters may be too wide: the terminal wraps it, so that it can be copied.
     """

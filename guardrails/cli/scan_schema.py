@@ -1,7 +1,7 @@
 """The documented JSON form of a scan, one JSON Schema (2020-12): docs/scan.schema.json. Pure.
 
 Objects are closed, and every property is always there: what is not known is null. `$defs/coverage` is also the form of
-the file that is written beside CSV.
+the file that is written beside CSV, `$defs/comparison` that of `scan --compare`.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
 from guardrails.exemption.severity import Severity
 from guardrails.report.bypasses import WORDS
+from guardrails.report.comparison import Change
+from guardrails.report.comparison_forms import COMPARISON
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA
 from guardrails.report.line import UNREADABLE
 
@@ -115,7 +117,46 @@ def _definitions() -> dict[str, Any]:
         ),
         "exemption": _exemption(),
         "bypass": _bypass(),
+        "comparison": _comparison(),
     }  # fmt: skip
+
+
+def _comparison() -> dict[str, Any]:
+    changes, kinds = list(map(str, Change)), list(map(str, WORDS))
+    judged = _closed(
+        {
+            "verdict": {"enum": list(VERDICTS)}, "severity": {"enum": [*SEVERITIES, None]},
+            "rules": _texts("The codes of the rules that are broken."),
+        },
+        "How a scan judged it.",
+    )  # fmt: skip
+    change = {
+        "change": {"enum": changes},
+        "kind": {"enum": kinds},
+        "id": _text("An exemption's resource id; of a bypass, its scope."),
+        "subject": _text("The assignment's id, or the exception id that a tag names."),
+        "before": {"anyOf": [judged, {"type": "null"}], "description": "Null where it is new."},
+        "now": {"anyOf": [judged, {"type": "null"}], "description": "Null where it is not listed any more."},
+        "rules": _texts("The rules that make the change."),
+    }
+    earlier = {
+        "judged_at": _time("The time that it judged at."),
+        "ruleset": _closed({"source": _text("The file."), "digest": _text("Its hash.")}, ""),
+        "not_seen": _texts("What it could not see, a sentence each."),
+    }
+    properties = {
+        "schema_version": {"const": VERSION},
+        "$schema": {"const": COMPARISON},
+        "generated_at": _time("When the scan was done."),
+        "judged_at": _time("The time that all was judged at."),
+        "ruleset": {"$ref": "#/$defs/ruleset"},
+        "coverage": {"$ref": "#/$defs/coverage"},
+        "earlier": _closed(earlier, "The scan that this one was compared with."),
+        "counts": _closed({name.replace("-", "_"): _count("") for name in (*changes, "same")}, "By change."),
+        "notes": _texts("What limits the comparison, a sentence each."),
+        "changes": _list(_closed(change, ""), "The worst first."),
+    }
+    return _closed(properties, "A scan compared with an earlier one.")
 
 
 def _coverage() -> dict[str, Any]:

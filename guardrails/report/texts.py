@@ -59,11 +59,12 @@ type Shape = Callable[[Any, str], Any]
 """Gives JSON the names of a version: takes it, and where it is in what is printed, "" for the whole."""
 
 
-def _as_it_is(value: Any, _at: str) -> Any:
+def as_it_is(value: Any, _at: str) -> Any:
+    """Return JSON with the names of today: the Shape that changes nothing."""
     return value
 
 
-def as_json(report: Report, lines: Iterable[Line], shape: Shape = _as_it_is) -> Iterator[str]:
+def as_json(report: Report, lines: Iterable[Line], shape: Shape = as_it_is) -> Iterator[str]:
     """Yield the documented JSON form: one object, its exemptions and bypasses a line each."""
     head = json.dumps(shape({"$schema": SCHEMA, **summary(report)}, ""), indent=2, default=str)
     yield head.removesuffix("\n}")
@@ -114,7 +115,7 @@ def summary(report: Report) -> dict[str, Any]:
     }
 
 
-def as_coverage(report: Report, shape: Shape = _as_it_is) -> Iterator[str]:
+def as_coverage(report: Report, shape: Shape = as_it_is) -> Iterator[str]:
     """Yield what goes with CSV, which has no room for it: the coverage as JSON."""
     yield json.dumps(shape({"$schema": COVERAGE, **coverage_json(report)}, ""), indent=2, default=str) + "\n"
 
@@ -176,7 +177,7 @@ def fitting(rows: Iterable[str], room: int, left_out: Callable[[int], str]) -> I
     for number, row in enumerate(rows):
         kept -= len(row)
         if kept < 0:
-            yield f"\nLeft out of this list: {left_out(number)}. The forms CSV and JSON have all.\n"
+            yield f"\nLeft out of this list: {left_out(number)}. JSON has all.\n"
             return
         yield row
 
@@ -202,7 +203,7 @@ def _sums(report: Report) -> Iterator[str]:
     for title, said in (("What could not be seen", report.missing), ("Notes", report.notes)):
         if said:
             yield f"\n## {title}\n\n"
-            yield from _some([f"- {markdown(one, _SENTENCE)}\n" for one in said])
+            yield from some([f"- {markdown(one, _SENTENCE)}\n" for one in said])
     yield f"\n## By kind\n\n{beyond(report.bypass_counts.values())}\n\n"
     yield markdown_row("Kind", "Seen", "Violation", "Unknown", "Excluded") + markdown_row(*["---"] * 5)
     for count in report.bypass_counts_to_show():
@@ -211,13 +212,13 @@ def _sums(report: Report) -> Iterator[str]:
     if report.rules:
         yield "\n## By rule\n\n" + markdown_row("Severity", "Rule", "Broken by", "Unknown for", "Fix")
         yield markdown_row(*["---"] * 5)
-        yield from _some([_rule(rule) for rule in report.rules_by_weight()])
+        yield from some([_rule(rule) for rule in report.rules_by_weight()])
     if report.states:
         yield "\n## By expiry\n\n" + markdown_row("State", "Count") + markdown_row("---", "---")
-        yield from _some([markdown_row(state, str(count)) for state, count in report.states_in_order()])
+        yield from some([markdown_row(state, str(count)) for state, count in report.states_in_order()])
     yield "\n## Coverage\n\n" + markdown_row("What", "Of this scan") + markdown_row("---", "---")
     rows = coverage_rows(report, _NAMES)
-    yield from _some(
+    yield from some(
         [
             markdown_row("" if number else label, markdown(line, _SENTENCE))
             for label, lines in rows
@@ -231,7 +232,8 @@ def _rule(rule: RuleCount) -> str:
     return markdown_row(str(rule.severity), name, str(rule.violations), str(rule.unknown), fix)
 
 
-def _some(rows: Sequence[str]) -> Iterator[str]:
+def some(rows: Sequence[str]) -> Iterator[str]:
+    """Yield the rows of a list that is not the main one, as far as there is room for it, and how many are left out."""
     return fitting(rows, _PART, lambda listed: f"{len(rows) - listed:,}")
 
 

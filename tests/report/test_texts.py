@@ -101,10 +101,10 @@ async def test_markdown_of_nothing_says_so() -> None:
 
 async def many() -> Report:
     """Three that never expire, 600 that name no owner, 400 that pass; each has a long name."""
-    ownerless = {"metadata": {"approvalTicket": "SEC-1234", "approver": "ciso@contoso.com"}}
+    ownerless = {"approvalTicket": "SEC-1234", "approver": "ciso@contoso.com"}
     return await report_on(
         *(row(f"{'p' * 60}{n}") for n in range(400)),
-        *(row(f"{'t' * 60}{n}", **ownerless) for n in range(600)),
+        *(row(f"{'t' * 60}{n}", metadata=ownerless) for n in range(600)),
         *(row(f"never{n}", expiresOn=None) for n in range(3)),
     )
 

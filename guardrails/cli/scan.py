@@ -6,6 +6,7 @@ on. The role Reader is enough.
   exg scan --management-group corp --exclude '**/resourceGroups/break-glass' --only violation
   exg scan --out scan.html --out scan.csv
   exg scan --compare yesterday.json
+  exg scan --by owner --out reports
 
 Exit code: 0 all pass; 1 there is a violation; 2 it could not run; 3 no violation, but something is unknown or could
 not be seen, which is not a pass. --exit-zero: 0 whatever was found. Exemptions that the ruleset excludes do not count.
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guardrails import __version__
 from guardrails.cli.options import add_format, add_ruleset, add_scopes, moment, note_ruleset, ruleset_of, scope_globs
+from guardrails.cli.scan_by import Folder, coverage_file
 from guardrails.cli.scan_compare import Compared, Output, check_form, compared, read_earlier
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Cell, Screen
@@ -36,6 +38,7 @@ from guardrails.report.filters import Filter
 from guardrails.report.line import Line, expiry_text, rules_broken, written_text
 from guardrails.report.model import Report
 from guardrails.report.named import Named, complaints, management_group, scope, subscription
+from guardrails.report.parts import BY
 from guardrails.report.survey import Progress, survey
 from guardrails.report.texts import COLUMNS, as_coverage, as_csv, as_json, as_markdown, totals
 from guardrails.ruleset.model import Ruleset
@@ -50,6 +53,9 @@ FORMATS: Final = ("table", "json", "csv", "html", "markdown")
 SUFFIXES: Final = {".txt": "table", ".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".md": "markdown"}
 ONLY: Final = ("violation", "unknown", "excluded", "pass")
 
+type Job = tuple[Path, str, Output]
+"""A file to write, its form, and what is written into it."""
+
 _wait: Final = asyncio.sleep
 """How it waits, in seconds, where Azure asks for it."""
 
@@ -59,8 +65,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser, FORMATS, None, "default: by the name of --out, else table")
     parser.add_argument(
         "--out", action="append", default=[], metavar="FILE",
-        help="write the report here, not on standard output; may be repeated, the form then goes by each name",
+        help="write the report here, not on standard output; may be repeated, the form then goes by each name; with"
+        " --by the folder",
     )  # fmt: skip
+    parser.add_argument(
+        "--by", choices=BY, help="write one file for each of these, and an index, into the folder --out; default: HTML"
+    )
     add_scopes(parser)
     parser.add_argument(
         "--only", action="append", choices=ONLY, default=[], help="list only these; the sums count all; may be repeated"
@@ -85,31 +95,45 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Read, judge, report."""
-    ruleset, targets = ruleset_of(args), _targets(args)
+    ruleset = ruleset_of(args)
+    folder = Folder.of(args) if args.by else None
+    targets = [] if folder else _targets(args)
     earlier = read_earlier(args) if args.compare else None
-    if targets or args.format != "csv":  # else standard error is for the coverage alone
+    if folder or targets or args.format != "csv":  # else standard error is for the coverage alone
         note_ruleset(ruleset, args.now or datetime.now(UTC), screen)
     with screen.progress("exemptions", quiet=args.quiet) as progress:
         report = asyncio.run(_survey(args, ruleset, progress))
-    output: Output
-    if earlier:
-        output = Compared(comparison := compared(args, report, earlier), screen.form)
-        code = comparison.code
-    else:
-        lines = [line for line in report.lines if not args.only or line.verdict in args.only]
-        output, code = _Scan(report, lines, screen.form), _code(report)
-    if targets:
+    code = _code(report)
+    output: Output = _listed(args, report, screen.form)
+    jobs: list[Job] = [(path, form, output) for path, form in targets]
+    if folder:
+        output = index = folder.index(report, screen.form)
+        folder.prepare(index)
+        jobs = [(folder.index_path, "json", index)]
+        for part in index.parts:
+            listed = _listed(args, part.report, screen.form)
+            jobs += [(path, form, listed) for path, form in folder.files(part)]
+    elif earlier:
+        comparison = compared(args, report, earlier)
+        code, output = comparison.code, Compared(comparison, screen.form)
+        jobs = [(path, form, output) for path, form in targets]
+    if jobs:
         output.sum_up(screen)
-        _write_all(targets, output, screen)
+        _write_all(jobs, screen)
     else:
         _print(args.format or "table", output, screen)
     return 0 if args.exit_zero else code
 
 
-def _write_all(targets: Iterable[tuple[Path, str]], output: Output, screen: Screen) -> None:
-    """Write the files, each by itself. Raises Misconfigured (cannot-write) for those that cannot be written."""
+def _listed(args: argparse.Namespace, report: Report, spelled: Form) -> "_Scan":
+    """Return a report with the lines that are to be listed."""
+    return _Scan(report, [line for line in report.lines if not args.only or line.verdict in args.only], spelled)
+
+
+def _write_all(jobs: Iterable[Job], screen: Screen) -> None:
+    """Write files, each by itself. Raises Misconfigured (cannot-write) that names those that cannot be written."""
     problems = []
-    for path, form in targets:
+    for path, form, output in jobs:
         try:
             _write(path, form, output)
         except OSError as error:
@@ -136,7 +160,7 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
             raise _wrong(f"the name of {name} does not say its form", "Give --format, or a name that ends in .html.")
         if args.compare:
             check_form(form)
-        found += [(path, form), *([(_coverage_file(path), "coverage")] if form == "csv" else [])]
+        found += [(path, form), *([(coverage_file(path), "coverage")] if form == "csv" else [])]
     for path, _ in found:
         if path.is_dir() or not path.parent.is_dir():
             raise _wrong(f"{path} cannot be written", "Name a file in a folder that exists.")
@@ -148,12 +172,6 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
     if "html" in (args.format, *(form for _, form in found)):
         import guardrails.report.page  # noqa: F401, PLC0415 - a missing package is to be said before the tenant is read
     return found
-
-
-def _coverage_file(path: Path) -> Path:
-    """Return the file for the coverage of a CSV file."""
-    stem = path.stem if path.suffix.lower() == ".csv" else path.name
-    return path.with_name(f"{stem}.coverage.json")
 
 
 def _wrong(message: str, remedy: str, more: Sequence[str] = ()) -> Misconfigured:

@@ -1,7 +1,8 @@
 """The documented JSON form of a scan, one JSON Schema (2020-12): docs/scan.schema.json. Pure.
 
 Objects are closed, and every property is always there: what is not known is null. `$defs/coverage` is also the form of
-the file that is written beside CSV, `$defs/comparison` that of `scan --compare`.
+the file that is written beside CSV, `$defs/comparison` that of `scan --compare`, `$defs/index` that
+of the index of `scan --by`.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.cli.notice_schema import DIALECT
+from guardrails.cli.scan_by import ENDINGS, INDEX
 from guardrails.cli.schema_version import VERSION
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
@@ -18,6 +20,7 @@ from guardrails.report.comparison import Change
 from guardrails.report.comparison_forms import COMPARISON
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA
 from guardrails.report.line import UNREADABLE
+from guardrails.report.parts import BY
 
 VERDICTS: Final = (*map(str, Verdict), "excluded")
 SEVERITIES: Final = tuple(map(str, Severity))
@@ -118,7 +121,30 @@ def _definitions() -> dict[str, Any]:
         "exemption": _exemption(),
         "bypass": _bypass(),
         "comparison": _comparison(),
+        "index": _index(),
     }  # fmt: skip
+
+
+def _index() -> dict[str, Any]:
+    counts = _closed(
+        {
+            "exemptions": _count("Exemptions that were judged."), "bypasses": _count("Bypasses of a policy."),
+            **{name: _count(f"How many are {name}.") for name in VERDICTS},
+        },
+        "Exemptions and bypasses together.",
+    )  # fmt: skip
+    group = {"name": _text("What it is called."), "files": _texts("Its files, in this folder."), "counts": counts}
+    properties = {
+        "schema_version": {"const": VERSION},
+        "$schema": {"const": INDEX},
+        "generated_at": _time("When the scan was done."),
+        "judged_at": _time("The time that all was judged at."),
+        "by": {"enum": list(BY)},
+        "format": {"enum": list(ENDINGS)},
+        "counts": counts,
+        "groups": _list(_closed(group, ""), "The worst first."),
+    }
+    return _closed(properties, "The index of the files of `scan --by`.")
 
 
 def _comparison() -> dict[str, Any]:

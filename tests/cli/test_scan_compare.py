@@ -12,10 +12,11 @@ from markdown_it import MarkdownIt
 from guardrails.cli.scan_schema import schema
 from guardrails.report.texts import LONGEST_MARKDOWN
 from tests.report.conftest import HOSTILE
-from tests.sandbox.conftest import CORP, GROUP, VAULT
+from tests.sandbox.conftest import CORP, GROUP, INITIATIVE, SUBSCRIPTION, VAULT
 
 from .conftest import Ran, Save
 from .test_scan import Tenant, tenant
+from .test_scan_bypasses import change
 
 __all__ = ["tenant"]
 STRANGE = "<script>alert(1)<img src=x> [x](mailto:x) *b* |"
@@ -31,6 +32,7 @@ async def saved(tenant: Tenant, folder: Path, *argv: str) -> Path:
 async def test_what_changed_since_a_file_of_either_version(tenant: Tenant, tmp_path: Path, version: str) -> None:
     tenant.seed(GROUP, "cured", expiresOn=None)
     tenant.seed(VAULT, "kept", expiresOn=None)
+    change(tenant.cloud, INITIATIVE, notScopes=[f"{SUBSCRIPTION}/resourceGroups/one"])
     earlier = await saved(tenant, tmp_path, "--schema-version", version)
     assert (await tenant.scan("--compare", str(earlier))).code == 0
     tenant.seed(GROUP, "cured")
@@ -50,7 +52,14 @@ async def test_what_changed_since_a_file_of_either_version(tenant: Tenant, tmp_p
     assert ran.json["changes"][0]["before"] is None
     assert ran.json["changes"][1]["before"] == {"verdict": "violation", "severity": "high", "rules": ["EXG101"]}
     assert ran.json["changes"][1]["now"] == {"verdict": "pass", "severity": None, "rules": []}
-    assert ran.json["counts"] == {"worsened": 0, "new": 1, "not_seen": 0, "fixed": 1, "removed": 0, "same": 1}
+    assert ran.json["counts"] == {"worsened": 0, "new": 1, "not_seen": 0, "fixed": 1, "removed": 0, "same": 2}
+    change(tenant.cloud, INITIATIVE, notScopes=[f"{SUBSCRIPTION}/resourceGroups/{name}" for name in ("one", "two")])
+    ran = await tenant.scan("--compare", str(earlier))
+    assert [line.split()[:2] for line in ran.out.splitlines()[1:4]] == [
+        ["new", "high"],
+        ["new", "high"],
+        ["fixed", "high"],
+    ]
     assert (await tenant.scan("--compare", str(earlier), "--exit-zero")).code == 0
 
 

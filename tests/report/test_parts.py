@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from guardrails.exemption.facts import Unread
 from guardrails.report.model import Report
 from guardrails.report.parts import BY, STEM, Part, parts
+from guardrails.report.survey import survey
+from guardrails.ruleset.model import parse_ruleset
 
-from .conftest import HOSTILE, SUB, report_on, row
+from .conftest import ASSIGNMENTS, HOSTILE, NOW, RULES, SUB, Shelf, report_on, row
 
 CORP = "/providers/Microsoft.Management/managementGroups/corp"
 
@@ -50,6 +53,16 @@ async def test_each_line_is_in_one_part_and_the_counts_add_up(by: str, hostile: 
     if by == "owner":
         totals = {part.label.lower(): part.report.total for part in parts(mixed, by)}
         assert totals == {"jo@contoso.com": 2, "mia@contoso.com": 2, "(no owner)": 1}
+
+
+async def test_what_could_not_be_judged_is_counted_in_its_part_alone() -> None:
+    shelf = Shelf(owned("a", "jo", policyAssignmentId=f"{SUB}{ASSIGNMENTS}hidden"), owned("b", "mia"))
+    shelf.answer = Unread("AuthorizationFailed")
+    report = await survey(shelf, shelf, parse_ruleset(RULES), NOW)
+    whole = (report.coverage.unjudged, report.coverage.by_reason())
+    found = {part.label: part.report.coverage.unjudged for part in parts(report, "owner")}
+    assert found == {"jo": 1, "mia": 0}
+    assert (report.coverage.unjudged, report.coverage.by_reason()) == whole
 
 
 async def test_a_part_says_that_it_is_one() -> None:

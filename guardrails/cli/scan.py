@@ -107,7 +107,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
     output: Output = _listed(args, report, screen.form)
     jobs: list[Job] = [(path, form, output) for path, form in targets]
     if folder:
-        output = index = folder.index(report, screen.form)
+        output = index = folder.index(report)
         folder.prepare(index)
         jobs = [(folder.index_path, "json", index)]
         for part in index.parts:
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace, screen: Screen) -> int:
             jobs += [(path, form, listed) for path, form in folder.files(part)]
     elif earlier:
         comparison = compared(args, report, earlier)
-        code, output = comparison.code, Compared(comparison, screen.form)
+        code, output = comparison.code, Compared(comparison)
         jobs = [(path, form, output) for path, form in targets]
     if jobs:
         output.sum_up(screen)

@@ -32,12 +32,11 @@ _OURS: Final = re.compile(rf"{STEM}(\.coverage\.json|{'|'.join(map(re.escape, EN
 
 
 class Index(NamedTuple):
-    """An Output: the parts of a report, and how JSON is spelled."""
+    """An Output: the parts of a report. Version 1 had no index, so it is always of today's version."""
 
     report: Report
     parts: list[Part]
     folder: "Folder"
-    form: Form
 
     def pieces(self, _form: str) -> Iterable[str]:
         """Return the index as JSON."""
@@ -58,7 +57,7 @@ class Index(NamedTuple):
                 for part in self.parts
             ],
         }
-        return [json.dumps(self.form(document), indent=2) + "\n"]
+        return [json.dumps(Form()(document), indent=2) + "\n"]
 
     def show(self, screen: Screen) -> None:
         """Print the groups, and the sums."""
@@ -113,9 +112,9 @@ class Folder:
         path = self.path / f"{part.stem}{ENDINGS[self.form]}"
         return [(path, self.form), *([(coverage_file(path), "coverage")] if self.form == "csv" else [])]
 
-    def index(self, report: Report, form: Form) -> Index:
+    def index(self, report: Report) -> Index:
         """Return the index of a report, and its parts."""
-        return Index(report, parts(report, self.by), self, form)
+        return Index(report, parts(report, self.by), self)
 
     def prepare(self, index: Index) -> None:
         """Make the folder, and delete the files of an earlier scan that are of no group any more.

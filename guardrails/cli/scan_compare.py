@@ -38,14 +38,13 @@ class Output(Protocol):
 
 
 class Compared(NamedTuple):
-    """An Output: a comparison, and how JSON is spelled."""
+    """An Output: a comparison. Version 1 had none, so its JSON is always of today's version."""
 
     made: Comparison
-    spelled: Form
 
     def pieces(self, form: str) -> Iterable[str]:
         """Return the text in one of the forms, but the table."""
-        return comparison_json(self.made, self.spelled) if form == "json" else comparison_markdown(self.made)
+        return comparison_json(self.made, Form()) if form == "json" else comparison_markdown(self.made)
 
     def show(self, screen: Screen) -> None:
         """Print the changes, and the sums."""

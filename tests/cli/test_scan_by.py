@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from guardrails.cli.scan_by import INDEX
 from guardrails.cli.scan_schema import schema
 from tests.sandbox.conftest import CORP, GROUP, VAULT
 
@@ -99,7 +100,8 @@ async def test_by_subscription_and_by_assignment(
 async def test_a_later_scan_replaces_its_files_and_deletes_those_of_no_group(tenant: Tenant, tmp_path: Path) -> None:
     tenant.seed(GROUP, "a", **owner("jo"), expiresOn=None)
     tenant.seed(VAULT, "b", **owner("mia"))
-    before = await scanned(tenant, tmp_path, "--by", "owner", "--format", "json")
+    before = await scanned(tenant, tmp_path, "--by", "owner", "--format", "json", "--schema-version", "1")
+    assert json.loads(before["index.json"])["schema_version"] == 2
     (tmp_path / "mine.json").write_text("mine", encoding="utf-8")
     tenant.seed(VAULT, "b", **owner("jo"))
     ran = await tenant.scan("--by", "owner", "--out", str(tmp_path), "--format", "json")
@@ -123,7 +125,7 @@ async def test_a_file_that_no_scan_wrote_is_in_the_way(tenant: Tenant, tmp_path:
 
 
 PLANTED = {
-    "$schema": "urn:exemption-guardrails:scan.schema.json#/$defs/index", "by": "owner", "format": "html",
+    "$schema": INDEX, "by": "owner", "format": "html",
     "groups": [{"files": ["../secret.json"]}],
 }  # fmt: skip
 

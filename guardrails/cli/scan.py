@@ -5,9 +5,12 @@ on. The role Reader is enough.
   exg scan
   exg scan --management-group corp --exclude '**/resourceGroups/break-glass' --only violation
   exg scan --out scan.html --out scan.csv
+  exg scan --compare yesterday.json
+  exg scan --by owner --out reports
 
 Exit code: 0 all pass; 1 there is a violation; 2 it could not run; 3 no violation, but something is unknown or could
 not be seen, which is not a pass. --exit-zero: 0 whatever was found. Exemptions that the ruleset excludes do not count.
+With --compare: 1 a violation is new or worse; 3 none is, but something became unknown or is not seen any more; else 0.
 """
 
 import argparse
@@ -18,10 +21,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack, redirect_stdout, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from guardrails import __version__
 from guardrails.cli.options import add_format, add_ruleset, add_scopes, moment, note_ruleset, ruleset_of, scope_globs
+from guardrails.cli.scan_by import Folder, coverage_file
+from guardrails.cli.scan_compare import Compared, Output, check_form, compared, read_earlier
 from guardrails.cli.schema_version import Form
 from guardrails.cli.screen import Cell, Screen
 from guardrails.errors import NO_TOKEN, Misconfigured, Retryable
@@ -33,6 +38,7 @@ from guardrails.report.filters import Filter
 from guardrails.report.line import Line, expiry_text, rules_broken, written_text
 from guardrails.report.model import Report
 from guardrails.report.named import Named, complaints, management_group, scope, subscription
+from guardrails.report.parts import BY
 from guardrails.report.survey import Progress, survey
 from guardrails.report.texts import COLUMNS, as_coverage, as_csv, as_json, as_markdown, totals
 from guardrails.ruleset.model import Ruleset
@@ -47,6 +53,9 @@ FORMATS: Final = ("table", "json", "csv", "html", "markdown")
 SUFFIXES: Final = {".txt": "table", ".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".md": "markdown"}
 ONLY: Final = ("violation", "unknown", "excluded", "pass")
 
+type Job = tuple[Path, str, Output]
+"""A file to write, its form, and what is written into it."""
+
 _wait: Final = asyncio.sleep
 """How it waits, in seconds, where Azure asks for it."""
 
@@ -56,12 +65,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_format(parser, FORMATS, None, "default: by the name of --out, else table")
     parser.add_argument(
         "--out", action="append", default=[], metavar="FILE",
-        help="write the report here, not on standard output; may be repeated, the form then goes by each name",
+        help="write the report here, not on standard output; may be repeated, the form then goes by each name; with"
+        " --by the folder",
     )  # fmt: skip
+    parser.add_argument(
+        "--by", choices=BY, help="write one file for each of these, and an index, into the folder --out; default: HTML"
+    )
     add_scopes(parser)
     parser.add_argument(
         "--only", action="append", choices=ONLY, default=[], help="list only these; the sums count all; may be repeated"
     )
+    parser.add_argument(
+        "--compare", metavar="FILE",
+        help="report only what is new, removed, fixed or worse since this scan, which is in JSON; as table, json or"
+        " markdown",
+    )  # fmt: skip
     parser.add_argument(
         "--names", action="store_true",
         help="ask Microsoft Graph what owners, approvers and authors that are ids are called, for the HTML page; needs"
@@ -77,44 +95,72 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, screen: Screen) -> int:
     """Read, judge, report."""
-    ruleset, targets = ruleset_of(args), _targets(args)
-    if targets or args.format != "csv":  # else standard error is for the coverage alone
+    ruleset = ruleset_of(args)
+    folder = Folder.of(args) if args.by else None
+    targets = [] if folder else _targets(args)
+    earlier = read_earlier(args) if args.compare else None
+    if folder or targets or args.format != "csv":  # else standard error is for the coverage alone
         note_ruleset(ruleset, args.now or datetime.now(UTC), screen)
     with screen.progress("exemptions", quiet=args.quiet) as progress:
         report = asyncio.run(_survey(args, ruleset, progress))
-    lines = [line for line in report.lines if not args.only or line.verdict in args.only]
-    if not targets:
-        _print(args.format or "table", report, lines, screen)
-        return _code(report, exit_zero=args.exit_zero)
-    _sum_up(report, screen)
+    code = _code(report)
+    output: Output = _listed(args, report, screen.form)
+    jobs: list[Job] = [(path, form, output) for path, form in targets]
+    if folder:
+        output = index = folder.index(report)
+        folder.prepare(index)
+        jobs = [(folder.index_path, "json", index)]
+        for part in index.parts:
+            listed = _listed(args, part.report, screen.form)
+            jobs += [(path, form, listed) for path, form in folder.files(part)]
+    elif earlier:
+        comparison = compared(args, report, earlier)
+        code, output = comparison.code, Compared(comparison)
+        jobs = [(path, form, output) for path, form in targets]
+    if jobs:
+        output.sum_up(screen)
+        _write_all(jobs, screen)
+    else:
+        _print(args.format or "table", output, screen)
+    return 0 if args.exit_zero else code
+
+
+def _listed(args: argparse.Namespace, report: Report, spelled: Form) -> "_Scan":
+    """Return a report with the lines that are to be listed."""
+    return _Scan(report, [line for line in report.lines if not args.only or line.verdict in args.only], spelled)
+
+
+def _write_all(jobs: Iterable[Job], screen: Screen) -> None:
+    """Write files, each by itself. Raises Misconfigured (cannot-write) that names those that cannot be written."""
     problems = []
-    for path, form in targets:
+    for path, form, output in jobs:
         try:
-            _write(path, form, report, lines, screen.form)
+            _write(path, form, output)
         except OSError as error:
             problems.append(f"{error.filename or path} cannot be written: {error.strerror}")
         else:
             screen.line(f"written: {path}")
     if problems:
         raise _wrong(problems[0], "Make room there, or name another file.", problems[1:])
-    return _code(report, exit_zero=args.exit_zero)
 
 
-def _code(report: Report, *, exit_zero: bool) -> int:
-    if exit_zero:
-        return 0
+def _code(report: Report) -> int:
     return 1 if report.violations else 3 if report.grades["unknown"] or report.missing else 0
 
 
 def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
     """Return the files to write and their forms. Raises Misconfigured before anything is read from Azure."""
     found: list[tuple[Path, str]] = []
+    if args.compare:
+        check_form(args.format or "table")
     for name in args.out:
         path = Path(name)
         form = args.format or SUFFIXES.get(path.suffix.lower(), "")
         if not form:
             raise _wrong(f"the name of {name} does not say its form", "Give --format, or a name that ends in .html.")
-        found += [(path, form), *([(_coverage_file(path), "coverage")] if form == "csv" else [])]
+        if args.compare:
+            check_form(form)
+        found += [(path, form), *([(coverage_file(path), "coverage")] if form == "csv" else [])]
     for path, _ in found:
         if path.is_dir() or not path.parent.is_dir():
             raise _wrong(f"{path} cannot be written", "Name a file in a folder that exists.")
@@ -126,12 +172,6 @@ def _targets(args: argparse.Namespace) -> list[tuple[Path, str]]:
     if "html" in (args.format, *(form for _, form in found)):
         import guardrails.report.page  # noqa: F401, PLC0415 - a missing package is to be said before the tenant is read
     return found
-
-
-def _coverage_file(path: Path) -> Path:
-    """Return the file for the coverage of a CSV file."""
-    stem = path.stem if path.suffix.lower() == ".csv" else path.name
-    return path.with_name(f"{stem}.coverage.json")
 
 
 def _wrong(message: str, remedy: str, more: Sequence[str] = ()) -> Misconfigured:
@@ -256,40 +296,24 @@ def _explained(error: Retryable) -> Retryable:
     return Retryable(message, code=error.code, remedy=remedy)
 
 
-def _print(form: str, report: Report, lines: Sequence[Line], screen: Screen) -> None:
+def _print(form: str, output: Output, screen: Screen) -> None:
     if form == "table":
-        _show(report, lines, screen)
+        output.show(screen)
         return
-    for piece in _pieces(form, report, lines, screen.form):
+    for piece in output.pieces(form):
         sys.stdout.write(piece)
     if form == "csv":
-        sys.stderr.writelines(as_coverage(report, screen.form))
+        sys.stderr.writelines(output.pieces("coverage"))
 
 
-def _pieces(form: str, report: Report, lines: Sequence[Line], spelled: Form) -> Iterable[str]:
-    if form == "html":
-        from guardrails.report.page import as_html  # noqa: PLC0415 - the template engine is for this form only
-
-        return as_html(report, lines)
-    match form:
-        case "json":
-            return as_json(report, lines, spelled)
-        case "csv":
-            return as_csv(report, lines, spelled.columns(COLUMNS))
-        case "coverage":
-            return as_coverage(report, spelled)
-        case _:
-            return as_markdown(report, lines)
-
-
-def _write(path: Path, form: str, report: Report, lines: Sequence[Line], spelled: Form) -> None:
+def _write(path: Path, form: str, output: Output) -> None:
     """Write a file whole or not at all; a device or a pipe is written into, and stays what it is. Raises OSError."""
     if path.exists() and not path.is_file():
-        _fill(path, form, report, lines, spelled)
+        _fill(path, form, output)
         return
     partial = path.with_name(path.name + ".partial")
     try:
-        _fill(partial, form, report, lines, spelled)
+        _fill(partial, form, output)
         partial.replace(path)
     except OSError:
         with suppress(OSError):
@@ -297,21 +321,50 @@ def _write(path: Path, form: str, report: Report, lines: Sequence[Line], spelled
         raise
 
 
-def _fill(path: Path, form: str, report: Report, lines: Sequence[Line], spelled: Form) -> None:
+def _fill(path: Path, form: str, output: Output) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         if form == "table":
             with redirect_stdout(file):
-                _show(report, lines, Screen())
+                output.show(Screen())
         else:
-            file.writelines(_pieces(form, report, lines, spelled))
+            file.writelines(output.pieces(form))
 
 
-def _show(report: Report, lines: Sequence[Line], screen: Screen) -> None:
-    if lines:
-        columns = ("status", "kind", "rules", "expiry", "ticket", "owner", "what")
-        screen.table(columns, [_row(report, line) for line in lines])
-        screen.line()
-    _sum_up(report, screen)
+class _Scan(NamedTuple):
+    """What a scan puts out: a report, which of its lines are listed, and how JSON and CSV are spelled."""
+
+    report: Report
+    lines: Sequence[Line]
+    spelled: Form
+
+    def pieces(self, form: str) -> Iterable[str]:
+        """Return the text in one of the forms, but the table."""
+        report, lines = self.report, self.lines
+        if form == "html":
+            from guardrails.report.page import as_html  # noqa: PLC0415 - the template engine is for this form only
+
+            return as_html(report, lines)
+        match form:
+            case "json":
+                return as_json(report, lines, self.spelled)
+            case "csv":
+                return as_csv(report, lines, self.spelled.columns(COLUMNS))
+            case "coverage":
+                return as_coverage(report, self.spelled)
+            case _:
+                return as_markdown(report, lines)
+
+    def show(self, screen: Screen) -> None:
+        """Print the table, and the sums."""
+        if self.lines:
+            columns = ("status", "kind", "rules", "expiry", "ticket", "owner", "what")
+            screen.table(columns, [_row(self.report, line) for line in self.lines])
+            screen.line()
+        self.sum_up(screen)
+
+    def sum_up(self, screen: Screen) -> None:
+        """Print the sums."""
+        _sum_up(self.report, screen)
 
 
 def _row(report: Report, line: Line) -> tuple[Cell, ...]:

@@ -1,7 +1,8 @@
 """The documented JSON form of a scan, one JSON Schema (2020-12): docs/scan.schema.json. Pure.
 
 Objects are closed, and every property is always there: what is not known is null. `$defs/coverage` is also the form of
-the file that is written beside CSV.
+the file that is written beside CSV, `$defs/comparison` that of `scan --compare`, `$defs/index` that
+of the index of `scan --by`.
 """
 
 from collections.abc import Mapping
@@ -9,13 +10,17 @@ from typing import Any, Final
 
 from guardrails.bypasses.model import BypassKind
 from guardrails.cli.notice_schema import DIALECT
+from guardrails.cli.scan_by import ENDINGS, INDEX
 from guardrails.cli.schema_version import VERSION
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
 from guardrails.exemption.severity import Severity
 from guardrails.report.bypasses import WORDS
+from guardrails.report.comparison import Change
+from guardrails.report.comparison_forms import COMPARISON
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA
 from guardrails.report.line import UNREADABLE
+from guardrails.report.parts import BY
 
 VERDICTS: Final = (*map(str, Verdict), "excluded")
 SEVERITIES: Final = tuple(map(str, Severity))
@@ -115,7 +120,69 @@ def _definitions() -> dict[str, Any]:
         ),
         "exemption": _exemption(),
         "bypass": _bypass(),
+        "comparison": _comparison(),
+        "index": _index(),
     }  # fmt: skip
+
+
+def _index() -> dict[str, Any]:
+    counts = _closed(
+        {
+            "exemptions": _count("Exemptions that were judged."), "bypasses": _count("Bypasses of a policy."),
+            **{name: _count(f"How many are {name}.") for name in VERDICTS},
+        },
+        "Exemptions and bypasses together.",
+    )  # fmt: skip
+    group = {"name": _text("What it is called."), "files": _texts("Its files, in this folder."), "counts": counts}
+    properties = {
+        "schema_version": {"const": VERSION},
+        "$schema": {"const": INDEX},
+        "generated_at": _time("When the scan was done."),
+        "judged_at": _time("The time that all was judged at."),
+        "by": {"enum": list(BY)},
+        "format": {"enum": list(ENDINGS)},
+        "counts": counts,
+        "groups": _list(_closed(group, ""), "The worst first."),
+    }
+    return _closed(properties, "The index of the files of `scan --by`.")
+
+
+def _comparison() -> dict[str, Any]:
+    changes, kinds = list(map(str, Change)), list(map(str, WORDS))
+    judged = _closed(
+        {
+            "verdict": {"enum": list(VERDICTS)}, "severity": {"enum": [*SEVERITIES, None]},
+            "rules": _texts("The codes of the rules that are broken."),
+        },
+        "How a scan judged it.",
+    )  # fmt: skip
+    change = {
+        "change": {"enum": changes},
+        "kind": {"enum": kinds},
+        "id": _text("An exemption's resource id; of a bypass, its scope."),
+        "subject": _text("The assignment's id, or the exception id that a tag names."),
+        "before": {"anyOf": [judged, {"type": "null"}], "description": "Null where it is new."},
+        "now": {"anyOf": [judged, {"type": "null"}], "description": "Null where it is not listed any more."},
+        "rules": _texts("The rules that make the change."),
+    }
+    earlier = {
+        "judged_at": _time("The time that it judged at."),
+        "ruleset": _closed({"source": _text("The file."), "digest": _text("Its hash.")}, ""),
+        "not_seen": _texts("What it could not see, a sentence each."),
+    }
+    properties = {
+        "schema_version": {"const": VERSION},
+        "$schema": {"const": COMPARISON},
+        "generated_at": _time("When the scan was done."),
+        "judged_at": _time("The time that all was judged at."),
+        "ruleset": {"$ref": "#/$defs/ruleset"},
+        "coverage": {"$ref": "#/$defs/coverage"},
+        "earlier": _closed(earlier, "The scan that this one was compared with."),
+        "counts": _closed({name.replace("-", "_"): _count("") for name in (*changes, "same")}, "By change."),
+        "notes": _texts("What limits the comparison, a sentence each."),
+        "changes": _list(_closed(change, ""), "The worst first."),
+    }
+    return _closed(properties, "A scan compared with an earlier one.")
 
 
 def _coverage() -> dict[str, Any]:

@@ -5,7 +5,7 @@ Keys of subscriptions and management groups are those of ExemptionId.container: 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -114,6 +114,10 @@ class Coverage:
                 if self._kept[finding.code] > _MOST_REASONS:
                     reason = (finding.code, finding.rule, _OTHERS)
             self.reasons[reason] += 1
+
+    def unjudged_yet(self) -> "Coverage":
+        """Return the same coverage, of a part of what was judged: nothing is counted yet."""
+        return replace(self, unjudged=0, reasons=Counter(), _kept=Counter())
 
     def by_reason(self) -> list[tuple[str, str, str, int]]:
         """Return code, name, reason and number of exemptions of what was not judged, the most frequent first."""

@@ -7,6 +7,7 @@ from typing import Final
 from guardrails.bypasses.model import container_of
 from guardrails.decisions.assess import Verdict
 from guardrails.exemption.expiry import State
+from guardrails.exemption.ids import folded
 from guardrails.report.coverage import GROUP
 from guardrails.report.line import Line, place
 from guardrails.report.model import Report
@@ -14,8 +15,13 @@ from guardrails.report.model import Report
 
 @dataclass(slots=True)
 class Group:
-    """What one owner, subscription, assignment or initiative has. `label` is a stranger's text, unescaped."""
+    """What one owner, subscription, assignment or initiative has.
 
+    `key` is what its lines have in common, in any casing; `label` what it is called. Both are strangers'
+    texts, unescaped.
+    """
+
+    key: str
     label: str
     total: int = 0
     violations: int = 0
@@ -54,7 +60,7 @@ def _grouped(report: Report, name: str, of: "_Of") -> Grouping:
         key, label = of(report, line)
         group = found.get(key)
         if group is None:
-            group = found[key] = Group(label)
+            group = found[key] = Group(key, label)
         group.total += 1
         group.violations += line.verdict == Verdict.VIOLATION
         group.expired += line.state == State.EXPIRED
@@ -71,7 +77,7 @@ type _Of = Callable[[Report, Line], tuple[str, str]]
 
 def _owner(report: Report, line: Line) -> tuple[str, str]:
     owner = line.owner.strip()
-    return owner.casefold(), report.person(owner) if owner else "(no owner)"
+    return folded(owner), report.person(owner) if owner else "(no owner)"
 
 
 def _subscription(report: Report, line: Line) -> tuple[str, str]:
@@ -84,10 +90,10 @@ def _subscription(report: Report, line: Line) -> tuple[str, str]:
 def _assignment(report: Report, line: Line) -> tuple[str, str]:
     scope, _, name = line.assignment.rstrip("/").rpartition("/providers/")
     if not name:
-        return line.assignment.lower(), line.assignment or "(none: set by a tag)"
+        return folded(line.assignment), line.assignment or "(none: set by a tag)"
     shown = report.assigned(line).name or name.rpartition("/")[2]
     where = place(scope, report.containers)
-    return line.assignment.strip("/ ").lower(), f"{shown} ({where})" if where else shown
+    return folded(line.assignment.strip("/ ")), f"{shown} ({where})" if where else shown
 
 
 def _initiative(report: Report, line: Line) -> tuple[str, str]:

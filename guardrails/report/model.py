@@ -163,7 +163,11 @@ class Report:
 
     def place(self, line: Line) -> str:
         """Return what is let past, for people: names in place of ids, `contoso-prod / group / vaults/kv`."""
-        return place(line.scope, self.containers)
+        return self.place_of(line.scope)
+
+    def place_of(self, scope: str) -> str:
+        """Return a scope for people: names in place of ids."""
+        return place(scope, self.containers)
 
     def assigned(self, line: Line) -> Assigned:
         """Return what is known of a line's assignment."""

@@ -7,17 +7,40 @@ would see it: control, bidirectional and invisible characters are gone.
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from guardrails.channels.text import markdown, plain
 from guardrails.report.bypasses import WORDS, beyond
 from guardrails.report.coverage_forms import COVERAGE, SCHEMA, coverage_json, coverage_rows, ruleset_json
-from guardrails.report.line import Line, evidence, expiry_text, name_text, rules_broken, spelled, to_json, written_text
-from guardrails.report.model import Report
+from guardrails.report.line import (
+    GRADES,
+    Line,
+    evidence,
+    expiry_text,
+    name_text,
+    rules_broken,
+    spelled,
+    to_json,
+    written_text,
+)
+from guardrails.report.model import Report, RuleCount
 
 LONGEST: Final = 4000
 """Characters of one text."""
+
+LONGEST_MARKDOWN: Final = 65_000
+"""Characters of a report in markdown: less than an issue or a comment on GitHub may have (65,536)."""
+
+_PART: Final = 9_000
+"""Characters of each list but the main one. There are five."""
+
+_REST: Final = 300
+"""Characters kept free for the sentence on what is left out."""
+
+_SENTENCE: Final = 1_000
+"""Characters of one sentence in markdown, before escapes."""
 
 _NAMES: Final = 50
 """Lines in markdown of what is long in the coverage, such as the subscriptions that were read."""
@@ -36,11 +59,12 @@ type Shape = Callable[[Any, str], Any]
 """Gives JSON the names of a version: takes it, and where it is in what is printed, "" for the whole."""
 
 
-def _as_it_is(value: Any, _at: str) -> Any:
+def as_it_is(value: Any, _at: str) -> Any:
+    """Return JSON with the names of today: the Shape that changes nothing."""
     return value
 
 
-def as_json(report: Report, lines: Iterable[Line], shape: Shape = _as_it_is) -> Iterator[str]:
+def as_json(report: Report, lines: Iterable[Line], shape: Shape = as_it_is) -> Iterator[str]:
     """Yield the documented JSON form: one object, its exemptions and bypasses a line each."""
     head = json.dumps(shape({"$schema": SCHEMA, **summary(report)}, ""), indent=2, default=str)
     yield head.removesuffix("\n}")
@@ -91,7 +115,7 @@ def summary(report: Report) -> dict[str, Any]:
     }
 
 
-def as_coverage(report: Report, shape: Shape = _as_it_is) -> Iterator[str]:
+def as_coverage(report: Report, shape: Shape = as_it_is) -> Iterator[str]:
     """Yield what goes with CSV, which has no room for it: the coverage as JSON."""
     yield json.dumps(shape({"$schema": COVERAGE, **coverage_json(report)}, ""), indent=2, default=str) + "\n"
 
@@ -129,44 +153,88 @@ def _values(report: Report, line: Line) -> list[object]:
     ]  # fmt: skip
 
 
-def as_markdown(report: Report, lines: Iterable[Line]) -> Iterator[str]:
-    """Yield GitHub-flavoured markdown: the sums, then a table of all exemptions and bypasses with their findings."""
+def as_markdown(report: Report, lines: Sequence[Line]) -> Iterator[str]:
+    """Yield GitHub-flavoured markdown: the sums, then a table of all exemptions and bypasses with their findings.
+
+    It stays below LONGEST_MARKDOWN characters. Each list says how much of it is left out.
+    """
+    head = "".join(_sums(report))
+    yield head
+    columns = ("Status", "Kind", "Name", "Place", "Found", "Expiry", "Owner", "Ticket", "Written by")
+    table = "\n## All of them\n\n" + markdown_row(*columns) + markdown_row(*["---"] * len(columns))
+    yield table
+    rows = (_listed(report, line) for line in lines)
+    room = LONGEST_MARKDOWN - len(head) - len(table)
+    yield from fitting(rows, room, lambda listed: _grades(line.grade for line in lines[listed:]))
+
+
+def fitting(rows: Iterable[str], room: int, left_out: Callable[[int], str]) -> Iterator[str]:
+    """Yield the rows that fit, then how much is left out, in less than `room` characters together.
+
+    `left_out`: takes how many rows are listed, and returns what the others are; rows are short against `room`.
+    """
+    kept = room - _REST
+    for number, row in enumerate(rows):
+        kept -= len(row)
+        if kept < 0:
+            yield f"\nLeft out of this list: {left_out(number)}. JSON has all.\n"
+            return
+        yield row
+
+
+def _grades(grades: Iterable[str]) -> str:
+    """Return how many there are, and how many of each grade, the worst first: `12 (2 medium, 10 pass)`."""
+    counts = Counter(grades)
+    each = ", ".join(f"{counts[grade]:,} {grade}" for grade in GRADES if counts[grade])
+    return f"{counts.total():,} ({each})"
+
+
+def _listed(report: Report, line: Line) -> str:
+    strange = [markdown(text, 300) for text in (name_text(line), report.place(line), _found(line))]
+    rest = [markdown(text, 300) for text in (line.owner, line.ticket, written_text(line))]
+    return markdown_row(line.grade, WORDS[line.kind].name, *strange, expiry_text(line), *rest)
+
+
+def _sums(report: Report) -> Iterator[str]:
+    """Yield all that precedes the list."""
     yield "# Policy exemptions and bypasses\n\n"
     yield f"Judged as at {spelled(report.at)} by `{_code(report.ruleset)}` ({report.digest}).\n\n"
     yield f"{totals(report)}.\n"
     for title, said in (("What could not be seen", report.missing), ("Notes", report.notes)):
         if said:
-            yield f"\n## {title}\n\n" + "".join(f"- {markdown(one, LONGEST)}\n" for one in said)
+            yield f"\n## {title}\n\n"
+            yield from some([f"- {markdown(one, _SENTENCE)}\n" for one in said])
     yield f"\n## By kind\n\n{beyond(report.bypass_counts.values())}\n\n"
-    yield _row("Kind", "Seen", "Violation", "Unknown", "Excluded") + _row(*["---"] * 5)
+    yield markdown_row("Kind", "Seen", "Violation", "Unknown", "Excluded") + markdown_row(*["---"] * 5)
     for count in report.bypass_counts_to_show():
         sums = (count.violations, count.grades["unknown"], count.grades["excluded"])
-        yield _row(WORDS[count.kind].plural, count.seen, *map(str, sums))
+        yield markdown_row(WORDS[count.kind].plural, count.seen, *map(str, sums))
     if report.rules:
-        yield "\n## By rule\n\n" + _row("Severity", "Rule", "Broken by", "Unknown for", "Fix") + _row(*["---"] * 5)
-        for rule in report.rules_by_weight():
-            name = f"{rule.code} {rule.name}"
-            yield _row(
-                str(rule.severity), name, str(rule.violations), str(rule.unknown), markdown(rule.remediation, LONGEST)
-            )
+        yield "\n## By rule\n\n" + markdown_row("Severity", "Rule", "Broken by", "Unknown for", "Fix")
+        yield markdown_row(*["---"] * 5)
+        yield from some([_rule(rule) for rule in report.rules_by_weight()])
     if report.states:
-        yield "\n## By expiry\n\n" + _row("State", "Count") + _row("---", "---")
-        yield "".join(_row(state, str(count)) for state, count in report.states_in_order())
-    yield from _coverage(report)
-    yield "\n## All of them\n\n"
-    columns = ("Status", "Kind", "Name", "Place", "Found", "Expiry", "Owner", "Ticket", "Written by")
-    yield _row(*columns) + _row(*["---"] * len(columns))
-    for line in lines:
-        strange = [markdown(text, 300) for text in (name_text(line), report.place(line), _found(line))]
-        rest = [markdown(text, 300) for text in (line.owner, line.ticket, written_text(line))]
-        yield _row(line.grade, WORDS[line.kind].name, *strange, expiry_text(line), *rest)
+        yield "\n## By expiry\n\n" + markdown_row("State", "Count") + markdown_row("---", "---")
+        yield from some([markdown_row(state, str(count)) for state, count in report.states_in_order()])
+    yield "\n## Coverage\n\n" + markdown_row("What", "Of this scan") + markdown_row("---", "---")
+    rows = coverage_rows(report, _NAMES)
+    yield from some(
+        [
+            markdown_row("" if number else label, markdown(line, _SENTENCE))
+            for label, lines in rows
+            for number, line in enumerate(lines)
+        ]
+    )
 
 
-def _coverage(report: Report) -> Iterator[str]:
-    yield "\n## Coverage\n\n" + _row("What", "Of this scan") + _row("---", "---")
-    for label, lines in coverage_rows(report, _NAMES):
-        for number, line in enumerate(lines):
-            yield _row("" if number else label, markdown(line, LONGEST))
+def _rule(rule: RuleCount) -> str:
+    name, fix = f"{rule.code} {rule.name}", markdown(rule.remediation, _SENTENCE)
+    return markdown_row(str(rule.severity), name, str(rule.violations), str(rule.unknown), fix)
+
+
+def some(rows: Sequence[str]) -> Iterator[str]:
+    """Yield the rows of a list that is not the main one, as far as there is room for it, and how many are left out."""
+    return fitting(rows, _PART, lambda listed: f"{len(rows) - listed:,}")
 
 
 def totals(report: Report) -> str:
@@ -186,7 +254,8 @@ def _found(line: Line) -> str:
     )
 
 
-def _row(*cells: str) -> str:
+def markdown_row(*cells: str) -> str:
+    """Return a row of a table. Cells are safe for markdown already."""
     return f"| {' | '.join(cells)} |\n"
 
 

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from guardrails.cli.schema_version import Form
 from guardrails.report.model import Report
-from guardrails.report.texts import COLUMNS, as_csv, as_json, as_markdown, cell
+from guardrails.report.texts import COLUMNS, LONGEST_MARKDOWN, as_csv, as_json, as_markdown, cell, totals
 
 from .conftest import GROUP, HOSTILE, report_on, row
 
@@ -97,3 +97,40 @@ def test_markdown_renders_as_tables_without_links_or_markup_of_strangers(hostile
 async def test_markdown_of_nothing_says_so() -> None:
     report = await report_on()
     assert "0 exemptions: 0 violation" in "".join(as_markdown(report, report.lines))
+
+
+async def many() -> Report:
+    """Three that never expire, 600 that name no owner, 400 that pass; each has a long name."""
+    ownerless = {"approvalTicket": "SEC-1234", "approver": "ciso@contoso.com"}
+    return await report_on(
+        *(row(f"{'p' * 60}{n}") for n in range(400)),
+        *(row(f"{'t' * 60}{n}", metadata=ownerless) for n in range(600)),
+        *(row(f"never{n}", expiresOn=None) for n in range(3)),
+    )
+
+
+async def test_markdown_fits_an_issue_and_says_what_it_left_out_the_worst_is_listed_first() -> None:
+    report = await many()
+    text = "".join(as_markdown(report, report.lines))
+    assert LONGEST_MARKDOWN - 1_000 < len(text) < LONGEST_MARKDOWN == 65_000
+    assert all(f" never{n} " in text for n in range(3))
+    assert f"{totals(report)}." in text
+    listed = text.count(f" {'t' * 60}")
+    assert 0 < listed < 600
+    assert f"Left out of this list: {1000 - listed:,} ({600 - listed:,} medium, 400 pass)" in text
+    assert MarkdownIt("commonmark").enable("table").parse(text)[-1].type == "paragraph_close"
+
+
+async def test_markdown_that_fits_leaves_nothing_out() -> None:
+    report = await report_on(row("never", expiresOn=None), row())
+    assert "Left out" not in "".join(as_markdown(report, report.lines))
+
+
+def test_markdown_stays_short_however_much_could_not_be_seen(hostile: Report) -> None:
+    hostile.missing += [f"page {n} {'*' * 5_000}" for n in range(3_000)]
+    hostile.notes += [f"note {n} {'_' * 5_000}" for n in range(3_000)]
+    text = "".join(as_markdown(hostile, hostile.lines))
+    assert len(text) < LONGEST_MARKDOWN
+    assert "## All of them" in text
+    assert "=cmd" in text
+    assert text.count("Left out of this list") == 2

@@ -307,8 +307,13 @@ def load_ruleset(path: Path | None = None) -> Ruleset:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else f"it is no UTF-8: {error}"
         remedy = "Name a file with --ruleset or GUARDRAILS_RULESET; with neither, the one shipped is used."
-        message = f"the ruleset cannot be read, and nothing is done by it: {why}"
-        raise Misconfigured(message, code="ruleset-broken", subject=str(path), remedy=remedy) from error
+        raise Misconfigured(
+            "the ruleset cannot be read, and nothing is done by it",
+            code="ruleset-broken",
+            subject=str(path),
+            remedy=remedy,
+            problems=(f"{path.name}:1:1: cannot be read: {why}",),
+        ) from error
     return parse_ruleset(text, path.name)
 
 

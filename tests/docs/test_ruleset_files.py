@@ -214,7 +214,7 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
             load_ruleset(tmp_path / name)
         error = caught.value
         assert (error.code, error.subject) == ("ruleset-broken", str(tmp_path / name))
-        assert "cannot be read" in error.message
+        assert error.problems[0].startswith(f"{name}:1:1: cannot be read: ")
         assert "--ruleset" in error.remedy
 
 

@@ -262,6 +262,7 @@ async def test_charts_have_text_for_readers_of_the_screen(opened: Tab) -> None:
     assert await opened.evaluate("document.querySelectorAll('figure table tbody tr').length") > 1
 
 
+@pytest.mark.long
 async def test_twenty_thousand_rows_are_quick(browser: str) -> None:
     """With some room for a busy machine; `make bench` has the figures."""
     taken = await bench_page.measure(await bench_page.page(bench_page.SIZE), runs=7)

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,20 +36,21 @@ type Run = Callable[..., Ran]
 type Save = Callable[[str, Any], str]
 
 
+def run_captured(capsys: pytest.CaptureFixture[str], argv: Sequence[str]) -> Ran:
+    """Run a command in this process; return its exit code and what it printed."""
+    capsys.readouterr()
+    try:
+        code = main(argv)
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    said = capsys.readouterr()
+    return Ran(code, said.out, said.err)
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command in this process."""
-
-    def running(*argv: str) -> Ran:
-        capsys.readouterr()
-        try:
-            code = main(argv)
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        said = capsys.readouterr()
-        return Ran(code, said.out, said.err)
-
-    return running
+    return lambda *argv: run_captured(capsys, argv)
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from guardrails.cli.main import main
 from guardrails.register.backup import read
 from guardrails.register.keys import RATE_LIMITS
 from guardrails.ruleset.model import parse_ruleset
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Ran, run_captured
 from tests.reconcile.conftest import world
 from tests.reconcile.world import StaticToken, World
 from tests.sweep.conftest import tenant
@@ -41,13 +40,8 @@ async def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command in this process; FIXTURES in a word is the folder of the fixtures."""
 
     async def running(*argv: str) -> Ran:
-        capsys.readouterr()
-        try:
-            code = await asyncio.to_thread(main, [word.replace("FIXTURES", str(FIXTURES)) for word in argv])
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        said = capsys.readouterr()
-        return Ran(code, said.out, said.err)
+        words = [word.replace("FIXTURES", str(FIXTURES)) for word in argv]
+        return await asyncio.to_thread(run_captured, capsys, words)
 
     return running
 

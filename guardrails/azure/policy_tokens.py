@@ -81,8 +81,10 @@ class RestWithPolicyTokens(Rest):
 
     async def add_token(self, request: HttpRequest, response: AsyncHttpResponse, subject: str) -> bool:
         """Put a token into a request whose answer asks for one; return whether it does. Raises as `sent`."""
+        if request.method not in _WRITES or HEADER in request.headers:
+            return False
         container = _CONTAINER.match(urlsplit(request.url).path)
-        if request.method not in _WRITES or HEADER in request.headers or not container:
+        if not container:
             return False
         demands = [*_demands(response)]
         if not demands:

@@ -5,6 +5,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -67,7 +68,7 @@ class Rest:
     def url(self, path: str, version: str, **query: str) -> str:
         """Return the address of a resource id; `query` are options such as filter, for $filter."""
         more = "".join(f"&${name}={quote(value, safe='()')}" for name, value in query.items())
-        return f"{self.endpoint}{quote(path, safe=PLAIN)}?api-version={version}{more}"
+        return f"{self.endpoint}{_quoted(path)}?api-version={version}{more}"
 
     def is_ours(self, url: str) -> bool:
         """Whether an address that an answer names is on our endpoint: our token goes nowhere else."""
@@ -106,6 +107,11 @@ class Rest:
             said = code if method in _WRITES else f"{code}: {message}"  # what refuses a write may quote its body
             raise Retryable(said, code="arm-busy", subject=subject, delay=delay_of(response.headers))
         return response
+
+
+@lru_cache(maxsize=1024)
+def _quoted(path: str) -> str:
+    return quote(path, safe=PLAIN)
 
 
 def _written(method: str, url: str, body: Mapping[str, Any]) -> HttpRequest:

@@ -1,7 +1,7 @@
 """What the register keeps of an exemption: its current row. Pure values; `history.py` has what else it keeps."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -259,6 +259,7 @@ class Row:
 
 
 _PLAIN: Final = frozenset({str, int, bool})
+_PARTS: Final = {kind: tuple(item.name for item in fields(kind)) for kind in (Intent, Hold)}
 
 
 def _time(text: str) -> datetime:
@@ -288,10 +289,10 @@ def _to_json(value: Any) -> Any:
         return [_to_json(item) for item in value]
     if isinstance(value, StrEnum):
         return str(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, Intent | Hold):
-        return {name: _to_json(item) for name, item in asdict(value).items() if item is not None}
+        return {name: _to_json(item) for name in _PARTS[type(value)] if (item := getattr(value, name)) is not None}
     return value.to_json() if isinstance(value, Period | Baseline | Former) else value
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from guardrails.exemption.ids import folded, resource_id
@@ -57,24 +58,12 @@ class ExemptionId:
         """
         if not isinstance(text, str) or not text.strip("/ "):
             raise refuse("the exemption has no id")
-        try:
-            spelled = resource_id(text)
-        except ValueError as error:
-            raise refuse(f"the id cannot name one exemption: {error}", text) from None
-        key = folded(spelled)
-        at = key.rfind(_TYPE_PATH)
-        if at < 0:
-            raise refuse(f"the id does not name a {TYPE}", spelled)
-        scope, name = spelled[:at], spelled[at + len(_TYPE_PATH) :]
-        if not name or "/" in name:
-            raise refuse("the id does not end in one exemption name", spelled)
-        kind, container = _scope_of(key[:at], spelled)
-        return cls(spelled, key, scope, name, kind, container)
+        return _parsed(text)
 
     @property
     def hash(self) -> bytes:
         """A short name (20 bytes of sha256) that is the same for every casing of the id."""
-        return hashlib.sha256(self.key.encode("utf-8", "backslashreplace")).digest()[:20]
+        return _hash_of(self.key)
 
     @property
     def subscription(self) -> str | None:
@@ -95,6 +84,28 @@ class ExemptionId:
 
     def __str__(self) -> str:
         return self.text
+
+
+@lru_cache(maxsize=2048)  # an exemption that is looked at is named by events, Azure, its row and its history
+def _parsed(text: str) -> ExemptionId:
+    try:
+        spelled = resource_id(text)
+    except ValueError as error:
+        raise refuse(f"the id cannot name one exemption: {error}", text) from None
+    key = folded(spelled)
+    at = key.rfind(_TYPE_PATH)
+    if at < 0:
+        raise refuse(f"the id does not name a {TYPE}", spelled)
+    scope, name = spelled[:at], spelled[at + len(_TYPE_PATH) :]
+    if not name or "/" in name:
+        raise refuse("the id does not end in one exemption name", spelled)
+    kind, container = _scope_of(key[:at], spelled)
+    return ExemptionId(spelled, key, scope, name, kind, container)
+
+
+@lru_cache(maxsize=2048)
+def _hash_of(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "backslashreplace")).digest()[:20]
 
 
 def _scope_of(scope: str, text: str) -> tuple[ScopeKind, str]:

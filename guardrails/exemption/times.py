@@ -1,6 +1,7 @@
 """Points in time as ARM, files and people write them. Pure."""
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from guardrails.exemption.json_values import kind_of
 
@@ -13,19 +14,26 @@ def parse_time(value: object) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, str):
-        text = value.strip()
-        if not text:
-            return None
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(f"'{value[:60]}' is not an ISO 8601 time such as 2027-06-30T00:00:00Z") from None
-    elif isinstance(value, datetime):
-        time = value
-    elif isinstance(value, date):
-        time = datetime(value.year, value.month, value.day, tzinfo=UTC)
-    else:
-        raise ValueError(f"{kind_of(value)} is not a time; write it as 2027-06-30T00:00:00Z")
+        return _read(value)
+    if isinstance(value, datetime):
+        return _in_utc(value)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise ValueError(f"{kind_of(value)} is not a time; write it as 2027-06-30T00:00:00Z")
+
+
+@lru_cache(maxsize=4096)  # the same few times are in a row, its history and its body
+def _read(value: str) -> datetime | None:
+    text = value.strip()
+    if not text:
+        return None
+    try:
+        return _in_utc(datetime.fromisoformat(text))
+    except ValueError:
+        raise ValueError(f"'{value[:60]}' is not an ISO 8601 time such as 2027-06-30T00:00:00Z") from None
+
+
+def _in_utc(time: datetime) -> datetime:
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC)
     if time.tzinfo is UTC:
@@ -36,10 +44,11 @@ def parse_time(value: object) -> datetime | None:
         return time.replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def spell_time(time: datetime) -> str:
     """Write a UTC time as ARM does: 2027-06-30T00:00:00Z, with fractions only where there are any."""
     utc = time if time.tzinfo is UTC else time.astimezone(UTC)
-    return utc.isoformat().replace("+00:00", "Z")
+    return utc.replace(tzinfo=None).isoformat() + "Z"
 
 
 def spelled_time(value: object) -> object:

@@ -16,9 +16,11 @@ def renamed(value: Any, names: Names, at: str = "", *, both: bool = False) -> An
         at: where the value itself is; "" for the whole.
         both: keep the name that there was, too, with the same value.
     """
+    if isinstance(value, str):  # most of it is text: the looks at what it may be else cost more than the rest
+        return value
     if isinstance(value, list | tuple):
         return [renamed(item, names, at, both=both) for item in value]
-    if not isinstance(value, Mapping) or not any(place.startswith(at) for place in names):
+    if not isinstance(value, dict | Mapping) or not any(place.startswith(at) for place in names):
         return value
     made: dict[str, Any] = {}
     for key, item in value.items():

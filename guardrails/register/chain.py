@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from guardrails.decisions.history import Entry, HistoryEntry
@@ -91,15 +92,22 @@ def read_entry(columns: Mapping[str, Any]) -> HistoryEntry:
         at, event, seq = columns["at"], columns["event"], _number(columns["seq"])
         digest, previous, given = columns["body_digest"], columns["previous"], columns["hash"]
         facts, row = join_text("facts", columns), join_text("row", columns)
-        found = _hash(at=at, digest=digest, event=event, facts=facts, previous=previous, row=row, seq=seq)
-        if given != found:
-            raise ValueError("its hash does not fit its content")
-        when = parse_time(at)
-        if when is None:
-            raise ValueError("it has no time")
-        return HistoryEntry(seq, when, event, json.loads(facts), json.loads(row), digest, previous, given)
+        return _entry(at, event, facts, row, seq, digest, previous, given)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it lacks a column or has one of the wrong type ({error!r})") from error
+
+
+@lru_cache(maxsize=128, typed=True)  # entries never change, and those of one exemption are read again and again
+def _entry(
+    at: str, event: str, facts: str, row: str, seq: int, digest: str, previous: str, given: str
+) -> HistoryEntry:  # fmt: skip
+    found = _hash(at=at, digest=digest, event=event, facts=facts, previous=previous, row=row, seq=seq)
+    if given != found:
+        raise ValueError("its hash does not fit its content")
+    when = parse_time(at)
+    if when is None:
+        raise ValueError("it has no time")
+    return HistoryEntry(seq, when, event, json.loads(facts), json.loads(row), digest, previous, given)
 
 
 def _number(value: object) -> int:

@@ -25,6 +25,7 @@ named by a hash of the lower-cased id, and the partition's name is escaped.
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from guardrails.exemption.exemption_id import ExemptionId, ScopeKind
@@ -68,6 +69,7 @@ class Address(NamedTuple):
         return f"body~{self.key}~{digest}~{part:04d}"
 
 
+@lru_cache(maxsize=2048)
 def address(exemption: ExemptionId) -> Address:
     """Return where the rows of an exemption are; the same for every casing of its id."""
     container = exemption.container

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from guardrails.decisions.row import Row, Stored
@@ -66,8 +67,12 @@ def read_state(found: Mapping[str, Any]) -> Stored:
     columns = {name: found[name] for name in found if name not in _NOT_SEALED and not name.startswith("odata.")}
     if given != _seal(found["PartitionKey"], found["RowKey"], columns):
         raise ValueError("the row's columns do not fit its seal")
-    row = Row.from_json(json.loads(join_text("row", found)))
-    return Stored(row, found["seq"], found["head"], found["odata.etag"])
+    return Stored(_row(join_text("row", found)), found["seq"], found["head"], found["odata.etag"])
+
+
+@lru_cache(maxsize=256)  # one look reads a row several times, and mostly it is as it was
+def _row(text: str) -> Row:
+    return Row.from_json(json.loads(text))
 
 
 def _seal(partition: str, row: str, columns: Mapping[str, Any]) -> str:

@@ -102,7 +102,7 @@ class Providers:
         if target.type_key in _NATIVE_TYPES:
             self.require_native(version)
         namespace, _, kind = target.type.partition("/")
-        listed = self._types().get(kind) if namespace.lower() == _NAMESPACE.lower() else None
+        listed = self._listed(kind) if namespace.lower() == _NAMESPACE.lower() else None
         if listed is None or version.lower() in map(str.lower, listed):
             return
         if self.refusal == "NoRegisteredProviderFound":
@@ -158,6 +158,13 @@ class Providers:
         }  # fmt: skip
 
     def _types(self) -> dict[str, tuple[str, ...]]:
-        """Return the versions of each type; those of a definition's versions are there since there are any."""
-        below = {f"{kind}/versions": tuple(one for one in self.supported[kind] if one >= PINNED) for kind in _VERSIONED}
-        return self.supported | below
+        """Return the versions of each type."""
+        below = [f"{kind}/versions" for kind in _VERSIONED]
+        return self.supported | {kind: self._listed(kind) or () for kind in below}
+
+    def _listed(self, kind: str) -> tuple[str, ...] | None:
+        """Return the versions of a type; those of a definition's versions are there since there are any."""
+        of = kind.removesuffix("/versions")
+        if of != kind and of in _VERSIONED:
+            return tuple(one for one in self.supported[of] if one >= PINNED)
+        return self.supported.get(kind)

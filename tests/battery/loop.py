@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from heapq import heappop
 from itertools import count
 from random import Random
@@ -35,6 +36,21 @@ class Numbered(asyncio.Task[Any]):
 
     def __hash__(self) -> int:
         return self.number
+
+
+class _Ready(asyncio.Handle):
+    """A handle that is made without asyncio's checks."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: asyncio.AbstractEventLoop, context: Context | None) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -65,7 +81,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
         """As asyncio's, without its checks: of whether the loop is closed, and of threads."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Ready(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -93,7 +109,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled:
-                handle._run()
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 - as asyncio does
+                    self.call_exception_handler({"message": "a callback failed", "exception": error, "handle": handle})
         handle = None
 
     def _write_to_self(self) -> None:

@@ -88,7 +88,8 @@ class Wire:
             await asyncio.sleep(delay)
         lost = fault is not None and fault.drop
         if fault is None or not lost or fault.after:
-            headers = {**request.headers, "Authorization": f"Bearer {self._token}", "User-Agent": AGENT}
+            headers = dict(request.headers._store.values())  # type: ignore[attr-defined] # its own copy goes one by one
+            headers |= {"Authorization": f"Bearer {self._token}", "User-Agent": AGENT}
             asked = Request(method, place.path, place.query, headers, place.host, request.url)
             content: Any = request.content
             reply = self._arm.answer(asked, content or b"", fault)

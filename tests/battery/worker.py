@@ -45,10 +45,15 @@ class SkewedClock:
         self._loop = loop
         self._start = start
         self.skew = skew
+        self._told = 0.0, skew, start + skew
 
     def now(self) -> datetime:
         """Return the time, UTC."""
-        return self._start + timedelta(seconds=self._loop.seconds) + self.skew
+        seconds, skew, told = self._told
+        if seconds != self._loop.seconds or skew is not self.skew:
+            told = self._start + timedelta(seconds=self._loop.seconds) + self.skew
+            self._told = self._loop.seconds, self.skew, told
+        return told
 
 
 class LineChannels:

@@ -1,6 +1,7 @@
 """What a mutation is: a fix taken away from the product in this process, and put back afterwards."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,9 +33,19 @@ class Mutation:
     def applied(self) -> Iterator[None]:
         """Take the fix away within."""
         with ExitStack() as stack:
+            stack.callback(_forget)
             for one in self.patches:
                 stack.enter_context(one())
+            _forget()
             yield
+
+
+def _forget() -> None:
+    """Forget what the product's functions gave before: what they call may be another now."""
+    for module in [one for name, one in sys.modules.items() if name.startswith("guardrails.")]:
+        for value in vars(module).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
 
 
 def mutation(name: str, fix: str, test: str, *patches: Patch) -> Mutation:

@@ -39,6 +39,7 @@ def token(
     ruleset: Ruleset,
     now: datetime,
     policies: PoliciesById = NO_POLICIES,
+    *,
     content: str = "",
 ) -> str:
     """Return a name for what is seen of an exemption without the register. `content`: its fingerprint, where known.

@@ -301,7 +301,7 @@ class Visit:
         Azure, or still shows something else after a look that found just this.
         """
         row = at.row if at.row and at.row.content == at.content else None
-        own = token(at.exemption, assignment, self.ruleset, at.now, policies, at.content)
+        own = token(at.exemption, assignment, self.ruleset, at.now, policies, content=at.content)
         known = row.listed if row else ""
         listed = self.hint.listed or known or own
         news = row is not None and row.findings.keys() != {finding.key for finding in at.assessment.findings}

@@ -92,14 +92,14 @@ def read_entry(columns: Mapping[str, Any]) -> HistoryEntry:
         at, event, seq = columns["at"], columns["event"], _number(columns["seq"])
         digest, previous, given = columns["body_digest"], columns["previous"], columns["hash"]
         facts, row = join_text("facts", columns), join_text("row", columns)
-        return _entry(at, event, facts, row, seq, digest, previous, given)
+        return _entry(at=at, event=event, facts=facts, row=row, seq=seq, digest=digest, previous=previous, given=given)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it lacks a column or has one of the wrong type ({error!r})") from error
 
 
 @lru_cache(maxsize=128, typed=True)  # entries never change, and those of one exemption are read again and again
 def _entry(
-    at: str, event: str, facts: str, row: str, seq: int, digest: str, previous: str, given: str
+    *, at: str, event: str, facts: str, row: str, seq: int, digest: str, previous: str, given: str
 ) -> HistoryEntry:  # fmt: skip
     found = _hash(at=at, digest=digest, event=event, facts=facts, previous=previous, row=row, seq=seq)
     if given != found:

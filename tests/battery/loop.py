@@ -56,7 +56,7 @@ class _Ready(asyncio.Handle):
 class VirtualLoop(asyncio.BaseEventLoop):
     """The loop. `seconds` is its time; `chance` picks the order of what is ready."""
 
-    _ready: deque[asyncio.Handle]
+    _ready: deque[Any]
     _scheduled: list[Any]
     _stopping: bool
     _timer_cancelled_count: int

@@ -19,10 +19,12 @@ from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.callers import NAMED, others, sorted_out
 from guardrails.rules.control import Form, Given
-from guardrails.rules.words import clip
+from guardrails.rules.words import clip, clips
+
+_NAMED = 3
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -36,8 +38,12 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if not author.name:
         return Unknown("the author is not known: systemData names nobody")
+    said, approved = clip(author.name), ", ".join(clips(sorted(facts.approved)[:_NAMED]))
+    more = " and others" if len(facts.approved) > _NAMED else ""
     return Violation(
-        "it was not written by an approved pipeline", {"author": clip(author.name), "kind": clip(author.kind)}
+        "it was not written by an approved pipeline",
+        {"author": said, "kind": clip(author.kind)},
+        Change("systemData.lastModifiedBy", said, f"an approved pipeline: {approved}{more}"),
     )
 
 

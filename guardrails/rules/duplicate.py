@@ -26,7 +26,7 @@ from guardrails.exemption.facts import Earlier, Facts, Gone, Overlap, Together, 
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.sample import EXEMPTIONS, RESOURCE
 from guardrails.rules.words import clips
 
@@ -49,6 +49,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
             "policyDefinitionReferenceIds": clips(overlap.controls),
             "policies": overlap.policies or None,
         },
+        Change(
+            "id", exemption.id.name, f"one of the two: this one, or {overlap.others[0].id}" if overlap.others else ""
+        ),
     )
 
 

@@ -64,7 +64,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 
 
 def _change(said: str) -> Change:
-    allowed = "somebody else than its author and its creator"
+    allowed = "somebody other than its author and its creator"
     return Change(f"{METADATA}approver", said or None, allowed, "<approver>")
 
 

@@ -15,6 +15,8 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/policy-as-code
 """
 
+from functools import lru_cache
+
 from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
@@ -38,13 +40,18 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if not author.name:
         return Unknown("the author is not known: systemData names nobody")
-    said, approved = clip(author.name), ", ".join(clips(sorted(facts.approved)[:_NAMED]))
-    more = " and others" if len(facts.approved) > _NAMED else ""
+    said = clip(author.name)
     return Violation(
         "it was not written by an approved pipeline",
         {"author": said, "kind": clip(author.kind)},
-        Change("systemData.lastModifiedBy", said, f"an approved pipeline: {approved}{more}"),
+        Change("systemData.lastModifiedBy", said, _allowed(facts.approved)),
     )
+
+
+@lru_cache(maxsize=8)
+def _allowed(approved: frozenset[str]) -> str:
+    named = ", ".join(clips(sorted(approved)[:_NAMED]))
+    return f"an approved pipeline: {named}{', …' if len(approved) > _NAMED else ''}"
 
 
 def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001

@@ -40,7 +40,7 @@ ASSIGNED: Final = "properties.policyAssignmentId"
 METADATA: Final = "properties.metadata."
 """Before a role of guardrails.exemption.names: the ruleset's key for it belongs there."""
 
-END: Final = "<end>"
+END: Final = "<YYYY-MM-DDTHH:MM:SSZ>"
 """The value of `expiresOn` where a rule asks for one and leaves it to other rules which."""
 
 
@@ -195,7 +195,7 @@ def ends_by(expires: datetime | None, limit: datetime, why: str, now: datetime) 
     """
     current, allowed = spell_time(expires) if expires else None, f"no later than {read_time(limit)}, {why}"
     if limit <= now:
-        return Change(EXPIRES, current, f"{allowed}: which has passed", delete=True)
+        return Change(EXPIRES, current, f"{allowed}; that has passed", delete=True)
     return Change(EXPIRES, current, allowed, limit)
 
 

@@ -25,6 +25,7 @@ from guardrails.rules.control import Form, Given, Parameter, alias
 from guardrails.rules.words import clip
 
 _CATEGORIES: Final = ("Mitigated", "Waiver")
+_MEANS: Final = {"Mitigated": "the policy's intent is met in another way", "Waiver": "the risk is accepted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def _change(said: str, options: Options) -> Change:
     fine = [category for category in _CATEGORIES if category.lower() not in listed]
     if not fine:
         return Change(CATEGORY, said, "none: both categories are forbidden here", delete=True)
-    return Change(CATEGORY, said, f"{fine[0]}, where that is so", fine[0])
+    return Change(CATEGORY, said, f"{fine[0]}, where {_MEANS[fine[0]]}", fine[0])
 
 
 def control(options: Options, given: Given) -> Form:  # noqa: ARG001

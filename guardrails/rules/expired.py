@@ -40,10 +40,12 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
     if not is_expired(expires, facts.now) or (facts.now - expires).days < options.keep_days:
         return PASS
-    kept = f"gone {options.keep_days} days after its end" if options.keep_days else "gone once it has ended"
+    kept = f", {options.keep_days} days after its end at the latest" if options.keep_days else ""
     ended = spell_time(expires)
     return Violation(
-        "it has expired", {"expiresOn": ended, "now": spell_time(facts.now)}, Change(EXPIRES, ended, kept, delete=True)
+        "it has expired",
+        {"expiresOn": ended, "now": spell_time(facts.now)},
+        Change(EXPIRES, ended, f"one that has ended is to go{kept}", delete=True),
     )
 
 

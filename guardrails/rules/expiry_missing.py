@@ -26,7 +26,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if exemption.expiry_problem:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
-    return Violation("it never expires", {"expiresOn": None}, Change(EXPIRES, None, "an end", END))
+    return Violation("it never expires", {"expiresOn": None}, Change(EXPIRES, None, "a time at which it ends", END))
 
 
 _CONTROL = Form(blank("expiresOn"), leaves=("An expiry of spaces only.",))

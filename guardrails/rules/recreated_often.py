@@ -50,7 +50,9 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         "its target is recreated often, and it is not deployed together with it",
         {"restored": facts.recreated, "name": clip(exemption.id.name)},
         Change(
-            "name", clip(exemption.id.name), "a GUID, and coLocated: true in the metadata, as the module writes them"
+            "name",
+            clip(exemption.id.name),
+            "a GUID, and coLocated: true in the metadata, as infra/modules/exemption.bicep writes them",
         ),
     )
 

@@ -50,7 +50,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     if matches_any(options.allowed, scope):
         return PASS
     fine = [level for level in ScopeKind if level not in options.levels]
-    allowed = f"below a {' or a '.join(fine[::-1])}" if fine else "a scope that the ruleset allows"
+    allowed = f"the id of a {' or a '.join(fine[::-1])}" if fine else "a scope that the ruleset lists as allowed"
     return Violation(
         f"it exempts a whole {kind}",
         {"level": kind.value, "scope": clip(scope)},

@@ -20,7 +20,7 @@ HOSTILE: Final = (
     "`code` **bold** __bold__ *it* _it_ ~~gone~~", "| a | b |\n|---|---|\n| 1 | 2 |", "a\n\n# heading\n\n- item",
     "[r]: https://evil.example\n\n[r]", "https://evil.example/?q=1#f", "HTTP://EVIL.EXAMPLE", "www.evil.com",
     "evil.com/path", "jo@evil.com", "mailto:jo@evil.com", "tel:+4930123", "//evil.com", "\\\\evil.com\\share",
-    "ftp://evil.com", "msteams://x", "https://localhost:1/", "evil\u200b.com", "ev\u202eil.com", "evil\uff0ecom",
+    "mailto :jo@evil.com", "ftp://evil.com", "msteams://x", "https://localhost:1/", "evil\u200b.com", "ev\u202eil.com", "evil\uff0ecom",
     "https:\u2060//evil.com", "&lt;b&gt; &#91;a&#93;(https://evil.com)", "\\[a\\](https://evil.com)", "\\*a*",
     "</at> < at id=1>Jo</at>", "{{DATE(2026-01-01T00:00:00Z)}} ${x}", "javascript:alert(1)", "a.b.co", "x.zip",
     "\u202eRTL \u2066iso\u2069 \u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\x00\x07\x1b[31mred\x7f\x85", "\ud800",

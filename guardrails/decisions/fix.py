@@ -30,11 +30,11 @@ from guardrails.rules.base import ASSIGNED, CATEGORY, END, EXPIRES, METADATA, RE
 from guardrails.ruleset.model import Ruleset
 
 LONGEST: Final = 1_500
-"""Characters of a command: one that would be longer is left out."""
+"""Bytes of a command: one that would be longer is left out."""
 CURRENT: Final = 80
-"""Characters of a present value."""
+"""Bytes of a field's name and of a present value, about."""
 ALLOWED: Final = 200
-"""Characters of what is allowed."""
+"""Bytes of what is allowed, about. A message on a queue has at most 48 KiB, and a notice says more than this."""
 
 _FAR: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ class Fix:
         changes = [
             {
                 "rule": rule,
-                "field": change.field[:CURRENT],
+                "field": _cut(change.field, CURRENT),
                 "current": _text_of(change.current),
                 "allowed": _cut(change.allowed, ALLOWED),
             }
@@ -144,7 +144,7 @@ def _command(exemption: Exemption, changes: Sequence[Change], done: str) -> str:
     except ValueError:
         return ""
     command = " ".join(["az policy exemption", *words])
-    return command if len(command) <= LONGEST else ""
+    return command if len(command.encode()) <= LONGEST else ""
 
 
 def _values(changes: Iterable[Change]) -> dict[str, Value]:
@@ -239,4 +239,6 @@ def _text_of(value: str | Sequence[str] | None) -> str | None:
 
 
 def _cut(text: str, limit: int) -> str:
+    """Return the beginning; outside ASCII a character takes up to four bytes."""
+    limit = limit if text.isascii() else limit // 4
     return text if len(text) <= limit else text[: limit - 1] + "…"

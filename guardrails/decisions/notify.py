@@ -32,7 +32,7 @@ _SOON: Final = timedelta(days=7)
 
 _TEXT_LIMIT: Final = 300
 _EVIDENCE_LIMIT: Final = 600
-_EVIDENCE_IN_ALL: Final = 6_000
+_EVIDENCE_IN_ALL: Final = 5_000
 """Characters of evidence in one notice: a message on a queue has at most 48 KiB, and a character up to 4 bytes."""
 _VALUES: Final = 10
 _REASONS: Final = 20

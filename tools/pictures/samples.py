@@ -36,7 +36,7 @@ def _case(**properties: Any) -> Case:
     assigned = f"{_SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/storage-baseline"
     return Case(
         "",
-        {"policyAssignmentId": assigned, **properties},
+        {"policyAssignmentId": assigned, "description": "Private endpoints come in March 2027.", **properties},
         id=f"{_SCOPE}/providers/Microsoft.Authorization/policyExemptions/partner-ingestion",
         facts={"now": _AT, "written_at": _AT - timedelta(hours=2)},
     )

@@ -43,14 +43,11 @@ def _case(**properties: Any) -> Case:
 
 
 _GOOD: Final = _case()
-_BAD: Final = _case(
-    expiresOn="2028-05-31T00:00:00Z", policyDefinitionReferenceIds=None, metadata={"owner": "data-platform@contoso.com"}
-)
+_BAD: Final = _case(expiresOn="2028-05-31T00:00:00Z", metadata={"owner": "data-platform@contoso.com"})
 _UNREAD: Final = replace(_GOOD, facts={**_GOOD.facts, "assignment": Unread("ARM answered 403")})
 _OVER: Final = _case(expiresOn="2026-08-01T00:00:00Z")
 _RULESET: Final = parse_ruleset(
-    "version: 1\nmode: enforce\nrules:"
-    " {expiry-too-far: revert, whole-initiative: revert, ticket-missing: alert, reference-unknown: alert}\n"
+    "version: 1\nmode: enforce\nrules: {expiry-too-far: revert, ticket-missing: alert, reference-unknown: alert}\n"
 )
 """What the samples are judged by."""
 
@@ -152,7 +149,7 @@ def sample(kind: Kind) -> Notice:
 
 def _digest() -> Notice:
     """Return the digest of a bad quarter of an hour."""
-    collected = [_tagged(at, 3) for at in range(61)]
+    collected = [_tagged(at, 2) for at in range(61)]
     collected += [_tagged(at, 1) for at in range(61, 171)]
     collected += [replace(sample(Kind.UNKNOWN), id=f"sample-{at}") for at in range(171, 184)]
     return compose("platform", "20261121T1215Z", [DigestItem("", one) for one in collected], _AT).notice

@@ -117,7 +117,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.NOT_RESTORED: "A lost policy exemption is not restored",
     Kind.FIGHT: "The guardrails and somebody undo each other's changes to a policy exemption",
     Kind.BYPASS_FOUND: "Bypasses of policies were found",
-    Kind.BUDGET_REACHED: "A budget for reverts is used up: what is beyond it waits",
+    Kind.BUDGET_REACHED: "A budget for reverts is used up: further reverts wait",
     Kind.HOLD: "An operator's hold on a policy exemption",
     Kind.HOLD_ENDING: "An operator's hold on a policy exemption ends soon",
     Kind.EVASION_ATTEMPTED: "Somebody tries to get past the guardrails",
@@ -126,35 +126,35 @@ TITLES: Final[Mapping[Kind, str]] = {
 
 NEXT: Final[Mapping[Kind, str]] = {
     Kind.VIOLATION: "Fix the exemption as described, or delete it.",
-    Kind.TAGGED: "Fix the exemption as described; the tag then goes by itself.",
-    Kind.REVERTED: "If this was wrong, undo it: exg restore ID",
+    Kind.TAGGED: "Fix the exemption as described. The guardrails then take the tag away.",
+    Kind.REVERTED: "Write it anew with the values that are allowed. If the revert was wrong, undo it: exg restore ID",
     Kind.WOULD_REVERT: "Fix the exemption before enforce mode is switched on.",
-    Kind.RESTORED: "Nothing, if it keeps the rules; else fix it: it is left alone until somebody changes it.",
-    Kind.CANNOT_ACT: "Remove what is in the way, then: exg reconcile ID",
-    Kind.UNKNOWN: "It is looked at again by itself; if this persists, see the reasons.",
-    Kind.COMPLIANT: "Nothing is to be done.",
-    Kind.EXPIRING: "Have it approved anew and extend it, or let it expire and see that the control is met by then.",
-    Kind.EXPIRED: "Delete it; where it is still needed, have it approved anew.",
-    Kind.REVIEW_DUE: "Review whether it is still needed, then set the next review date, or delete it.",
-    Kind.REMOVED: "If it is still needed, undo it: exg restore ID",
-    Kind.DELETED: "If it is still needed, undo it: exg restore ID",
-    Kind.REGISTER_ALTERED: "Find out who may write to the table: exg history ID --verify",
-    Kind.BREAKER_OPEN: "Look at the reverts of the last hour, then: exg breaker close",
-    Kind.RULESET_BROKEN: "Fix the ruleset; what waited is then judged by itself.",
-    Kind.DELIVERY_FAILING: "Fix the route, then: exg notices replay --all",
-    Kind.POISON: "Find the cause, then: exg dead-letters replay ID",
+    Kind.RESTORED: "If it keeps the rules, nothing. Otherwise fix it: until then, it is left alone.",
+    Kind.CANNOT_ACT: "Remove what blocks the change, then: exg reconcile ID",
+    Kind.UNKNOWN: "The guardrails look again by themselves. If this persists, remove the cause that the reasons name.",
+    Kind.COMPLIANT: "Nothing.",
+    Kind.EXPIRING: "To keep it, have it approved anew and extend it. Otherwise meet the policy by then.",
+    Kind.EXPIRED: "Delete it. If it is still needed, have a new one approved.",
+    Kind.REVIEW_DUE: "Review whether it is still needed. Then set the next review date, or delete it.",
+    Kind.REMOVED: "If it is still needed, restore it: exg restore ID",
+    Kind.DELETED: "If it is still needed, restore it: exg restore ID",
+    Kind.REGISTER_ALTERED: "Find out who may write to the table. Check the history: exg history ID --verify",
+    Kind.BREAKER_OPEN: "Look at the reverts of the last hour, then close the breaker: exg breaker close",
+    Kind.RULESET_BROKEN: "Fix the ruleset. What waits is then judged.",
+    Kind.DELIVERY_FAILING: "Fix the route, then send what is kept: exg notices replay --all",
+    Kind.POISON: "Find the cause, then process it again: exg dead-letters replay ID",
     Kind.DIGEST: "Begin with the worst; the history of each exemption has everything.",
     Kind.ADOPTED: "Begin with the worst. All of them: exg register list --adopted (for a file: --format csv)",
-    Kind.SWEEP_PARTIAL: "Give the service its reader role where it is missing; the next sweep looks again by itself.",
-    Kind.LOST: "Nothing, if it is to come back; else delete it then, as its owner or by an approved pipeline.",
-    Kind.NOT_RESTORED: "If it is still needed, fix the cause, then: exg restore ID",
-    Kind.FIGHT: "Agree with whoever deletes it. If it is to stay: exg restore ID",
+    Kind.SWEEP_PARTIAL: "Give the service its reader role where it is missing. The next sweep looks again.",
+    Kind.LOST: "If it is to come back, nothing. Else delete it then, as its owner or through an approved pipeline.",
+    Kind.NOT_RESTORED: "If it is still needed, fix the cause, then restore it: exg restore ID",
+    Kind.FIGHT: "Agree with whoever deletes it. To keep it, restore it: exg restore ID",
     Kind.BYPASS_FOUND: "Begin with the worst. All of them: exg register bypasses (for a file: --format csv)",
-    Kind.BUDGET_REACHED: "Look at what waits: exg register list --held; agree with who writes it.",
+    Kind.BUDGET_REACHED: "Agree with who writes it. What waits: exg register list --held",
     Kind.HOLD: "All that are on hold: exg register list --on-hold",
-    Kind.HOLD_ENDING: "Fix the exemption by then; where that takes longer: exg hold ID",
-    Kind.EVASION_ATTEMPTED: "Ask who wrote it; what was done to it: exg history ID",
-    Kind.SWEEP_LATE: "Look whether the timer runs, and deploy again where it stopped: exg sweep",
+    Kind.HOLD_ENDING: "Fix the exemption before the hold ends. To hold it longer: exg hold ID",
+    Kind.EVASION_ATTEMPTED: "Ask who wrote it. What was done to it: exg history ID",
+    Kind.SWEEP_LATE: "Check that the timer runs; where it stopped, deploy again. To sweep now: exg sweep",
 }
 
 
@@ -175,6 +175,8 @@ class Notice:
         done: what was done, one sentence; our words.
         why: the reasons, our words.
         next: what to do next, one sentence; our words.
+        fix: what must change for the exemption to keep the rules, {changes: a list of {rule, field, current, allowed},
+            command}, see guardrails.decisions.fix; {} where nothing must, or the notice is not about what it says.
         digest: what is counted, name -> number each but for `since` and `total`: {since, total, kinds, severities,
             rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted, {total,
             bypasses, severities, rules} of bypasses; {} for other kinds.
@@ -192,6 +194,7 @@ class Notice:
     why: tuple[str, ...]
     next: str
     digest: Mapping[str, Any] = field(default_factory=dict)
+    fix: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form in which it is stored and sent from queue to queue; `from_json` reads it."""
@@ -212,7 +215,8 @@ class Notice:
             "why": list(self.why),
             "next": self.next,
         }
-        return {**out, "digest": dict(self.digest)} if self.digest else out
+        optional = {"fix": self.fix, "digest": self.digest}
+        return out | {name: dict(said) for name, said in optional.items() if said}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Notice":
@@ -235,6 +239,7 @@ class Notice:
                 why=tuple(str(line) for line in data["why"]),
                 next=str(data["next"]),
                 digest=dict(data.get("digest") or {}),
+                fix=dict(data.get("fix") or {}),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a notice: {error!r}") from error

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from guardrails.decisions.row import Status
-from guardrails.exemption.times import spell_time
+from guardrails.exemption.times import read_time, spell_time
 from sandbox import tenant as places
 from tests.reconcile.world import ABOVE, ALICE, CORP, NO_TICKET, PIPELINE, World, rules
 from tests.sweep.conftest import Tenant
@@ -330,7 +330,7 @@ async def test_a_breaker_that_stays_open_reminds_each_day(tenant: Tenant) -> Non
     notices = {each["notice"]["id"]: each["notice"] for each in await world.notices()}
     found = [notice for notice in notices.values() if notice["kind"] == "breaker-open"]
     assert [notice["why"][0] for notice in found[1:]] == [
-        f"it is open since {spell_time(world.clock.now() - timedelta(hours=50))}: {days} day{'s' * (days > 1)}"
+        f"it has been open since {read_time(world.clock.now() - timedelta(hours=50))}: {days} day{'s' * (days > 1)}"
         for days in (1, 2)
     ]
     await world.register.close_breaker(world.clock.now())

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 OWN: Final = Path(__file__).parent / "fixtures"
-BESIDE: Final = Path(__file__).parents[1] / ".." / "shared"
+REAL: Final = Path(__file__).parents[1] / ".." / "shared"
 
 
 def places(name: str) -> list[Path]:
     """Return the folders, or the files, of a name that are there: `corpus/rest`, `cases`."""
-    return [place / name for place in (OWN, BESIDE) if (place / name).exists()]
+    return [place / name for place in (OWN, REAL) if (place / name).exists()]
 
 
 def files(name: str, pattern: str = "*") -> list[Path]:
@@ -22,5 +22,5 @@ def files(name: str, pattern: str = "*") -> list[Path]:
 
 
 def label(path: Path) -> str:
-    """Return what to call a folder or file in the name of a test."""
+    """Return what a test calls a folder or a file."""
     return f"own-{path.stem}" if path.is_relative_to(OWN) else path.stem[-60:]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from guardrails.report.model import Report
 from guardrails.report.page import as_html
 from tests import bench_page, needs
 from tools.pictures import scan
-from tools.pictures.browser import Tab, tab
+from tools.pictures.browser import Tab, running
+from tools.pictures.browser import opened as in_browser
 
 from .conftest import HOSTILE, report_on, row
 
@@ -26,9 +27,16 @@ MARKS = ROWS + ".map(row => row.cells[0].textContent.trim()).join()"
 SHOWN = "document.getElementById('shown').textContent"
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[str]:
+    """The address of a Chromium, in which each test has a page of its own."""
+    with running(needs.chromium()) as address:
+        yield address
+
+
 @pytest.fixture
-async def chromium() -> AsyncIterator[Tab]:
-    async with tab(needs.chromium()) as one:
+async def chromium(browser: str) -> AsyncIterator[Tab]:
+    async with in_browser(browser) as one:
         await one.screen(1280, 900)
         yield one
 

@@ -1,6 +1,7 @@
 """What is read from events about the targets of exemptions, and about deployments to them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from guardrails.azure.events import Dropped, Malformed, Scope, read_event, read_scope_event
 from guardrails.exemption.exemption_id import ExemptionId
-from tests.azure.test_events import _JSON, CORPUS, DELETE, EVENT, NAMED, SUB, WRITE, cloud_event, grid
+from tests import reference
+from tests.azure.test_events import _JSON, DELETE, EVENT, NAMED, SUB, WRITE, cloud_event, grid
 
 GROUP = f"{SUB}/resourceGroups/partner-ingestion"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/drop"
@@ -96,10 +98,8 @@ def test_the_id_may_be_in_several_places() -> None:
     assert lost == Malformed(EVENT["id"], "it does not say what was written or deleted")
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.json")) or [None])
-def test_the_corpus_is_read(path: Any) -> None:
-    if path is None:
-        pytest.skip("the corpus is not beside this repository")
+@pytest.mark.parametrize("path", reference.files("corpus/event-grid"), ids=reference.label)
+def test_the_corpus_is_read(path: Path) -> None:
     raw = path.read_text(encoding="utf-8")
     found = read_scope_event(raw)
     event = json.loads(raw)

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.battery import __main__ as program
-from tests.battery import campaign, guarantees, invariants, record, watchers
+from tests.battery import campaign, guarantees, invariants, program, record, watchers
+from tests.battery.__main__ import HASH_SEED
 from tests.battery.simulation import STEPS, simulate
 from tests.battery.stories import story_of
 
@@ -25,7 +25,7 @@ PARTS: Final = 3
 
 def started(*argv: str) -> subprocess.Popen[str]:
     """Start the program: in processes of its own, where the order of sets is the same each time."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("SANDBOX_OPERATIONS", program.HASH_SEED)}
+    kept = {name: value for name, value in os.environ.items() if name not in ("SANDBOX_OPERATIONS", HASH_SEED)}
     command = [sys.executable, "-m", "tests.battery", *argv]
     return subprocess.Popen(command, cwd=record.ROOT, env=kept, stdout=subprocess.PIPE, text=True)  # noqa: S603
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from guardrails.exemption.sources import NEWEST
+from tests import reference
 
 from .conftest import NOW, POLICIES, Run, Save, body
 
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
 ID = body()["id"]
 
 
@@ -150,10 +150,9 @@ def test_without_any_login_one_line_says_how_to_log_in(
     assert ran.err.endswith("[no-token]\n")
 
 
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the repository")
 def test_every_file_of_the_corpus_is_judged_or_refused_with_one_message(run: Run) -> None:
-    files = sorted(path for path in CORPUS.rglob("*") if path.is_file())
-    assert len(files) > 20
+    files = reference.files("corpus")
+    assert len(files) > 30
     for path in files:
         ran = run("judge", str(path), "--now", NOW, "--format", "json")
         refused = [line for line in ran.err.splitlines() if line.startswith("guardrails: ")]

@@ -3,7 +3,6 @@
 import os
 import pty
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pytest
 
 from guardrails.cli.main import COMMANDS
 from guardrails.rules import all_rules
+from tests import needs
 
 from .conftest import Run
 
@@ -40,8 +40,7 @@ def words(shell: str, script: Path, *text: str) -> set[str]:
 def complete(run: Run, request: pytest.FixtureRequest, tmp_path: Path) -> Complete:
     """Return what a shell offers at the end of a line."""
     shell = str(request.param)
-    if shutil.which(shell) is None:
-        pytest.skip(f"this machine has no {shell}")
+    needs.program(shell)
     ran = run("completion", shell)
     assert (ran.code, ran.err) == (0, "")
     script = tmp_path / "script"
@@ -83,7 +82,7 @@ class Zsh:
     def __init__(self, script: Path) -> None:
         mine, its = pty.openpty()
         environment = {**os.environ, "TERM": "dumb", "PS1": "", "COLUMNS": "200"}
-        command = [shutil.which("zsh") or "zsh", "-f", "-i"]
+        command = [needs.program("zsh"), "-f", "-i"]
         self._process = subprocess.Popen(  # noqa: S603 - the shell
             command, stdin=its, stdout=its, stderr=its, env=environment, cwd=script.parent
         )
@@ -107,7 +106,6 @@ class Zsh:
         self._process.wait(20)
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="this machine has no zsh")
 def test_zsh(run: Run, tmp_path: Path) -> None:
     script = tmp_path / "_exg"
     script.write_text(run("completion", "zsh").out, encoding="utf-8")

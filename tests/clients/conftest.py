@@ -29,6 +29,7 @@ from guardrails.register import table_register
 from guardrails.wiring import SystemClock
 from sandbox.stack import ROOT
 from sandbox.tenant import ALICE, AUTHORIZATION, MANAGEMENT_GROUP, PIPELINE, VERSION
+from tests import needs
 
 FOLDER: Final = ROOT / "build" / "clients"
 LISTS: Final = Path(__file__).parent
@@ -256,6 +257,6 @@ def installed(name: str) -> Path:
             command, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
         )
         if done.returncode:
-            pytest.skip(f"{name} cannot be installed: {done.stderr.strip()[-300:]}")
+            needs.missing(f"{name} cannot be installed: {done.stderr.strip()[-300:]}")
     stamp.write_text(wanted, "ascii")
     return folder / "bin"

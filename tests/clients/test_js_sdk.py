@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.azurite import node
 from sandbox.tenant import AUTHORIZATION, GROUP, MANAGEMENT_GROUP, PROD, RESOURCE, exemption_id
+from tests import needs
 from tests.clients import tour
 from tests.clients.conftest import ABOVE, FOLDER, INSTALL_SECONDS, LISTS, Site
 from tests.clients.tour import Shown, compliant
@@ -66,9 +67,7 @@ def sdk(site: Site) -> Sdk:
 
 def installed() -> Path:
     """Return build/clients/js, with the packages of the lock file; the test is skipped where npm cannot fetch them."""
-    npm, folder = shutil.which("npm"), FOLDER / "js"
-    if npm is None:
-        pytest.skip("npm is missing")
+    npm, folder = needs.program("npm"), FOLDER / "js"
     wanted = hashlib.sha256(b"".join((SOURCE / name).read_bytes() for name in PINNED)).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(SOURCE / "tour.mjs", folder)
@@ -82,7 +81,7 @@ def installed() -> Path:
         timeout=INSTALL_SECONDS, check=False,
     )  # fmt: skip
     if done.returncode:
-        pytest.skip(f"the JavaScript clients cannot be installed: {done.stderr.strip()[-300:]}")
+        needs.missing(f"the JavaScript clients cannot be installed: {done.stderr.strip()[-300:]}")
     stamp.write_text(wanted, "ascii")
     return folder
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from tests import reference
 from tests.peers import UNCHANGED, Environment, epac, epac_run, epac_wants
 
 OWN: Final = Path(__file__).parent
-RECORDED: Final = OWN.parents[1] / ".." / "shared" / "oracles" / "epac" / "expected"
+PLACES: Final = (OWN, *reference.places("oracles/epac/expected"))
+"""The folders of the small recording and, where it is there, of the other."""
 CORP: Final = (
     "/providers/microsoft.management/managementgroups/corp/providers/microsoft.authorization/policyassignments"
 )
@@ -32,17 +34,17 @@ _FIELDS: Final = {"owner": "pacOwnerId", "expiresOn (to be cleared)": "expiresOn
 
 
 def sources(name: str) -> list[Path]:
-    """Return the files of a name that are there."""
-    return [path for path in (OWN / name, RECORDED / name) if path.exists()]
+    """Return the file of a name in each recording."""
+    return [place / name for place in PLACES]
 
 
-def planned() -> list[dict[str, Any]]:
-    """Return the exemptions that the planner makes of the recorded inputs, as they are sent, by `id` and `properties`.
+def planned(place: Path) -> list[dict[str, Any]]:
+    """Return the exemptions that the planner makes of the inputs of a recording, as they are sent: id and properties.
 
-    [] where the recording is absent. An exemption of several inputs is there once for each thing that they say of it.
+    An exemption of several inputs is there once for each thing that they say of it.
     """
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(RECORDED.glob("*.json")):
+    for path in sorted(place.glob("*.json")):
         for one in _new(json.loads(path.read_text(encoding="utf-8"))):
             properties = {name: _said(value) for name, value in one.items() if name in SENT and value is not None}
             found[json.dumps([one["id"], properties])] = {"id": one["id"], "properties": properties}
@@ -81,18 +83,17 @@ class RecordedRun:
     recorded: tuple[str, int, frozenset[str]]
 
 
-def runs_with_files(now: datetime) -> Iterator[RecordedRun]:
-    """Yield the runs beside a deployed exemption whose files are JSON objects; none where the recording is absent."""
-    if not RECORDED.exists():
-        return
-    live = json.loads((RECORDED / "compare.json").read_text(encoding="utf-8"))["seeds"]["plain"]["live"]
-    for one in json.loads((RECORDED / "more.json").read_text(encoding="utf-8"))["cases"]:
+def runs_with_files(place: Path, now: datetime) -> Iterator[RecordedRun]:
+    """Yield the runs of a recording beside a deployed exemption whose files are JSON objects."""
+    compared = json.loads((place / "compare.json").read_text(encoding="utf-8"))
+    for one in json.loads((place / "more.json").read_text(encoding="utf-8"))["cases"]:
         texts = [file["content"] for file in one["files"]]
         if "deployed" not in one or one["outcome"] != "planned" or not all(text.startswith("{") for text in texts):
             continue
         entries = [entry for text in texts for entry in json.loads(text).get("exemptions", [])]
-        where = replace(_CORP, strategy=one.get("strategy", "full"))
+        where = replace(_environment(compared), strategy=one.get("strategy", "full"))
         wanted = epac_wants(entries[0], where) if entries else None
+        live = compared["seeds"][one["deployed"]["seed"].partition(" ")[0]]["live"]
         deployed = patched(live, one["deployed"].get("patch", ()))
         plan = one["planned"][0] if one["planned"] else {"action": "delete" if one.get("deleted") else "none"}
         recorded = plan["action"], one["counts"]["unchanged"], fields(plan.get("because", ()))
@@ -144,8 +145,11 @@ class Case:
 def cases(path: Path) -> list[Case]:
     """Return the cases of a file."""
     read = json.loads(path.read_text(encoding="utf-8"))
-    where = Environment(**read["environment"]) if "environment" in read else _CORP
-    return [_case(one, read["seeds"][one["seed"]], where) for one in read["cases"]]
+    return [_case(one, read["seeds"][one["seed"]], _environment(read)) for one in read["cases"]]
+
+
+def _environment(read: Mapping[str, Any]) -> Environment:
+    return Environment(**read["environment"]) if "environment" in read else _CORP
 
 
 def _case(one: Mapping[str, Any], seed: Mapping[str, Any], where: Environment) -> Case:

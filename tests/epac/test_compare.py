@@ -10,7 +10,7 @@ import pytest
 
 from guardrails.exemption.model import Exemption
 from sandbox import tenant
-from tests.epac.recorded import OWN, RECORDED, Case, cases, forms, runs_with_files, said_of, sources
+from tests.epac.recorded import OWN, PLACES, Case, cases, forms, runs_with_files, said_of, sources
 from tests.epac.states import NOW, STATES, ZONES, rows_of, runs, state_of
 from tests.peers import _wanted_end, epac, epac_is_over
 
@@ -24,12 +24,10 @@ def test_a_difference_is_what_the_planner_says_it_is_in_each_time_zone(case: Cas
     assert {zone: said_of(case, case.live, zone) for zone in case.answers} == case.answers
 
 
-@pytest.mark.parametrize("path", [OWN, RECORDED], ids=["own", "recorded"])
-def test_no_case_is_left_out(path: Path) -> None:
-    if not path.exists():
-        pytest.skip("../shared/oracles is absent")
-    found = {case.name for case in cases(path / "compare.json")}
-    assert len(found) >= (114 if path is RECORDED else 50)
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_no_case_is_left_out(place: Path) -> None:
+    found = {case.name for case in cases(place / "compare.json")}
+    assert len(found) >= (50 if place == OWN else 114)
 
 
 @pytest.mark.parametrize("path", sources("lifecycle.json"), ids=lambda path: path.parent.name)
@@ -48,13 +46,12 @@ NOT_MODELLED = {
 }  # fmt: skip
 
 
-def test_runs_with_other_files_and_settings() -> None:
-    found = list(runs_with_files(NOW))
-    if not found:
-        pytest.skip("../shared/oracles is absent")
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_runs_with_other_files_and_settings(place: Path) -> None:
+    found = list(runs_with_files(place, NOW))
     other = {one.name for one in found if one.said != one.recorded}
-    assert other == NOT_MODELLED
-    assert len(found) - len(other) >= 17
+    assert other == (set() if place == OWN else NOT_MODELLED)
+    assert len(found) - len(other) >= (10 if place == OWN else 17)
 
 
 WORDED = re.compile(r"[A-Z][a-z]{2,8} .*|[A-Z][a-z]{2}, .* GMT|/Date\(\d+\)/")
@@ -98,10 +95,9 @@ def test_the_end_in_a_file_with_an_offset_is_taken_for_local_time(zone: str, ahe
     assert epac_is_over({"expiresOn": end}, now, ZoneInfo(zone)) is (timedelta(hours=ahead) + shift <= timedelta())
 
 
-def test_what_the_planner_said_of_such_ends() -> None:
-    path, now = RECORDED / "lifecycle.json", datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
-    if not path.exists():
-        pytest.skip("../shared/oracles is absent")
+@pytest.mark.parametrize("path", sources("lifecycle.json"), ids=lambda path: path.parent.name)
+def test_what_the_planner_said_of_such_ends(path: Path) -> None:
+    now = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
     for row in json.loads(path.read_text(encoding="utf-8"))["expiry_and_the_time_zone_of_the_runner"]:
         ahead = 3 if "from now" in row["file_expiresOn"] else -3
         offset = row["file_expiresOn"].rpartition(" ")[2]

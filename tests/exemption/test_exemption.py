@@ -14,8 +14,8 @@ from guardrails.exemption.exemption_id import ExemptionId, ScopeKind, scope_kind
 from guardrails.exemption.model import Exemption, Names
 from guardrails.exemption.times import parse_time, spell_time
 from guardrails.rules.sample import ASSIGNMENT, BODY, EXEMPTIONS, GROUP, RESOURCE, SUBSCRIPTION
+from tests import reference
 
-REST = Path(__file__).parents[2] / ".." / "shared" / "corpus" / "rest"
 MG = "/providers/Microsoft.Management/managementGroups/Contoso"
 SAMPLE = Exemption.from_arm(BODY)
 
@@ -365,13 +365,10 @@ def _bodies(document: dict[str, Any]) -> list[dict[str, Any]]:
     return listed
 
 
-def _files() -> list[Any]:
-    files = sorted(REST.glob("*.json")) if REST.is_dir() else []
-    missing = pytest.param(None, marks=pytest.mark.skip(reason="the corpus is not beside the repository"))
-    return [pytest.param(path, id=path.stem[:90]) for path in files] or [missing]
+FILES = reference.files("corpus/rest", "*.json")
 
 
-@pytest.mark.parametrize("path", _files())
+@pytest.mark.parametrize("path", FILES, ids=reference.label)
 def test_real_files_are_read_or_refused(path: Path) -> None:
     for body in _bodies(json.loads(path.read_text("utf-8"))):
         if "request" in path.stem or "404" in path.stem:  # a PUT names itself in the address; an error is none
@@ -391,17 +388,21 @@ def test_real_files_are_read_or_refused(path: Path) -> None:
         assert fingerprint(again.body) == fingerprint(body)
 
 
-@pytest.mark.skipif(not REST.is_dir(), reason="the corpus is not beside the repository")
+DOCUMENTED = {
+    "archive-until-moved": ("Records team", "CHG0040021", datetime(2026, 5, 31, 21, 59, tzinfo=UTC)),
+    "resourceIsNotApplicable": (
+        "Storage team", "4baf214c-8d54-4646-be3f-eb6ec7b9bc4f", datetime(2020, 12, 31, 23, 59, tzinfo=UTC),
+    ),
+}  # fmt: skip
+
+
 def test_real_files_hold_what_is_expected() -> None:
-    bodies = [body for path in REST.glob("*.json") for body in _bodies(json.loads(path.read_text("utf-8")))]
-    assert len(bodies) > 25
-    documented = next(body for body in bodies if body.get("name") == "resourceIsNotApplicable")
-    read = Exemption.from_arm(documented)
-    assert (read.category, read.owner, read.ticket) == (
-        "Waiver",
-        "Storage team",
-        "4baf214c-8d54-4646-be3f-eb6ec7b9bc4f",
-    )
-    assert read.expires_on == datetime(2020, 12, 31, 23, 59, tzinfo=UTC)
+    bodies = [body for path in FILES for body in _bodies(json.loads(path.read_text("utf-8")))]
+    documented = [body for body in bodies if body.get("name") in DOCUMENTED]
+    assert len(documented) == len(reference.places("corpus"))
+    for body in documented:
+        read = Exemption.from_arm(body)
+        assert read.category == "Waiver"
+        assert (read.owner, read.ticket, read.expires_on) == DOCUMENTED[body["name"]]
     inherited = [body for body in bodies if str(body.get("id", "")).startswith("/providers/Microsoft.Management/")]
     assert {Exemption.from_arm(body).id.kind for body in inherited} == {ScopeKind.MANAGEMENT_GROUP}

@@ -2,16 +2,15 @@
 
 import codecs
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardrails.files.arm_json import DEEPEST, Reading, read_bytes, read_text
+from tests import reference
 
 A: dict[str, Any] = {"id": "/a", "properties": {}}
 B: dict[str, Any] = {"id": "/b", "properties": {}}
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
 
 
 def found(value: Any) -> list[tuple[str, Any]]:
@@ -171,11 +170,8 @@ def test_bytes_that_are_no_text() -> None:
     assert [str(p) for p in read_bytes(b"").problems] == ["it is empty"]
 
 
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the repository")
 def test_every_json_of_the_corpus_gives_items_or_problems() -> None:
-    files = sorted(path for path in CORPUS.rglob("*.json") if path.is_file())
-    assert files
-    for path in files:
+    for path in reference.files("corpus", "*.json"):
         reading = read_bytes(path.read_bytes())
         empty = json.loads(path.read_text(encoding="utf-8-sig")) == {"value": []} if reading == Reading() else False
         assert reading.items or reading.problems or empty, path.name

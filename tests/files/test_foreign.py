@@ -1,17 +1,16 @@
 """Files that are not what Azure returns are named, whatever they are called, and never judged."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guardrails.files import foreign
 from guardrails.files.arm_json import read_bytes
+from tests import reference
 
 TERRAFORM = "Terraform configuration"
 EPAC = "an exemption file of Enterprise Policy as Code"
-CORPUS = Path(__file__).parents[2] / ".." / "shared" / "corpus"
 
 TEXTS = {
     'resource "azurerm_resource_policy_exemption" "x" {\n  name = "x"\n}\n': TERRAFORM,
@@ -121,10 +120,9 @@ def test_what_is_not_known_is_not_guessed(text: str) -> None:
     assert foreign.of_text(text) == ""
 
 
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the repository")
 @pytest.mark.parametrize("folder", ["epac", "arm-bicep", "terraform"])
 def test_policy_as_code_of_the_corpus_is_named(folder: str) -> None:
-    for path in (CORPUS / folder).iterdir():
+    for path in reference.files(f"corpus/{folder}"):
         for name in (path.name, "exemptions.json"):
             reading = read_bytes(path.read_bytes(), name)
             assert reading.items == (), path.name

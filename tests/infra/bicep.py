@@ -1,8 +1,14 @@
 """Reads just enough of our own Bicep files for the tests: code without comments, resources, parameters, outputs."""
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+from tests import reference
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -20,6 +26,18 @@ class Resource:
     type: str
     made: bool
     body: str
+
+
+def checked(*arguments: str) -> str:
+    """Return what check-bicep beside the repository says. The test is skipped where that is not, or cannot run."""
+    if not (checker := reference.REAL / "tools" / "check-bicep").is_file():
+        pytest.skip("../shared/tools/check-bicep is absent")
+    done = subprocess.run(  # noqa: S603 - our own files
+        [sys.executable, str(checker), *arguments], check=False, capture_output=True, text=True
+    )
+    if done.returncode == 2:
+        pytest.skip(f"the checker could not run: {done.stderr.strip()}")
+    return done.stdout
 
 
 def code(name: str) -> str:

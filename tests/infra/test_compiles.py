@@ -13,9 +13,10 @@ import pytest
 import tree_sitter_bicep
 from tree_sitter import Language, Node, Parser
 
-from tests.infra.bicep import INFRA, ROOT
+from tests import reference
+from tests.infra.bicep import INFRA
 
-TYPES = ROOT / ".." / "shared" / "azure-types"
+TYPES = reference.REAL / "azure-types"
 FILES = sorted(str(path.relative_to(INFRA)) for path in INFRA.rglob("*.bicep*"))
 BY_NAME = frozenset({
     "microsoft.web/hostingenvironments/configurations", "microsoft.web/sites/basicpublishingcredentialspolicies",

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,11 @@ from guardrails.rules import all_rules
 from guardrails.rules.base import Violation
 from guardrails.rules.sample import BODY, EXEMPTIONS, FACTS, RESOURCE
 from guardrails.runtime.settings import Settings
+from tests import reference
+from tests.infra.bicep import checked
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "infra" / "modules"
-SHARED = ROOT / ".." / "shared"
-TYPES = SHARED / "azure-types" / "microsoft.authorization"
 SOURCE = (MODULES / "exemption.bicep").read_text("utf-8")
 EXAMPLE = (MODULES / "example.bicep").read_text("utf-8")
 TEMPLATE: dict[str, Any] = json.loads((MODULES / "exemption-on-resource.json").read_text("utf-8"))
@@ -42,16 +40,7 @@ GIVEN = dict(re.findall(r"^    (\w+): '([^']*)'$", EXAMPLE, re.MULTILINE))
 
 
 def test_the_checker_finds_nothing() -> None:
-    checker = SHARED / "tools" / "check-bicep"
-    if not checker.is_file():
-        pytest.skip("../shared/tools/check-bicep is absent")
-    done = subprocess.run(  # noqa: S603 - our own files
-        [sys.executable, str(checker), "--strict", str(ROOT / "infra")], check=False, capture_output=True, text=True
-    )
-    if done.returncode == 2:
-        pytest.skip(f"the checker could not run: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stdout
-    assert "0 errors, 0 warnings in" in done.stdout
+    assert "0 errors, 0 warnings in" in checked("--strict", str(ROOT / "infra"))
 
 
 def test_both_forms_write_the_version_that_the_guardrails_write() -> None:
@@ -71,10 +60,9 @@ def test_the_template_passes_on_what_it_is_given() -> None:
     assert set(TEMPLATE["parameters"]) == {"targetId", "name", "properties"}
 
 
-def test_azure_knows_every_property_that_is_written() -> None:
-    if not TYPES.is_dir():
-        pytest.skip("../shared/azure-types is absent")
-    entries = json.loads((TYPES / f"{VERSIONS[0]}.json").read_text("utf-8"))
+@pytest.mark.parametrize("place", reference.places("azure-types"), ids=reference.label)
+def test_azure_knows_every_property_that_is_written(place: Path) -> None:
+    entries = json.loads((place / "microsoft.authorization" / f"{VERSIONS[0]}.json").read_text("utf-8"))
     (known,) = (one["properties"] for one in entries if one.get("name") == "PolicyExemptionProperties")
     required = {name for name, one in known.items() if one["flags"] & 1}
     assert required <= set(PROPERTIES) <= set(known)

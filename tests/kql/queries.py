@@ -167,18 +167,24 @@ _READERS: Final[Mapping[str, Callable[[str, list[str]], str]]] = {".bicep": _bic
 
 def _unasked(file: str, tree: ast.Module, made: Asked) -> Iterator[str]:
     """Yield the pieces of queries in code that are in no query that it made, or stand where nothing ran."""
-    comments = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    inside = {id(node) for function in functions for node in ast.walk(function)}
-    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    nodes = list(ast.walk(tree))
+    constants = [node for node in nodes if isinstance(node, ast.Constant)]
     texts = [(node, node.value) for node in constants if isinstance(node.value, str)]
     joins = any(_JOINED.fullmatch(text) for _, text in texts)
-    for node, text in texts:
+    pieces = [
+        (node, piece)
+        for node, text in texts
+        for piece in re.split(r"\{\w*\}", text)
+        if _STAGE.search(piece) or _BEGINNING.fullmatch(piece) or (joins and _LATER.match(piece))
+    ]
+    if not pieces:
+        return
+    comments = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    for node, piece in pieces:
         if id(node) in comments:
             continue
         ran = any((file, line) in made.lines for line in range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        for piece in re.split(r"\{\w*\}", text):
-            if not (_STAGE.search(piece) or _BEGINNING.fullmatch(piece) or (joins and _LATER.match(piece))):
-                continue
-            if not any(piece in query for query in made.queries.values()) or (id(node) in inside and not ran):
-                yield piece
+        if not any(piece in query for query in made.queries.values()) or (id(node) in inside and not ran):
+            yield piece

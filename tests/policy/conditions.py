@@ -62,6 +62,7 @@ def compare(operator: str, found: Any, wanted: Any, reading: Reading) -> bool:
     return OPERATORS[operator].holds(found, wanted, reading)
 
 
+@lru_cache(maxsize=2048)
 def fold(text: str) -> str:
     """Return a text without case, as .NET does: what has no single upper-case character stays."""
     if text.isascii():

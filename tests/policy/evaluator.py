@@ -8,8 +8,8 @@ that never fails in it cannot fail. Types that functions take, and which times a
 engine of Azure/azure-policy-linter.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,6 +55,13 @@ class _Around:
     currents: Mapping[str, Any] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)
 
+    def at(self, bound: Mapping[str, int], currents: Mapping[str, Any]) -> "_Around":
+        """Return what is around one member of what is counted."""
+        return _Around(
+            self.fields, self.parameters, self.now, self.reading, self.given, bound, {**self.currents, **currents},
+            self.known,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class _Expression:
@@ -69,6 +76,32 @@ class _Expression:
     node: Node
     computed: bool
     steady: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A condition as read: what it looks at (field, value or count), and what that is compared with.
+
+    Attributes:
+        where: of a count, what its members fulfil; None where all of them count.
+    """
+
+    subject: str
+    left: Any
+    operator: str
+    right: Any
+    where: "_Logic | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """Logical operator as read: allof, anyof, or not, which is of one."""
+
+    kind: str
+    of: tuple["_Logic", ...]
+
+
+type _Logic = _Condition | _Several
 
 
 class Policy:
@@ -191,12 +224,21 @@ def _lower(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key.lower(): value for key, value in node.items()}
 
 
-def _prepared(node: Any) -> Any:
-    """Return a condition, or a list of them, with its keys in lower case and its expressions read."""
-    if isinstance(node, list):
-        return [_prepared(one) for one in node]
-    below = (*_LOGICAL, "count", "where")
-    return {key: _prepared(value) if key in below else _read(value) for key, value in _lower(node).items()}
+def _prepared(node: Mapping[str, Any]) -> _Logic:
+    """Return a condition or a logical operator with its expressions read."""
+    said = _lower(node)
+    if logical := next((name for name in _LOGICAL if name in said), ""):
+        below = said[logical]
+        return _Several(logical, tuple(_prepared(one) for one in ([below] if logical == "not" else below)))
+    subject, operator = _parts(said)
+    left, where = said[subject], None
+    if subject == "count":
+        count = _lower(left)
+        where = _prepared(count.pop("where")) if "where" in count else None
+        left = {key: _read(value) for key, value in count.items()}
+    else:
+        left = _read(left)
+    return _Condition(subject, left, operator, _read(said[operator]), where)
 
 
 def _read(said: Any) -> Any:
@@ -276,27 +318,26 @@ def _parameter(called: Call) -> str:
     return str(called.arguments[0].value).lower()
 
 
-def _holds(said: Mapping[str, Any], around: _Around) -> bool:
+def _holds(said: _Logic, around: _Around) -> bool:
     """Return whether a condition or logical operator is true. A reading that is eager looks at all of them."""
-    if "not" in said:
-        return not _holds(said["not"], around)
-    if "allof" in said or "anyof" in said:
-        results: Iterator[bool] | list[bool] = (_holds(one, around) for one in said.get("allof") or said["anyof"])
+    if isinstance(said, _Several):
+        results: Iterable[bool] = (_holds(one, around) for one in said.of)
         if around.reading.eager:
             results = list(results)
-        return all(results) if "allof" in said else any(results)
-    subject = next(name for name in _SUBJECTS if name in said)
-    operator = next(name for name in said if name != subject)
-    wanted = _value(said[operator], around)
-    if isinstance(said[operator], _Expression):
+        return any(results) if said.kind == "anyof" else all(results) is (said.kind == "allof")
+    operator, wanted = said.operator, said.right
+    if type(wanted) is _Expression:
+        computed, wanted = wanted.computed, _value(wanted, around)
         if wanted is None:
             raise Refused(f"{operator} is compared with null")
-        OPERATORS[operator].check(wanted, computed=said[operator].computed)
-    if subject == "value":
-        return compare(operator, _value(said["value"], around), wanted, around.reading)
-    if subject == "count":
-        return compare(operator, _count(said["count"], around), wanted, around.reading)
-    return _field_holds(said["field"], operator, wanted, around)
+        OPERATORS[operator].check(wanted, computed=computed)
+    elif type(wanted) is list:
+        wanted = _value(wanted, around)
+    if said.subject == "value":
+        return compare(operator, _value(said.left, around), wanted, around.reading)
+    if said.subject == "count":
+        return compare(operator, _count(said.left, said.where, around), wanted, around.reading)
+    return _field_holds(said.left, operator, wanted, around)
 
 
 def _field_holds(said: Any, operator: str, wanted: Any, around: _Around) -> bool:
@@ -313,9 +354,8 @@ def _field_holds(said: Any, operator: str, wanted: Any, around: _Around) -> bool
     return all(results)
 
 
-def _count(count: Mapping[str, Any], around: _Around) -> int:
+def _count(count: Mapping[str, Any], where: _Logic | None, around: _Around) -> int:
     """Return how many members fulfil `where`; all of them where there is none."""
-    where = count.get("where")
     if "field" in count:
         alias = str(_value(count["field"], around))
         inside = [_at(alias, bound, around) for bound in around.fields.members(alias, around.bound)]
@@ -326,14 +366,14 @@ def _count(count: Mapping[str, Any], around: _Around) -> int:
         if len(values) > 100:
             raise Refused("a value count of more than 100 members")
         names = [str(count.get("name", "default")).lower(), ""]
-        inside = [replace(around, currents={**around.currents, **dict.fromkeys(names, one)}) for one in values]
+        inside = [around.at(around.bound, dict.fromkeys(names, one)) for one in values]
     return sum([where is None or _holds(where, one) for one in inside])
 
 
 def _at(alias: str, bound: Mapping[str, int], around: _Around) -> _Around:
     """Return what is around one member of a counted array."""
     member = around.fields.select(alias, bound)[0]
-    return replace(around, bound=bound, currents={**around.currents, alias.lower(): member, "": member})
+    return around.at(bound, {alias.lower(): member, "": member})
 
 
 def _value(said: Any, around: _Around) -> Any:

@@ -12,8 +12,6 @@ from typing import Any, Final
 from guardrails.exemption.model import ROLES
 from guardrails.files.arm_json import read_bytes
 
-CORPUS: Final = Path(__file__).parents[2] / ".." / "shared" / "corpus"
-
 _EXEMPTIONS: Final = "/providers/Microsoft.Authorization/policyExemptions/"
 _MG: Final = "/providers/Microsoft.Management/managementGroups/"
 _SUBSCRIPTIONS: Final = (
@@ -51,13 +49,13 @@ _GOOD: Final = (
 _EMPTY: Final = ("", " ", "n/a", "TBD", "test test", "x", "-")
 
 
-def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file, body) of every exemption in the corpus, whatever its form; bodies as a PUT sends them.
+def corpus(place: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (file, body) of every exemption in a corpus, whatever its form; bodies as a PUT sends them.
 
     What is no ARM body has its id made of its scope and name; what has neither is left out. A body of a PUT, which has
     no id, gets one.
     """
-    for path in sorted(CORPUS.rglob("*")):
+    for path in sorted(place.rglob("*")):
         if path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
                 found: list[Any] = [_from_row(row) for row in csv.DictReader(file)]

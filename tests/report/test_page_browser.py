@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from guardrails.report.bypasses import WORDS
 from guardrails.report.line import GRADES
 from guardrails.report.model import Report
 from guardrails.report.page import as_html
-from tests import bench_page
+from tests import bench_page, needs
 from tools.pictures import scan
-from tools.pictures.browser import Tab, find, tab
+from tools.pictures.browser import Tab, running
+from tools.pictures.browser import opened as in_browser
 
 from .conftest import HOSTILE, report_on, row
 
@@ -26,17 +27,16 @@ MARKS = ROWS + ".map(row => row.cells[0].textContent.trim()).join()"
 SHOWN = "document.getElementById('shown').textContent"
 
 
-@pytest.fixture
-def browser() -> str:
-    found = find()
-    if found is None:
-        pytest.skip("no Chromium here")
-    return found
+@pytest.fixture(scope="module")
+def browser() -> Iterator[str]:
+    """The address of a Chromium, in which each test has a page of its own."""
+    with running(needs.chromium()) as address:
+        yield address
 
 
 @pytest.fixture
 async def chromium(browser: str) -> AsyncIterator[Tab]:
-    async with tab(browser) as one:
+    async with in_browser(browser) as one:
         await one.screen(1280, 900)
         yield one
 
@@ -58,8 +58,7 @@ async def opened(chromium: Tab, hostile: Report, tmp_path: Path) -> Tab:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the tenant of `make scan-demo`."""
-    if find() is None:
-        pytest.skip("no Chromium here")
+    needs.chromium()
     file = tmp_path_factory.mktemp("demo") / "scan.html"
     asyncio.run(scan.write(file))
     return file
@@ -239,7 +238,7 @@ async def test_on_paper_each_page_has_a_head_and_a_dozen_rows_and_nothing_is_unf
 @pytest.mark.parametrize("size", [(1280, 900), scan.PHONE])
 async def test_axe_finds_nothing_serious(chromium: Tab, demo: Path, scheme: str, size: tuple[int, int]) -> None:
     if not AXE.exists():
-        pytest.skip("axe-core is not installed: make setup installs it")
+        needs.missing("axe-core is not installed: make setup installs it")
     await chromium.screen(*size)
     await chromium.scheme(scheme)
     await chromium.open(demo.as_uri())
@@ -263,8 +262,9 @@ async def test_charts_have_text_for_readers_of_the_screen(opened: Tab) -> None:
 
 
 @pytest.mark.long
-async def test_twenty_thousand_rows_are_quick(browser: str) -> None:
+async def test_twenty_thousand_rows_are_quick() -> None:
     """With some room for a busy machine; `make bench` has the figures."""
+    needs.chromium()
     taken = await bench_page.measure(await bench_page.page(bench_page.SIZE), runs=7)
     assert taken.opening < 4, taken
     assert taken.filtering < 1.5, taken

@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from aiohttp import ClientSession
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
 SUB = "ae640e6b-ba3e-4256-9d62-2993eecfa6f2"
 SUBSCRIPTION = f"/subscriptions/{SUB}"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/demoCluster"

@@ -1,18 +1,19 @@
 """Policy exemptions, as ARM keeps them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.cloud import Cloud
 from sandbox.identity import token_for
+from tests import reference
 from tests.sandbox.conftest import (
     AUTH,
     CORP,
     GROUP,
     INITIATIVE,
-    SHARED,
     SINGLE,
     SUBSCRIPTION,
     VAULT,
@@ -251,20 +252,22 @@ async def test_lists_come_in_pages(cloud: Cloud, client: Client) -> None:
     assert (await client.get(f"{CORP}{AUTH}/policyExemptions")).body == {"value": []}
 
 
-def _examples() -> list[Any]:
-    folder = SHARED / "corpus" / "rest"
-    found = sorted(folder.glob("*createOrUpdatePolicyExemption.json"))
-    return [pytest.param(path, id=path.name[-60:]) for path in found] or [
-        pytest.param(None, marks=pytest.mark.skip(reason="../shared/corpus is absent"))
-    ]
+EXAMPLES = reference.files("corpus/rest", "*createOrUpdatePolicyExemption.json")
+RECORDED = reference.files("corpus/rest", "*__PUT201_response.json")
 
 
-@pytest.mark.parametrize("path", _examples())
-async def test_answers_as_the_specification_shows(cloud: Cloud, client: Client, path: Any) -> None:
-    example = json.loads(path.read_text())
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=reference.label)
+async def test_answers_as_the_specification_shows(cloud: Cloud, client: Client, path: Path) -> None:
+    example = read(path)
     given = example["parameters"]
     set_id = f"{AUTH}/policySetDefinitions/base"
     assignment = given["parameters"]["properties"]["policyAssignmentId"]
+    cloud.arm.add_subscription(given["scope"].split("/")[1])
+    cloud.arm.seed("/" + given["scope"])
     cloud.arm.seed(assignment, {"properties": {"policyDefinitionId": set_id}})
     url = f"/{given['scope']}{AUTH}/policyExemptions/{given['policyExemptionName']}"
     # The stable version of one example was never published (azure.md, section 2).
@@ -277,14 +280,10 @@ async def test_answers_as_the_specification_shows(cloud: Cloud, client: Client, 
         assert {**answer.body, "systemData": None} == {**expected, "systemData": None}
 
 
-async def test_answers_as_azure_was_recorded(cloud: Cloud, client: Client) -> None:
-    folder = SHARED / "corpus" / "rest"
-    if not folder.is_dir():
-        pytest.skip("../shared/corpus is absent")
-    request = json.loads((folder / "Azure__azure-powershell__ExemptionResourceSelector__PUT_request.json").read_text())
-    recorded = json.loads(
-        (folder / "Azure__azure-powershell__ExemptionResourceSelector__PUT201_response.json").read_text()
-    )
+@pytest.mark.parametrize("path", RECORDED, ids=reference.label)
+async def test_answers_as_azure_was_recorded(cloud: Cloud, client: Client, path: Path) -> None:
+    request = read(path.with_name(path.name.replace("__PUT201_response", "__PUT_request")))
+    recorded = read(path)
     assignment = request["properties"]["policyAssignmentId"]
     cloud.arm.add_subscription(assignment.split("/")[2])
     cloud.arm.seed(assignment, {"properties": {"policyDefinitionId": f"{AUTH}/policyDefinitions/tls"}})

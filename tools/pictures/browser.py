@@ -5,9 +5,11 @@ import base64
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,33 +101,52 @@ class Tab:
         return base64.b64decode(found["data"])
 
 
+@contextmanager
+def running(browser: str) -> Iterator[str]:
+    """Run a browser with a profile of its own, and give the address of its DevTools. Both end after use.
+
+    Raises RuntimeError where it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="pictures-", ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(  # noqa: S603 - the browser that was asked for
+            [browser, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            yield f"http://127.0.0.1:{_port(Path(profile) / 'DevToolsActivePort', process)}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@asynccontextmanager
+async def opened(address: str) -> AsyncIterator[Tab]:
+    """Open an empty page in a browser that runs; close it after use."""
+    async with aiohttp.ClientSession(address) as session:
+        async with session.put("/json/new?about:blank") as answer:
+            page = await answer.json()
+        async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            one = Tab(socket)
+            await one.command("Page.bringToFront")  # what is behind has no focus, and its clock is slow
+            yield one
+        async with session.get(f"/json/close/{page['id']}"):
+            pass
+
+
 @asynccontextmanager
 async def tab(browser: str) -> AsyncIterator[Tab]:
-    """Run a browser with a profile of its own and one empty page; end it and forget the profile after use."""
-    with tempfile.TemporaryDirectory(prefix="pictures-", ignore_cleanup_errors=True) as profile:
-        quiet = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            browser, *_FLAGS, f"--user-data-dir={profile}", "about:blank", stdout=quiet, stderr=quiet
-        )
-        try:
-            port = await _port(Path(profile) / "DevToolsActivePort", process)
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                    page = next(each for each in await answer.json() if each["type"] == "page")
-                async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    yield Tab(socket)
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
+    """Run a browser for one page."""
+    with running(browser) as address:
+        async with opened(address) as one:
+            yield one
 
 
-async def _port(file: Path, process: asyncio.subprocess.Process) -> str:
+def _port(file: Path, process: subprocess.Popen[bytes]) -> str:
     """Return the port that the browser listens on, which it writes into its profile."""
-    async with asyncio.timeout(_PATIENCE):
-        while process.returncode is None:
-            lines = file.read_text().splitlines() if file.exists() else []  # noqa: ASYNC240 - a line, in a tool
-            if len(lines) > 1:
-                return lines[0]
-            await asyncio.sleep(0.05)
-    raise RuntimeError(f"the browser ended at once, with {process.returncode}")
+    until = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < until:
+        lines = file.read_text().splitlines() if file.exists() else []
+        if len(lines) > 1:
+            return lines[0]
+        time.sleep(0.05)
+    raise RuntimeError(f"the browser did not start: exit code {process.returncode}")

@@ -21,6 +21,7 @@ from guardrails.exemption.expiry import is_expired
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.times import parse_time, read_time, spell_time
 from guardrails.notices.notice import Kind
+from guardrails.rules.words import counted
 from guardrails.ruleset.bound_rules import Response
 from guardrails.ruleset.model import Mode, Ruleset
 
@@ -227,7 +228,7 @@ def _long_over(at: Situation) -> str:
     restored = at.row is not None and at.row.kept == at.content and at.row.adopted is None
     if wait is None or end is None or restored or not is_expired(end, at.now - wait):
         return ""
-    return f"it ended at {read_time(end)}, and the ruleset deletes such exemptions after {wait.days} days"
+    return f"it ended at {read_time(end)}, and the ruleset deletes such exemptions after {counted(wait.days, 'day')}"
 
 
 def _may_clear(assessment: Assessment) -> bool:
@@ -380,7 +381,7 @@ def toggling(at: Situation) -> str:
     """
     times = times_fixed(at.row.grace_use if at.row else (), at.author, at.now)
     again = times > TOGGLES and bool(broken_at(at).graces)
-    return f"{at.author} broke it again {times} times after it was fixed, within 30 days" if again else ""
+    return f"{at.author} broke it again {counted(times, 'time')} after it was fixed, within 30 days" if again else ""
 
 
 def _revert(at: Situation) -> Delete | PutBack:

@@ -3,7 +3,7 @@
 Each rule says what must change (`guardrails.rules.base.Change`). Here the changes are put together: to the end that all
 rules allow, under the ruleset's names for metadata, and as one command of the Azure CLI for a POSIX shell.
 
-What a stranger wrote stands in the command quoted. Where the CLI would read it as something else than text (an option,
+What a stranger wrote is quoted in the command. Where the CLI would read it as something else than text (an option,
 a file, its own quoting), or a reader would not see what it is, there is no command. From azure-cli 2.77 on
 `--metadata "KEY='VALUE'"` sets one key and leaves the others; before, it replaced all. That is a partial value of
 https://learn.microsoft.com/cli/azure/use-azure-cli-successfully-shorthand
@@ -141,7 +141,7 @@ def _command(exemption: Exemption, changes: Sequence[Change], done: str) -> str:
             words = ["create", *at, *_anew(exemption, _values(changes))]
         else:
             words = ["update", *at, *_updated(_values(changes))]
-    except ValueError:
+    except (ValueError, RecursionError):  # metadata can be nested deeper than JSON is written
         return ""
     command = " ".join(["az policy exemption", *words])
     return command if len(command.encode()) <= LONGEST else ""
@@ -229,7 +229,7 @@ def _shown(text: str) -> str:
 
 
 _BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0")
-"""Letters that show as nothing."""
+"""Characters that show as nothing."""
 
 
 def _text_of(value: str | Sequence[str] | None) -> str | None:

@@ -36,6 +36,7 @@ from guardrails.notices.notice import Kind, Notice
 from guardrails.reconcile.act import conclude
 from guardrails.reconcile.azure_write import Done
 from guardrails.reconcile.visit import NOTHING_DONE, Outcome, Visit, next_seq
+from guardrails.rules.words import counted
 from guardrails.ruleset.budgets import BREAKER, RESTORES, WAITS, Use, full_of_one
 from guardrails.ruleset.model import Mode
 
@@ -212,10 +213,7 @@ def _fight(visit: Visit, row: Row) -> Against | None:
     recent = [time for time in row.fought if now - time < fights.window]
     if not (row.lost_by or row.lost_said) or len(recent) < fights.times:
         return None
-    times, who = (
-        f"{len(recent)} time{'s' if len(recent) > 1 else ''} since {read_time(recent[0])}",
-        row.lost_by or "somebody",
-    )
+    times, who = (f"{counted(len(recent), 'time')} since {read_time(recent[0])}", row.lost_by or "somebody")
     return Against(f"the guardrails put it back {times}, and {who} deleted it again")
 
 

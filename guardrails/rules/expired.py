@@ -22,6 +22,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import EXPIRES, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
+from guardrails.rules.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
     if not is_expired(expires, facts.now) or (facts.now - expires).days < options.keep_days:
         return PASS
-    kept = f", {options.keep_days} days after its end at the latest" if options.keep_days else ""
+    kept = f", {counted(options.keep_days, 'day')} after its end at the latest" if options.keep_days else ""
     ended = spell_time(expires)
     return Violation(
         "it has expired",

@@ -26,6 +26,7 @@ from guardrails.exemption.sources import SYSTEM
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, ends_by, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, Parameter, ends
+from guardrails.rules.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,9 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     limit = latest(written, options.months, options.tolerance_days)
     if limit is None or expires <= limit:
         return known
+    since = "after it was written" if facts.written_at else "from now"
     return Violation(
-        f"it ends more than {options.months} months {'after it was written' if facts.written_at else 'from now'}",
+        f"it ends more than {counted(options.months, 'month')} {since}",
         {
             "expiresOn": spell_time(expires),
             "writtenAt": spell_time(written) if facts.written_at else None,
@@ -67,12 +69,8 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
 def _limited(options: Options, *, known: bool) -> str:
     """Return what the latest allowed end is, a phrase. `known`: whether the time of the write is."""
     since = "after the write" if known else "from now"
-    more = f" and {_counted(options.tolerance_days, 'day')}" if options.tolerance_days else ""
-    return f"{_counted(options.months, 'month')}{more} {since}"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+    more = f" and {counted(options.tolerance_days, 'day')}" if options.tolerance_days else ""
+    return f"{counted(options.months, 'month')}{more} {since}"
 
 
 def _why(facts: Facts) -> str:

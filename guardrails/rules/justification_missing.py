@@ -23,7 +23,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, why_unmatched
-from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
+from guardrails.rules.words import EMPTY_WORDS, clip, counted, says_nothing, width_of, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
         if lacks is None:
             return PASS
     said = clip(exemption.description) or None
-    allowed = f"what cannot comply, why, and what will end it: at least {options.min_length} characters"
+    allowed = f"what cannot comply, why, and what will end it: at least {counted(options.min_length, 'character')}"
     return Violation(
         f"its justification {lacks}",
         {"description": said, "justification": clip(stated) or None},
@@ -59,7 +59,7 @@ def _lacks(text: str, title: str, least: int) -> str | None:
     if says_nothing(text):
         return "says nothing" if text.strip() else "is missing"
     if len(text.strip()) < least and width_of(text) < least:
-        return f"is shorter than {least} characters"
+        return f"is shorter than {counted(least, 'character')}"
     if text[:8].casefold() == title[:8].casefold() and EMPTY_WORDS.union(words_of(title)).issuperset(words_of(text)):
         return "only repeats the display name"
     return None

@@ -28,7 +28,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
 from guardrails.exemption.times import spell_time
 from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, ends_by, option
-from guardrails.rules.words import MOST
+from guardrails.rules.words import MOST, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,14 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return Unknown("when it was created is not known") if SYSTEM in exemption.not_returned else PASS
     dates = [date for date, before in zip([*known, expires], [None, *known], strict=True) if date != before]
     return Violation(
-        f"later dates keep it alive for more than {options.months} months",
+        f"later dates keep it alive for more than {counted(options.months, 'month')}",
         {
             "firstSeen": spell_time(first),
             "expiresOn": spell_time(expires),
             "days": (expires - first).days,
             "dates": [spell_time(date) for date in dates[-MOST:]],
         },
-        ends_by(expires, limit, f"{options.months} months from its first sight", facts.now),
+        ends_by(expires, limit, f"{counted(options.months, 'month')} from its first sight", facts.now),
     )
 
 

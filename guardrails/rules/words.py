@@ -1,4 +1,4 @@
-"""Texts that strangers wrote: whether they say anything, and how much of them goes into evidence. Not a rule."""
+"""Texts that strangers wrote: whether they say anything, what goes into evidence of them. And numbers. Not a rule."""
 
 import re
 import unicodedata
@@ -58,6 +58,11 @@ def _means(word: str) -> bool:
 def width_of(text: str) -> int:
     """Return the length of a text in Latin characters: a Chinese, Japanese or Korean one says about two of them."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text[:_READ].strip())
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number with its thing: 1 day, 2 days, 5,000 days."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def clip(text: str) -> str:

@@ -13,7 +13,7 @@ from guardrails.azure.refusals import REFUSALS
 from guardrails.decisions import bodies
 from guardrails.decisions.row import Hold, Status
 from guardrails.exemption.body import fingerprint
-from guardrails.exemption.times import spell_time
+from guardrails.exemption.times import read_time, spell_time
 from guardrails.notices.notice import Kind
 from guardrails.register import dead_letters
 from sandbox import tenant
@@ -196,7 +196,7 @@ def grace_given_again(tale: Tale, wrong: bool) -> None:
     tale.ruleset = ruled(**GRACE)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     until = tale.at + DAY + (10 * HOUR if wrong else timedelta())
-    reason = f"not reverted before {spell_time(until)}, to give time to correct it"
+    reason = f"not reverted before {read_time(until)}, to give time to correct it"
     tale.add("edited", after=10, facts=found("expiry-missing", plan={"reasons": [reason]}), content="b")
 
 
@@ -207,7 +207,7 @@ def grace_given_again_with_overrides(tale: Tale, wrong: bool) -> None:
     tale.ruleset, tale.earlier = plain, (loosened,)
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     tale.add("edited", facts=found(*["expiry-missing"] if wrong else []), content="b", ruleset=loosened.digest)
-    reason = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
     facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
@@ -220,7 +220,7 @@ def grace_given_again_with_a_milder_override(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing"), status=Status.VIOLATION)
     facts = found("owner-missing", *["expiry-missing"] if wrong else [])
     tale.add("edited", facts=facts, content="b", ruleset=loosened.digest)
-    reason = f"not reverted before {spell_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + 10 * HOUR + DAY)}, to give time to correct it"
     facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=10, facts=facts, content="c", author=MALLORY, ruleset=plain.digest)
 
@@ -232,7 +232,7 @@ def grace_given_again_after_unknown(tale: Tale, wrong: bool) -> None:
     tale.add(facts=found("expiry-missing", *["whole-initiative"] if wrong else []))
     unknown = {"verdict": "x", "findings": [{"rule": "whole-initiative", "status": "unknown"}]}
     tale.add("edited", facts=unknown, content="b")
-    reason = f"not reverted before {spell_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + 18 * HOUR + DAY)}, to give time to correct it"
     facts = found("expiry-missing", plan={"reasons": [reason]})
     tale.add("edited", after=20, facts=facts, content="c")
 
@@ -245,7 +245,7 @@ def grace_of_another_given_again(tale: Tale, wrong: bool) -> None:
     tale.add("reverted", TWO, after=4, content="")
     places = (tenant.SINGLE, tenant.ASSIGNMENT) if wrong else (tenant.ASSIGNMENT, tenant.SINGLE)
     tale.add(facts=found("expiry-too-far"), status=Status.VIOLATION, assignment=places[0])
-    reason = f"not reverted before {spell_time(tale.at + DAY)}, to give time to correct it"
+    reason = f"not reverted before {read_time(tale.at + DAY)}, to give time to correct it"
     tale.add("edited", facts=found("expiry-missing", plan={"reasons": [reason]}), content="b", assignment=places[1])
 
 
@@ -256,7 +256,7 @@ def grace_given_again_after_a_put_back(tale: Tale, wrong: bool) -> None:
     tale.add("intent", after=10, facts=found("whole-initiative"))
     tale.add("put-back", after=0, facts=found(unknown=["whole-initiative"]), content="b")
     until = tale.at + 20 * HOUR + (DAY if wrong else 14 * HOUR)
-    reason = f"not reverted before {spell_time(until)}, to give time to correct it"
+    reason = f"not reverted before {read_time(until)}, to give time to correct it"
     tale.add("edited", after=20, facts=found("expiry-missing", plan={"reasons": [reason]}), content="c")
 
 

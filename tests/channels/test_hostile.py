@@ -1,5 +1,6 @@
 """A stranger's text in every channel: shown as text, acted on by nothing, small, and for machines as it was written."""
 
+import html
 import json
 import re
 import shlex
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from guardrails.channels import eventgrid, slack, teams, webhook
-from guardrails.channels.text import inert, mrkdwn
+from guardrails.channels.text import inert, mrkdwn, plain
 from guardrails.notices.notice import Notice
 from tests.channels.samples import EXEMPTION_ID, HOSTILE, SCOPE, hostile, objects
 from tests.channels.test_text import LINKS
@@ -81,6 +82,13 @@ def test_people_see_text_that_does_nothing(
     assert size <= limit
     assert not [each for each in shown if CROWDS.search(each) or HIDDEN.search(each) or LINKS.search(each)]
     assert channel is blocks or any(inert(text, 150)[:20] in each for each in shown)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: repr(text[:24]))
+def test_slack_shows_the_text_as_it_is_or_broken(text: str) -> None:
+    found = objects(json.loads(slack.message(strange(text))))
+    shown = [html.unescape(item["text"]) for item in found if item.get("type") in ("plain_text", "mrkdwn")]
+    assert any(inert(text, 150)[:20] in each or plain(text, 150)[:20] in each for each in shown)
 
 
 def hooked(text: str) -> tuple[dict[str, Any], int]:

@@ -246,6 +246,17 @@ def test_any_name_is_quoted(name: str) -> None:
         assert not name.isascii() or not name.isalnum() or name == "null"
 
 
+def test_metadata_nested_deeper_than_json_is_written_have_no_command() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    exemption, facts = read(Case("", {"metadata": {"ticket": "x"}}))
+    exemption = replace(exemption, metadata={"deep": deep})
+    found = fix_of(exemption, facts, ruleset("owner-missing"), done="delete")
+    assert found.command == ""
+    assert found.changes
+
+
 def test_a_command_that_nobody_would_read_is_left_out() -> None:
     case = Case("", {"metadata": None, "description": "why " * LONGEST})
     assert fixed(case, ruleset("owner-missing"), "delete").command == ""

@@ -86,7 +86,7 @@ async def test_the_notice_of_a_flood_names_who_writes_and_when_it_goes_on(world:
     await flood(world, one, 4)
     (notice,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
     assert notice["actor"] == "alice@contoso.com"
-    assert notice["why"][0].startswith("3 reverts of it were begun since ")
+    assert notice["why"][0].startswith("3 reverts of it began since ")
     assert "If it still breaks the rules at" in notice["done"]
     assert one.text in notice["next"]
 
@@ -98,7 +98,7 @@ async def test_what_azure_refused_counts_and_nobody_says_that_it_was_reverted(wo
     assert await world.events(one) == ["intent", "cannot-act"] * 3 + ["held"]
     (notice,) = [each["notice"] for each in await world.notices() if each["notice"]["kind"] == "fight"]
     said = " ".join((*notice["why"], notice["done"]))
-    assert "3 reverts of it were begun" in said
+    assert "3 reverts of it began" in said
     assert "it was reverted" not in said
 
 

@@ -14,7 +14,8 @@ from guardrails.rules import all_rules
 from tests.battery import rulesets
 from tests.battery.watchers.book import SLACK, Book, Step
 
-_UNTIL: Final = re.compile(r"not reverted before (\S+), to give time")
+_UNTIL: Final = re.compile(r"not reverted before ([\d-]+)[T ]([\d:.]+)(?:Z| UTC), to give time")
+"""In reasons of today's to the minute, in those of former versions to the second."""
 _EXTENDED: Final = "expiry-extended"
 _TOLERANCE: Final = timedelta(days=1)
 _WINDOW: Final = timedelta(days=30)
@@ -180,7 +181,7 @@ async def the_grace_is_given_once(book: Book) -> list[str]:
                 and each.authors.get(author, at) <= at - _MOMENT
             ]  # fmt: skip
         match = next(filter(None, map(_UNTIL.search, step.reasons)), None)
-        until = parse_time(match[1]) if match else None
+        until = parse_time(f"{match[1]}T{match[2]}Z") if match else None
         if until is None:
             continue
         before = [each for each in runs[one] if each is not run and author in each.authors and at - each.last < _WINDOW]

@@ -32,8 +32,8 @@ test: lint setup ## lint, types, import contracts, generated docs, tests, permis
 	SANDBOX_OPERATIONS=$(CURDIR)/$(OPERATIONS) $(PY) -m pytest -m "not long" $(AT_ONCE) $(ARGS)
 	$(if $(ARGS),,$(PY) -m tests.permissions $(OPERATIONS))
 
-test-all: lint setup ## the same with the tests marked long, all flows on Azurite, and the whole battery
-	TEST_STORAGE=azurite $(PY) -m pytest $(AT_ONCE) $(ARGS)
+test-all: lint setup ## the same with the tests marked long, all flows over HTTP and on Azurite, and the whole battery
+	TEST_STORAGE=azurite TEST_ARM=http $(PY) -m pytest $(AT_ONCE) $(ARGS)
 	$(if $(ARGS),,$(SEEDS) && $(PY) -m tests.battery matrix)
 
 # 20,000 histories by chance; what was counted goes into build/battery.json.

@@ -46,6 +46,12 @@ def storage(request: pytest.FixtureRequest) -> Iterator[str]:
             yield account.connection_string
 
 
+@pytest.fixture
+def over_http(request: pytest.FixtureRequest) -> bool:
+    """Whether ARM is asked over HTTP: where a test is marked `http`, and with TEST_ARM=http. Else the wire is memory."""
+    return bool(request.node.get_closest_marker("http")) or os.environ.get("TEST_ARM") == "http"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the battery counted."""
     for report in terminalreporter.getreports("passed"):

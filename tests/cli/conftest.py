@@ -32,6 +32,12 @@ class Ran:
         return json.loads(self.out)
 
 
+@pytest.fixture
+def over_http() -> bool:
+    """Commands are given an address."""
+    return True
+
+
 type Run = Callable[..., Ran]
 type Save = Callable[[str, Any], str]
 

@@ -47,6 +47,12 @@ async def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture
+def over_http() -> bool:
+    """Commands are given an address."""
+    return True
+
+
+@pytest.fixture
 async def before(world: World, storage: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> World:
     """The tenant as it was, and its register imported into an empty table."""
     world.clock.time, world.sound = AT, False

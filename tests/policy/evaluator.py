@@ -147,8 +147,20 @@ class Policy:
         `parameters` are the assignment's; what it does not give is the default's. `given` is what functions such as
         resourceGroup give back, by name.
         """
+        return self._fires(body, now, parameters=parameters, reading=reading, given=given, known={})
+
+    def _fires(
+        self,
+        body: Mapping[str, Any],
+        now: datetime,
+        *,
+        parameters: Mapping[str, Any] | None,
+        reading: Reading,
+        given: Mapping[str, Any] | None,
+        known: dict[str, Any],
+    ) -> bool:
         objects = {name.lower(): value for name, value in (given or {}).items()}
-        around = _Around(Fields(body, self._aliases), self.values(parameters), now, reading, objects)
+        around = _Around(Fields(body, self._aliases), self.values(parameters), now, reading, objects, known=known)
         return _holds(self._if, around)
 
     def answers(
@@ -161,9 +173,11 @@ class Policy:
     ) -> dict[str, str]:
         """Return what each reading makes of a request: "fires", "fails: ..." (a deny too), or "" for neither."""
         found = {}
+        known: dict[tuple[bool, bool], dict[str, Any]] = {}  # of a reading, expressions look at these two alone
         for reading in READINGS:
+            alike = known.setdefault((reading.both_branches, reading.missing_is_null), {})
             try:
-                fires = self.fires(body, now, parameters=parameters, reading=reading, given=given)
+                fires = self._fires(body, now, parameters=parameters, reading=reading, given=given, known=alike)
                 found[reading.name] = "fires" if fires else ""
             except Refused as refused:
                 found[reading.name] = f"fails: {refused}"

@@ -1,4 +1,8 @@
-"""A world for each test: the real adapters, an ARM over HTTP, storage of its own, a clock that the test moves."""
+"""A world for each test: the real adapters, an ARM, storage of its own, a clock that the test moves.
+
+ARM is asked over the wire in memory, which tests/azure holds to what it does over HTTP. With TEST_ARM=http, as in
+`make test-all`, and for tests of whole commands it is asked over HTTP.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -7,7 +11,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from aiohttp import ClientSession
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
@@ -17,6 +20,8 @@ from guardrails.reconcile.visit import World as Ports
 from guardrails.register import queues, table_register
 from sandbox import tenant
 from sandbox.arm.server import Arm
+from tests.battery.line import Line
+from tests.battery.wire import ENDPOINT, WireArm, over
 from tests.conftest import VirtualClock
 from tests.reconcile.ports import NotedQueues, Watch, watched
 from tests.reconcile.world import ABOVE, CORP, ArmClock, StaticToken, World
@@ -36,7 +41,7 @@ def furnished(clock: VirtualClock) -> Arm:
 
 
 @pytest.fixture
-async def world(storage: str) -> AsyncIterator[World]:
+async def world(storage: str, over_http: bool) -> AsyncIterator[World]:
     clock, watch = VirtualClock(datetime.now(UTC).replace(microsecond=0)), Watch()
     mark = uuid4().hex
     names = {"reconcile": f"r{mark}", "notices": f"n{mark}"}
@@ -47,18 +52,22 @@ async def world(storage: str) -> AsyncIterator[World]:
         queues.connect(connection_string=storage, names=names) as storage_queues,
         TableClient.from_connection_string(storage, f"t{mark}") as table,
         QueueServiceClient.from_connection_string(storage) as account,
-        ClientSession() as http,
     ):
-        await arm.start()
-        closing.push_async_callback(arm.stop)
-        rest, noted = ArmRest(arm.address, StaticToken(), clock), NotedQueues(storage_queues)
+        if over_http:
+            await arm.start()
+            closing.push_async_callback(arm.stop)
+        else:
+            arm._listener.address = ENDPOINT
+            closing.enter_context(over(arm, Line()))
+        rest = (ArmRest if over_http else WireArm)(arm.address, StaticToken(), clock)
+        noted = NotedQueues(storage_queues)
         closing.push_async_callback(rest.close)
         await table.create_table()
         ports = Ports(
             watched("arm", rest, watch), watched("register", register, watch), watched("queues", noted, watch), clock
         )
         built = World(
-            clock, arm, register, noted, watch, Reconciler(ports, lambda: built.ruleset), table, account, http, names
+            clock, arm, register, noted, watch, Reconciler(ports, lambda: built.ruleset), table, account, names
         )
         yield built
         watch.revive()

@@ -190,6 +190,7 @@ async def test_an_encoded_id_is_the_plain_one(world: World) -> None:
     assert await world.register.read(one) == await world.register.read(spelled)
 
 
+@pytest.mark.http
 async def test_a_name_that_looks_like_another_takes_nothing_of_it(world: World) -> None:
     """The sign of Kelvin is a k in lower case, here and in the stand-in; to us it is another name."""
     mine, theirs = world.id("kiosk"), world.id("\u212aiosk")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
+from urllib.parse import urlsplit
 
-from aiohttp import ClientSession
 from azure.core.credentials import AccessToken, AccessTokenInfo
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient
@@ -26,6 +26,7 @@ from guardrails.register.table_register import TableRegister
 from guardrails.ruleset.model import Ruleset, parse_ruleset
 from sandbox import tenant
 from sandbox.arm.faults import Fault
+from sandbox.arm.reply import Request
 from sandbox.arm.server import Arm
 from sandbox.identity import token_for
 from sandbox.tenant import APPROVAL, Actor
@@ -111,7 +112,6 @@ class World:
     reconciler: Reconciler
     table: TableClient
     account: QueueServiceClient
-    http: ClientSession
     names: Mapping[str, str]
     ruleset: Ruleset = field(default_factory=rules)
     ids: set[ExemptionId] = field(default_factory=set)
@@ -130,7 +130,7 @@ class World:
         return tenant.waiver(**{"expiresOn": in_days(self.clock, 120), **changes})
 
     async def write(self, exemption: ExemptionId, actor: Actor = PIPELINE, **changes: Any) -> dict[str, Any]:
-        """Create or replace it by ARM's HTTP API; return the body that ARM answers with."""
+        """Create or replace it as a client of ARM; return the body that ARM answers with."""
         status, body = await self.send(actor, "PUT", exemption.text, self.waiver(**changes))
         assert status in (200, 201), body
         return dict(body)
@@ -144,11 +144,11 @@ class World:
         assert status in (200, 204), body
 
     async def send(self, actor: Actor, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {actor.token}"}
-        url = f"{self.arm.address}{path}?api-version={VERSION}"
-        async with self.http.request(method, url, json=body, headers=headers) as answer:
-            text = await answer.text()
-            return answer.status, json.loads(text) if text else None
+        headers, url = {"Authorization": f"Bearer {actor.token}"}, f"{self.arm.address}{path}?api-version={VERSION}"
+        asked = Request(method, path, {"api-version": VERSION}, headers, urlsplit(url).netloc, url)
+        fault = self.arm.faults.take(method, path, f"api-version={VERSION}") if self.arm.faults.rules else None
+        reply = self.arm.answer(asked, b"" if body is None else json.dumps(body).encode(), fault)
+        return reply.status, json.loads(reply.body) if reply.body else None
 
     async def body(self, exemption: ExemptionId) -> dict[str, Any] | None:
         """The exemption as ARM returns it; None where it is not there."""
@@ -180,8 +180,7 @@ class World:
 
     async def arm_graph(self, **knobs: Any) -> None:
         """Set knobs of the Resource Graph stand-in; see sandbox/arm/control.py."""
-        async with self.http.put(f"{self.arm.address}/_sandbox/graph", json=knobs) as answer:
-            assert answer.status == 200, await answer.text()
+        self.arm.control._put_graph(knobs)
 
     def ours(self) -> Counter[str]:
         """Our own requests to ARM so far, by method and type."""

@@ -31,6 +31,7 @@ SEEN_BY: Final[Mapping[str, Sight]] = {
     "group-may-delete": Sight("the_right_of_a_group", 27),
     "rights-of-rows-of-before": Sight("rows_of_before", 60),
     "tool-by-claim": Sight("left_to_a_tool", 97),
+    "grace-of-each-rule": Sight("two_rules_in_turn", 69),
     "grace-anew-once-fixed": Sight("corrected_for_a_moment", 1),
     "grace-anew-after-unknown": Sight("unreadable_in_between", 2),
     "grace-runs-while-unknown": Sight("unreadable_for_long", 72),

@@ -29,7 +29,7 @@ def test_what_if_comes_before_every_deployment(page: Path) -> None:
     assert [rest for rest in CREATE.findall(text) if not rest.startswith(" --confirm-with-what-if ")] == []
     for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
         for line in block.splitlines():
-            said = line.partition("#")[0]
+            said = line.partition("#")[0].strip()
             if re.search(r"\bazd (up|provision)\b", said):
                 assert said.startswith("azd provision --preview && "), line
 

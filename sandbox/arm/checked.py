@@ -252,16 +252,13 @@ def name_of(method: str, target: Target) -> str:
 
 
 def table() -> str:
-    """Return the table of the documentation, and the list of the sources that it names.
-
-    Operations with the same sources and the same notes share a row; the names of examples and recordings are left out.
-    """
-    sources = "\n".join(f"- **{name}**: {what}" for name, what in SOURCES.items())
-    rows: dict[tuple[str, str], list[str]] = {}
+    """Return the table of the documentation: guesses and differences, one row for operations with the same ones."""
+    rows: dict[str, list[str]] = {}
     for name, one in OFFERED.items():
-        rows.setdefault((_sources(one), _notes(one)), []).append(name)
-    lines = "\n".join(f"| {_names(names)} | {seen} | {notes} |" for (seen, notes), names in rows.items())
-    return f"{sources}\n\n| operation | checked against | guesses and differences |\n|---|---|---|\n{lines}\n"
+        if notes := _notes(one):
+            rows.setdefault(notes, []).append(name)
+    lines = "\n".join(f"| {_names(names)} | {notes} |" for notes, names in rows.items())
+    return f"| operation | guesses and differences |\n|---|---|\n{lines}\n"
 
 
 def _names(operations: list[str]) -> str:
@@ -270,10 +267,6 @@ def _names(operations: list[str]) -> str:
         verb, _, kind = operation.partition(" ")
         verbs.setdefault(kind, []).append(verb)
     return "; ".join(f"{', '.join(found)} {kind}" for kind, found in verbs.items())
-
-
-def _sources(one: Checked) -> str:
-    return ", ".join(part.partition(": ")[0] for part in one.seen.split("; ")) or "nothing"
 
 
 def _notes(one: Checked) -> str:

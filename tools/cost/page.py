@@ -30,7 +30,6 @@ def render(data: Data) -> str:
         totals=f"{', '.join(totals[:-1])} and {totals[-1]}",
         counted=counts["counted"],
         looked_up=data.prices["looked_up"],
-        how=data.prices["how"],
         bill=_bill(bills),
         options=_table(["option", "unit", "how many", "USD"], [_line(line) for line in options(data)], right=2),
         looks=f"{data.assumed.looks:,}",

@@ -1,4 +1,4 @@
-"""Each operation that ARM offers has an entry that says what it was checked against; the docs show guesses and differences."""
+"""Each operation that ARM offers has an entry that says what it was checked against; the docs show the guesses."""
 
 from pathlib import Path
 from typing import Any

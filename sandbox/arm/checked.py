@@ -1,7 +1,8 @@
 """What the ARM stand-in offers, and what each operation was checked against; nothing else is served.
 
-`python -m sandbox.arm.checked` prints the table of docs/sandbox.md: guesses and differences. An operation that has no entry here is answered
-with 405, so that a new one cannot be offered without saying where its shape was seen, or that it is a guess.
+`python -m sandbox.arm.checked` prints the table of docs/sandbox.md: guesses and differences. An operation that has no
+entry here is answered with 405, so that a new one cannot be offered without saying where its shape was seen, or that
+it is a guess.
 """
 
 import sys

@@ -65,7 +65,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "PATCH policyExemptions": Checked(
         "policy: updatePolicyExemptionWithResourceSelectors, ...WithExemptionManagementMode",
-        "other properties are ignored, not refused",
+        "properties that PATCH cannot change are ignored, not refused",
     ),
     "DELETE policyExemptions": Checked(
         "policy: deletePolicyExemption; powershell: Backcompat-PolicyExemptionCRUD (200 with the exemption)"
@@ -96,7 +96,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "PATCH policyEnrollments": Checked(
         "policy: updatePolicyEnrollmentWithResourceSelectors; learn: enrollment structure",
-        "other properties are refused",
+        "properties that PATCH cannot change are refused",
     ),
     "DELETE policyEnrollments": Checked(
         "policy: deletePolicyEnrollment; powershell: GetPolicyEnrollment (200 with the enrollment)"
@@ -105,7 +105,8 @@ OFFERED: Final[Mapping[str, Checked]] = {
         "policy: getPolicyDefinition; powershell: GetPolicyEnrollment, Backcompat-PolicyDefinitionMode"
     ),
     "LIST policyDefinitions": Checked(
-        "policy: listPolicyDefinitions", "the order and size of pages; `eq` between name and value of a `$filter`"
+        "policy: listPolicyDefinitions",
+        "the order and size of pages; in a `$filter`, the operator between name and value is `eq`",
     ),
     "PUT policyDefinitions": Checked(
         "policy: createOrUpdatePolicyDefinition; powershell: Backcompat-PolicyDefinitionMode (201 for one that was "
@@ -119,7 +120,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "LIST policySetDefinitions": Checked("policy: listPolicySetDefinitions", "as for policyDefinitions", _MEMBERS),
     "PUT policySetDefinitions": Checked("policy: createOrUpdatePolicySetDefinition", "", f"{_MEMBERS}; {_METADATA}"),
     "DELETE policySetDefinitions": Checked(
-        "policy: deletePolicySetDefinition", "the body of the answer, as recorded for policyDefinitions"
+        "policy: deletePolicySetDefinition", "the answer has the body that a recording shows for policyDefinitions"
     ),
     "GET policyDefinitions/versions": Checked(
         "policy: getPolicyDefinitionVersion", "the code for a missing version"
@@ -137,7 +138,7 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "GET policySetDefinitions/versions": Checked(
         "policy-2025: getBuiltInPolicySetDefinitionVersion, getPolicySetDefinitionVersionAtManagementGroup",
-        "the code for a missing version, as recorded for a write of an assignment",
+        "a missing version gives the code that a recording shows for a write of an assignment",
     ),
     "LIST policySetDefinitions/versions": Checked(
         "policy: listPolicySetDefinitionVersionsByManagementGroup", "as for policyDefinitions/versions", _MEMBERS
@@ -150,12 +151,13 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "POST listVersions": Checked(
         "policy: listAllPolicyDefinitionVersions, listAllBuiltInPolicySetDefinitionVersions",
-        "inherited definitions are left out", "one page has all",
+        "inherited definitions are left out", "the stand-in returns all versions in one page",
     ),
     "POST acquirePolicyToken": Checked(
         "policy: acquirePolicyToken; learn: Policy Tokens",
-        "a token is valid once; addresses are decoded before they are compared; the answers to invalid tokens; a "
-        "missing change reference is a 200 with Failed; the name of the required permission",
+        "the answers to invalid tokens; the name of the required permission. A token is valid for one write. Addresses "
+        "are decoded before they are compared. If the change reference is missing, the answer is 200 with the result "
+        "`Failed`",
         "no `requestDetails`, claims or evaluation details",
     ),
     "GET locks": Checked(
@@ -207,7 +209,8 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "DELETE managementGroups/subscriptions": Checked("groups: RemoveManagementGroupSubscription"),
     "LIST resources": Checked("", "the code for a `$filter` that is not by resourceType"),
     "GET resource": Checked(
-        "", "everything except the 404, which many public issues show: each provider has its own answers"
+        "",
+        "all answers except the 404, which many public issues show. In Azure, each provider has its own answers",
     ),
     "LIST resource": Checked("", "as for GET resource"),
     "PUT resource": Checked("", "as for GET resource", _ASYNC),
@@ -221,11 +224,12 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "GET tenants": Checked("subscriptions: GetTenants"),
     "GET provider": Checked(
         "resources: GetProvider, GetNamedProviderAtTenant; issues: refused api-versions, InvalidResourceNamespace",
-        "a policy type answers NoRegisteredProviderFound; capabilities and locations",
+        "the code NoRegisteredProviderFound for a policy type; the values of `capabilities` and `locations`",
         "five providers only, without aliases",
     ),
     "GET providers": Checked(
-        "resources: GetProviders", "capabilities and locations", "five providers only, without aliases"
+        "resources: GetProviders", "the values of `capabilities` and `locations`",
+        "five providers only, without aliases",
     ),
     "GET activityLog": Checked(
         "insights: GetActivityLogsFiltered", "the code for other filters",
@@ -234,8 +238,8 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "POST resourceGraph": Checked(
         "graph: ResourcesFirstPageQuery; learn: work with data, get resource changes; issues: rows of exemptions and "
         "of versions",
-        "how a selector by principal is shown; codes of refused queries, except ResponsePayloadTooLarge and "
-        "RateLimiting",
+        "the codes of refused queries, except ResponsePayloadTooLarge and RateLimiting. If a resource selector has "
+        "conditions on users or groups, a row leaves out these conditions and still shows the other ones",
         "simple queries only; the format is always objectArray",
     ),
 }  # fmt: skip

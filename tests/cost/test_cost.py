@@ -72,7 +72,7 @@ def test_what_is_free_is_taken_off_and_no_more(data: Data) -> None:
     assert data.cost("log_gb", 7.0).cost == pytest.approx(2 * 2.99)
     assert data.cost("execution", 1_250_000).cost == pytest.approx(0.40)
     line = data.cost("table_operation", 20_000)
-    assert (line.unit, line.quantity) == ("10,000", 2.0)
+    assert (line.unit, line.quantity) == ("10,000 operations", 2.0)
     assert line.cost == pytest.approx(0.00072)
 
 

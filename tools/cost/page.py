@@ -16,7 +16,7 @@ _TRIGGERS: Final = {
     "reverted": "event: an edit that is reverted, with two notices",
     "queued": "message of the `reconcile` queue: nothing changed",
     "notice": "message of the `notices` queue: one card delivered",
-    "target": "event: a write of a target without lost exemptions",
+    "target": "event: a write of a target (an object that exemptions are attached to), without a lost exemption",
 }
 _KINDS: Final = ("arm", "table", "queue", "log_lines", "log_bytes")
 
@@ -60,7 +60,7 @@ def _bill(bills: Sequence[Sequence[Line]]) -> str:
         amounts = [part for line in lines for part in (_number(line.quantity), _money(line.cost))]
         rows.append([lines[0].what, lines[0].unit, *amounts])
     sums = [part for lines in bills for part in ("", f"**{_money(_sum(lines))}**")]
-    head = ["", "unit", *(part for size in SIZES for part in (f"{size:,}", "USD"))]
+    head = ["", "unit", *(part for size in SIZES for part in (f"{size:,} exemptions", "USD"))]
     return _table(head, [*rows, ["**total**", "", *sums]], right=2)
 
 

@@ -22,10 +22,10 @@ _VERSION_SETTING: Final = "GUARDRAILS_EXEMPTIONS_API_VERSION"
 _POLICY_TYPES: Final = (ASSIGNMENTS, INITIATIVES)
 _POLICY_SETTING: Final = "GUARDRAILS_POLICY_API_VERSION"
 _SHOWN: Final = 4
-_NAME_AUTHORS: Final = "Name the tool's identities as its `authors`: docs/decisions.md#owners"
+_NAME_AUTHORS: Final = "Name the tool's identities as its `authors`: docs/ruleset.md#owners"
 _ENDED: Final = "exg rules --counts shows what each would match"
 _NAMES: Final = "docs/migration.md lists old and new names"
-_PATTERNS: Final = "docs/decisions.md#patterns says what patterns mean, and how version 1 becomes version 2"
+_PATTERNS: Final = "docs/ruleset.md#patterns says what patterns mean, and how version 1 becomes version 2"
 
 
 async def settings(world: World) -> list[Finding]:

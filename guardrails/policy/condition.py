@@ -13,13 +13,13 @@ from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.overrides import Override
 
 _OFF: Final = "It is off in the ruleset."
-_NO_GLOB: Final = "All of it, for Azure cannot say this scope with its one wildcard."
-_NOT_SEEN: Final = "All of it, for a policy does not see what the exemption exempts from."
-_ENDS: Final = "All of it, for it holds only until a day."
+_NO_GLOB: Final = "Everything: Azure cannot express this scope with its one wildcard."
+_NOT_SEEN: Final = "Everything: a policy does not see what the exemption exempts from."
+_ENDS: Final = "Everything: the override holds only until a date."
 _WHOLE: Final[Condition] = {"field": alias("policyAssignmentId"), "exists": True}
 """A PUT has it, a PATCH has not: should Azure show a policy the fields of a PATCH alone, it looks at none of them."""
-UNSEEN: Final = "Perhaps updates by PATCH: not seen in Azure."
-_HELD_OFF: Final = "it may let more pass, and a policy does not see where it holds."
+UNSEEN: Final = "Perhaps updates by PATCH: not tested in Azure."
+_HELD_OFF: Final = "It may accept more, and a policy does not see where it holds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _where(rule: Rule, limits: Limits, number: int | None, touching: Sequence[in
         elif _lets_more_pass(rule, limits, number, other):
             away = _away(one)
             if away is None:
-                return f"All of it, for {one.path} holds for some controls: {_HELD_OFF}"
+                return f"Everything: {one.path} holds for some controls. {_HELD_OFF}"
             found.append(away)
     return found
 
@@ -189,5 +189,5 @@ def _blurred(touching: Sequence[int], ruleset: Ruleset) -> list[str]:
     globs = [scope for scope, text in places.items() if covers(text) is None]
     if globs:
         listed = ", ".join(f"`{glob}`" for glob in globs)
-        said.append(f"All at ids that hold the texts between the wildcards of {listed}: Azure has one wildcard.")
+        said.append(f"All ids with the texts between the wildcards of {listed}: Azure has only one wildcard.")
     return said

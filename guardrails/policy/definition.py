@@ -20,13 +20,13 @@ DENIALS: Final = "exemption-guardrails-deny"
 VERSION: Final = "2.0.0"
 """Of definitions and initiatives; raised by hand where what a definition means changes."""
 
-CALLERS: Final = ("A caller who is let past.", NOT_KNOWN)
+CALLERS: Final = ("A caller that the assignment lets past.", NOT_KNOWN)
 """What each definition that refuses leaves to the service, besides what its rule leaves."""
 
 _LONGEST: Final = 512
 """Characters of a description (Microsoft Learn, definition structure)."""
 _MORE: Final = "(metadata.leaves has the rest)"
-_YOUNG: Final = "The alias of the metadata is young (April 2026): do not let this be the only control."
+_YOUNG: Final = "The metadata alias is new (April 2026): do not make it the only control."
 _EFFECTS: Final = {
     "Audit": "reports", "Deny": "refuses the write", "DenyAction": "refuses the delete", "Disabled": "does nothing",
 }  # fmt: skip

@@ -16,10 +16,10 @@ NAME: Final = "exemption-delete-deny"
 REFERENCE: Final = "delete"
 
 _LEAVES: Final = (
-    "What has ended, or has an end of another form than 2027-06-30T00:00:00Z.",
-    "The delete of its target, its resource group or its subscription.",
+    "An ended exemption, and one with an end in another form than 2027-06-30T00:00:00Z.",
+    "A delete of the target, its resource group or its subscription.",
     *CALLERS,
-    "Perhaps all of it: not seen in Azure.",
+    "Perhaps every delete: not tested in Azure.",
 )
 
 

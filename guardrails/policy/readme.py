@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from guardrails.policy import deletion
-from guardrails.policy.condition import Refusal
+from guardrails.policy.condition import UNSEEN, Refusal
 from guardrails.policy.definition import CALLERS, DENIALS, INITIATIVE
 from guardrails.rules import all_rules
 from guardrails.rules.base import Rule
@@ -14,28 +14,30 @@ def readme(found: Mapping[str, Refusal | str], source: str, notes: Sequence[str]
     rows = [_row(all_rules()[name], one) for name, one in found.items()]
     refusals = [one for one in found.values() if isinstance(one, Refusal)]
     intro = (
-        f"From `{source}`: {len(refusals)} of {len(found)} rules have a policy. The initiative `{INITIATIVE}` reports,"
-        f" and people read its compliance data. The initiative `{DENIALS}` refuses, rule by rule, where the assignment"
-        " says Deny, and lets past whom its parameters name. `docs/prevention.md` says how to deploy them, and what"
-        " they cannot do."
+        f"{len(refusals)} of {len(found)} rules in `{source}` have a policy. `docs/prevention.md` says how to deploy"
+        " them, and what they cannot do.\n\n"
+        f"- `{INITIATIVE}` reports. Read its compliance data.\n"
+        f"- `{DENIALS}` refuses writes by each rule that the assignment sets to Deny. It lets past the identities in"
+        " its parameters."
     )
     parts = [
         "<!-- Made by `exg policy build`; edit the ruleset, not this. -->",
-        "# Policies made from the ruleset",
+        "# Azure Policy definitions from the ruleset",
         intro,
-        "A policy refuses nothing that its rule lets pass. What it does not see, the service judges after the write.",
+        "A policy refuses nothing that its rule accepts. The service judges the rest after the write.",
         "## Rules",
-        _table(("rule", "reports", "refuses", "left to the service, or why there is no policy"), rows),
-        f"What refuses also leaves to the service: {' '.join(CALLERS)}",
+        _table(("rule", "reports", "refuses", "left to the service, or why the rule has no policy"), rows),
+        f"All policies also leave to the service: {UNSEEN}",
+        f"All policies that refuse also leave to the service: {' '.join(CALLERS)}",
         "## Deletes",
-        f"{_link(deletion.NAME)}, in `{DENIALS}`, is off by default. It refuses deletes of what is in force.",
+        f"{_link(deletion.NAME)}, in `{DENIALS}`, refuses deletes of exemptions in force. It is off by default.",
     ]
     young = [f"`{one.rule.name}`" for one in refusals if one.reads_metadata]
     if young:
         warning = (
-            f"{', '.join(young)} read the alias `Microsoft.Authorization/policyExemptions/metadata`. It is of the whole"
-            " object and came in April 2026; it was taken back once, for a day. Do not let these policies be the only"
-            " control: the service reads the metadata itself."
+            f"{', '.join(young)} read the alias `Microsoft.Authorization/policyExemptions/metadata`. It covers the"
+            " whole object. Azure added it in April 2026, and withdrew it once for a day. Do not rely on these policies"
+            " alone: the service reads the metadata itself."
         )
         parts += ["## Metadata", warning]
     parts += ["## Tag-driven exceptions", "\n".join(f"- {note}" for note in notes)]
@@ -47,7 +49,8 @@ def _row(rule: Rule, one: Refusal | str) -> tuple[str, str, str, str]:
     if isinstance(one, str):
         return name, "none", "none", one
     reports = "none" if one.by_caller else _link(one.name)
-    return name, reports, _link(one.denial) if one.deny else "none", " ".join(one.leaves)
+    leaves = " ".join(text for text in one.leaves if text != UNSEEN)
+    return name, reports, _link(one.denial) if one.deny else "none", leaves or "nothing more"
 
 
 def _link(name: str) -> str:

@@ -245,22 +245,22 @@ def _notes(
     notes = []
     for source, definition in zip(sources, made, strict=False):
         asked = [own for name, own in _own(source).items() if "defaultValue" not in source.parameters[name]]
-        needs = f" An assignment must give {', '.join(f'`{one}`' for one in asked)}." if asked else ""
+        needs = f" An assignment must set {', '.join(f'`{one}`' for one in asked)}." if asked else ""
         literal = source.properties["policyRule"]["then"]["effect"].lower() == "deny"
-        at_once = " It has no parameter for its effect, and denies as soon as it is assigned." if literal else ""
+        at_once = " It has no parameter for its effect, so it denies as soon as you assign it." if literal else ""
         notes.append(f"`{source.file}` becomes `{definition['name']}`.{at_once}{needs}")
-    lets = f"{len(approved)} id{'s' if len(approved) > 1 else ''}" if approved else "no id, so that nothing is let past"
+    lets = f"{len(approved)} id{'s' if len(approved) > 1 else ''}" if approved else "no id, so nothing is let past"
     three = f"`{tags.id}`, `{tags.ticket}` and `{tags.expiry}`"
-    notes.append(f"The tag `{tags.id}` lets past what names an approved id. The ruleset approves {lets}.")
-    notes.append(f"`{COMPANION}` reports what carries some of {three}, and not all.")
+    notes.append(f"An approved id in the tag `{tags.id}` lets a resource past. The ruleset approves {lets}.")
+    notes.append(f"`{COMPANION}` reports resources with some of {three} but not all.")
     notes.append(
-        f"Azure does not read `{tags.expiry}`: an id lets past until `bypasses.approved` no longer has it and the"
-        " policies are deployed again. `scan` and `sweep` list those that have ended."
+        f"Azure does not read `{tags.expiry}`. An id works until you remove it from `bypasses.approved` and deploy the"
+        " policies again. `scan` and `sweep` list ended exceptions."
     )
-    notes.append("What has no tags, such as a child resource, cannot be let past this way.")
+    notes.append("Resources without tags of their own, such as child resources, cannot be let past by a tag.")
     notes.append(
-        f"`{inheritance.INITIATIVE}` copies the three tags from a resource group to what lacks them; it is assigned"
-        " where `inheritTags` is true. A group with an approved id then lets past all that it holds."
+        f"`{inheritance.INITIATIVE}` copies the three tags from a resource group to resources without them. Set"
+        " `inheritTags` to assign it. An approved id on a group then lets past every resource in it."
     )
     return notes
 

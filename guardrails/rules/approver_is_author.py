@@ -129,7 +129,7 @@ RULE = Rule(
     soc2=("CC5.1", "CC8.1"),
     remediation="Have somebody else approve it and name that person as approver.",
     check=check,
-    control="A policy sees the writer's object id, and not whom the metadata name as the approver.",
+    control="A policy sees the writer's object id, but not the approver in the metadata.",
     options=Options,
     good=(
         Case("somebody else approved"),

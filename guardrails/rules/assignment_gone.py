@@ -47,7 +47,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete it.",
     check=check,
-    control="It happens after the write, when an assignment is deleted; Azure checks it at the write.",
+    control="It arises after the write, when somebody deletes an assignment. Azure checks the write.",
     good=(Case("the assignment is there"),),
     bad=(Case("the assignment was deleted", facts={"assignment": Gone()}),),
     unclear=(

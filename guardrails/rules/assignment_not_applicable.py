@@ -61,7 +61,7 @@ RULE = Rule(
     soc2=("CC7.1",),
     remediation="Delete it; ask for a new one from what is assigned there now.",
     check=check,
-    control="It happens after the write, when a subscription is moved or an assignment edited; Azure checks the write.",
+    control="It arises after the write, when a subscription moves or an assignment changes. Azure checks the write.",
     good=(Case("the last sweep found that it applies, or none has looked yet"),),
     bad=(
         Case("its subscription was moved", facts={"together": Together(outside=_MOVED)}),

@@ -60,7 +60,7 @@ def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001
         return "Nobody is approved in the ruleset."
     ids, names = sorted_out(given.approved)
     leaves = [
-        "Whoever is approved by another id than Azure records: a policy takes the object id and the application id.",
+        "A caller approved by another id than Azure records: a policy accepts object id and application id.",
         *([NAMED] if names else ()),
     ]
     return Form(others(ids, people=not names), leaves=tuple(leaves), by_caller=True)

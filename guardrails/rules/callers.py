@@ -15,7 +15,7 @@ from guardrails.rules.control import Condition, every, some
 LET_PAST: Final = "letPast"
 """The parameter that holds the identities that a definition lets past."""
 
-NAMED: Final = "A user: the ruleset approves some by name, and a policy sees object ids."
+NAMED: Final = "A user: the ruleset approves some users by name, and a policy sees only object ids."
 NOT_KNOWN: Final = "A caller whose token has no object id, and an application whose token has no application id."
 
 USER: Final = "user"

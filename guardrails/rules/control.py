@@ -29,8 +29,8 @@ FURTHEST: Final = 36_500
 _BELOW: Final = f"/providers/{TYPE}/"
 _SAFE: Final = re.compile(r"[a-z0-9:]+")
 
-NO_TIME: Final = "An expiry of another form than 2027-06-30T00:00:00Z, decimals aside: an offset, a bare date."
-ONLY_KEYS: Final = "A key that says nothing or is inside another value, and metadata that are a text."
+NO_TIME: Final = "An expiry in another form than 2027-06-30T00:00:00Z (decimals are allowed): an offset, a bare date."
+ONLY_KEYS: Final = "A key without a real value, a key inside another value, and metadata that is a text."
 
 
 class Parameter(NamedTuple):
@@ -182,7 +182,7 @@ def lacks(role: str, names: Names) -> Condition | None:
 
 def why_unmatched(role: str) -> str:
     """Return why there is no form where `lacks` gives none."""
-    return f"A metadata key for {role} in the ruleset has other characters than letters and digits."
+    return f"A metadata key for {role} in the ruleset contains other characters than letters and digits."
 
 
 def matches(subject: Condition, glob: str) -> Condition | None:

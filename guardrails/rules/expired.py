@@ -55,7 +55,10 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     if options.keep_days >= FURTHEST:
         return f"A policy counts days, {FURTHEST:,} at most."
     days = options.keep_days + 1
-    leaves = (f"An end less than {days} day{'s' * (days > 1)} ago: one more than may stay, for clocks differ.", NO_TIME)
+    leaves = (
+        f"An end less than {days} day{'s' * (days > 1)} ago: a day more than the rule allows, because clocks differ.",
+        NO_TIME,
+    )
     return Form(ends("less", f"addDays(utcNow(),-{days})"), leaves=leaves, deny=False)
 
 

@@ -101,7 +101,7 @@ RULE = Rule(
     soc2=("CC8.1", "CC9.1"),
     remediation="Put the approved expiry back, or name the ticket that approves the new one.",
     check=check,
-    control="It compares with what was there before, which the register knows and a policy does not.",
+    control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
     good=(
         Case("never seen compliant before"),

@@ -61,7 +61,7 @@ RULE = Rule(
     soc2=("CC8.1", "CC9.1"),
     remediation="Put the expiry back that its history shows.",
     check=check,
-    control="It compares with what was there before, which the register knows and a policy does not.",
+    control="The rule compares with the earlier state, which only the register knows.",
     good=(
         Case("the register has no dates of it"),
         Case("it still ends", facts={"dates": ((_SEEN, _END),)}),

@@ -90,7 +90,7 @@ RULE = Rule(
     soc2=("CC3.2", "CC9.1"),
     remediation="Comply and delete it, or have the risk accepted anew in an exemption of its own.",
     check=check,
-    control="It compares with what was there before, which the register knows and a policy does not.",
+    control="The rule compares with the earlier state, which only the register knows.",
     options=Options,
     good=(
         Case("the register has no dates of it"),

@@ -115,7 +115,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     """Refuse the assignments that are listed; what they assign is not seen."""
     if not options.assignments:
         return (
-            "A policy cannot look up what the assignment assigns; list assignments."
+            "A policy cannot look up the assigned definition. List assignments."
             if options.definitions
             else "The ruleset lists nothing."
         )
@@ -128,7 +128,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     leaves = [
         "An assignment id that ends in a slash, or has characters that JSON escapes.",
         *([why] if left else ()),
-        *(["The definitions and initiatives that are listed."] if options.definitions else ()),
+        *(["The listed definitions and initiatives."] if options.definitions else ()),
     ]
     plain: list[Condition] = [
         {"value": f"[{_ID}]", "like": '*"]'},  # a text, and no other type

@@ -73,7 +73,7 @@ RULE = Rule(
     soc2=("CC8.1",),
     remediation="Deploy it together with its target by infra/modules/exemption.bicep, and delete this one.",
     check=check,
-    control="It counts what we put back, which the register knows and a policy does not.",
+    control="The rule counts restores, which only the register knows.",
     options=Options,
     good=(
         Case("it was never put back"),

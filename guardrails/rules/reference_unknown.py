@@ -73,7 +73,7 @@ RULE = Rule(
     soc2=("CC7.1", "CC8.1"),
     remediation="Name the reference ids that the initiative has now.",
     check=check,
-    control="A policy cannot look up what the assignment assigns; Azure checks most reference ids itself.",
+    control="A policy cannot look up the assigned initiative. Azure checks most reference ids itself.",
     good=(
         Case("an id that exists"),
         Case("an id in other casing", properties={"policyDefinitionReferenceIds": ["DENYPUBLICNETWORK"]}),

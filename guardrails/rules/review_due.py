@@ -66,7 +66,7 @@ def _time(text: str) -> datetime | None:
 def control(options: Options, given: Given) -> Form | str:
     """Refuse metadata without any key for a review, where one is required."""
     if not options.required:
-        return "No review date is required, and a policy sees that one is there, not what it says."
+        return "The ruleset requires no review date, and a policy does not see the value of a date."
     none = lacks("review", given.names)
     return Form(none, leaves=("A review date that has passed.", ONLY_KEYS)) if none else why_unmatched("review")
 

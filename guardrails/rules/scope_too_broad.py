@@ -80,7 +80,7 @@ def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001
     wild = any(sign in glob for glob in options.allowed for sign in "*?[")
     leaves = {
         "A scope that looks like an allowed one: a policy looks only for the texts between wildcards.": wild,
-        "Perhaps management groups: not seen in Azure.": "management group" in options.levels,
+        "Perhaps management groups: not tested in Azure.": "management group" in options.levels,
     }
     return Form(every(broad), leaves=tuple(text for text, is_left in leaves.items() if is_left))
 

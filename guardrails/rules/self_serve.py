@@ -41,7 +41,7 @@ RULE = Rule(
     soc2=("CC6.3", "CC8.1"),
     remediation="Have it approved and deployed by the pipeline, and delete this one.",
     check=check,
-    control="There is no alias for exemptionManagementMode; `selfServeExemptionSettings` of assignments has one.",
+    control="The property `exemptionManagementMode` has no alias. `selfServeExemptionSettings` of assignments has one.",
     good=(Case("nothing said"), Case("made by an administrator", properties={"exemptionManagementMode": "Admin"})),
     bad=(Case("self-serve", properties={"exemptionManagementMode": "UserSelfServe"}),),
     unclear=(

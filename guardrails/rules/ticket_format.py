@@ -77,7 +77,7 @@ RULE = Rule(
     soc2=("CC8.1",),
     remediation="Write the ticket's key as its system gives it, or its https address.",
     check=check,
-    control="The alias is of the whole metadata: a policy sees that a key is there, and not what it says.",
+    control="The alias covers the whole metadata: a policy sees that a key is there, but not its value.",
     options=Options,
     good=(
         Case("a Jira key"),

@@ -90,7 +90,7 @@ RULE = Rule(
     soc2=("CC5.2", "CC6.1"),
     remediation="List only the policies that it needs in policyDefinitionReferenceIds.",
     check=check,
-    control="A policy cannot look up what the assignment assigns, nor how many policies an initiative has.",
+    control="A policy cannot look up the assigned definition, or count the policies of an initiative.",
     good=(
         Case("one policy of two"),
         Case(

@@ -41,7 +41,7 @@ class Health:
         return 200 if self.age is not None and self.age < self.late else 503
 
     def to_json(self) -> str:
-        """Return the documented JSON form: docs/operations.md."""
+        """Return the documented JSON form: docs/monitoring.md."""
         status = "unknown" if self.age is None else "ok" if self.code == 200 else "late"
         return json.dumps({"status": status} if self.age is None else {"status": status, "age": self.age})
 

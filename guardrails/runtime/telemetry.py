@@ -51,7 +51,7 @@ logging.setLogRecordFactory(_on_one_line)
 
 
 class Fact(StrEnum):
-    """The facts that are logged; docs/operations.md has the fields of each."""
+    """The facts that are logged; docs/monitoring.md has the fields of each."""
 
     EVENT_RECEIVED = "event_received"
     DECISION = "decision"

@@ -1,5 +1,5 @@
 // What somebody must hear of. All but one are questions to the logs, by the names of the facts in guardrails/telemetry.py;
-// dead letters are counted in the account that holds nothing else. docs/operations.md says what each asks of you.
+// dead letters are counted in the account that holds nothing else. docs/respond.md says what each asks of you.
 
 @description('Region of the rules.')
 param location string
@@ -179,7 +179,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'Event Grid gave up on an event and put it away. docs/operations.md says how to replay it.'
+    description: 'Event Grid gave up on an event and put it away. docs/dead-letters.md says how to replay it.'
     severity: 1
     enabled: true
     autoMitigate: true

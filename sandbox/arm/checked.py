@@ -1,7 +1,8 @@
 """What the ARM stand-in offers, and what each operation was checked against; nothing else is served.
 
-`python -m sandbox.arm.checked` prints the table of docs/sandbox.md. An operation that has no entry here is answered
-with 405, so that a new one cannot be offered without saying where its shape was seen, or that it is a guess.
+`python -m sandbox.arm.checked` prints the table of docs/sandbox.md: guesses and differences. An operation that has no
+entry here is answered with 405, so that a new one cannot be offered without saying where its shape was seen, or that
+it is a guess.
 """
 
 import sys
@@ -44,35 +45,35 @@ class Checked(NamedTuple):
     differs: str = ""
 
 
-_ASYNC: Final = "Azure answers 202 and goes on; here all is done at once, with 200"
-_METADATA: Final = "Azure adds createdBy, createdOn, updatedBy and updatedOn to `metadata`"
-_MEMBERS: Final = "members have no `definitionVersion` unless given"
-_TAGS_ASYNC: Final = "Azure may answer 202; here it is always 200"
-_NO_SCOPE: Final = "the 404 for a scope that is not there"
+_ASYNC: Final = "Azure answers 202 and continues; the stand-in finishes first and answers 200"
+_METADATA: Final = "Azure adds authors and times to `metadata`"
+_MEMBERS: Final = "members have no `definitionVersion` unless the body has it"
+_TAGS_ASYNC: Final = "Azure may answer 202; the stand-in always answers 200"
+_NO_SCOPE: Final = "the 404 for a missing scope"
 OFFERED: Final[Mapping[str, Checked]] = {
     "GET policyExemptions": Checked("policy: getPolicyExemption; powershell: GetPolicyExemption"),
     "LIST policyExemptions": Checked(
         "policy: listPolicyExemptionsForSubscription, ...ForResourceGroup, ...ForResource, ...ForManagementGroup; "
         "powershell: GetPolicyExemption, Backcompat-PolicyExemptionCRUD; cli-help: atScopeAndBelow()",
-        f"{_NO_SCOPE}; the code for a bad `$filter`; how large a page is; the order",
-        "rows are in the order of their ids; a recording has those below the scope first, then inherited ones",
+        f"{_NO_SCOPE}; the code for a bad `$filter`; the size of pages; the order",
+        "rows are in the order of their ids; a recording has exemptions below the scope first, then inherited ones",
     ),
     "PUT policyExemptions": Checked(
         "policy: createOrUpdatePolicyExemption, ...WithResourceSelectors, ...WithExemptionManagementMode; "
         "powershell: ExemptionResourceSelector, Backcompat-PolicyExemptionCRUD",
-        f"{_NO_SCOPE}; the codes for a body that is refused, but for those of the .NET SDK's live tests",
+        f"{_NO_SCOPE}; the codes for refused bodies, except those in the .NET SDK's live tests",
     ),
     "PATCH policyExemptions": Checked(
         "policy: updatePolicyExemptionWithResourceSelectors, ...WithExemptionManagementMode",
-        "that other properties are ignored and not refused",
+        "properties that PATCH cannot change are ignored, not refused",
     ),
     "DELETE policyExemptions": Checked(
         "policy: deletePolicyExemption; powershell: Backcompat-PolicyExemptionCRUD (200 with the exemption)"
     ),
     "GET policyAssignments": Checked(
         "policy-2025: getPolicyAssignment; powershell: Backcompat-PolicyAssignmentEnforcementMode",
-        "that api-versions before 2024-05-01 take no notice of `$expand`; from which one on `instanceId` is shown",
-        "no `instanceId` of what was seeded, no `notScopes` unless given",
+        "api-versions before 2024-05-01 ignore `$expand`; the first api-version with `instanceId`",
+        "seeded assignments have no `instanceId`; `notScopes` is there only if the body has it",
     ),
     "LIST policyAssignments": Checked("policy-2025: listPolicyAssignments", "the order and size of pages"),
     "PUT policyAssignments": Checked(
@@ -91,11 +92,11 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "PUT policyEnrollments": Checked(
         "policy: createOrUpdatePolicyEnrollment; powershell: GetPolicyEnrollment",
-        "the codes for a body that is refused; that `policyAssignmentInstanceId` stays",
+        "the codes for refused bodies; `policyAssignmentInstanceId` does not change",
     ),
     "PATCH policyEnrollments": Checked(
         "policy: updatePolicyEnrollmentWithResourceSelectors; learn: enrollment structure",
-        "that other properties are refused",
+        "properties that PATCH cannot change are refused",
     ),
     "DELETE policyEnrollments": Checked(
         "policy: deletePolicyEnrollment; powershell: GetPolicyEnrollment (200 with the enrollment)"
@@ -104,7 +105,8 @@ OFFERED: Final[Mapping[str, Checked]] = {
         "policy: getPolicyDefinition; powershell: GetPolicyEnrollment, Backcompat-PolicyDefinitionMode"
     ),
     "LIST policyDefinitions": Checked(
-        "policy: listPolicyDefinitions", "the order and size of pages; that `eq` is written between name and value"
+        "policy: listPolicyDefinitions",
+        "the order and size of pages; in a `$filter`, the operator between name and value is `eq`",
     ),
     "PUT policyDefinitions": Checked(
         "policy: createOrUpdatePolicyDefinition; powershell: Backcompat-PolicyDefinitionMode (201 for one that was "
@@ -118,10 +120,10 @@ OFFERED: Final[Mapping[str, Checked]] = {
     "LIST policySetDefinitions": Checked("policy: listPolicySetDefinitions", "as for policyDefinitions", _MEMBERS),
     "PUT policySetDefinitions": Checked("policy: createOrUpdatePolicySetDefinition", "", f"{_MEMBERS}; {_METADATA}"),
     "DELETE policySetDefinitions": Checked(
-        "policy: deletePolicySetDefinition", "the body of the answer: as recorded of policyDefinitions"
+        "policy: deletePolicySetDefinition", "the answer has the body that a recording shows for policyDefinitions"
     ),
     "GET policyDefinitions/versions": Checked(
-        "policy: getPolicyDefinitionVersion", "the code for one that is not there"
+        "policy: getPolicyDefinitionVersion", "the code for a missing version"
     ),
     "LIST policyDefinitions/versions": Checked(
         "policy: listPolicyDefinitionVersions; policy-2025: listBuiltInPolicyDefinitionVersions",
@@ -129,14 +131,14 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "PUT policyDefinitions/versions": Checked(
         "policy: createOrUpdatePolicyDefinitionVersion",
-        "that the newest version becomes what the definition itself says; the codes for what is refused",
+        "the definition takes the body of its newest version; the codes for refused bodies",
     ),
     "DELETE policyDefinitions/versions": Checked(
-        "policy: deletePolicyDefinitionVersion", "the refusal to delete the only one, or a built-in"
+        "policy: deletePolicyDefinitionVersion", "the refusal to delete the only version or a built-in one"
     ),
     "GET policySetDefinitions/versions": Checked(
         "policy-2025: getBuiltInPolicySetDefinitionVersion, getPolicySetDefinitionVersionAtManagementGroup",
-        "that a read of one that is not there gets the code that a write of an assignment gets",
+        "a missing version gives the code that a recording shows for a write of an assignment",
     ),
     "LIST policySetDefinitions/versions": Checked(
         "policy: listPolicySetDefinitionVersionsByManagementGroup", "as for policyDefinitions/versions", _MEMBERS
@@ -149,88 +151,96 @@ OFFERED: Final[Mapping[str, Checked]] = {
     ),
     "POST listVersions": Checked(
         "policy: listAllPolicyDefinitionVersions, listAllBuiltInPolicySetDefinitionVersions",
-        "that nothing inherited is in it", "all on one page",
+        "inherited definitions are left out", "the stand-in returns all versions in one page",
     ),
     "POST acquirePolicyToken": Checked(
         "policy: acquirePolicyToken; learn: Policy Tokens",
-        "that a token is good once, that addresses are compared decoded, the answers to tokens that are not good, that "
-        "a missing change reference is a 200 with Failed, the name of the operation that is needed",
+        "the answers to invalid tokens; the name of the required permission. A token is valid for one write. Addresses "
+        "are decoded before they are compared. If the change reference is missing, the answer is 200 with the result "
+        "`Failed`",
         "no `requestDetails`, claims or evaluation details",
     ),
     "GET locks": Checked(
-        "locks: ManagementLocks_GetAtScope; cli: test_cannotdelete_resource_group_lock", differs="has `systemData`"
+        "locks: ManagementLocks_GetAtScope; cli: test_cannotdelete_resource_group_lock",
+        differs="the answer has `systemData`",
     ),
     "LIST locks": Checked(
         "locks: ManagementLocks_ListAtSubscriptionLevel; cli: test_cannotdelete_resource_group_lock",
-        differs="has `systemData`",
+        differs="the answer has `systemData`",
     ),
     "PUT locks": Checked(
         "locks: ManagementLocks_CreateOrUpdateAtResourceLevel; cli: test_cannotdelete_resource_group_lock",
-        "the code for a bad level", "has `systemData`",
+        "the code for a bad level", "the answer has `systemData`",
     ),
     "DELETE locks": Checked("locks: ManagementLocks_DeleteAtResourceGroupLevel"),
-    "LIST permissions": Checked("permissions: GetPermissions", "dataActions, which the example has not"),
-    "GET tags": Checked("resources: GetTagsResource", differs="`id` is that of the tags, not of what has them"),
+    "LIST permissions": Checked("permissions: GetPermissions", "`dataActions`, which the example lacks"),
+    "GET tags": Checked("resources: GetTagsResource", differs="`id` is the id of the tags, not of the tagged resource"),
     "PUT tags": Checked("resources: PutTagsResource", "the codes for bad tags", _TAGS_ASYNC),
     "PATCH tags": Checked("resources: PatchTagsResource", "the codes for bad tags", _TAGS_ASYNC),
     "DELETE tags": Checked("resources: DeleteTagsResource", differs=_TAGS_ASYNC),
     "GET deployments": Checked("cli: test_group_deployment_lite", differs="no hash, providers or duration"),
-    "LIST deployments": Checked("", "all of it"),
+    "LIST deployments": Checked("", "everything"),
     "PUT deployments": Checked(
         "deployments: PutDeploymentResourceGroup; cli: test_group_deployment_lite",
-        "that the first error ends it, and is the answer",
-        "done at once: `provisioningState` is Succeeded in the first answer; no hash, providers or duration",
+        "the first error ends the deployment and is its answer",
+        "`provisioningState` is Succeeded in the first answer; no hash, providers or duration",
     ),
-    "DELETE deployments": Checked("", "all of it"),
-    "GET subscriptions": Checked("subscriptions: GetSubscription", differs="has `name` and `type` besides"),
-    "LIST subscriptions": Checked("subscriptions: GetSubscriptions", differs="has `name` and `type` besides"),
+    "DELETE deployments": Checked("", "everything"),
+    "GET subscriptions": Checked("subscriptions: GetSubscription", differs="the answer also has `name` and `type`"),
+    "LIST subscriptions": Checked("subscriptions: GetSubscriptions", differs="the answer also has `name` and `type`"),
     "GET resourceGroups": Checked("resources: ResourceGroups_Get; cli: test_resource_group (HEAD: 204, 404)"),
     "LIST resourceGroups": Checked(
-        "cli: test_resource_group", "the order and size of pages", "`$filter` is not read: all are listed"
+        "cli: test_resource_group", "the order and size of pages", "`$filter` is ignored"
     ),
     "PUT resourceGroups": Checked("resources: CreateResourceGroup; cli: test_resource_group"),
-    "PATCH resourceGroups": Checked("", "all of it"),
+    "PATCH resourceGroups": Checked("", "everything"),
     "DELETE resourceGroups": Checked("cli: test_resource_group", differs=_ASYNC),
-    "GET managementGroups": Checked("groups-old: GetManagementGroup", differs="no updatedTime, updatedBy"),
-    "LIST managementGroups": Checked("groups: ListManagementGroups", differs="has `details`"),
+    "GET managementGroups": Checked("groups-old: GetManagementGroup", differs="no updatedTime or updatedBy"),
+    "LIST managementGroups": Checked("groups: ListManagementGroups", differs="the answer has `details`"),
     "PUT managementGroups": Checked("groups-old: PutManagementGroup", differs=_ASYNC),
     "PATCH managementGroups": Checked(
         "groups-old: PatchManagementGroup",
-        differs="takes the body of a PUT; that of the example (parentGroupId) it does not read",
+        differs="takes the body of a PUT, and ignores the example's parentGroupId",
     ),
     "DELETE managementGroups": Checked("groups: DeleteManagementGroup", differs=_ASYNC),
     "GET managementGroups/subscriptions": Checked("groups: GetSubscriptionFromManagementGroup"),
     "LIST managementGroups/subscriptions": Checked("groups: GetAllSubscriptionsFromManagementGroup"),
     "PUT managementGroups/subscriptions": Checked("groups: AddManagementGroupSubscription"),
     "DELETE managementGroups/subscriptions": Checked("groups: RemoveManagementGroupSubscription"),
-    "LIST resources": Checked("", "the code for a `$filter` other than one by resourceType"),
-    "GET resource": Checked("", "all but the 404, which is in many public issues: each provider answers as it likes"),
+    "LIST resources": Checked("", "the code for a `$filter` that is not by resourceType"),
+    "GET resource": Checked(
+        "",
+        "all answers except the 404, which many public issues show. In Azure, each provider has its own answers",
+    ),
     "LIST resource": Checked("", "as for GET resource"),
     "PUT resource": Checked("", "as for GET resource", _ASYNC),
     "PATCH resource": Checked("", "as for GET resource"),
     "DELETE resource": Checked("", "as for GET resource", _ASYNC),
-    "POST resource": Checked("", "any action is answered with 200 and an empty object"),
+    "POST resource": Checked("", "every action is answered with 200 and an empty object"),
     "GET metadata": Checked(
         "cli-help: ARM_CLOUD_METADATA_URL; learn: Azure Stack's endpoints",
-        "from which api-versions on it is a list, and one object",
+        "which api-versions answer with a list, and which with one object",
     ),
     "GET tenants": Checked("subscriptions: GetTenants"),
     "GET provider": Checked(
         "resources: GetProvider, GetNamedProviderAtTenant; issues: refused api-versions, InvalidResourceNamespace",
-        "that a policy type answers NoRegisteredProviderFound; capabilities and locations",
-        "five of them, without aliases",
+        "the code NoRegisteredProviderFound for a policy type; the values of `capabilities` and `locations`",
+        "five providers only, without aliases",
     ),
-    "GET providers": Checked("resources: GetProviders", "capabilities and locations", "five of them, without aliases"),
+    "GET providers": Checked(
+        "resources: GetProviders", "the values of `capabilities` and `locations`",
+        "five providers only, without aliases",
+    ),
     "GET activityLog": Checked(
-        "insights: GetActivityLogsFiltered", "the code for another `$filter`",
-        "has what our reader needs: no eventName, httpRequest, level, subStatus; no pages",
+        "insights: GetActivityLogsFiltered", "the code for other filters",
+        "only the fields that the service reads: no eventName, httpRequest, level or subStatus; no pages",
     ),
     "POST resourceGraph": Checked(
         "graph: ResourcesFirstPageQuery; learn: work with data, get resource changes; issues: rows of exemptions and "
         "of versions",
-        "what is left of a selector by principal; codes of refused queries, but for ResponsePayloadTooLarge and "
-        "RateLimiting",
-        "simple queries only, always as objectArray",
+        "the codes of refused queries, except ResponsePayloadTooLarge and RateLimiting. If a resource selector has "
+        "conditions on users or groups, a row leaves out these conditions and still shows the other ones",
+        "simple queries only; the format is always objectArray",
     ),
 }  # fmt: skip
 """Name -> what it was checked against. The names are those of `name_of` and of the routes."""
@@ -247,10 +257,21 @@ def name_of(method: str, target: Target) -> str:
 
 
 def table() -> str:
-    """Return the table of the documentation, and the list of the sources that it names."""
-    sources = "\n".join(f"- **{name}**: {what}" for name, what in SOURCES.items())
-    rows = "\n".join(f"| {name} | {one.seen or 'nothing'} | {_notes(one)} |" for name, one in OFFERED.items())
-    return f"{sources}\n\n| operation | checked against | guesses and differences |\n|---|---|---|\n{rows}\n"
+    """Return the table of the documentation: guesses and differences, one row for operations with the same ones."""
+    rows: dict[str, list[str]] = {}
+    for name, one in OFFERED.items():
+        if notes := _notes(one):
+            rows.setdefault(notes, []).append(name)
+    lines = "\n".join(f"| {_names(names)} | {notes} |" for notes, names in rows.items())
+    return f"| operation | guesses and differences |\n|---|---|\n{lines}\n"
+
+
+def _names(operations: list[str]) -> str:
+    verbs: dict[str, list[str]] = {}
+    for operation in operations:
+        verb, _, kind = operation.partition(" ")
+        verbs.setdefault(kind, []).append(verb)
+    return "; ".join(f"{', '.join(found)} {kind}" for kind, found in verbs.items())
 
 
 def _notes(one: Checked) -> str:

@@ -72,7 +72,7 @@ def test_what_is_free_is_taken_off_and_no_more(data: Data) -> None:
     assert data.cost("log_gb", 7.0).cost == pytest.approx(2 * 2.99)
     assert data.cost("execution", 1_250_000).cost == pytest.approx(0.40)
     line = data.cost("table_operation", 20_000)
-    assert (line.unit, line.quantity) == ("10,000", 2.0)
+    assert (line.unit, line.quantity) == ("10,000 operations", 2.0)
     assert line.cost == pytest.approx(0.00072)
 
 
@@ -86,7 +86,7 @@ def test_a_monitor_that_asks_each_minute_is_on_the_page(data: Data) -> None:
     dollars = 86_400 * 0.000026 + 0.0432 * 0.40 + 4.32 * 0.00036 + 0.1296 * 2.99
     assert sum(line.cost for line in lines) == pytest.approx(dollars)
     assert "makes 43,200 executions a month" in render(data)
-    assert f"| **together** |  |  | **{dollars:.2f}** |" in render(data)
+    assert f"| **total** |  |  | **{dollars:.2f}** |" in render(data)
 
 
 @pytest.mark.parametrize("size", SIZES)

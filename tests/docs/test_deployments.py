@@ -29,7 +29,7 @@ def test_what_if_comes_before_every_deployment(page: Path) -> None:
     assert [rest for rest in CREATE.findall(text) if not rest.startswith(" --confirm-with-what-if ")] == []
     for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
         for line in block.splitlines():
-            said = line.partition("#")[0]
+            said = line.partition("#")[0].strip()
             if re.search(r"\bazd (up|provision)\b", said):
                 assert said.startswith("azd provision --preview && "), line
 
@@ -41,7 +41,7 @@ def test_there_are_deployments_to_look_at() -> None:
 def test_the_page_of_upgrades_has_every_release_in_order() -> None:
     releases = re.findall(r"^## (.+)$", CHANGELOG, re.MULTILINE)
     assert releases
-    assert re.findall(r"^## (.+)$", UPGRADING, re.MULTILINE) == releases
+    assert re.findall(r"^## (\d.+)$", UPGRADING, re.MULTILINE) == releases
     assert releases[0].startswith(guardrails.__version__)
 
 

@@ -68,8 +68,8 @@ def test_a_link_that_leads_nowhere_is_found_out() -> None:
     page = ROOT / "README.md"
     assert trouble(page, "docs/none.md") == "docs/none.md: no such file"
     assert trouble(page, "../elsewhere.md") == "../elsewhere.md: no such file"
-    assert trouble(page, "docs/decisions.md#none") == "docs/decisions.md#none: no such heading"
-    assert trouble(page, "docs/decisions.md#the-ruleset") == ""
+    assert trouble(page, "docs/ruleset.md#none") == "docs/ruleset.md#none: no such heading"
+    assert trouble(page, "docs/ruleset.md#patterns") == ""
 
 
 def test_the_readme_leads_to_every_page() -> None:
@@ -107,17 +107,17 @@ def test_every_command_exists(page: Path) -> None:
             assert word in words, f"python -m guardrails {command} {word}"
 
 
-def test_operations_says_what_each_kind_and_command_is_for() -> None:
-    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    assert {kind for kind in Kind if f"| `{kind}` |" not in page} == set()
-    assert {name for name in COMMANDS if f"`exg {name}" not in page} == {"docs"}
+def test_the_pages_say_what_each_kind_and_command_is_for() -> None:
+    kinds, commands = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/respond.md", "docs/commands.md"))
+    assert {kind for kind in Kind if f"| `{kind}` |" not in kinds} == set()
+    assert {name for name in COMMANDS if f"`exg {name}" not in commands} == {"docs"}
 
 
 def test_the_worked_ruleset_is_one_and_does_as_the_page_says() -> None:
-    page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/ruleset.md").read_text(encoding="utf-8")
     snippets = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert len(snippets) == 1
-    ruleset = parse_ruleset(snippets[0], "docs/decisions.md")
+    ruleset = parse_ruleset(snippets[0], "docs/ruleset.md")
     assert ruleset.mode is Mode.ENFORCE
 
     prod = bound_at(ruleset, PROD + NAME)
@@ -135,6 +135,6 @@ def test_the_worked_ruleset_is_one_and_does_as_the_page_says() -> None:
 
 
 def test_every_section_of_a_ruleset_is_explained() -> None:
-    page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
-    explained = re.findall(r"^### `(\w+)`$", page, re.MULTILINE)
+    page = (ROOT / "docs/ruleset.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^## `(\w+)`$", page, re.MULTILINE)
     assert explained == list(schema(tuple(Kind))["properties"])

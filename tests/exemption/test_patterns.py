@@ -27,7 +27,7 @@ from guardrails.exemption.patterns import (
 )
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/ruleset.md").read_text(encoding="utf-8")
 TABLE = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| (yes|no) \| (yes|no) \|", PAGE, re.MULTILINE)
 LONG = "a" * 10_000
 

@@ -281,7 +281,7 @@ def test_a_sweep_has_the_time_that_the_guide_says() -> None:
     read: dict[str, Any] = json.loads((ROOT / "host.json").read_text("utf-8"))
     hours, minutes, seconds = map(int, read["functionTimeout"].split(":"))
     assert (hours, minutes, seconds) == (0, 30, 0)
-    guide = (ROOT / "docs/operations.md").read_text("utf-8")
+    guide = (ROOT / "docs/monitoring.md").read_text("utf-8")
     assert re.findall(r"`functionTimeout` in `host.json` is (\d+) minutes", guide) == [str(minutes)]
 
 

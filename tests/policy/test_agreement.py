@@ -286,7 +286,7 @@ def test_what_an_override_lets_pass_nowhere_keeps_its_policy() -> None:
     looser = {"severity": "high", "rules": {"expiry-too-far": {"options": {"months": 30}}}}
     rules = {"expiry-too-far": "alert"}
     (kept,) = policies_of(rulesets.ruleset({"rules": rules, "overrides": [stricter]}, 2)).values()
-    assert "Where overrides[0] holds: All of it, for a policy does not see" in " ".join(kept.metadata["leaves"])
+    assert "Where overrides[0] holds: Everything: a policy does not see" in " ".join(kept.metadata["leaves"])
     assert policies_of(rulesets.ruleset({"rules": rules, "overrides": [looser]}, 2)) == {}
     mitigated = {**looser, "exemption_category": "Mitigated"}
     assert policies_of(rulesets.ruleset({"rules": rules, "overrides": [mitigated]}, 2)).keys() == {"expiry-too-far"}

@@ -13,6 +13,7 @@ import pytest
 
 from guardrails.exemption.patterns import glob, modern
 from guardrails.policy.build import build, is_ours
+from guardrails.policy.condition import UNSEEN
 from guardrails.policy.globs import covers, outside
 from guardrails.rules import all_rules
 from guardrails.rules.control import Form
@@ -145,9 +146,11 @@ def test_what_people_read_compliance_data_of_looks_at_no_caller() -> None:
 def test_what_a_policy_leaves_is_said_in_it_and_in_the_readme() -> None:
     for rule, properties in definitions(SHIPPED).items():
         leaves = properties["metadata"]["leaves"]
-        assert row(SHIPPED, rule)[3] == (" ".join(leaves) or "nothing")
+        assert UNSEEN in leaves
+        assert row(SHIPPED, rule)[3] == (" ".join(text for text in leaves if text != UNSEEN) or "nothing more")
         said = all(text in properties["description"] for text in leaves)
         assert said or "metadata.leaves" in properties["description"]
+    assert f"All policies also leave to the service: {UNSEEN}" in SHIPPED["README.md"]
 
 
 def test_policies_that_read_metadata_say_that_they_must_not_be_alone() -> None:
@@ -196,8 +199,8 @@ def test_a_ruleset_without_any_form_has_no_initiative_for_azure_refuses_an_empty
     [
         ("{expiry-too-far: {options: {months: 1300}}}", "expiry-too-far", "36,500"),
         ("{expired: {options: {keep_days: 40000}}}", "expired", "36,500"),
-        ("{review-due: {options: {required: false}}}", "review-due", "No review date is required"),
-        ("{never-exempt: {options: {definitions: [x]}}}", "never-exempt", "list assignments"),
+        ("{review-due: {options: {required: false}}}", "review-due", "requires no review date"),
+        ("{never-exempt: {options: {definitions: [x]}}}", "never-exempt", "List assignments"),
         ("{never-exempt: {options: {assignments: ['a?b']}}}", "never-exempt", "it cannot say a?b"),
         ("{scope-too-broad: {options: {levels: []}}}", "scope-too-broad", "no level"),
         ("{ticket-missing: tag}\nmetadata: {ticket: ['tïcket']}", "ticket-missing", "other characters"),
@@ -329,8 +332,8 @@ def test_the_fields_of_a_patch_alone_are_refused_by_no_policy() -> None:
 
 def test_what_was_not_seen_in_azure_is_said() -> None:
     for properties in definitions(SHIPPED).values():
-        assert "Perhaps updates by PATCH: not seen in Azure." in properties["metadata"]["leaves"]
-    assert "Perhaps management groups: not seen in Azure." in row(SHIPPED, "scope-too-broad")[3]
+        assert "Perhaps updates by PATCH: not tested in Azure." in properties["metadata"]["leaves"]
+    assert "Perhaps management groups: not tested in Azure." in row(SHIPPED, "scope-too-broad")[3]
 
 
 def test_a_file_of_ours_is_known_by_its_mark() -> None:

@@ -146,7 +146,10 @@ def test_where_people_are_approved_by_name_users_are_left_to_the_service() -> No
     policy = denials_of(approving(BOB, PIPELINE))["author-not-approved"]
     assert refused(policy, BODY["properties"], USER) == {""}
     assert refused(policy, BODY["properties"], {"idtyp": "app", "appid": PORTAL, OBJECT_ID: PERSON}) == {"fires"}
-    assert "A user: the ruleset approves some by name, and a policy sees object ids." in policy.metadata["leaves"]
+    assert (
+        "A user: the ruleset approves some users by name, and a policy sees only object ids."
+        in policy.metadata["leaves"]
+    )
     assert refused(denials_of(approving(PIPELINE))["author-not-approved"], BODY["properties"], USER) == {"fires"}
 
 

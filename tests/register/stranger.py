@@ -28,13 +28,13 @@ def sha256(data: bytes) -> str:
 
 
 def own(row: Columns) -> dict[str, Any]:
-    """The keys are not columns; `Timestamp` and what begins with `odata.` are Azure's and count nowhere."""
+    """The keys are not columns. Ignore `Timestamp` and every column that begins with `odata.`."""
     azures = {"PartitionKey", "RowKey", "Timestamp"}
     return {name: value for name, value in row.items() if name not in azures and not name.startswith("odata.")}
 
 
 def long(name: str, row: Columns, kind: type[Any]) -> Any:
-    """A *long column*: in its order, up to the first that is missing."""
+    """A *long column*: the concatenation, up to the first that is missing."""
     found, nth = kind(), name
     while isinstance(row.get(nth), kind):
         found += row[nth]
@@ -43,13 +43,13 @@ def long(name: str, row: Columns, kind: type[Any]) -> Any:
 
 
 def named(text: str) -> str:
-    """As names are written in row keys."""
+    """*ID* escaped."""
     safe = re.sub("[^A-Za-z0-9._()-]", lambda one: "".join(f"={byte:02X}" for byte in one[0].encode()), text)
     return safe if len(safe) <= 200 else f"{safe[:150]}=~{sha256(text.encode())[:40]}"
 
 
 def key_of(identity: str) -> str:
-    """*KEY*: each character by itself, and only where that is one character and its upper case is the first again."""
+    """*KEY*: a lower case only if it is one character whose upper case is the original character."""
     lowered = ((one, one.lower()) for one in identity)
     low = "".join(two if len(two) == 1 and two.upper() == one else one for one, two in lowered)
     return sha256(low.encode())[:40]
@@ -128,7 +128,7 @@ def bodies(history: Sequence[Columns], apart: Sequence[Columns]) -> Iterator[str
 
 @cache
 def is_whole(data: bytes, digest: str) -> bool:
-    """One complete zlib stream with nothing behind it, and the digest is that of what it decompresses to."""
+    """One complete zlib stream with nothing after it; the digest is that of the decompressed bytes."""
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(data)
@@ -138,14 +138,14 @@ def is_whole(data: bytes, digest: str) -> bool:
 
 
 def pruned(entry: Columns, number: object) -> bool:
-    """Whether a later entry, whose hash is right, says that the body was pruned."""
+    """Whether a later entry with a correct hash says that the body was pruned."""
     if entry.get("event") != "pruned" or entry.get("hash") != hash_of(entry):
         return False
     return number in read(long("facts", entry, str)).get("entries", ())
 
 
 def seal_of(row: Columns) -> str:
-    """The sha256 of a list of the partition key, the row key, and an object of all other columns, `seal` aside."""
+    """The sha256 of a list of the partition key, the row key, and an object of all other columns, without `seal`."""
     columns = {
         name: value.hex() if isinstance(value, bytes) else value for name, value in own(row).items() if name != "seal"
     }

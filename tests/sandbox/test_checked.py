@@ -1,4 +1,4 @@
-"""Each operation that ARM offers has an entry that says what it was checked against, and the docs show them all."""
+"""Each operation that ARM offers has an entry that says what it was checked against; the docs show the guesses."""
 
 from pathlib import Path
 from typing import Any

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from guardrails.decisions.row import Status
 from guardrails.exemption.times import spell_time
 from sandbox import tenant as places
@@ -67,6 +69,40 @@ async def test_the_adoption_date_ends_it_too(tenant: Tenant) -> None:
     world.clock.time = until
     await tenant.settled()
     assert await world.body(one) is None
+
+
+@pytest.mark.parametrize("ends", ["by its date", "by an edit"])
+async def test_grace_starts_when_the_adoption_ends(tenant: Tenant, ends: str) -> None:
+    world, one, grace = tenant.world, tenant.world.id(), timedelta(days=3)
+    until = (world.clock.now() + timedelta(days=20)).replace(microsecond=0)
+    adoption = {"adoption": {"until": spell_time(until)}} if ends == "by its date" else {}
+    world.ruleset = rules(on={"expiry-missing": {"response": "revert", "grace": "3d"}}, **adoption)
+    await world.bad(one)
+    world.clock.advance(days=1)
+    await tenant.settled()
+    world.clock.time = until - timedelta(hours=1)
+    await tenant.settled()
+    adopted = await world.row(one)
+    assert (adopted.adopted is not None, adopted.grace_use) == (True, ())
+
+    world.clock.time = until
+    if ends == "by an edit":
+        await world.bad(one, displayName="for ever and ever")
+    await tenant.settled()
+    row = await world.row(one)
+    assert row.due is not None
+    assert row.due == until + grace
+    assert [period.end for period in row.grace_use] == [None]
+
+    world.clock.time = row.due - timedelta(minutes=1)
+    await tenant.settled()
+    assert await world.body(one) is not None
+    assert "reverted" not in await world.notice_kinds()
+    world.clock.time = row.due
+    await tenant.settled()
+    assert await world.body(one) is None
+    assert (await world.events(one))[-1] == "reverted"
+    assert (await world.notice_kinds()).count("reverted") == 1
 
 
 async def test_what_came_after_the_first_sweep_is_not_adopted_even_in_an_empty_subscription(tenant: Tenant) -> None:

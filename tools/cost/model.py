@@ -16,7 +16,7 @@ HOST: Final = ROOT / "host.json"
 SIZES: Final = (1_000, 10_000, 100_000)
 SECONDS: Final = 30 * 24 * 3600
 HOURS: Final = 730
-_UNITS: Final = {"million": 1e6, "10,000": 1e4}
+_UNITS: Final = {"million": 1e6, "10,000 operations": 1e4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +47,20 @@ class Assumed:
 TEXTS: Final[Mapping[str, str]] = {
     "per_subscription": "exemptions in a subscription",
     "changes": "writes and deletes of each exemption by people and pipelines",
-    "bad": "share of these that break a rule and are reverted, the dearest answer; each raises one more event",
-    "due": "times that each exemption is looked at because its time has come, from the queue",
-    "reminders": "other notices, per exemption: reminders, digests",
-    "targets": "events of targets, per subscription and day, that pass the filter",
-    "writes": "writes and deletes of any resource, per subscription and day: each one event in, and two filter matches",
-    "entries": "history entries of each exemption by the end of a year",
-    "memory_gb": "GB of an instance (`instanceMemoryMB`)",
-    "execution_seconds": "seconds billed for each execution: Flex Consumption's least; each as if it ran alone",
-    "record_bytes": "bytes of a log record's other columns",
+    "bad": "share of these writes that the service reverts. A revert costs the most and raises one more event",
+    "due": "scheduled checks of each exemption, by a message on the queue",
+    "reminders": "other notices per exemption, such as reminders and digests",
+    "targets": "events about targets that the event subscription's filter lets through, per subscription and day",
+    "writes": "writes and deletes of any resource, per subscription and day; each is one event and two filter matches",
+    "entries": "history entries of each exemption after a year",
+    "memory_gb": "memory of an instance in GB (`instanceMemoryMB`)",
+    "execution_seconds": "seconds billed for each execution: Flex Consumption's minimum, without parallel executions",
+    "record_bytes": "bytes of a log record besides its text",
     "host_records": "log records that the Functions host adds to each execution",
-    "queues": "queues, polled without a pause at the longest interval of host.json",
-    "secrets": "secrets in the vault, read daily by ten instances",
+    "queues": "queues, polled all the time at the longest interval of host.json",
+    "secrets": "secrets in the vault. Each of ten instances reads every secret once a day",
     "sweeps": "sweeps",
-    "looks": "requests of a monitor to the health endpoint, one a minute; not in the bill",
+    "looks": "requests of a monitor to the health endpoint, one a minute (not in the bill)",
 }
 
 

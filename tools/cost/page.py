@@ -11,12 +11,12 @@ PAGE: Final = ROOT / "docs" / "cost.md"
 _TEXT: Final = Path(__file__).with_name("page.md")
 _TRIGGERS: Final = {
     "new": "event: a new exemption, compliant",
-    "again": "the same event again, or the event of our own write",
+    "again": "the same event again, or the event of the service's own write",
     "edited": "event: an edit, compliant",
-    "reverted": "event: an edit that is reverted, and two notices queued",
-    "queued": "a message of the `reconcile` queue, nothing changed",
-    "notice": "a message of the `notices` queue: one card delivered",
-    "target": "event: a target was written, nothing was lost there",
+    "reverted": "event: an edit that is reverted, with two notices",
+    "queued": "message of the `reconcile` queue: nothing changed",
+    "notice": "message of the `notices` queue: one card delivered",
+    "target": "event: a write of a target (an object that exemptions are attached to), without a lost exemption",
 }
 _KINDS: Final = ("arm", "table", "queue", "log_lines", "log_bytes")
 
@@ -30,7 +30,6 @@ def render(data: Data) -> str:
         totals=f"{', '.join(totals[:-1])} and {totals[-1]}",
         counted=counts["counted"],
         looked_up=data.prices["looked_up"],
-        how=data.prices["how"],
         bill=_bill(bills),
         options=_table(["option", "unit", "how many", "USD"], [_line(line) for line in options(data)], right=2),
         looks=f"{data.assumed.looks:,}",
@@ -61,8 +60,8 @@ def _bill(bills: Sequence[Sequence[Line]]) -> str:
         amounts = [part for line in lines for part in (_number(line.quantity), _money(line.cost))]
         rows.append([lines[0].what, lines[0].unit, *amounts])
     sums = [part for lines in bills for part in ("", f"**{_money(_sum(lines))}**")]
-    head = ["", "unit", *(part for size in SIZES for part in (f"{size:,}", "USD"))]
-    return _table(head, [*rows, ["**together**", "", *sums]], right=2)
+    head = ["", "unit", *(part for size in SIZES for part in (f"{size:,} exemptions", "USD"))]
+    return _table(head, [*rows, ["**total**", "", *sums]], right=2)
 
 
 def _prices(data: Data) -> str:
@@ -79,7 +78,7 @@ def _line(line: Line) -> list[str]:
 
 
 def _total(lines: Sequence[Line]) -> list[str]:
-    return ["**together**", "", "", f"**{_money(_sum(lines))}**"]
+    return ["**total**", "", "", f"**{_money(_sum(lines))}**"]
 
 
 def _sum(lines: Sequence[Line]) -> float:

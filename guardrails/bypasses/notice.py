@@ -27,7 +27,7 @@ def bypass_found(found: Mapping[bytes, tuple[datetime, Bypass]], at: datetime) -
     """
     bypasses = sorted((one for _, one in found.values()), key=_badness)
     total = len(bypasses)
-    count = "1 bypass breaks" if total == 1 else f"{total} bypasses break"
+    count = "1 bypass breaks" if total == 1 else f"{total:,} bypasses break"
     severities = Counter(one.grade for one in bypasses)
     rules = Counter(rule for one in bypasses for rule in {finding.rule for finding in one.violations})
     return Notice(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from guardrails.channels import wording
 from guardrails.channels.portal import PUBLIC, link
-from guardrails.channels.text import inert, markdown, plain
+from guardrails.channels.text import inert, inert_command, markdown, plain
 from guardrails.channels.truncate import Detail, fit
 from guardrails.notices.notice import Notice
 
@@ -64,6 +64,7 @@ def _card(notice: Notice, portal: str, people: Mapping[str, str], detail: Detail
         *_table([*wording.facts(notice, detail), *wording.counts(notice, detail)]),
         *_table(wording.answer(notice, detail), apart=bool(notice.exemption or notice.digest)),
         *_findings(notice, detail),
+        *_fix(notice, detail),
         *_table(wording.terms(notice, detail), apart=True),
     ]
     if taken:
@@ -128,7 +129,7 @@ def _findings(notice: Notice, detail: Detail) -> list[Element]:
     ordered = wording.findings(notice)
     shown = ordered[: detail.findings]
     blocks = (
-        [_heading(wording.findings_heading(notice)), *(_finding(finding, detail) for finding in shown)]
+        [_heading(wording.findings_heading(notice)), *(_finding(notice, finding, detail) for finding in shown)]
         if ordered
         else []
     )
@@ -136,7 +137,7 @@ def _findings(notice: Notice, detail: Detail) -> list[Element]:
     return [*blocks, _block(_run(more, isSubtle=True))] if more else blocks
 
 
-def _finding(finding: Mapping[str, Any], detail: Detail) -> Element:
+def _finding(notice: Notice, finding: Mapping[str, Any], detail: Detail) -> Element:
     severity = str(finding.get("severity") or "")
     rank = [
         _run(wording.verdict(finding), color=_COLOURS.get(severity, "default"), weight="bolder", size="small"),
@@ -150,10 +151,22 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> Element:
     if detail.evidence and finding.get("evidence"):
         shown = _run(wording.evidence(finding["evidence"], detail.evidence), size="small", isSubtle=True)
         items.append(_block(shown, spacing="none"))
-    if detail.remediation and finding.get("remediation"):
-        remediation = [_run("Fix: ", weight="bolder"), _run(plain(finding["remediation"], detail.remediation))]
-        items.append(_block(*remediation, spacing="none"))
+    if remediation := wording.remediation(notice, finding, detail):
+        items.append(_block(_run("Fix: ", weight="bolder"), _run(remediation), spacing="none"))
     return {"type": "Container", "spacing": "small", "items": items}
+
+
+def _fix(notice: Notice, detail: Detail) -> list[Element]:
+    """Return what must change, field by field, and the command."""
+    items: list[Element] = []
+    for field, lines in wording.fix(notice, detail):
+        changed = [_block(_run(field, weight="bolder")), *(_block(_run(line), spacing="none") for line in lines)]
+        items.append({"type": "Container", "spacing": "small", "items": changed})
+    if found := wording.command(notice, detail):
+        said, (command,) = found
+        code = _run(inert_command(command), fontType="monospace", size="small")
+        items += [_block(_run(said), spacing="small"), _block(code, spacing="none")]
+    return [_heading("Fix"), *items] if items else []
 
 
 def _table(rows: Iterable[wording.Row], *, apart: bool = False) -> list[Element]:

@@ -1,10 +1,16 @@
 """Strangers' text, made safe to show. Pure.
 
-The approach, one for every card: text goes into `TextRun`s of `RichTextBlock`s, never into a `TextBlock` or `FactSet`.
-The Adaptive Cards reference says of TextRun "Markdown is not supported", so nothing in it can become markup, whatever
-a client's markdown dialect is and whether or not it honours backslashes. In Slack it goes into `plain_text` objects,
-for the same reason. Three things remain, and `inert` breaks them: clients that look for addresses in plain text (phones
-do), mentions (`<at>`, `<!here>`, `<@U1>`, `@channel`), and the `{{DATE()}}` functions that cards expand even in runs.
+Teams: text goes into `TextRun`s of `RichTextBlock`s, never into a `TextBlock` or `FactSet`. RichTextBlock does not
+support Markdown (https://learn.microsoft.com/adaptive-cards/authoring-cards/text-features), so nothing in it can become
+markup. Whether clients look for bare addresses in it is documented nowhere, and phones do. So `inert` breaks addresses,
+mentions, and the `{{DATE()}}` functions that cards expand even in runs.
+
+Slack: in an object of type `mrkdwn` with `verbatim: true`, Slack makes no links of addresses and no mentions of names,
+but formats, and follows references in angle brackets
+(https://docs.slack.dev/reference/block-kit/composition-objects/text-object). So `verbatim` escapes those brackets, and
+an address reads naturally there. A text that has formatting characters stays in a `plain_text` object, which is not
+formatted; of addresses in it nothing is documented, so it is `inert`.
+
 Two places are markup by their specification: `fallbackText` of a card, which `markdown` is for, and the line that
 Slack shows in a notification, which `mrkdwn` is for.
 """
@@ -94,6 +100,23 @@ def inert(text: object, limit: int) -> str:
     return _MACRO.sub(r"\1 ", read)
 
 
+def inert_command(command: str) -> str:
+    """Return a command in which no client finds an address: for a POSIX shell it is the same.
+
+    An empty pair of quotes breaks what `inert` breaks: outside quotes, and within single ones, it says nothing. The
+    command has nothing of the kind within double quotes. Azure's own namespaces in an id stay as they are.
+    """
+    return _SCHEME.sub(lambda found: found[0][:-1] + "'':", _FOUND_IN_COMMANDS.sub("''", command))
+
+
+_FOUND_IN_COMMANDS: Final = re.compile(
+    r"(?<=[/\\])(?=[/\\])"  # between the slashes of https://
+    r"|(?<=\S)(?<!/providers/Microsoft)(?=[.\uff0e\u3002\uff61][^\W\d_]{2})"
+    r"|(?<=<)(?=\s*/?\s*at\b|\s*[!@#])|(?<=@)(?=(?:here|channel|everyone)\b)|(?<=[{$])(?=\{)",
+    re.IGNORECASE,
+)
+
+
 def markdown(text: object, limit: int) -> str:
     """Return a stranger's text for a place that is read as markdown: `inert`, with the markup characters escaped.
 
@@ -117,6 +140,16 @@ def mrkdwn(text: object, limit: int) -> str:
     The limit is before escaping; `&` grows to five characters. Quotes and lists need a line's start: `>` is an entity.
     """
     return _SHORTCODE.sub("\ua789", inert(text, limit)).translate(_MRKDWN)
+
+
+def verbatim(text: str) -> str | None:
+    """Return text, as `plain` gives it, for a `mrkdwn` object with `verbatim`; None where Slack would format it."""
+    if _FORMATTING.search(text):
+        return None
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+_FORMATTING: Final = re.compile(r"[*_~`]|:[\w+'-]+:")
 
 
 def _escaped_opening(match: re.Match[str]) -> str:

@@ -124,6 +124,7 @@ def _encoded(notice: Notice, portal: str, detail: Detail, taken: tuple[str, ...]
 
 def _data(notice: Notice, portal: str, detail: Detail) -> dict[str, Any]:
     data = notice.current_json()
+    fix = data.pop("fix", {})
     exemption = _trimmed(data["exemption"], detail.name)
     if "id" in notice.exemption:
         exemption["id"] = _cut(str(notice.exemption["id"]), detail.id)
@@ -132,6 +133,7 @@ def _data(notice: Notice, portal: str, detail: Detail) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         **data,
+        **_fix(fix, detail),
         **({"digest": _trimmed(data["digest"], 120)} if "digest" in data else {}),
         **({"links": {"portal": address}} if address else {}),
         "severity": _cut(notice.severity, 40),
@@ -155,6 +157,14 @@ def _finding(finding: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
         "evidence": _trimmed(evidence, detail.evidence) if detail.evidence else {},
         "remediation": _cut(str(finding.get("remediation") or ""), detail.remediation),
     }
+
+
+def _fix(fix: Mapping[str, Any], detail: Detail) -> dict[str, Any]:
+    """Return what must change, and the command; none of it where how to fix things is left out."""
+    if not fix or not detail.remediation:
+        return {}
+    changes = [one for one in fix.get("changes") or [] if isinstance(one, Mapping)]
+    return {"fix": {"changes": _trimmed(changes, 200), "command": _cut(str(fix.get("command") or ""), FULL.text)}}
 
 
 def _with_old_names(data: Mapping[str, Any], kind: Kind, *, findings: bool) -> dict[str, Any]:

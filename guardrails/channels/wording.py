@@ -1,18 +1,19 @@
 """The words of a notice, before any channel's markup: labels, rows, sentences. Pure.
 
-Cards and Slack messages are made of these. Every text here that a stranger wrote has been through `inert`.
+Cards and Slack messages are made of these. Every text here that a stranger wrote has been through `quoted`: `inert`,
+unless the channel has a place where less is needed.
 """
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from guardrails.channels.portal import identity, place
 from guardrails.channels.text import inert, plain
 from guardrails.channels.truncate import Detail, worst_first
 from guardrails.exemption.exemption_id import TYPE
-from guardrails.exemption.times import parse_time
+from guardrails.exemption.times import parse_time, read_time
 from guardrails.notices.digest import REMINDERS
 from guardrails.notices.notice import Kind, Notice
 
@@ -41,6 +42,9 @@ SHORTENED: Final = "Shortened to fit. The history of the exemption has everythin
 type Row = tuple[str, list[str]]
 """A label and its lines."""
 
+type Quote = Callable[[object, int], str]
+"""Returns a stranger's text for a place in a message, of at most so many characters."""
+
 
 def label(notice: Notice) -> str:
     """Return the kind in words."""
@@ -54,7 +58,7 @@ def headline(notice: Notice, limit: int) -> str:
 
 def subline(notice: Notice) -> str:
     """Return severity, kind and time."""
-    return f"{plain(notice.severity, 20).capitalize()} · {label(notice)} · {spelled(notice.at)}"
+    return f"{plain(notice.severity, 20).capitalize()} · {label(notice)} · {read_time(notice.at)}"
 
 
 def subject(notice: Notice) -> str:
@@ -62,20 +66,20 @@ def subject(notice: Notice) -> str:
     return str(notice.exemption.get("displayName") or notice.exemption.get("name") or "")
 
 
-def facts(notice: Notice, detail: Detail) -> list[Row]:
+def facts(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
     """Return what, where and who; only who, where the notice is about the service itself."""
     about = notice.exemption
-    actor = inert(notice.actor, detail.name)
+    actor = quoted(notice.actor, detail.name)
     if not about:
         return [("Who", [actor])] if actor else []
     name = str(about.get("name") or "")
-    what = inert(subject(notice), detail.name) or "an exemption without a name"
-    shown = [what] if name in ("", subject(notice)) else [what, f"named {inert(name, detail.name)}"]
-    where = [f"{level.capitalize()} {inert(part, detail.name)}" for level, part in place(about)]
+    what = quoted(subject(notice), detail.name) or "an exemption without a name"
+    shown = [what] if name in ("", subject(notice)) else [what, f"named {quoted(name, detail.name)}"]
+    where = [f"{level.capitalize()} {quoted(part, detail.name)}" for level, part in place(about)]
     return _filled(("What", shown), ("Where", where), ("Who", [actor or "not known"]))
 
 
-def counts(notice: Notice, detail: Detail) -> list[Row]:
+def counts(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
     """Return what a notice counts, the most frequent first; nothing where it counts nothing."""
     digest = notice.digest
     since = _time(digest.get("since"))
@@ -84,7 +88,7 @@ def counts(notice: Notice, detail: Detail) -> list[Row]:
         numbers = digest.get(key)
         if isinstance(numbers, Mapping) and numbers:
             ordered = sorted(numbers.items(), key=lambda pair: (-int(pair[1]), str(pair[0])))
-            listed = [f"{number} {inert(what, detail.name)}" for what, number in ordered[:_MOST_COUNTS]]
+            listed = [f"{number:,} {quoted(what, detail.name)}" for what, number in ordered[:_MOST_COUNTS]]
             rows.append((name, ["; ".join(listed) + ("; …" if len(ordered) > _MOST_COUNTS else "")]))
     return rows
 
@@ -110,29 +114,30 @@ def findings_heading(notice: Notice) -> str:
     return "Finding" if len(notice.findings) == 1 else "Findings"
 
 
-def terms(notice: Notice, detail: Detail) -> list[Row]:
+def terms(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
     """Return what the exemption is from, until when, and who answers for it; nothing for the service itself."""
     about = notice.exemption
     if not about:
         return []
     assignment = str(about.get("assignment") or "").rstrip("/").rsplit("/", 1)[-1]
     claim = "knownOwner" in about
-    agreed = [inert(about.get("category") or "", detail.name), _expiry(about.get("expiresOn"), detail)]
+    ends = _expiry(about.get("expiresOn"), detail, quoted)
+    agreed = [quoted(about.get("category") or "", detail.name), ends]
     return _filled(
-        ("Control", [inert(assignment, detail.name)]),
+        ("Control", [quoted(assignment, detail.name)]),
         ("Terms", [", ".join(filter(None, agreed))]),
-        ("Claims owner" if claim else "Owner", [inert(about.get("owner") or "none", detail.name)]),
-        ("Known owner", [inert(about["knownOwner"] or "none", detail.name)] if claim else []),
-        ("Ticket", [inert(about.get("ticket") or "none", detail.name)]),
+        ("Claims owner" if claim else "Owner", [quoted(about.get("owner") or "none", detail.name)]),
+        ("Known owner", [quoted(about["knownOwner"] or "none", detail.name)] if claim else []),
+        ("Ticket", [quoted(about.get("ticket") or "none", detail.name)]),
         ("Review", [_time(about.get("reviewOn"))]),
     )
 
 
-def answer(notice: Notice, detail: Detail) -> list[Row]:
+def answer(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
     """Return what was done, why, and what to do next."""
     # a reason may quote the exemption or Azure's error message; what was done and what to do next are ours
     why = () if notice.kind is Kind.DIGEST else notice.why[: detail.why]  # its reasons are its counts
-    reasons = [inert(line, detail.words) for line in why]
+    reasons = [quoted(line, detail.words) for line in why]
     done, follows = plain(notice.done, detail.words), plain(notice.next, detail.words)
     return _filled(("Done", [done]), ("Because", reasons), ("Next", [follows]))
 
@@ -161,6 +166,59 @@ def _with_place(finding: Mapping[str, Any]) -> str:
     return text
 
 
+def remediation(notice: Notice, finding: Mapping[str, Any], detail: Detail) -> str:
+    """Return what to do about a finding, in our words; "" for what is unknown, and where `fix` says it exactly."""
+    known = any(change.get("rule") == finding.get("rule") for change in _changes(notice))
+    if known or finding.get("status") == "unknown" or not detail.remediation:
+        return ""
+    return plain(finding.get("remediation") or "", detail.remediation)
+
+
+def fix(notice: Notice, detail: Detail, quoted: Quote = inert) -> list[Row]:
+    """Return what must change: of each field its name, what it holds now, and what is allowed."""
+    if not detail.remediation:
+        return []
+    return [
+        (
+            _field(str(change.get("field") or "?"), detail.name, quoted),
+            [
+                f"Now: {quoted(change.get('current') or 'nothing', detail.name)}",
+                f"Allowed: {quoted(change.get('allowed') or '?', detail.remediation)}",
+            ],
+        )
+        for change in _changes(notice)
+    ]
+
+
+_OURS: Final = re.compile(r"id|name|systemData\.[A-Za-z]+|properties(\.metadata)?\.[A-Za-z]+")
+
+
+def _field(field: str, limit: int, quoted: Quote) -> str:
+    """Return a field's name; its last part can be a stranger's, in the metadata."""
+    return plain(field, limit) if _OURS.fullmatch(field) else quoted(field, limit)
+
+
+def command(notice: Notice, detail: Detail) -> Row | None:
+    """Return what a notice's command is for, and the command in one line; None where there is none.
+
+    A command is shown as it is, or not at all: what would have to be changed or cut is left out.
+    """
+    given = notice.fix.get("command")
+    if not detail.remediation or not isinstance(given, str) or not given or plain(given, _LONGEST_COMMAND) != given:
+        return None
+    verbs = {"create": "Make it anew", "delete": "Delete it"}
+    said = next((said for verb, said in verbs.items() if given.startswith(f"az policy exemption {verb} ")), "Change it")
+    return f"{said}{', with your values for what is in <>' if '<' in given else ''}:", [given]
+
+
+_LONGEST_COMMAND: Final = 2000
+
+
+def _changes(notice: Notice) -> list[Mapping[str, Any]]:
+    changes = notice.fix.get("changes")
+    return [one for one in changes if isinstance(one, Mapping)] if isinstance(changes, list) else []
+
+
 def verdict(finding: Mapping[str, Any]) -> str:
     """Return how bad a finding is, and whether it is one at all: `high`, `low, could not be checked`."""
     unchecked = ", could not be checked" if finding.get("status") == "unknown" else ""
@@ -176,12 +234,12 @@ def more(total: int, shown: int) -> str:
     return f"and {count} more" if shown else f"{count}, not shown here"
 
 
-def evidence(value: object, limit: int) -> str:
+def evidence(value: object, limit: int, quoted: Quote = inert) -> str:
     """Return evidence in short: `name: value` pairs."""
     if not isinstance(value, Mapping):
-        return inert(_json(value, limit), limit)
+        return quoted(_json(value, limit), limit)
     pairs = [f"{plain(key, 60)}: {plain(_json(item, limit), limit)}" for key, item in list(value.items())[:12]]
-    return inert(" · ".join(pairs), limit)
+    return quoted(" · ".join(pairs), limit)
 
 
 def _json(value: object, limit: int) -> str:
@@ -192,11 +250,11 @@ def _json(value: object, limit: int) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _expiry(value: object, detail: Detail) -> str:
+def _expiry(value: object, detail: Detail, quoted: Quote) -> str:
     if not str(value or "").strip():
         return "never expires"
     time = _time(value)
-    return f"expires {time}" if time else f"expires on '{inert(value, detail.name)}', which is no date"
+    return f"expires {time}" if time else f"expires on '{quoted(value, detail.name)}', which is no date"
 
 
 def _time(value: object) -> str:
@@ -205,9 +263,4 @@ def _time(value: object) -> str:
         time = parse_time(value)
     except ValueError:
         return ""
-    return spelled(time) if time else ""
-
-
-def spelled(time: datetime) -> str:
-    """Return a time as people read it, in UTC."""
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return read_time(time) if time else ""

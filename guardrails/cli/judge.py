@@ -33,6 +33,7 @@ from guardrails.cli.screen import Cell, Screen
 from guardrails.decisions.assess import Assessment, Finding, Verdict, assess
 from guardrails.decisions.decide import Plan, Situation, decide
 from guardrails.decisions.facts import facts_of
+from guardrails.decisions.fix import Fix, fix_of
 from guardrails.exemption.body import fingerprint
 from guardrails.exemption.facts import NO_POLICIES, Author
 from guardrails.exemption.model import Exemption
@@ -52,6 +53,7 @@ class Judged:
     exemption: Exemption
     assessment: Assessment
     plan: Plan
+    fix: Fix
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON form."""
@@ -59,6 +61,7 @@ class Judged:
             "id": self.exemption.id.text,
             "verdict": str(self.assessment.verdict),
             "findings": [finding.to_json() for finding in self.assessment.findings],
+            "fix": self.fix.to_json(),
             "plan": self.plan.to_json(),
         }
 
@@ -124,7 +127,7 @@ def judge(exemption: Exemption, ruleset: Ruleset, assignments: Assignments, now:
         now=now,
         mode=ruleset.mode,
     )
-    return Judged(exemption, assessment, decide(situation))
+    return Judged(exemption, assessment, decide(situation), fix_of(exemption, facts, ruleset))
 
 
 class Complaints:
@@ -218,11 +221,14 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
     else:
         for one in judged:
             screen.line(f"{one.assessment.verdict}  {one.exemption.id.text}")
+            fix = one.fix.to_json()
             for finding in one.assessment.findings:
-                head, *rest = finding_lines(finding.to_json())
+                head, *rest = finding_lines(finding.to_json(), fix)
                 screen.line(head, indent=2)
                 for line in rest:
                     screen.line(line, indent=4)
+            for line in command_lines(fix):
+                screen.line(line, indent=2)
             for line in _plan_lines(one.plan):
                 screen.line(line, indent=2)
     _sum_up(judged, screen)
@@ -232,18 +238,27 @@ def _show(judged: list[Judged], ruleset: Ruleset, screen: Screen) -> None:
 
 
 def _row(one: Judged) -> tuple[Cell, ...]:
-    found = [line for finding in one.assessment.findings for line in finding_lines(finding.to_json())]
+    fix = one.fix.to_json()
+    found = [line for finding in one.assessment.findings for line in finding_lines(finding.to_json(), fix)]
     where = [one.exemption.id.name, f"at {one.exemption.id.scope}"]
-    return str(one.assessment.verdict), [*where, *found, *_plan_lines(one.plan)]
+    return str(one.assessment.verdict), [*where, *found, *command_lines(fix), *_plan_lines(one.plan)]
 
 
-def finding_lines(finding: Mapping[str, Any]) -> list[str]:
-    """Return a finding (its JSON form) for people: what, the evidence, how to fix it."""
+def finding_lines(finding: Mapping[str, Any], fix: Mapping[str, Any]) -> list[str]:
+    """Return a finding for people: what, the evidence, how to fix it. All in their JSON forms; `fix` may be {}."""
     head = f"{finding['code']} {finding['rule']} ({finding['severity']}): "
     if finding["status"] == Verdict.UNKNOWN:
         return [f"{head}unknown: {finding['text']}"]
     evidence = ", ".join(f"{name}: {_value(value)}" for name, value in finding["evidence"].items())
-    return [head + finding["text"], *([f"evidence: {evidence}"] if evidence else []), f"fix: {finding['remediation']}"]
+    changes = (change for change in fix.get("changes", ()) if change["rule"] == finding["rule"])
+    exact = [f"{one['field']}: {_value(one['current'])} now; allowed: {one['allowed']}" for one in changes]
+    how = [f"fix: {line}" for line in exact or [finding["remediation"]]]
+    return [head + finding["text"], *([f"evidence: {evidence}"] if evidence else []), *how]
+
+
+def command_lines(fix: Mapping[str, Any]) -> list[str]:
+    """Return the command of a fix (its JSON form) for people; none where it has none."""
+    return [f"command: {fix['command']}"] if fix.get("command") else []
 
 
 def _value(value: object) -> str:

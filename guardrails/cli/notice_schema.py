@@ -57,7 +57,7 @@ MEANINGS: Final[Mapping[Kind, str]] = {
 }
 """What each kind says, one line of markdown."""
 
-_OPTIONAL: Final = frozenset({"schema_version", "findingsTotal", "links", "truncated", "digest"})
+_OPTIONAL: Final = frozenset({"schema_version", "findingsTotal", "links", "truncated", "digest", "fix"})
 
 _TIME: Final = {
     "type": "string",
@@ -118,6 +118,8 @@ def schema_of(kind: Kind) -> dict[str, Any]:
             "description": "What was left out to keep a webhook or an event small, in order.",
         },
     }
+    if kind not in SERVICE:
+        properties["fix"] = _fix()
     if kind in _COUNTS:
         properties["digest"] = _counted(_COUNTS[kind])
     required = [name for name in properties if name not in _OPTIONAL]
@@ -167,6 +169,31 @@ def _finding() -> dict[str, Any]:
     }
     with_old = properties | _old_names(properties, "findings")
     return _closed(with_old, "One rule's answer.", required=tuple(properties))
+
+
+def _fix() -> dict[str, Any]:
+    change = {
+        "rule": _text("The rule's name."),
+        "field": _text("Where it is in the exemption, as in ARM's JSON: properties.expiresOn."),
+        "current": {
+            "type": ["string", "null"],
+            "description": "What is there now, cut; null for nothing. A stranger's text, unescaped.",
+        },
+        "allowed": _text("What the ruleset allows there; it may quote the exemption."),
+    }
+    properties = {
+        "changes": {
+            "type": "array",
+            "items": _closed(change, "One field.", required=tuple(change)),
+            "description": "Of each rule that is broken.",
+        },
+        "command": _text(
+            "The one command of the Azure CLI, for a POSIX shell, that makes all changes that a command can make: what"
+            " people decide is in angle brackets. Empty where there is none."
+        ),
+    }
+    about = "What must change for the exemption to keep the rules; left out where nothing must."
+    return _closed(properties, about, required=tuple(properties))
 
 
 _COUNTER: Final = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}

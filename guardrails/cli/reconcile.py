@@ -6,10 +6,11 @@
 import argparse
 from typing import Any
 
-from guardrails.cli.judge import finding_lines
+from guardrails.cli.judge import command_lines, finding_lines
 from guardrails.cli.online import with_service
 from guardrails.cli.options import add_by, add_format, add_id, exemption_id
 from guardrails.cli.screen import Screen
+from guardrails.decisions.fix import fix_of
 from guardrails.decisions.row import Stored
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.facts import Gone
@@ -17,6 +18,7 @@ from guardrails.exemption.hint import Hint
 from guardrails.exemption.model import Exemption
 from guardrails.reconcile.visit import Look, Outcome
 from guardrails.ruleset.budgets import WAITS
+from guardrails.ruleset.model import Ruleset
 from guardrails.wiring import Service
 
 
@@ -48,7 +50,7 @@ async def _dry_run(service: Service, exemption: ExemptionId, hint: Hint) -> dict
     stored, seen = await visit.observe()
     notes = _notes(stored)
     if isinstance(seen, Exemption):
-        return _planned(await visit.look(seen, stored.row if stored else None), exemption, notes)
+        return _planned(await visit.look(seen, stored.row if stored else None), exemption, notes, visit.ruleset)
     gone = isinstance(seen, Gone)
     why = "Azure says that it does not exist" if isinstance(seen, Gone) else f"it cannot be read: {seen.reason}"
     document = _json(exemption, "gone" if gone else "unknown", reasons=[why, *notes], dry_run=True)
@@ -65,13 +67,14 @@ def _notes(stored: Stored | None) -> list[str]:
     return notes
 
 
-def _planned(look: Look, exemption: ExemptionId, notes: list[str]) -> dict[str, Any]:
+def _planned(look: Look, exemption: ExemptionId, notes: list[str], ruleset: Ruleset) -> dict[str, Any]:
     document = _json(exemption, str(look.plan.status), reasons=[*look.plan.reasons, *notes], dry_run=True)
     return document | {
         "answer": look.plan.answer,
         "would": look.plan.action.name if look.plan.action else "",
         "withheld": look.plan.withheld.name if look.plan.withheld else "",
         "findings": [finding.to_json() for finding in look.assessment.findings],
+        "fix": fix_of(look.exemption, look.facts, ruleset).to_json(),
     }
 
 
@@ -97,8 +100,10 @@ def _json(exemption: ExemptionId, status: str, *, reasons: list[str], dry_run: b
 def _show(document: dict[str, Any], screen: Screen) -> None:
     screen.line(f"{document['status']}  {document['id']}", style=document["status"])
     for finding in document["findings"]:
-        for line in finding_lines(finding):
+        for line in finding_lines(finding, document.get("fix", {})):
             screen.line(line, indent=2)
+    for line in command_lines(document.get("fix", {})):
+        screen.line(line, indent=2)
     if document["dry_run"]:
         withheld = document["withheld"]
         audit = f"{withheld} in enforce mode; audit mode changes nothing" if withheld else "nothing in Azure"

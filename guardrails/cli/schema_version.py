@@ -56,6 +56,10 @@ VALUES: Final[Mapping[str, Mapping[str, Names]]] = {
 """By command: where a value is -> a value of today -> what version 1 has there."""
 
 
+NEW: Final[Mapping[str, frozenset[str]]] = {"judge": frozenset({"fix"}), "reconcile": frozenset({"fix"})}
+"""By command: the keys of its objects that version 1 has not."""
+
+
 class Form:
     """How the output of a command is spelled.
 
@@ -70,6 +74,7 @@ class Form:
     def __call__(self, value: Any, at: str = "") -> Any:
         """Return JSON as it is to be printed. `at`: where it is in what is printed; "" for the whole."""
         if self.version == 1:
+            value = _without(value, NEW.get(self.command, frozenset()))
             value = replaced(value, _named(VALUES, self.command), at)
             return renamed(value, _named(NAMES, self.command), at)
         whole = isinstance(value, Mapping) and not at
@@ -89,6 +94,15 @@ def form_of(command: str, args: argparse.Namespace) -> Form:
     """Return how the output of a command is to be spelled."""
     named = " ".join(filter(None, (command, getattr(args, "action", None))))
     return Form(named, getattr(args, "schema_version", VERSION))
+
+
+def _without(value: Any, keys: frozenset[str]) -> Any:
+    """Return an object, or a list of them, without some of its keys."""
+    if not keys or not isinstance(value, Mapping | list):
+        return value
+    if isinstance(value, list):
+        return [_without(item, keys) for item in value]
+    return {key: item for key, item in value.items() if key not in keys}
 
 
 def _named[T](tables: Mapping[str, Mapping[str, T]], command: str) -> Mapping[str, T]:

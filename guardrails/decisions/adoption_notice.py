@@ -93,7 +93,7 @@ class Adoption:
             exemption={},
             findings=tuple(self._finding(one) for _, one in self._worst),
             actor="",
-            done=f"{total} exemption{'' if total == 1 else 's'} adopted, {bad} of them against the rules."
+            done=f"{total:,} exemption{'' if total == 1 else 's'} adopted, {bad:,} of them against the rules."
             " Nothing was changed in Azure.",
             why=("what was there before the guardrails is left alone until somebody edits it",),
             next=NEXT[Kind.ADOPTED],

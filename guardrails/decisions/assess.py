@@ -9,7 +9,7 @@ from typing import Any
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption, NotReturned
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Unknown, Violation
+from guardrails.rules.base import PASS, Change, Unknown, Violation
 from guardrails.ruleset.bound_rules import Alternatives, Applied, BoundRule, Response
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.strictest import strictest
@@ -134,6 +134,12 @@ def answers_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[
         f"{_key(bound, outcome)} {bound.response} {bound.grace.total_seconds():.0f} {bound.severity}"
         for bound, outcome in _outcomes(exemption, facts, ruleset)
     ]
+
+
+def changes_found(exemption: Exemption, facts: Facts, ruleset: Ruleset) -> list[tuple[str, Change]]:
+    """Return the name of each rule that is broken, with what must change, ordered by code."""
+    found = _outcomes(exemption, facts, ruleset)
+    return [(bound.rule.name, said.change) for bound, said in found if isinstance(said, Violation) and said.change]
 
 
 def _key(bound: BoundRule, outcome: object) -> str:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from guardrails.decisions.assess import Assessment, Verdict
+from guardrails.decisions.fix import NOTHING, Fix
 from guardrails.decisions.history import Outgoing
 from guardrails.decisions.holds import on_hold
 from guardrails.decisions.ownership import is_claim
@@ -31,7 +32,7 @@ _SOON: Final = timedelta(days=7)
 
 _TEXT_LIMIT: Final = 300
 _EVIDENCE_LIMIT: Final = 600
-_EVIDENCE_IN_ALL: Final = 6_000
+_EVIDENCE_IN_ALL: Final = 5_000
 """Characters of evidence in one notice: a message on a queue has at most 48 KiB, and a character up to 4 bytes."""
 _VALUES: Final = 10
 _REASONS: Final = 20
@@ -68,6 +69,7 @@ def about(
     exemption: Exemption | None = None,
     assessment: Assessment | None = None,
     row: Row | None = None,
+    fix: Fix = NOTHING,
 ) -> Notice:
     """Return the notice about one exemption. `done` and `why` are our words; `actor` and the exemption are quoted.
 
@@ -92,6 +94,7 @@ def about(
         done=done,
         why=tuple(line[:_TEXT_LIMIT] for line in why[:_REASONS]),
         next=naming(NEXT[kind], exemption_id),
+        fix=fix.to_json(),
     )
 
 

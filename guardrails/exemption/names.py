@@ -59,6 +59,17 @@ class Names:
                 said[role], ranks[role] = text, rank
         return said
 
+    def key_of(self, role: str, metadata: Mapping[str, Any]) -> str:
+        """Return the key in `metadata` that says something of a role; where none does, the one that is preferred."""
+        keys = self.roles[role]
+        ranks = {key: self._found.get(key) or self._found.get(fold_name(key)) for key in metadata if _is_name(key)}
+        there = [(hit[1], key) for key, hit in ranks.items() if hit and hit[0] == role]
+        return min(there)[1] if there else keys[0]
+
+
+def _is_name(key: object) -> bool:
+    return isinstance(key, str) and len(key) <= _LONGEST_NAME
+
 
 _LONGEST_NAME: Final = 64
 """Longer metadata keys mean nothing to us; folding them would keep strangers' text in the cache."""

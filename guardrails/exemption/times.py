@@ -42,6 +42,11 @@ def spell_time(time: datetime) -> str:
     return utc.isoformat().replace("+00:00", "Z")
 
 
+def read_time(time: datetime) -> str:
+    """Write a time for people, in UTC and to the minute: 2027-06-30 00:00 UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def spelled_time(value: object) -> object:
     """Return a time in one spelling, None for none, and what is no time as it is."""
     try:

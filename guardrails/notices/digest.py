@@ -265,7 +265,7 @@ def compose(box: str, window: str, items: Sequence[DigestItem], now: datetime, p
     severities = _counts(notice.severity for notice in notices)
     rules = _counts(rule for notice in notices for rule in sorted(_rules(notice)))
     since = min(notice.at for notice in notices)
-    total = f"{len(notices)} {what}{'s' if len(notices) > 1 else ''}"
+    total = f"{len(notices):,} {what}{'s' if len(notices) > 1 else ''}"
     made = Notice(
         id=name,
         kind=Kind.DIGEST,

@@ -175,6 +175,8 @@ class Notice:
         done: what was done, one sentence; our words.
         why: the reasons, our words.
         next: what to do next, one sentence; our words.
+        fix: what must change for the exemption to keep the rules, {changes: a list of {rule, field, current, allowed},
+            command}, see guardrails.decisions.fix; {} where nothing must, or the notice is not about what it says.
         digest: what is counted, name -> number each but for `since` and `total`: {since, total, kinds, severities,
             rules} of a digest, {total, verdicts, severities, rules, expiry} of what was adopted, {total,
             bypasses, severities, rules} of bypasses; {} for other kinds.
@@ -192,6 +194,7 @@ class Notice:
     why: tuple[str, ...]
     next: str
     digest: Mapping[str, Any] = field(default_factory=dict)
+    fix: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form in which it is stored and sent from queue to queue; `from_json` reads it."""
@@ -212,7 +215,8 @@ class Notice:
             "why": list(self.why),
             "next": self.next,
         }
-        return {**out, "digest": dict(self.digest)} if self.digest else out
+        optional = {"fix": self.fix, "digest": self.digest}
+        return out | {name: dict(said) for name, said in optional.items() if said}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Notice":
@@ -235,6 +239,7 @@ class Notice:
                 why=tuple(str(line) for line in data["why"]),
                 next=str(data["next"]),
                 digest=dict(data.get("digest") or {}),
+                fix=dict(data.get("fix") or {}),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a notice: {error!r}") from error

@@ -7,6 +7,7 @@ from typing import Any, Final
 from guardrails.decisions import notify
 from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Action, Delete, PutBack, Remove, refused_until
+from guardrails.decisions.fix import NOTHING, fix_for
 from guardrails.decisions.next_row import begun, entry_for, particulars, row_gone
 from guardrails.decisions.row import Intent, Status, Stored
 from guardrails.exemption.body import fingerprint
@@ -223,6 +224,7 @@ async def _blocked(visit: Visit, look: Look | None, stored: Stored, result: Bloc
         exemption=look.exemption if look else None,
         assessment=look.assessment if look else None,
         row=stored.row,
+        fix=fix_for(Kind.CANNOT_ACT, look.plan, look.exemption, look.facts, visit.ruleset) if look else NOTHING,
     )
     notices = [notice] if restoring or row.refused == 1 or visit.hint.source == "operator" else []
     saved = await visit.commit(stored, row, entry_for("cannot-act", now, visit.hint, why=result.reason), notices)

@@ -13,6 +13,7 @@ from guardrails.decisions.assess import Assessment, assess
 from guardrails.decisions.copies import replace
 from guardrails.decisions.decide import Plan, PutBack, Situation, broken_at, decide, refused_until, unblocked
 from guardrails.decisions.facts import facts_of
+from guardrails.decisions.fix import fix_for
 from guardrails.decisions.grace import begins, inherit
 from guardrails.decisions.history import Entry, Outgoing
 from guardrails.decisions.holds import ended
@@ -351,6 +352,7 @@ class Visit:
             exemption=look.exemption,
             assessment=look.assessment,
             row=look.row_after(stored)[0],
+            fix=fix_for(kind, look.plan, look.exemption, look.facts, self.ruleset),
         )
 
     async def commit(

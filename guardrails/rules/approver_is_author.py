@@ -24,7 +24,7 @@ from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.words import clip, says_nothing
 
 _BETWEEN: Final = re.compile(r"[,;\n]")
@@ -42,7 +42,8 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     """Violation where only its writers approve it; Unknown where one of them is not known."""
     approver = exemption.said.get("approver")
     if approver is None or (options.required and says_nothing(approver)):
-        return Violation("it names no approver", {"approver": clip(approver or "")}) if options.required else PASS
+        said = clip(approver or "")
+        return Violation("it names no approver", {"approver": said}, _change(said)) if options.required else PASS
     author = facts.author
     known = isinstance(author, Author) and author.name != ""
     if not _is_among(approver, author.name if isinstance(author, Author) else "", exemption.created_by):
@@ -58,7 +59,13 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
             "author": clip(author.name) if isinstance(author, Author) else None,
             "createdBy": clip(exemption.created_by) or None,
         },
+        _change(clip(approver)),
     )
+
+
+def _change(said: str) -> Change:
+    allowed = "somebody other than its author and its creator"
+    return Change(f"{METADATA}approver", said or None, allowed, "<approver>")
 
 
 def _is_among(approver: str, author: str, creator: str) -> bool:

@@ -19,7 +19,7 @@ from guardrails.exemption.facts import Assignment, Facts, Gone, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import ASSIGNED, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.words import clip
 
 
@@ -33,7 +33,11 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return unread
     if exemption.scope_validation.lower() == "donotvalidate":
         return PASS
-    return unread or Violation("its assignment does not exist", {"policyAssignmentId": clip(exemption.assignment_id)})
+    if unread:
+        return unread
+    said = clip(exemption.assignment_id)
+    change = Change(ASSIGNED, said, "an assignment that exists", delete=True)
+    return Violation("its assignment does not exist", {"policyAssignmentId": said}, change)
 
 
 RULE = Rule(

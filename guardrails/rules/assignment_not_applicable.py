@@ -25,7 +25,7 @@ from guardrails.exemption.facts import Facts, Gone, Outside, Together, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import ASSIGNED, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.words import clip, clips
 
 
@@ -48,6 +48,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
             "notScope": clip(outside.not_scope),
             "managementGroups": clips(outside.groups),
         },
+        Change(ASSIGNED, clip(exemption.assignment_id), "an assignment that applies at its scope", delete=True),
     )
 
 

@@ -15,14 +15,18 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/policy-as-code
 """
 
+from functools import lru_cache
+
 from guardrails.exemption.facts import Author, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.callers import NAMED, others, sorted_out
 from guardrails.rules.control import Form, Given
-from guardrails.rules.words import clip
+from guardrails.rules.words import clip, clips
+
+_NAMED = 3
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -36,9 +40,18 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if not author.name:
         return Unknown("the author is not known: systemData names nobody")
+    said = clip(author.name)
     return Violation(
-        "it was not written by an approved pipeline", {"author": clip(author.name), "kind": clip(author.kind)}
+        "it was not written by an approved pipeline",
+        {"author": said, "kind": clip(author.kind)},
+        Change("systemData.lastModifiedBy", said, _allowed(facts.approved)),
     )
+
+
+@lru_cache(maxsize=8)
+def _allowed(approved: frozenset[str]) -> str:
+    named = ", ".join(clips(sorted(approved)[:_NAMED]))
+    return f"an approved pipeline: {named}{', …' if len(approved) > _NAMED else ''}"
 
 
 def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001

@@ -6,8 +6,9 @@ Violation with its evidence, or Unknown with the reason. It never raises on purp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, cast
@@ -16,6 +17,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import ARM, Source
+from guardrails.exemption.times import read_time, spell_time
 from guardrails.rules.control import Control
 
 
@@ -28,6 +30,40 @@ class Pass:
 PASS: Final = Pass()
 
 
+type Value = datetime | str | tuple[str, ...]
+"""A value of a field: a time in UTC, a text, or a list of texts."""
+
+EXPIRES: Final = "properties.expiresOn"
+CATEGORY: Final = "properties.exemptionCategory"
+REFERENCES: Final = "properties.policyDefinitionReferenceIds"
+ASSIGNED: Final = "properties.policyAssignmentId"
+METADATA: Final = "properties.metadata."
+"""Before a role of guardrails.exemption.names: the ruleset's key for it belongs there."""
+
+END: Final = "<YYYY-MM-DDTHH:MM:SSZ>"
+"""The value of `expiresOn` where a rule asks for one and leaves it to other rules which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What must change for an exemption to keep a rule.
+
+    Attributes:
+        field: where it is in ARM's JSON; in metadata, METADATA and the role.
+        current: what is there now, JSON-ready; a stranger's and unescaped; None for nothing.
+        allowed: what the rule allows there under its options, a phrase for people.
+        to: the value to write; a text in angle brackets where people decide on it; None where no write of this
+            exemption can make it right.
+        delete: whether this exemption has to go.
+    """
+
+    field: str
+    current: str | Sequence[str] | None
+    allowed: str
+    to: Value | None = None
+    delete: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """The exemption breaks the rule.
@@ -35,10 +71,12 @@ class Violation:
     Attributes:
         text: what is wrong, one sentence for people, without a full stop.
         evidence: the values that show it, JSON-ready; texts in it are the stranger's and unescaped.
+        change: what must change.
     """
 
     text: str
     evidence: Mapping[str, Any]
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +186,17 @@ def paragraphs_of(rule: Declared) -> list[str]:
 def title_of(rule: Declared) -> str:
     """Return what a rule asks: the first paragraph, on one line."""
     return " ".join(paragraphs_of(rule)[0].split())
+
+
+def ends_by(expires: datetime | None, limit: datetime, why: str, now: datetime) -> Change:
+    """Return the change of an end that may be no later than `limit`; what has to end by now is to go.
+
+    `why`: what that limit is, a phrase.
+    """
+    current, allowed = spell_time(expires) if expires else None, f"no later than {read_time(limit)}, {why}"
+    if limit <= now:
+        return Change(EXPIRES, current, f"{allowed}; that has passed", delete=True)
+    return Change(EXPIRES, current, allowed, limit)
 
 
 def option(default: Any, doc: str, **limits: Any) -> Any:

@@ -20,11 +20,12 @@ from typing import Final
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import CATEGORY, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import Form, Given, Parameter, alias
 from guardrails.rules.words import clip
 
 _CATEGORIES: Final = ("Mitigated", "Waiver")
+_MEANS: Final = {"Mitigated": "the policy's intent is met in another way", "Waiver": "the risk is accepted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,19 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
         return PASS
     category = exemption.category
     if category.lower() in {text.strip().lower() for text in options.categories}:
-        return Violation(f"its category is {clip(category)}, which is forbidden here", {"category": clip(category)})
+        said = clip(category)
+        return Violation(f"its category is {said}, which is forbidden here", {"category": said}, _change(said, options))
     if category in _CATEGORIES:
         return PASS
     return Unknown(f"the category '{clip(category)}' is neither Waiver nor Mitigated")
+
+
+def _change(said: str, options: Options) -> Change:
+    listed = {text.strip().lower() for text in options.categories}
+    fine = [category for category in _CATEGORIES if category.lower() not in listed]
+    if not fine:
+        return Change(CATEGORY, said, "none: both categories are forbidden here", delete=True)
+    return Change(CATEGORY, said, f"{fine[0]}, where {_MEANS[fine[0]]}", fine[0])
 
 
 def control(options: Options, given: Given) -> Form:  # noqa: ARG001

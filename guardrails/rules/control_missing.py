@@ -18,7 +18,7 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import CATEGORY, METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import ONLY_KEYS, Form, Given, alias, every, lacks, why_unmatched
 from guardrails.rules.words import clip, says_nothing
 
@@ -33,8 +33,12 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     control = exemption.said.get("control", "")
     if not says_nothing(control):
         return PASS
+    said = clip(control) or None
+    allowed = f"what meets the policy's intent in another way; or {CATEGORY}: Waiver"
     return Violation(
-        "it is Mitigated and names no compensating control", {"category": category, "control": clip(control) or None}
+        "it is Mitigated and names no compensating control",
+        {"category": category, "control": said},
+        Change(f"{METADATA}control", said, allowed, "<compensating control>"),
     )
 
 

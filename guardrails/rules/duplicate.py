@@ -26,9 +26,9 @@ from guardrails.exemption.facts import Earlier, Facts, Gone, Overlap, Together, 
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.sample import EXEMPTIONS, RESOURCE
-from guardrails.rules.words import clips
+from guardrails.rules.words import clip, clips
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -39,6 +39,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if isinstance(overlap, Unread):
         return Unknown(f"whether it repeats another exemption is unknown: {overlap.reason}")
     text = "it switches off what an exemption before it does"
+    names = [other.id.rpartition("/")[2] for other in overlap.others[:3]]
     if overlap.whole:
         text = "with exemptions that were written before it, it exempts the whole initiative"
     return Violation(
@@ -49,6 +50,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
             "policyDefinitionReferenceIds": clips(overlap.controls),
             "policies": overlap.policies or None,
         },
+        Change("id", clip(exemption.id.text), f"one of them: this one, or {' and '.join(clips(names))}"),
     )
 
 

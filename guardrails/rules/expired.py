@@ -20,7 +20,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import EXPIRES, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, ends
 
 
@@ -40,7 +40,13 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}") if exemption.expiry_problem else PASS
     if not is_expired(expires, facts.now) or (facts.now - expires).days < options.keep_days:
         return PASS
-    return Violation("it has expired", {"expiresOn": spell_time(expires), "now": spell_time(facts.now)})
+    kept = f", {options.keep_days} days after its end at the latest" if options.keep_days else ""
+    ended = spell_time(expires)
+    return Violation(
+        "it has expired",
+        {"expiresOn": ended, "now": spell_time(facts.now)},
+        Change(EXPIRES, ended, f"one that has ended is to go{kept}", delete=True),
+    )
 
 
 def control(options: Options, given: Given) -> Form | str:  # noqa: ARG001

@@ -28,7 +28,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.names import ticket_mark
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Unknown, Violation, ends_by, option
 from guardrails.rules.words import clip, says_nothing
 
 
@@ -56,14 +56,24 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
             return PASS  # expiry-lost says so
         if exemption.expiry_problem:
             return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
-        return Violation("its expiry was removed", _evidence(before, then, None))
+        return Violation("its expiry was removed", _evidence(before, then, None), _change(before, None, facts, options))
     if now <= max(then, before.latest or then):
         return PASS
     if (now - then).total_seconds() <= options.tolerance_days * 86_400:
         return PASS
     if options.allow_with_new_ticket and _is_new(exemption.ticket, before):
         return PASS
-    return Violation("its expiry was pushed out", {**_evidence(before, then, now), "ticket": clip(exemption.ticket)})
+    evidence = {**_evidence(before, then, now), "ticket": clip(exemption.ticket)}
+    return Violation("its expiry was pushed out", evidence, _change(before, now, facts, options))
+
+
+def _change(before: Before, now: datetime | None, facts: Facts, options: Options) -> Change | None:
+    if before.expires_on is None:
+        return None
+    change = ends_by(now, before.expires_on, "the end that was accepted", facts.now)
+    if not options.allow_with_new_ticket or now is None:
+        return change
+    return replace(change, allowed=f"{change.allowed}; a later one under a ticket that it never named before")
 
 
 def _is_new(ticket: str, before: Before) -> bool:

@@ -21,7 +21,7 @@ from guardrails.exemption.facts import Before, Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation, ends_by
 
 
 def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  # noqa: ARG001
@@ -45,6 +45,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
                 "seenAt": spell_time(seen),
                 "goneSince": spell_time(max(seen, without)) if without else None,
             },
+            ends_by(None, end, "the end that it had", facts.now),
         )
     return PASS
 

@@ -16,7 +16,7 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import END, EXPIRES, PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import Form, blank
 
 
@@ -26,7 +26,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if exemption.expiry_problem:
         return Unknown(f"expiresOn cannot be read: {exemption.expiry_problem}")
-    return Violation("it never expires", {"expiresOn": None})
+    return Violation("it never expires", {"expiresOn": None}, Change(EXPIRES, None, "a time at which it ends", END))
 
 
 _CONTROL = Form(blank("expiresOn"), leaves=("An expiry of spaces only.",))

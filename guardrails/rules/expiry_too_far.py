@@ -24,7 +24,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, ends_by, option
 from guardrails.rules.control import FURTHEST, NO_TIME, Form, Given, Parameter, ends
 
 
@@ -60,7 +60,19 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
             "writtenAt": spell_time(written) if facts.written_at else None,
             "latest": spell_time(limit),
         },
+        ends_by(expires, limit, _limited(options, known=facts.written_at is not None), facts.now),
     )
+
+
+def _limited(options: Options, *, known: bool) -> str:
+    """Return what the latest allowed end is, a phrase. `known`: whether the time of the write is."""
+    since = "after the write" if known else "from now"
+    more = f" and {_counted(options.tolerance_days, 'day')}" if options.tolerance_days else ""
+    return f"{_counted(options.months, 'month')}{more} {since}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _why(facts: Facts) -> str:

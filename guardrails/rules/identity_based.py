@@ -14,11 +14,13 @@ References:
 - https://learn.microsoft.com/azure/templates/microsoft.authorization/policyexemptions
 """
 
+from collections.abc import Iterable
+
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import PRINCIPALS, RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import Form, alias
 from guardrails.rules.selection import PEOPLE, selection_of
 from guardrails.rules.words import clips
@@ -36,7 +38,16 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
             "kinds": sorted({condition.kind for condition in found}),
             "principals": clips(who for condition in found for who in condition.within or condition.without or ()),
         },
+        Change("properties.resourceSelectors", _spelled(condition.kind for condition in found), _ALLOWED),
     )
+
+
+_ALLOWED = f"no selector of the kinds {' and '.join(PRINCIPALS)}; others pick the resources that need it"
+
+
+def _spelled(kinds: Iterable[str]) -> list[str]:
+    there = set(kinds)
+    return [kind for kind in PRINCIPALS if kind.lower() in there]
 
 
 _SELECTORS = alias("resourceSelectors[*].selectors[*]")

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Violation, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, why_unmatched
 from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
 
@@ -45,9 +45,12 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
         lacks = _lacks(stated, exemption.display_name, options.min_length)
         if lacks is None:
             return PASS
+    said = clip(exemption.description) or None
+    allowed = f"what cannot comply, why, and what will end it: at least {options.min_length} characters"
     return Violation(
         f"its justification {lacks}",
-        {"description": clip(exemption.description) or None, "justification": clip(stated) or None},
+        {"description": said, "justification": clip(stated) or None},
+        Change("properties.description", said, allowed, "<what cannot comply, why, and what will end it>"),
     )
 
 

@@ -27,7 +27,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import SYSTEM
 from guardrails.exemption.times import spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, ends_by, option
 from guardrails.rules.words import MOST
 
 
@@ -56,7 +56,8 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     first = facts.dates[0][0] if exemption.created_at is None else min(facts.dates[0][0], exemption.created_at)
     if not known or (expires - min(known)).total_seconds() <= options.tolerance_days * 86_400:
         return PASS
-    if not _is_later(expires, first, options.months):
+    limit = months_after(first, options.months)
+    if not first < limit < expires:  # no limit where the calendar ends before it
         return Unknown("when it was created is not known") if SYSTEM in exemption.not_returned else PASS
     dates = [date for date, before in zip([*known, expires], [None, *known], strict=True) if date != before]
     return Violation(
@@ -67,14 +68,8 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
             "days": (expires - first).days,
             "dates": [spell_time(date) for date in dates[-MOST:]],
         },
+        ends_by(expires, limit, f"{options.months} months from its first sight", facts.now),
     )
-
-
-def _is_later(expires: datetime, first: datetime, months: int) -> bool:
-    if (expires - first).days < 28 * months:  # no month is shorter: near enough without a calendar
-        return False
-    limit = months_after(first, months)
-    return first < limit < expires  # no limit where the calendar ends before it
 
 
 def _at(year: int, month: int, day: int) -> datetime:

@@ -27,7 +27,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import matches_any
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import ASSIGNED, PASS, REFERENCES, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import Condition, Form, Given, every, matches, some, written
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.selection import selection_of
@@ -51,7 +51,8 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     if options.assignments:
         given = exemption.assignment_id.rstrip("/")
         if _is_listed(options.assignments, given):
-            return Violation("its assignment must never be exempted", {"assignment": clip(given)})
+            change = Change(ASSIGNED, clip(given), "an assignment that is not listed in the ruleset", delete=True)
+            return Violation("its assignment must never be exempted", {"assignment": clip(given)}, change)
     if not options.definitions:
         return PASS
     assignment = facts.assignment
@@ -59,7 +60,7 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
         return Unknown(f"the assignment is not known: {assignment.reason}") if isinstance(assignment, Unread) else PASS
     never = _folded(options.definitions)
     if _hits((assignment.definition_id,), never):
-        return _violation((assignment.definition_id,))
+        return _violation((assignment.definition_id,), _whole(exemption))
     members = assignment.members
     if isinstance(members, Unread):
         return Unknown(f"the initiative is not known: {members.reason}") if assignment.is_initiative else PASS
@@ -69,7 +70,9 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     least, most = selection.exempts(exemption, members)
     hits = _hits((members[name] for name in least), never)
     if hits:
-        return _violation(sorted(hits), assignment.evidence)
+        kept = tuple(name for name in exemption.reference_ids if not _hits((members.get(name.lower(), ""),), never))
+        change = Change(REFERENCES, clips(exemption.reference_ids), f"only {', '.join(clips(kept))}", kept)
+        return _violation(sorted(hits), change if kept else _whole(exemption), assignment.evidence)
     return Unknown(selection.doubt) if _hits((members[name] for name in most), never) else PASS
 
 
@@ -92,9 +95,17 @@ def _name(text: str) -> str:
     return text[text.rfind("/") + 1 :]
 
 
-def _violation(definitions: Iterable[str], version: Mapping[str, str] = MappingProxyType({})) -> Violation:
+def _whole(exemption: Exemption) -> Change:
+    """Return that it has to go."""
+    said = clips(exemption.reference_ids)
+    return Change(REFERENCES, said or None, "policies that are not listed in the ruleset", delete=True)
+
+
+def _violation(
+    definitions: Iterable[str], change: Change, version: Mapping[str, str] = MappingProxyType({})
+) -> Violation:
     evidence = {"definitions": clips(definitions), **version}
-    return Violation("it exempts policies that must never be exempted", evidence)
+    return Violation("it exempts policies that must never be exempted", evidence, change)
 
 
 _ID = written("policyAssignmentId")

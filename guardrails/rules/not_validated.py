@@ -17,7 +17,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, VALIDATION
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.control import Form, alias
 from guardrails.rules.words import clip
 
@@ -28,7 +28,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if not mode or mode.lower() == "default":
         return PASS
     if mode.lower() == "donotvalidate":
-        return Violation("Azure did not check that its assignment applies", {"assignmentScopeValidation": clip(mode)})
+        change = Change("properties.assignmentScopeValidation", clip(mode), "Default", "Default")
+        said = "Azure did not check that its assignment applies"
+        return Violation(said, {"assignmentScopeValidation": clip(mode)}, change)
     return Unknown(f"assignmentScopeValidation is '{clip(mode)}', neither Default nor DoNotValidate")
 
 

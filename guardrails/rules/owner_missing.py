@@ -18,7 +18,7 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Violation
+from guardrails.rules.base import METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Violation
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.words import clip, says_nothing
 
@@ -28,7 +28,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     owner = exemption.said.get("owner", "")
     if owner.find("@") > 0 or not says_nothing(owner):
         return PASS
-    return Violation("it has no owner", {"owner": clip(owner) or None})
+    said = clip(owner) or None
+    change = Change(f"{METADATA}owner", said, "the team or person that answers for it", "<owner>")
+    return Violation("it has no owner", {"owner": said}, change)
 
 
 def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001

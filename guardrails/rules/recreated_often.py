@@ -26,7 +26,7 @@ from typing import Final
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Violation, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
 from guardrails.rules.sample import BODY, EXEMPTIONS, RESOURCE
 from guardrails.rules.words import clip
 
@@ -49,6 +49,11 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     return Violation(
         "its target is recreated often, and it is not deployed together with it",
         {"restored": facts.recreated, "name": clip(exemption.id.name)},
+        Change(
+            "name",
+            clip(exemption.id.name),
+            "a GUID, and coLocated: true in the metadata, as infra/modules/exemption.bicep writes them",
+        ),
     )
 
 

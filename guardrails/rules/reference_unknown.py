@@ -14,11 +14,13 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure#policy-definition-ids
 """
 
+from collections.abc import Mapping
+
 from guardrails.exemption.facts import Assignment, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, REFERENCES, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.selection import selection_of
 from guardrails.rules.words import clip, clips
@@ -39,17 +41,29 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         if assignment.is_initiative:
             return Unknown(f"the initiative is not known: {members.reason}")
         members = {}
-    for name in ids:
-        if name.lower() not in members:
-            return Violation(
-                "it names policies that the assignment does not have",
-                {
-                    "unknown": clips(name for name in ids if name.lower() not in members),
-                    "definition": clip(assignment.definition_id),
-                    **assignment.evidence,
-                },
-            )
-    return rest
+    unknown = [name for name in ids if name.lower() not in members]
+    if not unknown:
+        return rest
+    return Violation(
+        "it names policies that the assignment does not have",
+        {"unknown": clips(unknown), "definition": clip(assignment.definition_id), **assignment.evidence},
+        _change(exemption, members, clips(unknown)),
+    )
+
+
+def _change(exemption: Exemption, members: Mapping[str, str], unknown: list[str]) -> Change:
+    """Return what must change: ids are taken out where others remain; else people decide which are meant."""
+    without = f"without {', '.join(unknown)}"
+    kept = tuple(name for name in exemption.reference_ids if name.lower() in members)
+    if len(kept) == len(exemption.reference_ids):
+        return Change("properties.resourceSelectors", unknown, without)
+    if members and not kept:
+        named = ", ".join(sorted(members)[:_NAMED]) + (", …" if len(members) > _NAMED else "")
+        return Change(REFERENCES, clips(exemption.reference_ids), f"those of: {named}", "<reference ids>")
+    return Change(REFERENCES, clips(exemption.reference_ids), without, kept)
+
+
+_NAMED = 5
 
 
 RULE = Rule(

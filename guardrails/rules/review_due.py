@@ -23,7 +23,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.times import parse_time, spell_time
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.words import clip
 
@@ -39,13 +39,20 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:
     """Violation where the review date is missing or its day has passed; Unknown where it is no date."""
     text = exemption.said.get("review")
     if text is None:
-        return Violation("it has no review date", {"reviewDate": None}) if options.required else PASS
+        none = {"reviewDate": None}
+        return Violation("it has no review date", none, _change(None, facts)) if options.required else PASS
     due = _time(text) if len(text) <= 40 else None
     if due is None:
         return Unknown(f"the review date '{clip(text)}' is not a date such as 2027-02-01")
     if due >= facts.now or due.date() >= facts.now.date():
         return PASS
-    return Violation("its review is overdue", {"reviewDate": spell_time(due), "now": spell_time(facts.now)})
+    evidence = {"reviewDate": spell_time(due), "now": spell_time(facts.now)}
+    return Violation("its review is overdue", evidence, _change(clip(text), facts))
+
+
+def _change(current: str | None, facts: Facts) -> Change:
+    allowed = f"the day of the next review, {facts.now:%Y-%m-%d} (UTC) or later"
+    return Change(f"{METADATA}review", current, allowed, "<YYYY-MM-DD>")
 
 
 @lru_cache(maxsize=1024)

@@ -19,11 +19,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from guardrails.exemption.exemption_id import ScopeKind
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import matches_any
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Violation, option
+from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
 from guardrails.rules.control import ID, Condition, Form, Given, around_scope, every, some
 from guardrails.rules.sample import ASSIGNMENT, EXEMPTIONS, GROUP, SUBSCRIPTION
 from guardrails.rules.words import clip
@@ -48,7 +49,13 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
     scope = exemption.id.scope
     if matches_any(options.allowed, scope):
         return PASS
-    return Violation(f"it exempts a whole {kind}", {"level": kind.value, "scope": clip(scope)})
+    fine = [level for level in ScopeKind if level not in options.levels]
+    allowed = f"the id of a {' or a '.join(fine[::-1])}" if fine else "a scope that the ruleset lists as allowed"
+    return Violation(
+        f"it exempts a whole {kind}",
+        {"level": kind.value, "scope": clip(scope)},
+        Change("id", clip(scope), allowed, delete=True),
+    )
 
 
 _MANAGEMENT_GROUP = "/providers/Microsoft.Management/managementGroups/contoso"

@@ -18,7 +18,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import MODE, RESOURCE_GRAPH
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.words import clip
 
 
@@ -28,7 +28,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     if not mode or mode.lower() == "admin":
         return PASS
     if mode.lower() == "userselfserve":
-        return Violation("whom the policy stops exempted themselves", {"exemptionManagementMode": clip(mode)})
+        said, allowed = clip(mode), "Admin, or nothing: in an exemption that was approved"
+        change = Change("properties.exemptionManagementMode", said, allowed, delete=True)
+        return Violation("whom the policy stops exempted themselves", {"exemptionManagementMode": said}, change)
     return Unknown(f"exemptionManagementMode is '{clip(mode)}', neither Admin nor UserSelfServe")
 
 

@@ -21,7 +21,7 @@ from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.patterns import regex
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, Outcome, Rule, Unknown, Violation, option
+from guardrails.rules.base import METADATA, PASS, Case, Change, Outcome, Rule, Unknown, Violation, option
 from guardrails.rules.words import LONGEST, clip
 
 FORMS = (
@@ -52,7 +52,15 @@ def check(exemption: Exemption, facts: Facts, options: Options) -> Outcome:  # n
         return Unknown("the option 'pattern' is not a regular expression")
     if pattern.matches(ticket[:LONGEST]):
         return PASS
-    return Violation("its ticket is not of the agreed form", {"ticket": clip(ticket), "pattern": clip(options.pattern)})
+    said, form = clip(ticket), clip(options.pattern)
+    allowed = "a key such as SEC-1234, CHG0031337 or AB#77, or the ticket's https address"
+    if options.pattern != FORMS:
+        allowed = f"what matches the regular expression {form}"
+    return Violation(
+        "its ticket is not of the agreed form",
+        {"ticket": said, "pattern": form},
+        Change(f"{METADATA}ticket", said, allowed, "<ticket>"),
+    )
 
 
 def _with_ticket(ticket: object) -> dict[str, object]:

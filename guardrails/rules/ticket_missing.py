@@ -18,7 +18,7 @@ References:
 from guardrails.exemption.facts import Facts
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Violation
+from guardrails.rules.base import METADATA, PASS, Case, Change, NoOptions, Outcome, Rule, Violation
 from guardrails.rules.control import ONLY_KEYS, Form, Given, lacks, why_unmatched
 from guardrails.rules.words import clip, says_nothing
 
@@ -30,7 +30,9 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
         return PASS
     if not says_nothing(ticket):
         return PASS
-    return Violation("it has no approval ticket", {"ticket": clip(ticket) or None})
+    said = clip(ticket) or None
+    change = Change(f"{METADATA}ticket", said, "the ticket that approved it", "<ticket>")
+    return Violation("it has no approval ticket", {"ticket": said}, change)
 
 
 def control(options: NoOptions, given: Given) -> Form | str:  # noqa: ARG001

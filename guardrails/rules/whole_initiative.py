@@ -17,11 +17,13 @@ References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/initiative-definition-structure
 """
 
+from collections.abc import Collection
+
 from guardrails.exemption.facts import Assignment, Facts, Unread
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.exemption.sources import RESOURCE_GRAPH, SELECTORS
-from guardrails.rules.base import PASS, Case, NoOptions, Outcome, Rule, Unknown, Violation
+from guardrails.rules.base import PASS, REFERENCES, Case, Change, NoOptions, Outcome, Rule, Unknown, Violation
 from guardrails.rules.sample import ASSIGNMENT, DENY_PUBLIC, INITIATIVE
 from guardrails.rules.selection import selection_of
 from guardrails.rules.words import clip, clips
@@ -43,7 +45,7 @@ def check(exemption: Exemption, facts: Facts, options: NoOptions) -> Outcome:  #
     least, most = selection.exempts(exemption, members)
     if len(most) < len(members) or (len(members) == 1 and (ids or selection.narrows)):
         return PASS
-    return _violation(exemption, assignment, len(members)) if len(least) == len(members) else Unknown(selection.doubt)
+    return _violation(exemption, assignment, members) if len(least) == len(members) else Unknown(selection.doubt)
 
 
 def _without_members(exemption: Exemption, assignment: Assignment, reason: str) -> Outcome:
@@ -52,19 +54,27 @@ def _without_members(exemption: Exemption, assignment: Assignment, reason: str) 
     selection = selection_of(exemption)
     if exemption.reference_ids or selection.narrows:
         return Unknown(f"the initiative is not known: {reason}")
-    return _violation(exemption, assignment, None) if selection.takes_all else Unknown(selection.doubt)
+    return _violation(exemption, assignment, ()) if selection.takes_all else Unknown(selection.doubt)
 
 
-def _violation(exemption: Exemption, assignment: Assignment, policies: int | None) -> Violation:
+def _violation(exemption: Exemption, assignment: Assignment, policies: Collection[str]) -> Violation:
+    """Return the violation; `policies`: the initiative's reference ids, none where they are not known."""
+    said = clips(exemption.reference_ids)
+    named = ", ".join(clips(sorted(policies)[:_NAMED])) + (", …" if len(policies) > _NAMED else "")
+    allowed = f"only those that are needed{f', of {len(policies)}: {named}' if policies else ''}"
     return Violation(
         "it exempts the whole initiative",
         {
             "initiative": clip(assignment.definition_id),
             **assignment.evidence,
-            "policies": policies,
-            "policyDefinitionReferenceIds": clips(exemption.reference_ids),
+            "policies": len(policies) or None,
+            "policyDefinitionReferenceIds": said,
         },
+        Change(REFERENCES, said or None, allowed, "<reference ids>"),
     )
+
+
+_NAMED = 5
 
 
 _SINGLE = Assignment(ASSIGNMENT, DENY_PUBLIC, {})

@@ -23,6 +23,7 @@ HOSTILE: Final = (
     "ftp://evil.com", "msteams://x", "https://localhost:1/", "evil\u200b.com", "ev\u202eil.com", "evil\uff0ecom",
     "https:\u2060//evil.com", "&lt;b&gt; &#91;a&#93;(https://evil.com)", "\\[a\\](https://evil.com)", "\\*a*",
     "</at> < at id=1>Jo</at>", "{{DATE(2026-01-01T00:00:00Z)}} ${x}", "javascript:alert(1)", "a.b.co", "x.zip",
+    "mailto :jo@evil.com",
     "\u202eRTL \u2066iso\u2069 \u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\x00\x07\x1b[31mred\x7f\x85", "\ud800",
     "Z\u0351\u036b\u0343\u0356\u0345\u0360\u0361\u0362a\u0335lgo", "👩‍👩‍👧‍👦 🏴\U000e0067\U000e0062",
     "\ue000\ufdd0\uffff", "\u3164\u2800\u115f", "",

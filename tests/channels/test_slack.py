@@ -1,6 +1,7 @@
 """What a Slack message says, that it keeps Slack's limits, and that its one button is all that acts."""
 
 import json
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_the_message_says_who_what_where_why_done_and_next() -> None:
     whole = check(message(notice()))
     shown = said(message(notice()))
     for part in (
-        "An exemption breaks two rules", "High · violation · 2026-11-21 12:30 UTC", "jo@contoso[.]com",
+        "An exemption breaks two rules", "High · violation · 2026-11-21 12:30 UTC", "jo@contoso.com",
         "Partner ingestion over the public endpoint", "named partner-ingestion", "Resource group partner-ingestion",
         "storage-baseline", "Waiver, expires 2028-05-31 00:00 UTC", "SEC-1234", "*What*", "*Owner*",
         "*Expiry more than 12 months ahead* (high) expiry-far", "it expires 18 months after it was written",
@@ -65,6 +66,60 @@ def test_the_message_says_who_what_where_why_done_and_next() -> None:
         assert part in shown
     assert whole["text"] == "An exemption breaks two rules: Partner ingestion over the public endpoint"
     assert whole["blocks"][-1]["elements"][0]["url"] == "https://portal.azure.com/#@/resource" + SCOPE
+
+
+def shown_as(actor: str) -> tuple[str, str]:
+    """Return the type and the text of the object that names who wrote it."""
+    blocks = json.loads(message(notice(actor=actor)))["blocks"]
+    fields = [field for block in blocks for field in block.get("fields", ())]
+    label = next(place for place, field in enumerate(fields) if field["text"] == "*Who*")
+    return fields[label + 1]["type"], fields[label + 1]["text"]
+
+
+def test_an_address_reads_naturally_where_slack_is_documented_to_make_no_link_of_it() -> None:
+    assert shown_as("jo@contoso.com") == ("mrkdwn", "jo@contoso.com")
+    assert shown_as("https://contoso.com/a?b=1&c") == ("mrkdwn", "https://contoso.com/a?b=1&amp;c")
+    assert shown_as("<!here> <https://contoso.com|x>") == ("mrkdwn", "&lt;!here&gt; &lt;https://contoso.com|x&gt;")
+    assert shown_as("@here") == ("mrkdwn", "@here")
+
+
+def test_what_slack_would_format_is_plain_text_with_its_addresses_broken() -> None:
+    assert shown_as("jo_doe") == ("plain_text", "jo_doe")
+    assert shown_as("jo_doe@contoso.com") == ("plain_text", "jo_doe@contoso[.]com")
+    assert shown_as("*see* contoso.com") == ("plain_text", "*see* contoso[.]com")
+    assert shown_as(":smile: contoso.com") == ("plain_text", ":smile: contoso[.]com")
+
+
+FIX = {
+    "changes": [
+        {"rule": "owner-missing", "field": "properties.metadata.owner", "current": None, "allowed": "the team"},
+        {"rule": "x", "field": "properties.metadata.ticket", "current": "contoso.com", "allowed": "a key"},
+    ],
+    "command": "az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='<owner>'\"",
+}
+
+
+def test_the_fix_says_field_current_value_allowed_value_and_the_command() -> None:
+    whole = check(message(notice(fix=FIX, findings=(finding(rule="owner-missing"), finding("other", rule="other")))))
+    shown = said(message(notice(fix=FIX, findings=(finding(rule="owner-missing"),))))
+    for part in (
+        "*Fix*", "properties.metadata.owner\nNow: nothing\nAllowed: the team",
+        "properties.metadata.ticket\nNow: contoso.com\nAllowed: a key",
+        "Change it, with your values for what is in <>:",
+        "```az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='&lt;owner&gt;'\"```",
+    ):  # fmt: skip
+        assert part in shown
+    assert "Fix: Set" not in shown, "the exact change says it"
+    assert said(json.dumps(whole).encode()).count("Fix: Set expiresOn") == 1, "of the finding that has none"
+
+
+def test_a_command_that_would_end_its_fence_is_plain_text() -> None:
+    command = "az policy exemption delete --name 'a```b' --scope /s/contoso.com"
+    blocks = json.loads(message(notice(fix={**FIX, "command": command})))["blocks"]
+    (text,) = [block["text"] for block in blocks if "az policy" in str(block.get("text"))]
+    assert text["type"] == "plain_text"
+    assert shlex.split(text["text"]) == shlex.split(command)
+    assert "contoso''.com" in text["text"]
 
 
 def test_good_news_looks_it() -> None:
@@ -98,4 +153,4 @@ def test_detail_is_left_out_in_order() -> None:
     assert "MMM" in shown(10, 300)
     assert "Shortened" in shown(10, 300)
     assert "and 190 findings more" in shown(200, 10)
-    assert slack.FULL.findings * 3 + 12 <= slack.MOST_BLOCKS
+    assert slack.FULL.findings * 3 + 17 <= slack.MOST_BLOCKS

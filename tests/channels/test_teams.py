@@ -197,6 +197,42 @@ def test_detail_is_left_out_in_order() -> None:
     assert "and 15 findings more" in emoji
 
 
+FIX = {
+    "changes": [
+        {"rule": "owner-missing", "field": "properties.metadata.owner", "current": None, "allowed": "the team"},
+        {"rule": "x", "field": "properties.metadata.ticket", "current": "contoso.com", "allowed": "a key"},
+    ],
+    "command": "az policy exemption update --name x --scope /s/contoso.com --metadata \"owner='<owner>'\"",
+}
+
+
+def test_the_fix_says_field_current_value_allowed_value_and_the_command(validator: Any) -> None:
+    found = card(notice(fix=FIX, findings=(finding(rule="owner-missing"),)))
+    assert [error.message for error in validator.iter_errors(standard(found))] == []
+    said = texts(found)
+    at = said.index("Fix")
+    assert said[at + 1 :][:8] == [
+        "properties.metadata.owner", "Now: nothing", "Allowed: the team",
+        "properties.metadata.ticket", "Now: contoso[.]com", "Allowed: a key",
+        "Change it, with your values for what is in <>:",
+        FIX["command"].replace("contoso.com", "contoso''.com"),
+    ]  # fmt: skip
+    assert "Set expiresOn to 2027-11-21 or before." not in said, "the exact change says it"
+    code = next(item for item in elements(found) if str(item.get("text")).startswith("az "))
+    assert code["fontType"] == "monospace"
+
+
+@pytest.mark.parametrize("command", ["az x\u202e", "az  x", "az x\n", "a" * 3000, 7, None])
+def test_a_command_that_cannot_be_shown_as_it_is_is_not_shown(command: Any) -> None:
+    said = texts(card(notice(fix={"changes": FIX["changes"], "command": command})))
+    assert "Fix" in said
+    assert not [text for text in said if "az" in text or "aaa" in text]
+
+
+def test_an_unknown_finding_has_nothing_to_fix() -> None:
+    assert "Set expiresOn to 2027-11-21 or before." not in texts(card(notice(findings=(finding(status="unknown"),))))
+
+
 def test_people_that_the_ruleset_knows_are_mentioned(validator: Any) -> None:
     found = card(notice(), mentions=[("Jo Doe", "87d349ed-44d7-43e1-9a83-5f2406dee5bd"), ("Al", "al@contoso.com")])
     blocks = [item["text"] for item in elements(found) if item.get("type") == "TextBlock"]

@@ -1,6 +1,7 @@
 """Strangers' text can neither act nor hide in what is shown."""
 
 import re
+import shlex
 import sys
 import unicodedata
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from guardrails.channels.text import inert, markdown, plain
+from guardrails.channels.text import inert, inert_command, markdown, plain, verbatim
 from tests.channels.samples import HOSTILE
 
 LINKS = re.compile(
@@ -70,6 +71,24 @@ def test_broken_addresses_can_still_be_read() -> None:
     assert inert("https://contoso.com/a?b=1", 99) == "https[://]contoso[.]com/a?b=1"
     assert inert("mailto:jo@contoso.com", 99) == "mailto[:]jo@contoso[.]com"
     assert inert("<at>Jo</at>", 99) == "\u2039at>Jo\u2039/at>"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_command_is_inert_and_still_the_same_command(text: str) -> None:
+    command = shlex.join(["az", "policy", "exemption", "delete", "--name", text, "--scope", f"/s/{text}"])
+    shown = inert_command(command)
+    assert shlex.split(shown) == shlex.split(command)
+    assert not LINKS.search(shown)
+
+
+def test_a_command_names_azures_providers_and_times_as_they_are() -> None:
+    command = "az policy exemption update --scope /s/providers/Microsoft.Storage/x --expires-on 2027-11-21T09:00:00Z"
+    assert inert_command(command) == command
+
+
+def test_verbatim_text_has_no_reference_and_no_format() -> None:
+    assert verbatim("a <b> & c@contoso.com") == "a &lt;b&gt; &amp; c@contoso.com"
+    assert [verbatim(text) for text in ("*b*", "a_b", "~s~", "`c`", ":smile:")] == [None] * 5
 
 
 @pytest.mark.parametrize("text", ["v1.2.3", "Partner ingestion (2027)", "e.g. a b", "SEC-1234: done", "12:30", "a / b"])

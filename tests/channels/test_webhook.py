@@ -115,6 +115,18 @@ def test_the_body_is_small_whatever_is_in_it(char: str) -> None:
     assert data["exemption"]["id"] == EXEMPTION_ID
 
 
+def test_what_must_change_is_there_as_it_was_written_and_goes_with_the_remediations() -> None:
+    fix = {
+        "changes": [{"rule": "r", "field": "properties.expiresOn", "current": "<b>", "allowed": "no later than X"}],
+        "command": "az policy exemption delete --name x --scope /s",
+    }
+    assert json.loads(body(notice(fix=fix)))["data"]["fix"] == fix
+    assert "fix" not in json.loads(body(notice()))["data"]
+    full = json.loads(body(notice(fix=fix, findings=(finding(text="x" * 900, remediation="x" * 900),) * 12)))["data"]
+    assert "remediation" in full["truncated"]
+    assert "fix" not in full
+
+
 def test_evidence_that_is_no_json_becomes_json() -> None:
     deep: list[object] = []
     for _ in range(5000):

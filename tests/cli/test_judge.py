@@ -32,14 +32,14 @@ def judge(run: Run, save: Save) -> Any:
 def test_a_compliant_one_passes(judge: Any) -> None:
     ran = judge(body())
     assert (ran.code, ran.err) == (0, "")
-    assert ran.json == [{"id": body()["id"], "verdict": "pass", "findings": [], "plan": PASSED}]
+    assert ran.json == [{"id": body()["id"], "verdict": "pass", "findings": [], "fix": {}, "plan": PASSED}]
 
 
 def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
     ran = judge(body(expiresOn="2028-05-20"))
     assert ran.code == 1
     [one] = ran.json
-    assert set(one) == {"id", "verdict", "findings", "plan"}
+    assert set(one) == {"id", "verdict", "findings", "fix", "plan"}
     assert one["verdict"] == "violation"
     assert one["findings"] == [
         {
@@ -56,6 +56,16 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
             "remediation": "Bring expiresOn to at most 12 months after the write.",
         }
     ]
+    assert one["fix"]["changes"] == [
+        {
+            "rule": "expiry-too-far",
+            "field": "properties.expiresOn",
+            "current": "2028-05-20T00:00:00Z",
+            "allowed": "no later than 2027-11-21 09:00 UTC, 12 months and 1 day after the write",
+        }
+    ]
+    assert one["fix"]["command"].startswith("az policy exemption update --name ")
+    assert one["fix"]["command"].endswith(" --expires-on 2027-11-21T09:00:00Z")
     assert one["plan"] == {
         "status": "violation",
         "answer": "delete",
@@ -104,11 +114,14 @@ def test_a_violation_outweighs_what_is_unknown(run: Run, save: Save) -> None:
 
 def test_people_read_findings_evidence_remediation_and_answer(judge: Any) -> None:
     ran = judge(body(expiresOn=None), body("other"), more=())
+    scope, _, name = body()["id"].rpartition("/providers/Microsoft.Authorization/policyExemptions/")
+    allowed = "no later than 2027-11-21 09:00 UTC, 12 months and 1 day after the write"
     assert ran.out.splitlines() == [
         f"violation {body()['id']}",
         "  EXG101 expiry-missing (high): it never expires",
         "    evidence: expiresOn: none",
-        "    fix: Set expiresOn, at most 12 months ahead.",
+        f"    fix: properties.expiresOn: none now; allowed: {allowed}",
+        f"  command: az policy exemption update --name {name} --scope {scope} --expires-on 2027-11-21T09:00:00Z",
         "  answer: delete in enforce mode; audit mode changes nothing",
         "  because: it has no good state to go back to; it is deleted",
         f"pass {body('other')['id']}",

@@ -10,12 +10,13 @@ from hypothesis import strategies as some
 
 from guardrails.decisions import notify
 from guardrails.decisions.assess import Assessment
+from guardrails.decisions.fix import LONGEST, Fix
 from guardrails.exemption.exemption_id import ExemptionId
 from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.notices.notice import Kind, Notice
 from guardrails.register.queues import LARGEST_BODY
-from guardrails.rules.base import Case
+from guardrails.rules.base import Case, Change
 from guardrails.rules.sample import BODY, body_of
 from tests.decisions.situations import NOW, exemption, finding, row, ruleset
 
@@ -97,7 +98,13 @@ def test_twenty_findings_with_all_the_evidence_there_can_be_fit_on_a_queue() -> 
     evidence = {f"value-{number}": "🛡" * 10_000 for number in range(30)}
     found = [replace(finding(f"EXG{number}"), evidence=evidence) for number in range(20)]
     body = body_of(Case("", {"displayName": "🛡" * 500, "metadata": {"owner": "🛡" * 500, "ticket": "🛡" * 500}}))
-    made = notice(assessment=Assessment(tuple(found)), exemption=Exemption.from_arm(body), why=["w" * 400] * 30)
+    changes = (("a-rule-of-some-length", Change("properties." + "🛡" * 90, "🛡" * 300, "🛡" * 300)),) * 20
+    made = notice(
+        assessment=Assessment(tuple(found)),
+        exemption=Exemption.from_arm(body),
+        why=["w" * 400] * 30,
+        fix=Fix(changes, "x" * LONGEST),
+    )
     (message,) = notify.outgoing(made, ruleset(notices=[ROUTE]))
     assert len(json.dumps(message.body, ensure_ascii=False).encode()) < LARGEST_BODY
 

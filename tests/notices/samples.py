@@ -8,6 +8,7 @@ from guardrails.bypasses.model import Bypass, BypassKind
 from guardrails.bypasses.notice import bypass_found
 from guardrails.decisions.adoption_notice import Adopted, adopted
 from guardrails.decisions.assess import Assessment, Finding, Verdict
+from guardrails.decisions.fix import Fix
 from guardrails.decisions.notify import about, expiry, partial, review, service
 from guardrails.decisions.row import Row, Status
 from guardrails.exemption.exemption_id import ExemptionId
@@ -16,6 +17,7 @@ from guardrails.exemption.severity import Severity
 from guardrails.notices.digest import DigestItem, compose
 from guardrails.notices.notice import SERVICE, Kind, Notice
 from guardrails.rules import all_rules
+from guardrails.rules.base import Change
 from guardrails.rules.sample import BODY, EXEMPTIONS
 from guardrails.ruleset.bound_rules import Response
 
@@ -93,6 +95,7 @@ def of_kind(kind: Kind, findings: tuple[Finding, ...] = (finding(),), text: str 
         why=(text,) * 30,
         exemption=one,
         assessment=Assessment(findings),
+        fix=Fix((("owner-missing", Change(f"properties.metadata.{text}", text, text)),) * 20, text[:300]),
     )
 
 

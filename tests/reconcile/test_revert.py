@@ -1,5 +1,6 @@
 """Reverts: a bad creation is deleted, a bad edit is put back, and nothing that was taken away is lost."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -31,8 +32,14 @@ async def test_a_creation_without_expiry_is_deleted_and_its_whole_body_kept(worl
     assert notice["done"] == "The exemption was deleted; its body is kept."
     assert notice["actor"] == "alice@contoso.com"
     assert [finding["rule"] for finding in notice["findings"]] == ["expiry-missing"]
+    assert [change["field"] for change in notice["fix"]["changes"]] == ["properties.expiresOn"]
     assert world.ours()["DELETE policyExemptions"] == world.writes() == 1
     assert await world.waiting() == 0
+    anew = shlex.split(notice["fix"]["command"])
+    assert anew[:6] == ["az", "policy", "exemption", "create", "--name", "forever"]
+    latest = anew[anew.index("--expires-on") + 1]
+    await world.write(one, PIPELINE, **{**body["properties"], "expiresOn": latest})
+    assert (await world.look(one)).row.status is Status.COMPLIANT, "made anew like that, it keeps the rules"
 
 
 async def test_looking_again_after_a_revert_does_nothing(world: World) -> None:
@@ -63,7 +70,10 @@ async def test_a_bad_edit_is_put_back_as_it_was(world: World) -> None:
     assert await world.register.body(one, 2) == edited
     assert await world.events(one) == ["written", "intent", "put-back"]
     assert await world.notice_kinds() == ["reverted"]
-    assert (await world.notice())["done"] == "The last good state was put back; the edit is kept."
+    notice = await world.notice()
+    assert notice["done"] == "The last good state was put back; the edit is kept."
+    assert notice["fix"]["changes"]
+    assert notice["fix"]["command"] == "", "nothing is to be done: what keeps the rules is back"
     assert world.writes() == 1
 
 

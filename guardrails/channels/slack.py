@@ -147,7 +147,7 @@ def _text(natural: str, broken: str, limit: int) -> Block:
 
 
 def _code(command: str) -> Block:
-    """Return a command, fenced; one that would end the fence stands as plain text."""
+    """Return a command, fenced; one that would end the fence is plain text."""
     fenced = f"```{command.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')}```"
     fits = "`" not in command and len(fenced) <= LONGEST_TEXT
     return _markup(fenced) if fits else _plain(inert_command(command))

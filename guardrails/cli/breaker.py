@@ -1,7 +1,9 @@
-"""The breaker: how many reverts the last hour saw, whether it is open, and which reverts wait, for it or for a budget.
+"""Show or close the breaker, which limits reverts.
 
-`close` lets reverts happen again and puts what waits on the reconcile queue. Look at the reverts first: an open breaker
-mostly means a wrong ruleset, or a pipeline that writes many exemptions at once.
+`show` prints the number of reverts in the last hour, whether the breaker is open, and the reverts that wait for the
+breaker or for a budget. `close` allows reverts again, and puts the waiting exemptions on the reconcile queue. Look at
+the reverts first. The usual causes of an open breaker are a mistake in the ruleset, and a pipeline that writes many
+exemptions at once.
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""The recycle bin: every exemption that is gone and that the register knew, whoever deleted it, the latest first.
+"""The recycle bin: list every deleted exemption that the register knows, latest first.
 
-It says what `restore ID` would put back, and what is against it, as far as the register knows: Azure is not asked.
-Exit code 1: a row was changed from outside and cannot be trusted; it is listed as `altered`, whatever the filters.
+For each exemption, the list shows what `restore ID` would write, and why a restore may fail. The command reads only the
+register, not Azure. Exit code 1: somebody changed a row outside the service. Filters never hide such a row; its status
+is `altered`.
 """
 
 import argparse
@@ -31,11 +32,18 @@ COLUMNS: Final = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="list", required=True)
-    some = actions.add_parser("list", help="list what is gone, the latest first")
+    some = actions.add_parser("list", help="list deleted exemptions, latest first")
     add_scope_and_owner(some)
-    some.add_argument("--since", type=moment, metavar="DATE", help="gone then or later, such as 2026-11-01")
-    some.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
-    some.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
+    some.add_argument(
+        "--since",
+        type=moment,
+        metavar="DATE",
+        help="only those deleted on this date (UTC) or later, such as 2026-11-01",
+    )
+    some.add_argument(
+        "--now", type=moment, metavar="TIME", help="treat exemptions that end by this time as expired; default: now"
+    )
+    some.add_argument("--all", action="store_true", help=f"in a terminal, show all rows, not only the first {FIRST}")
     add_format(some, ("table", "json", "csv"))
 
 

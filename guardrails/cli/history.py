@@ -1,9 +1,10 @@
-"""Show what happened to an exemption, oldest first. --verify checks hashes, chain, bodies, outbox; exit 1 if unsound.
+"""Show the history of an exemption, oldest entry first.
 
-Where a body is kept, `restore ID --at ENTRY` writes it back.
+--verify checks the hashes, the chain, the bodies and the outbox, and exits with 1 if one is wrong. Where an entry keeps
+a body, `restore ID --at ENTRY` writes that body back.
 
-The chain shows that no entry was changed or taken out. It cannot show that the newest ones, and the current row with
-them, were not cut off together; keep a hash elsewhere to see that.
+The chain shows that nobody changed or removed an entry. It does not show whether somebody cut off the newest entries
+together with the current row. To detect that, keep a hash elsewhere.
 """
 
 import argparse
@@ -22,7 +23,9 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
-    parser.add_argument("--verify", action="store_true", help="check that the record is sound; exit 1 if it is not")
+    parser.add_argument(
+        "--verify", action="store_true", help="check hashes, chain, bodies and outbox; exit with 1 if one is wrong"
+    )
     add_format(parser)
 
 

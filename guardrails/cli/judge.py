@@ -1,23 +1,27 @@
-r"""Judge exemptions in files by the ruleset, offline: what is found, how to fix it, and what would be done.
+r"""Judge exemptions in files, offline: show each finding, its remediation, and the planned action.
 
-Takes what Azure returns: one exemption or a list. Best is ARM's own answer for a subscription, which has all that
-applies there, what is inherited from management groups and what is below:
+The files hold what Azure returns: one exemption or a list. For a subscription, use the answer of ARM. It has all fields
+and all exemptions that apply there, inherited or below:
   at=/subscriptions/ID/providers/Microsoft.Authorization
   az rest --method get --url "$at/policyExemptions?api-version=2026-01-01-preview" > exemptions.json
   az rest --method get --url "$at/policyAssignments?api-version=2025-03-01" > assignments.json
   az policy set-definition list --subscription ID > initiatives.json
   exg judge exemptions.json --api-version 2026-01-01-preview \
     --assignments assignments.json --assignments initiatives.json
-`az rest` saves one page. Where the list goes on judge says so, with the command for the next page, to be given as well.
-Without --assignments what needs the exempted assignment is unknown. What `az policy exemption list`, PowerShell or
-Resource Graph return is judged too; a rule that needs a field which they leave out is unknown (docs/sources.md). From
-azure-cli 2.77 on, `az policy exemption list` and `az policy assignment list` leave out what is inherited.
-What a file cannot show (duplicate, assignment-not-applicable) is left to `scan`, and the output says so.
-A ruleset that asks for the category or the severity of policies wants these, too, given with --assignments:
+`az rest` saves only one page of a list. If there are more, `judge` prints the command for the next page. Run it, and
+pass that file too.
+
+If the ruleset has overrides by category or severity of policies, pass the policy definitions with --assignments too:
   az policy definition list --subscription ID > definitions.json
 
-Exit code: 0 all pass; 1 there is a violation; 2 something could not be read; 3 no violation, but something is unknown,
-or the next page of a list is not given; neither is a pass.
+`judge` also reads the output of `az policy exemption list`, PowerShell and Resource Graph. They leave out some fields,
+and a rule that needs one of these is then unknown; see docs/sources.md. From azure-cli 2.77 on, `az policy exemption
+list` and `az policy assignment list` leave out inherited exemptions and assignments. Without --assignments, each rule
+that needs the assignment is unknown. The rules duplicate and assignment-not-applicable need the whole tenant: use
+`scan`.
+
+Exit codes: 0: all pass. 1: a violation. 2: an input could not be read. 3: no violation, but a rule is unknown, or a
+page of a list is missing.
 """
 
 import argparse
@@ -68,22 +72,26 @@ class Judged:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="JSON; - is standard input")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a JSON file; - for standard input")
     parser.add_argument(
         "--assignments",
         action="append",
         default=[],
         metavar="FILE",
-        help="assignments, initiatives and policy definitions; may be repeated",
+        help="a file with assignments, initiatives or policy definitions; may be repeated",
     )
     parser.add_argument(
         "--api-version",
         type=api_version,
         metavar="VERSION",
-        help="the api-version in the URL of what ARM answered: it says which fields are at their default where absent",
+        help="the api-version of the URL that you asked ARM with; it shows which absent fields are at their defaults",
     )
     parser.add_argument(
-        "--now", type=moment, default=None, metavar="TIME", help="judge as at this time, such as 2027-06-30T00:00:00Z"
+        "--now",
+        type=moment,
+        default=None,
+        metavar="TIME",
+        help="judge as of this time, such as 2027-06-30T00:00:00Z; default: now",
     )
     add_ruleset(parser)
     add_format(parser)

@@ -1,8 +1,8 @@
-"""Azure Policy from the ruleset: `build` writes definitions, initiatives, Bicep and a page that says what they leave.
+"""Build Azure Policy from the ruleset: definitions, initiatives, Bicep, and a page about their limits.
 
---check writes nothing and exits 1 where a file is stale; --compare says what would change, and exits 1 where something
-does. Given definitions are those that an approved tag may let past. What else is in the folder stays; of definitions
-and initiatives, what an earlier build made and this one does not goes. Where a file cannot be written none is.
+`build` replaces the definitions and initiatives of earlier builds, and deletes those that the ruleset no longer makes.
+Other files in the folder stay. If one file cannot be written, no file is written. --check writes nothing, and exits
+with 1 if a file is stale. --compare shows what would change, and exits with 1 if something would.
 """
 
 import argparse
@@ -31,29 +31,32 @@ _FOLDERS: Final = ("definitions", "initiatives")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     actions = parser.add_subparsers(dest="action", metavar="build|would-refuse", required=True)
-    making = actions.add_parser("build", help="write the policies that the ruleset makes", description=__doc__)
-    making.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="default: %(default)s")
+    making = actions.add_parser("build", help="write the policies for the ruleset", description=__doc__)
+    making.add_argument(
+        "--out", type=Path, default=OUT, metavar="DIR", help="the folder to write to; default: %(default)s"
+    )
     rather = making.add_mutually_exclusive_group()
-    rather.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
+    rather.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is stale")
     rather.add_argument(
         "--compare", nargs="?", const="", metavar="FILE",
-        help="write nothing; say what would change in the --out folder, or against the ruleset FILE; exit 1 where"
-        " something does",
+        help="write nothing; show what would change in the --out folder, or compared with the ruleset FILE; exit with"
+        " 1 if something would",
     )  # fmt: skip
     making.add_argument(
         "--definitions", type=Path, metavar="DIR",
-        help="policy definitions (JSON) that an approved tag may let past; default: `sources` in the --out folder",
+        help="folder with policy definitions (JSON) from which an approved exception tag exempts; default: `sources` in"
+        " the --out folder",
     )  # fmt: skip
     making.add_argument(
         "--aliases", type=Path, metavar="FILE",
-        help='refuse what uses an alias that the tenant lacks: the output of az provider show --namespace'
+        help='refuse definitions with aliases that the tenant lacks; FILE is the output of az provider show --namespace'
         ' Microsoft.Authorization --expand "resourceTypes/aliases"',
     )  # fmt: skip
     add_ruleset(making)
-    add_format(making, default=None, text="of --compare; default: table")
+    add_format(making, default=None, text="for --compare; default: table")
     asking = actions.add_parser(
         "would-refuse",
-        help="list the writes of the last days that Deny would have refused, by the register",
+        help="list the writes of the last days that Deny would have refused",
         description=policy_would_refuse.__doc__,
     )
     policy_would_refuse.arguments(asking)

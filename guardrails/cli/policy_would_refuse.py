@@ -1,11 +1,11 @@
-"""`policy would-refuse`: which writes of the last days the policies at Deny would have refused, by the register.
+"""List the writes of the last days that the policies with the effect Deny would have refused.
 
-Each write that the register saw is judged by the rules that have a policy, as it was and at its time. A policy refuses
-nothing that its rule lets pass, so this is the most that Deny would have refused; what it leaves to the service follows
-for each rule. Our own writes, and what Azure refused already, are not among them. Nothing is changed.
+The command judges each write in the register, as of its time, by the rules that have a policy. A policy never refuses
+what its rule lets pass, so Deny would have refused at most these writes. For each rule, the output also shows what its
+policy does not see. Writes of the service, and writes that Azure refused, are not listed. The command changes nothing.
   exg policy would-refuse --days 30 --rule expiry-missing
 
-Exit code: 0 none would have been refused; 1 some would; 2 it could not run; 3 none, but a write could not be judged.
+Exit codes: 0: no write. 1: some writes. 2: the command could not run. 3: none, but a write could not be judged.
 """
 
 import argparse
@@ -68,13 +68,11 @@ class Item:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("--days", type=_days, default=30, metavar="N", help="of the last N days; default: 30")
+    parser.add_argument("--days", type=_days, default=30, metavar="N", help="the number of days; default: 30")
     parser.add_argument(
-        "--rule", action="append", default=[], metavar="CODE|NAME", help="of this rule's policy; may be repeated"
+        "--rule", action="append", default=[], metavar="CODE|NAME", help="only the policy of this rule; may be repeated"
     )
-    parser.add_argument(
-        "--now", type=moment, metavar="TIME", help="leave out what is later, and count back from here; default: now"
-    )
+    parser.add_argument("--now", type=moment, metavar="TIME", help="the end of the days; default: now")
     add_ruleset(parser)
     add_format(parser)
 

@@ -1,6 +1,6 @@
-"""Look at one exemption in Azure now, and do what is right: judge it, answer, record, notify.
+"""Reconcile one exemption now: judge it, act on it, record the result, notify people.
 
---dry-run judges and shows what would be done, and writes nothing: not in Azure, not in the register.
+With --dry-run, the command only shows the plan. It writes nothing to Azure or to the register.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from guardrails.wiring import Service
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done; write nothing anywhere")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan; write nothing")
     add_by(parser)
     add_format(parser)
 

@@ -35,9 +35,9 @@ _FILTERS: Final = ("state", "rule", "scope", "owner", "days_left", "adopted", "h
 
 def import_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what import takes."""
-    parser.add_argument("file", metavar="FILE", help="made by `register export --full --out FILE`")
-    parser.add_argument("--dry-run", action="store_true", help="check the file, say what would be done, write nothing")
-    parser.add_argument("--force", action="store_true", help="let the copy replace what is there and differs from it")
+    parser.add_argument("file", metavar="FILE", help="a file from `register export --full --out FILE`")
+    parser.add_argument("--dry-run", action="store_true", help="check the file and show the plan; write nothing")
+    parser.add_argument("--force", action="store_true", help="let the copy replace rows that differ from it")
     add_format(parser)
 
 

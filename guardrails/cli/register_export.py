@@ -30,8 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_filters(parser)
     add_format(parser, ("json", "csv"), "json", "json: an object a line; the default")
-    parser.add_argument("--full", action="store_true", help="every row of the table, as `register import` takes it")
-    parser.add_argument("--out", metavar="FILE", help="default: standard output; the file is replaced once all is read")
+    parser.add_argument("--full", action="store_true", help="export every row of the table, for `register import`")
+    parser.add_argument(
+        "--out", metavar="FILE", help="the file to write, only after everything is read; default: standard output"
+    )
 
 
 def run(args: argparse.Namespace, screen: Screen) -> int:

@@ -25,7 +25,7 @@ COLUMNS: Final = (
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_filters(parser)
-    parser.add_argument("--all", action="store_true", help=f"in a terminal, show more than the first {FIRST}")
+    parser.add_argument("--all", action="store_true", help=f"in a terminal, show all rows, not only the first {FIRST}")
     add_format(parser, ("table", "json", "csv"))
 
 

@@ -129,18 +129,29 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     states = [*State, *(status for status in Status if str(status) not in set(State))]
     parser.add_argument(
         "--state", action="append", default=[], choices=[str(one) for one in states], metavar="STATE",
-        help=f"one of {', '.join(states)}; may be repeated: of expiry states any, of statuses any, of both kinds both",
+        help=f"one of {', '.join(states)}; may be repeated: a row must match one of the expiry states and one of the"
+        " statuses",
     )  # fmt: skip
     parser.add_argument(
-        "--rule", action="append", default=[], type=_code, metavar="CODE|NAME", help="it breaks this rule, or may"
+        "--rule",
+        action="append",
+        default=[],
+        type=_code,
+        metavar="CODE|NAME",
+        help="only rows with a violation or an unknown of this rule",
     )
     add_scope_and_owner(parser)
-    parser.add_argument("--days-left", type=_count, metavar="N", help="it has not ended, and ends within N days")
-    parser.add_argument("--adopted", action="store_true", help="it was there before the guardrails")
-    parser.add_argument("--held", action="store_true", help="its revert or restore waits, for the breaker or a budget")
-    parser.add_argument("--on-hold", action="store_true", help="an operator holds it")
+    parser.add_argument("--days-left", type=_count, metavar="N", help="only exemptions that end within N days")
+    parser.add_argument("--adopted", action="store_true", help="only exemptions older than the guardrails")
     parser.add_argument(
-        "--now", type=moment, metavar="TIME", help="expiry as at this time, such as 2027-06-30T00:00:00Z"
+        "--held", action="store_true", help="only rows whose revert or restore waits for the breaker or a budget"
+    )
+    parser.add_argument("--on-hold", action="store_true", help="only exemptions on hold")
+    parser.add_argument(
+        "--now",
+        type=moment,
+        metavar="TIME",
+        help="expiry states as of this time, such as 2027-06-30T00:00:00Z; default: now",
     )
 
 

@@ -1,7 +1,8 @@
-"""Write back what our last revert of an exemption, or anybody's delete, took away; with --at an older version of it.
+"""Restore an exemption: undo the service's last revert, or a delete by anybody. --at restores an older version.
 
-It is then left alone until somebody changes it, by this command too: it may be repeated. --dry-run shows the body and
-writes nothing. `history ID` shows which entries keep a body, `deleted list` what is gone and can be had back.
+The service then leaves the exemption alone until somebody changes it. Another `restore` is allowed. With --dry-run, the
+command only shows the body. `history ID` shows the versions of an exemption. `deleted list` shows the deleted
+exemptions.
 """
 
 import argparse
@@ -18,9 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
     add_id(parser)
     parser.add_argument(
-        "--at", type=_version, metavar="VERSION", help="the number of a history entry that keeps a body; default: undo"
+        "--at",
+        type=_version,
+        metavar="VERSION",
+        help="the number of a history entry that keeps a body; default: undo the last revert or delete",
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be written; change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show the body; write nothing")
     add_by(parser)
     add_format(parser)
 

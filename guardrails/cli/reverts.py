@@ -1,11 +1,11 @@
-"""Past mistakes: the reverts that today's judgement would not have made, the latest first, each with what undoes it.
+"""Find mistaken reverts: those that the present ruleset and rules would not make. Latest first, with the undo command.
 
-Each revert is judged again as it was judged then, by today's rules, ruleset and assignment. Nothing is changed. Listed
-is what is still so, and what cannot be judged; --all lists every revert. What is restored is left alone from then on.
+The command judges each revert again, as of the time of the revert, by the present rules, ruleset and assignment. It
+lists mistakes that still need an undo, and reverts that it cannot judge; --all lists every revert. It changes nothing.
+After a restore, the service leaves an exemption alone.
   exg reverts --since 2026-11-01
 
-Exit code: 0 there is none; 1 there is a past mistake; 2 it could not run; 3 there is none, but a revert could not be
-judged, which is no all-clear.
+Exit codes: 0: no mistake. 1: a mistake. 2: the command could not run. 3: no mistake, but a revert could not be judged.
 """
 
 import argparse
@@ -103,10 +103,14 @@ def _item(name: str, judged: Judged, now: datetime) -> Item:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("--all", action="store_true", help="list every revert, and what today's judgement says of it")
-    parser.add_argument("--since", type=moment, metavar="DATE", help="made then or later, such as 2026-11-01")
+    parser.add_argument("--all", action="store_true", help="list every revert with the present judgement")
+    parser.add_argument(
+        "--since", type=moment, metavar="DATE", help="only reverts on this date (UTC) or later, such as 2026-11-01"
+    )
     add_scope_and_owner(parser)
-    parser.add_argument("--now", type=moment, metavar="TIME", help="whether it has ended at this time; default: now")
+    parser.add_argument(
+        "--now", type=moment, metavar="TIME", help="treat exemptions that end by this time as expired; default: now"
+    )
     add_format(parser)
 
 

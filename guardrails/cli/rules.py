@@ -1,8 +1,9 @@
-"""List the rules and what follows from each; with CODE or NAME, explain one.
+"""List the rules with their responses, or explain one rule.
 
-The ruleset is checked first: every mistake in it is shown, with its line and what would be right. Exclusions and
-overrides that have ended are named, too. With --registered and --counts the register is read; 1 with --counts: no sweep
-has counted by this ruleset.
+The command first checks the ruleset. It shows every mistake with its line and its fix, and each exclusion and override
+that has ended. --registered and --counts read the register.
+
+Exit codes: 0: done. 1: with --counts, no sweep has counted with this ruleset. 2: the ruleset has mistakes.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from guardrails.ruleset.bound_rules import BoundRule
 from guardrails.ruleset.bypass_rules import BypassRule
 from guardrails.ruleset.model import Ruleset
 from guardrails.ruleset.patterns import Comparison, Written
-from guardrails.ruleset.rule_pages import every_rule, text_of
+from guardrails.ruleset.rule_pages import ADVICE, every_rule, text_of
 from guardrails.sweep.matches import Counted, counted, last_counted, uncounted
 
 if TYPE_CHECKING:
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    parser.add_argument("rule", nargs="?", metavar="CODE|NAME", help="such as EXG101 or expiry-missing")
+    parser.add_argument(
+        "rule", nargs="?", metavar="CODE|NAME", help="the rule to explain, such as EXG101 or expiry-missing"
+    )
     add_ruleset(parser)
     online = parser.add_mutually_exclusive_group()
     online.add_argument(
         "--registered", action="store_true",
-        help="for a ruleset of version 1: the registered exemptions whose match would change in version 2",
+        help="for a ruleset of version 1: show the exemptions that its patterns would no longer match in version 2",
     )  # fmt: skip
     online.add_argument(
         "--counts", action="store_true",
-        help="how many registered exemptions each exclusion, override and owner matches, by the last sweep",
+        help="show how many exemptions each exclusion, override and owner matched at the last sweep",
     )  # fmt: skip
     add_format(parser)
 
@@ -147,7 +150,7 @@ def _list(ruleset: Ruleset, bound: dict[str, Bound], screen: Screen) -> None:
         (rule.code, rule.name, *_answer(bound.get(rule.name), rule), ", ".join(rule.soc2), text_of(rule).title)
         for rule in every_rule().values()
     ]
-    screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "what it asks"), rows)
+    screen.table(("code", "rule", "severity", "response", "grace", "SOC 2", "requirement"), rows)
     screen.line()
     screen.line(f"{ruleset.source} ({ruleset.digest}): mode {ruleset.mode}, {len(bound)} of {len(rows)} rules on")
     others = ((len(ruleset.limits.overrides), "override"), (len(ruleset.exclusions), "exclusion"))
@@ -181,12 +184,9 @@ def _explain(rule: Declared, bound: Bound | None, screen: Screen) -> None:
     )
     for heading, paragraphs in text.sections.items():
         screen.line()
-        screen.line(heading, style="bold")
-        for paragraph in paragraphs:
+        screen.line("How to fix it" if heading == ADVICE else heading, style="bold")
+        for paragraph in (rule.remediation, *paragraphs) if heading == ADVICE else paragraphs:
             screen.line(paragraph, hang=0)
-    screen.line()
-    screen.line("How to fix it", style="bold")
-    screen.line(rule.remediation, hang=0)
     options = options_of(rule)
     if options:
         screen.line()

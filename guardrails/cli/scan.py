@@ -1,16 +1,17 @@
-"""Judge every exemption in the tenant, and every bypass of a policy, by the ruleset. Reads only, as you.
+"""Judge every exemption and every bypass in the tenant, with your own login. It only reads.
 
-Nothing needs to be deployed. Who asks is whom azure-identity finds: the Azure CLI (az login), the environment, and so
-on. The role Reader is enough.
+No deployment is necessary. azure-identity finds your login: the Azure CLI (`az login`), environment variables, and
+others. You need the role Reader.
   exg scan
   exg scan --management-group corp --exclude '**/resourceGroups/break-glass' --only violation
   exg scan --out scan.html --out scan.csv
   exg scan --compare yesterday.json
   exg scan --by owner --out reports
 
-Exit code: 0 all pass; 1 there is a violation; 2 it could not run; 3 no violation, but something is unknown or could
-not be seen, which is not a pass. --exit-zero: 0 whatever was found. Exemptions that the ruleset excludes do not count.
-With --compare: 1 a violation is new or worse; 3 none is, but something became unknown or is not seen any more; else 0.
+Exit codes: 0: all pass. 1: a violation. 2: the scan could not run. 3: no violation, but something is unknown or could
+not be read. Exemptions that the ruleset excludes do not count. With --exit-zero, the exit code is 0 for any finding.
+With --compare: 1: a violation is new or worse. 3: no violation is, but something became unknown or can no longer be
+read. Otherwise 0.
 """
 
 import argparse
@@ -62,33 +63,39 @@ _wait: Final = asyncio.sleep
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what it takes."""
-    add_format(parser, FORMATS, None, "default: by the name of --out, else table")
+    add_format(parser, FORMATS, None, "default: by the file name in --out, or table")
     parser.add_argument(
         "--out", action="append", default=[], metavar="FILE",
-        help="write the report here, not on standard output; may be repeated, the form then goes by each name; with"
-        " --by the folder",
+        help="write the report to this file, in the format of its name; with --by, the folder of the files; may be"
+        " repeated; default: standard output",
     )  # fmt: skip
     parser.add_argument(
-        "--by", choices=BY, help="write one file for each of these, and an index, into the folder --out; default: HTML"
+        "--by",
+        choices=BY,
+        help="write one file for each of these, and an index, into the folder of --out; default format: HTML",
     )
     add_scopes(parser)
     parser.add_argument(
-        "--only", action="append", choices=ONLY, default=[], help="list only these; the sums count all; may be repeated"
+        "--only",
+        action="append",
+        choices=ONLY,
+        default=[],
+        help="list only these; the totals count all; may be repeated",
     )
     parser.add_argument(
         "--compare", metavar="FILE",
-        help="report only what is new, removed, fixed or worse since this scan, which is in JSON; as table, json or"
+        help="report only what is new, removed, fixed or worse since an earlier scan in JSON; formats: table, json,"
         " markdown",
     )  # fmt: skip
     parser.add_argument(
         "--names", action="store_true",
-        help="ask Microsoft Graph what owners, approvers and authors that are ids are called, for the HTML page; needs"
+        help="for the HTML page, ask Microsoft Graph for the display names of owners, approvers and authors; needs"
         " Directory.Read.All",
     )  # fmt: skip
-    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 whatever was found")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--exit-zero", action="store_true", help="exit with 0 for any finding")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.add_argument(
-        "--now", type=moment, metavar="TIME", help="judge as at this time, such as 2027-06-30T00:00:00Z"
+        "--now", type=moment, metavar="TIME", help="judge as of this time, such as 2027-06-30T00:00:00Z; default: now"
     )
     add_ruleset(parser)
 

@@ -1,19 +1,17 @@
-"""An exemption must say why.
+"""An exemption must have a justification.
 
-What it does: reads the description and the metadata's `justification` (and its aliases). One of them must be at least
-`min_length` characters long, must say something ("test", "n/a" and "temporary exemption" do not, in any script), and
-must say more than the display name. A Chinese, Japanese or Korean character counts as two.
+What it does: reads the description, and `justification` (or an alias) in the metadata. At least one of them must have
+`min_length` characters, contain more than empty words ("test", "n/a", "temporary exemption", in any script), and say
+more than the display name. A Chinese, Japanese or Korean character counts as two.
 
-Why: the approver accepted a risk for a reason. If the reason is not there, nobody knows later whether it still
-holds.
+Why: the approver accepted the risk for a reason. Without the reason, nobody knows later whether it still holds.
 
 Example: `description: temp`, or a description that repeats the display name.
 
-Instead: one or two sentences: what cannot comply, why, and what will end it.
+Instead: one or two sentences are enough.
 
 References:
 - https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
-- https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022
 """
 
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from guardrails.exemption.model import Exemption
 from guardrails.exemption.severity import Severity
 from guardrails.rules.base import PASS, Case, Change, Outcome, Rule, Violation, option
 from guardrails.rules.control import ONLY_KEYS, Form, Given, blank, every, lacks, why_unmatched
+from guardrails.rules.sample import metadata
 from guardrails.rules.words import EMPTY_WORDS, clip, says_nothing, width_of, words_of
 
 
@@ -31,7 +30,7 @@ class Options:
     """What is enough."""
 
     min_length: int = option(
-        15, "characters that the description or the justification must have", minimum=1, stricter="more"
+        15, "minimum length of the description or the justification, in characters", minimum=1, stricter="more"
     )
 
 
@@ -79,22 +78,21 @@ RULE = Rule(
     name="justification-missing",
     severity=Severity.MEDIUM,
     soc2=("CC3.2", "CC9.1"),
-    remediation="Say in the description what cannot comply, why, and what will end it.",
+    remediation="Say in the description what cannot comply, why, and what will end the exemption.",
     check=check,
     control=control,
     options=Options,
     good=(
         Case("a reason in the description"),
-        Case("a reason in the metadata", properties={"description": None, "metadata": {
-            "owner": "data-platform@contoso.com", "ticket": "SEC-1234", "reviewDate": "2027-02-01",
-            "businessJustification": "The vendor's appliance has no TLS 1.2 before its release in spring.",
-        }}),
+        Case("a reason in the metadata", properties={"description": None, **metadata(
+            businessJustification="The vendor's appliance has no TLS 1.2 before its release in spring.",
+        )}),
         Case("a reason in Japanese", properties={"description": "移行が三月に終わるまで必要です"}),
     ),
     bad=(
-        Case("nothing", properties={"description": None}),
+        Case("no justification", properties={"description": None}),
         Case("an empty word", properties={"description": "Temp exemption, TBD."}),
-        Case("a keyboard run", properties={"description": "asdfasdfasdfasdfasdf"}),
+        Case("random keys", properties={"description": "asdfasdfasdfasdfasdf"}),
         Case("too short", properties={"description": "for Bob's VM"}),
         Case("the display name again", properties={"description": "Partner ingestion over the public endpoint."}),
     ),

@@ -345,7 +345,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
             **kind, **limits, "description": item.metadata["doc"],
             "default": list(default) if isinstance(default, tuple) else default,
         }  # fmt: skip
-    because = {"because": f"for {rule.no_revert}"} if rule.no_revert else {}
+    because = {"because": f"because {rule.no_revert}"} if rule.no_revert else {}
     responses = [one for one in RESPONSES if one != "revert" or not because]
     grace = {"grace": {**_DURATION, "description": "Time to fix it before a revert."}}
     whole = _object(
@@ -362,7 +362,7 @@ def _rule_schema(rule: Rule) -> dict[str, Any]:
 
 
 def _bypass_rule_schema(rule: BypassRule) -> dict[str, Any]:
-    because = {"because": "for what is no exemption is reported, never changed"}
+    because = {"because": "because the service reports bypasses and never changes them"}
     whole = _object(
         {
             "enabled": {"type": "boolean"},

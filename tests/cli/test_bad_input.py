@@ -92,7 +92,10 @@ def test_assignments_without_any(run: Run, save: Save) -> None:
     [
         ((), "the following arguments are required: COMMAND. COMMAND is one of judge, scan, rules, "),
         (("jugde",), "'jugde' is not known. Did you mean judge? (see python -m guardrails --help)"),
-        (("judge",), "the following arguments are required: FILE. FILE: JSON; - is standard input (see python -m "),
+        (
+            ("judge",),
+            "the following arguments are required: FILE. FILE: a JSON file; - for standard input (see python -m ",
+        ),
         (("judge", "a.json", "--now", "tomorrow"), "'tomorrow' is not an ISO 8601 time such as 2027-06-30T00:00:00Z"),
         (("judge", "a.json", "--now", ""), "it is blank"),
         (("judge", "a.json", "--format", "xml"), "'xml' is not known. Give one of table, json (see python -m "),

@@ -53,7 +53,7 @@ def test_a_violation_has_its_evidence_and_its_plan(judge: Any) -> None:
                 "writtenAt": "2026-11-20T09:00:00Z",
                 "latest": "2027-11-21T09:00:00Z",
             },
-            "remediation": "Bring expiresOn to at most 12 months after the write.",
+            "remediation": "Set expiresOn to at most 12 months after the write.",
         }
     ]
     assert one["fix"]["changes"] == [
@@ -100,7 +100,7 @@ def test_the_time_can_be_set(run: Run, save: Save) -> None:
 def test_without_assignments_it_is_unknown_and_that_is_no_pass(run: Run, save: Save) -> None:
     ran = run("judge", save("a.json", body()), "--now", NOW)
     assert ran.code == 3
-    assert "unknown: the assignment is not known: it is in none of the files given with --assignments" in ran.out
+    assert "unknown: the assignment is unknown: it is in none of the files given with --assignments" in ran.out
     assert "answer: none" in ran.out
     assert ran.out.endswith("1 exemption: 0 pass, 0 violation, 1 unknown\n")
     assert "give them with --assignments" in ran.err
